@@ -1,0 +1,153 @@
+"""Every error that Lookalike raises on purpose.
+
+    LookalikeError               something went wrong and this line says what (exit code 1)
+    ├── UsageError               the caller's mistake (exit code 2)
+    │   ├── UnknownNameError     a name that is not one of a known few: option, space, index, metric, column
+    │   ├── PhotoError           these bytes are not a photo we can or will read
+    │   ├── FilterError          a `where` expression that cannot be understood
+    │   ├── CatalogueError       a catalogue (folder, table, data set) cannot be read
+    │   │   └── AnnotationError  one line of one of its files cannot be understood
+    │   ├── ConfigError          a setting is missing, unknown or out of range
+    │   ├── ModelError           a model file that is not one, or not for this
+    │   ├── GalleryNotFoundError there is no gallery there
+    │   └── MismatchError        the gallery was made by another model, or with other spaces
+    ├── GalleryLockedError       another process is writing to the gallery
+    ├── GalleryDamagedError      the gallery's database fails its own checks
+    └── MissingExtraError        an optional part is not installed
+
+An error carries what was expected, what came and what to do; the facts are attributes as well as words.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import ClassVar
+
+
+class LookalikeError(Exception):
+    """Something went wrong, and the message is the one line that the user needs.
+
+    Attributes:
+        code: A stable identifier for programs, such as the HTTP API's clients.
+        exit_code: What the command line exits with.
+    """
+
+    code: ClassVar[str] = "failed"
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(LookalikeError):
+    """The caller asked for something that cannot be done as asked."""
+
+    code = "bad_request"
+    exit_code = 2
+
+
+class UnknownNameError(UsageError):
+    """A name is not one of the few that are known here."""
+
+    code = "unknown_name"
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        self.kind, self.name, self.known = kind, name, tuple(known)
+        near = difflib.get_close_matches(name, self.known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(self.known) or 'none'}"
+        super().__init__(f"unknown {kind} {name!r}; {hint}")
+
+
+class PhotoError(UsageError):
+    """These bytes are not a photo that can, or may, be read.
+
+    Attributes:
+        source: What was opened, as the user would recognise it.
+        reason: Why it was refused, in a few words.
+    """
+
+    code = "unreadable_photo"
+
+    def __init__(self, source: str, reason: str) -> None:
+        super().__init__(f"{source}: {reason}")
+        self.source, self.reason = source, reason
+
+
+class FilterError(UsageError):
+    """A `where` expression cannot be understood.
+
+    Attributes:
+        expression: The whole expression.
+        position: Where it went wrong, counted in characters from 0.
+        expected: What would have been understood there.
+    """
+
+    code = "bad_filter"
+
+    def __init__(self, expression: str, position: int, expected: str) -> None:
+        super().__init__(f"filter {expression!r}, at character {position + 1}: {expected}")
+        self.expression, self.position, self.expected = expression, position, expected
+
+
+class CatalogueError(UsageError):
+    """A catalogue cannot be read."""
+
+    code = "bad_catalogue"
+
+
+class AnnotationError(CatalogueError):
+    """A line of a catalogue's file cannot be understood.
+
+    Attributes:
+        path: The file.
+        line: The line, counted from 1.
+    """
+
+    def __init__(self, path: Path, line: int, text: str, expected: str) -> None:
+        super().__init__(f"{path}:{line}: expected {expected}, got {text!r}")
+        self.path, self.line = path, line
+
+
+class ConfigError(UsageError):
+    """A setting is missing, unknown or out of its range."""
+
+    code = "bad_config"
+
+
+class ModelError(UsageError):
+    """A file is not a model, or not one that can be used here."""
+
+    code = "bad_model"
+
+
+class GalleryNotFoundError(UsageError):
+    """There is no gallery at that place."""
+
+    code = "no_gallery"
+
+
+class MismatchError(UsageError):
+    """Vectors made by one model meet a gallery made by another."""
+
+    code = "mismatch"
+
+
+class GalleryLockedError(LookalikeError):
+    """Another process is writing to the gallery."""
+
+    code = "locked"
+
+
+class GalleryDamagedError(LookalikeError):
+    """The gallery's database fails its own checks."""
+
+    code = "damaged"
+
+
+class MissingExtraError(LookalikeError):
+    """An optional part of Lookalike is not installed."""
+
+    code = "missing_extra"
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} needs an optional part; install it with: pip install 'lookalike[{extra}]'")
+        self.extra = extra

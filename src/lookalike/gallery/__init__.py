@@ -1,0 +1,1 @@
+"""Where items and their vectors are kept and searched."""

@@ -1,0 +1,135 @@
+"""What the rest of the package needs from a gallery, wherever it is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from lookalike.spaces import Space
+from lookalike.types import JSON, Float32, Item, Neighbours, Stamp
+
+
+@dataclass(frozen=True, slots=True)
+class Facet:
+    """One attribute and how often each of its values occurs, most frequent first."""
+
+    name: str
+    counts: Mapping[str, int]
+
+
+class Gallery(Protocol):
+    """Items and their vectors; see `lookalike.gallery.local.LocalGallery` for the one in a folder."""
+
+    @property
+    def spaces(self) -> tuple[Space, ...]:
+        """The spaces, in the order of the concatenated rows; empty before the first `add`."""
+        ...
+
+    def __len__(self) -> int:
+        """Number of items."""
+        ...
+
+    def add(
+        self,
+        items: Sequence[Item],
+        vectors: Mapping[str, Float32],
+        *,
+        spaces: Sequence[Space],
+        source: str = "",
+        stamps: Sequence[Stamp] | None = None,
+    ) -> None:
+        """Add items, or replace those of the same id, durably and all together.
+
+        Args:
+            items: B items with distinct ids.
+            vectors: For every space, (B, D) float32. Rows that are not of unit length are kept as they came too.
+            spaces: What the vectors are. The first `add` decides the gallery's; later ones must be equal.
+            source: The catalogue they come from; `stamps` and pruning go by it.
+            stamps: Of the photos' files.
+
+        Raises:
+            MismatchError: The spaces are not the gallery's, or shapes disagree.
+            GalleryLockedError: Another process is writing.
+        """
+        ...
+
+    def describe(self, items: Sequence[Item], *, source: str = "", stamps: Sequence[Stamp] | None = None) -> None:
+        """Replace what is known of items whose vectors stay: product, attributes, place of the photo, stamp.
+
+        Raises:
+            UnknownNameError: An id that is not in the gallery.
+        """
+        ...
+
+    def remove(self, ids: Sequence[str]) -> int:
+        """Remove items; ids that are not there are passed over. Returns how many were removed."""
+        ...
+
+    def stamps(self, source: str) -> dict[str, tuple[Item, Stamp | None]]:
+        """Items that came from a source, by id, with the stamps of their files."""
+        ...
+
+    def get(self, item_id: str) -> Item:
+        """One item.
+
+        Raises:
+            UnknownNameError: It is not there.
+        """
+        ...
+
+    def vectors(self, item_id: str) -> dict[str, Float32]:
+        """The rows of one item by space, each (1, D) float32, as they were added.
+
+        Raises:
+            UnknownNameError: It is not there.
+        """
+        ...
+
+    def items(self, rows: Sequence[int]) -> dict[int, Item]:
+        """Items by row; a row that is no longer there is left out."""
+        ...
+
+    def list(self, *, where: str | None = None, offset: int = 0, limit: int | None = 50) -> tuple[int, list[Item]]:
+        """How many items a filter passes, and a page of them in the order they were added."""
+        ...
+
+    def facets(self, *, where: str | None = None, limit: int = 50) -> list[Facet]:
+        """Values and counts of each attribute among the items that a filter passes."""
+        ...
+
+    def search(
+        self,
+        queries: Mapping[str, Float32],
+        *,
+        k: int = 10,
+        weights: Mapping[str, float] | None = None,
+        where: str | None = None,
+        index: str = "auto",
+        probes: int | None = None,
+        metrics: Mapping[str, str] | None = None,
+    ) -> Neighbours:
+        """Find the nearest items.
+
+        Args:
+            queries: (Q, D) float32 for each space that is weighted.
+            k: How many; fewer come back when fewer pass the filter.
+            weights: By space; None takes the defaults.
+            where: Only items that pass this filter.
+            index: A name of `lookalike.index.INDEXES`, or `auto`.
+            probes: How many lists `kmeans` or `ivf` look into; None takes the index's own number.
+            metrics: A metric of SciPy's cdist by space. Given any, the scan is exact, the vectors are as they were
+                added, spaces without one use euclidean, and the score is minus the weighted sum of the distances.
+
+        Raises:
+            UsageError: k, a weight, a filter, a metric or an index name is wrong, or the queries' shapes are.
+        """
+        ...
+
+    def rows(self) -> Iterator[tuple[list[Item], dict[str, Float32]]]:
+        """All items with their vectors as they were added, in batches, in the order they were added."""
+        ...
+
+    def info(self) -> dict[str, JSON]:
+        """What the gallery is: counts, spaces, sizes, the state of its index."""
+        ...

@@ -1,0 +1,1 @@
+"""Indexes: candidates for a query over concatenated unit rows, behind one small protocol."""

@@ -1,0 +1,1 @@
+"""Networks, their pre-processing, checkpoints and export."""

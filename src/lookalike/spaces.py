@@ -1,0 +1,145 @@
+"""Spaces and the score: everything that describes a photo is a unit row, and a query weights the spaces.
+
+The score of an item is the weighted mean of its cosines, `sum(w_s * cos_s) / sum(w_s)`, in [-1, 1]. Only the query
+side carries the weights: with the query's parts scaled by `w_s / sum(w)`, the score is one inner product with the
+concatenated unit rows, so one index answers every weighting.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lookalike.errors import MismatchError, UnknownNameError, UsageError
+from lookalike.types import Float32
+
+DEFAULT_WEIGHTS: Mapping[str, float] = {"deep": 1.0, "color": 0.3, "color-original": 0.1}
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """One way to describe a photo.
+
+    Attributes:
+        name: Such as `deep` or `color`.
+        dimension: Length of its rows.
+        maker: What makes the rows, such as `default@9f3c`; rows of two makers are never compared.
+    """
+
+    name: str
+    dimension: int
+    maker: str
+
+
+def resolve(name: str, spaces: Sequence[Space]) -> Space:
+    """Find a space by its name, or by a beginning that only one space has.
+
+    Raises:
+        UnknownNameError: No space, or more than one, is meant.
+    """
+    for space in spaces:
+        if space.name == name:
+            return space
+    begun = [space for space in spaces if name and space.name.startswith(name)]
+    if len(begun) == 1:
+        return begun[0]
+    raise UnknownNameError("space", name, [space.name for space in spaces])
+
+
+def resolve_weights(weights: Mapping[str, float] | None, spaces: Sequence[Space]) -> dict[str, float]:
+    """Turn the weights that a caller gave into one for every space; spaces that are not named weigh 0.
+
+    Args:
+        weights: By the name of the space, each at least 0; None takes `DEFAULT_WEIGHTS` (1 for other spaces).
+        spaces: Those of the gallery.
+
+    Raises:
+        UnknownNameError: A space that the gallery has not.
+        UsageError: A weight is negative or not finite, or none is above 0.
+    """
+    if weights is None:
+        return {space.name: DEFAULT_WEIGHTS.get(space.name, 1.0) for space in spaces}
+    resolved = {space.name: 0.0 for space in spaces}
+    for name, weight in weights.items():
+        if not math.isfinite(weight) or weight < 0:
+            raise UsageError(f"the weight of {name!r} must be a number of at least 0, got {weight}")
+        resolved[resolve(name, spaces).name] = float(weight)
+    if not any(resolved.values()):
+        raise UsageError("at least one space needs a weight above 0")
+    return resolved
+
+
+def width(spaces: Sequence[Space]) -> int:
+    """Length of the concatenated rows."""
+    return sum(space.dimension for space in spaces)
+
+
+def slices(spaces: Sequence[Space]) -> dict[str, slice]:
+    """Where each space stands in the concatenated rows."""
+    ends = np.cumsum([space.dimension for space in spaces]).tolist()
+    return {space.name: slice(end - space.dimension, end) for space, end in zip(spaces, ends, strict=True)}
+
+
+def unit_rows(rows: Float32) -> Float32:
+    """Scale rows to length 1; a row of zeros stays one, so its cosine to everything is 0.
+
+    Args:
+        rows: (B, D) float32.
+
+    Returns:
+        (B, D) float32.
+    """
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.divide(rows, lengths, out=np.zeros_like(rows, dtype=np.float32), where=lengths > 0)
+
+
+def concatenate(vectors: Mapping[str, Float32], spaces: Sequence[Space]) -> Float32:
+    """Put the rows of all spaces side by side, in the spaces' order: (B, sum of D) float32.
+
+    Raises:
+        MismatchError: A space is missing, or its rows have another length.
+    """
+    for space in spaces:
+        check_rows(vectors, space)
+    return np.concatenate([vectors[space.name] for space in spaces], axis=1, dtype=np.float32)
+
+
+def scaled_query(vectors: Mapping[str, Float32], weights: Mapping[str, float], spaces: Sequence[Space]) -> Float32:
+    """Concatenate a query with each part scaled by its share of the weights, so that one inner product is the score.
+
+    Args:
+        vectors: For each space of weight above 0, unit rows (Q, D) float32; others may be missing.
+        weights: One for every space, as `resolve_weights` gives them.
+        spaces: Those of the gallery, in its order.
+
+    Returns:
+        (Q, sum of D) float32, zeros where a space weighs nothing.
+
+    Raises:
+        MismatchError: A space that is weighted is missing, or its rows have another length.
+    """
+    total = sum(weights.values())
+    weighted = [space for space in spaces if weights[space.name] > 0]
+    for space in weighted:
+        check_rows(vectors, space)
+    query = np.zeros((len(vectors[weighted[0].name]), width(spaces)), dtype=np.float32)
+    place = slices(spaces)
+    for space in weighted:
+        query[:, place[space.name]] = vectors[space.name] * np.float32(weights[space.name] / total)
+    return query
+
+
+def check_rows(vectors: Mapping[str, Float32], space: Space) -> None:
+    """Refuse vectors that lack a space or have rows of another length than it.
+
+    Raises:
+        MismatchError: They do.
+    """
+    if space.name not in vectors:
+        raise MismatchError(f"the space {space.name!r} needs vectors, and there are only {sorted(vectors)}")
+    shape = vectors[space.name].shape
+    if len(shape) != 2 or shape[1] != space.dimension:
+        raise MismatchError(f"vectors of {space.name!r} must have the shape (B, {space.dimension}), got {shape}")

@@ -1,0 +1,1 @@
+"""Training: data, augmentation, sampling, losses and the loop."""

@@ -1,0 +1,200 @@
+"""The values that travel between the rooms of this package.
+
+The letters used for shapes everywhere: B photos of a batch, Q queries, N items, K neighbours, D dimensions,
+H height, W width, C channels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from lookalike.errors import UsageError
+
+Float32: TypeAlias = npt.NDArray[np.float32]
+Int64: TypeAlias = npt.NDArray[np.int64]
+UInt8: TypeAlias = npt.NDArray[np.uint8]
+Bool: TypeAlias = npt.NDArray[np.bool_]
+
+JSON: TypeAlias = None | bool | int | float | str | list[Any] | dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle in a photo, in pixels of the upright photo at its full size; x2 and y2 are outside of it."""
+
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+
+    def __post_init__(self) -> None:
+        corners = (self.x1, self.y1, self.x2, self.y2)
+        if not all(math.isfinite(c) and c >= 0 for c in corners) or self.x2 <= self.x1 or self.y2 <= self.y1:
+            raise UsageError(f"a box is x1,y1,x2,y2 in pixels with 0 <= x1 < x2 and 0 <= y1 < y2, got {self}")
+
+    @classmethod
+    def parse(cls, text: str) -> Box:
+        """Read `x1,y1,x2,y2`, with commas or spaces between.
+
+        Raises:
+            UsageError: It is not four numbers, or they enclose nothing.
+        """
+        try:
+            x1, y1, x2, y2 = (float(part) for part in text.replace(",", " ").split())
+        except ValueError:
+            raise UsageError(f"a box is x1,y1,x2,y2 in pixels, got {text!r}") from None
+        return cls(x1, y1, x2, y2)
+
+    def __str__(self) -> str:
+        return ",".join(f"{c:g}" for c in (self.x1, self.y1, self.x2, self.y2))
+
+    def to_list(self) -> list[float]:
+        """The four corners as JSON shows them: [x1, y1, x2, y2]."""
+        return [self.x1, self.y1, self.x2, self.y2]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One photo of a catalogue and what is known about it.
+
+    Attributes:
+        id: Unique in its gallery.
+        photo: Path of the photo as its catalogue writes it, usually relative to `root`; or a URL.
+        root: Folder or URL that `photo` is relative to; empty when `photo` stands for itself.
+        product: What the photo shows; photos of one product share it.
+        box: The part of the photo to look at; None is all of it.
+        attributes: Anything else that is known, by name.
+    """
+
+    id: str
+    photo: str
+    root: str = ""
+    product: str | None = None
+    box: Box | None = None
+    attributes: Mapping[str, JSON] = field(default_factory=dict)
+
+    @property
+    def location(self) -> str:
+        """Where the photo can be opened: `photo` beneath `root`, or `photo` itself when it is absolute or a URL."""
+        if not self.root or "://" in self.photo or self.photo.startswith("/"):
+            return self.photo
+        return f"{self.root.rstrip('/')}/{self.photo}"
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What is remembered of a photo's file, to see later whether it has changed.
+
+    Attributes:
+        size: Bytes.
+        modified_ns: Time of the last change, nanoseconds since 1970; 0 where the store does not tell.
+        sha256: Of the file's bytes, in hexadecimal.
+    """
+
+    size: int
+    modified_ns: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """What a search found, best first.
+
+    Attributes:
+        rows: (Q, K) int64, numbers of the rows in the gallery; -1 where fewer than K were found.
+        scores: (Q, K) float32, higher is better; -inf where the row is -1.
+        by_space: For each space that was weighted, its part: (Q, K) float32 cosines, or minus the distances when a
+            metric was asked for; nan where the row is -1.
+        index: The index that answered.
+    """
+
+    rows: Int64
+    scores: Float32
+    by_space: Mapping[str, Float32]
+    index: str
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One item of an answer.
+
+    Attributes:
+        rank: From 1.
+        item: What was found.
+        score: Weighted mean of the cosines, in [-1, 1]; or minus the weighted sum of distances.
+        scores: The part of each space.
+    """
+
+    rank: int
+    item: Item
+    score: float
+    scores: Mapping[str, float]
+
+    def to_json(self) -> dict[str, Any]:
+        """The shape that the command line, HTTP and Python all show."""
+        return {
+            "rank": self.rank,
+            **item_json(self.item),
+            "score": self.score,
+            "scores": dict(self.scores),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What was asked, as it was understood: the weights are those that were used."""
+
+    photo: str | None
+    item: str | None
+    box: Box | None
+    model: str | None
+    weights: Mapping[str, float]
+    where: str | None
+    index: str
+    metrics: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The matches of one query, best first, and how long each step took in milliseconds."""
+
+    query: Query
+    took_ms: Mapping[str, float]
+    matches: Sequence[Match]
+
+    def to_json(self) -> dict[str, Any]:
+        """The shape that the command line, HTTP and Python all show."""
+        query: dict[str, Any] = {
+            "photo": self.query.photo,
+            "box": self.query.box.to_list() if self.query.box else None,
+            "model": self.query.model,
+            "weights": dict(self.query.weights),
+            "where": self.query.where,
+            "index": self.query.index,
+        }
+        if self.query.item is not None:
+            query["item"] = self.query.item
+        if self.query.metrics:
+            query["metrics"] = dict(self.query.metrics)
+        return {
+            "query": query,
+            "took_ms": {step: round(ms, 3) for step, ms in self.took_ms.items()},
+            "matches": [match.to_json() for match in self.matches],
+        }
+
+
+def item_json(item: Item) -> dict[str, Any]:
+    """An item as every door shows it."""
+    return {
+        "id": item.id,
+        "product": item.product,
+        "photo": item.photo,
+        "box": item.box.to_list() if item.box else None,
+        "attributes": dict(item.attributes),
+    }
