@@ -13,6 +13,7 @@
     │   └── MismatchError        the gallery was made by another model, or with other spaces
     ├── GalleryLockedError       another process is writing to the gallery
     ├── GalleryDamagedError      the gallery's database fails its own checks
+    ├── IndexFileError           a saved index cannot be used and must be built again
     └── MissingExtraError        an optional part is not installed
 
 An error carries what was expected, what came and what to do; the facts are attributes as well as words.
@@ -141,6 +142,21 @@ class GalleryDamagedError(LookalikeError):
     """The gallery's database fails its own checks."""
 
     code = "damaged"
+
+
+class IndexFileError(LookalikeError):
+    """A saved index cannot be used; it is derived from the rows, so building it again is the way out.
+
+    Attributes:
+        path: The file.
+        reason: Why it was refused, in a few words.
+    """
+
+    code = "index_file"
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: not a usable index: {reason}")
+        self.path, self.reason = path, reason
 
 
 class MissingExtraError(LookalikeError):
