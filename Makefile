@@ -1,0 +1,74 @@
+# Each target sets up what it needs, in environments of its own under .venv/; `make help` lists them.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+VENVS ?= .venv
+DEMO := $(VENVS)/demo
+TEST := $(VENVS)/test
+REQUIREMENTS := pyproject.toml constraints.txt
+
+# The first interpreter that is new enough and can make environments; `make PYTHON=/path/to/python3 ...` overrides it.
+PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
+	$$python -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
+	&& { command -v $$python; break; }; done)
+
+define install
+	@test -n '$(PYTHON)' || { echo 'Lookalike needs Python 3.11 or newer with its venv module (on Debian and Ubuntu: apt install python3-venv), and found none; name one with: make PYTHON=/path/to/python3 $(MAKECMDGOALS)' >&2; exit 1; }
+	@echo 'Setting up $(@D) ($(2)), once' >&2
+	@'$(PYTHON)' -m venv --clear '$(@D)'
+	@'$(@D)/bin/python' -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '$(1)'
+	@touch '$@'
+endef
+
+.PHONY: help
+help: ## Show the targets, a line each
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
+
+.PHONY: demo
+demo: $(DEMO)/installed ## Install the base package, draw a small catalogue, search it and write demo/: about a minute
+	@'$(DEMO)/bin/lookalike' demo --out demo
+
+.PHONY: test
+test: $(TEST)/installed ## Install everything, PyTorch included, and run the quick tests
+	@'$(TEST)/bin/python' -m pytest -q -m 'not slow'
+
+.PHONY: test-slow
+test-slow: $(TEST)/installed ## Run the slow tests
+	@'$(TEST)/bin/python' -m pytest -q -m slow
+
+.PHONY: lint
+lint: $(TEST)/installed ## Check format, style and types
+	@'$(TEST)/bin/ruff' format --check
+	@'$(TEST)/bin/ruff' check
+	@'$(TEST)/bin/mypy'
+
+.PHONY: format
+format: $(TEST)/installed ## Format the code and mend what the linter can mend
+	@'$(TEST)/bin/ruff' format
+	@'$(TEST)/bin/ruff' check --fix
+
+.PHONY: bench
+bench: $(TEST)/installed ## Measure the figures of docs/benchmarks.md side by side with the original's way: some minutes
+	@'$(TEST)/bin/python' bench/all.py
+
+.PHONY: pins
+pins: ## Renew constraints.txt from the newest releases that fit
+	@rm -rf '$(VENVS)/pins'
+	@'$(PYTHON)' -m venv '$(VENVS)/pins'
+	@'$(VENVS)/pins/bin/python' -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@{ grep '^#' constraints.txt; '$(VENVS)/pins/bin/python' -m pip freeze --all --exclude-editable --exclude pip \
+		| grep -v -E '^(nvidia|cuda|triton)' | sed 's/+.*//' | LC_ALL=C sort -f; } > constraints.new
+	@mv constraints.new constraints.txt
+
+.PHONY: clean
+clean: ## Remove the environments made here and everything that was generated
+	@rm -rf '$(DEMO)' '$(TEST)' '$(VENVS)/pins' '$(VENVS)/ci' build dist demo runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(DEMO)/installed: $(REQUIREMENTS)
+	$(call install,.,the base package)
+
+$(TEST)/installed: $(REQUIREMENTS)
+	$(call install,.[dev],all extras and tools: PyTorch is several gigabytes)
