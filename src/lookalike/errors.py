@@ -22,9 +22,9 @@ An error carries what was expected, what came and what to do; the facts are attr
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class LookalikeError(Exception):
@@ -133,9 +133,17 @@ class MismatchError(UsageError):
 
 
 class GalleryLockedError(LookalikeError):
-    """Another process is writing to the gallery."""
+    """Another process is writing to the gallery.
+
+    Attributes:
+        holder: Its host, pid, command and since when, as far as they are known.
+    """
 
     code = "locked"
+
+    def __init__(self, message: str, *, holder: Mapping[str, Any]) -> None:
+        super().__init__(message)
+        self.holder = holder
 
 
 class GalleryDamagedError(LookalikeError):
