@@ -1,0 +1,128 @@
+"""What a runtime has to offer: a network that turns prepared photos into embeddings, and says who it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias
+
+from lookalike.errors import ModelError
+from lookalike.models.preprocessing import Preprocessing
+from lookalike.types import Float32
+
+Device: TypeAlias = Literal["auto", "cpu", "cuda"]
+
+INPUT, EMBEDDING, ATTENTION = "photos", "embedding", "attention"
+FORMAT = "1"
+HOW_TO_EXPORT = "make the file with `lookalike export CHECKPOINT --onnx FILE`"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a network is and how it wants its photos; it travels inside the model's file.
+
+    Attributes:
+        name: A word for people.
+        fingerprint: Of the weights and the pre-processing, in hexadecimal.
+        preprocessing: From an upright RGB photo to the network's input.
+    """
+
+    name: str
+    fingerprint: str
+    preprocessing: Preprocessing
+
+    @property
+    def maker(self) -> str:
+        """Names the network exactly and briefly, such as `default@9f3c21ab`."""
+        return f"{self.name}@{self.fingerprint[:8]}"
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, str], *, file: str) -> Identity:
+        """Read the metadata of an ONNX file.
+
+        Args:
+            metadata: Its custom metadata.
+            file: Its name, for the error.
+
+        Raises:
+            ModelError: Something is missing, or it is of a format that this version does not know.
+        """
+        wanted = [f"lookalike.{key}" for key in ("format", "name", "fingerprint", "preprocessing")]
+        if missing := [key for key in wanted if not metadata.get(key)]:
+            raise ModelError(
+                f"{file}: not a model of Lookalike, its metadata lacks {', '.join(missing)}; {HOW_TO_EXPORT}"
+            )
+        made_as, name, fingerprint, preprocessing = (metadata[key] for key in wanted)
+        if made_as != FORMAT:
+            raise ModelError(f"{file}: a model of format {made_as!r}, and this version reads format {FORMAT!r}")
+        return cls(name, fingerprint, Preprocessing.from_json(preprocessing))
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What a network makes of B photos.
+
+    Attributes:
+        embedding: (B, D) float32 unit rows.
+        attention: (B, h, w) float32, how much each cell of the last feature map answers; None if it has no such output.
+    """
+
+    embedding: Float32
+    attention: Float32 | None
+
+
+class Network(Protocol):
+    """A model made ready to run by one of the runtimes."""
+
+    @property
+    def identity(self) -> Identity:
+        """Who it is."""
+        ...
+
+    @property
+    def dimension(self) -> int:
+        """Length of its embeddings."""
+        ...
+
+    @property
+    def has_attention(self) -> bool:
+        """Whether it gives its attention too."""
+        ...
+
+    @property
+    def device(self) -> str:
+        """Where it really runs: `cpu` or `cuda`."""
+        ...
+
+    def run(self, photos: Float32) -> Outputs:
+        """Embed photos, (B, 3, H, W) float32, normalised by `identity.preprocessing`; one call at a time."""
+        ...
+
+
+def check_signature(
+    *, file: str, preprocessing: Preprocessing, inputs: Mapping[str, list[object]], outputs: Mapping[str, list[object]]
+) -> int:
+    """Find the embeddings' length in the shapes that a model's file declares.
+
+    Args:
+        file: Its name, for the error.
+        preprocessing: What it says of its own input.
+        inputs: Shapes by name; a side that may vary is anything but an integer.
+        outputs: The same.
+
+    Raises:
+        ModelError: The shapes are not those of `lookalike.embedding.network`'s contract.
+    """
+    height, width = preprocessing.height, preprocessing.width
+    photos, embedding = inputs.get(INPUT, []), outputs.get(EMBEDDING, [])
+    fits = len(photos) == 4 and all(
+        not isinstance(side, int) or side == wanted for side, wanted in zip(photos[1:], (3, height, width), strict=True)
+    )
+    if list(inputs) != [INPUT] or not fits:
+        raise ModelError(
+            f"{file}: a model takes one input `{INPUT}` (B, 3, {height}, {width}), "
+            f"this one takes {dict(inputs)}; {HOW_TO_EXPORT}"
+        )
+    if len(embedding) != 2 or not isinstance(embedding[1], int):
+        raise ModelError(f"{file}: a model gives `{EMBEDDING}` (B, D), this one gives {dict(outputs)}; {HOW_TO_EXPORT}")
+    return embedding[1]

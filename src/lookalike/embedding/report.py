@@ -1,0 +1,56 @@
+"""What a run of the pipeline did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from lookalike.types import JSON
+
+PHASES = ("decode", "wait", "embed", "write", "total")
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A photo that was left out, and why, in a few words."""
+
+    id: str
+    photo: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Report:
+    """What a run did.
+
+    Attributes:
+        added: Items that are new.
+        updated: Items whose photo, or what is known of them, has changed.
+        unchanged: Items that were left as they were.
+        removed: Items that had vanished from the source.
+        skipped: Photos that could not be read.
+        seconds: By phase. `wait`, in which the network had no photos, `embed` and `write` follow each other, and with
+            the reading of the catalogue add up to `total`; `decode` runs beside them, and is summed over its threads.
+    """
+
+    added: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    skipped: list[Skipped] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PHASES, 0.0))
+
+    @property
+    def done(self) -> int:
+        """How many photos were dealt with so far."""
+        return self.added + self.updated + self.unchanged + len(self.skipped)
+
+    def to_json(self) -> dict[str, JSON]:
+        """As `lookalike index --json` shows it."""
+        return {
+            "added": self.added,
+            "updated": self.updated,
+            "unchanged": self.unchanged,
+            "removed": self.removed,
+            "skipped": [{"id": one.id, "photo": one.photo, "reason": one.reason} for one in self.skipped],
+            "seconds": {phase: round(seconds, 3) for phase, seconds in self.seconds.items()},
+        }

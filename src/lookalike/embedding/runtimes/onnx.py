@@ -1,0 +1,72 @@
+"""Networks run by ONNX Runtime, on the processor or on a CUDA device."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from lookalike.embedding.network import ATTENTION, EMBEDDING, INPUT, Device, Identity, Outputs, check_signature
+from lookalike.errors import LookalikeError, ModelError, UsageError
+from lookalike.types import Float32
+
+CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
+QUIET = 3  # errors only: warnings about other people's graphics cards are not for our users
+
+
+class OnnxNetwork:
+    """A model's ONNX file in an ONNX Runtime session."""
+
+    def __init__(self, path: Path, *, device: Device, threads: int) -> None:
+        """Load the file.
+
+        Raises:
+            ModelError: It is not an ONNX file, or not one of Lookalike's.
+            UsageError: CUDA was asked for and is not there.
+        """
+        onnxruntime.set_default_logger_severity(QUIET)
+        self._session = _open_session(path, providers=_providers(device), threads=threads)
+        self.device = "cuda" if CUDA in self._session.get_providers() else "cpu"
+        if device == "cuda" and self.device != "cuda":
+            raise LookalikeError("ONNX Runtime could not start CUDA; check the driver, or use --device cpu")
+        file = str(path)
+        self.identity = Identity.from_metadata(self._session.get_modelmeta().custom_metadata_map, file=file)
+        outputs = {node.name: node.shape for node in self._session.get_outputs()}
+        self.dimension = check_signature(
+            file=file,
+            preprocessing=self.identity.preprocessing,
+            inputs={node.name: node.shape for node in self._session.get_inputs()},
+            outputs=outputs,
+        )
+        self.has_attention = ATTENTION in outputs
+        self._wanted = [EMBEDDING, ATTENTION] if self.has_attention else [EMBEDDING]
+
+    def run(self, photos: Float32) -> Outputs:
+        """Embed photos, (B, 3, H, W) float32."""
+        embedding, *attention = self._session.run(self._wanted, {INPUT: photos})
+        return Outputs(np.asarray(embedding), np.asarray(attention[0]) if attention else None)
+
+
+def _providers(device: Device) -> list[str | tuple[str, dict[str, str]]]:
+    """The execution providers in the order to try them."""
+    has_cuda = CUDA in onnxruntime.get_available_providers()
+    if device == "cuda" and not has_cuda:
+        raise UsageError("this onnxruntime has no CUDA in it; install onnxruntime-gpu, or use --runtime torch")
+    if device == "cpu" or not has_cuda:
+        return [CPU]
+    # TF32 would round the products to 10 bits, and answers would depend on the machine.
+    return [(CUDA, {"use_tf32": "0"}), CPU]
+
+
+def _open_session(
+    path: Path, *, providers: list[str | tuple[str, dict[str, str]]], threads: int
+) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = QUIET
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=providers)
+    except Exception as error:  # its exceptions have no common parent but Exception
+        reason = str(error).partition("\n")[0]
+        raise ModelError(f"{path}: not an ONNX file that can be run here: {reason}") from error

@@ -1,0 +1,43 @@
+"""Networks run by PyTorch from a raw checkpoint, on the processor or on a CUDA device."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from lookalike.embedding.network import Device, Identity, Outputs
+from lookalike.errors import UsageError
+from lookalike.models.checkpoint import load_checkpoint
+from lookalike.types import Float32
+
+
+class TorchNetwork:
+    """A checkpoint as training wrote it, in evaluation mode and float32."""
+
+    def __init__(self, path: Path, *, device: Device, threads: int) -> None:
+        """Load the checkpoint.
+
+        Raises:
+            ModelError: It is not a checkpoint.
+            UsageError: CUDA was asked for and is not there.
+        """
+        has_cuda = torch.cuda.is_available()
+        if device == "cuda" and not has_cuda:
+            raise UsageError("PyTorch finds no CUDA device here; use --device cpu")
+        self.device = "cuda" if has_cuda and device != "cpu" else "cpu"
+        torch.set_num_threads(threads)
+        # TF32 would round the products to 10 bits, and answers would depend on the machine.
+        torch.backends.cudnn.allow_tf32 = False
+        checkpoint = load_checkpoint(path)
+        self._network = checkpoint.network.to(self.device)
+        self.identity = Identity(checkpoint.name, checkpoint.fingerprint, checkpoint.preprocessing)
+        self.dimension = checkpoint.network.settings.embedding
+        self.has_attention = checkpoint.network.settings.attention
+
+    def run(self, photos: Float32) -> Outputs:
+        """Embed photos, (B, 3, H, W) float32."""
+        with torch.inference_mode():
+            maps = self._network.maps(torch.from_numpy(photos).to(self.device))
+            embedding = self._network.embed_maps(maps).cpu().numpy()
+            return Outputs(embedding, maps.mean(dim=1).cpu().numpy() if self.has_attention else None)
