@@ -1,0 +1,187 @@
+"""The house rules that a reader of the code may rely on: who imports whom, and what is promised where."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import lookalike
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "src" / "lookalike"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+# Each room imports only from itself and from those named before it; the same order is in CONTRIBUTING.md.
+ROOMS = [
+    *("errors", "config", "types"),
+    *("srgb", "images", "spaces"),
+    *("catalogue", "models", "index", "evaluation"),
+    *("training", "embedding"),
+    "gallery",
+    *("retriever", "show", "benchmarking"),
+    "cli",
+]
+
+# Who may import the heavy libraries; a name that ends in a slash is a folder.
+ALLOWED = {
+    "torch": ("models/", "training/", "embedding/runtimes/torch.py"),
+    "torchvision": ("models/", "training/", "embedding/runtimes/torch.py"),
+    "timm": ("models/", "training/"),
+    "pytorch_metric_learning": ("training/",),
+    "faiss": ("index/",),
+    "sqlite3": ("gallery/",),
+    "typer": ("cli.py",),
+}
+
+
+def name_of(path: Path) -> str:
+    """A module's path as people say it, such as `gallery/local.py`."""
+    return path.relative_to(PACKAGE).as_posix()
+
+
+def room_of(path: Path) -> str:
+    """The first folder, or the module itself when it lies in none."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def rooms_before(path: Path) -> set[str]:
+    """The rooms that a module may import from; the package's front door may show what all but the last hold."""
+    room = room_of(path)
+    return set(ROOMS[:-1]) if room == "__init__" else set(ROOMS[: ROOMS.index(room) + 1])
+
+
+def may_unpickle(call: ast.Call) -> bool:
+    """Whether a call could run code that lies in a file."""
+    settings = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
+    function = ast.unparse(call.func)
+    return (
+        function in {"pickle.load", "pickle.loads", "pickle.Unpickler", "joblib.load"}
+        or (function == "torch.load" and settings.get("weights_only") != "True")
+        or (function in {"np.load", "numpy.load"} and settings.get("allow_pickle", "False") != "False")
+    )
+
+
+def imports_of(path: Path) -> Iterator[tuple[int, str]]:
+    """Line and full name of everything that a module imports, wherever in it the import stands."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name_of(path)}:{node.lineno} imports relatively"
+            yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+
+
+def test_each_room_imports_only_from_those_before_it() -> None:
+    wrong = [
+        f"{name_of(path)}:{line} imports {name}"
+        for path in MODULES
+        for line, name in imports_of(path)
+        if name.split(".")[0] == "lookalike" and name.split(".")[1] not in rooms_before(path)
+    ]
+    assert not wrong
+
+
+def test_heavy_libraries_stay_in_their_rooms() -> None:
+    wrong = [
+        f"{name_of(path)}:{line} imports {name}"
+        for path in MODULES
+        for line, name in imports_of(path)
+        for library, places in ALLOWED.items()
+        if name.split(".")[0] == library and not name_of(path).startswith(places)
+    ]
+    assert not wrong
+
+
+def test_no_pickle_is_ever_loaded() -> None:
+    wrong = [
+        f"{name_of(path)}:{node.lineno}: {ast.unparse(node)}"
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and may_unpickle(node)
+    ]
+    assert not wrong
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    heavy = [
+        "torch",
+        "torchvision",
+        "timm",
+        "faiss",
+        "onnxruntime",
+        "openvino",
+        "scipy",
+        "sqlglot",
+        "pyarrow",
+        "sklearn",
+    ]
+    code = f"import sys, lookalike; print([name for name in {heavy!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_public_names_are_sorted_and_there() -> None:
+    assert list(lookalike.__all__) == sorted(lookalike.__all__)
+    assert [name for name in lookalike.__all__ if not hasattr(lookalike, name)] == []
+
+
+def test_modules_are_named_after_what_they_hold() -> None:
+    drawers = {"utils", "util", "common", "helpers", "helper", "base", "misc", "core"}
+    assert [
+        name_of(path) for path in MODULES if drawers.intersection(path.relative_to(PACKAGE).with_suffix("").parts)
+    ] == []
+
+
+def test_modules_hold_one_subject() -> None:
+    lengths = {name_of(path): len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES}
+    assert {name: lines for name, lines in lengths.items() if lines > 350} == {}
+
+
+def pins() -> dict[str, str]:
+    """The pinned version of each distribution that constraints.txt names."""
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    entries = (line.split(";")[0].strip() for line in lines if line and not line.startswith("#"))
+    return {canonicalize_name(name): version for name, _, version in (entry.partition("==") for entry in entries)}
+
+
+def test_constraints_pin_exact_versions_and_name_no_host() -> None:
+    pinned = pins()
+    assert all(re.fullmatch(r"[0-9][0-9a-z.]*", version) for version in pinned.values()), pinned
+    assert not [name for name in pinned if name == "lookalike" or name.startswith(("nvidia-", "cuda-"))]
+    text = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    assert not re.search(r"://|^-|@", text, flags=re.MULTILINE)
+
+
+def test_constraints_pin_everything_that_is_asked_for() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    asked = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
+    pinned = pins()
+    for requirement in map(Requirement, asked):
+        name = canonicalize_name(requirement.name)
+        if name != "lookalike":
+            assert name in pinned, f"{name} has no pin"
+            assert requirement.specifier.contains(pinned[name]), f"{requirement} does not allow {pinned[name]}"
+
+
+def test_readme_begins_with_the_two_commands() -> None:
+    first_block = (ROOT / "README.md").read_text(encoding="utf-8").split("```")[1]
+    commands = [line.split("#")[0].strip() for line in first_block.splitlines()[1:]]
+    assert [command for command in commands if command.startswith("make ")] == ["make demo", "make test"]
+
+
+def test_make_help_names_every_target() -> None:
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = re.findall(r"^\.PHONY: (\S+)", text, flags=re.MULTILINE)
+    command = ["make", "--no-print-directory", "help"]
+    shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert [line.split()[1] for line in shown.splitlines()] == targets
+    assert {"demo", "test"} <= set(targets)
