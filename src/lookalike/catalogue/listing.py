@@ -1,0 +1,48 @@
+"""Paths of photos on standard input, one a line, or separated by NUL as `find -print0` writes them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from lookalike.catalogue.protocol import Catalogue, Skip
+from lookalike.errors import CatalogueError
+from lookalike.types import Item
+
+
+def open_standard_input() -> Catalogue:
+    """Read paths or URLs from standard input to its end; see `open_listing`."""
+    return open_listing(sys.stdin.buffer.read(), root=Path.cwd())
+
+
+def open_listing(listing: bytes, *, root: Path) -> Catalogue:
+    """Make items of a list of paths or URLs; the path is the id, and one that is listed twice is one item.
+
+    Args:
+        listing: One path a line; or, when there is a NUL anywhere, NUL after each path, and any other byte in it.
+        root: What relative paths are relative to.
+
+    Raises:
+        CatalogueError: There is no path.
+    """
+    lines = listing.split(b"\0") if b"\0" in listing else listing.splitlines()
+    photos: dict[str, None] = {}
+    skipped: list[Skip] = []
+    for line in lines:
+        try:
+            photo = line.decode()
+        except UnicodeDecodeError:
+            skipped.append(Skip(line.decode("utf-8", "backslashreplace"), "its name is not UTF-8; rename it"))
+            continue
+        if photo:
+            photos[photo if "://" in photo else os.path.normpath(photo)] = None
+    if not photos and not skipped:
+        raise CatalogueError("no path of a photo came on standard input")
+
+    def items() -> Iterator[Item]:
+        for photo in photos:
+            yield Item(id=photo, photo=photo, root=str(root))
+
+    return Catalogue(kind="listing", source="-", items=items, count=len(photos), skipped=tuple(skipped))

@@ -1,0 +1,67 @@
+"""From what a user names as a source to a catalogue."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from lookalike.catalogue.protocol import Catalogue
+from lookalike.errors import CatalogueError, UsageError
+
+PARQUET_SIGNATURE = b"PAR1"
+
+
+def open_catalogue(source: str, *, columns: Mapping[str, str] | None = None) -> Catalogue:
+    """Open a folder, a CSV or Parquet table, `drawn` (the built-in sample) or `-` (paths on standard input).
+
+    Args:
+        source: What to open. A folder that is really called `drawn` is `./drawn`.
+        columns: For a table: the names that its columns have, by the names that are expected (`id`, `image`,
+            `product`, `box`), such as `{"image": "file"}`.
+
+    Raises:
+        CatalogueError: There is nothing there, or it cannot be read.
+        AnnotationError: A row of the table is malformed.
+        UnknownNameError: `columns` names something that does not exist.
+        UsageError: `columns` is given for a source without columns.
+    """
+    path = Path(os.path.abspath(source))  # noqa: PTH100 - resolve() follows links, which may point elsewhere tomorrow
+    is_table = source not in ("-", "drawn") and path.is_file()
+    if columns and not is_table:
+        raise UsageError(f"only a table has columns to name, and {source} is none")
+    if source == "-":
+        from lookalike.catalogue.listing import open_standard_input
+
+        return open_standard_input()
+    if source == "drawn":
+        from lookalike.catalogue.drawn import open_drawn
+
+        return open_drawn()
+    if path.is_dir():
+        from lookalike.catalogue.folder import open_folder
+
+        return open_folder(path)
+    if not is_table:
+        raise CatalogueError(f"{source}: there is no such folder or table")
+    return _open_table(path, columns or {})
+
+
+def _open_table(path: Path, columns: Mapping[str, str]) -> Catalogue:
+    """Open a table as what its first bytes say it is."""
+    from lookalike.catalogue.folder import begins_like_an_image
+
+    try:
+        with path.open("rb") as file:
+            start = file.read(32)
+    except OSError as error:
+        raise CatalogueError(f"{path}: {error.strerror}") from None
+    if start.startswith(PARQUET_SIGNATURE):
+        from lookalike.catalogue.parquet import open_parquet
+
+        return open_parquet(path, columns=columns)
+    if begins_like_an_image(start):
+        raise CatalogueError(f"{path} is a photo; a catalogue is a folder of photos, or a CSV or Parquet table")
+    from lookalike.catalogue.delimited import open_delimited
+
+    return open_delimited(path, columns=columns)

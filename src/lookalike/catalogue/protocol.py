@@ -1,0 +1,40 @@
+"""What the rest of the package needs from a catalogue, wherever its items come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from lookalike.types import Item
+
+Kind = Literal["folder", "csv", "parquet", "listing", "drawn"]
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """A photo that is left out, and why, in a few words."""
+
+    photo: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """A source of items that has been looked through once: what is malformed in it has been refused already.
+
+    Attributes:
+        kind: What it is.
+        source: Names it, the same in every run: the absolute path of the folder or table, `drawn` or `-`.
+        items: Reads the items, in the same order each time, without holding them all in memory.
+        count: How many items there are.
+        skipped: Photos that cannot become items, to be reported with those that fail later.
+        notes: What the user may want to know of the reading, a line each.
+    """
+
+    kind: Kind
+    source: str
+    items: Callable[[], Iterator[Item]]
+    count: int
+    skipped: tuple[Skip, ...] = ()
+    notes: tuple[str, ...] = ()
