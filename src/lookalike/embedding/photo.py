@@ -10,7 +10,7 @@ from PIL.Image import Image
 from lookalike.embedding.network import INPUT, Network
 from lookalike.embedding.protocol import Prepared
 from lookalike.errors import ModelError
-from lookalike.spaces import Space
+from lookalike.spaces import Space, unit_rows
 from lookalike.types import Float32
 
 UNIT_TOLERANCE = 1e-3
@@ -48,7 +48,7 @@ class PhotoEmbedder:
         lengths = np.linalg.norm(outputs.embedding, axis=1)
         if not np.allclose(lengths, 1.0, atol=UNIT_TOLERANCE):
             raise ModelError(f"the model {self.fingerprint} gives rows of length {lengths[0]:.4g} instead of 1")
-        return {"deep": outputs.embedding}
+        return {"deep": unit_rows(outputs.embedding)}
 
     def embed(self, photos: Sequence[Image]) -> dict[str, Float32]:
         """Prepare and run: (B, D) float32 unit rows for each space."""

@@ -233,6 +233,7 @@ class _Run:
             with self._timed("embed"):
                 self._vectors.append(self._embedder.embed_prepared([prepared for _, _, prepared in self._waiting]))
             self._embedded += [(item, stamp) for item, stamp, _ in self._waiting]
+            self.report.embedded += len(self._waiting)
             for item, _, _ in self._waiting:
                 if item.id in self._known:
                     self.report.updated += 1

@@ -26,6 +26,7 @@ class Report:
         added: Items that are new.
         updated: Items whose photo, or what is known of them, has changed.
         unchanged: Items that were left as they were.
+        embedded: Photos that the network saw; others had only their description changed, or nothing.
         removed: Items that had vanished from the source.
         skipped: Photos that could not be read.
         seconds: By phase. `wait`, in which the network had no photos, `embed` and `write` follow each other, and with
@@ -35,6 +36,7 @@ class Report:
     added: int = 0
     updated: int = 0
     unchanged: int = 0
+    embedded: int = 0
     removed: int = 0
     skipped: list[Skipped] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PHASES, 0.0))
@@ -50,6 +52,7 @@ class Report:
             "added": self.added,
             "updated": self.updated,
             "unchanged": self.unchanged,
+            "embedded": self.embedded,
             "removed": self.removed,
             "skipped": [{"id": one.id, "photo": one.photo, "reason": one.reason} for one in self.skipped],
             "seconds": {phase: round(seconds, 3) for phase, seconds in self.seconds.items()},

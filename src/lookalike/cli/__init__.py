@@ -1,0 +1,55 @@
+"""The command line: commands parse, call the core and present; this file turns what can go wrong into an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from lookalike.cli.console import say
+from lookalike.errors import LookalikeError
+
+SHOW_TRACEBACK = "LOOKALIKE_TRACEBACK"
+INTERRUPTED, PIPE_CLOSED = 130, 141  # 128 + the number of the signal, as shells have it
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: Without the program's name; None takes those of this process.
+
+    Returns:
+        0 done; 1 failed; 2 the caller's mistake; 3 done, but some photos were skipped; 130 stopped by Ctrl-C.
+    """
+    from lookalike.cli.commands import command
+
+    try:
+        code = command()(arguments, prog_name="lookalike", standalone_mode=False)
+        sys.stdout.flush()
+    except LookalikeError as error:
+        say(f"error: {error}")
+        return error.exit_code
+    except typer.TyperException as error:
+        if message := error.format_message():  # it is empty when the help has been shown instead
+            context = getattr(error, "ctx", None)
+            say(f"error: {message}; try {context.command_path if context else 'lookalike'} --help")
+        return error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has gone, such as `head`. Python must not try to flush it once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
+    except Exception as error:  # the last line of defence: nobody is to be shown a traceback
+        if os.environ.get(SHOW_TRACEBACK):
+            raise
+        if isinstance(error, OSError):
+            say(f"error: {error.filename or 'system'}: {error.strerror or error}")
+        else:
+            say(f"error: this is a bug in lookalike: {type(error).__name__}: {error}")
+            say(f"to see where, set {SHOW_TRACEBACK}=1 and run it again")
+        return 1
+    return int(code or 0)

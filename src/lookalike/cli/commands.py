@@ -1,0 +1,28 @@
+"""The tree of commands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+from typer.main import get_command
+
+from lookalike.cli import doctor, gallery, index, search, train
+
+app = typer.Typer(
+    help="A photo of a garment in, the same and similar garments out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("index")(index.index)
+app.command("search")(search.search)
+app.add_typer(gallery.app, name="gallery")
+app.command("train")(train.train)
+app.command("export")(train.export)
+app.command("doctor")(doctor.doctor)
+
+
+def command() -> Any:  # noqa: ANN401 - its type is private to Typer
+    """The whole tree, ready to be called with arguments."""
+    return get_command(app)

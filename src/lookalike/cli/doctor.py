@@ -1,0 +1,118 @@
+"""`lookalike doctor`: what is installed here, what would run, and whether a gallery is sound."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lookalike.cli.console import write_facts, write_json
+from lookalike.cli.options import Device, Json, Model, Runtime
+from lookalike.errors import LookalikeError, UsageError
+from lookalike.types import JSON
+
+BASE = ("numpy", "pillow", "onnxruntime", "faiss-cpu", "scipy", "sqlglot", "pyarrow", "fsspec", "typer", "rich")
+OPTIONAL = ("openvino", "torch", "timm", "pytorch-metric-learning", "onnxruntime-gpu")
+FEATURES = ("avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_tile", "asimd", "asimddp", "bf16")
+
+
+def doctor(
+    gallery: Annotated[
+        str | None, typer.Option("--gallery", "-g", metavar="G", help="A gallery to look at too.")
+    ] = None,
+    model: Model = "default",
+    runtime: Runtime = "auto",
+    device: Device = "auto",
+    json: Json = False,
+) -> int:
+    """Say what is installed here, what would run, and whether a gallery is sound; 1 when something is wrong."""
+    problems: list[JSON] = []
+    facts: dict[str, JSON] = {
+        "lookalike": _version("lookalike"),
+        "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "packages": {name: _version(name) for name in BASE},
+        "optional": {name: _version(name) or "not installed" for name in OPTIONAL},
+        "model": _model(model, runtime, device, problems),
+    }
+    if gallery is not None:
+        facts["gallery"] = _gallery(gallery, problems)
+    facts["problems"] = problems
+    if json:
+        write_json(facts)
+    else:
+        write_facts(facts)
+    return 1 if problems else 0
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _processor() -> dict[str, JSON]:
+    from lookalike.embedding.deep import processors
+
+    return {"cores": processors(), "features": list[JSON](_processor_features())}
+
+
+def _processor_features() -> list[str]:
+    """Those instruction sets of this processor that matter to us, where the system tells."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return []
+    flags = next((line for line in text.splitlines() if line.lower().startswith(("flags", "features"))), "")
+    present = set(flags.partition(":")[2].split())
+    return [feature for feature in FEATURES if feature in present]
+
+
+def _model(model: str, runtime: str, device: str, problems: list[JSON]) -> dict[str, JSON]:
+    """Load the model and run it once."""
+    from time import perf_counter
+
+    from PIL import Image
+
+    from lookalike.embedding.deep import choose_runtime, find_model, open_network
+    from lookalike.embedding.photo import PhotoEmbedder
+
+    try:
+        path = find_model(model)
+        chosen = choose_runtime(path, runtime)
+        started = perf_counter()
+        network = open_network(model, runtime=runtime, device=device)
+        loaded = perf_counter()
+        embedder = PhotoEmbedder(network)
+        preprocessing = network.identity.preprocessing
+        grey = Image.new("RGB", (preprocessing.width, preprocessing.height), "grey")
+        embedder.embed([grey])
+        warm = perf_counter()
+        embedder.embed([grey])
+        ran = perf_counter()
+    except LookalikeError as error:
+        if isinstance(error, UsageError) and model != "default":
+            raise
+        problems.append(str(error))
+        return {}
+    return {
+        "file": str(path),
+        "is": embedder.fingerprint,
+        "input": f"{preprocessing.width} x {preprocessing.height}, {preprocessing.fit}",
+        "spaces": [f"{space.name} {space.dimension}" for space in embedder.spaces],
+        "runtime": chosen,
+        "device": network.device,
+        "load_ms": round((loaded - started) * 1000, 1),
+        "one_photo_ms": round((ran - warm) * 1000, 1),
+    }
+
+
+def _gallery(address: str, problems: list[JSON]) -> dict[str, JSON]:
+    import lookalike
+
+    shop = lookalike.open(address).gallery
+    return shop.info()

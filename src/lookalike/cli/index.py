@@ -1,0 +1,67 @@
+"""`lookalike index`: bring a gallery up to date with a catalogue."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lookalike.cli.console import say, write, write_json
+from lookalike.cli.options import Columns, Device, Gallery, Json, Model, Runtime, pairs
+from lookalike.cli.progress import photos_progress
+
+if TYPE_CHECKING:
+    from lookalike.embedding.report import Report
+
+SOME_SKIPPED = 3
+
+
+def index(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A folder, a CSV or Parquet table, `drawn`, or -.")],
+    gallery: Gallery,
+    model: Model = "default",
+    runtime: Runtime = "auto",
+    device: Device = "auto",
+    batch: Annotated[int | None, typer.Option("--batch", metavar="N", help="Photos for the network at once.")] = None,
+    workers: Annotated[int | None, typer.Option("--workers", metavar="N", help="Threads that decode.")] = None,
+    prune: Annotated[bool, typer.Option("--prune", help="Remove what has vanished from SOURCE.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at the first photo that cannot be read.")] = False,
+    column: Columns = None,
+    json: Json = False,
+) -> int:
+    """Bring a gallery up to date with a catalogue; what has not changed is not looked at again."""
+    import lookalike
+
+    shop = lookalike.open(gallery, model=model, runtime=runtime, device=device)
+    try:
+        with photos_progress() as tell:
+            report = shop.index(
+                source,
+                columns=pairs(column, option="--column"),
+                batch=batch,
+                workers=workers,
+                prune=prune,
+                strict=strict,
+                progress=lambda so_far, total: tell(so_far.done, total),
+            )
+    except KeyboardInterrupt:
+        say("stopped; what was done stays, and the same command goes on from there")
+        raise
+    for one in report.skipped:
+        say(f"skipped {one.photo}: {one.reason}")
+    if json:
+        write_json(report.to_json())
+    else:
+        _present(report, gallery)
+    return SOME_SKIPPED if report.skipped else 0
+
+
+def _present(report: Report, gallery: str) -> None:
+    counts = ("added", "updated", "unchanged", "removed")
+    write(", ".join(f"{getattr(report, name):,} {name}" for name in counts) + f", {len(report.skipped):,} skipped")
+    embedded, total = report.embedded, report.seconds["total"]
+    if embedded:
+        phases = ", ".join(f"{name} {report.seconds[name]:.1f}" for name in ("wait", "embed", "write"))
+        write(f"{embedded:,} photos in {total:.1f} s, {embedded / total:.0f}/s (seconds: {phases})")
+    if report.skipped:
+        say(f"the skipped photos are listed in {gallery}/skipped.csv")

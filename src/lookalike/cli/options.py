@@ -1,0 +1,57 @@
+"""Options that several commands share, and the reading of `name=value`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from lookalike.errors import UsageError
+
+Gallery = Annotated[str, typer.Option("--gallery", "-g", metavar="G", help="The gallery's folder.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Model = Annotated[
+    str, typer.Option("--model", metavar="M", help="`default`, an .onnx file or a .safetensors checkpoint.")
+]
+Runtime = Annotated[str, typer.Option("--runtime", metavar="NAME", help="auto, onnx, openvino or torch.")]
+Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu or cuda.")]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--column", metavar="NAME=COLUMN", help="A table's own name for id, image, product or box; may be repeated."
+    ),
+]
+Where = Annotated[str | None, typer.Option("--where", metavar="EXPR", help="Only items such as: price < 80")]
+
+
+def pairs(texts: Sequence[str] | None, *, option: str) -> dict[str, str]:
+    """Read what was given as `name=value`, each name once.
+
+    Raises:
+        UsageError: It was given otherwise.
+    """
+    read: dict[str, str] = {}
+    for text in texts or ():
+        name, equals, value = text.partition("=")
+        if not (name and equals and value):
+            raise UsageError(f"{option} wants NAME=VALUE, got {text!r}")
+        if name in read:
+            raise UsageError(f"{option} names {name!r} twice")
+        read[name] = value
+    return read
+
+
+def numbers(texts: Sequence[str] | None, *, option: str) -> dict[str, float]:
+    """Read what was given as `name=number`.
+
+    Raises:
+        UsageError: It was given otherwise.
+    """
+    read: dict[str, float] = {}
+    for name, value in pairs(texts, option=option).items():
+        try:
+            read[name] = float(value)
+        except ValueError:
+            raise UsageError(f"{option} {name} wants a number, got {value!r}") from None
+    return read

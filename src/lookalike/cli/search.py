@@ -1,0 +1,105 @@
+"""`lookalike search`: the same and similar garments of one photo."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lookalike.cli.console import attributes_line, say, write_json, write_table
+from lookalike.cli.options import Device, Gallery, Json, Model, Runtime, Where, numbers, pairs
+from lookalike.errors import UsageError
+
+if TYPE_CHECKING:
+    from lookalike.types import Answer
+
+
+def search(
+    gallery: Gallery,
+    photo: Annotated[str | None, typer.Argument(metavar="PHOTO", help="A file, a URL, or - (standard input).")] = None,
+    item: Annotated[str | None, typer.Option("--item", metavar="ID", help="Ask with an item of the gallery.")] = None,
+    k: Annotated[int, typer.Option("-k", "--k", metavar="K", help="How many matches.")] = 10,
+    weight: Annotated[
+        list[str] | None, typer.Option("--weight", metavar="SPACE=W", help="Such as color=1; may be repeated.")
+    ] = None,
+    where: Where = None,
+    box: Annotated[
+        str | None, typer.Option("--box", metavar="X1,Y1,X2,Y2", help="The part of the photo to look at, in pixels.")
+    ] = None,
+    metric: Annotated[
+        list[str] | None, typer.Option("--metric", metavar="SPACE=NAME", help="A metric of SciPy's cdist.")
+    ] = None,
+    index: Annotated[str, typer.Option("--index", metavar="NAME", help="auto, exact, kmeans, ivf or hnsw.")] = "auto",
+    probes: Annotated[
+        int | None, typer.Option("--probes", metavar="N", help="Lists that kmeans or ivf look into.")
+    ] = None,
+    model: Model = "default",
+    runtime: Runtime = "auto",
+    device: Device = "auto",
+    json: Json = False,
+    montage: Annotated[
+        Path | None, typer.Option("--montage", metavar="FILE.png", help="Draw query and matches in a row.")
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE.html", help="Write a page that needs nothing else.")
+    ] = None,
+) -> None:
+    """Find the same and similar garments of one photo."""
+    import lookalike
+
+    for file in (montage, html):
+        if file is not None:
+            check_can_be_written(file)
+    shop = lookalike.open(gallery, model=model, runtime=runtime, device=device)
+    answer = shop.search(
+        sys.stdin.buffer if photo == "-" else photo,
+        item=item,
+        k=k,
+        weights=numbers(weight, option="--weight") or None,
+        where=where,
+        box=lookalike.Box.parse(box) if box is not None else None,
+        metrics=pairs(metric, option="--metric") or None,
+        index=index,
+        probes=probes,
+    )
+    if json:
+        write_json(answer.to_json())
+    else:
+        present(answer)
+
+
+def check_can_be_written(file: Path) -> None:
+    """Refuse a file that could not be written, before any work is done for it.
+
+    Raises:
+        UsageError: Its folder is not there, or it is a folder itself.
+    """
+    if file.is_dir():
+        raise UsageError(f"{file} is a folder; name a file")
+    if not file.absolute().parent.is_dir():
+        raise UsageError(f"{file.parent}: no such folder")
+
+
+def present(answer: Answer) -> None:
+    """Show an answer as a table, and how it came about."""
+    spaces = list(answer.matches[0].scores) if answer.matches else []
+    rows = [
+        [
+            str(match.rank),
+            f"{match.score:.3f}",
+            *(f"{match.scores[space]:.3f}" for space in spaces),
+            match.item.id,
+            match.item.product or "-",
+            attributes_line(match.item.attributes) or match.item.photo,
+        ]
+        for match in answer.matches
+    ]
+    if rows:
+        write_table(["#", "score", *spaces, "id", "product", "known"], rows, right=["#", "score", *spaces])
+    else:
+        say("no item passes the filter" if answer.query.where else "nothing was found")
+    weights = ", ".join(f"{space} {weight:g}" for space, weight in answer.query.weights.items() if weight)
+    steps = ", ".join(f"{step} {ms:.1f}" for step, ms in answer.took_ms.items() if ms)
+    say(f"weights: {weights}; index: {answer.query.index}; milliseconds: {steps}")

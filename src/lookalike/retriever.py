@@ -1,0 +1,325 @@
+"""The product: an embedder and a gallery, and with them an answer to a photo."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property
+from pathlib import Path
+from time import perf_counter
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from lookalike.errors import GalleryNotFoundError, MismatchError, UsageError
+from lookalike.spaces import Space, resolve_weights
+from lookalike.types import Answer, Box, Float32, Match, Neighbours, Query
+
+if TYPE_CHECKING:
+    from lookalike.embedding.protocol import Embedder
+    from lookalike.embedding.report import Report
+    from lookalike.gallery.protocol import Gallery
+    from lookalike.images import Source
+
+SKIPPED_FILE = "skipped.csv"
+
+
+@runtime_checkable
+class Derives(Protocol):
+    """What a gallery in a folder can do, and others need not."""
+
+    def writing(self) -> AbstractContextManager[None]:
+        """Be the only writer for as long as the context lasts."""
+        ...
+
+    def optimise(self) -> None:
+        """Derive rows and indexes anew if too much was added since they were made."""
+        ...
+
+    def close(self) -> None:
+        """Let go of all files."""
+        ...
+
+
+def open(
+    address: str | os.PathLike[str], *, model: str | None = None, runtime: str = "auto", device: str = "auto"
+) -> Retriever:
+    """Open a gallery together with the model that describes photos for it.
+
+    Nothing is loaded before it is needed. A gallery that does not exist is made by the first `index`.
+
+    Args:
+        address: The gallery's folder.
+        model: `default`, an `.onnx` file, or a `.safetensors` checkpoint; None is `default`.
+        runtime: `auto`, `onnx`, `openvino` or `torch`.
+        device: `auto`, `cpu` or `cuda`.
+    """
+
+    def load() -> Embedder:
+        from lookalike.embedding.deep import open_network
+        from lookalike.embedding.photo import PhotoEmbedder
+
+        return PhotoEmbedder(open_network(model or "default", runtime=runtime, device=device))
+
+    return Retriever(address, load)
+
+
+class Retriever:
+    """Answers photos from a gallery, and fills it; see `lookalike.open`."""
+
+    def __init__(self, gallery: Gallery | str | os.PathLike[str], embedder: Embedder | Callable[[], Embedder]) -> None:
+        """Bring the two together.
+
+        Args:
+            gallery: A gallery, or the address of one, which is opened when it is needed.
+            embedder: An embedder, or a function that loads it when it is needed.
+        """
+        if isinstance(gallery, str | os.PathLike):
+            self._address, self._opened = os.fspath(gallery), None
+        else:
+            self._address, self._opened = "the gallery", gallery
+        self._embedder = embedder
+
+    def __enter__(self) -> Retriever:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the gallery's files; what is asked for later opens them again."""
+        if isinstance(self._opened, Derives):
+            self._opened.close()
+
+    @property
+    def gallery(self) -> Gallery:
+        """The gallery.
+
+        Raises:
+            GalleryNotFoundError: There is none at the address.
+        """
+        if self._opened is None:
+            self._opened = _open_gallery(self._address, create=False)
+        return self._opened
+
+    @cached_property
+    def embedder(self) -> Embedder:
+        """What describes photos.
+
+        Raises:
+            ModelError: The model cannot be loaded.
+        """
+        return self._embedder() if callable(self._embedder) else self._embedder
+
+    def search(
+        self,
+        photo: Source | None = None,
+        *,
+        item: str | None = None,
+        k: int = 10,
+        weights: Mapping[str, float] | None = None,
+        where: str | None = None,
+        box: Box | None = None,
+        metrics: Mapping[str, str] | None = None,
+        index: str = "auto",
+        probes: int | None = None,
+    ) -> Answer:
+        """Find what looks like a photo, or like an item of the gallery; the item itself is left out then.
+
+        Args:
+            photo: A path, a URL, bytes or an open file.
+            item: The id of an item, instead of a photo; its vectors are used as they are stored.
+            k: How many matches, at least 1; fewer come back when fewer pass the filter.
+            weights: Of the spaces, by name; those that are not named weigh nothing. None takes the defaults.
+            where: A filter on the items' attributes, such as `price < 80 and season = 'Summer'`.
+            box: The part of the photo to look at.
+            metrics: A metric of SciPy's cdist by space; the score is then minus the weighted sum of the distances.
+            index: `auto`, `exact`, `kmeans`, `ivf` or `hnsw`.
+            probes: How many lists `kmeans` or `ivf` look into.
+
+        Raises:
+            UsageError: What is asked for makes no sense; the kinds of it are in `lookalike.errors`.
+            MismatchError: The gallery was filled by another model.
+        """
+        if (photo is None) == (item is None):
+            raise UsageError("give either a photo or the id of an item")
+        if item is not None and box is not None:
+            raise UsageError("a box belongs to a photo; an item is searched by the vectors that are stored of it")
+        if k < 1:
+            raise UsageError(f"k must be at least 1, got {k}")
+        gallery = self.gallery
+        if not gallery.spaces:
+            raise UsageError(f"{self._address} is empty; fill it with `lookalike index`")
+        resolved = resolve_weights(weights, gallery.spaces)
+        took: dict[str, float] = {"decode": 0.0, "embed": 0.0}
+        vectors = gallery.vectors(item) if item is not None else self._describe(photo, box, took)
+        started = perf_counter()
+        neighbours = gallery.search(
+            vectors,
+            k=k if item is None else k + 1,
+            weights=resolved,
+            where=where,
+            index=index,
+            probes=probes,
+            metrics=metrics,
+        )
+        matches = _matches(gallery, neighbours, k=k, without=item)
+        took["search"] = (perf_counter() - started) * 1000
+        query = Query(
+            photo=None if photo is None else _name_of(photo),
+            item=item,
+            box=box,
+            model=_maker(gallery.spaces),
+            weights=resolved,
+            where=where,
+            index=neighbours.index,
+            metrics=dict(metrics or {}),
+        )
+        return Answer(query, took, matches)
+
+    def index(
+        self,
+        source: str | os.PathLike[str],
+        *,
+        columns: Mapping[str, str] | None = None,
+        batch: int | None = None,
+        workers: int | None = None,
+        prune: bool = False,
+        strict: bool = False,
+        progress: Callable[[Report, int], None] | None = None,
+    ) -> Report:
+        """Bring the gallery up to date with a catalogue; what has not changed is not looked at again.
+
+        Photos that cannot be read are skipped; they are listed in the report, and in `skipped.csv` in the gallery.
+
+        Args:
+            source: A folder, a CSV or Parquet table, `drawn`, or `-` for paths on standard input.
+            columns: For a table: the names of its columns by the names that are expected, `{"image": "file"}`.
+            batch: How many photos the network gets at once.
+            workers: How many threads read and decode.
+            prune: Remove items that an earlier run took from this source and that are no longer in it.
+            strict: Stop at the first photo that cannot be read, instead of skipping it.
+            progress: Called now and then with what was done so far, and how many photos the catalogue has.
+
+        Raises:
+            CatalogueError: The source cannot be read.
+            MismatchError: The gallery was filled by another model.
+            PhotoError: With `strict`, a photo cannot be read.
+            GalleryLockedError: Another process is writing to the gallery.
+        """
+        from lookalike.catalogue.opening import open_catalogue
+        from lookalike.embedding.pipeline import BATCH, index_catalogue
+
+        for name, number in (("batch", batch), ("workers", workers)):
+            if number is not None and number < 1:
+                raise UsageError(f"{name} must be at least 1, got {number}")
+        # Everything that can be the caller's mistake comes before the gallery is made.
+        catalogue = open_catalogue(os.fspath(source), columns=columns)
+        embedder = self.embedder
+        if self._opened is None:
+            self._opened = _open_gallery(self._address, create=True)
+        if self._opened.spaces:
+            _refuse_mismatch(self._address, self._opened.spaces, embedder)
+        derives = self._opened if isinstance(self._opened, Derives) else None
+        with derives.writing() if derives else nullcontext():
+            report = index_catalogue(
+                catalogue,
+                embedder,
+                self._opened,
+                batch=batch or BATCH,
+                workers=workers,
+                prune=prune,
+                strict=strict,
+                progress=progress and (lambda so_far: progress(so_far, catalogue.count)),
+            )
+            self._list_skipped(report)
+        if derives:
+            derives.optimise()
+        return report
+
+    def _describe(self, photo: Source | None, box: Box | None, took: dict[str, float]) -> Mapping[str, Float32]:
+        """Embed the query, once it is certain that its vectors can be compared with the gallery's."""
+        from lookalike.images import open_image
+
+        assert photo is not None
+        embedder = self.embedder
+        _refuse_mismatch(self._address, self.gallery.spaces, embedder)
+        started = perf_counter()
+        picture = open_image(photo, at_least=embedder.wanted_size, box=box)
+        decoded = perf_counter()
+        vectors = embedder.embed([picture])
+        took["decode"] = (decoded - started) * 1000
+        took["embed"] = (perf_counter() - decoded) * 1000
+        return vectors
+
+    def _list_skipped(self, report: Report) -> None:
+        """Leave the list of skipped photos beside the gallery, or none when there are none."""
+        file = Path(self._address) / SKIPPED_FILE
+        if not file.parent.is_dir():
+            return
+        if not report.skipped:
+            file.unlink(missing_ok=True)
+            return
+        with file.open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.writer(stream)
+            writer.writerow(["id", "photo", "reason"])
+            writer.writerows([one.id, one.photo, one.reason] for one in report.skipped)
+
+
+def _open_gallery(address: str, *, create: bool) -> Gallery:
+    if "://" in address:
+        raise GalleryNotFoundError(f"{address}: a gallery is a folder on this machine")
+    from lookalike.gallery.local import LocalGallery
+
+    return LocalGallery(Path(address), create=create)
+
+
+def _maker(spaces: tuple[Space, ...]) -> str:
+    """The model that a gallery was filled by."""
+    return next((space.maker for space in spaces if space.name == "deep"), spaces[0].maker)
+
+
+def _refuse_mismatch(address: str, spaces: tuple[Space, ...], embedder: Embedder) -> None:
+    """Compare only what one and the same model has made."""
+    if set(spaces) <= set(embedder.spaces):
+        return
+    if _maker(spaces) != embedder.fingerprint:
+        raise MismatchError(
+            f"{address} was filled by the model {_maker(spaces)}, and this one is {embedder.fingerprint}; "
+            "give the model that filled it, or index the catalogue into another gallery"
+        )
+    other = [f"{space.name} ({space.maker})" for space in spaces if space not in embedder.spaces]
+    raise MismatchError(
+        f"{address} has spaces that this version does not make: {', '.join(other)}; "
+        "index the catalogue into another gallery"
+    )
+
+
+def _name_of(photo: Source) -> str:
+    if isinstance(photo, str | os.PathLike):
+        return os.fspath(photo)
+    return str(getattr(photo, "name", "photo"))
+
+
+def _matches(gallery: Gallery, neighbours: Neighbours, *, k: int, without: str | None) -> list[Match]:
+    """Turn the neighbours of the first query into matches."""
+    rows = neighbours.rows[0].tolist()
+    items = gallery.items([row for row in rows if row >= 0])
+    found = [(place, items[row]) for place, row in enumerate(rows) if row in items and items[row].id != without]
+    return [
+        Match(
+            rank=rank,
+            item=item,
+            score=_rounded(neighbours.scores[0, place]),
+            scores={space: _rounded(part[0, place]) for space, part in neighbours.by_space.items()},
+        )
+        for rank, (place, item) in enumerate(found[:k], start=1)
+    ]
+
+
+def _rounded(score: float) -> float:
+    """A float32's digits and no more."""
+    return round(float(score), 6)

@@ -1,0 +1,164 @@
+"""Models run by each runtime: the same photo gives the same row everywhere, and a wrong file gives its reason."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lookalike.embedding.deep import DEFAULT_MODEL, choose_runtime, open_network
+from lookalike.embedding.photo import PhotoEmbedder
+from lookalike.errors import ModelError, UnknownNameError, UsageError
+from lookalike.models.preprocessing import Preprocessing
+
+RUNTIMES_FOR_ONNX = ["onnx", "openvino"]
+
+
+def photos(count: int) -> list[Image.Image]:
+    """Pictures of coloured noise, large enough to be worth shrinking."""
+    random = np.random.default_rng(7)
+    coarse = random.integers(0, 256, size=(count, 6, 5, 3), dtype=np.uint8)
+    return [Image.fromarray(pixels).resize((100, 120), Image.Resampling.BICUBIC) for pixels in coarse]
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES_FOR_ONNX)
+def test_a_row_is_what_the_file_says_word_by_word(tiny_model: Path, runtime: str) -> None:
+    import onnx
+    from onnx import numpy_helper
+
+    photo = photos(1)[0]
+    weights = numpy_helper.to_array(onnx.load(tiny_model).graph.initializer[0])
+    pixels = Preprocessing(32, 32)(photo)
+    cells = [pixels[c, y : y + 8, x : x + 8].mean() for c in range(3) for y in range(0, 32, 8) for x in range(0, 32, 8)]
+    mixed = [sum(cell * weights[place, d] for place, cell in enumerate(cells)) for d in range(16)]
+    length = math.sqrt(sum(value**2 for value in mixed))
+
+    row = PhotoEmbedder(open_network(tiny_model, runtime=runtime)).embed([photo])["deep"]
+
+    np.testing.assert_allclose(row, [[value / length for value in mixed]], atol=1e-5)
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES_FOR_ONNX)
+@pytest.mark.parametrize("model", ["tiny", "default"])
+def test_a_photo_gives_the_same_row_alone_and_in_any_batch(tiny_model: Path, runtime: str, model: str) -> None:
+    embedder = PhotoEmbedder(open_network(tiny_model if model == "tiny" else installed_model(), runtime=runtime))
+    pictures = photos(5)
+    together = embedder.embed(pictures)
+    for space in embedder.spaces:
+        alone = np.concatenate([embedder.embed([picture])[space.name] for picture in pictures])
+        assert together[space.name].dtype == np.float32
+        assert together[space.name].shape == (5, space.dimension)
+        np.testing.assert_allclose(alone, together[space.name], atol=1e-5)
+        np.testing.assert_allclose(np.linalg.norm(alone, axis=1), 1.0, atol=1e-5)
+
+
+def test_the_runtimes_agree_on_the_default_model() -> None:
+    by_runtime = [
+        PhotoEmbedder(open_network(installed_model(), runtime=runtime)).embed(photos(4))["deep"]
+        for runtime in RUNTIMES_FOR_ONNX
+    ]
+    np.testing.assert_allclose(by_runtime[0], by_runtime[1], atol=1e-4)
+
+
+def installed_model() -> Path:
+    """The default model, where this checkout has one."""
+    if not DEFAULT_MODEL.is_file():
+        pytest.skip("this checkout has no default model")
+    return DEFAULT_MODEL
+
+
+def test_the_maker_is_name_and_first_digits_of_the_fingerprint(tiny_model: Path) -> None:
+    embedder = PhotoEmbedder(open_network(tiny_model))
+    assert embedder.fingerprint == "tiny@01234567"
+    deep = embedder.spaces[0]
+    assert (deep.name, deep.dimension, deep.maker) == ("deep", 16, "tiny@01234567")
+
+
+def changed_model(source: Path, target: Path, change: str) -> Path:
+    """Copy a model with one thing wrong with it."""
+    import onnx
+    from onnx import helper
+
+    model = onnx.load(source)
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    if change == "no metadata":
+        metadata = {}
+    elif change == "no fingerprint":
+        del metadata["lookalike.fingerprint"]
+    elif change == "later format":
+        metadata["lookalike.format"] = "2"
+    elif change == "broken pre-processing":
+        metadata["lookalike.preprocessing"] = '{"height": 0}'
+    elif change == "other size":
+        metadata["lookalike.preprocessing"] = Preprocessing(64, 64).to_json()
+    elif change == "other output":
+        model.graph.node[-1].output[0] = model.graph.output[0].name = "logits"
+    del model.metadata_props[:]
+    helper.set_model_props(model, metadata)
+    onnx.save(model, target)
+    return target
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES_FOR_ONNX)
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ("no metadata", "lacks lookalike.format, lookalike.name, lookalike.fingerprint, lookalike.preprocessing"),
+        ("no fingerprint", "lacks lookalike.fingerprint;.*lookalike export"),
+        ("later format", "format '2', and this version reads format '1'"),
+        ("broken pre-processing", "pre-processing"),
+        ("other size", r"\(B, 3, 64, 64\)"),
+        ("other output", "gives `embedding`"),
+    ],
+)
+def test_a_file_that_is_no_model_of_ours_says_why(
+    tiny_model: Path, tmp_path: Path, runtime: str, change: str, reason: str
+) -> None:
+    file = changed_model(tiny_model, tmp_path / "wrong.onnx", change)
+    with pytest.raises(ModelError, match=reason):
+        open_network(file, runtime=runtime)
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES_FOR_ONNX)
+def test_bytes_that_are_no_onnx_are_refused(tmp_path: Path, runtime: str) -> None:
+    file = tmp_path / "text.onnx"
+    file.write_text("not a model")
+    with pytest.raises(ModelError, match="not an ONNX file") as caught:
+        open_network(file, runtime=runtime)
+    assert "\n" not in str(caught.value)
+
+
+def test_rows_that_are_not_of_length_one_are_refused(tiny_model: Path, tmp_path: Path) -> None:
+    import onnx
+
+    model = onnx.load(tiny_model)
+    model.graph.node[-1].op_type = "Identity"
+    del model.graph.node[-1].attribute[:]
+    onnx.save(model, tmp_path / "long.onnx")
+    embedder = PhotoEmbedder(open_network(tmp_path / "long.onnx"))
+    with pytest.raises(ModelError, match="instead of 1"):
+        embedder.embed(photos(1))
+
+
+def test_what_runs_a_file_is_chosen_by_its_kind() -> None:
+    assert choose_runtime(Path("a.onnx")) == "onnx"
+    assert choose_runtime(Path("a.safetensors")) == "torch"
+    assert choose_runtime(Path("a.onnx"), "openvino") == "openvino"
+    with pytest.raises(ModelError, match=r"reads a \.safetensors checkpoint"):
+        choose_runtime(Path("a.onnx"), "torch")
+    with pytest.raises(ModelError, match=r"reads an \.onnx file"):
+        choose_runtime(Path("a.safetensors"), "onnx")
+    with pytest.raises(UnknownNameError, match="did you mean 'openvino'"):
+        choose_runtime(Path("a.onnx"), "openvin")
+
+
+def test_what_is_not_there_says_so(tmp_path: Path, tiny_model: Path) -> None:
+    with pytest.raises(ModelError, match="no such model file"):
+        open_network(tmp_path / "none.onnx")
+    with pytest.raises(UnknownNameError, match="known: auto, cpu, cuda"):
+        open_network(tiny_model, device="tpu")
+    with pytest.raises(UsageError, match="does not run on CUDA"):
+        open_network(tiny_model, runtime="openvino", device="cuda")
