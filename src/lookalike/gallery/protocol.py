@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -90,11 +91,11 @@ class Gallery(Protocol):
         """Items by row; a row that is no longer there is left out."""
         ...
 
-    def list(self, *, where: str | None = None, offset: int = 0, limit: int | None = 50) -> tuple[int, list[Item]]:
+    def list(self, *, where: str | None = None, offset: int = 0, limit: int | None = 50) -> tuple[int, Sequence[Item]]:
         """How many items a filter passes, and a page of them in the order they were added."""
         ...
 
-    def facets(self, *, where: str | None = None, limit: int = 50) -> list[Facet]:
+    def facets(self, *, where: str | None = None, limit: int = 50) -> Sequence[Facet]:
         """Values and counts of each attribute among the items that a filter passes."""
         ...
 
@@ -126,8 +127,24 @@ class Gallery(Protocol):
         """
         ...
 
-    def rows(self) -> Iterator[tuple[list[Item], dict[str, Float32]]]:
+    def rows(self) -> Iterator[tuple[Sequence[Item], dict[str, Float32]]]:
         """All items with their vectors as they were added, in batches, in the order they were added."""
+        ...
+
+    def writing(self) -> AbstractContextManager[None]:
+        """Be the only writer for as long as the context lasts, such as a whole index run.
+
+        Raises:
+            GalleryLockedError: Another process is writing.
+        """
+        ...
+
+    def optimise(self) -> None:
+        """Make searches as fast as they can be; call it at the end of an index run. It may take seconds."""
+        ...
+
+    def close(self) -> None:
+        """Let go of files and connections; what is asked for later opens them again."""
         ...
 
     def info(self) -> dict[str, JSON]:

@@ -1,0 +1,162 @@
+"""Questions that the database answers by itself: items, pages of them, facets, and which rows a filter passes."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import numpy as np
+
+from lookalike.errors import UnknownNameError
+from lookalike.gallery import filters
+from lookalike.gallery.protocol import Facet
+from lookalike.gallery.records import (
+    ITEM_COLUMNS,
+    STAMP_COLUMNS,
+    AttributeNames,
+    read_item,
+    read_stamp,
+    read_vectors,
+)
+from lookalike.gallery.sqlite_filter import Clause, SqliteWriter
+from lookalike.types import JSON, Float32, Int64, Item, Stamp
+
+EVERYTHING: Final = Clause("1", (), frozenset())
+
+
+def compile_filter(where: str | None, names: AttributeNames) -> Clause:
+    """Turn a `where` expression into SQL.
+
+    Raises:
+        FilterError: It cannot be understood.
+    """
+    if where is None:
+        return EVERYTHING
+    return SqliteWriter(names.number, names.kinds).clause(filters.parse(where, names.kinds))
+
+
+def matching_rows(connection: sqlite3.Connection, clause: Clause) -> Int64:
+    """Numbers of the rows that a filter passes, in any order: (N,) int64."""
+    found = connection.execute(f"SELECT row FROM items WHERE {clause.sql}", clause.parameters).fetchall()
+    return np.fromiter((row for (row,) in found), dtype=np.int64, count=len(found))
+
+
+def page(
+    connection: sqlite3.Connection, names: AttributeNames, clause: Clause, *, offset: int, limit: int | None
+) -> tuple[int, list[Item]]:
+    """How many items a filter passes, and some of them in the order of their rows."""
+    count = f"SELECT count(*) FROM items WHERE {clause.sql}"
+    select = f"SELECT {ITEM_COLUMNS} FROM items WHERE {clause.sql} ORDER BY row LIMIT ? OFFSET ?"
+    (total,) = connection.execute(count, clause.parameters).fetchone()
+    rows = connection.execute(select, (*clause.parameters, -1 if limit is None else limit, offset))
+    return total, [read_item(row, names) for row in rows]
+
+
+def facets(connection: sqlite3.Connection, names: AttributeNames, clause: Clause, *, limit: int) -> list[Facet]:
+    """The most frequent values of each attribute, and how often they occur."""
+    counted = connection.execute(
+        f"""
+        WITH passed AS (SELECT attributes FROM items WHERE {clause.sql}),
+        counted AS (
+            SELECT value.key AS number, CASE value.type WHEN 'true' THEN 'true' WHEN 'false' THEN 'false'
+                ELSE CAST(value.atom AS TEXT) END AS shown, count(*) AS times
+            FROM passed, json_each(passed.attributes) AS value
+            WHERE value.type NOT IN ('null', 'array', 'object')
+            GROUP BY 1, 2
+        ),
+        ranked AS (
+            SELECT *, row_number() OVER (PARTITION BY number ORDER BY times DESC, shown) AS place FROM counted
+        )
+        SELECT number, shown, times FROM ranked WHERE place <= ? ORDER BY CAST(number AS INTEGER), place
+        """,
+        (*clause.parameters, limit),
+    )
+    by_name: dict[str, dict[str, int]] = {}
+    for number, shown, times in counted:
+        by_name.setdefault(names.name(number), {})[shown] = times
+    return [Facet(name, counts) for name, counts in by_name.items()]
+
+
+def items_by_row(connection: sqlite3.Connection, names: AttributeNames, rows: Sequence[int]) -> dict[int, Item]:
+    """Items of rows that are there."""
+    found = {}
+    statement = f"SELECT {ITEM_COLUMNS} FROM items WHERE row = ?"
+    for row in rows:
+        record = connection.execute(statement, (row,)).fetchone()
+        if record is not None:
+            found[row] = read_item(record, names)
+    return found
+
+
+def item_by_id(connection: sqlite3.Connection, names: AttributeNames, item_id: str) -> Item:
+    """One item.
+
+    Raises:
+        UnknownNameError: It is not there.
+    """
+    record = connection.execute(f"SELECT {ITEM_COLUMNS} FROM items WHERE id = ?", (item_id,)).fetchone()
+    if record is None:
+        raise unknown_item(connection, item_id)
+    return read_item(record, names)
+
+
+def vectors_by_id(connection: sqlite3.Connection, item_id: str, *, columns: int) -> Float32:
+    """The vectors of one item as they were added: (1, sum of D) float32.
+
+    Raises:
+        UnknownNameError: It is not there.
+    """
+    statement = "SELECT coalesce(raw, unit) FROM items JOIN vectors USING (row) WHERE id = ?"
+    record = connection.execute(statement, (item_id,)).fetchone()
+    if record is None:
+        raise unknown_item(connection, item_id)
+    return read_vectors([record[0]], width=columns)
+
+
+def unknown_item(connection: sqlite3.Connection, item_id: str) -> UnknownNameError:
+    """The error for an id that is not there, with a few that are, so that a mistyped one shows."""
+    near = connection.execute("SELECT id FROM items WHERE id >= ? ORDER BY id LIMIT 3", (item_id,)).fetchall()
+    first = connection.execute("SELECT id FROM items WHERE id < ? ORDER BY id DESC LIMIT 3", (item_id,)).fetchall()
+    return UnknownNameError("item", item_id, [known for (known,) in first + near])
+
+
+def stamped_items(
+    connection: sqlite3.Connection, names: AttributeNames, source: str
+) -> dict[str, tuple[Item, Stamp | None]]:
+    """Items of a source with the stamps of their files."""
+    rows = connection.execute(f"SELECT {ITEM_COLUMNS}, {STAMP_COLUMNS} FROM items WHERE source = ?", (source,))
+    return {row[0]: (read_item(row[:6], names), read_stamp(row[6:])) for row in rows}
+
+
+def sources(connection: sqlite3.Connection) -> dict[str, JSON]:
+    """How many items came from each source."""
+    return dict(connection.execute("SELECT source, count(*) FROM items GROUP BY source ORDER BY source"))
+
+
+def batches(
+    connection: sqlite3.Connection, names: AttributeNames, *, columns: int, size: int
+) -> Iterator[tuple[list[Item], Float32]]:
+    """All items and their vectors as they were added, in the order of their rows.
+
+    Args:
+        connection: In a transaction for as long as the batches last.
+        names: The attributes.
+        columns: Length of the concatenated rows.
+        size: Of a batch.
+
+    Yields:
+        B items, and (B, sum of D) float32.
+    """
+    cursor = connection.execute(
+        f"SELECT {ITEM_COLUMNS}, coalesce(raw, unit) FROM items JOIN vectors USING (row) ORDER BY row"
+    )
+    while rows := cursor.fetchmany(size):
+        yield [read_item(row[:6], names) for row in rows], read_vectors([row[6] for row in rows], width=columns)
+
+
+def rows_of_ids(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, int]:
+    """Rows of those items that are there, by id."""
+    statement = "SELECT id, row FROM items WHERE id IN (SELECT value FROM json_each(?))"
+    return dict(connection.execute(statement, (json.dumps(list(ids), ensure_ascii=False),)))

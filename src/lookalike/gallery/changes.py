@@ -1,0 +1,124 @@
+"""What writers do to the database, inside of one transaction."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from lookalike.errors import MismatchError, UsageError
+from lookalike.gallery.browse import rows_of_ids, unknown_item
+from lookalike.gallery.records import AttributeNames, item_row, stamp_row, vector_rows
+from lookalike.gallery.store import last_number, read_spaces, write_spaces
+from lookalike.spaces import Space
+from lookalike.types import Float32, Item, Stamp
+
+
+def add(
+    connection: sqlite3.Connection,
+    items: Sequence[Item],
+    vectors: Mapping[str, Float32],
+    *,
+    spaces: Sequence[Space],
+    source: str,
+    stamps: Sequence[Stamp] | None,
+) -> None:
+    """Add items, or replace those of the same id; see `Gallery.add`."""
+    agree_on_spaces(connection, spaces)
+    records = item_records(connection, items, source=source, stamps=stamps)
+    blobs = vector_rows(vectors, spaces, count=len(items))
+    remove(connection, [item.id for item in items])
+    first = last_number(connection, "items") + 1
+    numbers = range(first, first + len(items))
+    connection.executemany(
+        """INSERT INTO items (row, id, product, photo, root, box, attributes, source, size, modified_ns, sha256)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+        [(row, *record) for row, record in zip(numbers, records, strict=True)],
+    )
+    connection.executemany(
+        "INSERT INTO vectors (row, unit, raw) VALUES (?, ?, ?)",
+        [(row, unit, raw) for row, (unit, raw) in zip(numbers, blobs, strict=True)],
+    )
+    connection.execute("UPDATE meta SET value = value + ? WHERE key = 'items'", (len(items),))
+    if any(raw is not None for _, raw in blobs):
+        connection.execute("UPDATE meta SET value = 1 WHERE key = 'raw'")
+
+
+def describe(
+    connection: sqlite3.Connection, items: Sequence[Item], *, source: str, stamps: Sequence[Stamp] | None
+) -> None:
+    """Replace what is known of items whose vectors stay; see `Gallery.describe`."""
+    records = item_records(connection, items, source=source, stamps=stamps)
+    rows = rows_of_ids(connection, [item.id for item in items])
+    for item in items:
+        if item.id not in rows:
+            raise unknown_item(connection, item.id)
+    connection.executemany(
+        "UPDATE items SET id = ?, product = ?, photo = ?, root = ?, box = ?, attributes = ? WHERE row = ?",
+        [(*record[:6], rows[item.id]) for item, record in zip(items, records, strict=True)],
+    )
+    if source:
+        connection.executemany("UPDATE items SET source = ? WHERE row = ?", [(source, row) for row in rows.values()])
+    if stamps is not None:
+        connection.executemany(
+            "UPDATE items SET size = ?, modified_ns = ?, sha256 = ? WHERE row = ?",
+            [(*record[7:], rows[item.id]) for item, record in zip(items, records, strict=True)],
+        )
+
+
+def remove(connection: sqlite3.Connection, ids: Sequence[str]) -> int:
+    """Remove items and write down which rows went; ids that are not there are passed over."""
+    rows = [(row,) for row in rows_of_ids(connection, ids).values()]
+    connection.executemany("DELETE FROM items WHERE row = ?", rows)
+    connection.executemany("DELETE FROM vectors WHERE row = ?", rows)
+    connection.executemany("INSERT INTO removed (row) VALUES (?)", rows)
+    connection.execute("UPDATE meta SET value = value - ? WHERE key = 'items'", (len(rows),))
+    return len(rows)
+
+
+def agree_on_spaces(connection: sqlite3.Connection, spaces: Sequence[Space]) -> None:
+    """Decide the gallery's spaces, or refuse others than they are.
+
+    Raises:
+        MismatchError: They are others.
+    """
+    known = read_spaces(connection)
+    if known == tuple(spaces):
+        return
+    if known:
+        raise MismatchError(f"the gallery has the spaces {in_words(known)}, and these vectors are {in_words(spaces)}")
+    if not spaces or len({space.name for space in spaces}) != len(spaces):
+        raise UsageError(f"a gallery needs spaces, each of its own name, got {in_words(spaces)}")
+    write_spaces(connection, spaces)
+
+
+def item_records(
+    connection: sqlite3.Connection, items: Sequence[Item], *, source: str, stamps: Sequence[Stamp] | None
+) -> list[tuple[str | int | None, ...]]:
+    """Items as rows of the table, without their numbers; attributes that are new get theirs.
+
+    Raises:
+        UsageError: An id comes twice, a text is not Unicode, an attribute is nothing that JSON can say.
+    """
+    if len({item.id for item in items}) != len(items):
+        [(twice, _)] = Counter(item.id for item in items).most_common(1)
+        raise UsageError(f"the id {twice!r} comes twice")
+    if stamps is not None and len(stamps) != len(items):
+        raise UsageError(f"{len(items)} items came with {len(stamps)} stamps")
+    names = AttributeNames.read(connection)
+    records = []
+    for at, item in enumerate(items):
+        record = (*item_row(item, names), source, *stamp_row(stamps[at] if stamps else None))
+        try:
+            json.dumps(record, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise UsageError(f"the item {item.id!r} has text that is not Unicode") from None
+        records.append(record)
+    names.save(connection)
+    return records
+
+
+def in_words(spaces: Sequence[Space]) -> str:
+    """Spaces as an error shows them."""
+    return ", ".join(f"{space.name} ({space.dimension} of {space.maker})" for space in spaces) or "none"

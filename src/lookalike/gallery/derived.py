@@ -1,0 +1,380 @@
+"""What is derived from the database for speed: memory-mapped rows and the indexes over them.
+
+    derived/
+      rows-<random>/
+        stamp.json    what the rows were made from, and the sizes and checksums of the files
+        unit.f32      (N, sum of D) concatenated unit rows
+        raw.f32       the same as they were added, when any was not of unit length
+        numbers.i64   (N,) the row number of each in the database
+        index-<name>  indexes, each sealed by itself
+
+A folder is written under a temporary name and renamed when it is complete, and never changed afterwards except that
+indexes join it. All of it can be deleted at any time, also while it is being read. Opening checks sizes and samples of
+the contents; `damage` reads everything.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import sqlite3
+import threading
+import uuid
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from lookalike import index as indexes
+from lookalike.errors import GalleryDamagedError, IndexFileError, LookalikeError
+from lookalike.gallery.records import read_vectors
+from lookalike.gallery.store import last_number, meta_number, read_spaces
+from lookalike.index import Index
+from lookalike.index.sealed import sampled_checksum
+from lookalike.spaces import Space, width
+from lookalike.types import Float32, Int64
+
+STAMP_FORMAT: Final = 1
+BATCH: Final = 4096
+FILES: Final = {"unit": "unit.f32", "raw": "raw.f32", "numbers": "numbers.i64"}
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Which state of which database something was derived from.
+
+    Attributes:
+        generation: Of the database; a compacted one is another generation.
+        spaces: What the columns are.
+        last_row: Rows up to this number were considered.
+        last_removal: Removals up to this number were considered.
+        count: N, how many rows there were.
+        raw: Whether any row was not of unit length when it was added.
+    """
+
+    generation: str
+    spaces: tuple[Space, ...]
+    last_row: int
+    last_removal: int
+    count: int
+    raw: bool
+
+    @classmethod
+    def now(cls, connection: sqlite3.Connection) -> Origin:
+        """The state that a connection sees."""
+        (generation,) = connection.execute("SELECT value FROM meta WHERE key = 'generation'").fetchone()
+        return cls(
+            generation=generation,
+            spaces=read_spaces(connection),
+            last_row=last_number(connection, "items"),
+            last_removal=last_number(connection, "removed"),
+            count=meta_number(connection, "items"),
+            raw=bool(meta_number(connection, "raw")),
+        )
+
+
+class Frozen:
+    """Rows that do not change any more, and the indexes over them, loaded or built when they are first asked for.
+
+    Attributes:
+        origin: What they were made from.
+        unit: (N, sum of D) float32 concatenated unit rows.
+        raw: The same as they were added; `unit` itself when nothing was of another length.
+        numbers: (N,) int64, the rows' numbers in the database, rising.
+        folder: Where they are kept; None when they are only in memory.
+    """
+
+    def __init__(self, origin: Origin, arrays: dict[str, npt.NDArray[Any]], folder: Path | None) -> None:
+        self.origin = origin
+        self.unit: Float32 = arrays["unit"]
+        self.raw: Float32 = arrays.get("raw", self.unit)
+        self.numbers: Int64 = arrays["numbers"]
+        self.folder = folder
+        self._first = int(self.numbers[0])
+        self._contiguous = int(self.numbers[-1]) - self._first + 1 == len(self.numbers)
+        self._indexes: dict[str, Index] = {}
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def positions(self, rows: Int64) -> Int64:
+        """Where rows stand; those that are not here are left out."""
+        if self._contiguous:
+            places: Int64 = rows - self._first
+            return places[(places >= 0) & (places < len(self))]
+        places = np.searchsorted(self.numbers, rows)
+        places[places == len(self)] = 0
+        found: Int64 = places[self.numbers[places] == rows]
+        return found
+
+    def index(self, name: str, *, keep: bool) -> Index:
+        """An index over the unit rows; building one that is missing or damaged takes seconds.
+
+        Args:
+            name: One of `lookalike.index.INDEXES`.
+            keep: Save one that had to be built, if there is a folder for it.
+
+        Raises:
+            UnknownNameError: There is no such index.
+        """
+        found = self._indexes.get(name)
+        if found is not None:
+            return found
+        with self._lock:
+            if name not in self._indexes:
+                self._indexes[name] = self._load_or_build(name, keep=keep)
+            return self._indexes[name]
+
+    def kept_indexes(self) -> list[str]:
+        """Names of the indexes in the folder."""
+        if self.folder is None:
+            return []
+        return sorted(name for name in indexes.INDEXES if (self.folder / f"index-{name}").exists())
+
+    def _load_or_build(self, name: str, *, keep: bool) -> Index:
+        if name == "exact" or self.folder is None:
+            return indexes.build(name, self.unit, spaces=self.origin.spaces)
+        path = self.folder / f"index-{name}"
+        with contextlib.suppress(IndexFileError):
+            return indexes.load(name, path, rows=self.unit, spaces=self.origin.spaces)
+        built = indexes.build(name, self.unit, spaces=self.origin.spaces)
+        if not keep:
+            return built
+        temporary = self.folder / f".index-{name}-{uuid.uuid4().hex}"
+        with contextlib.suppress(OSError):  # the folder may be deleted, or full: the one in memory serves as well
+            try:
+                built.save(temporary)
+                flush(temporary)
+                temporary.replace(path)
+            finally:
+                temporary.unlink(missing_ok=True)
+        return built
+
+
+class Derived:
+    """The folder of derived files of one gallery."""
+
+    def __init__(self, gallery: Path, *, writable: bool) -> None:
+        self._folder = gallery / "derived"
+        self._lock_path = gallery / "build.lock"
+        self.writable = writable
+
+    def open(self, generation: str, spaces: Sequence[Space]) -> Frozen | None:
+        """Open the newest rows that are whole and were made from this database."""
+        newest: Frozen | None = None
+        for folder in sorted(self._folder.glob("rows-*")):
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                frozen = open_rows(folder)
+                ours = frozen.origin.generation == generation and frozen.origin.spaces == tuple(spaces)
+                if ours and (newest is None or freshness(newest) < freshness(frozen)):
+                    newest = frozen
+        return newest
+
+    @contextlib.contextmanager
+    def building(self, *, wait_s: float) -> Iterator[bool]:
+        """Be the only process that derives; yields whether that is so.
+
+        Args:
+            wait_s: Seconds to wait for another process that is at it; 0 asks once.
+        """
+        if not self.writable:
+            yield False
+            return
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(self._lock_path, thread_local=False)
+        try:
+            lock.acquire(timeout=wait_s, poll_interval=0.05)
+        except (Timeout, OSError):
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            lock.release()
+
+    def freeze(self, connection: sqlite3.Connection, *, keep: bool) -> Frozen:
+        """Derive the rows of the state that a connection sees, which must hold at least one item.
+
+        Args:
+            connection: In a transaction.
+            keep: On disk, in place of what was kept before; the caller is `building`. Else in memory.
+
+        Raises:
+            GalleryDamagedError: The database contradicts itself.
+            LookalikeError: The disk is full.
+        """
+        if not keep:
+            origin = Origin.now(connection)
+            return Frozen(origin, gather(connection, origin, None), None)
+        try:
+            for old in self._folder.glob(".new-*"):  # of a process that died
+                shutil.rmtree(old, ignore_errors=True)
+            temporary = self._folder / f".new-{uuid.uuid4().hex}"
+            temporary.mkdir(parents=True)
+            try:
+                origin = Origin.now(connection)
+                gather(connection, origin, temporary)
+                write_stamp(temporary, origin)
+                folder = temporary.rename(self._folder / f"rows-{uuid.uuid4().hex[:12]}")
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
+            frozen = open_rows(folder)
+        except (OSError, ValueError) as error:
+            raise LookalikeError(f"{self._folder} cannot be written: {error}") from error
+        for old in self._folder.glob("rows-*"):
+            if old != folder:
+                shutil.rmtree(old, ignore_errors=True)
+        return frozen
+
+    def damage(self) -> list[str]:
+        """Read all that is kept and say what is wrong with it; an empty list is a clean bill."""
+        problems = []
+        for folder in sorted(self._folder.glob("rows-*")):
+            try:
+                stamp = read_stamp_file(folder)
+                for name, facts in stamp["files"].items():
+                    if checksum(folder / name) != facts["checksum"]:
+                        problems.append(f"{folder / name} is damaged")
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                problems.append(f"{folder} is damaged: {error}")
+        return problems
+
+    def delete(self) -> None:
+        """Delete all of it; it comes back when it is needed."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def bytes(self) -> int:
+        """Size on disk."""
+        total = 0
+        for path in self._folder.rglob("*"):
+            with contextlib.suppress(OSError):
+                total += path.stat().st_size
+        return total
+
+
+def freshness(frozen: Frozen) -> tuple[int, int]:
+    """Later states of a database compare larger."""
+    return frozen.origin.last_row, frozen.origin.last_removal
+
+
+def gather(connection: sqlite3.Connection, origin: Origin, folder: Path | None) -> dict[str, npt.NDArray[Any]]:
+    """Copy all rows out of the database, into files or into memory.
+
+    Raises:
+        GalleryDamagedError: There are not as many as the database says.
+    """
+    columns = width(origin.spaces)
+    shapes: dict[str, tuple[int, ...]] = {"numbers": (origin.count,), "unit": (origin.count, columns)}
+    if origin.raw:
+        shapes["raw"] = (origin.count, columns)
+    arrays = {name: allocate(folder, name, shape) for name, shape in shapes.items()}
+    cursor = connection.execute("SELECT row, unit, raw FROM vectors ORDER BY row")
+    at = 0
+    while batch := cursor.fetchmany(BATCH):
+        end = at + len(batch)
+        if end > origin.count:
+            break
+        arrays["numbers"][at:end] = [row for row, _, _ in batch]
+        try:
+            arrays["unit"][at:end] = read_vectors([unit for _, unit, _ in batch], width=columns)
+            if origin.raw:
+                arrays["raw"][at:end] = read_vectors([raw or unit for _, unit, raw in batch], width=columns)
+        except ValueError:
+            raise GalleryDamagedError("a vector in the database has the wrong length; see `gallery verify`") from None
+        at = end
+    if at != origin.count or cursor.fetchone() is not None:
+        raise GalleryDamagedError("the database counts other items than it holds vectors; see `gallery verify`")
+    for array in arrays.values():
+        if isinstance(array, np.memmap):
+            array.flush()
+    return arrays
+
+
+def allocate(folder: Path | None, name: str, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    """An array in memory, or in a file of its own."""
+    dtype = "<i8" if name == "numbers" else "<f4"
+    if folder is None:
+        return np.empty(shape, dtype=dtype)
+    return np.memmap(folder / FILES[name], dtype=dtype, mode="w+", shape=shape)
+
+
+def write_stamp(folder: Path, origin: Origin) -> None:
+    """Say what a folder of derived rows was made from, and seal it."""
+    files = {}
+    for path in sorted(folder.iterdir()):
+        files[path.name] = {"bytes": path.stat().st_size, "sample": sample(path), "checksum": checksum(path)}
+    stamp = {"format": STAMP_FORMAT, "origin": asdict(origin), "files": files}
+    path = folder / "stamp.json"
+    path.write_text(json.dumps({"stamp": stamp, "seal": seal(stamp)}), encoding="utf-8")
+    flush(path)
+
+
+def read_stamp_file(folder: Path) -> dict[str, Any]:
+    """What a folder says of itself.
+
+    Raises:
+        ValueError: Nonsense, or in a format that we do not write.
+    """
+    sealed = json.loads((folder / "stamp.json").read_text(encoding="utf-8"))
+    stamp: dict[str, Any] = sealed["stamp"]
+    if sealed["seal"] != seal(stamp) or stamp["format"] != STAMP_FORMAT:
+        raise ValueError("its stamp is not one of ours")
+    return stamp
+
+
+def open_rows(folder: Path) -> Frozen:
+    """Map the rows of a folder into memory.
+
+    Raises:
+        OSError: A file is missing.
+        ValueError: A file is not what the stamp says.
+    """
+    stamp = read_stamp_file(folder)
+    facts = stamp["origin"]
+    origin = Origin(**{**facts, "spaces": tuple(Space(**space) for space in facts["spaces"])})
+    for name, about in stamp["files"].items():
+        path = folder / name
+        if path.stat().st_size != about["bytes"] or sample(path) != about["sample"]:
+            raise ValueError(f"{path} is damaged")
+    shape = (origin.count, width(origin.spaces))
+    arrays: dict[str, npt.NDArray[Any]] = {
+        "numbers": np.memmap(folder / FILES["numbers"], dtype="<i8", mode="r", shape=shape[:1]),
+        "unit": np.memmap(folder / FILES["unit"], dtype="<f4", mode="r", shape=shape),
+    }
+    if origin.raw:
+        arrays["raw"] = np.memmap(folder / FILES["raw"], dtype="<f4", mode="r", shape=shape)
+    return Frozen(origin, {name: np.asarray(array) for name, array in arrays.items()}, folder)
+
+
+def sample(path: Path) -> int:
+    """Checksum of a sample of a file's pages."""
+    with path.open("rb") as file:
+        return sampled_checksum(file, path.stat().st_size)
+
+
+def checksum(path: Path) -> int:
+    """CRC-32 of a whole file."""
+    value = 0
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            value = zlib.crc32(block, value)
+    return value
+
+
+def seal(stamp: dict[str, Any]) -> int:
+    """CRC-32 of a stamp, written in one fixed way."""
+    return zlib.crc32(json.dumps(stamp, sort_keys=True).encode())
+
+
+def flush(path: Path) -> None:
+    """Make sure that a file's contents are on the disk before its name is."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

@@ -1,0 +1,259 @@
+"""The gallery in a folder: SQLite holds everything that must last; rows and indexes for search are derived from it."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+
+from lookalike.errors import UsageError
+from lookalike.gallery import browse, changes, snapshot
+from lookalike.gallery.derived import Derived, Frozen, Origin
+from lookalike.gallery.protocol import Facet
+from lookalike.gallery.ranking import allow, checked_queries, nearest
+from lookalike.gallery.records import AttributeNames
+from lookalike.gallery.snapshot import Snapshot, is_stale
+from lookalike.gallery.store import Reader, Store, meta_number
+from lookalike.spaces import Space, resolve_weights, slices, width
+from lookalike.types import JSON, Float32, Int64, Item, Neighbours, Stamp
+
+BATCH = 1024
+WAIT_FOR_BUILDER_S = 600.0
+
+
+class LocalGallery:
+    """Items and their vectors in one folder; see `lookalike.gallery.protocol.Gallery` for what each method promises.
+
+    Usable from several threads at once. Other processes' changes are seen by the next call.
+
+    Args:
+        folder: Where it is.
+        create: Make one if there is none.
+        read_only: Write nothing at all, not even what is derived.
+
+    Raises:
+        GalleryNotFoundError: There is none, and none may be made.
+        GalleryDamagedError: Its database is not sound.
+        MismatchError: It has a format that this version does not read.
+    """
+
+    def __init__(self, folder: Path, *, create: bool = False, read_only: bool = False) -> None:
+        self._store = Store(folder, create=create, read_only=read_only)
+        self._derived = Derived(folder, writable=self._store.writable)
+        self._snapshot: Snapshot | None = None
+        self._refreshing = threading.Lock()
+
+    def __enter__(self) -> LocalGallery:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of files and connections; what is asked for later opens them again."""
+        self._snapshot = None
+        self._store.close()
+
+    @property
+    def folder(self) -> Path:
+        """Where it is."""
+        return self._store.folder
+
+    @property
+    def spaces(self) -> tuple[Space, ...]:
+        """The spaces, in the order of the concatenated rows; empty before the first `add`."""
+        return self._store.spaces()
+
+    def __len__(self) -> int:
+        with self._store.reader() as reader:
+            return meta_number(reader.connection, "items")
+
+    def writing(self) -> AbstractContextManager[None]:
+        """Be the only writer for as long as the context lasts, such as a whole index run.
+
+        Raises:
+            GalleryLockedError: Another process is writing.
+        """
+        return self._store.locked()
+
+    def add(
+        self,
+        items: Sequence[Item],
+        vectors: Mapping[str, Float32],
+        *,
+        spaces: Sequence[Space],
+        source: str = "",
+        stamps: Sequence[Stamp] | None = None,
+    ) -> None:
+        """Add items, or replace those of the same id, durably and all together."""
+        with self._store.writing() as connection:
+            changes.add(connection, items, vectors, spaces=spaces, source=source, stamps=stamps)
+
+    def describe(self, items: Sequence[Item], *, source: str = "", stamps: Sequence[Stamp] | None = None) -> None:
+        """Replace what is known of items whose vectors stay."""
+        with self._store.writing() as connection:
+            changes.describe(connection, items, source=source, stamps=stamps)
+
+    def remove(self, ids: Sequence[str]) -> int:
+        """Remove items; ids that are not there are passed over. Returns how many were removed."""
+        with self._store.writing() as connection:
+            return changes.remove(connection, ids)
+
+    def stamps(self, source: str) -> dict[str, tuple[Item, Stamp | None]]:
+        """Items that came from a source, by id, with the stamps of their files."""
+        with self._store.reading() as connection:
+            return browse.stamped_items(connection, AttributeNames.read(connection), source)
+
+    def get(self, item_id: str) -> Item:
+        """One item."""
+        with self._store.reading() as connection:
+            return browse.item_by_id(connection, AttributeNames.read(connection), item_id)
+
+    def vectors(self, item_id: str) -> dict[str, Float32]:
+        """The rows of one item by space, each (1, D) float32, as they were added."""
+        spaces = self.spaces
+        with self._store.reading() as connection:
+            row = browse.vectors_by_id(connection, item_id, columns=width(spaces))
+        return {name: row[:, place] for name, place in slices(spaces).items()}
+
+    def items(self, rows: Sequence[int]) -> dict[int, Item]:
+        """Items by row; a row that is no longer there is left out."""
+        with self._store.reader() as reader:
+            names = self._fresh(reader).names
+            return browse.items_by_row(reader.connection, names, rows)
+
+    def list(self, *, where: str | None = None, offset: int = 0, limit: int | None = 50) -> tuple[int, Sequence[Item]]:
+        """How many items a filter passes, and a page of them in the order they were added."""
+        if offset < 0 or (limit is not None and limit < 0):
+            raise UsageError(f"offset and limit must be at least 0, got {offset} and {limit}")
+        with self._store.reading() as connection:
+            names = AttributeNames.read(connection)
+            clause = browse.compile_filter(where, names)
+            return browse.page(connection, names, clause, offset=offset, limit=limit)
+
+    def facets(self, *, where: str | None = None, limit: int = 50) -> Sequence[Facet]:
+        """Values and counts of each attribute among the items that a filter passes."""
+        with self._store.reading() as connection:
+            names = AttributeNames.read(connection)
+            return browse.facets(connection, names, browse.compile_filter(where, names), limit=limit)
+
+    def search(
+        self,
+        queries: Mapping[str, Float32],
+        *,
+        k: int = 10,
+        weights: Mapping[str, float] | None = None,
+        where: str | None = None,
+        index: str = "auto",
+        probes: int | None = None,
+        metrics: Mapping[str, str] | None = None,
+    ) -> Neighbours:
+        """Find the nearest items."""
+        if k < 1:
+            raise UsageError(f"k must be at least 1, got {k}")
+        with self._store.reader() as reader:
+            state = self._fresh(reader)
+        if not state.spaces:
+            raise UsageError(f"{self.folder} is empty: nothing has been added to it")
+        resolved = resolve_weights(weights, state.spaces)
+        checked = checked_queries(queries, resolved, state.spaces)
+        allowed = allow(state, None if where is None else self._passing(state, where))
+        name = "exact" if index == "auto" else index
+        return nearest(
+            state, checked, resolved, k=k, allowed=allowed, index=name, probes=probes, keep=self._store.writable
+        )
+
+    def rows(self) -> Iterator[tuple[Sequence[Item], dict[str, Float32]]]:
+        """All items with their vectors as they were added, in batches, in the order they were added."""
+        with self._store.reading() as connection:
+            spaces = self.spaces
+            names = AttributeNames.read(connection)
+            for items, vectors in browse.batches(connection, names, columns=width(spaces), size=BATCH):
+                yield items, {name: vectors[:, place] for name, place in slices(spaces).items()}
+
+    def optimise(self) -> None:
+        """Make searches as fast as they can be; call it at the end of an index run. It may take seconds."""
+        with self._refreshing:
+            self._refresh(wait_s=WAIT_FOR_BUILDER_S)
+
+    def info(self) -> dict[str, JSON]:
+        """What the gallery is: counts, spaces, sizes, the state of its index."""
+        with self._store.reader() as reader:
+            state = self._fresh(reader)
+        with self._store.reading() as connection:
+            sources = browse.sources(connection)
+        return {
+            "address": str(self.folder),
+            "items": state.origin.count,
+            "spaces": [
+                {"name": space.name, "dimension": space.dimension, "maker": space.maker} for space in state.spaces
+            ],
+            "sources": sources,
+            "attributes": {name: kinds.words() for name, kinds in state.names.kinds.items()},
+            "bytes": {"database": self._store.bytes(), "derived": self._derived.bytes()},
+            "index": {
+                "rows": state.split,
+                "removed_since": state.dead,
+                "added_since": len(state.tail),
+                "kept": [] if state.frozen is None else [*state.frozen.kept_indexes()],
+            },
+        }
+
+    def _fresh(self, reader: Reader) -> Snapshot:
+        """The present state; the one at hand costs microseconds."""
+        state, version = self._snapshot, reader.version()
+        if state is not None and reader.seen == (version, state.change):
+            return state
+        change = meta_number(reader.connection, "change")
+        if state is None or state.change != change:
+            with self._refreshing:
+                state = self._snapshot
+                if state is None or state.change < change:
+                    state = self._refresh(wait_s=0)
+        reader.seen = (version, state.change)
+        return state
+
+    def _refresh(self, *, wait_s: float) -> Snapshot:
+        """Take a new snapshot, and derive rows anew when too many were added or removed since the last time."""
+        while True:
+            with self._store.reading() as connection:
+                now = Origin.now(connection)
+            before = self._snapshot
+            if before is not None and before.origin.generation != now.generation:
+                before = None
+            frozen = None if before is None else before.frozen
+            if is_stale(frozen, now):  # another process may have derived them; never newer than what is read below
+                frozen = self._derived.open(now.generation, now.spaces) or frozen
+            with self._store.reading() as connection:
+                if Origin.now(connection).generation != now.generation:
+                    continue
+                if is_stale(frozen, now):
+                    frozen = self._freeze(connection, frozen, wait_s=wait_s)
+                if before is not None and before.frozen is frozen:
+                    self._snapshot = snapshot.follow(connection, before)
+                else:
+                    self._snapshot = snapshot.take(connection, frozen)
+                return self._snapshot
+
+    def _freeze(self, connection: sqlite3.Connection, held: Frozen | None, *, wait_s: float) -> Frozen | None:
+        """Derive rows anew, unless somebody else does or is about to; then those at hand and a long tail must do."""
+        if not self._store.writable:
+            return self._derived.freeze(connection, keep=False)
+        if wait_s == 0 and not self._store.idle():  # the writer will do it when it has finished
+            return held
+        with self._derived.building(wait_s=wait_s) as mine:
+            return self._derived.freeze(connection, keep=True) if mine else held
+
+    def _passing(self, state: Snapshot, where: str) -> Int64:
+        """Rows that a filter passes; asked once for each state."""
+        if where not in state.answers:
+            clause = browse.compile_filter(where, state.names)
+            with self._store.reading() as connection:
+                state.answers[where] = browse.matching_rows(connection, clause)
+        rows: Int64 = state.answers[where]
+        return rows

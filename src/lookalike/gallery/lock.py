@@ -1,0 +1,102 @@
+"""One writer at a time: a lock on a file, and beside it a note that says who holds it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lookalike.errors import GalleryLockedError, LookalikeError
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+PATIENCE_S = 2.0
+"""How long a writer waits for another one: a batch is written in less, a whole index run is not."""
+
+
+class WriteLock:
+    """The right to write to a gallery; the same thread may take it again while it has it.
+
+    The operating system lets go of the lock when its holder dies, so a lock is never stale. The note may be: it is
+    read only when the lock could not be had.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._note = path.with_suffix(".json")
+        self._threads = threading.RLock()
+        self._depth = 0
+        self._lock: BaseFileLock
+
+    @contextmanager
+    def held(self, patience_s: float = PATIENCE_S) -> Iterator[None]:
+        """Hold the lock for a while.
+
+        Args:
+            patience_s: Seconds to wait for another process; 0 asks once.
+
+        Raises:
+            GalleryLockedError: Somebody else has it.
+            LookalikeError: The folder cannot be written to.
+        """
+        if not self._threads.acquire(timeout=patience_s):
+            raise self._refusal()
+        try:
+            if self._depth == 0:
+                self._acquire(patience_s)
+            self._depth += 1
+            try:
+                yield
+            finally:
+                self._depth -= 1
+                if self._depth == 0:
+                    self._release()
+        finally:
+            self._threads.release()
+
+    def _acquire(self, patience_s: float) -> None:
+        from filelock import FileLock, Timeout
+
+        self._lock = FileLock(self._path, thread_local=False)
+        try:
+            self._lock.acquire(timeout=patience_s, poll_interval=0.02)
+        except Timeout:
+            raise self._refusal() from None
+        except OSError as error:
+            raise LookalikeError(f"{self._path.parent} cannot be written to: {error.strerror or error}") from None
+        with contextlib.suppress(OSError):  # a full disk must not stand in the way of removing items
+            self._note.write_text(json.dumps(describe_this_process()), encoding="utf-8")
+
+    def _release(self) -> None:
+        self._note.unlink(missing_ok=True)
+        self._lock.release()
+
+    def _refusal(self) -> GalleryLockedError:
+        holder: dict[str, Any] = {}
+        with contextlib.suppress(OSError, ValueError):
+            holder = json.loads(self._note.read_text(encoding="utf-8"))
+        who = "another process"
+        if holder:
+            who = "process {pid} on {host} ({command}) since {since}".format(**holder)
+        return GalleryLockedError(
+            f"{self._path.parent} is being written to by {who}; wait until it has finished, or stop it", holder=holder
+        )
+
+
+def describe_this_process() -> dict[str, str | int]:
+    """Who would be holding a lock, as its note says it."""
+    return {
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200],
+        "since": time.strftime("%Y-%m-%d %H:%M:%S"),
+    }

@@ -1,0 +1,205 @@
+"""How items, their attributes and their vectors become rows of the database, and items again."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from enum import IntFlag
+from typing import Any, Final
+
+import numpy as np
+
+from lookalike.errors import MismatchError, UsageError
+from lookalike.spaces import Space, check_rows, concatenate, slices, width
+from lookalike.types import JSON, Box, Float32, Item, Stamp
+
+UNIT_TOLERANCE: Final = 1e-5
+"""Rows whose length is this close to 1 are unit rows as they are: every maker rounds a little differently."""
+
+ITEM_COLUMNS: Final = "id, product, photo, root, box, attributes"
+STAMP_COLUMNS: Final = "size, modified_ns, sha256"
+
+
+class Kinds(IntFlag):
+    """What kinds of values an attribute has; filters compare only values of one kind."""
+
+    NONE = 0
+    TEXT = 1
+    NUMBER = 2
+    BOOLEAN = 4
+    NESTED = 8
+
+    def words(self) -> list[JSON]:
+        """Each kind's name in lower case."""
+        return [kind.name.lower() for kind in self if kind.name]
+
+
+KIND_OF_TYPE: Final[Mapping[type, Kinds]] = {
+    str: Kinds.TEXT,
+    int: Kinds.NUMBER,
+    float: Kinds.NUMBER,
+    bool: Kinds.BOOLEAN,
+    type(None): Kinds.NONE,
+    list: Kinds.NESTED,
+    dict: Kinds.NESTED,
+}
+
+
+class AttributeNames:
+    """The attributes of a gallery: a number for each name, and the kinds of its values."""
+
+    def __init__(self, rows: Iterable[tuple[int, str, int]]) -> None:
+        self._numbers: dict[str, int] = {}
+        self._kinds: dict[str, Kinds] = {}
+        self._changed: set[str] = set()
+        for number, name, kinds in rows:
+            self._numbers[name] = number
+            self._kinds[name] = Kinds(kinds)
+        self._names = {str(number): name for name, number in self._numbers.items()}
+
+    @classmethod
+    def read(cls, connection: sqlite3.Connection) -> AttributeNames:
+        """Those that the database knows."""
+        return cls(connection.execute("SELECT number, name, kinds FROM attribute_names ORDER BY number"))
+
+    def save(self, connection: sqlite3.Connection) -> None:
+        """Write down what `encode` learned."""
+        connection.executemany(
+            "INSERT INTO attribute_names VALUES (?, ?, ?) ON CONFLICT (number) DO UPDATE SET kinds = excluded.kinds",
+            [(self._numbers[name], name, int(self._kinds[name])) for name in sorted(self._changed)],
+        )
+        self._changed.clear()
+
+    @property
+    def kinds(self) -> Mapping[str, Kinds]:
+        """Every name and what kinds of values were ever stored under it."""
+        return self._kinds
+
+    def number(self, name: str) -> int:
+        """The number that stands for a name in the database."""
+        return self._numbers[name]
+
+    def name(self, number: str) -> str:
+        """The name that a number stands for."""
+        return self._names[number]
+
+    def encode(self, item: Item) -> str:
+        """An item's attributes as the database keeps them.
+
+        Raises:
+            UsageError: A value is nothing that JSON can say.
+        """
+        numbered = {}
+        for name, value in item.attributes.items():
+            kind = KIND_OF_TYPE.get(type(value))
+            if kind is None:
+                kind = next((kind for base, kind in KIND_OF_TYPE.items() if isinstance(value, base)), Kinds.NONE)
+            known = self._kinds.get(name)
+            if known is None:
+                self._numbers[name] = number = len(self._numbers) + 1
+                self._names[str(number)] = name
+                known = Kinds.NONE
+                self._changed.add(name)
+                self._kinds[name] = known
+            if kind and kind not in known:
+                self._kinds[name] = known | kind
+                self._changed.add(name)
+            numbered[self._numbers[name]] = value
+        try:
+            return json.dumps(numbered, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"the attributes of {item.id!r} cannot be kept: {error}") from None
+
+    def decode(self, text: str) -> dict[str, JSON]:
+        """Attributes by name again."""
+        return {self._names[number]: value for number, value in json.loads(text).items()}
+
+
+def item_row(item: Item, names: AttributeNames) -> tuple[str | None, ...]:
+    """An item as `ITEM_COLUMNS`."""
+    box = None if item.box is None else json.dumps(item.box.to_list())
+    return item.id, item.product, item.photo, item.root, box, names.encode(item)
+
+
+def read_item(row: Sequence[Any], names: AttributeNames) -> Item:
+    """An item from `ITEM_COLUMNS`."""
+    item_id, product, photo, root, box, attributes = row
+    return Item(
+        id=item_id,
+        photo=photo,
+        root=root,
+        product=product,
+        box=None if box is None else Box(*json.loads(box)),
+        attributes=names.decode(attributes),
+    )
+
+
+def stamp_row(stamp: Stamp | None) -> tuple[int | str | None, ...]:
+    """A stamp as `STAMP_COLUMNS`."""
+    return (None, None, None) if stamp is None else (stamp.size, stamp.modified_ns, stamp.sha256)
+
+
+def read_stamp(row: Sequence[Any]) -> Stamp | None:
+    """A stamp from `STAMP_COLUMNS`."""
+    size, modified_ns, sha256 = row
+    return None if sha256 is None else Stamp(size=size, modified_ns=modified_ns, sha256=sha256)
+
+
+def vector_rows(
+    vectors: Mapping[str, Float32], spaces: Sequence[Space], *, count: int
+) -> list[tuple[bytes, bytes | None]]:
+    """Vectors as the database keeps them: the unit row of each item, and the row as it came where that is another.
+
+    Args:
+        vectors: For every space, (B, D) float32.
+        spaces: Those of the gallery.
+        count: B.
+
+    Raises:
+        MismatchError: A space is missing, or shapes disagree.
+        UsageError: A number is not finite.
+    """
+    for space in spaces:
+        check_rows(vectors, space)
+        if len(vectors[space.name]) != count:
+            raise MismatchError(f"{count} items came with {len(vectors[space.name])} vectors of {space.name!r}")
+    unknown = set(vectors) - {space.name for space in spaces}
+    if unknown:
+        raise MismatchError(f"vectors came for {sorted(unknown)}, which are not among the spaces")
+    raw = concatenate(vectors, spaces)
+    unit = raw.copy()
+    strange = np.zeros(count, dtype=np.bool_)
+    for name, place in slices(spaces).items():
+        part = unit[:, place]
+        squares = np.vecdot(part, part)
+        off = np.flatnonzero(~(np.abs(squares - 1.0) <= 2 * UNIT_TOLERANCE))  # so that NaN is off, too
+        if len(off):
+            part[off] = exact_unit_rows(part[off], name=name)
+            strange[off] |= (part[off] != raw[off, place]).any(axis=1)
+    size = 4 * width(spaces)
+    units, raws = unit.tobytes(), raw.tobytes() if strange.any() else b""
+    return [
+        (units[at * size : (at + 1) * size], raws[at * size : (at + 1) * size] if odd else None)
+        for at, odd in enumerate(strange.tolist())
+    ]
+
+
+def exact_unit_rows(rows: Float32, *, name: str) -> Float32:
+    """Scale rows to length 1 whatever their length is; rows of zeros stay.
+
+    Raises:
+        UsageError: A number is not finite.
+    """
+    precise = rows.astype(np.float64)
+    lengths = np.linalg.norm(precise, axis=1, keepdims=True)
+    if not np.isfinite(lengths).all():
+        raise UsageError(f"the vectors of {name!r} hold numbers that are not finite")
+    unit = np.divide(precise, lengths, out=np.zeros_like(precise), where=lengths > 0)
+    rounded: Float32 = unit.astype(np.float32)
+    return rounded
+
+
+def read_vectors(blobs: Sequence[bytes], *, width: int) -> Float32:
+    """Rows from the database: (B, sum of D) float32."""
+    return np.frombuffer(b"".join(blobs), dtype="<f4").reshape(len(blobs), width)

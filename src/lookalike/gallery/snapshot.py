@@ -1,0 +1,174 @@
+"""One state of a gallery, as a search sees it: frozen rows, the tail added since, and what has been removed since.
+
+A snapshot never changes; when the database does, the next search takes a new one, which shares all that is the same.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import numpy as np
+
+from lookalike.gallery.derived import Frozen, Origin
+from lookalike.gallery.records import AttributeNames, read_vectors
+from lookalike.gallery.store import meta_number
+from lookalike.spaces import Space, width
+from lookalike.types import Bool, Float32, Int64
+
+SMALL: Final = 1000
+"""So many rows are scanned, and read from the database, in no time: nothing need be derived for them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """Rows added since the frozen ones; see `Frozen` for the arrays."""
+
+    numbers: Int64
+    unit: Float32
+    raw: Float32
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def without(self, removed: Int64) -> Tail:
+        """The same, less some rows."""
+        kept = ~np.isin(self.numbers, removed)
+        if kept.all():
+            return self
+        unit = self.unit[kept]
+        return Tail(self.numbers[kept], unit, unit if self.raw is self.unit else self.raw[kept])
+
+    def followed_by(self, later: Tail) -> Tail:
+        """The same, and more rows."""
+        if not len(later):
+            return self
+        if not len(self):
+            return later
+        unit = np.concatenate([self.unit, later.unit])
+        same = self.raw is self.unit and later.raw is later.unit
+        raw = unit if same else np.concatenate([self.raw, later.raw])
+        return Tail(np.concatenate([self.numbers, later.numbers]), unit, raw)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A state of the database and the rows to search in it.
+
+    Attributes:
+        change: Counts the commits.
+        origin: The state.
+        names: The attributes that are known.
+        frozen: Rows with indexes over them; None while there are few.
+        alive: (N,) bool, which frozen rows have not been removed since; None when all of them are.
+        dead: How many have been.
+        tail: Rows added since.
+        answers: Results of filters and facets, good for as long as this state is.
+    """
+
+    change: int
+    origin: Origin
+    names: AttributeNames
+    frozen: Frozen | None
+    alive: Bool | None
+    dead: int
+    tail: Tail
+    answers: dict[Any, Any] = field(default_factory=dict)
+
+    @property
+    def spaces(self) -> tuple[Space, ...]:
+        """The gallery's."""
+        return self.origin.spaces
+
+    @property
+    def split(self) -> int:
+        """How many positions belong to frozen rows; those after them belong to the tail."""
+        return 0 if self.frozen is None else len(self.frozen)
+
+    def numbers(self, positions: Int64) -> Int64:
+        """Row numbers at positions; -1 where the position is."""
+        found = np.full(positions.shape, -1, dtype=np.int64)
+        if self.frozen is not None:
+            held = (positions >= 0) & (positions < self.split)
+            found[held] = self.frozen.numbers[positions[held]]
+        later = positions >= self.split
+        found[later] = self.tail.numbers[positions[later] - self.split]
+        return found
+
+    def unit(self, positions: Int64) -> Float32:
+        """Unit rows at positions: (..., sum of D) float32; nan where the position is -1."""
+        if self.frozen is not None and not len(self.tail) and (not positions.size or int(positions.min()) >= 0):
+            return self.frozen.unit[positions]
+        rows = np.full((*positions.shape, width(self.spaces)), np.nan, dtype=np.float32)
+        if self.frozen is not None:
+            held = (positions >= 0) & (positions < self.split)
+            rows[held] = self.frozen.unit[positions[held]]
+        later = positions >= self.split
+        rows[later] = self.tail.unit[positions[later] - self.split]
+        return rows
+
+
+def is_stale(frozen: Frozen | None, now: Origin) -> bool:
+    """Whether the rows added and removed since the frozen ones pass a tenth of them."""
+    if frozen is None:
+        return now.count > SMALL
+    then = frozen.origin
+    since = now.last_row - then.last_row + now.last_removal - then.last_removal
+    return since > max(SMALL, len(frozen) // 10)
+
+
+def removed_since(connection: sqlite3.Connection, removal: int) -> Int64:
+    """Rows that were removed after a removal, which is named by its number."""
+    found = connection.execute("SELECT row FROM removed WHERE number > ?", (removal,)).fetchall()
+    return np.array([row for (row,) in found], dtype=np.int64)
+
+
+def added_since(connection: sqlite3.Connection, row: int, *, columns: int) -> Tail:
+    """Rows that come after a row."""
+    found = connection.execute("SELECT row, unit, raw FROM vectors WHERE row > ? ORDER BY row", (row,)).fetchall()
+    unit = read_vectors([unit for _, unit, _ in found], width=columns)
+    strange = any(raw is not None for _, _, raw in found)
+    raw = read_vectors([raw or unit for _, unit, raw in found], width=columns) if strange else unit
+    return Tail(np.array([row for row, _, _ in found], dtype=np.int64), unit, raw)
+
+
+def take(connection: sqlite3.Connection, frozen: Frozen | None) -> Snapshot:
+    """Take a snapshot of the state that a connection, in a transaction, sees.
+
+    Args:
+        connection: In a transaction.
+        frozen: Rows of this generation of the database, at most as new as the state.
+    """
+    origin = Origin.now(connection)
+    columns = width(origin.spaces)
+    alive, dead = None, 0
+    if frozen is not None:
+        places = frozen.positions(removed_since(connection, frozen.origin.last_removal))
+        if len(places):
+            alive = np.ones(len(frozen), dtype=np.bool_)
+            alive[places] = False
+            dead = len(places)
+    tail = added_since(connection, 0 if frozen is None else frozen.origin.last_row, columns=columns)
+    names = AttributeNames.read(connection)
+    return Snapshot(meta_number(connection, "change"), origin, names, frozen, alive, dead, tail)
+
+
+def follow(connection: sqlite3.Connection, previous: Snapshot) -> Snapshot:
+    """Take a snapshot that goes on from an earlier one of the same generation."""
+    origin = Origin.now(connection)
+    alive, dead, tail = previous.alive, previous.dead, previous.tail
+    removed = removed_since(connection, previous.origin.last_removal)
+    if len(removed):
+        places = removed[:0] if previous.frozen is None else previous.frozen.positions(removed)
+        if len(places):
+            alive = np.ones(previous.split, dtype=np.bool_) if alive is None else alive.copy()
+            alive[places] = False
+            dead += len(places)
+        tail = tail.without(removed)
+    if origin.last_row > previous.origin.last_row:
+        columns = width(origin.spaces)
+        tail = tail.followed_by(added_since(connection, previous.origin.last_row, columns=columns))
+    names = AttributeNames.read(connection)
+    change = meta_number(connection, "change")
+    return replace(previous, change=change, origin=origin, names=names, alive=alive, dead=dead, tail=tail, answers={})

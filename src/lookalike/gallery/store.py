@@ -1,0 +1,333 @@
+"""The gallery's database: the one thing that must last, and all of it.
+
+SQLite in WAL mode with `synchronous=FULL`: what has been committed survives a kill at any instant, and nobody ever
+sees half of a batch. Everything else in a gallery's folder can be made again from here.
+
+A row number belongs to one item and one set of vectors for ever: replacing an item gives it a new row, and numbers
+are never used twice. So whoever remembers `(last row, last removal)` knows exactly what has changed since.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+import uuid
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from lookalike.errors import GalleryDamagedError, GalleryNotFoundError, LookalikeError, MismatchError, UsageError
+from lookalike.gallery.lock import PATIENCE_S, WriteLock
+from lookalike.spaces import Space
+
+FORMAT: Final = 1
+APPLICATION_ID: Final = 0x4C6F6F6B  # "Look", where `file` finds it
+
+SCHEMA: Final = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
+
+-- `attributes` is a JSON object whose keys are numbers of `attribute_names`: no name ever becomes part of a statement.
+CREATE TABLE items (
+    row INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    product TEXT,
+    photo TEXT NOT NULL,
+    root TEXT NOT NULL,
+    box TEXT,
+    attributes TEXT NOT NULL,
+    source TEXT NOT NULL,
+    size INTEGER,
+    modified_ns INTEGER,
+    sha256 TEXT
+) STRICT;
+CREATE INDEX items_by_source ON items (source);
+
+-- `kinds` is what kinds of values have ever been stored under the name, see records.Kinds.
+CREATE TABLE attribute_names (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, kinds INTEGER NOT NULL) STRICT;
+
+-- Concatenated in the order of the spaces, little-endian float32; `raw` only where what was added is not `unit`.
+CREATE TABLE vectors (row INTEGER PRIMARY KEY, unit BLOB NOT NULL, raw BLOB) STRICT;
+
+CREATE TABLE removed (number INTEGER PRIMARY KEY AUTOINCREMENT, row INTEGER NOT NULL) STRICT;
+"""
+
+PAGE_BYTES: Final = 16384
+"""A page holds several rows of vectors; with SQLite's own 4096 nearly half of each would stay empty."""
+
+CACHE_KIB: Final = 32768
+
+
+class Reader:
+    """A connection that only reads.
+
+    Attributes:
+        connection: It.
+        seen: The version of the data, and the count of commits, when somebody last looked.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self.seen = (-1, -1)
+
+    def version(self) -> int:
+        """A number that changes when anybody else commits; 4 microseconds."""
+        version: int = self.connection.execute("PRAGMA data_version").fetchone()[0]
+        return version
+
+
+class Store:
+    """Opens the database, hands out its connections, and turns what SQLite complains about into our errors.
+
+    Attributes:
+        folder: The gallery.
+        read_only: Whether nothing may be written, neither here nor among what is derived.
+    """
+
+    def __init__(self, folder: Path, *, create: bool = False, read_only: bool = False) -> None:
+        self.folder = folder
+        self.path = folder / "gallery.db"
+        self.read_only = read_only
+        self._lock = WriteLock(folder / "write.lock")
+        self._readers: deque[Reader] = deque()
+        self._writer: sqlite3.Connection | None = None
+        self._immutable = False
+        if not self._exists():
+            if not create or read_only:
+                raise GalleryNotFoundError(f"there is no gallery at {folder}")
+            self._create()
+        self._check()
+
+    def close(self) -> None:
+        """Close the connections; the last one to leave tidies the WAL away."""
+        while self._readers:
+            self._readers.pop().connection.close()
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    @contextmanager
+    def reader(self) -> Iterator[Reader]:
+        """Lend a connection; each thread that asks at the same time gets its own.
+
+        Raises:
+            GalleryDamagedError: What is read makes no sense.
+        """
+        try:
+            reader = self._readers.pop()
+        except IndexError:
+            reader = self._open_reader()
+        try:
+            with explained(self.path):
+                yield reader
+        finally:
+            self._readers.append(reader)
+
+    @property
+    def writable(self) -> bool:
+        """Whether files may be written in the folder."""
+        return not self.read_only and os.access(self.folder, os.W_OK)
+
+    def idle(self) -> bool:
+        """Whether nobody is writing just now."""
+        try:
+            with self.locked(patience_s=0):
+                return True
+        except LookalikeError:
+            return False
+
+    def bytes(self) -> int:
+        """Size of the database on disk, with what is still on its way into it."""
+        return sum(path.stat().st_size for path in self.folder.glob("gallery.db*"))
+
+    def spaces(self) -> tuple[Space, ...]:
+        """The spaces that the first `add` decided; none before."""
+        with self.reader() as reader:
+            return read_spaces(reader.connection)
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Lend a connection that sees one state of the data throughout."""
+        with self.reader() as reader:
+            reader.connection.execute("BEGIN")
+            try:
+                yield reader.connection
+            finally:
+                reader.connection.execute("ROLLBACK")
+
+    @contextmanager
+    def locked(self, patience_s: float = PATIENCE_S) -> Iterator[None]:
+        """Be the only writer for a while.
+
+        Raises:
+            GalleryLockedError: Somebody else is.
+            LookalikeError: The gallery was opened to be read only, or cannot be written to.
+        """
+        if self.read_only:
+            raise LookalikeError(f"{self.folder} is open for reading only")
+        with self._lock.held(patience_s):
+            yield
+
+    @contextmanager
+    def writing(self, patience_s: float = PATIENCE_S) -> Iterator[sqlite3.Connection]:
+        """Write: all that happens inside is committed together at the end, or not at all.
+
+        Raises:
+            GalleryLockedError: Somebody else is writing.
+            GalleryDamagedError: What is there makes no sense.
+            LookalikeError: The disk is full or read-only.
+        """
+        with self.locked(patience_s), explained(self.path):
+            if self._writer is None:
+                self._writer = self._connect("rw")
+                self._writer.execute("PRAGMA synchronous = FULL")
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._writer
+                self._writer.execute("UPDATE meta SET value = value + 1 WHERE key = 'change'")
+                self._writer.execute("COMMIT")
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):  # SQLite may have rolled back by itself
+                    self._writer.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def alone(self) -> Iterator[sqlite3.Connection]:
+        """Lend the writer's connection outside of any transaction, for what SQLite allows only there."""
+        with self.locked(), explained(self.path):
+            connection = self._connect("rw")
+            try:
+                yield connection
+            finally:
+                connection.close()
+
+    def _exists(self) -> bool:
+        with contextlib.suppress(OSError):
+            return self.path.stat().st_size > 0
+        return False
+
+    def _create(self) -> None:
+        if self.folder.exists() and not self.folder.is_dir():
+            raise UsageError(f"{self.folder} is a file; a gallery is a folder")
+        if self.folder.is_dir() and any(not is_ours(path) for path in self.folder.iterdir()):
+            raise UsageError(f"{self.folder} holds other files; name a new or an empty folder for the gallery")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise LookalikeError(f"{self.folder} cannot be made: {error.strerror or error}") from None
+        with self.locked(), explained(self.path):
+            if self._exists():  # another process was quicker
+                return
+            connection = self._connect("rwc")
+            try:
+                connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+                connection.execute("PRAGMA journal_mode = WAL")
+                first = [("generation", uuid.uuid4().hex), ("spaces", "[]"), ("change", 0), ("items", 0), ("raw", 0)]
+                connection.execute("BEGIN IMMEDIATE")
+                for statement in SCHEMA.split(";\n")[:-1]:
+                    connection.execute(statement)
+                connection.executemany("INSERT INTO meta VALUES (?, ?)", first)
+                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                connection.execute(f"PRAGMA user_version = {FORMAT}")
+                connection.execute("COMMIT")
+            finally:
+                connection.close()
+
+    def _check(self) -> None:
+        with self.reader() as reader:
+            (application,) = reader.connection.execute("PRAGMA application_id").fetchone()
+            (version,) = reader.connection.execute("PRAGMA user_version").fetchone()
+        if application != APPLICATION_ID:
+            self.close()
+            raise GalleryNotFoundError(f"{self.path} is a database, but not a gallery's")
+        if version != FORMAT:
+            self.close()
+            raise MismatchError(
+                f"{self.folder} has the gallery format {version}, and this version of lookalike reads {FORMAT}; "
+                "open it with the version that made it, and use `gallery export --format parquet` to bring it over"
+            )
+
+    def _open_reader(self) -> Reader:
+        with explained(self.path):
+            try:
+                connection = self._connect("ro")
+            except sqlite3.OperationalError:
+                if not self.folder_is_sealed():
+                    raise
+                # A WAL database needs its helper files; in a folder that nobody can write to it may do without them.
+                self._immutable = True
+                connection = self._connect("ro")
+            connection.execute("PRAGMA query_only = 1")
+            connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        return Reader(connection)
+
+    def folder_is_sealed(self) -> bool:
+        """Whether the database stands alone, with no unfinished business of a writer beside it."""
+        wal = self.path.with_name("gallery.db-wal")
+        return not wal.exists() or wal.stat().st_size == 0
+
+    def _connect(self, mode: str) -> sqlite3.Connection:
+        address = f"file:{quote(str(self.path.absolute()))}?mode={mode}{'&immutable=1' if self._immutable else ''}"
+        connection = sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False, timeout=10)
+        try:
+            connection.execute("PRAGMA schema_version")  # opening is lazy: this is where a wrong file shows
+        except sqlite3.Error:
+            connection.close()
+            raise
+        return connection
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into ours.
+
+    Raises:
+        GalleryDamagedError: The file is not a database, or not a sound one.
+        LookalikeError: The disk is full, read-only or failing.
+    """
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        code = getattr(error, "sqlite_errorcode", None)
+        if code is None:  # raised by the binding itself: our own bug, to be seen as one
+            raise
+        if code & 0xFF == sqlite3.SQLITE_ERROR and "no such table" not in str(error):  # our own bug as well
+            raise
+        if code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR):
+            raise GalleryDamagedError(
+                f"{path} is damaged ({error}); bring it back from a copy, or index the catalogue again"
+            ) from error
+        raise LookalikeError(f"{path}: {error}") from error
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a file may be found in a gallery's folder before its database is made."""
+    return path.name.startswith(("gallery.db", "write.", "build.")) or path.name == "derived"
+
+
+def read_spaces(connection: sqlite3.Connection) -> tuple[Space, ...]:
+    """The spaces that the first `add` decided; none before."""
+    (text,) = connection.execute("SELECT value FROM meta WHERE key = 'spaces'").fetchone()
+    return tuple(Space(name=name, dimension=dimension, maker=maker) for name, dimension, maker in json.loads(text))
+
+
+def write_spaces(connection: sqlite3.Connection, spaces: Sequence[Space]) -> None:
+    """Decide the spaces of a gallery that has none."""
+    text = json.dumps([[space.name, space.dimension, space.maker] for space in spaces])
+    connection.execute("UPDATE meta SET value = ? WHERE key = 'spaces'", (text,))
+
+
+def meta_number(connection: sqlite3.Connection, key: str) -> int:
+    """One of the counters kept in `meta`."""
+    (value,) = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    return int(value)
+
+
+def last_number(connection: sqlite3.Connection, table: str) -> int:
+    """The largest number that a table has ever given to a row."""
+    found = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
+    return 0 if found is None else int(found[0])
