@@ -1,0 +1,51 @@
+"""What is said of an answer, the same on a picture and on a page."""
+
+from __future__ import annotations
+
+from lookalike.types import JSON, Answer, Item, Query
+
+NAMING_ATTRIBUTES = ("title", "name", "productDisplayName")
+
+
+def name_of(item: Item) -> str:
+    """What people call an item: its title when it has one, else its product or id."""
+    for name in NAMING_ATTRIBUTES:
+        for attribute, value in item.attributes.items():
+            if attribute.lower() == name.lower() and isinstance(value, str) and value.strip():
+                return value
+    return item.product or item.id
+
+
+def name_of_query(query: Query) -> str:
+    """What was asked with: the last part of the photo's path, or an item."""
+    if query.item is not None:
+        return f"item {query.item}"
+    return (query.photo or "photo").rstrip("/").rpartition("/")[2]
+
+
+def weights_line(query: Query) -> str:
+    """The weights that count, and the metrics when some were asked for."""
+    parts = []
+    for space, weight in query.weights.items():
+        if weight:
+            metric = f" {query.metrics[space]}" if space in query.metrics else ""
+            parts.append(f"{space}{metric} {weight:g}")
+    return ", ".join(parts)
+
+
+def steps_line(answer: Answer) -> str:
+    """How long each step took."""
+    return ", ".join(f"{step} {ms:.1f}" for step, ms in answer.took_ms.items() if ms) + " ms" if answer.took_ms else ""
+
+
+def value_text(value: JSON) -> str:
+    """An attribute's value as people write it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:g}" if abs(value) < 1e6 else f"{value:.2f}"
+    if isinstance(value, list):
+        return ", ".join(value_text(part) for part in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {value_text(part)}" for name, part in value.items())
+    return "" if value is None else str(value)
