@@ -1,0 +1,82 @@
+"""How the original system searched, written anew on SciPy and scikit-learn: the peer that we are measured against.
+
+Its features are arrays in memory, read from .npy files. A score is minus the Euclidean distance of the deep features
+minus a tenth of that of the colour features; the highest scores win. Its clustered search compares the query with the
+members of one k-means cluster only, the query's own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+from scipy.spatial.distance import cdist
+
+from lookalike.types import Float32, Int64
+
+COLOR_WEIGHT = 0.1
+CLUSTERS = 50
+
+
+def scores(query: dict[str, Float32], deep: Float32, color: Float32) -> npt.NDArray[np.float64]:
+    """Score all rows for one query, (N,), with both features Euclidean, as was its default."""
+    distances: npt.NDArray[np.float64] = cdist(query["deep"], deep)[0]
+    distances += COLOR_WEIGHT * cdist(query["color-original"], color)[0]
+    return -distances
+
+
+def best(scored: npt.NDArray[np.float64], k: int) -> Int64:
+    """Positions of the k highest scores, highest first."""
+    k = min(k, len(scored))
+    top = np.argpartition(scored, -k)[-k:]
+    return top[np.argsort(-scored[top], kind="stable")]
+
+
+class Clusters(Protocol):
+    """A fitted `sklearn.cluster.KMeans`."""
+
+    labels_: npt.NDArray[np.int32]
+
+    def predict(self, rows: Float32) -> npt.NDArray[np.int32]:
+        """The nearest cluster of each row."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """The original's two searches over its two features.
+
+    Attributes:
+        deep: (N, 512) float32.
+        color: (N, 30) float32.
+        clusters: Of the deep features; None without scikit-learn, and then there is no clustered search.
+    """
+
+    deep: Float32
+    color: Float32
+    clusters: Clusters | None
+
+    def naive(self, query: dict[str, Float32], k: int) -> Int64:
+        """Compare with everything: positions of the k best rows."""
+        return best(scores(query, self.deep, self.color), k)
+
+    def clustered(self, query: dict[str, Float32], k: int) -> Int64:
+        """Compare with the members of the query's own cluster: positions of the k best rows among them."""
+        assert self.clusters is not None
+        label = self.clusters.predict(query["deep"])[0]
+        members = np.flatnonzero(self.clusters.labels_ == label)
+        return members[best(scores(query, self.deep[members], self.color[members]), k)]
+
+
+def fit_clusters(deep: Float32) -> Clusters:
+    """Fit the original's k-means, as `sklearn.cluster.KMeans` does by default.
+
+    Raises:
+        ModuleNotFoundError: scikit-learn is not installed; it is for developers only.
+    """
+    from sklearn.cluster import KMeans
+
+    fitted: Clusters = KMeans(n_clusters=CLUSTERS, random_state=0).fit(deep)
+    return fitted

@@ -1,0 +1,171 @@
+"""What was measured, as JSON, as a Markdown table and as a table for the terminal."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lookalike.benchmarking.timing import Timing
+from lookalike.types import JSON
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+LIBRARIES = ("lookalike", "numpy", "scipy", "faiss-cpu", "onnxruntime", "openvino", "scikit-learn", "torch")
+VECTOR_INSTRUCTIONS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "asimd")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One comparison.
+
+    Attributes:
+        what: What was done, in full.
+        goal: What the design asks for, in words; empty where it asks nothing.
+        ours: How long we took; None where something else than time was measured.
+        peer: The other way of doing it; None where there is none.
+        peer_timing: How long that took; None where it could not be run, and then `peer` says why.
+        recall: The fraction of right answers that we found.
+        peer_recall: The same of the peer.
+        note: Anything else that was measured.
+    """
+
+    what: str
+    goal: str = ""
+    ours: Timing | None = None
+    peer: str | None = None
+    peer_timing: Timing | None = None
+    recall: float | None = None
+    peer_recall: float | None = None
+    note: str = ""
+
+    @property
+    def ratio(self) -> float | None:
+        """How many times faster than the peer, by the medians."""
+        if self.ours is None or self.peer_timing is None:
+            return None
+        return self.peer_timing.median_ms / self.ours.median_ms
+
+    def to_json(self) -> dict[str, JSON]:
+        """The shape that `lookalike bench --json` promises, and what else is known."""
+        return {
+            "what": self.what,
+            "ours_ms": None if self.ours is None else self.ours.median_ms,
+            "peer": self.peer,
+            "peer_ms": None if self.peer_timing is None else self.peer_timing.median_ms,
+            "ratio": self.ratio,
+            "recall": self.recall,
+            "ours_p99_ms": None if self.ours is None else self.ours.p99_ms,
+            "peer_p99_ms": None if self.peer_timing is None else self.peer_timing.p99_ms,
+            "peer_recall": self.peer_recall,
+            "goal": self.goal,
+            "note": self.note,
+        }
+
+    def cells(self) -> list[str]:
+        """The row as people read it, one text for each of `HEADINGS`."""
+        return [
+            self.what,
+            _duration(self.ours),
+            self.peer or "",
+            _duration(self.peer_timing),
+            "" if self.ratio is None else f"{self.ratio:,.0f}x" if self.ratio >= 20 else f"{self.ratio:.2g}x",
+            _recall(self.recall) + (f" (peer {_recall(self.peer_recall)})" if self.peer_recall is not None else ""),
+            self.goal,
+            self.note,
+        ]
+
+
+HEADINGS = ("what", "ours, ms (p99)", "peer", "peer, ms (p99)", "ratio", "recall@10", "goal", "note")
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All that one run measured, and on what."""
+
+    rows: list[Row]
+    machine: Mapping[str, JSON] = field(default_factory=lambda: machine())
+    versions: Mapping[str, str] = field(default_factory=lambda: versions())
+
+    def to_json(self) -> dict[str, JSON]:
+        """The shape of `lookalike bench --json`."""
+        return {
+            "machine": dict(self.machine),
+            "versions": dict(self.versions),
+            "rows": [row.to_json() for row in self.rows],
+        }
+
+    def to_markdown(self) -> str:
+        """A table for a page, with a line about the machine beneath."""
+        lines = [HEADINGS, ["---"] * len(HEADINGS), *(row.cells() for row in self.rows)]
+        table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        return f"{table}\n\n{self.circumstances()}"
+
+    def to_table(self) -> Table:
+        """A table for the terminal."""
+        from rich.table import Table
+
+        table = Table(caption=self.circumstances())
+        for number, heading in enumerate(HEADINGS):
+            table.add_column(heading, justify="right" if number in {1, 3, 4} else "left")
+        for row in self.rows:
+            table.add_row(*row.cells())
+        return table
+
+    def circumstances(self) -> str:
+        """The machine and the versions, in one line."""
+        facts = [f"{name} {value}" for name, value in (*self.machine.items(), *self.versions.items())]
+        return ", ".join(facts)
+
+
+def machine() -> dict[str, JSON]:
+    """What this is measured on; `load` is the work that others were doing when the run began, in processors."""
+    text = _read("/proc/cpuinfo")
+    fields = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+    named = {name.strip(): value.strip() for name, value in fields.items()}
+    flags = (named.get("flags") or named.get("Features") or "").split()
+    return {
+        "processor": named.get("model name") or platform.processor() or platform.machine(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "instructions": " ".join(name for name in VECTOR_INSTRUCTIONS if name in flags),
+        "system": f"{platform.system()} {platform.machine()}",
+        "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+    }
+
+
+def versions() -> dict[str, str]:
+    """Python's version and those of the libraries that matter here and are installed."""
+    found = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _duration(timing: Timing | None) -> str:
+    if timing is None:
+        return ""
+    several = f" ({_milliseconds(timing.p99_ms)})" if len(timing.calls_ms) > 1 else ""
+    return _milliseconds(timing.median_ms) + several
+
+
+def _milliseconds(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _recall(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"

@@ -1,0 +1,213 @@
+"""Searching, adding and opening, each beside the original's way, in one process."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lookalike.benchmarking import original, truth
+from lookalike.benchmarking.features import SPACES, Features, synthetic
+from lookalike.benchmarking.report import Report, Row
+from lookalike.benchmarking.timing import Way, once, take_turns
+from lookalike.errors import LookalikeError, UsageError
+from lookalike.gallery.local import LocalGallery
+from lookalike.spaces import DEFAULT_WEIGHTS
+from lookalike.types import Float32, Int64, Item, Neighbours
+
+K = 10
+QUERIES = 500
+PEER_QUERIES = 100
+"""The original's queries are slow: a fifth of them makes the median as sure."""
+
+ROWS = 139_709
+MORE = 10_000
+BATCH = 4096
+WEIGHTS: Mapping[str, float] = {space.name: DEFAULT_WEIGHTS[space.name] for space in SPACES}
+METRICS: Mapping[str, str] = dict.fromkeys(WEIGHTS, "euclidean")
+
+NAIVE = "the original's naive query: SciPy's cdist over all"
+CLUSTERED = "the original's clustered query: scikit-learn's KMeans(50), SciPy's cdist over the query's own"
+NO_CLUSTERS = "the original's clusters: not run, scikit-learn is not installed"
+
+
+def run(*, rows: int = ROWS, say: Callable[[str], None] = lambda _: None) -> Report:
+    """Measure the search of a gallery in a folder beside the original's way.
+
+    The features are made up (see `lookalike.benchmarking.features`). Both sides answer the same queries, by turns.
+
+    Args:
+        rows: Photos in the gallery, at least 1,000.
+        say: Told what is being done.
+
+    Raises:
+        UsageError: There are too few rows to measure anything.
+    """
+    if rows < 1000:
+        raise UsageError(f"a benchmark needs at least 1000 rows, got {rows}")
+    report = Report([])  # first, for it notes how busy the machine is
+    say(f"drawing {rows:,} features")
+    drawn = synthetic(rows + min(MORE, rows), queries=QUERIES)
+    features = Features({name: made[:rows] for name, made in drawn.gallery.items()}, drawn.queries)
+    with tempfile.TemporaryDirectory(prefix="lookalike-bench-") as folder:
+        place, size = Path(folder), f"{rows:,} x ({' + '.join(str(space.dimension) for space in SPACES)})"
+        say("adding them to a gallery, and the original's clustering")
+        added, clusters = measure_adding(place, features, size)
+        say("opening the gallery")
+        opened = measure_opening(place, features, size)
+        asked = []
+        with LocalGallery(place / "gallery") as gallery:
+            for question in questions(features, clusters):
+                say(f"asking: {question.what}")
+                asked.append(question.measure(gallery, features, size))
+        say("adding more")
+        more = measure_adding_more(place, drawn, features, size)
+    report.rows.extend([*asked, added, opened, more])
+    return report
+
+
+def add(gallery: LocalGallery, features: Features, *, first: int, last: int) -> None:
+    """Add some of the rows in batches, each durable; their numbers are the items' ids."""
+    for start in range(first, last, BATCH):
+        end = min(start + BATCH, last)
+        items = [Item(id=str(number), photo=f"{number}.jpg") for number in range(start, end)]
+        gallery.add(items, {name: rows[start:end] for name, rows in features.gallery.items()}, spaces=SPACES)
+
+
+def fill(folder: Path, features: Features) -> None:
+    """Make a gallery of all rows and everything that a search derives from them."""
+    with LocalGallery(folder, create=True) as gallery:
+        add(gallery, features, first=0, last=len(features))
+        gallery.optimise()
+        gallery.search(features.query(0), k=K)
+
+
+def numbers(gallery: LocalGallery, answers: Sequence[Neighbours]) -> list[Int64]:
+    """Turn answers, of one query each, into the numbers of the features' rows; -1 where there was none."""
+    found = []
+    for answer in answers:
+        rows = answer.rows[0].tolist()
+        items = gallery.items([row for row in rows if row >= 0])
+        found.append(np.array([int(items[row].id) if row in items else -1 for row in rows]))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A kind of query, and the original's way of asking it.
+
+    Attributes:
+        what: In a few words.
+        goal: What the design asks for.
+        right: What our answers are held against.
+        peer: The original's way, in words.
+        ask_peer: The k best rows for a query; None when it cannot be asked here.
+        peer_right: What the original's answers are held against.
+        index: Ours.
+        metrics: Ours; None scores by cosines.
+    """
+
+    what: str
+    goal: str
+    right: truth.Truth
+    peer: str
+    ask_peer: Callable[[dict[str, Float32], int], Int64] | None
+    peer_right: truth.Truth
+    index: str = "auto"
+    metrics: Mapping[str, str] | None = None
+
+    def measure(self, gallery: LocalGallery, features: Features, size: str) -> Row:
+        """Time both by turns, and hold the answers of both against the truth."""
+
+        def ask(number: int) -> Neighbours:
+            query = features.query(number)
+            return gallery.search(query, k=K, weights=WEIGHTS, index=self.index, metrics=self.metrics)
+
+        answers = [ask(number) for number in range(len(self.right.needed))]
+        found = numbers(gallery, answers)
+        self.right.check(found, [answer.scores[0] for answer in answers])
+        took = "" if answers[0].index == self.index or self.metrics else f", which took {answers[0].index}"
+        what = f"one query among {size}, the whole Gallery.search, {self.what}{took}"
+        recall = self.right.recall(found)
+        ours = Way(ask, len(answers))
+        if self.ask_peer is None:
+            take_turns(ours)
+            return Row(what, self.goal, ours.timing, self.peer, recall=recall)
+        ask_peer = self.ask_peer
+        theirs = Way(lambda number: ask_peer(features.query(number), K), PEER_QUERIES)
+        take_turns(ours, theirs)
+        peer_found = [ask_peer(features.query(number), K) for number in range(PEER_QUERIES)]
+        peer_recall = self.peer_right.recall(peer_found)
+        return Row(what, self.goal, ours.timing, self.peer, theirs.timing, recall=recall, peer_recall=peer_recall)
+
+
+def questions(features: Features, clusters: original.Clusters | None) -> list[Question]:
+    """All kinds of query that are measured."""
+    peer = original.Original(features.gallery["deep"], features.gallery["color-original"], clusters)
+    cosines = truth.of_cosines(features, WEIGHTS, k=K)
+    distances = truth.of_original(features, queries=PEER_QUERIES, k=K)
+    clustered = (NO_CLUSTERS, None) if clusters is None else (CLUSTERED, peer.clustered)
+    return [
+        Question("index auto", "300x, recall .99", cosines, NAIVE, peer.naive, distances),
+        Question("index exact", "8x", cosines, NAIVE, peer.naive, distances, index="exact"),
+        Question(
+            "index kmeans", "20x, recall not below", cosines, clustered[0], clustered[1], distances, index="kmeans"
+        ),
+        Question("the original's own score", "recall 1", distances, NAIVE, peer.naive, distances, metrics=METRICS),
+    ]
+
+
+def measure_adding(folder: Path, features: Features, size: str) -> tuple[Row, original.Clusters | None]:
+    """Write ready vectors, and make of them what the search needs; also the original's clusters."""
+    ours = once(lambda: fill(folder / "gallery", features))
+    what, goal = f"add {size} ready vectors, durably, and build the index", f"8 s at {ROWS:,}"
+    clusters = []
+
+    def write_as_original() -> None:
+        for name, rows in features.gallery.items():
+            np.save(folder / f"{name}.npy", rows)
+        clusters.append(original.fit_clusters(features.gallery["deep"]))
+
+    try:
+        theirs = once(write_as_original)
+    except ModuleNotFoundError:
+        return Row(what, goal, ours, NO_CLUSTERS), None
+    return Row(what, goal, ours, "numpy.save and scikit-learn's KMeans(50)", theirs), clusters[0]
+
+
+def measure_opening(folder: Path, features: Features, size: str) -> Row:
+    """Open what was written, up to the first answer."""
+
+    def open_ours(_: int) -> None:
+        with LocalGallery(folder / "gallery") as gallery:
+            gallery.search(features.query(0), k=K)
+
+    def open_theirs(_: int) -> None:
+        for name in features.gallery:
+            np.load(folder / f"{name}.npy")
+
+    ours, theirs = Way(open_ours, 20), Way(open_theirs, 20)
+    take_turns(ours, theirs)
+    what = f"open a gallery of {size}, its files in the system's memory, and answer a first query"
+    return Row(what, f"50 ms at {ROWS:,}", ours.timing, "numpy.load of both features", theirs.timing)
+
+
+def measure_adding_more(folder: Path, drawn: Features, features: Features, size: str) -> Row:
+    """Add to a gallery that is there already, up to the first answer that knows of it."""
+    held, count = len(features), len(drawn) - len(features)
+    last = {name: rows[-1:] for name, rows in drawn.gallery.items()}
+    with LocalGallery(folder / "gallery") as gallery:
+        gallery.search(last, k=K)
+
+        def add_more() -> None:
+            add(gallery, drawn, first=held, last=held + count)
+            answer = gallery.search(last, k=1)
+            if numbers(gallery, [answer])[0][0] != held + count - 1:
+                raise LookalikeError("the row that was added last is not found")
+
+        ours = once(add_more)
+    what = f"add {count:,} more to {size}, durably, and find the last of them"
+    return Row(what, f"1 s for {MORE:,}", ours)

@@ -1,0 +1,105 @@
+"""The right answers, computed from the features themselves: what an index says is never believed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from lookalike.benchmarking import original
+from lookalike.benchmarking.features import Features
+from lookalike.errors import LookalikeError
+from lookalike.types import Float32, Int64
+
+Float64 = npt.NDArray[np.float64]
+
+TIE = 1e-6
+"""Scores that differ by less are equal: a row that ties with the last right answer is right too."""
+
+SPARE = 50
+"""Rows beyond the k best by float32 that are scored in float64 too, so that rounding cannot push a right one out."""
+
+BLOCK = 20
+"""Queries that are compared with all rows at once; it bounds the memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What answers are held against.
+
+    Attributes:
+        score: The scores of rows for the query of a number, in float64.
+        needed: (Q,) float64, the score of each query's k-th best row.
+        k: How many right answers there are.
+    """
+
+    score: Callable[[int, Int64], Float64]
+    needed: Float64
+    k: int
+
+    def recall(self, answers: Sequence[Int64]) -> float:
+        """The fraction of the k right answers that were found, a tie with the last one counting as right.
+
+        Args:
+            answers: For each query the rows that were answered, best first, -1 where there was none.
+
+        Raises:
+            LookalikeError: A row was answered twice.
+        """
+        right = 0
+        for query, answer in enumerate(answers):
+            rows = answer[answer >= 0][: self.k]
+            if len(np.unique(rows)) < len(rows):
+                raise LookalikeError(f"query {query} was answered with the same row twice: {rows.tolist()}")
+            right += int(np.count_nonzero(self.score(query, rows) >= self.needed[query] - TIE))
+        return right / (self.k * len(answers))
+
+    def check(self, answers: Sequence[Int64], said: Sequence[Float32]) -> None:
+        """Make sure that the scores that came with answers are those of their rows.
+
+        Raises:
+            LookalikeError: They are not.
+        """
+        for query, (rows, theirs) in enumerate(zip(answers, said, strict=True)):
+            real = rows >= 0
+            scores = self.score(query, rows[real])
+            if not np.allclose(scores, theirs[real], atol=1e-5):
+                raise LookalikeError(
+                    f"query {query} was answered with wrong scores: {theirs[real]} instead of {scores}"
+                )
+
+
+def of_cosines(features: Features, weights: Mapping[str, float], *, k: int) -> Truth:
+    """By our score, the weighted mean of cosines."""
+    shares = {name: weight / sum(weights.values()) for name, weight in weights.items()}
+
+    def score(query: int, rows: Int64) -> Float64:
+        scores = np.zeros(len(rows))
+        for name, share in shares.items():
+            scores += share * (features.gallery[name][rows].astype(np.float64) @ features.queries[name][query])
+        return scores
+
+    queries, gallery = len(features.queries["deep"]), len(features.gallery["deep"])
+    k = min(k, gallery)
+    near = min(k + SPARE, gallery)
+    needed = []
+    for start in range(0, queries, BLOCK):
+        asked = {name: rows[start : start + BLOCK] for name, rows in features.queries.items()}
+        rough = sum(np.float32(share) * (asked[name] @ features.gallery[name].T) for name, share in shares.items())
+        candidates = np.argpartition(rough, -near, axis=1)[:, -near:]
+        needed += [np.sort(score(start + place, rows))[-k] for place, rows in enumerate(candidates)]
+    return Truth(score, np.asarray(needed), k)
+
+
+def of_original(features: Features, *, queries: int, k: int) -> Truth:
+    """By the original's score, minus a weighted sum of distances, for the first queries."""
+    deep, color = features.gallery["deep"], features.gallery["color-original"]
+
+    def score(query: int, rows: Int64) -> Float64:
+        return original.scores(features.query(query), deep[rows], color[rows])
+
+    k = min(k, len(deep))
+    needed = [np.partition(original.scores(features.query(query), deep, color), -k)[-k] for query in range(queries)]
+    return Truth(score, np.asarray(needed), k)
