@@ -328,11 +328,11 @@ class Parser:
         return 0
 
     def _syntax_error(self, error: ParseError) -> FilterError:
-        facts = error.errors[0] if error.errors else {}
-        before = sum(len(line) + 1 for line in self._expression.splitlines()[: facts.get("line", 1) - 1])
-        highlight = facts.get("highlight") or ""
-        place = before + facts.get("col", 0) - len(highlight)
-        return self._error(max(0, min(place, len(self._expression))), GRAMMAR)
+        facts = error.errors[0]
+        before = sum(len(line) + 1 for line in self._expression.splitlines()[: facts["line"] - 1])
+        # sqlglot names the last token that it saw: the wrong one, or the one after which something is missing.
+        wrong = len(facts["highlight"]) if "Unexpected token" in facts["description"] else 0
+        return self._error(before + facts["col"] - wrong, GRAMMAR)
 
     def _error(self, position: int, expected: str) -> FilterError:
         return FilterError(self._expression, position, expected)
