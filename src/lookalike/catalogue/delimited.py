@@ -46,7 +46,7 @@ class _Delimited:
     def __init__(self, path: Path, *, columns: Mapping[str, str]) -> None:
         self.path = path
         self.delimiter = self._find_delimiter(columns.get("image", "image"))
-        _, header = next(self._lines(), (1, []))
+        _, header = next(self._lines(self.delimiter), (1, []))
         if not any(header):
             raise CatalogueError(f"{path}: the table is empty; its first line must name its columns")
         self.names = [name.strip() for name in header]
@@ -82,7 +82,7 @@ class _Delimited:
             yield reader.item(row, line)
 
     def _rows(self) -> Iterator[tuple[int, dict[str, str]]]:
-        lines = self._lines()
+        lines = self._lines(self.delimiter)
         next(lines)
         for line, cells in lines:
             if len(cells) != len(self.names):
@@ -90,12 +90,12 @@ class _Delimited:
                 raise AnnotationError(self.path, line, self.delimiter.join(cells), expected)
             yield line, dict(zip(self.names, cells, strict=True))
 
-    def _lines(self) -> Iterator[tuple[int, list[str]]]:
+    def _lines(self, delimiter: str, *, strict: bool = True) -> Iterator[tuple[int, list[str]]]:
         """Yield the line that a row begins at, from 1, and its cells; empty lines are passed over."""
         line = 1
         try:
             with self.path.open(encoding="utf-8-sig", newline="") as file:
-                reader = csv.reader(file, delimiter=self.delimiter, strict=True)
+                reader = csv.reader(file, delimiter=delimiter, strict=strict)
                 for cells in reader:
                     if cells:
                         yield line, cells
@@ -111,7 +111,8 @@ class _Delimited:
 
     def _find_delimiter(self, image: str) -> str:
         """Take the delimiter under which the first line names the column of the photos, or else the most columns."""
-        headers = {}
-        for self.delimiter in DELIMITERS:
-            headers[self.delimiter] = next(self._lines(), (1, []))[1]
+        headers: dict[str, list[str]] = {}
+        for delimiter in DELIMITERS:
+            header = next(self._lines(delimiter, strict=False), (1, []))[1]
+            headers[delimiter] = [name.strip() for name in header]
         return max(headers, key=lambda delimiter: (image in headers[delimiter], len(headers[delimiter])))
