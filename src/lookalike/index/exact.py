@@ -25,6 +25,7 @@ class Exact:
 
     def __init__(self, rows: Float32, *, spaces: Sequence[Space]) -> None:
         self._rows = np.asarray(rows)
+        self._spaces = tuple(spaces)
         self._places = list(slices(spaces).values())
 
     @classmethod
@@ -35,12 +36,13 @@ class Exact:
     @classmethod
     def load(cls, path: Path, *, rows: Float32, spaces: Sequence[Space]) -> Exact:
         """Check that the file was saved over rows of this shape."""
-        sealed.open_payload(path, name="exact", shape=rows.shape)
+        sealed.check(path, name="exact", count=len(rows), spaces=spaces)
         return cls(rows, spaces=spaces)
 
     def save(self, path: Path) -> None:
-        """Write a file that holds the shape of the rows and nothing else."""
-        sealed.write(path, b"", name="exact", shape=self._rows.shape)
+        """Write a file that says what the rows are and nothing else."""
+        path.write_bytes(b"")
+        sealed.seal(path, name="exact", count=len(self._rows), spaces=self._spaces)
 
     def search(
         self, queries: Float32, k: int, *, allowed: Bool | None = None, probes: int | None = None

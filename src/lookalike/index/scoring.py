@@ -29,7 +29,7 @@ def inner_products(rows: Float32, query: Float32, positions: Int64) -> Float32:
     block = max(1, BLOCK_BYTES // (4 * rows.shape[1]))
     scores = np.empty(len(positions), dtype=np.float32)
     for at in range(0, len(positions), block):
-        np.vecdot(rows[positions[at : at + block]], query, out=scores[at : at + block])
+        np.vecdot(rows.take(positions[at : at + block], axis=0), query, out=scores[at : at + block])
     return scores
 
 

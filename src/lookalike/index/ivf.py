@@ -1,0 +1,22 @@
+"""The default index of large galleries: many lists around k-means centroids of the whole rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from lookalike.index.lists import Grouping, ListIndex
+from lookalike.spaces import Space, width
+
+
+class Ivf(ListIndex):
+    """Looks into the lists nearest to the query in all spaces together."""
+
+    name = "ivf"
+
+    @staticmethod
+    def grouping(count: int, spaces: Sequence[Space]) -> Grouping:
+        """Lists grow with the root of the rows, and probes with the root of the lists: 41 of 523, 67 of 1,400."""
+        lists = max(1, round(1.4 * math.sqrt(count)))
+        probes = round(1.8 * math.sqrt(lists))
+        return Grouping(lists=lists, columns=slice(0, width(spaces)), probes=probes, more_when_filtered=True)

@@ -1,0 +1,163 @@
+"""Inverted lists over short codes, which `ivf` and `kmeans` share.
+
+Rows are grouped around centroids. Within the lists each pair of columns is one of 16 values (a product quantiser, 4
+bits each, laid out so that a processor scores 32 rows at a time): two bits a number, a sixteenth of the rows' size.
+The codes only choose candidates; see `candidates`.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Self
+
+import faiss
+import numpy as np
+
+from lookalike.index import candidates, sealed
+from lookalike.index.candidates import FEWEST_ROWS, Among, FaissIndex
+from lookalike.index.exact import Exact
+from lookalike.index.scaling import Scale
+from lookalike.spaces import Space
+from lookalike.types import Bool, Float32, Int64
+
+PAIR = 2
+"""Columns that share a code."""
+
+SAMPLE_PER_LIST = 80
+"""Rows that train a list; more made no better lists."""
+
+ROUNDS = 10
+"""Of k-means; more made no better lists."""
+
+BLOCK = 65_536
+"""Rows that are scaled and added at once."""
+
+LOOK_FURTHER = 4
+"""Times more lists in each step, when the first ones held too few rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """How rows are put into lists.
+
+    Attributes:
+        lists: How many lists.
+        columns: The columns by which rows are grouped; the others are scored, but do not decide the list.
+        probes: How many lists to look into when the caller does not say.
+        more_when_filtered: Look into more when a filter passes less: what it passes is further from the query.
+    """
+
+    lists: int
+    columns: slice
+    probes: int
+    more_when_filtered: bool
+
+
+class ListIndex(ABC):
+    """Rows in lists; a class for each way to group them is derived from it."""
+
+    name: ClassVar[str]
+
+    def __init__(self, rows: Float32, *, spaces: Sequence[Space], lists: FaissIndex | None) -> None:
+        self._rows = np.asarray(rows)
+        self._spaces = tuple(spaces)
+        self._scale = Scale(spaces, multiple=PAIR)
+        self._grouping = self.grouping(len(rows), spaces)
+        self._exact = Exact(rows, spaces=spaces)
+        self._lists = lists
+
+    @staticmethod
+    @abstractmethod
+    def grouping(count: int, spaces: Sequence[Space]) -> Grouping:
+        """How to group this many rows."""
+
+    @classmethod
+    def build(cls, rows: Float32, *, spaces: Sequence[Space]) -> Self:
+        """Group the rows and encode them; see `lookalike.index.build`."""
+        if len(rows) < FEWEST_ROWS:
+            return cls(rows, spaces=spaces, lists=None)
+        scale = Scale(spaces, multiple=PAIR)
+        grouping = cls.grouping(len(rows), spaces)
+        size = min(len(rows), SAMPLE_PER_LIST * grouping.lists)
+        chosen = np.random.default_rng(0).choice(len(rows), size=size, replace=False)
+        sample = scale.rows(rows[np.sort(chosen)])
+        quantizer = faiss.IndexFlatIP(scale.width)
+        quantizer.add(centroids(sample, grouping))
+        index = faiss.IndexIVFPQFastScan(
+            quantizer, scale.width, grouping.lists, scale.width // PAIR, 4, faiss.METRIC_INNER_PRODUCT
+        )
+        index.pq.cp.min_points_per_centroid = 1  # it warns on standard error about fewer than 39 points otherwise
+        index.train(sample)
+        for at in range(0, len(rows), BLOCK):
+            index.add(scale.rows(rows[at : at + BLOCK]))
+        return cls(rows, spaces=spaces, lists=index)
+
+    @classmethod
+    def load(cls, path: Path, *, rows: Float32, spaces: Sequence[Space]) -> Self:
+        """Read the lists from a file; see `lookalike.index.load`."""
+        sealed.check(path, name=cls.name, count=len(rows), spaces=spaces)
+        if len(rows) < FEWEST_ROWS:
+            return cls(rows, spaces=spaces, lists=None)
+        width = Scale(spaces, multiple=PAIR).width
+        return cls(rows, spaces=spaces, lists=candidates.read(path, count=len(rows), width=width))
+
+    def save(self, path: Path) -> None:
+        """Write the lists, without the rows, to a file."""
+        if self._lists is None:
+            path.write_bytes(b"")
+        else:
+            faiss.write_index(self._lists, str(path))
+        sealed.seal(path, name=self.name, count=len(self._rows), spaces=self._spaces)
+
+    def search(
+        self, queries: Float32, k: int, *, allowed: Bool | None = None, probes: int | None = None
+    ) -> tuple[Int64, Float32]:
+        """Find about the k best rows of each query; see `Index.search`."""
+        lists = self._lists
+        if lists is None or not queries[:, self._grouping.columns].any(axis=1).all():
+            return self._exact.search(queries, k, allowed=allowed)  # zeros where rows are grouped are near to no list
+
+        def find(queries: Float32, count: int, *, among: Among, effort: int) -> tuple[Int64, bool]:
+            first = self._usual_probes(among.share) if probes is None else probes
+            probed = min(lists.nlist, first * LOOK_FURTHER**effort)
+            parameters = faiss.SearchParametersIVF(nprobe=probed, sel=among.selector)
+            _, found = lists.search(self._scale.queries(queries), count, params=parameters)
+            return found, probed < lists.nlist
+
+        return candidates.answer(self._exact, self._rows, queries, k=k, allowed=allowed, find=find)
+
+    def _usual_probes(self, share: float) -> int:
+        """How many lists to look into when this share of the rows is allowed."""
+        grouping = self._grouping
+        return math.ceil(grouping.probes / share) if grouping.more_when_filtered else grouping.probes
+
+
+def centroids(sample: Float32, grouping: Grouping) -> Float32:
+    """Group rows by k-means on the sphere.
+
+    Args:
+        sample: (B, D) float32, at least as many as lists.
+        grouping: Into how many lists, by which columns.
+
+    Returns:
+        (lists, D) float32 of length 1, zero in the other columns, so that their inner products with whole rows and
+        queries compare those columns alone.
+    """
+    grouped = np.ascontiguousarray(sample[:, grouping.columns])
+    means = faiss.Kmeans(
+        grouped.shape[1],
+        grouping.lists,
+        niter=ROUNDS,
+        spherical=True,
+        seed=1,
+        min_points_per_centroid=1,
+        max_points_per_centroid=SAMPLE_PER_LIST,
+    )
+    means.train(grouped)
+    found = np.zeros((grouping.lists, sample.shape[1]), dtype=np.float32)
+    found[:, grouping.columns] = means.centroids
+    return found
