@@ -81,13 +81,9 @@ def facets(connection: sqlite3.Connection, names: AttributeNames, clause: Clause
 
 def items_by_row(connection: sqlite3.Connection, names: AttributeNames, rows: Sequence[int]) -> dict[int, Item]:
     """Items of rows that are there."""
-    found = {}
-    statement = f"SELECT {ITEM_COLUMNS} FROM items WHERE row = ?"
-    for row in rows:
-        record = connection.execute(statement, (row,)).fetchone()
-        if record is not None:
-            found[row] = read_item(record, names)
-    return found
+    statement = f"SELECT row, {ITEM_COLUMNS} FROM items WHERE row IN (SELECT value FROM json_each(?))"
+    found = connection.execute(statement, (json.dumps([int(row) for row in rows]),))
+    return {row: read_item(record, names) for row, *record in found}
 
 
 def item_by_id(connection: sqlite3.Connection, names: AttributeNames, item_id: str) -> Item:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,18 +10,21 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 
-from lookalike.errors import UsageError
-from lookalike.gallery import browse, changes, snapshot
+from lookalike.errors import LookalikeError, UnknownNameError, UsageError
+from lookalike.gallery import attribute_indexes, browse, changes, snapshot
 from lookalike.gallery.derived import Derived, Frozen, Origin
 from lookalike.gallery.protocol import Facet
-from lookalike.gallery.ranking import allow, checked_queries, nearest
+from lookalike.gallery.ranking import allow, checked_queries, nearest, nearest_by_metric
 from lookalike.gallery.records import AttributeNames
 from lookalike.gallery.snapshot import Snapshot, is_stale
+from lookalike.gallery.sqlite_filter import Clause
 from lookalike.gallery.store import Reader, Store, meta_number
+from lookalike.index import INDEXES, choose
 from lookalike.spaces import Space, resolve_weights, slices, width
 from lookalike.types import JSON, Float32, Int64, Item, Neighbours, Stamp
 
 BATCH = 1024
+USUAL_K = 10
 WAIT_FOR_BUILDER_S = 600.0
 
 
@@ -163,10 +167,17 @@ class LocalGallery:
         resolved = resolve_weights(weights, state.spaces)
         checked = checked_queries(queries, resolved, state.spaces)
         allowed = allow(state, None if where is None else self._passing(state, where))
-        name = "exact" if index == "auto" else index
-        return nearest(
-            state, checked, resolved, k=k, allowed=allowed, index=name, probes=probes, keep=self._store.writable
-        )
+        if metrics:
+            if index not in ("auto", "exact"):
+                raise UsageError(f"metrics need the exact scan; the index {index!r} serves the cosine only")
+            return nearest_by_metric(state, checked, resolved, k=k, allowed=allowed, metrics=metrics)
+        if index != "auto" and index not in INDEXES:
+            raise UnknownNameError("index", index, ["auto", *INDEXES])
+        if index not in ("auto", "exact") and state.frozen is None and state.origin.count:
+            with self._refreshing:
+                state = self._refresh(frozen_anyway=True)
+        keep = self._store.writable
+        return nearest(state, checked, resolved, k=k, allowed=allowed, index=index, probes=probes, keep=keep)
 
     def rows(self) -> Iterator[tuple[Sequence[Item], dict[str, Float32]]]:
         """All items with their vectors as they were added, in batches, in the order they were added."""
@@ -179,7 +190,13 @@ class LocalGallery:
     def optimise(self) -> None:
         """Make searches as fast as they can be; call it at the end of an index run. It may take seconds."""
         with self._refreshing:
-            self._refresh(wait_s=WAIT_FOR_BUILDER_S)
+            state = self._refresh(wait_s=WAIT_FOR_BUILDER_S)
+        if state.frozen is not None:
+            weights = resolve_weights(None, state.spaces)
+            usual = choose(count=state.split, allowed=None, weights=weights, spaces=state.spaces, k=USUAL_K)
+            state.frozen.index(usual, keep=self._store.writable)
+        if self._store.writable:
+            self._store.checkpoint()
 
     def info(self) -> dict[str, JSON]:
         """What the gallery is: counts, spaces, sizes, the state of its index."""
@@ -218,8 +235,13 @@ class LocalGallery:
         reader.seen = (version, state.change)
         return state
 
-    def _refresh(self, *, wait_s: float) -> Snapshot:
-        """Take a new snapshot, and derive rows anew when too many were added or removed since the last time."""
+    def _refresh(self, *, wait_s: float = 0.0, frozen_anyway: bool = False) -> Snapshot:
+        """Take a new snapshot, and derive rows anew when too many were added or removed since the last time.
+
+        Args:
+            wait_s: Seconds to wait for another process that derives them.
+            frozen_anyway: Derive rows even when there are few.
+        """
         while True:
             with self._store.reading() as connection:
                 now = Origin.now(connection)
@@ -227,13 +249,16 @@ class LocalGallery:
             if before is not None and before.origin.generation != now.generation:
                 before = None
             frozen = None if before is None else before.frozen
-            if is_stale(frozen, now):  # another process may have derived them; never newer than what is read below
+            wanted = is_stale(frozen, now) or (frozen_anyway and frozen is None)
+            if wanted:  # another process may have derived them; never newer than what is read below
                 frozen = self._derived.open(now.generation, now.spaces) or frozen
             with self._store.reading() as connection:
                 if Origin.now(connection).generation != now.generation:
                     continue
-                if is_stale(frozen, now):
+                if is_stale(frozen, now) or (wanted and frozen is None):
                     frozen = self._freeze(connection, frozen, wait_s=wait_s)
+                    if frozen is None and frozen_anyway:
+                        frozen = self._derived.freeze(connection, keep=False)
                 if before is not None and before.frozen is frozen:
                     self._snapshot = snapshot.follow(connection, before)
                 else:
@@ -253,7 +278,18 @@ class LocalGallery:
         """Rows that a filter passes; asked once for each state."""
         if where not in state.answers:
             clause = browse.compile_filter(where, state.names)
+            self._index_attributes(state, clause)
             with self._store.reading() as connection:
                 state.answers[where] = browse.matching_rows(connection, clause)
         rows: Int64 = state.answers[where]
         return rows
+
+    def _index_attributes(self, state: Snapshot, clause: Clause) -> None:
+        """Make filters on these attributes fast from now on, if that is worth while and nobody is writing."""
+        if state.origin.count < attribute_indexes.WORTH_IT or not self._store.writable:
+            return
+        with self._store.reading() as connection:
+            wanted = attribute_indexes.missing(connection, clause.attributes)
+        if wanted:
+            with contextlib.suppress(LookalikeError), self._store.writing(patience_s=0) as connection:
+                attribute_indexes.create(connection, wanted)

@@ -11,7 +11,7 @@ import numpy as np
 from lookalike import index as indexes
 from lookalike.errors import MismatchError, UsageError
 from lookalike.gallery.snapshot import Snapshot
-from lookalike.spaces import Space, check_rows, scaled_query, slices, unit_rows
+from lookalike.spaces import Space, check_rows, resolve, scaled_query, slices, unit_rows
 from lookalike.types import Bool, Float32, Int64, Neighbours
 
 GATHER_BYTES: Final = 32 << 20
@@ -32,6 +32,14 @@ class Allowed:
     frozen_count: int
     tail: Bool | None
     tail_count: int
+
+    def together(self, snapshot: Snapshot) -> Bool | None:
+        """Frozen rows and tail in one: (N + M,) bool; None allows all."""
+        if self.frozen is None and self.tail is None:
+            return None
+        frozen = np.ones(snapshot.split, dtype=np.bool_) if self.frozen is None else self.frozen
+        tail = np.ones(len(snapshot.tail), dtype=np.bool_) if self.tail is None else self.tail
+        return np.concatenate([frozen, tail])
 
 
 def allow(snapshot: Snapshot, rows: Int64 | None) -> Allowed:
@@ -87,13 +95,15 @@ def nearest(
         weights: One for each space.
         k: At least 1.
         allowed: Which rows may be answered.
-        index: A name of `lookalike.index.INDEXES`.
+        index: A name of `lookalike.index.INDEXES`, or `auto`.
         probes: See `Index.search`.
         keep: Save an index that has to be built.
     """
     units = {name: unit_rows(rows) for name, rows in queries.items()}
     query = scaled_query(units, weights, snapshot.spaces)
     k = min(k, allowed.frozen_count + allowed.tail_count)
+    if index == "auto":
+        index = chosen_index(snapshot, weights, k=k, allowed=allowed)
     parts = []
     if k and snapshot.frozen is not None and allowed.frozen_count:
         searched = snapshot.frozen.index(index, keep=keep)
@@ -105,6 +115,42 @@ def nearest(
     positions, scores = merged(parts, queries=len(query), k=k)
     by_space = cosines(snapshot, units, positions)
     return Neighbours(snapshot.numbers(positions), scores, by_space, index)
+
+
+def chosen_index(snapshot: Snapshot, weights: Mapping[str, float], *, k: int, allowed: Allowed) -> str:
+    """What `auto` stands for: the rules are the indexes' own."""
+    count = snapshot.split
+    passing = None if allowed.frozen_count == count else allowed.frozen_count
+    return indexes.choose(count=count, allowed=passing, weights=weights, spaces=snapshot.spaces, k=k)
+
+
+def nearest_by_metric(
+    snapshot: Snapshot,
+    queries: Mapping[str, Float32],
+    weights: Mapping[str, float],
+    *,
+    k: int,
+    allowed: Allowed,
+    metrics: Mapping[str, str],
+) -> Neighbours:
+    """Scan all rows as they were added, by any metrics; see `Gallery.search`."""
+    named = {resolve(name, snapshot.spaces).name: metric for name, metric in metrics.items()}
+    k = min(k, allowed.frozen_count + allowed.tail_count)
+    if k == 0:
+        nothing = np.empty((len(next(iter(queries.values()))), 0), dtype=np.float32)
+        return Neighbours(nothing.astype(np.int64), nothing, dict.fromkeys(queries, nothing), "exact")
+    parts = [] if snapshot.frozen is None else [snapshot.frozen.raw]
+    parts.append(snapshot.tail.raw)
+    places = slices(snapshot.spaces)
+    positions, scores, by_space = indexes.metric_scan(
+        queries,
+        [{name: rows[:, places[name]] for name in queries} for rows in parts],
+        metrics=named,
+        weights=weights,
+        k=k,
+        allowed=allowed.together(snapshot),
+    )
+    return Neighbours(snapshot.numbers(positions), scores, by_space, "exact")
 
 
 def merged(parts: list[tuple[Int64, Float32]], *, queries: int, k: int) -> tuple[Int64, Float32]:

@@ -31,7 +31,7 @@ class Clause:
     Attributes:
         sql: With a question mark for each parameter.
         parameters: In their order.
-        attributes: Numbers of the attributes that are asked for, which deserve an index.
+        attributes: Numbers of the attributes that are compared with values: an index on each would help.
     """
 
     sql: str
@@ -78,7 +78,7 @@ class SqliteWriter:
                 # SQLite would take a number for its digits; in its order numbers come before all text.
                 return self._guarded(name, Kinds.TEXT, f"{self._column(name)} LIKE ?", f"{self._column(name)} >= ''")
             case Between(name, low, high):
-                sql = f"{self._column(name)} BETWEEN {self._parameter(low)} AND {self._parameter(high)}"
+                sql = f"{self._noted(name)} BETWEEN {self._parameter(low)} AND {self._parameter(high)}"
                 return self._guarded(name, kind_of(low), sql)
             case Among(name, values):
                 return self._among(name, values)
@@ -90,9 +90,10 @@ class SqliteWriter:
         name, value = condition.name, condition.value
         if condition.operator == "!=":
             return f"NOT {self._compare(Compare(name, '=', value))}"
-        kind, column = kind_of(value), self._column(name)
+        kind = kind_of(value)
         if kind == Kinds.BOOLEAN:
             return f"({self._json_type(name)} = '{'true' if value else 'false'}')"
+        column = self._noted(name)
         sql = f"{column} {condition.operator} {self._parameter(value)}"
         if condition.operator in (">", ">=") and kind == Kinds.NUMBER:
             return self._guarded(name, kind, sql, f"{column} < ''")
@@ -105,9 +106,15 @@ class SqliteWriter:
         for kind in (Kinds.TEXT, Kinds.NUMBER):
             parameters = [self._parameter(value) for value in values if kind_of(value) == kind]
             if parameters:
-                terms.append(self._guarded(name, kind, f"{self._column(name)} IN ({', '.join(parameters)})"))
+                terms.append(self._guarded(name, kind, f"{self._noted(name)} IN ({', '.join(parameters)})"))
         terms += [self._compare(Compare(name, "=", value)) for value in values if isinstance(value, bool)]
         return "(" + " OR ".join(terms) + ")"
+
+    def _noted(self, name: str) -> str:
+        """The column of an attribute that is compared in a way that an index helps with."""
+        if name not in FIELDS:
+            self._attributes.add(self._number(name))
+        return self._column(name)
 
     def _guarded(self, name: str, kind: Kinds, sql: str, order: str = "") -> str:
         """Keep values of other kinds out, where the attribute has any, by parts that are null where it is missing.
@@ -130,9 +137,7 @@ class SqliteWriter:
     def _column(self, name: str) -> str:
         if name in FIELDS:
             return name
-        number = self._number(name)
-        self._attributes.add(number)
-        return attribute_expression(number)
+        return attribute_expression(self._number(name))
 
     def _json_type(self, name: str) -> str:
         return f"""nullif(json_type(attributes, '$."{self._number(name)}"'), 'null')"""

@@ -205,6 +205,11 @@ class Store:
             finally:
                 connection.close()
 
+    def checkpoint(self) -> None:
+        """Move what has been committed from the WAL into the database, as far as readers allow, and shorten the WAL."""
+        with self.alone() as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def _exists(self) -> bool:
         with contextlib.suppress(OSError):
             return self.path.stat().st_size > 0

@@ -1,0 +1,35 @@
+"""Indexes in the database for the attributes that filters ask for: a filter then takes 1 ms instead of 60.
+
+They are made when an attribute is first asked for in a large gallery, by whoever asks and may write just then; a
+reader that may not goes without.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Set
+from typing import Final
+
+from lookalike.gallery.sqlite_filter import attribute_expression
+
+WORTH_IT: Final = 10_000
+"""Items; among fewer, reading all attributes takes a few milliseconds."""
+
+MOST: Final = 8
+"""Each index makes adding items a little slower."""
+
+PREFIX: Final = "items_by_attribute_"
+
+
+def missing(connection: sqlite3.Connection, attributes: Set[int]) -> list[int]:
+    """Which attributes, by their numbers, have no index yet and may have one."""
+    query = "SELECT name FROM sqlite_schema WHERE type = 'index' AND name GLOB ?"
+    indexed = {int(name.removeprefix(PREFIX)) for (name,) in connection.execute(query, (f"{PREFIX}*",))}
+    return sorted(attributes - indexed)[: max(0, MOST - len(indexed))]
+
+
+def create(connection: sqlite3.Connection, attributes: list[int]) -> None:
+    """Make indexes, 0.1 s each for 140,000 items."""
+    for number in attributes:
+        expression = attribute_expression(number)
+        connection.execute(f"CREATE INDEX IF NOT EXISTS {PREFIX}{int(number)} ON items ({expression})")
