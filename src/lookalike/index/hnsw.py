@@ -84,8 +84,10 @@ class Hnsw:
         """Find about the k best rows of each query; see `Index.search`."""
         del probes  # there are no lists to look into
         graph = self._graph
-        if graph is None:
-            return self._exact.search(queries, k, allowed=allowed)
+        if graph is None or not queries.any(axis=1).all():
+            return self._exact.search(
+                queries, k, allowed=allowed
+            )  # a query of zeros is as near to one row as to another
 
         def find(queries: Float32, count: int, *, among: Among, effort: int) -> tuple[Int64, bool]:
             looked = count * LOOK_FURTHER**effort
@@ -93,4 +95,4 @@ class Hnsw:
             _, found = graph.search(self._scale.queries(queries), count, params=parameters)
             return found, looked * LOOK_FURTHER <= LONGEST_LOOK
 
-        return candidates.answer(self._exact, self._rows, queries, k=k, allowed=allowed, find=find)
+        return candidates.answer(self._exact, self._rows, queries, k=k, allowed=allowed, find=find, eager=True)

@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from lookalike.index.lists import Grouping, ListIndex
 from lookalike.spaces import Space, width
 
+FEWEST_PROBES = 32
+"""In small galleries near rows are spread over relatively more lists, and looking into all of them costs little."""
+
 
 class Ivf(ListIndex):
     """Looks into the lists nearest to the query in all spaces together."""
@@ -18,5 +21,5 @@ class Ivf(ListIndex):
     def grouping(count: int, spaces: Sequence[Space]) -> Grouping:
         """Lists grow with the root of the rows, and probes with the root of the lists: 41 of 523, 67 of 1,400."""
         lists = max(1, round(1.4 * math.sqrt(count)))
-        probes = round(1.8 * math.sqrt(lists))
-        return Grouping(lists=lists, columns=slice(0, width(spaces)), probes=probes, more_when_filtered=True)
+        probes = max(FEWEST_PROBES, round(1.8 * math.sqrt(lists)))
+        return Grouping(lists=lists, columns=slice(0, width(spaces)), probes=probes, widens=True)

@@ -29,4 +29,4 @@ class KMeans(ListIndex):
         places = slices(spaces)
         columns = places.get("deep", next(iter(places.values())))
         clusters = max(1, min(CLUSTERS, count // ROWS_PER_CLUSTER))
-        return Grouping(lists=clusters, columns=columns, probes=1, more_when_filtered=False)
+        return Grouping(lists=clusters, columns=columns, probes=1, widens=False)

@@ -48,13 +48,14 @@ class Grouping:
         lists: How many lists.
         columns: The columns by which rows are grouped; the others are scored, but do not decide the list.
         probes: How many lists to look into when the caller does not say.
-        more_when_filtered: Look into more when a filter passes less: what it passes is further from the query.
+        widens: Look into more when a filter passes less, for what it passes is further from the query, and when lists
+            hold few rows. Else the lists looked into are these, as long as they hold enough to answer.
     """
 
     lists: int
     columns: slice
     probes: int
-    more_when_filtered: bool
+    widens: bool
 
 
 class ListIndex(ABC):
@@ -128,12 +129,13 @@ class ListIndex(ABC):
             _, found = lists.search(self._scale.queries(queries), count, params=parameters)
             return found, probed < lists.nlist
 
-        return candidates.answer(self._exact, self._rows, queries, k=k, allowed=allowed, find=find)
+        eager = probes is None and self._grouping.widens
+        return candidates.answer(self._exact, self._rows, queries, k=k, allowed=allowed, find=find, eager=eager)
 
     def _usual_probes(self, share: float) -> int:
         """How many lists to look into when this share of the rows is allowed."""
         grouping = self._grouping
-        return math.ceil(grouping.probes / share) if grouping.more_when_filtered else grouping.probes
+        return math.ceil(grouping.probes / share) if grouping.widens else grouping.probes
 
 
 def centroids(sample: Float32, grouping: Grouping) -> Float32:

@@ -47,6 +47,9 @@ DEFAULT_METRIC: Final = "euclidean"
 ESTIMATED: Final = ("seuclidean", "mahalanobis")
 """Metrics that cdist estimates something for from the data."""
 
+SPELLINGS: Final = {"se": "seuclidean", "s": "seuclidean", "mahal": "mahalanobis", "mah": "mahalanobis"}
+"""Other names that cdist has for these, which must not be left to it: it would estimate from a block alone."""
+
 BLOCK_BYTES: Final = 8 << 20
 """Of float64 rows at a time: they stay in the processor's cache while every query is compared with them."""
 
@@ -159,7 +162,7 @@ def checked_metric(name: str) -> str:
     Raises:
         UnknownNameError: cdist has no such metric.
     """
-    plain = name.lower()
+    plain = SPELLINGS.get(name.lower(), name.lower())
     if plain in METRICS:
         return plain
     try:

@@ -1,0 +1,50 @@
+"""The rules of `auto`."""
+
+from __future__ import annotations
+
+import pytest
+
+from lookalike.index import choose
+from lookalike.index.scaling import alignment
+from lookalike.spaces import Space
+
+SPACES = (Space("deep", 512, "tests"), Space("color", 96, "tests"))
+LARGE = 139_709
+
+
+def chosen(deep: float, color: float, *, count: int = LARGE, allowed: int | None = None, k: int = 10) -> str:
+    return choose(count=count, allowed=allowed, weights={"deep": deep, "color": color}, spaces=SPACES, k=k)
+
+
+@pytest.mark.parametrize(("deep", "color"), [(1, 0.3), (1, 0.1), (1, 0), (1, 1), (10, 3)])
+def test_large_galleries_use_lists_for_the_weights_that_lists_serve(deep: float, color: float) -> None:
+    assert chosen(deep, color) == "ivf"
+
+
+@pytest.mark.parametrize(("deep", "color"), [(0.3, 1), (0, 1), (0.1, 1)])
+def test_where_color_dominates_every_row_is_scored(deep: float, color: float) -> None:
+    assert chosen(deep, color) == "exact"
+
+
+def test_small_galleries_are_scanned() -> None:
+    assert chosen(1, 0.3, count=9_999) == "exact"
+    assert chosen(1, 0.3, count=10_000) == "ivf"
+
+
+def test_filters_that_pass_little_are_scanned() -> None:
+    assert chosen(1, 0.3, allowed=LARGE // 2) == "ivf"
+    assert chosen(1, 0.3, allowed=LARGE // 100) == "exact"
+
+
+def test_long_answers_are_scanned() -> None:
+    assert chosen(1, 0.3, k=100) == "ivf"
+    assert chosen(1, 0.3, k=10_000) == "exact"
+
+
+def test_alignment_is_one_for_the_default_weights_and_falls_away_from_them() -> None:
+    defaults = alignment({"deep": 1.0, "color": 0.3}, SPACES)
+    assert defaults == pytest.approx(1.0)
+    assert alignment({"deep": 5.0, "color": 1.5}, SPACES) == pytest.approx(1.0)
+    falling = [alignment({"deep": 1.0, "color": color}, SPACES) for color in (0.3, 0.6, 1.0, 3.0, 10.0)]
+    assert falling == sorted(falling, reverse=True)
+    assert alignment({"deep": 0.0, "color": 1.0}, SPACES) == pytest.approx((0.3 / 1.3) ** 0.5)
