@@ -1,0 +1,150 @@
+"""Describing photos: our runtimes beside PyTorch, and the whole pipeline beside the bare network."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+
+from lookalike.benchmarking.report import Report, Row
+from lookalike.benchmarking.timing import Way, once, take_turns
+from lookalike.catalogue.drawn import TABLE, write_drawn
+from lookalike.catalogue.opening import open_catalogue
+from lookalike.embedding.deep import open_network, processors
+from lookalike.embedding.network import ATTENTION, EMBEDDING, FORMAT, INPUT, Network
+from lookalike.embedding.photo import PhotoEmbedder
+from lookalike.embedding.pipeline import BATCH, index_catalogue
+from lookalike.errors import MissingExtraError
+from lookalike.gallery.local import LocalGallery
+from lookalike.images import open_image
+from lookalike.models.preprocessing import Preprocessing
+from lookalike.types import Float32
+from original_network import SIZE, OriginalNetwork, make_network
+
+RUNS = 40
+PEER_BATCH = 8
+RUNTIMES = ("onnx", "openvino")
+OPSET = 18
+
+
+class UnitRows(torch.nn.Module):
+    """The same network with rows of unit length, as our models give them."""
+
+    def __init__(self, network: OriginalNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, photos: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Describe photos."""
+        deep, attention = self.network(photos)
+        return torch.nn.functional.normalize(deep), attention
+
+
+def write_onnx(network: OriginalNetwork, path: Path) -> None:
+    """Write the network as a model of Lookalike, in float32."""
+    torch.onnx.export(
+        UnitRows(network).eval(),
+        (torch.zeros(2, 3, SIZE, SIZE),),
+        str(path),
+        input_names=[INPUT],
+        output_names=[EMBEDDING, ATTENTION],
+        dynamic_axes={name: {0: "batch"} for name in (INPUT, EMBEDDING, ATTENTION)},
+        opset_version=OPSET,
+        dynamo=False,
+    )
+    model = onnx.load(path)
+    facts = {
+        "format": FORMAT,
+        "name": "resnet50",
+        "fingerprint": "0" * 64,
+        "preprocessing": Preprocessing(SIZE, SIZE, fit="crop", short_side=SIZE).to_json(),
+    }
+    onnx.helper.set_model_props(model, {f"lookalike.{name}": value for name, value in facts.items()})
+    onnx.save(model, path)
+
+
+def beside_pytorch(folder: Path) -> list[Row]:
+    """The original's network, batches of 8 ready inputs, a batch at a time."""
+    network = make_network()
+    path = folder / "resnet50.onnx"
+    write_onnx(network, path)
+    inputs = np.random.default_rng(0).standard_normal((PEER_BATCH, 3, SIZE, SIZE), dtype=np.float32)
+    torch.set_num_threads(processors())
+
+    def eager(_: int) -> Float32:
+        with torch.no_grad():
+            deep: Float32 = torch.nn.functional.normalize(network(torch.from_numpy(inputs))[0]).numpy()
+        return deep
+
+    rows = []
+    for runtime in RUNTIMES:
+        what = f"ResNet-50 at {SIZE}, a batch of {PEER_BATCH}: runtime {runtime}"
+        peer = f"PyTorch eager, float32, {processors()} threads"
+        try:
+            ready = open_network(path, runtime=runtime, device="cpu")
+        except MissingExtraError as error:
+            rows.append(Row(what, "3x", note=str(error)))
+            continue
+        ours, theirs = Way(run(ready, inputs), RUNS), Way(eager, RUNS)
+        take_turns(ours, theirs)
+        same = float(np.sum(ready.run(inputs).embedding * eager(0), axis=1).min())
+        rates = [PEER_BATCH * 1000 / way.timing.median_ms for way in (ours, theirs)]
+        note = f"{rates[0]:.0f} and {rates[1]:.0f} photos/s; cosine of both at least {same:.6f}"
+        rows.append(Row(what, "3x", ours.timing, peer, theirs.timing, note=note))
+    return rows
+
+
+def run(network: Network, inputs: Float32) -> Callable[[int], object]:
+    """A call that describes one batch."""
+    return lambda _: network.run(inputs)
+
+
+def beside_bare_network(folder: Path, *, model: str | Path, name: str, photos: int) -> Row:
+    """A whole index run, from JPEG files to committed rows, beside nothing but the network on ready batches."""
+    drawn = write_drawn(folder / "sample").parent
+    with (drawn / TABLE).open(encoding="utf-8", newline="") as file:
+        files = [line["image"] for line in csv.DictReader(file)]
+    table = drawn / "many.csv"
+    lines = [f"{number},{files[number % len(files)]}" for number in range(photos)]
+    table.write_text("\n".join(["id,image", *lines]), encoding="utf-8")
+    embedder = PhotoEmbedder(open_network(model, device="cpu"))
+    first = [open_image(drawn / file, at_least=embedder.wanted_size) for file in files[:BATCH]]
+    inputs = np.stack([embedder.prepare(photo)[INPUT] for photo in first])
+    batches = photos // BATCH
+    bare = Way(lambda _: embedder.network.run(inputs), batches)
+    take_turns(bare, rounds=1)
+    with LocalGallery(folder / f"{name}.gallery", create=True) as gallery:
+        timing = once(lambda: index_catalogue(open_catalogue(str(table)), embedder, gallery))
+        if len(gallery) != photos:
+            raise SystemExit(f"{len(gallery)} of {photos} photos were indexed")
+    bare_ms = sum(bare.timing.calls_ms)
+    rates = photos * 1000 / timing.median_ms, batches * BATCH * 1000 / bare_ms
+    size = "x".join(str(side) for side in first[0].size)
+    return Row(
+        f"index {photos:,} photos of {size}, {name}: decode, describe, write",
+        "0.9x",
+        timing,
+        f"the bare network on ready batches of {BATCH}",
+        type(timing)([bare_ms]),
+        note=f"{rates[0]:.0f} and {rates[1]:.0f} photos/s",
+    )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--photos", type=int, default=2400, help="for the default model; ResNet-50 gets a sixth")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="lookalike-bench-") as temporary:
+        place = Path(temporary)
+        report = Report([])
+        report.rows.extend(beside_pytorch(place))
+        resnet = place / "resnet50.onnx"
+        report.rows.append(beside_bare_network(place, model=resnet, name="ResNet-50 at 224", photos=asked.photos // 6))
+        report.rows.append(beside_bare_network(place, model="default", name="default model", photos=asked.photos))
+        print(report.to_markdown())

@@ -1,0 +1,109 @@
+"""One search in a new process, `lookalike search`, beside the original's way: photo in, answers out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from lookalike.benchmarking.report import Report, Row
+from lookalike.benchmarking.searching import ROWS
+from lookalike.benchmarking.timing import Way, take_turns
+from lookalike.catalogue.drawn import changed_photo, make_products
+from lookalike.embedding.deep import open_network
+from lookalike.embedding.photo import PhotoEmbedder
+from lookalike.gallery.local import LocalGallery
+from lookalike.images import open_image
+from lookalike.spaces import unit_rows
+from lookalike.types import Float32, Item
+from original_network import make_network
+
+RUNS = 10
+BATCH = 4096
+ANSWERS = 5
+LOOKALIKE = Path(sys.executable).with_name("lookalike")
+PEER = Path(__file__).with_name("original_one_shot.py")
+
+
+def rows_of(random: np.random.Generator, count: int, dimension: int) -> Float32:
+    """Unit rows about a thousand centres: which ones they are makes no difference to starting up."""
+    centres = random.standard_normal((1000, dimension), dtype=np.float32)
+    near = np.float32(0.5) * random.standard_normal((count, dimension), dtype=np.float32)
+    return unit_rows(centres[random.integers(1000, size=count)] + near)
+
+
+def write_ours(gallery: Path, photo: Path, *, rows: int) -> None:
+    """Fill a gallery with as many items; the last of them is the photo itself."""
+    embedder = PhotoEmbedder(open_network())
+    random = np.random.default_rng(0)
+    vectors = {space.name: rows_of(random, rows, space.dimension) for space in embedder.spaces}
+    for name, row in embedder.embed([open_image(photo)]).items():
+        vectors[name][-1] = row
+    with LocalGallery(gallery, create=True) as shop:
+        for start in range(0, rows, BATCH):
+            end = min(start + BATCH, rows)
+            items = [Item(id=str(number), photo=f"{number}.jpg") for number in range(start, end)]
+            shop.add(items, {name: made[start:end] for name, made in vectors.items()}, spaces=embedder.spaces)
+        shop.optimise()
+        shop.search({name: made[-1:] for name, made in vectors.items()})
+
+
+def write_original(folder: Path, *, rows: int) -> None:
+    """Write as many features, and a model, in the original's files."""
+    random = np.random.default_rng(0)
+    np.save(folder / "all_feat.npy", rows_of(random, rows, 512))
+    np.save(folder / "all_color_feat.npy", rows_of(random, rows, 30))
+    (folder / "all_feat.list").write_text("".join(f"{number}.jpg\n" for number in range(rows)), encoding="utf-8")
+    torch.save(make_network().state_dict(), folder / "model.pth.tar")
+
+
+def measure(*, rows: int) -> Report:
+    """Time both by turns, each run in a new process."""
+    report = Report([])
+    with tempfile.TemporaryDirectory(prefix="lookalike-bench-") as name:
+        folder = Path(name)
+        photo = folder / "query.jpg"
+        changed_photo(make_products(1)[0]).save(photo, quality=95)
+        write_ours(folder / "gallery", photo, rows=rows)
+        write_original(folder, rows=rows)
+        search = [
+            str(LOOKALIKE),
+            "search",
+            str(photo),
+            "--gallery",
+            str(folder / "gallery"),
+            "-k",
+            str(ANSWERS),
+            "--json",
+        ]
+        original = [sys.executable, str(PEER), str(photo), str(folder)]
+
+        answer = json.loads(run(search))
+        found = answer["matches"][0]
+        if found["id"] != str(rows - 1) or len(answer["matches"]) != ANSWERS:
+            raise SystemExit(f"the photo itself was not found: {found}")
+        if len(run(original).splitlines()) != ANSWERS:
+            raise SystemExit("the original's way gave no answers")
+        ours, theirs = Way(lambda _: run(search), RUNS), Way(lambda _: run(original), RUNS)
+        take_turns(ours, theirs, rounds=RUNS // 2)
+    what = f"one search of a photo in a new process, `lookalike search` with the default model, among {rows:,}"
+    peer = "the original's way on today's PyTorch: ResNet-50, .npy features, cdist"
+    report.rows.append(Row(what, "10x", ours.timing, peer, theirs.timing))
+    return report
+
+
+def run(command: list[str]) -> str:
+    """Run to the end; what it printed."""
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=ROWS, help="photos in the gallery")
+    print(measure(rows=parser.parse_args().rows).to_markdown())
