@@ -17,145 +17,27 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 import sqlite3
-import threading
 import uuid
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from lookalike import index as indexes
-from lookalike.errors import GalleryDamagedError, IndexFileError, LookalikeError
+from lookalike.errors import GalleryDamagedError, LookalikeError
+from lookalike.gallery.frozen import Frozen, Origin, flush
 from lookalike.gallery.records import read_vectors
-from lookalike.gallery.store import last_number, meta_number, read_spaces
-from lookalike.index import Index
 from lookalike.index.sealed import sampled_checksum
 from lookalike.spaces import Space, width
-from lookalike.types import Float32, Int64
 
 STAMP_FORMAT: Final = 1
 BATCH: Final = 4096
 FILES: Final = {"unit": "unit.f32", "raw": "raw.f32", "numbers": "numbers.i64"}
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Which state of which database something was derived from.
-
-    Attributes:
-        generation: Of the database; a compacted one is another generation.
-        spaces: What the columns are.
-        last_row: Rows up to this number were considered.
-        last_removal: Removals up to this number were considered.
-        count: N, how many rows there were.
-        raw: Whether any row was not of unit length when it was added.
-    """
-
-    generation: str
-    spaces: tuple[Space, ...]
-    last_row: int
-    last_removal: int
-    count: int
-    raw: bool
-
-    @classmethod
-    def now(cls, connection: sqlite3.Connection) -> Origin:
-        """The state that a connection sees."""
-        (generation,) = connection.execute("SELECT value FROM meta WHERE key = 'generation'").fetchone()
-        return cls(
-            generation=generation,
-            spaces=read_spaces(connection),
-            last_row=last_number(connection, "items"),
-            last_removal=last_number(connection, "removed"),
-            count=meta_number(connection, "items"),
-            raw=bool(meta_number(connection, "raw")),
-        )
-
-
-class Frozen:
-    """Rows that do not change any more, and the indexes over them, loaded or built when they are first asked for.
-
-    Attributes:
-        origin: What they were made from.
-        unit: (N, sum of D) float32 concatenated unit rows.
-        raw: The same as they were added; `unit` itself when nothing was of another length.
-        numbers: (N,) int64, the rows' numbers in the database, rising.
-        folder: Where they are kept; None when they are only in memory.
-    """
-
-    def __init__(self, origin: Origin, arrays: dict[str, npt.NDArray[Any]], folder: Path | None) -> None:
-        self.origin = origin
-        self.unit: Float32 = arrays["unit"]
-        self.raw: Float32 = arrays.get("raw", self.unit)
-        self.numbers: Int64 = arrays["numbers"]
-        self.folder = folder
-        self._first = int(self.numbers[0])
-        self._contiguous = int(self.numbers[-1]) - self._first + 1 == len(self.numbers)
-        self._indexes: dict[str, Index] = {}
-        self._lock = threading.Lock()
-
-    def __len__(self) -> int:
-        return len(self.numbers)
-
-    def positions(self, rows: Int64) -> Int64:
-        """Where rows stand; those that are not here are left out."""
-        if self._contiguous:
-            places: Int64 = rows - self._first
-            return places[(places >= 0) & (places < len(self))]
-        places = np.searchsorted(self.numbers, rows)
-        places[places == len(self)] = 0
-        found: Int64 = places[self.numbers[places] == rows]
-        return found
-
-    def index(self, name: str, *, keep: bool) -> Index:
-        """An index over the unit rows; building one that is missing or damaged takes seconds.
-
-        Args:
-            name: One of `lookalike.index.INDEXES`.
-            keep: Save one that had to be built, if there is a folder for it.
-
-        Raises:
-            UnknownNameError: There is no such index.
-        """
-        found = self._indexes.get(name)
-        if found is not None:
-            return found
-        with self._lock:
-            if name not in self._indexes:
-                self._indexes[name] = self._load_or_build(name, keep=keep)
-            return self._indexes[name]
-
-    def kept_indexes(self) -> list[str]:
-        """Names of the indexes in the folder."""
-        if self.folder is None:
-            return []
-        return sorted(name for name in indexes.INDEXES if (self.folder / f"index-{name}").exists())
-
-    def _load_or_build(self, name: str, *, keep: bool) -> Index:
-        if name == "exact" or self.folder is None:
-            return indexes.build(name, self.unit, spaces=self.origin.spaces)
-        path = self.folder / f"index-{name}"
-        with contextlib.suppress(IndexFileError):
-            return indexes.load(name, path, rows=self.unit, spaces=self.origin.spaces)
-        built = indexes.build(name, self.unit, spaces=self.origin.spaces)
-        if not keep:
-            return built
-        temporary = self.folder / f".index-{name}-{uuid.uuid4().hex}"
-        with contextlib.suppress(OSError):  # the folder may be deleted, or full: the one in memory serves as well
-            try:
-                built.save(temporary)
-                flush(temporary)
-                temporary.replace(path)
-            finally:
-                temporary.unlink(missing_ok=True)
-        return built
 
 
 class Derived:
@@ -372,9 +254,3 @@ def checksum(path: Path) -> int:
 def seal(stamp: dict[str, Any]) -> int:
     """CRC-32 of a stamp, written in one fixed way."""
     return zlib.crc32(json.dumps(stamp, sort_keys=True).encode())
-
-
-def flush(path: Path) -> None:
-    """Make sure that a file's contents are on the disk before its name is."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())

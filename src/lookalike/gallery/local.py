@@ -11,8 +11,10 @@ from pathlib import Path
 from types import TracebackType
 
 from lookalike.errors import LookalikeError, UnknownNameError, UsageError
-from lookalike.gallery import attribute_indexes, browse, changes, snapshot
-from lookalike.gallery.derived import Derived, Frozen, Origin
+from lookalike.gallery import attribute_indexes, browse, changes, health, snapshot
+from lookalike.gallery.derived import Derived
+from lookalike.gallery.frozen import Frozen, Origin
+from lookalike.gallery.health import Health
 from lookalike.gallery.protocol import Facet
 from lookalike.gallery.ranking import allow, checked_queries, nearest, nearest_by_metric
 from lookalike.gallery.records import AttributeNames
@@ -197,6 +199,23 @@ class LocalGallery:
             state.frozen.index(usual, keep=self._store.writable)
         if self._store.writable:
             self._store.checkpoint()
+
+    def verify(self, *, photos: bool = False) -> Health:
+        """Check everything against everything; reads all of the gallery.
+
+        Args:
+            photos: Check that the photos' files are there, too.
+        """
+        return health.verify(self._store, self._derived, photos=photos)
+
+    def compact(self) -> None:
+        """Give back the space of what was removed, and derive everything anew.
+
+        Raises:
+            GalleryLockedError: Another process is writing.
+        """
+        health.compact(self._store, self._derived)
+        self.optimise()
 
     def info(self) -> dict[str, JSON]:
         """What the gallery is: counts, spaces, sizes, the state of its index."""

@@ -97,7 +97,7 @@ class AttributeNames:
                 kind = next((kind for base, kind in KIND_OF_TYPE.items() if isinstance(value, base)), Kinds.NONE)
             known = self._kinds.get(name)
             if known is None:
-                self._numbers[name] = number = len(self._numbers) + 1
+                self._numbers[name] = number = max(self._numbers.values(), default=0) + 1
                 self._names[str(number)] = name
                 known = Kinds.NONE
                 self._changed.add(name)

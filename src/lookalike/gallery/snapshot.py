@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from lookalike.gallery.derived import Frozen, Origin
+from lookalike.gallery.frozen import Frozen, Origin
 from lookalike.gallery.records import AttributeNames, read_vectors
 from lookalike.gallery.store import meta_number
 from lookalike.spaces import Space, width
