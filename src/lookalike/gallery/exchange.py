@@ -1,0 +1,68 @@
+"""Galleries to files and back: the original system's arrays, and Parquet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from lookalike.errors import CatalogueError, LookalikeError, UnknownNameError, UsageError
+from lookalike.gallery import original_format, parquet_format
+from lookalike.gallery.original_format import Progress
+from lookalike.gallery.protocol import Gallery
+
+FORMATS: Final[dict[str, tuple[str, ...]]] = {
+    "original": original_format.FILES,
+    "parquet": (parquet_format.FILE,),
+}
+"""Every format by its name, and the files that it consists of."""
+
+
+def export_gallery(gallery: Gallery, folder: Path, *, format: str, progress: Progress | None = None) -> None:
+    """Write a gallery into a folder.
+
+    Args:
+        gallery: What to write.
+        folder: It is made if it is not there; the files themselves must not be.
+        format: One of `FORMATS`.
+        progress: Called now and then.
+
+    Raises:
+        UnknownNameError: There is no such format.
+        UsageError: A file is there already, or the gallery has nothing that the format could hold.
+        LookalikeError: The disk is full, or the folder cannot be written to.
+    """
+    if format not in FORMATS:
+        raise UnknownNameError("format", format, FORMATS)
+    if not gallery.spaces:
+        raise UsageError("the gallery is empty: there is nothing to export")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in FORMATS[format]:
+            if (folder / name).exists():
+                raise UsageError(f"{folder / name} is there already; name another folder, or delete it")
+        try:
+            (original_format if format == "original" else parquet_format).export(gallery, folder, progress=progress)
+        except BaseException:
+            for name in FORMATS[format]:  # half a file is worse than none
+                (folder / name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise LookalikeError(f"{folder} cannot be written to: {error.strerror or error}") from error
+
+
+def import_folder(folder: Path, gallery: Gallery, *, progress: Progress | None = None) -> int:
+    """Add what a folder holds, in any of `FORMATS`, to a gallery; an item of the same id is replaced.
+
+    Returns:
+        How many items there were.
+
+    Raises:
+        CatalogueError: The folder holds none of the formats, or what it holds makes no sense; nothing was added then.
+        MismatchError: The gallery has other spaces.
+    """
+    if (folder / original_format.DEEP_FILE).exists() or (folder / original_format.LIST_FILE).exists():
+        return original_format.load(folder, gallery, progress=progress)
+    if (folder / parquet_format.FILE).exists():
+        return parquet_format.load(folder, gallery, progress=progress)
+    known = " or ".join(", ".join(files) for files in FORMATS.values())
+    raise CatalogueError(f"{folder} holds nothing to import; expected {known}")

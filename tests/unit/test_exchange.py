@@ -1,0 +1,262 @@
+"""Galleries to files and back, and the files of the original system."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from scipy.spatial.distance import cdist
+
+from lookalike.errors import CatalogueError, MismatchError, UnknownNameError, UsageError
+from lookalike.gallery.exchange import export_gallery, import_folder
+from lookalike.gallery.local import LocalGallery
+from lookalike.spaces import Space, unit_rows
+from lookalike.types import Box, Float32, Item, Stamp
+
+SPACES = [Space("deep", 16, "tiny@1"), Space("color", 6, "colour@1")]
+
+
+def new_gallery(folder: Path) -> LocalGallery:
+    return LocalGallery(folder, create=True)
+
+
+def write_original(folder: Path, *, count: int = 200, colors: int = 30) -> tuple[Float32, Float32, list[str]]:
+    """Files as the original writes them: features of any length."""
+    random = np.random.default_rng(0)
+    deep = (3 * random.standard_normal((count, 16))).astype(np.float32)
+    color = random.standard_normal((count, colors)).astype(np.float32)
+    paths = [f"img/Sheer Blouse/img_{number:08d}.jpg" for number in range(count)]
+    folder.mkdir(exist_ok=True)
+    np.save(folder / "all_feat.npy", deep)
+    np.save(folder / "all_color_feat.npy", color)
+    (folder / "all_feat.list").write_text("\n".join(paths))
+    return deep, color, paths
+
+
+def filled(folder: Path) -> LocalGallery:
+    """A gallery with a bit of everything."""
+    random = np.random.default_rng(1)
+    gallery = new_gallery(folder)
+    items = [
+        Item(
+            id=f"größe {number}",
+            photo=f"photos/{number}.jpg",
+            root="s3://shop" if number % 2 else "",
+            product=f"p{number // 3}" if number % 4 else None,
+            box=Box(0, 0.5, 10, 20.25) if number % 5 == 0 else None,
+            attributes={"price": number / 7, "tags": ["a", {"b": None}], "sale": number % 2 == 0, "ß": None},
+        )
+        for number in range(60)
+    ]
+    stamps = [Stamp(size=number, modified_ns=10**18 + number, sha256=f"{number:064x}") for number in range(30)]
+    vectors = {space.name: unit_rows(random.standard_normal((60, space.dimension), np.float32)) for space in SPACES}
+    vectors["color"][7] *= 3
+    vectors["color"][8] = 0
+    for part, kept in ((slice(0, 30), stamps), (slice(30, 60), None)):
+        rows = {name: array[part] for name, array in vectors.items()}
+        gallery.add(items[part], rows, spaces=SPACES, source="catalogue.csv" if kept else "", stamps=kept)
+    gallery.remove(["größe 11"])
+    return gallery
+
+
+def everything(gallery: LocalGallery) -> dict[str, Any]:
+    """All that a gallery knows, as values that compare."""
+    batches = list(gallery.rows())
+    return {
+        "spaces": gallery.spaces,
+        "items": [item for items, _ in batches for item in items],
+        "vectors": {
+            space.name: np.concatenate([vectors[space.name] for _, vectors in batches]).tobytes()
+            for space in gallery.spaces
+        },
+        "stamps": {source: gallery.stamps(source) for source in ("catalogue.csv", "")},
+    }
+
+
+def test_parquet_brings_back_an_identical_gallery(tmp_path: Path) -> None:
+    with filled(tmp_path / "a.gallery") as first, new_gallery(tmp_path / "b.gallery") as second:
+        told: list[tuple[int, int]] = []
+        export_gallery(first, tmp_path / "out", format="parquet")
+        assert import_folder(tmp_path / "out", second, progress=lambda *at: told.append(at)) == 59
+        assert everything(second) == everything(first)
+        assert told[-1] == (59, 59)
+
+
+def test_parquet_can_be_read_by_others(tmp_path: Path) -> None:
+    from pyarrow import parquet
+
+    with filled(tmp_path / "a.gallery") as gallery:
+        export_gallery(gallery, tmp_path, format="parquet")
+        table = parquet.read_table(tmp_path / "gallery.parquet")
+        item = gallery.get("größe 10")
+        row = table["id"].to_pylist().index(item.id)
+        assert table["box"][row].as_py() == [0, 0.5, 10, 20.25]
+        assert json.loads(table["attributes"][row].as_py()) == item.attributes
+        assert_array_equal(table["vector:deep"][row].as_py(), gallery.vectors(item.id)["deep"][0])
+
+
+@pytest.mark.parametrize("colors", [30, 12])
+def test_original_files_survive_bit_for_bit(tmp_path: Path, colors: int) -> None:
+    deep, color, paths = write_original(tmp_path / "in", colors=colors)
+    with new_gallery(tmp_path / "g.gallery") as gallery:
+        assert import_folder(tmp_path / "in", gallery) == 200
+        name = "color-original" if colors == 30 else "color"
+        assert [(space.name, space.dimension) for space in gallery.spaces] == [("deep", 16), (name, colors)]
+        export_gallery(gallery, tmp_path / "out", format="original")
+    assert np.load(tmp_path / "out" / "all_feat.npy").tobytes() == deep.tobytes()
+    assert np.load(tmp_path / "out" / "all_color_feat.npy").tobytes() == color.tobytes()
+    assert (tmp_path / "out" / "all_feat.list").read_text().splitlines() == paths
+
+
+@pytest.mark.parametrize("count", [200, 1500])  # all in the tail, and all derived
+def test_ranks_imported_files_as_the_original_does(tmp_path: Path, count: int) -> None:
+    deep, color, paths = write_original(tmp_path / "in", count=count)
+    with new_gallery(tmp_path / "g.gallery") as gallery:
+        import_folder(tmp_path / "in", gallery)
+        for query in (3, 150):
+            original = -(cdist(deep[[query]], deep) + 0.1 * cdist(color[[query]], color))[0]
+            best = np.argsort(-original)[:5]
+            found = gallery.search(
+                {"deep": deep[[query]], "color-original": color[[query]]},
+                k=5,
+                weights={"deep": 1, "color-original": 0.1},
+                metrics={"deep": "euclidean", "color-original": "euclidean"},
+            )
+            items = gallery.items(found.rows[0].tolist())
+            assert [items[row].photo for row in found.rows[0].tolist()] == [paths[place] for place in best]
+            np.testing.assert_allclose(found.scores[0], original[best], atol=1e-5)
+
+
+def test_export_prefers_the_originals_own_colour(tmp_path: Path) -> None:
+    spaces = [Space("color", 2, "ours"), Space("deep", 2, "ours"), Space("color-original", 2, "theirs")]
+    rows = {space.name: np.full((1, 2), number, dtype=np.float32) for number, space in enumerate(spaces)}
+    with new_gallery(tmp_path / "g.gallery") as gallery:
+        gallery.add([Item(id="a", photo="a.jpg", root="/photos")], rows, spaces=spaces)
+        export_gallery(gallery, tmp_path / "out", format="original")
+    assert np.load(tmp_path / "out" / "all_feat.npy").tolist() == [[1, 1]]
+    assert np.load(tmp_path / "out" / "all_color_feat.npy").tolist() == [[2, 2]]
+    assert (tmp_path / "out" / "all_feat.list").read_text() == "/photos/a.jpg\n"
+
+
+class Bomb:
+    """Goes off when it is unpickled."""
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return pytest.fail, ("something was unpickled",)
+
+
+def pickled(folder: Path) -> None:
+    np.save(folder / "all_feat.npy", np.array([[Bomb()]] * 200, dtype=object), allow_pickle=True)
+
+
+def broken_row(folder: Path, value: float, name: str = "all_feat.npy") -> None:
+    rows = np.load(folder / name)
+    rows[199, -1] = value
+    np.save(folder / name, rows)
+
+
+def rewritten(folder: Path, change: Callable[[list[str]], list[str]]) -> None:
+    path = folder / "all_feat.list"
+    path.write_text("\n".join(change(path.read_text().split("\n"))))
+
+
+WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
+    "nothing": (lambda folder: [path.unlink() for path in folder.iterdir()], "holds nothing to import"),
+    "no colour": (lambda folder: (folder / "all_color_feat.npy").unlink(), "all_color_feat.npy: No such file"),
+    "no list": (lambda folder: (folder / "all_feat.list").unlink(), "all_feat.list: No such file"),
+    "no deep": (lambda folder: (folder / "all_feat.npy").unlink(), "all_feat.npy: No such file"),
+    "pickled": (pickled, "not an array of plain numbers"),
+    "text": (lambda folder: (folder / "all_feat.npy").write_text("1 2 3"), "not an array of plain numbers"),
+    "empty": (lambda folder: (folder / "all_feat.npy").write_bytes(b""), "not an array of plain numbers"),
+    "cut short": (
+        lambda folder: (folder / "all_feat.npy").write_bytes((folder / "all_feat.npy").read_bytes()[:1000]),
+        "not an array of plain numbers",
+    ),
+    "an archive": (
+        lambda folder: (np.savez(folder / "a.npz", a=np.ones(2)), (folder / "a.npz").replace(folder / "all_feat.npy")),
+        "got an archive",
+    ),
+    "whole numbers": (lambda folder: np.save(folder / "all_feat.npy", np.ones((200, 16), int)), "got int64"),
+    "one dimension": (
+        lambda folder: np.save(folder / "all_feat.npy", np.ones(200)),
+        "shape (N, D), got float64 (200,)",
+    ),
+    "other rows": (lambda folder: np.save(folder / "all_feat.npy", np.ones((199, 16))), "199 rows, and all_feat.list"),
+    "nan": (lambda folder: broken_row(folder, np.nan), "row 199 (from 0)"),
+    "infinite": (lambda folder: broken_row(folder, -np.inf, "all_color_feat.npy"), "all_color_feat.npy: row 199"),
+    "too large": (lambda folder: np.save(folder / "all_feat.npy", np.full((200, 16), 1e39)), "row 0 (from 0)"),
+    "a path twice": (lambda folder: rewritten(folder, lambda lines: [*lines[:-1], lines[0]]), ":200: the path"),
+    "an empty line": (lambda folder: rewritten(folder, lambda lines: [*lines[:-1], " "]), ":200: expected a path"),
+    "a line less": (lambda folder: rewritten(folder, lambda lines: lines[:-1]), "200 rows, and all_feat.list has 199"),
+    "empty list": (lambda folder: (folder / "all_feat.list").write_text(""), "there is none"),
+    "not text": (lambda folder: (folder / "all_feat.list").write_bytes(b"\xff\xfe"), "expected UTF-8"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_refuses_wrong_files_and_leaves_the_gallery_alone(tmp_path: Path, case: str) -> None:
+    write_original(tmp_path / "in")
+    spoil, reason = WRONG[case]
+    spoil(tmp_path / "in")
+    with new_gallery(tmp_path / "g.gallery") as gallery:
+        with pytest.raises(CatalogueError) as caught:
+            import_folder(tmp_path / "in", gallery)
+        assert reason in str(caught.value)
+        assert "\n" not in str(caught.value)
+        assert (len(gallery), gallery.spaces) == (0, ())
+
+
+def test_refuses_files_of_other_spaces(tmp_path: Path) -> None:
+    write_original(tmp_path / "in")
+    with filled(tmp_path / "g.gallery") as gallery:
+        before = everything(gallery)
+        with pytest.raises(MismatchError, match="imported:original"):
+            import_folder(tmp_path / "in", gallery)
+        assert everything(gallery) == before
+
+
+def test_refuses_foreign_and_damaged_parquet(tmp_path: Path) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    path = tmp_path / "gallery.parquet"
+    with new_gallery(tmp_path / "g.gallery") as gallery, filled(tmp_path / "full.gallery") as full:
+        parquet.write_table(pa.table({"id": ["a"]}), path)
+        with pytest.raises(CatalogueError, match="was not written by"):
+            import_folder(tmp_path, gallery)
+        path.write_bytes(b"PAR1 and nothing else PAR1")
+        with pytest.raises(CatalogueError, match="cannot be read"):
+            import_folder(tmp_path, gallery)
+        path.unlink()
+        export_gallery(full, tmp_path, format="parquet")
+        table = parquet.read_table(path)
+        parquet.write_table(pa.concat_tables([table, table.slice(0, 1)]), path)
+        with pytest.raises(CatalogueError, match="comes twice"):
+            import_folder(tmp_path, gallery)
+        spoiled = ["[1, 2", *table["attributes"].to_pylist()[1:]]
+        parquet.write_table(table.set_column(table.schema.get_field_index("attributes"), "attributes", [spoiled]), path)
+        with pytest.raises(CatalogueError, match="cannot be understood"):
+            import_folder(tmp_path, gallery)
+        assert len(gallery) == 0
+
+
+def test_export_overwrites_nothing_and_leaves_no_half_files(tmp_path: Path) -> None:
+    with filled(tmp_path / "g.gallery") as gallery:
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out" / "all_feat.list").write_text("mine")
+        with pytest.raises(UsageError, match="is there already"):
+            export_gallery(gallery, tmp_path / "out", format="original")
+        assert (tmp_path / "out" / "all_feat.list").read_text() == "mine"
+        with pytest.raises(UnknownNameError, match="did you mean 'parquet'"):
+            export_gallery(gallery, tmp_path / "out", format="parket")
+        gallery.describe([Item(id="größe 50", photo="two\nlines.jpg")])
+        with pytest.raises(UsageError, match="line of its own"):
+            export_gallery(gallery, tmp_path / "other", format="original")
+        assert list((tmp_path / "other").iterdir()) == []
+    with new_gallery(tmp_path / "empty.gallery") as empty, pytest.raises(UsageError, match="empty"):
+        export_gallery(empty, tmp_path / "none", format="parquet")
