@@ -1,12 +1,14 @@
 """How the original system searched, written anew on SciPy and scikit-learn: the peer that we are measured against.
 
-Its features are arrays in memory, read from .npy files. A score is minus the Euclidean distance of the deep features
-minus a tenth of that of the colour features; the highest scores win. Its clustered search compares the query with the
-members of one k-means cluster only, the query's own.
+Its features are arrays in memory, read from .npy files, and the photos' names a list. A score is minus the Euclidean
+distance of the deep features minus a tenth of that of the colour features; the highest scores win. Its clustered search
+compares the query with the members of one k-means cluster only, the query's own; to name them it makes an array of its
+list of names in every query, which is most of the time that it takes, and is done here too.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,7 +22,7 @@ COLOR_WEIGHT = 0.1
 CLUSTERS = 50
 
 
-def scores(query: dict[str, Float32], deep: Float32, color: Float32) -> npt.NDArray[np.float64]:
+def scores(query: Mapping[str, Float32], deep: Float32, color: Float32) -> npt.NDArray[np.float64]:
     """Score all rows for one query, (N,), with both features Euclidean, as was its default."""
     distances: npt.NDArray[np.float64] = cdist(query["deep"], deep)[0]
     distances += COLOR_WEIGHT * cdist(query["color-original"], color)[0]
@@ -51,23 +53,36 @@ class Original:
     Attributes:
         deep: (N, 512) float32.
         color: (N, 30) float32.
+        names: N paths of photos, in the manner of its data set.
         clusters: Of the deep features; None without scikit-learn, and then there is no clustered search.
     """
 
     deep: Float32
     color: Float32
+    names: list[str]
     clusters: Clusters | None
 
-    def naive(self, query: dict[str, Float32], k: int) -> Int64:
-        """Compare with everything: positions of the k best rows."""
-        return best(scores(query, self.deep, self.color), k)
+    def naive(self, query: Mapping[str, Float32], k: int) -> list[str]:
+        """Compare with everything: the names of the k best photos."""
+        return [self.names[place] for place in best(scores(query, self.deep, self.color), k)]
 
-    def clustered(self, query: dict[str, Float32], k: int) -> Int64:
-        """Compare with the members of the query's own cluster: positions of the k best rows among them."""
+    def clustered(self, query: Mapping[str, Float32], k: int) -> list[str]:
+        """Compare with the members of the query's own cluster: the names of the k best photos among them."""
         assert self.clusters is not None
         label = self.clusters.predict(query["deep"])[0]
         members = np.flatnonzero(self.clusters.labels_ == label)
-        return members[best(scores(query, self.deep[members], self.color[members]), k)]
+        names = np.array(self.names)[members]
+        return [str(names[place]) for place in best(scores(query, self.deep[members], self.color[members]), k)]
+
+
+def name_of(number: int) -> str:
+    """A path of about the length of those in its data set."""
+    return f"img/Striped_Cotton_Blouse/img_{number:08}.jpg"
+
+
+def number_of(name: str) -> int:
+    """The number that a name was made of."""
+    return int(name[-12:-4])
 
 
 def fit_clusters(deep: Float32) -> Clusters:

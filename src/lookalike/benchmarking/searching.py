@@ -20,8 +20,8 @@ from lookalike.types import Float32, Int64, Item, Neighbours
 
 K = 10
 QUERIES = 500
-PEER_QUERIES = 100
-"""The original's queries are slow: a fifth of them makes the median as sure."""
+NAIVE_QUERIES = 100
+"""The original's naive query is slow: a fifth of them makes the median as sure."""
 
 ROWS = 139_709
 MORE = 10_000
@@ -106,6 +106,7 @@ class Question:
         peer: The original's way, in words.
         ask_peer: The k best rows for a query; None when it cannot be asked here.
         peer_right: What the original's answers are held against.
+        peer_queries: How many the original is asked.
         index: Ours.
         metrics: Ours; None scores by cosines.
     """
@@ -114,8 +115,9 @@ class Question:
     goal: str
     right: truth.Truth
     peer: str
-    ask_peer: Callable[[dict[str, Float32], int], Int64] | None
+    ask_peer: Callable[[Mapping[str, Float32], int], list[str]] | None
     peer_right: truth.Truth
+    peer_queries: int = NAIVE_QUERIES
     index: str = "auto"
     metrics: Mapping[str, str] | None = None
 
@@ -137,25 +139,24 @@ class Question:
             take_turns(ours)
             return Row(what, self.goal, ours.timing, self.peer, recall=recall)
         ask_peer = self.ask_peer
-        theirs = Way(lambda number: ask_peer(features.query(number), K), PEER_QUERIES)
+        theirs = Way(lambda number: ask_peer(features.query(number), K), self.peer_queries)
         take_turns(ours, theirs)
-        peer_found = [ask_peer(features.query(number), K) for number in range(PEER_QUERIES)]
-        peer_recall = self.peer_right.recall(peer_found)
+        named = [ask_peer(features.query(number), K) for number in range(self.peer_queries)]
+        peer_recall = self.peer_right.recall([np.array([*map(original.number_of, names)]) for names in named])
         return Row(what, self.goal, ours.timing, self.peer, theirs.timing, recall=recall, peer_recall=peer_recall)
 
 
 def questions(features: Features, clusters: original.Clusters | None) -> list[Question]:
     """All kinds of query that are measured."""
-    peer = original.Original(features.gallery["deep"], features.gallery["color-original"], clusters)
+    names = [original.name_of(number) for number in range(len(features))]
+    peer = original.Original(features.gallery["deep"], features.gallery["color-original"], names, clusters)
     cosines = truth.of_cosines(features, WEIGHTS, k=K)
-    distances = truth.of_original(features, queries=PEER_QUERIES, k=K)
-    clustered = (NO_CLUSTERS, None) if clusters is None else (CLUSTERED, peer.clustered)
+    distances = truth.of_original(features, k=K)
+    own, clustered = (NO_CLUSTERS, None) if clusters is None else (CLUSTERED, peer.clustered)
     return [
         Question("index auto", "300x, recall .99", cosines, NAIVE, peer.naive, distances),
         Question("index exact", "8x", cosines, NAIVE, peer.naive, distances, index="exact"),
-        Question(
-            "index kmeans", "20x, recall not below", cosines, clustered[0], clustered[1], distances, index="kmeans"
-        ),
+        Question("index kmeans", "20x, recall not below", cosines, own, clustered, distances, QUERIES, "kmeans"),
         Question("the original's own score", "recall 1", distances, NAIVE, peer.naive, distances, metrics=METRICS),
     ]
 

@@ -81,25 +81,47 @@ def of_cosines(features: Features, weights: Mapping[str, float], *, k: int) -> T
             scores += share * (features.gallery[name][rows].astype(np.float64) @ features.queries[name][query])
         return scores
 
-    queries, gallery = len(features.queries["deep"]), len(features.gallery["deep"])
+    def roughly(asked: Mapping[str, Float32]) -> Float32:
+        scores = np.zeros((len(asked["deep"]), len(features)), dtype=np.float32)
+        for name, share in shares.items():
+            scores += np.float32(share) * (asked[name] @ features.gallery[name].T)
+        return scores
+
+    return _truth(features, score, roughly, k=k)
+
+
+def of_original(features: Features, *, k: int) -> Truth:
+    """By the original's score, minus a weighted sum of distances."""
+    weights = {"deep": np.float32(1), "color-original": np.float32(original.COLOR_WEIGHT)}
+
+    def score(query: int, rows: Int64) -> Float64:
+        asked = features.query(query)
+        return original.scores(asked, features.gallery["deep"][rows], features.gallery["color-original"][rows])
+
+    def roughly(asked: Mapping[str, Float32]) -> Float32:
+        scores = np.zeros((len(asked["deep"]), len(features)), dtype=np.float32)
+        for name, weight in weights.items():
+            squared = 2 - 2 * (asked[name] @ features.gallery[name].T)  # of unit rows
+            scores -= weight * np.sqrt(np.maximum(squared, 0))
+        return scores
+
+    return _truth(features, score, roughly, k=k)
+
+
+def _truth(
+    features: Features,
+    score: Callable[[int, Int64], Float64],
+    roughly: Callable[[Mapping[str, Float32]], Float32],
+    *,
+    k: int,
+) -> Truth:
+    """Find the k-th best score of each query: a few more than k rows by float32, and those again in float64."""
+    queries, gallery = len(features.queries["deep"]), len(features)
     k = min(k, gallery)
     near = min(k + SPARE, gallery)
     needed = []
     for start in range(0, queries, BLOCK):
         asked = {name: rows[start : start + BLOCK] for name, rows in features.queries.items()}
-        rough = sum(np.float32(share) * (asked[name] @ features.gallery[name].T) for name, share in shares.items())
-        candidates = np.argpartition(rough, -near, axis=1)[:, -near:]
+        candidates = np.argpartition(roughly(asked), -near, axis=1)[:, -near:]
         needed += [np.sort(score(start + place, rows))[-k] for place, rows in enumerate(candidates)]
-    return Truth(score, np.asarray(needed), k)
-
-
-def of_original(features: Features, *, queries: int, k: int) -> Truth:
-    """By the original's score, minus a weighted sum of distances, for the first queries."""
-    deep, color = features.gallery["deep"], features.gallery["color-original"]
-
-    def score(query: int, rows: Int64) -> Float64:
-        return original.scores(features.query(query), deep[rows], color[rows])
-
-    k = min(k, len(deep))
-    needed = [np.partition(original.scores(features.query(query), deep, color), -k)[-k] for query in range(queries)]
     return Truth(score, np.asarray(needed), k)
