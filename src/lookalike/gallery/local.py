@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 
-from lookalike.errors import LookalikeError, UnknownNameError, UsageError
+from lookalike.errors import GalleryLockedError, LookalikeError, UnknownNameError, UsageError
 from lookalike.gallery import attribute_indexes, browse, changes, health, snapshot
 from lookalike.gallery.derived import Derived
 from lookalike.gallery.frozen import Frozen, Origin
@@ -162,22 +162,22 @@ class LocalGallery:
         """Find the nearest items."""
         if k < 1:
             raise UsageError(f"k must be at least 1, got {k}")
+        if index != "auto" and index not in INDEXES:
+            raise UnknownNameError("index", index, ["auto", *INDEXES])
+        if metrics and index not in ("auto", "exact"):
+            raise UsageError(f"metrics need the exact scan; the index {index!r} serves the cosine only")
         with self._store.reader() as reader:
             state = self._fresh(reader)
         if not state.spaces:
             raise UsageError(f"{self.folder} is empty: nothing has been added to it")
+        if index not in ("auto", "exact") and state.frozen is None and state.origin.count:
+            with self._refreshing:
+                state = self._refresh(frozen_anyway=True)
         resolved = resolve_weights(weights, state.spaces)
         checked = checked_queries(queries, resolved, state.spaces)
         allowed = allow(state, None if where is None else self._passing(state, where))
         if metrics:
-            if index not in ("auto", "exact"):
-                raise UsageError(f"metrics need the exact scan; the index {index!r} serves the cosine only")
             return nearest_by_metric(state, checked, resolved, k=k, allowed=allowed, metrics=metrics)
-        if index != "auto" and index not in INDEXES:
-            raise UnknownNameError("index", index, ["auto", *INDEXES])
-        if index not in ("auto", "exact") and state.frozen is None and state.origin.count:
-            with self._refreshing:
-                state = self._refresh(frozen_anyway=True)
         keep = self._store.writable
         return nearest(state, checked, resolved, k=k, allowed=allowed, index=index, probes=probes, keep=keep)
 
@@ -198,7 +198,8 @@ class LocalGallery:
             usual = choose(count=state.split, allowed=None, weights=weights, spaces=state.spaces, k=USUAL_K)
             state.frozen.index(usual, keep=self._store.writable)
         if self._store.writable:
-            self._store.checkpoint()
+            with contextlib.suppress(GalleryLockedError):  # the other writer will do it
+                self._store.checkpoint()
 
     def verify(self, *, photos: bool = False) -> Health:
         """Check everything against everything; reads all of the gallery.

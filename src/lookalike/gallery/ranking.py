@@ -10,8 +10,9 @@ import numpy as np
 
 from lookalike import index as indexes
 from lookalike.errors import MismatchError, UsageError
+from lookalike.gallery.records import exact_unit_rows
 from lookalike.gallery.snapshot import Snapshot
-from lookalike.spaces import Space, check_rows, resolve, scaled_query, slices, unit_rows
+from lookalike.spaces import Space, check_rows, resolve, scaled_query, slices
 from lookalike.types import Bool, Float32, Int64, Neighbours
 
 GATHER_BYTES: Final = 32 << 20
@@ -99,7 +100,7 @@ def nearest(
         probes: See `Index.search`.
         keep: Save an index that has to be built.
     """
-    units = {name: unit_rows(rows) for name, rows in queries.items()}
+    units = {name: exact_unit_rows(rows, name=name) for name, rows in queries.items()}
     query = scaled_query(units, weights, snapshot.spaces)
     k = min(k, allowed.frozen_count + allowed.tail_count)
     if index == "auto":
