@@ -8,7 +8,7 @@ in the end the exact scan answers, so that nobody gets fewer results than there 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
@@ -95,7 +95,7 @@ def answer(
     enough = count if eager else k
     waiting, effort, more = list(range(len(queries))), 0, True
     while waiting and more:
-        with few_threads(len(waiting)):
+        with one_thread() if len(waiting) == 1 else nullcontext():
             asked = queries if effort == 0 else queries[waiting]
             found, more = find(asked, count, among=among, effort=effort)
         short = []
@@ -114,14 +114,11 @@ def answer(
 
 
 @contextmanager
-def few_threads(queries: int) -> Iterator[None]:
-    """Search for a single query in the calling thread alone: the others take longer to wake than it takes to search.
+def one_thread() -> Iterator[None]:
+    """Let FAISS work in the calling thread alone: for a single query the others take longer to wake than to search.
 
-    OpenMP keeps this setting for each thread by itself, so searches in other threads do not notice.
+    OpenMP keeps this setting for each thread by itself, so what other threads do is not touched.
     """
-    if queries > 1:
-        yield
-        return
     threads = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(1)
     try:

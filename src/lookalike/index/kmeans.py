@@ -29,4 +29,4 @@ class KMeans(ListIndex):
         places = slices(spaces)
         columns = places.get("deep", next(iter(places.values())))
         clusters = max(1, min(CLUSTERS, count // ROWS_PER_CLUSTER))
-        return Grouping(lists=clusters, columns=columns, probes=1, widens=False)
+        return Grouping(lists=clusters, sample=2000, rounds=40, columns=columns, probes=1, widens=False)

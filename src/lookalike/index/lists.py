@@ -27,14 +27,11 @@ from lookalike.types import Bool, Float32, Int64
 PAIR = 2
 """Columns that share a code."""
 
-SAMPLE_PER_LIST = 80
-"""Rows that train a list; more made no better lists."""
-
-ROUNDS = 10
-"""Of k-means; more made no better lists."""
-
 BLOCK = 65_536
 """Rows that are scaled and added at once."""
+
+ASTRAY = 5
+"""How many times more lists are looked into for a query at 45 degrees to those that the lists are made for."""
 
 LOOK_FURTHER = 4
 """Times more lists in each step, when the first ones held too few rows."""
@@ -46,13 +43,18 @@ class Grouping:
 
     Attributes:
         lists: How many lists.
+        sample: How many rows train each list, at most.
+        rounds: Of k-means.
         columns: The columns by which rows are grouped; the others are scored, but do not decide the list.
         probes: How many lists to look into when the caller does not say.
-        widens: Look into more when a filter passes less, for what it passes is further from the query, and when lists
-            hold few rows. Else the lists looked into are these, as long as they hold enough to answer.
+        widens: Look into more lists when a filter passes less, for what it passes is further from the query; when the
+            weights are far from the default ones, for which the lists are made; and when lists hold few rows. Else
+            only these lists are looked into, as long as they hold enough to answer.
     """
 
     lists: int
+    sample: int
+    rounds: int
     columns: slice
     probes: int
     widens: bool
@@ -83,16 +85,17 @@ class ListIndex(ABC):
             return cls(rows, spaces=spaces, lists=None)
         scale = Scale(spaces, multiple=PAIR)
         grouping = cls.grouping(len(rows), spaces)
-        size = min(len(rows), SAMPLE_PER_LIST * grouping.lists)
+        size = min(len(rows), grouping.sample * grouping.lists)
         chosen = np.random.default_rng(0).choice(len(rows), size=size, replace=False)
         sample = scale.rows(rows[np.sort(chosen)])
-        quantizer = faiss.IndexFlatIP(scale.width)
+        quantizer = faiss.IndexFlatL2(scale.width)
         quantizer.add(centroids(sample, grouping))
         index = faiss.IndexIVFPQFastScan(
             quantizer, scale.width, grouping.lists, scale.width // PAIR, 4, faiss.METRIC_INNER_PRODUCT
         )
         index.pq.cp.min_points_per_centroid = 1  # it warns on standard error about fewer than 39 points otherwise
-        index.train(sample)
+        with candidates.one_thread():  # hundreds of tiny codebooks: to wake others for each would take longer
+            index.train(sample)
         for at in range(0, len(rows), BLOCK):
             index.add(scale.rows(rows[at : at + BLOCK]))
         return cls(rows, spaces=spaces, lists=index)
@@ -123,41 +126,49 @@ class ListIndex(ABC):
             return self._exact.search(queries, k, allowed=allowed)  # zeros where rows are grouped are near to no list
 
         def find(queries: Float32, count: int, *, among: Among, effort: int) -> tuple[Int64, bool]:
-            first = self._usual_probes(among.share) if probes is None else probes
+            seen = self._scale.queries(queries)
+            first = self._usual_probes(seen, among.share) if probes is None else probes
             probed = min(lists.nlist, first * LOOK_FURTHER**effort)
             parameters = faiss.SearchParametersIVF(nprobe=probed, sel=among.selector)
-            _, found = lists.search(self._scale.queries(queries), count, params=parameters)
+            _, found = lists.search(self._beside_rows(seen), count, params=parameters)
             return found, probed < lists.nlist
 
         eager = probes is None and self._grouping.widens
         return candidates.answer(self._exact, self._rows, queries, k=k, allowed=allowed, find=find, eager=eager)
 
-    def _usual_probes(self, share: float) -> int:
-        """How many lists to look into when this share of the rows is allowed."""
+    def _beside_rows(self, queries: Float32) -> Float32:
+        """Give scaled queries the length of rows in the grouped columns, so that they fall into lists as rows do."""
+        grouped = queries[:, self._grouping.columns]
+        lengths = np.linalg.norm(grouped, axis=1, keepdims=True)
+        lengthened: Float32 = queries * (np.float32(self._scale.row_length(self._grouping.columns)) / lengths)
+        return lengthened
+
+    def _usual_probes(self, queries: Float32, share: float) -> int:
+        """How many lists to look into for scaled queries when this share of the rows is allowed."""
         grouping = self._grouping
-        return math.ceil(grouping.probes / share) if grouping.widens else grouping.probes
+        if not grouping.widens:
+            return grouping.probes
+        return math.ceil(grouping.probes * (1 + ASTRAY * self._scale.astray(queries)) / share)
 
 
 def centroids(sample: Float32, grouping: Grouping) -> Float32:
-    """Group rows by k-means on the sphere.
+    """Group rows by k-means.
 
     Args:
         sample: (B, D) float32, at least as many as lists.
         grouping: Into how many lists, by which columns.
 
     Returns:
-        (lists, D) float32 of length 1, zero in the other columns, so that their inner products with whole rows and
-        queries compare those columns alone.
+        (lists, D) float32, zero in the other columns: those make no difference to which centroid is the nearest.
     """
     grouped = np.ascontiguousarray(sample[:, grouping.columns])
     means = faiss.Kmeans(
         grouped.shape[1],
         grouping.lists,
-        niter=ROUNDS,
-        spherical=True,
+        niter=grouping.rounds,
         seed=1,
         min_points_per_centroid=1,
-        max_points_per_centroid=SAMPLE_PER_LIST,
+        max_points_per_centroid=grouping.sample,
     )
     means.train(grouped)
     found = np.zeros((grouping.lists, sample.shape[1]), dtype=np.float32)
