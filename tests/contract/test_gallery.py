@@ -216,6 +216,20 @@ def test_removed_items_are_gone(gallery: Gallery) -> None:
     assert gallery.search({"deep": shop.vectors["deep"][:3]}, weights={"deep": 1}).rows.shape == (3, 0)
 
 
+def test_a_large_gallery_may_become_empty_and_be_filled_again(gallery: Gallery) -> None:
+    shop = a_shop(1300)
+    shop.put_into(gallery)
+    check_search(gallery, shop, index="ivf", k=2)
+    gallery.remove([item.id for item in shop.items])
+    for index in ("auto", "ivf"):
+        assert gallery.search(shop.part(0, 2).vectors, index=index).rows.shape == (2, 0)
+    gallery.optimise()
+    shop.part(0, 200).put_into(gallery)
+    check_search(gallery, shop.part(0, 200))
+    shop.put_into(gallery)
+    check_search(gallery, shop, index="ivf", k=2)
+
+
 def test_remembers_sources_and_stamps(gallery: Gallery) -> None:
     shop = a_shop(6)
     stamps = [Stamp(size=number, modified_ns=2**62 + number, sha256=f"{number:064x}") for number in range(6)]

@@ -55,8 +55,8 @@ class Derived:
             with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
                 frozen = open_rows(folder)
                 ours = frozen.origin.generation == generation and frozen.origin.spaces == tuple(spaces)
-                if ours and (newest is None or freshness(newest) < freshness(frozen)):
-                    newest = frozen
+                if ours:
+                    newest = fresher(newest, frozen)
         return newest
 
     @contextlib.contextmanager
@@ -82,8 +82,8 @@ class Derived:
         finally:
             lock.release()
 
-    def freeze(self, connection: sqlite3.Connection, *, keep: bool) -> Frozen:
-        """Derive the rows of the state that a connection sees, which must hold at least one item.
+    def freeze(self, connection: sqlite3.Connection, *, keep: bool) -> Frozen | None:
+        """Derive the rows of the state that a connection sees; None when there are no items.
 
         Args:
             connection: In a transaction.
@@ -93,8 +93,10 @@ class Derived:
             GalleryDamagedError: The database contradicts itself.
             LookalikeError: The disk is full.
         """
+        origin = Origin.now(connection)
+        if origin.count == 0:
+            return None
         if not keep:
-            origin = Origin.now(connection)
             return Frozen(origin, gather(connection, origin, None), None)
         try:
             for old in self._folder.glob(".new-*"):  # of a process that died
@@ -102,7 +104,6 @@ class Derived:
             temporary = self._folder / f".new-{uuid.uuid4().hex}"
             temporary.mkdir(parents=True)
             try:
-                origin = Origin.now(connection)
                 gather(connection, origin, temporary)
                 write_stamp(temporary, origin)
                 folder = temporary.rename(self._folder / f"rows-{uuid.uuid4().hex[:12]}")
@@ -142,9 +143,11 @@ class Derived:
         return total
 
 
-def freshness(frozen: Frozen) -> tuple[int, int]:
-    """Later states of a database compare larger."""
-    return frozen.origin.last_row, frozen.origin.last_removal
+def fresher(first: Frozen | None, second: Frozen | None) -> Frozen | None:
+    """The one that was made from the later state of the database."""
+    if first is None or second is None:
+        return first or second
+    return max(first, second, key=lambda frozen: (frozen.origin.last_row, frozen.origin.last_removal))
 
 
 def gather(connection: sqlite3.Connection, origin: Origin, folder: Path | None) -> dict[str, npt.NDArray[Any]]:

@@ -136,7 +136,8 @@ class Frozen:
         if not keep:
             return built
         temporary = self.folder / f".index-{name}-{uuid.uuid4().hex}"
-        with contextlib.suppress(OSError):  # the folder may be deleted, or full: the one in memory serves as well
+        # The folder may be deleted or the disk full, and FAISS says so by a RuntimeError: the one in memory serves too.
+        with contextlib.suppress(OSError, RuntimeError):
             try:
                 built.save(temporary)
                 flush(temporary)

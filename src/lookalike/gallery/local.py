@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -12,7 +11,7 @@ from types import TracebackType
 
 from lookalike.errors import GalleryLockedError, LookalikeError, UnknownNameError, UsageError
 from lookalike.gallery import attribute_indexes, browse, changes, health, snapshot
-from lookalike.gallery.derived import Derived
+from lookalike.gallery.derived import Derived, fresher
 from lookalike.gallery.frozen import Frozen, Origin
 from lookalike.gallery.health import Health
 from lookalike.gallery.protocol import Facet
@@ -27,6 +26,7 @@ from lookalike.types import JSON, Float32, Int64, Item, Neighbours, Stamp
 
 BATCH = 1024
 USUAL_K = 10
+FILTERS_REMEMBERED = 32
 WAIT_FOR_BUILDER_S = 600.0
 
 
@@ -269,40 +269,54 @@ class LocalGallery:
             if before is not None and before.origin.generation != now.generation:
                 before = None
             frozen = None if before is None else before.frozen
-            wanted = is_stale(frozen, now) or (frozen_anyway and frozen is None)
-            if wanted:  # another process may have derived them; never newer than what is read below
-                frozen = self._derived.open(now.generation, now.spaces) or frozen
+            if is_stale(frozen, now) or (frozen_anyway and frozen is None):
+                frozen = self._derive(frozen, now, wait_s=wait_s)
+            # What was derived is never newer than what is read from here on.
             with self._store.reading() as connection:
                 if Origin.now(connection).generation != now.generation:
                     continue
-                if is_stale(frozen, now) or (wanted and frozen is None):
-                    frozen = self._freeze(connection, frozen, wait_s=wait_s)
-                    if frozen is None and frozen_anyway:
-                        frozen = self._derived.freeze(connection, keep=False)
+                if frozen is None and frozen_anyway:
+                    frozen = self._derived.freeze(connection, keep=False)
                 if before is not None and before.frozen is frozen:
                     self._snapshot = snapshot.follow(connection, before)
                 else:
                     self._snapshot = snapshot.take(connection, frozen)
                 return self._snapshot
 
-    def _freeze(self, connection: sqlite3.Connection, held: Frozen | None, *, wait_s: float) -> Frozen | None:
-        """Derive rows anew, unless somebody else does or is about to; then those at hand and a long tail must do."""
+    def _derive(self, held: Frozen | None, now: Origin, *, wait_s: float) -> Frozen | None:
+        """Rows that are not stale: those that are kept, or new ones, unless somebody else is about to derive them.
+
+        Then those that are held, if any, and a long tail must do for the moment.
+        """
+        kept = self._derived.open(now.generation, now.spaces)
+        if not is_stale(kept, now):
+            return kept
         if not self._store.writable:
-            return self._derived.freeze(connection, keep=False)
+            with self._store.reading() as connection:
+                return self._derived.freeze(connection, keep=False)
         if wait_s == 0 and not self._store.idle():  # the writer will do it when it has finished
-            return held
+            return fresher(kept, held)
         with self._derived.building(wait_s=wait_s) as mine:
-            return self._derived.freeze(connection, keep=True) if mine else held
+            if not mine:
+                return fresher(kept, held)
+            kept = self._derived.open(now.generation, now.spaces)  # somebody may have been quicker
+            if kept is not None and not is_stale(kept, now):
+                return kept
+            with self._store.reading() as connection:
+                return self._derived.freeze(connection, keep=True)
 
     def _passing(self, state: Snapshot, where: str) -> Int64:
         """Rows that a filter passes; asked once for each state."""
-        if where not in state.answers:
+        remembered = state.answers.get(where)
+        if remembered is None:
+            if len(state.answers) >= FILTERS_REMEMBERED:
+                state.answers.clear()
             clause = browse.compile_filter(where, state.names)
             self._index_attributes(state, clause)
             with self._store.reading() as connection:
-                state.answers[where] = browse.matching_rows(connection, clause)
-        rows: Int64 = state.answers[where]
-        return rows
+                remembered = browse.matching_rows(connection, clause)
+            state.answers[where] = remembered
+        return remembered
 
     def _index_attributes(self, state: Snapshot, clause: Clause) -> None:
         """Make filters on these attributes fast from now on, if that is worth while and nobody is writing."""

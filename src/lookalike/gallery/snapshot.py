@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -64,7 +64,7 @@ class Snapshot:
         alive: (N,) bool, which frozen rows have not been removed since; None when all of them are.
         dead: How many have been.
         tail: Rows added since.
-        answers: Results of filters and facets, good for as long as this state is.
+        answers: Rows that filters pass, good for as long as this state is.
     """
 
     change: int
@@ -74,7 +74,7 @@ class Snapshot:
     alive: Bool | None
     dead: int
     tail: Tail
-    answers: dict[Any, Any] = field(default_factory=dict)
+    answers: dict[str, Int64] = field(default_factory=dict)
 
     @property
     def spaces(self) -> tuple[Space, ...]:
@@ -111,7 +111,7 @@ class Snapshot:
 
 def is_stale(frozen: Frozen | None, now: Origin) -> bool:
     """Whether the rows added and removed since the frozen ones pass a tenth of them."""
-    if frozen is None:
+    if frozen is None or now.count == 0:
         return now.count > SMALL
     then = frozen.origin
     since = now.last_row - then.last_row + now.last_removal - then.last_removal

@@ -85,7 +85,8 @@ class Store:
 
     Attributes:
         folder: The gallery.
-        read_only: Whether nothing may be written, neither here nor among what is derived.
+        read_only: Whether nothing may be written, neither here nor among what is derived. (SQLite's own helper files,
+            by which readers and writers know of each other, are no part of this.)
     """
 
     def __init__(self, folder: Path, *, create: bool = False, read_only: bool = False) -> None:
@@ -211,9 +212,12 @@ class Store:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _exists(self) -> bool:
-        with contextlib.suppress(OSError):
+        try:
             return self.path.stat().st_size > 0
-        return False
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            raise LookalikeError(f"{self.folder} cannot be read: {error.strerror or error}") from None
 
     def _create(self) -> None:
         if self.folder.exists() and not self.folder.is_dir():
