@@ -59,7 +59,7 @@ def measure(folder: Path, *, many: int, few: int) -> list[Row]:
     times = slow.timing.median_ms / fast.timing.median_ms
     return [
         Row(
-            f"one query among {many:,}, the whole Gallery.search, index auto, which took {answers[0].index}",
+            f"one query, {many:,} rows, index auto ({answers[0].index})",
             "at most 4 times the smaller, recall .98",
             slow.timing,
             f"the same among {few:,}",
@@ -67,9 +67,9 @@ def measure(folder: Path, *, many: int, few: int) -> list[Row]:
             recall=right.recall(found),
             note=f"{times:.1f} times the smaller",
         ),
-        Row(f"add {many:,} ready vectors, durably, and build the index", ours=written),
+        Row(f"add {many:,} rows, index included", ours=written),
         Row(
-            f"memory of a process that has answered {QUERIES} queries among {many:,}",
+            f"memory of a process after {QUERIES} queries, {many:,} rows",
             "under 40 % of the raw vectors",
             note=f"{resident / 2**20:,.0f} MiB, {resident / raw:.0%} of the raw vectors' {raw / 2**20:,.0f} MiB",
         ),

@@ -92,8 +92,8 @@ def measure(*, rows: int) -> Report:
             raise SystemExit("the original's way gave no answers")
         ours, theirs = Way(lambda _: run(search), RUNS), Way(lambda _: run(original), RUNS)
         take_turns(ours, theirs, rounds=RUNS // 2)
-    what = f"one search of a photo in a new process, `lookalike search` with the default model, among {rows:,}"
-    peer = "the original's way on today's PyTorch: ResNet-50, .npy features, cdist"
+    what = f"a photo in a new process, `lookalike search`, default model, {rows:,} rows"
+    peer = "original on today's PyTorch, ResNet-50"
     report.rows.append(Row(what, "10x", ours.timing, peer, theirs.timing))
     return report
 

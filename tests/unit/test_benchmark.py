@@ -12,7 +12,7 @@ import pytest
 
 from lookalike.benchmarking import original, searching, truth
 from lookalike.benchmarking.features import SPACES, Features, synthetic
-from lookalike.benchmarking.report import Report, Row
+from lookalike.benchmarking.report import HEADINGS, Report, Row
 from lookalike.benchmarking.timing import Timing, Way, take_turns
 from lookalike.cli import main
 from lookalike.errors import LookalikeError
@@ -34,7 +34,7 @@ def report() -> Report:
 @pytest.fixture(scope="module")
 def rows(report: Report) -> dict[str, dict[str, Any]]:
     """The measured rows by the last words that tell them apart."""
-    return {str(row.what).rpartition("Gallery.search, ")[2]: row.to_json() for row in report.rows}
+    return {str(row.what).rpartition("1,000 x 542, ")[2]: row.to_json() for row in report.rows}
 
 
 def slow_original_scores(features: Features, query: int) -> list[float]:
@@ -73,6 +73,11 @@ def test_markdown_has_a_line_for_each_row(report: Report) -> None:
     assert len(table.splitlines()) == 2 + len(report.rows)
     assert len({line.count(" | ") for line in table.splitlines()}) == 1
     assert circumstances.startswith("processor ")
+
+
+def test_the_terminals_table_leaves_out_empty_columns(report: Report) -> None:
+    assert [column.header for column in report.to_table().columns] == list(HEADINGS[:-1])
+    assert len(report.to_table().rows) == len(report.rows)
 
 
 def test_our_top_5_by_the_originals_metrics_is_the_originals(tmp_path: Path, features: Features) -> None:

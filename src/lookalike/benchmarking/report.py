@@ -75,13 +75,13 @@ class Row:
             self.peer or "",
             _duration(self.peer_timing),
             "" if self.ratio is None else f"{self.ratio:,.0f}x" if self.ratio >= 20 else f"{self.ratio:.2g}x",
-            _recall(self.recall) + (f" (peer {_recall(self.peer_recall)})" if self.peer_recall is not None else ""),
+            _recall(self.recall) + (f" ({_recall(self.peer_recall)})" if self.peer_recall is not None else ""),
             self.goal,
             self.note,
         ]
 
 
-HEADINGS = ("what", "ours, ms (p99)", "peer", "peer, ms (p99)", "ratio", "recall@10", "goal", "note")
+HEADINGS = ("what", "ours, ms (p99)", "peer", "peer, ms (p99)", "ratio", "recall@10 (peer's)", "goal", "note")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +108,16 @@ class Report:
 
     def to_table(self) -> Table:
         """A table for the terminal."""
+        from rich.box import SIMPLE
         from rich.table import Table
 
-        table = Table(caption=self.circumstances())
-        for number, heading in enumerate(HEADINGS):
-            table.add_column(heading, justify="right" if number in {1, 3, 4} else "left")
-        for row in self.rows:
-            table.add_row(*row.cells())
+        table = Table(box=SIMPLE, caption=self.circumstances(), caption_justify="left")
+        rows = [row.cells() for row in self.rows]
+        used = [number for number in range(len(HEADINGS)) if any(cells[number] for cells in rows)]
+        for number in used:
+            table.add_column(HEADINGS[number], justify="right" if number in {1, 3, 4} else "left")
+        for cells in rows:
+            table.add_row(*(cells[number] for number in used))
         return table
 
     def circumstances(self) -> str:

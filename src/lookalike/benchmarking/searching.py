@@ -15,7 +15,7 @@ from lookalike.benchmarking.report import Report, Row
 from lookalike.benchmarking.timing import Way, once, take_turns
 from lookalike.errors import LookalikeError, UsageError
 from lookalike.gallery.local import LocalGallery
-from lookalike.spaces import DEFAULT_WEIGHTS
+from lookalike.spaces import DEFAULT_WEIGHTS, width
 from lookalike.types import Float32, Int64, Item, Neighbours
 
 K = 10
@@ -29,9 +29,9 @@ BATCH = 4096
 WEIGHTS: Mapping[str, float] = {space.name: DEFAULT_WEIGHTS[space.name] for space in SPACES}
 METRICS: Mapping[str, str] = dict.fromkeys(WEIGHTS, "euclidean")
 
-NAIVE = "the original's naive query: SciPy's cdist over all"
-CLUSTERED = "the original's clustered query: scikit-learn's KMeans(50), SciPy's cdist over the query's own"
-NO_CLUSTERS = "the original's clusters: not run, scikit-learn is not installed"
+NAIVE = "original, naive (SciPy)"
+CLUSTERED = "original, clustered (scikit-learn)"
+NO_CLUSTERS = "original, clustered: not run, scikit-learn is not installed"
 
 
 def run(*, rows: int = ROWS, queries: int = QUERIES, say: Callable[[str], None] = lambda _: None) -> Report:
@@ -54,7 +54,7 @@ def run(*, rows: int = ROWS, queries: int = QUERIES, say: Callable[[str], None] 
     drawn = synthetic(rows + min(MORE, rows), queries=queries)
     features = Features({name: made[:rows] for name, made in drawn.gallery.items()}, drawn.queries)
     with tempfile.TemporaryDirectory(prefix="lookalike-bench-") as folder:
-        place, size = Path(folder), f"{rows:,} x ({' + '.join(str(space.dimension) for space in SPACES)})"
+        place, size = Path(folder), f"{rows:,} x {width(SPACES)}"
         say("adding them to a gallery, and the original's clustering")
         added, clusters = measure_adding(place, features, size)
         say("opening the gallery")
@@ -65,7 +65,7 @@ def run(*, rows: int = ROWS, queries: int = QUERIES, say: Callable[[str], None] 
                 say(f"asking: {question.what}")
                 asked.append(question.measure(gallery, features, size))
         say("adding more")
-        more = measure_adding_more(place, drawn, features, size)
+        more = measure_adding_more(place, drawn, features)
     report.rows.extend([*asked, added, opened, more])
     return report
 
@@ -132,8 +132,8 @@ class Question:
         answers = [ask(number) for number in range(len(self.right.needed))]
         found = numbers(gallery, answers)
         self.right.check(found, [answer.scores[0] for answer in answers])
-        took = "" if answers[0].index == self.index or self.metrics else f", which took {answers[0].index}"
-        what = f"one query among {size}, the whole Gallery.search, {self.what}{took}"
+        took = "" if answers[0].index == self.index or self.metrics else f" ({answers[0].index})"
+        what = f"one query, {size}, {self.what}{took}"
         recall = self.right.recall(found)
         ours = Way(ask, len(answers))
         if self.ask_peer is None:
@@ -159,7 +159,7 @@ def questions(features: Features, clusters: original.Clusters | None) -> list[Qu
     return [
         Question("index auto", "300x, recall .99", cosines, NAIVE, peer.naive, distances, few),
         Question("index exact", "8x", cosines, NAIVE, peer.naive, distances, few, "exact"),
-        Question("index kmeans", "20x, recall not below", cosines, own, clustered, distances, queries, "kmeans"),
+        Question("index kmeans", "20x, recall as the peer's", cosines, own, clustered, distances, queries, "kmeans"),
         Question("the original's own score", "recall 1", distances, NAIVE, peer.naive, distances, few, metrics=METRICS),
     ]
 
@@ -167,7 +167,7 @@ def questions(features: Features, clusters: original.Clusters | None) -> list[Qu
 def measure_adding(folder: Path, features: Features, size: str) -> tuple[Row, original.Clusters | None]:
     """Write ready vectors, and make of them what the search needs; also the original's clusters."""
     ours = once(lambda: fill(folder / "gallery", features))
-    what, goal = f"add {size} ready vectors, durably, and build the index", f"8 s at {ROWS:,}"
+    what, goal = f"add {size}, index included", f"8 s at {ROWS:,}"
     clusters = []
 
     def write_as_original() -> None:
@@ -179,7 +179,7 @@ def measure_adding(folder: Path, features: Features, size: str) -> tuple[Row, or
         theirs = once(write_as_original)
     except ModuleNotFoundError:
         return Row(what, goal, ours, NO_CLUSTERS), None
-    return Row(what, goal, ours, "numpy.save and scikit-learn's KMeans(50)", theirs), clusters[0]
+    return Row(what, goal, ours, "original (numpy.save, scikit-learn)", theirs), clusters[0]
 
 
 def measure_opening(folder: Path, features: Features, size: str) -> Row:
@@ -195,11 +195,11 @@ def measure_opening(folder: Path, features: Features, size: str) -> Row:
 
     ours, theirs = Way(open_ours, 20), Way(open_theirs, 20)
     take_turns(ours, theirs)
-    what = f"open a gallery of {size}, its files in the system's memory, and answer a first query"
-    return Row(what, f"50 ms at {ROWS:,}", ours.timing, "numpy.load of both features", theirs.timing)
+    what = f"open {size} and answer"
+    return Row(what, f"50 ms at {ROWS:,}", ours.timing, "original (numpy.load)", theirs.timing)
 
 
-def measure_adding_more(folder: Path, drawn: Features, features: Features, size: str) -> Row:
+def measure_adding_more(folder: Path, drawn: Features, features: Features) -> Row:
     """Add to a gallery that is there already, up to the first answer that knows of it."""
     held, count = len(features), len(drawn) - len(features)
     last = {name: rows[-1:] for name, rows in drawn.gallery.items()}
@@ -213,5 +213,5 @@ def measure_adding_more(folder: Path, drawn: Features, features: Features, size:
                 raise LookalikeError("the row that was added last is not found")
 
         ours = once(add_more)
-    what = f"add {count:,} more to {size}, durably, and find the last of them"
+    what = f"add {count:,} more and find the last"
     return Row(what, f"1 s for {MORE:,}", ours)
