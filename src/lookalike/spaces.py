@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 
@@ -79,7 +80,7 @@ def width(spaces: Sequence[Space]) -> int:
 
 def slices(spaces: Sequence[Space]) -> dict[str, slice]:
     """Where each space stands in the concatenated rows."""
-    ends = np.cumsum([space.dimension for space in spaces]).tolist()
+    ends = accumulate(space.dimension for space in spaces)
     return {space.name: slice(end - space.dimension, end) for space, end in zip(spaces, ends, strict=True)}
 
 
@@ -93,7 +94,8 @@ def unit_rows(rows: Float32) -> Float32:
         (B, D) float32.
     """
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.divide(rows, lengths, out=np.zeros_like(rows, dtype=np.float32), where=lengths > 0)
+    unit: Float32 = np.divide(rows, lengths, out=np.zeros_like(rows, dtype=np.float32), where=lengths > 0)
+    return unit
 
 
 def concatenate(vectors: Mapping[str, Float32], spaces: Sequence[Space]) -> Float32:

@@ -431,6 +431,10 @@ WRONG_ADDITIONS: dict[str, tuple[type[UsageError], Callable[[Shop], tuple[Any, A
         UsageError,
         lambda shop: ([replace(shop.items[0], attributes={"a": float("nan")}), *shop.items[1:]], shop.vectors, SPACES),
     ),
+    "a name not Unicode": (
+        UsageError,
+        lambda shop: ([replace(shop.items[0], attributes={"\udcff": 1}), *shop.items[1:]], shop.vectors, SPACES),
+    ),
     "not Unicode": (
         UsageError,
         lambda shop: ([replace(shop.items[0], photo="\udcff.jpg"), *shop.items[1:]], shop.vectors, SPACES),
@@ -494,6 +498,15 @@ def test_many_threads_search_while_one_adds(opener: Opener) -> None:
             answer.result()
         adding.result()
     check_search(gallery, shop)
+
+
+def test_text_that_is_not_unicode_is_nowhere_and_breaks_nothing(gallery: Gallery) -> None:
+    a_shop(3).put_into(gallery)
+    for ask in (gallery.get, gallery.vectors, lambda text: gallery.remove([text])):
+        with pytest.raises(UsageError, match="not Unicode"):
+            ask("\udcff")
+    with pytest.raises(UsageError, match="not Unicode"):
+        gallery.list(where="color = '\udcff'")
 
 
 def test_closes_and_opens_again(gallery: Gallery) -> None:

@@ -12,7 +12,7 @@ from lookalike.gallery.browse import rows_of_ids, unknown_item
 from lookalike.gallery.records import AttributeNames, item_row, stamp_row, vector_rows
 from lookalike.gallery.store import last_number, read_spaces, write_spaces
 from lookalike.spaces import Space
-from lookalike.types import Float32, Item, Stamp
+from lookalike.types import Float32, Item, Stamp, item_json
 
 
 def add(
@@ -107,16 +107,25 @@ def item_records(
     if stamps is not None and len(stamps) != len(items):
         raise UsageError(f"{len(items)} items came with {len(stamps)} stamps")
     names = AttributeNames.read(connection)
-    records = []
-    for at, item in enumerate(items):
-        record = (*item_row(item, names), source, *stamp_row(stamps[at] if stamps else None))
-        try:
-            json.dumps(record, ensure_ascii=False).encode()
-        except UnicodeEncodeError:
-            raise UsageError(f"the item {item.id!r} has text that is not Unicode") from None
-        records.append(record)
-    names.save(connection)
+    records = [
+        (*item_row(item, names), source, *stamp_row(stamps[at] if stamps else None)) for at, item in enumerate(items)
+    ]
+    try:
+        "".join(text for record in records for text in record if isinstance(text, str)).encode()
+        names.save(connection)
+    except UnicodeEncodeError:
+        strange = next(item.id for item in items if not is_unicode(item))
+        raise UsageError(f"the item {strange!r} has text that is not Unicode") from None
     return records
+
+
+def is_unicode(item: Item) -> bool:
+    """Whether all text of an item can be written; the names of files need not be such."""
+    try:
+        json.dumps([item_json(item), item.root], ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def in_words(spaces: Sequence[Space]) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from lookalike import index as indexes
 from lookalike.errors import MismatchError, UsageError
-from lookalike.gallery.records import exact_unit_rows
+from lookalike.gallery.records import as_unit_rows
 from lookalike.gallery.snapshot import Snapshot
 from lookalike.spaces import Space, check_rows, resolve, scaled_query, slices
 from lookalike.types import Bool, Float32, Int64, Neighbours
@@ -62,15 +62,12 @@ def checked_queries(
 
     Raises:
         MismatchError: One is missing, has another length, or another number of rows than the others.
-        UsageError: A number is not finite.
     """
     checked = {}
     for space in spaces:
         if weights[space.name] > 0:
             check_rows(queries, space)
             checked[space.name] = np.asarray(queries[space.name], dtype=np.float32)
-            if not np.isfinite(checked[space.name]).all():
-                raise UsageError(f"the query's vector of {space.name!r} holds numbers that are not finite")
     counts = {len(rows) for rows in checked.values()}
     if len(counts) != 1:
         raise MismatchError(f"the queries of the spaces differ in number: {sorted(counts)}")
@@ -100,7 +97,7 @@ def nearest(
         probes: See `Index.search`.
         keep: Save an index that has to be built.
     """
-    units = {name: exact_unit_rows(rows, name=name) for name, rows in queries.items()}
+    units = {name: as_unit_rows(rows, name=name) for name, rows in queries.items()}
     query = scaled_query(units, weights, snapshot.spaces)
     k = min(k, allowed.frozen_count + allowed.tail_count)
     if index == "auto":
@@ -135,6 +132,9 @@ def nearest_by_metric(
     metrics: Mapping[str, str],
 ) -> Neighbours:
     """Scan all rows as they were added, by any metrics; see `Gallery.search`."""
+    for name, rows in queries.items():
+        if not np.isfinite(rows).all():
+            raise UsageError(f"the vectors of {name!r} hold numbers that are not finite")
     named = {resolve(name, snapshot.spaces).name: metric for name, metric in metrics.items()}
     k = min(k, allowed.frozen_count + allowed.tail_count)
     if k == 0:

@@ -35,15 +35,17 @@ class Kinds(IntFlag):
         return [kind.name.lower() for kind in self if kind.name]
 
 
-KIND_OF_TYPE: Final[Mapping[type, Kinds]] = {
-    str: Kinds.TEXT,
-    int: Kinds.NUMBER,
-    float: Kinds.NUMBER,
-    bool: Kinds.BOOLEAN,
-    type(None): Kinds.NONE,
-    list: Kinds.NESTED,
-    dict: Kinds.NESTED,
+KIND_OF_TYPE: Final[Mapping[type, int]] = {
+    str: int(Kinds.TEXT),
+    int: int(Kinds.NUMBER),
+    float: int(Kinds.NUMBER),
+    bool: int(Kinds.BOOLEAN),
+    type(None): int(Kinds.NONE),
+    list: int(Kinds.NESTED),
+    dict: int(Kinds.NESTED),
 }
+
+ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 class AttributeNames:
@@ -51,11 +53,11 @@ class AttributeNames:
 
     def __init__(self, rows: Iterable[tuple[int, str, int]]) -> None:
         self._numbers: dict[str, int] = {}
-        self._kinds: dict[str, Kinds] = {}
+        self._kinds: dict[str, int] = {}  # plain numbers: these are looked at for every value that is added
         self._changed: set[str] = set()
         for number, name, kinds in rows:
             self._numbers[name] = number
-            self._kinds[name] = Kinds(kinds)
+            self._kinds[name] = kinds
         self._names = {str(number): name for name, number in self._numbers.items()}
 
     @classmethod
@@ -67,14 +69,14 @@ class AttributeNames:
         """Write down what `encode` learned."""
         connection.executemany(
             "INSERT INTO attribute_names VALUES (?, ?, ?) ON CONFLICT (number) DO UPDATE SET kinds = excluded.kinds",
-            [(self._numbers[name], name, int(self._kinds[name])) for name in sorted(self._changed)],
+            [(self._numbers[name], name, self._kinds[name]) for name in sorted(self._changed)],
         )
         self._changed.clear()
 
     @property
     def kinds(self) -> Mapping[str, Kinds]:
         """Every name and what kinds of values were ever stored under it."""
-        return self._kinds
+        return {name: Kinds(kinds) for name, kinds in self._kinds.items()}
 
     def number(self, name: str) -> int:
         """The number that stands for a name in the database."""
@@ -94,20 +96,19 @@ class AttributeNames:
         for name, value in item.attributes.items():
             kind = KIND_OF_TYPE.get(type(value))
             if kind is None:
-                kind = next((kind for base, kind in KIND_OF_TYPE.items() if isinstance(value, base)), Kinds.NONE)
+                kind = next((kind for base, kind in KIND_OF_TYPE.items() if isinstance(value, base)), 0)
             known = self._kinds.get(name)
             if known is None:
                 self._numbers[name] = number = max(self._numbers.values(), default=0) + 1
                 self._names[str(number)] = name
-                known = Kinds.NONE
+                self._kinds[name] = known = 0
                 self._changed.add(name)
-                self._kinds[name] = known
-            if kind and kind not in known:
+            if kind & ~known:
                 self._kinds[name] = known | kind
                 self._changed.add(name)
             numbered[self._numbers[name]] = value
         try:
-            return json.dumps(numbered, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+            return ENCODER.encode(numbered)
         except (TypeError, ValueError) as error:
             raise UsageError(f"the attributes of {item.id!r} cannot be kept: {error}") from None
 
@@ -175,7 +176,7 @@ def vector_rows(
         squares = np.vecdot(part, part)
         off = np.flatnonzero(~(np.abs(squares - 1.0) <= 2 * UNIT_TOLERANCE))  # so that NaN is off, too
         if len(off):
-            part[off] = exact_unit_rows(part[off], name=name)
+            part[off] = as_unit_rows(part[off], name=name)
             strange[off] |= (part[off] != raw[off, place]).any(axis=1)
     size = 4 * width(spaces)
     units, raws = unit.tobytes(), raw.tobytes() if strange.any() else b""
@@ -185,13 +186,15 @@ def vector_rows(
     ]
 
 
-def exact_unit_rows(rows: Float32, *, name: str) -> Float32:
-    """Scale rows to length 1 whatever their length is; rows of zeros stay.
+def as_unit_rows(rows: Float32, *, name: str) -> Float32:
+    """Scale rows to length 1, except those that have it already; rows of zeros stay.
 
     Raises:
         UsageError: A number is not finite.
     """
-    precise = rows.astype(np.float64)
+    if (np.abs(np.vecdot(rows, rows) - 1.0) <= 2 * UNIT_TOLERANCE).all():
+        return rows
+    precise = rows.astype(np.float64)  # in which the square of no float32 overflows or vanishes
     lengths = np.linalg.norm(precise, axis=1, keepdims=True)
     if not np.isfinite(lengths).all():
         raise UsageError(f"the vectors of {name!r} hold numbers that are not finite")

@@ -86,8 +86,15 @@ class Snapshot:
         """How many positions belong to frozen rows; those after them belong to the tail."""
         return 0 if self.frozen is None else len(self.frozen)
 
+    def _all_frozen(self, positions: Int64) -> bool:
+        """Whether all positions are of frozen rows, as they nearly always are."""
+        return self.frozen is not None and not len(self.tail) and bool((positions >= 0).all())
+
     def numbers(self, positions: Int64) -> Int64:
         """Row numbers at positions; -1 where the position is."""
+        if self._all_frozen(positions):
+            assert self.frozen is not None
+            return self.frozen.numbers[positions]
         found = np.full(positions.shape, -1, dtype=np.int64)
         if self.frozen is not None:
             held = (positions >= 0) & (positions < self.split)
@@ -98,7 +105,8 @@ class Snapshot:
 
     def unit(self, positions: Int64) -> Float32:
         """Unit rows at positions: (..., sum of D) float32; nan where the position is -1."""
-        if self.frozen is not None and not len(self.tail) and (not positions.size or int(positions.min()) >= 0):
+        if self._all_frozen(positions):
+            assert self.frozen is not None
             return self.frozen.unit[positions]
         rows = np.full((*positions.shape, width(self.spaces)), np.nan, dtype=np.float32)
         if self.frozen is not None:

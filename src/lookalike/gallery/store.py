@@ -87,6 +87,7 @@ class Store:
         folder: The gallery.
         read_only: Whether nothing may be written, neither here nor among what is derived. (SQLite's own helper files,
             by which readers and writers know of each other, are no part of this.)
+        writable: Whether anything can be written, as far as the folder's permissions tell.
     """
 
     def __init__(self, folder: Path, *, create: bool = False, read_only: bool = False) -> None:
@@ -102,6 +103,7 @@ class Store:
                 raise GalleryNotFoundError(f"there is no gallery at {folder}")
             self._create()
         self._check()
+        self.writable = not read_only and os.access(folder, os.W_OK)
 
     def close(self) -> None:
         """Close the connections; the last one to leave tidies the WAL away."""
@@ -127,11 +129,6 @@ class Store:
                 yield reader
         finally:
             self._readers.append(reader)
-
-    @property
-    def writable(self) -> bool:
-        """Whether files may be written in the folder."""
-        return not self.read_only and os.access(self.folder, os.W_OK)
 
     def idle(self) -> bool:
         """Whether nobody is writing just now."""
@@ -296,10 +293,13 @@ def explained(path: Path) -> Iterator[None]:
 
     Raises:
         GalleryDamagedError: The file is not a database, or not a sound one.
+        UsageError: Text that was asked for is not Unicode.
         LookalikeError: The disk is full, read-only or failing.
     """
     try:
         yield
+    except UnicodeEncodeError as error:
+        raise UsageError(f"{error.object[:100]!r} is not Unicode text") from None
     except sqlite3.DatabaseError as error:
         code = getattr(error, "sqlite_errorcode", None)
         if code is None:  # raised by the binding itself: our own bug, to be seen as one
