@@ -5,14 +5,13 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from time import perf_counter
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING
 
-from lookalike.errors import GalleryNotFoundError, MismatchError, UsageError
+from lookalike.errors import MismatchError, UsageError
 from lookalike.spaces import Space, resolve_weights
 from lookalike.types import Answer, Box, Float32, Match, Neighbours, Query
 
@@ -23,23 +22,6 @@ if TYPE_CHECKING:
     from lookalike.images import Source
 
 SKIPPED_FILE = "skipped.csv"
-
-
-@runtime_checkable
-class Derives(Protocol):
-    """What a gallery in a folder can do, and others need not."""
-
-    def writing(self) -> AbstractContextManager[None]:
-        """Be the only writer for as long as the context lasts."""
-        ...
-
-    def optimise(self) -> None:
-        """Derive rows and indexes anew if too much was added since they were made."""
-        ...
-
-    def close(self) -> None:
-        """Let go of all files."""
-        ...
 
 
 def open(
@@ -91,7 +73,7 @@ class Retriever:
 
     def close(self) -> None:
         """Let go of the gallery's files; what is asked for later opens them again."""
-        if isinstance(self._opened, Derives):
+        if self._opened is not None:
             self._opened.close()
 
     @property
@@ -102,7 +84,9 @@ class Retriever:
             GalleryNotFoundError: There is none at the address.
         """
         if self._opened is None:
-            self._opened = _open_gallery(self._address, create=False)
+            from lookalike.gallery.opening import open_gallery
+
+            self._opened = open_gallery(self._address)
         return self._opened
 
     @cached_property
@@ -212,6 +196,7 @@ class Retriever:
         """
         from lookalike.catalogue.opening import open_catalogue
         from lookalike.embedding.pipeline import BATCH, index_catalogue
+        from lookalike.gallery.opening import open_gallery
 
         for name, number in (("batch", batch), ("workers", workers)):
             if number is not None and number < 1:
@@ -220,11 +205,10 @@ class Retriever:
         catalogue = open_catalogue(os.fspath(source), columns=columns)
         embedder = self.embedder
         if self._opened is None:
-            self._opened = _open_gallery(self._address, create=True)
+            self._opened = open_gallery(self._address, create=True)
         if self._opened.spaces:
             _refuse_mismatch(self._address, self._opened.spaces, embedder)
-        derives = self._opened if isinstance(self._opened, Derives) else None
-        with derives.writing() if derives else nullcontext():
+        with self._opened.writing():
             report = index_catalogue(
                 catalogue,
                 embedder,
@@ -236,8 +220,7 @@ class Retriever:
                 progress=progress and (lambda so_far: progress(so_far, catalogue.count)),
             )
             self._list_skipped(report)
-        if derives:
-            derives.optimise()
+        self._opened.optimise()
         return report
 
     def _describe(self, photo: Source | None, box: Box | None, took: dict[str, float]) -> Mapping[str, Float32]:
@@ -269,14 +252,6 @@ class Retriever:
             writer.writerows([one.id, one.photo, one.reason] for one in report.skipped)
 
 
-def _open_gallery(address: str, *, create: bool) -> Gallery:
-    if "://" in address:
-        raise GalleryNotFoundError(f"{address}: a gallery is a folder on this machine")
-    from lookalike.gallery.local import LocalGallery
-
-    return LocalGallery(Path(address), create=create)
-
-
 def _maker(spaces: tuple[Space, ...]) -> str:
     """The model that a gallery was filled by."""
     return next((space.maker for space in spaces if space.name == "deep"), spaces[0].maker)
@@ -286,6 +261,11 @@ def _refuse_mismatch(address: str, spaces: tuple[Space, ...], embedder: Embedder
     """Compare only what one and the same model has made."""
     if set(spaces) <= set(embedder.spaces):
         return
+    if _maker(spaces).startswith("imported:"):
+        raise MismatchError(
+            f"{address} holds imported features, and no model is at hand that makes such from a photo; "
+            "ask with an item of it instead, or index the photos into another gallery"
+        )
     if _maker(spaces) != embedder.fingerprint:
         raise MismatchError(
             f"{address} was filled by the model {_maker(spaces)}, and this one is {embedder.fingerprint}; "

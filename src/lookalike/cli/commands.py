@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.main import get_command
 
-from lookalike.cli import bench, doctor, gallery, index, search, train
+from lookalike.cli import bench, demo, doctor, gallery, index, search, train
 
 app = typer.Typer(
     help="A photo of a garment in, the same and similar garments out.",
@@ -15,6 +15,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command("demo")(demo.demo)
 app.command("index")(index.index)
 app.command("search")(search.search)
 app.add_typer(gallery.app, name="gallery")

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lookalike.types import JSON
 
-PRINTABLE_WIDTH = 60
+WIDEST = 32
+"""No column but the last is wider than this."""
 
 
 def write(line: str) -> None:
@@ -63,32 +64,42 @@ def shown(value: JSON) -> str:
     return str(value)
 
 
-def write_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str] = ()) -> None:
-    """A table; its last column is cut where the line ends.
+def write_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = ()) -> None:
+    """A table; its last column is cut where the line ends, and long words in the others go on below.
 
     Args:
         columns: Their titles.
         rows: A cell for each column.
         right: Columns of numbers, to be aligned on the right.
     """
+    from rich.cells import cell_len
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
+    console = Console(file=sys.stdout, highlight=False)
+    natural = [max(map(cell_len, cells)) for cells in zip(columns, *rows, strict=True)]
+    widths = [min(width, WIDEST) for width in natural[:-1]]
+    widths.append(max(len(columns[-1]), console.width - sum(widths) - 2 * len(widths)))
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for column, width in zip(columns, widths, strict=True):
         is_last = column == columns[-1]
         table.add_column(
             column,
+            width=width,
             justify="right" if column in right else "left",
-            no_wrap=is_last or column in right,
+            no_wrap=is_last,
             overflow="ellipsis" if is_last else "fold",
         )
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    Console(file=sys.stdout, highlight=False).print(table)
+        table.add_row(*map(Text, row))
+    console.print(table)
 
 
 def attributes_line(attributes: Mapping[str, JSON]) -> str:
-    """All that is known of an item in one line."""
-    return ", ".join(f"{name} {shown(value)}" for name, value in attributes.items() if value not in (None, ""))
+    """What is known of an item in one line: words as they are, numbers and the like with their name."""
+    return ", ".join(
+        value if isinstance(value, str) else f"{name} {shown(value)}"
+        for name, value in attributes.items()
+        if value not in (None, "")
+    )

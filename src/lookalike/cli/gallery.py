@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json as json_format
 from dataclasses import replace
+from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lookalike.cli.console import attributes_line, say, write, write_facts, write_json, write_table
 from lookalike.cli.options import Gallery, Json, Where, pairs
+from lookalike.cli.progress import progress_of
+from lookalike.errors import UsageError
 from lookalike.types import JSON, item_json
 
 if TYPE_CHECKING:
@@ -92,17 +96,107 @@ def remove(
         write(f"{removed:,} removed")
 
 
+@app.command()
+def compact(gallery: Gallery, json: Json = False) -> None:
+    """Give back the space of removed items, and make the indexes anew."""
+    shop = opened(gallery)
+    before = folder_bytes(shop)
+    shop.compact()
+    after = folder_bytes(shop)
+    if json:
+        write_json({"bytes_before": before, "bytes_after": after})
+    else:
+        write(f"{before / 1e6:,.1f} MB before, {after / 1e6:,.1f} MB now")
+
+
+@app.command()
+def verify(
+    gallery: Gallery,
+    photos: Annotated[bool, typer.Option("--photos", help="Check that the photos' files are there, too.")] = False,
+    json: Json = False,
+) -> int:
+    """Check everything against everything; 1 when something is wrong."""
+    health = opened(gallery).verify(photos=photos)
+    if json:
+        write_json(health.to_json())
+    else:
+        for problem in health.problems:
+            write(problem)
+        write(f"{health.items:,} items, {len(health.problems) or 'no'} problems")
+    return 1 if health.problems else 0
+
+
+@app.command()
+def cluster(gallery: Gallery, json: Json = False) -> None:
+    """Make the clusters of `search --index kmeans` now, instead of at the first such search."""
+    shop = opened(gallery)
+    started = perf_counter()
+    _, first = shop.list(limit=1)
+    if not first:
+        raise UsageError(f"{gallery} is empty; there is nothing to cluster")
+    shop.search(shop.vectors(first[0].id), k=1, index="kmeans")
+    seconds = perf_counter() - started
+    if json:
+        write_json({"items": len(shop), "seconds": round(seconds, 3)})
+    else:
+        write(
+            f"clustered {len(shop):,} items in {seconds:.1f} s; search with --index kmeans, --probes for more clusters"
+        )
+
+
+@app.command("export")
+def export_gallery(
+    gallery: Gallery,
+    folder: Annotated[Path, typer.Option("--to", metavar="DIR", help="Where to write.")],
+    kind: Annotated[str, typer.Option("--format", metavar="NAME", help="original or parquet.")] = "parquet",
+    json: Json = False,
+) -> None:
+    """Write items and vectors: as Parquet, or as the files of the original system."""
+    from lookalike.gallery.exchange import FORMATS, export_gallery
+
+    shop = opened(gallery)
+    with progress_of("items") as tell:
+        export_gallery(shop, folder, format=kind, progress=tell)
+    if json:
+        write_json({"items": len(shop), "files": [str(folder / name) for name in FORMATS[kind]]})
+    else:
+        write(f"wrote {len(shop):,} items to {', '.join(str(folder / name) for name in FORMATS[kind])}")
+
+
+@app.command("import")
+def import_gallery(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="What `export` wrote, or the original system.")],
+    gallery: Gallery,
+    json: Json = False,
+) -> None:
+    """Add what a folder holds; an item of the same id is replaced."""
+    from lookalike.gallery.exchange import import_folder
+    from lookalike.gallery.opening import open_gallery
+
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: no such folder")
+    with progress_of("items") as tell:
+        count = import_folder(folder, open_gallery(gallery, create=True), progress=tell)
+    if json:
+        write_json({"items": count})
+    else:
+        write(f"{count:,} items imported")
+
+
+def folder_bytes(gallery: LocalGallery) -> int:
+    """Size of all files in a gallery's folder."""
+    return sum(file.stat().st_size for file in gallery.folder.rglob("*") if file.is_file())
+
+
 def opened(gallery: str) -> LocalGallery:
     """The gallery of a folder.
 
     Raises:
         GalleryNotFoundError: There is none.
     """
-    from pathlib import Path
+    from lookalike.gallery.opening import open_gallery
 
-    from lookalike.gallery.local import LocalGallery
-
-    return LocalGallery(Path(gallery))
+    return open_gallery(gallery)
 
 
 def _show(item: Item, *, json: bool) -> None:

@@ -8,7 +8,7 @@ import typer
 
 from lookalike.cli.console import say, write, write_json
 from lookalike.cli.options import Columns, Device, Gallery, Json, Model, Runtime, pairs
-from lookalike.cli.progress import photos_progress
+from lookalike.cli.progress import progress_of
 
 if TYPE_CHECKING:
     from lookalike.embedding.report import Report
@@ -34,7 +34,7 @@ def index(
 
     shop = lookalike.open(gallery, model=model, runtime=runtime, device=device)
     try:
-        with photos_progress() as tell:
+        with progress_of("photos") as tell:
             report = shop.index(
                 source,
                 columns=pairs(column, option="--column"),

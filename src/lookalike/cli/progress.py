@@ -13,29 +13,33 @@ LINE_EVERY_S = 60.0
 
 
 @contextmanager
-def photos_progress() -> Iterator[Callable[[int, int], None]]:
-    """Lend a function that is told how many photos of how many are done."""
+def progress_of(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Lend a function that is told how many of how many are done.
+
+    Args:
+        what: Is counted, such as photos.
+    """
     if sys.stderr.isatty():
-        with _bar() as tell:
+        with _bar(what) as tell:
             yield tell
     else:
-        yield _lines()
+        yield _lines(what)
 
 
 @contextmanager
-def _bar() -> Iterator[Callable[[int, int], None]]:
+def _bar(what: str) -> Iterator[Callable[[int, int], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
-        TextColumn("photos"),
+        TextColumn(what),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("photos", total=None, rate="")
+        task = progress.add_task(what, total=None, rate="")
         started = monotonic()
 
         def tell(done: int, total: int) -> None:
@@ -45,7 +49,7 @@ def _bar() -> Iterator[Callable[[int, int], None]]:
         yield tell
 
 
-def _lines() -> Callable[[int, int], None]:
+def _lines(what: str) -> Callable[[int, int], None]:
     started = last = monotonic()
 
     def tell(done: int, total: int) -> None:
@@ -54,6 +58,6 @@ def _lines() -> Callable[[int, int], None]:
         if now - last >= LINE_EVERY_S:
             last = now
             rate = done / (now - started)
-            say(f"{done:,} of {total:,} photos, {rate:.0f}/s, {(total - done) / max(rate, 1e-3) / 60:.0f} min left")
+            say(f"{done:,} of {total:,} {what}, {rate:.0f}/s, {(total - done) / max(rate, 1e-3) / 60:.0f} min left")
 
     return tell

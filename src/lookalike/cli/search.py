@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -49,12 +50,15 @@ def search(
     """Find the same and similar garments of one photo."""
     import lookalike
 
-    for file in (montage, html):
-        if file is not None:
-            check_can_be_written(file)
+    check_can_be_written(montage=montage, html=html)
     shop = lookalike.open(gallery, model=model, runtime=runtime, device=device)
+    source: str | bytes | None = photo
+    if photo == "-":
+        from lookalike.images import read_bytes
+
+        source = read_bytes(sys.stdin.buffer, name="standard input")
     answer = shop.search(
-        sys.stdin.buffer if photo == "-" else photo,
+        source,
         item=item,
         k=k,
         weights=numbers(weight, option="--weight") or None,
@@ -64,22 +68,61 @@ def search(
         index=index,
         probes=probes,
     )
+    if photo == "-":
+        answer = replace(answer, query=replace(answer.query, photo="standard input"))
     if json:
         write_json(answer.to_json())
     else:
         present(answer)
+    if montage or html:
+        show(
+            answer, source if source is not None else shop.gallery.get(item or "").location, montage=montage, html=html
+        )
 
 
-def check_can_be_written(file: Path) -> None:
-    """Refuse a file that could not be written, before any work is done for it.
+def check_can_be_written(*, montage: Path | None, html: Path | None) -> None:
+    """Refuse files that could not be written, before any work is done for them.
 
     Raises:
-        UsageError: Its folder is not there, or it is a folder itself.
+        UsageError: A folder is not there, a file is a folder itself, or a picture's ending is unknown.
     """
-    if file.is_dir():
-        raise UsageError(f"{file} is a folder; name a file")
-    if not file.absolute().parent.is_dir():
-        raise UsageError(f"{file.parent}: no such folder")
+    for file in (montage, html):
+        if file is not None and file.is_dir():
+            raise UsageError(f"{file} is a folder; name a file")
+        if file is not None and not file.absolute().parent.is_dir():
+            raise UsageError(f"{file.parent}: no such folder")
+    if montage is not None:
+        from lookalike.show.montage import picture_format
+
+        picture_format(montage)
+
+
+def show(answer: Answer, photo: str | bytes, *, montage: Path | None, html: Path | None) -> None:
+    """Write an answer as a picture and as a page.
+
+    Args:
+        answer: To the photo.
+        photo: What was asked with.
+        montage: The picture's file.
+        html: The page's file.
+
+    Raises:
+        PhotoError: The photo of the item that was asked with cannot be opened.
+        UsageError: A file cannot be written.
+    """
+    from lookalike.images import open_image
+
+    whole = open_image(photo)
+    if montage is not None:
+        from lookalike.show.montage import write_montage
+
+        write_montage(montage, whole, answer=answer)
+        say(f"wrote {montage}")
+    if html is not None:
+        from lookalike.show.html import write_html
+
+        write_html(html, whole, answer=answer)
+        say(f"wrote {html}")
 
 
 def present(answer: Answer) -> None:

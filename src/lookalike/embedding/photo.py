@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL.Image import Image
 
+from lookalike.embedding.color import Color
 from lookalike.embedding.network import INPUT, Network
 from lookalike.embedding.protocol import Prepared
 from lookalike.errors import ModelError
@@ -22,7 +23,11 @@ class PhotoEmbedder:
     def __init__(self, network: Network) -> None:
         self.network = network
         self._preprocessing = network.identity.preprocessing
-        self.spaces: tuple[Space, ...] = (Space("deep", network.dimension, network.identity.maker),)
+        self._color = Color()
+        self.spaces: tuple[Space, ...] = (
+            Space("deep", network.dimension, network.identity.maker),
+            self._color.space,
+        )
 
     @property
     def fingerprint(self) -> str:
@@ -36,7 +41,7 @@ class PhotoEmbedder:
 
     def prepare(self, photo: Image) -> Prepared:
         """Resize, normalise and measure the colour of one photo. Safe in several threads at once."""
-        return {INPUT: self._preprocessing(photo)}
+        return {INPUT: self._preprocessing(photo), self._color.space.name: self._color.describe(photo)}
 
     def embed_prepared(self, batch: Sequence[Prepared]) -> dict[str, Float32]:
         """Run the network on B prepared photos: (B, D) float32 unit rows for each space.
@@ -48,7 +53,8 @@ class PhotoEmbedder:
         lengths = np.linalg.norm(outputs.embedding, axis=1)
         if not np.allclose(lengths, 1.0, atol=UNIT_TOLERANCE):
             raise ModelError(f"the model {self.fingerprint} gives rows of length {lengths[0]:.4g} instead of 1")
-        return {"deep": unit_rows(outputs.embedding)}
+        color = self._color.space.name
+        return {"deep": unit_rows(outputs.embedding), color: np.stack([prepared[color] for prepared in batch])}
 
     def embed(self, photos: Sequence[Image]) -> dict[str, Float32]:
         """Prepare and run: (B, D) float32 unit rows for each space."""

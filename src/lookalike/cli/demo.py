@@ -1,0 +1,49 @@
+"""`lookalike demo`: the whole way in one go, on a catalogue that is drawn for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lookalike.cli.console import say, write
+from lookalike.cli.progress import progress_of
+from lookalike.cli.search import present, show
+from lookalike.errors import UsageError
+
+ASKED = 12
+"""The product whose changed photo is asked with: its number, from 0."""
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to put everything.")] = Path("demo"),
+) -> None:
+    """Draw a small catalogue, index it, and ask for a garment by a photo that is not in it."""
+    import lookalike
+    from lookalike.catalogue.drawn import changed_photo, make_products, write_drawn
+
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out} is a file; name a folder")
+    say("drawing a catalogue of 60 garments, 4 photos each (all pictures are drawn)")
+    table = write_drawn(out / "catalogue")
+    product = make_products(60)[ASKED]
+    photo = out / "query.jpg"
+    changed_photo(product).save(photo, quality=90)
+
+    shop = lookalike.open(out / "drawn.gallery")
+    say("indexing it")
+    with progress_of("photos") as tell:
+        report = shop.index(table, prune=True, progress=lambda so_far, total: tell(so_far.done, total))
+    say(f"{report.added + report.updated + report.unchanged:,} photos in {report.seconds['total']:.1f} s")
+
+    say(f"asking with {photo}, a new photo of {product.id}: {product.attributes()['title']}")
+    answer = shop.search(photo, k=5)
+    write("")
+    present(answer)
+    show(answer, str(photo), montage=out / "answer.png", html=out / "answer.html")
+    write("")
+    write(f"Open {out / 'answer.html'} to see it. With photos of your own:")
+    write("")
+    write("  lookalike index FOLDER --gallery my.gallery")
+    write("  lookalike search PHOTO --gallery my.gallery --html answer.html")
