@@ -158,7 +158,7 @@ def test_what_runs_a_file_is_chosen_by_its_kind() -> None:
 def test_what_is_not_there_says_so(tmp_path: Path, tiny_model: Path) -> None:
     with pytest.raises(ModelError, match="no such model file"):
         open_network(tmp_path / "none.onnx")
-    with pytest.raises(UnknownNameError, match="known: auto, cpu, cuda"):
-        open_network(tiny_model, device="tpu")
+    with pytest.raises(UnknownNameError, match="unknown device 'gpu'"):
+        open_network(tiny_model, device="gpu")
     with pytest.raises(UsageError, match="does not run on CUDA"):
         open_network(tiny_model, runtime="openvino", device="cuda")
