@@ -1,0 +1,109 @@
+"""Settings: frozen dataclasses filled from TOML, where a misspelt key is an error that names the nearest one."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from lookalike.errors import ConfigError, UnknownNameError
+
+T = TypeVar("T")
+
+
+def load(settings: type[T], path: Path, *, overrides: Sequence[str] = ()) -> T:
+    """Read a TOML file into a dataclass.
+
+    Args:
+        settings: A frozen dataclass; fields may be dataclasses, tuples of them, and plain values.
+        path: The file.
+        overrides: `key=value` or `table.key=value`, the value written as TOML; a bare word is taken as text.
+
+    Raises:
+        ConfigError: The file is missing or no TOML, a value has the wrong type, or a needed key is missing.
+        UnknownNameError: A key that the dataclass has not.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror or error}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not a TOML file: {error}") from None
+    for override in overrides:
+        _override(values, override)
+    return build(settings, values, where=str(path))
+
+
+def build(settings: type[T], values: Mapping[str, Any], *, where: str) -> T:
+    """Fill a dataclass from parsed TOML.
+
+    Args:
+        settings: The dataclass.
+        values: By the name of the field.
+        where: Named in errors: the file, then the table in it.
+
+    Raises:
+        ConfigError: A value has the wrong type, or a needed key is missing.
+        UnknownNameError: A key that the dataclass has not.
+    """
+    hints = typing.get_type_hints(settings)
+    fields = {field.name: field for field in dataclasses.fields(settings)}  # type: ignore[arg-type]
+    for key in values:
+        if key not in fields:
+            raise UnknownNameError(f"setting of {where}", key, fields)
+    given: dict[str, Any] = {}
+    for name, field in fields.items():
+        if name in values:
+            given[name] = _convert(hints[name], values[name], where=f"{where}: {name}")
+        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            raise ConfigError(f"{where}: the setting {name!r} is missing")
+    return settings(**given)
+
+
+def _convert(hint: object, value: object, *, where: str) -> object:
+    """Give a TOML value the type that a field asks for."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Literal:
+        if value not in arguments:
+            raise UnknownNameError(f"value of {where}", str(value), arguments)
+        return value
+    if origin is tuple:
+        parts = _expect(list, value, "a list", where)
+        return tuple(_convert(arguments[0], part, where=f"{where}[{place}]") for place, part in enumerate(parts))
+    if origin is Mapping:
+        table = _expect(dict, value, "a table", where)
+        return {key: _convert(arguments[1], part, where=f"{where}.{key}") for key, part in table.items()}
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        return build(hint, _expect(dict, value, "a table", where), where=where)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    assert isinstance(hint, type), f"a field of settings has the unknown type {hint}"
+    if isinstance(value, bool) and hint is not bool:
+        raise ConfigError(f"{where}: expected {hint.__name__}, got {value!r}")
+    return _expect(hint, value, hint.__name__, where)
+
+
+def _expect(kind: type[T], value: object, words: str, where: str) -> T:
+    if not isinstance(value, kind):
+        raise ConfigError(f"{where}: expected {words}, got {value!r}")
+    return value
+
+
+def _override(values: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"a setting is given as key=value, got {override!r}")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *tables, last = key.strip().split(".")
+    for name in tables:
+        found = values.setdefault(name, {})
+        if not isinstance(found, dict):
+            raise ConfigError(f"{override!r}: {name!r} is not a table")
+        values = found
+    values[last] = value

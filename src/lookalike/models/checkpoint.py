@@ -1,0 +1,101 @@
+"""Checkpoints: one safetensors file with the weights and, in its header, all that is needed to use them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from lookalike.errors import ModelError
+from lookalike.models.initial import match_first_block
+from lookalike.models.network import Network, NetworkSettings
+from lookalike.models.preprocessing import Preprocessing
+
+FORMAT = "1"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A trained network and what belongs to it.
+
+    Attributes:
+        network: In eval mode.
+        preprocessing: How a photo becomes its input.
+        name: Of the model.
+        fingerprint: SHA-256 over weights and pre-processing, in hexadecimal: the same embeddings, the same fingerprint.
+        classes: The classes of each head, in the order of its scores.
+    """
+
+    network: Network
+    preprocessing: Preprocessing
+    name: str
+    fingerprint: str
+    classes: Mapping[str, Sequence[str]]
+
+
+def save_checkpoint(
+    path: Path, network: Network, *, preprocessing: Preprocessing, name: str, classes: Mapping[str, Sequence[str]]
+) -> None:
+    """Write a checkpoint; the file appears whole or not at all."""
+    header = {
+        "lookalike.format": FORMAT,
+        "lookalike.name": name,
+        "lookalike.preprocessing": preprocessing.to_json(),
+        "lookalike.network": json.dumps(asdict(network.settings)),
+        "lookalike.head_scale": str(network.head_scale),
+        "lookalike.classes": json.dumps({head: list(names) for head, names in classes.items()}),
+    }
+    state = {key: tensor.detach().cpu().contiguous() for key, tensor in network.state_dict().items()}
+    whole = path.with_suffix(path.suffix + ".part")
+    save_file(state, whole, metadata=header)
+    whole.replace(path)
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint.
+
+    Raises:
+        ModelError: It is missing, broken, or no checkpoint of ours.
+    """
+    if not path.is_file():
+        raise ModelError(f"{path}: no such file")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dictionary
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{path}: not a safetensors file: {error}") from None
+    if header.get("lookalike.format") != FORMAT:
+        raise ModelError(f"{path}: not a checkpoint written by `lookalike train`")
+    preprocessing = Preprocessing.from_json(header["lookalike.preprocessing"])
+    classes: dict[str, list[str]] = json.loads(header["lookalike.classes"])
+    network = Network(
+        NetworkSettings(**json.loads(header["lookalike.network"])),
+        heads={head: len(names) for head, names in classes.items()},
+        head_scale=float(header["lookalike.head_scale"]),
+    )
+    match_first_block(network.backbone, {key.removeprefix("backbone."): state[key] for key in state})
+    network.load_state_dict(state)
+    return Checkpoint(
+        network=network.eval(),
+        preprocessing=preprocessing,
+        name=header["lookalike.name"],
+        fingerprint=fingerprint(network, preprocessing),
+        classes=classes,
+    )
+
+
+def fingerprint(network: Network, preprocessing: Preprocessing) -> str:
+    """SHA-256, in hexadecimal, over all that decides the embeddings: weights without heads, and pre-processing."""
+    digest = hashlib.sha256(preprocessing.to_json().encode())
+    for key, tensor in sorted(network.state_dict().items()):
+        if not key.startswith("heads."):
+            digest.update(key.encode())
+            digest.update(tensor.detach().cpu().to(torch.float32).numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,174 @@
+"""What a training run is told: the dataclasses behind its TOML file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from lookalike.config import load
+from lookalike.errors import ConfigError
+from lookalike.models.network import NetworkSettings
+from lookalike.models.preprocessing import Fit
+
+Precision = Literal["no", "bf16", "fp16"]
+
+
+@dataclass(frozen=True, slots=True)
+class DataSettings:
+    """One catalogue of the mixture.
+
+    Attributes:
+        source: A catalogue, as `lookalike index` takes it; relative to the TOML file.
+        columns: Its columns under the names that a catalogue has: `image`, `product`, ...
+        split: Attribute that holds `train` or `dev` for each item.
+        heads: For each attribute that is learnt, the weight of its class head.
+        ignore: Attribute values that are not learnt, such as `Other`.
+        share: Part of each epoch's photos that come from here; the shares are scaled to sum to 1.
+        instance_loss: Whether products of this catalogue take part in the metric loss.
+        grades: Attributes for the dev measure, the leading one first.
+        apart: Attribute (or `product`) whose equal values never answer each other in the dev measure.
+        dev_photos: Most dev photos that are measured, spread evenly; 0 takes all.
+        dev_where: Attributes that a dev item must have, such as `{photo = ["p225x300"]}`; empty takes all.
+    """
+
+    source: str
+    columns: Mapping[str, str] = field(default_factory=dict)
+    split: str = "split"
+    heads: Mapping[str, float] = field(default_factory=dict)
+    ignore: tuple[str, ...] = ()
+    share: float = 1.0
+    instance_loss: bool = True
+    grades: tuple[str, ...] = ()
+    apart: str = "product"
+    dev_photos: int = 0
+    dev_where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class InputSettings:
+    """The network's input: see `lookalike.models.preprocessing.Preprocessing`."""
+
+    height: int = 224
+    width: int = 224
+    fit: Fit = "stretch"
+    short_side: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AugmentationSettings:
+    """How training photos are changed.
+
+    Attributes:
+        smallest_crop: Least part of the photo's area that a crop keeps.
+        light: Largest relative change of brightness and contrast; saturation changes half as much.
+        hue: Largest turn of the hue, as a part of the circle.
+        rotation: Largest turn, in degrees.
+        spoil: Chance of each of: blur, lower resolution, strong JPEG compression.
+        paste: Chance that a photo on white is cut out and put on a background.
+        backgrounds: Catalogue of photos to paste on, relative to the TOML file; with an attribute `split` its dev
+            photos are kept for the dev measure.
+        background_columns: Its columns under the names that a catalogue has.
+    """
+
+    smallest_crop: float = 0.5
+    light: float = 0.3
+    hue: float = 0.02
+    rotation: float = 10.0
+    spoil: float = 0.15
+    paste: float = 0.0
+    backgrounds: str = ""
+    background_columns: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LossSettings:
+    """The metric loss, by its name in pytorch-metric-learning.
+
+    Attributes:
+        metric: Such as `SupConLoss` or `TripletMarginLoss`; empty for none.
+        arguments: Passed to it, such as `{temperature = 0.1}`.
+        weight: Of the metric loss beside the class heads.
+        head_scale: Class scores are this times the cosine between embedding and class.
+        label_smoothing: Of the class heads' cross entropy.
+    """
+
+    metric: str = "SupConLoss"
+    arguments: Mapping[str, float] = field(default_factory=dict)
+    weight: float = 1.0
+    head_scale: float = 16.0
+    label_smoothing: float = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class StageSettings:
+    """One stage of the schedule: warm-up, then a cosine down to a hundredth.
+
+    Attributes:
+        epochs: Passes over as many photos as the largest catalogue's share asks for.
+        learning_rate: Of the new layers.
+        backbone_rate: Of the backbone; 0 freezes it, its normalisation layers included.
+        warmup: Part of the stage's steps in which the rates rise.
+        height: Input height of this stage; 0 takes that of `[input]`.
+        width: Input width of this stage; 0 takes that of `[input]`.
+    """
+
+    epochs: float
+    learning_rate: float
+    backbone_rate: float = 0.0
+    warmup: float = 0.05
+    height: int = 0
+    width: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSettings:
+    """A whole run.
+
+    Attributes:
+        name: Of the model.
+        data: The catalogues that are mixed.
+        stage: The schedule.
+        products: Products in a batch (P).
+        photos: Photos of each product in a batch (K); a product with fewer gives changed copies.
+        epoch_photos: Photos in an epoch; 0 takes all training photos once.
+        measure_every: Steps between two measures on dev; 0 measures at the end of each stage only.
+        save_every: Steps between two saved states that a run resumes from.
+        workers: Processes that prepare photos; 0 prepares them in the training process.
+    """
+
+    name: str
+    data: tuple[DataSettings, ...]
+    stage: tuple[StageSettings, ...]
+    network: NetworkSettings = field(default_factory=NetworkSettings)
+    input: InputSettings = field(default_factory=InputSettings)
+    augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
+    loss: LossSettings = field(default_factory=LossSettings)
+    seed: int = 0
+    products: int = 64
+    photos: int = 2
+    epoch_photos: int = 0
+    weight_decay: float = 0.02
+    clip_norm: float = 5.0
+    precision: Precision = "no"
+    measure_every: int = 0
+    save_every: int = 200
+    workers: int = 2
+
+
+def load_settings(path: Path, *, overrides: tuple[str, ...] = ()) -> TrainingSettings:
+    """Read a training file.
+
+    Raises:
+        ConfigError: It is missing, no TOML, incomplete, or has values out of range.
+        UnknownNameError: It has a key that is not known.
+    """
+    settings = load(TrainingSettings, path, overrides=overrides)
+    if not settings.data or not settings.stage:
+        raise ConfigError(f"{path}: a run needs at least one [[data]] and one [[stage]]")
+    if settings.products < 2 or settings.photos < 1:
+        raise ConfigError(f"{path}: a batch needs products >= 2 and photos >= 1")
+    if not settings.loss.metric and not any(data.heads for data in settings.data):
+        raise ConfigError(f"{path}: nothing to learn: name class heads in [[data]] or a metric in [loss]")
+    return settings
