@@ -11,8 +11,10 @@ import math
 import os
 import stat
 import struct
+import threading
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib import import_module
 from io import BytesIO
@@ -76,6 +78,7 @@ _UPRIGHT: Final = {
     8: Image.Transpose.ROTATE_90,
 }
 _SIDEWAYS: Final = {5, 6, 7, 8}
+_ONE_AT_A_TIME: Final = threading.Lock()
 
 
 def open_image(
@@ -105,13 +108,15 @@ def open_image(
     name = name or _name_of(source)
     data = read_bytes(source, limits=limits, name=name)
     with _told_as_photo_error(name):
-        file = _recognise(data, name)
+        with _no_warnings():
+            file = _recognise(data, name)
         width, height = file.size
         if width * height > limits.pixels:
             raise PhotoError(name, f"{width}x{height} pixels are more than the {limits.pixels:,} allowed")
         if at_least is not None:
             _reduce(file, at_least, box, name)
-        file.load()
+        with _no_warnings() if file.format == "TIFF" else nullcontext():  # it reads its EXIF while it decodes
+            file.load()
         orientation = _orientation(file)
         upright = file.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else file
         if box is not None:
@@ -211,6 +216,18 @@ def _told_as_photo_error(name: str) -> Iterator[None]:
     except Exception as error:
         cut = isinstance(error, EOFError) or "truncated" in str(error).lower()
         raise PhotoError(name, "the file is cut short" if cut else "the file is damaged") from error
+
+
+@contextmanager
+def _no_warnings() -> Iterator[None]:
+    """Keep Pillow's remarks on damaged metadata to itself: what matters of it is read by `_orientation`.
+
+    Before Python 3.14 the filters of warnings are one list for all threads, so one thread at a time may change them;
+    Pillow's readers hold the interpreter for the same short while anyway.
+    """
+    with _ONE_AT_A_TIME, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _recognise(data: bytes, name: str) -> ImageFile:
