@@ -45,8 +45,8 @@ def ndcg_at_k(grades: Int64, ideal: Int64, k: int) -> float:
     A query that has nothing relevant counts as 0; it does not vanish from the mean.
 
     Args:
-        grades: (Q, K) relevance of the answers, at least 0, K >= k.
-        ideal: (Q, K') the highest grades in the gallery for each query, falling, K' >= k (0 where there are fewer).
+        grades: (Q, K) relevance of the answers, at least 0; answers that are missing count as 0.
+        ideal: (Q, K') the highest grades in the gallery for each query, falling.
         k: From 1.
 
     Returns:
@@ -57,9 +57,10 @@ def ndcg_at_k(grades: Int64, ideal: Int64, k: int) -> float:
     """
     if not len(grades):
         return 0.0
-    discount = 1.0 / np.log2(np.arange(2, k + 2))
-    gained = ((2.0 ** grades[:, :k] - 1.0) * discount).sum(axis=1)
-    best = ((2.0 ** ideal[:, :k] - 1.0) * discount).sum(axis=1)
+    gained, best = (
+        ((2.0**found - 1.0) / np.log2(np.arange(2, found.shape[1] + 2))).sum(axis=1)
+        for found in (grades[:, :k], ideal[:, :k])
+    )
     return float(np.divide(gained, best, out=np.zeros_like(gained), where=best > 0).mean())
 
 

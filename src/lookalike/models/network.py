@@ -55,7 +55,8 @@ class Network(nn.Module):
         self.head_scale = head_scale
         self.backbone = timm.create_model(settings.backbone, pretrained=False, num_classes=0, global_pool="")
         self.power = nn.Parameter(torch.tensor(3.0)) if settings.pooling == "gem" else None
-        self.embedding = nn.Linear(int(self.backbone.num_features), settings.embedding)  # type: ignore[arg-type]
+        channels: object = getattr(self.backbone, "head_hidden_size", self.backbone.num_features)
+        self.embedding = nn.Linear(int(str(channels)), settings.embedding)
         self.heads = nn.ModuleDict(
             {_key(name): nn.Linear(settings.embedding, classes, bias=False) for name, classes in heads.items()}
         )
@@ -84,5 +85,5 @@ class Network(nn.Module):
 
 
 def _key(head: str) -> str:
-    """A head's name as a module's: torch allows no dots there."""
-    return head.replace(".", "_")
+    """A head's name as a module's, where torch allows no dots and no names of its own methods, such as `type`."""
+    return f"head_{head.replace('.', '_')}"

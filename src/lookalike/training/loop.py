@@ -103,8 +103,8 @@ class Run:
         for number in range(self.done["stage"], len(self.settings.stage)):
             self._stage(number, self.settings.stage[number])
             self.done.update(stage=number + 1, step=0)
-            self._save_state(None)
             self._measure()
+            self._save_state(None)
         self.writer.close()
 
     def _stage(self, number: int, stage: StageSettings) -> None:
@@ -215,7 +215,6 @@ class Run:
         if figures["mean"] > self.best:
             self.best = figures["mean"]
             self._save_checkpoint(BEST)
-            self._log({"best": self.best})
 
     def _save_checkpoint(self, name: str) -> None:
         save_checkpoint(

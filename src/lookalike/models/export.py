@@ -1,0 +1,155 @@
+"""From a checkpoint to an ONNX file that search uses, checked against PyTorch on photos."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization.shape_inference import quant_pre_process
+from torch import Tensor, nn
+
+from lookalike.catalogue.opening import open_catalogue
+from lookalike.errors import LookalikeError, UsageError
+from lookalike.images import open_image
+from lookalike.models.checkpoint import FORMAT, Checkpoint, load_checkpoint
+from lookalike.models.network import Network
+from lookalike.models.preprocessing import Preprocessing
+from lookalike.types import Float32
+
+OPSET = 18
+LEAST_COSINE = 0.9999
+PHOTOS = 64
+
+
+def export_onnx(checkpoint: Path, file: Path, *, int8: bool = False, calibrate: str | None = None) -> float:
+    """Write a checkpoint as an ONNX file with its pre-processing in the metadata.
+
+    Args:
+        checkpoint: As training wrote it.
+        file: To write; it appears whole, or not at all.
+        int8: Compute with 8-bit integers; smaller and faster, and another fingerprint, for its embeddings differ.
+        calibrate: Photos that the file is checked with, and whose ranges `int8` uses; None is the drawn sample.
+
+    Returns:
+        The least cosine between the file's embeddings and PyTorch's over the photos.
+
+    Raises:
+        UsageError: There are no photos to check with.
+        LookalikeError: A float32 file's embeddings are not PyTorch's.
+    """
+    loaded = load_checkpoint(checkpoint)
+    photos = _photos(calibrate or "drawn", loaded.preprocessing)
+    with tempfile.TemporaryDirectory(dir=file.absolute().parent) as folder:
+        made = Path(folder) / "model.onnx"
+        _write(loaded, made, photos)
+        fingerprint = loaded.fingerprint
+        if int8:
+            made = _quantized(made, photos)
+            fingerprint = hashlib.sha256(made.read_bytes()).hexdigest()
+        _describe(made, loaded, fingerprint)
+        least = least_cosine(loaded.network, made, photos)
+        if not int8 and least < LEAST_COSINE:
+            raise LookalikeError(
+                f"{file}: not written: its embeddings differ from PyTorch's (least cosine {least:.6f} over "
+                f"{len(photos)} photos, expected at least {LEAST_COSINE})"
+            )
+        made.replace(file)
+    return least
+
+
+def least_cosine(network: Network, file: Path, photos: Float32) -> float:
+    """The least cosine between the embeddings that PyTorch and an ONNX file give of the same photos.
+
+    Args:
+        network: In eval mode.
+        file: The ONNX file.
+        photos: (B, 3, H, W) float32, prepared.
+    """
+    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    ours = session.run(["embedding"], {"photos": photos})[0]
+    with torch.no_grad():
+        theirs = network(torch.from_numpy(photos)).numpy()
+    return float((ours * theirs).sum(axis=1).min())
+
+
+class _Exported(nn.Module):
+    """A network with the outputs that its ONNX file has."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, photos: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """Unit embeddings (B, D), and the mean of the last map (B, h, w) when the settings ask for it."""
+        maps = self.network.maps(photos)
+        embedding = self.network.embed_maps(maps)
+        return (embedding, maps.mean(dim=1)) if self.network.settings.attention else embedding
+
+
+def _photos(source: str, preprocessing: Preprocessing) -> Float32:
+    items = list(islice(open_catalogue(source).items(), PHOTOS))
+    if not items:
+        raise UsageError(f"{source}: no photos to check the export with")
+    opened = (open_image(item.location, at_least=preprocessing.height, box=item.box) for item in items)
+    return np.stack([preprocessing(photo) for photo in opened])
+
+
+def _write(loaded: Checkpoint, file: Path, photos: Float32) -> None:
+    outputs = ["embedding", "attention"] if loaded.network.settings.attention else ["embedding"]
+    program = torch.onnx.export(
+        _Exported(loaded.network).eval(),
+        (torch.from_numpy(photos[:2]),),
+        input_names=["photos"],
+        output_names=outputs,
+        dynamic_shapes={"photos": {0: torch.export.Dim("photos_in_batch")}},
+        opset_version=OPSET,
+        dynamo=True,
+        verbose=False,
+    )
+    assert program is not None
+    program.save(str(file), external_data=False)
+
+
+def _quantized(file: Path, photos: Float32) -> Path:
+    class Reader(CalibrationDataReader):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self.photos: Iterator[Mapping[str, Float32]] = iter([{"photos": photo[None]} for photo in photos])
+
+        def get_next(self) -> Mapping[str, Float32] | None:
+            return next(self.photos, None)
+
+    ready, quantized = file.with_name("ready.onnx"), file.with_name("int8.onnx")
+    quant_pre_process(str(file), str(ready), skip_symbolic_shape=True)
+    quantize_static(
+        str(ready),
+        str(quantized),
+        Reader(),
+        quant_format=QuantFormat.QDQ,
+        per_channel=True,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+    )
+    return quantized
+
+
+def _describe(file: Path, loaded: Checkpoint, fingerprint: str) -> None:
+    model = onnx.load(str(file))
+    onnx.checker.check_model(model)
+    about = {
+        "lookalike.format": FORMAT,
+        "lookalike.name": loaded.name,
+        "lookalike.fingerprint": fingerprint,
+        "lookalike.preprocessing": loaded.preprocessing.to_json(),
+    }
+    del model.metadata_props[:]
+    for key, value in about.items():
+        model.metadata_props.add(key=key, value=value)
+    onnx.save(model, str(file))

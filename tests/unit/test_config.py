@@ -1,0 +1,84 @@
+"""Settings from TOML: values, overrides, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from lookalike.config import load
+from lookalike.errors import ConfigError, UnknownNameError
+
+
+@dataclass(frozen=True)
+class Part:
+    rate: float = 1.0
+    kind: Literal["a", "b"] = "a"
+
+
+@dataclass(frozen=True)
+class Whole:
+    name: str
+    part: Part = field(default_factory=Part)
+    parts: tuple[Part, ...] = ()
+    weights: Mapping[str, float] = field(default_factory=dict)
+    flag: bool = False
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "settings.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_every_kind_of_value_is_read(tmp_path: Path) -> None:
+    text = 'name = "x"\nflag = true\nweights = {a = 1, b = 0.5}\n[part]\nrate = 2\n[[parts]]\nkind = "b"\n[[parts]]\n'
+    expected = Whole("x", Part(2.0), (Part(1.0, "b"), Part()), {"a": 1.0, "b": 0.5}, flag=True)
+    assert load(Whole, write(tmp_path, text)) == expected
+
+
+def test_overrides_win_and_a_bare_word_is_text(tmp_path: Path) -> None:
+    path = write(tmp_path, 'name = "x"\n[part]\nrate = 2\n')
+    assert load(Whole, path, overrides=["part.rate=3.5", "name=plain", "flag=true"]) == Whole(
+        "plain", Part(3.5), flag=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("nome = 'x'", "did you mean 'name'"),
+        ("name = 'x'\n[part]\nrat = 1", "did you mean 'rate'"),
+        ("name = 'x'\n[part]\nkind = 'c'", "known: a, b"),
+    ],
+)
+def test_a_misspelt_name_is_answered_with_the_nearest(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(UnknownNameError, match=words):
+        load(Whole, write(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "'name' is missing"),
+        ("name = 3", "name: expected str, got 3"),
+        ("name = 'x'\nflag = 1", "flag: expected bool, got 1"),
+        ("name = 'x'\n[part]\nrate = true", "rate: expected float, got True"),
+        ("name = 'x'\nparts = 3", "parts: expected a list, got 3"),
+        ("name = 'x'\npart = 3", "part: expected a table, got 3"),
+        ("name =", "not a TOML file"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        load(Whole, write(tmp_path, text))
+
+
+def test_a_missing_file_and_a_broken_override_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="No such file"):
+        load(Whole, tmp_path / "none.toml")
+    with pytest.raises(ConfigError, match="key=value"):
+        load(Whole, write(tmp_path, "name = 'x'"), overrides=["name"])
