@@ -134,6 +134,8 @@ class Retriever:
             raise UsageError("a box belongs to a photo; an item is searched by the vectors that are stored of it")
         if k < 1:
             raise UsageError(f"k must be at least 1, got {k}")
+        if probes is not None and probes < 1:
+            raise UsageError(f"probes must be at least 1, got {probes}")
         gallery = self.gallery
         if not gallery.spaces:
             raise UsageError(f"{self._address} is empty; fill it with `lookalike index`")
@@ -206,8 +208,7 @@ class Retriever:
         embedder = self.embedder
         if self._opened is None:
             self._opened = open_gallery(self._address, create=True)
-        if self._opened.spaces:
-            _refuse_mismatch(self._address, self._opened.spaces, embedder)
+        self.check_model()
         with self._opened.writing():
             report = index_catalogue(
                 catalogue,
@@ -223,13 +224,38 @@ class Retriever:
         self._opened.optimise()
         return report
 
+    def check_model(self) -> None:
+        """Compare only what one and the same model has made.
+
+        Raises:
+            MismatchError: The gallery was filled by another model, or has spaces that this one does not make.
+        """
+        spaces, embedder = self.gallery.spaces, self.embedder
+        if set(spaces) <= set(embedder.spaces):
+            return
+        if _maker(spaces).startswith("imported:"):
+            raise MismatchError(
+                f"{self._address} holds imported features, and no model is at hand that makes such from a photo; "
+                "ask with an item of it instead, or index the photos into another gallery"
+            )
+        if _maker(spaces) != embedder.fingerprint:
+            raise MismatchError(
+                f"{self._address} was filled by the model {_maker(spaces)}, and this one is {embedder.fingerprint}; "
+                "give the model that filled it, or index the catalogue into another gallery"
+            )
+        other = [f"{space.name} ({space.maker})" for space in spaces if space not in embedder.spaces]
+        raise MismatchError(
+            f"{self._address} has spaces that this version does not make: {', '.join(other)}; "
+            "index the catalogue into another gallery"
+        )
+
     def _describe(self, photo: Source | None, box: Box | None, took: dict[str, float]) -> Mapping[str, Float32]:
         """Embed the query, once it is certain that its vectors can be compared with the gallery's."""
         from lookalike.images import open_image
 
         assert photo is not None
         embedder = self.embedder
-        _refuse_mismatch(self._address, self.gallery.spaces, embedder)
+        self.check_model()
         started = perf_counter()
         picture = open_image(photo, at_least=embedder.wanted_size, box=box)
         decoded = perf_counter()
@@ -255,27 +281,6 @@ class Retriever:
 def _maker(spaces: tuple[Space, ...]) -> str:
     """The model that a gallery was filled by."""
     return next((space.maker for space in spaces if space.name == "deep"), spaces[0].maker)
-
-
-def _refuse_mismatch(address: str, spaces: tuple[Space, ...], embedder: Embedder) -> None:
-    """Compare only what one and the same model has made."""
-    if set(spaces) <= set(embedder.spaces):
-        return
-    if _maker(spaces).startswith("imported:"):
-        raise MismatchError(
-            f"{address} holds imported features, and no model is at hand that makes such from a photo; "
-            "ask with an item of it instead, or index the photos into another gallery"
-        )
-    if _maker(spaces) != embedder.fingerprint:
-        raise MismatchError(
-            f"{address} was filled by the model {_maker(spaces)}, and this one is {embedder.fingerprint}; "
-            "give the model that filled it, or index the catalogue into another gallery"
-        )
-    other = [f"{space.name} ({space.maker})" for space in spaces if space not in embedder.spaces]
-    raise MismatchError(
-        f"{address} has spaces that this version does not make: {', '.join(other)}; "
-        "index the catalogue into another gallery"
-    )
 
 
 def _name_of(photo: Source) -> str:

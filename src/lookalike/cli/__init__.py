@@ -39,8 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has gone, such as `head`. Python must not try to flush it once more at exit.
+    except (BrokenPipeError, SystemExit):
+        # Whoever read our output has gone, such as `head`; Typer exits when it meets that, and for no other reason.
+        # Python must not try to flush the rest once more when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
     except Exception as error:  # the last line of defence: nobody is to be shown a traceback

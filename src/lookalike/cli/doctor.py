@@ -39,7 +39,7 @@ def doctor(
         "model": _model(model, runtime, device, problems),
     }
     if gallery is not None:
-        facts["gallery"] = _gallery(gallery, problems)
+        facts["gallery"] = _gallery(gallery, model=model, runtime=runtime, device=device, problems=problems)
     facts["problems"] = problems
     if json:
         write_json(facts)
@@ -111,8 +111,16 @@ def _model(model: str, runtime: str, device: str, problems: list[JSON]) -> dict[
     }
 
 
-def _gallery(address: str, problems: list[JSON]) -> dict[str, JSON]:
+def _gallery(address: str, *, model: str, runtime: str, device: str, problems: list[JSON]) -> dict[str, JSON]:
+    """Look a gallery over, and whether the model is the one that filled it."""
     import lookalike
+    from lookalike.gallery.opening import open_gallery
 
-    shop = lookalike.open(address).gallery
-    return shop.info()
+    with open_gallery(address) as gallery:
+        problems += gallery.verify().problems
+        facts = gallery.info()
+    try:
+        lookalike.open(address, model=model, runtime=runtime, device=device).check_model()
+    except LookalikeError as error:
+        problems.append(str(error))
+    return facts

@@ -1,0 +1,40 @@
+"""A small shop to ask: twelve photos of plain and striped cloth, indexed with a tiny model."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from pathlib import Path
+
+import pytest
+from small_shop import COLORS, Shop, paint
+
+import lookalike
+
+
+@pytest.fixture(scope="session")
+def finished_shop(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, other_model: Path) -> Shop:
+    """The shop that each test gets a copy of."""
+    folder = tmp_path_factory.mktemp("shop")
+    shop = Shop(folder, folder / "shop.gallery", folder / "catalogue.csv", tiny_model, other_model)
+    (folder / "photos").mkdir()
+    with shop.table.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["id", "image", "product", "colour", "price", "season"])
+        for at, (color, rgb) in enumerate(COLORS.items()):
+            for number in range(3):
+                name = f"{color.lower()}-{number}"
+                paint(rgb, number).save(shop.photo(name))
+                season = "Summer" if number else "Winter"
+                writer.writerow([name, f"photos/{name}.png", color.lower(), color, 10 * at + number, season])
+    with lookalike.open(shop.gallery, model=str(tiny_model)) as opened:
+        opened.index(shop.table)
+    return shop
+
+
+@pytest.fixture
+def shop(finished_shop: Shop, tmp_path: Path) -> Shop:
+    """A copy of the shop's gallery and table; photos are shared and not to be changed."""
+    gallery = tmp_path / "shop.gallery"
+    shutil.copytree(finished_shop.gallery, gallery)
+    return Shop(finished_shop.folder, gallery, finished_shop.table, finished_shop.model, finished_shop.other_model)
