@@ -357,7 +357,7 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "train on nothing": (["train", "{nowhere}.toml"], "no such file"),
     "resume nothing": (["train", "{table}", "--resume", "{nowhere}"], "no such folder"),
     "export nothing": (["export", "{nowhere}", "--onnx", "x.onnx"], "no such file"),
-    "int8 without photos": (["export", "{table}", "--onnx", "x.onnx", "--int8"], "belong together"),
+    "export of a table": (["export", "{table}", "--onnx", "x.onnx"], "not a safetensors file"),
     "doctor of no gallery": (["doctor", "--model", "{model}", "-g", "{nowhere}"], "there is no gallery at"),
     "demo over a file": (["demo", "--out", "{table}"], "is a file; name a folder"),
 }

@@ -77,6 +77,19 @@ def test_the_maker_is_name_and_first_digits_of_the_fingerprint(tiny_model: Path)
     assert (deep.name, deep.dimension, deep.maker) == ("deep", 16, "tiny@01234567")
 
 
+def test_a_model_with_attention_gives_the_originals_colours_too(attentive_model: Path) -> None:
+    embedder = PhotoEmbedder(open_network(attentive_model))
+    assert [(space.name, space.dimension) for space in embedder.spaces][-1] == ("color-original", 30)
+    photo = photos(1)[0]
+    row = embedder.embed([photo])["color-original"]
+
+    # This model attends to the brightest cells, so the numbers are those of the ten brightest, the brightest first.
+    pixels = Preprocessing(224, 224)(photo).astype(np.float64)
+    cells = pixels.reshape(3, 7, 32, 7, 32).mean(axis=(2, 4)).reshape(3, 49)
+    brightest = sorted(range(49), key=lambda cell: -cells[:, cell].mean())[:10]
+    np.testing.assert_allclose(row, [cells[:, brightest].ravel()], atol=1e-5)
+
+
 def changed_model(source: Path, target: Path, change: str) -> Path:
     """Copy a model with one thing wrong with it."""
     import onnx

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from lookalike.cli.console import say, write
+from lookalike.cli.progress import progress_of
 from lookalike.errors import MissingExtraError, UsageError
 
 
@@ -30,10 +31,12 @@ def train(
     with told_what_is_missing("training"):
         from lookalike.training.loop import train as run
     try:
-        run(config, overrides=override or [], resume=resume)
+        with progress_of("steps") as progress:
+            best = run(config, overrides=override or [], resume=resume, progress=progress, report=say)
     except KeyboardInterrupt:
-        say("stopped; --resume goes on from the last checkpoint")
+        say("stopped; --resume goes on from the last saved state")
         raise
+    write(f"the best checkpoint: {best}")
 
 
 def export(
@@ -41,18 +44,21 @@ def export(
     onnx: Annotated[Path, typer.Option("--onnx", metavar="FILE", help="The file to write.")],
     int8: Annotated[bool, typer.Option("--int8", help="Store and compute with 8-bit integers.")] = False,
     calibrate: Annotated[
-        str | None, typer.Option("--calibrate", metavar="SOURCE", help="Photos to find the ranges of --int8 with.")
+        str | None,
+        typer.Option(
+            "--calibrate",
+            metavar="SOURCE",
+            help="Photos to check the file with, and to find the ranges of --int8 by; else drawn ones.",
+        ),
     ] = None,
 ) -> None:
     """Write a checkpoint as an ONNX file, which search uses."""
     if not checkpoint.is_file():
         raise UsageError(f"{checkpoint}: no such file")
-    if int8 != (calibrate is not None):
-        raise UsageError("--int8 and --calibrate SOURCE belong together")
     with told_what_is_missing("export"):
         from lookalike.models.export import export_onnx
-    export_onnx(checkpoint, onnx, int8=int8, calibrate=calibrate)
-    write(f"wrote {onnx}")
+    cosine = export_onnx(checkpoint, onnx, int8=int8, calibrate=calibrate)
+    write(f"wrote {onnx}; least cosine to the checkpoint's own embeddings: {cosine:.6f}")
 
 
 @contextmanager
