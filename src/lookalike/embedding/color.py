@@ -1,107 +1,172 @@
 """What colours a garment has: a soft histogram in OKLab of the pixels that are likely the garment's.
 
-The photo shrinks to a few hundred pixels. Each is weighted by how near the centre it is and by how much rarer its
-colour is along the photo's border than in its middle, so that a plain or busy background counts for little; a white
-shirt on white keeps the weight of its place.
+The photo shrinks to 64x64 pixels. How likely each belongs to the garment is a logistic sum of three parts: where it
+lies, which colour it has (skin is rarely what is sold), and how much commoner its colour is along the photo's border
+than in its middle (so it is background; a white shirt on white keeps what its place gives it). The histogram's square
+roots are then mapped to 64 numbers, in which shades that people call by one name lie close together.
 
-Source: Björn Ottosson 2020, A perceptual color space for image processing (OKLab).
+The three parts and the map were learned from catalogue photos, half of them pasted onto other photos, by
+`bench/learn_colour.py`; docs/colour.md has the figures.
+
+Source: the colour space, Björn Ottosson 2020, A perceptual color space for image processing (OKLab).
 """
 
 from __future__ import annotations
 
+import hashlib
 import itertools
+from dataclasses import dataclass
 from functools import lru_cache
+from importlib.resources import files
+from io import BytesIO
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from lookalike.spaces import Space
 from lookalike.types import Float32, Int64
 
 SPACE_NAME = "color"
-MAKER = "color@1"
-_SIDE = 32
-_LEVELS = 16  # of each channel, in the table from RGB to bins
-_STEP = (0.15, 0.08, 0.08)  # of the bins in OKLab
+SIDE = 64  # of the shrunk photo, in pixels
+BORDER = 4  # width of what counts as its border, in pixels
+LEVELS = 16  # of each channel, on the way from RGB to bins
+RARE = 3e-4  # added to the share of every colour, so that one which is nowhere is not infinitely rarer than another
+_STEPS = (0.1, 0.05, 0.05)  # between the bins, along L, a and b
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What `bench/learn_colour.py` writes.
+
+    Attributes:
+        place: (64, 64) float32, log-odds that a pixel belongs to the garment, by where it lies; rows go downwards.
+        tint: (N,) float32, what is added to them by the colour, for each bin.
+        contrast: How strongly the border's colours are taken for background.
+        mapping: (D, N) float32, from square roots of the histogram to the row.
+        maker: Names the file exactly, such as `color@9f3c21ab`.
+    """
+
+    place: Float32
+    tint: Float32
+    contrast: np.float32
+    mapping: Float32
+    maker: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bins:
+    """A soft grid in OKLab: every one of 4,096 RGB colours shares itself out to the 8 bins around it.
+
+    Attributes:
+        numbers: (4096, 8) int64, the bins of each colour; colours count red slowest and blue fastest.
+        shares: (4096, 8) float32, its share in each; they sum to 1.
+        count: N, how many bins there are.
+    """
+
+    numbers: Int64
+    shares: Float32
+    count: int
+
+    def histogram(self, amounts: npt.NDArray[Any]) -> Float32:
+        """Sum amounts by colour, (4096,), into bins: (N,) float32 that sum to 1."""
+        present = np.flatnonzero(amounts)
+        spread = self.shares[present] * amounts[present, None]
+        summed = np.bincount(self.numbers[present].ravel(), spread.ravel(), self.count)
+        return np.asarray(summed / summed.sum(), dtype=np.float32)
+
+    def spread(self, values: Float32, colors: Int64) -> Float32:
+        """Take values of bins, (N,), back to some of the colours, (M,): each the mean of its bins by its shares."""
+        return np.asarray(np.einsum("cb,cb->c", self.shares[colors], values[self.numbers[colors]]), dtype=np.float32)
 
 
 class Color:
     """Describes the colours of the garment in a photo. Safe in several threads at once."""
 
     def __init__(self) -> None:
-        self._bins, self._shares = _bins()
-        self.space = Space(SPACE_NAME, int(self._bins.max()) + 1, MAKER)
-        self._prior = _centre_prior()
-        self._border = np.ones((_SIDE, _SIDE), dtype=np.float32)
-        self._border[2:, 2:-2] = 0.0
-
-    def weigh(self, photo: Image.Image) -> Float32:
-        """How likely each cell of the photo belongs to the garment, (32, 32) in [0, 1]; rows go downwards."""
-        return self._weights(self._codes(photo)).reshape(_SIDE, _SIDE)
+        self._bins, self._learned = bins(), learned()
+        self._edge = np.ones((SIDE, SIDE), dtype=np.bool_)
+        self._edge[BORDER:, BORDER:-BORDER] = False  # a garment often runs out of the photo below
+        self._middle = _logistic(self._learned.place).ravel()
+        self.space = Space(SPACE_NAME, len(self._learned.mapping), self._learned.maker)
 
     def describe(self, photo: Image.Image) -> Float32:
         """Describe an RGB photo: (D,) float32 of unit length."""
-        codes = self._codes(photo)
-        histogram = self._histogram(codes, self._weights(codes))
-        row = np.sqrt(histogram / histogram.sum())
+        colors = _colors(photo)
+        amounts = np.bincount(colors, self._weights(colors), LEVELS**3)
+        row = self._learned.mapping @ np.sqrt(self._bins.histogram(amounts))
         return np.asarray(row / np.linalg.norm(row), dtype=np.float32)
 
-    def _codes(self, photo: Image.Image) -> Int64:
-        pixels = np.asarray(photo.resize((_SIDE, _SIDE), Image.Resampling.BOX), dtype=np.int64) * _LEVELS // 256
-        return np.ravel((pixels[..., 0] * _LEVELS + pixels[..., 1]) * _LEVELS + pixels[..., 2])
+    def weigh(self, photo: Image.Image) -> Float32:
+        """How likely each pixel of the shrunk RGB photo belongs to the garment: (64, 64) float32 in (0, 1)."""
+        return self._weights(_colors(photo)).reshape(SIDE, SIDE)
 
-    def _histogram(self, codes: Int64, weights: Float32) -> Float32:
-        spread = self._shares[codes] * weights[:, None]
-        return np.bincount(self._bins[codes].ravel(), spread.ravel(), self.space.dimension).astype(np.float32)
-
-    def _weights(self, codes: Int64) -> Float32:
-        prior = self._prior.ravel()
-        border = self._histogram(codes, self._border.ravel())
-        middle = self._histogram(codes, prior)
-        ratio = (border / border.sum() + 1e-4) / (middle / middle.sum() + 1e-4)
-        odds = (ratio[self._bins[codes]] * self._shares[codes]).sum(axis=1)
-        return np.asarray(prior / (prior + (1.0 - prior) * odds), dtype=np.float32)
+    def _weights(self, colors: Int64) -> Float32:
+        border = self._bins.histogram(np.bincount(colors[self._edge.ravel()], minlength=LEVELS**3))
+        middle = self._bins.histogram(np.bincount(colors, self._middle, LEVELS**3))
+        contrast = np.log((border + RARE) / (middle + RARE))
+        odds = np.asarray(self._learned.tint - self._learned.contrast * contrast, dtype=np.float32)
+        present = np.unique(colors)
+        by_color = np.zeros(LEVELS**3, dtype=np.float32)
+        by_color[present] = self._bins.spread(odds, present)
+        return _logistic(self._learned.place.ravel() + by_color[colors])
 
 
-def _centre_prior() -> Float32:
-    place = (np.arange(_SIDE, dtype=np.float32) + 0.5) / _SIDE - 0.5
-    return np.asarray(
-        0.8 * np.exp(-0.5 * ((place[None, :] / 0.25) ** 2 + (place[:, None] / 0.33) ** 2)), dtype=np.float32
-    )
+def _colors(photo: Image.Image) -> Int64:
+    """The colour of each pixel of the shrunk photo, as a number below 4,096: (64 * 64,)."""
+    pixels = np.asarray(photo.resize((SIDE, SIDE), Image.Resampling.BOX)) // (256 // LEVELS)
+    return np.asarray(pixels.reshape(-1, 3) @ np.array([LEVELS**2, LEVELS, 1]), dtype=np.int64)
+
+
+def _logistic(log_odds: Float32) -> Float32:
+    return np.asarray(1.0 / (1.0 + np.exp(-log_odds)), dtype=np.float32)
 
 
 @lru_cache(maxsize=1)
-def _bins() -> tuple[Int64, Float32]:
-    """For each of 4,096 RGB values the 8 bins around it in OKLab, (4096, 8), and its share in each, (4096, 8)."""
-    level = (np.arange(_LEVELS) + 0.5) / _LEVELS
-    rgb = np.stack(np.meshgrid(level, level, level, indexing="ij"), axis=-1).reshape(-1, 3)
-    place = oklab(rgb) / np.asarray(_STEP) + np.asarray([0, 50, 50])
-    corner = np.floor(place).astype(np.int64)
+def learned() -> Learned:
+    """Read what was learned; it lies beside this module."""
+    file = files("lookalike.embedding").joinpath("color.npz").read_bytes()
+    maker = f"{SPACE_NAME}@{hashlib.sha256(file).hexdigest()[:8]}"
+    with np.load(BytesIO(file), allow_pickle=False) as arrays:
+        place, tint, contrast, mapping = (
+            arrays[name].astype(np.float32) for name in ("place", "tint", "contrast", "mapping")
+        )
+        return Learned(place, tint, np.float32(contrast), mapping, maker)
+
+
+@lru_cache(maxsize=1)
+def bins() -> Bins:
+    """The grid that the histogram is made on."""
+    level = ((np.arange(LEVELS) + 0.5) * (256 / LEVELS) - 0.5) / 255
+    red, green, blue = np.meshgrid(level, level, level, indexing="ij")
+    place = oklab(np.stack([red, green, blue], axis=-1).reshape(-1, 3)) / np.asarray(_STEPS)
+    corner = np.floor(place)
     inside = place - corner
-    numbers, shares = [], []
-    for step in itertools.product((0, 1), repeat=3):
-        at = corner + np.asarray(step)
-        numbers.append((at[:, 0] * 101 + at[:, 1]) * 101 + at[:, 2])
-        shares.append(np.prod(np.where(np.asarray(step) == 1, inside, 1.0 - inside), axis=1))
-    _, bins = np.unique(np.stack(numbers, axis=1), return_inverse=True)
-    return bins.reshape(-1, 8).astype(np.int64), np.stack(shares, axis=1).astype(np.float32)
+    steps = [np.asarray(step) for step in itertools.product((0, 1), repeat=3)]
+    cells = np.stack([corner + step for step in steps], axis=1)
+    shares = np.stack([np.where(step == 1, inside, 1.0 - inside).prod(axis=1) for step in steps], axis=1)
+    used, numbers = np.unique(cells.reshape(-1, 3), axis=0, return_inverse=True)
+    return Bins(numbers.reshape(-1, 8).astype(np.int64), shares.astype(np.float32), len(used))
 
 
-def oklab(rgb: np.ndarray) -> np.ndarray:
-    """Turn sRGB in [0, 1] into OKLab: (..., 3) to (..., 3)."""
+def oklab(rgb: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Turn sRGB in [0, 1] into OKLab, L in [0, 1], a and b in about [-0.4, 0.4]: (N, 3) to (N, 3)."""
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
-    cones = linear @ np.asarray(
+    cones = linear @ np.array(
         [
             [0.4122214708, 0.2119034982, 0.0883024619],
             [0.5363325363, 0.6806995451, 0.2817188376],
             [0.0514459929, 0.1073969566, 0.6299787005],
         ]
     )
-    lab: np.ndarray = np.cbrt(cones) @ np.asarray(
-        [
-            [0.2104542553, 1.9779984951, 0.0259040371],
-            [0.7936177850, -2.4285922050, 0.7827717662],
-            [-0.0040720468, 0.4505937099, -0.8086757660],
-        ]
+    return np.asarray(
+        np.cbrt(cones)
+        @ np.array(
+            [
+                [0.2104542553, 1.9779984951, 0.0259040371],
+                [0.7936177850, -2.4285922050, 0.7827717662],
+                [-0.0040720468, 0.4505937099, -0.8086757660],
+            ]
+        )
     )
-    return lab
