@@ -6,7 +6,7 @@ import json
 import math
 import platform
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate import Accelerator
-from rich.progress import Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import Tensor
 from torch.optim import AdamW
 from torch.utils.data import DataLoader
@@ -38,7 +37,15 @@ BEST = "best.safetensors"
 LAST = "last.safetensors"
 
 
-def train(config: Path, *, overrides: Sequence[str] = (), resume: Path | None = None, out: Path | None = None) -> Path:
+def train(
+    config: Path,
+    *,
+    overrides: Sequence[str] = (),
+    resume: Path | None = None,
+    out: Path | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    report: Callable[[str], None] = lambda line: None,
+) -> Path:
     """Train as a TOML file says.
 
     Args:
@@ -46,6 +53,8 @@ def train(config: Path, *, overrides: Sequence[str] = (), resume: Path | None = 
         overrides: Settings that replace those of the file, as `key=value`.
         resume: A run folder to take up where its state was last saved.
         out: The run folder to make; None is `runs/NAME`.
+        progress: Told after each step how many steps of how many are done.
+        report: Given a line after each measure on dev.
 
     Returns:
         The best checkpoint.
@@ -57,7 +66,7 @@ def train(config: Path, *, overrides: Sequence[str] = (), resume: Path | None = 
     """
     settings = load_settings(config, overrides=tuple(overrides))
     folder = resume or out or Path("runs") / settings.name
-    run = Run(settings, base=config.parent, folder=folder, resumed=resume is not None)
+    run = Run(settings, base=config.parent, folder=folder, resumed=resume is not None, progress=progress, report=report)
     run.all_stages()
     return folder / BEST
 
@@ -70,9 +79,20 @@ class Run:
         base: Folder that paths in the settings are relative to.
         folder: The run's.
         resumed: Whether to go on from the state in the folder.
+        progress: As for `train`.
+        report: As for `train`.
     """
 
-    def __init__(self, settings: TrainingSettings, *, base: Path, folder: Path, resumed: bool) -> None:
+    def __init__(
+        self,
+        settings: TrainingSettings,
+        *,
+        base: Path,
+        folder: Path,
+        resumed: bool,
+        progress: Callable[[int, int], None] = lambda done, total: None,
+        report: Callable[[str], None] = lambda line: None,
+    ) -> None:
         self.settings, self.base, self.folder = settings, base, folder
         _prepare_folder(settings, folder, resumed=resumed)
         self.accelerator = Accelerator(mixed_precision=settings.precision)
@@ -96,6 +116,7 @@ class Run:
         elif settings.network.init:
             self._initialise()
         self.network.to(self.accelerator.device)
+        self.progress, self.report = progress, report
         self.writer = SummaryWriter(str(folder / "tensorboard"))
 
     def all_stages(self) -> None:
@@ -114,8 +135,8 @@ class Run:
             Augmentation(settings.augmentation, size=size, backgrounds=self.backgrounds["train"]),
             self._preprocessing(*size),
         )
-        batch = settings.products * settings.photos
-        steps = max(1, round(stage.epochs * (settings.epoch_photos or len(self.photos)) / batch))
+        steps = self._steps(stage)
+        all_steps = sum(self._steps(each) for each in settings.stage)
         sampler = ProductSampler(
             self.photos.products,
             self.photos.origin,
@@ -130,18 +151,20 @@ class Run:
         if self.loaded_optimizer is not None:
             optimizer.load_state_dict(self.loaded_optimizer)
             self.loaded_optimizer = None
-        with _progress() as progress:
-            task = progress.add_task(f"stage {number + 1}", total=steps, completed=self.done["step"], note="")
-            for step, (photos, places) in enumerate(loader, start=self.done["step"]):
-                factor = rate_factor(step, steps, warmup=stage.warmup)
-                parts = self._step(optimizer, stage, photos, places, factor)
-                self.done.update(step=step + 1, all_steps=self.done["all_steps"] + 1)
-                self._note(parts, factor)
-                progress.update(task, advance=1, note=f"loss {sum(parts.values()):.3f}")
-                if settings.measure_every and (step + 1) % settings.measure_every == 0 and step + 1 < steps:
-                    self._measure()
-                if (step + 1) % settings.save_every == 0:
-                    self._save_state(optimizer)
+        for step, (photos, places) in enumerate(loader, start=self.done["step"]):
+            factor = rate_factor(step, steps, warmup=stage.warmup)
+            parts = self._step(optimizer, stage, photos, places, factor)
+            self.done.update(step=step + 1, all_steps=self.done["all_steps"] + 1)
+            self._note(parts, factor)
+            self.progress(self.done["all_steps"], all_steps)
+            if settings.measure_every and (step + 1) % settings.measure_every == 0 and step + 1 < steps:
+                self._measure()
+            if (step + 1) % settings.save_every == 0:
+                self._save_state(optimizer)
+
+    def _steps(self, stage: StageSettings) -> int:
+        batch = self.settings.products * self.settings.photos
+        return max(1, round(stage.epochs * (self.settings.epoch_photos or len(self.photos)) / batch))
 
     def _step(
         self, optimizer: AdamW, stage: StageSettings, photos: Tensor, places: Tensor, factor: float
@@ -211,6 +234,8 @@ class Run:
         for name, value in figures.items():
             self.writer.add_scalar(f"dev/{name}", value, self.done["all_steps"])
         self._log({"dev": figures})
+        told = ", ".join(f"{name} {value:.3f}" for name, value in figures.items())
+        self.report(f"dev after step {self.done['all_steps']}: {told or 'nothing to measure'}")
         self._save_checkpoint(LAST)
         if figures["mean"] > self.best:
             self.best = figures["mean"]
@@ -321,17 +346,3 @@ def _prepare_folder(settings: TrainingSettings, folder: Path, *, resumed: bool) 
     environment = {"python": sys.version, "machine": platform.platform()} | {name: version(name) for name in packages}
     (folder / "environment.json").write_text(json.dumps(environment, indent=1), encoding="utf-8")
     path.write_text(resolved, encoding="utf-8")
-
-
-def _progress() -> Progress:
-    from rich.console import Console
-
-    return Progress(
-        TextColumn("{task.description}"),
-        *Progress.get_default_columns()[1:3],
-        TextColumn("{task.completed}/{task.total}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-        console=Console(stderr=True),
-    )
