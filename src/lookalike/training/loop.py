@@ -28,7 +28,7 @@ from lookalike.models.preprocessing import Preprocessing
 from lookalike.training.augmentation import Augmentation
 from lookalike.training.data import Split, TrainingPhotos, head_classes, read_splits
 from lookalike.training.losses import metric_loss, total_loss
-from lookalike.training.measure import measure
+from lookalike.training.measure import described_by, measure
 from lookalike.training.sampling import ProductSampler, products_by_share
 from lookalike.training.settings import AugmentationSettings, StageSettings, TrainingSettings, load_settings
 
@@ -218,18 +218,12 @@ class Run:
 
     def _measure(self) -> None:
         """Measure on dev, write the last checkpoint, and keep it as the best when it is."""
-        changes = {"changed": AugmentationSettings(smallest_crop=0.6, spoil=0.3)}
-        if self.backgrounds["dev"]:
-            changes["pasted"] = AugmentationSettings(paste=1.0)
-        size = (self.preprocessing.height, self.preprocessing.width)
+        height, width = self.preprocessing.height, self.preprocessing.width
         figures = measure(
-            self.network,
+            described_by(self.network.eval(), self.preprocessing),
             self.dev,
-            preprocessing=self.preprocessing,
-            changes={
-                name: Augmentation(change, size=size, backgrounds=self.backgrounds["dev"])
-                for name, change in changes.items()
-            },
+            changes=dev_changes(size=(height, width), backgrounds=self.backgrounds["dev"]),
+            at_least=height,
         )
         for name, value in figures.items():
             self.writer.add_scalar(f"dev/{name}", value, self.done["all_steps"])
@@ -313,6 +307,14 @@ class Run:
         columns = given.background_columns
         items = open_catalogue(str(self.base / given.backgrounds), columns=columns).items()
         return [item.location for item in items if item.attributes.get("split", part) == part]
+
+
+def dev_changes(*, size: tuple[int, int], backgrounds: Sequence[str]) -> dict[str, Augmentation]:
+    """How dev photos are changed for the measure: crop, light and compression; and, given any, on new backgrounds."""
+    changes = {"changed": Augmentation(AugmentationSettings(smallest_crop=0.6, spoil=0.3), size=size, backgrounds=())}
+    if backgrounds:
+        changes["pasted"] = Augmentation(AugmentationSettings(paste=1.0), size=size, backgrounds=backgrounds)
+    return changes
 
 
 def rate_factor(step: int, steps: int, *, warmup: float) -> float:

@@ -1,10 +1,10 @@
-"""The measure on dev that decides which checkpoint is kept."""
+"""The measure on dev that decides which checkpoint is kept; it judges anything that describes photos."""
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 
 import numpy as np
 import torch
@@ -22,13 +22,16 @@ from lookalike.models.network import Network
 from lookalike.models.preprocessing import Preprocessing
 from lookalike.training.augmentation import Augmentation
 from lookalike.training.data import Split
-from lookalike.types import Float32, Item
+from lookalike.types import Float32, Int64, Item
+
+Describe = Callable[[Sequence[Image.Image]], Float32]
+"""From B RGB photos to (B, D) float32 unit rows."""
 
 BATCH = 64
 
 
 def measure(
-    network: Network, splits: Sequence[Split], *, preprocessing: Preprocessing, changes: Mapping[str, Augmentation]
+    describe: Describe, splits: Sequence[Split], *, changes: Mapping[str, Augmentation], at_least: int
 ) -> dict[str, float]:
     """Measure retrieval on the dev splits.
 
@@ -36,26 +39,28 @@ def measure(
     precision@1 of the leading grade. Every change (such as `pasted`) asks with changed photos for the unchanged ones.
 
     Args:
-        network: Embeds; it is left in eval mode.
+        describe: What is judged.
         splits: The dev splits; those without grades are passed over.
-        preprocessing: How photos are made ready.
         changes: Augmentations by name.
+        at_least: Photos are decoded with both sides at least this many pixels, where they have them.
 
     Returns:
         Figures in [0, 1] by `catalogue number/name`, and their mean as `mean`.
     """
-    network.eval()
     figures: dict[str, float] = {}
     for place, split in enumerate(splits):
         if not split.settings.grades or not split.items:
             continue
-        rows = embed(network, split.items, preprocessing)
+        photos = (open_image(item.location, at_least=at_least, box=item.box) for item in split.items)
+        rows = _described(describe, photos)
         figures.update({f"{place}/{name}": value for name, value in graded(split, rows).items()})
         for name, change in changes.items():
-            changed, found = embed_changed(network, split.items, preprocessing, change)
+            found: list[int] = []
+            changed = _described(describe, _changed(split.items, change, at_least=at_least, found=found))
             if len(found) >= 2:
                 nearest = (changed @ rows.T).argmax(axis=1)
-                figures[f"{place}/{name} hit_rate@1"] = hit_rate_at_k((nearest == found)[:, None], 1)
+                hits = (nearest == np.asarray(found))[:, None]
+                figures[f"{place}/{name} hit_rate@1"] = hit_rate_at_k(hits, 1)
     figures["mean"] = float(np.mean(list(figures.values()))) if figures else 0.0
     return figures
 
@@ -67,7 +72,7 @@ def graded(split: Split, rows: Float32) -> dict[str, float]:
         split: N items.
         rows: (N, D) float32 unit rows.
     """
-    labels = []
+    labels: list[Int64] = []
     for grade in split.settings.grades:
         values = sorted({value for value in split.field(grade) if value})
         labels.append(split.numbers(grade, values))
@@ -83,44 +88,34 @@ def graded(split: Split, rows: Float32) -> dict[str, float]:
     return {"ndcg@10": ndcg_at_k(found, ideal, 10), "precision@1": precision_at_k(found >= 1, 1)}
 
 
-def embed(network: Network, items: Sequence[Item], preprocessing: Preprocessing) -> Float32:
-    """Unit rows (N, D) float32 of unchanged photos."""
+def described_by(network: Network, preprocessing: Preprocessing) -> Describe:
+    """A network in eval mode as something that describes photos."""
 
-    def ready(item: Item) -> Float32:
-        return preprocessing(open_image(item.location, at_least=preprocessing.height, box=item.box))
+    @torch.no_grad()
+    def describe(photos: Sequence[Image.Image]) -> Float32:
+        device = next(network.parameters()).device
+        pixels = torch.from_numpy(np.stack([preprocessing(photo) for photo in photos]))
+        rows: Float32 = network(pixels.to(device, memory_format=torch.channels_last)).cpu().numpy()
+        return rows
 
-    with ThreadPoolExecutor(2) as pool:
-        return _run(network, list(pool.map(ready, items)))
+    return describe
 
 
-def embed_changed(
-    network: Network, items: Sequence[Item], preprocessing: Preprocessing, change: Augmentation
-) -> tuple[Float32, np.ndarray]:
-    """Unit rows of changed photos, (M, D) float32, and the places (M,) of those that the change could be made to."""
-
-    def ready(item: Item) -> Float32 | None:
-        photo = open_image(item.location, at_least=preprocessing.height, box=item.box)
+def _changed(items: Sequence[Item], change: Augmentation, *, at_least: int, found: list[int]) -> Iterator[Image.Image]:
+    """Changed photos, the same ones every time; notes in `found` the places of those that could be changed."""
+    for place, item in enumerate(items):
+        photo = open_image(item.location, at_least=at_least, box=item.box)
         seed = zlib.crc32(item.id.encode())
         random = np.random.default_rng(seed)
-        torch.manual_seed(seed)
-        changed: Image.Image | None
-        changed = change.on_background(photo, random=random) if change.settings.paste else change(photo, random=random)
-        return None if changed is None else preprocessing(changed)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            pasted = change.settings.paste > 0
+            changed = change.on_background(photo, random=random) if pasted else change(photo, random=random)
+        if changed is not None:
+            found.append(place)
+            yield changed
 
-    prepared = [ready(item) for item in items]
-    found = np.array([place for place, array in enumerate(prepared) if array is not None], dtype=np.int64)
-    return _run(network, [array for array in prepared if array is not None]), found
 
-
-@torch.no_grad()
-def _run(network: Network, prepared: Sequence[Float32]) -> Float32:
-    device = next(network.parameters()).device
-    rows = [
-        network(
-            torch.from_numpy(np.stack(prepared[start : start + BATCH])).to(device, memory_format=torch.channels_last)
-        )
-        .cpu()
-        .numpy()
-        for start in range(0, len(prepared), BATCH)
-    ]
-    return np.concatenate(rows) if rows else np.zeros((0, network.settings.embedding), dtype=np.float32)
+def _described(describe: Describe, photos: Iterator[Image.Image]) -> Float32:
+    rows = [describe(batch) for batch in iter(lambda: list(islice(photos, BATCH)), [])]
+    return np.concatenate(rows) if rows else np.zeros((0, 1), dtype=np.float32)

@@ -1,0 +1,94 @@
+"""How well photos are described: models, colour and simple floors on the dev splits of a training file.
+
+    python bench/quality.py CONFIG.toml default other.onnx
+
+Prints a Markdown table. Every row is measured by the same code, and in the same run; all dev photos are used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from lookalike.catalogue.opening import open_catalogue
+from lookalike.embedding.color import Color
+from lookalike.embedding.deep import open_network
+from lookalike.embedding.photo import PhotoEmbedder
+from lookalike.spaces import DEFAULT_WEIGHTS, unit_rows
+from lookalike.training.data import read_splits
+from lookalike.training.loop import dev_changes
+from lookalike.training.measure import Describe, measure
+from lookalike.training.settings import load_settings
+from lookalike.types import Float32
+
+
+def pixels(photos: Sequence[Image.Image]) -> Float32:
+    """The floor: 15 x 20 pixels."""
+    small = [np.asarray(photo.resize((15, 20), Image.Resampling.BOX), dtype=np.float32) for photo in photos]
+    rows = np.stack(small).reshape(len(small), -1) - 127.5
+    return unit_rows(rows)
+
+
+def hsv_histogram(photos: Sequence[Image.Image]) -> Float32:
+    """8 x 8 x 8 bins over the whole picture, square roots taken."""
+    rows = []
+    for photo in photos:
+        values = np.asarray(photo.resize((96, 128)).convert("HSV")).reshape(-1, 3) // 32
+        counts = np.bincount(values @ np.array([64, 8, 1]), minlength=512)
+        rows.append(np.sqrt(counts.astype(np.float32)))
+    return unit_rows(np.stack(rows))
+
+
+def color(photos: Sequence[Image.Image]) -> Float32:
+    """The space `color`."""
+    describe = Color().describe
+    return np.stack([describe(photo) for photo in photos])
+
+
+def model(name: str, *, with_color: bool) -> Describe:
+    """The space `deep` of a model; or both spaces under the default weights."""
+    embedder = PhotoEmbedder(open_network(name))
+
+    def describe(photos: Sequence[Image.Image]) -> Float32:
+        rows = embedder.embed(photos)
+        if not with_color:
+            return rows["deep"]
+        parts = [np.sqrt(np.float32(DEFAULT_WEIGHTS[space])) * rows[space] for space in ("deep", "color")]
+        return unit_rows(np.concatenate(parts, axis=1))
+
+    return describe
+
+
+def main() -> None:
+    """Measure everything and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config", type=Path)
+    parser.add_argument("models", nargs="*", default=["default"])
+    arguments = parser.parse_args()
+    settings = load_settings(arguments.config)
+    base = arguments.config.parent
+    splits = [read_splits(dataclasses.replace(data, dev_photos=0), folder=base)["dev"] for data in settings.data]
+    given = settings.augmentation
+    grounds = open_catalogue(str(base / given.backgrounds), columns=given.background_columns).items()
+    backgrounds = [item.location for item in grounds if item.attributes.get("split") == "dev"]
+    described: dict[str, Describe] = {"raw pixels, 15 x 20": pixels, "HSV histogram": hsv_histogram, "color": color}
+    for name in arguments.models:
+        described[f"{name}: deep"] = model(name, with_color=False)
+        described[f"{name}: deep 1, color {DEFAULT_WEIGHTS['color']}"] = model(name, with_color=True)
+    heading: list[str] = []
+    for name, describe in described.items():
+        changes = dev_changes(size=(240, 180), backgrounds=backgrounds)
+        figures = measure(describe, splits, changes=changes, at_least=240)
+        if not heading:
+            heading = list(figures)
+            print("| described by | " + " | ".join(heading) + " |\n|" + "---|" * (len(heading) + 1))
+        print(f"| {name} | " + " | ".join(f"{figures[key]:.3f}" for key in heading) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
