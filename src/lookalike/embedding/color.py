@@ -93,10 +93,13 @@ class Color:
 
     def describe(self, photo: Image.Image) -> Float32:
         """Describe an RGB photo: (D,) float32 of unit length."""
-        colors = _colors(photo)
-        amounts = np.bincount(colors, self._weights(colors), LEVELS**3)
-        row = self._learned.mapping @ np.sqrt(self._bins.histogram(amounts))
+        row = self._learned.mapping @ np.sqrt(self.histogram(photo))
         return np.asarray(row / np.linalg.norm(row), dtype=np.float32)
+
+    def histogram(self, photo: Image.Image) -> Float32:
+        """Measure the colours of the garment: (N,) float32, the share of each bin, that sum to 1."""
+        colors = _colors(photo)
+        return self._bins.histogram(np.bincount(colors, self._weights(colors), LEVELS**3))
 
     def weigh(self, photo: Image.Image) -> Float32:
         """How likely each pixel of the shrunk RGB photo belongs to the garment: (64, 64) float32 in (0, 1)."""
