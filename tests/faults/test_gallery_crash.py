@@ -207,6 +207,22 @@ def check_search_only(gallery: LocalGallery) -> None:
             assert gallery.items([int(found.rows[0, 0])])[int(found.rows[0, 0])].id == str(number)
 
 
+@pytest.mark.parametrize("written_to", [False, True])
+def test_derives_anew_when_the_database_is_brought_back_from_a_copy(
+    filled: Path, tmp_path: Path, written_to: bool
+) -> None:
+    copy = shutil.copy(filled / "gallery.db", tmp_path / "copy.db")
+    with LocalGallery(filled) as gallery:
+        add(gallery, range(COUNT, 2 * COUNT))
+        gallery.optimise()
+    shutil.copy(copy, filled / "gallery.db")
+    if written_to:  # the same items, but each row number now belongs to another one
+        with LocalGallery(filled) as gallery:
+            add(gallery, range(2 * COUNT - 1, COUNT - 1, -1))
+    with LocalGallery(filled) as gallery:
+        check(gallery, 2 * COUNT if written_to else COUNT)
+
+
 def test_verify_finds_a_single_wrong_bit(filled: Path) -> None:
     path = derived_file(filled, "unit.f32")
     content = path.read_bytes()

@@ -21,7 +21,7 @@ import shutil
 import sqlite3
 import uuid
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -35,7 +35,7 @@ from lookalike.gallery.records import read_vectors
 from lookalike.index.sealed import sampled_checksum
 from lookalike.spaces import Space, width
 
-STAMP_FORMAT: Final = 1
+STAMP_FORMAT: Final = 2
 BATCH: Final = 4096
 FILES: Final = {"unit": "unit.f32", "raw": "raw.f32", "numbers": "numbers.i64"}
 
@@ -48,14 +48,17 @@ class Derived:
         self._lock_path = gallery / "build.lock"
         self.writable = writable
 
-    def open(self, generation: str, spaces: Sequence[Space]) -> Frozen | None:
-        """Open the newest rows that are whole and were made from this database."""
+    def open(self, connection: sqlite3.Connection) -> Frozen | None:
+        """Open the newest rows that are whole and were made from an earlier state of the database.
+
+        Args:
+            connection: In a transaction.
+        """
         newest: Frozen | None = None
         for folder in sorted(self._folder.glob("rows-*")):
             with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
                 frozen = open_rows(folder)
-                ours = frozen.origin.generation == generation and frozen.origin.spaces == tuple(spaces)
-                if ours:
+                if frozen.origin.is_past_of(connection):
                     newest = fresher(newest, frozen)
         return newest
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from lookalike import index as indexes
 from lookalike.errors import IndexFileError
-from lookalike.gallery.store import last_number, meta_number, read_spaces
+from lookalike.gallery.store import last_number, meta_number, read_spaces, signature_of
 from lookalike.index import Index
 from lookalike.spaces import Space
 from lookalike.types import Float32, Int64
@@ -29,6 +29,9 @@ class Origin:
     Attributes:
         generation: Of the database; a compacted one is another generation.
         spaces: What the columns are.
+        change: Counts the commits.
+        signature: Of the last commit. A database brought back from a copy counts, and numbers its rows, as before, but
+            signs otherwise.
         last_row: Rows up to this number were considered.
         last_removal: Removals up to this number were considered.
         count: N, how many rows there were.
@@ -37,6 +40,8 @@ class Origin:
 
     generation: str
     spaces: tuple[Space, ...]
+    change: int
+    signature: str
     last_row: int
     last_removal: int
     count: int
@@ -45,15 +50,24 @@ class Origin:
     @classmethod
     def now(cls, connection: sqlite3.Connection) -> Origin:
         """The state that a connection sees."""
+        change = meta_number(connection, "change")
         (generation,) = connection.execute("SELECT value FROM meta WHERE key = 'generation'").fetchone()
         return cls(
             generation=generation,
             spaces=read_spaces(connection),
+            change=change,
+            signature=signature_of(connection, change),
             last_row=last_number(connection, "items"),
             last_removal=last_number(connection, "removed"),
             count=meta_number(connection, "items"),
             raw=bool(meta_number(connection, "raw")),
         )
+
+    def is_past_of(self, connection: sqlite3.Connection) -> bool:
+        """Whether the database that a connection sees was once in this state."""
+        now = Origin.now(connection)
+        same = (self.generation, self.spaces) == (now.generation, now.spaces)
+        return same and self.change <= now.change and self.signature == signature_of(connection, self.change)
 
 
 class Frozen:

@@ -16,7 +16,7 @@ from lookalike.errors import GalleryDamagedError
 from lookalike.gallery.derived import Derived
 from lookalike.gallery.frozen import Frozen, Origin
 from lookalike.gallery.records import UNIT_TOLERANCE, AttributeNames, Kinds, read_vectors
-from lookalike.gallery.store import Store, meta_number
+from lookalike.gallery.store import Store, meta_number, signature_key
 from lookalike.spaces import slices, width
 from lookalike.types import JSON, Float32, Int64, Item
 
@@ -61,7 +61,7 @@ def verify(store: Store, derived: Derived, *, photos: bool) -> Health:
             problems += contradictions(connection)
             origin = Origin.now(connection)
             problems += derived.damage()
-            kept = derived.open(origin.generation, origin.spaces)
+            kept = derived.open(connection)
             problems += wrong_vectors(connection, origin, kept)
             problems += [] if kept is None else kept.damaged_indexes()
             if photos:
@@ -162,6 +162,7 @@ def compact(store: Store, derived: Derived) -> None:
         with store.writing() as connection:
             recount_kinds(connection)
             connection.execute("DELETE FROM removed")
+            connection.execute("DELETE FROM meta WHERE key GLOB ?", (signature_key("*"),))
             connection.execute("UPDATE meta SET value = ? WHERE key = 'generation'", (uuid.uuid4().hex,))
             (strange,) = connection.execute("SELECT count(*) FROM vectors WHERE raw IS NOT NULL").fetchone()
             connection.execute("UPDATE meta SET value = ? WHERE key = 'raw'", (int(strange > 0),))

@@ -288,7 +288,7 @@ class LocalGallery:
 
         Then those that are held, if any, and a long tail must do for the moment.
         """
-        kept = self._derived.open(now.generation, now.spaces)
+        kept = self._kept()
         if not is_stale(kept, now):
             return kept
         if not self._store.writable:
@@ -299,11 +299,16 @@ class LocalGallery:
         with self._derived.building(wait_s=wait_s) as mine:
             if not mine:
                 return fresher(kept, held)
-            kept = self._derived.open(now.generation, now.spaces)  # somebody may have been quicker
+            kept = self._kept()  # somebody may have been quicker
             if kept is not None and not is_stale(kept, now):
                 return kept
             with self._store.reading() as connection:
                 return self._derived.freeze(connection, keep=True)
+
+    def _kept(self) -> Frozen | None:
+        """The newest rows that were derived and kept."""
+        with self._store.reading() as connection:
+            return self._derived.open(connection)
 
     def _passing(self, state: Snapshot, where: str) -> Int64:
         """Rows that a filter passes; asked once for each state."""

@@ -186,7 +186,7 @@ class Store:
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 yield self._writer
-                self._writer.execute("UPDATE meta SET value = value + 1 WHERE key = 'change'")
+                sign_change(self._writer)
                 self._writer.execute("COMMIT")
             except BaseException:
                 with contextlib.suppress(sqlite3.Error):  # SQLite may have rolled back by itself
@@ -328,6 +328,25 @@ def write_spaces(connection: sqlite3.Connection, spaces: Sequence[Space]) -> Non
     """Decide the spaces of a gallery that has none."""
     text = json.dumps([[space.name, space.dimension, space.maker] for space in spaces])
     connection.execute("UPDATE meta SET value = ? WHERE key = 'spaces'", (text,))
+
+
+def sign_change(connection: sqlite3.Connection) -> None:
+    """Count a change and give it a random signature, so that histories that part from one backup can be told apart."""
+    connection.execute("UPDATE meta SET value = value + 1 WHERE key = 'change'")
+    connection.execute(
+        "INSERT INTO meta VALUES (?, ?)", (signature_key(meta_number(connection, "change")), uuid.uuid4().hex)
+    )
+
+
+def signature_of(connection: sqlite3.Connection, change: int) -> str:
+    """The signature of a change; empty when the database has had no such change."""
+    found = connection.execute("SELECT value FROM meta WHERE key = ?", (signature_key(change),)).fetchone()
+    return "" if found is None else str(found[0])
+
+
+def signature_key(change: int | str) -> str:
+    """Where the signature of a change stands in `meta`."""
+    return f"change {change}"
 
 
 def meta_number(connection: sqlite3.Connection, key: str) -> int:
