@@ -168,6 +168,13 @@ def test_a_photo_that_became_unreadable_is_skipped_and_not_pruned(folder: Path, 
     assert len(gallery) == 2
 
 
+def test_a_path_that_no_file_can_have_is_skipped(folder: Path, gallery: LocalGallery) -> None:
+    source = table(folder, ["a,1.png,10,", "b,2\0.png,20,"])
+    report, _ = indexed(source, gallery)
+    assert counts(report) == (1, 0, 0, 0, 1)
+    assert report.skipped[0].id == "b"
+
+
 def test_strict_stops_at_the_first_unreadable_photo_and_keeps_those_before_it(
     folder: Path, gallery: LocalGallery
 ) -> None:

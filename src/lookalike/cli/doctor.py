@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import platform
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated
 
@@ -29,6 +27,8 @@ def doctor(
     json: Json = False,
 ) -> int:
     """Say what is installed here, what would run, and whether a gallery is sound; 1 when something is wrong."""
+    import platform
+
     problems: list[JSON] = []
     facts: dict[str, JSON] = {
         "lookalike": _version("lookalike"),
@@ -49,6 +49,8 @@ def doctor(
 
 
 def _version(package: str) -> str | None:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version(package)
     except PackageNotFoundError:

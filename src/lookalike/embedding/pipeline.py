@@ -287,6 +287,6 @@ def _size_and_time(location: str) -> tuple[int, int] | None:
         return None
     try:
         status = Path(location).stat()
-    except OSError:
+    except (OSError, ValueError):  # ValueError where no file could have such a name
         return None
     return status.st_size, status.st_mtime_ns

@@ -65,6 +65,9 @@ def _open_session(
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = QUIET
+    # Threads that wait by spinning take the processor from those that decode photos: 18 ms of it for each photo of an
+    # index run (MobileNetV2 at 224, 2 cores) instead of 13.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=providers)
     except Exception as error:  # its exceptions have no common parent but Exception
