@@ -173,6 +173,7 @@ WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
     "pickled": (pickled, "not an array of plain numbers"),
     "text": (lambda folder: (folder / "all_feat.npy").write_text("1 2 3"), "not an array of plain numbers"),
     "empty": (lambda folder: (folder / "all_feat.npy").write_bytes(b""), "not an array of plain numbers"),
+    "no archive": (lambda folder: (folder / "all_feat.npy").write_bytes(b"PK\3\4"), "not an array of plain numbers"),
     "cut short": (
         lambda folder: (folder / "all_feat.npy").write_bytes((folder / "all_feat.npy").read_bytes()[:1000]),
         "not an array of plain numbers",

@@ -154,8 +154,8 @@ def read_array(path: Path, *, count: int) -> npt.NDArray[np.floating]:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except OSError as error:
         raise CatalogueError(f"{path}: {error.strerror or error}") from None
-    except (ValueError, EOFError) as error:  # pickled objects among them: nothing is ever unpickled
-        raise CatalogueError(f"{path}: not an array of plain numbers that NumPy can read ({error})") from None
+    except Exception as error:  # nearly anything on nonsense; nothing is ever unpickled
+        raise CatalogueError(f"{path}: not an array of plain numbers that NumPy can read ({error})") from error
     if not isinstance(array, np.ndarray):
         array.close()
         raise CatalogueError(f"{path}: expected one array, got an archive of several")
