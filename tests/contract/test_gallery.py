@@ -255,6 +255,8 @@ def test_lists_pages_in_the_order_of_adding(gallery: Gallery) -> None:
     assert [item for _, items in pages for item in items] == shop.items
     total, page = gallery.list(where="color = 'Red'", offset=2, limit=3)
     assert (total, [item.id for item in page]) == (7, ["item 8", "item 12", "item 16"])
+    assert gallery.list(limit=10**30) == (25, shop.items)
+    assert gallery.list(offset=10**30) == (25, [])
     for wrong in ({"offset": -1}, {"limit": -1}):
         with pytest.raises(UsageError):
             gallery.list(**wrong)
@@ -364,6 +366,7 @@ def test_any_metric_is_scanned_over_the_vectors_as_they_came(gallery: Gallery, m
 WRONG_QUERIES: dict[str, tuple[type[UsageError], dict[str, Any]]] = {
     "no results": (UsageError, {"k": 0}),
     "unknown weight": (UnknownNameError, {"weights": {"deap": 1}}),
+    "no probes": (UsageError, {"index": "kmeans", "probes": 0}),
     "negative weight": (UsageError, {"weights": {"deep": -1}}),
     "no weight": (UsageError, {"weights": {"deep": 0}}),
     "unknown index": (UnknownNameError, {"index": "ivvf"}),

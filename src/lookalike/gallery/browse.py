@@ -50,7 +50,8 @@ def page(
     count = f"SELECT count(*) FROM items WHERE {clause.sql}"
     select = f"SELECT {ITEM_COLUMNS} FROM items WHERE {clause.sql} ORDER BY row LIMIT ? OFFSET ?"
     (total,) = connection.execute(count, clause.parameters).fetchone()
-    rows = connection.execute(select, (*clause.parameters, -1 if limit is None else limit, offset))
+    shown = -1 if limit is None else min(limit, total)
+    rows = connection.execute(select, (*clause.parameters, shown, min(offset, total)))
     return total, [read_item(row, names) for row in rows]
 
 

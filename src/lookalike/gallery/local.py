@@ -162,6 +162,8 @@ class LocalGallery:
         """Find the nearest items."""
         if k < 1:
             raise UsageError(f"k must be at least 1, got {k}")
+        if probes is not None and probes < 1:
+            raise UsageError(f"probes must be at least 1, got {probes}")
         if index != "auto" and index not in INDEXES:
             raise UnknownNameError("index", index, ["auto", *INDEXES])
         if metrics and index not in ("auto", "exact"):
