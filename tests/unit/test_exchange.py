@@ -180,7 +180,7 @@ WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "an archive": (
         lambda folder: (np.savez(folder / "a.npz", a=np.ones(2)), (folder / "a.npz").replace(folder / "all_feat.npy")),
-        "got an archive",
+        "not an array of plain numbers",
     ),
     "whole numbers": (lambda folder: np.save(folder / "all_feat.npy", np.ones((200, 16), int)), "got int64"),
     "one dimension": (

@@ -151,14 +151,11 @@ def read_array(path: Path, *, count: int) -> npt.NDArray[np.floating]:
         CatalogueError: It is not an array of finite floating-point numbers with as many rows as there are paths.
     """
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        array: npt.NDArray[np.floating] = npy.open_memmap(path, mode="r")
     except OSError as error:
         raise CatalogueError(f"{path}: {error.strerror or error}") from None
     except Exception as error:  # nearly anything on nonsense; nothing is ever unpickled
         raise CatalogueError(f"{path}: not an array of plain numbers that NumPy can read ({error})") from error
-    if not isinstance(array, np.ndarray):
-        array.close()
-        raise CatalogueError(f"{path}: expected one array, got an archive of several")
     if array.ndim != 2 or array.shape[1] == 0 or array.dtype.kind != "f":
         shape = f"{array.dtype} {array.shape}"
         raise CatalogueError(f"{path}: expected floating-point numbers of shape (N, D), got {shape}")
