@@ -148,7 +148,7 @@ def test_the_table_shows_the_same_as_the_json(shop: Shop, capsys: Capture) -> No
         parts = match["scores"]
         assert [score, deep, color] == [f"{value:.3f}" for value in (match["score"], parts["deep"], parts["color"])]
     assert max(map(len, lines)) <= 80
-    assert "weights: deep 1, color 0.3; index: exact" in shown.err
+    assert "weights: deep 1, color 0.3; index: exact; decode " in shown.err
 
 
 def test_a_picture_and_a_page_are_written(shop: Shop, tmp_path: Path, capsys: Capture) -> None:

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lookalike.types import JSON
+    from lookalike.types import JSON, Item
 
-WIDEST = 32
-"""No column but the last is wider than this."""
+WIDEST, NARROWEST_CUT = 24, 24
+"""A column is wider than the first only where the second is left for the column that is cut."""
 
 
 def write(line: str) -> None:
@@ -64,13 +64,13 @@ def shown(value: JSON) -> str:
     return str(value)
 
 
-def write_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = ()) -> None:
-    """A table; its last column is cut where the line ends, and long words in the others go on below.
+def write_table(columns: Mapping[str, Sequence[str]], *, right: Sequence[str] = (), cut: str = "") -> None:
+    """A table; long words go on below. Columns in which nothing stands are left out.
 
     Args:
-        columns: Their titles.
-        rows: A cell for each column.
+        columns: Their titles and cells.
         right: Columns of numbers, to be aligned on the right.
+        cut: The last column, which is as wide as the line still has room for, and cut there.
     """
     from rich.cells import cell_len
     from rich.console import Console
@@ -78,28 +78,39 @@ def write_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, right:
     from rich.text import Text
 
     console = Console(file=sys.stdout, highlight=False)
-    natural = [max(map(cell_len, cells)) for cells in zip(columns, *rows, strict=True)]
-    widths = [min(width, WIDEST) for width in natural[:-1]]
-    widths.append(max(len(columns[-1]), console.width - sum(widths) - 2 * len(widths)))
+    filled = {title: cells for title, cells in columns.items() if any(cells)}
+    room, spare = console.width, NARROWEST_CUT if cut in filled else 0
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for column, width in zip(columns, widths, strict=True):
-        is_last = column == columns[-1]
+    for title, cells in filled.items():
+        natural = max(map(cell_len, (title, *cells)))
+        width = max(len(title), room if title == cut else min(natural, max(WIDEST, room - spare)))
+        room -= width + 2
         table.add_column(
-            column,
+            title,
             width=width,
-            justify="right" if column in right else "left",
-            no_wrap=is_last,
-            overflow="ellipsis" if is_last else "fold",
+            justify="right" if title in right else "left",
+            no_wrap=title == cut,
+            overflow="ellipsis" if title == cut else "fold",
         )
-    for row in rows:
+    for row in zip(*filled.values(), strict=True):
         table.add_row(*map(Text, row))
     console.print(table)
 
 
-def attributes_line(attributes: Mapping[str, JSON]) -> str:
+def item_columns(items: Sequence[Item]) -> dict[str, Sequence[str]]:
+    """The columns of a table that say which items they are, the last to be cut."""
+    return {
+        "id": [item.id for item in items],
+        "product": [item.product or "" for item in items],
+        "known": [known_of(item) for item in items],
+    }
+
+
+def known_of(item: Item) -> str:
     """What is known of an item in one line: words as they are, numbers and the like with their name."""
-    return ", ".join(
+    words = [
         value if isinstance(value, str) else f"{name} {shown(value)}"
-        for name, value in attributes.items()
+        for name, value in item.attributes.items()
         if value not in (None, "")
-    )
+    ]
+    return ", ".join(words) or (item.photo if item.photo != item.id else "")

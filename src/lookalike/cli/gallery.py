@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lookalike.cli.console import attributes_line, say, write, write_facts, write_json, write_table
+from lookalike.cli.console import item_columns, say, write, write_facts, write_json, write_table
 from lookalike.cli.options import Gallery, Json, Where, pairs
 from lookalike.cli.progress import progress_of
 from lookalike.errors import UsageError
@@ -48,8 +48,8 @@ def list_items(
     if json:
         write_json({"total": total, "items": [item_json(item) for item in items]})
         return
-    rows = [[item.id, item.product or "-", attributes_line(item.attributes) or item.photo] for item in items]
-    write_table(["id", "product", "known"], rows)
+    if items:
+        write_table(item_columns(items), cut="known")
     if len(items) < total:
         say(f"{len(items):,} of {total:,} items; see --offset and --limit")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lookalike.cli.console import attributes_line, say, write_json, write_table
+from lookalike.cli.console import item_columns, say, write_json, write_table
 from lookalike.cli.options import Device, Gallery, Json, Model, Runtime, Where, numbers, pairs
 from lookalike.errors import UsageError
 
@@ -127,22 +127,16 @@ def show(answer: Answer, photo: str | bytes, *, montage: Path | None, html: Path
 
 def present(answer: Answer) -> None:
     """Show an answer as a table, and how it came about."""
-    spaces = list(answer.matches[0].scores) if answer.matches else []
-    rows = [
-        [
-            str(match.rank),
-            f"{match.score:.3f}",
-            *(f"{match.scores[space]:.3f}" for space in spaces),
-            match.item.id,
-            match.item.product or "-",
-            attributes_line(match.item.attributes) or match.item.photo,
-        ]
-        for match in answer.matches
-    ]
-    if rows:
-        write_table(["#", "score", *spaces, "id", "product", "known"], rows, right=["#", "score", *spaces])
+    from lookalike.show.words import steps_line, weights_line
+
+    matches = answer.matches
+    if matches:
+        numbers = {
+            "#": [str(match.rank) for match in matches],
+            "score": [f"{match.score:.3f}" for match in matches],
+            **{space: [f"{match.scores[space]:.3f}" for match in matches] for space in matches[0].scores},
+        }
+        write_table({**numbers, **item_columns([match.item for match in matches])}, right=[*numbers], cut="known")
     else:
         say("no item passes the filter" if answer.query.where else "nothing was found")
-    weights = ", ".join(f"{space} {weight:g}" for space, weight in answer.query.weights.items() if weight)
-    steps = ", ".join(f"{step} {ms:.1f}" for step, ms in answer.took_ms.items() if ms)
-    say(f"weights: {weights}; index: {answer.query.index}; milliseconds: {steps}")
+    say(f"weights: {weights_line(answer.query)}; index: {answer.query.index}; {steps_line(answer)}")
