@@ -68,6 +68,8 @@ def resolve_weights(weights: Mapping[str, float] | None, spaces: Sequence[Space]
         if not math.isfinite(weight) or weight < 0:
             raise UsageError(f"the weight of {name!r} must be a number of at least 0, got {weight}")
         resolved[resolve(name, spaces).name] = float(weight)
+    if not math.isfinite(sum(resolved.values())):
+        raise UsageError("the weights are too large to be summed")
     if not any(resolved.values()):
         raise UsageError("at least one space needs a weight above 0")
     return resolved

@@ -231,6 +231,19 @@ def test_what_was_embedded_before_ctrl_c_is_kept(folder: Path, gallery: LocalGal
     assert embedder.prepared == 4
 
 
+def test_items_of_another_source_with_the_same_ids_are_replaced_and_counted(
+    folder: Path, gallery: LocalGallery, tmp_path: Path
+) -> None:
+    indexed(folder, gallery)
+    other = tmp_path / "other"
+    other.mkdir()
+    for name in ("3.png", "10.png"):
+        colored(other / name, (9, 99, 9))
+    report, _ = indexed(other, gallery)
+    assert (report.added, report.replaced, len(gallery)) == (1, 1, 11)
+    assert gallery.get("3.png").root == str(other)
+
+
 def test_only_a_few_batches_of_photos_are_ever_in_memory(folder: Path, gallery: LocalGallery) -> None:
     """A slow network must hold the decoders back, however long the catalogue is."""
     many = [Item(f"{number}", f"{number % 10}.png", root=str(folder)) for number in range(WRITE_ROWS + 100)]
@@ -248,6 +261,9 @@ def test_only_a_few_batches_of_photos_are_ever_in_memory(folder: Path, gallery: 
     class Noted:
         def __getattr__(self, name: str) -> object:
             return getattr(gallery, name)
+
+        def __len__(self) -> int:
+            return len(gallery)
 
         def add(self, items: Sequence[Item], vectors: dict[str, Float32], **others: object) -> None:
             written.append(len(items))

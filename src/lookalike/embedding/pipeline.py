@@ -48,6 +48,10 @@ class Writer(Protocol):
         """Add or replace items, durably and all together."""
         ...
 
+    def __len__(self) -> int:
+        """Number of items."""
+        ...
+
     def describe(self, items: Sequence[Item], *, source: str = "", stamps: Sequence[Stamp] | None = None) -> None:
         """Replace what is known of items whose vectors stay."""
         ...
@@ -257,7 +261,12 @@ class _Run:
                 items, stamps = zip(*embedded, strict=True)
                 spaces = self._embedder.spaces
                 rows = {space.name: np.concatenate([part[space.name] for part in vectors]) for space in spaces}
+                before = len(self._writer)
                 self._writer.add(items, rows, spaces=spaces, source=self._catalogue.source, stamps=stamps)
+                new = sum(item.id not in self._known for item in items)
+                replaced = new - (len(self._writer) - before)
+                self.report.added -= replaced
+                self.report.replaced += replaced
             if described:
                 items, stamps = zip(*described, strict=True)
                 self._writer.describe(items, source=self._catalogue.source, stamps=stamps)

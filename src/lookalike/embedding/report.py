@@ -25,6 +25,7 @@ class Report:
     Attributes:
         added: Items that are new.
         updated: Items whose photo, or what is known of them, has changed.
+        replaced: Items that took the place of an item of the same id from another source.
         unchanged: Items that were left as they were.
         embedded: Photos that the network saw; others had only their description changed, or nothing.
         removed: Items that had vanished from the source.
@@ -35,6 +36,7 @@ class Report:
 
     added: int = 0
     updated: int = 0
+    replaced: int = 0
     unchanged: int = 0
     embedded: int = 0
     removed: int = 0
@@ -44,13 +46,14 @@ class Report:
     @property
     def done(self) -> int:
         """How many photos were dealt with so far."""
-        return self.added + self.updated + self.unchanged + len(self.skipped)
+        return self.added + self.updated + self.replaced + self.unchanged + len(self.skipped)
 
     def to_json(self) -> dict[str, JSON]:
         """As `lookalike index --json` shows it."""
         return {
             "added": self.added,
             "updated": self.updated,
+            "replaced": self.replaced,
             "unchanged": self.unchanged,
             "embedded": self.embedded,
             "removed": self.removed,
