@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_format
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
@@ -175,8 +176,16 @@ def import_gallery(
 
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder")
-    with progress_of("items") as tell:
-        count = import_folder(folder, open_gallery(gallery, create=True), progress=tell)
+    is_new = not Path(gallery).exists()
+    opened_gallery = open_gallery(gallery, create=True)
+    try:
+        with progress_of("items") as tell:
+            count = import_folder(folder, opened_gallery, progress=tell)
+    except UsageError:
+        opened_gallery.close()
+        if is_new:  # a refused import leaves no empty gallery behind
+            shutil.rmtree(gallery)
+        raise
     if json:
         write_json({"items": count})
     else:

@@ -64,8 +64,6 @@ def _present(report: Report, gallery: str) -> None:
         phases = ", ".join(f"{name} {report.seconds[name]:.1f}" for name in ("wait", "embed", "write"))
         write(f"{embedded:,} photos in {total:.1f} s, {embedded / total:.0f}/s (seconds: {phases})")
     if report.replaced:
-        say(
-            f"{report.replaced:,} items of other sources had the same ids and were replaced; ids are unique in a gallery"
-        )
+        say(f"{report.replaced:,} items of other sources had the same ids and were replaced")
     if report.skipped:
         say(f"the skipped photos are listed in {gallery}/skipped.csv")
