@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 
 from lookalike.errors import MismatchError, UsageError
 from lookalike.gallery.browse import rows_of_ids, unknown_item
+from lookalike.gallery.meta import last_number, read_spaces, write_spaces
 from lookalike.gallery.records import AttributeNames, item_row, stamp_row, vector_rows
-from lookalike.gallery.store import last_number, read_spaces, write_spaces
 from lookalike.spaces import Space
 from lookalike.types import Float32, Item, Stamp, item_json
 

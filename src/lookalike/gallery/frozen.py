@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from lookalike import index as indexes
 from lookalike.errors import IndexFileError
-from lookalike.gallery.store import last_number, meta_number, read_spaces, signature_of
+from lookalike.gallery.meta import last_number, meta_number, read_spaces, signature_of
 from lookalike.index import Index
 from lookalike.spaces import Space
 from lookalike.types import Float32, Int64

@@ -15,8 +15,9 @@ import numpy as np
 from lookalike.errors import GalleryDamagedError
 from lookalike.gallery.derived import Derived
 from lookalike.gallery.frozen import Frozen, Origin
+from lookalike.gallery.meta import meta_number, signature_key
 from lookalike.gallery.records import UNIT_TOLERANCE, AttributeNames, Kinds, read_vectors
-from lookalike.gallery.store import Store, meta_number, signature_key
+from lookalike.gallery.store import Store
 from lookalike.spaces import slices, width
 from lookalike.types import JSON, Float32, Int64, Item
 

@@ -14,12 +14,13 @@ from lookalike.gallery import attribute_indexes, browse, changes, health, snapsh
 from lookalike.gallery.derived import Derived, fresher
 from lookalike.gallery.frozen import Frozen, Origin
 from lookalike.gallery.health import Health
+from lookalike.gallery.meta import meta_number
 from lookalike.gallery.protocol import Facet
 from lookalike.gallery.ranking import allow, checked_queries, nearest, nearest_by_metric
 from lookalike.gallery.records import AttributeNames
 from lookalike.gallery.snapshot import Snapshot, is_stale
 from lookalike.gallery.sqlite_filter import Clause
-from lookalike.gallery.store import Reader, Store, meta_number
+from lookalike.gallery.store import Reader, Store
 from lookalike.index import INDEXES, choose
 from lookalike.spaces import Space, resolve_weights, slices, width
 from lookalike.types import JSON, Float32, Int64, Item, Neighbours, Stamp

@@ -12,8 +12,8 @@ from typing import Final
 import numpy as np
 
 from lookalike.gallery.frozen import Frozen, Origin
+from lookalike.gallery.meta import meta_number
 from lookalike.gallery.records import AttributeNames, read_vectors
-from lookalike.gallery.store import meta_number
 from lookalike.spaces import Space, width
 from lookalike.types import Bool, Float32, Int64
 

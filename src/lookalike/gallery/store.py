@@ -10,12 +10,11 @@ are never used twice. So whoever remembers `(last row, last removal)` knows exac
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sqlite3
 import uuid
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -23,6 +22,7 @@ from urllib.parse import quote
 
 from lookalike.errors import GalleryDamagedError, GalleryNotFoundError, LookalikeError, MismatchError, UsageError
 from lookalike.gallery.lock import PATIENCE_S, WriteLock
+from lookalike.gallery.meta import read_spaces, sign_change
 from lookalike.spaces import Space
 
 FORMAT: Final = 1
@@ -316,46 +316,3 @@ def explained(path: Path) -> Iterator[None]:
 def is_ours(path: Path) -> bool:
     """Whether a file may be found in a gallery's folder before its database is made."""
     return path.name.startswith(("gallery.db", "write.", "build.")) or path.name == "derived"
-
-
-def read_spaces(connection: sqlite3.Connection) -> tuple[Space, ...]:
-    """The spaces that the first `add` decided; none before."""
-    (text,) = connection.execute("SELECT value FROM meta WHERE key = 'spaces'").fetchone()
-    return tuple(Space(name=name, dimension=dimension, maker=maker) for name, dimension, maker in json.loads(text))
-
-
-def write_spaces(connection: sqlite3.Connection, spaces: Sequence[Space]) -> None:
-    """Decide the spaces of a gallery that has none."""
-    text = json.dumps([[space.name, space.dimension, space.maker] for space in spaces])
-    connection.execute("UPDATE meta SET value = ? WHERE key = 'spaces'", (text,))
-
-
-def sign_change(connection: sqlite3.Connection) -> None:
-    """Count a change and give it a random signature, so that histories that part from one backup can be told apart."""
-    connection.execute("UPDATE meta SET value = value + 1 WHERE key = 'change'")
-    connection.execute(
-        "INSERT INTO meta VALUES (?, ?)", (signature_key(meta_number(connection, "change")), uuid.uuid4().hex)
-    )
-
-
-def signature_of(connection: sqlite3.Connection, change: int) -> str:
-    """The signature of a change; empty when the database has had no such change."""
-    found = connection.execute("SELECT value FROM meta WHERE key = ?", (signature_key(change),)).fetchone()
-    return "" if found is None else str(found[0])
-
-
-def signature_key(change: int | str) -> str:
-    """Where the signature of a change stands in `meta`."""
-    return f"change {change}"
-
-
-def meta_number(connection: sqlite3.Connection, key: str) -> int:
-    """One of the counters kept in `meta`."""
-    (value,) = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-    return int(value)
-
-
-def last_number(connection: sqlite3.Connection, table: str) -> int:
-    """The largest number that a table has ever given to a row."""
-    found = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
-    return 0 if found is None else int(found[0])
