@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -149,8 +150,13 @@ def bins() -> Bins:
     steps = [np.asarray(step) for step in itertools.product((0, 1), repeat=3)]
     cells = np.stack([corner + step for step in steps], axis=1)
     shares = np.stack([np.where(step == 1, inside, 1.0 - inside).prod(axis=1) for step in steps], axis=1)
-    used, numbers = np.unique(cells.reshape(-1, 3), axis=0, return_inverse=True)
-    return Bins(numbers.reshape(-1, 8).astype(np.int64), shares.astype(np.float32), len(used))
+    # Numbered in the order of L, a, b; by a table of all cells, as sorting them would take 25 ms of every search.
+    offset = (cells - cells.min(axis=(0, 1))).astype(np.int64)
+    extent = tuple((offset.max(axis=(0, 1)) + 1).tolist())
+    cell = np.ravel_multi_index((offset[..., 0], offset[..., 1], offset[..., 2]), extent)
+    used = np.zeros(math.prod(extent), dtype=np.int64)
+    used[cell] = 1
+    return Bins(np.cumsum(used)[cell] - 1, shares.astype(np.float32), int(used.sum()))
 
 
 def oklab(rgb: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
