@@ -17,7 +17,10 @@ import numpy as np
 from lookalike.errors import MismatchError, UnknownNameError, UsageError
 from lookalike.types import Float32
 
-DEFAULT_WEIGHTS: Mapping[str, float] = {"deep": 1.0, "color": 0.3, "color-original": 0.1}
+DEFAULT_WEIGHTS: Mapping[str, float] = {"deep": 1.0, "color": 0.1, "color-original": 0.1}
+"""Chosen on the dev photos of the default model's card: with colour at 0, 0.1 and 0.3, NDCG@10 of type, colour and
+gender is .476, .474 and .461, and users' label P@1 .750, .762 and .717; a garment pasted on a street photo is found
+better with it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,7 +105,7 @@ def check_search(
     gallery: Gallery, shop: Shop, *, test: Callable[[Mapping[str, JSON]], bool] | None = None, **asked: Any
 ) -> None:
     """Every answer is an item that may be answered, has its right scores, and comes once; exact ones are complete."""
-    weights = asked.get("weights", {"deep": 1.0, "color": 0.3})
+    weights = asked.get("weights", {"deep": 1.0, "color": 0.1})
     k = asked.pop("k", 10)
     allowed = np.ones(len(shop.items), dtype=bool) if test is None else shop.passing(test)
     by_id = {item.id: place for place, item in enumerate(shop.items)}
@@ -489,7 +489,7 @@ def test_many_threads_search_while_one_adds(opener: Opener) -> None:
         found = gallery.search(query, k=3, where="price >= 0" if number % 3 else None)
         places = [int(item_id.split()[1]) for item_id in ids(gallery, found)]
         assert places[0] == number
-        assert_allclose(found.scores[0], shop.scores(query, {"deep": 1, "color": 0.3})[places], atol=2e-6)
+        assert_allclose(found.scores[0], shop.scores(query, {"deep": 1, "color": 0.1})[places], atol=2e-6)
 
     def add() -> None:
         for start in range(1200, 1600, 20):

@@ -50,7 +50,7 @@ def test_a_photo_of_the_catalogue_finds_itself_first(shop: Shop, capsys: Capture
         "photo": str(photo),
         "box": None,
         "model": "tiny@01234567",
-        "weights": {"deep": 1.0, "color": 0.3},
+        "weights": {"deep": 1.0, "color": 0.1},
         "where": None,
         "index": "exact",
     }
@@ -148,7 +148,7 @@ def test_the_table_shows_the_same_as_the_json(shop: Shop, capsys: Capture) -> No
         parts = match["scores"]
         assert [score, deep, color] == [f"{value:.3f}" for value in (match["score"], parts["deep"], parts["color"])]
     assert max(map(len, lines)) <= 80
-    assert "weights: deep 1, color 0.3; index: exact; decode " in shown.err
+    assert "weights: deep 1, color 0.1; index: exact; decode " in shown.err
 
 
 def test_a_picture_and_a_page_are_written(shop: Shop, tmp_path: Path, capsys: Capture) -> None:

@@ -41,7 +41,7 @@ def test_long_answers_are_scanned() -> None:
     assert chosen(1, 0.3, k=10_000) == "exact"
 
 
-def test_alignment_is_one_for_the_default_weights_and_falls_away_from_them() -> None:
+def test_alignment_is_one_for_the_weights_of_the_lists_and_falls_away_from_them() -> None:
     defaults = alignment({"deep": 1.0, "color": 0.3}, SPACES)
     assert defaults == pytest.approx(1.0)
     assert alignment({"deep": 5.0, "color": 1.5}, SPACES) == pytest.approx(1.0)

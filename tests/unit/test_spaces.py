@@ -61,7 +61,7 @@ def test_a_space_is_found_by_its_name_or_a_beginning_that_only_it_has() -> None:
 
 def test_weights_of_spaces_that_are_not_named_are_zero_and_defaults_are_whole() -> None:
     assert resolve_weights({"deep": 2}, SPACES) == {"deep": 2.0, "color": 0.0}
-    assert resolve_weights(None, SPACES) == {"deep": 1.0, "color": 0.3}
+    assert resolve_weights(None, SPACES) == {"deep": 1.0, "color": 0.1}
 
 
 @pytest.mark.parametrize("weights", [{"deep": -1}, {"deep": math.nan}, {"deep": math.inf}, {"deep": 0}, {}])

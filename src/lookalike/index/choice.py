@@ -15,9 +15,9 @@ FEW_ALLOWED: Final = 0.025
 """When a filter passes less than this part of the rows, scoring just those is quicker than looking into all lists."""
 
 SERVED_ALIGNMENT: Final = 0.8
-"""How far the weights may be from those that lists are made for; see `scaling.alignment`. With deep 1 : color 0.3 as
-the default, deep alone has .88 and 1 : 1 has .84, and both are served; 0.3 : 1 has .62 and color alone .48, where the
-lists near the query no longer hold what it looks for."""
+"""How far the weights may be from those that lists are made for; see `scaling.alignment`. With lists
+made for deep 1 : color 0.3, deep alone has .88 and 1 : 1 has .84, and both are served; 0.3 : 1 has .62 and color alone
+.48, where the lists near the query no longer hold what it looks for."""
 
 LARGE_ANSWER: Final = 0.005
 """When more than this part of all rows is asked for, they are spread over more lists than are looked into."""

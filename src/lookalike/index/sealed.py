@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from lookalike.errors import IndexFileError
-from lookalike.spaces import DEFAULT_WEIGHTS, Space
+from lookalike.index.scaling import LIST_WEIGHTS
+from lookalike.spaces import Space
 
 LENGTH_DIGITS: Final = 8
 BLOCK: Final = 1 << 20
@@ -67,7 +68,7 @@ def check(path: Path, *, name: str, count: int, spaces: Sequence[Space]) -> None
 
 def identity(name: str, count: int, spaces: Sequence[Space]) -> dict[str, object]:
     """What an index must agree in with the gallery that opens it; it was scaled by the spaces' default weights."""
-    columns = [[space.name, space.dimension, DEFAULT_WEIGHTS.get(space.name, 1.0)] for space in spaces]
+    columns = [[space.name, space.dimension, LIST_WEIGHTS.get(space.name, 1.0)] for space in spaces]
     return {"index": name, "rows": count, "spaces": columns}
 
 
