@@ -24,7 +24,7 @@ from lookalike.types import Int64
 
 SIDE = 32  # photos are shrunk to half of what the descriptor looks at: as good, and four times faster
 DIMENSION = 64
-EPOCHS, BATCH, PASTED = 6, 1024, 512
+EPOCHS, BATCH, PASTED = 5, 1024, 512
 TEMPERATURE = 0.07  # of the cosines
 BALANCE = 0.4  # 0 counts every photo the same, 1 every colour
 OWN = 0.5  # weight of finding its own original from a pasted photo, beside finding the same colour
@@ -105,7 +105,7 @@ def same_color_loss(rows: Tensor, labels: Tensor, groups: Tensor, fresh: int, ra
 def learn(photos: list[Photo], backgrounds: list[Photo]) -> Descriptor:
     """Learn from photos whose colour is known."""
     originals = colors_of(open_all(photos, at_least=SIDE))
-    scenes = paste_all(photos, backgrounds, seed=1, largest=1.25)
+    scenes = paste_all(photos, backgrounds, seed=1, largest=0.95)
     pasted = torch.full((len(photos),), -1)
     pasted[list(scenes)] = torch.arange(len(scenes))
     scene_colors = colors_of(list(scenes.values()))
