@@ -254,10 +254,6 @@ def test_doctor_finds_a_sick_gallery(shop: Shop, capsys: Capture) -> None:
 
 
 def test_demo_shows_the_whole_way(tmp_path: Path, capsys: Capture) -> None:
-    from lookalike.embedding.deep import DEFAULT_MODEL
-
-    if not DEFAULT_MODEL.is_file():
-        pytest.skip("this checkout has no default model")
     assert main(["demo", "--out", str(tmp_path / "demo")]) == 0
     shown = capsys.readouterr().out
     assert "lookalike index FOLDER --gallery my.gallery" in shown
