@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from lookalike.catalogue.benchmark import Benchmark
 from lookalike.types import Item
 
-Kind = Literal["folder", "csv", "parquet", "listing", "drawn"]
+Kind = Literal["folder", "imagefolder", "csv", "parquet", "listing", "drawn", "attributes", "inshop", "consumer2shop"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Catalogue:
         count: How many items there are.
         skipped: Photos that cannot become items, to be reported with those that fail later.
         notes: What the user may want to know of the reading, a line each.
+        benchmark: Of a published benchmark: splits, pairs, totals.
     """
 
     kind: Kind
@@ -38,3 +40,4 @@ class Catalogue:
     count: int
     skipped: tuple[Skip, ...] = ()
     notes: tuple[str, ...] = ()
+    benchmark: Benchmark | None = None
