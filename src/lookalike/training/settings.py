@@ -12,7 +12,10 @@ from lookalike.errors import ConfigError
 from lookalike.models.network import NetworkSettings
 from lookalike.models.preprocessing import Fit
 
+Device = Literal["auto", "cpu", "cuda"]
+Optimizer = Literal["adamw", "sgd"]
 Precision = Literal["no", "bf16", "fp16"]
+Schedule = Literal["cosine", "plateau", "constant"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,7 @@ class LossSettings:
 
 @dataclass(frozen=True, slots=True)
 class StageSettings:
-    """One stage of the schedule: warm-up, then a cosine down to a hundredth.
+    """One stage of the schedule: warm-up, then as `schedule` says.
 
     Attributes:
         epochs: Passes over as many photos as the largest catalogue's share asks for.
@@ -130,11 +133,27 @@ class TrainingSettings:
         name: Of the model.
         data: The catalogues that are mixed.
         stage: The schedule.
+        seed: Decides the first weights, the batches, how photos are changed, and what is dropped out.
         products: Products in a batch (P).
         photos: Photos of each product in a batch (K); a product with fewer gives changed copies.
+        accumulation: Batches whose gradients are averaged for one step; each has its own loss.
         epoch_photos: Photos in an epoch; 0 takes all training photos once.
+        optimizer: `adamw` or `sgd`.
+        momentum: Of `sgd`, in [0, 1).
+        weight_decay: Of matrices and convolutions; biases and normalisation layers have none.
+        clip_norm: Longest gradient, as the norm over all weights; longer ones are scaled down, 0 leaves them.
+        ema: What a step keeps of the moving average of the weights, such as 0.999; the average is what is measured
+            and kept as checkpoints. 0 averages nothing. It rises to this value in the first steps.
+        schedule: Of the learning rates: `cosine` falls to a hundredth over the stage, `plateau` multiplies them by
+            `plateau_factor` after `patience` measures in a row without gain, `constant` leaves them.
+        patience: See `schedule`.
+        plateau_factor: See `schedule`.
+        early_stop: Measures in a row without gain after which the stage ends; 0 never ends it early.
+        device: Where it runs: `cuda`, `cpu`, or `auto` for whatever there is.
+        precision: Of the backbone: `no` is float32; `fp16` needs a GPU.
         measure_every: Steps between two measures on dev; 0 measures at the end of each stage only.
         save_every: Steps between two saved states that a run resumes from.
+        unreadable: Training photos that may turn out unreadable; one more stops the run.
         workers: Processes that prepare photos; 0 prepares them in the training process.
     """
 
@@ -148,12 +167,22 @@ class TrainingSettings:
     seed: int = 0
     products: int = 64
     photos: int = 2
+    accumulation: int = 1
     epoch_photos: int = 0
+    optimizer: Optimizer = "adamw"
+    momentum: float = 0.9
     weight_decay: float = 0.02
     clip_norm: float = 5.0
+    ema: float = 0.0
+    schedule: Schedule = "cosine"
+    patience: int = 3
+    plateau_factor: float = 0.3
+    early_stop: int = 0
+    device: Device = "auto"
     precision: Precision = "no"
     measure_every: int = 0
     save_every: int = 200
+    unreadable: int = 20
     workers: int = 2
 
 
@@ -171,4 +200,31 @@ def load_settings(path: Path, *, overrides: tuple[str, ...] = ()) -> TrainingSet
         raise ConfigError(f"{path}: a batch needs products >= 2 and photos >= 1")
     if not settings.loss.metric and not any(data.heads for data in settings.data):
         raise ConfigError(f"{path}: nothing to learn: name class heads in [[data]] or a metric in [loss]")
+    _check_numbers(settings, path)
     return settings
+
+
+def _check_numbers(settings: TrainingSettings, path: Path) -> None:
+    """Refuse numbers that make no sense, or none together."""
+    rates = [rate for stage in settings.stage for rate in (stage.learning_rate, stage.backbone_rate)]
+    rules = {
+        "accumulation >= 1": settings.accumulation >= 1,
+        "0 <= momentum < 1": 0 <= settings.momentum < 1,
+        "0 <= ema < 1": 0 <= settings.ema < 1,
+        "0 < plateau_factor < 1": 0 < settings.plateau_factor < 1,
+        "patience >= 1": settings.patience >= 1,
+        "save_every >= 1": settings.save_every >= 1,
+        "clip_norm, early_stop, measure_every, unreadable and workers >= 0": min(
+            settings.clip_norm, settings.early_stop, settings.measure_every, settings.unreadable, settings.workers
+        )
+        >= 0,
+        "learning rates >= 0": min(rates) >= 0,
+        "0 <= warmup < 1 and epochs > 0 in each stage": all(
+            0 <= stage.warmup < 1 and stage.epochs > 0 for stage in settings.stage
+        ),
+        'measure_every >= 1 for schedule = "plateau" and for early_stop': settings.measure_every >= 1
+        or (settings.schedule != "plateau" and settings.early_stop == 0),
+    }
+    for rule, kept in rules.items():
+        if not kept:
+            raise ConfigError(f"{path}: expected {rule}")
