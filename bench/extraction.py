@@ -6,6 +6,7 @@ import argparse
 import csv
 import tempfile
 from collections.abc import Callable
+from itertools import islice, product
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from lookalike.embedding.pipeline import BATCH, index_catalogue
 from lookalike.errors import MissingExtraError
 from lookalike.gallery.local import LocalGallery
 from lookalike.images import open_image
+from lookalike.models.export import quantized
 from lookalike.models.preprocessing import Preprocessing
 from lookalike.types import Float32
 from original_network import SIZE, OriginalNetwork, make_network
@@ -30,6 +32,7 @@ from original_network import SIZE, OriginalNetwork, make_network
 RUNS = 40
 PEER_BATCH = 8
 RUNTIMES = ("onnx", "openvino")
+CALIBRATION = 32
 OPSET = 18
 
 
@@ -71,12 +74,30 @@ def write_onnx(network: OriginalNetwork, path: Path) -> None:
     onnx.save(model, path)
 
 
+def write_int8(path: Path, photos: Float32) -> Path:
+    """Write the model again with 8-bit integers, as `lookalike export --int8` does."""
+    made = quantized(path, photos)
+    model, float32 = onnx.load(made), onnx.load(path)
+    facts = {each.key: each.value for each in float32.metadata_props}
+    onnx.helper.set_model_props(model, {**facts, "lookalike.fingerprint": "1" * 64})
+    onnx.save(model, made)
+    return made
+
+
+def drawn_photos(folder: Path, count: int) -> Float32:
+    """Garments of the drawn sample as the network's input: (count, 3, H, W) float32."""
+    preprocessing = Preprocessing(SIZE, SIZE, fit="crop", short_side=SIZE)
+    items = islice(open_catalogue(str(write_drawn(folder / "photos"))).items(), count)
+    return np.stack([preprocessing(open_image(item.location, at_least=SIZE)) for item in items])
+
+
 def beside_pytorch(folder: Path) -> list[Row]:
     """The original's network, batches of 8 ready inputs, a batch at a time."""
     network = make_network()
     path = folder / "resnet50.onnx"
     write_onnx(network, path)
-    inputs = np.random.default_rng(0).standard_normal((PEER_BATCH, 3, SIZE, SIZE), dtype=np.float32)
+    photos = drawn_photos(folder, PEER_BATCH + CALIBRATION)
+    inputs, files = photos[:PEER_BATCH], {"float32": path, "int8": write_int8(path, photos[PEER_BATCH:])}
     torch.set_num_threads(processors())
 
     def eager(_: int) -> Float32:
@@ -85,11 +106,11 @@ def beside_pytorch(folder: Path) -> list[Row]:
         return deep
 
     rows = []
-    for runtime in RUNTIMES:
-        what = f"ResNet-50 at {SIZE}, batch of {PEER_BATCH}, {runtime}"
+    for precision, runtime in product(files, RUNTIMES):
+        what = f"ResNet-50 at {SIZE}, batch of {PEER_BATCH}, {runtime}, {precision}"
         peer = "PyTorch eager, float32"
         try:
-            ready = open_network(path, runtime=runtime, device="cpu")
+            ready = open_network(files[precision], runtime=runtime, device="cpu")
         except MissingExtraError as error:
             rows.append(Row(what, "3x", note=str(error)))
             continue
@@ -117,7 +138,7 @@ def beside_bare_network(folder: Path, *, model: str | Path, name: str, photos: i
     table.write_text("\n".join(["id,image", *lines]), encoding="utf-8")
     embedder = PhotoEmbedder(open_network(model, device="cpu"))
     first = [open_image(drawn / file, at_least=embedder.wanted_size) for file in files[:BATCH]]
-    inputs = np.stack([embedder.prepare(photo)[INPUT] for photo in first])
+    inputs = np.stack([embedder.prepare(photo)["deep"] for photo in first])
     before, after = (Way(lambda _: embedder.network.run(inputs), photos // BATCH // 2) for _ in range(2))
     take_turns(before, rounds=1)
     with LocalGallery(folder / f"{name}.gallery", create=True) as gallery:

@@ -52,7 +52,7 @@ def export_onnx(checkpoint: Path, file: Path, *, int8: bool = False, calibrate: 
         _write(loaded, made, photos)
         fingerprint = loaded.fingerprint
         if int8:
-            made = _quantized(made, photos)
+            made = quantized(made, photos)
             fingerprint = hashlib.sha256(made.read_bytes()).hexdigest()
         _describe(made, loaded, fingerprint)
         least = least_cosine(loaded.network, made, photos)
@@ -118,7 +118,17 @@ def _write(loaded: Checkpoint, file: Path, photos: Float32) -> None:
     program.save(str(file), external_data=False)
 
 
-def _quantized(file: Path, photos: Float32) -> Path:
+def quantized(file: Path, photos: Float32) -> Path:
+    """Write a float32 ONNX file anew so that it computes with 8-bit integers.
+
+    Args:
+        file: To read.
+        photos: (B, 3, H, W) float32, prepared; the ranges of all values are taken from them.
+
+    Returns:
+        The new file, `int8.onnx` beside the other, without metadata.
+    """
+
     class Reader(CalibrationDataReader):  # type: ignore[misc]
         def __init__(self) -> None:
             self.photos: Iterator[Mapping[str, Float32]] = iter([{"photos": photo[None]} for photo in photos])
