@@ -11,11 +11,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import TypeVar
 
 import numpy as np
 
 from lookalike.errors import MismatchError, UnknownNameError, UsageError
 from lookalike.types import Float32
+
+Named = TypeVar("Named")
 
 DEFAULT_WEIGHTS: Mapping[str, float] = {"deep": 1.0, "color": 0.1, "color-original": 0.1}
 """Chosen on the dev photos of the default model's card: with colour at 0, 0.1 and 0.3, NDCG@10 of type, colour and
@@ -53,24 +56,44 @@ def resolve(name: str, spaces: Sequence[Space]) -> Space:
     raise UnknownNameError("space", name, [space.name for space in spaces])
 
 
-def resolve_weights(weights: Mapping[str, float] | None, spaces: Sequence[Space]) -> dict[str, float]:
+def resolve_names(named: Mapping[str, Named], spaces: Sequence[Space]) -> dict[str, Named]:
+    """Turn what a caller gave by names of spaces, or beginnings of them, into the same by the spaces' own names.
+
+    Raises:
+        UnknownNameError: A space that there is not.
+        UsageError: Two names mean one space.
+    """
+    resolved: dict[str, Named] = {}
+    for name, value in named.items():
+        space = resolve(name, spaces).name
+        if space in resolved:
+            raise UsageError(f"the space {space!r} is named twice")
+        resolved[space] = value
+    return resolved
+
+
+def resolve_weights(
+    weights: Mapping[str, float] | None, spaces: Sequence[Space], *, learned: Mapping[str, float] | None = None
+) -> dict[str, float]:
     """Turn the weights that a caller gave into one for every space; spaces that are not named weigh 0.
 
     Args:
-        weights: By the name of the space, each at least 0; None takes `DEFAULT_WEIGHTS` (1 for other spaces).
+        weights: By the name of the space, each at least 0; None takes those that were learned.
         spaces: Those of the gallery.
+        learned: What `lookalike fuse` learned for the gallery; None is `DEFAULT_WEIGHTS`, and 1 for other spaces.
 
     Raises:
         UnknownNameError: A space that the gallery has not.
-        UsageError: A weight is negative or not finite, or none is above 0.
+        UsageError: A weight is negative or not finite, none is above 0, or a space is named twice.
     """
     if weights is None:
-        return {space.name: DEFAULT_WEIGHTS.get(space.name, 1.0) for space in spaces}
-    resolved = {space.name: 0.0 for space in spaces}
+        usual = DEFAULT_WEIGHTS if learned is None else learned
+        return {space.name: usual.get(space.name, 1.0 if learned is None else 0.0) for space in spaces}
     for name, weight in weights.items():
         if not math.isfinite(weight) or weight < 0:
             raise UsageError(f"the weight of {name!r} must be a number of at least 0, got {weight}")
-        resolved[resolve(name, spaces).name] = float(weight)
+    named = resolve_names(weights, spaces)
+    resolved = {space.name: float(named.get(space.name, 0.0)) for space in spaces}
     if not math.isfinite(sum(resolved.values())):
         raise UsageError("the weights are too large to be summed")
     if not any(resolved.values()):

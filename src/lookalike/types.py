@@ -112,12 +112,14 @@ class Neighbours:
         by_space: For each space that was weighted, its part: (Q, K) float32 cosines, or minus the distances when a
             metric was asked for; nan where the row is -1.
         index: The index that answered.
+        refined: (Q, K) float32 that decided the order where the answer was refined; then the scores need not fall.
     """
 
     rows: Int64
     scores: Float32
     by_space: Mapping[str, Float32]
     index: str
+    refined: Float32 | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,21 +131,26 @@ class Match:
         item: What was found.
         score: Weighted mean of the cosines, in [-1, 1]; or minus the weighted sum of distances.
         scores: The part of each space.
+        refined: What the rank goes by when the answer was refined; the score stays what it always is.
     """
 
     rank: int
     item: Item
     score: float
     scores: Mapping[str, float]
+    refined: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The shape that the command line, HTTP and Python all show."""
-        return {
+        match: dict[str, Any] = {
             "rank": self.rank,
             **item_json(self.item),
             "score": self.score,
             "scores": dict(self.scores),
         }
+        if self.refined is not None:
+            match["refined"] = self.refined
+        return match
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +165,8 @@ class Query:
     where: str | None
     index: str
     metrics: Mapping[str, str] = field(default_factory=dict)
+    expand: int = 0
+    rerank: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +191,9 @@ class Answer:
             query["item"] = self.query.item
         if self.query.metrics:
             query["metrics"] = dict(self.query.metrics)
+        for name, count in (("expand", self.query.expand), ("rerank", self.query.rerank)):
+            if count:
+                query[name] = count
         return {
             "query": query,
             "took_ms": {step: round(ms, 3) for step, ms in self.took_ms.items()},

@@ -24,7 +24,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 ROOMS = [
     *("errors", "config", "types"),
     *("srgb", "images", "spaces"),
-    *("catalogue", "models", "index", "evaluation"),
+    *("catalogue", "models", "index", "evaluation", "refine"),
     *("training", "embedding"),
     "gallery",
     *("retriever", "show", "benchmarking"),

@@ -1,7 +1,9 @@
-"""The embedder that the product uses: a network for what a garment is, and a descriptor for its colour."""
+"""The embedder that the product uses: networks for what a garment is, and a descriptor for its colour."""
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,9 +11,10 @@ from PIL.Image import Image
 
 from lookalike.embedding.color import Color
 from lookalike.embedding.color_original import DIMENSION, SIDE, color_original
-from lookalike.embedding.network import INPUT, Network
+from lookalike.embedding.network import Identity, Network
 from lookalike.embedding.protocol import Prepared
-from lookalike.errors import ModelError
+from lookalike.errors import ModelError, UsageError
+from lookalike.models.preprocessing import Preprocessing
 from lookalike.spaces import Space, unit_rows
 from lookalike.types import Float32
 
@@ -19,50 +22,104 @@ UNIT_TOLERANCE = 1e-3
 
 
 class PhotoEmbedder:
-    """Deep and colour rows of photos; implements `lookalike.embedding.protocol.Embedder`."""
+    """Deep and colour rows of photos; implements `lookalike.embedding.protocol.Embedder`.
 
-    def __init__(self, network: Network) -> None:
-        self.network = network
-        self._preprocessing = network.identity.preprocessing
+    The space of a single network is `deep`. Of several, each has its own, `deep-` and the model's name, and they stand
+    in the order of these names, so that the order in which models are given does not matter.
+    """
+
+    def __init__(self, *networks: Network) -> None:
+        names = deep_names([network.identity for network in networks])
+        self._networks = dict(sorted(zip(names, networks, strict=True), key=lambda named: named[0]))
         self._color = Color()
-        deep = Space("deep", network.dimension, network.identity.maker)
-        self.spaces: tuple[Space, ...] = (deep, self._color.space)
-        if network.has_attention and (self._preprocessing.height, self._preprocessing.width) == (SIDE, SIDE):
-            self.spaces += (Space("color-original", DIMENSION, network.identity.maker),)
+        self.spaces: tuple[Space, ...] = (
+            *(Space(name, network.dimension, network.identity.maker) for name, network in self._networks.items()),
+            self._color.space,
+        )
+        self._attentive = next((name for name, network in self._networks.items() if gives_colors(network)), None)
+        if self._attentive is not None:
+            maker = self._networks[self._attentive].identity.maker
+            self.spaces += (Space("color-original", DIMENSION, maker),)
 
     @property
     def fingerprint(self) -> str:
-        """Names the network, such as `default@9f3c21ab`."""
-        return self.network.identity.maker
+        """Names the networks, such as `default@9f3c21ab`, or `default@9f3c21ab+other@12345678`."""
+        return "+".join(network.identity.maker for network in self._networks.values())
 
     @property
     def wanted_size(self) -> int:
         """Decode photos so that both sides keep at least this many pixels."""
-        return max(self._preprocessing.height, self._preprocessing.width, self._preprocessing.short_side)
+        steps = [network.identity.preprocessing for network in self._networks.values()]
+        return max(max(step.height, step.width, step.short_side) for step in steps)
 
     def prepare(self, photo: Image) -> Prepared:
         """Resize, normalise and measure the colour of one photo. Safe in several threads at once."""
-        return {INPUT: self._preprocessing(photo), self._color.space.name: self._color.describe(photo)}
+        done: dict[Preprocessing, Float32] = {}
+        prepared = {self._color.space.name: self._color.describe(photo)}
+        for name, network in self._networks.items():
+            steps = network.identity.preprocessing
+            if steps not in done:
+                done[steps] = steps(photo)
+            prepared[name] = done[steps]
+        return prepared
 
     def embed_prepared(self, batch: Sequence[Prepared]) -> dict[str, Float32]:
-        """Run the network on B prepared photos: (B, D) float32 for each space.
+        """Run the networks on B prepared photos: (B, D) float32 for each space.
 
         Rows are of unit length, but for those of `color-original`, which are the original's numbers as they are.
 
         Raises:
-            ModelError: The network's rows are not of unit length.
+            ModelError: A network's rows are not of unit length.
         """
-        pixels = np.stack([prepared[INPUT] for prepared in batch])
-        outputs = self.network.run(pixels)
-        lengths = np.linalg.norm(outputs.embedding, axis=1)
-        if not np.allclose(lengths, 1.0, atol=UNIT_TOLERANCE):
-            raise ModelError(f"the model {self.fingerprint} gives rows of length {lengths[0]:.4g} instead of 1")
+        rows: dict[str, Float32] = {}
+        original: Float32 | None = None
+        for name, network in self._networks.items():
+            pixels = np.stack([prepared[name] for prepared in batch])
+            outputs = network.run(pixels)
+            lengths = np.linalg.norm(outputs.embedding, axis=1)
+            if not np.allclose(lengths, 1.0, atol=UNIT_TOLERANCE):
+                maker = network.identity.maker
+                raise ModelError(f"the model {maker} gives rows of length {lengths[0]:.4g} instead of 1")
+            rows[name] = unit_rows(outputs.embedding)
+            if name == self._attentive and outputs.attention is not None:
+                original = color_original(pixels, outputs.attention)
         color = self._color.space.name
-        rows = {"deep": unit_rows(outputs.embedding), color: np.stack([prepared[color] for prepared in batch])}
-        if len(self.spaces) > len(rows) and outputs.attention is not None:
-            rows["color-original"] = color_original(pixels, outputs.attention)
+        rows[color] = np.stack([prepared[color] for prepared in batch])
+        if original is not None:
+            rows["color-original"] = original
         return rows
 
     def embed(self, photos: Sequence[Image]) -> dict[str, Float32]:
         """Prepare and run: (B, D) float32 unit rows for each space."""
         return self.embed_prepared([self.prepare(photo) for photo in photos])
+
+
+def deep_names(identities: Sequence[Identity]) -> list[str]:
+    """What the spaces of networks are called; of two models of one name the fingerprint tells which.
+
+    Raises:
+        UsageError: There is no model, or one is given twice.
+    """
+    if not identities:
+        raise UsageError("at least one model is needed")
+    makers = Counter(identity.maker for identity in identities)
+    if len(makers) < len(identities):
+        raise UsageError(f"the model {makers.most_common(1)[0][0]} is given twice")
+    if len(identities) == 1:
+        return ["deep"]
+    words = [typeable(identity.name) for identity in identities]
+    return [
+        f"deep-{word}" if words.count(word) == 1 else f"deep-{word}-{identity.fingerprint[:8]}"
+        for word, identity in zip(words, identities, strict=True)
+    ]
+
+
+def typeable(name: str) -> str:
+    """A model's name as a part of a space's: letters, digits, dots and underscores, all else a hyphen."""
+    return re.sub(r"[^\w.]+", "-", name).strip("-") or "model"
+
+
+def gives_colors(network: Network) -> bool:
+    """Whether the original system's colours can be had from a network."""
+    steps = network.identity.preprocessing
+    return network.has_attention and (steps.height, steps.width) == (SIDE, SIDE)
