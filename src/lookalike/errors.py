@@ -14,6 +14,7 @@
     ├── GalleryLockedError       another process is writing to the gallery
     ├── GalleryDamagedError      the gallery's database fails its own checks
     ├── IndexFileError           a saved index cannot be used and must be built again
+    ├── TrainingError            a training run cannot go on, for a reason that no setting shows
     └── MissingExtraError        an optional part is not installed
 
 An error carries what was expected, what came and what to do; the facts are attributes as well as words.
@@ -165,6 +166,12 @@ class IndexFileError(LookalikeError):
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(f"{path}: not a usable index: {reason}")
         self.path, self.reason = path, reason
+
+
+class TrainingError(LookalikeError):
+    """A training run cannot go on."""
+
+    code = "training_failed"
 
 
 class MissingExtraError(LookalikeError):
