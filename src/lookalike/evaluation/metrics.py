@@ -1,67 +1,185 @@
 """Metrics of a ranking: pure functions of what is relevant where, each with its definition and its rival's name.
 
-A ranking is given as relevances in the order of the answers: (Q, K), one row a query.
+A ranking is given as relevances in the order of the answers: (Q, K), one row a query. Every function returns one number
+for each query, (Q,) float64 in [0, 1], and `mean_of` turns these into a figure. An unanswered query counts as 0, and so
+does one for which nothing is relevant: neither vanishes from the mean.
+
+Where K is less than the number of items that may answer, answers after the K-th are taken for irrelevant.
 """
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
+import numpy.typing as npt
 
 from lookalike.types import Bool, Float32, Int64
 
+Float64: TypeAlias = npt.NDArray[np.float64]
 
-def hit_rate_at_k(relevant: Bool, k: int) -> float:
-    """Part of the queries with at least one relevant answer among the first k.
+RECALL_TENTHS: Int64 = np.arange(11)
+"""Tenths of recall at which `interpolated_precision` is given."""
 
-    Fashion papers print this as "Recall@k" (Liu et al. 2016, DeepFashion); for the fraction of all relevant
-    items that was found, which is also called recall, see information retrieval's definition.
+
+def mean_of(values: Float64) -> float:
+    """The mean over queries, (Q,); 0 for no queries."""
+    return float(values.mean()) if len(values) else 0.0
+
+
+def hit_rate_at_k(relevant: Bool, k: int) -> Float64:
+    """1 for each query with at least one relevant answer among the first k, else 0.
+
+    Fashion papers print its mean as "Recall@k" (Liu et al. 2016, DeepFashion, section 4); `recall_at_k` is the fraction
+    of all relevant items that was found.
 
     Args:
-        relevant: (Q, K) whether the answer is relevant, K >= k.
+        relevant: (Q, K) whether the answer is relevant.
+        k: From 1.
+    """
+    hits: Float64 = relevant[:, :k].any(axis=1).astype(np.float64)
+    return hits
+
+
+def recall_at_k(relevant: Bool, total: Int64, k: int) -> Float64:
+    """Part of a query's relevant items that is among its first k answers.
+
+    Its rival is `hit_rate_at_k`, which fashion and metric-learning papers call Recall@k. With more than k relevant
+    items it stays below 1; `r_precision` does not.
+
+    Args:
+        relevant: (Q, K) whether the answer is relevant.
+        total: (Q,) how many items are relevant.
         k: From 1.
 
-    Returns:
-        In [0, 1]; 0 for no queries.
+    Source: Manning, Raghavan, Schütze 2008, Introduction to Information Retrieval, section 8.3.
     """
-    return float(relevant[:, :k].any(axis=1).mean()) if len(relevant) else 0.0
+    return _divided(relevant[:, :k].sum(axis=1), total)
 
 
-def precision_at_k(relevant: Bool, k: int) -> float:
-    """Mean part of the first k answers that is relevant; answers that are missing count as irrelevant.
+def precision_at_k(relevant: Bool, k: int) -> Float64:
+    """Part of the first k answers that is relevant; answers that are missing count as irrelevant.
+
+    Its rival divides by the number of answers where that is less than k.
 
     Args:
         relevant: (Q, K) whether the answer is relevant.
         k: From 1.
 
-    Returns:
-        In [0, 1]; 0 for no queries.
+    Source: Manning, Raghavan, Schütze 2008, section 8.4.
     """
-    return float(relevant[:, :k].sum(axis=1).mean() / k) if len(relevant) else 0.0
+    parts: Float64 = relevant[:, :k].sum(axis=1) / np.float64(k)
+    return parts
 
 
-def ndcg_at_k(grades: Int64, ideal: Int64, k: int) -> float:
-    """Mean normalised discounted cumulative gain of the first k answers, with the gain 2^grade - 1.
+def r_precision(relevant: Bool, total: Int64) -> Float64:
+    """Part of the first R answers that is relevant, where R is how many items are relevant to that query.
 
-    A query that has nothing relevant counts as 0; it does not vanish from the mean.
+    Its rival is `map_at_r`, which also looks at the order within the first R.
+
+    Args:
+        relevant: (Q, K) whether the answer is relevant.
+        total: (Q,) how many items are relevant, R.
+
+    Source: Manning, Raghavan, Schütze 2008, section 8.4.
+    """
+    return _divided((relevant & _first(relevant, total)).sum(axis=1), total)
+
+
+def average_precision(relevant: Bool, total: Int64, k: int | None = None) -> Float64:
+    """Sum of the precisions at the ranks of the relevant answers, by the number of relevant items; its mean is mAP.
+
+    With k, answers after the k-th count as not found, and the sum is still divided by the number of all relevant
+    items, as trec_eval's map_cut does. Rivals divide by min(R, k), or by the number of relevant answers among the first
+    k; their figures are higher. `map_at_r` looks at the first R answers of each query.
+
+    Args:
+        relevant: (Q, K) whether the answer is relevant.
+        total: (Q,) how many items are relevant.
+        k: From 1; None looks at all answers.
+
+    Source: Buckley and Voorhees 2000, Evaluating Evaluation Measure Stability.
+    """
+    return _divided(_precisions_at_hits(relevant[:, :k]).sum(axis=1), total)
+
+
+def map_at_r(relevant: Bool, total: Int64) -> Float64:
+    """Average precision of the first R answers, where R is how many items are relevant to that query.
+
+    Its rivals: `average_precision` goes on after the R-th answer; `r_precision` does not look at the order.
+
+    Args:
+        relevant: (Q, K) whether the answer is relevant.
+        total: (Q,) how many items are relevant, R.
+
+    Source: Musgrave, Belongie, Lim 2020, A Metric Learning Reality Check, section 3.2.
+    """
+    return _divided((_precisions_at_hits(relevant) * _first(relevant, total)).sum(axis=1), total)
+
+
+def reciprocal_rank(relevant: Bool) -> Float64:
+    """1 divided by the rank of the first relevant answer, 0 where there is none; its mean is MRR.
+
+    Args:
+        relevant: (Q, K) whether the answer is relevant.
+
+    Source: Voorhees 1999, The TREC-8 Question Answering Track Report.
+    """
+    ranks = rank_of_first(relevant)
+    return _divided(ranks > 0, ranks)
+
+
+def rank_of_first(relevant: Bool) -> Int64:
+    """Rank, from 1, of the first relevant answer of each query, (Q,) int64; 0 where there is none."""
+    if relevant.shape[1] == 0:
+        return np.zeros(len(relevant), dtype=np.int64)
+    ranks: Int64 = np.where(relevant.any(axis=1), relevant.argmax(axis=1) + 1, 0).astype(np.int64)
+    return ranks
+
+
+def ndcg_at_k(grades: Int64, ideal: Int64, k: int) -> Float64:
+    """Normalised discounted cumulative gain of the first k answers, with the gain 2^grade - 1.
+
+    Its rival has the gain `grade` (Järvelin and Kekäläinen 2002; trec_eval's ndcg_cut, scikit-learn's ndcg_score): the
+    same for grades 0 and 1.
 
     Args:
         grades: (Q, K) relevance of the answers, at least 0; answers that are missing count as 0.
         ideal: (Q, K') the highest grades in the gallery for each query, falling.
         k: From 1.
 
-    Returns:
-        In [0, 1]; 0 for no queries.
-
     Source: Burges et al. 2005, Learning to Rank using Gradient Descent, section 5: gain 2^r - 1, discount
     log2(1 + rank).
     """
-    if not len(grades):
-        return 0.0
     gained, best = (
         ((2.0**found - 1.0) / np.log2(np.arange(2, found.shape[1] + 2))).sum(axis=1)
         for found in (grades[:, :k], ideal[:, :k])
     )
-    return float(np.divide(gained, best, out=np.zeros_like(gained), where=best > 0).mean())
+    return _divided(gained, best)
+
+
+def interpolated_precision(relevant: Bool, total: Int64) -> Float64:
+    """The recall-precision curve of each query: the highest precision from where a recall is reached onwards.
+
+    Args:
+        relevant: (Q, K) whether the answer is relevant.
+        total: (Q,) how many items are relevant.
+
+    Returns:
+        (Q, 11) float64, at recall 0, 0.1, ... 1; 0 where that recall is never reached.
+
+    Source: Manning, Raghavan, Schütze 2008, section 8.4: eleven-point interpolated average precision.
+    """
+    rows, ranks = np.nonzero(relevant)
+    found = relevant.sum(axis=1)
+    place = np.arange(len(rows)) - np.repeat(np.cumsum(found) - found, found)
+    precision = np.zeros((len(relevant), max(1, int(found.max(initial=0)))))
+    precision[rows, place] = (place + 1) / (ranks + 1)  # of the first, second, ... relevant answer
+    best_onwards = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+    wanted = np.maximum(1, -(-RECALL_TENTHS * total[:, None] // 10))  # in whole items, so that rounding hides none
+    at = np.minimum(wanted, best_onwards.shape[1]) - 1
+    curves: Float64 = np.where(wanted <= found[:, None], np.take_along_axis(best_onwards, at, axis=1), 0.0)
+    return curves
 
 
 def graded_relevance(query_labels: list[Int64], gallery_labels: list[Int64]) -> Int64:
@@ -83,16 +201,34 @@ def graded_relevance(query_labels: list[Int64], gallery_labels: list[Int64]) -> 
 
 
 def order_by_score(scores: Float32, apart: Bool, k: int) -> tuple[Int64, Bool]:
-    """The k best answers of each query, leaving out those that may not answer it.
+    """The k best answers of each query, leaving out those that may not answer it; equal scores by their column.
 
     Args:
-        scores: (Q, N) higher is better.
+        scores: (Q, N) higher is better; nan is worse than anything.
         apart: (Q, N) pairs that never answer each other.
         k: From 1.
 
     Returns:
         (Q, min(k, N)) int64 columns, best first, and whether each may answer at all.
     """
-    allowed = np.where(apart, -np.inf, scores)
-    order = np.argsort(-allowed, axis=1, kind="stable")[:, :k]
+    falling = np.where(apart, np.inf, -scores)
+    order = np.argsort(falling, axis=1, kind="stable")[:, :k]
     return order, ~np.take_along_axis(apart, order, axis=1)
+
+
+def _precisions_at_hits(relevant: Bool) -> Float64:
+    """Precision at each rank that holds a relevant answer, 0 at the others: (Q, K)."""
+    precisions: Float64 = np.cumsum(relevant, axis=1) * relevant / np.arange(1, relevant.shape[1] + 1)
+    return precisions
+
+
+def _first(relevant: Bool, counts: Int64) -> Bool:
+    """Marks the first `counts` answers of each query: (Q, K)."""
+    marks: Bool = np.arange(relevant.shape[1])[None, :] < counts[:, None]
+    return marks
+
+
+def _divided(above: npt.NDArray[np.generic], below: npt.NDArray[np.generic]) -> Float64:
+    """A quotient for each query, 0 where there is nothing to divide by."""
+    above, below = above.astype(np.float64), below.astype(np.float64)
+    return np.divide(above, below, out=np.zeros_like(above), where=below > 0)

@@ -13,6 +13,7 @@ from PIL import Image
 from lookalike.evaluation.metrics import (
     graded_relevance,
     hit_rate_at_k,
+    mean_of,
     ndcg_at_k,
     order_by_score,
     precision_at_k,
@@ -60,7 +61,7 @@ def measure(
             if len(found) >= 2:
                 nearest = (changed @ rows.T).argmax(axis=1)
                 hits = (nearest == np.asarray(found))[:, None]
-                figures[f"{place}/{name} hit_rate@1"] = hit_rate_at_k(hits, 1)
+                figures[f"{place}/{name} hit_rate@1"] = mean_of(hit_rate_at_k(hits, 1))
     figures["mean"] = float(np.mean(list(figures.values()))) if figures else 0.0
     return figures
 
@@ -85,7 +86,7 @@ def graded(split: Split, rows: Float32) -> dict[str, float]:
     order, allowed = order_by_score(rows[known] @ rows.T, apart, 10)
     found = np.where(allowed, np.take_along_axis(relevance, order, axis=1), 0)
     ideal = -np.sort(-np.where(apart, 0, relevance), axis=1)[:, :10]
-    return {"ndcg@10": ndcg_at_k(found, ideal, 10), "precision@1": precision_at_k(found >= 1, 1)}
+    return {"ndcg@10": mean_of(ndcg_at_k(found, ideal, 10)), "precision@1": mean_of(precision_at_k(found >= 1, 1))}
 
 
 def described_by(network: Network, preprocessing: Preprocessing) -> Describe:

@@ -1,0 +1,83 @@
+"""How certain a mean over queries is: bootstrap intervals, and the significance of a difference between two runs.
+
+Both take queries for independent draws. Where many queries show one product, the true intervals are somewhat wider.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+
+from lookalike.evaluation.metrics import Float64
+
+CONFIDENCE: Final = 0.95
+RESAMPLES: Final = 1000
+PERMUTATIONS: Final = 10_000
+BLOCK: Final = 1 << 22
+"""Random numbers at a time."""
+
+
+def bootstrap_intervals(values: Float64, *, seed: int = 0) -> Float64:
+    """Percentile bootstrap intervals of means over queries.
+
+    Args:
+        values: (Q, M) of M metrics.
+        seed: Of the draws.
+
+    Returns:
+        (M, 2) float64: between these the mean of 95 % of the resamples lies; zeros for no queries.
+
+    Source: Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 13.
+    """
+    count = len(values)
+    if count == 0:
+        return np.zeros((values.shape[1], 2))
+    random = np.random.default_rng(seed)
+    means = []
+    for draws in _blocks(RESAMPLES, count):
+        drawn = random.integers(count, size=(draws, count))
+        times = np.stack([np.bincount(row, minlength=count) for row in drawn])
+        means.append(times @ values / count)
+    edge = (1.0 - CONFIDENCE) / 2
+    found: Float64 = np.quantile(np.concatenate(means), [edge, 1.0 - edge], axis=0).T
+    return found
+
+
+def paired_significance(first: Float64, second: Float64, *, seed: int = 0) -> Float64:
+    """How often chance alone would make two runs over the same queries differ as much, for each metric.
+
+    Every query's pair of values is exchanged or not by the toss of a coin; the p-value is the part of these
+    exchanges whose means differ at least as much as the observed ones, the observed one included.
+
+    Args:
+        first: (Q, M) of one run.
+        second: (Q, M) of the other, the same queries in the same order.
+        seed: Of the draws.
+
+    Returns:
+        (M,) float64 two-sided p-values in (0, 1], not corrected for the number of metrics.
+
+    Source: Smucker, Allan, Carterette 2007, A Comparison of Statistical Significance Tests for Information Retrieval
+    Evaluation: the randomisation test.
+    """
+    differences = second - first
+    count = len(differences)
+    if count == 0:
+        return np.ones(differences.shape[1])
+    observed = np.abs(differences.sum(axis=0))
+    random = np.random.default_rng(seed)
+    as_far = np.zeros(differences.shape[1])
+    for draws in _blocks(PERMUTATIONS, count):
+        signs = random.integers(2, size=(draws, count), dtype=np.int8).astype(np.float64) * 2 - 1
+        as_far += (np.abs(signs @ differences) >= observed - 1e-9).sum(axis=0)
+    p_values: Float64 = (1 + as_far) / (1 + PERMUTATIONS)
+    return p_values
+
+
+def _blocks(draws: int, count: int) -> Iterator[int]:
+    """Part draws of `count` numbers each, so that few of them are held at a time."""
+    step = max(1, BLOCK // count)
+    for start in range(0, draws, step):
+        yield min(step, draws - start)

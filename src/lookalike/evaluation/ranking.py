@@ -1,0 +1,214 @@
+"""Measuring a task: every query ranks the whole gallery, exactly, a block of queries at a time.
+
+Memory does not grow with queries x gallery: a block of queries is scored, ordered and measured, and only what is told
+about each query is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+import numpy as np
+
+from lookalike.errors import UsageError
+from lookalike.evaluation.figures import Ranking
+from lookalike.evaluation.intervals import bootstrap_intervals
+from lookalike.evaluation.metrics import (
+    Float64,
+    graded_relevance,
+    interpolated_precision,
+    mean_of,
+    order_by_score,
+    rank_of_first,
+)
+from lookalike.evaluation.task import Task
+from lookalike.index.metrics import DEFAULT_METRIC, checked_metric, distance, estimated
+from lookalike.spaces import unit_rows
+from lookalike.types import JSON, Bool, Float32, Int64
+
+Scorer: TypeAlias = Callable[[Int64], Float32]
+"""From places of B queries among the task's items to their scores with the task's gallery: (B, N), higher is better."""
+
+BLOCK_BYTES: Final = 64 << 20
+BYTES_A_PAIR: Final = 64
+"""What a query and an item take while their block is measured: scores, order, grades, running counts."""
+
+FIRST_ANSWERS: Final = 10
+METRIC_BLOCK: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What was measured, query by query.
+
+    Attributes:
+        task: What was asked.
+        values: (Q, M) float64, each query's value of each of the task's metrics.
+        answers: (Q, 10) int64 places of the first answers in the task's items; -1 where nobody answers.
+        scores: (Q, 10) float32, nan where nobody answers.
+        first_right: (Q,) int64 place of the best-ranked answer of the highest grade; -1 without one.
+        first_rank: (Q,) int64 its rank from 1; 0 without one.
+        recall_precision: (11,) float64 mean interpolated precision at recall 0, 0.1, ... 1, for the highest grade.
+        seed: Of the intervals.
+    """
+
+    task: Task
+    values: Float64
+    answers: Int64
+    scores: Float32
+    first_right: Int64
+    first_rank: Int64
+    recall_precision: Float64
+    seed: int = 0
+
+    def figures(self) -> dict[str, float]:
+        """The mean of each metric over all queries, by name."""
+        return {str(metric): mean_of(self.values[:, at]) for at, metric in enumerate(self.task.metrics)}
+
+    def with_intervals(self) -> dict[str, JSON]:
+        """The same with 95 % bootstrap intervals, as JSON shows them."""
+        intervals = bootstrap_intervals(self.values, seed=self.seed).tolist()
+        return {
+            name: {"value": value, "interval": interval}
+            for (name, value), interval in zip(self.figures().items(), intervals, strict=True)
+        }
+
+    def per_category(self) -> dict[str, dict[str, float]]:
+        """The means in each category of queries, and how many these are, the most frequent first."""
+        names, places = np.unique(self.task.categories(), return_inverse=True)
+        rows: dict[str, dict[str, float]] = {}
+        for at in np.argsort(-np.bincount(places), kind="stable").tolist():
+            chosen = self.values[places == at]
+            means = {str(metric): mean_of(chosen[:, m]) for m, metric in enumerate(self.task.metrics)}
+            rows[str(names[at])] = {"queries": len(chosen), **means}
+        return rows
+
+    def hit_rates(self, most: int) -> Float64:
+        """The hit rate at k = 1, 2, ... most, for the highest grade: (most,)."""
+        ranks = self.first_rank[self.first_rank > 0]
+        counts = np.bincount(np.minimum(ranks, most + 1), minlength=most + 2)[1 : most + 1]
+        rates: Float64 = np.cumsum(counts) / len(self.first_rank)
+        return rates
+
+
+def evaluate_rows(
+    rows: Mapping[str, Float32], *, weights: Mapping[str, float], task: Task, absent: Bool | None = None, seed: int = 0
+) -> Outcome:
+    """Measure the score of the product, the weighted mean of the cosines, on a task.
+
+    Args:
+        rows: For each space of weight above 0, (n, D) float32, a row for each of the task's items.
+        weights: Of the spaces; those that are not named weigh nothing.
+        task: What is asked.
+        absent: (n,) photos that have no row, such as unreadable ones: they find nothing and are never found.
+        seed: Of the intervals.
+
+    Raises:
+        UsageError: No space has a weight above 0.
+    """
+    return evaluate_scores(by_cosine(rows, weights=weights, task=task), task=task, absent=absent, seed=seed)
+
+
+def evaluate_scores(scorer: Scorer, *, task: Task, absent: Bool | None = None, seed: int = 0) -> Outcome:
+    """Measure any way of scoring the gallery; see `evaluate_rows`."""
+    missing = np.zeros(len(task.items), dtype=np.bool_) if absent is None else absent
+    step = max(1, BLOCK_BYTES // (BYTES_A_PAIR * len(task.gallery)))
+    blocks = [
+        _measured_block(scorer, task.queries[start : start + step], task, missing)
+        for start in range(0, len(task.queries), step)
+    ]
+    values, answers, scores, right, rank, curves = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
+    return Outcome(task, values, answers, scores, right, rank, curves.sum(axis=0) / len(task.queries), seed)
+
+
+def by_cosine(rows: Mapping[str, Float32], *, weights: Mapping[str, float], task: Task) -> Scorer:
+    """Score by `sum(w_s * cos_s) / sum(w_s)`, as search does.
+
+    Raises:
+        UsageError: No space has a weight above 0.
+    """
+    used = {name: weight for name, weight in weights.items() if weight > 0}
+    if not used:
+        raise UsageError("at least one space needs a weight above 0")
+    total = sum(used.values())
+    units = {name: unit_rows(rows[name]) for name in used}
+    gallery = {name: unit[task.gallery] for name, unit in units.items()}
+
+    def score(queries: Int64) -> Float32:
+        scores = np.zeros((len(queries), len(task.gallery)), dtype=np.float32)
+        for name, weight in used.items():
+            scores += (units[name][queries] * np.float32(weight / total)) @ gallery[name].T
+        return scores
+
+    return score
+
+
+def by_metric(
+    rows: Mapping[str, Float32], *, weights: Mapping[str, float], metrics: Mapping[str, str], task: Task
+) -> Scorer:
+    """Score by minus the weighted sum of SciPy's distances, as search does when it is given metrics.
+
+    Raises:
+        UnknownNameError: cdist has no such metric.
+        UsageError: No space has a weight above 0, or a metric cannot be estimated from these rows.
+    """
+    used = {name: weight for name, weight in weights.items() if weight > 0}
+    if not used:
+        raise UsageError("at least one space needs a weight above 0")
+    named = {name: checked_metric(metrics.get(name, DEFAULT_METRIC)) for name in used}
+    gallery = {name: rows[name][task.gallery] for name in used}
+
+    def score(queries: Int64) -> Float32:
+        scores = np.zeros((len(queries), len(task.gallery)))
+        for name, weight in used.items():
+            asking = rows[name][queries].astype(np.float64)
+            parameters = estimated(named[name], asking, name, [gallery], None)
+            for start in range(0, len(task.gallery), METRIC_BLOCK):
+                block = gallery[name][start : start + METRIC_BLOCK].astype(np.float64)
+                for at, query in enumerate(asking):
+                    far = distance(query, block, metric=named[name], parameters=parameters[at])
+                    scores[at, start : start + METRIC_BLOCK] -= weight * far
+        return scores.astype(np.float32)
+
+    return score
+
+
+_Block: TypeAlias = tuple[Float64, Int64, Float32, Int64, Int64, Float64]
+
+
+def _measured_block(scorer: Scorer, queries: Int64, task: Task, missing: Bool) -> _Block:
+    """Everything that is kept of some queries: values, answers, scores, first right answer, its rank, curve."""
+    gallery = task.gallery
+    relevance = graded_relevance([part[queries] for part in task.labels], [part[gallery] for part in task.labels])
+    apart = np.zeros(relevance.shape, dtype=np.bool_)
+    for row in task.apart:
+        apart |= (row[queries][:, None] == row[gallery][None, :]) & (row[queries] >= 0)[:, None]
+    relevance[apart] = 0
+    highest = len(task.labels)
+    totals = np.stack([(relevance >= level).sum(axis=1) for level in range(1, highest + 1)], axis=1)
+    silent = apart | missing[gallery][None, :] | missing[queries][:, None]
+    scores = scorer(queries)
+    order, answers = order_by_score(scores, silent, len(gallery))
+    grades = np.where(answers, np.take_along_axis(relevance, order, axis=1), 0)
+    ranking = Ranking(grades, totals)
+    best, best_total = ranking.relevant(highest)
+    rank = rank_of_first(best)
+    right = np.where(rank > 0, gallery[order[np.arange(len(queries)), rank - 1]], -1)
+    first, heard = order[:, :FIRST_ANSWERS], answers[:, :FIRST_ANSWERS]
+    values = np.stack([metric.values(ranking) for metric in task.metrics], axis=1)
+    return (
+        values,
+        _padded(np.where(heard, gallery[first], -1), -1),
+        _padded(np.where(heard, np.take_along_axis(scores, first, axis=1), np.float32(np.nan)), np.nan),
+        right,
+        rank,
+        interpolated_precision(best, best_total),
+    )
+
+
+def _padded(columns: Int64 | Float32, value: float) -> Int64 | Float32:
+    """Fill up to as many columns as answers are kept."""
+    short = FIRST_ANSWERS - columns.shape[1]
+    return np.pad(columns, ((0, 0), (0, short)), constant_values=value)

@@ -1,0 +1,250 @@
+"""Who asks, who may answer whom, and what is a right answer: the protocols, as data."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from lookalike.catalogue.benchmark import Sides, selects
+from lookalike.errors import UnknownNameError, UsageError
+from lookalike.evaluation.figures import GRADED, LEADING, SAME_ITEM, Metric, named
+from lookalike.types import Float32, Int64, Item
+
+UNKNOWN: Final = ("NA",)
+"""Values that say that nothing is known, beside empty ones."""
+
+LIKELY_CATEGORIES: Final = ("category", "articleType", "label")
+"""Attributes that figures are broken down by where no other is asked for."""
+
+TWIN_DIGITS: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Queries, gallery, and which answers are right.
+
+    The grade of an answer is the number of leading fields in which it agrees with the query. Two photos whose numbers
+    agree in a row of `apart` never answer each other; -1 agrees with nothing.
+
+    Attributes:
+        protocol: Its name, as the user gives it.
+        items: n items, the photos of both sides.
+        queries: (Q,) int64 places in `items`.
+        gallery: (N,) int64 places in `items`.
+        fields: What the grades go by, the leading field first.
+        labels: For each field, (n,) int64 class numbers; -1 is unknown.
+        apart: Rows of (n,) int64 numbers.
+        category: The attribute that figures are broken down by; empty for none.
+        metrics: What is measured, the most telling first.
+        notes: What the user should know of the choice, a line each.
+    """
+
+    protocol: str
+    items: Sequence[Item]
+    queries: Int64
+    gallery: Int64
+    fields: tuple[str, ...]
+    labels: tuple[Int64, ...]
+    apart: tuple[Int64, ...]
+    category: str
+    metrics: tuple[Metric, ...]
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not len(self.queries) or not len(self.gallery):
+            side = "queries" if not len(self.queries) else "gallery"
+            raise UsageError(f"the protocol {self.protocol!r} finds no photo for its {side} among {len(self.items):,}")
+
+    def keeping_apart(self, numbers: Int64, *, note: str = "") -> Task:
+        """The same task, in which photos of equal numbers (n,) never answer each other; -1 equals nothing."""
+        notes = (*self.notes, note) if note else self.notes
+        return replace(self, apart=(*self.apart, numbers), notes=notes)
+
+    def categories(self) -> list[str]:
+        """The category of each query; `(unknown)` where it has none."""
+        if not self.category:
+            return ["all"] * len(self.queries)
+        return [value_of(self.items[place], self.category) or "(unknown)" for place in self.queries.tolist()]
+
+
+def sides_task(items: Sequence[Item], sides: Sides, *, protocol: str, category: str | None = None) -> Task:
+    """The protocol of a published benchmark: its queries ask all of its gallery, and nobody is excluded.
+
+    Args:
+        items: Of the benchmark, or more.
+        sides: Who asks, and who answers; an answer is right when it shows the same product.
+        protocol: Its name.
+        category: Attribute for the break-down; None takes a likely one.
+
+    Raises:
+        UsageError: No item is on one of the sides.
+        UnknownNameError: `category` is no attribute.
+
+    Source: Liu et al. 2016, DeepFashion, section 4.2; the split files that come with the data.
+    """
+    queries = np.flatnonzero([selects(sides.queries, item) for item in items])
+    gallery = np.flatnonzero([selects(sides.gallery, item) for item in items])
+    products = numbers([item.product for item in items])
+    answerable = np.isin(products[queries], products[gallery]) & (products[queries] >= 0)
+    unanswerable = int((~answerable).sum())
+    note = f"{unanswerable:,} queries have no right answer in the gallery; they count as 0"
+    return Task(
+        protocol=protocol,
+        items=items,
+        queries=queries,
+        gallery=gallery,
+        fields=("product",),
+        labels=(products,),
+        apart=(),
+        category=category_of(items, category),
+        metrics=named(*SAME_ITEM),
+        notes=(note,) if unanswerable else (),
+    )
+
+
+def product_task(
+    items: Sequence[Item],
+    *,
+    contents: Mapping[str, str] | None = None,
+    apart: Sequence[str] = (),
+    category: str | None = None,
+) -> Task:
+    """Leave one out: every photo of a product that has another photo asks all others for these.
+
+    A photo never answers itself nor a twin, which is a photo of the same content. Photos that are the only one of
+    their product answer, and do not ask. `identical_rows` finds twins that have other bytes.
+
+    Args:
+        items: All photos.
+        contents: Hash of each photo's bytes by the item's id, where known.
+        apart: Attributes whose equal values never answer each other.
+        category: Attribute for the break-down; None takes a likely one.
+
+    Raises:
+        UsageError: No product has two photos.
+        UnknownNameError: `apart` or `category` is no attribute.
+    """
+    products = numbers([item.product for item in items])
+    known = contents or {}
+    hashes = [known.get(item.id, f"id:{item.id}") for item in items]
+    different = Counter(product for product, _ in {*zip(products.tolist(), hashes, strict=True)})
+    asks = np.array([product >= 0 and different[product] > 1 for product in products.tolist()], dtype=np.bool_)
+    if not asks.any():
+        raise UsageError("the protocol 'product' needs products with at least two different photos, and there is none")
+    single = len(items) - int(asks.sum())
+    note = f"{single:,} photos are the only ones of their product: they answer and do not ask"
+    return Task(
+        protocol="product",
+        items=items,
+        queries=np.flatnonzero(asks),
+        gallery=np.arange(len(items)),
+        fields=("product",),
+        labels=(products,),
+        apart=(numbers(hashes), *(field_numbers(items, name) for name in apart)),
+        category=category_of(items, category),
+        metrics=named(*SAME_ITEM),
+        notes=(note,) if single else (),
+    )
+
+
+def grades_task(
+    items: Sequence[Item],
+    fields: Sequence[str],
+    *,
+    apart: Sequence[str] = (),
+    unknown: Collection[str] = UNKNOWN,
+    category: str | None = None,
+) -> Task:
+    """Graded similarity: every photo whose leading field is known asks all photos of other products.
+
+    The grade of an answer is the number of leading fields in which it agrees, so with type, colour and gender 3, 2, 1
+    or 0. NDCG weighs all grades; the other metrics count answers of the highest grade, or of the leading field where
+    they say so.
+
+    Args:
+        items: All photos; those of one product are the same item and never answer each other.
+        fields: Attributes, the leading one first.
+        apart: More attributes whose equal values never answer each other.
+        unknown: Values that mean that nothing is known.
+        category: Attribute for the break-down; None takes the leading field.
+
+    Raises:
+        UsageError: No photo's leading field is known.
+        UnknownNameError: One of the names is no attribute.
+    """
+    labels = tuple(field_numbers(items, name, unknown=unknown) for name in fields)
+    same = numbers([f"product:{item.product}" if item.product else f"id:{item.id}" for item in items])
+    metrics = (*named("ndcg@10"), *named(*GRADED, level=len(fields)))
+    if len(fields) > 1:
+        metrics += named(*LEADING, of=fields[0])
+    queries = np.flatnonzero(labels[0] >= 0)
+    rest = len(items) - len(queries)
+    note = f"{rest:,} photos have no known {fields[0]!r}: they answer and do not ask"
+    return Task(
+        protocol="grades=" + ",".join(fields),
+        items=items,
+        queries=queries,
+        gallery=np.arange(len(items)),
+        fields=tuple(fields),
+        labels=labels,
+        apart=(same, *(field_numbers(items, name) for name in apart)),
+        category=category_of(items, category or fields[0]),
+        metrics=metrics,
+        notes=(note,) if rest else (),
+    )
+
+
+def identical_rows(rows: Mapping[str, Float32]) -> Int64:
+    """Number photos so that those with the same vectors in all spaces, to four digits, have equal numbers.
+
+    Args:
+        rows: (n, D) float32 for each space.
+
+    Returns:
+        (n,) int64.
+    """
+    together = np.concatenate([np.round(part, TWIN_DIGITS) + 0.0 for part in rows.values()], axis=1)
+    return numbers([row.tobytes() for row in together])
+
+
+def numbers(values: Sequence[str | bytes | None]) -> Int64:
+    """Number values so that equal ones have equal numbers, from 0: (n,) int64; -1 for None."""
+    places: dict[str | bytes, int] = {}
+    return np.array(
+        [-1 if value is None else places.setdefault(value, len(places)) for value in values], dtype=np.int64
+    )
+
+
+def field_numbers(items: Sequence[Item], name: str, *, unknown: Collection[str] = UNKNOWN) -> Int64:
+    """Number the values of one attribute, `product` or `id`: (n,) int64, -1 where it is unknown.
+
+    Raises:
+        UnknownNameError: No item has it.
+    """
+    values = [value_of(item, name, unknown=unknown) for item in items]
+    if not any(values):
+        known = {"product", "id"}.union(*(item.attributes for item in items))
+        raise UnknownNameError("attribute", name, sorted(known))
+    return numbers(values)
+
+
+def value_of(item: Item, name: str, *, unknown: Collection[str] = UNKNOWN) -> str | None:
+    """One attribute, `product` or `id` as text; None where it is unknown."""
+    value = item.product if name == "product" else item.id if name == "id" else item.attributes.get(name)
+    return None if value is None or value == "" or str(value) in unknown else str(value)
+
+
+def category_of(items: Sequence[Item], wanted: str | None) -> str:
+    """The attribute that figures are broken down by; empty for none.
+
+    Raises:
+        UnknownNameError: The wanted one is no attribute.
+    """
+    if wanted is not None:
+        field_numbers(items, wanted)
+        return wanted
+    return next((name for name in LIKELY_CATEGORIES if any(value_of(item, name) for item in items)), "")
