@@ -27,7 +27,7 @@ from lookalike.spaces import Space, scaled_query
 from lookalike.types import Bool, Float32, Int64
 
 SPACES = (Space("deep", 512, "benchmark"), Space("color", 30, "benchmark"))
-WEIGHTS = ((1.0, 0.3), (1.0, 0.0), (1.0, 0.1), (1.0, 1.0), (0.3, 1.0), (0.0, 1.0))
+WEIGHTS = ((1.0, 0.1), (1.0, 0.0), (1.0, 0.3), (1.0, 1.0), (0.3, 1.0), (0.0, 1.0))
 """Of deep and color, the default ones first."""
 
 PASSING = (0.5, 0.1, 0.05, 0.025, 0.01)

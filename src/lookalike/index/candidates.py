@@ -68,7 +68,7 @@ def candidate_count(k: int) -> int:
     Of a network's features turned to their principal components, the hardest there are for the codes, 50 candidates
     held .982 of the ten best, 100 held .997 and 200 held .998.
     """
-    return 80 + 6 * k
+    return 60 + 5 * k
 
 
 def answer(

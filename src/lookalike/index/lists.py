@@ -30,8 +30,8 @@ PAIR = 2
 BLOCK = 65_536
 """Rows that are scaled and added at once."""
 
-ASTRAY = 5
-"""How many times more lists are looked into for a query at 45 degrees to those that the lists are made for."""
+ASTRAY = 7
+"""How many times more lists are looked into for each unit that a query asks beyond what the lists give."""
 
 ONE_BY_ONE = 11
 """FAISS's number for scanning lists for one query after the other: a tenth quicker than its own choice, also for many

@@ -34,6 +34,9 @@ class Scale:
         self._up = roots.astype(np.float32)
         self._down = (1 / roots).astype(np.float32)
         self._places = list(zip(slices(spaces).values(), weights, strict=True))
+        self._starts = [place.start for place, _ in self._places]
+        self._weights = np.array(weights, dtype=np.float32)
+        self._shares = self._weights / self._weights.sum()
         self._columns = width(spaces)
         self.width = -(-self._columns // multiple) * multiple
 
@@ -50,16 +53,18 @@ class Scale:
         return math.sqrt(sum(w for at, w in self._places if columns.start <= at.start and at.stop <= columns.stop))
 
     def astray(self, queries: Float32) -> float:
-        """How far scaled queries point away from the rows they fit best: the squared tangent of the angle.
+        """How much more scaled queries ask of some spaces than the lists give them.
 
-        It is 0 for the weights that lists are made for. The shares of a query's weights sum to 1, so its scaled
-        length is the shortest there, and grows with the angle.
+        The sum of `(w - b)^2 / b` over the spaces whose share w of the query's weights is above their share b of the
+        weights that lists are made for. Spaces that a query asks less of make it no harder to answer: with 50 of 523
+        lists, recall@10 was .997 for deep alone, .994 for 1 : 0.3 (the lists' own), .940 for 1 : 1.
 
         Args:
-            queries: (Q, width) float32, at least one; the one furthest away counts.
+            queries: (Q, width) float32, at least one; the one that asks most counts.
         """
-        squared_length = float(np.vecdot(queries, queries).max())
-        return max(0.0, squared_length * sum(weight for _, weight in self._places) - 1)
+        squares = np.add.reduceat(queries * queries, self._starts, axis=1)
+        beyond = np.maximum(np.sqrt(squares * self._weights) - self._shares, 0)
+        return float((beyond * beyond / self._shares).sum(axis=1).max())
 
     def _padded(self, rows: Float32, factors: Float32) -> Float32:
         padded = np.zeros((len(rows), self.width), dtype=np.float32)
@@ -77,6 +82,7 @@ def alignment(weights: Mapping[str, float], spaces: Sequence[Space]) -> float:
         weights: One for every space, at least one above 0.
         spaces: Those of the gallery.
     """
-    built = np.array([LIST_WEIGHTS.get(space.name, 1.0) for space in spaces])
-    asked = np.array([weights[space.name] for space in spaces])
-    return float(asked.sum() / np.sqrt((asked**2 / built).sum() * built.sum()))
+    built = [LIST_WEIGHTS.get(space.name, 1.0) for space in spaces]
+    asked = [weights[space.name] for space in spaces]
+    squares = sum(w * w / b for w, b in zip(asked, built, strict=True))
+    return sum(asked) / math.sqrt(squares * sum(built))
