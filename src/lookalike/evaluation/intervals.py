@@ -19,11 +19,12 @@ BLOCK: Final = 1 << 22
 """Random numbers at a time."""
 
 
-def bootstrap_intervals(values: Float64, *, seed: int = 0) -> Float64:
+def bootstrap_intervals(values: Float64, *, counts: Float64 | None = None, seed: int = 0) -> Float64:
     """Percentile bootstrap intervals of means over queries.
 
     Args:
         values: (Q, M) of M metrics.
+        counts: (Q, M) what each value counts for in the mean; None counts all alike.
         seed: Of the draws.
 
     Returns:
@@ -31,15 +32,16 @@ def bootstrap_intervals(values: Float64, *, seed: int = 0) -> Float64:
 
     Source: Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 13.
     """
-    count = len(values)
-    if count == 0:
+    queries = len(values)
+    if queries == 0:
         return np.zeros((values.shape[1], 2))
+    counts = np.ones_like(values) if counts is None else counts
     random = np.random.default_rng(seed)
     means = []
-    for draws in _blocks(RESAMPLES, count):
-        drawn = random.integers(count, size=(draws, count))
-        times = np.stack([np.bincount(row, minlength=count) for row in drawn])
-        means.append(times @ values / count)
+    for draws in _blocks(RESAMPLES, queries):
+        times = random.multinomial(queries, np.full(queries, 1.0 / queries), size=draws).astype(np.float64)
+        whole = times @ counts
+        means.append(np.divide(times @ (values * counts), whole, out=np.zeros_like(whole), where=whole > 0))
     edge = (1.0 - CONFIDENCE) / 2
     found: Float64 = np.quantile(np.concatenate(means), [edge, 1.0 - edge], axis=0).T
     return found

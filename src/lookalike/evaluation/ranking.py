@@ -14,19 +14,18 @@ import numpy as np
 
 from lookalike.errors import UsageError
 from lookalike.evaluation.figures import Ranking
-from lookalike.evaluation.intervals import bootstrap_intervals
+from lookalike.evaluation.measured import Measured
 from lookalike.evaluation.metrics import (
     Float64,
     graded_relevance,
     interpolated_precision,
-    mean_of,
     order_by_score,
     rank_of_first,
 )
 from lookalike.evaluation.task import Task
 from lookalike.index.metrics import DEFAULT_METRIC, checked_metric, distance, estimated
 from lookalike.spaces import unit_rows
-from lookalike.types import JSON, Bool, Float32, Int64
+from lookalike.types import Bool, Float32, Int64
 
 Scorer: TypeAlias = Callable[[Int64], Float32]
 """From places of B queries among the task's items to their scores with the task's gallery: (B, N), higher is better."""
@@ -41,55 +40,34 @@ METRIC_BLOCK: Final = 4096
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was measured, query by query.
+    """What was measured, and what was answered.
 
     Attributes:
         task: What was asked.
-        values: (Q, M) float64, each query's value of each of the task's metrics.
+        measured: Each query's value of each of the task's metrics.
         answers: (Q, 10) int64 places of the first answers in the task's items; -1 where nobody answers.
         scores: (Q, 10) float32, nan where nobody answers.
         first_right: (Q,) int64 place of the best-ranked answer of the highest grade; -1 without one.
         first_rank: (Q,) int64 its rank from 1; 0 without one.
         recall_precision: (11,) float64 mean interpolated precision at recall 0, 0.1, ... 1, for the highest grade.
-        seed: Of the intervals.
     """
 
     task: Task
-    values: Float64
+    measured: Measured
     answers: Int64
     scores: Float32
     first_right: Int64
     first_rank: Int64
     recall_precision: Float64
-    seed: int = 0
 
     def figures(self) -> dict[str, float]:
         """The mean of each metric over all queries, by name."""
-        return {str(metric): mean_of(self.values[:, at]) for at, metric in enumerate(self.task.metrics)}
-
-    def with_intervals(self) -> dict[str, JSON]:
-        """The same with 95 % bootstrap intervals, as JSON shows them."""
-        intervals = bootstrap_intervals(self.values, seed=self.seed).tolist()
-        return {
-            name: {"value": value, "interval": interval}
-            for (name, value), interval in zip(self.figures().items(), intervals, strict=True)
-        }
-
-    def per_category(self) -> dict[str, dict[str, float]]:
-        """The means in each category of queries, and how many these are, the most frequent first."""
-        names, places = np.unique(self.task.categories(), return_inverse=True)
-        rows: dict[str, dict[str, float]] = {}
-        for at in np.argsort(-np.bincount(places), kind="stable").tolist():
-            chosen = self.values[places == at]
-            means = {str(metric): mean_of(chosen[:, m]) for m, metric in enumerate(self.task.metrics)}
-            rows[str(names[at])] = {"queries": len(chosen), **means}
-        return rows
+        return self.measured.figures()
 
     def hit_rates(self, most: int) -> Float64:
         """The hit rate at k = 1, 2, ... most, for the highest grade: (most,)."""
-        ranks = self.first_rank[self.first_rank > 0]
-        counts = np.bincount(np.minimum(ranks, most + 1), minlength=most + 2)[1 : most + 1]
-        rates: Float64 = np.cumsum(counts) / len(self.first_rank)
+        ranks = self.first_rank[(self.first_rank > 0) & (self.first_rank <= most)]
+        rates: Float64 = np.cumsum(np.bincount(ranks, minlength=most + 1)[1:]) / len(self.first_rank)
         return rates
 
 
@@ -120,7 +98,18 @@ def evaluate_scores(scorer: Scorer, *, task: Task, absent: Bool | None = None, s
         for start in range(0, len(task.queries), step)
     ]
     values, answers, scores, right, rank, curves = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
-    return Outcome(task, values, answers, scores, right, rank, curves.sum(axis=0) / len(task.queries), seed)
+    measured = Measured(
+        protocol=task.protocol,
+        metrics=tuple(str(metric) for metric in task.metrics),
+        queries=[task.items[place].id for place in task.queries.tolist()],
+        gallery=len(task.gallery),
+        by=task.category,
+        categories=task.categories(),
+        values=values,
+        notes=task.notes,
+        seed=seed,
+    )
+    return Outcome(task, measured, answers, scores, right, rank, curves.mean(axis=0))
 
 
 def by_cosine(rows: Mapping[str, Float32], *, weights: Mapping[str, float], task: Task) -> Scorer:

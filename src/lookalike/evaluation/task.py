@@ -12,6 +12,7 @@ import numpy as np
 from lookalike.catalogue.benchmark import Sides, selects
 from lookalike.errors import UnknownNameError, UsageError
 from lookalike.evaluation.figures import GRADED, LEADING, SAME_ITEM, Metric, named
+from lookalike.evaluation.measured import NO_CATEGORY
 from lookalike.types import Float32, Int64, Item
 
 UNKNOWN: Final = ("NA",)
@@ -65,10 +66,8 @@ class Task:
         return replace(self, apart=(*self.apart, numbers), notes=notes)
 
     def categories(self) -> list[str]:
-        """The category of each query; `(unknown)` where it has none."""
-        if not self.category:
-            return ["all"] * len(self.queries)
-        return [value_of(self.items[place], self.category) or "(unknown)" for place in self.queries.tolist()]
+        """The category of each query."""
+        return [value_of(self.items[place], self.category) or NO_CATEGORY for place in self.queries.tolist()]
 
 
 def sides_task(items: Sequence[Item], sides: Sides, *, protocol: str, category: str | None = None) -> Task:

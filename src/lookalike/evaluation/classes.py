@@ -1,0 +1,148 @@
+"""Category & Attribute Prediction: how high a network's own scores rank the right classes.
+
+Definitions are those of DeepFashion (Liu et al. 2016, section 4.1), as the published evaluators compute them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+
+from lookalike.errors import MismatchError, UsageError
+from lookalike.evaluation.measured import NO_CATEGORY, Measured
+from lookalike.evaluation.metrics import Float64
+from lookalike.types import Bool, Float32, Int64, Item
+
+TOP: Final = (3, 5)
+ALL: Final = "all"
+
+
+def rank_of_class(scores: Float32, right: Int64) -> Int64:
+    """Rank, from 1, of the right class of each photo; of classes that score the same, the first comes first.
+
+    Args:
+        scores: (B, C) higher is more likely.
+        right: (B,) class numbers.
+
+    Returns:
+        (B,) int64.
+    """
+    of_right = np.take_along_axis(scores, right[:, None], axis=1)
+    before = np.arange(scores.shape[1])[None, :] < right[:, None]
+    ranks: Int64 = 1 + ((scores > of_right) | ((scores == of_right) & before)).sum(axis=1)
+    return ranks
+
+
+def found_among_top(scores: Float32, positive: Bool, k: int) -> Int64:
+    """How many of a photo's attributes are among its k highest-scored ones.
+
+    Args:
+        scores: (B, C) of the attributes that compete, such as those of one type.
+        positive: (B, C) which the photo has.
+        k: From 1.
+
+    Returns:
+        (B,) int64.
+    """
+    top = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    found: Int64 = np.take_along_axis(positive, top, axis=1).sum(axis=1)
+    return found
+
+
+def measure_classes(
+    items: Sequence[Item],
+    *,
+    categories: Sequence[str],
+    category_scores: Float32 | None,
+    attribute_types: Mapping[str, str],
+    attributes: Sequence[str],
+    attribute_scores: Float32 | None,
+    absent: Bool | None = None,
+    seed: int = 0,
+) -> Measured:
+    """Top-3 and top-5 category accuracy, and attribute recall over all attributes and within each type.
+
+    Attribute recall is the number of attributes found by the number there are, summed over all photos (not the mean of
+    each photo's part): within a type only the attributes of that type compete for the first k places. Attributes that
+    a photo is not known to have count as not there.
+
+    Args:
+        items: Q photos, with the attributes `category` and `attributes` (a list).
+        categories: Names of the C category scores.
+        category_scores: (Q, C) float32; None when the model has none.
+        attribute_types: The type of each attribute by name.
+        attributes: Names of the A attribute scores.
+        attribute_scores: (Q, A) float32; None when the model has none.
+        absent: (Q,) photos without scores; they find nothing.
+        seed: Of the intervals.
+
+    Raises:
+        UsageError: There are no scores, or no photo.
+        MismatchError: The model knows none of the categories, or none of the attributes.
+
+    Source: Liu et al. 2016, section 4.1, "top-k classification accuracy" and "top-k recall rate".
+    """
+    if not items or (category_scores is None and attribute_scores is None):
+        raise UsageError("there are no photos to classify" if not items else "the model has no class scores")
+    there = np.ones(len(items), dtype=np.bool_) if absent is None else ~absent
+    names: list[str] = []
+    values: list[Float64] = []
+    counts: list[Float64] = []
+    labels = [str(item.attributes.get("category") or "") for item in items]
+    notes = []
+    if category_scores is not None:
+        places = {name: place for place, name in enumerate(categories)}
+        right = np.array([places.get(label, -1) for label in labels], dtype=np.int64)
+        if (right < 0).all():
+            raise MismatchError(f"the model's categories, such as {categories[0]!r}, are none of the catalogue's")
+        unknown = int((right < 0).sum())
+        if unknown:
+            notes.append(f"{unknown:,} photos are of a category that the model does not know; they count as 0")
+        ranks = np.where(
+            (right >= 0) & there, rank_of_class(category_scores, np.maximum(right, 0)), len(categories) + 1
+        )
+        for k in TOP:
+            names.append(f"category_accuracy@{k}")
+            values.append((ranks <= k).astype(np.float64))
+            counts.append(np.ones(len(items)))
+    if attribute_scores is not None:
+        positive = _positives(items, attributes)
+        if not positive.any():
+            raise MismatchError(f"the model's attributes, such as {attributes[0]!r}, are none of the catalogue's")
+        kinds = np.array([attribute_types.get(name, "") for name in attributes])
+        groups = {ALL: np.ones(len(attributes), dtype=np.bool_)}
+        groups.update(
+            {kind: kinds == kind for kind in dict.fromkeys(attribute_types.values()) if (kinds == kind).any()}
+        )
+        for group, members in groups.items():
+            total = positive[:, members].sum(axis=1).astype(np.float64)
+            for k in TOP:
+                found = found_among_top(attribute_scores[:, members], positive[:, members], k) * there
+                names.append(f"attribute_recall@{k}[{group}]")
+                values.append(np.divide(found, total, out=np.zeros(len(items)), where=total > 0))
+                counts.append(total)
+    return Measured(
+        protocol="attributes",
+        metrics=tuple(names),
+        queries=[item.id for item in items],
+        gallery=0,
+        by="category",
+        categories=[label or NO_CATEGORY for label in labels],
+        values=np.stack(values, axis=1),
+        counts=np.stack(counts, axis=1),
+        notes=tuple(notes),
+        seed=seed,
+    )
+
+
+def _positives(items: Sequence[Item], attributes: Sequence[str]) -> Bool:
+    """Which attributes each photo is known to have: (Q, A)."""
+    places = {name: place for place, name in enumerate(attributes)}
+    positive = np.zeros((len(items), len(attributes)), dtype=np.bool_)
+    for row, item in enumerate(items):
+        known = item.attributes.get("attributes")
+        chosen = [places[name] for name in (known if isinstance(known, list) else []) if name in places]
+        positive[row, chosen] = True
+    return positive

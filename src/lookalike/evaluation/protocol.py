@@ -1,0 +1,109 @@
+"""From the name of a protocol to its task: `inshop`, `consumer2shop=val+test`, `product`, `grades=type,colour`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from lookalike.catalogue.benchmark import Benchmark, Sides, selects
+from lookalike.errors import UnknownNameError, UsageError
+from lookalike.evaluation.task import UNKNOWN, Task, grades_task, product_task, sides_task
+from lookalike.types import Item
+
+Name = Literal["inshop", "consumer2shop", "attributes", "product", "grades"]
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """How a catalogue is asked.
+
+    Attributes:
+        name: One of the known ones.
+        words: What stands after the equals sign: the fields of `grades`, or which sides of a benchmark.
+    """
+
+    name: Name
+    words: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.name}={','.join(self.words)}" if self.words else self.name
+
+    @classmethod
+    def parse(cls, text: str) -> Protocol:
+        """Read what the user typed.
+
+        Raises:
+            UnknownNameError: There is no such protocol.
+            UsageError: It needs what stands after an equals sign, or takes nothing there.
+        """
+        name, equals, rest = text.partition("=")
+        names = get_args(Name)
+        if name not in names:
+            raise UnknownNameError("protocol", name, names)
+        words = tuple(word.strip() for word in rest.split(",") if word.strip())
+        if name == "grades" and not words:
+            raise UsageError("the protocol 'grades' needs attributes, the leading one first: grades=category,colour")
+        if name in ("product", "attributes") and equals:
+            raise UsageError(f"the protocol {name!r} takes nothing after it, got {text!r}")
+        if name in ("inshop", "consumer2shop") and len(words) > 1:
+            raise UsageError(f"the protocol {name!r} takes one way of asking, got {text!r}")
+        return cls(name, words)  # type: ignore[arg-type]  # one of the names, as seen above
+
+    @classmethod
+    def usual(cls, benchmark: Benchmark | None) -> Protocol:
+        """What a catalogue is asked by when nobody says."""
+        return cls(benchmark.name if benchmark else "product")
+
+    def sides(self, benchmark: Benchmark | None) -> Sides | None:
+        """Who asks and who answers, where the benchmark says so.
+
+        Raises:
+            UsageError: The catalogue is not the benchmark that this protocol is of.
+            UnknownNameError: The benchmark has no such way of asking.
+        """
+        if self.name in ("product", "grades"):
+            return None
+        if benchmark is None or benchmark.name != self.name:
+            what = f"the benchmark {benchmark.name!r}" if benchmark else "no published benchmark"
+            raise UsageError(f"the protocol {self.name!r} is that of DeepFashion's files, and this source is {what}")
+        if not benchmark.sides:
+            return None
+        wanted = self.words[0] if self.words else next(iter(benchmark.sides))
+        if wanted not in benchmark.sides:
+            raise UnknownNameError(f"way of asking {self.name}", wanted, benchmark.sides)
+        return benchmark.sides[wanted]
+
+    def taking_part(self, items: Sequence[Item], benchmark: Benchmark | None) -> list[Item]:
+        """The items that ask or answer; the others need no vectors."""
+        sides = self.sides(benchmark)
+        if sides is None:
+            return list(items)
+        return [item for item in items if selects(sides.queries, item) or selects(sides.gallery, item)]
+
+    def task(
+        self,
+        items: Sequence[Item],
+        *,
+        benchmark: Benchmark | None = None,
+        contents: Mapping[str, str] | None = None,
+        apart: Sequence[str] = (),
+        unknown: Collection[str] = UNKNOWN,
+        category: str | None = None,
+    ) -> Task:
+        """Make the task; see the function of each protocol in `lookalike.evaluation.task`.
+
+        Raises:
+            UsageError: The items do not allow it.
+            UnknownNameError: A name is no attribute.
+        """
+        sides = self.sides(benchmark)
+        if sides is not None:
+            if apart:
+                raise UsageError(f"the protocol {self.name!r} is fixed: nobody is kept apart")
+            return sides_task(items, sides, protocol=str(self), category=category)
+        if self.name == "grades":
+            return grades_task(items, self.words, apart=apart, unknown=unknown, category=category)
+        if self.name == "product":
+            return product_task(items, contents=contents, apart=apart, category=category)
+        raise UsageError(f"the protocol {self.name!r} asks no gallery")
