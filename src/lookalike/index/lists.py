@@ -7,7 +7,6 @@ The codes only choose candidates; see `candidates`.
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -154,7 +153,7 @@ class ListIndex(ABC):
         grouping = self._grouping
         if not grouping.widens:
             return grouping.probes
-        return math.ceil(grouping.probes * (1 + ASTRAY * self._scale.astray(queries)) / share)
+        return round(grouping.probes * (1 + ASTRAY * self._scale.astray(queries)) / share)
 
 
 def centroids(sample: Float32, grouping: Grouping) -> Float32:
