@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
-from pathlib import Path
 from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from lookalike.errors import MismatchError, UsageError
-from lookalike.spaces import Space, resolve_weights
+from lookalike.embedding.model_file import ModelFile
+from lookalike.errors import GalleryNotFoundError, MismatchError, UsageError
+from lookalike.spaces import Space, resolve_names, resolve_weights
 from lookalike.types import Answer, Box, Float32, Match, Neighbours, Query
 
 if TYPE_CHECKING:
@@ -33,29 +34,23 @@ def open(
 
     Args:
         address: The gallery's folder.
-        model: `default`, an `.onnx` file, or a `.safetensors` checkpoint; None is `default`.
+        model: `default`, an `.onnx` file, or a `.safetensors` checkpoint; None is the one that filled the gallery, and
+            `default` for a new one.
         runtime: `auto`, `onnx`, `openvino` or `torch`.
         device: `auto`, `cpu` or `cuda`.
     """
-
-    def load() -> Embedder:
-        from lookalike.embedding.deep import open_network
-        from lookalike.embedding.photo import PhotoEmbedder
-
-        return PhotoEmbedder(open_network(model or "default", runtime=runtime, device=device))
-
-    return Retriever(address, load)
+    return Retriever(address, ModelFile(model, runtime, device))
 
 
 class Retriever:
     """Answers photos from a gallery, and fills it; see `lookalike.open`."""
 
-    def __init__(self, gallery: Gallery | str | os.PathLike[str], embedder: Embedder | Callable[[], Embedder]) -> None:
+    def __init__(self, gallery: Gallery | str | os.PathLike[str], embedder: Embedder | ModelFile) -> None:
         """Bring the two together.
 
         Args:
             gallery: A gallery, or the address of one, which is opened when it is needed.
-            embedder: An embedder, or a function that loads it when it is needed.
+            embedder: An embedder, or the model that becomes one when it is needed.
         """
         if isinstance(gallery, str | os.PathLike):
             self._address, self._opened = os.fspath(gallery), None
@@ -96,7 +91,16 @@ class Retriever:
         Raises:
             ModelError: The model cannot be loaded.
         """
-        return self._embedder() if callable(self._embedder) else self._embedder
+        if isinstance(self._embedder, ModelFile):
+            return self._embedder.load(self._remembered(), gallery=self._address)
+        return self._embedder
+
+    def _remembered(self) -> str | None:
+        """The model that the gallery says filled it, if there is a gallery."""
+        try:
+            return self.gallery.model
+        except GalleryNotFoundError:
+            return None
 
     def search(
         self,
@@ -140,6 +144,7 @@ class Retriever:
         if not gallery.spaces:
             raise UsageError(f"{self._address} is empty; fill it with `lookalike index`")
         resolved = resolve_weights(weights, gallery.spaces)
+        by_metric = resolve_names(metrics or {}, gallery.spaces)
         took: dict[str, float] = {"decode": 0.0, "embed": 0.0}
         vectors = gallery.vectors(item) if item is not None else self._describe(photo, box, took)
         started = perf_counter()
@@ -150,7 +155,7 @@ class Retriever:
             where=where,
             index=index,
             probes=probes,
-            metrics=metrics,
+            metrics=by_metric,
         )
         matches = _matches(gallery, neighbours, k=k, without=item)
         took["search"] = (perf_counter() - started) * 1000
@@ -162,7 +167,7 @@ class Retriever:
             weights=resolved,
             where=where,
             index=neighbours.index,
-            metrics=dict(metrics or {}),
+            metrics=by_metric,
         )
         return Answer(query, took, matches)
 
@@ -198,7 +203,6 @@ class Retriever:
         """
         from lookalike.catalogue.opening import open_catalogue
         from lookalike.embedding.pipeline import BATCH, index_catalogue
-        from lookalike.gallery.opening import open_gallery
 
         for name, number in (("batch", batch), ("workers", workers)):
             if number is not None and number < 1:
@@ -206,23 +210,41 @@ class Retriever:
         # Everything that can be the caller's mistake comes before the gallery is made.
         catalogue = open_catalogue(os.fspath(source), columns=columns)
         embedder = self.embedder
-        if self._opened is None:
-            self._opened = open_gallery(self._address, create=True)
-        self.check_model()
-        with self._opened.writing():
-            report = index_catalogue(
-                catalogue,
-                embedder,
-                self._opened,
-                batch=batch or BATCH,
-                workers=workers,
-                prune=prune,
-                strict=strict,
-                progress=progress and (lambda so_far: progress(so_far, catalogue.count)),
-            )
-            self._list_skipped(report)
-        self._opened.optimise()
+        with self._made_if_needed() as gallery:
+            self.check_model()
+            with gallery.writing():
+                if isinstance(self._embedder, ModelFile):
+                    gallery.remember_model(self._embedder.address(gallery.model))
+                report = index_catalogue(
+                    catalogue,
+                    embedder,
+                    gallery,
+                    batch=batch or BATCH,
+                    workers=workers,
+                    prune=prune,
+                    strict=strict,
+                    progress=progress and (lambda so_far: progress(so_far, catalogue.count)),
+                )
+                self._list_skipped(report)
+        gallery.optimise()
         return report
+
+    @contextmanager
+    def _made_if_needed(self) -> Iterator[Gallery]:
+        """Lend the gallery, made if there is none; one that was made for work that fails at once is deleted again."""
+        from lookalike.gallery.opening import open_gallery
+
+        made = None
+        if self._opened is None:
+            self._opened = made = open_gallery(self._address, create=True)
+        try:
+            yield self._opened
+        except BaseException:
+            if made is not None:
+                made.discard_if_unused()
+                made.close()
+                self._opened = None
+            raise
 
     def check_model(self) -> None:
         """Compare only what one and the same model has made.
@@ -239,9 +261,13 @@ class Retriever:
                 "ask with an item of it instead, or index the photos into another gallery"
             )
         if _maker(spaces) != embedder.fingerprint:
+            remembered = isinstance(self._embedder, ModelFile) and not self._embedder.given and self.gallery.model
+            this = (
+                f"{remembered} is {embedder.fingerprint} now" if remembered else f"this one is {embedder.fingerprint}"
+            )
             raise MismatchError(
-                f"{self._address} was filled by the model {_maker(spaces)}, and this one is {embedder.fingerprint}; "
-                "give the model that filled it, or index the catalogue into another gallery"
+                f"{self._address} was filled by the model {_maker(spaces)}, and {this}; "
+                "give the model that filled it with --model, or index the catalogue into another gallery"
             )
         other = [f"{space.name} ({space.maker})" for space in spaces if space not in embedder.spaces]
         raise MismatchError(
@@ -265,10 +291,12 @@ class Retriever:
         return vectors
 
     def _list_skipped(self, report: Report) -> None:
-        """Leave the list of skipped photos beside the gallery, or none when there are none."""
-        file = Path(self._address) / SKIPPED_FILE
-        if not file.parent.is_dir():
+        """Leave the list of skipped photos in the gallery's folder, or none when there are none."""
+        from lookalike.gallery.local import LocalGallery
+
+        if not isinstance(self.gallery, LocalGallery):
             return
+        file = self.gallery.folder / SKIPPED_FILE
         if not report.skipped:
             file.unlink(missing_ok=True)
             return

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Sequence
+from functools import cache
 
 import typer
 
@@ -26,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     from lookalike.cli.commands import command
 
+    show_notes()
     try:
         code = command()(arguments, prog_name="lookalike", standalone_mode=False)
         sys.stdout.flush()
@@ -54,3 +57,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
             say(f"to see where, set {SHOW_TRACEBACK}=1 and run it again")
         return 1
     return int(code or 0)
+
+
+class Notes(logging.Handler):
+    """Says on standard error what the core notes down, such as that an index is being built."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say one."""
+        say(record.getMessage())
+
+
+@cache
+def show_notes() -> None:
+    """Begin to say what the core notes down."""
+    logger = logging.getLogger("lookalike")
+    logger.addHandler(Notes(logging.INFO))
+    logger.setLevel(logging.INFO)
+    logger.propagate = False

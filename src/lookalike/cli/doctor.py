@@ -21,7 +21,7 @@ def doctor(
     gallery: Annotated[
         str | None, typer.Option("--gallery", "-g", metavar="G", help="A gallery to look at too.")
     ] = None,
-    model: Model = "default",
+    model: Model = None,
     runtime: Runtime = "auto",
     device: Device = "auto",
     json: Json = False,
@@ -29,6 +29,7 @@ def doctor(
     """Say what is installed here, what would run, and whether a gallery is sound; 1 when something is wrong."""
     import platform
 
+    model = model or (gallery and _remembered(gallery)) or "default"
     problems: list[JSON] = []
     facts: dict[str, JSON] = {
         "lookalike": _version("lookalike"),
@@ -111,6 +112,14 @@ def _model(model: str, runtime: str, device: str, problems: list[JSON]) -> dict[
         "load_ms": round((loaded - started) * 1000, 1),
         "one_photo_ms": round((ran - warm) * 1000, 1),
     }
+
+
+def _remembered(address: str) -> str | None:
+    """The model that a gallery says filled it."""
+    from lookalike.gallery.opening import open_gallery
+
+    with open_gallery(address) as gallery:
+        return gallery.model
 
 
 def _gallery(address: str, *, model: str, runtime: str, device: str, problems: list[JSON]) -> dict[str, JSON]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json as json_format
-import shutil
-from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Annotated
@@ -70,15 +68,12 @@ def set_attributes(
     ],
     json: Json = False,
 ) -> None:
-    """Change attributes of an item; its vectors stay."""
+    """Change attributes of an item, for good: they stay as set when the catalogue is indexed again.
+
+    Removing the item, and indexing it anew, brings back what the catalogue says.
+    """
     changes = {name: _json_or_text(text) for name, text in pairs(attributes, option="set").items()}
-    shop = opened(gallery)
-    with shop.writing():
-        known = shop.get(item)
-        merged = {**known.attributes, **changes}
-        changed = replace(known, attributes={name: value for name, value in merged.items() if value is not None})
-        shop.describe([changed])
-    _show(changed, json=json)
+    _show(opened(gallery).edit(item, changes), json=json)
 
 
 @app.command()
@@ -176,15 +171,12 @@ def import_gallery(
 
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder")
-    is_new = not Path(gallery).exists()
-    opened_gallery = open_gallery(gallery, create=True)
+    into = open_gallery(gallery, create=True)
     try:
         with progress_of("items") as tell:
-            count = import_folder(folder, opened_gallery, progress=tell)
-    except UsageError:
-        opened_gallery.close()
-        if is_new:  # a refused import leaves no empty gallery behind
-            shutil.rmtree(gallery)
+            count = import_folder(folder, into, progress=tell)
+    except BaseException:
+        into.discard_if_unused()
         raise
     if json:
         write_json({"items": count})

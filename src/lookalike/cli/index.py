@@ -19,7 +19,7 @@ SOME_SKIPPED = 3
 def index(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="A folder, a CSV or Parquet table, `drawn`, or -.")],
     gallery: Gallery,
-    model: Model = "default",
+    model: Model = None,
     runtime: Runtime = "auto",
     device: Device = "auto",
     batch: Annotated[int | None, typer.Option("--batch", metavar="N", help="Photos for the network at once.")] = None,

@@ -12,7 +12,12 @@ from lookalike.errors import UsageError
 Gallery = Annotated[str, typer.Option("--gallery", "-g", metavar="G", help="The gallery's folder.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Model = Annotated[
-    str, typer.Option("--model", metavar="M", help="`default`, an .onnx file or a .safetensors checkpoint.")
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="M",
+        help="`default`, an .onnx file or a .safetensors checkpoint; else the one that filled the gallery.",
+    ),
 ]
 Runtime = Annotated[str, typer.Option("--runtime", metavar="NAME", help="auto, onnx, openvino or torch.")]
 Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu or cuda.")]

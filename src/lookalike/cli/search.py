@@ -36,7 +36,7 @@ def search(
     probes: Annotated[
         int | None, typer.Option("--probes", metavar="N", help="Lists that kmeans or ivf look into.")
     ] = None,
-    model: Model = "default",
+    model: Model = None,
     runtime: Runtime = "auto",
     device: Device = "auto",
     json: Json = False,

@@ -6,11 +6,14 @@ reader that may not goes without.
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Set
 from typing import Final
 
-from lookalike.gallery.sqlite_filter import attribute_expression
+from lookalike.errors import LookalikeError
+from lookalike.gallery.sqlite_filter import Clause, attribute_expression
+from lookalike.gallery.store import Store
 
 WORTH_IT: Final = 10_000
 """Items; among fewer, reading all attributes takes a few milliseconds."""
@@ -19,6 +22,17 @@ MOST: Final = 8
 """Each index makes adding items a little slower."""
 
 PREFIX: Final = "items_by_attribute_"
+
+
+def make_missing(store: Store, clause: Clause, *, count: int) -> None:
+    """Make a filter fast from now on, if that is worth while among `count` items and nobody is writing just now."""
+    if count < WORTH_IT or not store.writable:
+        return
+    with store.reading() as connection:
+        wanted = missing(connection, clause.attributes)
+    if wanted:
+        with contextlib.suppress(LookalikeError), store.writing(patience_s=0) as connection:
+            create(connection, wanted)
 
 
 def missing(connection: sqlite3.Connection, attributes: Set[int]) -> list[int]:

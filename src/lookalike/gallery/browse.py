@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from lookalike.errors import UnknownNameError
-from lookalike.gallery import filters
+from lookalike.gallery import edits, filters
 from lookalike.gallery.protocol import Facet
 from lookalike.gallery.records import (
     ITEM_COLUMNS,
@@ -22,6 +22,9 @@ from lookalike.gallery.records import (
 )
 from lookalike.gallery.sqlite_filter import Clause, SqliteWriter
 from lookalike.types import JSON, Float32, Int64, Item, Stamp
+
+LARGEST: Final = 2**63 - 1
+"""SQLite's largest number."""
 
 EVERYTHING: Final = Clause("1", (), frozenset())
 
@@ -72,7 +75,7 @@ def facets(connection: sqlite3.Connection, names: AttributeNames, clause: Clause
         )
         SELECT number, shown, times FROM ranked WHERE place <= ? ORDER BY CAST(number AS INTEGER), place
         """,
-        (*clause.parameters, limit),
+        (*clause.parameters, min(limit, LARGEST)),
     )
     by_name: dict[str, dict[str, int]] = {}
     for number, shown, times in counted:
@@ -122,9 +125,10 @@ def unknown_item(connection: sqlite3.Connection, item_id: str) -> UnknownNameErr
 def stamped_items(
     connection: sqlite3.Connection, names: AttributeNames, source: str
 ) -> dict[str, tuple[Item, Stamp | None]]:
-    """Items of a source with the stamps of their files."""
+    """Items of a source, as it described them, with the stamps of their files."""
+    described = edits.described(connection)
     rows = connection.execute(f"SELECT {ITEM_COLUMNS}, {STAMP_COLUMNS} FROM items WHERE source = ?", (source,))
-    return {row[0]: (read_item(row[:6], names), read_stamp(row[6:])) for row in rows}
+    return {row[0]: (read_item((*row[:5], described.get(row[0], row[5])), names), read_stamp(row[6:])) for row in rows}
 
 
 def sources(connection: sqlite3.Connection) -> dict[str, JSON]:

@@ -6,13 +6,15 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from lookalike.errors import MismatchError, UsageError
-from lookalike.gallery.browse import rows_of_ids, unknown_item
+from lookalike.gallery import edits
+from lookalike.gallery.browse import item_by_id, rows_of_ids, unknown_item
 from lookalike.gallery.meta import last_number, read_spaces, write_spaces
 from lookalike.gallery.records import AttributeNames, item_row, stamp_row, vector_rows
 from lookalike.spaces import Space
-from lookalike.types import Float32, Item, Stamp, item_json
+from lookalike.types import JSON, Float32, Item, Stamp, item_json
 
 
 def add(
@@ -28,7 +30,8 @@ def add(
     agree_on_spaces(connection, spaces)
     records = item_records(connection, items, source=source, stamps=stamps)
     blobs = vector_rows(vectors, spaces, count=len(items))
-    remove(connection, [item.id for item in items])
+    ids = [item.id for item in items]
+    delete_rows(connection, ids)
     first = last_number(connection, "items") + 1
     numbers = range(first, first + len(items))
     connection.executemany(
@@ -40,6 +43,7 @@ def add(
         "INSERT INTO vectors (row, unit, raw) VALUES (?, ?, ?)",
         [(row, unit, raw) for row, (unit, raw) in zip(numbers, blobs, strict=True)],
     )
+    edits.keep_on_top(connection, ids)
     connection.execute("UPDATE meta SET value = value + ? WHERE key = 'items'", (len(items),))
     if any(raw is not None for _, raw in blobs):
         connection.execute("UPDATE meta SET value = 1 WHERE key = 'raw'")
@@ -58,6 +62,7 @@ def describe(
         "UPDATE items SET id = ?, product = ?, photo = ?, root = ?, box = ?, attributes = ? WHERE row = ?",
         [(*record[:6], rows[item.id]) for item, record in zip(items, records, strict=True)],
     )
+    edits.keep_on_top(connection, rows)
     if source:
         connection.executemany("UPDATE items SET source = ? WHERE row = ?", [(source, row) for row in rows.values()])
     if stamps is not None:
@@ -67,8 +72,23 @@ def describe(
         )
 
 
+def edit(connection: sqlite3.Connection, item_id: str, changes: Mapping[str, JSON]) -> Item:
+    """Change attributes by hand; see `LocalGallery.edit`."""
+    known = item_by_id(connection, AttributeNames.read(connection), item_id)
+    if not is_unicode(replace(known, attributes=dict(changes))):
+        raise UsageError(f"what is to be set on {item_id!r} has text that is not Unicode")
+    edits.edit(connection, known, changes)
+    return item_by_id(connection, AttributeNames.read(connection), item_id)
+
+
 def remove(connection: sqlite3.Connection, ids: Sequence[str]) -> int:
-    """Remove items and write down which rows went; ids that are not there are passed over."""
+    """Remove items and what was set on them by hand; ids that are not there are passed over."""
+    edits.forget(connection, ids)
+    return delete_rows(connection, ids)
+
+
+def delete_rows(connection: sqlite3.Connection, ids: Sequence[str]) -> int:
+    """Delete the rows of items and write down which rows went."""
     rows = [(row,) for row in rows_of_ids(connection, ids).values()]
     connection.executemany("DELETE FROM items WHERE row = ?", rows)
     connection.executemany("DELETE FROM vectors WHERE row = ?", rows)

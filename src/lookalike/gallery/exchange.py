@@ -37,6 +37,11 @@ def export_gallery(gallery: Gallery, folder: Path, *, format: str, progress: Pro
         raise UsageError("the gallery is empty: there is nothing to export")
     try:
         folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise UsageError(f"{folder} is, or lies beneath, a file; name a folder") from None
+    except OSError as error:
+        raise LookalikeError(f"{folder} cannot be made: {error.strerror or error}") from error
+    try:
         for name in FORMATS[format]:
             if (folder / name).exists():
                 raise UsageError(f"{folder / name} is there already; name another folder, or delete it")

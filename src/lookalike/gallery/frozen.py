@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sqlite3
 import threading
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,9 @@ from lookalike.gallery.meta import last_number, meta_number, read_spaces, signat
 from lookalike.index import Index
 from lookalike.spaces import Space
 from lookalike.types import Float32, Int64
+
+LONG_TO_BUILD: Final = 20_000
+"""Rows; an index over as many or more takes seconds, which is said by a log entry beforehand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +146,11 @@ class Frozen:
 
     def _load_or_build(self, name: str, *, keep: bool) -> Index:
         if name == "exact" or self.folder is None:
-            return indexes.build(name, self.unit, spaces=self.origin.spaces)
+            return self._build(name)
         path = self.folder / f"index-{name}"
         with contextlib.suppress(IndexFileError):
             return indexes.load(name, path, rows=self.unit, spaces=self.origin.spaces)
-        built = indexes.build(name, self.unit, spaces=self.origin.spaces)
+        built = self._build(name)
         if not keep:
             return built
         temporary = self.folder / f".index-{name}-{uuid.uuid4().hex}"
@@ -159,6 +163,11 @@ class Frozen:
             finally:
                 temporary.unlink(missing_ok=True)
         return built
+
+    def _build(self, name: str) -> Index:
+        if name != "exact" and len(self) >= LONG_TO_BUILD:
+            logging.getLogger(__name__).info("building the index %s over %s items, once", name, f"{len(self):,}")
+        return indexes.build(name, self.unit, spaces=self.origin.spaces)
 
 
 def flush(path: Path) -> None:

@@ -13,10 +13,13 @@ from typing import Final
 import numpy as np
 
 from lookalike.errors import GalleryDamagedError
+from lookalike.gallery import edits
+from lookalike.gallery.browse import sources
 from lookalike.gallery.derived import Derived
 from lookalike.gallery.frozen import Frozen, Origin
-from lookalike.gallery.meta import meta_number, signature_key
+from lookalike.gallery.meta import meta_number, read_model, signature_key
 from lookalike.gallery.records import UNIT_TOLERANCE, AttributeNames, Kinds, read_vectors
+from lookalike.gallery.snapshot import Snapshot
 from lookalike.gallery.store import Store
 from lookalike.spaces import slices, width
 from lookalike.types import JSON, Float32, Int64, Item
@@ -70,6 +73,27 @@ def verify(store: Store, derived: Derived, *, photos: bool) -> Health:
     except GalleryDamagedError as error:
         problems.append(str(error))
     return Health(items, tuple(problems))
+
+
+def facts(store: Store, derived: Derived, state: Snapshot) -> dict[str, JSON]:
+    """What a gallery is: counts, spaces, sizes, the state of its index."""
+    with store.reading() as connection:
+        from_sources, model = sources(connection), read_model(connection)
+    return {
+        "address": str(store.folder),
+        "items": state.origin.count,
+        "model": model,
+        "spaces": [{"name": space.name, "dimension": space.dimension, "maker": space.maker} for space in state.spaces],
+        "sources": from_sources,
+        "attributes": {name: kinds.words() for name, kinds in state.names.kinds.items()},
+        "bytes": {"database": store.bytes(), "derived": derived.bytes()},
+        "index": {
+            "rows": state.split,
+            "removed_since": state.dead,
+            "added_since": len(state.tail),
+            "kept": [] if state.frozen is None else [*state.frozen.kept_indexes()],
+        },
+    }
 
 
 def contradictions(connection: sqlite3.Connection) -> Iterator[str]:
@@ -183,6 +207,8 @@ def recount_kinds(connection: sqlite3.Connection) -> None:
     ):
         kinds[number] = kinds.get(number, Kinds.NONE) | by_type[type_name]
     names = AttributeNames.read(connection)
+    for number in edits.numbers(connection):
+        kinds.setdefault(number, Kinds.NONE)
     gone = [number for number in map(names.number, names.kinds) if number not in kinds]
     connection.executemany("DELETE FROM attribute_names WHERE number = ?", [(number,) for number in gone])
     connection.executemany(

@@ -9,17 +9,16 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 
-from lookalike.errors import GalleryLockedError, LookalikeError, UnknownNameError, UsageError
+from lookalike.errors import GalleryLockedError, UnknownNameError, UsageError
 from lookalike.gallery import attribute_indexes, browse, changes, health, snapshot
 from lookalike.gallery.derived import Derived, fresher
 from lookalike.gallery.frozen import Frozen, Origin
 from lookalike.gallery.health import Health
-from lookalike.gallery.meta import meta_number
+from lookalike.gallery.meta import meta_number, read_model, write_model
 from lookalike.gallery.protocol import Facet
 from lookalike.gallery.ranking import allow, checked_queries, nearest, nearest_by_metric
 from lookalike.gallery.records import AttributeNames
 from lookalike.gallery.snapshot import Snapshot, is_stale
-from lookalike.gallery.sqlite_filter import Clause
 from lookalike.gallery.store import Reader, Store
 from lookalike.index import INDEXES, choose
 from lookalike.spaces import Space, resolve_weights, slices, width
@@ -80,6 +79,22 @@ class LocalGallery:
         with self._store.reader() as reader:
             return meta_number(reader.connection, "items")
 
+    @property
+    def model(self) -> str | None:
+        """Where the model is that filled the gallery: `default` or a path; None when nobody has said."""
+        with self._store.reader() as reader:
+            return read_model(reader.connection)
+
+    def remember_model(self, model: str) -> None:
+        """Remember where the model is that fills the gallery."""
+        if model != self.model:
+            with self._store.writing() as connection:
+                write_model(connection, model)
+
+    def discard_if_unused(self) -> None:
+        """Delete the gallery again when this very object has made it and nothing was ever added; else do nothing."""
+        self._store.discard_if_unused()
+
     def writing(self) -> AbstractContextManager[None]:
         """Be the only writer for as long as the context lasts, such as a whole index run.
 
@@ -106,6 +121,23 @@ class LocalGallery:
         with self._store.writing() as connection:
             changes.describe(connection, items, source=source, stamps=stamps)
 
+    def edit(self, item_id: str, attributes: Mapping[str, JSON]) -> Item:
+        """Change attributes of an item by hand; they stay whenever its catalogue describes it anew.
+
+        Args:
+            item_id: The item.
+            attributes: By name; None takes an attribute away.
+
+        Returns:
+            The item as it is now.
+
+        Raises:
+            UnknownNameError: It is not there.
+            UsageError: A value is nothing that JSON can say.
+        """
+        with self._store.writing() as connection:
+            return changes.edit(connection, item_id, attributes)
+
     def remove(self, ids: Sequence[str]) -> int:
         """Remove items; ids that are not there are passed over. Returns how many were removed."""
         with self._store.writing() as connection:
@@ -130,9 +162,8 @@ class LocalGallery:
 
     def items(self, rows: Sequence[int]) -> dict[int, Item]:
         """Items by row; a row that is no longer there is left out."""
-        with self._store.reader() as reader:
-            names = self._fresh(reader).names
-            return browse.items_by_row(reader.connection, names, rows)
+        with self._store.reading() as connection:  # of one state: another process may bring in new names just now
+            return browse.items_by_row(connection, AttributeNames.read(connection), rows)
 
     def list(self, *, where: str | None = None, offset: int = 0, limit: int | None = 50) -> tuple[int, Sequence[Item]]:
         """How many items a filter passes, and a page of them in the order they were added."""
@@ -145,6 +176,8 @@ class LocalGallery:
 
     def facets(self, *, where: str | None = None, limit: int = 50) -> Sequence[Facet]:
         """Values and counts of each attribute among the items that a filter passes."""
+        if limit < 0:
+            raise UsageError(f"limit must be at least 0, got {limit}")
         with self._store.reading() as connection:
             names = AttributeNames.read(connection)
             return browse.facets(connection, names, browse.compile_filter(where, names), limit=limit)
@@ -225,24 +258,7 @@ class LocalGallery:
         """What the gallery is: counts, spaces, sizes, the state of its index."""
         with self._store.reader() as reader:
             state = self._fresh(reader)
-        with self._store.reading() as connection:
-            sources = browse.sources(connection)
-        return {
-            "address": str(self.folder),
-            "items": state.origin.count,
-            "spaces": [
-                {"name": space.name, "dimension": space.dimension, "maker": space.maker} for space in state.spaces
-            ],
-            "sources": sources,
-            "attributes": {name: kinds.words() for name, kinds in state.names.kinds.items()},
-            "bytes": {"database": self._store.bytes(), "derived": self._derived.bytes()},
-            "index": {
-                "rows": state.split,
-                "removed_since": state.dead,
-                "added_since": len(state.tail),
-                "kept": [] if state.frozen is None else [*state.frozen.kept_indexes()],
-            },
-        }
+        return health.facts(self._store, self._derived, state)
 
     def _fresh(self, reader: Reader) -> Snapshot:
         """The present state; the one at hand costs microseconds."""
@@ -320,18 +336,8 @@ class LocalGallery:
             if len(state.answers) >= FILTERS_REMEMBERED:
                 state.answers.clear()
             clause = browse.compile_filter(where, state.names)
-            self._index_attributes(state, clause)
+            attribute_indexes.make_missing(self._store, clause, count=state.origin.count)
             with self._store.reading() as connection:
                 remembered = browse.matching_rows(connection, clause)
             state.answers[where] = remembered
         return remembered
-
-    def _index_attributes(self, state: Snapshot, clause: Clause) -> None:
-        """Make filters on these attributes fast from now on, if that is worth while and nobody is writing."""
-        if state.origin.count < attribute_indexes.WORTH_IT or not self._store.writable:
-            return
-        with self._store.reading() as connection:
-            wanted = attribute_indexes.missing(connection, clause.attributes)
-        if wanted:
-            with contextlib.suppress(LookalikeError), self._store.writing(patience_s=0) as connection:
-                attribute_indexes.create(connection, wanted)

@@ -77,19 +77,25 @@ class WriteLock:
             self._note.write_text(json.dumps(describe_this_process()), encoding="utf-8")
 
     def _release(self) -> None:
-        self._note.unlink(missing_ok=True)
-        self._lock.release()
+        try:
+            with contextlib.suppress(OSError):  # it may have been replaced by something that cannot be deleted
+                self._note.unlink(missing_ok=True)
+        finally:
+            self._lock.release()
 
     def _refusal(self) -> GalleryLockedError:
-        holder: dict[str, Any] = {}
-        with contextlib.suppress(OSError, ValueError):
-            holder = json.loads(self._note.read_text(encoding="utf-8"))
-        who = "another process"
-        if holder:
-            who = "process {pid} on {host} ({command}) since {since}".format(**holder)
+        holder = self._read_note()
+        who = "process {pid} on {host} ({command}) since {since}".format(**holder) if holder else "another process"
         return GalleryLockedError(
             f"{self._path.parent} is being written to by {who}; wait until it has finished, or stop it", holder=holder
         )
+
+    def _read_note(self) -> dict[str, Any]:
+        """What the holder says of itself; empty when that is gone, or nothing that we would write."""
+        note: object = None
+        with contextlib.suppress(OSError, ValueError, RecursionError):
+            note = json.loads(self._note.read_text(encoding="utf-8"))
+        return note if isinstance(note, dict) and note.keys() == describe_this_process().keys() else {}
 
 
 def describe_this_process() -> dict[str, str | int]:

@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from lookalike.errors import CatalogueError
+from lookalike.errors import CatalogueError, UsageError
+from lookalike.gallery.changes import is_unicode
 from lookalike.gallery.original_format import Progress
 from lookalike.gallery.protocol import Gallery
+from lookalike.gallery.records import AttributeNames
 from lookalike.spaces import Space
 from lookalike.types import Box, Float32, Item, Stamp
 
@@ -144,8 +146,12 @@ def read_spaces(path: Path, file: parquet.ParquetFile) -> list[Space]:
     try:
         made = json.loads(metadata[METADATA_KEY])
         spaces = [Space(name=name, dimension=dimension, maker=maker) for name, dimension, maker in made["spaces"]]
-        known = made["format"] == FORMAT and file.schema_arrow.equals(schema(spaces))
-    except (KeyError, ValueError, TypeError):
+        names = {space.name for space in spaces if all(isinstance(word, str) for word in (space.name, space.maker))}
+        known = (
+            made["format"] == FORMAT and 0 < len(names) == len(spaces) and all(space.dimension > 0 for space in spaces)
+        )
+        known = known and file.schema_arrow.equals(schema(spaces))
+    except (KeyError, ValueError, TypeError, RecursionError):
         known = False
     if not known:
         raise CatalogueError(f"{path} was not written by `gallery export --format parquet` of this version") from None
@@ -153,25 +159,66 @@ def read_spaces(path: Path, file: parquet.ParquetFile) -> list[Space]:
 
 
 def check(path: Path, file: parquet.ParquetFile, spaces: Sequence[Space]) -> None:
-    """Read through a file once.
+    """Read through a file once, so that nothing of it is refused when half of it has been added.
 
     Raises:
-        CatalogueError: An id comes twice, a box or an attribute makes no sense, or a number is not finite.
+        CatalogueError: An item lacks something, an id comes twice, a box or an attribute makes no sense, or a number of
+            a vector is missing or not finite.
     """
     seen: set[str] = set()
-    try:
-        for items, vectors, _, _ in batches(file, spaces):
-            for item in items:
-                if item.id in seen:
-                    raise CatalogueError(f"{path}: the id {item.id!r} comes twice")
-                seen.add(item.id)
-            for space in spaces:
-                if vectors[space.name].shape != (len(items), space.dimension):
-                    raise CatalogueError(f"{path}: an item has no vector of {space.name!r}")
-                if not np.isfinite(vectors[space.name]).all():
-                    raise CatalogueError(f"{path}: the vectors of {space.name!r} hold numbers that are not finite")
-    except (ValueError, TypeError) as error:
-        raise CatalogueError(f"{path}: an item cannot be understood: {error}") from None
+    row = 0
+    for batch in file.iter_batches(BATCH):
+        columns = plain_columns(batch)
+        for place in range(batch.num_rows):
+            try:
+                item = checked_item(columns, place)
+            except (ValueError, TypeError, AttributeError, RecursionError, UsageError) as error:
+                raise CatalogueError(f"{path}: row {row + place} (from 0) cannot be understood: {error}") from None
+            if item.id in seen:
+                raise CatalogueError(f"{path}: the id {item.id!r} comes twice")
+            seen.add(item.id)
+        for space in spaces:
+            column: Any = batch.column(VECTOR + space.name)
+            if column.null_count or column.flatten().null_count:
+                raise CatalogueError(f"{path}: an item has no vector of {space.name!r}, or not all of it")
+            strange = np.flatnonzero(~np.isfinite(vector_rows(column, space)).all(axis=1))
+            if len(strange):
+                at = f"row {row + int(strange[0])} (from 0)"
+                raise CatalogueError(f"{path}: {at}: the vector of {space.name!r} holds numbers that are not finite")
+        row += batch.num_rows
+
+
+def checked_item(columns: Mapping[str, list[Any]], place: int) -> Item:
+    """One item of a batch, if the gallery can keep it.
+
+    Raises:
+        ValueError: It cannot, and so say the other errors that reading it raises, such as TypeError.
+        UsageError: Its box encloses nothing, or a value is nothing that JSON can say.
+    """
+    missing = [name for name in ("id", "photo", "root", "source", "attributes") if columns[name][place] is None]
+    if missing or not columns["id"][place]:
+        raise ValueError(f"it has no {(missing or ['id'])[0]}")
+    stamp = [columns[name][place] is None for name in ("size", "modified_ns", "sha256")]
+    if len(set(stamp)) > 1:
+        raise ValueError("it has a part of size, modified_ns and sha256, and not all three")
+    item = read_item(columns, place)
+    if not isinstance(item.attributes, dict):
+        raise TypeError("its attributes are not a JSON object")
+    AttributeNames([]).encode(item)
+    if not is_unicode(item):
+        raise ValueError("it has text that is not Unicode")
+    return item
+
+
+def plain_columns(batch: pa.RecordBatch) -> dict[str, list[Any]]:
+    """Everything but the vectors of a batch."""
+    return {name: batch.column(name).to_pylist() for name in batch.schema.names if not name.startswith(VECTOR)}
+
+
+def vector_rows(column: Any, space: Space) -> Float32:  # noqa: ANN401 - PyArrow's types are incomplete
+    """The vectors of a batch in one space, (B, D) float32."""
+    rows: Float32 = column.flatten().to_numpy().reshape(-1, space.dimension)
+    return rows
 
 
 def batches(
@@ -179,13 +226,8 @@ def batches(
 ) -> Iterator[tuple[list[Item], dict[str, Float32], str, list[Stamp] | None]]:
     """Items in their order, their vectors, their source, and their stamps if they have any."""
     for batch in file.iter_batches(BATCH):
-        columns: dict[str, list[Any]] = {
-            name: batch.column(name).to_pylist() for name in batch.schema.names if not name.startswith(VECTOR)
-        }
-        vectors = {}
-        for space in spaces:
-            lists: Any = batch.column(VECTOR + space.name)
-            vectors[space.name] = lists.flatten().to_numpy().reshape(-1, space.dimension)
+        columns = plain_columns(batch)
+        vectors = {space.name: vector_rows(batch.column(VECTOR + space.name), space) for space in spaces}
         kinds = [(source, sha is None) for source, sha in zip(columns["source"], columns["sha256"], strict=True)]
         start = 0
         for end in range(1, len(kinds) + 1):

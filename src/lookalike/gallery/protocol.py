@@ -27,6 +27,15 @@ class Gallery(Protocol):
         """The spaces, in the order of the concatenated rows; empty before the first `add`."""
         ...
 
+    @property
+    def model(self) -> str | None:
+        """Where the model is that filled the gallery: `default` or a path; None when nobody has said."""
+        ...
+
+    def remember_model(self, model: str) -> None:
+        """Remember where the model is that fills the gallery."""
+        ...
+
     def __len__(self) -> int:
         """Number of items."""
         ...
@@ -58,6 +67,8 @@ class Gallery(Protocol):
     def describe(self, items: Sequence[Item], *, source: str = "", stamps: Sequence[Stamp] | None = None) -> None:
         """Replace what is known of items whose vectors stay: product, attributes, place of the photo, stamp.
 
+        Attributes that were set by hand stay on top of those that are given here, and so they do in `add`.
+
         Raises:
             UnknownNameError: An id that is not in the gallery.
         """
@@ -68,7 +79,7 @@ class Gallery(Protocol):
         ...
 
     def stamps(self, source: str) -> dict[str, tuple[Item, Stamp | None]]:
-        """Items that came from a source, by id, with the stamps of their files."""
+        """Items that came from a source, by id, as it described them, with the stamps of their files."""
         ...
 
     def get(self, item_id: str) -> Item:

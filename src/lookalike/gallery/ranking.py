@@ -12,7 +12,7 @@ from lookalike import index as indexes
 from lookalike.errors import MismatchError, UsageError
 from lookalike.gallery.records import as_unit_rows
 from lookalike.gallery.snapshot import Snapshot
-from lookalike.spaces import Space, check_rows, resolve, scaled_query, slices
+from lookalike.spaces import Space, check_rows, resolve_names, scaled_query, slices
 from lookalike.types import Bool, Float32, Int64, Neighbours
 
 GATHER_BYTES: Final = 32 << 20
@@ -135,7 +135,9 @@ def nearest_by_metric(
     for name, rows in queries.items():
         if not np.isfinite(rows).all():
             raise UsageError(f"the vectors of {name!r} hold numbers that are not finite")
-    named = {resolve(name, snapshot.spaces).name: metric for name, metric in metrics.items()}
+    named = resolve_names(metrics, snapshot.spaces)
+    for metric in named.values():  # also those of spaces that weigh nothing, and where no item passes the filter
+        indexes.checked_metric(metric)
     k = min(k, allowed.frozen_count + allowed.tail_count)
     if k == 0:
         nothing = np.empty((len(next(iter(queries.values()))), 0), dtype=np.float32)

@@ -45,6 +45,9 @@ KIND_OF_TYPE: Final[Mapping[type, int]] = {
     dict: int(Kinds.NESTED),
 }
 
+DEEPEST: Final = 100
+"""SQLite gives up on JSON that is nested a thousand deep, and then no filter works any more."""
+
 ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
@@ -108,13 +111,25 @@ class AttributeNames:
                 self._changed.add(name)
             numbered[self._numbers[name]] = value
         try:
-            return ENCODER.encode(numbered)
-        except (TypeError, ValueError) as error:
+            text = ENCODER.encode(numbered)
+        except (TypeError, ValueError, RecursionError) as error:
             raise UsageError(f"the attributes of {item.id!r} cannot be kept: {error}") from None
+        if text.count("[") + text.count("{") > DEEPEST and depth(numbered) > DEEPEST:
+            raise UsageError(f"the attributes of {item.id!r} cannot be kept: they are nested more than {DEEPEST} deep")
+        return text
 
     def decode(self, text: str) -> dict[str, JSON]:
         """Attributes by name again."""
         return {self._names[number]: value for number, value in json.loads(text).items()}
+
+
+def depth(value: object) -> int:
+    """How deep lists and dictionaries are nested in a value: 0 for a plain one."""
+    deepest, layer = 0, [value]
+    while layer := [part for part in layer if isinstance(part, list | tuple | dict)]:
+        deepest += 1
+        layer = [inner for part in layer for inner in (part.values() if isinstance(part, dict) else part)]
+    return deepest
 
 
 def item_row(item: Item, names: AttributeNames) -> tuple[str | None, ...]:

@@ -14,7 +14,7 @@ import os
 import sqlite3
 import uuid
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -22,7 +22,7 @@ from urllib.parse import quote
 
 from lookalike.errors import GalleryDamagedError, GalleryNotFoundError, LookalikeError, MismatchError, UsageError
 from lookalike.gallery.lock import PATIENCE_S, WriteLock
-from lookalike.gallery.meta import read_spaces, sign_change
+from lookalike.gallery.meta import last_number, read_spaces, sign_change
 from lookalike.spaces import Space
 
 FORMAT: Final = 1
@@ -98,6 +98,7 @@ class Store:
         self._readers: deque[Reader] = deque()
         self._writer: sqlite3.Connection | None = None
         self._immutable = False
+        self._made: tuple[Path, ...] | None = None  # the folders that did not exist before, the innermost first
         if not self._exists():
             if not create or read_only:
                 raise GalleryNotFoundError(f"there is no gallery at {folder}")
@@ -112,6 +113,19 @@ class Store:
         if self._writer is not None:
             self._writer.close()
             self._writer = None
+
+    def discard_if_unused(self) -> None:
+        """Delete the database again, and the folders made for it, when this store made it and nothing was added."""
+        if self._made is None:
+            return
+        with contextlib.suppress(LookalikeError):  # somebody else is writing to it: then it is used
+            with self.locked(patience_s=0):
+                with self.reading() as connection:
+                    if last_number(connection, "items"):
+                        return
+                self.close()
+                sweep(self.folder, "gallery.db*")
+            sweep(self.folder, "*.lock", made=self._made)
 
     @contextmanager
     def reader(self) -> Iterator[Reader]:
@@ -221,6 +235,7 @@ class Store:
             raise UsageError(f"{self.folder} is a file; a gallery is a folder")
         if self.folder.is_dir() and any(not is_ours(path) for path in self.folder.iterdir()):
             raise UsageError(f"{self.folder} holds other files; name a new or an empty folder for the gallery")
+        missing = [folder for folder in (self.folder, *self.folder.parents) if not folder.exists()]
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -228,6 +243,7 @@ class Store:
         with self.locked(), explained(self.path):
             if self._exists():  # another process was quicker
                 return
+            self._made = tuple(missing)
             connection = self._connect("rwc")
             try:
                 connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
@@ -311,6 +327,15 @@ def explained(path: Path) -> Iterator[None]:
                 f"{path} is damaged ({error}); bring it back from a copy, or index the catalogue again"
             ) from error
         raise LookalikeError(f"{path}: {error}") from error
+
+
+def sweep(folder: Path, pattern: str, *, made: Sequence[Path] = ()) -> None:
+    """Delete files of a folder, and then folders, as far as that is possible: what others put there stays."""
+    with contextlib.suppress(OSError):
+        for path in folder.glob(pattern):
+            path.unlink()
+        for empty in made:
+            empty.rmdir()
 
 
 def is_ours(path: Path) -> bool:

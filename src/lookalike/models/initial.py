@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import pickle
+import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import timm
@@ -80,8 +82,8 @@ def _read_npz(path: Path) -> State:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
-    except (ValueError, OSError) as error:
-        raise ModelError(f"{path}: not an .npz of arrays: {error}") from None
+    except (ValueError, TypeError, OSError, EOFError, RuntimeError, BadZipFile, zlib.error) as error:
+        raise ModelError(f"{path}: not an .npz of arrays of numbers: {error}") from None
 
 
 def _read_safetensors(path: Path) -> State:
