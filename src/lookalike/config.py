@@ -20,7 +20,8 @@ def load(settings: type[T], path: Path, *, overrides: Sequence[str] = ()) -> T:
     Args:
         settings: A frozen dataclass; fields may be dataclasses, tuples of them, and plain values.
         path: The file.
-        overrides: `key=value` or `table.key=value`, the value written as TOML; a bare word is taken as text.
+        overrides: `key=value`, `table.key=value` or, for the first of several tables, `table.0.key=value`; the value
+            written as TOML; a bare word is taken as text.
 
     Raises:
         ConfigError: The file is missing or no TOML, a value has the wrong type, or a needed key is missing.
@@ -66,6 +67,8 @@ def build(settings: type[T], values: Mapping[str, Any], *, where: str) -> T:
 def _convert(hint: object, value: object, *, where: str) -> object:
     """Give a TOML value the type that a field asks for."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if hint is object:
+        return value
     if origin is typing.Literal:
         if value not in arguments:
             raise UnknownNameError(f"value of {where}", str(value), arguments)
@@ -101,9 +104,27 @@ def _override(values: dict[str, Any], override: str) -> None:
     except tomllib.TOMLDecodeError:
         value = text
     *tables, last = key.strip().split(".")
+    place: Any = values
     for name in tables:
-        found = values.setdefault(name, {})
-        if not isinstance(found, dict):
-            raise ConfigError(f"{override!r}: {name!r} is not a table")
-        values = found
-    values[last] = value
+        place = _step_into(place, name, override=override)
+    if isinstance(place, list):
+        place[_position(place, last, override=override)] = value
+    elif isinstance(place, dict):
+        place[last] = value
+    else:
+        raise ConfigError(f"{override!r}: {tables[-1]!r} is not a table")
+
+
+def _step_into(place: object, name: str, *, override: str) -> object:
+    """The table, or the member of a list, of that name; a missing table is made."""
+    if isinstance(place, list):
+        return place[_position(place, name, override=override)]
+    if not isinstance(place, dict):
+        raise ConfigError(f"{override!r}: {name!r} is not in a table")
+    return place.setdefault(name, {})
+
+
+def _position(members: list[Any], text: str, *, override: str) -> int:
+    if not text.isdecimal() or int(text) >= len(members):
+        raise ConfigError(f"{override!r}: {text!r} is none of the {len(members)} members of a list, from 0")
+    return int(text)

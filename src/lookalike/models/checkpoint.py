@@ -48,7 +48,6 @@ def save_checkpoint(
         "lookalike.name": name,
         "lookalike.preprocessing": preprocessing.to_json(),
         "lookalike.network": json.dumps(asdict(network.settings)),
-        "lookalike.head_scale": str(network.head_scale),
         "lookalike.classes": json.dumps({head: list(names) for head, names in classes.items()}),
     }
     state = {key: tensor.detach().cpu().contiguous() for key, tensor in network.state_dict().items()}
@@ -78,7 +77,6 @@ def load_checkpoint(path: Path) -> Checkpoint:
     network = Network(
         NetworkSettings(**json.loads(header["lookalike.network"])),
         heads={head: len(names) for head, names in classes.items()},
-        head_scale=float(header["lookalike.head_scale"]),
     )
     match_first_block(network.backbone, {key.removeprefix("backbone."): state[key] for key in state})
     network.load_state_dict(state)

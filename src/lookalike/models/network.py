@@ -1,4 +1,4 @@
-"""The network: backbone -> pooling -> embedding -> class heads."""
+"""The network: backbone -> pooling -> embedding -> heads."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-import timm
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from lookalike.errors import ConfigError
+from lookalike.models.backbones import Pooling, make_backbone
 
-Pooling = Literal["average", "gem"]
+HeadKind = Literal["cosine", "linear"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +21,21 @@ class NetworkSettings:
     """What a network is made of.
 
     Attributes:
-        backbone: A name that timm knows.
-        init: Where the backbone's weights come from: `timm` (its pretrained ones), a file (.npz, .pth, .safetensors,
-            .onnx; relative to the TOML file), or empty for random ones.
+        backbone: A name that timm knows, `torchvision:resnet50`, or `open_clip:ViT-B-32`; see
+            `lookalike.models.backbones`.
+        init: Where the first weights come from: empty for random ones; a file (.npz, .pth, .pth.tar, .safetensors,
+            .onnx; relative to the TOML file), which may be a model that the original system saved; or the name that
+            pretrained weights have in the backbone's library: `timm`, torchvision's `IMAGENET1K_V2`, or a tag of
+            open_clip such as `laion2b_s34b_b79k`.
         init_names: Table of two columns that translates the file's names into the backbone's; relative likewise.
-        pooling: How the last map becomes one row.
-        embedding: D, the length of the embedding.
-        attention: Whether an exported model also gives the mean of its last map, which `color-original` is made from.
+        pooling: How maps or tokens become one row: `average`, `gem` (generalised mean), `cls` (the class token), or
+            `own`, whatever the backbone itself does.
+        embedding: D, the length of the embedding; 0 takes the pooled row as it is.
+        normalise: Whether embeddings are scaled to length 1; the original's are not.
+        heads: Class scores are `head_scale` times the cosine between embedding and class, or a `linear` function of
+            the embedding with a bias.
+        head_scale: See `heads`.
+        attention: Whether a model also gives the mean of its last map, which `color-original` is made from.
     """
 
     backbone: str = "mobilenetv2_100"
@@ -35,55 +43,77 @@ class NetworkSettings:
     init_names: str = ""
     pooling: Pooling = "average"
     embedding: int = 512
+    normalise: bool = True
+    heads: HeadKind = "cosine"
+    head_scale: float = 16.0
     attention: bool = False
 
 
 class Network(nn.Module):
-    """A backbone with an embedding on top, and on that the class heads that it is trained with.
+    """A backbone with an embedding on top, and on that the heads that it is trained with.
 
     Args:
         settings: What it is made of; weights are random until `lookalike.models.initial` loads some.
-        heads: Number of classes of each head.
-        head_scale: Class scores are this times the cosine between embedding and class.
+        heads: Number of classes, or of tags, of each head.
+
+    Raises:
+        UnknownNameError: There is no such backbone.
+        ConfigError: The settings do not go together.
     """
 
-    def __init__(self, settings: NetworkSettings, *, heads: Mapping[str, int], head_scale: float = 16.0) -> None:
+    def __init__(self, settings: NetworkSettings, *, heads: Mapping[str, int]) -> None:
         super().__init__()
-        if settings.backbone not in timm.list_models():
-            raise ConfigError(f"timm knows no backbone {settings.backbone!r}")
         self.settings = settings
-        self.head_scale = head_scale
-        self.backbone = timm.create_model(settings.backbone, pretrained=False, num_classes=0, global_pool="")
+        self.backbone, self.shape = make_backbone(settings.backbone, settings.pooling)
+        if settings.attention and self.shape.kind != "maps":
+            raise ConfigError(f"{settings.backbone}: gives no maps, and `attention` is made of them")
         self.power = nn.Parameter(torch.tensor(3.0)) if settings.pooling == "gem" else None
-        channels: object = getattr(self.backbone, "head_hidden_size", self.backbone.num_features)
-        self.embedding = nn.Linear(int(str(channels)), settings.embedding)
+        self.dimension = settings.embedding or self.shape.channels
+        self.embedding = nn.Linear(self.shape.channels, self.dimension) if settings.embedding else nn.Identity()
         self.heads = nn.ModuleDict(
-            {_key(name): nn.Linear(settings.embedding, classes, bias=False) for name, classes in heads.items()}
+            {
+                head_key(name): nn.Linear(self.dimension, classes, bias=settings.heads == "linear")
+                for name, classes in heads.items()
+            }
         )
 
     def maps(self, photos: Tensor) -> Tensor:
-        """The backbone's last map, (B, C, H, W), of normalised photos (B, 3, H, W)."""
-        maps: Tensor = self.backbone(photos)
-        return maps
+        """What the backbone gives for normalised photos (B, 3, H, W): maps, tokens or rows, as `shape` says."""
+        features: Tensor = self.backbone(photos)
+        return features.permute(0, 3, 1, 2) if self.shape.last else features
+
+    def pooled(self, maps: Tensor) -> Tensor:
+        """One row for each photo, (B, C), of what `maps` gives."""
+        if self.settings.pooling == "own":
+            return maps
+        if self.settings.pooling == "cls":
+            return maps[:, 0]
+        # Some backbones without a class token, such as MLP-Mixer, give tokens too.
+        cells = maps.flatten(2) if maps.ndim == 4 else maps[:, self.shape.prefix :].transpose(1, 2)
+        if self.power is None:
+            return cells.mean(dim=2)
+        return cells.clamp(min=1e-6).pow(self.power).mean(dim=2).pow(1.0 / self.power)
 
     def embed_maps(self, maps: Tensor) -> Tensor:
-        """Unit embeddings (B, D) of the backbone's last maps (B, C, H, W)."""
-        if self.power is None:
-            pooled = maps.mean(dim=(2, 3))
-        else:
-            pooled = maps.clamp(min=1e-6).pow(self.power).mean(dim=(2, 3)).pow(1.0 / self.power)
-        return functional.normalize(self.embedding(pooled), dim=1)
+        """Embeddings (B, D) of what `maps` gives; of length 1 unless the settings leave them as they are."""
+        rows: Tensor = self.embedding(self.pooled(maps))
+        return functional.normalize(rows, dim=1) if self.settings.normalise else rows
 
     def forward(self, photos: Tensor) -> Tensor:
-        """Unit embeddings (B, D) of normalised photos (B, 3, H, W)."""
+        """Embeddings (B, D) of normalised photos (B, 3, H, W)."""
         return self.embed_maps(self.maps(photos))
 
     def scores(self, head: str, embeddings: Tensor) -> Tensor:
-        """Class scores (B, classes) of one head for unit embeddings (B, D): scaled cosines to the class centres."""
-        centres = self.heads.get_parameter(f"{_key(head)}.weight")
-        return self.head_scale * functional.linear(embeddings, functional.normalize(centres, dim=1))
+        """Scores (B, classes) of one head for embeddings (B, D): what a softmax, or for tags a sigmoid, is taken of."""
+        layer = self.heads.get_submodule(head_key(head))
+        assert isinstance(layer, nn.Linear)
+        if self.settings.heads == "linear":
+            scores: Tensor = layer(embeddings)
+            return scores
+        centres = functional.normalize(layer.weight, dim=1)
+        return self.settings.head_scale * functional.linear(functional.normalize(embeddings, dim=1), centres)
 
 
-def _key(head: str) -> str:
+def head_key(head: str) -> str:
     """A head's name as a module's, where torch allows no dots and no names of its own methods, such as `type`."""
     return f"head_{head.replace('.', '_')}"

@@ -10,12 +10,30 @@ from typing import Literal
 from lookalike.config import load
 from lookalike.errors import ConfigError
 from lookalike.models.network import NetworkSettings
-from lookalike.models.preprocessing import Fit
+from lookalike.models.preprocessing import Fit, Preprocessing
+from lookalike.training.objective_settings import HeadSettings, LossSettings, SamplerSettings, check_losses
 
 Device = Literal["auto", "cpu", "cuda"]
 Optimizer = Literal["adamw", "sgd"]
 Precision = Literal["no", "bf16", "fp16"]
 Schedule = Literal["cosine", "plateau", "constant"]
+
+Crop = Literal["photo", "input"]
+
+
+@dataclass(frozen=True, slots=True)
+class AboutSettings:
+    """What a preset is for.
+
+    Attributes:
+        summary: In a few words.
+        aim: The published figure that it aims at, with its source; empty when there is none.
+        measured: What was measured with it, or that nothing was.
+    """
+
+    summary: str = ""
+    aim: str = ""
+    measured: str = "not measured"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +43,20 @@ class DataSettings:
     Attributes:
         source: A catalogue, as `lookalike index` takes it; relative to the TOML file.
         columns: Its columns under the names that a catalogue has: `image`, `product`, ...
-        split: Attribute that holds `train` or `dev` for each item.
-        heads: For each attribute that is learnt, the weight of its class head.
+        split: Attribute that says of each item which split it is in.
+        train: Values of `split` that are learnt from; an item without a split is, too.
+        dev: Values of `split` that are measured.
+        hold_out: Part of the training products that is measured instead of learnt, for catalogues without a dev
+            split; which ones follows from their names alone.
+        where: Attributes that an item must have, such as `{gender = ["Women"]}`; empty takes all.
+        heads: For each attribute that is learnt, the weight of its class head. `product` is one too, and
+            `type+colour` is the attribute that the two make together.
+        tags: For each attribute with several values at once (a list), the weight of its multi-label head.
         ignore: Attribute values that are not learnt, such as `Other`.
-        share: Part of each epoch's photos that come from here; the shares are scaled to sum to 1.
-        instance_loss: Whether products of this catalogue take part in the metric loss.
+        share: Part of each batch's products that come from here, or the chance that a step's triplets do; the shares
+            are scaled to sum to 1.
+        instance_loss: Whether products of this catalogue take part in the metric losses.
+        positives: What two photos of a drawn triplet have in common: `product`, or an attribute; empty draws none.
         grades: Attributes for the dev measure, the leading one first.
         apart: Attribute (or `product`) whose equal values never answer each other in the dev measure.
         dev_photos: Most dev photos that are measured, spread evenly; 0 takes all.
@@ -39,10 +66,16 @@ class DataSettings:
     source: str
     columns: Mapping[str, str] = field(default_factory=dict)
     split: str = "split"
+    train: tuple[str, ...] = ("train",)
+    dev: tuple[str, ...] = ("dev", "val")
+    hold_out: float = 0.0
+    where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     heads: Mapping[str, float] = field(default_factory=dict)
+    tags: Mapping[str, float] = field(default_factory=dict)
     ignore: tuple[str, ...] = ()
     share: float = 1.0
     instance_loss: bool = True
+    positives: str = "product"
     grades: tuple[str, ...] = ()
     apart: str = "product"
     dev_photos: int = 0
@@ -51,12 +84,33 @@ class DataSettings:
 
 @dataclass(frozen=True, slots=True)
 class InputSettings:
-    """The network's input: see `lookalike.models.preprocessing.Preprocessing`."""
+    """The network's input: see `lookalike.models.preprocessing.Preprocessing`; mean and std are ImageNet's."""
 
     height: int = 224
     width: int = 224
     fit: Fit = "stretch"
     short_side: int = 0
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+    std: tuple[float, ...] = (0.229, 0.224, 0.225)
+
+    def at(self, height: int, width: int) -> Preprocessing:
+        """The way into the network at the size of a stage, in pixels.
+
+        Raises:
+            ConfigError: Mean or std are not three numbers.
+        """
+        if len(self.mean) != 3 or len(self.std) != 3:
+            raise ConfigError("[input] mean and std are three numbers each, one for each channel")
+        short_side = round(self.short_side * min(height, width) / min(self.height, self.width))
+        (red, green, blue), (red_std, green_std, blue_std) = self.mean, self.std
+        return Preprocessing(
+            height,
+            width,
+            fit=self.fit,
+            short_side=short_side,
+            mean=(red, green, blue),
+            std=(red_std, green_std, blue_std),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +118,11 @@ class AugmentationSettings:
     """How training photos are changed.
 
     Attributes:
+        crop: A crop's shape follows the `photo` (which suits `fit = "stretch"`) or the network's `input` (as ImageNet
+            models are trained; suits `fit = "crop"`).
         smallest_crop: Least part of the photo's area that a crop keeps.
+        stretch: Largest change of a crop's width-to-height ratio, as a factor.
+        short_side: Photos are first resized to this short side, in pixels; 0 leaves them as they are.
         light: Largest relative change of brightness and contrast; saturation changes half as much.
         hue: Largest turn of the hue, as a part of the circle.
         rotation: Largest turn, in degrees.
@@ -75,7 +133,10 @@ class AugmentationSettings:
         background_columns: Its columns under the names that a catalogue has.
     """
 
+    crop: Crop = "photo"
     smallest_crop: float = 0.5
+    stretch: float = 1.2214
+    short_side: int = 0
     light: float = 0.3
     hue: float = 0.02
     rotation: float = 10.0
@@ -83,25 +144,6 @@ class AugmentationSettings:
     paste: float = 0.0
     backgrounds: str = ""
     background_columns: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class LossSettings:
-    """The metric loss, by its name in pytorch-metric-learning.
-
-    Attributes:
-        metric: Such as `SupConLoss` or `TripletMarginLoss`; empty for none.
-        arguments: Passed to it, such as `{temperature = 0.1}`.
-        weight: Of the metric loss beside the class heads.
-        head_scale: Class scores are this times the cosine between embedding and class.
-        label_smoothing: Of the class heads' cross entropy.
-    """
-
-    metric: str = "SupConLoss"
-    arguments: Mapping[str, float] = field(default_factory=dict)
-    weight: float = 1.0
-    head_scale: float = 16.0
-    label_smoothing: float = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +175,7 @@ class TrainingSettings:
         name: Of the model.
         data: The catalogues that are mixed.
         stage: The schedule.
+        loss: The metric losses; a run with class heads may do without.
         seed: Decides the first weights, the batches, how photos are changed, and what is dropped out.
         products: Products in a batch (P).
         photos: Photos of each product in a batch (K); a product with fewer gives changed copies.
@@ -163,7 +206,10 @@ class TrainingSettings:
     network: NetworkSettings = field(default_factory=NetworkSettings)
     input: InputSettings = field(default_factory=InputSettings)
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
-    loss: LossSettings = field(default_factory=LossSettings)
+    loss: tuple[LossSettings, ...] = ()
+    heads: HeadSettings = field(default_factory=HeadSettings)
+    sampler: SamplerSettings = field(default_factory=SamplerSettings)
+    about: AboutSettings = field(default_factory=AboutSettings)
     seed: int = 0
     products: int = 64
     photos: int = 2
@@ -198,8 +244,9 @@ def load_settings(path: Path, *, overrides: tuple[str, ...] = ()) -> TrainingSet
         raise ConfigError(f"{path}: a run needs at least one [[data]] and one [[stage]]")
     if settings.products < 2 or settings.photos < 1:
         raise ConfigError(f"{path}: a batch needs products >= 2 and photos >= 1")
-    if not settings.loss.metric and not any(data.heads for data in settings.data):
-        raise ConfigError(f"{path}: nothing to learn: name class heads in [[data]] or a metric in [loss]")
+    if not settings.loss and not any(data.heads or data.tags for data in settings.data):
+        raise ConfigError(f"{path}: nothing to learn: name class heads in [[data]], or a metric loss in [[loss]]")
+    check_losses(settings.loss, settings.sampler, batch=settings.products * settings.photos, where=str(path))
     _check_numbers(settings, path)
     return settings
 

@@ -1,0 +1,173 @@
+"""Backbones by name, from timm, torchvision and open_clip.
+
+`resnet50`, `vit_small_patch16_224.dino`: any name that timm knows. `torchvision:resnet50`: ResNets of torchvision,
+without pooling and classifier. `open_clip:ViT-B-32`, `open_clip:hf-hub:org/name`: the visual tower of a model of
+open_clip; what begins with `hf-hub:` is one, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import timm
+from torch import nn
+from torchvision import models as torchvision_models
+
+from lookalike.errors import ConfigError, MissingExtraError, ModelError, UnknownNameError
+
+Pooling = Literal["average", "gem", "cls", "own"]
+Family = Literal["timm", "torchvision", "open_clip"]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a backbone gives for B photos.
+
+    Attributes:
+        channels: C.
+        kind: `maps` (B, C, H, W), `tokens` (B, N, C), or `rows` (B, C) that it has pooled itself.
+        prefix: How many of the tokens come before those of the patches; the first is the class token.
+        last: Whether maps come as (B, H, W, C).
+    """
+
+    channels: int
+    kind: Literal["maps", "tokens", "rows"]
+    prefix: int = 0
+    last: bool = False
+
+
+def split_name(backbone: str) -> tuple[Family, str]:
+    """The library that a backbone comes from, and its name there."""
+    if backbone.startswith("hf-hub:"):
+        return "open_clip", backbone
+    if backbone.startswith("open_clip:"):
+        return "open_clip", backbone.removeprefix("open_clip:")
+    if backbone.startswith("torchvision:"):
+        return "torchvision", backbone.removeprefix("torchvision:")
+    return "timm", backbone
+
+
+def make_backbone(backbone: str, pooling: Pooling) -> tuple[nn.Module, Shape]:
+    """Make a backbone with random weights.
+
+    Raises:
+        UnknownNameError: Its library has none of that name.
+        ConfigError: It does not offer this pooling.
+        MissingExtraError: Its library is not installed.
+        ModelError: Its description cannot be fetched.
+    """
+    family, name = split_name(backbone)
+    made, shape = MAKERS[family](name, pooling)
+    if pooling == "cls" and not shape.prefix:
+        raise ConfigError(f"{backbone}: has no class token for the pooling 'cls'; take 'average', 'gem' or 'own'")
+    return made, shape
+
+
+def _timm(name: str, pooling: Pooling) -> tuple[nn.Module, Shape]:
+    check_timm_name(name)
+    own = pooling == "own"
+    arguments: dict[str, Any] = {"pretrained": False, "num_classes": 0}
+    if not own:
+        arguments["global_pool"] = ""
+    made = _timm_of_any_size(name, arguments)
+    channels = int(getattr(made, "head_hidden_size", None) or made.num_features)
+    prefix = getattr(made, "num_prefix_tokens", None)
+    if own:
+        return made, Shape(channels, "rows")
+    if prefix is not None:
+        return made, Shape(channels, "tokens", prefix=int(prefix))
+    return made, Shape(channels, "maps", last=getattr(made, "output_fmt", "NCHW") == "NHWC")
+
+
+def _timm_of_any_size(name: str, arguments: Mapping[str, Any]) -> Any:  # noqa: ANN401 - timm has no types
+    """A timm model; a transformer, when it can, takes inputs of other sizes than it was trained with."""
+    config = timm.get_pretrained_cfg(name, allow_unregistered=True)
+    if config is not None and config.fixed_input_size:
+        for flexible in ("dynamic_img_size", "not strict_img_size"):
+            wanted = {flexible.removeprefix("not "): not flexible.startswith("not ")}
+            try:
+                return timm.create_model(name, **{**arguments, **wanted})
+            except TypeError:
+                continue
+    return timm.create_model(name, **arguments)
+
+
+def check_timm_name(name: str) -> None:
+    """Refuse a name, or a tag of pretrained weights behind a dot, that timm does not know.
+
+    Raises:
+        UnknownNameError: It does not.
+    """
+    if not timm.is_model(name):
+        raise UnknownNameError("backbone of timm", name, timm.list_models())
+    architecture, dot, _ = name.partition(".")
+    with_tags = timm.list_models(f"{architecture}.*", pretrained=True)
+    if dot and name not in with_tags:
+        raise UnknownNameError("pretrained weights of timm", name, with_tags)
+
+
+def resnets() -> list[str]:
+    """The ResNets of torchvision: those whose last two layers are pooling and classifier."""
+    names: list[str] = torchvision_models.list_models(include=["resnet*", "resnext*", "wide_resnet*"])
+    return names
+
+
+def _torchvision(name: str, pooling: Pooling) -> tuple[nn.Module, Shape]:
+    if pooling == "own":
+        raise ConfigError(f"torchvision:{name}: has no pooling of its own left; take 'average' or 'gem'")
+    if name not in resnets():
+        raise UnknownNameError("ResNet of torchvision", name, resnets())
+    whole = torchvision_models.get_model(name, weights=None)
+    return nn.Sequential(*list(whole.children())[:-2]), Shape(whole.fc.in_features, "maps")
+
+
+def _open_clip(name: str, pooling: Pooling) -> tuple[nn.Module, Shape]:
+    open_clip = import_open_clip()
+    if not name.startswith("hf-hub:") and name not in open_clip.list_models():
+        raise UnknownNameError("model of open_clip", name, open_clip.list_models())
+    if pooling != "own":
+        raise ConfigError(f'open_clip:{name}: pools its tokens itself; set network.pooling = "own"')
+    try:
+        model = open_clip.create_model(name, pretrained=None, load_weights=False)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ModelError(f"open_clip:{name}: cannot be made: {one_line(error)}") from None
+    tower: nn.Module = model.visual
+    return tower, Shape(_dimension(tower), "rows")
+
+
+def _dimension(tower: nn.Module) -> int:
+    """C of a visual tower, which has it under one of two names."""
+    for attribute in ("output_dim", "num_features"):
+        value = getattr(tower, attribute, None)
+        if isinstance(value, int):
+            return value
+    raise ModelError(f"a visual tower of the kind {type(tower).__name__} does not say how long its rows are")
+
+
+def import_open_clip() -> Any:  # noqa: ANN401 - it has no types
+    """The library open_clip.
+
+    Raises:
+        MissingExtraError: It is not installed.
+    """
+    try:
+        import open_clip
+    except ModuleNotFoundError as error:
+        if error.name != "open_clip":
+            raise
+        raise MissingExtraError("a backbone of open_clip", "train") from None
+    return open_clip
+
+
+def one_line(error: BaseException) -> str:
+    """What an error of another library says, on one line."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+MAKERS: Mapping[Family, Callable[[str, Pooling], tuple[nn.Module, Shape]]] = {
+    "timm": _timm,
+    "torchvision": _torchvision,
+    "open_clip": _open_clip,
+}
