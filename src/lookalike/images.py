@@ -7,6 +7,7 @@ within this process are read at all.
 
 from __future__ import annotations
 
+import ctypes
 import math
 import os
 import stat
@@ -14,8 +15,9 @@ import struct
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from io import BytesIO
 from pathlib import Path
@@ -230,9 +232,18 @@ def _no_warnings() -> Iterator[None]:
         yield
 
 
+@cache
+def _silence_libtiff() -> None:
+    """Have libtiff keep its complaints to itself, which it writes to C's standard error, past Python."""
+    with suppress(OSError, AttributeError):  # where it cannot be reached that way, it goes on talking
+        ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler(None)
+
+
 def _recognise(data: bytes, name: str) -> ImageFile:
     for signature, offset, module, reader in _FORMATS:
         if data.startswith(signature, offset):
+            if module == "TiffImagePlugin":
+                _silence_libtiff()
             file: ImageFile = getattr(import_module(f"PIL.{module}"), reader)(BytesIO(data))
             return file
     if data[4:8] == b"ftyp" and data[8:12] in _HEIC_BRANDS:
@@ -290,11 +301,11 @@ def _crop(photo: Image.Image, box: Box, full_size: tuple[int, int], name: str) -
     """Cut out a box, in pixels of the full size, with every pixel that it touches."""
     left, top, right, bottom = _clipped(box, full_size, name)
     across, down = photo.width / full_size[0], photo.height / full_size[1]
-    return photo.crop(
-        (
-            math.floor(left * across),
-            math.floor(top * down),
-            min(math.ceil(right * across), photo.width),
-            min(math.ceil(bottom * down), photo.height),
-        )
+    place = (
+        math.floor(left * across),
+        math.floor(top * down),
+        min(math.ceil(right * across), photo.width),
+        min(math.ceil(bottom * down), photo.height),
     )
+    with _no_warnings():  # which Pillow gives of parts that are large by its limit
+        return photo.crop(place)

@@ -14,7 +14,7 @@ from lookalike.cli.options import Device, Gallery, Json, Model, Runtime, Where, 
 from lookalike.errors import UsageError
 
 if TYPE_CHECKING:
-    from lookalike.types import Answer
+    from lookalike.types import Answer, Item
 
 
 def search(
@@ -70,14 +70,12 @@ def search(
     )
     if photo == "-":
         answer = replace(answer, query=replace(answer.query, photo="standard input"))
+    if montage or html:
+        show(answer, shop.gallery.get(item or "") if source is None else source, montage=montage, html=html)
     if json:
         write_json(answer.to_json())
     else:
         present(answer)
-    if montage or html:
-        show(
-            answer, source if source is not None else shop.gallery.get(item or "").location, montage=montage, html=html
-        )
 
 
 def check_can_be_written(*, montage: Path | None, html: Path | None) -> None:
@@ -97,31 +95,32 @@ def check_can_be_written(*, montage: Path | None, html: Path | None) -> None:
         picture_format(montage)
 
 
-def show(answer: Answer, photo: str | bytes, *, montage: Path | None, html: Path | None) -> None:
+def show(answer: Answer, photo: str | bytes | Item, *, montage: Path | None, html: Path | None) -> None:
     """Write an answer as a picture and as a page.
 
     Args:
         answer: To the photo.
-        photo: What was asked with.
+        photo: What was asked with; the photo of an item need not be there any more.
         montage: The picture's file.
         html: The page's file.
 
     Raises:
-        PhotoError: The photo of the item that was asked with cannot be opened.
+        PhotoError: The photo has become unreadable since.
         UsageError: A file cannot be written.
     """
     from lookalike.images import open_image
+    from lookalike.types import Item
 
-    whole = open_image(photo)
+    asked = photo if isinstance(photo, Item) else open_image(photo)
     if montage is not None:
         from lookalike.show.montage import write_montage
 
-        write_montage(montage, whole, answer=answer)
+        write_montage(montage, asked, answer=answer)
         say(f"wrote {montage}")
     if html is not None:
         from lookalike.show.html import write_html
 
-        write_html(html, whole, answer=answer)
+        write_html(html, asked, answer=answer)
         say(f"wrote {html}")
 
 

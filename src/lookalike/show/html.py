@@ -12,9 +12,9 @@ from pathlib import Path
 from PIL import Image
 
 from lookalike.errors import UsageError
-from lookalike.show.photos import OpenItem, Shown, fitted_photo, photo_of
+from lookalike.show.photos import OpenItem, Shown, asked_photo, photo_of
 from lookalike.show.words import name_of, name_of_query, steps_line, value_text, weights_line
-from lookalike.types import JSON, Answer, Match
+from lookalike.types import JSON, Answer, Item, Match
 
 PHOTO_SIZE = (320, 427)
 JPEG_QUALITY = 84
@@ -25,7 +25,7 @@ _HANGER = (
 )
 
 
-def write_html(path: Path, query: Image.Image, *, answer: Answer, open_item: OpenItem | None = None) -> None:
+def write_html(path: Path, query: Image.Image | Item, *, answer: Answer, open_item: OpenItem | None = None) -> None:
     """Write an answer as a page; see `html_page`.
 
     Raises:
@@ -38,11 +38,11 @@ def write_html(path: Path, query: Image.Image, *, answer: Answer, open_item: Ope
         raise UsageError(f"{path}: the page cannot be written: {error.strerror}") from None
 
 
-def html_page(query: Image.Image, answer: Answer, *, open_item: OpenItem | None = None) -> str:
+def html_page(query: Image.Image | Item, answer: Answer, *, open_item: OpenItem | None = None) -> str:
     """Make a page of the query and its matches; photos are in the page itself, everything from a catalogue is escaped.
 
     Args:
-        query: All of the photo that was asked with, upright.
+        query: All of the photo that was asked with, upright, or the item.
         answer: To it.
         open_item: How to open an item's photo; None goes by its location. One that cannot be opened leaves a
             placeholder.
@@ -50,7 +50,7 @@ def html_page(query: Image.Image, answer: Answer, *, open_item: OpenItem | None 
     name = name_of_query(answer.query)
     cards = "\n".join(_card(match, open_item) for match in answer.matches)
     matches = f'<ol class="matches">\n{cards}\n</ol>' if cards else '<p class="quiet">No item was found.</p>'
-    asked = fitted_photo(query, answer.query.box, size=PHOTO_SIZE)
+    asked = asked_photo(query, answer.query.box, size=PHOTO_SIZE)
     count = "1 match" if len(answer.matches) == 1 else f"{len(answer.matches)} matches"
     return f"""<!doctype html>
 <html lang="en">

@@ -8,9 +8,9 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from lookalike.errors import UsageError
-from lookalike.show.photos import OpenItem, Shown, fitted_photo, photo_of
+from lookalike.show.photos import OpenItem, Shown, asked_photo, photo_of
 from lookalike.show.words import name_of, name_of_query, weights_line
-from lookalike.types import Answer, Match
+from lookalike.types import Answer, Item, Match
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 
@@ -42,7 +42,7 @@ def picture_format(path: Path) -> str:
         raise UsageError(f"{path}: a montage is written as {', '.join(FORMATS)}, not as {path.suffix!r}") from None
 
 
-def write_montage(path: Path, query: Image.Image, *, answer: Answer, open_item: OpenItem | None = None) -> None:
+def write_montage(path: Path, query: Image.Image | Item, *, answer: Answer, open_item: OpenItem | None = None) -> None:
     """Draw a montage and write it in the format of the file's ending; see `montage`.
 
     Raises:
@@ -56,11 +56,11 @@ def write_montage(path: Path, query: Image.Image, *, answer: Answer, open_item: 
         raise UsageError(f"{path}: the montage cannot be written: {error.strerror or error}") from None
 
 
-def montage(query: Image.Image, answer: Answer, *, open_item: OpenItem | None = None) -> Image.Image:
+def montage(query: Image.Image | Item, answer: Answer, *, open_item: OpenItem | None = None) -> Image.Image:
     """Draw the query on the left, and its matches beside it with rank, score and product.
 
     Args:
-        query: All of the photo that was asked with, upright.
+        query: All of the photo that was asked with, upright, or the item.
         answer: To it.
         open_item: How to open an item's photo; None goes by its location. One that cannot be opened leaves a
             placeholder.
@@ -76,7 +76,7 @@ def montage(query: Image.Image, answer: Answer, *, open_item: OpenItem | None = 
     size = (first_match + columns * step[0] - GAP + MARGIN, MARGIN * 2 + rows * step[1] - GAP)
     picture = Image.new("RGB", size, PAPER)
 
-    _draw_tile(picture, (MARGIN, MARGIN), fitted_photo(query, answer.query.box, size=TILE), is_query=True)
+    _draw_tile(picture, (MARGIN, MARGIN), asked_photo(query, answer.query.box, size=TILE), is_query=True)
     took = f"{sum(answer.took_ms.values()):.1f} ms, {answer.query.index} index"
     lines = [name_of_query(answer.query), weights_line(answer.query), took]
     _write(picture, (MARGIN, MARGIN + TILE[1] + 12), "Query", size=19, color=ACCENT)

@@ -50,6 +50,17 @@ def fitted_photo(photo: Image.Image, box: Box | None, *, size: tuple[int, int]) 
     return Shown(photo.resize(within, Image.Resampling.LANCZOS, reducing_gap=3.0), frame)
 
 
+def asked_photo(query: Image.Image | Item, box: Box | None, *, size: tuple[int, int]) -> Shown:
+    """Scale what was asked with.
+
+    Args:
+        query: All of a photo, upright, or an item, whose photo need not be there any more.
+        box: In the photo's pixels; that of an item is its own.
+        size: As for `fitted_photo`.
+    """
+    return photo_of(query, size=size) if isinstance(query, Item) else fitted_photo(query, box, size=size)
+
+
 def photo_of(item: Item, *, size: tuple[int, int], open_item: OpenItem | None = None) -> Shown:
     """Open an item's photo and scale it; a photo that is gone is no reason to show nothing.
 
