@@ -27,7 +27,7 @@ ROOMS = [
     *("catalogue", "models", "index", "evaluation", "refine"),
     *("training", "embedding"),
     "gallery",
-    *("retriever", "show", "benchmarking"),
+    *("retriever", "evaluator", "show", "benchmarking"),
     "cli",
 ]
 

@@ -17,6 +17,7 @@ from lookalike.types import Bool, Float32, Int64, Item
 
 TOP: Final = (3, 5)
 ALL: Final = "all"
+BLOCK: Final = 4096
 
 
 def rank_of_class(scores: Float32, right: Int64) -> Int64:
@@ -46,8 +47,11 @@ def found_among_top(scores: Float32, positive: Bool, k: int) -> Int64:
     Returns:
         (B,) int64.
     """
-    top = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-    found: Int64 = np.take_along_axis(positive, top, axis=1).sum(axis=1)
+    found = np.zeros(len(scores), dtype=np.int64)
+    for start in range(0, len(scores), BLOCK):
+        part = slice(start, start + BLOCK)
+        top = np.argsort(-scores[part], axis=1, kind="stable")[:, :k]
+        found[part] = np.take_along_axis(positive[part], top, axis=1).sum(axis=1)
     return found
 
 
@@ -88,8 +92,8 @@ def measure_classes(
         raise UsageError("there are no photos to classify" if not items else "the model has no class scores")
     there = np.ones(len(items), dtype=np.bool_) if absent is None else ~absent
     names: list[str] = []
-    values: list[Float64] = []
-    counts: list[Float64] = []
+    values: list[Float64 | Bool] = []
+    counts: list[Float64 | Int64] = []
     labels = [str(item.attributes.get("category") or "") for item in items]
     notes = []
     if category_scores is not None:
@@ -97,27 +101,19 @@ def measure_classes(
         right = np.array([places.get(label, -1) for label in labels], dtype=np.int64)
         if (right < 0).all():
             raise MismatchError(f"the model's categories, such as {categories[0]!r}, are none of the catalogue's")
-        unknown = int((right < 0).sum())
-        if unknown:
+        if unknown := int((right < 0).sum()):
             notes.append(f"{unknown:,} photos are of a category that the model does not know; they count as 0")
-        ranks = np.where(
-            (right >= 0) & there, rank_of_class(category_scores, np.maximum(right, 0)), len(categories) + 1
-        )
+        ranks = rank_of_class(category_scores, np.maximum(right, 0))
         for k in TOP:
             names.append(f"category_accuracy@{k}")
-            values.append((ranks <= k).astype(np.float64))
+            values.append((ranks <= k) & (right >= 0) & there)
             counts.append(np.ones(len(items)))
     if attribute_scores is not None:
         positive = _positives(items, attributes)
         if not positive.any():
             raise MismatchError(f"the model's attributes, such as {attributes[0]!r}, are none of the catalogue's")
-        kinds = np.array([attribute_types.get(name, "") for name in attributes])
-        groups = {ALL: np.ones(len(attributes), dtype=np.bool_)}
-        groups.update(
-            {kind: kinds == kind for kind in dict.fromkeys(attribute_types.values()) if (kinds == kind).any()}
-        )
-        for group, members in groups.items():
-            total = positive[:, members].sum(axis=1).astype(np.float64)
+        for group, members in _groups(attributes, attribute_types).items():
+            total = positive[:, members].sum(axis=1)
             for k in TOP:
                 found = found_among_top(attribute_scores[:, members], positive[:, members], k) * there
                 names.append(f"attribute_recall@{k}[{group}]")
@@ -130,11 +126,18 @@ def measure_classes(
         gallery=0,
         by="category",
         categories=[label or NO_CATEGORY for label in labels],
-        values=np.stack(values, axis=1),
-        counts=np.stack(counts, axis=1),
+        values=np.stack(values, axis=1).astype(np.float64),
+        counts=np.stack(counts, axis=1).astype(np.float64),
         notes=tuple(notes),
         seed=seed,
     )
+
+
+def _groups(attributes: Sequence[str], types: Mapping[str, str]) -> dict[str, Bool]:
+    """Which attributes compete with each other: all, and those of each type, (A,)."""
+    kinds = np.array([types.get(name, "") for name in attributes])
+    of_types = {kind: kinds == kind for kind in dict.fromkeys(types.values())}
+    return {ALL: np.ones(len(attributes), dtype=np.bool_), **{kind: of for kind, of in of_types.items() if of.any()}}
 
 
 def _positives(items: Sequence[Item], attributes: Sequence[str]) -> Bool:

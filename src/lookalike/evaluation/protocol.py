@@ -77,6 +77,8 @@ class Protocol:
     def taking_part(self, items: Sequence[Item], benchmark: Benchmark | None) -> list[Item]:
         """The items that ask or answer; the others need no vectors."""
         sides = self.sides(benchmark)
+        if self.name == "attributes":
+            return [item for item in items if item.attributes.get("split") == "test"]
         if sides is None:
             return list(items)
         return [item for item in items if selects(sides.queries, item) or selects(sides.gallery, item)]

@@ -1,0 +1,54 @@
+"""The class scores of a checkpoint, for those who want its heads and not its embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL.Image import Image
+
+from lookalike.models.checkpoint import load_checkpoint
+from lookalike.types import Float32
+
+
+class Classifier:
+    """Scores the classes that a network was trained with.
+
+    Args:
+        path: A `.safetensors` checkpoint.
+        device: `auto`, `cpu` or `cuda`.
+
+    Raises:
+        ModelError: It is missing, broken, or no checkpoint of ours.
+    """
+
+    def __init__(self, path: Path, *, device: str = "auto") -> None:
+        self._checkpoint = load_checkpoint(path)
+        self._device = "cuda" if device == "auto" and torch.cuda.is_available() else device.replace("auto", "cpu")
+        self._checkpoint.network.to(self._device)
+
+    @property
+    def classes(self) -> Mapping[str, Sequence[str]]:
+        """The names of the classes of each head, in the order of their scores."""
+        return self._checkpoint.classes
+
+    @property
+    def maker(self) -> str:
+        """Names the model, such as `default@9f3c21ab`."""
+        return f"{self._checkpoint.name}@{self._checkpoint.fingerprint[:8]}"
+
+    @property
+    def wanted_size(self) -> int:
+        """Decode photos so that both sides keep at least this many pixels."""
+        steps = self._checkpoint.preprocessing
+        return max(steps.height, steps.width, steps.short_side)
+
+    @torch.no_grad()
+    def scores(self, photos: Sequence[Image], heads: Sequence[str]) -> dict[str, Float32]:
+        """The scores of B upright RGB photos by head: (B, classes) float32."""
+        network = self._checkpoint.network
+        pixels = torch.from_numpy(np.stack([self._checkpoint.preprocessing(photo) for photo in photos]))
+        embeddings = network(pixels.to(self._device))
+        return {head: network.scores(head, embeddings).float().cpu().numpy() for head in heads}
