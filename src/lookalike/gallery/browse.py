@@ -115,6 +115,15 @@ def vectors_by_id(connection: sqlite3.Connection, item_id: str, *, columns: int)
     return read_vectors([record[0]], width=columns)
 
 
+def units_by_row(connection: sqlite3.Connection, rows: Sequence[int], *, columns: int) -> Float32:
+    """Unit vectors of rows, (B, sum of D) float32; zeros for a row that is not there."""
+    statement = "SELECT row, unit FROM vectors WHERE row IN (SELECT value FROM json_each(?))"
+    wanted = [int(row) for row in rows]
+    found = dict(connection.execute(statement, (json.dumps(wanted),)))
+    nothing = bytes(4 * columns)
+    return read_vectors([found.get(row, nothing) for row in wanted], width=columns)
+
+
 def unknown_item(connection: sqlite3.Connection, item_id: str) -> UnknownNameError:
     """The error for an id that is not there, with a few that are, so that a mistyped one shows."""
     near = connection.execute("SELECT id FROM items WHERE id >= ? ORDER BY id LIMIT 3", (item_id,)).fetchall()

@@ -10,10 +10,12 @@ from pathlib import Path
 from types import TracebackType
 
 from lookalike.errors import GalleryLockedError, UnknownNameError, UsageError
-from lookalike.gallery import attribute_indexes, browse, changes, health, snapshot
-from lookalike.gallery.derived import Derived, fresher
-from lookalike.gallery.frozen import Frozen, Origin
+from lookalike.gallery import attribute_indexes, browse, changes, health, learned, snapshot
+from lookalike.gallery.derived import Derived
+from lookalike.gallery.freshness import fresh_rows
+from lookalike.gallery.frozen import Origin
 from lookalike.gallery.health import Health
+from lookalike.gallery.learned import Learned
 from lookalike.gallery.meta import meta_number, read_model, write_model
 from lookalike.gallery.protocol import Facet
 from lookalike.gallery.ranking import allow, checked_queries, nearest, nearest_by_metric
@@ -160,6 +162,24 @@ class LocalGallery:
             row = browse.vectors_by_id(connection, item_id, columns=width(spaces))
         return {name: row[:, place] for name, place in slices(spaces).items()}
 
+    def units(self, rows: Sequence[int]) -> dict[str, Float32]:
+        """Unit rows by space, each (B, D) float32; zeros for a row that is no longer there."""
+        spaces = self.spaces
+        with self._store.reading() as connection:
+            found = browse.units_by_row(connection, rows, columns=width(spaces))
+        return {name: found[:, place] for name, place in slices(spaces).items()}
+
+    @property
+    def learned(self) -> Learned:
+        """The usual weights of its spaces, and projections of their rows, as far as they were learned for it."""
+        with self._store.reading() as connection:
+            return learned.read(connection)
+
+    def learn(self, what: Learned) -> None:
+        """Keep what was learned for it, in place of what was before."""
+        with self._store.writing() as connection:
+            learned.write(connection, what)
+
     def items(self, rows: Sequence[int]) -> dict[int, Item]:
         """Items by row; a row that is no longer there is left out."""
         with self._store.reading() as connection:  # of one state: another process may bring in new names just now
@@ -209,7 +229,7 @@ class LocalGallery:
         if index not in ("auto", "exact") and state.frozen is None and state.origin.count:
             with self._refreshing:
                 state = self._refresh(frozen_anyway=True)
-        resolved = resolve_weights(weights, state.spaces)
+        resolved = resolve_weights(weights, state.spaces, learned=state.weights)
         checked = checked_queries(queries, resolved, state.spaces)
         allowed = allow(state, None if where is None else self._passing(state, where))
         if metrics:
@@ -230,7 +250,7 @@ class LocalGallery:
         with self._refreshing:
             state = self._refresh(wait_s=WAIT_FOR_BUILDER_S)
         if state.frozen is not None:
-            weights = resolve_weights(None, state.spaces)
+            weights = resolve_weights(None, state.spaces, learned=state.weights)
             usual = choose(count=state.split, allowed=None, weights=weights, spaces=state.spaces, k=USUAL_K)
             state.frozen.index(usual, keep=self._store.writable)
         if self._store.writable:
@@ -289,7 +309,7 @@ class LocalGallery:
                 before = None
             frozen = None if before is None else before.frozen
             if is_stale(frozen, now) or (frozen_anyway and frozen is None):
-                frozen = self._derive(frozen, now, wait_s=wait_s)
+                frozen = fresh_rows(self._store, self._derived, held=frozen, now=now, wait_s=wait_s)
             # What was derived is never newer than what is read from here on.
             with self._store.reading() as connection:
                 if Origin.now(connection).generation != now.generation:
@@ -301,33 +321,6 @@ class LocalGallery:
                 else:
                     self._snapshot = snapshot.take(connection, frozen)
                 return self._snapshot
-
-    def _derive(self, held: Frozen | None, now: Origin, *, wait_s: float) -> Frozen | None:
-        """Rows that are not stale: those that are kept, or new ones, unless somebody else is about to derive them.
-
-        Then those that are held, if any, and a long tail must do for the moment.
-        """
-        kept = self._kept()
-        if not is_stale(kept, now):
-            return kept
-        if not self._store.writable:
-            with self._store.reading() as connection:
-                return self._derived.freeze(connection, keep=False)
-        if wait_s == 0 and not self._store.idle():  # the writer will do it when it has finished
-            return fresher(kept, held)
-        with self._derived.building(wait_s=wait_s) as mine:
-            if not mine:
-                return fresher(kept, held)
-            kept = self._kept()  # somebody may have been quicker
-            if kept is not None and not is_stale(kept, now):
-                return kept
-            with self._store.reading() as connection:
-                return self._derived.freeze(connection, keep=True)
-
-    def _kept(self) -> Frozen | None:
-        """The newest rows that were derived and kept."""
-        with self._store.reading() as connection:
-            return self._derived.open(connection)
 
     def _passing(self, state: Snapshot, where: str) -> Int64:
         """Rows that a filter passes; asked once for each state."""

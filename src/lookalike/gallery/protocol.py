@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from lookalike.gallery.learned import Learned
 from lookalike.spaces import Space
 from lookalike.types import JSON, Float32, Item, Neighbours, Stamp
 
@@ -98,6 +99,23 @@ class Gallery(Protocol):
         """
         ...
 
+    def units(self, rows: Sequence[int]) -> dict[str, Float32]:
+        """Unit rows by space, each (B, D) float32; zeros for a row that is no longer there."""
+        ...
+
+    @property
+    def learned(self) -> Learned:
+        """The usual weights of its spaces, and projections of their rows, as far as they were learned for it."""
+        ...
+
+    def learn(self, what: Learned) -> None:
+        """Keep what was learned for it, in place of what was before.
+
+        Raises:
+            GalleryLockedError: Another process is writing.
+        """
+        ...
+
     def items(self, rows: Sequence[int]) -> dict[int, Item]:
         """Items by row; a row that is no longer there is left out."""
         ...
@@ -126,7 +144,7 @@ class Gallery(Protocol):
         Args:
             queries: (Q, D) float32 for each space that is weighted.
             k: How many; fewer come back when fewer pass the filter.
-            weights: By space; None takes the defaults.
+            weights: By space; None takes those that were learned for the gallery, or else the defaults.
             where: Only items that pass this filter.
             index: A name of `lookalike.index.INDEXES`, or `auto`.
             probes: How many lists `kmeans` or `ivf` look into; None takes the index's own number.

@@ -6,12 +6,14 @@ A snapshot never changes; when the database does, the next search takes a new on
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 
 from lookalike.gallery.frozen import Frozen, Origin
+from lookalike.gallery.learned import read_weights
 from lookalike.gallery.meta import meta_number
 from lookalike.gallery.records import AttributeNames, read_vectors
 from lookalike.spaces import Space, width
@@ -64,6 +66,7 @@ class Snapshot:
         alive: (N,) bool, which frozen rows have not been removed since; None when all of them are.
         dead: How many have been.
         tail: Rows added since.
+        weights: Those of the spaces that were learned for the gallery; None where none were.
         answers: Rows that filters pass, good for as long as this state is.
     """
 
@@ -74,6 +77,7 @@ class Snapshot:
     alive: Bool | None
     dead: int
     tail: Tail
+    weights: Mapping[str, float] | None = None
     answers: dict[str, Int64] = field(default_factory=dict)
 
     @property
@@ -159,7 +163,8 @@ def take(connection: sqlite3.Connection, frozen: Frozen | None) -> Snapshot:
             dead = len(places)
     tail = added_since(connection, 0 if frozen is None else frozen.origin.last_row, columns=columns)
     names = AttributeNames.read(connection)
-    return Snapshot(meta_number(connection, "change"), origin, names, frozen, alive, dead, tail)
+    weights = read_weights(connection)
+    return Snapshot(meta_number(connection, "change"), origin, names, frozen, alive, dead, tail, weights)
 
 
 def follow(connection: sqlite3.Connection, previous: Snapshot) -> Snapshot:
@@ -178,5 +183,13 @@ def follow(connection: sqlite3.Connection, previous: Snapshot) -> Snapshot:
         columns = width(origin.spaces)
         tail = tail.followed_by(added_since(connection, previous.origin.last_row, columns=columns))
     names = AttributeNames.read(connection)
-    change = meta_number(connection, "change")
-    return replace(previous, change=change, origin=origin, names=names, alive=alive, dead=dead, tail=tail, answers={})
+    return Snapshot(
+        change=meta_number(connection, "change"),
+        origin=origin,
+        names=names,
+        frozen=previous.frozen,
+        alive=alive,
+        dead=dead,
+        tail=tail,
+        weights=read_weights(connection),
+    )

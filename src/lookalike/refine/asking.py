@@ -15,7 +15,7 @@ from lookalike.errors import UsageError
 from lookalike.refine.expansion import expand
 from lookalike.refine.reciprocal import reciprocal_scores
 from lookalike.spaces import Space, concatenate, scaled_query, unit_rows
-from lookalike.types import Float32, Int64, Neighbours
+from lookalike.types import Bool, Float32, Int64, Neighbours
 
 MOST = 1000
 """More candidates are refused: the work grows with their square, and 1,000 take about a second."""
@@ -28,7 +28,6 @@ class Refinement:
     Attributes:
         expand: So many nearest neighbours are added to the query, which then asks again; 0 is none.
         rerank: So many best answers are put in order by their k-reciprocal neighbours; 0 is none.
-        augment: So many nearest neighbours are added to each of the answers that are put in a new order; 0 is none.
     """
 
     expand: int = 0
@@ -141,10 +140,10 @@ def expanded(
     return {name: expand(row[0], units[name][taken], scores)[np.newaxis] for name, row in query.items()}
 
 
-def same_as(query: Mapping[str, Float32], units: Mapping[str, Float32]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def same_as(query: Mapping[str, Float32], units: Mapping[str, Float32]) -> Bool:
     """Which rows are the query's own in every space: (K,) bool."""
     alike = [np.abs(units[name] - row).max(axis=1) < 1e-6 for name, row in query.items()]
-    return np.logical_and.reduce(alike)
+    return np.asarray(np.all(alike, axis=0))
 
 
 def reranked(

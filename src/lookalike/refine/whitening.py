@@ -68,13 +68,11 @@ def learn_projection(blocks: Callable[[], Iterable[Float32]], *, dimension: int)
     Source: Jegou and Chum 2012, Negative Evidences and Co-occurrences in Image Retrieval: the Benefit of PCA and
     Whitening.
     """
-    count, total = 0, np.float64(0)
-    for block in blocks():
-        count += len(block)
-        total = total + block.sum(axis=0, dtype=np.float64)
+    sums = [(len(block), block.sum(axis=0, dtype=np.float64)) for block in blocks()]
+    count = sum(rows for rows, _ in sums)
     if count <= dimension:
         raise UsageError(f"{dimension} dimensions need more than {dimension} rows to learn from, and there are {count}")
-    mean = total / count
+    mean = np.sum([total for _, total in sums], axis=0) / count
     products = np.zeros((len(mean), len(mean)))
     for block in blocks():
         centred = block.astype(np.float64) - mean
