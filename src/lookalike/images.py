@@ -67,6 +67,17 @@ _FORMATS: Final = (
     (b"P6", 0, "PpmImagePlugin", "PpmImageFile"),
     (b"BM", 0, "BmpImagePlugin", "BmpImageFile"),
 )
+_MEDIA_TYPES: Final = {
+    "JpegImagePlugin": "image/jpeg",
+    "PngImagePlugin": "image/png",
+    "WebPImagePlugin": "image/webp",
+    "AvifImagePlugin": "image/avif",
+    "GifImagePlugin": "image/gif",
+    "TiffImagePlugin": "image/tiff",
+    "Jpeg2KImagePlugin": "image/jp2",
+    "PpmImagePlugin": "image/x-portable-anymap",
+    "BmpImagePlugin": "image/bmp",
+}
 _HEIC_BRANDS: Final = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"}
 _REDUCTIONS: Final = (8, 4, 2)  # what a JPEG's 8x8 blocks can be decoded to, beside full size
 _ORIENTATION_TAG: Final = 0x0112
@@ -158,6 +169,22 @@ def read_bytes(source: Source, *, limits: Limits = DEFAULT_LIMITS, name: str | N
     return data
 
 
+def content_type(start: bytes, *, name: str) -> str:
+    """Tell the media type of a photo, such as `image/jpeg`, by the first bytes of its file.
+
+    Args:
+        start: At least 16 of them.
+        name: What errors call the photo.
+
+    Raises:
+        PhotoError: It is not a photo that `open_image` reads.
+    """
+    for signature, offset, module, _ in _FORMATS:
+        if start.startswith(signature, offset):
+            return _MEDIA_TYPES[module]
+    raise PhotoError(name, "not a photo in a format that can be read")
+
+
 def _name_of(source: Source) -> str:
     if isinstance(source, bytes):
         return "photo"
@@ -236,7 +263,7 @@ def _no_warnings() -> Iterator[None]:
 def _silence_libtiff() -> None:
     """Have libtiff keep its complaints to itself, which it writes to C's standard error, past Python."""
     with suppress(OSError, AttributeError):  # where it cannot be reached that way, it goes on talking
-        ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler(None)
+        ctypes.CDLL(import_module("PIL._imaging").__file__).TIFFSetErrorHandler(None)
 
 
 def _recognise(data: bytes, name: str) -> ImageFile:

@@ -1,0 +1,106 @@
+"""`lookalike serve`: the HTTP API and the page over a gallery."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lookalike.cli.console import say
+from lookalike.cli.options import Device, Gallery, Runtime
+from lookalike.errors import UsageError
+
+if TYPE_CHECKING:
+    from lookalike.http.settings import Settings
+
+BACKLOG = 1024
+
+
+def serve(
+    gallery: Gallery,
+    host: Annotated[str, typer.Option("--host", metavar="NAME", help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", metavar="N", min=0, max=65535, help="0 takes a free one.")] = 8000,
+    token_file: Annotated[
+        Path | None, typer.Option("--token-file", metavar="F", help="The token that writers must show.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", metavar="FILE.toml", help="Limits; see docs/http-api.md.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", metavar="M", help="By default the one that filled the gallery.")
+    ] = None,
+    runtime: Runtime = "auto",
+    device: Device = "auto",
+) -> None:
+    """Serve a gallery over HTTP: the API and a page."""
+    from lookalike.config import load
+    from lookalike.http.settings import Settings
+
+    settings = Settings() if config is None else load(Settings, config)
+    token = None if token_file is None else read_token(token_file)
+    run(gallery, settings=settings, host=host, port=port, token=token, model=model, runtime=runtime, device=device)
+
+
+def run(
+    gallery: str,
+    *,
+    settings: Settings,
+    host: str,
+    port: int,
+    token: bytes | None = None,
+    model: str | None = None,
+    runtime: str = "auto",
+    device: str = "auto",
+) -> None:
+    """Serve until told to stop.
+
+    Raises:
+        LookalikeError: The gallery or the model cannot be opened, or the address cannot be listened on.
+    """
+    from lookalike.http.server import serve_app
+    from lookalike.http.starting import open_serving
+
+    serving = open_serving(
+        gallery, settings=settings, token=token, model=model, runtime=runtime, device=device, say=say
+    )
+    with listen(host, port) as listening:
+        shown = f"[{host}]" if ":" in host else host
+        say(f"Lookalike serves {gallery} at http://{shown}:{listening.getsockname()[1]}/ (Ctrl-C stops it)")
+        serve_app(serving, listening)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Take hold of an address.
+
+    Raises:
+        UsageError: Somebody else has it, or it is not of this machine.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise UsageError(
+            f"cannot listen on {host} port {port}: {error.strerror or error}; choose another --port"
+        ) from None
+
+
+def read_token(path: Path) -> bytes:
+    """Read the token that writers must show.
+
+    Raises:
+        UsageError: There is no such file, or what it holds is too short to be a secret.
+    """
+    from lookalike.http.tokens import SHORTEST
+
+    try:
+        token = path.read_bytes().strip()
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror or error}") from None
+    if len(token) < SHORTEST or not token.isascii() or len(token.split()) != 1:
+        raise UsageError(
+            f"{path}: expected a token of at least {SHORTEST} letters and digits in one line; make one with: "
+            f"openssl rand -hex 32 > {path}"
+        )
+    return token

@@ -1,0 +1,52 @@
+"""Whether the server lives, whether it can answer, and its figures."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from lookalike.http.documents import ALWAYS, errors
+from lookalike.http.metrics import CONTENT_TYPE
+from lookalike.http.models import Health
+from lookalike.http.refusals import Refusal
+from lookalike.http.serving import Served
+
+router = APIRouter(tags=["operation"])
+
+
+@router.get("/healthz", operation_id="healthz", summary="Whether the server lives", response_model=Health)
+async def healthz() -> JSONResponse:
+    """Answer as long as there is anybody to answer."""
+    return JSONResponse({"status": "ok"})
+
+
+@router.get(
+    "/readyz",
+    operation_id="readyz",
+    summary="Whether the server can answer",
+    response_model=Health,
+    responses=errors("not_ready", *ALWAYS),
+)
+async def readyz(request: Request, serving: Served) -> JSONResponse:
+    """The model is loaded and the gallery can be read."""
+    if not serving.ready:
+        raise Refusal("not_ready", "the server is stopping")
+    await serving.reads.run(lambda: len(serving.retriever.gallery), request=request)
+    return JSONResponse({"status": "ready"})
+
+
+@router.get(
+    "/metrics",
+    operation_id="metrics",
+    summary="Figures for Prometheus",
+    response_class=Response,
+    responses={
+        200: {"description": "In Prometheus' text format.", "content": {"text/plain": {"schema": {"type": "string"}}}},
+        **errors(*ALWAYS),
+    },
+)
+async def metrics(request: Request, serving: Served) -> Response:
+    """Counts, latencies, queues and the gallery's size."""
+    text = await serving.reads.run(serving.metrics.text, request=request)
+    return Response(text, headers={"Content-Type": CONTENT_TYPE})

@@ -1,0 +1,133 @@
+"""Reading items: one, a page of them, what attributes there are, and what is served at all."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from lookalike.gallery.protocol import Facet
+from lookalike.http.documents import ALWAYS, errors
+from lookalike.http.item_paths import ITEM
+from lookalike.http.models import Facets, Info, Item, Page, Where
+from lookalike.http.serving import Served, Serving
+from lookalike.spaces import resolve_weights
+from lookalike.types import JSON, item_json
+
+router = APIRouter(tags=["items"])
+
+ItemPath = Annotated[
+    str, Path(description="The item's id, percent-encoded: a slash in it is `%2F`.", examples=["d013-1"])
+]
+MOST_VALUES = 200
+
+
+@router.get(
+    "/v1/items",
+    operation_id="list_items",
+    summary="List items in the order they were added",
+    response_model=Page,
+    responses=errors("bad_filter", "invalid", *ALWAYS),
+)
+async def list_items(
+    request: Request,
+    serving: Served,
+    where: Annotated[Where | None, Query()] = None,
+    offset: Annotated[int, Query(ge=0, le=2**53)] = 0,
+    limit: Annotated[int, Query(ge=0, le=1000)] = 50,
+) -> JSONResponse:
+    """How many items a filter passes, and some of them."""
+    gallery = serving.retriever.gallery
+    total, items = await serving.reads.run(
+        lambda: gallery.list(where=where, offset=offset, limit=limit), request=request
+    )
+    return JSONResponse({"total": total, "items": [item_json(item) for item in items]})
+
+
+@router.get(
+    ITEM,
+    operation_id="get_item",
+    summary="One item",
+    response_model=Item,
+    responses=errors("bad_request", "unknown_item", *ALWAYS),
+)
+async def get_item(request: Request, serving: Served, id: ItemPath) -> JSONResponse:
+    """What is known of an item."""
+    item = await serving.reads.run(lambda: serving.retriever.gallery.get(id), request=request)
+    return JSONResponse(item_json(item))
+
+
+@router.get(
+    "/v1/facets",
+    operation_id="get_facets",
+    summary="Attributes with their values and counts",
+    response_model=Facets,
+    responses=errors("bad_filter", "invalid", *ALWAYS),
+)
+async def get_facets(
+    request: Request,
+    serving: Served,
+    where: Annotated[Where | None, Query()] = None,
+    values: Annotated[int, Query(ge=1, le=MOST_VALUES, description="Most values of each attribute.")] = 50,
+) -> JSONResponse:
+    """What filters can be built from: values, counts and ranges among the items that a filter passes."""
+    return JSONResponse(await serving.reads.run(lambda: facets_of(serving, where, values), request=request))
+
+
+@router.get(
+    "/v1/info",
+    operation_id="get_info",
+    summary="What is served",
+    response_model=Info,
+    responses=errors(*ALWAYS),
+)
+async def get_info(request: Request, serving: Served) -> JSONResponse:
+    """The gallery's spaces and attributes, and the server's limits."""
+    return JSONResponse(await serving.reads.run(lambda: info_of(serving), request=request))
+
+
+def facets_of(serving: Serving, where: str | None, values: int) -> dict[str, Any]:
+    """The facets as they are sent; runs in a worker."""
+    gallery = serving.retriever.gallery
+    total, _ = gallery.list(where=where, limit=0)
+    kinds = gallery.info()["attributes"]
+    assert isinstance(kinds, dict)
+    found = gallery.facets(where=where, limit=values)
+    return {"total": total, "facets": [facet_json(facet, kinds.get(facet.name, [])) for facet in found]}
+
+
+def facet_json(facet: Facet, kinds: list[str]) -> dict[str, Any]:
+    """One facet; values are typed where all of them are of one kind, and text otherwise."""
+    told = [kind for kind in kinds if kind != "none"]
+    typed = told in (["number"], ["boolean"])
+    values = [{"value": json.loads(value) if typed else value, "count": count} for value, count in facet.counts.items()]
+    return {"name": facet.name, "kinds": told, "range": None, "values": values}
+
+
+def info_of(serving: Serving) -> dict[str, JSON]:
+    """What is served; runs in a worker."""
+    from importlib.metadata import version
+
+    gallery, settings = serving.retriever.gallery, serving.settings
+    spaces = gallery.spaces
+    weights = resolve_weights(None, spaces)
+    return {
+        "version": version("lookalike"),
+        "model": next((space.maker for space in spaces if space.name == "deep"), spaces[0].maker if spaces else None),
+        "items": len(gallery),
+        "spaces": [
+            {"name": space.name, "dimension": space.dimension, "weight": weights[space.name]} for space in spaces
+        ],
+        "attributes": gallery.info()["attributes"],
+        "photos": serving.photos,
+        "writable": serving.token is not None,
+        "limits": {
+            "upload_bytes": settings.upload_bytes,
+            "pixels": settings.pixels,
+            "matches": settings.matches,
+            "examples": settings.examples,
+        },
+    }

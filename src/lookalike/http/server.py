@@ -1,0 +1,54 @@
+"""Running the application under uvicorn, with our log, until a signal asks it to stop."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import uvicorn
+
+from lookalike.http.app import create_app
+from lookalike.http.logs import log_settings
+from lookalike.http.serving import Serving
+
+SHUTDOWN_S: Final = 30
+KEEP_ALIVE_S: Final = 30
+"""Longer than the pause between two requests of a page, shorter than that of the usual proxy."""
+
+
+class Server(uvicorn.Server):
+    """Stops as asked and then returns, instead of raising the signal once more: being stopped is no failure."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take the signals that ask to stop, for as long as the context lasts."""
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def serve_app(serving: Serving, listening: socket.socket) -> None:
+    """Serve until a signal asks to stop; what runs then is finished first.
+
+    Args:
+        serving: What to serve.
+        listening: Where.
+    """
+    config = uvicorn.Config(
+        create_app(serving),
+        log_config=log_settings(),
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=SHUTDOWN_S,
+        limit_concurrency=serving.settings.connections,
+        lifespan="on",
+        ws="none",
+    )
+    Server(config).run(sockets=[listening])

@@ -1,0 +1,100 @@
+"""What the routes share: the retriever, the lanes that work runs in, and what is counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import Depends
+from starlette.requests import Request
+
+from lookalike.embedding.deep import processors
+from lookalike.http.batching import BatchingEmbedder
+from lookalike.http.bodies import Intake
+from lookalike.http.lanes import Lane
+from lookalike.http.metrics import Metrics
+from lookalike.http.settings import Settings
+from lookalike.http.thumbnails import Thumbnails
+from lookalike.images import Limits
+from lookalike.retriever import Retriever
+
+READERS, PAINTERS, WRITERS = 4, 2, 1
+READS_WAITING, PICTURES_WAITING, WRITES_WAITING = 256, 512, 16
+WRITE_SECONDS = 600.0
+
+
+@dataclass
+class Serving:
+    """One running server.
+
+    Attributes:
+        retriever: Answers, its embedder shared by all threads.
+        address: Of the gallery, as the operator wrote it.
+        settings: Its limits.
+        token: What writers must show; None lets nobody write.
+        ready: Whether it takes requests, from the start until it is told to stop.
+        photos: Whether the model at hand makes vectors like the gallery's.
+    """
+
+    retriever: Retriever
+    address: str
+    settings: Settings
+    token: bytes | None
+    photos: bool = True
+    ready: bool = False
+    metrics: Metrics = field(init=False)
+    intake: Intake = field(init=False)
+    searches: Lane = field(init=False)
+    reads: Lane = field(init=False)
+    pictures: Lane = field(init=False)
+    writes: Lane = field(init=False)
+    thumbnails: Thumbnails = field(init=False)
+
+    def __post_init__(self) -> None:
+        settings = self.settings
+        self.intake = Intake(settings.intake_bytes)
+        self.thumbnails = Thumbnails(settings.thumbnails_bytes)
+        self.metrics = Metrics()
+        workers = settings.workers or max(4, 2 * processors())
+
+        def lane(name: str, workers: int, waiting: int, seconds: float = settings.answer_seconds) -> Lane:
+            made = Lane(name, workers=workers, waiting=waiting, seconds=seconds, observe=self.metrics.waited)
+            self.metrics.watch_lane(made)
+            return made
+
+        self.searches = lane("searches", workers, settings.waiting)
+        self.reads = lane("reads", READERS, READS_WAITING)
+        self.pictures = lane("pictures", PAINTERS, PICTURES_WAITING)
+        self.writes = lane("writes", WRITERS, WRITES_WAITING, WRITE_SECONDS)
+
+    @property
+    def limits(self) -> Limits:
+        """For photos that are sent."""
+        return Limits(bytes=self.settings.upload_bytes, pixels=self.settings.pixels)
+
+    def start(self) -> None:
+        """Load the model and open the gallery, so that the first request is as quick as any.
+
+        Raises:
+            LookalikeError: That cannot be done.
+        """
+        self.metrics.watch_gallery(lambda: len(self.retriever.gallery))
+        self.ready = True
+
+    def stop(self) -> None:
+        """Finish what runs, and let go of everything."""
+        self.ready = False
+        for lane in (self.searches, self.reads, self.pictures, self.writes):
+            lane.close()
+        if isinstance(self.retriever.embedder, BatchingEmbedder):
+            self.retriever.embedder.close()
+        self.retriever.close()
+
+
+def serving_of(request: Request) -> Serving:
+    """The server that a request came to."""
+    serving: Serving = request.app.state.serving
+    return serving
+
+
+Served = Annotated[Serving, Depends(serving_of)]

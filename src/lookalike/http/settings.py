@@ -1,0 +1,67 @@
+"""What the server allows, and how much of everything it holds at once."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from lookalike.errors import ConfigError
+
+MEBIBYTE = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Limits of one server; `lookalike serve --config FILE.toml` changes them by these names.
+
+    Attributes:
+        upload_bytes: Longest body of a search, or of one item that is written.
+        bulk_bytes: Longest body of a bulk request.
+        intake_bytes: Bodies in memory, of all requests together.
+        parts: Most fields and files of a form.
+        bulk_items: Most items of a bulk request.
+        pixels: Largest width x height of a photo that is sent.
+        matches: Largest sum of offset and k.
+        examples: Most photos and items that one search may be asked with.
+        upload_seconds: Longest time that a body may take to arrive.
+        answer_seconds: Longest time from then to the answer.
+        waiting: Searches that may wait for a worker; what comes beyond is refused at once.
+        workers: Threads that decode photos and search; 0 takes two for each processor.
+        batch: Most photos that the network gets at once.
+        thumbnails_bytes: Thumbnails kept in memory.
+        connections: Most connections at once.
+        origins: Web pages of other origins that may use the API, such as `https://shop.example`; none by default.
+    """
+
+    upload_bytes: int = 20 * MEBIBYTE
+    bulk_bytes: int = 256 * MEBIBYTE
+    intake_bytes: int = 512 * MEBIBYTE
+    parts: int = 64
+    bulk_items: int = 1000
+    pixels: int = 50_000_000
+    matches: int = 1000
+    examples: int = 16
+    upload_seconds: float = 30.0
+    answer_seconds: float = 20.0
+    waiting: int = 64
+    workers: int = 0
+    batch: int = 8
+    thumbnails_bytes: int = 64 * MEBIBYTE
+    connections: int = 512
+    origins: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            least = 0 if field.name in ("workers", "waiting", "thumbnails_bytes") else 1
+            if isinstance(value, int | float) and not value >= least:
+                raise ConfigError(f"{field.name} must be at least {least}, got {value}")
+        for origin in self.origins:
+            parts = urlsplit(origin)
+            if (
+                parts.scheme not in ("http", "https")
+                or not parts.netloc
+                or origin != f"{parts.scheme}://{parts.netloc}"
+            ):
+                raise ConfigError(f"an origin is such as https://shop.example, without a path, got {origin!r}")

@@ -1,0 +1,58 @@
+"""From an address to a server that can answer: what can be the operator's mistake shows here, before it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PIL import Image
+
+import lookalike
+from lookalike.errors import MismatchError
+from lookalike.http.batching import BatchingEmbedder
+from lookalike.http.serving import Serving
+from lookalike.http.settings import Settings
+from lookalike.retriever import Retriever
+
+
+def open_serving(
+    address: str,
+    *,
+    settings: Settings,
+    token: bytes | None = None,
+    model: str | None = None,
+    runtime: str = "auto",
+    device: str = "auto",
+    say: Callable[[str], None] = lambda _: None,
+) -> Serving:
+    """Open a gallery and its model, and run the model once.
+
+    Args:
+        address: Of the gallery.
+        settings: The server's limits.
+        token: What writers must show.
+        model: See `lookalike.open`.
+        runtime: See `lookalike.open`.
+        device: See `lookalike.open`.
+        say: Tells the operator what to know.
+
+    Raises:
+        GalleryNotFoundError: There is no gallery.
+        ModelError: The model cannot be loaded.
+        MismatchError: The gallery was filled by another model.
+    """
+    opened = lookalike.open(address, model=model, runtime=runtime, device=device)
+    gallery = opened.gallery
+    photos = True
+    try:
+        opened.check_model()
+    except MismatchError as error:
+        if not all(space.maker.startswith("imported:") for space in gallery.spaces):
+            raise
+        photos = False
+        say(f"{error}; items can be asked with, photos cannot")
+    batching = BatchingEmbedder(opened.embedder, largest=settings.batch)
+    side = batching.wanted_size
+    batching.embed([Image.new("RGB", (side, side), "grey")])
+    serving = Serving(Retriever(gallery, batching), address, settings, token, photos)
+    batching.observe = serving.metrics.batched
+    return serving
