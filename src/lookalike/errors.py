@@ -6,7 +6,8 @@
     │   ├── PhotoError           these bytes are not a photo we can or will read
     │   ├── FilterError          a `where` expression that cannot be understood
     │   ├── CatalogueError       a catalogue (folder, table, data set) cannot be read
-    │   │   └── AnnotationError  one line of one of its files cannot be understood
+    │   │   ├── AnnotationError  one line of one of its files cannot be understood
+    │   │   └── AnnotationErrors several lines, or files, of a data set cannot be
     │   ├── ConfigError          a setting is missing, unknown or out of range
     │   ├── ModelError           a model file that is not one, or not for this
     │   ├── GalleryNotFoundError there is no gallery there
@@ -23,7 +24,7 @@ An error carries what was expected, what came and what to do; the facts are attr
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -107,6 +108,22 @@ class AnnotationError(CatalogueError):
     def __init__(self, path: Path, line: int, text: str, expected: str) -> None:
         super().__init__(f"{path}:{line}: expected {expected}, got {text!r}")
         self.path, self.line = path, line
+
+
+class AnnotationErrors(CatalogueError):
+    """Several lines or files of a data set cannot be understood.
+
+    Attributes:
+        problems: What is wrong, in the order in which it was met.
+        complete: Whether the reading went on to the end, so that there are no others.
+    """
+
+    def __init__(self, source: str, problems: Sequence[CatalogueError], *, complete: bool) -> None:
+        self.problems, self.complete = tuple(problems), complete
+        count = f"{len(self.problems)}" if complete else f"at least {len(self.problems)}"
+        super().__init__(
+            f"{self.problems[0]} ({count} such problems in all; `lookalike catalogue check {source}` lists them)"
+        )
 
 
 class ConfigError(UsageError):

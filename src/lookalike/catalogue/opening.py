@@ -15,6 +15,9 @@ PARQUET_SIGNATURE = b"PAR1"
 def open_catalogue(source: str, *, columns: Mapping[str, str] | None = None) -> Catalogue:
     """Open a folder, a CSV or Parquet table, `drawn` (the built-in sample) or `-` (paths on standard input).
 
+    A folder is looked at first: DeepFashion's benchmarks, and trees such as `train/dress/1.jpg`, are opened as what
+    they are; see `lookalike.catalogue.recognition`.
+
     Args:
         source: What to open. A folder that is really called `drawn` is `./drawn`.
         columns: For a table: the names that its columns have, by the names that are expected (`id`, `image`,
@@ -22,7 +25,7 @@ def open_catalogue(source: str, *, columns: Mapping[str, str] | None = None) -> 
 
     Raises:
         CatalogueError: There is nothing there, or it cannot be read.
-        AnnotationError: A row of the table is malformed.
+        AnnotationError: A row of the table, or a line of a benchmark's files, is malformed.
         UnknownNameError: `columns` names something that does not exist.
         UsageError: `columns` is given for a source without columns.
     """
@@ -40,8 +43,9 @@ def open_catalogue(source: str, *, columns: Mapping[str, str] | None = None) -> 
         return open_drawn()
     if path.is_dir():
         from lookalike.catalogue.folder import open_folder
+        from lookalike.catalogue.recognition import open_recognised
 
-        return open_folder(path)
+        return open_recognised(path) or open_folder(path)
     if not is_table:
         raise CatalogueError(f"{source}: there is no such folder or table")
     return _open_table(path, columns or {})

@@ -66,6 +66,17 @@ def photograph(garment: Image.Image, rng: Random, *, pose: Pose, background: str
     Returns:
         RGB of size `PHOTO_SIZE`.
     """
+    return photograph_and_find(garment, rng, pose=pose, background=background)[0]
+
+
+def photograph_and_find(
+    garment: Image.Image, rng: Random, *, pose: Pose, background: str
+) -> tuple[Image.Image, tuple[int, int, int, int]]:
+    """Take a photo as `photograph` does, and tell where in it the garment is.
+
+    Returns:
+        The photo; and left, top, right and bottom of the garment's box, in pixels, right and bottom outside of it.
+    """
     photo = BACKGROUNDS[background](rng)
     posed = _posed(garment, pose, rng)
     cover = posed.getchannel("A")
@@ -75,7 +86,8 @@ def photograph(garment: Image.Image, rng: Random, *, pose: Pose, background: str
     shadow = shadow.transform(shadow.size, Image.Transform.AFFINE, (1, 0, -round(aside), 0, 1, -round(reach)))
     photo = Image.composite(photo.point(_DARKER), photo, shadow)
     photo.paste(posed, (0, 0), cover)
-    return photo if background == "white" else _lit(photo, rng)
+    box = cover.getbbox() or (0, 0, *PHOTO_SIZE)
+    return photo if background == "white" else _lit(photo, rng), box
 
 
 _DARKER = [value * 150 // 255 for value in range(256)] * 3

@@ -1,0 +1,220 @@
+"""DeepFashion's annotation files: a line with the number of rows, most often one with column names, then the rows.
+
+The columns are padded with runs of spaces, and lines may end in spaces; names may hold spaces. What cannot be
+understood is collected, so that a user sees more than one mistake at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from lookalike.errors import AnnotationError, AnnotationErrors, CatalogueError
+
+MOST_PROBLEMS = 20
+LONGEST_LINE = 2**20
+"""Bytes; the longest line of the published files has about 3,100."""
+SHOWN = 80
+
+
+@dataclass(slots=True)
+class Problems:
+    """What is wrong with a data set; reading stops when there are `MOST_PROBLEMS`.
+
+    Attributes:
+        source: The data set.
+        found: In the order in which it was met.
+        notes: What differs from the published data and does no harm.
+    """
+
+    source: str
+    found: list[CatalogueError] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, problem: CatalogueError) -> None:
+        """Take down a problem.
+
+        Raises:
+            AnnotationErrors: It is one too many to go on.
+        """
+        self.found.append(problem)
+        if len(self.found) == MOST_PROBLEMS:
+            raise AnnotationErrors(self.source, self.found, complete=False)
+
+    def line(self, path: Path, line: int, text: str, *, expected: str) -> None:
+        """Take down a line that cannot be understood; a long one is shown shortened."""
+        shown = text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
+        self.add(AnnotationError(path, line, shown, expected))
+
+    def refuse(self) -> None:
+        """Raise what was found, if anything was.
+
+        Raises:
+            CatalogueError: The one problem.
+            AnnotationErrors: All of them.
+        """
+        if len(self.found) == 1:
+            raise self.found[0]
+        if self.found:
+            raise AnnotationErrors(self.source, self.found, complete=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Finds the files of a data set wherever a release or a mirror keeps them.
+
+    Attributes:
+        root: An absolute path.
+        folders: Where files may lie beneath the root, the likeliest first; `.` is the root itself.
+    """
+
+    root: Path
+    folders: Sequence[str]
+
+    def find(self, *names: str) -> Path | None:
+        """The first file of these names, or None."""
+        candidates = (self.root / folder / name for name in names for folder in self.folders)
+        return next((path for path in candidates if path.is_file()), None)
+
+    def need(self, *names: str, problems: Problems) -> Path | None:
+        """The same for a file without which nothing can be read; a missing one is a problem."""
+        path = self.find(*names)
+        if path is None:
+            problems.add(CatalogueError(f"{self.root}: {' or '.join(names)} is missing; {self.looked_in}"))
+        return path
+
+    def want(self, *names: str, what: str, problems: Problems) -> Path | None:
+        """The same for a file that can be done without; a missing one is a note."""
+        path = self.find(*names)
+        if path is None:
+            problems.notes.append(f"no {what}: {' or '.join(names)} is missing; {self.looked_in}")
+        return path
+
+    @property
+    def looked_in(self) -> str:
+        """Where a file that is not there was looked for."""
+        folders = ["the folder itself" if folder == "." else f"{folder}/" for folder in self.folders]
+        return f"looked in {', '.join(folders)}"
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotationFile:
+    """One file.
+
+    Attributes:
+        path: The file.
+        problems: Takes what is wrong with it.
+        columns: What its second line should hold, as the data set has it; empty where the rows follow at once.
+        is_row: Tells a row from a line of column names, so that no row is lost where that line is missing.
+        counted: Whether its first line is the number of rows.
+        lenient: Whether bytes that are no UTF-8 are replaced: names in other scripts have suffered in the release.
+    """
+
+    path: Path
+    problems: Problems
+    columns: str = ""
+    is_row: Callable[[str], bool] = lambda text: "/" in text.split(maxsplit=1)[0]
+    counted: bool = True
+    lenient: bool = False
+
+    def rows(self) -> Iterator[tuple[int, str]]:
+        """Yield each row's line, from 1, and its text without the spaces around it; at the end the count is checked."""
+        lines = self._lines()
+        announced, count_text = None, ""
+        if self.counted:
+            count_text = next(lines, (1, ""))[1]
+            announced = int(count_text) if count_text.isascii() and count_text.isdigit() else None
+            if announced is None:
+                self.problems.line(self.path, 1, count_text, expected="the number of rows")
+        count = 0
+        if self.columns:
+            line, text = next(lines, (2, ""))
+            if not text or self.is_row(text):
+                self.problems.line(self.path, line, text, expected=f"the names of the columns, {self.columns}")
+                count += bool(text)
+        for line, text in lines:
+            count += 1
+            yield line, text
+        if announced is not None and count != announced:
+            expected = f"{count}, the number of rows that follow"
+            self.problems.line(self.path, 1, count_text, expected=expected)
+
+    def fields(self, count: int, *, at_least: bool = False) -> Iterator[tuple[int, list[str]]]:
+        """Yield each row's line and its fields; rows with another number of them are problems."""
+        expected = f"{'at least ' if at_least else ''}{count} fields" + (f" ({self.columns})" if self.columns else "")
+        for line, text in self.rows():
+            parts = text.split()
+            if len(parts) == count or (at_least and len(parts) > count):
+                yield line, parts
+            else:
+                self.problems.line(self.path, line, text, expected=expected)
+
+    def _lines(self) -> Iterator[tuple[int, str]]:
+        """Yield the lines in which something stands."""
+        with told_as_catalogue_error(self.path), self.path.open("rb") as file:
+            number = 0
+            while data := file.readline(LONGEST_LINE + 1):
+                number += 1
+                if len(data) > LONGEST_LINE:
+                    start = data[:SHOWN].decode(errors="replace")
+                    self.problems.line(self.path, number, start, expected=f"a line of at most {LONGEST_LINE:,} bytes")
+                    self.problems.refuse()
+                if number == 1:
+                    data = data.removeprefix(b"\xef\xbb\xbf")
+                try:
+                    text = data.decode(errors="replace" if self.lenient else "strict").strip()
+                except UnicodeDecodeError:
+                    self.problems.line(self.path, number, data.decode(errors="replace"), expected="UTF-8 text")
+                    text = data.decode(errors="replace").strip()
+                if text:
+                    yield number, text
+
+
+@contextmanager
+def told_as_catalogue_error(path: Path) -> Iterator[None]:
+    """Say in one line that a file cannot be read.
+
+    Raises:
+        CatalogueError: It cannot.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise CatalogueError(f"{path}: {error.strerror}") from None
+
+
+def is_photo_name(name: str) -> bool:
+    """Whether a photo's name is a path beneath `img/` and leads nowhere else."""
+    parts = name.split("/")
+    return (
+        len(parts) >= 2
+        and parts[0] == "img"
+        and not any(part in ("", ".", "..") for part in parts)
+        and name.isprintable()
+        and "\\" not in name
+        and "://" not in name
+    )
+
+
+PHOTO_NAME = "the path of a photo beneath img/"
+
+
+def find_photos(root: Path, problems: Problems) -> tuple[Path, str]:
+    """Find the folder that the data set's `img/...` stands for.
+
+    Returns:
+        A folder, and what its name beneath that folder is: `img`, or `img_highres` where only that was unpacked.
+    """
+    for name in ("img", "img_highres"):
+        for parent in ("Img", ".", "Img/Img", "images"):
+            if (root / parent / name).is_dir():
+                return Path(str(root / PurePosixPath(parent))), name
+    problems.add(
+        CatalogueError(
+            f"{root}: the photos are missing; looked for a folder img (or img_highres) in Img/ and the folder itself; "
+            "unpack img.zip there"
+        )
+    )
+    return root, "img"
