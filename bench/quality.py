@@ -21,7 +21,7 @@ from lookalike.embedding.deep import open_network
 from lookalike.embedding.photo import PhotoEmbedder
 from lookalike.spaces import DEFAULT_WEIGHTS, unit_rows
 from lookalike.training.data import read_splits
-from lookalike.training.loop import dev_changes
+from lookalike.training.material import dev_changes
 from lookalike.training.measure import Describe, measure
 from lookalike.training.settings import load_settings
 from lookalike.types import Float32
@@ -83,7 +83,7 @@ def main() -> None:
     heading: list[str] = []
     for name, describe in described.items():
         changes = dev_changes(size=(240, 180), backgrounds=backgrounds)
-        figures = measure(describe, splits, changes=changes, at_least=240)
+        figures = measure(describe, splits, changes=changes, at_least=240).figures
         if not heading:
             heading = list(figures)
             print("| described by | " + " | ".join(heading) + " |\n|" + "---|" * (len(heading) + 1))

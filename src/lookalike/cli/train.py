@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from lookalike.cli.console import say, write
+from lookalike.cli.index import SOME_SKIPPED
 from lookalike.cli.progress import progress_of
 from lookalike.errors import MissingExtraError, UsageError
 
@@ -22,21 +25,30 @@ def train(
     resume: Annotated[
         Path | None, typer.Option("--resume", metavar="DIR", help="Go on from the last checkpoint of a run.")
     ] = None,
-) -> None:
+) -> int:
     """Train a model on catalogues with labels."""
     if not config.is_file():
         raise UsageError(f"{config}: no such file")
     if resume is not None and not resume.is_dir():
         raise UsageError(f"{resume}: no such folder")
     with told_what_is_missing("training"):
+        from lookalike.training.loop import Stopped
         from lookalike.training.loop import train as run
+    first = os.environ.get("RANK", "0") == "0"  # as launchers of several processes number them
+    command = ["lookalike", "train", str(config), *(part for text in override or [] for part in ("--set", text))]
     try:
-        with progress_of("steps") as progress:
-            best = run(config, overrides=override or [], resume=resume, progress=progress, report=say)
-    except KeyboardInterrupt:
-        say("stopped; --resume goes on from the last saved state")
+        with progress_of("steps") if first else nullcontext(lambda done, total: None) as progress:
+            trained = run(config, overrides=override or [], resume=resume, progress=progress, report=say)
+    except Stopped as stopped:
+        if first:
+            say(f"stopped after step {stopped.steps:,}, and saved; to go on:")
+            say(shlex.join([*command, "--resume", str(stopped.folder)]))
         raise
-    write(f"the best checkpoint: {best}")
+    if first:
+        write(f"the best checkpoint: {trained.checkpoint}")
+    if trained.skipped and first:
+        say(f"{len(trained.skipped)} photos could not be read; {trained.checkpoint.parent}/skipped.csv lists them")
+    return SOME_SKIPPED if trained.skipped else 0
 
 
 def export(
