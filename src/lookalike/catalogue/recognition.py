@@ -64,8 +64,8 @@ def recognise(folder: Path) -> Layout | None:
     if recognise_fine(folder):
         return "attributes"
     splits = _sub_folders(folder)
-    names = {path.name for path in splits}
-    if "train" in names and names <= set(SPLITS) and all(map(_sub_folders, splits)):
+    split_names = {path.name for path in splits}
+    if "train" in split_names and split_names <= set(SPLITS) and all(map(_sub_folders, splits)):
         return "imagefolder"
     return None
 

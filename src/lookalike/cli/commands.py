@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.main import get_command
 
-from lookalike.cli import bench, demo, doctor, evaluate, gallery, index, search, serve, train
+from lookalike.cli import bench, catalogue, demo, doctor, evaluate, gallery, index, search, serve, train
 
 app = typer.Typer(
     help="A photo of a garment in, the same and similar garments out.",
@@ -19,6 +19,7 @@ app.command("demo")(demo.demo)
 app.command("index")(index.index)
 app.command("search")(search.search)
 app.add_typer(gallery.app, name="gallery")
+app.add_typer(catalogue.app, name="catalogue")
 app.command("serve")(serve.serve)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)

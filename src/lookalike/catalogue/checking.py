@@ -1,0 +1,199 @@
+"""Looking a catalogue through: what is in it, what is missing, what cannot be answered, what is wrong."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lookalike.catalogue.benchmark import Benchmark, Selection, selects
+from lookalike.catalogue.opening import open_catalogue
+from lookalike.catalogue.protocol import Catalogue
+from lookalike.catalogue.recognition import recognise
+from lookalike.errors import AnnotationErrors, CatalogueError
+from lookalike.types import Item
+
+WHOLE = "all"
+UNSPLIT = "none"
+"""What the split is called where there are none, and where an item among others has none."""
+
+
+@dataclass(slots=True)
+class SplitTotals:
+    """What is in one split.
+
+    Attributes:
+        photos: How many.
+        products: How many different ones; 0 where the catalogue does not tell.
+        pairs: Of a consumer's and a shop's photo; None but in Consumer-to-shop, as the others.
+        query: Consumers' photos.
+        gallery: Shops' photos, each once.
+    """
+
+    photos: int = 0
+    products: int = 0
+    pairs: int | None = None
+    query: int | None = None
+    gallery: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Names and numbers; those that do not apply are left out."""
+        numbers = {name: getattr(self, name) for name in ("photos", "products", "pairs", "query", "gallery")}
+        return {name: number for name, number in numbers.items() if number is not None}
+
+
+@dataclass(slots=True)
+class Check:
+    """What a check has found.
+
+    Attributes:
+        kind: As `Catalogue.kind`; None when the catalogue could not be read that far.
+        source: What was checked.
+        splits: Totals by the items' attribute `split`.
+        missing: Photos that are not there, as the catalogue calls them.
+        unanswerable: Ids of items that ask and have no right answer among the photos that are there.
+        problems: Why the catalogue cannot be used.
+        notes: What is worth knowing and does no harm; here stand totals that differ from the published ones.
+    """
+
+    kind: str | None
+    source: str
+    splits: dict[str, SplitTotals] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+    unanswerable: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """The shape that `lookalike catalogue check --json` shows."""
+        return {
+            "kind": self.kind,
+            "source": self.source,
+            "splits": {name: totals.to_json() for name, totals in self.splits.items()},
+            "missing": self.missing,
+            "unanswerable": self.unanswerable,
+            "problems": self.problems,
+            "notes": self.notes,
+        }
+
+
+def check_catalogue(
+    source: str, *, columns: Mapping[str, str] | None = None, progress: Callable[[int, int], None] | None = None
+) -> Check:
+    """Look a catalogue through. Photos are looked for and not opened.
+
+    Args:
+        source: As for `lookalike.catalogue.open_catalogue`.
+        columns: Likewise.
+        progress: Called now and then with how many photos were looked for, of how many.
+
+    Raises:
+        UsageError: There is no such source.
+    """
+    try:
+        catalogue = open_catalogue(source, columns=columns)
+    except CatalogueError as error:
+        path = Path(source)
+        if not path.exists():
+            raise
+        problems = error.problems if isinstance(error, AnnotationErrors) else (error,)
+        kind = recognise(path) if path.is_dir() else None
+        check = Check("attributes" if kind == "fine" else kind, source, problems=[str(one) for one in problems])
+        if isinstance(error, AnnotationErrors) and not error.complete:
+            check.notes.append(f"reading stopped after {len(problems)} problems; there may be more")
+        return check
+    check = Check(catalogue.kind, catalogue.source, notes=list(catalogue.notes))
+    check.missing = [skip.photo for skip in catalogue.skipped]
+    products = _look_through(catalogue, check, progress=progress)
+    if catalogue.benchmark:
+        _compare_totals(catalogue.benchmark, check, products=products)
+    return check
+
+
+def _look_through(catalogue: Catalogue, check: Check, *, progress: Callable[[int, int], None] | None) -> int:
+    """Count the items and look for their photos, in one reading; gives the number of different products."""
+    products: dict[str, set[str]] = {}
+    sides = _Sides(catalogue.benchmark)
+    for number, item in enumerate(catalogue.items(), start=1):
+        split = str(item.attributes.get("split") or UNSPLIT)
+        totals = check.splits.setdefault(split, SplitTotals())
+        totals.photos += 1
+        if item.product is not None:
+            products.setdefault(split, set()).add(item.product)
+        is_there = "://" in item.location or Path(item.location).is_file()
+        if not is_there:
+            check.missing.append(item.photo)
+        sides.take(item, is_there=is_there)
+        if progress and number % 1000 == 0:
+            progress(number, catalogue.count)
+    if list(check.splits) == [UNSPLIT]:
+        check.splits[WHOLE] = check.splits.pop(UNSPLIT)
+        products[WHOLE] = products.pop(UNSPLIT, set())
+    for split, totals in check.splits.items():
+        totals.products = len(products.get(split, ()))
+        if catalogue.benchmark and catalogue.benchmark.pairs:
+            totals.pairs = sum(pair.split == split for pair in catalogue.benchmark.pairs)
+            totals.query = sides.of_source["consumer", split]
+            totals.gallery = sides.of_source["shop", split]
+    check.unanswerable = sides.unanswerable()
+    return len(set().union(*products.values()))
+
+
+class _Sides:
+    """Remembers who asks and which products answer: by the benchmark, or else every photo asks the others."""
+
+    def __init__(self, benchmark: Benchmark | None) -> None:
+        self._among_all = benchmark is None
+        self._sides: Sequence[tuple[Selection, Selection]] = [
+            (sides.queries, sides.gallery) for sides in (benchmark.sides.values() if benchmark else ())
+        ]
+        if self._among_all:
+            self._sides = [({}, {})]
+        self._asking: list[list[tuple[str, str]]] = [[] for _ in self._sides]
+        self._answering: list[Counter[str]] = [Counter() for _ in self._sides]
+        self.of_source: Counter[tuple[object, str]] = Counter()
+
+    def take(self, item: Item, *, is_there: bool) -> None:
+        """Take in an item; one whose photo is missing does not answer."""
+        self.of_source[item.attributes.get("source"), str(item.attributes.get("split"))] += 1
+        if item.product is None:
+            return
+        for (queries, gallery), asking, answering in zip(self._sides, self._asking, self._answering, strict=True):
+            if selects(queries, item):
+                asking.append((item.id, item.product))
+            if is_there and selects(gallery, item):
+                answering[item.product] += 1
+
+    def unanswerable(self) -> list[str]:
+        """Ids of those that have no right answer, each once."""
+        fewest = 2 if self._among_all else 1
+        found = (
+            item_id
+            for asking, answering in zip(self._asking, self._answering, strict=True)
+            for item_id, product in asking
+            if answering[product] < fewest
+        )
+        return list(dict.fromkeys(found))
+
+
+def _compare_totals(benchmark: Benchmark, check: Check, *, products: int) -> None:
+    """Note which totals differ from the published ones; they may, in a part of the data."""
+    totals = check.splits.values()
+    found = {
+        "photos": sum(one.photos for one in totals),
+        "products": products,
+        "pairs": len(benchmark.pairs),
+        "categories": len(benchmark.category_types),
+        "attributes": len(benchmark.attribute_types),
+        **{f"{split} photos": one.photos for split, one in check.splits.items()},
+        **{f"{split} products": one.products for split, one in check.splits.items()},
+    }
+    different = [
+        f"{name} {found.get(name, 0):,} ({number:,})"
+        for name, number in benchmark.published.items()
+        if found.get(name, 0) != number
+    ]
+    if different:
+        check.notes.append(f"not as published (in brackets): {', '.join(different)}")

@@ -1,0 +1,86 @@
+"""`lookalike catalogue`: look a catalogue through, or draw one in the layout of a published data set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lookalike.cli.console import say, shown, write, write_json, write_table
+from lookalike.cli.options import Columns, Json, pairs
+from lookalike.cli.progress import progress_of
+
+if TYPE_CHECKING:
+    from lookalike.catalogue.checking import Check
+
+SHOWN = 5
+"""How many of the missing and of the unanswerable are shown; `--json` lists them all."""
+WRONG, SOME_MISSING = 2, 3
+
+app = typer.Typer(help="Look a catalogue through, or draw one.", no_args_is_help=True)
+
+
+@app.command("check")
+def check(
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="A folder, a DeepFashion root, a CSV or Parquet table, or `drawn`.")
+    ],
+    column: Columns = None,
+    json: Json = False,
+) -> int:
+    """Say what is in a catalogue: totals, missing photos, items that cannot be answered, problems."""
+    from lookalike.catalogue.checking import check_catalogue
+
+    with progress_of("photos") as tell:
+        found = check_catalogue(source, columns=pairs(column, option="--column"), progress=tell)
+    if json:
+        write_json(found.to_json())
+    else:
+        _present(found)
+    if found.problems:
+        return WRONG
+    return SOME_MISSING if found.missing else 0
+
+
+@app.command("draw")
+def draw(
+    layout: Annotated[
+        str,
+        typer.Argument(
+            metavar="LAYOUT", help="attributes, attributes-fine, inshop, consumer2shop, imagefolder or table."
+        ),
+    ],
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="An empty folder, or one to be made.")],
+    products: Annotated[int, typer.Option("--products", metavar="N", help="How many garments.")] = 46,
+    photos: Annotated[int, typer.Option("--photos", metavar="N", help="Of each garment.")] = 4,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Another one gives other garments.")] = 0,
+) -> None:
+    """Draw photos of garments into the layout of a published data set, to try every command without the data."""
+    from lookalike.catalogue.drawn import TABLE
+    from lookalike.catalogue.layouts.table import write_layout
+
+    drawn = write_layout(to, layout=layout, products=products, photos=photos, seed=seed)
+    source = to / TABLE if layout == "table" else to
+    write(f"drew {len(drawn):,} photos; look at them with: lookalike catalogue check {source}")
+
+
+def _present(check: Check) -> None:
+    write(f"{check.kind or 'not recognised'}: {check.source}")
+    if check.splits:
+        rows = [totals.to_json() for totals in check.splits.values()]
+        names = ("photos", "products", "pairs", "query", "gallery")
+        columns = {name: [shown(row[name]) if row.get(name) else "" for row in rows] for name in names}
+        write_table({"split": list(check.splits), **columns}, right=names)
+        write(_few("missing photos", check.missing))
+        write(_few("items without a right answer", check.unanswerable))
+    for note in check.notes:
+        say(f"note: {note}")
+    write(f"problems: {len(check.problems):,}")
+    for problem in check.problems:
+        say(f"problem: {problem}")
+
+
+def _few(what: str, names: list[str]) -> str:
+    some = ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
+    return f"{what}: {len(names):,}" + (f" ({some})" if names else "")
