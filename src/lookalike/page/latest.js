@@ -1,0 +1,38 @@
+// One thing at a time; of what is asked for meanwhile only the last. Answers follow a moving box at the pace of the
+// server, and nothing piles up.
+
+export class Latest {
+  #running = null; // the AbortController of what runs
+  #next = null;
+
+  /** @param {(request: any, signal: AbortSignal) => Promise<void>} run Deals with its own errors. */
+  constructor(run) {
+    this.run = run;
+  }
+
+  /** Run when what runs now has finished; with `instead`, stop that first. */
+  ask(request, { instead = false } = {}) {
+    this.#next = { request };
+    if (instead) this.stop(false);
+    if (!this.#running) this.#go();
+  }
+
+  /** Stop what runs, and by default what waits as well. */
+  stop(all = true) {
+    if (all) this.#next = null;
+    this.#running?.abort();
+    this.#running = null;
+  }
+
+  async #go() {
+    while (this.#next && !this.#running) {
+      const { request } = this.#next;
+      const control = new AbortController();
+      this.#next = null;
+      this.#running = control;
+      await this.run(request, control.signal);
+      if (this.#running !== control) return; // it was stopped, and another loop goes on
+      this.#running = null;
+    }
+  }
+}
