@@ -8,7 +8,15 @@ from random import Random
 
 from lookalike.catalogue.drawing.categories import CATEGORIES
 from lookalike.catalogue.drawing.cloth import PRINTS
-from lookalike.catalogue.layouts.garments import Garment, Shot, consumer_shot, make_garments, resized, shop_shot
+from lookalike.catalogue.layouts.garments import (
+    Garment,
+    Marks,
+    consumer_shot,
+    make_garments,
+    of_each,
+    resized,
+    shop_shot,
+)
 from lookalike.catalogue.layouts.writing import (
     Drawn,
     labels,
@@ -41,7 +49,7 @@ _TEXTURES = {
     "dotted": "embroidered",
 }
 
-Photo = tuple[Drawn, Garment, Shot]
+Photo = tuple[Drawn, Garment, Marks]
 
 
 def write_attributes(root: Path, *, products: int, photos: int, seed: int) -> list[Drawn]:
@@ -64,26 +72,29 @@ def write_attributes_fine(root: Path, *, products: int, photos: int, seed: int) 
 def _draw(root: Path, *, products: int, photos: int, seed: int) -> list[Photo]:
     categories = [category for category in CATEGORIES if category.has_photos]
     names = [name for name, _ in vocabulary(ATTRIBUTES)]
-    drawn: list[Photo] = []
-    counts: dict[str, int] = {}
-    for garment in make_garments(categories, count=products, seed=seed):
-        known = _coarse(garment, names)
-        title = f"{garment.color.title()}_{garment.pattern.title()}_{garment.category.name}"
+    garments = make_garments(categories, count=products, seed=seed)
+    titles = [f"{each.color.title()}_{each.pattern.title()}_{each.category.name}" for each in garments]
+
+    def draw(place: int, garment: Garment) -> list[Photo]:
+        known, title, picture = _coarse(garment, names), titles[place], garment.paint()
+        first = 1 + photos * titles[:place].count(title)
+        drawn: list[Photo] = []
         for number in range(photos):
-            counts[title] = counts.get(title, 0) + 1
-            name = f"img/{title}/img_{counts[title]:08d}.jpg"
-            shot = shop_shot(garment, number) if number % 2 == 0 else consumer_shot(garment, number)
-            shot = resized(shot, longest=LONGEST)
-            write_photo(root / "Img", name, shot)
+            name = f"img/{title}/img_{first + number:08d}.jpg"
+            take = shop_shot if number % 2 == 0 else consumer_shot
+            shot = resized(take(garment, number, picture=picture), longest=LONGEST)
+            marks = write_photo(root / "Img", name, shot)
             facts: dict[str, object] = {
-                "split": SPLITS[len(drawn) % len(SPLITS)],
+                "split": SPLITS[(place * photos + number) % len(SPLITS)],
                 "category": garment.category.name,
                 "clothes_type": garment.clothes_type,
                 "attributes": known,
-                "landmarks": [list(landmark) for landmark in shot.landmarks],
+                "landmarks": [list(landmark) for landmark in marks.landmarks],
             }
-            drawn.append((Drawn(name, title, shot.box, facts), garment, shot))
-    return drawn
+            drawn.append((Drawn(name, title, marks.box, facts), garment, marks))
+        return drawn
+
+    return of_each(garments, draw)
 
 
 def _coarse(garment: Garment, names: list[str]) -> list[str]:
@@ -94,7 +105,7 @@ def _coarse(garment: Garment, names: list[str]) -> list[str]:
 
 
 def _write_coarse(anno: Path, drawn: list[Photo]) -> None:
-    rows = [(photo.name, garment, shot, photo) for photo, garment, shot in drawn]
+    rows = [(photo.name, garment, marks, photo) for photo, garment, marks in drawn]
     _write_categories(anno)
     places = {category.name: place for place, category in enumerate(CATEGORIES, start=1)}
     write_annotation(
@@ -117,7 +128,7 @@ def _write_coarse(anno: Path, drawn: list[Photo]) -> None:
     columns = "image_name  clothes_type  landmark_visibility_1  landmark_location_x_1  landmark_location_y_1"
     write_annotation(
         anno / "list_landmarks.txt",
-        [(name, TYPE_CODES[garment.clothes_type], *triples(shot)) for name, garment, shot, _ in rows],
+        [(name, TYPE_CODES[garment.clothes_type], *triples(marks)) for name, garment, marks, _ in rows],
         columns=columns,
     )
 
@@ -135,7 +146,7 @@ def _write_categories(anno: Path) -> None:
 
 
 def _write_boxes(anno: Path, drawn: list[Photo]) -> None:
-    rows = [(photo.name, *numbers(shot)) for photo, _, shot in drawn]
+    rows = [(photo.name, *numbers(marks)) for photo, _, marks in drawn]
     write_annotation(anno / "list_bbox.txt", rows, columns="image_name  x_1  y_1  x_2  y_2", gap=2)
 
 
@@ -161,8 +172,8 @@ def _write_fine(anno: Path, drawn: list[Photo]) -> None:
                 for _, garment, _ in rows
             ],
             f"{split}_cate.txt": [(places[garment.category.name],) for _, garment, _ in rows],
-            f"{split}_bbox.txt": [numbers(shot) for _, _, shot in rows],
-            f"{split}_landmarks.txt": [_sixteen(shot) for _, _, shot in rows],
+            f"{split}_bbox.txt": [numbers(marks) for _, _, marks in rows],
+            f"{split}_landmarks.txt": [_sixteen(marks) for _, _, marks in rows],
         }
         for file, lines in columns.items():
             write_annotation(anno / file, lines, counted=False, trailing="")
@@ -178,7 +189,7 @@ def fine_attributes(garment: Garment) -> dict[str, str]:
     return {**answers, "texture": texture}
 
 
-def _sixteen(shot: Shot) -> list[int]:
+def _sixteen(marks: Marks) -> list[int]:
     """Eight landmarks, x and y of each; those that the garment does not have are 0."""
-    known = [value for x, y, _ in shot.landmarks for value in (x, y)]
+    known = [value for x, y, _ in marks.landmarks for value in (x, y)]
     return known + [0] * (16 - len(known))

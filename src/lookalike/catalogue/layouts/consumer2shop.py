@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from random import Random
 
+from PIL import Image
+
 from lookalike.catalogue.layouts.attributes import TYPE_CODES
 from lookalike.catalogue.layouts.garments import (
     BY_NAME,
     Garment,
-    Shot,
+    Marks,
     consumer_shot,
     make_garments,
+    of_each,
     resized,
     shop_shot,
 )
@@ -51,7 +54,7 @@ TYPES = (
 )
 """In Chinese, at times with a remark in brackets, and in English."""
 
-Photo = tuple[Drawn, Garment, Shot]
+Photo = tuple[Drawn, Garment, Marks]
 
 
 def write_consumer2shop(root: Path, *, products: int, photos: int, seed: int) -> list[Drawn]:
@@ -63,54 +66,60 @@ def write_consumer2shop(root: Path, *, products: int, photos: int, seed: int) ->
     if products < len(SPLITS) or photos < 2:
         raise UsageError(f"Consumer-to-shop needs at least 4 products with 2 photos each, not {products} with {photos}")
     names = [name for name, _ in vocabulary(ATTRIBUTES)]
-    drawn: list[Photo] = []
+    garments = make_garments([BY_NAME[name] for name in GROUPS.values()], count=products, seed=seed)
     attributes: dict[str, list[str]] = {}
-    pairs: list[tuple[str, ...]] = []
-    for place, garment in enumerate(
-        make_garments([BY_NAME[name] for name in GROUPS.values()], count=products, seed=seed)
-    ):
-        product, split = f"id_{place + 1:08d}", SPLITS[place % len(SPLITS)]
+    for place, garment in enumerate(garments):
         guessed = set(Random(f"{garment.seed}/attributes").sample(names, 2)) | {garment.pattern}
-        attributes[product] = [name for name in names if name in guessed]
-        own = [_photo(root, garment, place=place, number=number) for number in range(photos)]
-        for photo, _, _ in own:
-            photo.facts.update(split=split, attributes=attributes[product])
-        sides: dict[object, list[str]] = {"consumer": [], "shop": []}
-        for photo, _, _ in own:
-            sides[photo.facts["source"]].append(photo.name)
-        pairs += [(consumer, shop, product, split) for consumer in sides["consumer"] for shop in sides["shop"]]
-        drawn += own
+        attributes[f"id_{place + 1:08d}"] = [name for name in names if name in guessed]
+
+    def draw(place: int, garment: Garment) -> list[Photo]:
+        picture = garment.paint()
+        return [_photo(root, garment, place=place, number=number, picture=picture) for number in range(photos)]
+
+    drawn = of_each(garments, draw)
+    sides: dict[str, dict[object, list[str]]] = {product: {"consumer": [], "shop": []} for product in attributes}
+    for photo, _, _ in drawn:
+        photo.facts["attributes"] = attributes[photo.product]
+        sides[photo.product][photo.facts["source"]].append(photo.name)
+    pairs = [
+        (consumer, shop, product, SPLITS[place % len(SPLITS)])
+        for place, (product, own) in enumerate(sides.items())
+        for consumer in own["consumer"]
+        for shop in own["shop"]
+    ]
     columns = "image_pair_name_1 image_pair_name_2 item_id evaluation_status"
     write_annotation(root / "Eval" / "list_eval_partition.txt", pairs, columns=columns, gap=4)
     _write_files(root / "Anno", drawn, attributes, names)
     return [photo for photo, _, _ in drawn]
 
 
-def _photo(root: Path, garment: Garment, *, place: int, number: int) -> Photo:
+def _photo(root: Path, garment: Garment, *, place: int, number: int, picture: Image.Image) -> Photo:
     group = list(GROUPS)[place % len(GROUPS)]
     product = f"id_{place + 1:08d}"
     is_shop = number % 3 == 0
     own_number = number // 3 if is_shop else number - number // 3 - 1
     file = f"{'shop' if is_shop else 'comsumer'}_{own_number + 1:02d}.jpg"
     name = f"img/{group}/{product}/{file}"
-    shot = resized(shop_shot(garment, own_number) if is_shop else consumer_shot(garment, own_number), longest=LONGEST)
-    write_photo(root / "Img", name, shot)
+    take = shop_shot if is_shop else consumer_shot
+    shot = resized(take(garment, own_number, picture=picture), longest=LONGEST)
+    marks = write_photo(root / "Img", name, shot)
     facts: dict[str, object] = {
+        "split": SPLITS[place % len(SPLITS)],
         "source": "shop" if is_shop else "consumer",
         "group": group.split("/")[0],
         "category": group.split("/")[1],
         "clothes_type": garment.clothes_type,
-        "landmarks": [list(landmark) for landmark in shot.landmarks],
+        "landmarks": [list(landmark) for landmark in marks.landmarks],
     }
-    return Drawn(name, product, shot.box, facts), garment, shot
+    return Drawn(name, product, marks.box, facts), garment, marks
 
 
 def _write_files(anno: Path, drawn: list[Photo], attributes: dict[str, list[str]], names: list[str]) -> None:
     boxes, landmarks = [], []
-    for photo, garment, shot in drawn:
+    for photo, garment, marks in drawn:
         code = TYPE_CODES[garment.clothes_type]
-        boxes.append((photo.name, code, SOURCE_CODES[str(photo.facts["source"])], *numbers(shot)))
-        landmarks.append((photo.name, code, 1, *triples(shot)))
+        boxes.append((photo.name, code, SOURCE_CODES[str(photo.facts["source"])], *numbers(marks)))
+        landmarks.append((photo.name, code, 1, *triples(marks)))
     columns = "image_name clothes_type source_type x_1 y_1 x_2 y_2"
     write_annotation(anno / "list_bbox_consumer2shop.txt", boxes, columns=columns)
     columns = "image_name clothes_type variation_type landmark_visibility_1 landmark_location_x_1 landmark_location_y_1"

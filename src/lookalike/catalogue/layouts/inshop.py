@@ -6,8 +6,19 @@ import json
 from pathlib import Path
 from random import Random
 
+from PIL import Image
+
 from lookalike.catalogue.layouts.attributes import TYPE_CODES
-from lookalike.catalogue.layouts.garments import BY_NAME, VIEWS, Garment, Shot, make_garments, resized, shop_shot
+from lookalike.catalogue.layouts.garments import (
+    BY_NAME,
+    VIEWS,
+    Garment,
+    Marks,
+    make_garments,
+    of_each,
+    resized,
+    shop_shot,
+)
 from lookalike.catalogue.layouts.writing import (
     Drawn,
     labels,
@@ -51,7 +62,7 @@ GROUPS = {
 POSES = {"front": (1, "front"), "side": (2, "side"), "back": (3, "back"), "full": (4, "zoom-out")}
 ADDITIONAL = (5, "zoom-in")
 
-Photo = tuple[Drawn, Garment, Shot]
+Photo = tuple[Drawn, Garment, Marks]
 
 
 def write_inshop(root: Path, *, products: int, photos: int, seed: int) -> list[Drawn]:
@@ -64,35 +75,48 @@ def write_inshop(root: Path, *, products: int, photos: int, seed: int) -> list[D
         raise UsageError(f"In-shop needs at least 2 products with 2 photos each, not {products} with {photos}")
     names = [name for name, _ in vocabulary(ATTRIBUTES)]
     garments = make_garments([BY_NAME[name] for name in GROUPS.values()], count=products, seed=seed)
-    drawn: list[Photo] = []
     attributes: dict[str, list[str]] = {}
     descriptions: list[dict[str, object]] = []
+    texts: list[dict[str, list[str]]] = []
     for place, garment in enumerate(garments):
         product = f"id_{place + 1:08d}"
         guessed = set(Random(f"{garment.seed}/attributes").sample(names, 3)) | {garment.pattern}
         attributes[product] = [name for name in names if name in guessed]
-        colored = [garment, garment.in_other_color] if place % 3 == 1 and photos >= 4 else [garment]
-        texts = {
-            color_name(each): [f"A {each.color} {garment.category.name.lower()}.", "Drawn, not sewn"]
-            for each in colored
-        }
-        descriptions += [{"item": product, "color": color, "description": text} for color, text in texts.items()]
+        texts.append({color_name(each): _description(each) for each in _colored(garment, place, photos=photos)})
+        descriptions += [{"item": product, "color": color, "description": text} for color, text in texts[-1].items()]
+
+    def draw(place: int, garment: Garment) -> list[Photo]:
+        colored = [(each, each.paint()) for each in _colored(garment, place, photos=photos)]
+        drawn: list[Photo] = []
         for number in range(photos):
-            variant, view_number = number % len(colored), number // len(colored)
-            split = "train" if place < products // 2 else "query" if number // len(colored) % 2 == 0 else "gallery"
-            if place >= products // 2 and number == photos - 1:
-                split = "gallery"
-            photo = _photo(root, colored[variant], place=place, variant=variant, number=view_number)
-            color = color_name(colored[variant])
+            view, variant = divmod(number, len(colored))
+            garment, picture = colored[variant]
+            photo = _photo(root, garment, place=place, variant=variant, number=view, picture=picture)
+            is_last = number == photos - 1
+            split = "train" if place < products // 2 else "gallery" if is_last or view % 2 == 1 else "query"
+            color = color_name(garment)
+            description = " ".join(texts[place][color])
             photo[0].facts.update(
-                split=split, color=color, attributes=attributes[product], description=" ".join(texts[color])
+                split=split, color=color, attributes=attributes[photo[0].product], description=description
             )
             drawn.append(photo)
+        return drawn
+
+    drawn = of_each(garments, draw)
     drawn.sort(key=lambda photo: photo[0].name)
     _write_files(root, drawn, attributes, names)
     path = root / "Anno" / "list_description_inshop.json"
     path.write_text(json.dumps(descriptions), encoding="utf-8")
     return [photo for photo, _, _ in drawn]
+
+
+def _colored(garment: Garment, place: int, *, photos: int) -> list[Garment]:
+    """A product in the colours that it comes in."""
+    return [garment, garment.in_other_color] if place % 3 == 1 and photos >= 4 else [garment]
+
+
+def _description(garment: Garment) -> list[str]:
+    return [f"A {garment.color} {garment.category.name.lower()}.", "Drawn, not sewn"]
 
 
 def color_name(garment: Garment) -> str:
@@ -101,14 +125,14 @@ def color_name(garment: Garment) -> str:
     return shade if garment.pattern == "plain" else f"{shade}/{garment.second}"
 
 
-def _photo(root: Path, garment: Garment, *, place: int, variant: int, number: int) -> Photo:
+def _photo(root: Path, garment: Garment, *, place: int, variant: int, number: int, picture: Image.Image) -> Photo:
     group = list(GROUPS)[place % len(GROUPS)]
     product = f"id_{place + 1:08d}"
     view = VIEWS[number] if number < len(VIEWS) else "additional"
     label = f"{2 * (variant + 1):02d}"
     name = f"img/{group}/{product}/{label}_{number + 1}_{view}.jpg"
-    shot = resized(shop_shot(garment, number), longest=SIDE, square=True)
-    write_photo(root / "Img", name, shot)
+    shot = resized(shop_shot(garment, number, picture=picture), longest=SIDE, square=True)
+    marks = write_photo(root / "Img", name, shot)
     gender, category = group.split("/")
     facts: dict[str, object] = {
         "gender": gender,
@@ -118,9 +142,9 @@ def _photo(root: Path, garment: Garment, *, place: int, variant: int, number: in
         "clothes_type": garment.clothes_type,
         "pose": POSES.get(view, ADDITIONAL)[1],
         "variation": "normal",
-        "landmarks": [list(landmark) for landmark in shot.landmarks],
+        "landmarks": [list(landmark) for landmark in marks.landmarks],
     }
-    return Drawn(name, product, shot.box, facts), garment, shot
+    return Drawn(name, product, marks.box, facts), garment, marks
 
 
 def _write_files(root: Path, drawn: list[Photo], attributes: dict[str, list[str]], names: list[str]) -> None:
@@ -133,10 +157,10 @@ def _write_files(root: Path, drawn: list[Photo], attributes: dict[str, list[str]
         gap=20,
     )
     boxes, landmarks = [], []
-    for photo, garment, shot in drawn:
+    for photo, garment, marks in drawn:
         code = TYPE_CODES[garment.clothes_type]
-        boxes.append((photo.name, code, POSES.get(str(photo.facts["view"]), ADDITIONAL)[0], *numbers(shot)))
-        landmarks.append((photo.name, code, 1, *triples(shot)))
+        boxes.append((photo.name, code, POSES.get(str(photo.facts["view"]), ADDITIONAL)[0], *numbers(marks)))
+        landmarks.append((photo.name, code, 1, *triples(marks)))
     columns = "image_name clothes_type pose_type x_1 y_1 x_2 y_2"
     write_annotation(anno / "list_bbox_inshop.txt", boxes, columns=columns)
     columns = "image_name clothes_type variation_type landmark_visibility_1 landmark_location_x_1 landmark_location_y_1"

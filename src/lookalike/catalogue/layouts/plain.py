@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lookalike.catalogue.drawing.categories import CATEGORIES
 from lookalike.catalogue.drawn import TABLE, write_drawn
-from lookalike.catalogue.layouts.garments import consumer_shot, make_garments, shop_shot
+from lookalike.catalogue.layouts.garments import Garment, consumer_shot, make_garments, of_each, shop_shot
 from lookalike.catalogue.layouts.writing import Drawn, write_photo
 
 DEV_EVERY = 5
@@ -17,16 +17,20 @@ DEV_EVERY = 5
 def write_imagefolder(root: Path, *, products: int, photos: int, seed: int) -> list[Drawn]:
     """Write `train/Dress/00001-1.jpg` and `val/...`: products of one class in both, photos of one product in one."""
     categories = [category for category in CATEGORIES if category.has_photos]
-    drawn: list[Drawn] = []
-    for place, garment in enumerate(make_garments(categories, count=products, seed=seed)):
-        split = "val" if place % DEV_EVERY == DEV_EVERY - 1 else "train"
+
+    def draw(place: int, garment: Garment) -> list[Drawn]:
+        split, picture = "val" if place % DEV_EVERY == DEV_EVERY - 1 else "train", garment.paint()
+        folder = f"{split}/{garment.category.name}"
+        drawn: list[Drawn] = []
         for number in range(photos):
-            name = f"{split}/{garment.category.name}/{place + 1:05d}-{number + 1}.jpg"
-            shot = shop_shot(garment, number) if number % 2 == 0 else consumer_shot(garment, number)
-            write_photo(root, name, shot)
-            folder = name.rpartition("/")[0]
+            name = f"{folder}/{place + 1:05d}-{number + 1}.jpg"
+            take = shop_shot if number % 2 == 0 else consumer_shot
+            write_photo(root, name, take(garment, number, picture=picture))
             facts: dict[str, object] = {"split": split, "class": garment.category.name, "folder": folder}
             drawn.append(Drawn(name, "", (0, 0, 0, 0), facts))
+        return drawn
+
+    drawn = of_each(make_garments(categories, count=products, seed=seed), draw)
     return sorted(drawn, key=lambda photo: photo.name)
 
 

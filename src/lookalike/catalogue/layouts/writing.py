@@ -8,7 +8,7 @@ from itertools import product
 from pathlib import Path
 
 from lookalike.catalogue.drawing.cloth import COLORS
-from lookalike.catalogue.layouts.garments import Shot
+from lookalike.catalogue.layouts.garments import Marks, Shot
 
 QUALITY = 90
 
@@ -92,11 +92,13 @@ def write_annotation(
             file.write(padded + " ".join(map(str, others)) + trailing + "\n")
 
 
-def write_photo(root: Path, name: str, shot: Shot) -> None:
-    """Write a photo below a folder."""
+def write_photo(root: Path, name: str, shot: Shot) -> Marks:
+    """Write a photo below a folder, and let go of its pixels."""
     path = root / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    shot.photo.save(path, quality=QUALITY)
+    photo, marks = shot
+    photo.save(path, quality=QUALITY)
+    return marks
 
 
 def labels(positive: Iterable[str], names: Sequence[str]) -> list[str]:
@@ -105,15 +107,15 @@ def labels(positive: Iterable[str], names: Sequence[str]) -> list[str]:
     return ["1" if name in wanted else "-1" for name in names]
 
 
-def numbers(shot: Shot) -> list[str]:
-    """A shot's box as published: with leading zeros."""
-    return [f"{corner:03d}" for corner in shot.box]
+def numbers(marks: Marks) -> list[str]:
+    """A box as published: with leading zeros."""
+    return [f"{corner:03d}" for corner in marks.box]
 
 
-def triples(shot: Shot) -> list[str]:
-    """A shot's landmarks as published: visibility, x, y of each."""
+def triples(marks: Marks) -> list[str]:
+    """Landmarks as published: visibility, x, y of each."""
     return [
         f"{value:03d}" if place else str(value)
-        for x, y, seen in shot.landmarks
+        for x, y, seen in marks.landmarks
         for place, value in enumerate((seen, x, y))
     ]
