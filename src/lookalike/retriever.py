@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from lookalike.answers import matches_of
 from lookalike.embedding.model_file import ModelFile
 from lookalike.errors import GalleryNotFoundError, MismatchError, UsageError
+from lookalike.examples import Examples, name_of
 from lookalike.spaces import Space, resolve_names, resolve_weights
-from lookalike.types import Answer, Box, Float32, Match, Neighbours, Query
+from lookalike.types import Answer, Box, Float32, Query
 
 if TYPE_CHECKING:
     from lookalike.embedding.protocol import Embedder
     from lookalike.embedding.report import Report
     from lookalike.gallery.protocol import Gallery
-    from lookalike.images import Source
+    from lookalike.images import Limits, Source
 
 SKIPPED_FILE = "skipped.csv"
+
+REACH = 1000
+"""How many matches there are to page through: every page is cut from the same list of this length."""
 
 
 def open(
@@ -45,13 +50,21 @@ def open(
 class Retriever:
     """Answers photos from a gallery, and fills it; see `lookalike.open`."""
 
-    def __init__(self, gallery: Gallery | str | os.PathLike[str], embedder: Embedder | ModelFile) -> None:
+    def __init__(
+        self,
+        gallery: Gallery | str | os.PathLike[str],
+        embedder: Embedder | ModelFile,
+        *,
+        limits: Limits | None = None,
+    ) -> None:
         """Bring the two together.
 
         Args:
             gallery: A gallery, or the address of one, which is opened when it is needed.
             embedder: An embedder, or the model that becomes one when it is needed.
+            limits: For photos that are asked with; None takes those of `lookalike.images`.
         """
+        self._limits = limits
         if isinstance(gallery, str | os.PathLike):
             self._address, self._opened = os.fspath(gallery), None
         else:
@@ -104,10 +117,13 @@ class Retriever:
 
     def search(
         self,
-        photo: Source | None = None,
+        photo: Source | Sequence[Source] | None = None,
         *,
-        item: str | None = None,
+        item: str | Sequence[str] | None = None,
+        unlike: Sequence[Source] = (),
+        unlike_item: Sequence[str] = (),
         k: int = 10,
+        offset: int | None = None,
         weights: Mapping[str, float] | None = None,
         where: str | None = None,
         box: Box | None = None,
@@ -115,12 +131,15 @@ class Retriever:
         index: str = "auto",
         probes: int | None = None,
     ) -> Answer:
-        """Find what looks like a photo, or like an item of the gallery; the item itself is left out then.
+        """Find what looks like a photo, or like an item of the gallery, or like several; these items are left out.
 
         Args:
-            photo: A path, a URL, bytes or an open file.
-            item: The id of an item, instead of a photo; its vectors are used as they are stored.
+            photo: A path, a URL, bytes or an open file; or a list of such, of which the mean is taken.
+            item: The id of an item, or several, instead of photos or beside them; their vectors are as they are stored.
+            unlike: Photos to look less like.
+            unlike_item: Ids of items to look less like.
             k: How many matches, at least 1; fewer come back when fewer pass the filter.
+            offset: Leave out so many of the best. Given, 0 too, the search is `REACH` deep, so that pages fit.
             weights: Of the spaces, by name; those that are not named weigh nothing. None takes the defaults.
             where: A filter on the items' attributes, such as `price < 80 and season = 'Summer'`.
             box: The part of the photo to look at.
@@ -132,12 +151,12 @@ class Retriever:
             UsageError: What is asked for makes no sense; the kinds of it are in `lookalike.errors`.
             MismatchError: The gallery was filled by another model.
         """
-        if (photo is None) == (item is None):
-            raise UsageError("give either a photo or the id of an item")
-        if item is not None and box is not None:
-            raise UsageError("a box belongs to a photo; an item is searched by the vectors that are stored of it")
+        examples = Examples.of(photo, item, unlike, unlike_item)
+        examples.check(box=box, metrics=metrics)
         if k < 1:
             raise UsageError(f"k must be at least 1, got {k}")
+        if offset is not None and not 0 <= offset <= REACH - k:
+            raise UsageError(f"offset and k must be at least 0 and at most {REACH:,} together, got {offset} and {k}")
         if probes is not None and probes < 1:
             raise UsageError(f"probes must be at least 1, got {probes}")
         gallery = self.gallery
@@ -146,28 +165,30 @@ class Retriever:
         resolved = resolve_weights(weights, gallery.spaces)
         by_metric = resolve_names(metrics or {}, gallery.spaces)
         took: dict[str, float] = {"decode": 0.0, "embed": 0.0}
-        vectors = gallery.vectors(item) if item is not None else self._describe(photo, box, took)
+        vectors = examples.vectors(lambda photos: self._describe(photos, box, took), gallery.vectors)
         started = perf_counter()
         neighbours = gallery.search(
             vectors,
-            k=k if item is None else k + 1,
+            k=(k if offset is None else REACH) + len(examples.ids),
             weights=resolved,
             where=where,
             index=index,
             probes=probes,
             metrics=by_metric,
         )
-        matches = _matches(gallery, neighbours, k=k, without=item)
+        matches = matches_of(gallery, neighbours, k=k, offset=offset or 0, without=examples.ids)
         took["search"] = (perf_counter() - started) * 1000
         query = Query(
-            photo=None if photo is None else _name_of(photo),
-            item=item,
+            photo=name_of(examples.photos[0]) if examples.photos else None,
+            item=examples.items[0] if examples.items else None,
             box=box,
             model=_maker(gallery.spaces),
             weights=resolved,
             where=where,
             index=neighbours.index,
             metrics=by_metric,
+            offset=offset,
+            examples=examples.names(name_of) if examples.several else None,
         )
         return Answer(query, took, matches)
 
@@ -275,17 +296,17 @@ class Retriever:
             "index the catalogue into another gallery"
         )
 
-    def _describe(self, photo: Source | None, box: Box | None, took: dict[str, float]) -> Mapping[str, Float32]:
-        """Embed the query, once it is certain that its vectors can be compared with the gallery's."""
-        from lookalike.images import open_image
+    def _describe(self, photos: Sequence[Source], box: Box | None, took: dict[str, float]) -> Mapping[str, Float32]:
+        """Embed what is asked with, once it is certain that the vectors can be compared with the gallery's."""
+        from lookalike.images import DEFAULT_LIMITS, open_image
 
-        assert photo is not None
         embedder = self.embedder
         self.check_model()
         started = perf_counter()
-        picture = open_image(photo, at_least=embedder.wanted_size, box=box)
+        size, limits = embedder.wanted_size, self._limits or DEFAULT_LIMITS
+        pictures = [open_image(photo, at_least=size, box=box, limits=limits) for photo in photos]
         decoded = perf_counter()
-        vectors = embedder.embed([picture])
+        vectors = embedder.embed(pictures)
         took["decode"] = (decoded - started) * 1000
         took["embed"] = (perf_counter() - decoded) * 1000
         return vectors
@@ -309,30 +330,3 @@ class Retriever:
 def _maker(spaces: tuple[Space, ...]) -> str:
     """The model that a gallery was filled by."""
     return next((space.maker for space in spaces if space.name == "deep"), spaces[0].maker)
-
-
-def _name_of(photo: Source) -> str:
-    if isinstance(photo, str | os.PathLike):
-        return os.fspath(photo)
-    return str(getattr(photo, "name", "photo"))
-
-
-def _matches(gallery: Gallery, neighbours: Neighbours, *, k: int, without: str | None) -> list[Match]:
-    """Turn the neighbours of the first query into matches."""
-    rows = neighbours.rows[0].tolist()
-    items = gallery.items([row for row in rows if row >= 0])
-    found = [(place, items[row]) for place, row in enumerate(rows) if row in items and items[row].id != without]
-    return [
-        Match(
-            rank=rank,
-            item=item,
-            score=_rounded(neighbours.scores[0, place]),
-            scores={space: _rounded(part[0, place]) for space, part in neighbours.by_space.items()},
-        )
-        for rank, (place, item) in enumerate(found[:k], start=1)
-    ]
-
-
-def _rounded(score: float) -> float:
-    """A float32's digits and no more."""
-    return round(float(score), 6)

@@ -167,6 +167,8 @@ class Query:
     metrics: Mapping[str, str] = field(default_factory=dict)
     expand: int = 0
     rerank: int = 0
+    offset: int | None = None
+    examples: Mapping[str, Sequence[str]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +196,10 @@ class Answer:
         for name, count in (("expand", self.query.expand), ("rerank", self.query.rerank)):
             if count:
                 query[name] = count
+        if self.query.offset is not None:
+            query["offset"] = self.query.offset
+        if self.query.examples is not None:
+            query["examples"] = {name: list(given) for name, given in self.query.examples.items()}
         return {
             "query": query,
             "took_ms": {step: round(ms, 3) for step, ms in self.took_ms.items()},

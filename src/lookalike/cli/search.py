@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,14 +14,28 @@ from lookalike.cli.options import Device, Gallery, Json, Model, Runtime, Where, 
 from lookalike.errors import UsageError
 
 if TYPE_CHECKING:
+    from lookalike.images import Source
     from lookalike.types import Answer, Item
 
 
 def search(
     gallery: Gallery,
-    photo: Annotated[str | None, typer.Argument(metavar="PHOTO", help="A file, a URL, or - (standard input).")] = None,
-    item: Annotated[str | None, typer.Option("--item", metavar="ID", help="Ask with an item of the gallery.")] = None,
+    photo: Annotated[
+        list[str] | None, typer.Argument(metavar="PHOTO", help="A file, a URL, or - (standard input); or several.")
+    ] = None,
+    item: Annotated[
+        list[str] | None, typer.Option("--item", metavar="ID", help="Ask with an item of the gallery; or several.")
+    ] = None,
+    unlike: Annotated[
+        list[str] | None, typer.Option("--unlike", metavar="PHOTO", help="A photo to look less like.")
+    ] = None,
+    unlike_item: Annotated[
+        list[str] | None, typer.Option("--unlike-item", metavar="ID", help="An item to look less like.")
+    ] = None,
     k: Annotated[int, typer.Option("-k", "--k", metavar="K", help="How many matches.")] = 10,
+    offset: Annotated[
+        int | None, typer.Option("--offset", metavar="N", help="Leave out the N best; 0 for a first page.")
+    ] = None,
     weight: Annotated[
         list[str] | None, typer.Option("--weight", metavar="SPACE=W", help="Such as color=1; may be repeated.")
     ] = None,
@@ -47,20 +61,19 @@ def search(
         Path | None, typer.Option("--html", metavar="FILE.html", help="Write a page that needs nothing else.")
     ] = None,
 ) -> None:
-    """Find the same and similar garments of one photo."""
+    """Find the same and similar garments of a photo, of an item, or of several."""
     import lookalike
 
     check_can_be_written(montage=montage, html=html)
     shop = lookalike.open(gallery, model=model, runtime=runtime, device=device)
-    source: str | bytes | None = photo
-    if photo == "-":
-        from lookalike.images import read_bytes
-
-        source = read_bytes(sys.stdin.buffer, name="standard input")
+    photos = [opened(name) for name in photo or ()]
     answer = shop.search(
-        source,
+        photos,
         item=item,
+        unlike=unlike or (),
+        unlike_item=unlike_item or (),
         k=k,
+        offset=offset,
         weights=numbers(weight, option="--weight") or None,
         where=where,
         box=lookalike.Box.parse(box) if box is not None else None,
@@ -68,14 +81,26 @@ def search(
         index=index,
         probes=probes,
     )
-    if photo == "-":
-        answer = replace(answer, query=replace(answer.query, photo="standard input"))
     if montage or html:
-        show(answer, shop.gallery.get(item or "") if source is None else source, montage=montage, html=html)
+        asked = shop.gallery.get(item[0]) if item and not photos else photos[0]
+        if isinstance(asked, BytesIO):
+            asked.seek(0)
+        show(answer, asked, montage=montage, html=html)
     if json:
         write_json(answer.to_json())
     else:
         present(answer)
+
+
+def opened(name: str) -> str | BytesIO:
+    """A photo as the retriever takes it: standard input is read at once, so that it can be shown too."""
+    if name != "-":
+        return name
+    from lookalike.images import read_bytes
+
+    photo = BytesIO(read_bytes(sys.stdin.buffer, name="standard input"))
+    photo.name = "standard input"
+    return photo
 
 
 def check_can_be_written(*, montage: Path | None, html: Path | None) -> None:
@@ -95,7 +120,7 @@ def check_can_be_written(*, montage: Path | None, html: Path | None) -> None:
         picture_format(montage)
 
 
-def show(answer: Answer, photo: str | bytes | Item, *, montage: Path | None, html: Path | None) -> None:
+def show(answer: Answer, photo: Source | Item, *, montage: Path | None, html: Path | None) -> None:
     """Write an answer as a picture and as a page.
 
     Args:

@@ -184,9 +184,12 @@ def answer_to(asked: Asked, serving: Serving) -> Found:
     """Ask the retriever; runs in a worker."""
     options = asked.options
     return serving.retriever.search(
-        asked.photos[0] if asked.photos else None,
-        item=asked.ids[0] if asked.ids else None,
+        asked.photos,
+        item=asked.ids,
+        unlike=asked.unlike_photos,
+        unlike_item=asked.unlike_ids,
         k=options.k,
+        offset=options.offset,
         weights=options.weights,
         where=options.where,
         box=asked.box,

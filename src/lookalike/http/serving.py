@@ -15,7 +15,6 @@ from lookalike.http.lanes import Lane
 from lookalike.http.metrics import Metrics
 from lookalike.http.settings import Settings
 from lookalike.http.thumbnails import Thumbnails
-from lookalike.images import Limits
 from lookalike.retriever import Retriever
 
 READERS, PAINTERS, WRITERS = 4, 2, 1
@@ -66,11 +65,6 @@ class Serving:
         self.reads = lane("reads", READERS, READS_WAITING)
         self.pictures = lane("pictures", PAINTERS, PICTURES_WAITING)
         self.writes = lane("writes", WRITERS, WRITES_WAITING, WRITE_SECONDS)
-
-    @property
-    def limits(self) -> Limits:
-        """For photos that are sent."""
-        return Limits(bytes=self.settings.upload_bytes, pixels=self.settings.pixels)
 
     def start(self) -> None:
         """Load the model and open the gallery, so that the first request is as quick as any.

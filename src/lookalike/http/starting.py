@@ -11,6 +11,7 @@ from lookalike.errors import MismatchError
 from lookalike.http.batching import BatchingEmbedder
 from lookalike.http.serving import Serving
 from lookalike.http.settings import Settings
+from lookalike.images import Limits
 from lookalike.retriever import Retriever
 
 
@@ -53,6 +54,7 @@ def open_serving(
     batching = BatchingEmbedder(opened.embedder, largest=settings.batch)
     side = batching.wanted_size
     batching.embed([Image.new("RGB", (side, side), "grey")])
-    serving = Serving(Retriever(gallery, batching), address, settings, token, photos)
+    limits = Limits(bytes=settings.upload_bytes, pixels=settings.pixels)
+    serving = Serving(Retriever(gallery, batching, limits=limits), address, settings, token, photos)
     batching.observe = serving.metrics.batched
     return serving

@@ -1,0 +1,40 @@
+"""From neighbours, which are numbers of rows, to matches, which are items."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from lookalike.types import Match, Neighbours
+
+if TYPE_CHECKING:
+    from lookalike.gallery.protocol import Gallery
+
+
+def matches_of(gallery: Gallery, neighbours: Neighbours, *, k: int, offset: int, without: Sequence[str]) -> list[Match]:
+    """The matches of the first query.
+
+    Args:
+        gallery: Where the neighbours are.
+        neighbours: Enough of them, best first.
+        k: How many matches.
+        offset: So many of the best are left out.
+        without: Items that are left out, by id.
+    """
+    rows = neighbours.rows[0, : offset + k + len(without)].tolist()
+    items = gallery.items([row for row in rows if row >= 0])
+    found = [(place, items[row]) for place, row in enumerate(rows) if row in items and items[row].id not in without]
+    return [
+        Match(
+            rank=rank,
+            item=item,
+            score=_rounded(neighbours.scores[0, place]),
+            scores={space: _rounded(part[0, place]) for space, part in neighbours.by_space.items()},
+        )
+        for rank, (place, item) in enumerate(found[offset : offset + k], start=offset + 1)
+    ]
+
+
+def _rounded(score: float) -> float:
+    """A float32's digits and no more."""
+    return round(float(score), 6)

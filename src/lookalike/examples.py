@@ -1,0 +1,134 @@
+"""What a search is asked with: a photo or an item, or several, and others that the answer should look less like."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lookalike.errors import UsageError
+from lookalike.spaces import unit_rows
+from lookalike.types import Box, Float32
+
+if TYPE_CHECKING:
+    from lookalike.images import Source
+
+UNLIKE = 0.5
+"""How much of the mean of what is unlike is taken from the mean of what is like."""
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """What to look like, and what to look unlike; items by their ids."""
+
+    photos: Sequence[Source]
+    items: Sequence[str]
+    unlike_photos: Sequence[Source]
+    unlike_items: Sequence[str]
+
+    @classmethod
+    def of(
+        cls,
+        photo: Source | Sequence[Source] | None,
+        item: str | Sequence[str] | None,
+        unlike: Sequence[Source],
+        unlike_item: Sequence[str],
+    ) -> Examples:
+        """Take what the caller gave, one or several of each.
+
+        Raises:
+            UsageError: There is nothing to look like.
+        """
+        photos: Sequence[Source] = list(photo) if isinstance(photo, list | tuple) else [] if photo is None else [photo]
+        items = [] if item is None else [item] if isinstance(item, str) else list(item)
+        if not photos and not items:
+            raise UsageError("give either a photo or the id of an item")
+        return cls(photos, items, list(unlike), list(unlike_item))
+
+    @property
+    def several(self) -> bool:
+        """Whether there is more than one photo or item."""
+        return len(self.photos) + len(self.ids) + len(self.unlike_photos) > 1
+
+    @property
+    def ids(self) -> list[str]:
+        """Of all items that are asked with; the answer leaves them out."""
+        return [*self.items, *self.unlike_items]
+
+    def check(self, *, box: Box | None, metrics: Mapping[str, str] | None) -> None:
+        """Refuse what does not go together.
+
+        Raises:
+            UsageError: A box without the one photo that it belongs to, or metrics with several examples.
+        """
+        if box is not None and not self.photos:
+            raise UsageError("a box belongs to a photo; an item is searched by the vectors that are stored of it")
+        if box is not None and len(self.photos) + len(self.unlike_photos) > 1:
+            raise UsageError("a box belongs to one photo; with several, cut them out before")
+        if metrics and self.several:
+            raise UsageError("metrics compare with one photo or item; with several, leave the metrics out")
+
+    def vectors(
+        self,
+        describe: Callable[[Sequence[Source]], Mapping[str, Float32]],
+        stored: Callable[[str], Mapping[str, Float32]],
+    ) -> Mapping[str, Float32]:
+        """The query: for each space (1, D) float32.
+
+        Args:
+            describe: Embeds B photos: (B, D) float32 by space.
+            stored: The rows of an item: (1, D) float32 by space.
+        """
+        like, unlike = [stored(item) for item in self.items], [stored(item) for item in self.unlike_items]
+        photos = [*self.photos, *self.unlike_photos]
+        if photos:
+            rows = describe(photos)
+            like.append({name: part[: len(self.photos)] for name, part in rows.items()})
+            unlike.append({name: part[len(self.photos) :] for name, part in rows.items()})
+        if not self.several:
+            return like[0]
+        names = [name for name in like[0] if all(name in part for part in (*like, *unlike))]
+        return {name: blend(gathered(like, name), gathered(unlike, name)) for name in names}
+
+    def names(self, name_of: Callable[[Source], str]) -> dict[str, list[str]]:
+        """Everything that was asked with, as answers show it."""
+        return {
+            "photos": [name_of(photo) for photo in self.photos],
+            "items": [*self.items],
+            "unlike_photos": [name_of(photo) for photo in self.unlike_photos],
+            "unlike_items": [*self.unlike_items],
+        }
+
+
+def gathered(parts: Sequence[Mapping[str, Float32]], name: str) -> Float32:
+    """All rows of a space, (B, D), as unit rows."""
+    rows = [part[name] for part in parts]
+    return unit_rows(np.concatenate(rows)) if rows else np.empty((0, 0), dtype=np.float32)
+
+
+def blend(like: Float32, unlike: Float32) -> Float32:
+    """The direction of examples, turned away from that of counter-examples.
+
+    Args:
+        like: (B, D) float32 unit rows, at least one.
+        unlike: (C, D) float32 unit rows; none changes nothing.
+
+    Returns:
+        (1, D) float32, a unit row, or zeros where both are the same.
+
+    Source: Rocchio 1971, Relevance feedback in information retrieval; unit rows instead of term weights.
+    """
+    direction = like.mean(axis=0, keepdims=True)
+    if len(unlike):
+        direction = direction - np.float32(UNLIKE) * unlike.mean(axis=0, keepdims=True)
+    return unit_rows(direction.astype(np.float32))
+
+
+def name_of(photo: Source) -> str:
+    """What a photo is called in answers: its path or URL, the name of an open file, or `photo`."""
+    if isinstance(photo, str | os.PathLike):
+        return os.fspath(photo)
+    return str(getattr(photo, "name", "photo"))
