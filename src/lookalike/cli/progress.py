@@ -40,24 +40,41 @@ def _bar(what: str) -> Iterator[Callable[[int, int], None]]:
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(what, total=None, rate="")
-        started = monotonic()
+        rate = _Rate()
 
         def tell(done: int, total: int) -> None:
-            rate = done / max(monotonic() - started, 1e-3)
-            progress.update(task, completed=done, total=total, rate=f"{rate:.0f}/s")
+            progress.update(task, completed=done, total=total, rate=_shown(rate.of(done)))
 
         yield tell
 
 
 def _lines(what: str) -> Callable[[int, int], None]:
-    started = last = monotonic()
+    last, rate = monotonic(), _Rate()
 
     def tell(done: int, total: int) -> None:
         nonlocal last
-        now = monotonic()
-        if now - last >= LINE_EVERY_S:
-            last = now
-            rate = done / (now - started)
-            say(f"{done:,} of {total:,} {what}, {rate:.0f}/s, {(total - done) / max(rate, 1e-3) / 60:.0f} min left")
+        per_second = rate.of(done)
+        if monotonic() - last >= LINE_EVERY_S:
+            last = monotonic()
+            left = (total - done) / max(per_second, 1e-6) / 60
+            say(f"{done:,} of {total:,} {what}, {_shown(per_second)}, {left:.0f} min left")
 
     return tell
+
+
+class _Rate:
+    """How many are done in a second, not counting those that were done when the work began."""
+
+    def __init__(self) -> None:
+        self.before: int | None = None
+        self.began = monotonic()
+
+    def of(self, done: int) -> float:
+        if self.before is None:
+            self.before = done
+            self.began = monotonic()
+        return (done - self.before) / max(monotonic() - self.began, 1e-3)
+
+
+def _shown(rate: float) -> str:
+    return f"{rate:.0f}/s" if rate >= 10 else f"{rate:.2f}/s"

@@ -154,11 +154,12 @@ class Run:
         )
         state = folder.read_state()
         if state is None:
-            self.material.initialise(self.network, self.readable)
+            for note in self.material.initialise(self.network, self.readable):
+                self.report(note)
         else:
             match_first_block(self.network.backbone, _part_of(state["learner"], BACKBONE))
         shared = share_statistics(self.network, accelerator)
-        self.learner.to(accelerator.device)
+        self.learner.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = ModelEmaV3(self.network, decay=settings.ema, use_warmup=True) if settings.ema else None
         if state is not None:
             self._take_up(state)
@@ -204,6 +205,7 @@ class Run:
             stage,
             settings=settings,
             accelerator=self.accelerator,
+            may_leave_out=not self.material.is_complete,
             note_replaced=lambda place, reason: self._skip(self.material.photos.items[place], reason),
         )
         if self.saved_optimizer is not None:
@@ -214,6 +216,7 @@ class Run:
         if done.step == 0:
             self.gains.start_stage()
         batches = self._batches(number, steps)
+        progress(sum(all_steps[:number]) + done.step, sum(all_steps))
         while done.step < steps and not 0 < settings.early_stop <= self.gains.waited:
             self._step(self.stepper, batches, stage, steps)
             progress(sum(all_steps[:number]) + done.step, sum(all_steps))
@@ -320,7 +323,7 @@ class Run:
 
     def _skip(self, item: Item, reason: str) -> None:
         if self.unreadable.note(item.photo, reason):
-            self.report(f"skipped: {reason}")
+            self.report(f"cannot be read, and is left out: {reason}")
 
     def _say_what_to_expect(self, *, shared_statistics: bool) -> None:
         """Say what may surprise."""
@@ -332,10 +335,13 @@ class Run:
                 )
             self.report("no dev photos with `grades`, so nothing is measured: the last checkpoint counts as the best")
         if not shared_statistics:
-            self.report(
-                "BatchNorm layers take the statistics of each process's part of the batch: PyTorch shares them on "
-                "GPUs only"
-            )
+            self.report("BatchNorm layers see each process's part of a batch only: PyTorch shares them on GPUs alone")
+        steps = sum(map(self.material.steps, self.settings.stage))
+        count = self.accelerator.num_processes
+        self.report(
+            f"{len(self.material.photos):,} photos, {steps:,} steps in {self.folder.path}; {count} "
+            f"process{'es' if count > 1 else ''} on {self.accelerator.device.type}, precision {self.settings.precision}"
+        )
 
 
 def _part_of(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

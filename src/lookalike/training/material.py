@@ -13,11 +13,12 @@ from torch.utils.data import Dataset, Sampler
 
 from lookalike.catalogue.opening import open_catalogue
 from lookalike.errors import CatalogueError, ConfigError
-from lookalike.models.initial import estimate_statistics, initialise
+from lookalike.models.initial import estimate_statistics
 from lookalike.models.network import Network
 from lookalike.models.preprocessing import Preprocessing
+from lookalike.models.starting import start_network
 from lookalike.training.augmentation import Augmentation
-from lookalike.training.batch import View
+from lookalike.training.batch import UNKNOWN, View
 from lookalike.training.data import Split, TrainingPhotos, label_classes, read_splits, tag_classes
 from lookalike.training.objective import Objective
 from lookalike.training.reading import Shown
@@ -64,6 +65,13 @@ class Material:
         return any(split.settings.grades and len(split.items) >= 2 for split in self.dev)
 
     @property
+    def is_complete(self) -> bool:
+        """Whether every batch has something to learn for every head and loss."""
+        known = all(bool((numbers != UNKNOWN).all()) for numbers in self.photos.labels.values())
+        in_metric = all(data.instance_loss for data in self.settings.data)
+        return known and in_metric and not self.tags and self.settings.sampler.name != "triplets"
+
+    @property
     def label(self) -> str:
         """The leading grade of the first catalogue that has any, which pictures of answers show."""
         return next((split.settings.grades[0] for split in self.dev if split.settings.grades), "id")
@@ -88,23 +96,23 @@ class Material:
             embedding=network.dimension,
         )
 
-    def initialise(self, network: Network, readable: Dataset[Shown]) -> None:
+    def initialise(self, network: Network, readable: Dataset[Shown]) -> tuple[str, ...]:
         """Load the starting weights, and give normalisation layers true statistics if the file has none.
 
         Args:
             network: To be changed in place.
             readable: The training photos, as they are read.
 
+        Returns:
+            What people may want to know, a line each.
+
         Raises:
-            ModelError: The weights cannot be read, or do not fit.
+            ModelError: The weights cannot be fetched or read, or do not fit.
         """
-        settings = self.settings.network
-        if not settings.init:
-            return
-        init = settings.init if settings.init == "timm" else str(self.base / settings.init)
-        names = str(self.base / settings.init_names) if settings.init_names else ""
-        if not initialise(network.backbone, settings.backbone, init=init, names=names):
+        start = start_network(network, folder=self.base, classes=self.heads)
+        if not start.true_statistics:
             estimate_statistics(network.backbone, self._some_photos(readable))
+        return start.notes
 
     def _some_photos(self, readable: Dataset[Shown]) -> list[Tensor]:
         """Changed training photos in batches, spread over the catalogues."""

@@ -98,18 +98,20 @@ def gather(rows: Tensor) -> Tensor:
     return gathered
 
 
-def spread(learner: nn.Module, accelerator: Accelerator) -> nn.Module:
-    """Make the gradients of a module be averaged over the processes; alone, it is left as it is."""
+def spread(learner: nn.Module, accelerator: Accelerator, *, may_leave_out: bool) -> nn.Module:
+    """Make the gradients of a module be averaged over the processes; alone, it is left as it is.
+
+    Args:
+        learner: The module.
+        accelerator: The processes.
+        may_leave_out: Whether a batch may give no gradient to some weights, as to a head of which it has no labels.
+    """
     if accelerator.num_processes == 1:
         return learner
     return DistributedDataParallel(
         learner,
         device_ids=[accelerator.device] if accelerator.device.type == "cuda" else None,
-        # A head gets no gradient from a batch in which none of its labels is known.
-        find_unused_parameters=True,
-        # What the objective remembers is the same everywhere, and only the first process's statistics are kept.
-        broadcast_buffers=False,
-        gradient_as_bucket_view=True,
+        find_unused_parameters=may_leave_out,
     )
 
 

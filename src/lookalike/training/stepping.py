@@ -48,6 +48,7 @@ class Stepper:
         stage: The stage.
         settings: Of the run.
         accelerator: The device, the precision and the processes.
+        may_leave_out: Whether a batch may have nothing for some of the losses.
         note_replaced: Told of each photo that cannot be read: its place, and why.
     """
 
@@ -58,13 +59,14 @@ class Stepper:
         *,
         settings: TrainingSettings,
         accelerator: Accelerator,
+        may_leave_out: bool,
         note_replaced: Callable[[int, str], None],
     ) -> None:
         self.stage, self.settings, self.accelerator = stage, settings, accelerator
         self.note_replaced = note_replaced
         learner.train_stage(frozen=stage.backbone_rate == 0)
         self.optimizer: Optimizer = accelerator.prepare_optimizer(make_optimizer(learner, stage, settings))
-        self.model = spread(learner, accelerator)
+        self.model = spread(learner, accelerator, may_leave_out=may_leave_out)
 
     def step(self, batches: Iterator[ShardOfBatch], *, number: int, factor: float) -> Stepped:
         """Take one step.
