@@ -372,6 +372,13 @@ WRONG_QUERIES: dict[str, tuple[type[UsageError], dict[str, Any]]] = {
     "unknown index": (UnknownNameError, {"index": "ivvf"}),
     "unknown metric": (UnknownNameError, {"metrics": {"deep": "euclidian"}}),
     "metric of an unknown space": (UnknownNameError, {"metrics": {"deap": "euclidean"}}),
+    "unknown metric of a space that weighs nothing": (
+        UnknownNameError,
+        {"metrics": {"color": "euclidian"}, "weights": {"deep": 1}},
+    ),
+    "unknown metric where nothing passes": (UnknownNameError, {"metrics": {"deep": "x"}, "where": "price = -1"}),
+    "weights of one space": (UsageError, {"weights": {"deep": 1, "de": 2}}),
+    "metrics of one space": (UsageError, {"metrics": {"deep": "cityblock", "de": "euclidean"}}),
     "metric with an index": (UsageError, {"metrics": {"deep": "euclidean"}, "index": "ivf"}),
     "wrong filter": (FilterError, {"where": "price <"}),
     "unknown attribute": (FilterError, {"where": "prize < 5"}),
@@ -510,6 +517,40 @@ def test_text_that_is_not_unicode_is_nowhere_and_breaks_nothing(gallery: Gallery
             ask("\udcff")
     with pytest.raises(UsageError, match="not Unicode"):
         gallery.list(where="color = '\udcff'")
+
+
+def test_counts_facets_up_to_any_number(gallery: Gallery) -> None:
+    a_shop(8).put_into(gallery)
+    assert gallery.facets(limit=10**30) == gallery.facets()
+    assert gallery.facets(limit=0) == []
+    with pytest.raises(UsageError, match="limit must be at least 0, got -1"):
+        gallery.facets(limit=-1)
+
+
+def test_remembers_the_model_that_fills_it(opener: Opener) -> None:
+    gallery = opener()
+    assert gallery.model is None
+    gallery.remember_model("/models/a.onnx")
+    gallery.remember_model("default")
+    assert (gallery.model, opener().model) == ("default", "default")
+
+
+def test_items_are_whole_while_another_brings_in_new_attributes(opener: Opener) -> None:
+    """Items are read while attributes come that the reader has never heard of."""
+    writer, reader = opener(), opener()
+    shop = a_shop(4)
+    shop.put_into(writer)
+    rows = reader.search(shop.part(0, 1).vectors, k=4).rows[0].tolist()
+
+    def describe() -> None:
+        for number in range(60):
+            writer.describe([replace(shop.items[0], attributes={f"name {number}": number})])
+
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(describe)
+        while not done.done():
+            assert len(reader.items(rows)) == 4
+        done.result()
 
 
 def test_closes_and_opens_again(gallery: Gallery) -> None:

@@ -223,6 +223,25 @@ def test_derives_anew_when_the_database_is_brought_back_from_a_copy(
         check(gallery, 2 * COUNT if written_to else COUNT)
 
 
+def test_the_list_of_signatures_does_not_grow_without_end(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lookalike.gallery.meta.SIGNATURES_KEPT", 20)
+    with LocalGallery(filled) as gallery:
+        gallery.optimise()
+        kept = derived_rows(filled)
+        for _ in range(50):
+            gallery.describe([Item(id="5", photo="5.jpg", attributes={"number": 5})])
+        with closing(sqlite3.connect(filled / "gallery.db")) as connection:
+            (count,) = connection.execute("SELECT count(*) FROM meta WHERE key GLOB 'change *'").fetchone()
+        assert count <= 20 + 10  # those before the limit was lowered stay
+    with LocalGallery(filled) as gallery:  # rows from before what is remembered are not taken on trust
+        check(gallery, COUNT)
+        assert derived_rows(filled) != kept
+
+
+def derived_rows(gallery: Path) -> list[str]:
+    return sorted(folder.name for folder in (gallery / "derived").glob("rows-*"))
+
+
 def test_verify_finds_a_single_wrong_bit(filled: Path) -> None:
     path = derived_file(filled, "unit.f32")
     content = path.read_bytes()

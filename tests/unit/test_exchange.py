@@ -246,6 +246,90 @@ def test_refuses_foreign_and_damaged_parquet(tmp_path: Path) -> None:
         assert len(gallery) == 0
 
 
+def with_column(name: str, value: Any, *, row: int = 40) -> Callable[[Any], Any]:
+    """A table with one cell changed."""
+
+    def change(table: Any) -> Any:
+        import pyarrow as pa
+
+        place = table.schema.get_field_index(name)
+        cells = table[name].to_pylist()
+        cells[row] = value
+        return table.set_column(place, table.schema.field(place), pa.array(cells, table.schema.field(place).type))
+
+    return change
+
+
+def with_metadata(change: Callable[[dict[str, Any]], object]) -> Callable[[Any], Any]:
+    """A table that says something else of itself."""
+
+    def changed(table: Any) -> Any:
+        made = json.loads(table.schema.metadata[b"lookalike"])
+        change(made)
+        return table.replace_schema_metadata({b"lookalike": json.dumps(made).encode()})
+
+    return changed
+
+
+BROKEN: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "no id": (with_column("id", None), "row 40 (from 0) cannot be understood: it has no id"),
+    "empty id": (with_column("id", ""), "it has no id"),
+    "no photo": (with_column("photo", None), "it has no photo"),
+    "no root": (with_column("root", None), "it has no root"),
+    "no source": (with_column("source", None), "it has no source"),
+    "no attributes": (with_column("attributes", None), "it has no attributes"),
+    "an id twice": (with_column("id", "größe 0"), "the id 'größe 0' comes twice"),
+    "attributes in a list": (with_column("attributes", "[1]"), "its attributes are not a JSON object"),
+    "attributes of one number": (with_column("attributes", "7"), "its attributes are not a JSON object"),
+    "an attribute not finite": (with_column("attributes", '{"a": NaN}'), "cannot be kept"),
+    "an attribute too large": (with_column("attributes", '{"a": 1e999}'), "cannot be kept"),
+    "an attribute not Unicode": (with_column("attributes", r'{"a": "\ud800"}'), "not Unicode"),
+    "attributes too deep": (with_column("attributes", '{"a": ' + "[" * 200 + "]" * 200 + "}"), "nested more than"),
+    "attributes without end": (with_column("attributes", '{"a": ' + "[" * 99_999), "cannot be understood"),
+    "three corners": (with_column("box", [1.0, 2.0, 3.0]), "cannot be understood"),
+    "a box inside out": (with_column("box", [9.0, 9.0, 1.0, 1.0]), "0 <= x1 < x2"),
+    "a box of nothing": (with_column("box", [1.0, 2.0, None, 4.0]), "cannot be understood"),
+    "half a stamp": (with_column("size", None, row=3), "a part of size, modified_ns and sha256"),
+    "no vector": (with_column("vector:deep", None), "no vector of 'deep', or not all of it"),
+    "half a vector": (with_column("vector:color", [1.0, None, 1.0, 1.0, 1.0, 1.0]), "no vector of 'color', or not all"),
+    "nan in a vector": (with_column("vector:color", [float("nan")] * 6), "row 40 (from 0): the vector of 'color'"),
+    "infinite vector": (with_column("vector:deep", [float("inf")] * 16), "row 40 (from 0): the vector of 'deep'"),
+    "another dimension": (with_metadata(lambda made: made["spaces"][0].__setitem__(1, 15)), "was not written by"),
+    "no dimension": (with_metadata(lambda made: made["spaces"][0].__setitem__(1, -1)), "was not written by"),
+    "a space twice": (with_metadata(lambda made: made["spaces"].append(made["spaces"][0])), "was not written by"),
+    "no spaces": (with_metadata(lambda made: made["spaces"].clear()), "was not written by"),
+    "a maker of nothing": (with_metadata(lambda made: made["spaces"][0].__setitem__(2, None)), "was not written by"),
+    "a list of spaces": (lambda table: table.replace_schema_metadata({b"lookalike": b"[]"}), "was not written by"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_refuses_broken_parquet_before_anything_is_added(tmp_path: Path, case: str) -> None:
+    from pyarrow import parquet
+
+    spoil, reason = BROKEN[case]
+    with filled(tmp_path / "a.gallery") as gallery:
+        export_gallery(gallery, tmp_path, format="parquet")
+        path = tmp_path / "gallery.parquet"
+        parquet.write_table(spoil(parquet.read_table(path)), path)
+        before = everything(gallery)
+        with pytest.raises(CatalogueError) as caught:
+            import_folder(tmp_path, gallery)
+        assert reason in str(caught.value)
+        assert str(caught.value).startswith(str(path))
+        assert "\n" not in str(caught.value)
+        assert everything(gallery) == before
+
+
+def test_export_wants_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with filled(tmp_path / "a.gallery") as gallery:
+        for place in ("file", "file/beneath"):
+            with pytest.raises(UsageError, match="a file; name a folder"):
+                export_gallery(gallery, tmp_path / place, format="parquet")
+    assert (tmp_path / "file").read_text() == "mine"
+
+
 def test_export_overwrites_nothing_and_leaves_no_half_files(tmp_path: Path) -> None:
     with filled(tmp_path / "g.gallery") as gallery:
         (tmp_path / "out").mkdir()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import struct
+import subprocess
 import sys
 import threading
 import warnings
@@ -409,6 +410,24 @@ class TestRefusals:
         header = b"\x89PNG\r\n\x1a\n" + struct.pack(">L4sLLBBBBB", 13, b"IHDR", side, 2 * side, 8, 2, 0, 0, 0)
         data = header + struct.pack(">L", zlib.crc32(header[12:])) + b"\x00\x00\x00\x00IDAT\x35\xaf\x06\x1e"
         assert "pixels are more than" in refused(data).reason
+
+
+def test_a_damaged_tiff_is_one_error_and_no_other_word(tmp_path: Path) -> None:
+    """The library for TIFF writes to C's standard error, which only another process can listen to."""
+    random = np.random.default_rng(0)
+    data = bytearray(
+        encoded(Image.fromarray(random.integers(0, 256, (200, 300, 3), np.uint8)), "TIFF", compression="tiff_lzw")
+    )
+    data[2_000:60_000] = bytes(58_000)
+    (tmp_path / "damaged.tif").write_bytes(data)
+    code = "import sys; from lookalike.images import open_image; open_image(sys.argv[1])"
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "damaged.tif"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("Traceback")
+    assert done.stderr.endswith("damaged.tif: the file is damaged\n")
+    assert "not yet in table" not in done.stderr
 
 
 def test_threads_share_the_door() -> None:

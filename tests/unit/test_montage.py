@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from lookalike.errors import PhotoError, UsageError
-from lookalike.show import montage, write_montage
-from lookalike.show.montage import ACCENT, CARD, GAP, MARGIN, TEXT_HEIGHT, TILE, _fitted, _font
+from lookalike.show import lettering, montage, write_montage
+from lookalike.show.montage import ACCENT, CARD, GAP, MARGIN, TEXT_HEIGHT, TILE
 from lookalike.types import Answer, Box, Item, Match, Query
 
 COLORS = [(200, 30, 30), (30, 160, 40), (40, 60, 190), (220, 190, 30), (150, 40, 170), (30, 170, 170), (90, 90, 90)]
@@ -105,11 +105,19 @@ def test_photos_are_opened_where_their_items_say(tmp_path: Path) -> None:
 
 def test_long_words_are_cut_to_the_tile_and_short_ones_are_kept() -> None:
     long = "a very long title of a garment that nobody will ever read to its end"
-    fitted = _fitted(long, TILE[0], 14)
+    fitted = lettering.fitted(long, width=TILE[0], size=14)
     assert fitted.endswith("…")
     assert long.startswith(fitted[:-1])
-    assert _font(14).getlength(fitted) <= TILE[0] < _font(14).getlength(long)
-    assert _fitted("short\n title", TILE[0], 14) == "short title"
+    assert lettering.length(fitted, size=14) <= TILE[0] < lettering.length(long, size=14)
+    assert lettering.fitted("short\n title", width=TILE[0], size=14) == "short title"
+
+
+def test_an_item_that_was_asked_with_may_have_lost_its_photo(tmp_path: Path) -> None:
+    Image.new("RGB", (30, 40), COLORS[1]).save(tmp_path / "a.png")
+    middle = (MARGIN + TILE[0] // 2 + 40, MARGIN + TILE[1] // 2 + 100)
+    there, gone = (montage(Item("q", name, root=str(tmp_path)), answer_of(1)) for name in ("a.png", "b.png"))
+    assert is_near(there.getpixel(middle), COLORS[1])
+    assert is_near(gone.getpixel(middle), (238, 238, 234))
 
 
 def test_text_of_a_catalogue_does_not_leave_its_tile() -> None:

@@ -110,10 +110,13 @@ def check_can_be_written(*, montage: Path | None, html: Path | None) -> None:
         UsageError: A folder is not there, a file is a folder itself, or a picture's ending is unknown.
     """
     for file in (montage, html):
-        if file is not None and file.is_dir():
-            raise UsageError(f"{file} is a folder; name a file")
-        if file is not None and not file.absolute().parent.is_dir():
-            raise UsageError(f"{file.parent}: no such folder")
+        try:
+            if file is not None and file.is_dir():
+                raise UsageError(f"{file} is a folder; name a file")
+            if file is not None and not file.absolute().parent.is_dir():
+                raise UsageError(f"{file.parent}: no such folder")
+        except OSError as error:
+            raise UsageError(f"{file} cannot be written: {error.strerror}") from None
     if montage is not None:
         from lookalike.show.montage import picture_format
 

@@ -75,7 +75,9 @@ def describe(
 def edit(connection: sqlite3.Connection, item_id: str, changes: Mapping[str, JSON]) -> Item:
     """Change attributes by hand; see `LocalGallery.edit`."""
     known = item_by_id(connection, AttributeNames.read(connection), item_id)
-    if not is_unicode(replace(known, attributes=dict(changes))):
+    changed = replace(known, attributes=dict(changes))
+    AttributeNames([]).encode(changed)
+    if not is_unicode(changed):
         raise UsageError(f"what is to be set on {item_id!r} has text that is not Unicode")
     edits.edit(connection, known, changes)
     return item_by_id(connection, AttributeNames.read(connection), item_id)

@@ -1,16 +1,15 @@
-"""Starting weights of a backbone: from timm, or from a file in one of the formats that weights are shared in."""
+"""Tensors from a file in one of the formats that weights are shared in, and how they are made to fit a backbone."""
 
 from __future__ import annotations
 
 import csv
 import pickle
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
-import timm
 import torch
 from timm.models._efficientnet_blocks import InvertedResidual
 from torch import Tensor, nn
@@ -20,67 +19,22 @@ from lookalike.errors import ModelError, UnknownNameError
 State = dict[str, Tensor]
 
 
-def initialise(backbone: nn.Module, name: str, *, init: str, names: str = "") -> bool:
-    """Load starting weights into a backbone.
-
-    Args:
-        backbone: Made by timm without classifier.
-        name: What timm calls it.
-        init: `timm` for its pretrained weights, or a file: .npz, .pth, .pt, .tar (tensors only), .safetensors, .onnx.
-        names: A CSV of two columns, the file's name of a tensor and the backbone's; empty when they are the same.
-
-    Returns:
-        Whether the statistics of the normalisation layers are true; when False (the file had them folded into
-        the convolutions) `estimate_statistics` must follow before they are trained.
-
-    Raises:
-        ModelError: The file cannot be read, or does not fit the backbone.
-    """
-    if init == "timm":
-        state = timm.create_model(name, pretrained=True, num_classes=0, global_pool="").state_dict()
-        backbone.load_state_dict(state)
-        return True
-    state = _renamed(read_tensors(Path(init)), Path(names)) if names else read_tensors(Path(init))
-    match_first_block(backbone, state)
-    folded = _unfold(backbone, state)
-    try:
-        result = backbone.load_state_dict(state, strict=False)
-    except RuntimeError as error:
-        raise ModelError(f"{init}: does not fit {name}: {str(error).splitlines()[-1].strip()}") from None
-    missing = [key for key in result.missing_keys if not key.endswith("num_batches_tracked")]
-    unexpected = [key for key in result.unexpected_keys if not key.startswith(("fc.", "classifier.", "head."))]
-    if missing or unexpected:
-        raise ModelError(
-            f"{init}: does not fit {name}: {len(missing)} tensors missing (first {missing[:1]}), "
-            f"{len(unexpected)} unknown (first {unexpected[:1]}); `init_names` can translate names"
-        )
-    return not folded
-
-
 def read_tensors(path: Path) -> State:
     """Read all tensors of a file, without running any code that the file may hold.
 
     Raises:
         ModelError: The file is missing, broken, or of an unknown format.
     """
-    readers: dict[str, Callable[[Path], State]] = {
-        ".npz": _read_npz,
-        ".safetensors": _read_safetensors,
-        ".onnx": _read_onnx,
-        ".pth": _read_torch,
-        ".pt": _read_torch,
-        ".tar": _read_torch,
-    }
-    if path.suffix not in readers:
-        raise UnknownNameError("format of weights", path.suffix or path.name, readers)
+    if path.suffix not in READERS:
+        raise UnknownNameError("format of weights", path.suffix or path.name, READERS)
     if not path.is_file():
         raise ModelError(f"{path}: no such file")
-    return readers[path.suffix](path)
+    return READERS[path.suffix](path)
 
 
 def _read_npz(path: Path) -> State:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
     except (ValueError, TypeError, OSError, EOFError, RuntimeError, BadZipFile, zlib.error) as error:
         raise ModelError(f"{path}: not an .npz of arrays of numbers: {error}") from None
@@ -118,7 +72,27 @@ def _read_torch(path: Path) -> State:
     return dict(state)
 
 
-def _renamed(state: State, table: Path) -> State:
+READERS: Mapping[str, Callable[[Path], State]] = {
+    ".npz": _read_npz,
+    ".safetensors": _read_safetensors,
+    ".onnx": _read_onnx,
+    ".pth": _read_torch,
+    ".pt": _read_torch,
+    ".tar": _read_torch,
+}
+"""By the ending of the file's name."""
+
+
+def renamed(state: State, table: Path) -> State:
+    """Tensors under other names.
+
+    Args:
+        state: By the names of a file.
+        table: A CSV of two columns, the file's name of a tensor and the backbone's.
+
+    Raises:
+        ModelError: The table cannot be read, or lacks a name.
+    """
     try:
         with table.open(encoding="utf-8", newline="") as file:
             _, *rows = csv.reader(file)
@@ -137,8 +111,16 @@ def match_first_block(backbone: nn.Module, state: State) -> None:
         backbone.set_submodule("blocks.0.0", InvertedResidual(32, 16, exp_ratio=1.0, act_layer=nn.ReLU6))
 
 
-def _unfold(backbone: nn.Module, state: State) -> bool:
-    """Turn biases that a normalisation was folded into back into a normalisation that adds just that bias."""
+def unfold(backbone: nn.Module, state: State) -> bool:
+    """Turn biases that a normalisation was folded into back into a normalisation that adds just that bias.
+
+    Args:
+        backbone: That the tensors are for.
+        state: Changed in place.
+
+    Returns:
+        Whether there were any.
+    """
     folded = False
     for name, layer in backbone.named_modules():
         if isinstance(layer, nn.BatchNorm2d) and f"{name}.bias" in state and f"{name}.weight" not in state:

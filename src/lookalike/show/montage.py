@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from functools import cache
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from lookalike.errors import UsageError
+from lookalike.show import lettering
 from lookalike.show.photos import OpenItem, Shown, asked_photo, photo_of
 from lookalike.show.words import name_of, name_of_query, weights_line
 from lookalike.types import Answer, Item, Match
@@ -124,8 +126,8 @@ def _draw_placeholder(draw: ImageDraw.ImageDraw, reason: str) -> None:
     draw.line([(x, y - 25), (x, y - 14)], fill=QUIET, width=3)
     draw.line([(x - 56, y + 22), (x, y - 14), (x + 56, y + 22), (x - 56, y + 22)], fill=QUIET, width=3, joint="curve")
     for line, (text, size) in enumerate([("Photo not available", 14), (reason, 12)]):
-        fitted = _fitted(text, TILE[0] - 24, size)
-        draw.text((x, y + 50 + 20 * line), fitted, fill=QUIET, font=_font(size), anchor="mm")
+        fitted = lettering.fitted(text, width=TILE[0] - 24, size=size)
+        lettering.write(draw, (x, y + 50 + 20 * line), fitted, size=size, color=QUIET, anchor="mm")
 
 
 def _write_match(picture: Image.Image, place: tuple[int, int], match: Match) -> None:
@@ -134,9 +136,26 @@ def _write_match(picture: Image.Image, place: tuple[int, int], match: Match) -> 
     rank = str(match.rank)
     _write(picture, (x, y), rank, size=19, color=INK)
     _write(picture, (x + TILE[0], y), f"{match.score:.3f}", size=19, color=INK, anchor="ra")
-    _write(picture, (x, y + 26), name_of(match.item), size=14, color=INK)
+    _write(picture, (x, y + 26), _name_to_write(match.item), size=14, color=INK)
     parts = ", ".join(f"{space} {value:.2f}" for space, value in match.scores.items())
     _write(picture, (x, y + 46), parts, size=13, color=QUIET)
+
+
+def _name_to_write(item: Item) -> str:
+    """The item's name, or its product or id when no font here has the letters of its name."""
+    names = (name_of(item), item.product or "", item.id)
+    writable = next((name for name in names if name and lettering.writable(name)), item.id)
+    if writable != names[0]:
+        _note_lacking_letters()
+    return writable
+
+
+@cache
+def _note_lacking_letters() -> None:
+    """Say once that there is a remedy."""
+    logging.getLogger(__name__).warning(
+        "no font of this system has the letters of some names, whose product or id is shown; Noto Sans has them"
+    )
 
 
 def _write(
@@ -148,28 +167,8 @@ def _write(
     color: tuple[int, int, int],
     anchor: str = "la",
 ) -> None:
-    fitted = _fitted(text, TILE[0], size)
-    ImageDraw.Draw(picture).text(place, fitted, fill=color, font=_font(size), anchor=anchor)
-
-
-def _fitted(text: str, width: int, size: int) -> str:
-    """Put text on one line, and cut it with an ellipsis where it is too long."""
-    line = " ".join(text.split())
-    font = _font(size)
-    if font.getlength(line) <= width:
-        return line
-    fits, too_long = 0, len(line)
-    while too_long - fits > 1:
-        middle = (fits + too_long) // 2
-        fits, too_long = (middle, too_long) if font.getlength(line[:middle] + "…") <= width else (fits, middle)
-    return line[:fits].rstrip() + "…"
-
-
-@cache
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    font = ImageFont.load_default(size)
-    assert isinstance(font, ImageFont.FreeTypeFont), "Pillow comes with FreeType"
-    return font
+    line = lettering.fitted(text, width=TILE[0], size=size)
+    lettering.write(ImageDraw.Draw(picture), place, line, size=size, color=color, anchor=anchor)
 
 
 @cache

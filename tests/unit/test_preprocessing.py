@@ -1,0 +1,47 @@
+"""How a photo is brought to a network's input size."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lookalike.models.preprocessing import Fit, Preprocessing
+
+
+def noise(width: int, height: int) -> Image.Image:
+    random = np.random.default_rng(3)
+    coarse = random.integers(0, 256, size=(9, 7, 3), dtype=np.uint8)
+    return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+
+
+@pytest.mark.parametrize("size", [(480, 640), (300, 200), (256, 256), (97, 1001), (1, 1), (31, 224)])
+def test_a_crop_is_the_centre_of_the_resized_photo(size: tuple[int, int]) -> None:
+    photo = noise(*size)
+    scale = 256 / min(size)
+    whole = photo.resize(
+        (max(224, round(size[0] * scale)), max(192, round(size[1] * scale))), Image.Resampling.BILINEAR
+    )
+    left, top = (whole.width - 224) // 2, (whole.height - 192) // 2
+    expected = np.asarray(whole.crop((left, top, left + 224, top + 192)), dtype=np.int64)
+    fitted = np.asarray(Preprocessing(192, 224, fit="crop", short_side=256).fitted(photo), dtype=np.int64)
+    assert fitted.shape == (192, 224, 3)
+    assert np.abs(fitted - expected).max() <= 1
+
+
+@pytest.mark.parametrize("fit", ["stretch", "crop", "pad"])
+@pytest.mark.parametrize("size", [(60_000, 10), (10, 60_000), (1_000_000, 1)])
+def test_a_photo_of_any_shape_takes_no_more_memory_than_its_input(fit: Fit, size: tuple[int, int]) -> None:
+    preprocessing = Preprocessing(224, 224, fit=fit, short_side=256)
+    photo = Image.new("RGB", size, (10, 200, 30))
+    before = peak_of_the_process()
+    fitted = preprocessing.fitted(photo)
+    assert peak_of_the_process() - before < 50_000_000
+    assert fitted.size == (224, 224)
+    assert fitted.getpixel((111, 111)) == (10, 200, 30)
+
+
+def peak_of_the_process() -> int:
+    """Bytes; Pillow's own memory is not known to tracemalloc."""
+    resource = pytest.importorskip("resource")
+    return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * 1024
