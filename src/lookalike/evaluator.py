@@ -5,6 +5,7 @@ Which items ask and answer is the protocol's matter (`lookalike.evaluation`); he
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from lookalike.evaluation.protocol import Protocol
 from lookalike.evaluation.ranking import Outcome, by_cosine, by_metric, evaluate_scores
 from lookalike.evaluation.task import UNKNOWN, identical_rows
 from lookalike.gallery.local import LocalGallery
-from lookalike.spaces import Space, resolve_names, resolve_weights
+from lookalike.spaces import Space, resolve_names, resolve_weights, unit_rows
 from lookalike.types import Bool, Float32, Item
 
 if TYPE_CHECKING:
@@ -54,6 +55,17 @@ class Described:
         """The models that made the vectors."""
         makers = dict.fromkeys(space.maker for space in self.spaces if space.name.startswith("deep"))
         return "+".join(makers) or self.spaces[0].maker
+
+
+def combined_rows(described: Described, weights: Mapping[str, float]) -> Float32:
+    """Rows whose inner products are the scores: (n, sum of D) float32 of unit length, zeros where there are none."""
+    total = sum(weights.values())
+    parts = [
+        unit_rows(described.rows[name]) * np.float32(math.sqrt(weight / total))
+        for name, weight in weights.items()
+        if weight > 0
+    ]
+    return np.concatenate(parts, axis=1)
 
 
 def selected(catalogue: Catalogue, where: str | None) -> list[Item]:

@@ -186,7 +186,7 @@ def _absent(items: Sequence[Item], described: Described) -> list[str]:
 
 def _present(found: Found, *, source: str, json: bool, report: Path | None) -> int:
     """Show the figures, write the report, and say what was left out."""
-    facts = found.measured.to_json(model=found.model, weights=found.weights)
+    facts: dict[str, Any] = found.measured.to_json(model=found.model, weights=found.weights)
     facts["absent"] = len(found.skipped)
     if json:
         write_json(facts)
@@ -201,10 +201,11 @@ def _present(found: Found, *, source: str, json: bool, report: Path | None) -> i
     if found.skipped:
         say(f"{len(found.skipped):,} photos have no vectors: as queries they count as 0, and nobody can find them")
     if report is not None:
+        from lookalike.evaluator import combined_rows
         from lookalike.show.report import write_report
 
-        made = {"Source": f"`{source}`"}
-        write_report(report, facts, found.measured, made=made, outcome=found.outcome, described=found.described)
+        rows = None if found.described is None else combined_rows(found.described, found.weights)
+        write_report(report, facts, found.measured, source=source, outcome=found.outcome, rows=rows)
         say(f"wrote {report}/report.md")
     return SOME_SKIPPED if found.skipped else 0
 

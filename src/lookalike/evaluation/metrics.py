@@ -37,7 +37,7 @@ def hit_rate_at_k(relevant: Bool, k: int) -> Float64:
         relevant: (Q, K) whether the answer is relevant.
         k: From 1.
     """
-    hits: Float64 = relevant[:, :k].any(axis=1).astype(np.float64)
+    hits: Float64 = (relevant[:, :k].sum(axis=1) > 0).astype(np.float64)
     return hits
 
 
@@ -68,7 +68,7 @@ def precision_at_k(relevant: Bool, k: int) -> Float64:
 
     Source: Manning, Raghavan, Schütze 2008, section 8.4.
     """
-    parts: Float64 = relevant[:, :k].sum(axis=1) / np.float64(k)
+    parts: Float64 = relevant[:, :k].sum(axis=1) / k
     return parts
 
 
@@ -228,7 +228,6 @@ def _first(relevant: Bool, counts: Int64) -> Bool:
     return marks
 
 
-def _divided(above: npt.NDArray[np.generic], below: npt.NDArray[np.generic]) -> Float64:
+def _divided(above: Float64 | Int64 | Bool, below: Float64 | Int64) -> Float64:
     """A quotient for each query, 0 where there is nothing to divide by."""
-    above, below = above.astype(np.float64), below.astype(np.float64)
-    return np.divide(above, below, out=np.zeros_like(above), where=below > 0)
+    return np.divide(above, below, out=np.zeros(len(above)), where=below > 0)

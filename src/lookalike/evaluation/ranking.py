@@ -185,19 +185,11 @@ def _measured_block(scorer: Scorer, queries: Int64, task: Task, missing: Bool) -
     best, best_total = ranking.relevant(highest)
     rank = rank_of_first(best)
     right = np.where(rank > 0, gallery[order[np.arange(len(queries)), rank - 1]], -1)
-    first, heard = order[:, :FIRST_ANSWERS], answers[:, :FIRST_ANSWERS]
+    kept = min(FIRST_ANSWERS, len(gallery))
+    first, heard = order[:, :kept], answers[:, :kept]
+    found = np.full((len(queries), FIRST_ANSWERS), -1, dtype=np.int64)
+    found[:, :kept] = np.where(heard, gallery[first], -1)
+    found_scores = np.full((len(queries), FIRST_ANSWERS), np.nan, dtype=np.float32)
+    found_scores[:, :kept] = np.where(heard, np.take_along_axis(scores, first, axis=1), np.nan)
     values = np.stack([metric.values(ranking) for metric in task.metrics], axis=1)
-    return (
-        values,
-        _padded(np.where(heard, gallery[first], -1), -1),
-        _padded(np.where(heard, np.take_along_axis(scores, first, axis=1), np.float32(np.nan)), np.nan),
-        right,
-        rank,
-        interpolated_precision(best, best_total),
-    )
-
-
-def _padded(columns: Int64 | Float32, value: float) -> Int64 | Float32:
-    """Fill up to as many columns as answers are kept."""
-    short = FIRST_ANSWERS - columns.shape[1]
-    return np.pad(columns, ((0, 0), (0, short)), constant_values=value)
+    return values, found, found_scores, right, rank, interpolated_precision(best, best_total)

@@ -53,7 +53,7 @@ def page(facts: Mapping[str, Any], *, title: str, made: Mapping[str, str], pictu
         pictures: Captions by file name.
     """
     lines = [f"# {title}", ""]
-    weights = ", ".join(f"{name} {weight:g}" for name, weight in facts["weights"].items())
+    weights = ", ".join(f"{name} {weight:g}" for name, weight in facts["weights"].items() if weight)
     about = {
         "Protocol": f"`{facts['protocol']}`",
         "Model": facts["model"],
