@@ -16,8 +16,9 @@ from lookalike.catalogue.drawn import write_drawn
 from lookalike.errors import ConfigError, ModelError, UnknownNameError
 from lookalike.models.checkpoint import load_checkpoint
 from lookalike.models.export import export_onnx
-from lookalike.models.initial import estimate_statistics, initialise, read_tensors
+from lookalike.models.initial import estimate_statistics, read_tensors
 from lookalike.models.network import Network, NetworkSettings
+from lookalike.models.starting import start_network
 from lookalike.training import loop
 from lookalike.training.augmentation import foreground
 from lookalike.training.sampling import ProductSampler, products_by_share
@@ -193,12 +194,14 @@ def test_starting_weights_are_loaded_from_every_format(tmp_path: Path) -> None:
     table = "\n".join(["theirs,ours", *(f"net.{name},{name}" for name in state)])
     (tmp_path / "names.csv").write_text(table, encoding="utf-8")
     torch.save({"state_dict": state}, tmp_path / "w.pth")
-    for file, names in (("w.npz", str(tmp_path / "names.csv")), ("w.pth", "")):
-        backbone = Network(NetworkSettings("mobilenetv3_small_050", embedding=8), heads={}).backbone
-        assert initialise(backbone, "mobilenetv3_small_050", init=str(tmp_path / file), names=names)
-        assert torch.equal(backbone.conv_stem.weight, state["conv_stem.weight"])
+    for file, names in (("w.npz", "names.csv"), ("w.pth", "")):
+        settings = NetworkSettings("mobilenetv3_small_050", embedding=8, init=file, init_names=names)
+        network = Network(settings, heads={})
+        assert start_network(network, folder=tmp_path, classes={}).true_statistics
+        assert torch.equal(network.backbone.conv_stem.weight, state["conv_stem.weight"])
+    unnamed = Network(NetworkSettings("mobilenetv3_small_050", init="w.npz"), heads={})
     with pytest.raises(ModelError, match="does not fit"):
-        initialise(source, "mobilenetv3_small_050", init=str(tmp_path / "w.npz"))
+        start_network(unnamed, folder=tmp_path, classes={})
 
 
 def test_a_file_that_holds_code_is_refused(tmp_path: Path) -> None:

@@ -31,6 +31,9 @@ RUNTIMES: Mapping[str, str] = {
 EXTRAS: Mapping[str, str] = {"openvino": "openvino", "torch": "train"}
 """The extra that brings what a runtime needs beyond the base install."""
 
+CHECKPOINTS = (".safetensors", ".tar", ".pth")
+"""Endings of what PyTorch runs: our checkpoints, and models that the original system saved."""
+
 DEVICES: tuple[Device, ...] = ("auto", "cpu", "cuda")
 DEFAULT_MODEL = Path(__file__).parent.parent / "models" / "default" / "model.onnx"
 
@@ -41,7 +44,8 @@ def open_network(
     """Load a model into a runtime.
 
     Args:
-        model: `default`, the path of an `.onnx` file, or that of a `.safetensors` checkpoint.
+        model: `default`, the path of an `.onnx` file, that of a `.safetensors` checkpoint, or that of a `.pth.tar` that
+            the original system saved.
         runtime: A name of `RUNTIMES`, or `auto`.
         device: One of `DEVICES`; `auto` takes CUDA where the runtime has it.
         threads: For the network; None takes every processor that this process may use.
@@ -87,11 +91,11 @@ def choose_runtime(path: Path, runtime: str = "auto") -> str:
     """
     if runtime not in ("auto", *RUNTIMES):
         raise UnknownNameError("runtime", runtime, ("auto", *RUNTIMES))
-    is_checkpoint = path.suffix == ".safetensors"
+    is_checkpoint = path.suffix in CHECKPOINTS
     if runtime == "auto":
         return "torch" if is_checkpoint else "onnx"
     if is_checkpoint != (runtime == "torch"):
-        reads = "a .safetensors checkpoint" if runtime == "torch" else "an .onnx file"
+        reads = "a .safetensors or .pth.tar checkpoint" if runtime == "torch" else "an .onnx file"
         raise ModelError(f"{path}: the runtime {runtime!r} reads {reads}")
     return runtime
 

@@ -25,11 +25,13 @@ class Identity:
         name: A word for people.
         fingerprint: Of the weights and the pre-processing, in hexadecimal.
         preprocessing: From an upright RGB photo to the network's input.
+        unit: Whether its embeddings are of length 1; those of the original system's models are not.
     """
 
     name: str
     fingerprint: str
     preprocessing: Preprocessing
+    unit: bool = True
 
     @property
     def maker(self) -> str:
@@ -55,7 +57,8 @@ class Identity:
         made_as, name, fingerprint, preprocessing = (metadata[key] for key in wanted)
         if made_as != FORMAT:
             raise ModelError(f"{file}: a model of format {made_as!r}, and this version reads format {FORMAT!r}")
-        return cls(name, fingerprint, Preprocessing.from_json(preprocessing))
+        unit = metadata.get("lookalike.unit", "true") == "true"
+        return cls(name, fingerprint, Preprocessing.from_json(preprocessing), unit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ class Outputs:
     """What a network makes of B photos.
 
     Attributes:
-        embedding: (B, D) float32 unit rows.
+        embedding: (B, D) float32; rows of length 1, unless `Identity.unit` is False.
         attention: (B, h, w) float32, how much each cell of the last feature map answers; None if it has no such output.
     """
 

@@ -66,7 +66,8 @@ class PhotoEmbedder:
     def embed_prepared(self, batch: Sequence[Prepared]) -> dict[str, Float32]:
         """Run the networks on B prepared photos: (B, D) float32 for each space.
 
-        Rows are of unit length, but for those of `color-original`, which are the original's numbers as they are.
+        Rows are of unit length, but for the original system's own numbers, which stay as they are: `color-original`,
+        and `deep` by one of its models.
 
         Raises:
             ModelError: A network's rows are not of unit length.
@@ -76,11 +77,7 @@ class PhotoEmbedder:
         for name, network in self._networks.items():
             pixels = np.stack([prepared[name] for prepared in batch])
             outputs = network.run(pixels)
-            lengths = np.linalg.norm(outputs.embedding, axis=1)
-            if not np.allclose(lengths, 1.0, atol=UNIT_TOLERANCE):
-                maker = network.identity.maker
-                raise ModelError(f"the model {maker} gives rows of length {lengths[0]:.4g} instead of 1")
-            rows[name] = unit_rows(outputs.embedding)
+            rows[name] = as_kept(outputs.embedding, network.identity)
             if name == self._attentive and outputs.attention is not None:
                 original = color_original(pixels, outputs.attention)
         color = self._color.space.name
@@ -92,6 +89,20 @@ class PhotoEmbedder:
     def embed(self, photos: Sequence[Image]) -> dict[str, Float32]:
         """Prepare and run: (B, D) float32 unit rows for each space."""
         return self.embed_prepared([self.prepare(photo) for photo in photos])
+
+
+def as_kept(rows: Float32, identity: Identity) -> Float32:
+    """A network's rows, (B, D), scaled to length 1 to the last digit; or as they are, when it does not promise that.
+
+    Raises:
+        ModelError: They are not of unit length, and it promises that.
+    """
+    if not identity.unit:
+        return rows
+    lengths = np.linalg.norm(rows, axis=1)
+    if not np.allclose(lengths, 1.0, atol=UNIT_TOLERANCE):
+        raise ModelError(f"the model {identity.maker} gives rows of length {lengths[0]:.4g} instead of 1")
+    return unit_rows(rows)
 
 
 def deep_names(identities: Sequence[Identity]) -> list[str]:

@@ -7,7 +7,7 @@ open_clip; what begins with `hf-hub:` is one, too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,7 +15,8 @@ import timm
 from torch import nn
 from torchvision import models as torchvision_models
 
-from lookalike.errors import ConfigError, MissingExtraError, ModelError, UnknownNameError
+from lookalike.errors import ConfigError, UnknownNameError
+from lookalike.models import open_clip
 
 Pooling = Literal["average", "gem", "cls", "own"]
 Family = Literal["timm", "torchvision", "open_clip"]
@@ -30,12 +31,14 @@ class Shape:
         kind: `maps` (B, C, H, W), `tokens` (B, N, C), or `rows` (B, C) that it has pooled itself.
         prefix: How many of the tokens come before those of the patches; the first is the class token.
         last: Whether maps come as (B, H, W, C).
+        described: JSON of what the backbone is made of, where its name alone does not say it for ever.
     """
 
     channels: int
     kind: Literal["maps", "tokens", "rows"]
     prefix: int = 0
     last: bool = False
+    described: str = ""
 
 
 def split_name(backbone: str) -> tuple[Family, str]:
@@ -49,8 +52,13 @@ def split_name(backbone: str) -> tuple[Family, str]:
     return "timm", backbone
 
 
-def make_backbone(backbone: str, pooling: Pooling) -> tuple[nn.Module, Shape]:
+def make_backbone(backbone: str, pooling: Pooling, *, described: str = "") -> tuple[nn.Module, Shape]:
     """Make a backbone with random weights.
+
+    Args:
+        backbone: Its name; see above.
+        pooling: What is done with its output.
+        described: For open_clip: what the tower is made of, as `Shape.described` has it; empty to look it up.
 
     Raises:
         UnknownNameError: Its library has none of that name.
@@ -59,7 +67,13 @@ def make_backbone(backbone: str, pooling: Pooling) -> tuple[nn.Module, Shape]:
         ModelError: Its description cannot be fetched.
     """
     family, name = split_name(backbone)
-    made, shape = MAKERS[family](name, pooling)
+    if family == "open_clip":
+        if pooling != "own":
+            raise ConfigError(f'{backbone}: pools its tokens itself; set network.pooling = "own"')
+        described = described or open_clip.describe(name)
+        tower, channels = open_clip.make_tower(described)
+        return tower, Shape(channels, "rows", described=described)
+    made, shape = (_timm if family == "timm" else _torchvision)(name, pooling)
     if pooling == "cls" and not shape.prefix:
         raise ConfigError(f"{backbone}: has no class token for the pooling 'cls'; take 'average', 'gem' or 'own'")
     return made, shape
@@ -121,53 +135,3 @@ def _torchvision(name: str, pooling: Pooling) -> tuple[nn.Module, Shape]:
         raise UnknownNameError("ResNet of torchvision", name, resnets())
     whole = torchvision_models.get_model(name, weights=None)
     return nn.Sequential(*list(whole.children())[:-2]), Shape(whole.fc.in_features, "maps")
-
-
-def _open_clip(name: str, pooling: Pooling) -> tuple[nn.Module, Shape]:
-    open_clip = import_open_clip()
-    if not name.startswith("hf-hub:") and name not in open_clip.list_models():
-        raise UnknownNameError("model of open_clip", name, open_clip.list_models())
-    if pooling != "own":
-        raise ConfigError(f'open_clip:{name}: pools its tokens itself; set network.pooling = "own"')
-    try:
-        model = open_clip.create_model(name, pretrained=None, load_weights=False)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise ModelError(f"open_clip:{name}: cannot be made: {one_line(error)}") from None
-    tower: nn.Module = model.visual
-    return tower, Shape(_dimension(tower), "rows")
-
-
-def _dimension(tower: nn.Module) -> int:
-    """C of a visual tower, which has it under one of two names."""
-    for attribute in ("output_dim", "num_features"):
-        value = getattr(tower, attribute, None)
-        if isinstance(value, int):
-            return value
-    raise ModelError(f"a visual tower of the kind {type(tower).__name__} does not say how long its rows are")
-
-
-def import_open_clip() -> Any:  # noqa: ANN401 - it has no types
-    """The library open_clip.
-
-    Raises:
-        MissingExtraError: It is not installed.
-    """
-    try:
-        import open_clip
-    except ModuleNotFoundError as error:
-        if error.name != "open_clip":
-            raise
-        raise MissingExtraError("a backbone of open_clip", "train") from None
-    return open_clip
-
-
-def one_line(error: BaseException) -> str:
-    """What an error of another library says, on one line."""
-    return " ".join(str(error).split()) or type(error).__name__
-
-
-MAKERS: Mapping[Family, Callable[[str, Pooling], tuple[nn.Module, Shape]]] = {
-    "timm": _timm,
-    "torchvision": _torchvision,
-    "open_clip": _open_clip,
-}

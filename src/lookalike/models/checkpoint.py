@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from lookalike.errors import ModelError
+from lookalike.models import original
 from lookalike.models.initial import match_first_block
 from lookalike.models.network import Network, NetworkSettings
 from lookalike.models.preprocessing import Preprocessing
@@ -48,6 +49,7 @@ def save_checkpoint(
         "lookalike.name": name,
         "lookalike.preprocessing": preprocessing.to_json(),
         "lookalike.network": json.dumps(asdict(network.settings)),
+        "lookalike.backbone": network.shape.described,
         "lookalike.classes": json.dumps({head: list(names) for head, names in classes.items()}),
     }
     state = {key: tensor.detach().cpu().contiguous() for key, tensor in network.state_dict().items()}
@@ -57,13 +59,15 @@ def save_checkpoint(
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint.
+    """Read a checkpoint, or a model that the original system saved.
 
     Raises:
-        ModelError: It is missing, broken, or no checkpoint of ours.
+        ModelError: It is missing, broken, or neither.
     """
     if not path.is_file():
         raise ModelError(f"{path}: no such file")
+    if path.suffix in original.SUFFIXES:
+        return _load_original(path)
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
@@ -77,21 +81,37 @@ def load_checkpoint(path: Path) -> Checkpoint:
     network = Network(
         NetworkSettings(**json.loads(header["lookalike.network"])),
         heads={head: len(names) for head, names in classes.items()},
+        described=header.get("lookalike.backbone", ""),
     )
     match_first_block(network.backbone, {key.removeprefix("backbone."): state[key] for key in state})
     network.load_state_dict(state)
+    return _checkpoint(network, preprocessing, name=header["lookalike.name"], classes=classes)
+
+
+def _load_original(path: Path) -> Checkpoint:
+    network, classes = original.read_original(path)
+    name = path.name.removesuffix(".tar").removesuffix(".pth")
+    return _checkpoint(network, original.PREPROCESSING, name=name, classes=classes)
+
+
+def _checkpoint(
+    network: Network, preprocessing: Preprocessing, *, name: str, classes: Mapping[str, Sequence[str]]
+) -> Checkpoint:
     return Checkpoint(
         network=network.eval(),
         preprocessing=preprocessing,
-        name=header["lookalike.name"],
+        name=name,
         fingerprint=fingerprint(network, preprocessing),
         classes=classes,
     )
 
 
 def fingerprint(network: Network, preprocessing: Preprocessing) -> str:
-    """SHA-256, in hexadecimal, over all that decides the embeddings: weights without heads, and pre-processing."""
+    """SHA-256, in hexadecimal, over all that decides the embeddings: weights without heads, pooling, pre-processing."""
     digest = hashlib.sha256(preprocessing.to_json().encode())
+    settings = network.settings
+    if settings.pooling in ("cls", "own") or not settings.normalise:  # the tensors tell the others apart
+        digest.update(f"{settings.backbone} {settings.pooling} {settings.normalise}".encode())
     for key, tensor in sorted(network.state_dict().items()):
         if not key.startswith("heads."):
             digest.update(key.encode())

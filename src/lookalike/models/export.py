@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from itertools import islice
@@ -77,7 +78,8 @@ def least_cosine(network: Network, file: Path, photos: Float32) -> float:
     ours = session.run(["embedding"], {"photos": photos})[0]
     with torch.no_grad():
         theirs = network(torch.from_numpy(photos)).numpy()
-    return float((ours * theirs).sum(axis=1).min())
+    lengths = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
+    return float(((ours * theirs).sum(axis=1) / lengths).min())
 
 
 class _Exported(nn.Module):
@@ -88,7 +90,7 @@ class _Exported(nn.Module):
         self.network = network
 
     def forward(self, photos: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        """Unit embeddings (B, D), and the mean of the last map (B, h, w) when the settings ask for it."""
+        """Embeddings (B, D), and the mean of the last map (B, h, w) when the settings ask for it."""
         maps = self.network.maps(photos)
         embedding = self.network.embed_maps(maps)
         return (embedding, maps.mean(dim=1)) if self.network.settings.attention else embedding
@@ -158,6 +160,7 @@ def _describe(file: Path, loaded: Checkpoint, fingerprint: str) -> None:
         "lookalike.name": loaded.name,
         "lookalike.fingerprint": fingerprint,
         "lookalike.preprocessing": loaded.preprocessing.to_json(),
+        "lookalike.unit": json.dumps(loaded.network.settings.normalise),
     }
     del model.metadata_props[:]
     for key, value in about.items():

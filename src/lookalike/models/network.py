@@ -55,16 +55,17 @@ class Network(nn.Module):
     Args:
         settings: What it is made of; weights are random until `lookalike.models.initial` loads some.
         heads: Number of classes, or of tags, of each head.
+        described: What the backbone is made of, as a checkpoint has it; empty to look it up by its name.
 
     Raises:
         UnknownNameError: There is no such backbone.
         ConfigError: The settings do not go together.
     """
 
-    def __init__(self, settings: NetworkSettings, *, heads: Mapping[str, int]) -> None:
+    def __init__(self, settings: NetworkSettings, *, heads: Mapping[str, int], described: str = "") -> None:
         super().__init__()
         self.settings = settings
-        self.backbone, self.shape = make_backbone(settings.backbone, settings.pooling)
+        self.backbone, self.shape = make_backbone(settings.backbone, settings.pooling, described=described)
         if settings.attention and self.shape.kind != "maps":
             raise ConfigError(f"{settings.backbone}: gives no maps, and `attention` is made of them")
         self.power = nn.Parameter(torch.tensor(3.0)) if settings.pooling == "gem" else None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 from PIL import Image
@@ -48,7 +49,7 @@ class Preprocessing:
         if self.fit == "stretch":
             return photo.resize(size, Image.Resampling.BILINEAR)
         if self.fit == "crop":
-            return photo.resize(size, Image.Resampling.BILINEAR, box=self._centre(photo))
+            return self._centre(photo)
         scale = min(self.width / photo.width, self.height / photo.height)
         inner = photo.resize(
             (max(1, round(photo.width * scale)), max(1, round(photo.height * scale))), Image.Resampling.BILINEAR
@@ -57,21 +58,24 @@ class Preprocessing:
         canvas.paste(inner, ((self.width - inner.width) // 2, (self.height - inner.height) // 2))
         return canvas
 
-    def _centre(self, photo: Image.Image) -> tuple[float, float, float, float]:
-        """What `crop` leaves of a photo, in its own pixels: left, top, right, bottom.
+    def _centre(self, photo: Image.Image) -> Image.Image:
+        """What is left of a photo when its short side is resized to `short_side` and the centre is cut out.
 
-        Only this part is ever resized: all of a photo of 60,000 x 10 pixels, 256 pixels high, would fill the memory.
+        Only the centre is ever resized, with what the filter reaches around it: all of a photo of 60,000 x 10 pixels
+        at a height of 256 pixels would fill the memory. Sizes and places are rounded as torchvision does.
         """
-        scale = self.short_side / min(photo.size)
-        across, down = max(self.width, round(photo.width * scale)), max(self.height, round(photo.height * scale))
-        left, top = (across - self.width) // 2, (down - self.height) // 2
-        right, bottom = (left + self.width) * photo.width / across, (top + self.height) * photo.height / down
-        return (
-            left * photo.width / across,
-            top * photo.height / down,
-            min(right, photo.width),  # which a rounded number may pass by the last digit
-            min(bottom, photo.height),
+        short = min(photo.size)
+        spans = [
+            _span(length, int(self.short_side * length / short), wanted)
+            for length, wanted in zip(photo.size, (self.width, self.height), strict=True)
+        ]
+        across, down = spans
+        inner = photo.resize(
+            (across.size, down.size),
+            Image.Resampling.BILINEAR,
+            box=(across.start, down.start, across.end, down.end),
         )
+        return inner.crop((across.skip, down.skip, across.skip + self.width, down.skip + self.height))
 
     def __call__(self, photo: Image.Image) -> Float32:
         """Turn an RGB photo into a normalised (3, H, W) float32 array."""
@@ -96,3 +100,26 @@ class Preprocessing:
             return cls(**{**fields, "mean": tuple(fields["mean"]), "std": tuple(fields["std"])})
         except (ValueError, TypeError, KeyError) as error:
             raise ModelError(f"a model's pre-processing cannot be read: {error}") from None
+
+
+class _Span(NamedTuple):
+    """A stretch of one side of a photo, in its own pixels, and what becomes of it."""
+
+    start: float
+    end: float
+    size: int
+    skip: int
+
+
+def _span(length: int, resized: int, wanted: int) -> _Span:
+    """The middle of a side that is resized, with a margin for the filter where there is more of the photo.
+
+    Args:
+        length: Of the side, in pixels.
+        resized: Of all of it, after resizing.
+        wanted: Pixels after resizing that are kept.
+    """
+    first = round((resized - wanted) / 2)
+    margin = math.ceil(max(1.0, resized / length)) + 1
+    begin, end = max(0, first - margin), min(resized, first + wanted + margin)
+    return _Span(begin * length / resized, min(end * length / resized, length), end - begin, first - begin)

@@ -31,9 +31,12 @@ class TorchNetwork:
         torch.backends.cudnn.allow_tf32 = False
         checkpoint = load_checkpoint(path)
         self._network = checkpoint.network.to(self.device)
-        self.identity = Identity(checkpoint.name, checkpoint.fingerprint, checkpoint.preprocessing)
-        self.dimension = checkpoint.network.settings.embedding
-        self.has_attention = checkpoint.network.settings.attention
+        settings = checkpoint.network.settings
+        self.identity = Identity(
+            checkpoint.name, checkpoint.fingerprint, checkpoint.preprocessing, unit=settings.normalise
+        )
+        self.dimension = checkpoint.network.dimension
+        self.has_attention = settings.attention
 
     def run(self, photos: Float32) -> Outputs:
         """Embed photos, (B, 3, H, W) float32."""

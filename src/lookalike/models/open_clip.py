@@ -1,0 +1,132 @@
+"""The visual towers of open_clip: CLIP, SigLIP and their like, without their text towers."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from lookalike.errors import MissingExtraError, ModelError, UnknownNameError
+
+HUB = "hf-hub:"
+HUB_WEIGHTS = "hf-hub"
+"""The name of the weights of a model that is fetched from the hub, which has only one."""
+
+
+def describe(name: str) -> str:
+    """What a model's visual tower is made of, as JSON.
+
+    Args:
+        name: Of a model that open_clip knows, or `hf-hub:org/name`, whose description is fetched.
+
+    Raises:
+        UnknownNameError: open_clip has none of that name.
+        ModelError: The description cannot be fetched.
+        MissingExtraError: open_clip is not installed.
+    """
+    library = _library()
+    if name.startswith(HUB):
+        config = _from_hub(name)
+    elif name in library.list_models():
+        config = library.get_model_config(name)
+    else:
+        raise UnknownNameError("model of open_clip", name, library.list_models())
+    vision = config["vision_cfg"] | {"timm_model_pretrained": False}
+    wanted = {"embed_dim": config["embed_dim"], "quick_gelu": config.get("quick_gelu", False), "vision_cfg": vision}
+    return json.dumps(wanted)
+
+
+def make_tower(described: str) -> tuple[nn.Module, int]:
+    """Make a tower with random weights.
+
+    Args:
+        described: As `describe` gives it.
+
+    Returns:
+        The tower, and the length of its rows.
+
+    Raises:
+        ModelError: The description makes no sense.
+        MissingExtraError: open_clip is not installed.
+    """
+    _library()
+    from open_clip.model import _build_vision_tower
+
+    try:
+        config = json.loads(described)
+        tower: nn.Module = _build_vision_tower(config["embed_dim"], config["vision_cfg"], config["quick_gelu"])
+        return tower, int(config["embed_dim"])
+    except (KeyError, TypeError, ValueError, RuntimeError, AssertionError) as error:
+        raise ModelError(f"a visual tower of open_clip cannot be made of {described}: {one_line(error)}") from None
+
+
+def tower_weights(name: str, tag: str) -> dict[str, Tensor]:
+    """The tower's part of published weights; they are fetched, and kept where open_clip keeps them.
+
+    Args:
+        name: Of the model.
+        tag: Of the weights; `hf-hub` for a model from the hub.
+
+    Raises:
+        UnknownNameError: The model has no such weights.
+        ModelError: They cannot be fetched.
+        MissingExtraError: open_clip is not installed.
+    """
+    library = _library()
+    from_hub = name.startswith(HUB)
+    known = [HUB_WEIGHTS] if from_hub else library.list_pretrained_tags_by_model(name)
+    if tag not in known:
+        raise UnknownNameError(f"weights of {name}", tag, known)
+    try:
+        with quiet():
+            model = library.create_model(
+                name, pretrained=None if from_hub else tag, require_pretrained=True, pretrained_text=False
+            )
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ModelError(f"{name}: the weights {tag!r} cannot be fetched: {one_line(error)}") from None
+    state: dict[str, Tensor] = model.visual.state_dict()
+    return state
+
+
+def _from_hub(name: str) -> dict[str, Any]:
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        with quiet():
+            path = hf_hub_download(name.removeprefix(HUB), "open_clip_config.json")
+        config: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))["model_cfg"]
+    except (OSError, ValueError, KeyError, HfHubHTTPError) as error:
+        raise ModelError(f"{name}: its description cannot be fetched: {one_line(error)}") from None
+    return config
+
+
+def _library() -> Any:  # noqa: ANN401 - it has no types
+    try:
+        import open_clip
+    except ModuleNotFoundError as error:
+        if error.name != "open_clip":
+            raise
+        raise MissingExtraError("a backbone of open_clip", "train") from None
+    return open_clip
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep the libraries that fetch weights from logging what the error says in the end, once for every attempt."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
+def one_line(error: BaseException) -> str:
+    """What an error of another library says, on one line."""
+    return " ".join(str(error).split()) or type(error).__name__
