@@ -30,6 +30,7 @@ def matches_of(gallery: Gallery, neighbours: Neighbours, *, k: int, offset: int,
             item=item,
             score=_rounded(neighbours.scores[0, place]),
             scores={space: _rounded(part[0, place]) for space, part in neighbours.by_space.items()},
+            refined=None if neighbours.refined is None else _rounded(neighbours.refined[0, place]),
         )
         for rank, (place, item) in enumerate(found[offset : offset + k], start=offset + 1)
     ]

@@ -12,10 +12,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from lookalike.answers import matches_of
+from lookalike.embedding.agreement import check_agreement, makers_of
 from lookalike.embedding.model_file import ModelFile
-from lookalike.errors import GalleryNotFoundError, MismatchError, UsageError
+from lookalike.embedding.projected import ProjectedEmbedder
+from lookalike.errors import GalleryNotFoundError, UsageError
 from lookalike.examples import Examples, name_of
-from lookalike.spaces import Space, resolve_names, resolve_weights
+from lookalike.refine.asking import Refinement, search_refined
+from lookalike.spaces import resolve_names, resolve_weights
 from lookalike.types import Answer, Box, Float32, Query
 
 if TYPE_CHECKING:
@@ -31,7 +34,11 @@ REACH = 1000
 
 
 def open(
-    address: str | os.PathLike[str], *, model: str | None = None, runtime: str = "auto", device: str = "auto"
+    address: str | os.PathLike[str],
+    *,
+    model: str | Sequence[str] | None = None,
+    runtime: str = "auto",
+    device: str = "auto",
 ) -> Retriever:
     """Open a gallery together with the model that describes photos for it.
 
@@ -39,8 +46,8 @@ def open(
 
     Args:
         address: The gallery's folder.
-        model: `default`, an `.onnx` file, or a `.safetensors` checkpoint; None is the one that filled the gallery, and
-            `default` for a new one.
+        model: `default`, an `.onnx` file, or a `.safetensors` checkpoint, or several, each of which gets a space of its
+            own; None is what filled the gallery, and `default` for a new one.
         runtime: `auto`, `onnx`, `openvino` or `torch`.
         device: `auto`, `cpu` or `cuda`.
     """
@@ -105,13 +112,17 @@ class Retriever:
             ModelError: The model cannot be loaded.
         """
         if isinstance(self._embedder, ModelFile):
-            return self._embedder.load(self._remembered(), gallery=self._address)
-        return self._embedder
+            remembered = None if (gallery := self._gallery_or_none()) is None else gallery.model
+            embedder = self._embedder.load(remembered, gallery=self._address)
+        else:
+            embedder = self._embedder
+        projections = {} if (gallery := self._gallery_or_none()) is None else gallery.projections
+        return ProjectedEmbedder(embedder, projections) if projections else embedder
 
-    def _remembered(self) -> str | None:
-        """The model that the gallery says filled it, if there is a gallery."""
+    def _gallery_or_none(self) -> Gallery | None:
+        """The gallery, if there is one."""
         try:
-            return self.gallery.model
+            return self.gallery
         except GalleryNotFoundError:
             return None
 
@@ -130,6 +141,8 @@ class Retriever:
         metrics: Mapping[str, str] | None = None,
         index: str = "auto",
         probes: int | None = None,
+        expand: int = 0,
+        rerank: int = 0,
     ) -> Answer:
         """Find what looks like a photo, or like an item of the gallery, or like several; these items are left out.
 
@@ -146,6 +159,9 @@ class Retriever:
             metrics: A metric of SciPy's cdist by space; the score is then minus the weighted sum of the distances.
             index: `auto`, `exact`, `kmeans`, `ivf` or `hnsw`.
             probes: How many lists `kmeans` or `ivf` look into.
+            expand: Ask once more with so many of the nearest items added to the query; 0 does not.
+            rerank: Put so many of the best in order by the neighbours that they share with the query; 0 does not. What
+                these two change is the order: the scores stay those with the query itself.
 
         Raises:
             UsageError: What is asked for makes no sense; the kinds of it are in `lookalike.errors`.
@@ -153,6 +169,8 @@ class Retriever:
         """
         examples = Examples.of(photo, item, unlike, unlike_item)
         examples.check(box=box, metrics=metrics)
+        refinement = Refinement(expand=expand, rerank=rerank)
+        refinement.check(metrics)
         if k < 1:
             raise UsageError(f"k must be at least 1, got {k}")
         if offset is not None and not 0 <= offset <= REACH - k:
@@ -162,13 +180,15 @@ class Retriever:
         gallery = self.gallery
         if not gallery.spaces:
             raise UsageError(f"{self._address} is empty; fill it with `lookalike index`")
-        resolved = resolve_weights(weights, gallery.spaces)
+        resolved = resolve_weights(weights, gallery.spaces, learned=gallery.learned.weights)
         by_metric = resolve_names(metrics or {}, gallery.spaces)
         took: dict[str, float] = {"decode": 0.0, "embed": 0.0}
         vectors = examples.vectors(lambda photos: self._describe(photos, box, took), gallery.vectors)
         started = perf_counter()
-        neighbours = gallery.search(
+        neighbours = search_refined(
+            gallery,
             vectors,
+            refinement=refinement,
             k=(k if offset is None else REACH) + len(examples.ids),
             weights=resolved,
             where=where,
@@ -182,12 +202,14 @@ class Retriever:
             photo=name_of(examples.photos[0]) if examples.photos else None,
             item=examples.items[0] if examples.items else None,
             box=box,
-            model=_maker(gallery.spaces),
+            model="+".join(makers_of(gallery.spaces)),
             weights=resolved,
             where=where,
             index=neighbours.index,
             metrics=by_metric,
             offset=offset,
+            expand=expand,
+            rerank=rerank,
             examples=examples.names(name_of) if examples.several else None,
         )
         return Answer(query, took, matches)
@@ -273,28 +295,9 @@ class Retriever:
         Raises:
             MismatchError: The gallery was filled by another model, or has spaces that this one does not make.
         """
-        spaces, embedder = self.gallery.spaces, self.embedder
-        if set(spaces) <= set(embedder.spaces):
-            return
-        if _maker(spaces).startswith("imported:"):
-            raise MismatchError(
-                f"{self._address} holds imported features, and no model is at hand that makes such from a photo; "
-                "ask with an item of it instead, or index the photos into another gallery"
-            )
-        if _maker(spaces) != embedder.fingerprint:
-            remembered = isinstance(self._embedder, ModelFile) and not self._embedder.given and self.gallery.model
-            this = (
-                f"{remembered} is {embedder.fingerprint} now" if remembered else f"this one is {embedder.fingerprint}"
-            )
-            raise MismatchError(
-                f"{self._address} was filled by the model {_maker(spaces)}, and {this}; "
-                "give the model that filled it with --model, or index the catalogue into another gallery"
-            )
-        other = [f"{space.name} ({space.maker})" for space in spaces if space not in embedder.spaces]
-        raise MismatchError(
-            f"{self._address} has spaces that this version does not make: {', '.join(other)}; "
-            "index the catalogue into another gallery"
-        )
+        is_given = not isinstance(self._embedder, ModelFile) or self._embedder.given
+        remembered = None if is_given else self.gallery.model
+        check_agreement(self._address, self.gallery.spaces, self.embedder, remembered=remembered)
 
     def _describe(self, photos: Sequence[Source], box: Box | None, took: dict[str, float]) -> Mapping[str, Float32]:
         """Embed what is asked with, once it is certain that the vectors can be compared with the gallery's."""
@@ -325,8 +328,3 @@ class Retriever:
             writer = csv.writer(stream)
             writer.writerow(["id", "photo", "reason"])
             writer.writerows([one.id, one.photo, one.reason] for one in report.skipped)
-
-
-def _maker(spaces: tuple[Space, ...]) -> str:
-    """The model that a gallery was filled by."""
-    return next((space.maker for space in spaces if space.name == "deep"), spaces[0].maker)

@@ -17,7 +17,6 @@ from lookalike.gallery import edits, learned
 from lookalike.gallery.browse import sources
 from lookalike.gallery.derived import Derived
 from lookalike.gallery.frozen import Frozen, Origin
-from lookalike.gallery.learned import Learned
 from lookalike.gallery.meta import meta_number, read_model, signature_key
 from lookalike.gallery.records import UNIT_TOLERANCE, AttributeNames, Kinds, read_vectors
 from lookalike.gallery.snapshot import Snapshot
@@ -79,13 +78,14 @@ def verify(store: Store, derived: Derived, *, photos: bool) -> Health:
 def facts(store: Store, derived: Derived, state: Snapshot) -> dict[str, JSON]:
     """What a gallery is: counts, spaces, sizes, the state of its index."""
     with store.reading() as connection:
-        from_sources, model, known = sources(connection), read_model(connection), learned.read(connection)
+        from_sources, model = sources(connection), read_model(connection)
+        learned_facts = weights_and_projections(connection, state)
     return {
         "address": str(store.folder),
         "items": state.origin.count,
         "model": model,
         "spaces": [{"name": space.name, "dimension": space.dimension, "maker": space.maker} for space in state.spaces],
-        **weights_and_projections(known, state),
+        **learned_facts,
         "sources": from_sources,
         "attributes": {name: kinds.words() for name, kinds in state.names.kinds.items()},
         "bytes": {"database": store.bytes(), "derived": derived.bytes()},
@@ -98,15 +98,16 @@ def facts(store: Store, derived: Derived, state: Snapshot) -> dict[str, JSON]:
     }
 
 
-def weights_and_projections(known: Learned, state: Snapshot) -> dict[str, JSON]:
+def weights_and_projections(connection: sqlite3.Connection, state: Snapshot) -> dict[str, JSON]:
     """The weights that a search takes when none are given, and what was learned for the gallery."""
+    known, projections = learned.read(connection), learned.read_projections(connection)
     shown: dict[str, JSON] = {"weights": dict(resolve_weights(None, state.spaces, learned=known.weights))}
     if known.weights is not None:
         shown["weights_learned"] = dict(known.source)
-    if known.projections:
+    if projections:
         shown["projections"] = [
             {"space": name, "from": len(one.mean), "to": one.dimension, "variance_kept": round(one.kept, 4)}
-            for name, one in known.projections.items()
+            for name, one in projections.items()
         ]
     return shown
 

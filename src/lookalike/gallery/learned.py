@@ -18,58 +18,56 @@ PROJECTION: Final = "projection "
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """What was learned; nothing by default.
+    """What was learned of the weights; nothing by default.
 
     Attributes:
         weights: One for each space, which a search takes when none are given; None where none were learned.
-        source: How the weights were learned: from what, by which measure, with what gain.
-        projections: By space; its rows are projections of what the model makes.
+        source: How they were learned: from what, by which measure, with what gain.
     """
 
     weights: Mapping[str, float] | None = None
     source: Mapping[str, JSON] = field(default_factory=dict)
-    projections: Mapping[str, Projection] = field(default_factory=dict)
 
 
 def read(connection: sqlite3.Connection) -> Learned:
-    """What the database remembers.
+    """What the database remembers of the weights.
 
     Raises:
         GalleryDamagedError: It makes no sense.
     """
+    found = connection.execute("SELECT value FROM meta WHERE key = ?", (WEIGHTS,)).fetchone()
+    if found is None:
+        return Learned()
     try:
-        projections = {
-            key.removeprefix(PROJECTION): Projection.from_bytes(data)
-            for key, data in connection.execute("SELECT key, value FROM meta WHERE key GLOB ?", (f"{PROJECTION}*",))
-        }
-        return Learned(read_weights(connection), _read_source(connection), projections)
-    except (ValueError, KeyError, TypeError, OSError) as error:
-        raise GalleryDamagedError(f"what was learned for the gallery cannot be read: {error}") from error
-
-
-def read_weights(connection: sqlite3.Connection) -> dict[str, float] | None:
-    """The weights alone, which every new state of a gallery asks for."""
-    kept = _kept(connection)
-    return None if kept is None else {name: float(weight) for name, weight in kept["weights"].items()}
+        kept: dict[str, Any] = json.loads(found[0])
+        return Learned({str(name): float(weight) for name, weight in kept["weights"].items()}, dict(kept["source"]))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise GalleryDamagedError(f"the weights that were learned for the gallery cannot be read: {error}") from error
 
 
 def write(connection: sqlite3.Connection, learned: Learned) -> None:
-    """Remember this, and nothing that was learned before."""
-    connection.execute("DELETE FROM meta WHERE key = ? OR key GLOB ?", (WEIGHTS, f"{PROJECTION}*"))
+    """Remember these weights, and none that were learned before."""
+    connection.execute("DELETE FROM meta WHERE key = ?", (WEIGHTS,))
     if learned.weights is not None:
         text = json.dumps({"weights": dict(learned.weights), "source": dict(learned.source)}, ensure_ascii=False)
         connection.execute("INSERT INTO meta VALUES (?, ?)", (WEIGHTS, text))
-    connection.executemany(
-        "INSERT INTO meta VALUES (?, ?)",
-        [(PROJECTION + name, projection.to_bytes()) for name, projection in learned.projections.items()],
-    )
 
 
-def _read_source(connection: sqlite3.Connection) -> dict[str, JSON]:
-    kept = _kept(connection)
-    return {} if kept is None else dict(kept["source"])
+def read_projections(connection: sqlite3.Connection) -> dict[str, Projection]:
+    """The projections of spaces that have one.
+
+    Raises:
+        GalleryDamagedError: They make no sense.
+    """
+    found = connection.execute("SELECT key, value FROM meta WHERE key GLOB ?", (f"{PROJECTION}*",))
+    try:
+        return {key.removeprefix(PROJECTION): Projection.from_bytes(data) for key, data in found}
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise GalleryDamagedError(f"the projections of the gallery cannot be read: {error}") from error
 
 
-def _kept(connection: sqlite3.Connection) -> dict[str, Any] | None:
-    found = connection.execute("SELECT value FROM meta WHERE key = ?", (WEIGHTS,)).fetchone()
-    return None if found is None else json.loads(found[0])
+def write_projections(connection: sqlite3.Connection, projections: Mapping[str, Projection]) -> None:
+    """Keep the projections of a gallery that has no items yet."""
+    connection.execute("DELETE FROM meta WHERE key GLOB ?", (f"{PROJECTION}*",))
+    rows = [(PROJECTION + name, projection.to_bytes()) for name, projection in projections.items()]
+    connection.executemany("INSERT INTO meta VALUES (?, ?)", rows)

@@ -16,13 +16,14 @@ from lookalike.gallery.freshness import fresh_rows
 from lookalike.gallery.frozen import Origin
 from lookalike.gallery.health import Health
 from lookalike.gallery.learned import Learned
-from lookalike.gallery.meta import meta_number, read_model, write_model
+from lookalike.gallery.meta import meta_number, read_model, read_spaces, write_model
 from lookalike.gallery.protocol import Facet
 from lookalike.gallery.ranking import allow, checked_queries, nearest, nearest_by_metric
 from lookalike.gallery.records import AttributeNames
 from lookalike.gallery.snapshot import Snapshot, is_stale
 from lookalike.gallery.store import Reader, Store
 from lookalike.index import INDEXES, choose
+from lookalike.refine.whitening import Projection
 from lookalike.spaces import Space, resolve_weights, slices, width
 from lookalike.types import JSON, Float32, Int64, Item, Neighbours, Stamp
 
@@ -171,14 +172,27 @@ class LocalGallery:
 
     @property
     def learned(self) -> Learned:
-        """The usual weights of its spaces, and projections of their rows, as far as they were learned for it."""
-        with self._store.reading() as connection:
-            return learned.read(connection)
+        """The usual weights of its spaces, as far as they were learned for it."""
+        with self._store.reader() as reader:
+            return learned.read(reader.connection)
 
     def learn(self, what: Learned) -> None:
-        """Keep what was learned for it, in place of what was before."""
+        """Keep the weights that were learned for it, in place of those before."""
         with self._store.writing() as connection:
             learned.write(connection, what)
+
+    @property
+    def projections(self) -> Mapping[str, Projection]:
+        """By which the rows of some of its spaces are made from what a model makes."""
+        with self._store.reading() as connection:
+            return learned.read_projections(connection)
+
+    def project(self, projections: Mapping[str, Projection]) -> None:
+        """Decide the projections; only before the first `add`."""
+        with self._store.writing() as connection:
+            if read_spaces(connection):
+                raise UsageError(f"{self.folder} has rows already; projections are decided before the first")
+            learned.write_projections(connection, projections)
 
     def items(self, rows: Sequence[int]) -> dict[int, Item]:
         """Items by row; a row that is no longer there is left out."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from lookalike.gallery.learned import Learned
+from lookalike.refine.whitening import Projection
 from lookalike.spaces import Space
 from lookalike.types import JSON, Float32, Item, Neighbours, Stamp
 
@@ -105,14 +106,27 @@ class Gallery(Protocol):
 
     @property
     def learned(self) -> Learned:
-        """The usual weights of its spaces, and projections of their rows, as far as they were learned for it."""
+        """The usual weights of its spaces, as far as they were learned for it."""
         ...
 
     def learn(self, what: Learned) -> None:
-        """Keep what was learned for it, in place of what was before.
+        """Keep the weights that were learned for it, in place of those before.
 
         Raises:
             GalleryLockedError: Another process is writing.
+        """
+        ...
+
+    @property
+    def projections(self) -> Mapping[str, Projection]:
+        """By which the rows of some of its spaces are made from what a model makes."""
+        ...
+
+    def project(self, projections: Mapping[str, Projection]) -> None:
+        """Decide the projections; only before the first `add`.
+
+        Raises:
+            UsageError: There are rows already.
         """
         ...
 

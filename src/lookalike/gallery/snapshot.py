@@ -12,8 +12,8 @@ from typing import Final
 
 import numpy as np
 
+from lookalike.gallery import learned
 from lookalike.gallery.frozen import Frozen, Origin
-from lookalike.gallery.learned import read_weights
 from lookalike.gallery.meta import meta_number
 from lookalike.gallery.records import AttributeNames, read_vectors
 from lookalike.spaces import Space, width
@@ -163,7 +163,7 @@ def take(connection: sqlite3.Connection, frozen: Frozen | None) -> Snapshot:
             dead = len(places)
     tail = added_since(connection, 0 if frozen is None else frozen.origin.last_row, columns=columns)
     names = AttributeNames.read(connection)
-    weights = read_weights(connection)
+    weights = learned.read(connection).weights
     return Snapshot(meta_number(connection, "change"), origin, names, frozen, alive, dead, tail, weights)
 
 
@@ -191,5 +191,5 @@ def follow(connection: sqlite3.Connection, previous: Snapshot) -> Snapshot:
         alive=alive,
         dead=dead,
         tail=tail,
-        weights=read_weights(connection),
+        weights=learned.read(connection).weights,
     )

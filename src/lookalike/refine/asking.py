@@ -41,6 +41,15 @@ class Refinement:
     def __bool__(self) -> bool:
         return bool(self.expand or self.rerank)
 
+    def check(self, metrics: Mapping[str, str] | None) -> None:
+        """Refuse what does not go together.
+
+        Raises:
+            UsageError: Metrics with a refinement, which stands on cosines.
+        """
+        if self and metrics:
+            raise UsageError("expand and rerank go by the cosine; leave the metrics out")
+
 
 class Searchable(Protocol):
     """What is needed of a gallery; `lookalike.gallery.protocol.Gallery` says what each method promises."""
@@ -59,6 +68,7 @@ class Searchable(Protocol):
         where: str | None = None,
         index: str = "auto",
         probes: int | None = None,
+        metrics: Mapping[str, str] | None = None,
     ) -> Neighbours:
         """Find the nearest items."""
         ...
@@ -78,8 +88,9 @@ def search_refined(
     where: str | None = None,
     index: str = "auto",
     probes: int | None = None,
+    metrics: Mapping[str, str] | None = None,
 ) -> Neighbours:
-    """Search for one query, and refine the answer.
+    """Search for one query, and refine the answer if that is asked for.
 
     Args:
         gallery: Where to search.
@@ -90,6 +101,7 @@ def search_refined(
         where: Only items that pass this filter, also as neighbours.
         index: See `Gallery.search`.
         probes: See `Gallery.search`.
+        metrics: See `Gallery.search`; none with a refinement.
 
     Returns:
         The answers in their new order, with the scores that they have with the query itself, and `refined`, which
@@ -97,8 +109,10 @@ def search_refined(
     """
 
     def nearest(asked: Mapping[str, Float32], count: int) -> Neighbours:
-        return gallery.search(asked, k=count, weights=weights, where=where, index=index, probes=probes)
+        return gallery.search(asked, k=count, weights=weights, where=where, index=index, probes=probes, metrics=metrics)
 
+    if not refinement:
+        return nearest(query, k)
     weighted = {name: unit_rows(np.asarray(rows, dtype=np.float32)) for name, rows in query.items() if weights[name]}
     asked: Mapping[str, Float32] = weighted
     if refinement.expand:

@@ -1,0 +1,62 @@
+"""Whether the vectors of a model may be compared with those that a gallery holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from lookalike.embedding.protocol import Embedder
+from lookalike.errors import MismatchError
+from lookalike.spaces import Space
+
+PROJECTED = "/"
+"""Stands between a model's name and that of a projection of its rows."""
+
+
+def makers_of(spaces: Iterable[Space]) -> list[str]:
+    """The models that fill spaces, each once; of a gallery without deep features, what made its first space."""
+    spaces = list(spaces)
+    deep = [space.maker for space in spaces if space.name.partition("-")[0] == "deep"]
+    makers = deep or [space.maker for space in spaces[:1]]
+    return list(dict.fromkeys(maker.partition(PROJECTED)[0] for maker in makers))
+
+
+def check_agreement(address: str, spaces: Sequence[Space], embedder: Embedder, *, remembered: str | None) -> None:
+    """Compare only what the same models have made.
+
+    Args:
+        address: Of the gallery.
+        spaces: Of the gallery.
+        embedder: Of the query.
+        remembered: The models that were loaded because the gallery remembers them; None when they were given.
+
+    Raises:
+        MismatchError: The gallery was filled by other models, or has spaces that these do not make.
+    """
+    if set(spaces) <= set(embedder.spaces) and (not spaces or makers_of(embedder.spaces) == makers_of(spaces)):
+        return
+    held, given = makers_of(spaces), makers_of(embedder.spaces)
+    if held[0].startswith("imported:"):
+        raise MismatchError(
+            f"{address} holds imported features, and no model is at hand that makes such from a photo; "
+            "ask with an item of it instead, or index the photos into another gallery"
+        )
+    if set(held) != set(given):
+        these = f"{remembered} is {in_words(given)} now" if remembered else f"this one is {in_words(given)}"
+        if len(given) > 1:
+            these = f"these are {in_words(given)}"
+        way = "the model that filled it" if len(held) == 1 else "all the models that filled it, and only these,"
+        noun = "model" if len(held) == 1 else "models"
+        raise MismatchError(
+            f"{address} was filled by the {noun} {in_words(held)}, and {these}; "
+            f"give {way} with --model, or index the catalogue into another gallery"
+        )
+    other = [f"{space.name} ({space.maker})" for space in spaces if space not in embedder.spaces]
+    raise MismatchError(
+        f"{address} has spaces that this version does not make: {', '.join(other)}; "
+        "index the catalogue into another gallery"
+    )
+
+
+def in_words(makers: Sequence[str]) -> str:
+    """Models as an error shows them."""
+    return " and ".join(makers)
