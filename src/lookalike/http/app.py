@@ -14,8 +14,9 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse
 
 from lookalike.errors import LookalikeError
-from lookalike.http import health, items, photos, search
+from lookalike.http import bulk, docs_page, health, item_writes, items, photos, search
 from lookalike.http.bodies import invalid
+from lookalike.http.documents import complete_document
 from lookalike.http.edge import LOG, Edge, note_code
 from lookalike.http.item_paths import EncodedItemPaths
 from lookalike.http.page import page_router
@@ -52,10 +53,13 @@ def create_app(serving: Serving) -> FastAPI:
         redoc_url=None,
         lifespan=lifespan,
         redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False},
     )
     app.state.serving = serving
-    for router in (search.router, photos.router, items.router, health.router, page_router()):
-        app.include_router(router)
+    for module in (search, photos, items, item_writes, bulk, health, docs_page):
+        app.include_router(module.router)
+    app.include_router(page_router())
+    complete_document(app)
     handle_errors(app)
     app.add_middleware(EncodedItemPaths)
     origins = list(serving.settings.origins)

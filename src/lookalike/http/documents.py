@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from fastapi import FastAPI
 from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
 
-from lookalike.http.models import ErrorBody
+from lookalike.http.models import BulkItem, ErrorBody, ItemPatch, ItemText, Question
 from lookalike.http.refusals import KINDS
 
 MEANINGS = {
@@ -52,19 +55,59 @@ def errors(*codes: str) -> dict[int | str, dict[str, Any]]:
     return dict(sorted(responses.items()))
 
 
-def body_of(*, json: type[BaseModel] | None = None, form: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:  # noqa: ANN401
+def body_of(
+    *,
+    json: type[BaseModel] | None = None,
+    form: dict[str, Any] | None = None,
+    more: Mapping[str, dict[str, Any]] | None = None,
+) -> dict[str, Any]:
     """A request body that the route reads by itself.
 
     Args:
         json: The model of a JSON body.
-        form: The schema of a form.
-        more: Other entries of `content`, with `_` for `/`.
+        form: The entry of a form.
+        more: Entries of other media types.
     """
     content: dict[str, Any] = {}
     if form is not None:
         content["multipart/form-data"] = form
     if json is not None:
-        schema = {"$ref": f"#/components/schemas/{json.__name__}"}
-        content["application/json"] = {"schema": schema}
-    content.update(more)
+        content["application/json"] = {"schema": {"$ref": f"#/components/schemas/{json.__name__}"}}
+    content.update(more or {})
     return {"requestBody": {"required": True, "content": content}}
+
+
+BY_HAND: tuple[type[BaseModel], ...] = (Question, ItemText, ItemPatch, BulkItem)
+"""Models of bodies that routes read by themselves."""
+
+THEIRS = ("HTTPValidationError", "ValidationError")
+"""What FastAPI describes as the answer to wrong values; ours has another shape."""
+
+
+def complete_document(app: FastAPI) -> None:
+    """Have the application's OpenAPI document say all that there is to say."""
+    plain = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = plain()
+            schemas = document["components"]["schemas"]
+            _, given = models_json_schema(
+                [(model, "validation") for model in BY_HAND], ref_template="#/components/schemas/{model}"
+            )
+            schemas.update(given["$defs"])
+            for path in document["paths"].values():
+                for operation in path.values():
+                    _drop_theirs(operation["responses"])
+            for name in THEIRS:
+                schemas.pop(name, None)
+            app.openapi_schema = document
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _drop_theirs(responses: dict[str, Any]) -> None:
+    schema = responses.get("422", {}).get("content", {}).get("application/json", {}).get("schema", {})
+    if schema.get("$ref", "").endswith(THEIRS):
+        del responses["422"]

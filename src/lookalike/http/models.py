@@ -274,12 +274,26 @@ class ItemText(BaseModel):
 class ItemPatch(BaseModel):
     """What changes of an item; what is not named stays."""
 
-    product: Annotated[str, Field(max_length=LONGEST_ID)] | None = None
-    attributes: dict[Annotated[str, Field(min_length=1, max_length=200)], Any] | None = Field(
-        default=None, description="Only those named change; null removes one."
+    attributes: dict[Annotated[str, Field(min_length=1, max_length=200)], Any] = Field(
+        description="Only those named change; null takes one away."
     )
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"attributes": {"price": 59.9}}]})
+
+
+class BulkItem(ItemText):
+    """One line of a bulk request."""
+
+    id: ItemId
+    box: Corners | None = None
+    photo: Annotated[str, Field(min_length=1, max_length=LONGEST_ID)] | None = Field(
+        default=None, description="In a form: the file name of the part that has the photo."
+    )
+    photo_base64: str | None = Field(default=None, description="The photo itself, in base64.")
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"id": "d013-9", "photo": "d013-9.jpg", "product": "d013"}]}
+    )
 
 
 class BulkLine(BaseModel):

@@ -15,6 +15,7 @@ from lookalike.http.lanes import Lane
 from lookalike.http.metrics import Metrics
 from lookalike.http.settings import Settings
 from lookalike.http.thumbnails import Thumbnails
+from lookalike.http.writing import ItemWriter
 from lookalike.retriever import Retriever
 
 READERS, PAINTERS, WRITERS = 4, 2, 1
@@ -32,6 +33,7 @@ class Serving:
         settings: Its limits.
         token: What writers must show; None lets nobody write.
         ready: Whether it takes requests, from the start until it is told to stop.
+        writer: Writes items; only the lane of writes uses it.
         photos: Whether the model at hand makes vectors like the gallery's.
     """
 
@@ -39,6 +41,7 @@ class Serving:
     address: str
     settings: Settings
     token: bytes | None
+    writer: ItemWriter
     photos: bool = True
     ready: bool = False
     metrics: Metrics = field(init=False)
@@ -73,6 +76,8 @@ class Serving:
             LookalikeError: That cannot be done.
         """
         self.metrics.watch_gallery(lambda: len(self.retriever.gallery))
+        if self.token is not None:
+            self.writer.tidy()
         self.ready = True
 
     def stop(self) -> None:

@@ -32,6 +32,7 @@ class Settings:
         thumbnails_bytes: Thumbnails kept in memory.
         connections: Most connections at once.
         origins: Web pages of other origins that may use the API, such as `https://shop.example`; none by default.
+        photos: The folder for photos that are sent; by default `photos` in the gallery's folder.
     """
 
     upload_bytes: int = 20 * MEBIBYTE
@@ -50,6 +51,7 @@ class Settings:
     thumbnails_bytes: int = 64 * MEBIBYTE
     connections: int = 512
     origins: tuple[str, ...] = ()
+    photos: str = ""
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from PIL import Image
 
 import lookalike
 from lookalike.errors import MismatchError
+from lookalike.gallery.local import LocalGallery
+from lookalike.gallery.protocol import Gallery
 from lookalike.http.batching import BatchingEmbedder
+from lookalike.http.photo_store import PhotoStore
 from lookalike.http.serving import Serving
 from lookalike.http.settings import Settings
+from lookalike.http.writing import ItemWriter
 from lookalike.images import Limits
 from lookalike.retriever import Retriever
 
@@ -55,6 +60,15 @@ def open_serving(
     side = batching.wanted_size
     batching.embed([Image.new("RGB", (side, side), "grey")])
     limits = Limits(bytes=settings.upload_bytes, pixels=settings.pixels)
-    serving = Serving(Retriever(gallery, batching, limits=limits), address, settings, token, photos)
+    retriever = Retriever(gallery, batching, limits=limits)
+    writer = ItemWriter(retriever, PhotoStore(photo_folder(settings, gallery)), limits=limits)
+    serving = Serving(retriever, address, settings, token, writer, photos)
     batching.observe = serving.metrics.batched
     return serving
+
+
+def photo_folder(settings: Settings, gallery: Gallery) -> Path:
+    """Where photos that are sent are kept: as configured, or beside the gallery's database."""
+    if settings.photos:
+        return Path(settings.photos)
+    return gallery.folder / "photos" if isinstance(gallery, LocalGallery) else Path("photos")
