@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lookalike.cli.console import say, write, write_json
-from lookalike.cli.options import Columns, Device, Gallery, Json, Model, Runtime, pairs
+from lookalike.cli.options import Columns, Device, Gallery, Json, Models, Runtime, pairs
 from lookalike.cli.progress import progress_of
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ SOME_SKIPPED = 3
 def index(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="A folder, a CSV or Parquet table, `drawn`, or -.")],
     gallery: Gallery,
-    model: Model = None,
+    model: Models = None,
     runtime: Runtime = "auto",
     device: Device = "auto",
     batch: Annotated[int | None, typer.Option("--batch", metavar="N", help="Photos for the network at once.")] = None,

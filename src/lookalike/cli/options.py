@@ -19,6 +19,14 @@ Model = Annotated[
         help="`default`, an .onnx file or a .safetensors checkpoint; else the one that filled the gallery.",
     ),
 ]
+Models = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model",
+        metavar="M",
+        help="`default`, an .onnx file or a .safetensors checkpoint; else what filled the gallery; may be repeated.",
+    ),
+]
 Runtime = Annotated[str, typer.Option("--runtime", metavar="NAME", help="auto, onnx, openvino or torch.")]
 Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu or cuda.")]
 Columns = Annotated[

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lookalike.cli.console import item_columns, say, write_json, write_table
-from lookalike.cli.options import Device, Gallery, Json, Model, Runtime, Where, numbers, pairs
+from lookalike.cli.options import Device, Gallery, Json, Models, Runtime, Where, numbers, pairs
 from lookalike.errors import UsageError
 
 if TYPE_CHECKING:
@@ -50,7 +50,13 @@ def search(
     probes: Annotated[
         int | None, typer.Option("--probes", metavar="N", help="Lists that kmeans or ivf look into.")
     ] = None,
-    model: Model = None,
+    expand: Annotated[
+        int, typer.Option("--expand", metavar="N", help="Ask again with the N nearest items added to the query.")
+    ] = 0,
+    rerank: Annotated[
+        int, typer.Option("--rerank", metavar="N", help="Order the N best by the neighbours they share with the query.")
+    ] = 0,
+    model: Models = None,
     runtime: Runtime = "auto",
     device: Device = "auto",
     json: Json = False,
@@ -80,6 +86,8 @@ def search(
         metrics=pairs(metric, option="--metric") or None,
         index=index,
         probes=probes,
+        expand=expand,
+        rerank=rerank,
     )
     if montage or html:
         asked = shop.gallery.get(item[0]) if item and not photos else photos[0]
@@ -160,6 +168,7 @@ def present(answer: Answer) -> None:
     if matches:
         numbers = {
             "#": [str(match.rank) for match in matches],
+            "refined": ["" if match.refined is None else f"{match.refined:.3f}" for match in matches],
             "score": [f"{match.score:.3f}" for match in matches],
             **{space: [f"{match.scores[space]:.3f}" for match in matches] for space in matches[0].scores},
         }
