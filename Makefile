@@ -30,6 +30,10 @@ help: ## Show the targets, a line each
 demo: $(DEMO)/installed ## Install the base package, draw a small catalogue, search it and write demo/: about a minute
 	@'$(DEMO)/bin/lookalike' demo --out demo
 
+.PHONY: serve
+serve: $(DEMO)/installed ## The demo, and then its page and API on http://127.0.0.1:8000/
+	@'$(DEMO)/bin/lookalike' demo --out demo --serve
+
 .PHONY: test
 test: $(TEST)/installed ## Install everything, PyTorch included, and run the quick tests
 	@'$(TEST)/bin/python' -m pytest -q -m 'not slow'

@@ -271,6 +271,10 @@ def test_counts_facets(gallery: Gallery) -> None:
     assert list(facets["color"]) == ["Red", "Black", "Blue", "Green"]  # the most frequent first
     assert facets["sale"] == {"false": 6, "true": 3}
     assert facets["price"]["0"] == 2
+    prices = [float(price) for price in facets["price"]]
+    assert [(facet.name, facet.range) for facet in gallery.facets(limit=1) if facet.range] == [
+        ("price", (min(prices), max(prices)))
+    ]
     assert "tags" not in facets
     assert list(gallery.facets(where="color = 'Red'", limit=1))[1] == Facet("color", {"Red": 3})
 

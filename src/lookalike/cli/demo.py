@@ -18,6 +18,8 @@ ASKED = 12
 
 def demo(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to put everything.")] = Path("demo"),
+    serve: Annotated[bool, typer.Option("--serve", help="Serve it then: a page to try it on, and the API.")] = False,
+    port: Annotated[int, typer.Option("--port", metavar="N", min=0, max=65535, help="For --serve.")] = 8000,
 ) -> None:
     """Draw a small catalogue, index it, and ask for a garment by a photo that is not in it."""
     import lookalike
@@ -47,3 +49,9 @@ def demo(
     write("")
     write("  lookalike index FOLDER --gallery my.gallery")
     write("  lookalike search PHOTO --gallery my.gallery --html answer.html")
+    write("  lookalike serve --gallery my.gallery")
+    if serve:
+        from lookalike.cli.serve import run
+        from lookalike.http.settings import Settings
+
+        run(str(out / "drawn.gallery"), settings=Settings(), host="127.0.0.1", port=port)

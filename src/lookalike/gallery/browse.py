@@ -26,6 +26,9 @@ from lookalike.types import JSON, Float32, Int64, Item, Stamp
 LARGEST: Final = 2**63 - 1
 """SQLite's largest number."""
 
+LONGEST_NAMED: Final = 80
+"""Longer ids are not offered instead of one that is not there."""
+
 EVERYTHING: Final = Clause("1", (), frozenset())
 
 
@@ -65,22 +68,28 @@ def facets(connection: sqlite3.Connection, names: AttributeNames, clause: Clause
         WITH passed AS (SELECT attributes FROM items WHERE {clause.sql}),
         counted AS (
             SELECT value.key AS number, CASE value.type WHEN 'true' THEN 'true' WHEN 'false' THEN 'false'
-                ELSE CAST(value.atom AS TEXT) END AS shown, count(*) AS times
+                ELSE CAST(value.atom AS TEXT) END AS shown, count(*) AS times,
+                max(CASE WHEN value.type IN ('integer', 'real') THEN value.atom END) AS amount
             FROM passed, json_each(passed.attributes) AS value
             WHERE value.type NOT IN ('null', 'array', 'object')
             GROUP BY 1, 2
         ),
         ranked AS (
-            SELECT *, row_number() OVER (PARTITION BY number ORDER BY times DESC, shown) AS place FROM counted
+            SELECT *, row_number() OVER (PARTITION BY number ORDER BY times DESC, shown) AS place,
+                min(amount) OVER (PARTITION BY number) AS low, max(amount) OVER (PARTITION BY number) AS high
+            FROM counted
         )
-        SELECT number, shown, times FROM ranked WHERE place <= ? ORDER BY CAST(number AS INTEGER), place
+        SELECT number, shown, times, low, high FROM ranked WHERE place <= ? ORDER BY CAST(number AS INTEGER), place
         """,
         (*clause.parameters, min(limit, LARGEST)),
     )
     by_name: dict[str, dict[str, int]] = {}
-    for number, shown, times in counted:
-        by_name.setdefault(names.name(number), {})[shown] = times
-    return [Facet(name, counts) for name, counts in by_name.items()]
+    ranges: dict[str, tuple[float, float] | None] = {}
+    for number, shown, times, low, high in counted:
+        name = names.name(number)
+        by_name.setdefault(name, {})[shown] = times
+        ranges[name] = None if low is None else (low, high)
+    return [Facet(name, counts, ranges[name]) for name, counts in by_name.items()]
 
 
 def items_by_row(connection: sqlite3.Connection, names: AttributeNames, rows: Sequence[int]) -> dict[int, Item]:
@@ -128,7 +137,7 @@ def unknown_item(connection: sqlite3.Connection, item_id: str) -> UnknownNameErr
     """The error for an id that is not there, with a few that are, so that a mistyped one shows."""
     near = connection.execute("SELECT id FROM items WHERE id >= ? ORDER BY id LIMIT 3", (item_id,)).fetchall()
     first = connection.execute("SELECT id FROM items WHERE id < ? ORDER BY id DESC LIMIT 3", (item_id,)).fetchall()
-    return UnknownNameError("item", item_id, [known for (known,) in first + near])
+    return UnknownNameError("item", item_id, [known for (known,) in first + near if len(known) <= LONGEST_NAMED])
 
 
 def stamped_items(

@@ -15,10 +15,17 @@ from lookalike.types import JSON, Float32, Item, Neighbours, Stamp
 
 @dataclass(frozen=True, slots=True)
 class Facet:
-    """One attribute and how often each of its values occurs, most frequent first."""
+    """One attribute and how often each of its values occurs, most frequent first.
+
+    Attributes:
+        name: Of the attribute.
+        counts: By value, as text.
+        range: Least and largest of the values that are numbers, also of those that `counts` has no room for.
+    """
 
     name: str
     counts: Mapping[str, int]
+    range: tuple[float, float] | None = None
 
 
 class Gallery(Protocol):

@@ -103,8 +103,9 @@ def facet_json(facet: Facet, kinds: list[str]) -> dict[str, Any]:
     """One facet; values are typed where all of them are of one kind, and text otherwise."""
     told = [kind for kind in kinds if kind != "none"]
     typed = told in (["number"], ["boolean"])
+    ends = list(facet.range) if facet.range is not None and told == ["number"] else None
     values = [{"value": json.loads(value) if typed else value, "count": count} for value, count in facet.counts.items()]
-    return {"name": facet.name, "kinds": told, "range": None, "values": values}
+    return {"name": facet.name, "kinds": told, "range": ends, "values": values}
 
 
 def info_of(serving: Serving) -> dict[str, JSON]:
