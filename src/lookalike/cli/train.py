@@ -15,30 +15,38 @@ from lookalike.cli.console import say, write
 from lookalike.cli.index import SOME_SKIPPED
 from lookalike.cli.progress import progress_of
 from lookalike.errors import MissingExtraError, UsageError
+from lookalike.training.shipped import find_settings, presets
 
 
 def train(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="The settings of the run.")],
+    config: Annotated[
+        str, typer.Argument(metavar="CONFIG.toml", help="The settings of the run, or the name of a preset.")
+    ] = "",
     override: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be repeated.")
     ] = None,
     resume: Annotated[
         Path | None, typer.Option("--resume", metavar="DIR", help="Go on from the last checkpoint of a run.")
     ] = None,
+    listed: Annotated[bool, typer.Option("--list", help="List the presets, and do nothing else.")] = False,
 ) -> int:
     """Train a model on catalogues with labels."""
-    if not config.is_file():
-        raise UsageError(f"{config}: no such file")
+    if listed:
+        list_presets()
+        return 0
+    if not config:
+        raise UsageError("expected CONFIG.toml or the name of a preset; `lookalike train --list` lists them")
+    file, base = find_settings(config)
     if resume is not None and not resume.is_dir():
         raise UsageError(f"{resume}: no such folder")
     with told_what_is_missing("training"):
         from lookalike.training.loop import Stopped
         from lookalike.training.loop import train as run
     first = os.environ.get("RANK", "0") == "0"  # as launchers of several processes number them
-    command = ["lookalike", "train", str(config), *(part for text in override or [] for part in ("--set", text))]
+    command = ["lookalike", "train", config, *(part for text in override or [] for part in ("--set", text))]
     try:
         with progress_of("steps") if first else nullcontext(lambda done, total: None) as progress:
-            trained = run(config, overrides=override or [], resume=resume, progress=progress, report=say)
+            trained = run(file, overrides=override or [], base=base, resume=resume, progress=progress, report=say)
     except Stopped as stopped:
         if first:
             say(f"stopped after step {stopped.steps:,}, and saved; to go on:")
@@ -49,6 +57,14 @@ def train(
     if trained.skipped and first:
         say(f"{len(trained.skipped)} photos could not be read; {trained.checkpoint.parent}/skipped.csv lists them")
     return SOME_SKIPPED if trained.skipped else 0
+
+
+def list_presets() -> None:
+    """Show the presets: what each is, which published figure it aims at, and what was measured."""
+    for name, about in presets().items():
+        write(f"{name}: {about.summary}")
+        write(f"    aims at: {about.aim or 'nothing that is published'}")
+        write(f"    measured: {about.measured}")
 
 
 def export(

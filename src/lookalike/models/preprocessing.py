@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import asdict, dataclass
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, get_args
 
 import numpy as np
 from PIL import Image
@@ -14,6 +13,8 @@ from lookalike.errors import ModelError
 from lookalike.types import Float32
 
 Fit = Literal["stretch", "crop", "pad"]
+LONGEST = 8
+"""A photo with a longer side than this, in short sides, is not resized as a whole before its centre is cut out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,21 +62,23 @@ class Preprocessing:
     def _centre(self, photo: Image.Image) -> Image.Image:
         """What is left of a photo when its short side is resized to `short_side` and the centre is cut out.
 
-        Only the centre is ever resized, with what the filter reaches around it: all of a photo of 60,000 x 10 pixels
-        at a height of 256 pixels would fill the memory. Sizes and places are rounded as torchvision does.
+        Sizes and places are rounded as torchvision does, and so the pixels are the same.
         """
         short = min(photo.size)
-        spans = [
-            _span(length, int(self.short_side * length / short), wanted)
-            for length, wanted in zip(photo.size, (self.width, self.height), strict=True)
-        ]
-        across, down = spans
-        inner = photo.resize(
-            (across.size, down.size),
-            Image.Resampling.BILINEAR,
-            box=(across.start, down.start, across.end, down.end),
+        across, down = (int(self.short_side * side / short) for side in photo.size)
+        left, top = round((across - self.width) / 2), round((down - self.height) / 2)
+        if max(across, down) <= LONGEST * self.short_side:
+            inner = photo.resize((across, down), Image.Resampling.BILINEAR)
+            return inner.crop((left, top, left + self.width, top + self.height))
+        # All of a photo of 60,000 x 10 pixels at a height of 256 pixels would fill the memory.
+        right, bottom = (left + self.width) * photo.width / across, (top + self.height) * photo.height / down
+        box = (
+            left * photo.width / across,
+            top * photo.height / down,
+            min(right, photo.width),  # which a rounded number may pass by the last digit
+            min(bottom, photo.height),
         )
-        return inner.crop((across.skip, down.skip, across.skip + self.width, down.skip + self.height))
+        return photo.resize((self.width, self.height), Image.Resampling.BILINEAR, box=box)
 
     def __call__(self, photo: Image.Image) -> Float32:
         """Turn an RGB photo into a normalised (3, H, W) float32 array."""
@@ -100,26 +103,3 @@ class Preprocessing:
             return cls(**{**fields, "mean": tuple(fields["mean"]), "std": tuple(fields["std"])})
         except (ValueError, TypeError, KeyError) as error:
             raise ModelError(f"a model's pre-processing cannot be read: {error}") from None
-
-
-class _Span(NamedTuple):
-    """A stretch of one side of a photo, in its own pixels, and what becomes of it."""
-
-    start: float
-    end: float
-    size: int
-    skip: int
-
-
-def _span(length: int, resized: int, wanted: int) -> _Span:
-    """The middle of a side that is resized, with a margin for the filter where there is more of the photo.
-
-    Args:
-        length: Of the side, in pixels.
-        resized: Of all of it, after resizing.
-        wanted: Pixels after resizing that are kept.
-    """
-    first = round((resized - wanted) / 2)
-    margin = math.ceil(max(1.0, resized / length)) + 1
-    begin, end = max(0, first - margin), min(resized, first + wanted + margin)
-    return _Span(begin * length / resized, min(end * length / resized, length), end - begin, first - begin)

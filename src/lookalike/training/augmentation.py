@@ -31,6 +31,7 @@ class Augmentation:
         self.settings = settings
         self.height, self.width = size
         self.backgrounds = backgrounds
+        self.largest_stretch = math.log(settings.stretch)
         light = settings.light
         self.light = v2.ColorJitter(brightness=light, contrast=light, saturation=light / 2, hue=settings.hue)
 
@@ -71,13 +72,42 @@ class Augmentation:
         return view
 
     def _cropped(self, photo: Image.Image, *, random: np.random.Generator) -> Image.Image:
-        stretch = math.exp(random.uniform(-0.2, 0.2))
-        area = random.uniform(self.settings.smallest_crop, 1.0)
-        view = self._resized(photo, area=area, stretch=stretch, random=random)
+        if self.settings.crop == "input":
+            view = self._cropped_like_input(photo, random=random)
+        else:
+            stretch = math.exp(random.uniform(-1.0, 1.0) * self.largest_stretch)
+            area = random.uniform(self.settings.smallest_crop, 1.0)
+            view = self._resized(photo, area=area, stretch=stretch, random=random)
+        if not self.settings.rotation:
+            return view
         angle = random.uniform(-1.0, 1.0) * self.settings.rotation
         if random.random() < 0.5:
             return view.rotate(angle, BILINEAR, fillcolor=view.getpixel((0, 0)))
         return view
+
+    def _cropped_like_input(self, photo: Image.Image, *, random: np.random.Generator) -> Image.Image:
+        """A part of the photo with nearly the input's shape: 10 tries, then the largest such part in the middle.
+
+        Source: Szegedy et al. 2015, Going Deeper with Convolutions, as in torchvision's RandomResizedCrop.
+        """
+        if self.settings.short_side:
+            scale = self.settings.short_side / min(photo.size)
+            photo = photo.resize((round(photo.width * scale), round(photo.height * scale)), BILINEAR)
+        shape = self.width / self.height
+        for _ in range(10):
+            area = photo.width * photo.height * random.uniform(self.settings.smallest_crop, 1.0)
+            ratio = shape * math.exp(random.uniform(-1.0, 1.0) * self.largest_stretch)
+            width, height = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+            if 0 < width <= photo.width and 0 < height <= photo.height:
+                left = int(random.integers(0, photo.width - width + 1))
+                top = int(random.integers(0, photo.height - height + 1))
+                break
+        else:
+            factor = math.exp(self.largest_stretch)
+            width = min(photo.width, round(photo.height * shape * factor))
+            height = min(photo.height, round(photo.width / shape * factor))
+            left, top = (photo.width - width) // 2, (photo.height - height) // 2
+        return photo.crop((left, top, left + width, top + height)).resize((self.width, self.height), BILINEAR)
 
     def _resized(self, photo: Image.Image, *, area: float, stretch: float, random: np.random.Generator) -> Image.Image:
         """A part of the photo with this share of its area, its ratio changed by `stretch`, at the input's size."""

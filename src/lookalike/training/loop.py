@@ -66,6 +66,7 @@ def train(
     config: Path,
     *,
     overrides: Sequence[str] = (),
+    base: Path | None = None,
     resume: Path | None = None,
     out: Path | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
@@ -76,6 +77,7 @@ def train(
     Args:
         config: The file; see `lookalike.training.settings`.
         overrides: Settings that replace those of the file, as `key=value`.
+        base: Folder that paths in the settings are relative to; None is the file's.
         resume: A run folder to take up where its state was last saved.
         out: The run folder to make; None is `runs/NAME`.
         progress: Told after each step how many steps of how many are done.
@@ -101,7 +103,7 @@ def train(
         interruption = Interruption()
         run = Run(
             settings,
-            base=config.parent,
+            base=config.parent if base is None else base,
             folder=folder,
             accelerator=accelerator,
             interruption=interruption,

@@ -12,6 +12,7 @@ from lookalike.errors import ConfigError
 from lookalike.models.network import NetworkSettings
 from lookalike.models.preprocessing import Fit, Preprocessing
 from lookalike.training.objective_settings import HeadSettings, LossSettings, SamplerSettings, check_losses
+from lookalike.training.shipped import AboutSettings
 
 Device = Literal["auto", "cpu", "cuda"]
 Optimizer = Literal["adamw", "sgd"]
@@ -19,21 +20,6 @@ Precision = Literal["no", "bf16", "fp16"]
 Schedule = Literal["cosine", "plateau", "constant"]
 
 Crop = Literal["photo", "input"]
-
-
-@dataclass(frozen=True, slots=True)
-class AboutSettings:
-    """What a preset is for.
-
-    Attributes:
-        summary: In a few words.
-        aim: The published figure that it aims at, with its source; empty when there is none.
-        measured: What was measured with it, or that nothing was.
-    """
-
-    summary: str = ""
-    aim: str = ""
-    measured: str = "not measured"
 
 
 @dataclass(frozen=True, slots=True)
