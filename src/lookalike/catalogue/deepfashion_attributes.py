@@ -24,8 +24,15 @@ from lookalike.types import JSON, Item
 PARTITION = "image_name evaluation_status"
 SPLITS = ("train", "val", "test")
 COARSE_TYPES = {"1": "texture", "2": "fabric", "3": "shape", "4": "part", "5": "style"}
-FINE_TYPES = {"1": "texture", "2": "sleeve", "3": "length", "4": "neckline", "5": "fabric", "6": "fit"}
-FINE_ATTRIBUTES = 26
+FINE_TYPES = (
+    *("texture",) * 7,
+    *("sleeve",) * 3,
+    *("length",) * 3,
+    *("neckline",) * 4,
+    *("fabric",) * 6,
+    *("fit",) * 3,
+)
+"""Of the 26 fine attributes in their order; by place, as the codes in the file are not told alike everywhere."""
 PUBLISHED = {
     "photos": 289222,
     "categories": 50,
@@ -136,7 +143,7 @@ def attributes_catalogue(
 
 def _groups(attributes: Sequence[JSON], types: dict[str, str]) -> dict[str, JSON]:
     """The fine attributes are six questions with one answer each: those answers by question, such as `sleeve`."""
-    if len(types) != FINE_ATTRIBUTES:
+    if len(types) != len(FINE_TYPES):
         return {}
     answers: dict[str, list[JSON]] = {}
     for attribute in attributes:
@@ -173,14 +180,14 @@ def read_attribute_names(path: Path, problems: Problems) -> dict[str, str]:
     """Read the names of the attributes, in order, and their types; names may hold spaces and hyphens."""
     file = AnnotationFile(path, problems, "attribute_name attribute_type", is_row=lambda text: text[-1].isdigit())
     rows = [(line, text, *_named(text)) for line, text in file.rows()]
-    kinds = FINE_TYPES if len(rows) == FINE_ATTRIBUTES else COARSE_TYPES
+    is_fine = len(rows) == len(FINE_TYPES)
     types: dict[str, str] = {}
     for line, text, name, code in rows:
-        if code not in kinds or not name or name in types:
-            expected = f"an attribute that has not come before, and its type from 1 to {len(kinds)}"
+        if not (code in COARSE_TYPES or (is_fine and code == "6")) or not name or name in types:
+            expected = f"an attribute that has not come before, and its type from 1 to {6 if is_fine else 5}"
             problems.line(path, line, text, expected=expected)
         else:
-            types[name] = kinds[code]
+            types[name] = FINE_TYPES[len(types)] if is_fine else COARSE_TYPES[code]
     return types
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lookalike.catalogue.annotations import AnnotationFile, Places, Problems, find_photos
 from lookalike.catalogue.deepfashion_attributes import (
-    FINE_ATTRIBUTES,
+    FINE_TYPES,
     SPLITS,
     AttributeFacts,
     attributes_catalogue,
@@ -60,7 +60,7 @@ def open_fine(folder: Path) -> Catalogue:
                 _read_paths(path, split, facts, problems)
         _read_columns(places, facts, problems, boxes_fit=photos_in[1] == "img")
     problems.refuse()
-    published = {"attributes": FINE_ATTRIBUTES, "categories": 50}
+    published = {"attributes": len(FINE_TYPES), "categories": 50}
     return attributes_catalogue(facts, problems, root=folder, photos_in=photos_in, published=published)
 
 
