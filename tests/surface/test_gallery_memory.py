@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +159,49 @@ def test_a_gallery_made_for_work_that_fails_vanishes_unless_others_use_it(shop: 
         other.add([Item("a", "a.jpg")], vectors, spaces=[Space("deep", 2, "m")])
         made.discard_if_unused()
         assert len(made) == len(other) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such limit")
+def test_a_gallery_that_there_is_no_room_for_leaves_nothing(shop: Shop, tmp_path: Path) -> None:
+    place = tmp_path / "in" / "here.gallery"
+    limited = f"ulimit -f 20; exec {sys.executable} -m lookalike.cli index {shop.table} -g {place} --model {shop.model}"
+    done = subprocess.run(["bash", "-c", limited], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    assert not place.parent.exists()
+
+
+def test_a_catalogue_does_not_command_the_terminal(shop: Shop, capsys: Capture) -> None:
+    assert (
+        main(["gallery", "set", "red-0", "season=\x1b[31mwarm\x9b2J", "note=two\nlines", "-g", str(shop.gallery)]) == 0
+    )
+    assert main(["gallery", "list", "-g", str(shop.gallery), "--limit", "1"]) == 0
+    assert main(["search", "--item", "red-1", "-g", str(shop.gallery), "--where", "colour = 'Red'"]) == 0
+    assert main(["gallery", "get", "\x1b[31m", "-g", str(shop.gallery)]) == 2
+    shown = capsys.readouterr()
+    assert r"\x1b[31mwarm\x9b2J" in shown.out
+    assert r"unknown item '\x1b[31m'" in shown.err
+    assert not set(shown.out + shown.err) & set(map(chr, (*range(10), *range(11, 32), *range(127, 160))))
+
+
+def test_a_value_that_is_nested_without_end_is_text(shop: Shop, capsys: Capture) -> None:
+    text = "[" * 100_000
+    known = run_json(capsys, "gallery", "set", "red-0", f"note={text}", "-g", shop.gallery)
+    assert known["attributes"]["note"] == text
+
+
+def test_a_sum_of_distances_that_is_too_large_is_refused(shop: Shop, capsys: Capture) -> None:
+    ask = ["search", "--item", "red-0", "-g", shop.gallery, "--metric", "deep=cityblock", "--weight"]
+    assert "take smaller weights" in refused(capsys, *ask, "deep=1e300")
+    assert len(run_json(capsys, *ask, "deep=1e30")["matches"]) == 10
+
+
+def test_long_ids_are_not_offered_for_one_that_is_not_there(shop: Shop, capsys: Capture) -> None:
+    with LocalGallery(shop.gallery) as gallery:
+        vectors = gallery.vectors("red-0")
+        gallery.add([Item("s" * 5000, "s.jpg")], vectors, spaces=gallery.spaces)
+    assert len(refused(capsys, "gallery", "get", "sa", "-g", shop.gallery)) < 200
 
 
 def test_what_takes_long_is_said_beforehand(shop: Shop, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:

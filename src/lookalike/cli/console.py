@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lookalike.types import JSON, Item
 
+CONTROL = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
+
 WIDEST, NARROWEST_CUT = 24, 24
 """A column is wider than the first only where the second is left for the column that is cut."""
 
@@ -19,6 +21,11 @@ def write(line: str) -> None:
     sys.stdout.write(f"{line}\n")
 
 
+def harmless(text: str) -> str:
+    """Text with its control characters written out: those of a catalogue must not command the terminal."""
+    return text.translate(CONTROL)
+
+
 def write_json(value: Mapping[str, JSON]) -> None:
     """The result for programs."""
     write(json.dumps(value, indent=2, ensure_ascii=False))
@@ -26,7 +33,7 @@ def write_json(value: Mapping[str, JSON]) -> None:
 
 def say(line: str) -> None:
     """One line for people: a remark, a warning or an error."""
-    sys.stderr.write(f"{' '.join(line.splitlines())}\n")
+    sys.stderr.write(f"{harmless(' '.join(line.splitlines()))}\n")
 
 
 def write_facts(facts: Mapping[str, JSON]) -> None:
@@ -61,7 +68,7 @@ def shown(value: JSON) -> str:
         return f"{value:.4g}"
     if isinstance(value, list):
         return ", ".join(shown(part) for part in value) or "-"
-    return str(value)
+    return harmless(str(value))
 
 
 def write_table(columns: Mapping[str, Sequence[str]], *, right: Sequence[str] = (), cut: str = "") -> None:
@@ -78,7 +85,7 @@ def write_table(columns: Mapping[str, Sequence[str]], *, right: Sequence[str] = 
     from rich.text import Text
 
     console = Console(file=sys.stdout, highlight=False)
-    filled = {title: cells for title, cells in columns.items() if any(cells)}
+    filled = {title: [*map(harmless, cells)] for title, cells in columns.items() if any(cells)}
     room, spare = console.width, NARROWEST_CUT if cut in filled else 0
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for title, cells in filled.items():

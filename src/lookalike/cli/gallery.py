@@ -211,6 +211,6 @@ def _json_or_text(text: str) -> JSON:
     """A value as JSON has it, such as 19.9 or true; anything else is text."""
     try:
         value: JSON = json_format.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter when it is nested without end
         return text
     return value

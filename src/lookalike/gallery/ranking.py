@@ -145,14 +145,17 @@ def nearest_by_metric(
     parts = [] if snapshot.frozen is None else [snapshot.frozen.raw]
     parts.append(snapshot.tail.raw)
     places = slices(snapshot.spaces)
-    positions, scores, by_space = indexes.metric_scan(
-        queries,
-        [{name: rows[:, places[name]] for name in queries} for rows in parts],
-        metrics=named,
-        weights=weights,
-        k=k,
-        allowed=allowed.together(snapshot),
-    )
+    with np.errstate(over="ignore"):
+        positions, scores, by_space = indexes.metric_scan(
+            queries,
+            [{name: rows[:, places[name]] for name in queries} for rows in parts],
+            metrics=named,
+            weights=weights,
+            k=k,
+            allowed=allowed.together(snapshot),
+        )
+    if not np.isfinite(scores[positions >= 0]).all():
+        raise UsageError("the weighted sum of the distances is too large to be written down; take smaller weights")
     return Neighbours(snapshot.numbers(positions), scores, by_space, "exact")
 
 

@@ -12,52 +12,18 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-import uuid
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
 from lookalike.errors import GalleryDamagedError, GalleryNotFoundError, LookalikeError, MismatchError, UsageError
+from lookalike.gallery import schema
 from lookalike.gallery.lock import PATIENCE_S, WriteLock
 from lookalike.gallery.meta import last_number, read_spaces, sign_change
 from lookalike.spaces import Space
-
-FORMAT: Final = 1
-APPLICATION_ID: Final = 0x4C6F6F6B  # "Look", where `file` finds it
-
-SCHEMA: Final = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
-
--- `attributes` is a JSON object whose keys are numbers of `attribute_names`: no name ever becomes part of a statement.
-CREATE TABLE items (
-    row INTEGER PRIMARY KEY AUTOINCREMENT,
-    id TEXT NOT NULL UNIQUE,
-    product TEXT,
-    photo TEXT NOT NULL,
-    root TEXT NOT NULL,
-    box TEXT,
-    attributes TEXT NOT NULL,
-    source TEXT NOT NULL,
-    size INTEGER,
-    modified_ns INTEGER,
-    sha256 TEXT
-) STRICT;
-CREATE INDEX items_by_source ON items (source);
-
--- `kinds` is what kinds of values have ever been stored under the name, see records.Kinds.
-CREATE TABLE attribute_names (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, kinds INTEGER NOT NULL) STRICT;
-
--- Concatenated in the order of the spaces, little-endian float32; `raw` only where what was added is not `unit`.
-CREATE TABLE vectors (row INTEGER PRIMARY KEY, unit BLOB NOT NULL, raw BLOB) STRICT;
-
-CREATE TABLE removed (number INTEGER PRIMARY KEY AUTOINCREMENT, row INTEGER NOT NULL) STRICT;
-"""
-
-PAGE_BYTES: Final = 16384
-"""A page holds several rows of vectors; with SQLite's own 4096 nearly half of each would stay empty."""
 
 CACHE_KIB: Final = 32768
 
@@ -240,36 +206,30 @@ class Store:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise LookalikeError(f"{self.folder} cannot be made: {error.strerror or error}") from None
-        with self.locked(), explained(self.path):
-            if self._exists():  # another process was quicker
-                return
-            self._made = tuple(missing)
-            connection = self._connect("rwc")
-            try:
-                connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
-                connection.execute("PRAGMA journal_mode = WAL")
-                first = [("generation", uuid.uuid4().hex), ("spaces", "[]"), ("change", 0), ("items", 0), ("raw", 0)]
-                connection.execute("BEGIN IMMEDIATE")
-                for statement in SCHEMA.split(";\n")[:-1]:
-                    connection.execute(statement)
-                connection.executemany("INSERT INTO meta VALUES (?, ?)", first)
-                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                connection.execute(f"PRAGMA user_version = {FORMAT}")
-                connection.execute("COMMIT")
-            finally:
-                connection.close()
+        try:
+            with self.locked(), explained(self.path):
+                if self._exists():  # another process was quicker
+                    return
+                self._made = tuple(missing)
+                with closing(self._connect("rwc")) as connection:
+                    schema.write(connection)
+        except BaseException:
+            if self._made is not None:  # the disk is full, or somebody lost patience
+                sweep(self.folder, "gallery.db*")
+                sweep(self.folder, "*.lock", made=self._made)
+            raise
 
     def _check(self) -> None:
         with self.reader() as reader:
             (application,) = reader.connection.execute("PRAGMA application_id").fetchone()
             (version,) = reader.connection.execute("PRAGMA user_version").fetchone()
-        if application != APPLICATION_ID:
+        if application != schema.APPLICATION_ID:
             self.close()
             raise GalleryNotFoundError(f"{self.path} is a database, but not a gallery's")
-        if version != FORMAT:
+        if version != schema.FORMAT:
             self.close()
             raise MismatchError(
-                f"{self.folder} has the gallery format {version}, and this version of lookalike reads {FORMAT}; "
+                f"{self.folder} has the gallery format {version}, and this version of lookalike reads {schema.FORMAT}; "
                 "open it with the version that made it, and use `gallery export --format parquet` to bring it over"
             )
 
