@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import csv
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from small_shop import COLORS, Shop, paint
+from starlette.testclient import TestClient
 
 import lookalike
+from lookalike.http.app import create_app
+from lookalike.http.serving import Serving
+from lookalike.http.settings import Settings
+from lookalike.http.starting import open_serving
+
+TOKEN = "a-token-that-nobody-guesses"
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +46,24 @@ def shop(finished_shop: Shop, tmp_path: Path) -> Shop:
     gallery = tmp_path / "shop.gallery"
     shutil.copytree(finished_shop.gallery, gallery)
     return Shop(finished_shop.folder, gallery, finished_shop.table, finished_shop.model, finished_shop.other_model)
+
+
+@pytest.fixture
+def serving(shop: Shop) -> Serving:
+    """The shop, ready to be served."""
+    settings = Settings(upload_bytes=200_000, pixels=1_000_000, bulk_bytes=2_000_000, workers=2, waiting=4)
+    return open_serving(str(shop.gallery), settings=settings, token=TOKEN.encode(), model=str(shop.model))
+
+
+@pytest.fixture
+def client(serving: Serving) -> Iterator[TestClient]:
+    """A client of the served shop, without the token."""
+    with TestClient(create_app(serving), raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.fixture
+def writer(client: TestClient) -> TestClient:
+    """The same client with the token."""
+    client.headers["Authorization"] = f"Bearer {TOKEN}"
+    return client

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, BinaryIO, Final
 
 from fastapi import APIRouter, Query
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response, StreamingResponse
 
 from lookalike.errors import PhotoError
 from lookalike.http.documents import ALWAYS, errors
@@ -25,6 +28,8 @@ router = APIRouter(tags=["items"])
 
 LOOKED_AT: Final = 64
 """Bytes at the beginning of a file that tell what it is."""
+
+PIECE: Final = 65_536
 
 ONE_RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 CACHE: Final = {"Cache-Control": "no-cache", "Content-Security-Policy": "default-src 'none'; sandbox"}
@@ -61,17 +66,18 @@ async def get_photo(
     ] = None,
 ) -> Response:
     """The original file, or a small JPEG of it."""
-    known = request.headers.get("if-none-match")
-    ranged = request.headers.get("range") if size is None else None
-    return await serving.pictures.run(
-        lambda: photo_response(serving, id, side=size, known=known, ranged=ranged), request=request
-    )
+    asked = {name: request.headers.get(name) for name in ("if-none-match", "if-range", "range")}
+    return await serving.pictures.run(lambda: photo_response(serving, id, side=size, asked=asked), request=request)
 
 
-def photo_response(
-    serving: Serving, item_id: str, *, side: int | None, known: str | None, ranged: str | None
-) -> Response:
+def photo_response(serving: Serving, item_id: str, *, side: int | None, asked: Mapping[str, str | None]) -> Response:
     """What to answer; runs in a worker.
+
+    Args:
+        serving: The server.
+        item_id: The item.
+        side: Of the small picture; None for the original.
+        asked: Headers of the request.
 
     Raises:
         UnknownNameError: There is no such item.
@@ -82,51 +88,75 @@ def photo_response(
         original = Original.of(item)
         tag = original.tag(side)
         headers = {"ETag": tag, **CACHE}
+        known = asked["if-none-match"]
         if known is not None and original.size and names(known, tag):
             return Response(status_code=304, headers=headers)
         if side is not None:
             picture = serving.thumbnails.make(original, side=side, name=item.photo)
             return Response(picture, media_type="image/jpeg", headers=headers)
-        return original_response(original, item, headers=headers, ranged=ranged)
+        if not original.size:
+            data = read_bytes(original.location, name=item.photo)
+            return Response(data, media_type=content_type(data[:LOOKED_AT], name=item.photo), headers=headers)
+        ranged = asked["range"] if asked["if-range"] in (None, tag) else None
+        return file_response(original, item, headers=headers, ranged=ranged)
     except PhotoError as error:
         message = f"the photo of {item_id!r} cannot be shown: {error.reason}"
         raise Refusal("photo_gone", message, facts={"reason": error.reason}) from None
 
 
-def original_response(original: Original, item: Item, *, headers: dict[str, str], ranged: str | None) -> Response:
-    """The file itself.
+def file_response(original: Original, item: Item, *, headers: dict[str, str], ranged: str | None) -> Response:
+    """The file itself, or a part of it. It is opened now: what becomes of its name later does not matter.
 
     Raises:
         PhotoError: It is not a photo, or not any more.
         Refusal: It has not the bytes that are asked for.
     """
-    if not original.size:
-        data = read_bytes(original.location, name=item.photo)
-        return Response(data, media_type=content_type(data[:LOOKED_AT], name=item.photo), headers=headers)
-    path = Path(original.location)
-    with path.open("rb") as file:
-        kind = content_type(file.read(LOOKED_AT), name=item.photo)
-    check_range(ranged, size=original.size)
-    return FileResponse(path, media_type=kind, headers=headers, stat_result=path.stat())
+    with ExitStack() as closing:
+        try:
+            file = closing.enter_context(Path(original.location).open("rb"))
+            size = os.fstat(file.fileno()).st_size
+            kind = content_type(file.read(LOOKED_AT), name=item.photo)
+        except OSError as error:
+            raise PhotoError(item.photo, (error.strerror or "cannot be read").lower()) from None
+        first, last = part_of(ranged, size=size) or (0, size - 1)
+        closing.pop_all()  # `sent` closes it, when its last byte has gone
+    headers |= {"Accept-Ranges": "bytes", "Content-Length": str(last - first + 1)}
+    part = (first, last) != (0, size - 1)
+    if part:
+        headers["Content-Range"] = f"bytes {first}-{last}/{size}"
+    pieces = sent(file, first, last - first + 1)
+    return StreamingResponse(pieces, 206 if part else 200, headers=headers, media_type=kind)
 
 
-def check_range(ranged: str | None, *, size: int) -> None:
-    """Refuse a range that is not there.
+def sent(file: BinaryIO, first: int, count: int) -> Iterator[bytes]:
+    """The bytes of a file from a place on, in pieces."""
+    with file:
+        file.seek(first)
+        while count > 0 and (piece := file.read(min(count, PIECE))):
+            count -= len(piece)
+            yield piece
+
+
+def part_of(ranged: str | None, *, size: int) -> tuple[int, int] | None:
+    """First and last byte of a range; None where no single range is asked for, and all is sent.
 
     Raises:
-        Refusal: It is not.
+        Refusal: It is not there.
     """
     found = ONE_RANGE.fullmatch(ranged or "")
     if found is None or not any(found.groups()):
-        return
-    first, last = found.groups()
-    if (first and int(first) >= size) or (not first and int(last) == 0):
-        raise Refusal(
-            "bad_range",
-            f"the photo has {size:,} bytes",
-            facts={"size": size},
-            headers={"Content-Range": f"bytes */{size}"},
-        )
+        return None
+    start, end = found.groups()
+    if not start:
+        first, last = max(0, size - int(end)), size - 1
+    else:
+        first, last = int(start), min(int(end), size - 1) if end else size - 1
+        if end and int(end) < first:
+            return None
+    if first >= size:
+        facts = {"Content-Range": f"bytes */{size}"}
+        raise Refusal("bad_range", f"the photo has {size:,} bytes", facts={"size": size}, headers=facts)
+    return first, last
 
 
 def names(tags: str, tag: str) -> bool:
