@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -41,7 +40,7 @@ def write_layout(folder: Path, *, layout: str, products: int = 46, photos: int =
         raise UnknownNameError("layout", layout, LAYOUTS)
     if products < 1 or photos < 1:
         raise UsageError(f"there must be at least one product and one photo of each, not {products} and {photos}")
-    if folder.exists() and (not folder.is_dir() or any(os.scandir(folder))):
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} is not an empty folder; name another one")
     module, _, function = LAYOUTS[layout].partition(":")
     write: Callable[..., list[Drawn]] = getattr(import_module(module), function)
