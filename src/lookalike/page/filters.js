@@ -10,12 +10,14 @@ const NONE = Object.freeze({ values: [], low: null, high: null });
 /**
  * @typedef {object} Facet
  * @property {string} name
+ * @property {string[]} kinds Of its values: text, number, boolean.
  * @property {{value: string|number|boolean, count: number}[]} values The most frequent first.
  * @property {[number, number]|null} range Least and largest, of an attribute of numbers.
  */
 
 export class Filters {
   #groups = new Map();
+  #order = []; // names as they were first seen, so that nothing moves under the pointer
 
   /**
    * @param {HTMLElement} place
@@ -26,36 +28,38 @@ export class Filters {
     this.changed = changed;
   }
 
-  /** @param {Facet[]} facets @param {Record<string, typeof NONE>} filters Those in use. */
+  /** @param {Facet[]} facets @param {Map<string, typeof NONE>} filters Those in use. */
   show(facets, filters) {
-    const useful = facets.filter((facet) => filters[facet.name] || isUseful(facet));
+    const useful = facets.filter((facet) => filters.has(facet.name) || this.#groups.has(keyOf(facet)) || isUseful(facet));
+    for (const { name } of facets) if (!this.#order.includes(name)) this.#order.push(name);
+    useful.sort((one, other) => this.#order.indexOf(one.name) - this.#order.indexOf(other.name));
     const groups = useful.map((facet, at) => {
-      const kind = isRange(facet) ? "range" : "values";
-      const key = `${kind}.${facet.name}`;
+      const key = keyOf(facet);
       if (!this.#groups.has(key)) {
-        const group = kind === "range" ? new RangeGroup(facet.name, this.changed) : new ValuesGroup(facet.name, this.changed);
+        const group = isNumbers(facet) ? new RangeGroup(facet.name, this.changed) : new ValuesGroup(facet.name, this.changed);
         group.element.open = at < OPEN_AT_FIRST;
         this.#groups.set(key, group);
       }
       const group = this.#groups.get(key);
-      group.show(facet, filters[facet.name] ?? NONE);
+      group.show(facet, filters.get(facet.name) ?? NONE);
       return group.element;
     });
     this.place.hidden = !groups.length;
-    // Elements that stay where they are keep their focus and a drag that is going on.
-    const heading = this.place.firstElementChild ?? make("h3", { class: "group-top" }, "Filters");
+    const heading = this.place.firstElementChild ?? make("h2", { class: "group-top" }, "Filters");
     const wanted = [heading, ...groups];
-    if (wanted.some((element, at) => this.place.children[at] !== element) || this.place.children.length !== wanted.length) {
-      this.place.replaceChildren(...wanted);
-    }
+    for (const element of [...this.place.children]) if (!wanted.includes(element)) element.remove();
+    wanted.forEach((element, at) => { // what stays is not touched: it keeps its focus, and a drag that is going on
+      if (this.place.children[at] !== element) this.place.insertBefore(element, this.place.children[at] ?? null);
+    });
   }
 }
 
-const isRange = ({ range, values }) => range !== null && range[0] < range[1] && values.length > FEW;
+const isNumbers = ({ kinds }) => kinds.length === 1 && kinds[0] === "number";
+const keyOf = (facet) => `${isNumbers(facet) ? "range" : "values"}.${facet.name}`;
 
 /** Whether filtering by it parts the items in a way that people would. */
 function isUseful(facet) {
-  if (isRange(facet)) return true;
+  if (isNumbers(facet)) return facet.range !== null && facet.range[0] < facet.range[1];
   return facet.values.length > 1 && !isNaming(facet.name) && facet.values[0].count > 2 && facet.values.every(({ value }) => String(value).length < 60);
 }
 
@@ -64,7 +68,7 @@ class Group {
     this.name = name;
     this.changed = changed;
     this.used = make("span", { class: "used" });
-    this.inside = make("div", { class: "group-inside" });
+    this.inside = make("div", { class: "group-inside", role: "group", "aria-label": labelOf(name) });
     this.element = make("details", { class: "group" },
       make("summary", {}, make("span", {}, labelOf(name)), this.used), this.inside);
   }
@@ -79,7 +83,7 @@ class ValuesGroup extends Group {
     const known = [...facet.values, ...missing.map((value) => ({ value, count: 0 }))];
     const shown = this.all ? known : known.filter(({ value }, at) => at < FEW || filter.values.includes(value));
     refill(this.inside,
-      make("ul", { class: "values", role: "group", "aria-label": labelOf(this.name) }, ...shown.map((one) => this.#value(one))),
+      make("ul", { class: "values" }, ...shown.map((one) => this.#value(one))),
       known.length > FEW + 1 && make("button", {
         type: "button", class: "link", "data-key": `all.${this.name}`, "aria-expanded": String(Boolean(this.all)), onclick: () => {
           this.all = !this.all;
@@ -119,6 +123,7 @@ class RangeGroup extends Group {
   }
 
   show(facet, filter) {
+    if (!facet.range) return;
     const [least, largest] = facet.range;
     const step = niceStep(largest - least);
     const [from, to] = [Math.floor(least / step) * step, Math.ceil(largest / step) * step];
@@ -154,5 +159,5 @@ class RangeGroup extends Group {
 /** 1, 2 or 5 times a power of ten: about a hundredth of a span. */
 function niceStep(span) {
   const size = 10 ** Math.floor(Math.log10(span / 100));
-  return [1, 2, 5, 10].map((times) => times * size).find((step) => span / step <= 100);
+  return span > 0 ? [1, 2, 5, 10].map((times) => times * size).find((step) => span / step <= 100) : 1;
 }

@@ -22,6 +22,7 @@ const ANSWERS_KEPT = 40;
 let state = readState(location.search);
 let usual = null; // the server's own weights
 let shown = null; // the key of the answer in the grid
+let counted; // the expression that the facets were counted for
 const answers = new Map(); // key -> {matches, weights, ended}
 const items = new Map(); // all that was met, by id
 
@@ -82,10 +83,11 @@ async function lookAtPart(id) {
 }
 
 function setFilter(name, filter, { push }) {
-  const rest = { ...state.filters };
-  delete rest[name];
+  const next = new Map(state.filters);
   const used = filter.values.length || filter.low !== null || filter.high !== null;
-  go({ filters: used ? { ...rest, [name]: filter } : rest, shown: PAGE }, { push });
+  if (used) next.set(name, filter);
+  else next.delete(name);
+  go({ filters: next, shown: PAGE }, { push });
 }
 
 function toTop() {
@@ -122,7 +124,7 @@ function refresh() {
 async function showSearch() {
   showChips();
   const known = answers.get(keyOf(state));
-  if (known && (known.ended || known.matches.length >= state.shown)) {
+  if (isEnough(known, state)) {
     searching.stop();
     showAnswer(known, state);
   } else {
@@ -137,6 +139,8 @@ async function showSearch() {
   }
   await showQuery(state);
 }
+
+const isEnough = (answer, { shown: wanted }) => answer !== undefined && (answer.ended || answer.matches.length >= wanted);
 
 async function showQuery(now) {
   if (now.item) {
@@ -159,6 +163,7 @@ async function showQuery(now) {
 async function runSearch(now, signal) {
   const key = keyOf(now);
   const before = answers.get(key);
+  if (isEnough(before, now)) return showAnswer(before, now); // it was asked for twice
   const offset = before?.matches.length ?? 0;
   const timers = SLOW_MS.map((after, at) => setTimeout(() => {
     byId("status").textContent = at ? "The server is slow. Still waiting…" : "Still looking…";
@@ -189,12 +194,12 @@ async function runSearch(now, signal) {
     if (!signal.aborted && queryOf(now) === queryOf(state)) fail(error);
   } finally {
     timers.forEach(clearTimeout);
-    if (!signal.aborted) byId("results").setAttribute("aria-busy", "false");
   }
 }
 
 function showAnswer({ matches, weights: used, ended }, now) {
   shown = keyOf(now);
+  byId("results").setAttribute("aria-busy", "false");
   const visible = matches.slice(0, now.shown);
   byId("grid").classList.remove("stale");
   hideNotice();
@@ -203,7 +208,7 @@ function showAnswer({ matches, weights: used, ended }, now) {
   byId("status").textContent = visible.length ? `${count(visible.length, "item")}, the most alike first` : "Nothing found";
   weights.show(state.weights ? { ...used, ...state.weights } : used, { isDefault: state.weights === null });
   if (!visible.length) showEmpty();
-  counting.ask(now);
+  if (counted !== whereOf(now.filters)) counting.ask(now);
 }
 
 function showEmpty() {
@@ -214,10 +219,11 @@ function showEmpty() {
   }
 }
 
-const clearFilters = () => go({ filters: {}, shown: PAGE });
+const clearFilters = () => go({ filters: new Map(), shown: PAGE });
 
 /** Say what went wrong, and how to go on; what is on the page stays where it still makes sense. */
 function fail(error) {
+  byId("results").setAttribute("aria-busy", "false");
   const again = ["Try again", () => (hideNotice(), refresh())];
   const other = ["Choose another photo", () => byId("choose").click()];
   const anew = ["Begin anew", () => go(emptyState())];
@@ -277,20 +283,22 @@ async function showBeginnings() {
 
 /** Counts of an attribute ignore its own filter, so that one can see what another choice would give. */
 async function runFacets(now, signal) {
-  const names = Object.keys(now.filters);
+  const names = [...now.filters.keys()];
   try {
     const [all, ...without] = await Promise.all([
       getFacets(whereOf(now.filters), signal), ...names.map((name) => getFacets(whereOf(now.filters, name), signal))]);
     const own = names.map((name, at) => without[at].facets.find((facet) => facet.name === name)).filter(Boolean);
     const others = all.facets.filter(({ name }) => own.every((facet) => facet.name !== name));
-    if (!signal.aborted) filters.show([...own, ...others], state.filters);
+    if (signal.aborted) return;
+    counted = whereOf(now.filters);
+    filters.show([...own, ...others], state.filters);
   } catch (error) {
     if (!signal.aborted && !(error instanceof ApiError)) throw error; // the search says what is wrong with the server
   }
 }
 
 function showChips() {
-  const chips = Object.entries(state.filters).flatMap(([name, filter]) => [
+  const chips = [...state.filters].flatMap(([name, filter]) => [
     ...filter.values.map((value) => [`${labelOf(name)}: ${valueText(value)}`, () => setFilter(name, { ...filter, values: filter.values.filter((one) => one !== value) }, { push: true })]),
     ...(filter.low !== null || filter.high !== null ? [[rangeText(name, filter), () => setFilter(name, { ...filter, low: null, high: null }, { push: true })]] : []),
   ]);

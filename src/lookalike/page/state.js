@@ -10,18 +10,21 @@ const LITERAL = /^(?:true|false|-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)$/i;
  * @property {string|null} photo or by the photo that is kept under this name.
  * @property {number[]|null} box x1, y1, x2, y2 in pixels of the upright photo.
  * @property {Record<string, number>|null} weights By space; null takes the server's own.
- * @property {Record<string, {values: (string|number|boolean)[], low: number|null, high: number|null}>} filters By attribute.
+ * @property {Map<string, {values: (string|number|boolean)[], low: number|null, high: number|null}>} filters By attribute.
  * @property {number} shown How many matches.
  * @property {string|null} open The item whose details are open.
  */
 
 /** @returns {State} */
-export const emptyState = () => ({ item: null, photo: null, box: null, weights: null, filters: {}, shown: PAGE, open: null });
+export const emptyState = () => ({ item: null, photo: null, box: null, weights: null, filters: new Map(), shown: PAGE, open: null });
 
 /** Read what a URL says; whatever makes no sense is left out. @returns {State} */
 export function readState(search) {
   const state = emptyState();
-  const filter = (name) => (state.filters[name] ??= { values: [], low: null, high: null });
+  const filter = (name) => {
+    if (!state.filters.has(name)) state.filters.set(name, { values: [], low: null, high: null });
+    return state.filters.get(name);
+  };
   for (const [key, value] of new URLSearchParams(search)) {
     const [kind, name] = key.split(/\.(.*)/s);
     if (key === "item" || key === "photo" || key === "open") state[key] = value || null;
@@ -46,7 +49,7 @@ export function writeState(state) {
   for (const key of ["item", "photo"]) if (state[key]) said.set(key, state[key]);
   if (state.box) said.set("box", state.box.map((side) => Math.round(side)).join(","));
   for (const [space, weight] of Object.entries(state.weights ?? {})) said.append("weight", `${space}:${Number(weight.toFixed(3))}`);
-  for (const [name, { values, low, high }] of Object.entries(state.filters)) {
+  for (const [name, { values, low, high }] of state.filters) {
     for (const value of values) said.append(`is.${name}`, writeValue(value));
     if (low !== null) said.set(`min.${name}`, String(low));
     if (high !== null) said.set(`max.${name}`, String(high));
@@ -60,7 +63,7 @@ export function writeState(state) {
 /** The filters as the server's expression, leaving one attribute out if asked to; null when nothing is filtered. */
 export function whereOf(filters, without = null) {
   const terms = [];
-  for (const [name, { values, low, high }] of Object.entries(filters)) {
+  for (const [name, { values, low, high }] of filters) {
     if (name === without) continue;
     const quoted = `"${name.replaceAll('"', '""')}"`;
     if (values.length) terms.push(`${quoted} in (${values.map(literal).join(", ")})`);
@@ -72,7 +75,7 @@ export function whereOf(filters, without = null) {
 
 /** How many attributes are filtered by. */
 export const filtersInUse = (filters) =>
-  Object.values(filters).filter(({ values, low, high }) => values.length || low !== null || high !== null).length;
+  [...filters.values()].filter(({ values, low, high }) => values.length || low !== null || high !== null).length;
 
 function readBox(text) {
   const sides = text.split(",").map(Number);

@@ -31,7 +31,7 @@ export class Weights {
     this.#sliders = [];
     this.reset = make("button", { type: "button", class: "link", onclick: () => this.changed(null, true) }, "Reset");
     this.place.replaceChildren(
-      make("div", { class: "group-top" }, make("h3", {}, "What counts"), this.reset),
+      make("div", { class: "group-top" }, make("h2", {}, "What counts"), this.reset),
       ...(spaces.length === 2 ? [this.#balance(spaces)] : spaces.map((space) => this.#single(space))));
   }
 
