@@ -8,8 +8,7 @@ from lookalike.spaces import unit_rows
 from lookalike.types import Float32
 
 ALPHA = 3.0
-"""Of Radenovic et al.; larger trusts far neighbours less. On the dev photos 1 to 5 differ by less than their
-intervals."""
+"""Of Radenovic et al.; larger trusts far neighbours less."""
 
 
 def expand(row: Float32, neighbours: Float32, scores: Float32, *, alpha: float = ALPHA) -> Float32:
