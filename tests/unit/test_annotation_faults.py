@@ -63,6 +63,8 @@ def root(tmp_path: Path) -> Path:
     [
         (PARTITION, "4\n", "5\n", 1, "expected 4, the number of rows that follow, got '5'"),
         (PARTITION, "4\n", "four\n", 1, "expected the number of rows, got 'four'"),
+        (PARTITION, "4\n", "4" * 5000 + "\n", 1, "expected the number of rows, got '444"),
+        (BOXES, "1 1 010", f"1 1 {'1' * 5000}", 3, "expected a name, then whole numbers"),
         (
             PARTITION,
             "image_name item_id evaluation_status\n",

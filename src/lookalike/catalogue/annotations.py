@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from lookalike.errors import AnnotationError, AnnotationErrors, CatalogueError
 
@@ -125,7 +125,7 @@ class AnnotationFile:
         announced, count_text = None, ""
         if self.counted:
             count_text = next(lines, (1, ""))[1]
-            announced = int(count_text) if count_text.isascii() and count_text.isdigit() else None
+            announced = counted_number(count_text)
             if announced is None:
                 self.problems.line(self.path, 1, count_text, expected="the number of rows")
         count = 0
@@ -172,6 +172,11 @@ class AnnotationFile:
                     yield number, text
 
 
+def counted_number(text: str) -> int | None:
+    """Read a number that counts something, at most twelve digits; None when it is none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 12 else None
+
+
 @contextmanager
 def told_as_catalogue_error(path: Path) -> Iterator[None]:
     """Say in one line that a file cannot be read.
@@ -208,9 +213,9 @@ def find_photos(root: Path, problems: Problems) -> tuple[Path, str]:
         A folder, and what its name beneath that folder is: `img`, or `img_highres` where only that was unpacked.
     """
     for name in ("img", "img_highres"):
-        for parent in ("Img", ".", "Img/Img", "images"):
-            if (root / parent / name).is_dir():
-                return Path(str(root / PurePosixPath(parent))), name
+        for parent in (root / "Img", root):
+            if (parent / name).is_dir():
+                return parent, name
     problems.add(
         CatalogueError(
             f"{root}: the photos are missing; looked for a folder img (or img_highres) in Img/ and the folder itself; "

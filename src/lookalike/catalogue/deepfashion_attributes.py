@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lookalike.catalogue.annotations import AnnotationFile, Places, Problems, find_photos
+from lookalike.catalogue.annotations import AnnotationFile, Places, Problems, counted_number, find_photos
 from lookalike.catalogue.benchmark import Benchmark
 from lookalike.catalogue.photo_facts import CLOTHES_TYPES, Boxes, Joined, Landmarks, Photos, read_boxes, read_landmarks
 from lookalike.catalogue.positives import Positives, read_positives
@@ -199,8 +199,8 @@ def _named(text: str) -> tuple[str, str]:
 
 def read_category(file: AnnotationFile, line: int, label: str, *, count: int) -> int:
     """Read the number of a category, from 1; 0 when it is a problem."""
-    number = int(label) if label.isascii() and label.isdigit() else 0
-    if not 1 <= number <= count:
+    number = counted_number(label)
+    if number is None or not 1 <= number <= count:
         file.problems.line(file.path, line, label, expected=f"the number of a category from 1 to {count}")
         return 0
     return number
