@@ -167,8 +167,9 @@ class Run:
             self._take_up(state)
         self.validation: Validation | None = None
         if accelerator.is_main_process:
-            notes = Notes(folder, self.done)
-            self.validation = Validation(self.material, folder, notes, report=report, skip=self._skip)
+            self.validation = Validation(
+                self.material, folder, Notes(folder, self.done), report=report, skip=self._skip
+            )
             self._say_what_to_expect(shared_statistics=shared)
 
     @property
@@ -330,11 +331,6 @@ class Run:
     def _say_what_to_expect(self, *, shared_statistics: bool) -> None:
         """Say what may surprise."""
         if not self.material.is_measured:
-            if self.settings.schedule == "plateau" or self.settings.early_stop:
-                raise ConfigError(
-                    'schedule = "plateau" and early_stop need something to measure: `grades` in a [[data]] with at '
-                    "least two dev photos"
-                )
             self.report("no dev photos with `grades`, so nothing is measured: the last checkpoint counts as the best")
         if not shared_statistics:
             self.report("BatchNorm layers see each process's part of a batch only: PyTorch shares them on GPUs alone")

@@ -58,11 +58,24 @@ class Material:
         self.photos = TrainingPhotos(train, classes=self.classes, tags=self.tags)
         self.preprocessing = settings.input.at(settings.input.height, settings.input.width)
         self.backgrounds = {part: self._backgrounds(part) for part in ("train", "dev")}
+        self.check_measured()
 
     @property
     def is_measured(self) -> bool:
         """Whether there are dev photos to measure retrieval with."""
         return any(split.settings.grades and len(split.items) >= 2 for split in self.dev)
+
+    def check_measured(self) -> None:
+        """Refuse to wait for measures that will never come.
+
+        Raises:
+            ConfigError: The settings go by measures, and there is nothing to measure.
+        """
+        if not self.is_measured and (self.settings.schedule == "plateau" or self.settings.early_stop):
+            raise ConfigError(
+                'schedule = "plateau" and early_stop need something to measure: `grades` in a [[data]] that has at '
+                "least two dev photos"
+            )
 
     @property
     def is_complete(self) -> bool:

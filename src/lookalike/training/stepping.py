@@ -80,7 +80,6 @@ class Stepper:
             TrainingError: The loss or its gradient is no number.
         """
         settings, accelerator = self.settings, self.accelerator
-        torch.manual_seed(zlib.crc32(f"{settings.seed} {number} {accelerator.process_index}".encode()))
         rates = self._set_rates(factor)
         self.optimizer.zero_grad(set_to_none=True)
         parts: dict[str, float] = {}
@@ -91,6 +90,8 @@ class Stepper:
                 if asked != place:
                     self.note_replaced(asked, reason)
             checksum = zlib.crc32(places.numpy().tobytes(), checksum)
+            # After the batch was taken: a loader that begins draws a number, too.
+            torch.manual_seed(zlib.crc32(f"{settings.seed} {number} {taken} {accelerator.process_index}".encode()))
             with nullcontext() if taken == settings.accumulation else _not_averaged_yet(self.model):
                 for name, value in self._backward(photos, places, roles, number=number).items():
                     parts[name] = parts.get(name, 0.0) + value
