@@ -42,6 +42,7 @@ class Described:
         absent: (n,) items that have no vectors.
         reasons: Why not, by the item's id, as far as that is known.
         contents: Hash of the photo's bytes by the item's id, as far as they are known.
+        learned: Weights that were learned for the gallery; None where none were.
     """
 
     spaces: tuple[Space, ...]
@@ -49,6 +50,7 @@ class Described:
     absent: Bool
     reasons: Mapping[str, str] = field(default_factory=dict)
     contents: Mapping[str, str] = field(default_factory=dict)
+    learned: Mapping[str, float] | None = None
 
     @property
     def maker(self) -> str:
@@ -118,7 +120,7 @@ def described_by_gallery(items: Sequence[Item], gallery: Gallery, *, source: str
         )
     stamps = gallery.stamps(source)
     contents = {id_: stamp.sha256 for id_, (_, stamp) in stamps.items() if stamp is not None}
-    return Described(spaces, rows, absent, contents=contents)
+    return Described(spaces, rows, absent, contents=contents, learned=gallery.learned.weights)
 
 
 def described_by_model(
@@ -174,7 +176,7 @@ def measure_retrieval(
         items: n items.
         described: Their vectors.
         protocol: Who asks whom.
-        weights: Of the spaces; None takes the defaults.
+        weights: Of the spaces; None takes those learned for the gallery, or the defaults.
         metrics: A metric of SciPy's cdist by space, as for a search.
         apart: Attributes whose equal values never answer each other.
         unknown: Values that mean that nothing is known.
@@ -197,7 +199,7 @@ def measure_retrieval(
     )
     if protocol.name == "product":
         task = task.keeping_apart(np.where(described.absent, -1, identical_rows(described.rows)))
-    resolved = resolve_weights(weights, described.spaces)
+    resolved = resolve_weights(weights, described.spaces, learned=described.learned)
     if metrics:
         named = resolve_names(metrics, described.spaces)
         scorer = by_metric(described.rows, weights=resolved, metrics=named, task=task)

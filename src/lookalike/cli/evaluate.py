@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -33,7 +34,8 @@ def evaluate(
         str | None, typer.Option("--gallery", "-g", metavar="G", help="Take the vectors from this gallery.")
     ] = None,
     model: Annotated[
-        str | None, typer.Option("--model", metavar="M", help="Describe the photos now, by this model.")
+        list[str] | None,
+        typer.Option("--model", metavar="M", help="Describe the photos now, by this model; may be repeated."),
     ] = None,
     protocol: Annotated[
         str | None,
@@ -68,12 +70,13 @@ def evaluate(
 ) -> int:
     """Measure how good the answers are."""
     if compare is not None:
-        if source is not None or gallery is not None or model is not None:
+        if source is not None or gallery is not None or model:
             raise UsageError("--compare takes two folders of --report, and nothing else to measure")
         return _compare(*compare, json=json)
     if source is None:
         raise UsageError("name a SOURCE to measure on, or two reports: --compare A B")
-    if (gallery is None) == (model is None):
+    models = model or []
+    if (gallery is None) == (not models):
         raise UsageError("give either --gallery G, whose vectors are measured, or --model M, which describes them now")
     from lookalike.catalogue.opening import open_catalogue
     from lookalike.evaluation.protocol import Protocol
@@ -86,29 +89,26 @@ def evaluate(
     if report is not None:
         check_folder(report)
     if chosen.name == "attributes":
-        if model is None:
-            raise UsageError(
-                "the protocol 'attributes' asks a model's class heads: give --model CHECKPOINT.safetensors"
-            )
-        found = _classified(catalogue, items, Path(model), device=device)
+        if len(models) != 1:
+            raise UsageError("the protocol 'attributes' asks one model's class heads: --model CHECKPOINT.safetensors")
+        found = _classified(catalogue, items, Path(models[0]), device=device)
+        return _present(found, source=source, json=json, report=report)
+    if gallery is not None:
+        described = _from_gallery(catalogue, items, gallery)
     else:
-        described = (
-            _from_gallery(catalogue, items, gallery)
-            if gallery is not None
-            else _from_model(catalogue, items, str(model), runtime=runtime, device=device)
-        )
-        outcome, weights = measure_retrieval(
-            catalogue,
-            items,
-            described,
-            protocol=chosen,
-            weights=numbers(weight, option="--weight") or None,
-            metrics=pairs(metric, option="--metric") or None,
-            apart=apart or (),
-            unknown=(*UNKNOWN, *(unknown or ())),
-            category=by,
-        )
-        found = Found(outcome.measured, described.maker, weights, _absent(items, described), outcome, described)
+        described = _from_models(catalogue, items, models, runtime=runtime, device=device)
+    outcome, weights = measure_retrieval(
+        catalogue,
+        items,
+        described,
+        protocol=chosen,
+        weights=numbers(weight, option="--weight") or None,
+        metrics=pairs(metric, option="--metric") or None,
+        apart=apart or (),
+        unknown=(*UNKNOWN, *(unknown or ())),
+        category=by,
+    )
+    found = Found(outcome.measured, described.maker, weights, _absent(items, described), outcome, described)
     return _present(found, source=source, json=json, report=report)
 
 
@@ -149,16 +149,18 @@ def _from_gallery(catalogue: Catalogue, items: Sequence[Item], address: str) -> 
     from lookalike.evaluator import described_by_gallery
     from lookalike.gallery.opening import open_gallery
 
-    with open_gallery(address) as gallery:
+    with closing(open_gallery(address)) as gallery:
         return described_by_gallery(items, gallery, source=catalogue.source)
 
 
-def _from_model(catalogue: Catalogue, items: Sequence[Item], model: str, *, runtime: str, device: str) -> Described:
+def _from_models(
+    catalogue: Catalogue, items: Sequence[Item], models: Sequence[str], *, runtime: str, device: str
+) -> Described:
     from lookalike.embedding.deep import open_network
     from lookalike.embedding.photo import PhotoEmbedder
     from lookalike.evaluator import described_by_model
 
-    embedder = PhotoEmbedder(open_network(model, runtime=runtime, device=device))
+    embedder = PhotoEmbedder(*(open_network(model, runtime=runtime, device=device) for model in models))
     with progress_of("photos") as tell:
         return described_by_model(catalogue, items, embedder, progress=tell)
 
@@ -167,6 +169,8 @@ def _classified(catalogue: Catalogue, items: Sequence[Item], model: Path, *, dev
     from lookalike.cli.train import told_what_is_missing
     from lookalike.evaluator import measure_classification
 
+    if model.suffix != ".safetensors":
+        raise UsageError(f"only a .safetensors checkpoint has class heads to ask for 'attributes', got {model}")
     with told_what_is_missing("class scores"):
         from lookalike.models.classifying import Classifier
     classifier = Classifier(model, device=device)

@@ -50,6 +50,7 @@ def flattened(rows: Float32, *, seed: int = 0) -> Float64:
     try:
         from sklearn.decomposition import PCA
         from sklearn.manifold import TSNE
+        from threadpoolctl import threadpool_limits
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] != "sklearn":
             raise
@@ -58,7 +59,8 @@ def flattened(rows: Float32, *, seed: int = 0) -> Float64:
     # Cosines of unit rows order pairs as Euclidean distances do, and principal components keep those.
     main = PCA(few, random_state=seed).fit_transform(rows)
     perplexity = min(30.0, (len(rows) - 1) / 3)
-    places = TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(main).astype(np.float64)
+    with threadpool_limits(limits=1):  # the same map every time, and no waiting for each other on a busy machine
+        places = TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(main).astype(np.float64)
     low, high = places.min(axis=0), places.max(axis=0)
     scaled: Float64 = (places - low) / np.maximum(high - low, 1e-9)
     return scaled

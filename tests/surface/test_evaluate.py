@@ -1,0 +1,152 @@
+"""`lookalike evaluate` as a user meets it: figures, filters, reports, comparisons, and one line for every mistake."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from small_shop import Shop, paint
+
+from lookalike.cli import main
+
+Capture = pytest.CaptureFixture[str]
+
+
+def evaluated(capsys: Capture, *arguments: object) -> Any:
+    capsys.readouterr()
+    assert main(["evaluate", *map(str, arguments), "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_gallery_and_model_give_the_same_figures(shop: Shop, capsys: Capture) -> None:
+    of_gallery = evaluated(capsys, shop.table, "--gallery", shop.gallery, "--by", "colour")
+    of_model = evaluated(capsys, shop.table, "--model", shop.model, "--by", "colour")
+    assert of_gallery == of_model
+    assert (of_gallery["protocol"], of_gallery["queries"], of_gallery["gallery"]) == ("product", 12, 12)
+    assert of_gallery["model"] == "tiny@01234567"
+    assert of_gallery["weights"] == {"deep": 1.0, "color": 0.1}
+    assert sorted(of_gallery["per_category"]) == ["Blue", "Green", "Red", "White"]
+    assert of_gallery["absent"] == 0
+
+
+def test_colour_alone_knows_colours_by_their_grades(shop: Shop, capsys: Capture) -> None:
+    """Three photos of each colour are three products here, told by their ids."""
+    table = shop.folder / "no-products.csv"
+    table.write_text(shop.table.read_text().replace("product", "style"))
+    ask = [table, "--gallery", shop.gallery, "--protocol", "grades=colour,season", "--weight", "color=1"]
+    found = evaluated(capsys, *ask)
+    assert found["metrics"]["precision@1[colour]"]["value"] == 1.0
+    assert found["metrics"]["precision@10[colour]"]["value"] == pytest.approx(2 / 10)
+    assert found["weights"] == {"deep": 0.0, "color": 1.0}
+    apart = evaluated(capsys, *ask, "--apart", "colour")
+    assert apart["metrics"]["ndcg@10"]["value"] == 0
+    known = evaluated(capsys, *ask, "--unknown", "Red")
+    assert (known["queries"], known["gallery"]) == (9, 12)
+
+
+def test_a_filter_chooses_who_takes_part(shop: Shop, capsys: Capture) -> None:
+    found = evaluated(capsys, shop.table, "--gallery", shop.gallery, "--where", "season = 'Summer'")
+    assert (found["queries"], found["gallery"]) == (8, 8)
+
+
+def test_the_table_shows_the_same_as_the_json(shop: Shop, capsys: Capture) -> None:
+    found = evaluated(capsys, shop.table, "--gallery", shop.gallery)
+    assert main(["evaluate", str(shop.table), "--gallery", str(shop.gallery)]) == 0
+    shown = capsys.readouterr()
+    rows = [line.split() for line in shown.out.splitlines()[1:]]
+    assert {row[0]: row[1] for row in rows} == {
+        name: f"{figure['value']:.4f}" for name, figure in found["metrics"].items()
+    }
+    assert "product: 12 queries, gallery of 12; model tiny@01234567; weights: deep 1, color 0.1" in shown.err
+
+
+def test_a_report_has_all_its_parts(shop: Shop, tmp_path: Path, capsys: Capture) -> None:
+    folder = tmp_path / "report"
+    found = evaluated(capsys, shop.table, "--gallery", shop.gallery, "--by", "colour", "--report", folder)
+    kept = json.loads((folder / "report.json").read_text())
+    assert {name: kept[name] for name in found} == found
+    rows = (folder / "queries.csv").read_text().splitlines()
+    assert len(rows) == 1 + 12
+    text = (folder / "report.md").read_text()
+    pictures = ["curves.png", "categories.png", "worst.png", "map.png", "map-photos.png"]
+    for name in pictures:
+        assert f"]({name})" in text
+        with Image.open(folder / name) as picture:
+            assert min(picture.size) > 100
+            assert len(set(picture.convert("L").resize((40, 40)).tobytes())) > 3  # not an empty sheet
+    assert sorted(path.name for path in folder.iterdir()) == sorted(
+        [*pictures, "report.json", "report.md", "queries.csv"]
+    )
+
+
+def test_two_reports_side_by_side(shop: Shop, tmp_path: Path, capsys: Capture) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    first = evaluated(capsys, shop.table, "--gallery", shop.gallery, "--weight", "deep=1", "--report", one)
+    second = evaluated(capsys, shop.table, "--gallery", shop.gallery, "--weight", "color=1", "--report", two)
+    found = evaluated(capsys, "--compare", one, two)
+    for name, figure in found["metrics"].items():
+        assert figure["a"] == pytest.approx(first["metrics"][name]["value"])
+        assert figure["b"] == pytest.approx(second["metrics"][name]["value"])
+        assert 0 < figure["p_value"] <= 1
+    assert main(["evaluate", "--compare", str(one), str(two)]) == 0
+    assert "B - A" in capsys.readouterr().out
+    evaluated(
+        capsys, shop.table, "--gallery", shop.gallery, "--where", "season = 'Summer'", "--report", tmp_path / "three"
+    )
+    assert main(["evaluate", "--compare", str(one), str(tmp_path / "three")]) == 2
+    assert "different queries: 4 are only in" in capsys.readouterr().err
+
+
+def test_photos_that_cannot_be_read_count_as_found_nothing(shop: Shop, tmp_path: Path, capsys: Capture) -> None:
+    for number in range(3):
+        paint((200, 30, 40), number).save(tmp_path / f"{number}.png")
+    (tmp_path / "2.png").write_bytes(b"no photo")
+    table = tmp_path / "t.csv"
+    table.write_text("id,image,product\na,0.png,x\nb,1.png,x\nc,2.png,x\n")
+    assert main(["evaluate", str(table), "--model", str(shop.model), "--json"]) == 3
+    shown = capsys.readouterr()
+    found = json.loads(shown.out)
+    assert (found["queries"], found["absent"]) == (3, 1)
+    assert found["metrics"]["hit_rate@1"]["value"] == pytest.approx(2 / 3)
+    assert "skipped 2.png: not a photo" in shown.err
+
+
+MISTAKES = {
+    "nothing to measure": ([], "name a SOURCE"),
+    "neither gallery nor model": (["{table}"], "either --gallery G"),
+    "both": (["{table}", "-g", "{gallery}", "--model", "default"], "either --gallery G"),
+    "no such protocol": (["{table}", "-g", "{gallery}", "--protocol", "inshopp"], "did you mean 'inshop'?"),
+    "grades of nothing": (["{table}", "-g", "{gallery}", "--protocol", "grades"], "needs attributes"),
+    "grades of no attribute": (["{table}", "-g", "{gallery}", "--protocol", "grades=color"], "did you mean 'colour'?"),
+    "a benchmark's protocol": (["{table}", "-g", "{gallery}", "--protocol", "inshop"], "no published benchmark"),
+    "apart by nothing": (["{table}", "-g", "{gallery}", "--apart", "sender"], "unknown attribute 'sender'"),
+    "by nothing": (["{table}", "-g", "{gallery}", "--by", "sender"], "unknown attribute 'sender'"),
+    "a filter that passes nothing": (["{table}", "-g", "{gallery}", "--where", "price > 999"], "none of the 12 items"),
+    "a filter misspelt": (["{table}", "-g", "{gallery}", "--where", "prize > 9"], "did you mean 'price'?"),
+    "no such gallery": (["{table}", "-g", "{nowhere}"], "there is no gallery at"),
+    "another catalogue": (["{other}", "-g", "{gallery}"], "none of the 2 photos that take part"),
+    "no such space": (["{table}", "-g", "{gallery}", "--weight", "colr=1"], "did you mean 'color'?"),
+    "no such metric": (["{table}", "-g", "{gallery}", "--metric", "deep=euclidian"], "did you mean 'euclidean'?"),
+    "no such model": (["{table}", "--model", "{nowhere}"], "no such model file"),
+    "a report over a file": (["{table}", "-g", "{gallery}", "--report", "{table}"], "is a file; a report is a folder"),
+    "a report nowhere": (["{table}", "-g", "{gallery}", "--report", "{nowhere}/a"], "no such folder"),
+    "comparing nothing": (["--compare", "{nowhere}", "{nowhere}"], "not a report"),
+    "comparing and measuring": (["{table}", "--compare", "{nowhere}", "{nowhere}"], "nothing else to measure"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_one_line(shop: Shop, tmp_path: Path, capsys: Capture, mistake: str) -> None:
+    words, message = MISTAKES[mistake]
+    other = tmp_path / "other.csv"
+    other.write_text(f"id,image,product\nx,{shop.photo('red-0')},p\ny,{shop.photo('red-1')},p\n")
+    places = {"table": shop.table, "gallery": shop.gallery, "nowhere": tmp_path / "nowhere", "other": other}
+    assert main(["evaluate", *(word.format(**places) for word in words)]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith("error: ")
+    assert shown.err.count("\n") == 1
+    assert message in shown.err
