@@ -27,7 +27,7 @@ ROOMS = [
     *("catalogue", "models", "index", "evaluation", "refine"),
     *("training", "embedding"),
     "gallery",
-    *("answers", "examples", "retriever", "evaluator", "fusing", "show", "benchmarking"),
+    *("answers", "examples", "retriever", "evaluator", "fusing", "reducing", "show", "benchmarking"),
     *("http", "cli"),
 ]
 

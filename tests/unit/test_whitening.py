@@ -20,8 +20,8 @@ def uneven_rows(count: int = 400) -> np.ndarray:
     return (spread @ turn + random.standard_normal(6)).astype(np.float32)
 
 
-def learned(rows: np.ndarray, dimension: int) -> Projection:
-    return learn_projection(lambda: iter([rows[:150], rows[150:]]), dimension=dimension)
+def learned(rows: np.ndarray, dimension: int, *, whiten: float = 1.0) -> Projection:
+    return learn_projection(lambda: iter([rows[:150], rows[150:]]), dimension=dimension, whiten=whiten)
 
 
 def test_no_direction_outweighs_another_and_none_goes_with_another() -> None:
@@ -32,6 +32,14 @@ def test_no_direction_outweighs_another_and_none_goes_with_another() -> None:
     np.testing.assert_allclose(np.cov(loose.T, bias=True), np.eye(3), atol=2e-3)
     np.testing.assert_allclose(np.linalg.norm(projection.apply(rows), axis=1), 1, atol=1e-5)
     assert projection.kept == pytest.approx((25 + 9 + 1) / (25 + 9 + 1 + 0.01 + 0.0025), abs=0.002)
+
+
+def test_without_whitening_as_many_directions_as_there_are_change_no_angle() -> None:
+    rows = uneven_rows()
+    centred = rows - rows.mean(axis=0)
+    centred /= np.linalg.norm(centred, axis=1, keepdims=True)
+    projected = learned(rows, 5, whiten=0.0).apply(rows)
+    np.testing.assert_allclose(projected @ projected.T, centred @ centred.T, atol=1e-3)
 
 
 def test_the_directions_are_those_of_a_singular_value_decomposition() -> None:
@@ -64,3 +72,8 @@ def test_what_cannot_be_learned_says_why(count: int, dimension: int, reason: str
 
     with pytest.raises(UsageError, match=reason):
         learn_projection(blocks, dimension=dimension)
+
+
+def test_more_than_all_of_the_deviation_is_refused() -> None:
+    with pytest.raises(UsageError, match="between 0 and 1"):
+        learned(uneven_rows(), 2, whiten=1.5)

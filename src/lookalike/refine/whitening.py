@@ -1,4 +1,4 @@
-"""Shorter rows: principal components of a gallery's rows, whitened, so that no direction outweighs the others."""
+"""Shorter rows: principal components of a gallery's rows, and whitened, if that is asked for."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Projection:
 
     Attributes:
         mean: (D,) float32, of the rows that it was learned from.
-        components: (D, d) float32, a column for each new dimension, already divided by its standard deviation.
+        components: (D, d) float32, a column for each new dimension; whitened, it is divided by its standard deviation.
         kept: Share of the rows' variance that the d components hold, in [0, 1].
     """
 
@@ -55,19 +55,23 @@ class Projection:
             return cls(arrays["mean"], arrays["components"], float(arrays["kept"]))
 
 
-def learn_projection(blocks: Callable[[], Iterable[Float32]], *, dimension: int) -> Projection:
+def learn_projection(blocks: Callable[[], Iterable[Float32]], *, dimension: int, whiten: float = 0.0) -> Projection:
     """Find the directions in which rows vary most.
 
     Args:
         blocks: Starts over with the rows each time it is called; each block is (B, D) float32.
         dimension: d, at least 1, at most D; there must be more rows than that.
+        whiten: In [0, 1], the power of its standard deviation that each direction is divided by: 0 leaves all as they
+            are, 1 makes all vary alike.
 
     Raises:
-        UsageError: There are too few rows, or they vary in fewer directions.
+        UsageError: There are too few rows, they vary in fewer directions, or a number is out of range.
 
     Source: Jegou and Chum 2012, Negative Evidences and Co-occurrences in Image Retrieval: the Benefit of PCA and
     Whitening.
     """
+    if not 0 <= whiten <= 1:
+        raise UsageError(f"whiten must be between 0 and 1, got {whiten:g}")
     sums = [(len(block), block.sum(axis=0, dtype=np.float64)) for block in blocks()]
     count = sum(rows for rows, _ in sums)
     if count <= dimension:
@@ -87,5 +91,5 @@ def learn_projection(blocks: Callable[[], Iterable[Float32]], *, dimension: int)
     taken = directions[:, :dimension]
     largest = np.abs(taken).argmax(axis=0)
     taken = taken * np.sign(taken[largest, np.arange(dimension)])  # else their signs are chance
-    components = (taken / np.sqrt(variances[:dimension])).astype(np.float32)
+    components = (taken / variances[:dimension] ** (whiten / 2)).astype(np.float32)
     return Projection(mean.astype(np.float32), components, float(variances[:dimension].sum() / variances.sum()))

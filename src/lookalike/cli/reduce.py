@@ -1,0 +1,52 @@
+"""`lookalike reduce`: a gallery with shorter rows, made of another one."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lookalike.cli.console import say, write, write_json
+from lookalike.cli.options import Gallery, Json, numbers
+from lookalike.cli.progress import progress_of
+from lookalike.errors import UsageError
+
+
+def reduce(
+    gallery: Gallery,
+    target: Annotated[str, typer.Option("--to", metavar="G", help="The new gallery.")],
+    dimension: Annotated[
+        list[str], typer.Option("--dimension", metavar="SPACE=N", help="Such as deep=128; may be repeated.")
+    ],
+    whiten: Annotated[
+        float, typer.Option("--whiten", metavar="P", help="From 0 (not at all) to 1 (all directions vary alike).")
+    ] = 0.0,
+    json: Json = False,
+) -> None:
+    """Copy a gallery with the principal components of its rows, so that it is smaller and faster to search."""
+    from lookalike.reducing import reduce_gallery
+
+    with progress_of("items") as tell:
+        made = reduce_gallery(gallery, target, dimensions=whole_numbers(dimension), whiten=whiten, progress=tell)
+    if json:
+        write_json(made.to_json())
+        return
+    before, after = made.floats
+    write(f"{made.items:,} items in {target}: rows of {after:,} numbers instead of {before:,}")
+    for name, share in made.variance_kept.items():
+        write(f"{name}: {share:.1%} of the variance kept")
+    write(f"of the 10 nearest by the whole rows, {made.kept_of_ten:.1%} are found ({made.asked:,} items asked)")
+    say("weights are not carried over: `lookalike fuse` learns those of the shorter rows")
+
+
+def whole_numbers(texts: list[str]) -> dict[str, int]:
+    """Lengths by the names of spaces.
+
+    Raises:
+        UsageError: One is no whole number.
+    """
+    read = numbers(texts, option="--dimension")
+    for name, value in read.items():
+        if not value.is_integer():
+            raise UsageError(f"--dimension {name} wants a whole number, got {value:g}")
+    return {name: int(value) for name, value in read.items()}

@@ -1,0 +1,172 @@
+"""A gallery with shorter rows, made of another one: principal components instead of all that a model says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+from typing import Final
+
+import numpy as np
+
+from lookalike.errors import UsageError
+from lookalike.gallery.opening import open_gallery
+from lookalike.gallery.protocol import Gallery
+from lookalike.refine.whitening import Projection, learn_projection
+from lookalike.spaces import resolve_names, resolve_weights
+from lookalike.types import JSON, Float32, Int64, Stamp
+
+ASKED: Final = 500
+NEAREST: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Reduction:
+    """What was made, and what was lost.
+
+    Attributes:
+        items: How many there are.
+        floats: Of a row, before and after.
+        variance_kept: By reduced space, in [0, 1].
+        kept_of_ten: Of the ten nearest of an item by the whole rows, the part that the shorter rows find, in [0, 1].
+        asked: So many items.
+    """
+
+    items: int
+    floats: tuple[int, int]
+    variance_kept: Mapping[str, float]
+    kept_of_ten: float
+    asked: int
+
+    def to_json(self) -> dict[str, JSON]:
+        """As `lookalike reduce --json` shows it."""
+        return {
+            "items": self.items,
+            "floats": list(self.floats),
+            "variance_kept": dict(self.variance_kept),
+            "kept_of_ten": self.kept_of_ten,
+            "asked": self.asked,
+        }
+
+
+def reduce_gallery(
+    address: str,
+    target: str,
+    *,
+    dimensions: Mapping[str, int],
+    whiten: float = 0.0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Reduction:
+    """Copy a gallery, with the rows of some spaces projected to fewer dimensions; the gallery itself stays as it is.
+
+    The projections are learned from the gallery's rows and kept in the copy: whoever asks it, or indexes into it, gets
+    the same.
+
+    Args:
+        address: The gallery.
+        target: A new one.
+        dimensions: How many, by the name of the space.
+        whiten: See `learn_projection`.
+        progress: Told how many items are copied, and how many there are.
+
+    Raises:
+        UsageError: A space cannot be reduced to so many, or there is a gallery at the target.
+        UnknownNameError: A space that the gallery has not.
+    """
+    with open_gallery(address) as gallery:
+        wanted = resolve_names(dimensions, gallery.spaces)
+        if not wanted:
+            raise UsageError("name a space and its new length, such as deep=128")
+        if reduced := [name for name in wanted if name in gallery.projections]:
+            raise UsageError(f"{reduced[0]!r} is reduced already; reduce the gallery that it was made of")
+        projections = {
+            name: learn_projection(partial(rows_of, gallery, name), dimension=dimension, whiten=whiten)
+            for name, dimension in wanted.items()
+        }
+        with open_gallery(target, create=True) as copy:
+            if len(copy):
+                raise UsageError(f"there is a gallery at {target} already; name a new one")
+            copy.project(projections)
+            if gallery.model is not None:
+                copy.remember_model(gallery.model)
+            copy_rows(gallery, copy, projections, progress)
+            copy.optimise()
+            kept, asked = kept_of_ten(gallery, copy)
+            floats = tuple(sum(space.dimension for space in one.spaces) for one in (gallery, copy))
+            return Reduction(
+                items=len(copy),
+                floats=(floats[0], floats[1]),
+                variance_kept={name: projection.kept for name, projection in projections.items()},
+                kept_of_ten=kept,
+                asked=asked,
+            )
+
+
+def rows_of(gallery: Gallery, name: str) -> Iterator[Float32]:
+    """The rows of one space, in batches, as the model made them."""
+    for _, vectors in gallery.rows():
+        yield vectors[name]
+
+
+def copy_rows(
+    gallery: Gallery,
+    copy: Gallery,
+    projections: Mapping[str, Projection],
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    """Bring all items over, in their order, with what is remembered of their files."""
+    spaces = [projections[space.name].space(space) if space.name in projections else space for space in gallery.spaces]
+    known: dict[str, tuple[str, Stamp | None]] = {}
+    for source in sources_of(gallery):
+        known |= {item_id: (source, stamp) for item_id, (_, stamp) in gallery.stamps(source).items()}
+    with copy.writing():
+        for items, vectors in gallery.rows():
+            rows = {
+                name: projections[name].apply(part) if name in projections else part for name, part in vectors.items()
+            }
+            alike = groupby(range(len(items)), key=lambda at: (known[items[at].id][0], known[items[at].id][1] is None))
+            for (source, unstamped), places in alike:
+                taken = list(places)
+                stamps = [known[items[at].id][1] for at in taken]
+                copy.add(
+                    [items[at] for at in taken],
+                    {name: part[taken] for name, part in rows.items()},
+                    spaces=spaces,
+                    source=source,
+                    stamps=None if unstamped else [stamp for stamp in stamps if stamp is not None],
+                )
+            if progress is not None:
+                progress(len(copy), len(gallery))
+
+
+def sources_of(gallery: Gallery) -> list[str]:
+    """The catalogues that a gallery was filled from."""
+    sources = gallery.info()["sources"]
+    assert isinstance(sources, dict)
+    return list(sources)
+
+
+def kept_of_ten(gallery: Gallery, copy: Gallery) -> tuple[float, int]:
+    """How many of the ten nearest the shorter rows still find, in [0, 1], and how many items asked.
+
+    Both are asked by the default weights, and exactly.
+    """
+    weights = resolve_weights(None, gallery.spaces)
+    _, items = copy.list(limit=None)
+    step = max(1, len(items) // ASKED)
+    ids = [item.id for item in items[::step]][:ASKED]
+
+    def nearest(one: Gallery) -> list[set[str]]:
+        stored = [one.vectors(item_id) for item_id in ids]
+        queries = {name: np.concatenate([vectors[name] for vectors in stored]) for name in stored[0]}
+        rows: Int64 = one.search(queries, k=NEAREST + 1, weights=weights, index="exact").rows
+        names = one.items([row for row in np.unique(rows).tolist() if row >= 0])
+        found = []
+        for item_id, answered in zip(ids, rows.tolist(), strict=True):
+            others = [names[row].id for row in answered if row >= 0 and names[row].id != item_id]
+            found.append(set(others[:NEAREST]))
+        return found
+
+    shares = [len(a & b) / len(a) for a, b in zip(nearest(gallery), nearest(copy), strict=True) if a]
+    return (float(np.mean(shares)) if shares else 1.0), len(ids)
