@@ -88,7 +88,7 @@ def test_a_box_can_be_drawn_and_moved_with_the_mouse(server: Server, open_page: 
         page.mouse.down()
         page.mouse.move(left + end[0] * width, top + end[1] * height, steps=4)
         page.mouse.up()
-        page.wait_for_function("new URLSearchParams(location.search).has('box')")
+        page.wait_for_function("() => new URLSearchParams(location.search).has('box')")
         corners = [float(side) for side in query_of(page)["box"][0].split(",")]
         pixels = page.locator(".fit img").evaluate("image => [image.naturalWidth, image.naturalHeight]")
         return [round(side / pixels[at % 2], 2) for at, side in enumerate(corners)]
@@ -211,7 +211,7 @@ def test_the_link_of_an_item_is_copied(server: Server, open_page: OpenPage) -> N
     expect(dialog.get_by_role("button", name="Copied")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()") == f"{server.url}?item=d001-1"
     dialog.get_by_role("button", name="Copy id").click()
-    page.wait_for_function("navigator.clipboard.readText().then((text) => text === 'd001-1')")
+    page.wait_for_function("() => navigator.clipboard.readText().then((text) => text === 'd001-1')")
     dialog.get_by_role("button", name="Close").click()
     assert query_of(page) == {"item": ["d013-2"]}
 
@@ -241,7 +241,7 @@ def test_everything_can_be_done_with_the_keyboard(server: Server, open_page: Ope
     tab_to("Shape or colour")
     for _ in range(5):
         page.keyboard.press("ArrowRight")
-    page.wait_for_function("location.search.includes('weight=deep')")
+    page.wait_for_function("() => location.search.includes('weight=deep')")
     assert query_of(page)["weight"] == ["deep:0.86", "color:0.14"]
     tab_to("Find what looks like")
     settled(page)
@@ -251,7 +251,7 @@ def test_everything_can_be_done_with_the_keyboard(server: Server, open_page: Ope
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Find similar")).to_be_focused()
     page.keyboard.press("Enter")
-    page.wait_for_function(f"new URLSearchParams(location.search).get('item') === {json.dumps(first)}")
+    page.wait_for_function(f"() => new URLSearchParams(location.search).get('item') === {json.dumps(first)}")
     become(page, lambda ids: bool(ids) and first not in ids)
 
 
@@ -271,7 +271,7 @@ def test_the_first_results_come_quickly_and_nothing_jumps(
     )
     drop(page, query_photo)
     settled(page)
-    page.wait_for_function("window.painted")
+    page.wait_for_function("() => window.painted")
     milliseconds = page.evaluate("window.painted - window.dropped")
     assert milliseconds < 3000, "the figure is in the docs; this only notices when something is badly wrong"
     page.wait_for_load_state("networkidle")

@@ -152,7 +152,7 @@ def test_a_finger_moves_the_corners_of_the_box(server: Server, open_page: OpenPa
     for step in range(1, 6):
         touch("touchMove", 0.98 - step * 0.08, 0.98 - step * 0.08)
     touch("touchEnd", 0, 0)
-    page.wait_for_function("new URLSearchParams(location.search).has('box')")
+    page.wait_for_function("() => new URLSearchParams(location.search).has('box')")
     width, height = page.locator(".fit img").evaluate("image => [image.naturalWidth, image.naturalHeight]")
     x1, y1, x2, y2 = (float(side) for side in query_of(page)["box"][0].split(","))
     assert (x1, y1) == (0, 0)

@@ -97,7 +97,7 @@ class ValuesGroup extends Group {
     box.checked = this.filter.values.includes(value);
     box.addEventListener("change", () => {
       const others = this.filter.values.filter((one) => one !== value);
-      this.filter = { ...NONE, values: box.checked ? [...others, value] : others }; // the next click may come before the answer
+      this.show(this.facet, { ...NONE, values: box.checked ? [...others, value] : others }); // the next click may come before the answer
       this.changed(this.name, this.filter, true);
     });
     return make("li", { class: count ? null : "none" },

@@ -39,7 +39,7 @@ export class QueryPanel {
     });
     image.addEventListener("error", () => {
       if (this.#shown !== shown) return;
-      fit.replaceChildren(make("p", { class: "stage-text" }, "This browser cannot show it."));
+      this.#showText("This browser cannot show it.");
       this.hint.textContent = "";
     });
     image.src = this.#url;
@@ -73,12 +73,18 @@ export class QueryPanel {
   /** Show a query that cannot be had. */
   showNothing(text) {
     this.#begin(null);
-    this.stage.replaceChildren(make("p", { class: "stage-text" }, text));
+    this.#showText(text);
     this.about.replaceChildren();
+  }
+
+  #showText(text) {
+    this.stage.parentNode.classList.add("none");
+    this.stage.replaceChildren(make("p", { class: "stage-text" }, text));
   }
 
   #begin(shown) {
     this.stage.parentNode.classList.toggle("item", shown?.startsWith("item ") ?? false);
+    this.stage.parentNode.classList.remove("none");
     this.#shown = shown;
     this.#crop = null;
     if (this.#url) URL.revokeObjectURL(this.#url);

@@ -1,0 +1,36 @@
+"""Takes docs/images/page.jpg, the page over the drawn sample, in the system's Chromium.
+
+lookalike demo && lookalike serve --gallery demo/drawn.gallery
+python docs/images/page.py http://127.0.0.1:8000/ demo/query.jpg
+"""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+
+def main() -> None:
+    """Search with the photo, draw a box, and point at a result."""
+    url, photo = sys.argv[1:]
+    with sync_playwright() as playwright:
+        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=arguments)
+        page = browser.new_page(viewport={"width": 1240, "height": 800}, color_scheme="light")
+        page.goto(url)
+        page.set_input_files("#choose", photo)
+        page.locator(".crop").wait_for()
+        page.focus(".grip.nw")
+        for key in ("Shift+ArrowRight", "Shift+ArrowDown", "ArrowDown", "ArrowDown"):
+            page.keyboard.press(key)
+        page.wait_for_load_state("networkidle")
+        page.locator("#grid .tile").nth(1).hover()
+        page.wait_for_timeout(1000)
+        page.screenshot(path=Path(__file__).with_name("page.jpg"), type="jpeg", quality=82)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
