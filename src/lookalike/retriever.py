@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 SKIPPED_FILE = "skipped.csv"
 
-REACH = 1000
+REACH = 2000
 """How many matches there are to page through: every page is cut from the same list of this length."""
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from small_shop import COLORS, Shop, paint
+from small_shop import COLORS, TOKEN, Shop, paint
 from starlette.testclient import TestClient
 
 import lookalike
@@ -16,8 +16,6 @@ from lookalike.http.app import create_app
 from lookalike.http.serving import Serving
 from lookalike.http.settings import Settings
 from lookalike.http.starting import open_serving
-
-TOKEN = "a-token-that-nobody-guesses"
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from PIL import Image
 import lookalike
 
 COLORS = {"Red": (200, 30, 40), "Green": (30, 160, 60), "Blue": (40, 60, 190), "White": (250, 250, 250)}
+TOKEN = "a-token-that-nobody-guesses"
 
 
 @dataclass(frozen=True)

@@ -276,7 +276,7 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "neither photo nor item": (["search", "-g", "{gallery}"], "either a photo or the id of an item"),
     "box and two photos": ([*SEARCH, "{red}", "--box", "0,0,9,9"], "a box belongs to one photo"),
     "metric and two photos": ([*SEARCH, "{red}", "--metric", "deep=cosine"], "metrics compare with one photo"),
-    "page too far": ([*SEARCH, "--offset", "995"], "at most 1,000 together"),
+    "page too far": ([*SEARCH, "--offset", "1995"], "at most 2,000 together"),
     "no such photo": (["search", "{nowhere}", "-g", "{gallery}", "--model", "{model}"], "no such file"),
     "text as a photo": (["search", "{table}", "-g", "{gallery}", "--model", "{model}"], "not a photo"),
     "empty photo": (["search", "{empty}", "-g", "{gallery}", "--model", "{model}"], "the file is empty"),

@@ -181,7 +181,7 @@ def test_what_is_served_is_told(client: TestClient) -> None:
         ("color", 64, 0.1),
     ]
     assert info["attributes"] == {"colour": ["text"], "price": ["number"], "season": ["text"]}
-    assert info["limits"] == {"upload_bytes": 200_000, "pixels": 1_000_000, "matches": 1000, "examples": 16}
+    assert info["limits"] == {"upload_bytes": 200_000, "pixels": 1_000_000, "k": 1000, "offset": 1000}
 
 
 # Photos.

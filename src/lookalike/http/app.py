@@ -101,11 +101,18 @@ def handle_errors(app: FastAPI) -> None:
 
 def of_route(request: Request, error: HTTPException) -> Refusal:
     """What the framework itself refuses: paths and methods that there are not."""
-    headers: dict[str, Any] = dict(error.headers or {})
+    headers: dict[str, str] = {}
     if error.status_code == 405:
-        allowed = sorted(headers.get("Allow", headers.get("allow", "")).replace(" ", "").split(","))
+        allowed = methods_at(request)
+        headers["Allow"] = ", ".join(allowed)
         message = f"{request.scope['path']} does not know {request.method}"
         return Refusal("method_not_allowed", message, facts={"allowed": list[Any](allowed)}, headers=headers)
     if error.status_code == 404:
         return Refusal("not_found", f"there is nothing at {request.scope['path']}; /docs lists what there is")
     return Refusal("bad_request", str(error.detail))
+
+
+def methods_at(request: Request) -> list[str]:
+    """The methods of a path; its routes may lie in several routers."""
+    shown = getattr(request.scope.get("route"), "path_format", "")
+    return sorted(method.upper() for method in request.app.openapi()["paths"].get(shown, {"get": None}))

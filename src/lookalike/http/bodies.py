@@ -152,6 +152,15 @@ class _Parser(MultiPartParser):
 
     spool_max_size = 2**40
 
+    def on_headers_finished(self) -> None:
+        """Take a part that is declared to be a picture for a file, also when it has no file name."""
+        part = self._current_part
+        given = part.content_disposition or b""
+        is_picture = dict(part.item_headers).get(b"content-type", b"").startswith(b"image/")
+        if is_picture and b"filename" not in given:
+            part.content_disposition = given + b'; filename="photo"'
+        super().on_headers_finished()
+
 
 async def _sorted_out(parts: Sequence[tuple[str, UploadFile | str]]) -> Form:
     fields: dict[str, list[str]] = {}

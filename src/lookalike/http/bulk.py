@@ -6,7 +6,7 @@ import base64
 import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -24,6 +24,9 @@ from lookalike.http.writing import ItemWriter, Ready, Written
 from lookalike.types import Box
 
 router = APIRouter(tags=["writing"], dependencies=[Writer])
+
+Photos: TypeAlias = Mapping[str, bytes | None]
+"""By the names of their files; None where several have the same."""
 
 NDJSON: Final = "application/x-ndjson"
 LINES_TEXT: Final = "One JSON object a line: id, photo or photo_base64, product, box, attributes."
@@ -43,11 +46,7 @@ FORM_SCHEMA: Final[dict[str, Any]] = {
     },
     "encoding": {"photo": {"contentType": "image/*"}},
 }
-EXAMPLE: Final = (
-    '{"id": "d013-9", "photo_base64": "/9j/4AAQ...", "product": "d013"}\n'
-    '{"id": "d013-1", "attributes": {"price": 59.9}}\n'
-)
-AS_LINES: Final = {NDJSON: {"schema": {"type": "string", "format": "ndjson"}, "example": EXAMPLE}}
+AS_LINES: Final = {NDJSON: {"schema": {"type": "string", "format": "ndjson", "description": LINES_TEXT}}}
 
 
 @router.post(
@@ -72,13 +71,13 @@ async def put_items(request: Request, serving: Served) -> JSONResponse:
     return JSONResponse(report)
 
 
-async def lines_of(body: Body, serving: Serving) -> tuple[list[bytes], Mapping[str, bytes]]:
-    """The lines of a body, and the photos beside them by the names of their files.
+async def lines_of(body: Body, serving: Serving) -> tuple[list[bytes], Photos]:
+    """The lines of a body, and the photos beside them.
 
     Raises:
         Refusal: The body cannot be understood, or has too many lines.
     """
-    photos: dict[str, bytes] = {}
+    photos: dict[str, bytes | None] = {}
     most = serving.settings.bulk_items
     if body.kind == NDJSON:
         text = await body.whole()
@@ -91,9 +90,7 @@ async def lines_of(body: Body, serving: Serving) -> tuple[list[bytes], Mapping[s
             raise Refusal("bad_request", "expected one part `items` and files `photo`, and nothing else")
         text = given[0]
         for file in form.files.get("photo", ()):
-            if file.name in photos:
-                raise Refusal("bad_request", f"two photos have the file name {file.name!r}")
-            photos[file.name] = file.getvalue()
+            photos[file.name] = None if file.name in photos else file.getvalue()
     else:
         raise other_kind(body.kind, [NDJSON, FORM])
     lines = text.split(b"\n")
@@ -125,7 +122,7 @@ class Report:
         return {**counts, "lines": sorted(self.lines, key=lambda line: int(line["line"]))}
 
 
-def write_lines(lines: list[bytes], photos: Mapping[str, bytes], serving: Serving) -> dict[str, Any]:
+def write_lines(lines: list[bytes], photos: Photos, serving: Serving) -> dict[str, Any]:
     """Write all lines, a batch at a time; runs in the writer's thread."""
     writer, batch = serving.writer, serving.settings.batch
     report = Report([])
@@ -172,7 +169,7 @@ def write_batch(waiting: dict[str, tuple[int, Ready]], writer: ItemWriter, repor
         report.done(number, ready.written.id, new=new)
 
 
-def written_of(item: BulkItem, photos: Mapping[str, bytes]) -> Written:
+def written_of(item: BulkItem, photos: Photos) -> Written:
     """What a line wants.
 
     Raises:
@@ -185,6 +182,8 @@ def written_of(item: BulkItem, photos: Mapping[str, bytes]) -> Written:
         if item.photo not in photos:
             raise Refusal("photo_needed", f"no file of the form is called {item.photo!r}")
         data, name = photos[item.photo], item.photo
+        if data is None:
+            raise Refusal("invalid", f"photo: several files of the form are called {item.photo!r}")
     elif item.photo_base64 is not None:
         try:
             data = base64.b64decode(item.photo_base64, validate=True)

@@ -2,7 +2,7 @@
 
 Servers decode a path before routes see it, and then the id `a/photo` and the photo of the item `a` look the same. So
 paths of items are routed as they were sent, and only the id is decoded: `/v1/items/a%2Fphoto` is the item and
-`/v1/items/a/photo` the photo. A slash that was not encoded is taken as part of the id where no route claims it.
+`/v1/items/a/photo` the photo.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ BELOW: Final = "/v1/items/"
 class ItemIdConvertor(Convertor[str]):
     """An id, percent-encoded."""
 
-    regex: ClassVar[str] = ".+"
+    regex: ClassVar[str] = "[^/]+"
 
     def convert(self, value: str) -> str:
         """Decode it; bytes that are not UTF-8 become text that no item has."""

@@ -9,11 +9,11 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from lookalike.http.bodies import FORM, JSON_TYPE, Body, Form, Upload, checked, other_kind, parsed
+from lookalike.http.bodies import FORM, JSON_TYPE, Body, Form, Upload, checked, invalid, other_kind, parsed
 from lookalike.http.documents import ALWAYS, body_of, errors
 from lookalike.http.item_paths import ITEM
 from lookalike.http.items import ItemPath
-from lookalike.http.models import LONGEST_ID, Item, ItemPatch, ItemText
+from lookalike.http.models import LONGEST_ID, LONGEST_NAME, Item, ItemPatch, ItemText
 from lookalike.http.refusals import Refusal
 from lookalike.http.search import box_of
 from lookalike.http.serving import Served, Serving
@@ -33,7 +33,11 @@ FORM_SCHEMA: Final[dict[str, Any]] = {
             "photo": {"type": "string", "format": "binary", "contentMediaType": "image/*"},
             "product": {"type": "string", "maxLength": LONGEST_ID},
             "box": {"type": "string", "format": "box", "description": "x1,y1,x2,y2 in pixels of the upright photo."},
-            "attributes": {"type": "object", "description": 'As JSON: {"colour": "Green", "price": 79.9}'},
+            "attributes": {
+                "type": "object",
+                "propertyNames": {"minLength": 1, "maxLength": LONGEST_NAME},
+                "description": 'As JSON: {"colour": "Green", "price": 79.9}',
+            },
         },
         "required": ["photo"],
         "additionalProperties": False,
@@ -132,13 +136,15 @@ async def written_of(body: Body, item_id: str, serving: Serving) -> Written:
         values["attributes"] = parsed(fields["attributes"])
     text = checked(ItemText, values)
     photo = photo_of(form)
+    if photo is None:
+        raise invalid([{"loc": ["photo"], "msg": "the form has no file of this name"}])
     return Written(
         item_id,
         text.product,
         text.attributes,
         box=None if box is None else box_of(box),
-        photo=None if photo is None else photo.getvalue(),
-        name="photo" if photo is None else photo.name,
+        photo=photo.getvalue(),
+        name=photo.name,
     )
 
 

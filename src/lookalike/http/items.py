@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse
 from lookalike.gallery.protocol import Facet
 from lookalike.http.documents import ALWAYS, errors
 from lookalike.http.item_paths import ITEM
-from lookalike.http.models import Facets, Info, Item, Page, Where
+from lookalike.http.models import FARTHEST, Facets, Info, Item, Page, Where
 from lookalike.http.serving import Served, Serving
 from lookalike.spaces import resolve_weights
 from lookalike.types import JSON, item_json
@@ -128,7 +128,7 @@ def info_of(serving: Serving) -> dict[str, JSON]:
         "limits": {
             "upload_bytes": settings.upload_bytes,
             "pixels": settings.pixels,
-            "matches": settings.matches,
-            "examples": settings.examples,
+            "k": FARTHEST,
+            "offset": FARTHEST,
         },
     }

@@ -7,14 +7,29 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from lookalike.http.refusals import KINDS
 
 LONGEST_FILTER = 4000
 LONGEST_ID = 1000
+LONGEST_NAME = 200
 THUMBNAIL_SIDES = (16, 2048)
+MOST = 16
+"""Photos, or items, of each kind that one search may be asked with."""
 
+FARTHEST = 1000
+"""Largest k, and largest offset."""
+
+
+def whole(number: object) -> object:
+    """JSON knows no integers: 3.0 is one for its schemas."""
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
+K = Annotated[int, Field(ge=1, le=FARTHEST, description="How many matches."), BeforeValidator(whole)]
+Offset = Annotated[int, Field(ge=0, le=FARTHEST), BeforeValidator(whole)]
+Probes = Annotated[int, Field(ge=1, le=100_000), BeforeValidator(whole)]
 ItemId = Annotated[str, Field(min_length=1, max_length=LONGEST_ID, examples=["d013-1"])]
 Where = Annotated[
     str,
@@ -26,6 +41,8 @@ Where = Annotated[
         json_schema_extra={"format": "filter"},
     ),
 ]
+SpaceName = Annotated[str, Field(json_schema_extra={"format": "space"})]
+MetricName = Annotated[str, Field(json_schema_extra={"format": "metric"})]
 Weight = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
 Corners = Annotated[
     list[float],
@@ -135,24 +152,23 @@ class Answer(BaseModel):
 class Options(BaseModel):
     """How to search, whatever is asked with."""
 
-    k: int = Field(default=10, ge=1, le=1000, description="How many matches.")
-    offset: int | None = Field(
+    k: K = 10
+    offset: Offset | None = Field(
         default=None,
-        ge=0,
-        le=1000,
         description="Leave out so many of the best. Pages fit together when each of them, the first too, says where it "
         "begins.",
     )
-    weights: dict[str, Weight] | None = Field(
+    weights: dict[SpaceName, Weight] | None = Field(
         default=None,
+        min_length=1,
         description="Of the spaces, by name; those that are not named weigh nothing.",
         examples=[{"deep": 1, "color": 0.3}],
     )
     where: Where | None = None
     index: Literal["auto", "exact", "kmeans", "ivf", "hnsw"] = "auto"
-    probes: int | None = Field(default=None, ge=1, le=100_000, description="Lists that kmeans or ivf look into.")
-    metrics: dict[str, str] | None = Field(
-        default=None, description="A metric of SciPy's cdist by space.", examples=[{"deep": "cityblock"}]
+    probes: Probes | None = Field(default=None, description="Lists that kmeans or ivf look into.")
+    metrics: dict[SpaceName, MetricName] | None = Field(
+        default=None, description="A metric of SciPy's cdist by space, such as cityblock. Goes with one photo or item."
     )
 
     model_config = ConfigDict(extra="forbid")
@@ -161,10 +177,10 @@ class Options(BaseModel):
 class Question(Options):
     """A search by indexed items; photos are sent as a form, with the same names."""
 
-    id: ItemId | Annotated[list[ItemId], Field(min_length=1, max_length=16)] = Field(
+    id: ItemId | Annotated[list[ItemId], Field(min_length=1, max_length=MOST)] = Field(
         description="The item, or the items, to look like; they are left out of the answer."
     )
-    unlike_id: ItemId | Annotated[list[ItemId], Field(max_length=16)] | None = Field(
+    unlike_id: ItemId | Annotated[list[ItemId], Field(max_length=MOST)] | None = Field(
         default=None, description="Items to look less like; they are left out of the answer."
     )
 
@@ -242,8 +258,8 @@ class LimitsInfo(BaseModel):
 
     upload_bytes: int
     pixels: int
-    matches: int = Field(description="Largest sum of offset and k.")
-    examples: int
+    k: int
+    offset: int
 
 
 class Info(BaseModel):
@@ -263,10 +279,11 @@ class ItemText(BaseModel):
     """What is known of an item, beside its photo."""
 
     product: Annotated[str, Field(max_length=LONGEST_ID)] | None = None
-    attributes: dict[Annotated[str, Field(min_length=1, max_length=200)], Any] = Field(default_factory=dict)
+    attributes: dict[Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)], Any] = Field(default_factory=dict)
 
     model_config = ConfigDict(
         extra="forbid",
+        strict=True,
         json_schema_extra={"examples": [{"product": "d013", "attributes": {"colour": "Green", "price": 79.9}}]},
     )
 
@@ -274,11 +291,13 @@ class ItemText(BaseModel):
 class ItemPatch(BaseModel):
     """What changes of an item; what is not named stays."""
 
-    attributes: dict[Annotated[str, Field(min_length=1, max_length=200)], Any] = Field(
+    attributes: dict[Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)], Any] = Field(
         description="Only those named change; null takes one away."
     )
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"attributes": {"price": 59.9}}]})
+    model_config = ConfigDict(
+        extra="forbid", strict=True, json_schema_extra={"examples": [{"attributes": {"price": 59.9}}]}
+    )
 
 
 class BulkItem(ItemText):

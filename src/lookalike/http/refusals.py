@@ -62,7 +62,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         {"problems": [{"field": "k", "problem": "Input should be greater than or equal to 1"}]},
     ),
     "unreadable_photo": Kind(422, "q.jpg: the file is cut short", {"reason": "the file is cut short"}),
-    "photo_needed": Kind(422, "there is no item 'd99' yet; send its photo with it", {}),
+    "photo_needed": Kind(404, "there is no item 'd99' yet; send its photo with it", {}),
     "mismatch": Kind(422, "the gallery holds imported features, and no model makes such from a photo", {}),
     "busy": Kind(429, "72 searches are running or waiting; try again in 1 s", {"retry_after": 1}),
     "bug": Kind(500, "this is a bug in lookalike; the log has it under this request's id", {}),

@@ -10,9 +10,10 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from lookalike.http.bodies import FORM, JSON_TYPE, Form, Upload, checked, other_kind, parsed
+from lookalike.errors import UsageError
+from lookalike.http.bodies import FORM, JSON_TYPE, Form, Upload, checked, invalid, other_kind, parsed
 from lookalike.http.documents import ALWAYS, body_of, errors
-from lookalike.http.models import LONGEST_FILTER, LONGEST_ID, Answer, Options, Question
+from lookalike.http.models import LONGEST_FILTER, LONGEST_ID, MOST, Answer, Options, Question
 from lookalike.http.refusals import Refusal
 from lookalike.http.serving import Served, Serving
 from lookalike.types import Answer as Found
@@ -35,34 +36,52 @@ FORM_SCHEMA: Final[dict[str, Any]] = {
                 "type": "array",
                 "items": _FILE,
                 "minItems": 1,
-                "maxItems": 16,
+                "maxItems": MOST,
                 "description": "A photo, or several that show alike things.",
             },
-            "id": {"type": "array", "items": _ID, "maxItems": 16, "description": "An indexed item, or several."},
-            "unlike": {"type": "array", "items": _FILE, "maxItems": 16, "description": "Photos to look less like."},
-            "unlike_id": {"type": "array", "items": _ID, "maxItems": 16, "description": "Items to look less like."},
+            "id": {
+                "type": "array",
+                "items": _ID,
+                "minItems": 1,
+                "maxItems": MOST,
+                "description": "An indexed item, or several.",
+            },
+            "unlike": {"type": "array", "items": _FILE, "maxItems": MOST, "description": "Photos to look less like."},
+            "unlike_id": {"type": "array", "items": _ID, "maxItems": MOST, "description": "Items to look less like."},
             "box": {
                 "type": "string",
                 "format": "box",
                 "description": "The part of the photo to look at: x1,y1,x2,y2 in pixels of the upright photo at its "
-                "full size. Goes with one photo.",
-                "examples": ["40,60,220,330"],
+                "full size, such as 40,60,220,330. Goes with one photo.",
             },
             "k": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 10},
             "offset": {"type": "integer", "minimum": 0, "maximum": 1000},
             "weights": {
                 "type": "object",
+                "propertyNames": {"format": "space"},
                 "additionalProperties": {"type": "number", "minimum": 0, "maximum": 1e6},
+                "minProperties": 1,
                 "description": 'Of the spaces, as JSON: {"deep": 1, "color": 0.3}',
             },
             "where": {"type": "string", "format": "filter", "minLength": 1, "maxLength": LONGEST_FILTER},
             "index": {"type": "string", "enum": ["auto", "exact", "kmeans", "ivf", "hnsw"], "default": "auto"},
             "probes": {"type": "integer", "minimum": 1, "maximum": 100_000},
-            "metrics": {"type": "object", "additionalProperties": {"type": "string"}},
+            "metrics": {
+                "type": "object",
+                "propertyNames": {"format": "space"},
+                "additionalProperties": {"type": "string", "format": "metric"},
+                "description": "A metric of SciPy's cdist by space, as JSON. Goes with one photo or item.",
+            },
         },
-        "required": ["photo"],
+        "anyOf": [{"required": ["photo"]}, {"required": ["id"]}],
         "additionalProperties": False,
-    }
+    },
+    "encoding": {
+        "photo": {"contentType": "image/*"},
+        "unlike": {"contentType": "image/*"},
+        "weights": {"contentType": "application/json"},
+        "metrics": {"contentType": "application/json"},
+    },
 }
 
 
@@ -104,7 +123,6 @@ async def search(request: Request, serving: Served) -> JSONResponse:
             asked = asked_in_json(await body.json(Question))
         else:
             raise other_kind(body.kind, [FORM, JSON_TYPE])
-        check_size(asked, serving)
         answer = await serving.searches.run(lambda: answer_to(asked, serving), request=request)
     serving.metrics.searched(answer.took_ms)
     return JSONResponse(answer.to_json())
@@ -121,32 +139,58 @@ def asked_in_form(form: Form) -> Asked:
     Raises:
         Refusal: A part is unknown, comes too often, or is not what it should be.
     """
+    check_parts(form)
+    check_examples(form)
+    values: dict[str, object] = {}
+    for name, given in form.fields.items():
+        if name in SEVERAL:
+            continue
+        if len(given) > 1:
+            raise Refusal("bad_request", f"{name} comes {len(given)} times in the form")
+        values[name] = parsed(given[0]) if name in AS_JSON else given[0]
+    box = values.pop("box", None)
+    return Asked(
+        photos=form.files.get("photo", ()),
+        ids=form.fields.get("id", ()),
+        unlike_photos=form.files.get("unlike", ()),
+        unlike_ids=form.fields.get("unlike_id", ()),
+        box=None if box is None else box_of(str(box)),
+        options=checked(Options, values),
+    )
+
+
+def check_parts(form: Form) -> None:
+    """Refuse parts that a search has not.
+
+    Raises:
+        Refusal: There are some, or a file came as a field, or the other way round.
+    """
     known = (*FILES, *SEVERAL, "box", *Options.model_fields)
     for name in (*form.fields, *form.files):
         if name not in known:
             raise Refusal("bad_request", f"unknown part {name!r} in the form; known: {', '.join(known)}")
     for name in form.files:
         if name not in FILES:
-            raise Refusal("bad_request", f"{name} is a field and was sent as a file: leave out its filename")
-    values: dict[str, object] = {}
-    for name, given in form.fields.items():
+            raise Refusal("bad_request", f"{name} is a field and was sent as a file: leave out its file name")
+    for name in form.fields:
         if name in FILES:
-            raise Refusal("bad_request", f"{name} must be sent as a file: give it a filename")
-        if name in SEVERAL:
-            continue
-        if len(given) > 1:
-            raise Refusal("bad_request", f"{name} comes {len(given)} times in the form")
-        values[name] = parsed(given[0]) if name in AS_JSON else given[0]
-    text = values.pop("box", None)
-    options = checked(Options, values)
-    return Asked(
-        photos=form.files.get("photo", ()),
-        ids=form.fields.get("id", ()),
-        unlike_photos=form.files.get("unlike", ()),
-        unlike_ids=form.fields.get("unlike_id", ()),
-        box=None if text is None else box_of(str(text)),
-        options=options,
-    )
+            raise Refusal("bad_request", f"{name} must be sent as a file: give it a file name")
+
+
+def check_examples(form: Form) -> None:
+    """Refuse to search for nothing, and for too much at once.
+
+    Raises:
+        Refusal: That is what is asked.
+    """
+    for name in (*FILES, *SEVERAL):
+        if len(form.files.get(name, form.fields.get(name, ()))) > MOST:
+            raise invalid([{"loc": [name], "msg": f"at most {MOST} can be given"}])
+    for name in SEVERAL:
+        if not all(0 < len(item_id) <= LONGEST_ID for item_id in form.fields.get(name, ())):
+            raise invalid([{"loc": [name], "msg": f"an id has 1 to {LONGEST_ID} characters"}])
+    if not form.files.get("photo") and not form.fields.get("id"):
+        raise invalid([{"loc": ["photo"], "msg": "give a photo, or the id of an item"}])
 
 
 def box_of(text: str) -> Box:
@@ -155,29 +199,10 @@ def box_of(text: str) -> Box:
     Raises:
         Refusal: It is none.
     """
-    from lookalike.errors import UsageError
-
     try:
         return Box.parse(text)
     except UsageError as error:
-        problems = [{"field": "box", "problem": str(error)}]
-        raise Refusal("invalid", f"box: {error}", facts={"problems": problems}) from None
-
-
-def check_size(asked: Asked, serving: Serving) -> None:
-    """Refuse what goes beyond the server's limits.
-
-    Raises:
-        Refusal: It does.
-    """
-    settings, options = serving.settings, asked.options
-    examples = len(asked.photos) + len(asked.ids) + len(asked.unlike_photos) + len(asked.unlike_ids)
-    if examples > settings.examples:
-        raise Refusal("invalid", f"at most {settings.examples} photos and items can be asked with, got {examples}")
-    if (options.offset or 0) + options.k > settings.matches:
-        raise Refusal(
-            "invalid", f"offset and k may be {settings.matches:,} together, got {options.offset} and {options.k}"
-        )
+        raise invalid([{"loc": ["box"], "msg": str(error)}]) from None
 
 
 def answer_to(asked: Asked, serving: Serving) -> Found:

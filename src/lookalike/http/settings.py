@@ -22,8 +22,6 @@ class Settings:
         parts: Most fields and files of a form.
         bulk_items: Most items of a bulk request.
         pixels: Largest width x height of a photo that is sent.
-        matches: Largest sum of offset and k.
-        examples: Most photos and items that one search may be asked with.
         upload_seconds: Longest time that a body may take to arrive.
         answer_seconds: Longest time from then to the answer.
         waiting: Searches that may wait for a worker; what comes beyond is refused at once.
@@ -41,8 +39,6 @@ class Settings:
     parts: int = 64
     bulk_items: int = 1000
     pixels: int = 50_000_000
-    matches: int = 1000
-    examples: int = 16
     upload_seconds: float = 30.0
     answer_seconds: float = 20.0
     waiting: int = 64

@@ -1,0 +1,108 @@
+"""The OpenAPI document says all, and all that it says is true: schemathesis asks whatever it allows, and what not."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import schemathesis
+from fastapi import FastAPI
+from hypothesis import strategies as st
+from PIL import Image
+from schemathesis.config import SchemathesisConfig
+from schemathesis.engine import events, from_schema
+from small_shop import TOKEN, Shop
+from starlette.testclient import TestClient
+
+from lookalike.http.app import create_app
+from lookalike.http.settings import Settings
+from lookalike.http.starting import open_serving
+
+FILTERS = [
+    "price < 80",
+    "colour in ('Green', 'Navy')",
+    "season != 'Winter' and not (colour = 'Red')",
+    "price between 1 and 20 or season is null",
+    "colour like '%e%'",
+]
+
+
+def small_photo(side: int, shade: int) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (side, side), (shade, 90, 255 - shade)).save(file, "PNG")
+    return file.getvalue()
+
+
+def a_box(left: int, top: int) -> str:
+    return f"{left},{top},{left + 7},{top + 5.5}"
+
+
+# What the document's formats mean, which no JSON schema can say.
+schemathesis.openapi.format("filter", st.sampled_from(FILTERS))
+schemathesis.openapi.format("box", st.builds(a_box, st.integers(0, 3), st.integers(0, 3)))
+schemathesis.openapi.format("ndjson", st.sampled_from(['{"id": "red-0", "attributes": {"price": 1}}\n', ""]))
+schemathesis.openapi.format("space", st.sampled_from(["deep", "color"]))
+schemathesis.openapi.format("metric", st.sampled_from(["cosine", "cityblock"]))
+LINES = st.sampled_from([b'{"id": "red-0", "attributes": {"price": 1}}\n', b"", b'{"id": "x"}\nnonsense\n'])
+schemathesis.openapi.media_type("application/x-ndjson", LINES)
+PHOTOS = st.builds(small_photo, st.integers(8, 40), st.integers(0, 255))
+schemathesis.openapi.media_type("image/*", PHOTOS)
+
+
+@schemathesis.hook
+def filter_body(context: schemathesis.HookContext, body: Any) -> bool:
+    """Pass what goes together: what does not, the document says in words."""
+    if not isinstance(body, dict) or "k" not in body:
+        return True
+    weights, several = body.get("weights"), [body.get(name) for name in ("photo", "id", "unlike", "unlike_id")]
+    examples = sum(len(given) if isinstance(given, list) else 1 for given in several if given)
+    return not (
+        (isinstance(weights, dict) and not any(weights.values()))
+        or (body.get("metrics") and (examples > 1 or body.get("index") not in (None, "auto", "exact")))
+        or (body.get("box") and (examples > 1 or not body.get("photo")))
+    )
+
+
+def found_by_schemathesis(app: FastAPI) -> tuple[list[str], set[str], int]:
+    """Everything that it finds fault with, the checks that it made, and how many requests it sent."""
+    config = SchemathesisConfig.from_dict(
+        {
+            "headers": {"Authorization": f"Bearer {TOKEN}"},
+            "generation": {"max-examples": 20, "deterministic": True, "database": "none"},
+        }
+    )
+    schema = schemathesis.openapi.from_asgi("/openapi.json", app, config=config)
+    faults, checks, requests = [], set(), 0
+    for event in from_schema(schema).execute():
+        if isinstance(event, events.NonFatalError | events.FatalError):
+            faults.append(str(event.info if isinstance(event, events.NonFatalError) else event.exception))
+        if not isinstance(event, events.ScenarioFinished):
+            continue
+        requests += len(event.recorder.interactions)
+        for case_id, nodes in event.recorder.checks.items():
+            for node in nodes:
+                checks.add(node.name)
+                if node.failure_info is not None:
+                    case = event.recorder.cases[case_id].value
+                    faults.append(f"{node.failure_info.failure}\n{case.as_curl_command()}")
+    return faults, checks, requests
+
+
+def test_schemathesis_finds_nothing(shop: Shop) -> None:
+    serving = open_serving(str(shop.gallery), settings=Settings(), token=TOKEN.encode(), model=str(shop.model))
+    app = create_app(serving)
+    with TestClient(app):
+        faults, checks, requests = found_by_schemathesis(app)
+    assert not faults, "\n\n".join(faults)
+    assert requests > 500
+    assert {
+        "not_a_server_error",
+        "status_code_conformance",
+        "content_type_conformance",
+        "response_headers_conformance",
+        "response_schema_conformance",
+        "negative_data_rejection",
+        "positive_data_acceptance",
+        "unsupported_method",
+        "ignored_auth",
+    } <= checks
