@@ -1,0 +1,136 @@
+"""A model as the original system saved it: read without unpickling code, indexed at once, trained on."""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+from torchvision.models import resnet50
+from torchvision.transforms import v2
+
+from lookalike.embedding.color_original import color_original
+from lookalike.embedding.deep import open_network
+from lookalike.embedding.photo import PhotoEmbedder
+from lookalike.errors import ModelError
+from lookalike.models.checkpoint import load_checkpoint
+from lookalike.models.network import Network, NetworkSettings
+from lookalike.models.original import CATEGORIES
+from lookalike.models.preprocessing import Preprocessing
+from lookalike.models.starting import start_network
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+
+
+class TheirNetwork(nn.Module):
+    """The original's network, as its description has it."""
+
+    def __init__(self, classes: int = 20) -> None:
+        super().__init__()
+        self.backbone = nn.Sequential(*list(resnet50(weights=None).children())[:-2])
+        self.fc, self.fc2 = nn.Linear(2048, 512), nn.Linear(512, classes)
+
+    def forward(self, photos: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        maps = self.backbone(photos)
+        deep = self.fc(nn.functional.avg_pool2d(maps, 7).flatten(1))
+        return deep, self.fc2(deep), maps.mean(dim=1)
+
+
+@pytest.fixture(scope="module")
+def theirs() -> TheirNetwork:
+    torch.manual_seed(5)
+    return TheirNetwork().eval()
+
+
+@pytest.fixture(scope="module")
+def saved(theirs: TheirNetwork, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As PyTorch 0.2 wrote it: no zip archive, and no count of batches in the normalisation layers."""
+    path = tmp_path_factory.mktemp("models") / "model_9_final.pth.tar"
+    state = OrderedDict((key, value) for key, value in theirs.state_dict().items() if "num_batches" not in key)
+    torch.save(state, path, _use_new_zipfile_serialization=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def photo() -> Image.Image:
+    pixels = np.random.default_rng(0).integers(0, 256, (301, 257, 3), dtype=np.uint8)
+    return Image.fromarray(pixels)
+
+
+def test_its_features_are_the_originals(saved: Path, theirs: TheirNetwork, photo: Image.Image) -> None:
+    embedder = PhotoEmbedder(open_network(saved))
+    steps = v2.Compose(
+        [
+            *(v2.Resize(224), v2.CenterCrop(224), v2.ToImage(), v2.ToDtype(torch.float32, scale=True)),
+            v2.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+        ]
+    )
+    pixels = steps(photo)[None]
+    with torch.no_grad():
+        deep, scores, attention = theirs(pixels)
+    ours = embedder.embed([photo])
+    np.testing.assert_allclose(ours["deep"], deep.numpy(), rtol=1e-3, atol=2e-3)
+    assert np.linalg.norm(ours["deep"]) > 2  # as they are, not scaled to length 1
+    colours = color_original(pixels.numpy(), attention.numpy())
+    np.testing.assert_allclose(np.sort(ours["color-original"]), np.sort(colours), atol=1e-4)
+    checkpoint = load_checkpoint(saved)
+    with torch.no_grad():
+        assert torch.allclose(checkpoint.network.scores("category", deep), scores, atol=1e-4)
+    assert checkpoint.name == "model_9_final" and tuple(checkpoint.classes["category"]) == CATEGORIES
+
+
+@pytest.mark.parametrize("size", [(300, 400), (401, 233), (150, 90), (91, 517), (224, 224)])
+def test_the_crop_is_torchvisions_to_the_pixel(size: tuple[int, int]) -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (*size, 3), dtype=np.uint8)
+    photo = Image.fromarray(pixels)
+    expected = v2.Compose([v2.Resize(224), v2.CenterCrop(224)])(photo)
+    ours = Preprocessing(224, 224, fit="crop", short_side=224).fitted(photo)
+    np.testing.assert_array_equal(np.asarray(ours), np.asarray(expected))
+
+
+def test_training_begins_with_it(saved: Path, theirs: TheirNetwork) -> None:
+    settings = NetworkSettings("torchvision:resnet50", init=saved.name, normalise=False, heads="linear")
+    upper = Network(settings, heads={"category": 20})
+    assert start_network(upper, folder=saved.parent, classes={"category": CATEGORIES}).notes == ()
+    assert torch.equal(upper.heads["head_category"].weight, theirs.fc2.weight)
+    assert torch.equal(upper.embedding.weight, theirs.fc.weight)
+    every = Network(settings, heads={"category": 50})
+    start = start_network(every, folder=saved.parent, classes={"category": [f"c{n}" for n in range(50)]})
+    assert torch.equal(every.embedding.weight, theirs.fc.weight)
+    assert "heads.head_category.bias, heads.head_category.weight" in start.notes[0]
+
+
+def test_it_is_indexed_and_searched_at_once(saved: Path, photo: Image.Image, tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from lookalike.cli.commands import app
+
+    (tmp_path / "photos").mkdir()
+    photo.save(tmp_path / "photos" / "a.png")
+    photo.rotate(180).save(tmp_path / "photos" / "b.png")
+    gallery = str(tmp_path / "g")
+    run = CliRunner().invoke(app, ["index", str(tmp_path / "photos"), "--gallery", gallery, "--model", str(saved)])
+    assert run.exit_code == 0, run.output
+    query = ["search", str(tmp_path / "photos" / "b.png"), "--gallery", gallery, "--json"]
+    query += ["--metric", "deep=euclidean", "--metric", "color-original=euclidean", "--weight", "deep=1"]
+    answer = json.loads(CliRunner().invoke(app, [*query, "--weight", "color-original=0.1"]).stdout)
+    assert [match["id"] for match in answer["matches"]] == ["b.png", "a.png"]
+    assert answer["matches"][0]["score"] == pytest.approx(0.0, abs=1e-2)
+
+
+def test_other_files_are_refused_in_one_line(tmp_path: Path, theirs: TheirNetwork) -> None:
+    torch.save({"x": torch.ones(1)}, tmp_path / "other.pth.tar")
+    with pytest.raises(ModelError, match="not a model that the original system saved"):
+        load_checkpoint(tmp_path / "other.pth.tar")
+    torch.save({"code": Path}, tmp_path / "code.pth.tar")
+    with pytest.raises(ModelError, match="not a file of plain tensors"):
+        load_checkpoint(tmp_path / "code.pth.tar")
+    state = {key: value for key, value in theirs.state_dict().items() if key != "backbone.4.0.conv1.weight"}
+    torch.save(state, tmp_path / "part.pth.tar")
+    with pytest.raises(ModelError, match=r"backbone\.4\.0\.conv1\.weight is missing"):
+        load_checkpoint(tmp_path / "part.pth.tar")
