@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
 import pytest
 import torch
+from filelock import FileLock
 from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.utils.data import DataLoader
 
 from lookalike.catalogue.drawn import write_drawn
-from lookalike.errors import ConfigError, ModelError, UnknownNameError
+from lookalike.errors import ConfigError, LookalikeError, ModelError, UnknownNameError
 from lookalike.models.checkpoint import load_checkpoint
 from lookalike.models.export import export_onnx
 from lookalike.models.initial import estimate_statistics, read_tensors
@@ -21,7 +24,10 @@ from lookalike.models.network import Network, NetworkSettings
 from lookalike.models.starting import start_network
 from lookalike.training import loop
 from lookalike.training.augmentation import foreground
-from lookalike.training.sampling import ProductSampler, products_by_share
+from lookalike.training.batch import View
+from lookalike.training.material import Material
+from lookalike.training.reading import ReadablePhotos
+from lookalike.training.settings import load_settings
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 
@@ -42,6 +48,8 @@ source = "sample/catalogue.csv"
 heads = { type = 1.0, colour = 0.5 }
 grades = ["type", "colour"]
 dev_photos = 8
+[[loss]]
+name = "SupConLoss"
 [[stage]]
 epochs = 1
 learning_rate = 1e-2
@@ -67,67 +75,77 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def trained(config: Path) -> Path:
-    return loop.train(config, out=config.parent / "run")
+    return loop.train(config, out=config.parent / "run").checkpoint
 
 
-def losses(run: Path) -> list[dict[str, float]]:
+def log_of(run: Path, kind: str) -> list[dict[str, Any]]:
+    """The entries of a run's log that hold losses, or dev figures."""
     lines = (run / "log.jsonl").read_text(encoding="utf-8").splitlines()
-    return [entry["dev"] for entry in map(json.loads, lines) if "dev" in entry]
+    return [entry for entry in map(json.loads, lines) if kind in entry]
 
 
 def test_a_run_leaves_all_that_made_it(trained: Path) -> None:
     left = {path.name for path in trained.parent.iterdir()}
     assert {"best.safetensors", "last.safetensors", "settings.json", "environment.json", "log.jsonl"} <= left
-    assert any((trained.parent / "tensorboard").iterdir())
-    assert len(losses(trained.parent)) == 2
+    assert len(log_of(trained.parent, "dev")) == 2
+    [step, *_] = log_of(trained.parent, "loss")
+    assert step["rate"] == {"new layers": 1e-2, "backbone": 0.0}
+    events = EventAccumulator(str(trained.parent / "tensorboard")).Reload()
+    steps = len(log_of(trained.parent, "loss"))
+    assert len(events.Scalars("loss")) == len(events.Scalars("rate/backbone")) == steps
+    assert [event.value for event in events.Scalars("dev/mean")] == pytest.approx(
+        [entry["dev"]["mean"] for entry in log_of(trained.parent, "dev")]
+    )
+    assert len(events.Images("dev/hits and misses")) == 2
 
 
-def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(
-    config: Path, trained: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder, steps = config.parent / "stopped", 0
-    step = loop.Run._step
+def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(config: Path, trained: Path) -> None:
+    folder = config.parent / "stopped"
 
-    def stop_at_fifth(self: loop.Run, *args: object) -> dict[str, float]:
-        nonlocal steps
-        steps += 1
-        if steps == 5:
+    def stop_at_fifth(done: int, total: int) -> None:
+        if done == 5:
             raise KeyboardInterrupt
-        return step(self, *args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(loop.Run, "_step", stop_at_fifth)
     with pytest.raises(KeyboardInterrupt):
-        loop.train(config, out=folder)
-    monkeypatch.undo()
-    resumed = loop.train(config, resume=folder)
+        loop.train(config, out=folder, progress=stop_at_fifth)
+    assert loop.train(config, resume=folder).checkpoint.is_file()
+    assert log_of(folder, "loss") == log_of(trained.parent, "loss")
     ours, theirs = read_tensors(folder / "last.safetensors"), read_tensors(trained.parent / "last.safetensors")
-    assert resumed.is_file()
     for name, tensor in theirs.items():
-        assert torch.allclose(ours[name].float(), tensor.float(), atol=1e-5), name
+        assert torch.equal(ours[name], tensor), name
 
 
 def test_a_run_folder_is_not_overwritten_nor_mixed(config: Path, trained: Path) -> None:
     with pytest.raises(ConfigError, match="holds a run already"):
         loop.train(config, out=trained.parent)
-    with pytest.raises(ConfigError, match="other settings"):
+    with pytest.raises(ConfigError, match=r"other settings.*: seed was 0 and is 7$"):
         loop.train(config, overrides=["seed=7"], resume=trained.parent)
     with pytest.raises(ConfigError, match="not a run folder"):
         loop.train(config, resume=config.parent)
+    with FileLock(trained.parent / "run.lock"), pytest.raises(ConfigError, match="another process"):
+        loop.train(config, resume=trained.parent)
 
 
 @pytest.mark.parametrize(
     ("override", "error", "words"),
     [
-        ("network.backbone=resnet51", ConfigError, "resnet51"),
-        ("loss.metric=TripletMarginLos", UnknownNameError, "TripletMarginLoss"),
-        ("loss.arguments={margn=1.0}", ConfigError, "margn"),
+        ("network.backbone=resnet51", LookalikeError, "resnet51"),
+        ('loss=[{name="TripletMarginLos"}]', UnknownNameError, "TripletMarginLoss"),
         ("network.init=none.npz", ModelError, "no such file"),
         ("products=1", ConfigError, "products >= 2"),
+        ("precision=fp16", ConfigError, "needs a GPU"),
+        ("device=cuda", ConfigError, "no CUDA GPU"),
+        ("momentum=1.0", ConfigError, "0 <= momentum < 1"),
+        ("early_stop=2", ConfigError, "measure_every >= 1"),
+        ("data.0.where={type=['Dress']}", ConfigError, "'type' needs at least two classes"),
+        ("augmentation.paste=0.5", ConfigError, "needs `backgrounds`"),
     ],
 )
 def test_wrong_settings_are_refused(
     config: Path, tmp_path: Path, override: str, error: type[Exception], words: str
 ) -> None:
+    if torch.cuda.is_available() and override in ("precision=fp16", "device=cuda"):
+        pytest.skip("this machine can do that")
     with pytest.raises(error, match=words):
         loop.train(config, overrides=[override], out=tmp_path / "run")
 
@@ -153,27 +171,6 @@ def test_the_int8_file_is_another_model_that_agrees_nearly(trained: Path, tmp_pa
     session = onnxruntime.InferenceSession(str(tmp_path / "int8.onnx"))
     fingerprint = session.get_modelmeta().custom_metadata_map["lookalike.fingerprint"]
     assert fingerprint != load_checkpoint(trained).fingerprint
-
-
-def test_sampling_is_the_same_wherever_it_is_taken_up_and_fair() -> None:
-    products = np.array([0, 0, 0, 1, 2, 2, 3, 4, 5])
-    origin = np.array([0, 0, 0, 0, 0, 0, 1, 1, 1])
-
-    def sampler(start: int) -> ProductSampler:
-        return ProductSampler(products, origin, counts=[2, 1], photos=2, steps=9, start=start, seed=3)
-
-    batches = list(sampler(0))
-    assert list(sampler(4)) == batches[4:]
-    counts = np.bincount([products[place] for batch in batches for place, _ in batch])
-    assert counts.tolist() == [12, 12, 12, 6, 6, 6]  # two photos each of 9 x 2 and 9 x 1 products
-    assert all(sum(origin[place] == 1 for place, _ in batch) == 2 for batch in batches)
-    assert all(len({seed for _, seed in batch}) == 6 for batch in batches)
-
-
-def test_products_are_divided_by_share() -> None:
-    assert products_by_share([0.8, 0.2], 64) == [51, 13]
-    assert products_by_share([1.0, 0.001], 10) == [9, 1]
-    assert sum(products_by_share([1.0, 1.0, 1.0], 64)) == 64
 
 
 def test_true_statistics_do_not_change_what_a_network_computes() -> None:
@@ -220,11 +217,12 @@ def test_what_a_photo_on_white_shows() -> None:
     assert foreground(Image.new("RGB", (60, 80), "white")) is None
 
 
-def test_batches_are_the_same_in_other_processes(config: Path, tmp_path: Path) -> None:
-    run = loop.Run(loop.load_settings(config), base=config.parent, folder=tmp_path / "run", resumed=False)
-    run.photos.show_as(loop.Augmentation(run.settings.augmentation, size=(64, 48), backgrounds=[]), run.preprocessing)
-    batches = [[(0, 1), (1, 2)], [(2, 3), (3, 4)]]
-    here = list(DataLoader(run.photos, batch_sampler=batches, num_workers=0))
-    there = list(DataLoader(run.photos, batch_sampler=batches, num_workers=1))
-    for (ours, _), (theirs, _) in zip(here, there, strict=True):
+def test_batches_are_the_same_in_other_processes(config: Path) -> None:
+    material = Material(load_settings(config), base=config.parent)
+    material.show_for(material.settings.stage[0])
+    readable = ReadablePhotos(material.photos)
+    batches = [[View(0, 1), View(1, 2)], [View(2, 3), View(3, 4)]]
+    here = list(DataLoader(readable, batch_sampler=batches, num_workers=0))
+    there = list(DataLoader(readable, batch_sampler=batches, num_workers=1))
+    for (ours, *_), (theirs, *_) in zip(here, there, strict=True):
         assert torch.equal(ours, theirs)

@@ -39,8 +39,8 @@ SkipItem = Callable[[Item, str], None]
 """Told which photo could not be read, and why."""
 
 BATCH = 64
-CELLS = 2**20
-"""Similarities that are looked at together: about 50 MB with what is made of them."""
+CELLS = 2**18
+"""Similarities that are looked at together: about 60 MB with what is made of them."""
 ANSWERS = 10
 
 
