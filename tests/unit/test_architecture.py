@@ -36,6 +36,7 @@ ALLOWED = {
     "torch": ("models/", "training/", "embedding/runtimes/torch.py"),
     "torchvision": ("models/", "training/", "embedding/runtimes/torch.py"),
     "timm": ("models/", "training/"),
+    "open_clip": ("models/",),
     "pytorch_metric_learning": ("training/",),
     "faiss": ("index/",),
     "sqlite3": ("gallery/",),

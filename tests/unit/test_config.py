@@ -47,6 +47,14 @@ def test_overrides_win_and_a_bare_word_is_text(tmp_path: Path) -> None:
     )
 
 
+def test_an_override_reaches_into_a_list_by_its_place(tmp_path: Path) -> None:
+    path = write(tmp_path, 'name = "x"\n[[parts]]\nrate = 2\n[[parts]]\nrate = 3\n')
+    read = load(Whole, path, overrides=["parts.1.rate=4.5", "parts.0.kind=b"])
+    assert read.parts == (Part(2.0, "b"), Part(4.5))
+    with pytest.raises(ConfigError, match="'2' is none of the 2 members of a list, from 0"):
+        load(Whole, path, overrides=["parts.2.rate=1"])
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
