@@ -158,6 +158,12 @@ def test_an_item_is_opened_searched_with_and_gone_back_from(
     expect(dialog.locator(".small-tile img")).to_have_count(8)
     expect(dialog.locator(".facts-table")).to_contain_text(third)
     assert query_of(page)["open"] == [third]
+    dialog.locator(".small-tile").first.click()
+    expect(dialog.locator(".facts-table")).not_to_contain_text(third)
+    dialog.get_by_role("button", name="Close").click()
+    expect(dialog).not_to_be_visible()
+    assert become(page, lambda ids: ids == by_photo) == by_photo
+    page.locator("#grid .card").nth(2).get_by_role("button", name=re.compile("^Details")).click()
     dialog.get_by_role("button", name="Find similar").click()
     expected = answer(server, item=third, k=24)
     assert become(page, lambda ids: ids == expected) == expected

@@ -64,7 +64,7 @@ def test_a_hostile_catalogue_stays_text(hostile_server: Server, open_page: OpenP
     )
     for card in page.locator("#grid .tile").all():
         card.hover()
-    page.get_by_label("O'Neill <i>").check()
+    page.get_by_role("checkbox", name="O'Neill <i>").check()
     expect(page.locator("#grid .card")).to_have_count(4)
     for item in HOSTILE:
         page.goto(f"{hostile_server.url}?item=plain")

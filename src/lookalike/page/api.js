@@ -51,7 +51,12 @@ export const isThere = () => fetch("healthz", { cache: "no-store" }).then((answe
 async function ask(path, options) {
   for (let attempt = 1; ; attempt++) {
     const answer = await reach(path, options);
-    if (answer.ok) return answer.json();
+    if (answer.ok) {
+      return await answer.json().catch((error) => {
+        if (options.signal?.aborted) throw error;
+        throw new ApiError("unreachable", "The answer broke off.");
+      });
+    }
     const error = await errorOf(answer);
     if (error.kind !== "busy" || attempt === TRIES) throw error;
     await pause(Math.min(Number(answer.headers.get("Retry-After")) || 1, 5) * 1000, options.signal);

@@ -30,9 +30,12 @@ export class Latest {
       const control = new AbortController();
       this.#next = null;
       this.#running = control;
-      await this.run(request, control.signal);
-      if (this.#running !== control) return; // it was stopped, and another loop goes on
-      this.#running = null;
+      try {
+        await this.run(request, control.signal);
+      } finally {
+        if (this.#running === control) this.#running = null;
+      }
+      if (control.signal.aborted) return; // another loop goes on
     }
   }
 }

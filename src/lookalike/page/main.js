@@ -34,7 +34,7 @@ const keyOf = ({ item, photo, box, weights, filters }) => JSON.stringify([item, 
 const results = new Results(byId("grid"), { search: searchItem, details: openDetails, hrefOf });
 const details = new Details(byId("details"), {
   search: searchItem, details: openDetails, hrefOf, say,
-  closed: () => (history.state?.opened ? history.back() : go({ open: null }, { push: false })),
+  closed: () => (history.state?.opened ? history.go(-history.state.opened) : go({ open: null }, { push: false })),
 });
 const query = new QueryPanel({ boxed: (box) => go({ box, shown: PAGE }, { push: false }), lookAtPart, details: openDetails, say });
 const weights = new Weights(byId("weights"), (next) => go({ weights: next }, { push: false }));
@@ -51,7 +51,7 @@ function go(change, { push = true } = {}) {
   const url = location.pathname + writeState(state);
   if (push && url !== location.pathname + location.search) {
     history.replaceState({ ...history.state, scroll: scrollY }, "");
-    history.pushState({ opened: Boolean(change.open) }, "", url);
+    history.pushState({ opened: change.open ? (history.state?.opened ?? 0) + 1 : 0 }, "", url); // how far back they are closed
   } else history.replaceState(history.state, "", url);
   refresh();
 }
@@ -93,6 +93,7 @@ function setFilter(name, filter, { push }) {
 function toTop() {
   scrollTo({ top: 0 });
   setSheet(false);
+  byId("results").focus({ preventScroll: true }); // what had the focus is gone
 }
 
 addEventListener("popstate", ({ state: left }) => {
@@ -267,12 +268,12 @@ async function showBeginnings() {
     const places = new Set(Array.from({ length: BEGIN_WITH }, (_, at) => Math.floor(((at * 0.618034) % 1) * total)));
     const pages = await Promise.all([...places].map((place) => getItems(place, 1)));
     const found = pages.flatMap((page) => page.items);
-    if (!total || list.childElementCount) return;
+    if (list.childElementCount) return;
     for (const item of found) items.set(item.id, item);
     list.replaceChildren(...found.map((item) => make("li", {}, make("a", {
       class: "tile", href: hrefOf(item.id), "aria-label": `Find what looks like ${nameOf(item)}`, onclick: plainClick(() => searchItem(item.id)),
     }, picture(photoUrl(item.id, THUMBNAIL), { width: "300", height: "400" })))));
-    byId("begin-title").textContent = `Or begin with one of ${count(total, "item")}`;
+    byId("begin-title").textContent = total ? `Or begin with one of ${count(total, "item")}` : "Nothing is indexed here yet";
     byId("begin").hidden = false;
   } catch (error) {
     if (error.kind === "unreachable") outage.begin();
@@ -303,6 +304,7 @@ function showChips() {
     ...(filter.low !== null || filter.high !== null ? [[rangeText(name, filter), () => setFilter(name, { ...filter, low: null, high: null }, { push: true })]] : []),
   ]);
   byId("chips").hidden = !chips.length;
+  if (byId("chips").contains(document.activeElement)) byId("results").focus({ preventScroll: true });
   byId("chips").replaceChildren(...chips.map(([text, remove]) => make("li", {},
     make("button", { type: "button", class: "chip", "aria-label": `Remove the filter ${text}`, onclick: remove }, text, make("span", { "aria-hidden": "true" }, "×")))));
   if (chips.length > 1) byId("chips").append(make("li", {}, make("button", { type: "button", class: "link", onclick: clearFilters }, "Clear all")));

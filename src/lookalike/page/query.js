@@ -48,6 +48,7 @@ export class QueryPanel {
       this.#sayBox(null);
       this.doors.boxed(null);
       this.doors.say("The whole photo");
+      this.#crop?.frame.firstElementChild.focus({ preventScroll: true });
     } }, "Whole photo");
     this.about.replaceChildren(make("p", { class: "query-name" }, photo.label || "Your photo"), this.hint = make("p", { class: "hint" }), this.whole);
     this.#sayBox(box);

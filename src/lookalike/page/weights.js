@@ -9,7 +9,7 @@ export class Weights {
 
   /**
    * @param {HTMLElement} place
-   * @param {(weights: Record<string, number>|null, done: boolean) => void} changed Told every move; null is the server's own.
+   * @param {(weights: Record<string, number>|null) => void} changed Told every move; null is the server's own.
    */
   constructor(place, changed) {
     this.place = place;
@@ -29,7 +29,7 @@ export class Weights {
   #build(spaces) {
     this.#spaces = spaces.join();
     this.#sliders = [];
-    this.reset = make("button", { type: "button", class: "link", onclick: () => this.changed(null, true) }, "Reset");
+    this.reset = make("button", { type: "button", class: "link", onclick: () => (this.changed(null), this.#sliders[0][0].focus()) }, "Reset");
     this.place.replaceChildren(
       make("div", { class: "group-top" }, make("h2", {}, "What counts"), this.reset),
       ...(spaces.length === 2 ? [this.#balance(spaces)] : spaces.map((space) => this.#single(space))));
@@ -61,13 +61,11 @@ export class Weights {
   #range({ label, read, write, text }) {
     const input = make("input", { type: "range", min: "0", max: "1", step: "0.01", "aria-label": label });
     input.spoken = text;
-    const moved = (done) => {
+    input.addEventListener("input", () => {
       const weights = write(Number(input.value));
       fill(input, Number(input.value));
-      if (Object.values(weights).some((weight) => weight > 0)) this.changed((this.now = weights), done);
-    };
-    input.addEventListener("input", () => moved(false));
-    input.addEventListener("change", () => moved(true));
+      if (Object.values(weights).some((weight) => weight > 0)) this.changed((this.now = weights));
+    });
     this.#sliders.push([input, read]);
     return input;
   }
