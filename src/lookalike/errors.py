@@ -14,6 +14,7 @@
     │   └── MismatchError        the gallery was made by another model, or with other spaces
     ├── GalleryLockedError       another process is writing to the gallery
     ├── GalleryDamagedError      the gallery's database fails its own checks
+    ├── GalleryUnreachableError  the server that keeps the gallery does not answer
     ├── IndexFileError           a saved index cannot be used and must be built again
     ├── TrainingError            a training run cannot go on, for a reason that no setting shows
     └── MissingExtraError        an optional part is not installed
@@ -168,6 +169,12 @@ class GalleryDamagedError(LookalikeError):
     """The gallery's database fails its own checks."""
 
     code = "damaged"
+
+
+class GalleryUnreachableError(LookalikeError):
+    """The server that keeps the gallery does not answer."""
+
+    code = "unreachable"
 
 
 class IndexFileError(LookalikeError):

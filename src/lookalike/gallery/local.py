@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 
-from lookalike.errors import GalleryLockedError, UnknownNameError, UsageError
+from lookalike.errors import GalleryLockedError, UsageError
 from lookalike.gallery import attribute_indexes, browse, changes, health, learned, snapshot
 from lookalike.gallery.derived import Derived
 from lookalike.gallery.freshness import fresh_rows
@@ -18,11 +18,11 @@ from lookalike.gallery.health import Health
 from lookalike.gallery.learned import Learned
 from lookalike.gallery.meta import meta_number, read_model, read_spaces, write_model
 from lookalike.gallery.protocol import Facet
-from lookalike.gallery.ranking import allow, checked_queries, nearest, nearest_by_metric
+from lookalike.gallery.ranking import allow, check_question, checked_queries, nearest, nearest_by_metric
 from lookalike.gallery.records import AttributeNames
 from lookalike.gallery.snapshot import Snapshot, is_stale
 from lookalike.gallery.store import Reader, Store
-from lookalike.index import INDEXES, choose
+from lookalike.index import choose
 from lookalike.refine.whitening import Projection
 from lookalike.spaces import Space, resolve_weights, slices, width
 from lookalike.types import JSON, Float32, Int64, Item, Neighbours, Stamp
@@ -228,14 +228,7 @@ class LocalGallery:
         metrics: Mapping[str, str] | None = None,
     ) -> Neighbours:
         """Find the nearest items."""
-        if k < 1:
-            raise UsageError(f"k must be at least 1, got {k}")
-        if probes is not None and probes < 1:
-            raise UsageError(f"probes must be at least 1, got {probes}")
-        if index != "auto" and index not in INDEXES:
-            raise UnknownNameError("index", index, ["auto", *INDEXES])
-        if metrics and index not in ("auto", "exact"):
-            raise UsageError(f"metrics need the exact scan; the index {index!r} serves the cosine only")
+        check_question(k=k, index=index, probes=probes, metrics=metrics)
         with self._store.reader() as reader:
             state = self._fresh(reader)
         if not state.spaces:

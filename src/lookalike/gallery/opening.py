@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lookalike.errors import UsageError
 from lookalike.gallery.local import LocalGallery
 
+if TYPE_CHECKING:
+    from lookalike.gallery.milvus.gallery import MilvusGallery
 
-def open_gallery(address: str, *, create: bool = False) -> LocalGallery:
+
+def open_gallery(address: str, *, create: bool = False) -> LocalGallery | MilvusGallery:
     """Open a gallery.
 
     Args:
-        address: A folder.
+        address: A folder, or `milvus://host:port/collection`; see `lookalike.gallery.milvus.address`.
         create: Make one if there is none.
 
     Raises:
         GalleryNotFoundError: There is none, and none may be made.
         GalleryDamagedError: Its database is not sound.
-        UsageError: The address is not one of a folder.
+        GalleryUnreachableError: The server that keeps it does not answer.
+        UsageError: The address is of neither kind.
     """
+    if address.startswith(("milvus:", "milvus+tls:")):
+        from lookalike.gallery.milvus.address import parse
+        from lookalike.gallery.milvus.gallery import MilvusGallery
+
+        return MilvusGallery(parse(address), create=create)
     if "://" in address:
-        raise UsageError(f"a gallery is a folder; addresses such as {address!r} are not supported yet")
+        raise UsageError(f"{address!r} is no gallery: expected a folder, or milvus://HOST:PORT/COLLECTION")
     return LocalGallery(Path(address), create=create)

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from lookalike import index as indexes
-from lookalike.errors import MismatchError, UsageError
+from lookalike.errors import MismatchError, UnknownNameError, UsageError
 from lookalike.gallery.records import as_unit_rows
 from lookalike.gallery.snapshot import Snapshot
 from lookalike.spaces import Space, check_rows, resolve_names, scaled_query, slices
@@ -53,6 +53,23 @@ def allow(snapshot: Snapshot, rows: Int64 | None) -> Allowed:
         frozen[snapshot.frozen.positions(rows)] = True  # a removed row is in no table, so no filter passes it
     tail = np.isin(snapshot.tail.numbers, rows)
     return Allowed(frozen, 0 if frozen is None else int(frozen.sum()), tail, int(tail.sum()))
+
+
+def check_question(*, k: int, index: str, probes: int | None, metrics: Mapping[str, str] | None) -> None:
+    """Refuse what no gallery can answer; see `Gallery.search`.
+
+    Raises:
+        UsageError: A number is too small, or the index does not serve metrics.
+        UnknownNameError: There is no such index.
+    """
+    if k < 1:
+        raise UsageError(f"k must be at least 1, got {k}")
+    if probes is not None and probes < 1:
+        raise UsageError(f"probes must be at least 1, got {probes}")
+    if index != "auto" and index not in indexes.INDEXES:
+        raise UnknownNameError("index", index, ["auto", *indexes.INDEXES])
+    if metrics and index not in ("auto", "exact"):
+        raise UsageError(f"metrics need the exact scan; the index {index!r} serves the cosine only")
 
 
 def checked_queries(

@@ -1,0 +1,410 @@
+"""The gallery in a Milvus collection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from functools import partial
+from time import monotonic
+from types import TracebackType
+from typing import Final
+
+import numpy as np
+
+from lookalike.errors import GalleryNotFoundError, MismatchError, UnknownNameError, UsageError
+from lookalike.gallery import filters
+from lookalike.gallery.changes import in_words
+from lookalike.gallery.health import Health
+from lookalike.gallery.learned import Learned
+from lookalike.gallery.milvus import browsing, maintenance, schema
+from lookalike.gallery.milvus.address import Address
+from lookalike.gallery.milvus.connection import Connection
+from lookalike.gallery.milvus.facts import FactKeeper, Facts
+from lookalike.gallery.milvus.filter import MilvusWriter, literal
+from lookalike.gallery.milvus.reading import ALL, Reader, check_unicode
+from lookalike.gallery.milvus.records import KNOWN, Record, added_rows_of, kinds_of, to_record
+from lookalike.gallery.milvus.searching import Searcher
+from lookalike.gallery.milvus.writing import Writer, check_items
+from lookalike.gallery.protocol import Facet
+from lookalike.gallery.ranking import check_question, checked_queries
+from lookalike.gallery.records import vector_rows
+from lookalike.index import checked_metric
+from lookalike.refine.whitening import Projection
+from lookalike.spaces import Space, resolve_names, resolve_weights, slices, width
+from lookalike.types import JSON, Float32, Item, Neighbours, Stamp
+
+FACTS_GOOD_FOR_S: Final = 2.0
+"""Seconds for which a reader that need not be up to date goes by what it knows of the gallery."""
+
+
+class MilvusGallery:
+    """Items and their vectors on Milvus; see `lookalike.gallery.protocol.Gallery` for what each method promises.
+
+    Any number of processes may write at once: each item is replaced as a whole. A large batch is durable part by part
+    and not all at once, and a reader sees what others wrote within seconds, or at once with `consistency=strong`.
+
+    Args:
+        address: Where it is.
+        create: Make one if there is none.
+
+    Raises:
+        GalleryNotFoundError: There is none, and none may be made.
+        GalleryUnreachableError: The server does not answer.
+        MismatchError: The collection is not a gallery's, or of a format that this version does not read.
+        MissingExtraError: The client library of Milvus is not installed.
+    """
+
+    def __init__(self, address: Address, *, create: bool = False) -> None:
+        self.address = address
+        self._connection = Connection(address)
+        self._keeper = FactKeeper(self._connection)
+        self._reader = Reader(self._connection)
+        self._writer = Writer(self._connection, self._reader)
+        self._searcher = Searcher(self._connection, self._reader)
+        self._known: Facts | None = None
+        self._known_since = 0.0
+        self._projections: dict[str, Projection] | None = None
+        self._there = False
+        self._made = False
+        self._open(create=create)
+
+    def __enter__(self) -> MilvusGallery:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _open(self, *, create: bool) -> None:
+        known = self._keeper.read()
+        if known is None:
+            with self._connection.client(doing="looking for the gallery") as client:
+                taken = client.has_collection(self._connection.collection)
+            if taken:
+                raise MismatchError(
+                    f"{self.address.text} is a collection of Milvus, and not a gallery's; name another collection"
+                )
+            if not create:
+                raise GalleryNotFoundError(
+                    f"there is no gallery at {self.address.text}; `lookalike index` or `lookalike gallery import` "
+                    "makes one"
+                )
+            self._keeper.create()
+            self._made = True
+
+    def close(self) -> None:
+        """Let go of the connection; what is asked for later opens it again."""
+        self._connection.close()
+
+    def discard_if_unused(self) -> None:
+        """Delete the gallery again when this very object has made it and nothing was ever added; else do nothing."""
+        if self._made and not self._facts(fresh=True).spaces:
+            self._keeper.drop()
+            self._known, self._made = None, False
+
+    def _facts(self, *, fresh: bool = False) -> Facts:
+        """What the gallery remembers of itself; a reader need not ask the server each time."""
+        good_for = 0.0 if fresh or self._reader.level() == "Strong" else FACTS_GOOD_FOR_S
+        if self._known is None or monotonic() - self._known_since > good_for:
+            known = self._keeper.read()
+            if known is None:
+                raise GalleryNotFoundError(f"there is no gallery at {self.address.text} any more")
+            self._known, self._known_since = known, monotonic()
+        return self._known
+
+    def _has_rows(self) -> bool:
+        """Whether there is a collection to ask; it is loaded when it is not.
+
+        Raises:
+            MismatchError: It is not of the gallery's spaces.
+        """
+        spaces = self._facts().spaces
+        if self._there or not spaces:
+            return self._there
+        with self._connection.client(doing="opening the gallery") as client:
+            if not client.has_collection(self._connection.collection):
+                return False
+            if not schema.is_ours(client, self._connection.collection, columns=width(spaces)):
+                raise MismatchError(
+                    f"the collection {self._connection.collection!r} at {self.address.server} has other fields than "
+                    f"a gallery with the spaces {in_words(spaces)}; it was changed by another program"
+                )
+            if client.get_load_state(self._connection.collection)["state"].name != "Loaded":
+                if not client.list_indexes(self._connection.collection):
+                    return False
+                schema.load(client, self.address, self._connection.collection)
+        self._there = True
+        return True
+
+    @property
+    def spaces(self) -> tuple[Space, ...]:
+        """The spaces, in the order of the concatenated rows; empty before the first `add`."""
+        return self._facts().spaces
+
+    def __len__(self) -> int:
+        return self._reader.count() if self._has_rows() else 0
+
+    @property
+    def model(self) -> str | None:
+        """Where the model is that filled the gallery: `default` or a path; None when nobody has said."""
+        return self._facts().model
+
+    def remember_model(self, model: str) -> None:
+        """Remember where the model is that fills the gallery."""
+        if model != self._facts(fresh=True).model:
+            self._remember({"model": model})
+
+    def _remember(self, changes: Mapping[str, str]) -> None:
+        self._keeper.write(changes)
+        self._known = None
+
+    def writing(self) -> AbstractContextManager[None]:
+        """Nothing is locked: any number of processes may write at once."""
+        return nullcontext()
+
+    def add(
+        self,
+        items: Sequence[Item],
+        vectors: Mapping[str, Float32],
+        *,
+        spaces: Sequence[Space],
+        source: str = "",
+        stamps: Sequence[Stamp] | None = None,
+    ) -> None:
+        """Add items, or replace those of the same id."""
+        check_items(items, source=source, stamps=stamps)
+        kinds = kinds_of(items)
+        known = self._facts(fresh=True)
+        agree(known.spaces, spaces)
+        blobs = vector_rows(vectors, spaces, count=len(items))
+        if not known.spaces:
+            self._keeper.decide_spaces(spaces)
+            self._known = None
+        if not self._has_rows():
+            schema.create(self._connection, columns=width(spaces))
+            self._there = True
+        if self._keeper.meet(known, kinds, source=source):
+            self._known = None
+        self._writer.add(items, blobs, source=source, stamps=stamps, edited=known.edited)
+
+    def describe(self, items: Sequence[Item], *, source: str = "", stamps: Sequence[Stamp] | None = None) -> None:
+        """Replace what is known of items whose vectors stay."""
+        check_items(items, source=source, stamps=stamps)
+        known = self._facts(fresh=True)
+        if self._keeper.meet(known, kinds_of(items), source=source or next(iter(known.sources), "")):
+            self._known = None
+        if items and not self._has_rows():
+            raise UnknownNameError("item", items[0].id, [])
+        self._writer.describe(items, source=source, stamps=stamps)
+
+    def edit(self, item_id: str, attributes: Mapping[str, JSON]) -> Item:
+        """Change attributes of an item by hand; they stay whenever its catalogue describes it anew.
+
+        Args:
+            item_id: The item.
+            attributes: By name; None takes an attribute away.
+
+        Returns:
+            The item as it is now.
+
+        Raises:
+            UnknownNameError: It is not there.
+            UsageError: A value is nothing that JSON can say.
+        """
+        record = self._record(item_id, fresh=True)
+        known = self._facts(fresh=True)
+        changes = {name: value for name, value in attributes.items() if value is not None or name in known.kinds}
+        changed = record.with_changes(changes)
+        check_items([replace(record.item, attributes=changes)], source=record.source, stamps=None)
+        self._keeper.meet(known, kinds_of([replace(record.item, attributes=changes)]), source=record.source)
+        self._remember({"edited": "1"})
+        self._writer.put(changed)
+        return changed.item
+
+    def remove(self, ids: Sequence[str]) -> int:
+        """Remove items; ids that are not there are passed over. Returns how many were removed."""
+        for item_id in ids:
+            check_unicode(item_id)
+        return self._writer.remove(ids) if self._has_rows() else 0
+
+    def stamps(self, source: str) -> dict[str, tuple[Item, Stamp | None]]:
+        """Items that came from a source, by id, as it described them, with the stamps of their files."""
+        if not self._has_rows():
+            return {}
+        batches = self._reader.ordered(f"_source == {literal(source)}", KNOWN, size=browsing.AT_ONCE)
+        records = (to_record(row) for rows in batches for row in rows)
+        return {record.item.id: (record.as_described, record.stamp) for record in records}
+
+    def _record(self, item_id: str, *, fresh: bool = False) -> Record:
+        check_unicode(item_id)
+        if not self._has_rows():
+            raise UnknownNameError("item", item_id, [])
+        return self._reader.record(item_id, fresh=fresh)
+
+    def get(self, item_id: str) -> Item:
+        """One item."""
+        return self._record(item_id).item
+
+    def vectors(self, item_id: str) -> dict[str, Float32]:
+        """The rows of one item by space, each (1, D) float32, as they were added."""
+        self._record(item_id)
+        found = self._reader.by_id([item_id], ["vector", "_raw"])
+        rows = added_rows_of(found, columns=width(self.spaces))
+        return {name: rows[:, place] for name, place in slices(self.spaces).items()}
+
+    def units(self, rows: Sequence[int]) -> dict[str, Float32]:
+        """Unit rows by space, each (B, D) float32; zeros for a row that is no longer there."""
+        wanted = [int(row) for row in rows]
+        found = self._reader.by_row(wanted, ["vector"]) if self._has_rows() else {}
+        together = np.zeros((len(wanted), width(self.spaces)), dtype=np.float32)
+        for place, row in enumerate(wanted):
+            if row in found:
+                together[place] = found[row]["vector"]
+        return {name: together[:, place] for name, place in slices(self.spaces).items()}
+
+    @property
+    def learned(self) -> Learned:
+        """The usual weights of its spaces, as far as they were learned for it."""
+        return self._facts().learned
+
+    def learn(self, what: Learned) -> None:
+        """Keep the weights that were learned for it, in place of those before."""
+        self._keeper.write_learned(what)
+        self._known = None
+
+    @property
+    def projections(self) -> Mapping[str, Projection]:
+        """By which the rows of some of its spaces are made from what a model makes."""
+        names = self._facts().projections
+        if self._projections is None or set(names) != set(self._projections):
+            self._projections = self._keeper.read_projections(names)
+        return self._projections
+
+    def project(self, projections: Mapping[str, Projection]) -> None:
+        """Decide the projections; only before the first `add`."""
+        if self._facts(fresh=True).spaces:
+            raise UsageError(f"{self.address.text} has rows already; projections are decided before the first")
+        self._keeper.write_projections(projections)
+        self._known = self._projections = None
+
+    def items(self, rows: Sequence[int]) -> dict[int, Item]:
+        """Items by row; a row that is no longer there is left out."""
+        if not rows or not self._has_rows():
+            return {}
+        found = self._reader.by_row([int(row) for row in rows], KNOWN)
+        return {number: to_record(row).item for number, row in found.items()}
+
+    def list(self, *, where: str | None = None, offset: int = 0, limit: int | None = 50) -> tuple[int, Sequence[Item]]:
+        """How many items a filter passes, and a page of them in the order they were added."""
+        if offset < 0 or (limit is not None and limit < 0):
+            raise UsageError(f"offset and limit must be at least 0, got {offset} and {limit}")
+        expression = self._expression(where)
+        if not self._has_rows():
+            return 0, []
+        total, rows = self._reader.page(expression, KNOWN, offset=offset, limit=limit)
+        return total, [to_record(row).item for row in rows]
+
+    def facets(self, *, where: str | None = None, limit: int = 50) -> Sequence[Facet]:
+        """Values and counts of each attribute among the items that a filter passes; it reads all of these."""
+        if limit < 0:
+            raise UsageError(f"limit must be at least 0, got {limit}")
+        expression = self._expression(where)
+        if not self._has_rows():
+            return []
+        return browsing.facets(self._reader, expression, kinds=self._facts().kinds, limit=limit)
+
+    def search(
+        self,
+        queries: Mapping[str, Float32],
+        *,
+        k: int = 10,
+        weights: Mapping[str, float] | None = None,
+        where: str | None = None,
+        index: str = "auto",
+        probes: int | None = None,
+        metrics: Mapping[str, str] | None = None,
+    ) -> Neighbours:
+        """Find the nearest items, with the one index that the collection has; the answer says which that is."""
+        check_question(k=k, index=index, probes=probes, metrics=metrics)
+        known = self._facts()
+        if not known.spaces or not self._has_rows():
+            raise UsageError(f"{self.address.text} is empty: nothing has been added to it")
+        resolved = resolve_weights(weights, known.spaces, learned=known.learned.weights)
+        checked = checked_queries(queries, resolved, known.spaces)
+        for metric in resolve_names(metrics or {}, known.spaces).values():  # before all rows are fetched for it
+            checked_metric(metric)
+        passing = None if where is None else self._expression(where)
+        if metrics:
+            return self._searcher.by_metric(checked, resolved, spaces=known.spaces, k=k, where=passing, metrics=metrics)
+        return self._searcher.nearest(
+            checked, resolved, spaces=known.spaces, k=k, where=passing, index=index, probes=probes
+        )
+
+    def _expression(self, where: str | None) -> str:
+        """A filter as Milvus writes it.
+
+        Raises:
+            FilterError: It cannot be understood.
+        """
+        if where is None:
+            return ALL
+        check_unicode(where)
+        condition = filters.parse(where, self._facts().kinds)
+        return MilvusWriter(partial(browsing.fitting, self._reader)).passing(condition)
+
+    def rows(self) -> Iterator[tuple[Sequence[Item], dict[str, Float32]]]:
+        """All items with their vectors as they were added, in batches, in the order they were added."""
+        if not self._has_rows():
+            return
+        spaces = self.spaces
+        for batch in self._reader.ordered(ALL, [*KNOWN, "_raw", "vector"]):
+            vectors = added_rows_of(batch, columns=width(spaces))
+            yield (
+                [to_record(row).item for row in batch],
+                {name: vectors[:, place] for name, place in slices(spaces).items()},
+            )
+
+    def optimise(self) -> None:
+        """Give the collection the index that fits its size, and wait until it has it. It may take minutes."""
+        if self._has_rows():
+            count = self._reader.count(fresh=True)
+            maintenance.optimise(self._connection, count=count, columns=width(self.spaces))
+            self._searcher.forget_index()
+
+    def verify(self, *, photos: bool = False) -> Health:
+        """Check everything against everything; reads all of the gallery.
+
+        Args:
+            photos: Check that the photos' files are there, too.
+        """
+        if not self._has_rows():
+            return Health(0, ())
+        return maintenance.verify(self._reader, self._facts(fresh=True), photos=photos)
+
+    def compact(self) -> None:
+        """Have what was removed thrown away."""
+        if self._has_rows():
+            maintenance.compact(self._connection)
+
+    def bytes(self) -> int:
+        """About how many bytes of vectors the server keeps, those of removed items too."""
+        return maintenance.stored_bytes(self._connection, columns=width(self.spaces)) if self._has_rows() else 0
+
+    def info(self) -> dict[str, JSON]:
+        """What the gallery is: counts, spaces, sizes, the state of its index."""
+        return maintenance.facts(self._connection, self._reader, self._facts(fresh=True), there=self._has_rows())
+
+
+def agree(known: Sequence[Space], spaces: Sequence[Space]) -> None:
+    """Refuse spaces that are not the gallery's, or that no gallery can have.
+
+    Raises:
+        MismatchError: The gallery has others.
+        UsageError: There are none, or two of one name.
+    """
+    if known and tuple(known) != tuple(spaces):
+        raise MismatchError(f"the gallery has the spaces {in_words(known)}, and these vectors are {in_words(spaces)}")
+    if not spaces or len({space.name for space in spaces}) != len(spaces):
+        raise UsageError(f"a gallery needs spaces, each of its own name, got {in_words(spaces)}")

@@ -1,0 +1,167 @@
+"""Adding, describing and removing items of a collection.
+
+Every row is written under its id, so writing it again replaces it: what a broken connection or a killed server left
+undone is done by the same command, and nothing is there twice. An answer to a writer means that Milvus has the rows in
+its log; they survive a kill at any instant.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+import numpy as np
+
+from lookalike.errors import UsageError
+from lookalike.gallery.changes import is_unicode
+from lookalike.gallery.milvus.connection import Connection
+from lookalike.gallery.milvus.reading import Reader, Row, now_us
+from lookalike.gallery.milvus.records import KNOWN, LONGEST, Record, raw_text, to_record, to_row
+from lookalike.types import Item, Stamp
+
+AT_ONCE_BYTES: Final = 8 << 20
+"""Of rows in one request; Milvus takes 64 MiB."""
+
+NEVER: Final = 1 << 62
+"""Row numbers are below that."""
+
+
+class Writer:
+    """Writes rows; whoever calls it has seen to spaces and facts.
+
+    Args:
+        connection: To the server.
+        reader: Of the same gallery; it sees from now on what was written here.
+    """
+
+    def __init__(self, connection: Connection, reader: Reader) -> None:
+        self._connection = connection
+        self._reader = reader
+        self._last_us = 0
+
+    def add(
+        self,
+        items: Sequence[Item],
+        blobs: Sequence[tuple[bytes, bytes | None]],
+        *,
+        source: str,
+        stamps: Sequence[Stamp] | None,
+        edited: bool,
+    ) -> None:
+        """Add items, or replace those of the same id; they have been checked.
+
+        Args:
+            items: B items.
+            blobs: Their unit rows, and the rows as they came where these are others, as `vector_rows` makes them.
+            source: Where they come from.
+            stamps: Of their photos' files.
+            edited: Whether something was ever set by hand, so that it may have to stay on top.
+        """
+        start = max(now_us(), self._last_us + 1)
+        self._last_us = start + len(items)
+        records = [
+            Record(item, secrets.randbelow(NEVER), start + place, source, stamps[place] if stamps else None)
+            for place, item in enumerate(items)
+        ]
+        if edited:
+            records = self._with_edits(records)
+        rows = [
+            {**to_row(record), "vector": np.frombuffer(unit, dtype="<f4"), "_raw": raw_text(raw)}
+            for record, (unit, raw) in zip(records, blobs, strict=True)
+        ]
+        self._upsert(rows)
+
+    def describe(self, items: Sequence[Item], *, source: str, stamps: Sequence[Stamp] | None) -> None:
+        """Replace what is known of items whose vectors stay.
+
+        Raises:
+            UnknownNameError: An id is not there.
+        """
+        found = self._whole([item.id for item in items])
+        rows = []
+        for place, item in enumerate(items):
+            if item.id not in found:
+                raise self._reader.unknown(item.id)
+            now = to_record(found[item.id])
+            record = replace(
+                now,
+                item=item,
+                source=source or now.source,
+                stamp=stamps[place] if stamps else now.stamp,
+                described=None,
+                changes=None,
+            )
+            rows.append(changed(found[item.id], record if now.changes is None else record.with_changes(now.changes)))
+        self._upsert(rows)
+
+    def put(self, record: Record) -> None:
+        """Replace what is known of one item that is there."""
+        self._upsert([changed(self._whole([record.item.id])[record.item.id], record)])
+
+    def remove(self, ids: Sequence[str]) -> int:
+        """Remove items; returns how many were there."""
+        there = [row["id"] for row in self._reader.by_id(list(dict.fromkeys(ids)), ["id"], fresh=True)]
+        for at in range(0, len(there), 1000):
+            with self._connection.client(doing="removing") as client:
+                client.delete(
+                    self._connection.collection,
+                    ids=there[at : at + 1000],
+                    timeout=self._connection.address.timeout_s,
+                )
+            self._reader.wrote = True
+        return len(there)
+
+    def _with_edits(self, records: list[Record]) -> list[Record]:
+        """Records with what was set by hand on the items of the same ids on top."""
+        found = self._reader.by_id([record.item.id for record in records], KNOWN, fresh=True)
+        changes = {row["id"]: to_record(row).changes for row in found if row["_edited"]}
+        return [
+            record.with_changes(kept) if (kept := changes.get(record.item.id)) is not None else record
+            for record in records
+        ]
+
+    def _whole(self, ids: Sequence[str]) -> dict[str, Row]:
+        fields = [*KNOWN, "_raw", "vector"]
+        return {row["id"]: row for row in self._reader.by_id(ids, fields, fresh=True)}
+
+    def _upsert(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Write rows, as many at once as fit; a large batch is durable part by part."""
+        at = 0
+        while at < len(rows):
+            size, end = 0, at
+            while end < len(rows) and (end == at or size < AT_ONCE_BYTES):
+                size += 4 * len(rows[end]["vector"]) + 3 * len(rows[end]["_item"]) + len(rows[end]["_raw"])
+                end += 1
+            with self._connection.client(doing="writing") as client:
+                client.upsert(
+                    self._connection.collection, list(rows[at:end]), timeout=self._connection.address.timeout_s
+                )
+            self._reader.wrote = True
+            at = end
+
+
+def changed(row: Row, record: Record) -> Row:
+    """A row with other facts and the same vectors."""
+    return {**to_row(record), "vector": np.array(row["vector"], dtype=np.float32), "_raw": row["_raw"]}
+
+
+def check_items(items: Sequence[Item], *, source: str, stamps: Sequence[Stamp] | None) -> None:
+    """Refuse what cannot be written, before any of it is.
+
+    Raises:
+        UsageError: An id comes twice, a text is not Unicode or too long, an attribute is nothing that JSON can say.
+    """
+    if len({item.id for item in items}) != len(items):
+        [(twice, _)] = Counter(item.id for item in items).most_common(1)
+        raise UsageError(f"the id {twice!r} comes twice")
+    if stamps is not None and len(stamps) != len(items):
+        raise UsageError(f"{len(items)} items came with {len(stamps)} stamps")
+    for item in items:
+        if not is_unicode(item):
+            raise UsageError(f"the item {item.id!r} has text that is not Unicode")
+        to_row(Record(item, 0, 0, source))
+    if len(source.encode()) > LONGEST:
+        raise UsageError(f"the name of the source is longer than {LONGEST:,} bytes")
