@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -25,6 +26,9 @@ class Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Take the signals that ask to stop, for as long as the context lasts."""
+        if threading.current_thread() is not threading.main_thread():  # the only one that signals come to
+            yield
+            return
         before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
@@ -33,12 +37,11 @@ class Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-def serve_app(serving: Serving, listening: socket.socket) -> None:
-    """Serve until a signal asks to stop; what runs then is finished first.
+def make_server(serving: Serving) -> Server:
+    """Configure a server.
 
     Args:
         serving: What to serve.
-        listening: Where.
     """
     config = uvicorn.Config(
         create_app(serving),
@@ -51,4 +54,14 @@ def serve_app(serving: Serving, listening: socket.socket) -> None:
         lifespan="on",
         ws="none",
     )
-    Server(config).run(sockets=[listening])
+    return Server(config)
+
+
+def serve_app(serving: Serving, listening: socket.socket) -> None:
+    """Serve until a signal asks to stop; what runs then is finished first.
+
+    Args:
+        serving: What to serve.
+        listening: Where.
+    """
+    make_server(serving).run(sockets=[listening])

@@ -1,0 +1,55 @@
+"""The examples in `deploy/`: as far as they can be checked where no container engine runs."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+INSTRUCTIONS = {
+    "FROM",
+    "WORKDIR",
+    "COPY",
+    "RUN",
+    "USER",
+    "ENV",
+    "VOLUME",
+    "EXPOSE",
+    "STOPSIGNAL",
+    "HEALTHCHECK",
+    "ENTRYPOINT",
+}
+
+
+def test_the_container_file_can_be_read_and_runs_as_nobody_in_particular() -> None:
+    text = (DEPLOY / "Containerfile").read_text(encoding="utf-8")
+    lines = re.sub(r"\\\n\s*", " ", text).splitlines()
+    steps = [line.split(maxsplit=1) for line in lines if line and not line.startswith("#")]
+    assert {step[0] for step in steps} <= INSTRUCTIONS
+    last = {name: value for name, value in steps}  # of each the last, as engines take it
+    assert int(last["USER"]) > 0
+    assert json.loads(last["ENTRYPOINT"])[1:3] == ["serve", "--gallery"]
+    check = last["HEALTHCHECK"]
+    program = json.loads(check[check.index("[") :])
+    compile(program[-1], "health check", "exec")
+    assert "/readyz" in program[-1]
+
+
+def test_the_unit_can_be_read_and_is_locked_up(tmp_path: Path) -> None:
+    text = (DEPLOY / "lookalike.service").read_text(encoding="utf-8")
+    for setting in ("DynamicUser=yes", "ProtectSystem=strict", "NoNewPrivileges=yes", "LoadCredential=token:"):
+        assert setting in text
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("there is no systemd-analyze here")
+    unit = tmp_path / "lookalike.service"
+    unit.write_text(
+        text.replace("/opt/lookalike/bin/lookalike", "/bin/true").replace("/opt/lookalike/bin/python", "python3")
+    )
+    done = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, check=False)
+    told = [line for line in (done.stdout + done.stderr).splitlines() if "lookalike.service" in line]
+    assert told == []
