@@ -143,7 +143,7 @@ def rank(split: Split, rows: Float32) -> Ranked:
         order, allowed = order_by_score(rows[some] @ rows.T, apart, ANSWERS)
         found = np.where(allowed, np.take_along_axis(relevance, order, axis=1), 0)
         ndcg.append(ndcg_at_k(found, _highest(np.where(apart, 0, relevance), ANSWERS), ANSWERS))
-        answers.append(order)
+        answers.append(order.copy())  # it is a view of the whole order, which would be kept with it
         right.append(found >= 1)
     if not len(asked):
         none = np.zeros((0, ANSWERS), dtype=np.int64)
