@@ -98,9 +98,9 @@ def one_drop(browser: Browser, url: str, photo: Path) -> tuple[float, float, flo
         session.send("Input.dispatchDragEvent", {"type": kind, "x": 700, "y": 400, "data": data})
     page.wait_for_function("() => window.resultsPainted && window.photosPainted", timeout=60_000)
     page.wait_for_load_state("networkidle")
-    measured = page.evaluate("[window.resultsPainted - window.dropped, window.photosPainted - window.dropped, window.shifted]")
+    results, photos, shift = page.evaluate("[resultsPainted - dropped, photosPainted - dropped, shifted]")
     context.close()
-    return measured[0], measured[1], measured[2]
+    return results, photos, shift
 
 
 def main() -> None:
