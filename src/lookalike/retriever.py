@@ -195,6 +195,7 @@ class Retriever:
             index=index,
             probes=probes,
             metrics=by_metric,
+            is_item=bool(examples.items),
         )
         matches = matches_of(gallery, neighbours, k=k, offset=offset or 0, without=examples.ids)
         took["search"] = (perf_counter() - started) * 1000

@@ -200,6 +200,12 @@ def test_an_item_is_no_neighbour_of_itself(shop: Shop) -> None:
     assert [match.item.id for match in refined.matches] == [item for item in ids if item != "red-1"]
 
 
+def test_the_copy_of_a_photo_stays_first_when_its_neighbours_are_added(shop: Shop) -> None:
+    with lookalike.open(shop.gallery, model=str(shop.model)) as opened:
+        answer = opened.search(shop.photo("red-1"), k=3, expand=2)
+    assert answer.matches[0].item.id == "red-1"
+
+
 def test_second_looks_that_make_no_sense_are_one_line(shop: Shop, capsys: Capture) -> None:
     ask = ["search", "--item", "red-1", "-g", shop.gallery]
     assert "expand must be between 0 and 1,000" in refused(capsys, *ask, "--expand", "-1")

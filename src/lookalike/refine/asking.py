@@ -89,6 +89,7 @@ def search_refined(
     index: str = "auto",
     probes: int | None = None,
     metrics: Mapping[str, str] | None = None,
+    is_item: bool = False,
 ) -> Neighbours:
     """Search for one query, and refine the answer if that is asked for.
 
@@ -102,6 +103,8 @@ def search_refined(
         index: See `Gallery.search`.
         probes: See `Gallery.search`.
         metrics: See `Gallery.search`; none with a refinement.
+        is_item: Whether the query is an item of the gallery, which is no neighbour of itself. A photo's own copy in the
+            gallery is one: it keeps the copy the first of the answers.
 
     Returns:
         The answers in their new order, with the scores that they have with the query itself, and `refined`, which
@@ -117,7 +120,8 @@ def search_refined(
     asked: Mapping[str, Float32] = weighted
     if refinement.expand:
         first = nearest(weighted, refinement.expand + 1)
-        asked = expanded(weighted, first, gallery.units(first.rows[0].tolist()), count=refinement.expand)
+        units = gallery.units(first.rows[0].tolist())
+        asked = expanded(weighted, first, units, count=refinement.expand, is_item=is_item)
     found = nearest(asked, max(k, refinement.rerank))
     rows = found.rows[0]
     rows = rows[rows >= 0]
@@ -139,7 +143,7 @@ def search_refined(
 
 
 def expanded(
-    query: Mapping[str, Float32], found: Neighbours, units: Mapping[str, Float32], *, count: int
+    query: Mapping[str, Float32], found: Neighbours, units: Mapping[str, Float32], *, count: int, is_item: bool
 ) -> dict[str, Float32]:
     """A query and its nearest neighbours as one, in each space; every space takes the same neighbours.
 
@@ -147,9 +151,13 @@ def expanded(
         query: (1, D) float32 unit rows by space.
         found: Its neighbours.
         units: Their unit rows, (K, D), by space.
-        count: How many to take; a neighbour that is the query itself, as when an item asks, is passed over.
+        count: How many to take.
+        is_item: Whether a neighbour that is the query itself is passed over.
     """
-    taken: Int64 = np.flatnonzero((found.rows[0] >= 0) & ~same_as(query, units))[:count]
+    usable = found.rows[0] >= 0
+    if is_item:
+        usable &= ~same_as(query, units)
+    taken: Int64 = np.flatnonzero(usable)[:count]
     scores = found.scores[0, taken]
     return {name: expand(row[0], units[name][taken], scores)[np.newaxis] for name, row in query.items()}
 

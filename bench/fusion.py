@@ -1,0 +1,275 @@
+"""What several models, shorter rows and second looks are worth on the dev splits of a training file.
+
+    python bench/fusion.py CONFIG.toml default imagenet.onnx [--rows FILE.npz]
+
+Prints Markdown tables, all measured in the same run on all dev photos: weights of spaces, principal components, and
+query expansion, re-ranking and augmentation under the default weights of the first model. A change whose 95 % interval
+does not hold 0 is marked + or -. With --rows the vectors are kept, and not made again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+from PIL import Image
+
+from lookalike.catalogue.opening import open_catalogue
+from lookalike.embedding.deep import open_network
+from lookalike.embedding.photo import PhotoEmbedder
+from lookalike.evaluation.intervals import bootstrap_intervals
+from lookalike.evaluation.ranking import Scorer, evaluate_scores
+from lookalike.evaluation.task import Task, grades_task
+from lookalike.refine.expansion import expand
+from lookalike.refine.reciprocal import reciprocal_scores
+from lookalike.refine.whitening import learn_projection
+from lookalike.spaces import DEFAULT_WEIGHTS, concatenate, slices, unit_rows
+from lookalike.training.data import Split, read_splits
+from lookalike.training.material import dev_changes
+from lookalike.training.measure import _changed, _described  # the very same changed photos as bench/quality.py
+from lookalike.training.settings import load_settings
+from lookalike.types import Float32
+
+CANDIDATES = 100
+Spaces = Mapping[str, Float32]
+Look = Callable[[Float32, Float32, Float32], Float32]
+"""From queries (Q, D), gallery (N, D) and scores (Q, N), -inf where nobody may answer, to new scores."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """One catalogue: its task, the photos' rows, and changed photos with the places of their originals."""
+
+    task: Task
+    rows: Spaces
+    changed: Mapping[str, tuple[Spaces, np.ndarray]]
+
+
+def read_parts(config: Path, models: Sequence[str], kept: Path | None) -> list[Part]:
+    """Describe all dev photos by all models."""
+    settings = load_settings(config)
+    base = config.parent
+    splits = [read_splits(dataclasses.replace(data, dev_photos=0), folder=base)["dev"] for data in settings.data]
+    given = settings.augmentation
+    grounds = open_catalogue(str(base / given.backgrounds), columns=given.background_columns).items()
+    changes = dev_changes(
+        size=(240, 180), backgrounds=[item.location for item in grounds if item.attributes.get("split") == "dev"]
+    )
+    embedder = PhotoEmbedder(*(open_network(model) for model in models))
+    known = dict(np.load(kept)) if kept is not None and kept.exists() else {}
+
+    def describe(photos: Sequence[Image.Image]) -> Float32:
+        return concatenate(embedder.embed(photos), embedder.spaces)
+
+    def spaces(rows: Float32) -> Spaces:
+        return {name: np.ascontiguousarray(rows[:, place]) for name, place in slices(embedder.spaces).items()}
+
+    parts = []
+    for place, split in enumerate(splits):
+        if f"{place}/rows" not in known:
+            from lookalike.images import open_image
+
+            photos = (open_image(item.location, at_least=240, box=item.box) for item in split.items)
+            known[f"{place}/rows"] = _described(describe, photos)
+            for name, change in changes.items():
+                found: list[int] = []
+                photos = _changed(split.items, change, at_least=240, found=found)
+                known[f"{place}/{name}"] = _described(describe, photos)
+                known[f"{place}/{name} found"] = np.array(found)
+        changed = {
+            name: (spaces(known[f"{place}/{name}"]), known[f"{place}/{name} found"])
+            for name in changes
+            if len(known[f"{place}/{name} found"])
+        }
+        parts.append(Part(task_of(split), spaces(known[f"{place}/rows"]), changed))
+    if kept is not None:
+        np.savez(kept, **known)
+    return parts
+
+
+def task_of(split: Split) -> Task:
+    """Leave one out, by the grades of the training file."""
+    settings = split.settings
+    return grades_task(split.items, settings.grades, apart=[settings.apart], unknown=("NA", *settings.ignore))
+
+
+def joined(rows: Spaces, weights: Mapping[str, float]) -> Float32:
+    """Rows whose inner products are the score."""
+    total = sum(weights.values())
+    parts = [np.sqrt(np.float32(weight / total)) * rows[name] for name, weight in weights.items() if weight]
+    return np.concatenate(parts, axis=1)
+
+
+def measure(parts: Sequence[Part], weights: Mapping[str, float], look: Look | None = None) -> dict[str, np.ndarray]:
+    """Every query's value of every figure, by name."""
+    values: dict[str, np.ndarray] = {}
+    for place, part in enumerate(parts):
+        gallery = joined(part.rows, weights)
+        measured = evaluate_scores(scorer_of(part.task, gallery, look), task=part.task).measured
+        for at, name in enumerate(measured.metrics):
+            if name == "ndcg@10" or name.startswith("precision@1[") or (name == "precision@1" and place):
+                values[f"{place}/{name.partition('[')[0]}"] = measured.values[:, at]
+        for name, (rows, found) in part.changed.items():
+            queries = joined(rows, weights)
+            scores = queries @ gallery.T
+            scores = scores if look is None else look(queries, gallery, scores)
+            values[f"{place}/{name} hit_rate@1"] = (scores.argmax(axis=1) == found).astype(np.float64)
+    return values
+
+
+def scorer_of(task: Task, gallery: Float32, look: Look | None) -> Scorer:
+    """The score, looked at again among those that may answer."""
+
+    def score(queries: np.ndarray) -> Float32:
+        scores = gallery[queries] @ gallery.T
+        if look is None:
+            return scores
+        for numbers in task.apart:
+            scores[(numbers[queries][:, None] == numbers[None, :]) & (numbers[queries] >= 0)[:, None]] = -np.inf
+        return look(gallery[queries], gallery, scores)
+
+    return score
+
+
+def expansion(count: int, *, alpha: float = 3.0) -> Look:
+    """Ask again with so many neighbours."""
+
+    def look(queries: Float32, gallery: Float32, scores: Float32) -> Float32:
+        nearest = np.argsort(-scores, axis=1, kind="stable")[:, :count]
+        asked = expand(queries, gallery[nearest], np.take_along_axis(scores, nearest, axis=1), alpha=alpha)
+        return np.where(np.isfinite(scores), asked @ gallery.T, np.float32(-np.inf))
+
+    return look
+
+
+def among_candidates(judge: Callable[[Float32, Float32], Float32]) -> Look:
+    """Put the best candidates in a new order, ahead of all others."""
+
+    def look(queries: Float32, gallery: Float32, scores: Float32) -> Float32:
+        judged = scores - 10
+        for row, (query, known) in enumerate(zip(queries, scores, strict=True)):
+            best = np.argsort(-known, kind="stable")[:CANDIDATES]
+            best = best[np.isfinite(known[best])]
+            judged[row, best] = judge(query, gallery[best])
+        return judged
+
+    return look
+
+
+def reciprocal(neighbours: int, expansion: int, trust: float) -> Look:
+    """Re-rank by k-reciprocal neighbours."""
+
+    def judge(query: Float32, candidates: Float32) -> Float32:
+        rows = np.concatenate([query[None], candidates])
+        return reciprocal_scores(rows @ rows.T, neighbours=neighbours, expansion=expansion, trust=trust)
+
+    return among_candidates(judge)
+
+
+def augmentation(count: int) -> Look:
+    """Let candidates borrow from their neighbours among the candidates."""
+
+    def judge(query: Float32, candidates: Float32) -> Float32:
+        similarity = candidates @ candidates.T
+        np.fill_diagonal(similarity, -1)
+        nearest = np.argsort(-similarity, axis=1, kind="stable")[:, :count]
+        rows = expand(candidates, candidates[nearest], np.take_along_axis(similarity, nearest, axis=1))
+        return rows @ query
+
+    return among_candidates(judge)
+
+
+def reduced(parts: Sequence[Part], dimensions: Mapping[str, int], *, whiten: float) -> list[Part]:
+    """The same with shorter rows; each catalogue's own rows teach the projection."""
+    shorter = []
+    for part in parts:
+        rows = {name: unit_rows(part.rows[name]) for name in dimensions}
+        learned = {
+            name: learn_projection(lambda name=name: iter([rows[name]]), dimension=count, whiten=whiten)  # noqa: B023
+            for name, count in dimensions.items()
+        }
+
+        def apply(spaces: Spaces, learned: Mapping = learned) -> Spaces:
+            return {name: learned[name].apply(part) if name in learned else part for name, part in spaces.items()}
+
+        changed = {name: (apply(spaces), found) for name, (spaces, found) in part.changed.items()}
+        shorter.append(Part(part.task, apply(part.rows), changed))
+    return shorter
+
+
+def heading(names: Sequence[str], *, first: str) -> None:
+    """The first two lines of a table."""
+    print(f"\n| {first} | " + " | ".join(names) + " |\n|" + "---|" * (len(names) + 1))
+
+
+def show(name: str, values: Mapping[str, np.ndarray], before: Mapping[str, np.ndarray] | None = None) -> None:
+    """A line of a table; with `before`, a change is marked where its 95 % interval does not hold 0."""
+    cells = []
+    for key, column in values.items():
+        mark = ""
+        if before is not None:
+            [(low, high)] = bootstrap_intervals((column - before[key])[:, None])
+            mark = " +" if low > 0 else " -" if high < 0 else ""
+        cells.append(f"{column.mean():.3f}{mark}")
+    print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
+
+
+def words(weights: Mapping[str, float]) -> str:
+    """Weights as a row's name."""
+    return ", ".join(f"{name} {weight:g}" for name, weight in weights.items())
+
+
+def main() -> None:
+    """Measure everything and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config", type=Path)
+    parser.add_argument("models", nargs=2)
+    parser.add_argument("--rows", type=Path)
+    arguments = parser.parse_args()
+    parts = read_parts(arguments.config, arguments.models, arguments.rows)
+    first, second = ("deep-default", next(n for n in parts[0].rows if n.startswith("deep-") and n != "deep-default"))
+    usual = {first: 1.0, "color": DEFAULT_WEIGHTS["color"]}
+    plain = measure(parts, usual)
+
+    heading([*plain], first="weights")
+    show(words(usual), plain)
+    for weights in ({second: 1.0}, *({**usual, second: weight} for weight in (0.1, 0.3, 0.5, 1.0))):
+        show(words(weights), measure(parts, weights), plain)
+
+    alone = {first: 1.0}
+    whole = measure(parts, alone)
+    heading([*plain], first=f"numbers of {first}, whiten")
+    show(f"all {parts[0].rows[first].shape[1]}", whole)
+    for dimension in (32, 64, 128):
+        for whiten in (0.0, 0.5, 1.0):
+            values = measure(reduced(parts, {first: dimension}, whiten=whiten), alone)
+            show(f"{dimension}, {whiten:g}", values, whole)
+    together = {**usual, second: 0.3}
+    whole = measure(parts, together)
+    heading([*plain], first=f"{words(together)}: numbers of {first} and {second}")
+    show("all", whole)
+    for short, other in ((128, 256), (64, 128)):
+        values = measure(reduced(parts, {first: short, second: other}, whiten=0.0), together)
+        show(f"{short} and {other}", values, whole)
+
+    heading([*plain], first=words(usual))
+    show("one look", plain)
+    looks = {f"expand {count}": expansion(count) for count in (1, 2, 3, 5, 10)}
+    looks |= {f"rerank {CANDIDATES}: {k1}, {k2}, {trust:g}": reciprocal(k1, k2, trust)
+              for k1, k2, trust in ((20, 6, 0.3), (20, 6, 0.7), (20, 6, 0.9), (10, 3, 0.9))}  # fmt: skip
+    looks |= {f"augment {count}": augmentation(count) for count in (2, 5)}
+    for name, look in looks.items():
+        started = perf_counter()
+        values = measure(parts, usual, look)
+        taken = perf_counter() - started
+        show(name, values, plain)
+        asked = sum(len(part.task.queries) + sum(len(found) for _, found in part.changed.values()) for part in parts)
+        print(f"<!-- {name}: {taken / asked * 1000:.2f} ms a query -->", flush=True)
+
+
+if __name__ == "__main__":
+    main()
