@@ -27,6 +27,8 @@ from PIL import Image
 from PIL.ImageFile import ImageFile
 
 from lookalike.errors import PhotoError
+from lookalike.remote.cache import FRESH_S, shared_cache
+from lookalike.remote.stores import fetch, is_remote, status
 from lookalike.srgb import to_srgb
 from lookalike.types import Box
 
@@ -139,23 +141,25 @@ def open_image(
         return photo
 
 
-def read_bytes(source: Source, *, limits: Limits = DEFAULT_LIMITS, name: str | None = None) -> bytes:
+def read_bytes(source: Source, *, limits: Limits = DEFAULT_LIMITS, name: str | None = None, keep: bool = True) -> bytes:
     """Read a photo's file, and never more of it than the limit.
 
     Args:
         source: Where it is.
         limits: `limits.bytes` is the longest file.
         name: What errors call the photo; by default the path or URL.
+        keep: Keep what comes from a store in the local cache, and look there first; not for photos that are read once.
 
     Raises:
         PhotoError: There is no such file, it cannot be read, it is empty or too long.
+        MissingExtraError: It is in a store, and what reads from such is not installed.
     """
     name = name or _name_of(source)
     try:
         if isinstance(source, bytes):
             data = source
         elif isinstance(source, str) and "://" in source:
-            data = _fetch(source, limits.bytes, name)
+            data = _fetch(source, limits.bytes + 1, name, keep=keep)
         elif isinstance(source, str | os.PathLike):
             data = _read_file(Path(source), limits.bytes)
         else:
@@ -210,16 +214,17 @@ def _read_at_most(file: BinaryIO, count: int) -> bytes:
     return b"".join(parts)
 
 
-def _fetch(url: str, limit: int, name: str) -> bytes:
-    import fsspec
-
-    try:
-        with fsspec.open(url, "rb") as file:
-            return _read_at_most(file, limit + 1)
-    except (OSError, ValueError):
-        raise
-    except Exception as error:  # each store has errors of its own, and some need a package that is not installed
-        raise PhotoError(name, _reason(error)) from error
+def _fetch(url: str, limit: int, name: str, *, keep: bool) -> bytes:
+    kept = shared_cache() if keep and is_remote(url) else None
+    if kept is None:
+        return fetch(url, limit=limit, name=name)
+    told = status(url)  # None on the web, and then for a while nobody asks whether it has changed
+    key = f"{url}\0{told}"
+    data = kept.get(key, fresh_s=None if told else FRESH_S)
+    if data is None or len(data) >= limit:
+        data = fetch(url, limit=limit, name=name)
+        kept.keep(key, data)
+    return data
 
 
 def _reason(error: Exception) -> str:

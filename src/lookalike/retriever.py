@@ -246,7 +246,8 @@ class Retriever:
             GalleryLockedError: Another process is writing to the gallery.
         """
         from lookalike.catalogue.opening import open_catalogue
-        from lookalike.embedding.pipeline import BATCH, index_catalogue
+        from lookalike.embedding.describing import BATCH
+        from lookalike.embedding.pipeline import index_catalogue
 
         for name, number in (("batch", batch), ("workers", workers)):
             if number is not None and number < 1:

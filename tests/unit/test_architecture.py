@@ -23,10 +23,11 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # Each room imports only from itself and from those named before it; the same order is in CONTRIBUTING.md.
 ROOMS = [
     *("errors", "config", "types"),
-    *("srgb", "images", "spaces"),
+    *("remote", "srgb", "images", "spaces"),
     *("catalogue", "models", "index", "evaluation", "refine"),
     *("training", "embedding"),
     "gallery",
+    "extraction",
     *("answers", "examples", "retriever", "evaluator", "fusing", "reducing", "show", "benchmarking"),
     *("http", "cli"),
 ]

@@ -1,0 +1,89 @@
+"""Photos of stores, kept on this machine up to a bound, for those who look at the same ones again and again."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+import time
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+LIMIT: Final = 2**30
+"""Bytes that are kept; beyond them those go that nobody has looked at for longest."""
+
+FRESH_S: Final = 600.0
+"""For so long a photo of the web is taken to be the same: there it is not asked first whether it has changed."""
+
+FOLDER: Final = "LOOKALIKE_CACHE"
+"""The environment variable that names another folder; when it is set to nothing, nothing is kept."""
+
+
+class PhotoCache:
+    """Files in a folder, named by a hash of what they are; several processes may share one."""
+
+    def __init__(self, folder: Path, *, limit: int = LIMIT) -> None:
+        self._folder, self._limit = folder, limit
+        self._lock = threading.Lock()
+        self._held: int | None = None
+
+    def get(self, key: str, *, fresh_s: float | None = None) -> bytes | None:
+        """What is kept under a key, if anything is.
+
+        Args:
+            key: What it is.
+            fresh_s: What is older is not wanted.
+        """
+        path = self._path(key)
+        try:
+            if fresh_s is None:
+                os.utime(path)
+            elif time.time() - path.stat().st_mtime > fresh_s:
+                return None
+            return path.read_bytes()
+        except OSError:
+            return None
+
+    def keep(self, key: str, data: bytes) -> None:
+        """Keep something; where that is not possible, it is not kept."""
+        path = self._path(key)
+        with suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            unfinished = path.with_name(f".{path.name}-{os.getpid()}-{threading.get_ident()}")
+            unfinished.write_bytes(data)
+            unfinished.replace(path)
+            self._make_room(len(data))
+
+    def _make_room(self, added: int) -> None:
+        with self._lock:
+            if self._held is not None and self._held + added <= self._limit:
+                self._held += added
+                return
+            files: list[tuple[float, int, Path]] = []
+            for path in self._folder.iterdir():
+                with suppress(OSError):  # another process may have removed it
+                    found = path.stat()
+                    files.append((found.st_mtime, found.st_size, path))
+            self._held = sum(size for _, size, _ in files)
+            if self._held <= self._limit:
+                return
+            for _, size, path in sorted(files):
+                path.unlink(missing_ok=True)
+                self._held -= size
+                if self._held <= 0.9 * self._limit:
+                    break
+
+    def _path(self, key: str) -> Path:
+        return self._folder / hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+@cache
+def shared_cache() -> PhotoCache | None:
+    """The cache of this user; None when nothing is to be kept."""
+    named = os.environ.get(FOLDER)
+    if named == "":
+        return None
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return PhotoCache(Path(named) if named else caches / "lookalike" / "photos")
