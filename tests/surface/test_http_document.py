@@ -59,6 +59,7 @@ def filter_body(context: schemathesis.HookContext, body: Any) -> bool:
     return not (
         (isinstance(weights, dict) and not any(weights.values()))
         or (body.get("metrics") and (examples > 1 or body.get("index") not in (None, "auto", "exact")))
+        or (body.get("metrics") and (body.get("expand") or body.get("rerank")))
         or (body.get("box") and (examples > 1 or not body.get("photo")))
     )
 

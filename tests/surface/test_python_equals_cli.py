@@ -22,6 +22,8 @@ QUESTIONS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "filter": ({"where": "price < 12"}, ["--where", "price < 12"]),
     "box": ({"box": lookalike.Box(8, 10, 40, 50)}, ["--box", "8,10,40,50"]),
     "metric": ({"metrics": {"deep": "cityblock"}}, ["--metric", "deep=cityblock"]),
+    "refined": ({"expand": 2, "rerank": 6, "k": 4}, ["--expand", "2", "--rerank", "6", "-k", "4"]),
+    "page": ({"k": 3, "offset": 2}, ["-k", "3", "--offset", "2"]),
     "index": ({"index": "ivf", "probes": 2}, ["--index", "ivf", "--probes", "2"]),
 }
 

@@ -27,7 +27,7 @@ MEANINGS = {
     503: "It cannot be done at present.",
 }
 RETRY_AFTER = {"description": "Seconds to wait before trying again.", "schema": {"type": "integer", "minimum": 1}}
-ALWAYS = ("bug", "failed", "damaged", "not_ready", "busy", "timeout")
+ALWAYS = ("bug", "failed", "damaged", "unreachable", "not_ready", "busy", "timeout")
 """What may come of anything that touches the gallery."""
 
 

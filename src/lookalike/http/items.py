@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Query
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from lookalike.embedding.agreement import makers_of
 from lookalike.gallery.protocol import Facet
 from lookalike.http.documents import ALWAYS, errors
 from lookalike.http.item_paths import ITEM
@@ -114,10 +115,10 @@ def info_of(serving: Serving) -> dict[str, JSON]:
 
     gallery, settings = serving.retriever.gallery, serving.settings
     spaces = gallery.spaces
-    weights = resolve_weights(None, spaces)
+    weights = resolve_weights(None, spaces, learned=gallery.learned.weights)
     return {
         "version": version("lookalike"),
-        "model": next((space.maker for space in spaces if space.name == "deep"), spaces[0].maker if spaces else None),
+        "model": "+".join(makers_of(spaces)) or None,
         "items": len(gallery),
         "spaces": [
             {"name": space.name, "dimension": space.dimension, "weight": weights[space.name]} for space in spaces

@@ -29,6 +29,7 @@ def whole(number: object) -> object:
 
 K = Annotated[int, Field(ge=1, le=FARTHEST, description="How many matches."), BeforeValidator(whole)]
 Offset = Annotated[int, Field(ge=0, le=FARTHEST), BeforeValidator(whole)]
+Refined = Annotated[int, Field(ge=0, le=FARTHEST), BeforeValidator(whole)]
 Probes = Annotated[int, Field(ge=1, le=100_000), BeforeValidator(whole)]
 ItemId = Annotated[str, Field(min_length=1, max_length=LONGEST_ID, examples=["d013-1"])]
 Where = Annotated[
@@ -78,6 +79,9 @@ class Match(Item):
     """One item of an answer."""
 
     rank: int = Field(ge=1, description="From 1, over all pages.")
+    refined: float | None = Field(
+        default=None, description="What the rank goes by, where expand or rerank was asked for."
+    )
     score: float = Field(
         description="Weighted mean of the cosines, in [-1, 1]; or minus the weighted sum of distances."
     )
@@ -106,6 +110,9 @@ class QueryEcho(BaseModel):
     index: str = Field(description="The index that answered.")
     item: str | None = Field(default=None, description="The item that was asked with, if one was.")
     metrics: dict[str, str] | None = Field(default=None, description="Those that were asked for, if any.")
+    offset: int | None = Field(default=None, description="As it was given.")
+    expand: int | None = Field(default=None, description="If it was asked for.")
+    rerank: int | None = Field(default=None, description="If it was asked for.")
     examples: Examples | None = Field(default=None, description="Only where several were asked with.")
 
     model_config = ConfigDict(extra="allow")
@@ -167,6 +174,12 @@ class Options(BaseModel):
     where: Where | None = None
     index: Literal["auto", "exact", "kmeans", "ivf", "hnsw"] = "auto"
     probes: Probes | None = Field(default=None, description="Lists that kmeans or ivf look into.")
+    expand: Refined = Field(
+        default=0, description="Ask once more with so many of the nearest items added to the query. Not with metrics."
+    )
+    rerank: Refined = Field(
+        default=0, description="Put so many of the best in order by the neighbours that they share. Not with metrics."
+    )
     metrics: dict[SpaceName, MetricName] | None = Field(
         default=None, description="A metric of SciPy's cdist by space, such as cityblock. Goes with one photo or item."
     )

@@ -68,6 +68,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "bug": Kind(500, "this is a bug in lookalike; the log has it under this request's id", {}),
     "locked": Kind(503, "another process is writing to the gallery; try again in 5 s", {"retry_after": 5}),
     "damaged": Kind(503, "the gallery cannot be read; the log says why", {}),
+    "unreachable": Kind(503, "the server that keeps the gallery does not answer", {}),
     "failed": Kind(503, "this cannot be done at present; the log says why", {}),
     "timeout": Kind(503, "there was no answer within 20 s", {"limit": 20.0}),
     "not_ready": Kind(503, "the server is stopping", {}),

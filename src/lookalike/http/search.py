@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse
 from lookalike.errors import UsageError
 from lookalike.http.bodies import FORM, JSON_TYPE, Form, Upload, checked, invalid, other_kind, parsed
 from lookalike.http.documents import ALWAYS, body_of, errors
-from lookalike.http.models import LONGEST_FILTER, LONGEST_ID, MOST, Answer, Options, Question
+from lookalike.http.models import FARTHEST, LONGEST_FILTER, LONGEST_ID, MOST, Answer, Options, Question
 from lookalike.http.refusals import Refusal
 from lookalike.http.serving import Served, Serving
 from lookalike.types import Answer as Found
@@ -66,6 +66,8 @@ FORM_SCHEMA: Final[dict[str, Any]] = {
             "where": {"type": "string", "format": "filter", "minLength": 1, "maxLength": LONGEST_FILTER},
             "index": {"type": "string", "enum": ["auto", "exact", "kmeans", "ivf", "hnsw"], "default": "auto"},
             "probes": {"type": "integer", "minimum": 1, "maximum": 100_000},
+            "expand": {"type": "integer", "minimum": 0, "maximum": FARTHEST, "default": 0},
+            "rerank": {"type": "integer", "minimum": 0, "maximum": FARTHEST, "default": 0},
             "metrics": {
                 "type": "object",
                 "propertyNames": {"format": "space"},
@@ -221,6 +223,8 @@ def answer_to(asked: Asked, serving: Serving) -> Found:
         metrics=options.metrics,
         index=options.index,
         probes=options.probes,
+        expand=options.expand,
+        rerank=options.rerank,
     )
 
 
