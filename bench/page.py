@@ -96,7 +96,7 @@ def one_drop(browser: Browser, url: str, photo: Path) -> tuple[float, float, flo
     data = {"items": [], "files": [str(photo)], "dragOperationsMask": 1}
     for kind in ("dragEnter", "dragOver", "drop"):
         session.send("Input.dispatchDragEvent", {"type": kind, "x": 700, "y": 400, "data": data})
-    page.wait_for_function("() => window.resultsPainted && window.photosPainted", timeout=60_000)
+    page.wait_for_function("() => window.resultsPainted && window.photosPainted", timeout=60_000, polling=100)
     page.wait_for_load_state("networkidle")
     results, photos, shift = page.evaluate("[resultsPainted - dropped, photosPainted - dropped, shifted]")
     context.close()
