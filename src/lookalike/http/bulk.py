@@ -16,10 +16,10 @@ from lookalike.errors import LookalikeError
 from lookalike.http.bodies import FORM, Body, checked, other_kind, parsed
 from lookalike.http.documents import ALWAYS, body_of, errors
 from lookalike.http.item_writes import BODY
-from lookalike.http.models import BulkItem, BulkReport
 from lookalike.http.refusals import Refusal, refusal_of
 from lookalike.http.serving import Served, Serving
 from lookalike.http.tokens import Writer
+from lookalike.http.write_models import BulkItem, BulkReport
 from lookalike.http.writing import ItemWriter, Ready, Written
 from lookalike.types import Box
 

@@ -9,8 +9,9 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from lookalike.http.models import BulkItem, ErrorBody, ItemPatch, ItemText, Question
+from lookalike.http.models import ErrorBody, Question
 from lookalike.http.refusals import KINDS
+from lookalike.http.write_models import BulkItem, ItemPatch, ItemText
 
 MEANINGS = {
     400: "What was asked makes no sense, or cannot be understood.",

@@ -13,11 +13,12 @@ from lookalike.http.bodies import FORM, JSON_TYPE, Body, Form, Upload, checked, 
 from lookalike.http.documents import ALWAYS, body_of, errors
 from lookalike.http.item_paths import ITEM
 from lookalike.http.items import ItemPath
-from lookalike.http.models import LONGEST_ID, LONGEST_NAME, Item, ItemPatch, ItemText
+from lookalike.http.models import LONGEST_ID, LONGEST_NAME, Item
 from lookalike.http.refusals import Refusal
 from lookalike.http.search import box_of
 from lookalike.http.serving import Served, Serving
 from lookalike.http.tokens import Writer
+from lookalike.http.write_models import ItemPatch, ItemText
 from lookalike.http.writing import Written
 from lookalike.types import item_json
 
