@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lookalike.catalogue.drawn import write_drawn
-from lookalike.errors import ConfigError, TrainingError
+from lookalike.errors import ConfigError, TrainingError, UnknownNameError
 from lookalike.models.initial import read_tensors
 from lookalike.training import loop
 from lookalike.training.interruption import Interruption
@@ -181,6 +181,19 @@ def test_a_backbone_runs_in_bfloat16(config: Path, tmp_path: Path) -> None:
     half, full = log_of(tmp_path / "half", "loss")[0], log_of(tmp_path / "full", "loss")[0]
     assert half != full
     assert half == pytest.approx(full, rel=0.05)
+
+
+def test_parts_that_a_stage_freezes_stay_as_they_are(config: Path, tmp_path: Path) -> None:
+    run = make_run(config, tmp_path / "run", 'stage.0.freeze=["stem", "stages.0"]')
+    before = weights_of(run)
+    one_step(run)
+    changed = {name for name, weight in weights_of(run).items() if not torch.equal(weight, before[name])}
+    frozen = {name for name in before if name.startswith(("network.backbone.stem.", "network.backbone.stages.0."))}
+    assert frozen
+    assert not changed & frozen
+    assert {name for name in before if name.startswith("network.backbone.stages.1.")} <= changed
+    with pytest.raises(UnknownNameError, match=r"part of the backbone.*stages"):
+        one_step(make_run(config, tmp_path / "other", 'stage.0.freeze=["stagess"]'))
 
 
 @pytest.fixture

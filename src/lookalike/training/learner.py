@@ -8,10 +8,12 @@ from contextlib import AbstractContextManager
 import torch
 from torch import Tensor, nn
 
+from lookalike.errors import UnknownNameError
 from lookalike.models.network import Network
 from lookalike.training.batch import Batch
 from lookalike.training.objective import Objective
 from lookalike.training.processes import gather
+from lookalike.training.settings import StageSettings
 
 BACKBONE = "network.backbone."
 """What the names of the backbone's weights begin with."""
@@ -58,8 +60,23 @@ class Learner(nn.Module):
             parts: dict[str, Tensor] = self.objective(self.network, embeddings, batch)
             return parts
 
-    def train_stage(self, *, frozen: bool) -> None:
-        """Prepare for steps of a stage: frozen, a backbone's normalisation layers keep their statistics, too."""
+    def train_stage(self, stage: StageSettings) -> None:
+        """Prepare for steps of a stage; frozen parts keep the statistics of their normalisation layers, too.
+
+        Raises:
+            UnknownNameError: The backbone has no part of a name that the stage freezes.
+        """
         self.train()
-        self.network.backbone.train(not frozen)
-        self.network.backbone.requires_grad_(not frozen)
+        backbone = self.network.backbone
+        backbone.requires_grad_(True)
+        for part in [backbone] if stage.backbone_rate == 0 else [part_of(backbone, name) for name in stage.freeze]:
+            part.eval().requires_grad_(False)
+
+
+def part_of(backbone: nn.Module, name: str) -> nn.Module:
+    """A part of the backbone by its name, such as `blocks.0`."""
+    try:
+        return backbone.get_submodule(name)
+    except AttributeError:
+        known = [part for part, _ in backbone.named_modules() if part.count(".") == name.count(".")]
+        raise UnknownNameError("part of the backbone", name, known) from None

@@ -140,6 +140,8 @@ class StageSettings:
         epochs: Passes over as many photos as the largest catalogue's share asks for.
         learning_rate: Of the new layers.
         backbone_rate: Of the backbone; 0 freezes it, its normalisation layers included.
+        freeze: Parts of the backbone that stay as they are, by their names in it, such as `blocks.0`. The first ones
+            cost most and change least.
         warmup: Part of the stage's steps in which the rates rise.
         height: Input height of this stage; 0 takes that of `[input]`.
         width: Input width of this stage; 0 takes that of `[input]`.
@@ -148,6 +150,7 @@ class StageSettings:
     epochs: float
     learning_rate: float
     backbone_rate: float = 0.0
+    freeze: tuple[str, ...] = ()
     warmup: float = 0.05
     height: int = 0
     width: int = 0

@@ -64,7 +64,7 @@ class Stepper:
     ) -> None:
         self.stage, self.settings, self.accelerator = stage, settings, accelerator
         self.note_replaced = note_replaced
-        learner.train_stage(frozen=stage.backbone_rate == 0)
+        learner.train_stage(stage)
         self.optimizer: Optimizer = accelerator.prepare_optimizer(make_optimizer(learner, stage, settings))
         self.model = spread(learner, accelerator, may_leave_out=may_leave_out)
 
