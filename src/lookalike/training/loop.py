@@ -334,10 +334,11 @@ class Run:
             self.report("no dev photos with `grades`, so nothing is measured: the last checkpoint counts as the best")
         if not shared_statistics:
             self.report("BatchNorm layers see each process's part of a batch only: PyTorch shares them on GPUs alone")
-        steps = sum(map(self.material.steps, self.settings.stage))
+        steps = f"{sum(map(self.material.steps, self.settings.stage)):,} steps"
+        done = f" ({self.done.all_steps:,} done)" if self.done.all_steps else ""
         count = self.accelerator.num_processes
         self.report(
-            f"{len(self.material.photos):,} photos, {steps:,} steps in {self.folder.path}; {count} "
+            f"{len(self.material.photos):,} photos, {steps}{done} in {self.folder.path}; {count} "
             f"process{'es' if count > 1 else ''} on {self.accelerator.device.type}, precision {self.settings.precision}"
         )
 
