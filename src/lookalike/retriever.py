@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -225,19 +224,24 @@ class Retriever:
         prune: bool = False,
         strict: bool = False,
         progress: Callable[[Report, int], None] | None = None,
+        ray: str | None = None,
+        shards: str | None = None,
     ) -> Report:
         """Bring the gallery up to date with a catalogue; what has not changed is not looked at again.
 
         Photos that cannot be read are skipped; they are listed in the report, and in `skipped.csv` in the gallery.
 
         Args:
-            source: A folder, a CSV or Parquet table, `drawn`, or `-` for paths on standard input.
+            source: A folder or a CSV or Parquet table, here or in a store (`s3://...`), `drawn`, or `-` for paths on
+                standard input.
             columns: For a table: the names of its columns by the names that are expected, `{"image": "file"}`.
             batch: How many photos the network gets at once.
             workers: How many threads read and decode.
             prune: Remove items that an earlier run took from this source and that are no longer in it.
             strict: Stop at the first photo that cannot be read, instead of skipping it.
             progress: Called now and then with what was done so far, and how many photos the catalogue has.
+            ray: Describe the photos on the Ray cluster of this address; `auto` takes, or starts, one on this machine.
+            shards: For `ray`: a folder or URL that all of its machines reach, for finished work until it is written.
 
         Raises:
             CatalogueError: The source cannot be read.
@@ -252,6 +256,8 @@ class Retriever:
         for name, number in (("batch", batch), ("workers", workers)):
             if number is not None and number < 1:
                 raise UsageError(f"{name} must be at least 1, got {number}")
+        if shards is not None and ray is None:
+            raise UsageError("shards are made by a Ray cluster only, and none is named")
         # Everything that can be the caller's mistake comes before the gallery is made.
         catalogue = open_catalogue(os.fspath(source), columns=columns)
         embedder = self.embedder
@@ -260,6 +266,20 @@ class Retriever:
             with gallery.writing():
                 if isinstance(self._embedder, ModelFile):
                     gallery.remember_model(self._embedder.address(gallery.model))
+                elsewhere = None
+                if ray is not None:
+                    from lookalike.extraction.on_ray import OnRay
+
+                    elsewhere = OnRay(
+                        ray,
+                        catalogue=catalogue,
+                        embedder=embedder,
+                        model=self._embedder,
+                        gallery=gallery,
+                        shards=shards,
+                        batch=batch,
+                        workers=workers,
+                    )
                 report = index_catalogue(
                     catalogue,
                     embedder,
@@ -269,7 +289,10 @@ class Retriever:
                     prune=prune,
                     strict=strict,
                     progress=progress and (lambda so_far: progress(so_far, catalogue.count)),
+                    elsewhere=elsewhere,
                 )
+                if elsewhere is not None:
+                    elsewhere.clear()
                 self._list_skipped(report)
         gallery.optimise()
         return report
@@ -322,11 +345,4 @@ class Retriever:
 
         if not isinstance(self.gallery, LocalGallery):
             return
-        file = self.gallery.folder / SKIPPED_FILE
-        if not report.skipped:
-            file.unlink(missing_ok=True)
-            return
-        with file.open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.writer(stream)
-            writer.writerow(["id", "photo", "reason"])
-            writer.writerows([one.id, one.photo, one.reason] for one in report.skipped)
+        report.list_skipped(self.gallery.folder / SKIPPED_FILE)

@@ -16,7 +16,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("demo")(demo.demo)
-app.command("index")(index.index)
+app.command("index", cls=index.IndexCommand)(index.index)
 app.command("search")(search.search)
 app.add_typer(gallery.app, name="gallery")
 app.add_typer(catalogue.app, name="catalogue")

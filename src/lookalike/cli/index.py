@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from lookalike.cli.console import say, write, write_json
 from lookalike.cli.options import Columns, Device, Gallery, Json, Models, Runtime, pairs
@@ -14,10 +15,24 @@ if TYPE_CHECKING:
     from lookalike.embedding.report import Report
 
 SOME_SKIPPED = 3
+RAY, ANY_CLUSTER = "--ray", "auto"
+
+
+class IndexCommand(TyperCommand):
+    """Says `--ray auto` where `--ray` comes without an address: Typer knows no options whose value may be left out."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - private to Typer
+        """Read the arguments."""
+        said: list[str] = []
+        for argument, following in zip(args, [*args[1:], ""], strict=True):
+            said.append(argument)
+            if argument == RAY and (not following or following.startswith("-")):
+                said.append(ANY_CLUSTER)
+        return super().parse_args(ctx, said)
 
 
 def index(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A folder, a CSV or Parquet table, `drawn`, or -.")],
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A folder or table, here or in a store; `drawn`; -.")],
     gallery: Gallery,
     model: Models = None,
     runtime: Runtime = "auto",
@@ -27,6 +42,16 @@ def index(
     prune: Annotated[bool, typer.Option("--prune", help="Remove what has vanished from SOURCE.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first photo that cannot be read.")] = False,
     column: Columns = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            RAY, metavar="[ADDRESS]", help="Describe photos on a Ray cluster; without ADDRESS, this machine's."
+        ),
+    ] = None,
+    shards: Annotated[
+        str | None,
+        typer.Option("--shards", metavar="WHERE", help="With --ray: a folder or URL that all its machines reach."),
+    ] = None,
     json: Json = False,
 ) -> int:
     """Bring a gallery up to date with a catalogue; what has not changed is not looked at again."""
@@ -43,6 +68,8 @@ def index(
                 prune=prune,
                 strict=strict,
                 progress=lambda so_far, total: tell(so_far.done, total),
+                ray=ray,
+                shards=shards,
             )
     except KeyboardInterrupt:
         say("stopped; what was done stays, and the same command goes on from there")

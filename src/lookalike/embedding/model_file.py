@@ -53,7 +53,7 @@ class ModelFile:
         from lookalike.embedding.deep import open_network
         from lookalike.embedding.photo import PhotoEmbedder
 
-        models = self._given() or models_of(remembered)
+        models = self.named(remembered)
         for model in models:
             if not self.given and model != "default" and not Path(model).is_file():
                 raise ModelError(
@@ -61,6 +61,10 @@ class ModelFile:
                     "say with --model where it is now"
                 )
         return PhotoEmbedder(*(open_network(model, runtime=self.runtime, device=self.device) for model in models))
+
+    def named(self, remembered: str | None) -> list[str]:
+        """The models, each `default` or a path: those that are given, or else those that a gallery remembers."""
+        return self._given() or models_of(remembered)
 
     def _given(self) -> list[str]:
         return [self.given] if isinstance(self.given, str) else list(self.given or ())

@@ -147,6 +147,7 @@ class _Run:
         """Read the whole catalogue, and keep what becomes of its photos."""
         if self._strict and self.report.skipped:
             raise PhotoError(self.report.skipped[0].photo, self.report.skipped[0].reason)
+        self._tell()  # rates are counted from here
         outcomes = describe_photos(self._work(), self.report.seconds)
         try:
             with closing(outcomes):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from lookalike.types import JSON
 
@@ -47,6 +49,16 @@ class Report:
     def done(self) -> int:
         """How many photos were dealt with so far."""
         return self.added + self.updated + self.replaced + self.unchanged + len(self.skipped)
+
+    def list_skipped(self, file: Path) -> None:
+        """Write the list of skipped photos; where none are, there is no list."""
+        if not self.skipped:
+            file.unlink(missing_ok=True)
+            return
+        with file.open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.writer(stream)
+            writer.writerow(["id", "photo", "reason"])
+            writer.writerows([one.id, one.photo, one.reason] for one in self.skipped)
 
     def to_json(self) -> dict[str, JSON]:
         """As `lookalike index --json` shows it."""

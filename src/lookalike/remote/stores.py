@@ -5,11 +5,13 @@ Credentials and endpoints are those that the stores' own tools use (environment 
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cache
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from lookalike.errors import LookalikeError, MissingExtraError, PhotoError
@@ -151,8 +153,21 @@ def exists(url: str) -> bool:
     return patiently(lambda: bool(files.exists(path)), name=url)
 
 
+def read(url: str) -> bytes:
+    """Read all of an object, or of a local file."""
+    files, path = _store(url)
+    return bytes(patiently(lambda: files.cat_file(path), name=url))
+
+
 def write(url: str, data: bytes) -> None:
-    """Write an object; it is there as a whole, or not at all."""
+    """Write an object, or a local file; it is there as a whole, or not at all."""
+    if "://" not in url:
+        place = Path(url)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = place.with_name(f".{place.name}-{os.getpid()}-{time.monotonic_ns()}")
+        unfinished.write_bytes(data)
+        unfinished.replace(place)
+        return
     files, path = _store(url)
     patiently(lambda: files.pipe_file(path, data), name=url)
 

@@ -1,0 +1,1 @@
+"""Describing the photos of a catalogue on many machines, with Ray."""
