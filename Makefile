@@ -7,6 +7,7 @@ MAKEFLAGS += --no-builtin-rules
 VENVS ?= .venv
 DEMO := $(VENVS)/demo
 TEST := $(VENVS)/test
+MILVUS := $(VENVS)/milvus
 REQUIREMENTS := pyproject.toml constraints.txt
 
 # The first interpreter that is new enough and can make environments; `make PYTHON=/path/to/python3 ...` overrides it.
@@ -35,12 +36,15 @@ serve: $(DEMO)/installed ## The demo, and then its page and API on http://127.0.
 	@'$(DEMO)/bin/lookalike' demo --out demo --serve
 
 .PHONY: test
-test: $(TEST)/installed ## Install everything, PyTorch included, and run the quick tests
-	@'$(TEST)/bin/python' -m pytest -q -m 'not slow'
+test: $(TEST)/installed $(MILVUS)/installed ## Install everything, PyTorch included, and run the quick tests
+	@VENVS='$(VENVS)' '$(TEST)/bin/python' -m pytest -q -m 'not slow'
 
 .PHONY: test-slow
-test-slow: $(TEST)/installed ## Run the slow tests
-	@'$(TEST)/bin/python' -m pytest -q -m slow
+test-slow: $(TEST)/installed $(MILVUS)/installed ## Run the slow tests
+	@VENVS='$(VENVS)' '$(TEST)/bin/python' -m pytest -q -m slow
+
+.PHONY: milvus-server
+milvus-server: $(MILVUS)/installed ## Install the Milvus server that the tests talk to, in an environment of its own
 
 .PHONY: lint
 lint: $(TEST)/installed ## Check format, style and types
@@ -74,7 +78,7 @@ pins: ## Renew constraints.txt from the newest releases that fit
 
 .PHONY: clean
 clean: ## Remove the environments made here and everything that was generated
-	@rm -rf '$(DEMO)' '$(TEST)' '$(VENVS)/pins' '$(VENVS)/ci' build dist demo runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf '$(DEMO)' '$(TEST)' '$(MILVUS)' '$(VENVS)/pins' '$(VENVS)/ci' build dist demo runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(DEMO)/installed: $(REQUIREMENTS)
@@ -82,3 +86,10 @@ $(DEMO)/installed: $(REQUIREMENTS)
 
 $(TEST)/installed: $(REQUIREMENTS)
 	$(call install,.[dev],all extras and tools: PyTorch is several gigabytes)
+
+# The server wants an older setuptools than everything else. Its release is pinned here and not in constraints.txt.
+$(MILVUS)/installed: Makefile
+	@echo 'Setting up $(@D) (a Milvus server, for tests), once' >&2
+	@'$(PYTHON)' -m venv --clear '$(@D)'
+	@'$(@D)/bin/python' -m pip install --quiet --disable-pip-version-check 'setuptools<81' 'milvus==2.3.5'
+	@touch '$@'

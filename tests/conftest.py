@@ -9,6 +9,8 @@ import pytest
 
 from lookalike.models.preprocessing import Preprocessing
 
+pytest_plugins = ["milvus_server"]
+
 
 def write_tiny_model(
     path: Path, *, name: str = "tiny", fingerprint: str = "0123456789abcdef", seed: int = 0, attention: bool = False

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,12 @@ from scipy.spatial.distance import cdist
 
 from lookalike.errors import FilterError, MismatchError, UnknownNameError, UsageError
 from lookalike.gallery.local import LocalGallery
+from lookalike.gallery.opening import open_gallery
 from lookalike.gallery.protocol import Facet, Gallery
 from lookalike.index import INDEXES
 from lookalike.spaces import Space, unit_rows
 from lookalike.types import JSON, Bool, Box, Float32, Item, Neighbours, Stamp
+from milvus_server import MilvusServer
 
 SPACES = (Space("deep", 24, "tiny@1"), Space("color", 8, "colour@1"))
 COLORS = ("Red", "Blue", "Green", "Black")
@@ -26,14 +30,26 @@ COLORS = ("Red", "Blue", "Green", "Black")
 Opener = Callable[[], Gallery]
 """Opens one and the same gallery, each time anew, as another process would."""
 
-GALLERIES: dict[str, Callable[[Path], Opener]] = {
-    "local": lambda folder: lambda: LocalGallery(folder / "shop.gallery", create=True),
-}
+
+def local(request: pytest.FixtureRequest) -> Opener:
+    folder: Path = request.getfixturevalue("tmp_path")
+    return lambda: LocalGallery(folder / "shop.gallery", create=True)
+
+
+def milvus(request: pytest.FixtureRequest) -> Opener:
+    """The first one reads what it wrote itself; those opened later are to see at once what others write."""
+    server: MilvusServer = request.getfixturevalue("milvus_server")
+    place = f"{server.address}/contract_{uuid.uuid4().hex}"
+    levels = chain(["bounded"], repeat("strong"))
+    return lambda: open_gallery(f"{place}?consistency={next(levels)}", create=True)
+
+
+GALLERIES: dict[str, Callable[[pytest.FixtureRequest], Opener]] = {"local": local, "milvus": milvus}
 
 
 @pytest.fixture(params=GALLERIES)
-def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opener]:
-    make = GALLERIES[request.param](tmp_path)
+def opener(request: pytest.FixtureRequest) -> Iterator[Opener]:
+    make = GALLERIES[request.param](request)
     opened: list[Gallery] = []
 
     def open_another() -> Gallery:

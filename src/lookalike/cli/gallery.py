@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lookalike.cli.console import item_columns, say, write, write_facts, write_json, write_table
-from lookalike.cli.options import Gallery, Json, Where, pairs
+from lookalike.cli.options import Gallery, Json, Strong, Where, pairs, seen
 from lookalike.cli.progress import progress_of
 from lookalike.errors import UsageError
 from lookalike.types import JSON, item_json
 
 if TYPE_CHECKING:
+    from lookalike.gallery.copying import Copied
     from lookalike.gallery.local import LocalGallery
+    from lookalike.gallery.milvus.gallery import MilvusGallery
     from lookalike.types import Item
 
 app = typer.Typer(help="Look at a gallery, change it, look after it, bring it elsewhere.", no_args_is_help=True)
@@ -25,9 +27,9 @@ ItemId = Annotated[str, typer.Argument(metavar="ID", help="The item.")]
 
 
 @app.command()
-def info(gallery: Gallery, json: Json = False) -> None:
+def info(gallery: Gallery, strong: Strong = False, json: Json = False) -> None:
     """Say what a gallery is: counts, spaces, sizes, the state of its index."""
-    facts = opened(gallery).info()
+    facts = opened(gallery, strong=strong).info()
     if json:
         write_json(facts)
     else:
@@ -40,10 +42,11 @@ def list_items(
     where: Where = None,
     offset: Annotated[int, typer.Option("--offset", metavar="N", help="Pass over the first N.")] = 0,
     limit: Annotated[int, typer.Option("--limit", metavar="N", help="Show at most N.")] = 50,
+    strong: Strong = False,
     json: Json = False,
 ) -> None:
     """List items, in the order in which they were added."""
-    total, items = opened(gallery).list(where=where, offset=offset, limit=limit)
+    total, items = opened(gallery, strong=strong).list(where=where, offset=offset, limit=limit)
     if json:
         write_json({"total": total, "items": [item_json(item) for item in items]})
         return
@@ -54,9 +57,9 @@ def list_items(
 
 
 @app.command()
-def get(gallery: Gallery, item: ItemId, json: Json = False) -> None:
+def get(gallery: Gallery, item: ItemId, strong: Strong = False, json: Json = False) -> None:
     """Show all that is known of an item."""
-    _show(opened(gallery).get(item), json=json)
+    _show(opened(gallery, strong=strong).get(item), json=json)
 
 
 @app.command("set")
@@ -81,7 +84,7 @@ def remove(
     gallery: Gallery, ids: Annotated[list[str], typer.Argument(metavar="ID...", help="The items.")], json: Json = False
 ) -> None:
     """Remove items; none at all when one of them is not there."""
-    shop = opened(gallery)
+    shop = opened(gallery, strong=True)
     with shop.writing():
         for item_id in ids:
             shop.get(item_id)
@@ -96,9 +99,9 @@ def remove(
 def compact(gallery: Gallery, json: Json = False) -> None:
     """Give back the space of removed items, and make the indexes anew."""
     shop = opened(gallery)
-    before = folder_bytes(shop)
+    before = stored_bytes(shop)
     shop.compact()
-    after = folder_bytes(shop)
+    after = stored_bytes(shop)
     if json:
         write_json({"bytes_before": before, "bytes_after": after})
     else:
@@ -143,14 +146,23 @@ def cluster(gallery: Gallery, json: Json = False) -> None:
 @app.command("export")
 def export_gallery(
     gallery: Gallery,
-    folder: Annotated[Path, typer.Option("--to", metavar="DIR", help="Where to write.")],
-    kind: Annotated[str, typer.Option("--format", metavar="NAME", help="original or parquet.")] = "parquet",
+    to: Annotated[str, typer.Option("--to", metavar="DIR", help="Where to write: a folder, or milvus://...")],
+    kind: Annotated[
+        str | None, typer.Option("--format", metavar="NAME", help="original, parquet (as is usual) or gallery.")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Write items and vectors: as Parquet, or as the files of the original system."""
+    """Write items and vectors: as Parquet, as the files of the original system, or into another gallery."""
+    from lookalike.gallery.copying import is_gallery
     from lookalike.gallery.exchange import FORMATS, export_gallery
 
-    shop = opened(gallery)
+    if kind == "gallery" or (kind is None and is_gallery(to)):
+        _report(_copied(gallery, to), json=json)
+        return
+    if to.startswith("milvus"):
+        raise UsageError(f"--format {kind} is written into a folder; into {to} goes a gallery: --format gallery")
+    kind = kind or "parquet"
+    folder, shop = Path(to), opened(gallery, strong=True)
     with progress_of("items") as tell:
         export_gallery(shop, folder, format=kind, progress=tell)
     if json:
@@ -161,14 +173,21 @@ def export_gallery(
 
 @app.command("import")
 def import_gallery(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="What `export` wrote, or the original system.")],
+    source: Annotated[
+        str, typer.Argument(metavar="DIR", help="What `export` wrote, or the original system; or another gallery.")
+    ],
     gallery: Gallery,
     json: Json = False,
 ) -> None:
-    """Add what a folder holds; an item of the same id is replaced."""
+    """Add what a folder, or another gallery, holds; an item of the same id is replaced."""
+    from lookalike.gallery.copying import is_gallery
     from lookalike.gallery.exchange import import_folder
     from lookalike.gallery.opening import open_gallery
 
+    if is_gallery(source):
+        _report(_copied(source, gallery), json=json)
+        return
+    folder = Path(source)
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder")
     into = open_gallery(gallery, create=True)
@@ -184,20 +203,48 @@ def import_gallery(
         write(f"{count:,} items imported")
 
 
-def folder_bytes(gallery: LocalGallery) -> int:
-    """Size of all files in a gallery's folder."""
+def _copied(source: str, target: str) -> Copied:
+    """Bring everything of one gallery into another, and compare the two."""
+    from lookalike.gallery.copying import copy_gallery
+    from lookalike.gallery.opening import open_gallery
+
+    with opened(source, strong=True) as shop, open_gallery(seen(target, strong=True), create=True) as into:
+        try:
+            with progress_of("items") as tell:
+                return copy_gallery(shop, into, progress=tell)
+        except BaseException:
+            into.discard_if_unused()
+            raise
+
+
+def _report(copied: Copied, *, json: bool) -> None:
+    if json:
+        write_json(copied.to_json())
+    else:
+        write(
+            f"{copied.items:,} items, {copied.written:,} of them written now; the same on both sides, "
+            f"checksum {copied.checksum}"
+        )
+
+
+def stored_bytes(gallery: LocalGallery | MilvusGallery) -> int:
+    """Size of all files in a gallery's folder, or of what its server keeps."""
+    from lookalike.gallery.local import LocalGallery
+
+    if not isinstance(gallery, LocalGallery):
+        return gallery.bytes()
     return sum(file.stat().st_size for file in gallery.folder.rglob("*") if file.is_file())
 
 
-def opened(gallery: str) -> LocalGallery:
-    """The gallery of a folder.
+def opened(gallery: str, *, strong: bool = False) -> LocalGallery | MilvusGallery:
+    """The gallery at an address.
 
     Raises:
         GalleryNotFoundError: There is none.
     """
     from lookalike.gallery.opening import open_gallery
 
-    return open_gallery(gallery)
+    return open_gallery(seen(gallery, strong=strong))
 
 
 def _show(item: Item, *, json: bool) -> None:

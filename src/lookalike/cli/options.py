@@ -9,7 +9,13 @@ import typer
 
 from lookalike.errors import UsageError
 
-Gallery = Annotated[str, typer.Option("--gallery", "-g", metavar="G", help="The gallery's folder.")]
+Gallery = Annotated[
+    str, typer.Option("--gallery", "-g", metavar="G", help="The gallery: a folder, or milvus://HOST:PORT/COLLECTION.")
+]
+Strong = Annotated[
+    bool,
+    typer.Option("--strong", help="See all that anybody has written; a gallery on Milvus may else lag by seconds."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Model = Annotated[
     str | None,
@@ -53,6 +59,15 @@ def pairs(texts: Sequence[str] | None, *, option: str) -> dict[str, str]:
             raise UsageError(f"{option} names {name!r} twice")
         read[name] = value
     return read
+
+
+def seen(gallery: str, *, strong: bool) -> str:
+    """The address of a gallery, to be read as fresh as is asked for; one in a folder always is."""
+    if not strong or not gallery.startswith("milvus"):
+        return gallery
+    from lookalike.gallery.milvus.address import with_setting
+
+    return with_setting(gallery, "consistency", "strong")
 
 
 def numbers(texts: Sequence[str] | None, *, option: str) -> dict[str, float]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lookalike.cli.console import item_columns, say, write_json, write_table
-from lookalike.cli.options import Device, Gallery, Json, Models, Runtime, Where, numbers, pairs
+from lookalike.cli.options import Device, Gallery, Json, Models, Runtime, Strong, Where, numbers, pairs, seen
 from lookalike.errors import UsageError
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ def search(
     model: Models = None,
     runtime: Runtime = "auto",
     device: Device = "auto",
+    strong: Strong = False,
     json: Json = False,
     montage: Annotated[
         Path | None, typer.Option("--montage", metavar="FILE.png", help="Draw query and matches in a row.")
@@ -71,7 +72,7 @@ def search(
     import lookalike
 
     check_can_be_written(montage=montage, html=html)
-    shop = lookalike.open(gallery, model=model, runtime=runtime, device=device)
+    shop = lookalike.open(seen(gallery, strong=strong), model=model, runtime=runtime, device=device)
     photos = [opened(name) for name in photo or ()]
     answer = shop.search(
         photos,

@@ -200,3 +200,23 @@ class Gallery(Protocol):
     def info(self) -> dict[str, JSON]:
         """What the gallery is: counts, spaces, sizes, the state of its index."""
         ...
+
+
+class Editable(Gallery, Protocol):
+    """A gallery whose items can be changed by hand."""
+
+    def edit(self, item_id: str, attributes: Mapping[str, JSON]) -> Item:
+        """Change attributes of an item by hand; they stay whenever its catalogue describes it anew.
+
+        Args:
+            item_id: The item.
+            attributes: By name; None takes an attribute away.
+
+        Returns:
+            The item as it is now.
+
+        Raises:
+            UnknownNameError: It is not there.
+            UsageError: A value is nothing that JSON can say.
+        """
+        ...

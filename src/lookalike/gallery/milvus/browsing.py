@@ -12,6 +12,7 @@ from contextlib import closing
 from typing import Final
 
 from lookalike.gallery import browse
+from lookalike.gallery.filters import FIELDS
 from lookalike.gallery.milvus.filter import there
 from lookalike.gallery.milvus.reading import Reader
 from lookalike.gallery.milvus.records import KNOWN, to_record
@@ -41,10 +42,10 @@ def facets(reader: Reader, where: str, *, kinds: Mapping[str, Kinds], limit: int
 
 def fitting(reader: Reader, name: str, pattern: str) -> Sequence[str]:
     """The different texts of an attribute that fit a pattern of `like`."""
-    field = {"id": lambda item: item.id, "product": lambda item: item.product}.get(
-        name, lambda item: item.attributes.get(name)
+    found = (
+        getattr(item, name) if name in FIELDS else item.attributes.get(name) for item in items(reader, there(name))
     )
-    texts = {value for item in items(reader, there(name)) if isinstance(value := field(item), str)}
+    texts = {value for value in found if isinstance(value, str)}
     with closing(sqlite3.connect(":memory:")) as connection:
         return sorted(
             text for text in texts if connection.execute("SELECT ? LIKE ?", (text, pattern)).fetchone() == (1,)

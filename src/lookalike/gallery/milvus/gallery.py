@@ -6,25 +6,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
-from time import monotonic
 from types import TracebackType
-from typing import Final
 
 import numpy as np
 
-from lookalike.errors import GalleryNotFoundError, MismatchError, UnknownNameError, UsageError
+from lookalike.errors import MismatchError, UnknownNameError, UsageError
 from lookalike.gallery import filters
 from lookalike.gallery.changes import in_words
 from lookalike.gallery.health import Health
 from lookalike.gallery.learned import Learned
-from lookalike.gallery.milvus import browsing, maintenance, schema
+from lookalike.gallery.milvus import browsing, maintenance
 from lookalike.gallery.milvus.address import Address
-from lookalike.gallery.milvus.connection import Connection
-from lookalike.gallery.milvus.facts import FactKeeper, Facts
 from lookalike.gallery.milvus.filter import MilvusWriter, literal
-from lookalike.gallery.milvus.reading import ALL, Reader, check_unicode
+from lookalike.gallery.milvus.reading import ALL, check_unicode
 from lookalike.gallery.milvus.records import KNOWN, Record, added_rows_of, kinds_of, to_record
 from lookalike.gallery.milvus.searching import Searcher
+from lookalike.gallery.milvus.state import State
 from lookalike.gallery.milvus.writing import Writer, check_items
 from lookalike.gallery.protocol import Facet
 from lookalike.gallery.ranking import check_question, checked_queries
@@ -33,9 +30,6 @@ from lookalike.index import checked_metric
 from lookalike.refine.whitening import Projection
 from lookalike.spaces import Space, resolve_names, resolve_weights, slices, width
 from lookalike.types import JSON, Float32, Item, Neighbours, Stamp
-
-FACTS_GOOD_FOR_S: Final = 2.0
-"""Seconds for which a reader that need not be up to date goes by what it knows of the gallery."""
 
 
 class MilvusGallery:
@@ -57,17 +51,11 @@ class MilvusGallery:
 
     def __init__(self, address: Address, *, create: bool = False) -> None:
         self.address = address
-        self._connection = Connection(address)
-        self._keeper = FactKeeper(self._connection)
-        self._reader = Reader(self._connection)
+        self._state = State(address, create=create)
+        self._connection, self._reader, self._keeper = self._state.connection, self._state.reader, self._state.keeper
         self._writer = Writer(self._connection, self._reader)
         self._searcher = Searcher(self._connection, self._reader)
-        self._known: Facts | None = None
-        self._known_since = 0.0
         self._projections: dict[str, Projection] | None = None
-        self._there = False
-        self._made = False
-        self._open(create=create)
 
     def __enter__(self) -> MilvusGallery:
         return self
@@ -77,88 +65,31 @@ class MilvusGallery:
     ) -> None:
         self.close()
 
-    def _open(self, *, create: bool) -> None:
-        known = self._keeper.read()
-        if known is None:
-            with self._connection.client(doing="looking for the gallery") as client:
-                taken = client.has_collection(self._connection.collection)
-            if taken:
-                raise MismatchError(
-                    f"{self.address.text} is a collection of Milvus, and not a gallery's; name another collection"
-                )
-            if not create:
-                raise GalleryNotFoundError(
-                    f"there is no gallery at {self.address.text}; `lookalike index` or `lookalike gallery import` "
-                    "makes one"
-                )
-            self._keeper.create()
-            self._made = True
-
     def close(self) -> None:
         """Let go of the connection; what is asked for later opens it again."""
         self._connection.close()
 
     def discard_if_unused(self) -> None:
         """Delete the gallery again when this very object has made it and nothing was ever added; else do nothing."""
-        if self._made and not self._facts(fresh=True).spaces:
-            self._keeper.drop()
-            self._known, self._made = None, False
-
-    def _facts(self, *, fresh: bool = False) -> Facts:
-        """What the gallery remembers of itself; a reader need not ask the server each time."""
-        good_for = 0.0 if fresh or self._reader.level() == "Strong" else FACTS_GOOD_FOR_S
-        if self._known is None or monotonic() - self._known_since > good_for:
-            known = self._keeper.read()
-            if known is None:
-                raise GalleryNotFoundError(f"there is no gallery at {self.address.text} any more")
-            self._known, self._known_since = known, monotonic()
-        return self._known
-
-    def _has_rows(self) -> bool:
-        """Whether there is a collection to ask; it is loaded when it is not.
-
-        Raises:
-            MismatchError: It is not of the gallery's spaces.
-        """
-        spaces = self._facts().spaces
-        if self._there or not spaces:
-            return self._there
-        with self._connection.client(doing="opening the gallery") as client:
-            if not client.has_collection(self._connection.collection):
-                return False
-            if not schema.is_ours(client, self._connection.collection, columns=width(spaces)):
-                raise MismatchError(
-                    f"the collection {self._connection.collection!r} at {self.address.server} has other fields than "
-                    f"a gallery with the spaces {in_words(spaces)}; it was changed by another program"
-                )
-            if client.get_load_state(self._connection.collection)["state"].name != "Loaded":
-                if not client.list_indexes(self._connection.collection):
-                    return False
-                schema.load(client, self.address, self._connection.collection)
-        self._there = True
-        return True
+        self._state.discard_if_unused()
 
     @property
     def spaces(self) -> tuple[Space, ...]:
         """The spaces, in the order of the concatenated rows; empty before the first `add`."""
-        return self._facts().spaces
+        return self._state.facts().spaces
 
     def __len__(self) -> int:
-        return self._reader.count() if self._has_rows() else 0
+        return self._reader.count() if self._state.has_rows() else 0
 
     @property
     def model(self) -> str | None:
         """Where the model is that filled the gallery: `default` or a path; None when nobody has said."""
-        return self._facts().model
+        return self._state.facts().model
 
     def remember_model(self, model: str) -> None:
         """Remember where the model is that fills the gallery."""
-        if model != self._facts(fresh=True).model:
-            self._remember({"model": model})
-
-    def _remember(self, changes: Mapping[str, str]) -> None:
-        self._keeper.write(changes)
-        self._known = None
+        if model != self._state.facts(fresh=True).model:
+            self._state.remember({"model": model})
 
     def writing(self) -> AbstractContextManager[None]:
         """Nothing is locked: any number of processes may write at once."""
@@ -176,26 +107,24 @@ class MilvusGallery:
         """Add items, or replace those of the same id."""
         check_items(items, source=source, stamps=stamps)
         kinds = kinds_of(items)
-        known = self._facts(fresh=True)
+        known = self._state.facts(fresh=True)
         agree(known.spaces, spaces)
         blobs = vector_rows(vectors, spaces, count=len(items))
         if not known.spaces:
             self._keeper.decide_spaces(spaces)
-            self._known = None
-        if not self._has_rows():
-            schema.create(self._connection, columns=width(spaces))
-            self._there = True
+            self._state.forget_facts()
+        self._state.make_collection()
         if self._keeper.meet(known, kinds, source=source):
-            self._known = None
+            self._state.forget_facts()
         self._writer.add(items, blobs, source=source, stamps=stamps, edited=known.edited)
 
     def describe(self, items: Sequence[Item], *, source: str = "", stamps: Sequence[Stamp] | None = None) -> None:
         """Replace what is known of items whose vectors stay."""
         check_items(items, source=source, stamps=stamps)
-        known = self._facts(fresh=True)
+        known = self._state.facts(fresh=True)
         if self._keeper.meet(known, kinds_of(items), source=source or next(iter(known.sources), "")):
-            self._known = None
-        if items and not self._has_rows():
+            self._state.forget_facts()
+        if items and not self._state.has_rows():
             raise UnknownNameError("item", items[0].id, [])
         self._writer.describe(items, source=source, stamps=stamps)
 
@@ -214,12 +143,12 @@ class MilvusGallery:
             UsageError: A value is nothing that JSON can say.
         """
         record = self._record(item_id, fresh=True)
-        known = self._facts(fresh=True)
+        known = self._state.facts(fresh=True)
         changes = {name: value for name, value in attributes.items() if value is not None or name in known.kinds}
         changed = record.with_changes(changes)
         check_items([replace(record.item, attributes=changes)], source=record.source, stamps=None)
         self._keeper.meet(known, kinds_of([replace(record.item, attributes=changes)]), source=record.source)
-        self._remember({"edited": "1"})
+        self._state.remember({"edited": "1"})
         self._writer.put(changed)
         return changed.item
 
@@ -227,11 +156,11 @@ class MilvusGallery:
         """Remove items; ids that are not there are passed over. Returns how many were removed."""
         for item_id in ids:
             check_unicode(item_id)
-        return self._writer.remove(ids) if self._has_rows() else 0
+        return self._writer.remove(ids) if self._state.has_rows() else 0
 
     def stamps(self, source: str) -> dict[str, tuple[Item, Stamp | None]]:
         """Items that came from a source, by id, as it described them, with the stamps of their files."""
-        if not self._has_rows():
+        if not self._state.has_rows():
             return {}
         batches = self._reader.ordered(f"_source == {literal(source)}", KNOWN, size=browsing.AT_ONCE)
         records = (to_record(row) for rows in batches for row in rows)
@@ -239,7 +168,7 @@ class MilvusGallery:
 
     def _record(self, item_id: str, *, fresh: bool = False) -> Record:
         check_unicode(item_id)
-        if not self._has_rows():
+        if not self._state.has_rows():
             raise UnknownNameError("item", item_id, [])
         return self._reader.record(item_id, fresh=fresh)
 
@@ -257,7 +186,7 @@ class MilvusGallery:
     def units(self, rows: Sequence[int]) -> dict[str, Float32]:
         """Unit rows by space, each (B, D) float32; zeros for a row that is no longer there."""
         wanted = [int(row) for row in rows]
-        found = self._reader.by_row(wanted, ["vector"]) if self._has_rows() else {}
+        found = self._reader.by_row(wanted, ["vector"]) if self._state.has_rows() else {}
         together = np.zeros((len(wanted), width(self.spaces)), dtype=np.float32)
         for place, row in enumerate(wanted):
             if row in found:
@@ -267,31 +196,32 @@ class MilvusGallery:
     @property
     def learned(self) -> Learned:
         """The usual weights of its spaces, as far as they were learned for it."""
-        return self._facts().learned
+        return self._state.facts().learned
 
     def learn(self, what: Learned) -> None:
         """Keep the weights that were learned for it, in place of those before."""
         self._keeper.write_learned(what)
-        self._known = None
+        self._state.forget_facts()
 
     @property
     def projections(self) -> Mapping[str, Projection]:
         """By which the rows of some of its spaces are made from what a model makes."""
-        names = self._facts().projections
+        names = self._state.facts().projections
         if self._projections is None or set(names) != set(self._projections):
             self._projections = self._keeper.read_projections(names)
         return self._projections
 
     def project(self, projections: Mapping[str, Projection]) -> None:
         """Decide the projections; only before the first `add`."""
-        if self._facts(fresh=True).spaces:
+        if self._state.facts(fresh=True).spaces:
             raise UsageError(f"{self.address.text} has rows already; projections are decided before the first")
         self._keeper.write_projections(projections)
-        self._known = self._projections = None
+        self._state.forget_facts()
+        self._projections = None
 
     def items(self, rows: Sequence[int]) -> dict[int, Item]:
         """Items by row; a row that is no longer there is left out."""
-        if not rows or not self._has_rows():
+        if not rows or not self._state.has_rows():
             return {}
         found = self._reader.by_row([int(row) for row in rows], KNOWN)
         return {number: to_record(row).item for number, row in found.items()}
@@ -301,7 +231,7 @@ class MilvusGallery:
         if offset < 0 or (limit is not None and limit < 0):
             raise UsageError(f"offset and limit must be at least 0, got {offset} and {limit}")
         expression = self._expression(where)
-        if not self._has_rows():
+        if not self._state.has_rows():
             return 0, []
         total, rows = self._reader.page(expression, KNOWN, offset=offset, limit=limit)
         return total, [to_record(row).item for row in rows]
@@ -311,9 +241,9 @@ class MilvusGallery:
         if limit < 0:
             raise UsageError(f"limit must be at least 0, got {limit}")
         expression = self._expression(where)
-        if not self._has_rows():
+        if not self._state.has_rows():
             return []
-        return browsing.facets(self._reader, expression, kinds=self._facts().kinds, limit=limit)
+        return browsing.facets(self._reader, expression, kinds=self._state.facts().kinds, limit=limit)
 
     def search(
         self,
@@ -328,8 +258,8 @@ class MilvusGallery:
     ) -> Neighbours:
         """Find the nearest items, with the one index that the collection has; the answer says which that is."""
         check_question(k=k, index=index, probes=probes, metrics=metrics)
-        known = self._facts()
-        if not known.spaces or not self._has_rows():
+        known = self._state.facts()
+        if not known.spaces or not self._state.has_rows():
             raise UsageError(f"{self.address.text} is empty: nothing has been added to it")
         resolved = resolve_weights(weights, known.spaces, learned=known.learned.weights)
         checked = checked_queries(queries, resolved, known.spaces)
@@ -351,12 +281,12 @@ class MilvusGallery:
         if where is None:
             return ALL
         check_unicode(where)
-        condition = filters.parse(where, self._facts().kinds)
+        condition = filters.parse(where, self._state.facts().kinds)
         return MilvusWriter(partial(browsing.fitting, self._reader)).passing(condition)
 
     def rows(self) -> Iterator[tuple[Sequence[Item], dict[str, Float32]]]:
         """All items with their vectors as they were added, in batches, in the order they were added."""
-        if not self._has_rows():
+        if not self._state.has_rows():
             return
         spaces = self.spaces
         for batch in self._reader.ordered(ALL, [*KNOWN, "_raw", "vector"]):
@@ -368,7 +298,7 @@ class MilvusGallery:
 
     def optimise(self) -> None:
         """Give the collection the index that fits its size, and wait until it has it. It may take minutes."""
-        if self._has_rows():
+        if self._state.has_rows():
             count = self._reader.count(fresh=True)
             maintenance.optimise(self._connection, count=count, columns=width(self.spaces))
             self._searcher.forget_index()
@@ -379,22 +309,24 @@ class MilvusGallery:
         Args:
             photos: Check that the photos' files are there, too.
         """
-        if not self._has_rows():
+        if not self._state.has_rows():
             return Health(0, ())
-        return maintenance.verify(self._reader, self._facts(fresh=True), photos=photos)
+        return maintenance.verify(self._reader, self._state.facts(fresh=True), photos=photos)
 
     def compact(self) -> None:
         """Have what was removed thrown away."""
-        if self._has_rows():
+        if self._state.has_rows():
             maintenance.compact(self._connection)
 
     def bytes(self) -> int:
         """About how many bytes of vectors the server keeps, those of removed items too."""
-        return maintenance.stored_bytes(self._connection, columns=width(self.spaces)) if self._has_rows() else 0
+        return maintenance.stored_bytes(self._connection, columns=width(self.spaces)) if self._state.has_rows() else 0
 
     def info(self) -> dict[str, JSON]:
         """What the gallery is: counts, spaces, sizes, the state of its index."""
-        return maintenance.facts(self._connection, self._reader, self._facts(fresh=True), there=self._has_rows())
+        return maintenance.facts(
+            self._connection, self._reader, self._state.facts(fresh=True), there=self._state.has_rows()
+        )
 
 
 def agree(known: Sequence[Space], spaces: Sequence[Space]) -> None:

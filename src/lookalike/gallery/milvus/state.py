@@ -1,0 +1,123 @@
+"""Where a gallery on Milvus stands: whether it is there, what it remembers, whether its collection can be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from time import monotonic
+from typing import Final
+
+from lookalike.errors import GalleryNotFoundError, MismatchError
+from lookalike.gallery.changes import in_words
+from lookalike.gallery.milvus import schema
+from lookalike.gallery.milvus.address import Address
+from lookalike.gallery.milvus.connection import Connection
+from lookalike.gallery.milvus.facts import FactKeeper, Facts
+from lookalike.gallery.milvus.reading import Reader
+from lookalike.spaces import width
+
+FACTS_GOOD_FOR_S: Final = 2.0
+"""Seconds for which a reader that need not be up to date goes by what it knows of the gallery."""
+
+
+class State:
+    """One gallery, as one process knows it.
+
+    Args:
+        address: Where it is.
+        create: Make one if there is none.
+
+    Attributes:
+        connection: To its server.
+        keeper: Of what it remembers.
+        reader: Of its rows.
+
+    Raises:
+        GalleryNotFoundError: There is none, and none may be made.
+        MismatchError: The collection is not a gallery's.
+    """
+
+    def __init__(self, address: Address, *, create: bool) -> None:
+        self.connection = Connection(address)
+        self.keeper = FactKeeper(self.connection)
+        self.reader = Reader(self.connection)
+        self._known: Facts | None = None
+        self._known_since = 0.0
+        self._there = False
+        self._made = False
+        if self.keeper.read() is None:
+            self._create(allowed=create)
+
+    def _create(self, *, allowed: bool) -> None:
+        address = self.connection.address
+        with self.connection.client(doing="looking for the gallery") as client:
+            taken = client.has_collection(address.collection)
+        if taken:
+            raise MismatchError(
+                f"{address.text} is a collection of Milvus, and not a gallery's; name another collection"
+            )
+        if not allowed:
+            raise GalleryNotFoundError(
+                f"there is no gallery at {address.text}; `lookalike index` or `lookalike gallery import` makes one"
+            )
+        self.keeper.create()
+        self._made = True
+
+    def discard_if_unused(self) -> None:
+        """Delete the gallery again when this very object has made it and nothing was ever added; else do nothing."""
+        if self._made and not self.facts(fresh=True).spaces:
+            self.keeper.drop()
+            self._known, self._made = None, False
+
+    def facts(self, *, fresh: bool = False) -> Facts:
+        """What the gallery remembers of itself; a reader need not ask the server each time.
+
+        Raises:
+            GalleryNotFoundError: It was deleted.
+        """
+        good_for = 0.0 if fresh or self.reader.level() == "Strong" else FACTS_GOOD_FOR_S
+        if self._known is None or monotonic() - self._known_since > good_for:
+            known = self.keeper.read()
+            if known is None:
+                raise GalleryNotFoundError(f"there is no gallery at {self.connection.address.text} any more")
+            self._known, self._known_since = known, monotonic()
+        return self._known
+
+    def forget_facts(self) -> None:
+        """Ask the server the next time: they have just been changed."""
+        self._known = None
+
+    def remember(self, changes: Mapping[str, str]) -> None:
+        """Change what the gallery remembers of itself."""
+        self.keeper.write(changes)
+        self.forget_facts()
+
+    def has_rows(self) -> bool:
+        """Whether there is a collection to ask; it is loaded when it is not.
+
+        Raises:
+            MismatchError: It is not of the gallery's spaces.
+        """
+        spaces = self.facts().spaces
+        if self._there or not spaces:
+            return self._there
+        collection = self.connection.collection
+        with self.connection.client(doing="opening the gallery") as client:
+            if not client.has_collection(collection):
+                return False
+            if not schema.is_ours(client, collection, columns=width(spaces)):
+                raise MismatchError(
+                    f"the collection {collection!r} at {self.connection.address.server} has other fields than a "
+                    f"gallery with the spaces {in_words(spaces)}; another program changed it"
+                )
+            if client.get_load_state(collection)["state"].name != "Loaded":
+                if not client.list_indexes(collection):
+                    return False
+                schema.load(client, self.connection.address, collection)
+        self._there = True
+        return True
+
+    def make_collection(self) -> None:
+        """Make the collection for the gallery's spaces, as far as it is not there."""
+        if not self.has_rows():
+            schema.create(self.connection, columns=width(self.facts(fresh=True).spaces))
+            self._there = True
