@@ -8,12 +8,16 @@ from pathlib import Path
 
 from lookalike.catalogue.protocol import Catalogue
 from lookalike.errors import CatalogueError, UsageError
+from lookalike.remote.stores import is_remote
 
 PARQUET_SIGNATURE = b"PAR1"
 
 
 def open_catalogue(source: str, *, columns: Mapping[str, str] | None = None) -> Catalogue:
     """Open a folder, a CSV or Parquet table, `drawn` (the built-in sample) or `-` (paths on standard input).
+
+    Folders and tables may be in an object store, `s3://bucket/photos`, and tables on the web; see
+    `lookalike.catalogue.stored`.
 
     A folder is looked at first: DeepFashion's benchmarks, and trees such as `train/dress/1.jpg`, are opened as what
     they are; see `lookalike.catalogue.recognition`.
@@ -28,7 +32,12 @@ def open_catalogue(source: str, *, columns: Mapping[str, str] | None = None) -> 
         AnnotationError: A row of the table, or a line of a benchmark's files, is malformed.
         UnknownNameError: `columns` names something that does not exist.
         UsageError: `columns` is given for a source without columns.
+        MissingExtraError: It is in a store, and what reads from such is not installed.
     """
+    if is_remote(source):
+        from lookalike.catalogue.stored import open_stored
+
+        return open_stored(source, columns=columns or {}, open_table=_open_table)
     path = Path(os.path.abspath(source))  # noqa: PTH100 - resolve() follows links, which may point elsewhere tomorrow
     is_table = source not in ("-", "drawn") and path.is_file()
     if columns and not is_table:

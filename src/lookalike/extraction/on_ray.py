@@ -107,6 +107,10 @@ class OnRay:
             UsageError: There is no cluster at the address.
             LookalikeError: The cluster was lost.
         """
+        shards = cut(work, count=self._count, spaces=self._task.spaces)
+        wave = list(islice(shards, WAVE))
+        if not wave:
+            return  # all is known, and no cluster is needed to say so
         import ray
 
         with ExitStack() as connection:
@@ -121,9 +125,9 @@ class OnRay:
                 gpu=share.gpus > 0,
                 tries=ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(Tries).remote(),
             )
-            shards = cut(work, count=self._count, spaces=task.spaces)
-            while wave := list(islice(shards, WAVE)):
+            while wave:
                 yield from self._wave(wave, task, share, seconds)
+                wave = list(islice(shards, WAVE))
 
     def clear(self) -> None:
         """Remove the kept shards of this run, once the gallery has all that is in them."""

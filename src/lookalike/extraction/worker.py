@@ -116,7 +116,8 @@ class ShardWorker:
                     told = str(error)
             results.append(result)
             errors.append(told)
-        kind = pa.schema({"name": pa.string(), "result": pa.large_binary(), "error": pa.string()})
+        kinds = {"name": pa.string(), "result": pa.large_binary(), "error": pa.string()}
+        kind = pa.schema([pa.field(column, of) for column, of in kinds.items()])
         return pa.table({"name": names, "result": results, "error": errors}, schema=kind)
 
     def result(self, shard: Shard) -> bytes:

@@ -94,7 +94,7 @@ def photo_response(serving: Serving, item_id: str, *, side: int | None, asked: M
         if side is not None:
             picture = serving.thumbnails.make(original, side=side, name=item.photo)
             return Response(picture, media_type="image/jpeg", headers=headers)
-        if not original.size:
+        if original.is_elsewhere:
             data = read_bytes(original.location, name=item.photo)
             return Response(data, media_type=content_type(data[:LOOKED_AT], name=item.photo), headers=headers)
         ranged = asked["range"] if asked["if-range"] in (None, tag) else None

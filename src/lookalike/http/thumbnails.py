@@ -13,6 +13,7 @@ from PIL import Image
 
 from lookalike.errors import PhotoError
 from lookalike.images import open_image
+from lookalike.remote import stores
 from lookalike.types import Item
 
 QUALITY = 85
@@ -40,13 +41,18 @@ class Original:
             PhotoError: It is not there.
         """
         if "://" in item.location:  # its catalogue said so; what requests say never becomes a location
-            return cls(item.location, 0, 0)
+            return cls(item.location, *(stores.status(item.location) or (0, 0)))
         try:
             status = os.stat(item.location)  # noqa: PTH116 - a Path would be made for nothing
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else "no such file"
             raise PhotoError(item.photo, (reason or "cannot be read").lower()) from None
         return cls(item.location, status.st_size, status.st_mtime_ns)
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether it is in a store, or on the web."""
+        return "://" in self.location
 
     def tag(self, side: int | None) -> str:
         """An ETag: changes whenever what would be sent changes.

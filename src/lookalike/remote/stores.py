@@ -103,17 +103,17 @@ def status(url: str) -> tuple[int, int] | None:
     return _size_and_time(patiently(lambda: files.info(path), name=url))
 
 
-def list_files(url: str) -> dict[str, int]:
-    """Objects beneath an address, at any depth: their bytes by their path relative to it, in the paths' order.
+def list_files(url: str) -> list[str]:
+    """Objects beneath an address, at any depth: their paths relative to it, in order.
 
     Raises:
         PhotoError: It cannot be listed.
         MissingExtraError: What reads such addresses is not installed.
     """
     files, path = _store(url)
-    found = patiently(lambda: files.find(path, detail=True), name=url)
+    found: list[str] = patiently(lambda: files.find(path), name=url)
     start = path.rstrip("/") + "/"
-    return {at.removeprefix(start): int(each.get("size") or 0) for at, each in sorted(found.items()) if at != path}
+    return sorted(at.removeprefix(start) for at in found if at.startswith(start))
 
 
 def kind_of(url: str) -> str | None:

@@ -1,0 +1,92 @@
+"""Catalogues in object stores and on the web: listings of photos, and tables whose photos lie beside them."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from weakref import finalize
+
+from lookalike.catalogue.folder import IMAGE_ENDINGS
+from lookalike.catalogue.protocol import Catalogue
+from lookalike.errors import CatalogueError, PhotoError, UsageError
+from lookalike.remote.stores import download, kind_of, list_files
+from lookalike.types import Item
+
+OpenTable = Callable[[Path, Mapping[str, str]], Catalogue]
+
+
+def open_stored(url: str, *, columns: Mapping[str, str], open_table: OpenTable) -> Catalogue:
+    """Open what is at an address: a table, or all photos beneath it.
+
+    Args:
+        url: Such as `s3://bucket/catalogue.parquet`, or `s3://bucket/photos`. On the web there are only tables.
+        columns: As for `lookalike.catalogue.open_catalogue`.
+        open_table: Opens a table that is on this machine.
+
+    Raises:
+        CatalogueError: There is nothing there, or it cannot be read.
+        UsageError: `columns` is given for what has none.
+        MissingExtraError: What reads such addresses is not installed.
+    """
+    url = url.rstrip("/")
+    try:
+        kind = kind_of(url)
+        if kind is None:
+            raise CatalogueError(f"{url}: there is no such folder or table")
+        if kind == "file":
+            return _open_table(url, columns, open_table)
+        if columns:
+            raise UsageError(f"only a table has columns to name, and {url} is none")
+        return _open_listing(url)
+    except PhotoError as error:
+        raise CatalogueError(f"{url}: {error.reason}") from None
+
+
+def _open_listing(url: str) -> Catalogue:
+    """Take every object that is named like a photo; their contents are not looked at before they are read."""
+    found = list_files(url)
+    shown = [path for path in found if not any(part.startswith(".") for part in path.split("/"))]
+    photos = [path for path in shown if path.lower().endswith(IMAGE_ENDINGS)]
+    others = len(shown) - len(photos)
+    words = f"{others} other {'object' if others == 1 else 'objects'}"
+    if not photos:
+        raise CatalogueError(f"{url}: there are no photos beneath it, and {words}")
+
+    def items() -> Iterator[Item]:
+        for photo in photos:
+            parent, _, _ = photo.rpartition("/")
+            yield Item(id=photo, photo=photo, root=url, attributes={"folder": parent} if parent else {})
+
+    notes = (f"{words} passed over: not named like a photo",) if others else ()
+    return Catalogue(kind="folder", source=url, items=items, count=len(photos), notes=notes)
+
+
+def _open_table(url: str, columns: Mapping[str, str], open_table: OpenTable) -> Catalogue:
+    """Read a copy of the table: it is read several times, and must be the same each time."""
+    folder = Path(tempfile.mkdtemp(prefix="lookalike-"))
+    root, _, name = url.partition("?")[0].rpartition("/")
+    copy = folder / (name or "table")
+
+    def items() -> Iterator[Item]:
+        with _told_of(url, copy):
+            for item in table.items():
+                yield replace(item, root=root)
+
+    finalize(items, shutil.rmtree, folder, ignore_errors=True)
+    download(url, str(copy))
+    with _told_of(url, copy):
+        table = open_table(copy, columns)
+    return replace(table, source=url, items=items)
+
+
+@contextmanager
+def _told_of(url: str, copy: Path) -> Iterator[None]:
+    """Have errors name the table, and not its copy."""
+    try:
+        yield
+    except CatalogueError as error:
+        raise CatalogueError(str(error).replace(str(copy), url)) from None
