@@ -219,11 +219,16 @@ def _code(error: Exception) -> int | None:
     """The status of HTTP that an error came with."""
     for each in (error, error.__cause__):
         answer = getattr(each, "response", None)
-        told = answer.get("ResponseMetadata", {}).get("HTTPStatusCode") if isinstance(answer, dict) else None
-        for code in (told, getattr(each, "status", None), getattr(each, "status_code", None), getattr(each, "code", 0)):
-            if isinstance(code, int | str) and str(code).isdecimal() and 400 <= int(code) < 600:
-                return int(code)
+        if isinstance(answer, dict):
+            return _as_status(answer.get("ResponseMetadata", {}).get("HTTPStatusCode"))
+        for name in ("status", "status_code", "code"):
+            if code := _as_status(getattr(each, name, None)):
+                return code
     return None
+
+
+def _as_status(code: object) -> int | None:
+    return int(code) if isinstance(code, int | str) and str(code).isdecimal() and 400 <= int(code) < 600 else None
 
 
 def _reason(error: Exception, *, tries: int) -> str:

@@ -1,0 +1,129 @@
+"""Servers for tests of photos that lie elsewhere: a real S3 protocol, and a web server that fails as it is told to."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+BUCKET = "shop"
+STARTING_S = 120.0
+
+
+@contextmanager
+def s3_server() -> Iterator[str]:
+    """Run an S3 server on loopback; gives its address."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-W", "ignore", "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        try:
+            wait_for(port, server)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.kill()
+
+
+def wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
+    """Until a server listens."""
+    deadline = time.monotonic() + STARTING_S
+    while time.monotonic() < deadline:
+        assert server.poll() is None, "the S3 server did not start"
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+    raise TimeoutError("the S3 server does not answer")
+
+
+def environment(endpoint: str) -> dict[str, str]:
+    """What every tool for S3 reads from the environment."""
+    return {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+def forget_stores() -> None:
+    """Have stores opened anew, by the environment as it is now."""
+    import s3fs
+
+    from lookalike.remote import cache, stores
+
+    stores._opened.cache_clear()
+    cache.shared_cache.cache_clear()
+    s3fs.S3FileSystem.clear_instance_cache()
+
+
+class WebServer:
+    """Answers `GET` with what `answer` gives: a status and a body.
+
+    Attributes:
+        asked: How often each path was.
+        most: Requests that were under way at one time, at most.
+    """
+
+    def __init__(self, answer: Callable[[str, int], tuple[int, bytes]], *, takes_s: float = 0.0) -> None:
+        self.asked: Counter[str] = Counter()
+        self.most = self._now = 0
+        lock, outer = threading.Lock(), self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                with lock:
+                    outer.asked[self.path] += 1
+                    outer._now += 1
+                    outer.most = max(outer.most, outer._now)
+                    status, body = answer(self.path, outer.asked[self.path])
+                time.sleep(takes_s)
+                with lock:
+                    outer._now -= 1
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *arguments: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.address = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+
+    def __enter__(self) -> WebServer:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def put(path: str, data: bytes) -> None:
+    """Write an object, as another program would."""
+    client().put_object(Bucket=BUCKET, Key=path, Body=data)
+
+
+def delete(path: str) -> None:
+    """Remove an object."""
+    client().delete_object(Bucket=BUCKET, Key=path)
+
+
+def client() -> Any:
+    """Amazon's own client."""
+    import boto3
+
+    return boto3.client("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL"])

@@ -1,0 +1,211 @@
+"""Shards: how a catalogue is cut, what travels, what comes back, and how a cluster is divided."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lookalike.embedding.describing import Embedded, Outcome, Refused, Same, Work
+from lookalike.errors import LookalikeError, PhotoError, UsageError
+from lookalike.extraction import on_ray
+from lookalike.extraction.on_ray import OnRay, Share, share_of
+from lookalike.extraction.shards import Shard, cut, read_result, read_work, write_result
+from lookalike.extraction.worker import BATCH, GPU_BYTES, ON_GPU, PER_INPUT, ShardWorker, Task, Tries, batch_for
+from lookalike.spaces import Space
+from lookalike.types import Box, Item, Stamp
+
+SPACES = (Space("deep", 3, "mean@1"), Space("color", 2, "color@1"))
+
+
+def work_of(number: int) -> Work:
+    box = Box(0, 0, number + 1, 9.5) if number % 2 else None
+    item = Item(str(number), f"{number}.jpg", "/photos", f"p{number}", box, {"price": number, "où": "là"})
+    return Work(item, number, Stamp(number, 10**18 + number, f"{number:064x}") if number % 3 == 0 else None)
+
+
+def test_shards_are_neighbours_in_the_catalogue_whatever_is_left_to_do() -> None:
+    work = [work_of(number) for number in range(100)]
+    whole = list(cut(work, count=100, spaces=SPACES))
+    assert [[each.position for each in shard.work] for shard in whole] == [
+        list(range(start, min(start + 16, 100))) for start in range(0, 100, 16)
+    ]
+    rest = list(cut(work[20:], count=100, spaces=SPACES))
+    assert [shard.name for shard in rest[1:]] == [shard.name for shard in whole[2:]]
+    assert rest[0].name != whole[1].name
+
+
+@pytest.mark.parametrize(("count", "size"), [(1, 16), (1024, 16), (6400, 100), (10**6, 512)])
+def test_a_large_catalogue_has_large_shards(count: int, size: int) -> None:
+    first = next(cut((work_of(number) for number in range(600)), count=count, spaces=SPACES))
+    assert len(first.work) == size
+
+
+def test_the_same_work_has_the_same_name_and_any_other_has_another() -> None:
+    work = [work_of(1), work_of(2)]
+    name = Shard.of(work, SPACES).name
+    assert Shard.of([work_of(1), work_of(2)], SPACES).name == name
+    others = [
+        Shard.of(work[:1], SPACES),
+        Shard.of([work_of(1), work_of(3)], SPACES),
+        Shard.of(work, SPACES[:1]),
+        Shard.of(work, (SPACES[0], Space("color", 2, "color@2"))),
+    ]
+    assert len({name, *(other.name for other in others)}) == 5
+
+
+def test_work_arrives_as_it_was_sent() -> None:
+    work = [work_of(number) for number in range(6)]
+    arrived = read_work(Shard.of(work, SPACES).text)
+    assert [(each.item, each.stamp) for each in arrived] == [(each.item, each.stamp) for each in work]
+
+
+def outcomes(work: list[Work]) -> list[Outcome]:
+    """One photo as it was, one that cannot be read, the others with vectors that can be told apart."""
+    described = work[2:]
+    vectors = {
+        "deep": np.array([[each.position, 1, 0.1] for each in described], dtype=np.float32),
+        "color": np.array([[0.5, each.position] for each in described], dtype=np.float32),
+    }
+    return [
+        Same(work[0].item, Stamp(7, 8, "same")),
+        Refused(work[1].item, PhotoError(work[1].item.location, "no such file")),
+        Embedded([each.item for each in described[:1]], [Stamp(1, 2, "x")], {n: v[:1] for n, v in vectors.items()}),
+        Embedded([each.item for each in described[1:]], [Stamp(3, 4, "y")] * 2, {n: v[1:] for n, v in vectors.items()}),
+    ]
+
+
+def test_what_became_of_the_photos_comes_back_to_the_bit() -> None:
+    work = [work_of(number) for number in range(5)]
+    shard = Shard.of(work, SPACES)
+    data = write_result(outcomes(work), source="shop.csv", spaces=SPACES, took={"decode": 1.5})
+    found, took = read_result(shard, data, SPACES)
+    assert took == {"decode": 1.5}
+    assert found[0] == Same(work[0].item, Stamp(7, 8, "same"))
+    assert isinstance(found[1], Refused)
+    assert (found[1].item, found[1].error.reason) == (work[1].item, "no such file")
+    assert isinstance(found[2], Embedded)
+    assert list(found[2].items) == [each.item for each in work[2:]]
+    assert list(found[2].stamps) == [Stamp(1, 2, "x"), Stamp(3, 4, "y"), Stamp(3, 4, "y")]
+    np.testing.assert_array_equal(found[2].vectors["deep"], np.float32([[2, 1, 0.1], [3, 1, 0.1], [4, 1, 0.1]]))
+    np.testing.assert_array_equal(found[2].vectors["color"], [[0.5, 2], [0.5, 3], [0.5, 4]])
+
+
+def test_a_shard_of_unreadable_photos_comes_back_too() -> None:
+    shard = Shard.of([work_of(1)], SPACES)
+    data = write_result([Refused(shard.work[0].item, PhotoError("x", "gone"))], source="", spaces=SPACES, took={})
+    assert [type(each) for each in read_result(shard, data, SPACES)[0]] == [Refused]
+
+
+def test_a_result_of_other_photos_or_half_a_file_is_not_taken() -> None:
+    work = [work_of(number) for number in range(5)]
+    data = write_result(outcomes(work), source="", spaces=SPACES, took={})
+    for wrong in (work[:4], [*work, work_of(9)]):
+        with pytest.raises(ValueError, match="not each of its photos once"):
+            read_result(Shard.of(wrong, SPACES), data, SPACES)
+    with pytest.raises(ValueError, match="not the result of a shard"):
+        read_result(Shard.of(work, SPACES), data[: len(data) // 2], SPACES)
+    with pytest.raises(ValueError, match="other spaces"):
+        read_result(Shard.of(work, SPACES), data, SPACES[:1])
+
+
+def node(alive: bool = True, **resources: float) -> dict[str, Any]:
+    return {"Alive": alive, "Resources": resources}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "device", "share"),
+    [
+        ([node(CPU=4, memory=800), node(CPU=2, memory=300)], "auto", Share(1, 0, 150, 6)),
+        ([node(CPU=4, memory=800), node(False, CPU=64, memory=1)], "auto", Share(1, 0, 200, 4)),
+        ([node(CPU=8), node(CPU=16, GPU=2, memory=1000)], "auto", Share(8, 1, 500, 2)),
+        ([node(CPU=8, memory=800), node(CPU=16, GPU=2, memory=1600)], "cpu", Share(1, 0, 100, 24)),
+    ],
+)
+def test_a_cluster_is_divided_among_workers(nodes: list[dict[str, Any]], device: str, share: Share) -> None:
+    assert share_of(nodes, device=device) == share
+
+
+def test_a_cluster_with_nothing_to_divide_is_refused() -> None:
+    with pytest.raises(UsageError, match="no machine of the cluster has a processor"):
+        share_of([node(memory=100)], device="auto")
+    with pytest.raises(UsageError, match="there is no GPU in the cluster"):
+        share_of([node(CPU=4, memory=100)], device="cuda")
+
+
+def test_the_batch_goes_by_the_memory() -> None:
+    class Asking:
+        wanted_size = 224
+
+    photo = 3 * 4 * 224 * 224 * PER_INPUT
+    sizes = [batch_for(Asking(), memory=4 * photo * fits, gpu=False) for fits in (0, 1, 7, 1000)]  # type: ignore[arg-type]
+    assert sizes == [1, 1, 7, BATCH]
+    assert batch_for(Asking(), memory=0, gpu=True) == min(ON_GPU, GPU_BYTES // photo)  # type: ignore[arg-type]
+
+
+def task_for(tiny_model: Path, shards: Path) -> tuple[Task, Any]:
+    from lookalike.embedding.deep import open_network
+    from lookalike.embedding.photo import PhotoEmbedder
+
+    embedder = PhotoEmbedder(open_network(tiny_model))
+    return Task([], "auto", "cpu", embedder.spaces, "shop", shards=str(shards)), embedder
+
+
+def test_a_finished_shard_is_taken_and_a_damaged_one_is_made_again(tmp_path: Path, tiny_model: Path) -> None:
+    photo = tmp_path / "a.png"
+    Image.new("RGB", (40, 40), (200, 30, 40)).save(photo)
+    task, embedder = task_for(tiny_model, tmp_path / "shards")
+
+    def described() -> Outcome:
+        worker = ShardWorker(task)
+        worker.__dict__["_embedder"] = embedder  # which it would load
+        shard = Shard.of([Work(Item("a", str(photo)))], task.spaces)
+        [outcome] = read_result(shard, worker.result(shard), task.spaces)[0]
+        return outcome
+
+    first = described()
+    assert isinstance(first, Embedded)
+    photo.unlink()
+    again = described()
+    assert isinstance(again, Embedded)
+    np.testing.assert_array_equal(again.vectors["deep"], first.vectors["deep"])
+    [kept] = (tmp_path / "shards").iterdir()
+    kept.write_bytes(kept.read_bytes()[:100])
+    assert isinstance(described(), Refused)
+
+
+def test_tries_are_counted_by_shard() -> None:
+    tries = Tries()
+    assert [tries.begin(name) for name in ("a", "b", "a", "a")] == [1, 1, 2, 3]
+
+
+@pytest.mark.parametrize(("deadly", "told"), [({5}, None), (set(range(8)), "lost, each several times")])
+def test_a_photo_that_ends_its_worker_is_found_by_halving(
+    monkeypatch: pytest.MonkeyPatch, deadly: set[int], told: str | None
+) -> None:
+    """Workers that are lost with certain photos stand in for Ray, which would take minutes to lose them."""
+
+    def results(shards: list[Shard], *_: object) -> Iterator[tuple[str, bytes]]:
+        for shard in shards:
+            if deadly.isdisjoint(each.position for each in shard.work):
+                same = [Same(each.item, Stamp(1, 1, "")) for each in shard.work]
+                yield shard.name, write_result(same, source="", spaces=SPACES, took={"decode": 0.0})
+
+    monkeypatch.setattr(on_ray, "_results", results)
+    run = object.__new__(OnRay)
+    run._finished = []
+    task = Task([], "auto", "cpu", SPACES, "")
+    shards = [Shard.of([work_of(number) for number in part], SPACES) for part in (range(4), range(4, 8))]
+    wave = run._wave(shards, task, Share(1, 0, 1, 1), {"decode": 0.0})
+    if told:
+        with pytest.raises(LookalikeError, match=told):
+            list(wave)
+        return
+    found = list(wave)
+    assert sorted(each.item.id for each in found if isinstance(each, Same)) == ["0", "1", "2", "3", "4", "6", "7"]
+    [refused] = [each for each in found if isinstance(each, Refused)]
+    assert (refused.item.id, refused.error.reason) == ("5", "the process that reads it is lost, each time")
