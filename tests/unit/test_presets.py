@@ -33,12 +33,12 @@ CHANGES = {
     "inshop-proxy-anchor": ["network.backbone=test_resnet", "loss.1.memory=16", *CROPPED],
     "inshop-unicom": ["network.backbone=test_vit", *CROPPED],
     "attributes-multitask": ["network.backbone=test_resnet"],
-    "catalogue-mobile": ["network.backbone=test_resnet", "network.init_names="],
+    "catalogue-mobile": ["network.backbone=test_resnet", "network.init_names=", "stage.1.freeze=[]"],
 }
 SOURCES = {
     "original": ["deepfashion", "inshop"],
     "attributes-multitask": ["deepfashion"],
-    "catalogue-mobile": ["myntra/labels.csv", "clothing/labels.csv"],
+    "catalogue-mobile": ["myntra/labels.csv", "myntra/labels.csv", "clothing/labels.csv"],
 }
 
 
@@ -55,7 +55,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         rows = [f"file,split,{labels}"]
         for number in range(12):
             _noise(root / name / f"{number}.png", seed=number)
-            values = [f"{label}{number % 3}" if label != "photo" else "sq224" for label in labels.split(",")]
+            size = "sq224" if number % 2 else "s60x80"
+            values = [f"{label}{number % 3}" if label != "photo" else size for label in labels.split(",")]
             rows.append(",".join([f"{number}.png", "dev" if number > 8 else "train", *values]))
         (root / name / "labels.csv").write_text("\n".join(rows), encoding="utf-8")
     (root / "ccp").mkdir()
