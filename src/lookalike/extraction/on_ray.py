@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Generator, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -27,6 +28,10 @@ from lookalike.remote import stores
 
 ANY: Final = "auto"
 """The address of whatever cluster runs on this machine; where none does, one of this machine alone is started."""
+
+CLIENT: Final = "ray://"
+KNOCK_S: Final = 10.0
+LAST_PORT: Final = 65_535
 
 WAVE: Final = 256
 """Shards that are handed to Ray at a time: it bounds what of the catalogue is in memory, however long it is."""
@@ -235,6 +240,8 @@ def _connected(address: str) -> Iterator[None]:
     from ray.data import DataContext
 
     if began := not ray.is_initialized():
+        if address != ANY:
+            _knock(address)
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nobody is told
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
         try:
@@ -254,6 +261,22 @@ def _connected(address: str) -> Iterator[None]:
         context.enable_progress_bars = before
         if began:
             ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """See whether anybody listens at an address: Ray itself would go on asking for minutes.
+
+    Raises:
+        UsageError: Nobody does, or it is no address.
+    """
+    host, _, port = address.removeprefix(CLIENT).rpartition(":")
+    if not host or not port.isdecimal() or int(port) > LAST_PORT:
+        raise UsageError(f"a Ray cluster has an address such as 192.168.1.7:6379, got {address!r}")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK_S).close()
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UsageError(f"no Ray cluster can be reached at {address}: {reason}") from None
 
 
 def _import_ray() -> None:

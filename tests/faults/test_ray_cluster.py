@@ -1,0 +1,142 @@
+"""A Ray cluster of two nodes, one of which is killed in the middle of a run: every photo is there once at the end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import lookalike
+from lookalike.embedding.report import Report
+from lookalike.errors import UsageError
+
+pytest.importorskip("ray")
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # Ray's own, of which there are many
+
+ITEMS, PHOTOS = 240, 12
+STORE = 80 * 2**20
+"""Bytes of a node's object store, the least that Ray takes."""
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    from ray.cluster_utils import Cluster
+
+    head = {"num_cpus": 1, "object_store_memory": STORE, "include_dashboard": False}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
+    cluster.add_node(num_cpus=1, object_store_memory=STORE)
+    yield cluster
+    cluster.shutdown()
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Many items of a few photos, large enough that none is described at once; one is cut short, one is not there."""
+    folder = tmp_path_factory.mktemp("photos")
+    for number in range(PHOTOS):
+        pixels = np.random.default_rng(number).integers(0, 256, size=(9, 9, 3), dtype=np.uint8)
+        Image.fromarray(pixels).resize((900, 900), Image.Resampling.BILINEAR).save(folder / f"{number}.png")
+    (folder / "cut.png").write_bytes((folder / "0.png").read_bytes()[:5000])
+    names = [f"{number % PHOTOS}.png" for number in range(ITEMS)]
+    names[50], names[51] = "cut.png", "none.png"
+    lines = [f'{number},{name},{number},"{5 * (number % 7)},0,800,800"' for number, name in enumerate(names)]
+    path = folder / "shop.csv"
+    path.write_text("\n".join(["id,image,price,box", *lines]), encoding="utf-8")
+    return path
+
+
+def rows(gallery: Path) -> dict[str, np.ndarray]:
+    with lookalike.open(gallery) as shop:
+        return {
+            item.id: np.concatenate([vectors[space.name][at] for space in shop.gallery.spaces])
+            for items, vectors in shop.gallery.rows()
+            for at, item in enumerate(items)
+        }
+
+
+@pytest.mark.timeout(600)
+def test_a_node_is_killed_and_every_photo_is_there_once(
+    cluster: Any, table: Path, tmp_path: Path, tiny_model: Path
+) -> None:
+    killed: list[int] = []
+
+    def kill_one(report: Report, total: int) -> None:
+        if report.done and not killed:
+            killed.append(report.done)
+            cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
+
+    with lookalike.open(tmp_path / "ray", model=str(tiny_model)) as shop:
+        report = shop.index(table, ray=cluster.address, progress=kill_one)
+        assert killed[0] <= ITEMS // 4  # so the node was lost in the middle
+        assert (report.added, report.replaced, report.updated) == (ITEMS - 2, 0, 0)
+        assert [(one.id, one.photo) for one in report.skipped] == [("50", "cut.png"), ("51", "none.png")]
+        assert (tmp_path / "ray" / "skipped.csv").read_text(encoding="utf-8").splitlines()[
+            2
+        ] == "51,none.png,no such file"
+        assert len(shop.gallery) == ITEMS - 2
+        assert shop.gallery.verify().problems == ()  # type: ignore[attr-defined]
+
+    with lookalike.open(tmp_path / "here", model=str(tiny_model)) as shop:
+        shop.index(table)
+    there, here = rows(tmp_path / "ray"), rows(tmp_path / "here")
+    assert sorted(there) == sorted(here)
+    for id_, row in here.items():
+        np.testing.assert_allclose(there[id_], row, atol=1e-5)
+    with lookalike.open(tmp_path / "ray") as ray_shop, lookalike.open(tmp_path / "here") as shop:
+        assert ray_shop.gallery.stamps(str(table)) == shop.gallery.stamps(str(table))
+
+
+def test_nothing_is_done_twice(cluster: Any, table: Path, tmp_path: Path, tiny_model: Path) -> None:
+    """What is known is not sent; what is sent is what has changed, and another machine sees the same content again."""
+    few = table.with_name("few.csv")
+    few.write_text("\n".join(table.read_text(encoding="utf-8").splitlines()[:4]), encoding="utf-8")
+    with lookalike.open(tmp_path / "g", model=str(tiny_model)) as shop:
+        shop.index(few)
+        again = shop.index(few, ray="nobody-is-asked:1")
+        assert (again.unchanged, again.embedded) == (3, 0)
+        os.utime(table.with_name("1.png"), ns=(1, 1))
+        touched = shop.index(few, ray=cluster.address, shards=str(tmp_path / "shards"))
+        assert (touched.unchanged, touched.embedded) == (3, 0)
+        stamp = shop.gallery.stamps(str(few))["1"][1]
+    assert stamp is not None
+    assert stamp.modified_ns == 1
+    assert list((tmp_path / "shards").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("127.0.0.1:1", "no Ray cluster can be reached at 127.0.0.1:1: connection refused"),
+        ("shop.csv", "a Ray cluster has an address such as 192.168.1.7:6379, got 'shop.csv'"),
+        ("host:99999", "a Ray cluster has an address such as 192.168.1.7:6379, got 'host:99999'"),
+    ],
+)
+def test_a_cluster_that_is_not_there_is_told_in_one_line(
+    table: Path, tmp_path: Path, tiny_model: Path, address: str, told: str
+) -> None:
+    gallery = tmp_path / "g"
+    with lookalike.open(gallery, model=str(tiny_model)) as shop, pytest.raises(UsageError) as error:
+        shop.index(table, ray=address)
+    assert str(error.value) == told
+    assert not gallery.exists()
+
+
+def test_an_embedder_of_this_process_cannot_be_sent(table: Path, tmp_path: Path, tiny_model: Path) -> None:
+    from lookalike.embedding.model_file import ModelFile
+    from lookalike.retriever import Retriever
+
+    embedder = ModelFile(str(tiny_model)).load(None, gallery="g")
+    with pytest.raises(UsageError, match="a model that can be sent"):
+        Retriever(str(tmp_path / "g"), embedder).index(table, ray="127.0.0.1:1")
+
+
+def test_shards_without_a_cluster_are_a_mistake(table: Path, tmp_path: Path, tiny_model: Path) -> None:
+    with lookalike.open(tmp_path / "g", model=str(tiny_model)) as shop, pytest.raises(UsageError, match="Ray cluster"):
+        shop.index(table, shards=str(tmp_path / "shards"))
