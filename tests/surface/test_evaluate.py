@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 from small_shop import Shop, paint
 
 from lookalike.cli import main
+from lookalike.images import open_image
 
 Capture = pytest.CaptureFixture[str]
 
@@ -150,3 +152,48 @@ def test_a_mistake_is_one_line(shop: Shop, tmp_path: Path, capsys: Capture, mist
     assert shown.err.startswith("error: ")
     assert shown.err.count("\n") == 1
     assert message in shown.err
+
+
+def test_class_heads_are_asked_for_categories_and_attributes(tmp_path: Path, capsys: Capture) -> None:
+    """A network that nobody trained, on a drawn benchmark: what it gives is what its own scores say."""
+    torch = pytest.importorskip("torch")
+    from lookalike.catalogue import open_catalogue
+    from lookalike.evaluation.classes import found_among_top, rank_of_class
+    from lookalike.models.checkpoint import save_checkpoint
+    from lookalike.models.classifying import Classifier
+    from lookalike.models.network import Network, NetworkSettings
+    from lookalike.models.preprocessing import Preprocessing
+
+    root = tmp_path / "attributes"
+    assert main(["catalogue", "draw", "attributes", "--to", str(root), "--products", "14", "--photos", "2"]) == 0
+    catalogue = open_catalogue(str(root))
+    assert catalogue.benchmark is not None
+    names = {
+        "category": list(catalogue.benchmark.category_types),
+        "attributes": list(catalogue.benchmark.attribute_types),
+    }
+    torch.manual_seed(0)
+    network = Network(
+        NetworkSettings(backbone="mobilenetv3_small_050", embedding=8),
+        heads={head: len(classes) for head, classes in names.items()},
+    )
+    checkpoint = tmp_path / "heads.safetensors"
+    save_checkpoint(checkpoint, network.eval(), preprocessing=Preprocessing(32, 32), name="heads", classes=names)
+
+    found = evaluated(capsys, root, "--model", checkpoint)
+    classifier = Classifier(checkpoint, device="cpu")
+    items = [item for item in catalogue.items() if item.attributes["split"] == "test"]
+    photos = [open_image(item.location, at_least=32, box=item.box) for item in items]
+    scores = classifier.scores(photos, list(names))
+    right = np.array([names["category"].index(str(item.attributes["category"])) for item in items])
+    ranks = rank_of_class(scores["category"], right)
+    has = np.array([[name in item.attributes.get("attributes", ()) for name in names["attributes"]] for item in items])
+    assert (found["protocol"], found["queries"], found["gallery"]) == ("attributes", len(items), 0)
+    metrics = {name: figure["value"] for name, figure in found["metrics"].items()}
+    assert metrics["category_accuracy@3"] == pytest.approx((ranks <= 3).mean())
+    expected = found_among_top(scores["attributes"], has, 5).sum() / has.sum()
+    assert metrics["attribute_recall@5[all]"] == pytest.approx(expected)
+    assert {name for name in metrics if name.startswith("attribute_recall@3[")} >= {"attribute_recall@3[texture]"}
+
+    assert main(["evaluate", str(root), "--model", "default"]) == 2
+    assert "only a .safetensors checkpoint has class heads" in capsys.readouterr().err
