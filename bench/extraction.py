@@ -136,10 +136,11 @@ def beside_bare_network(folder: Path, *, model: str | Path, name: str, photos: i
     table = drawn / "many.csv"
     lines = [f"{number},{files[number % len(files)]}" for number in range(photos)]
     table.write_text("\n".join(["id,image", *lines]), encoding="utf-8")
-    embedder = PhotoEmbedder(open_network(model, device="cpu"))
+    network = open_network(model, device="cpu")
+    embedder = PhotoEmbedder(network)
     first = [open_image(drawn / file, at_least=embedder.wanted_size) for file in files[:BATCH]]
     inputs = np.stack([embedder.prepare(photo)["deep"] for photo in first])
-    before, after = (Way(lambda _: embedder.network.run(inputs), photos // BATCH // 2) for _ in range(2))
+    before, after = (Way(lambda _: network.run(inputs), photos // BATCH // 2) for _ in range(2))
     take_turns(before, rounds=1)
     with LocalGallery(folder / f"{name}.gallery", create=True) as gallery:
         timing = once(lambda: index_catalogue(open_catalogue(str(table)), embedder, gallery))
