@@ -42,7 +42,10 @@ class Examples:
         Raises:
             UsageError: There is nothing to look like.
         """
-        photos: Sequence[Source] = list(photo) if isinstance(photo, list | tuple) else [] if photo is None else [photo]
+        if isinstance(photo, Sequence) and not isinstance(photo, bytes | str):
+            photos: Sequence[Source] = list(photo)
+        else:
+            photos = [] if photo is None else [photo]
         items = [] if item is None else [item] if isinstance(item, str) else list(item)
         if not photos and not items:
             raise UsageError("give either a photo or the id of an item")
