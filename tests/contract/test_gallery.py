@@ -47,7 +47,7 @@ def milvus(request: pytest.FixtureRequest) -> Opener:
 GALLERIES: dict[str, Callable[[pytest.FixtureRequest], Opener]] = {"local": local, "milvus": milvus}
 
 
-@pytest.fixture(params=GALLERIES)
+@pytest.fixture(params=["local", pytest.param("milvus", marks=pytest.mark.milvus)])
 def opener(request: pytest.FixtureRequest) -> Iterator[Opener]:
     make = GALLERIES[request.param](request)
     opened: list[Gallery] = []

@@ -277,7 +277,8 @@ def test_readers_and_writers_do_not_disturb_each_other(server: Server) -> None:
             if answer.status_code == 200:
                 found = [match["id"] for match in answer.json()["matches"]]
                 assert len(found) == len(set(found))
-                assert {f"{at}.png" for at in range(8)} <= set(found) or len(found) == 12
+                steady = {f"{at}.png" for at in range(8)}
+                assert len(steady - set(found)) <= 2  # the twelve best of at most fourteen items
             statuses.add(server.client.get(f"/v1/items/{ours[turn % 6]}/photo").status_code)
             statuses.add(server.client.get("/v1/items/3.png/photo", params={"size": 16 + turn % 20}).status_code)
         return statuses

@@ -137,7 +137,7 @@ def test_a_run_folder_is_not_overwritten_nor_mixed(config: Path, trained: Path) 
         ("device=cuda", ConfigError, "no CUDA GPU"),
         ("momentum=1.0", ConfigError, "0 <= momentum < 1"),
         ("early_stop=2", ConfigError, "measure_every >= 1"),
-        ("data.0.where={type=['Dress']}", ConfigError, "'type' needs at least two classes"),
+        ("data.0.where={type=['Dress']}", ConfigError, "needs at least two classes"),
         ("augmentation.paste=0.5", ConfigError, "needs `backgrounds`"),
     ],
 )
@@ -146,8 +146,9 @@ def test_wrong_settings_are_refused(
 ) -> None:
     if torch.cuda.is_available() and override in ("precision=fp16", "device=cuda"):
         pytest.skip("this machine can do that")
-    with pytest.raises(error, match=words):
-        loop.train(config, overrides=[override], out=tmp_path / "run")
+    for _ in range(2):  # the folder of a run that never began is not in the way
+        with pytest.raises(error, match=words):
+            loop.train(config, overrides=[override], out=tmp_path / "run")
 
 
 def test_the_exported_file_gives_the_checkpoints_embeddings(trained: Path, tmp_path: Path, config: Path) -> None:

@@ -238,6 +238,7 @@ def _connected(address: str) -> Iterator[None]:
     """Be connected to a cluster; a connection that there is already is used, and stays."""
     import ray
     from ray.data import DataContext
+    from ray.exceptions import AuthenticationError, RayError
 
     if began := not ray.is_initialized():
         if address != ANY:
@@ -246,7 +247,12 @@ def _connected(address: str) -> Iterator[None]:
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
         try:
             ray.init(None if address == ANY else address, logging_level=logging.ERROR, log_to_driver=False)
-        except (ConnectionError, ValueError, RuntimeError) as error:
+        except AuthenticationError:
+            raise UsageError(
+                f"the Ray cluster at {address} wants its token: set RAY_AUTH_MODE=token, "
+                "and copy ~/.ray/auth_token here from its first machine"
+            ) from None
+        except (RayError, ConnectionError, ValueError, RuntimeError) as error:
             words = str(error).splitlines()[0]
             raise UsageError(f"no Ray cluster can be reached at {address}: {words}") from None
     context = DataContext.get_current()

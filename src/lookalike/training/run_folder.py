@@ -61,13 +61,13 @@ class RunFolder:
         return self.path / TENSORBOARD
 
     def begin(self, settings: TrainingSettings) -> None:
-        """Make the folder for a new run.
+        """Make the folder for a new run; one whose run never came to its first state, such as a wrong one, is taken.
 
         Raises:
             ConfigError: It holds a run already.
             TrainingError: It cannot be written.
         """
-        if (self.path / SETTINGS).exists():
+        if (self.path / STATE).exists():
             raise ConfigError(
                 f"{self.path}: holds a run already; take it up with --resume {self.path}, or choose another name"
             )

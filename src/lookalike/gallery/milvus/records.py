@@ -84,29 +84,30 @@ def to_row(record: Record) -> dict[str, Any]:
         UsageError: It is longer than Milvus can keep.
     """
     item = record.item
-    known = {
+    known: dict[str, JSON] = {
         "product": item.product,
         "photo": item.photo,
         "root": item.root,
-        "box": item.box and item.box.to_list(),
+        "box": list(item.box.to_list()) if item.box else None,
         "attributes": dict(item.attributes),
     }
     if record.stamp is not None:
         known["stamp"] = [record.stamp.size, record.stamp.modified_ns, record.stamp.sha256]
     if record.changes is not None:
         known |= {"described": dict(record.described or {}), "changes": dict(record.changes)}
+    text = ENCODER.encode(known)
     row = {
         "id": item.id,
         "_row": record.row,
         "_added": record.added,
         "_source": record.source,
         "_edited": record.changes is not None,
-        "_item": ENCODER.encode(known),
+        "_item": text,
     }
     shown = {field_of(name): filterable(value) for name, value in item.attributes.items() if value is not None}
     if item.product is not None:
         shown["product"] = item.product
-    lengths = [len(item.id.encode()), len(row["_item"].encode()), len(ENCODER.encode(shown).encode())]
+    lengths = [len(item.id.encode()), len(text.encode()), len(ENCODER.encode(shown).encode())]
     if max(lengths) > LONGEST:
         raise UsageError(
             f"what is known of {item.id[:80]!r} takes {max(lengths):,} bytes, and Milvus keeps at most {LONGEST:,}"
