@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from lookalike.index import choose
@@ -48,3 +51,19 @@ def test_alignment_is_one_for_the_weights_of_the_lists_and_falls_away_from_them(
     falling = [alignment({"deep": 1.0, "color": color}, SPACES) for color in (0.3, 0.6, 1.0, 3.0, 10.0)]
     assert falling == sorted(falling, reverse=True)
     assert alignment({"deep": 0.0, "color": 1.0}, SPACES) == pytest.approx((0.3 / 1.3) ** 0.5)
+
+
+def test_indexes_work_beside_libraries_that_change_faiss() -> None:
+    """In a process of its own, for the change stays: `search` of FAISS's indexes then takes no parameters."""
+    program = """
+import faiss.contrib.torch_utils
+import numpy as np
+from lookalike.index import build
+from lookalike.spaces import Space, unit_rows
+
+spaces = (Space("deep", 16, "test"),)
+rows = unit_rows(np.random.default_rng(0).standard_normal((2000, 16)).astype(np.float32))
+for name in ("kmeans", "ivf", "hnsw"):
+    assert build(name, rows, spaces=spaces).search(rows[:5], 1)[0].ravel().tolist() == [0, 1, 2, 3, 4], name
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", program], check=True, timeout=120)

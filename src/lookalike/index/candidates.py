@@ -27,6 +27,9 @@ FEWEST_ROWS = 256
 FaissIndex: TypeAlias = Any
 """An index of the FAISS library, which has no types."""
 
+FaissParameters: TypeAlias = Any
+"""Parameters of a search of the FAISS library."""
+
 FaissSelector: TypeAlias = Any
 """A selector of the FAISS library: which rows may be found."""
 
@@ -60,6 +63,17 @@ class Among:
 
     selector: FaissSelector | None
     share: float
+
+
+def search(index: FaissIndex, queries: Float32, count: int, *, parameters: FaissParameters) -> Int64:
+    """Ask an index of the library: positions, (Q, count) int64.
+
+    Where another library has imported `faiss.contrib.torch_utils` (pytorch-metric-learning's evaluation does), `search`
+    takes no parameters any more, and what it was is `search_numpy`.
+    """
+    ask = getattr(index, "search_numpy", index.search)
+    found: Int64 = ask(queries, count, params=parameters)[1]
+    return found
 
 
 def candidate_count(k: int) -> int:

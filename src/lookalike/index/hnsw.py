@@ -92,7 +92,7 @@ class Hnsw:
         def find(queries: Float32, count: int, *, among: Among, effort: int) -> tuple[Int64, bool]:
             looked = count * LOOK_FURTHER**effort
             parameters = faiss.SearchParametersHNSW(efSearch=looked, sel=among.selector)
-            _, found = graph.search(self._scale.queries(queries), count, params=parameters)
+            found = candidates.search(graph, self._scale.queries(queries), count, parameters=parameters)
             return found, looked * LOOK_FURTHER <= LONGEST_LOOK
 
         return candidates.answer(self._exact, self._rows, queries, k=k, allowed=allowed, find=find, eager=True)

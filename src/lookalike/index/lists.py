@@ -135,7 +135,7 @@ class ListIndex(ABC):
             first = self._usual_probes(seen, among.share) if probes is None else probes
             probed = min(lists.nlist, first * LOOK_FURTHER**effort)
             parameters = faiss.SearchParametersIVF(nprobe=probed, sel=among.selector)
-            _, found = lists.search(self._beside_rows(seen), count, params=parameters)
+            found = candidates.search(lists, self._beside_rows(seen), count, parameters=parameters)
             return found, probed < lists.nlist
 
         eager = probes is None and self._grouping.widens
