@@ -153,7 +153,7 @@ def test_what_runs_a_file_is_chosen_by_its_kind() -> None:
     assert choose_runtime(Path("a.onnx")) == "onnx"
     assert choose_runtime(Path("a.safetensors")) == "torch"
     assert choose_runtime(Path("a.onnx"), "openvino") == "openvino"
-    with pytest.raises(ModelError, match=r"reads a \.safetensors checkpoint"):
+    with pytest.raises(ModelError, match=r"reads a \.safetensors or \.pth\.tar checkpoint"):
         choose_runtime(Path("a.onnx"), "torch")
     with pytest.raises(ModelError, match=r"reads an \.onnx file"):
         choose_runtime(Path("a.safetensors"), "onnx")
