@@ -1,15 +1,16 @@
 """Micro-batching: photos of simultaneous requests go through the network together.
 
-Nobody waits for a batch to fill. While the network runs, photos gather; when it is free it takes all of them, up to a
-limit. So a lone request is as quick as ever, and many are quicker together.
+Nobody waits for a batch to fill. While the network runs, photos gather; when it is free, one of those who wait takes
+all of them, up to a limit, through it. So a lone request is as quick as ever, and many are quicker together. There is
+no thread that does nothing else: handing photos to it and rows back costs more than a small network itself.
 """
 
 from __future__ import annotations
 
-import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -22,6 +23,19 @@ from lookalike.types import Float32
 Rows: TypeAlias = dict[str, Float32]
 
 
+@dataclass(slots=True, eq=False)
+class _Asked:
+    """A photo on its way through the network."""
+
+    prepared: Prepared
+    rows: Rows | None = None
+    error: Exception | None = None
+
+    @property
+    def done(self) -> bool:
+        return self.rows is not None or self.error is not None
+
+
 class BatchingEmbedder:
     """An embedder for many threads at once, made of one that runs its network for one caller at a time.
 
@@ -32,7 +46,7 @@ class BatchingEmbedder:
     """
 
     def __init__(self, embedder: Embedder, *, largest: int) -> None:
-        """Start the thread that runs the network.
+        """Wrap an embedder.
 
         Args:
             embedder: The one that does the work.
@@ -40,9 +54,8 @@ class BatchingEmbedder:
         """
         self.observe: Callable[[int], None] | None = None
         self._embedder, self._largest = embedder, largest
-        self._asked: queue.SimpleQueue[tuple[Prepared, Future[Rows]] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="lookalike-network", daemon=True)
-        self._thread.start()
+        self._waiting: deque[_Asked] = deque()
+        self._network = threading.Lock()
 
     @property
     def spaces(self) -> tuple[Space, ...]:
@@ -60,48 +73,38 @@ class BatchingEmbedder:
         return self._embedder.wanted_size
 
     def prepare(self, photo: Image) -> Prepared:
-        """Do all that is done photo by photo, in the caller's thread."""
+        """Do all that is done photo by photo."""
         return self._embedder.prepare(photo)
 
     def embed_prepared(self, batch: Sequence[Prepared]) -> Rows:
-        """Hand B prepared photos to the network's thread and wait: (B, D) float32 unit rows for each space."""
-        futures: list[Future[Rows]] = [Future() for _ in batch]
-        for asked in zip(batch, futures, strict=True):
-            self._asked.put(asked)
-        rows = [future.result() for future in futures]
+        """Take B prepared photos through the network, with those of others: (B, D) float32 rows for each space."""
+        asked = [_Asked(prepared) for prepared in batch]
+        self._waiting.extend(asked)
+        for each in asked:
+            while not each.done:
+                with self._network:
+                    if not each.done:  # then it still waits: whatever was taken is done before the network is free
+                        self._run_some()
+        failed = next((each.error for each in asked if each.error is not None), None)
+        if failed is not None:
+            raise failed
+        rows = [each.rows for each in asked if each.rows is not None]
         return {name: np.concatenate([part[name] for part in rows]) for name in rows[0]}
 
     def embed(self, photos: Sequence[Image]) -> Rows:
         """Prepare and run: (B, D) float32 unit rows for each space."""
         return self.embed_prepared([self.prepare(photo) for photo in photos])
 
-    def close(self) -> None:
-        """Run what has been handed in, then stop the thread."""
-        self._asked.put(None)
-        self._thread.join()
-
-    def _run(self) -> None:
-        while (first := self._asked.get()) is not None:
-            batch = [first]
-            while len(batch) < self._largest:
-                try:
-                    following = self._asked.get_nowait()
-                except queue.Empty:
-                    break
-                if following is None:
-                    self._asked.put(None)
-                    break
-                batch.append(following)
-            self._answer(batch)
-
-    def _answer(self, batch: list[tuple[Prepared, Future[Rows]]]) -> None:
+    def _run_some(self) -> None:
+        """Run the network on the photos that have waited longest."""
+        taken = [self._waiting.popleft() for _ in range(min(self._largest, len(self._waiting)))]
         try:
-            rows = self._embedder.embed_prepared([prepared for prepared, _ in batch])
+            rows = self._embedder.embed_prepared([each.prepared for each in taken])
         except Exception as error:  # noqa: BLE001 - whoever waits raises it
-            for _, future in batch:
-                future.set_exception(error)
+            for each in taken:
+                each.error = error
             return
         if self.observe is not None:
-            self.observe(len(batch))
-        for at, (_, future) in enumerate(batch):
-            future.set_result({name: part[at : at + 1] for name, part in rows.items()})
+            self.observe(len(taken))
+        for at, each in enumerate(taken):
+            each.rows = {name: part[at : at + 1] for name, part in rows.items()}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from time import perf_counter
 from typing import Any, TypeVar
 
@@ -79,9 +79,9 @@ class Lane:
             raise busy(f"{self.taken} {self.name} are running or waiting", seconds=wait)
         self.taken += 1
         loop = asyncio.get_running_loop()
+        answer: asyncio.Future[T] = loop.create_future()
         future = self._pool.submit(self._timed, work, perf_counter())
-        future.add_done_callback(lambda _: _tell(loop, self._release))
-        answer = asyncio.wrap_future(future)
+        future.add_done_callback(lambda _: _tell(loop, lambda: self._settle(future, answer)))
         gone = asyncio.ensure_future(_disconnected(request))
         either: set[asyncio.Future[Any]] = {answer, gone}
         try:
@@ -89,7 +89,8 @@ class Lane:
         finally:
             gone.cancel()
             if not answer.done():
-                answer.cancel()  # which cancels the future too, unless it runs
+                answer.cancel()
+                future.cancel()  # unless it runs
         if not answer.cancelled():
             return answer.result()
         if gone.done() and not gone.cancelled():
@@ -109,8 +110,16 @@ class Lane:
         finally:
             self._usual += 0.1 * (perf_counter() - started - self._usual)
 
-    def _release(self) -> None:
+    def _settle(self, done: Future[T], answer: asyncio.Future[T]) -> None:
+        """Free the place of work that is done, and tell who waits for it; on the event loop."""
         self.taken -= 1
+        if answer.done():
+            return
+        error = done.exception()
+        if error is None:
+            answer.set_result(done.result())
+        else:
+            answer.set_exception(error)
 
 
 def _tell(loop: asyncio.AbstractEventLoop, function: Callable[[], None]) -> None:

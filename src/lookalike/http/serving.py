@@ -9,7 +9,6 @@ from fastapi import Depends
 from starlette.requests import Request
 
 from lookalike.embedding.deep import processors
-from lookalike.http.batching import BatchingEmbedder
 from lookalike.http.bodies import Intake
 from lookalike.http.lanes import Lane
 from lookalike.http.metrics import Metrics
@@ -85,13 +84,11 @@ class Serving:
         self.ready = False
         for lane in (self.searches, self.reads, self.pictures, self.writes):
             lane.close()
-        if isinstance(self.retriever.embedder, BatchingEmbedder):
-            self.retriever.embedder.close()
         self.retriever.close()
 
 
-def serving_of(request: Request) -> Serving:
-    """The server that a request came to."""
+async def serving_of(request: Request) -> Serving:
+    """The server that a request came to; not a plain function, which FastAPI would run in a thread."""
     serving: Serving = request.app.state.serving
     return serving
 

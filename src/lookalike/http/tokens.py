@@ -10,7 +10,7 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 
 from lookalike.http.refusals import Refusal
-from lookalike.http.serving import serving_of
+from lookalike.http.serving import Served
 
 SHORTEST: Final = 16
 """Characters; a shorter token could be guessed."""
@@ -19,13 +19,13 @@ BEARER: Final = HTTPBearer(auto_error=False, description="The token of `--token-
 ASK: Final = {"WWW-Authenticate": "Bearer"}
 
 
-async def check_token(request: Request, _: Annotated[object, Depends(BEARER)] = None) -> None:
+async def check_token(request: Request, serving: Served, _: Annotated[object, Depends(BEARER)] = None) -> None:
     """Let nobody pass who does not show the token.
 
     Raises:
         Refusal: It is missing or wrong, or the server takes no writes.
     """
-    token = serving_of(request).token
+    token = serving.token
     if token is None:
         raise Refusal("unauthorized", "this server takes no writes: it was started without --token-file", headers=ASK)
     scheme, _, shown = request.headers.get("authorization", "").partition(" ")
