@@ -12,10 +12,11 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from lookalike.config import build
 from lookalike.errors import ModelError
 from lookalike.models import original
 from lookalike.models.initial import match_first_block
-from lookalike.models.network import Network, NetworkSettings
+from lookalike.models.network import Network, NetworkSettings, head_key
 from lookalike.models.preprocessing import Preprocessing
 
 FORMAT = "1"
@@ -79,11 +80,14 @@ def load_checkpoint(path: Path) -> Checkpoint:
     preprocessing = Preprocessing.from_json(header["lookalike.preprocessing"])
     classes: dict[str, list[str]] = json.loads(header["lookalike.classes"])
     network = Network(
-        NetworkSettings(**json.loads(header["lookalike.network"])),
+        build(NetworkSettings, json.loads(header["lookalike.network"]), where=str(path)),
         heads={head: len(names) for head, names in classes.items()},
         described=header.get("lookalike.backbone", ""),
     )
     match_first_block(network.backbone, {key.removeprefix("backbone."): state[key] for key in state})
+    for place, part in enumerate(network.relevance_parts):
+        combinations, dimension = state[f"relevance.{place}.vectors"].shape
+        part.make_room(combinations=combinations, dimension=dimension)
     network.load_state_dict(state)
     return _checkpoint(network, preprocessing, name=header["lookalike.name"], classes=classes)
 
@@ -107,13 +111,19 @@ def _checkpoint(
 
 
 def fingerprint(network: Network, preprocessing: Preprocessing) -> str:
-    """SHA-256, in hexadecimal, over all that decides the embeddings: weights without heads, pooling, pre-processing."""
+    """SHA-256, in hexadecimal, over all that decides the embeddings: weights, pooling, pre-processing.
+
+    Heads belong to it only where the embedding holds what they expect.
+    """
     digest = hashlib.sha256(preprocessing.to_json().encode())
     settings = network.settings
     if settings.pooling in ("cls", "own") or not settings.normalise:  # the tensors tell the others apart
         digest.update(f"{settings.backbone} {settings.pooling} {settings.normalise}".encode())
+    if settings.relevance:
+        digest.update(repr(settings.relevance).encode())
+    expecting = tuple(f"heads.{head_key(label)}." for part in settings.relevance for label in part.labels)
     for key, tensor in sorted(network.state_dict().items()):
-        if not key.startswith("heads."):
+        if not key.startswith("heads.") or key.startswith(expecting):
             digest.update(key.encode())
             digest.update(tensor.detach().cpu().to(torch.float32).numpy().tobytes())
     return digest.hexdigest()

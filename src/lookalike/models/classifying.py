@@ -50,5 +50,6 @@ class Classifier:
         """The scores of B upright RGB photos by head: (B, classes) float32."""
         network = self._checkpoint.network
         pixels = torch.from_numpy(np.stack([self._checkpoint.preprocessing(photo) for photo in photos]))
-        embeddings = network(pixels.to(self._device))
-        return {head: network.scores(head, embeddings).float().cpu().numpy() for head in heads}
+        pooled = network.pooled(network.maps(pixels.to(self._device)))
+        read = network.read_rows(pooled, network.metric_rows(pooled))
+        return {head: network.scores(head, read).float().cpu().numpy() for head in heads}

@@ -74,10 +74,11 @@ def _load_whole(network: Network, state: State, path: Path) -> Start:
     inner = {key.removeprefix(WHOLE): tensor for key, tensor in state.items() if key.startswith(WHOLE)}
     start = _load_backbone(network, inner, path)
     own = network.state_dict()
-    rest = {key: tensor for key, tensor in state.items() if not key.startswith(WHOLE)}
+    made = (WHOLE, "relevance.")  # the latter follow from the labels that are learnt
+    rest = {key: tensor for key, tensor in state.items() if not key.startswith(made)}
     fitting = {key: tensor for key, tensor in rest.items() if key in own and own[key].shape == tensor.shape}
     network.load_state_dict(fitting, strict=False)
-    anew = sorted(key for key in own if not key.startswith(WHOLE) and key not in fitting)
+    anew = sorted(key for key in own if not key.startswith(made) and key not in fitting)
     note = f"{path}: does not hold, or not in this size, what starts anew: {', '.join(anew)}"
     return Start(start.true_statistics, (note,) if anew else ())
 

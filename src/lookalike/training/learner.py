@@ -55,9 +55,12 @@ class Learner(nn.Module):
         with self.autocast():
             maps = self.network.maps(photos)
         with torch.autocast(photos.device.type, enabled=False):
-            embeddings = gather(self.network.embed_maps(maps.float()))
+            pooled = gather(self.network.pooled(maps.float()))
+            metric = self.network.metric_rows(pooled)
             batch = self.batch_of(gather(places), gather(roles))
-            parts: dict[str, Tensor] = self.objective(self.network, embeddings, batch)
+            parts: dict[str, Tensor] = self.objective(
+                self.network, metric, batch, read=self.network.read_rows(pooled, metric)
+            )
             return parts
 
     def train_stage(self, stage: StageSettings) -> None:

@@ -97,8 +97,16 @@ class Material:
         return checksum
 
     def make_network(self) -> Network:
-        """The network, with random weights."""
-        return Network(self.settings.network, heads={head: len(values) for head, values in self.heads.items()})
+        """The network, with random weights.
+
+        Raises:
+            ConfigError: The settings do not go together, or not with the labels.
+        """
+        network = Network(self.settings.network, heads={head: len(values) for head, values in self.heads.items()})
+        for part in network.relevance_parts:
+            labels = [self.photos.labels[label] for label in part.settings.labels]
+            part.fit(torch.from_numpy(np.stack(labels, axis=1)))
+        return network
 
     def make_objective(self, network: Network) -> Objective:
         """The losses, with their own weights where they have any."""
@@ -106,7 +114,7 @@ class Material:
             self.settings,
             classes=self.classes,
             products=self.photos.metric_products,
-            embedding=network.dimension,
+            embedding=network.metric_dimension,
         )
 
     def initialise(self, network: Network, readable: Dataset[Shown]) -> tuple[str, ...]:

@@ -53,18 +53,22 @@ class Objective(nn.Module):
         )
         self.names = part_names([loss.name for loss in settings.loss])
 
-    def forward(self, network: Network, embeddings: Tensor, batch: Batch) -> dict[str, Tensor]:
+    def forward(
+        self, network: Network, embeddings: Tensor, batch: Batch, *, read: Tensor | None = None
+    ) -> dict[str, Tensor]:
         """The loss in weighted parts, which sum to what is minimised.
 
         Args:
             network: Whose heads are trained.
-            embeddings: (B, D) float32, as the network gives them, of all processes together.
+            embeddings: (B, D) float32, the network's metric rows, of all processes together.
             batch: What is known of them, in the same order.
+            read: (B, C) float32, what its heads read; None is the embeddings.
 
         Returns:
             Scalars by name: one for each metric loss and each head that found photos to learn from; never empty.
         """
         parts: dict[str, Tensor] = {}
+        read = embeddings if read is None else read
         for name, loss in zip(self.names, self.metric, strict=True):
             assert isinstance(loss, MetricLoss)
             rows, labels = metric_rows(loss, batch)
@@ -75,14 +79,14 @@ class Objective(nn.Module):
             known = classified & (batch.labels[head] != UNKNOWN)
             if bool(known.any()):
                 parts[head] = weight * functional.cross_entropy(
-                    network.scores(head, embeddings[known]),
+                    network.scores(head, read[known]),
                     batch.labels[head][known],
                     label_smoothing=self.settings.heads.label_smoothing,
                 )
         for head, weight in self.tag_weights.items():
             known = classified[:, None] & ~batch.tags[head].isnan()
             if bool(known.any()):
-                parts[head] = weight * self._tag_loss(network.scores(head, embeddings), batch.tags[head], known)
+                parts[head] = weight * self._tag_loss(network.scores(head, read), batch.tags[head], known)
         return parts or {"nothing": embeddings.sum() * 0.0}
 
     def _tag_loss(self, scores: Tensor, tags: Tensor, known: Tensor) -> Tensor:
