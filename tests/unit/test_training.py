@@ -16,7 +16,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch.utils.data import DataLoader
 
 from lookalike.catalogue.drawn import write_drawn
-from lookalike.errors import ConfigError, LookalikeError, ModelError, UnknownNameError
+from lookalike.errors import ConfigError, LookalikeError, ModelError, UnknownNameError, UsageError
 from lookalike.models.checkpoint import load_checkpoint
 from lookalike.models.export import export_onnx
 from lookalike.models.initial import estimate_statistics, read_tensors
@@ -164,6 +164,21 @@ def test_the_exported_file_gives_the_checkpoints_embeddings(trained: Path, tmp_p
     metadata = session.get_modelmeta().custom_metadata_map
     assert metadata["lookalike.fingerprint"] == checkpoint.fingerprint
     assert metadata["lookalike.preprocessing"] == checkpoint.preprocessing.to_json()
+
+
+def test_the_half_file_is_half_as_large_and_agrees(trained: Path, tmp_path: Path, config: Path) -> None:
+    photos = str(config.parent / "sample")
+    export_onnx(trained, tmp_path / "whole.onnx", calibrate=photos)
+    least = export_onnx(trained, tmp_path / "half.onnx", half=True, calibrate=photos)
+    assert 0.9999 < least < 1.0
+    weights = sum(tensor.numel() for tensor in load_checkpoint(trained).network.backbone.parameters())
+    saved = (tmp_path / "whole.onnx").stat().st_size - (tmp_path / "half.onnx").stat().st_size
+    assert saved > 1.5 * weights  # two bytes of each weight that is not among the small ones
+    session = onnxruntime.InferenceSession(str(tmp_path / "half.onnx"))
+    fingerprint = session.get_modelmeta().custom_metadata_map["lookalike.fingerprint"]
+    assert fingerprint != load_checkpoint(trained).fingerprint
+    with pytest.raises(UsageError, match="exclude each other"):
+        export_onnx(trained, tmp_path / "both.onnx", half=True, int8=True)
 
 
 def test_the_int8_file_is_another_model_that_agrees_nearly(trained: Path, tmp_path: Path, config: Path) -> None:

@@ -70,6 +70,7 @@ def list_presets() -> None:
 def export(
     checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="A .safetensors file that training wrote.")],
     onnx: Annotated[Path, typer.Option("--onnx", metavar="FILE", help="The file to write.")],
+    half: Annotated[bool, typer.Option("--half", help="Store weights in 16 bits: half the size, as fast.")] = False,
     int8: Annotated[bool, typer.Option("--int8", help="Store and compute with 8-bit integers.")] = False,
     calibrate: Annotated[
         str | None,
@@ -85,7 +86,7 @@ def export(
         raise UsageError(f"{checkpoint}: no such file")
     with told_what_is_missing("export"):
         from lookalike.models.export import export_onnx
-    cosine = export_onnx(checkpoint, onnx, int8=int8, calibrate=calibrate)
+    cosine = export_onnx(checkpoint, onnx, half=half, int8=int8, calibrate=calibrate)
     write(f"wrote {onnx}; least cosine to the checkpoint's own embeddings: {cosine:.6f}")
 
 

@@ -10,7 +10,7 @@ import logging
 import os
 import socket
 from collections.abc import Generator, Iterable, Iterator, Mapping, MutableMapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -31,6 +31,10 @@ ANY: Final = "auto"
 
 CLIENT: Final = "ray://"
 KNOCK_S: Final = 10.0
+WAIT: Final = "RAY_gcs_server_port_wait_time_s"
+TRIES_TO_CONNECT: Final = "3"
+"""Ray's own setting, about a second for each; by itself it makes 20."""
+
 LAST_PORT: Final = 65_535
 
 WAVE: Final = 256
@@ -82,12 +86,10 @@ class OnRay:
             workers: Threads that decode, of each worker.
 
         Raises:
-            MissingExtraError: Ray is not installed.
             UsageError: The embedder is an object of this process, of no model that could be sent to others.
         """
         if not isinstance(model, ModelFile):
             raise UsageError("a Ray cluster needs a model that can be sent to it: open the gallery with a model's name")
-        _import_ray()
         self._address, self._count = address, catalogue.count
         self._models = [
             (name, None) if name == "default" else (Path(name).name, Path(name)) for name in model.named(gallery.model)
@@ -109,6 +111,7 @@ class OnRay:
         """Describe photos; see `lookalike.embedding.describing.Describe`.
 
         Raises:
+            MissingExtraError: Ray is not installed.
             UsageError: There is no cluster at the address.
             LookalikeError: The cluster was lost.
         """
@@ -116,6 +119,7 @@ class OnRay:
         wave = list(islice(shards, WAVE))
         if not wave:
             return  # all is known, and no cluster is needed to say so
+        _import_ray()
         import ray
 
         with ExitStack() as connection:
@@ -238,7 +242,7 @@ def _connected(address: str) -> Iterator[None]:
     """Be connected to a cluster; a connection that there is already is used, and stays."""
     import ray
     from ray.data import DataContext
-    from ray.exceptions import AuthenticationError, RayError
+    from ray.exceptions import RayError
 
     if began := not ray.is_initialized():
         if address != ANY:
@@ -246,15 +250,10 @@ def _connected(address: str) -> Iterator[None]:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nobody is told
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
         try:
-            ray.init(None if address == ANY else address, logging_level=logging.ERROR, log_to_driver=False)
-        except AuthenticationError:
-            raise UsageError(
-                f"the Ray cluster at {address} wants its token: set RAY_AUTH_MODE=token, "
-                "and copy ~/.ray/auth_token here from its first machine"
-            ) from None
+            with _speechless(), _few_tries() if address != ANY else nullcontext():
+                ray.init(None if address == ANY else address, logging_level=logging.ERROR, log_to_driver=False)
         except (RayError, ConnectionError, ValueError, RuntimeError) as error:
-            words = str(error).splitlines()[0]
-            raise UsageError(f"no Ray cluster can be reached at {address}: {words}") from None
+            raise UsageError(_why_not_connected(address, error)) from None
     context = DataContext.get_current()
     before, context.enable_progress_bars = context.enable_progress_bars, False
     logger = logging.getLogger("ray.data")
@@ -267,6 +266,42 @@ def _connected(address: str) -> Iterator[None]:
         context.enable_progress_bars = before
         if began:
             ray.shutdown()
+
+
+@contextmanager
+def _few_tries() -> Iterator[None]:
+    """Have Ray give up on an address after a few seconds, where somebody listens who does not let it in."""
+    if WAIT in os.environ:
+        yield
+        return
+    os.environ[WAIT] = TRIES_TO_CONNECT
+    try:
+        yield
+    finally:
+        del os.environ[WAIT]
+
+
+@contextmanager
+def _speechless() -> Iterator[None]:
+    """Keep Ray's native part, which writes to C's standard error, past Python, from telling how it connects."""
+    spoken, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(spoken, 2)
+        for descriptor in (spoken, nowhere):
+            os.close(descriptor)
+
+
+def _why_not_connected(address: str, error: BaseException) -> str:
+    """What keeps Ray from a cluster, in one line. It hides the cause in the text of an error that it has caught."""
+    if any(word in f"{error!r} {error.__context__!r}" for word in ("AuthenticationError", "InvalidAuthToken")):
+        return (
+            f"the Ray cluster at {address} wants its token: set RAY_AUTH_MODE=token, "
+            "and copy ~/.ray/auth_token here from its first machine"
+        )
+    return f"no Ray cluster can be reached at {address}: {str(error).splitlines()[0]}"
 
 
 def _knock(address: str) -> None:
