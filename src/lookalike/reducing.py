@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
@@ -14,8 +14,8 @@ from lookalike.errors import UsageError
 from lookalike.gallery.opening import open_gallery
 from lookalike.gallery.protocol import Gallery
 from lookalike.refine.whitening import Projection, learn_projection
-from lookalike.spaces import resolve_names, resolve_weights
-from lookalike.types import JSON, Float32, Int64, Stamp
+from lookalike.spaces import Space, resolve_names, resolve_weights
+from lookalike.types import JSON, Float32, Int64, Item, Stamp
 
 ASKED: Final = 500
 NEAREST: Final = 10
@@ -90,7 +90,10 @@ def reduce_gallery(
             copy.project(projections)
             if gallery.model is not None:
                 copy.remember_model(gallery.model)
-            copy_rows(gallery, copy, projections, progress)
+            spaces = [
+                projections[space.name].space(space) if space.name in projections else space for space in gallery.spaces
+            ]
+            copy_rows(gallery, copy, partial(projected, projections), spaces=spaces, progress=progress)
             copy.optimise()
             kept, asked = kept_of_ten(gallery, copy)
             floats = tuple(sum(space.dimension for space in one.spaces) for one in (gallery, copy))
@@ -109,22 +112,36 @@ def rows_of(gallery: Gallery, name: str) -> Iterator[Float32]:
         yield vectors[name]
 
 
+def projected(
+    projections: Mapping[str, Projection], _: Sequence[Item], vectors: Mapping[str, Float32]
+) -> dict[str, Float32]:
+    """Rows of all spaces, those that have a projection made shorter."""
+    return {name: projections[name].apply(part) if name in projections else part for name, part in vectors.items()}
+
+
 def copy_rows(
     gallery: Gallery,
     copy: Gallery,
-    projections: Mapping[str, Projection],
+    change: Callable[[Sequence[Item], Mapping[str, Float32]], Mapping[str, Float32]],
+    *,
+    spaces: Sequence[Space],
     progress: Callable[[int, int], None] | None,
 ) -> None:
-    """Bring all items over, in their order, with what is remembered of their files."""
-    spaces = [projections[space.name].space(space) if space.name in projections else space for space in gallery.spaces]
+    """Bring all items over, in their order, with what is remembered of their files.
+
+    Args:
+        gallery: To read.
+        copy: To fill.
+        change: From B items and their (B, D) float32 rows by space to the rows that are written.
+        spaces: Of these.
+        progress: Told how many items are copied, and how many there are.
+    """
     known: dict[str, tuple[str, Stamp | None]] = {}
     for source in sources_of(gallery):
         known |= {item_id: (source, stamp) for item_id, (_, stamp) in gallery.stamps(source).items()}
     with copy.writing():
         for items, vectors in gallery.rows():
-            rows = {
-                name: projections[name].apply(part) if name in projections else part for name, part in vectors.items()
-            }
+            rows = change(items, vectors)
             alike = groupby(range(len(items)), key=lambda at: (known[items[at].id][0], known[items[at].id][1] is None))
             for (source, unstamped), places in alike:
                 taken = list(places)

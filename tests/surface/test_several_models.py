@@ -171,6 +171,26 @@ def test_what_cannot_be_reduced_is_one_line_and_leaves_nothing(
     assert "there is a gallery at" in refused(capsys, "reduce", "-g", both, "--to", shop.gallery, "--dimension", "c=3")
 
 
+def test_an_augmented_copy_holds_items_with_their_neighbours_added(shop: Shop, tmp_path: Path, capsys: Capture) -> None:
+    copy = tmp_path / "augmented.gallery"
+    assert run_json(capsys, "augment", "-g", shop.gallery, "--to", copy, "-n", 3) == {"items": 12, "neighbours": 3}
+    with lookalike.open(shop.gallery) as opened, lookalike.open(copy) as made:
+        plain = opened.gallery.vectors("red-1")
+        others = opened.search(item="red-1", k=3).matches
+        assert len(others) == 3
+        for name, row in plain.items():
+            summed = row[0] + sum(
+                max(match.score, 0.0) ** 3 * opened.gallery.vectors(match.item.id)[name][0] for match in others
+            )
+            np.testing.assert_allclose(
+                made.gallery.vectors("red-1")[name][0], summed / np.linalg.norm(summed), atol=1e-5
+            )
+    assert run_json(capsys, "index", shop.table, "-g", copy, "--model", shop.model)["unchanged"] == 12
+    assert "1 to 100 neighbours" in refused(capsys, "augment", "-g", shop.gallery, "--to", tmp_path / "x", "-n", 0)
+    assert "there is a gallery at" in refused(capsys, "augment", "-g", shop.gallery, "--to", copy)
+    assert not (tmp_path / "x").exists()
+
+
 @pytest.mark.parametrize("options", [{"expand": 2}, {"rerank": 8}, {"expand": 3, "rerank": 12}])
 def test_a_second_look_changes_the_order_and_no_score(shop: Shop, options: dict[str, int], capsys: Capture) -> None:
     arguments = [part for name, number in options.items() for part in (f"--{name}", number)]

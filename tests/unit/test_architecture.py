@@ -28,7 +28,7 @@ ROOMS = [
     *("training", "embedding"),
     "gallery",
     "extraction",
-    *("answers", "examples", "retriever", "evaluator", "fusing", "reducing", "show", "benchmarking"),
+    *("answers", "examples", "retriever", "evaluator", "fusing", "reducing", "augmenting", "show", "benchmarking"),
     *("http", "cli"),
 ]
 

@@ -7,7 +7,21 @@ from typing import Any
 import typer
 from typer.main import get_command
 
-from lookalike.cli import bench, catalogue, demo, doctor, evaluate, fuse, gallery, index, reduce, search, serve, train
+from lookalike.cli import (
+    augment,
+    bench,
+    catalogue,
+    demo,
+    doctor,
+    evaluate,
+    fuse,
+    gallery,
+    index,
+    reduce,
+    search,
+    serve,
+    train,
+)
 
 app = typer.Typer(
     help="A photo of a garment in, the same and similar garments out.",
@@ -25,6 +39,7 @@ app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("fuse")(fuse.fuse)
 app.command("reduce")(reduce.reduce)
+app.command("augment")(augment.augment)
 app.command("export")(train.export)
 app.command("bench")(bench.bench)
 app.command("doctor")(doctor.doctor)

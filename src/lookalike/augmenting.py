@@ -1,0 +1,77 @@
+"""A gallery whose items borrow from their neighbours, made of another one: database-side augmentation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Final
+
+import numpy as np
+
+from lookalike.errors import UsageError
+from lookalike.gallery.opening import open_gallery
+from lookalike.gallery.protocol import Gallery
+from lookalike.reducing import copy_rows
+from lookalike.refine.expansion import expand
+from lookalike.types import Float32, Item
+
+MOST: Final = 100
+"""Neighbours; more would make all items of a kind the same."""
+
+
+def augment_gallery(
+    address: str,
+    target: str,
+    *,
+    neighbours: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> int:
+    """Copy a gallery, each item's nearest neighbours added to its own rows as `refine.expansion` does.
+
+    Neighbours are found by the gallery's usual weights, and exactly. Queries stay as they are. Items that are indexed
+    into the copy later come with their own rows only.
+
+    Args:
+        address: The gallery; it stays as it is.
+        target: A new one.
+        neighbours: How many of each item, from 1 to 100.
+        progress: Told how many items are copied, and how many there are.
+
+    Returns:
+        How many items there are.
+
+    Raises:
+        UsageError: The number of neighbours makes no sense, or there is a gallery at the target.
+    """
+    if not 1 <= neighbours <= MOST:
+        raise UsageError(f"expected 1 to {MOST} neighbours, got {neighbours}")
+    with open_gallery(address) as gallery, open_gallery(target, create=True) as copy:
+        if len(copy):
+            raise UsageError(f"there is a gallery at {target} already; name a new one")
+        if gallery.projections:
+            copy.project(gallery.projections)
+        if gallery.model is not None:
+            copy.remember_model(gallery.model)
+        change = partial(augmented, gallery, neighbours=neighbours)
+        copy_rows(gallery, copy, change, spaces=gallery.spaces, progress=progress)
+        copy.optimise()
+        return len(copy)
+
+
+def augmented(
+    gallery: Gallery, items: Sequence[Item], vectors: Mapping[str, Float32], *, neighbours: int
+) -> dict[str, Float32]:
+    """Rows of items of a gallery with those of their neighbours added, by space; only rows of unit length change."""
+    found = gallery.search(vectors, k=neighbours + 1, index="exact")
+    places = found.rows.reshape(-1).tolist()
+    names = gallery.items([row for row in set(places) if row >= 0])
+    ids = np.array([names[row].id if row in names else "" for row in places]).reshape(found.rows.shape)
+    borrowed = (found.rows >= 0) & (ids != np.array([item.id for item in items])[:, None])
+    borrowed &= borrowed.cumsum(axis=1) <= neighbours  # one more was asked for, in the item's own place
+    near = gallery.units(np.maximum(found.rows, 0).reshape(-1).tolist())
+    made: dict[str, Float32] = {}
+    for name, rows in vectors.items():
+        others = near[name].reshape(*found.rows.shape, -1)
+        is_unit = np.isclose(np.linalg.norm(rows, axis=1, keepdims=True), 1.0, atol=1e-3)
+        made[name] = np.where(is_unit, expand(rows, others, np.where(borrowed, found.scores, np.float32(0))), rows)
+    return made
