@@ -13,7 +13,8 @@ from PIL import Image
 from lookalike.embedding.describing import Embedded, Outcome, Refused, Same, Work
 from lookalike.errors import LookalikeError, PhotoError, UsageError
 from lookalike.extraction import on_ray
-from lookalike.extraction.on_ray import OnRay, Share, share_of
+from lookalike.extraction.cluster import Share, _why_not_connected, share_of
+from lookalike.extraction.on_ray import OnRay
 from lookalike.extraction.shards import Shard, cut, read_result, read_work, write_result
 from lookalike.extraction.worker import BATCH, GPU_BYTES, ON_GPU, PER_INPUT, ShardWorker, Task, Tries, batch_for
 from lookalike.spaces import Space
@@ -176,6 +177,39 @@ def test_a_finished_shard_is_taken_and_a_damaged_one_is_made_again(tmp_path: Pat
     [kept] = (tmp_path / "shards").iterdir()
     kept.write_bytes(kept.read_bytes()[:100])
     assert isinstance(described(), Refused)
+
+
+def test_a_machine_without_the_folder_of_the_photos_says_so_at_once(tmp_path: Path, tiny_model: Path) -> None:
+    task, embedder = task_for(tiny_model, tmp_path / "shards")
+    worker = ShardWorker(task)
+    worker.__dict__["_embedder"] = embedder
+    elsewhere = [Work(Item("a", "a.png", root=str(tmp_path / "none"))), Work(Item("b", "/b.png"))]
+    with pytest.raises(LookalikeError, match=f"a machine of the cluster, has no folder {tmp_path}/none; photos must"):
+        worker.result(Shard.of(elsewhere, task.spaces))
+    stands_for_itself = Shard.of([Work(Item("b", "/none/b.png", root=str(tmp_path / "none")))], task.spaces)
+    [refused] = read_result(stands_for_itself, worker.result(stands_for_itself), task.spaces)[0]
+    assert isinstance(refused, Refused)
+
+
+def test_a_photo_that_is_only_here_is_told_from_one_that_is_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "here.jpg").write_bytes(b"photo")
+    items = [Item(name, name, root=str(tmp_path)) for name in ("here.jpg", "none.jpg")]
+    lost = [Refused(item, PhotoError(item.location, "no such file")) for item in items]
+    outcomes = [on_ray._seen_from_here(each) for each in lost]
+    assert [each.error.reason for each in outcomes if isinstance(each, Refused)] == [
+        "no such file on the machine of the cluster that was to read it, though there is one here",
+        "no such file",
+    ]
+
+
+def test_a_cluster_that_wants_a_token_is_told_from_one_that_cannot_be_reached() -> None:
+    """Ray hides the reason in the text of an error that it has caught."""
+    hidden, other = ConnectionError("Failed to connect"), ConnectionError("Version mismatch:\n    Ray: 2.50")
+    hidden.__context__ = RuntimeError("Traceback ... ray.exceptions.AuthenticationError: RPC error: InvalidAuthToken")
+    assert "wants its token: set RAY_AUTH_MODE=token" in _why_not_connected("host:1", hidden)
+    assert _why_not_connected("host:1", other) == (
+        "no Ray cluster can be reached at host:1: Version mismatch: Ray: 2.50"
+    )
 
 
 def test_tries_are_counted_by_shard() -> None:

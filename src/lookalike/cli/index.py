@@ -92,5 +92,5 @@ def _present(report: Report, gallery: str) -> None:
         write(f"{embedded:,} photos in {total:.1f} s, {embedded / total:.0f}/s (seconds: {phases})")
     if report.replaced:
         say(f"{report.replaced:,} items of other sources had the same ids and were replaced")
-    if report.skipped:
+    if report.skipped and "://" not in gallery:
         say(f"the skipped photos are listed in {gallery}/skipped.csv")

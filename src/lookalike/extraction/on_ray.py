@@ -6,56 +6,30 @@ on from there.
 
 from __future__ import annotations
 
-import logging
-import os
-import socket
-from collections.abc import Generator, Iterable, Iterator, Mapping, MutableMapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, replace
-from itertools import islice
+from collections.abc import Generator, Iterable, Iterator, MutableMapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from lookalike.catalogue.protocol import Catalogue
-from lookalike.embedding.describing import Outcome, Refused, Work, timed
+from lookalike.embedding.describing import Outcome, Refused, Work, size_and_time, timed
 from lookalike.embedding.model_file import ModelFile
 from lookalike.embedding.protocol import Embedder
-from lookalike.errors import LookalikeError, MissingExtraError, PhotoError, UsageError
+from lookalike.errors import LookalikeError, PhotoError, UsageError
+from lookalike.extraction.cluster import Share, connected, import_ray, in_one_line, nodes, share_of
 from lookalike.extraction.shards import Shard, cut, read_result
 from lookalike.extraction.worker import ShardWorker, Task, Tries
 from lookalike.gallery.protocol import Gallery
 from lookalike.remote import stores
 
-ANY: Final = "auto"
-"""The address of whatever cluster runs on this machine; where none does, one of this machine alone is started."""
+NO_FILE: Final = "no such file"
+NOT_INSTALLED: Final = "No module named 'lookalike'"
 
-CLIENT: Final = "ray://"
-KNOCK_S: Final = 10.0
-WAIT: Final = "RAY_gcs_server_port_wait_time_s"
-TRIES_TO_CONNECT: Final = "3"
-"""Ray's own setting, about a second for each; by itself it makes 20."""
-
-LAST_PORT: Final = 65_535
-
-WAVE: Final = 256
-"""Shards that are handed to Ray at a time: it bounds what of the catalogue is in memory, however long it is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """What of a machine one worker gets.
-
-    Attributes:
-        processors: How many.
-        gpus: How many.
-        memory: Bytes.
-        workers: How many such shares the cluster has.
-    """
-
-    processors: int
-    gpus: int
-    memory: int
-    workers: int
+WAVE, WAVE_OF_WORKER = 256, 32
+"""Shards that are handed to Ray at a time, at least and for each worker: it bounds what of the catalogue is in memory,
+however long it is. Workers are started anew for each wave, which takes them some seconds."""
 
 
 class OnRay:
@@ -116,16 +90,16 @@ class OnRay:
             LookalikeError: The cluster was lost.
         """
         shards = cut(work, count=self._count, spaces=self._task.spaces)
-        wave = list(islice(shards, WAVE))
-        if not wave:
+        first = next(shards, None)
+        if first is None:
             return  # all is known, and no cluster is needed to say so
-        _import_ray()
+        import_ray()
         import ray
 
         with ExitStack() as connection:
             with timed(seconds, "wait"):
-                connection.enter_context(_connected(self._address))
-            share = share_of(_nodes(), device=self._task.device)
+                connection.enter_context(connected(self._address))
+            share = share_of(nodes(), device=self._task.device)
             task = replace(
                 self._task,
                 models=[(name, None if place is None else ray.put(place.read_bytes())) for name, place in self._models],
@@ -134,9 +108,9 @@ class OnRay:
                 gpu=share.gpus > 0,
                 tries=ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(Tries).remote(),
             )
-            while wave:
+            shards, size = chain([first], shards), max(WAVE, WAVE_OF_WORKER * share.workers)
+            while wave := list(islice(shards, size)):
                 yield from self._wave(wave, task, share, seconds)
-                wave = list(islice(shards, WAVE))
 
     def clear(self) -> None:
         """Remove the kept shards of this run, once the gallery has all that is in them."""
@@ -155,7 +129,7 @@ class OnRay:
             outcomes, took = read_result(shard, data, task.spaces)
             seconds["decode"] += took["decode"]
             self._finished.append(name)
-            yield from outcomes
+            yield from map(_seen_from_here, outcomes)
         if len(lost) == len(shards) > 1:
             raise LookalikeError("the workers of the cluster were lost, each several times; is there memory enough?")
         again: list[Shard] = []
@@ -167,6 +141,14 @@ class OnRay:
                 yield Refused(item, PhotoError(item.location, "the process that reads it is lost, each time"))
         if again:
             yield from self._wave(again, task, share, seconds)
+
+
+def _seen_from_here(outcome: Outcome) -> Outcome:
+    """Say so where a photo was not found that is there for this machine."""
+    if isinstance(outcome, Refused) and outcome.error.reason == NO_FILE and size_and_time(outcome.item.location):
+        reason = f"{NO_FILE} on the machine of the cluster that was to read it, though there is one here"
+        return Refused(outcome.item, PhotoError(outcome.error.source, reason))
+    return outcome
 
 
 def _results(
@@ -191,10 +173,14 @@ def _results(
         with timed(seconds, "wait"):
             try:
                 table = next(tables, None)
-            except RayTaskError:
-                raise
+            except RayTaskError as error:
+                if NOT_INSTALLED not in str(error):
+                    raise
+                raise LookalikeError(
+                    "a machine of the cluster has no Lookalike; install the same version on all of them"
+                ) from None
             except RayError as error:
-                raise LookalikeError(f"the Ray cluster was lost: {str(error).splitlines()[0]}") from error
+                raise LookalikeError(f"the Ray cluster was lost: {in_one_line(error)}") from error
         if table is None:
             return
         for name, data, told in zip(*(table.column(each).to_pylist() for each in table.column_names), strict=True):
@@ -202,128 +188,3 @@ def _results(
                 raise LookalikeError(told)
             if data:
                 yield name, data
-
-
-def _nodes() -> Sequence[Mapping[str, Any]]:
-    import ray
-
-    nodes: Any = ray.nodes  # it has no types
-    return cast(Sequence[Mapping[str, Any]], nodes())
-
-
-def share_of(nodes: Sequence[Mapping[str, Any]], *, device: str) -> Share:
-    """Divide a cluster among workers: each has one GPU and its part of the processors, or one processor.
-
-    Args:
-        nodes: As `ray.nodes()` describes them.
-        device: `cpu` leaves the GPUs alone.
-
-    Raises:
-        UsageError: There is nothing to divide.
-    """
-    alive = [node["Resources"] for node in nodes if node["Alive"]]
-    with_gpus = [each for each in alive if each.get("GPU", 0) >= 1 and each.get("CPU", 0) >= 1 and device != "cpu"]
-    if device == "cuda" and not with_gpus:
-        raise UsageError("there is no GPU in the cluster")
-    machines = with_gpus or [each for each in alive if each.get("CPU", 0) >= 1]
-    if not machines:
-        raise UsageError("no machine of the cluster has a processor for work; start them with --num-cpus")
-    shares = [int(each["GPU"] if with_gpus else each["CPU"]) for each in machines]
-    return Share(
-        processors=min(max(1, int(each["CPU"]) // count) for each, count in zip(machines, shares, strict=True)),
-        gpus=1 if with_gpus else 0,
-        memory=int(min(each.get("memory", 2**30) / count for each, count in zip(machines, shares, strict=True))),
-        workers=sum(shares),
-    )
-
-
-@contextmanager
-def _connected(address: str) -> Iterator[None]:
-    """Be connected to a cluster; a connection that there is already is used, and stays."""
-    import ray
-    from ray.data import DataContext
-    from ray.exceptions import RayError
-
-    if began := not ray.is_initialized():
-        if address != ANY:
-            _knock(address)
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nobody is told
-        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-        try:
-            with _speechless(), _few_tries() if address != ANY else nullcontext():
-                ray.init(None if address == ANY else address, logging_level=logging.ERROR, log_to_driver=False)
-        except (RayError, ConnectionError, ValueError, RuntimeError) as error:
-            raise UsageError(_why_not_connected(address, error)) from None
-    context = DataContext.get_current()
-    before, context.enable_progress_bars = context.enable_progress_bars, False
-    logger = logging.getLogger("ray.data")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)  # what fails is told by the report
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
-        context.enable_progress_bars = before
-        if began:
-            ray.shutdown()
-
-
-@contextmanager
-def _few_tries() -> Iterator[None]:
-    """Have Ray give up on an address after a few seconds, where somebody listens who does not let it in."""
-    if WAIT in os.environ:
-        yield
-        return
-    os.environ[WAIT] = TRIES_TO_CONNECT
-    try:
-        yield
-    finally:
-        del os.environ[WAIT]
-
-
-@contextmanager
-def _speechless() -> Iterator[None]:
-    """Keep Ray's native part, which writes to C's standard error, past Python, from telling how it connects."""
-    spoken, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(spoken, 2)
-        for descriptor in (spoken, nowhere):
-            os.close(descriptor)
-
-
-def _why_not_connected(address: str, error: BaseException) -> str:
-    """What keeps Ray from a cluster, in one line. It hides the cause in the text of an error that it has caught."""
-    if any(word in f"{error!r} {error.__context__!r}" for word in ("AuthenticationError", "InvalidAuthToken")):
-        return (
-            f"the Ray cluster at {address} wants its token: set RAY_AUTH_MODE=token, "
-            "and copy ~/.ray/auth_token here from its first machine"
-        )
-    return f"no Ray cluster can be reached at {address}: {str(error).splitlines()[0]}"
-
-
-def _knock(address: str) -> None:
-    """See whether anybody listens at an address: Ray itself would go on asking for minutes.
-
-    Raises:
-        UsageError: Nobody does, or it is no address.
-    """
-    host, _, port = address.removeprefix(CLIENT).rpartition(":")
-    if not host or not port.isdecimal() or int(port) > LAST_PORT:
-        raise UsageError(f"a Ray cluster has an address such as 192.168.1.7:6379, got {address!r}")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK_S).close()
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise UsageError(f"no Ray cluster can be reached at {address}: {reason}") from None
-
-
-def _import_ray() -> None:
-    try:
-        import ray.data  # noqa: F401
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("lookalike"):
-            raise
-        raise MissingExtraError("describing photos on a Ray cluster", "ray") from error

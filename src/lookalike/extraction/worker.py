@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -132,6 +133,7 @@ class ShardWorker:
                 pass  # damaged, so it is made once more
             else:
                 return data
+        _check_reach(shard)
         took = dict.fromkeys(PHASES, 0.0)
         workers = task.workers or task.processors
         outcomes = describe(shard.work, took, embedder=self._embedder, batch=self._batch, workers=workers)
@@ -176,6 +178,20 @@ class ShardWorker:
     @cached_property
     def _batch(self) -> int:
         return self._task.batch or batch_for(self._embedder, memory=self._task.memory, gpu=self._task.gpu)
+
+
+def _check_reach(shard: Shard) -> None:
+    """See whether this machine has the folders that photos lie in; without them every photo would be skipped.
+
+    Raises:
+        LookalikeError: It has not.
+    """
+    for folder in sorted({work.item.root for work in shard.work if work.item.location != work.item.photo}):
+        if "://" not in folder and not Path(folder).is_dir():
+            raise LookalikeError(
+                f"{socket.gethostname()}, a machine of the cluster, has no folder {folder}; photos must be in a store, "
+                "or on a disk that all machines have at the same path"
+            )
 
 
 def batch_for(embedder: Embedder, *, memory: int, gpu: bool) -> int:

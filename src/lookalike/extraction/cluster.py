@@ -1,0 +1,187 @@
+"""The Ray cluster that photos are described on: how it is reached, and what of it each worker gets."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+from lookalike.errors import MissingExtraError, UsageError
+
+ANY: Final = "auto"
+"""The address of whatever cluster runs on this machine; where none does, one of this machine alone is started."""
+
+CLIENT: Final = "ray://"
+KNOCK_S: Final = 10.0
+WAIT: Final = "RAY_gcs_server_port_wait_time_s"
+TRIES_TO_CONNECT: Final = "3"
+"""Ray's own setting, about a second for each; by itself it makes 20."""
+
+LAST_PORT: Final = 65_535
+
+QUIET: Final[Mapping[str, str]] = {
+    "RAY_USAGE_STATS_ENABLED": "0",  # nobody is told
+    "RAY_BACKEND_LOG_LEVEL": "fatal",
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # it writes of lost machines on standard output, where results belong
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What of a machine one worker gets.
+
+    Attributes:
+        processors: How many.
+        gpus: How many.
+        memory: Bytes.
+        workers: How many such shares the cluster has.
+    """
+
+    processors: int
+    gpus: int
+    memory: int
+    workers: int
+
+
+def share_of(nodes: Sequence[Mapping[str, Any]], *, device: str) -> Share:
+    """Divide a cluster among workers: each has one GPU and its part of the processors, or one processor.
+
+    Args:
+        nodes: As `ray.nodes()` describes them.
+        device: `cpu` leaves the GPUs alone.
+
+    Raises:
+        UsageError: There is nothing to divide.
+    """
+    alive = [node["Resources"] for node in nodes if node["Alive"]]
+    with_gpus = [each for each in alive if each.get("GPU", 0) >= 1 and each.get("CPU", 0) >= 1 and device != "cpu"]
+    if device == "cuda" and not with_gpus:
+        raise UsageError("there is no GPU in the cluster")
+    machines = with_gpus or [each for each in alive if each.get("CPU", 0) >= 1]
+    if not machines:
+        raise UsageError("no machine of the cluster has a processor for work; start them with --num-cpus")
+    shares = [int(each["GPU"] if with_gpus else each["CPU"]) for each in machines]
+    return Share(
+        processors=min(max(1, int(each["CPU"]) // count) for each, count in zip(machines, shares, strict=True)),
+        gpus=1 if with_gpus else 0,
+        memory=int(min(each.get("memory", 2**30) / count for each, count in zip(machines, shares, strict=True))),
+        workers=sum(shares),
+    )
+
+
+def nodes() -> Sequence[Mapping[str, Any]]:
+    """The machines of the cluster that this process is connected to, as Ray describes them."""
+    import ray
+
+    ask: Any = ray.nodes  # it has no types
+    return cast(Sequence[Mapping[str, Any]], ask())
+
+
+def import_ray() -> None:
+    """Import Ray, which reads most of its settings then; those that the user has set stay.
+
+    Raises:
+        MissingExtraError: It is not installed.
+    """
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    try:
+        import ray.data  # noqa: F401
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("lookalike"):
+            raise
+        raise MissingExtraError("describing photos on a Ray cluster", "ray") from error
+
+
+@contextmanager
+def connected(address: str) -> Iterator[None]:
+    """Be connected to a cluster; a connection that there is already is used, and stays.
+
+    Raises:
+        UsageError: There is none at the address, or it lets nobody in.
+    """
+    import ray
+    from ray.data import DataContext
+    from ray.exceptions import RayError
+
+    if began := not ray.is_initialized():
+        if address != ANY:
+            _knock(address)
+        try:
+            with _speechless(), _few_tries() if address != ANY else nullcontext():
+                ray.init(None if address == ANY else address, logging_level=logging.ERROR, log_to_driver=False)
+        except (RayError, ConnectionError, ValueError, RuntimeError) as error:
+            raise UsageError(_why_not_connected(address, error)) from None
+    context = DataContext.get_current()
+    before, context.enable_progress_bars = context.enable_progress_bars, False
+    logger = logging.getLogger("ray.data")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)  # what fails is told by the report
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        context.enable_progress_bars = before
+        if began:
+            ray.shutdown()
+
+
+@contextmanager
+def _few_tries() -> Iterator[None]:
+    """Have Ray give up on an address after a few seconds, where somebody listens who does not let it in."""
+    if WAIT in os.environ:
+        yield
+        return
+    os.environ[WAIT] = TRIES_TO_CONNECT
+    try:
+        yield
+    finally:
+        del os.environ[WAIT]
+
+
+@contextmanager
+def _speechless() -> Iterator[None]:
+    """Keep Ray's native part, which writes to C's standard error, past Python, from telling how it connects."""
+    spoken, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(spoken, 2)
+        for descriptor in (spoken, nowhere):
+            os.close(descriptor)
+
+
+def _why_not_connected(address: str, error: BaseException) -> str:
+    """What keeps Ray from a cluster, in one line. It hides the cause in the text of an error that it has caught."""
+    if any(word in f"{error!r} {error.__context__!r}" for word in ("AuthenticationError", "InvalidAuthToken")):
+        return (
+            f"the Ray cluster at {address} wants its token: set RAY_AUTH_MODE=token, "
+            "and copy ~/.ray/auth_token here from its first machine"
+        )
+    return f"no Ray cluster can be reached at {address}: {in_one_line(error)}"
+
+
+def in_one_line(error: BaseException) -> str:
+    """What an error says, without its line breaks."""
+    return " ".join(str(error).split())
+
+
+def _knock(address: str) -> None:
+    """See whether anybody listens at an address: Ray itself would go on asking for minutes.
+
+    Raises:
+        UsageError: Nobody does, or it is no address.
+    """
+    host, _, port = address.removeprefix(CLIENT).rpartition(":")
+    if not host or not port.isdecimal() or int(port) > LAST_PORT:
+        raise UsageError(f"a Ray cluster has an address such as 192.168.1.7:6379, got {address!r}")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK_S).close()
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UsageError(f"no Ray cluster can be reached at {address}: {reason}") from None
