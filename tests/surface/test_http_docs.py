@@ -17,11 +17,11 @@ import pytest
 import lookalike
 from lookalike.catalogue.drawn import changed_photo, make_products, write_drawn
 from lookalike.cli.serve import listen
-from lookalike.embedding.deep import DEFAULT_MODEL
 from lookalike.http.refusals import KINDS
 from lookalike.http.server import make_server
 from lookalike.http.settings import Settings
 from lookalike.http.starting import open_serving
+from lookalike.models.shipped import SHIPPED_MODEL
 
 TEXT = (Path(__file__).parents[2] / "docs" / "http-api.md").read_text(encoding="utf-8")
 TOKEN = "0123456789abcdef0123456789abcdef"
@@ -35,7 +35,7 @@ def blocks(language: str) -> list[str]:
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
     """What `lookalike demo` leaves, served; the folder that it was called in, and the address."""
-    if not DEFAULT_MODEL.is_file():
+    if not SHIPPED_MODEL.is_file():
         pytest.skip("the default model is not there")
     folder = tmp_path_factory.mktemp("docs")
     with lookalike.open(folder / "demo" / "drawn.gallery") as shop:

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lookalike.embedding.deep import DEFAULT_MODEL, choose_runtime, open_network
+from lookalike.embedding.deep import choose_runtime, open_network
 from lookalike.embedding.photo import PhotoEmbedder
 from lookalike.errors import ModelError, UnknownNameError, UsageError
 from lookalike.models.preprocessing import Preprocessing
+from lookalike.models.shipped import SHIPPED_MODEL
 
 RUNTIMES_FOR_ONNX = ["onnx", "openvino"]
 
@@ -44,7 +45,7 @@ def test_a_row_is_what_the_file_says_word_by_word(tiny_model: Path, runtime: str
 @pytest.mark.parametrize("runtime", RUNTIMES_FOR_ONNX)
 @pytest.mark.parametrize("model", ["tiny", "default"])
 def test_a_photo_gives_the_same_row_alone_and_in_any_batch(tiny_model: Path, runtime: str, model: str) -> None:
-    embedder = PhotoEmbedder(open_network(tiny_model if model == "tiny" else DEFAULT_MODEL, runtime=runtime))
+    embedder = PhotoEmbedder(open_network(tiny_model if model == "tiny" else SHIPPED_MODEL, runtime=runtime))
     pictures = photos(5)
     together = embedder.embed(pictures)
     for space in embedder.spaces:
@@ -57,7 +58,7 @@ def test_a_photo_gives_the_same_row_alone_and_in_any_batch(tiny_model: Path, run
 
 def test_the_runtimes_agree_on_the_default_model() -> None:
     by_runtime = [
-        PhotoEmbedder(open_network(DEFAULT_MODEL, runtime=runtime)).embed(photos(4))["deep"]
+        PhotoEmbedder(open_network(SHIPPED_MODEL, runtime=runtime)).embed(photos(4))["deep"]
         for runtime in RUNTIMES_FOR_ONNX
     ]
     np.testing.assert_allclose(by_runtime[0], by_runtime[1], atol=1e-4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from lookalike.models.checkpoint import load_checkpoint
 from lookalike.models.export import export_onnx
 from lookalike.models.initial import estimate_statistics, read_tensors
 from lookalike.models.network import Network, NetworkSettings
+from lookalike.models.shipped import SHIPPED_MODEL
 from lookalike.models.starting import start_network
 from lookalike.training import loop
 from lookalike.training.augmentation import foreground
@@ -242,3 +244,26 @@ def test_batches_are_the_same_in_other_processes(config: Path) -> None:
     there = list(DataLoader(readable, batch_sampler=batches, num_workers=1))
     for (ours, *_), (theirs, *_) in zip(here, there, strict=True):
         assert torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_an_exported_file_is_a_start_for_training(trained: Path, tmp_path: Path, config: Path, half: bool) -> None:
+    export_onnx(trained, tmp_path / "tiny.onnx", half=half, calibrate=str(config.parent / "sample"))
+    source = load_checkpoint(trained).network.eval()
+    network = Network(replace(source.settings, init="tiny.onnx"), heads={})
+    assert not start_network(network, folder=tmp_path, classes={}).true_statistics
+    photos = torch.randn(2, 3, 64, 48, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        theirs, ours = source.maps(photos), network.eval().maps(photos)
+    torch.testing.assert_close(ours, theirs, atol=(0.02 if half else 1e-3) * float(theirs.abs().max()), rtol=0.0)
+
+
+def test_the_shipped_model_is_a_start_for_training() -> None:
+    network = Network(NetworkSettings("mobilenetv2_100", init="default", embedding=8), heads={})
+    start_network(network, folder=Path(), classes={})
+    weights = read_tensors(SHIPPED_MODEL)
+    stem = network.backbone.get_parameter("conv_stem.weight")
+    torch.testing.assert_close(stem.data, weights["network.backbone.conv_stem.weight"])
+    with pytest.raises(ModelError, match="does not fit mobilenetv3_small_050"):
+        other = Network(NetworkSettings("mobilenetv3_small_050", init="default"), heads={})
+        start_network(other, folder=Path(), classes={})

@@ -22,6 +22,7 @@ from typing import Any, cast
 
 from lookalike.embedding.network import Device, Network
 from lookalike.errors import MissingExtraError, ModelError, UnknownNameError
+from lookalike.models.shipped import SHIPPED, SHIPPED_MODEL
 
 RUNTIMES: Mapping[str, str] = {
     "onnx": "lookalike.embedding.runtimes.onnx:OnnxNetwork",
@@ -35,7 +36,6 @@ CHECKPOINTS = (".safetensors", ".tar", ".pth")
 """Endings of what PyTorch runs: our checkpoints, and models that the original system saved."""
 
 DEVICES: tuple[Device, ...] = ("auto", "cpu", "cuda")
-DEFAULT_MODEL = Path(__file__).parent.parent / "models" / "default" / "model.onnx"
 
 
 def open_network(
@@ -76,7 +76,7 @@ def find_model(model: str | Path) -> Path:
     Raises:
         ModelError: There is none.
     """
-    path = DEFAULT_MODEL if str(model) == "default" else Path(model)
+    path = SHIPPED_MODEL if str(model) == SHIPPED else Path(model)
     if not path.is_file():
         raise ModelError(f"{path}: no such model file; give 'default', an .onnx file or a .safetensors checkpoint")
     return path

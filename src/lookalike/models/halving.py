@@ -8,6 +8,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+HALF = ":half"
+"""What the names of weights that are stored in 16 bits end in."""
+
 SMALLEST = 1024
 """Numbers; smaller tensors, such as scales and shapes, stay as they are."""
 
@@ -33,8 +36,8 @@ def halved(file: Path) -> Path:
         if np.abs(values).max() > np.finfo(np.float16).max:
             continue
         name = tensor.name
-        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}:half"))
-        casts.append(helper.make_node("Cast", [f"{name}:half"], [name], f"{name}:whole", to=TensorProto.FLOAT))
+        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), name + HALF))
+        casts.append(helper.make_node("Cast", [name + HALF], [name], f"{name}:whole", to=TensorProto.FLOAT))
     nodes = [*casts, *graph.node]
     del graph.node[:]
     graph.node.extend(nodes)

@@ -15,6 +15,7 @@ from timm.models._efficientnet_blocks import InvertedResidual
 from torch import Tensor, nn
 
 from lookalike.errors import ModelError, UnknownNameError
+from lookalike.models.halving import HALF
 
 State = dict[str, Tensor]
 
@@ -58,7 +59,10 @@ def _read_onnx(path: Path) -> State:
         initializers = onnx.load(str(path)).graph.initializer
     except (DecodeError, OSError) as error:
         raise ModelError(f"{path}: not an ONNX file: {error}") from None
-    return {tensor.name: torch.from_numpy(onnx.numpy_helper.to_array(tensor).copy()) for tensor in initializers}
+    return {
+        tensor.name.removesuffix(HALF): torch.from_numpy(onnx.numpy_helper.to_array(tensor).copy()).float()
+        for tensor in initializers
+    }
 
 
 def _read_torch(path: Path) -> State:

@@ -25,7 +25,8 @@ class NetworkSettings:
     Attributes:
         backbone: A name that timm knows, `torchvision:resnet50`, or `open_clip:ViT-B-32`; see
             `lookalike.models.backbones`.
-        init: Where the first weights come from: empty for random ones; a file (.npz, .pth, .pth.tar, .safetensors,
+        init: Where the first weights come from: empty for random ones; `default` for those of the model that is
+            shipped, whose backbone is `mobilenetv2_100`; a file (.npz, .pth, .pth.tar, .safetensors,
             .onnx; relative to the TOML file), which may be a model that the original system saved; or the name that
             pretrained weights have in the backbone's library: `timm`, torchvision's `IMAGENET1K_V2`, or a tag of
             open_clip such as `laion2b_s34b_b79k`.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import timm
+import torch
 from torch import nn
 from torchvision import models as torchvision_models
 
@@ -15,9 +16,13 @@ from lookalike.models import open_clip, original
 from lookalike.models.backbones import Family, split_name
 from lookalike.models.initial import READERS, State, match_first_block, read_tensors, renamed, unfold
 from lookalike.models.network import Network
+from lookalike.models.shipped import SHIPPED, SHIPPED_MODEL
 
 WHOLE = "backbone."
 """What the names of the backbone's tensors begin with in a file that holds a whole network."""
+
+EXPORTED, FOLDED = "network.backbone.", ".weight_bias"
+"""What they begin with in a file that `lookalike export` wrote, and what the biases of convolutions end in there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +55,17 @@ def start_network(network: Network, *, folder: Path, classes: Mapping[str, Seque
     if not settings.init:
         return Start()
     family, name = split_name(settings.backbone)
-    if not _is_file(settings.init):
+    if not _is_file(settings.init) and settings.init != SHIPPED:
         network.backbone.load_state_dict(PUBLISHED[family](name, settings.init))
         return Start()
-    path = folder / settings.init
+    path = SHIPPED_MODEL if settings.init == SHIPPED else folder / settings.init
     state = read_tensors(path)
     if settings.init_names:
         state = renamed(state, folder / settings.init_names)
     if original.is_original(state):
         state = original.translated(state, classes)
+    if any(key.startswith(EXPORTED) for key in state):
+        return _load_backbone(network, _of_exported(state, network.backbone), path)
     if any(key.startswith(WHOLE) for key in state):
         return _load_whole(network, state, path)
     return _load_backbone(network, _of_backbone(state, family, network.backbone), path)
@@ -67,6 +74,25 @@ def start_network(network: Network, *, folder: Path, classes: Mapping[str, Seque
 def _is_file(init: str) -> bool:
     """Whether this is the name of a file: by its ending, or the folder in it."""
     return Path(init).suffix in READERS or "/" in init
+
+
+def _of_exported(state: State, backbone: nn.Module) -> State:
+    """The backbone's tensors of an ONNX file that we exported, each bias where the normalisation had it.
+
+    Biases that are nothing but zeros are not in the file.
+    """
+    inner = {key.removeprefix(EXPORTED): tensor for key, tensor in state.items() if key.startswith(EXPORTED)}
+    match_first_block(backbone, inner)
+    named = {key: tensor for key, tensor in inner.items() if not key.endswith(FOLDED)}
+    convolution = ""
+    for name, layer in backbone.named_modules():
+        if isinstance(layer, nn.Conv2d):
+            convolution = name
+            if layer.bias is not None:
+                named.setdefault(f"{name}.bias", torch.zeros(layer.out_channels))
+        elif isinstance(layer, nn.BatchNorm2d):
+            named[f"{name}.bias"] = inner.get(convolution + FOLDED, torch.zeros(layer.num_features))
+    return named
 
 
 def _load_whole(network: Network, state: State, path: Path) -> Start:
