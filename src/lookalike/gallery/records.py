@@ -110,17 +110,26 @@ class AttributeNames:
                 self._kinds[name] = known | kind
                 self._changed.add(name)
             numbered[self._numbers[name]] = value
-        try:
-            text = ENCODER.encode(numbered)
-        except (TypeError, ValueError, RecursionError) as error:
-            raise UsageError(f"the attributes of {item.id!r} cannot be kept: {error}") from None
-        if text.count("[") + text.count("{") > DEEPEST and depth(numbered) > DEEPEST:
-            raise UsageError(f"the attributes of {item.id!r} cannot be kept: they are nested more than {DEEPEST} deep")
-        return text
+        return json_text(numbered, item.id)
 
     def decode(self, text: str) -> dict[str, JSON]:
         """Attributes by name again."""
         return {self._names[number]: value for number, value in json.loads(text).items()}
+
+
+def json_text(attributes: Mapping[Any, JSON], item_id: str) -> str:
+    """Attributes of an item as text.
+
+    Raises:
+        UsageError: A value is nothing that JSON can say, or nested too deep.
+    """
+    try:
+        text = ENCODER.encode(attributes)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UsageError(f"the attributes of {item_id!r} cannot be kept: {error}") from None
+    if text.count("[") + text.count("{") > DEEPEST and depth(attributes) > DEEPEST:
+        raise UsageError(f"the attributes of {item_id!r} cannot be kept: they are nested more than {DEEPEST} deep")
+    return text
 
 
 def depth(value: object) -> int:

@@ -26,11 +26,13 @@ class Reader:
 
     Attributes:
         wrote: Whether this process has written; from then on it sees at least what it wrote itself.
+        removed: Whether it has removed rows. Milvus's session consistency, which is enough for what was written,
+            may still show a row at the instant of its own removal.
     """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self.wrote = False
+        self.wrote = self.removed = False
 
     def level(self, *, fresh: bool = False) -> str:
         """How fresh an answer must be, in Milvus's words.
@@ -39,7 +41,7 @@ class Reader:
             fresh: As fresh as can be, whatever the address says; for what is going to be written again.
         """
         asked = self._connection.address.consistency
-        if fresh or asked == "Strong":
+        if fresh or self.removed or asked == "Strong":
             return "Strong"
         return "Session" if self.wrote else asked
 

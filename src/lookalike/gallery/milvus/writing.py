@@ -20,6 +20,7 @@ from lookalike.gallery.changes import is_unicode
 from lookalike.gallery.milvus.connection import Connection
 from lookalike.gallery.milvus.reading import Reader, Row, now_us
 from lookalike.gallery.milvus.records import KNOWN, LONGEST, Record, raw_text, to_record, to_row
+from lookalike.gallery.records import json_text
 from lookalike.types import Item, Stamp
 
 AT_ONCE_BYTES: Final = 8 << 20
@@ -111,7 +112,7 @@ class Writer:
                     ids=there[at : at + 1000],
                     timeout=self._connection.address.timeout_s,
                 )
-            self._reader.wrote = True
+            self._reader.removed = True
         return len(there)
 
     def _with_edits(self, records: list[Record]) -> list[Record]:
@@ -160,6 +161,7 @@ def check_items(items: Sequence[Item], *, source: str, stamps: Sequence[Stamp] |
     if stamps is not None and len(stamps) != len(items):
         raise UsageError(f"{len(items)} items came with {len(stamps)} stamps")
     for item in items:
+        json_text(item.attributes, item.id)
         if not is_unicode(item):
             raise UsageError(f"the item {item.id!r} has text that is not Unicode")
         to_row(Record(item, 0, 0, source))
