@@ -16,7 +16,7 @@ pytest.importorskip("moto")
 
 import lookalike
 from lookalike.catalogue.opening import open_catalogue
-from lookalike.errors import CatalogueError, PhotoError
+from lookalike.errors import CatalogueError, PhotoError, UsageError
 from lookalike.images import Limits, open_image, read_bytes
 from lookalike.remote import stores
 from lookalike.remote.cache import PhotoCache
@@ -136,6 +136,8 @@ def test_a_parquet_table_in_a_bucket(bucket: str) -> None:
         ("s3://no-such-bucket/photos", "s3://no-such-bucket/photos: there is no such folder or table"),
         ("s3://shop/broken.csv", "s3://shop/broken.csv:3: expected 2 cells as in the first line, not 1, got 'b'"),
         ("s3://shop/texts", "s3://shop/texts: there are no photos beneath it, and 1 other object"),
+        ("s3://", "s3://: expected the name of a bucket, or of a server, after it"),
+        ("s4://shop", "s4://shop: addresses that can be read begin with s3://, gs://, az:// or https://"),
     ],
 )
 def test_errors_name_the_address(bucket: str, source: str, told: str) -> None:
@@ -185,6 +187,27 @@ def test_a_store_that_refuses_says_so(bucket: str, monkeypatch: pytest.MonkeyPat
         with pytest.raises(PhotoError) as refused:
             open_image(f"{bucket}/photos/a/0.png")
         assert refused.value.reason == "the store wants credentials, and none are set"
+
+
+def test_azure_without_an_account_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("AZURE_")]:
+        monkeypatch.delenv(name)
+    forget_stores()
+    with pytest.raises(UsageError, match="az:// addresses cannot be read: set AZURE_STORAGE_ACCOUNT_NAME, or"):
+        open_catalogue("az://shop/photos")
+
+
+@pytest.mark.filterwarnings("ignore")  # the library leaves a session open when it fails
+def test_googles_library_does_not_write_what_it_raises(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with WebServer(lambda path, times: (404, b"{}")) as server:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.address)
+        forget_stores()
+        with pytest.raises(CatalogueError, match="gs://shop/photos: there is no such folder or table"):
+            open_catalogue("gs://shop/photos")
+    assert server.asked
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.usefixtures("web")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -64,6 +65,7 @@ def test_a_photo_in_a_bucket_is_shown_and_asked_for_again_only_when_it_has_chang
 def test_an_address_in_a_request_is_never_followed(served: TestClient) -> None:
     with WebServer(lambda path, times: (200, png(0))) as elsewhere:
         url, held = f"{elsewhere.address}/0.png", {"Authorization": f"Bearer {TOKEN}"}
+        lines = {**held, "Content-Type": "application/x-ndjson"}
         answers = [
             served.get(f"/v1/items/{url}/photo"),
             served.get("/v1/items/0.png/photo", params={"photo": url}),
@@ -73,6 +75,9 @@ def test_an_address_in_a_request_is_never_followed(served: TestClient) -> None:
             served.put("/v1/items/new", json={"photo": url}, headers=held),
             served.put("/v1/items/new", data={"photo": url}, headers=held),
             served.patch("/v1/items/0.png", json={"photo": url}, headers=held),
+            served.post("/v1/items", content=json.dumps({"id": "bulk", "photo": url}), headers=lines),
+            served.get("/v1/items/new/photo"),
+            served.get("/v1/items/bulk/photo"),
         ]
         served.get("/v1/items/0.png/photo")
     assert [answer.status_code for answer in answers if answer.status_code >= 500] == []

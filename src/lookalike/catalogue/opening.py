@@ -38,6 +38,8 @@ def open_catalogue(source: str, *, columns: Mapping[str, str] | None = None) -> 
         from lookalike.catalogue.stored import open_stored
 
         return open_stored(source, columns=columns or {}, open_table=_open_table)
+    if "://" in source:
+        raise CatalogueError(f"{source}: addresses that can be read begin with s3://, gs://, az:// or https://")
     path = Path(os.path.abspath(source))  # noqa: PTH100 - resolve() follows links, which may point elsewhere tomorrow
     is_table = source not in ("-", "drawn") and path.is_file()
     if columns and not is_table:

@@ -32,6 +32,8 @@ def open_stored(url: str, *, columns: Mapping[str, str], open_table: OpenTable) 
         UsageError: `columns` is given for what has none.
         MissingExtraError: What reads such addresses is not installed.
     """
+    if not url.partition("://")[2].strip("/"):
+        raise CatalogueError(f"{url}: expected the name of a bucket, or of a server, after it")
     url = url.rstrip("/")
     try:
         kind = kind_of(url)

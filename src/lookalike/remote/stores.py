@@ -5,6 +5,7 @@ Credentials and endpoints are those that the stores' own tools use (environment 
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -14,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from lookalike.errors import LookalikeError, MissingExtraError, PhotoError
+from lookalike.errors import LookalikeError, MissingExtraError, PhotoError, UsageError
 
 Result = TypeVar("Result")
 
@@ -45,6 +46,13 @@ OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
 """What is passed to fsspec for each kind of address; those that do not stand here are left to fsspec."""
 
 WEB: Final = ("http", "https")
+PATIENT: Final = ("gs", "gcs")
+"""Where what reads them has tries of its own, six, which cannot be set."""
+WANTED: Final[Mapping[str, str]] = dict.fromkeys(
+    ("az", "abfs", "abfss"), "set AZURE_STORAGE_ACCOUNT_NAME, or AZURE_STORAGE_CONNECTION_STRING"
+)
+TALKATIVE: Final = ("gcsfs", "azure")
+"""Libraries that log what they then raise."""
 BUSY: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 PASSING: Final = ("Connection", "Timeout", "Disconnected", "IncompleteRead", "Payload")
 """Parts of the names of errors that may pass: the libraries' errors have no ancestor in common."""
@@ -87,7 +95,7 @@ def fetch(url: str, *, limit: int, name: str) -> bytes:
                 return bytes(file.read(min(file.size, limit)))
             return _up_to(file, limit)
 
-    return patiently(read, name=name)
+    return patiently(read, name=name, tries=_tries(url))
 
 
 def status(url: str) -> tuple[int, int] | None:
@@ -100,7 +108,7 @@ def status(url: str) -> tuple[int, int] | None:
     if not is_remote(url) or is_on_the_web(url):
         return None
     files, path = _store(url)
-    return _size_and_time(patiently(lambda: files.info(path), name=url))
+    return _size_and_time(_ask(url, lambda: files.info(path)))
 
 
 def list_files(url: str) -> list[str]:
@@ -111,7 +119,7 @@ def list_files(url: str) -> list[str]:
         MissingExtraError: What reads such addresses is not installed.
     """
     files, path = _store(url)
-    found: list[str] = patiently(lambda: files.find(path), name=url)
+    found: list[str] = _ask(url, lambda: files.find(path))
     start = path.rstrip("/") + "/"
     return sorted(at.removeprefix(start) for at in found if at.startswith(start))
 
@@ -133,7 +141,7 @@ def kind_of(url: str) -> str | None:
         except FileNotFoundError:
             return None
 
-    return patiently(look, name=url)
+    return _ask(url, look)
 
 
 def download(url: str, to: str) -> None:
@@ -144,19 +152,19 @@ def download(url: str, to: str) -> None:
         MissingExtraError: What reads such addresses is not installed.
     """
     files, path = _store(url)
-    patiently(lambda: files.get_file(path, to), name=url)
+    _ask(url, lambda: files.get_file(path, to))
 
 
 def exists(url: str) -> bool:
     """Whether there is an object, or a local file, at an address."""
     files, path = _store(url)
-    return patiently(lambda: bool(files.exists(path)), name=url)
+    return _ask(url, lambda: bool(files.exists(path)))
 
 
 def read(url: str) -> bytes:
     """Read all of an object, or of a local file."""
     files, path = _store(url)
-    return bytes(patiently(lambda: files.cat_file(path), name=url))
+    return bytes(_ask(url, lambda: files.cat_file(path)))
 
 
 def write(url: str, data: bytes) -> None:
@@ -169,34 +177,35 @@ def write(url: str, data: bytes) -> None:
         unfinished.replace(place)
         return
     files, path = _store(url)
-    patiently(lambda: files.pipe_file(path, data), name=url)
+    _ask(url, lambda: files.pipe_file(path, data))
 
 
 def remove(url: str) -> None:
     """Remove an object."""
     files, path = _store(url)
-    patiently(lambda: files.rm_file(path), name=url)
+    _ask(url, lambda: files.rm_file(path))
 
 
-def patiently(ask: Callable[[], Result], *, name: str) -> Result:
+def patiently(ask: Callable[[], Result], *, name: str, tries: int = TRIES) -> Result:
     """Ask a store, once more after a pause when the failure may pass, with a connection to spare.
 
     Args:
         ask: Asks it.
         name: What errors call what is asked for.
+        tries: How often, at most.
 
     Raises:
-        PhotoError: It fails, and will go on to, or has failed `TRIES` times.
+        PhotoError: It fails, and will go on to, or has failed that often.
         MissingExtraError: What it needs is not installed.
     """
-    for attempt in range(TRIES):
+    for attempt in range(tries):
         try:
             with _slots:
                 return ask()
         except LookalikeError:
             raise
         except Exception as error:  # each store has errors of its own
-            if attempt + 1 == TRIES or not may_pass(error):
+            if attempt + 1 == tries or not may_pass(error):
                 raise PhotoError(name, _reason(error, tries=attempt + 1)) from error
         from random import uniform
 
@@ -245,16 +254,33 @@ def _reason(error: Exception, *, tries: int) -> str:
     return f"cannot be read: {words}" + (f" ({tries} tries)" if tries > 1 else "")
 
 
+def _ask(url: str, ask: Callable[[], Result]) -> Result:
+    return patiently(ask, name=url, tries=_tries(url))
+
+
+def _tries(url: str) -> int:
+    return 1 if url.partition("://")[0] in PATIENT else TRIES
+
+
 @cache
 def _opened(scheme: str) -> Any:  # noqa: ANN401 - fsspec has no types
-    """The file system of a kind of address."""
+    """The file system of a kind of address.
+
+    Raises:
+        UsageError: It cannot be opened without being told more.
+        MissingExtraError: What reads such addresses is not installed.
+    """
     import fsspec
 
+    for name in TALKATIVE:  # whoever listens to them still does
+        logging.getLogger(name).addHandler(logging.NullHandler())
     try:
         # What was listed may have changed by the time that it is asked for.
         files = fsspec.filesystem(scheme, use_listings_cache=False, **OPTIONS[scheme])
     except ImportError as error:
         raise MissingExtraError(f"reading {scheme}:// addresses", "stores") from error
+    except ValueError as error:
+        raise UsageError(f"{scheme}:// addresses cannot be read: {WANTED.get(scheme) or error}") from error
     if hasattr(files, "retries"):
         files.retries = 1  # patience is `patiently`'s
     return files
