@@ -196,4 +196,7 @@ def test_class_heads_are_asked_for_categories_and_attributes(tmp_path: Path, cap
     assert {name for name in metrics if name.startswith("attribute_recall@3[")} >= {"attribute_recall@3[texture]"}
 
     assert main(["evaluate", str(root), "--model", "default"]) == 2
-    assert "only a .safetensors checkpoint has class heads" in capsys.readouterr().err
+    assert (
+        "only a .safetensors checkpoint, or a .pth.tar of the original system, has class heads"
+        in capsys.readouterr().err
+    )

@@ -187,6 +187,28 @@ def test_readme_begins_with_the_two_commands() -> None:
     assert [command for command in commands if command.startswith("make ")] == ["make demo", "make test"]
 
 
+def unfilled(text: str) -> list[str]:
+    """What was to be replaced by real output or by a figure before anybody reads it."""
+    return re.findall(
+        r"^[ \t]*[A-Z][A-Z0-9_]{2,}[ \t]*$|\b[A-Z]+_(?:OUTPUT|FACTS|TOML)\b|\bTO MEASURE\b", text, re.MULTILINE
+    )
+
+
+def test_no_page_holds_an_unfilled_placeholder() -> None:
+    assert unfilled("```toml\nSHOP_TOML\n```\n  FIGURES \n| .5 | TO MEASURE |\n") == [
+        "SHOP_TOML",
+        "  FIGURES ",
+        "TO MEASURE",
+    ]
+    assert (
+        unfilled("Use `SOURCE`.\n```\n$ lookalike index SOURCE --gallery G\nOMP_NUM_THREADS=1 python x.py\n```\n") == []
+    )
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted(PACKAGE.rglob("*.md"))]
+    assert len(pages) > 5
+    found = {page.relative_to(ROOT).as_posix(): unfilled(page.read_text(encoding="utf-8")) for page in pages}
+    assert {page: words for page, words in found.items() if words} == {}
+
+
 def test_make_help_names_every_target() -> None:
     text = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = re.findall(r"^\.PHONY: (\S+)", text, flags=re.MULTILINE)

@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lookalike.images import open_image
+from lookalike.models.preprocessing import Preprocessing
 from lookalike.training import measure as measuring
-from lookalike.training.data import Split
+from lookalike.training.augmentation import Augmentation
+from lookalike.training.data import Split, TrainingPhotos
 from lookalike.training.measure import Ranked, measure, rank
 from lookalike.training.picture import RIGHT, WRONG, draw_hits_and_misses
-from lookalike.training.settings import DataSettings
+from lookalike.training.settings import AugmentationSettings, DataSettings
 from lookalike.types import Float32, Item
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
@@ -90,6 +93,20 @@ def mean_colors(photos: list[Image.Image]) -> Float32:
     rows = np.stack([np.asarray(photo.resize((1, 1)), dtype=np.float32)[0, 0] for photo in photos])
     unit: Float32 = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     return unit
+
+
+def test_training_sees_as_much_of_a_photo_as_search_does(tmp_path: Path) -> None:
+    """An input that is wider than high: decoded for its height alone, a big JPEG would lose what the width shows."""
+    stripes = np.repeat(np.random.default_rng(0).integers(0, 256, (1, 320, 3), dtype=np.uint8), 640, axis=0)
+    Image.fromarray(stripes).resize((640, 640)).save(tmp_path / "a.jpg")
+    split = Split(DataSettings("nowhere"), [Item("a", "a.jpg", root=str(tmp_path))])
+    photos = TrainingPhotos([split], classes={}, tags={})
+    steps = Preprocessing(16, 128)
+    still = AugmentationSettings(smallest_crop=1.0, stretch=1.0, light=0.0, hue=0.0, rotation=0.0, spoil=0.0)
+    photos.show_as(Augmentation(still, size=(16, 128), backgrounds=()), steps)
+    shown = photos[0, 0][0].numpy()
+    expected = steps(open_image(tmp_path / "a.jpg", at_least=steps.wanted_size))
+    assert min(np.abs(view - expected).mean() for view in (shown, shown[:, :, ::-1])) < 0.02
 
 
 def test_an_unreadable_photo_neither_asks_nor_answers(photos: Split) -> None:

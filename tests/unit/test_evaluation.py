@@ -348,6 +348,28 @@ def test_categories_and_attributes_by_hand() -> None:
     assert gone.figures()["attribute_recall@3[all]"] == pytest.approx(1 / 3)
 
 
+def test_attributes_that_the_model_does_not_know_count_as_not_found() -> None:
+    """It scores both dots and hood highest; of the three attributes there are, and of the two parts, it misses zip."""
+    items = [Item("one", "1.jpg", attributes={"attributes": ["dots", "hood", "zip"]})]
+    measured = measure_classes(
+        items,
+        categories=(),
+        category_scores=None,
+        attribute_types={"dots": "texture", "hood": "part", "zip": "part", "silk": "fabric"},
+        attributes=["dots", "hood"],
+        attribute_scores=np.array([[2, 1]], dtype=np.float32),
+    )
+    assert measured.figures() == {
+        "attribute_recall@3[all]": pytest.approx(2 / 3),
+        "attribute_recall@5[all]": pytest.approx(2 / 3),
+        "attribute_recall@3[texture]": 1.0,
+        "attribute_recall@5[texture]": 1.0,
+        "attribute_recall@3[part]": 0.5,
+        "attribute_recall@5[part]": 0.5,
+    }
+    assert measured.notes == ("1 attributes are none of the model's, such as 'zip'; it finds none",)
+
+
 def test_the_right_attributes_are_counted_in_blocks_as_at_once() -> None:
     random = np.random.default_rng(0)
     scores, positive = random.random((9000, 7)).astype(np.float32), random.random((9000, 7)) < 0.3

@@ -14,10 +14,13 @@ from torch import nn
 from torchvision.models import resnet50
 from torchvision.transforms import v2
 
+from lookalike.catalogue import open_catalogue
+from lookalike.catalogue.layouts.table import write_layout
 from lookalike.embedding.color_original import color_original
 from lookalike.embedding.deep import open_network
 from lookalike.embedding.photo import PhotoEmbedder
 from lookalike.errors import ModelError
+from lookalike.images import open_image
 from lookalike.models.checkpoint import load_checkpoint
 from lookalike.models.network import Network, NetworkSettings
 from lookalike.models.original import CATEGORIES
@@ -121,6 +124,30 @@ def test_it_is_indexed_and_searched_at_once(saved: Path, photo: Image.Image, tmp
     answer = json.loads(CliRunner().invoke(app, [*query, "--weight", "color-original=0.1"]).stdout)
     assert [match["id"] for match in answer["matches"]] == ["b.png", "a.png"]
     assert answer["matches"][0]["score"] == pytest.approx(0.0, abs=1e-2)
+
+
+def test_its_own_categories_are_measured(saved: Path, theirs: TheirNetwork, tmp_path: Path) -> None:
+    """Top-3 accuracy of the scores that the original gives, worked out beside it; photos of its twenty categories."""
+    from typer.testing import CliRunner
+
+    from lookalike.cli.commands import app
+
+    root = str(tmp_path / "drawn")
+    write_layout(Path(root), layout="attributes", products=8, photos=4)
+    upper = ["--where", "clothes_type = 'upper'", "--json"]
+    done = CliRunner().invoke(app, ["evaluate", root, "--model", str(saved), *upper])
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    items = [item for item in open_catalogue(root).items() if item.attributes["split"] == "test"]
+    items = [item for item in items if item.attributes["clothes_type"] == "upper"]
+    steps = Preprocessing(224, 224, fit="crop", short_side=224)
+    photos = [open_image(item.location, at_least=224, box=item.box) for item in items]
+    with torch.no_grad():
+        _, scores, _ = theirs(torch.from_numpy(np.stack([steps(photo) for photo in photos])))
+    best = [{CATEGORIES[place] for place in row.topk(3).indices.tolist()} for row in scores]
+    right = [item.attributes["category"] in names for item, names in zip(items, best, strict=True)]
+    assert found["queries"] == len(items) > 1
+    assert found["metrics"]["category_accuracy@3"]["value"] == pytest.approx(np.mean(right))
 
 
 def test_other_files_are_refused_in_one_line(tmp_path: Path, theirs: TheirNetwork) -> None:

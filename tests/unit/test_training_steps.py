@@ -219,6 +219,20 @@ def test_photos_that_cannot_be_read_are_replaced_listed_and_limited(damaged: Pat
         loop.train(damaged, overrides=["unreadable=1", "stage.0.epochs=3"], out=tmp_path / "strict")
 
 
+def test_a_background_that_cannot_be_read_is_named_in_one_line(config: Path, tmp_path: Path) -> None:
+    """And no photo that was to be pasted on it is blamed, by whatever process it was read."""
+    (tmp_path / "street.jpg").write_text("no photo", encoding="utf-8")
+    (tmp_path / "streets.csv").write_text("id,image\na,street.jpg\n", encoding="utf-8")
+    overrides = ["augmentation.paste=1.0", f"augmentation.backgrounds={tmp_path}/streets.csv"]
+    expected = f"^{tmp_path}/street.jpg: not a photo .*; take this background out of the catalogue `backgrounds`$"
+    for workers in (0, 1):
+        said: list[str] = []
+        with pytest.raises(TrainingError, match=expected):
+            loop.train(config, overrides=[*overrides, f"workers={workers}"], out=tmp_path / "run", report=said.append)
+        (tmp_path / "run" / "state.pt").unlink()  # saved before the first batch; the next run is a new one
+        assert not any("left out" in line for line in said)
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's full disk")
 def test_a_full_disk_is_told_and_leaves_the_state_before_it(config: Path, tmp_path: Path) -> None:
     def fill_the_disk(done: int, total: int) -> None:

@@ -90,7 +90,7 @@ def evaluate(
         check_folder(report)
     if chosen.name == "attributes":
         if len(models) != 1:
-            raise UsageError("the protocol 'attributes' asks one model's class heads: --model CHECKPOINT.safetensors")
+            raise UsageError("the protocol 'attributes' asks one model's class heads: --model CHECKPOINT")
         found = _classified(catalogue, items, Path(models[0]), device=device)
         return _present(found, source=source, json=json, report=report)
     if gallery is not None:
@@ -169,8 +169,9 @@ def _classified(catalogue: Catalogue, items: Sequence[Item], model: Path, *, dev
     from lookalike.cli.train import told_what_is_missing
     from lookalike.evaluator import measure_classification
 
-    if model.suffix != ".safetensors":
-        raise UsageError(f"only a .safetensors checkpoint has class heads to ask for 'attributes', got {model}")
+    if model.suffix in ("", ".onnx"):
+        kinds = "a .safetensors checkpoint, or a .pth.tar of the original system,"
+        raise UsageError(f"only {kinds} has class heads to ask for 'attributes', got {model}")
     with told_what_is_missing("class scores"):
         from lookalike.models.classifying import Classifier
     classifier = Classifier(model, device=device)

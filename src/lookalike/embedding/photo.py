@@ -49,8 +49,7 @@ class PhotoEmbedder:
     @property
     def wanted_size(self) -> int:
         """Decode photos so that both sides keep at least this many pixels."""
-        steps = [network.identity.preprocessing for network in self._networks.values()]
-        return max(max(step.height, step.width, step.short_side) for step in steps)
+        return max(network.identity.preprocessing.wanted_size for network in self._networks.values())
 
     def prepare(self, photo: Image) -> Prepared:
         """Resize, normalise and measure the colour of one photo. Safe in several threads at once."""

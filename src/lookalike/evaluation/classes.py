@@ -5,7 +5,7 @@ Definitions are those of DeepFashion (Liu et al. 2016, section 4.1), as the publ
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -70,7 +70,7 @@ def measure_classes(
 
     Attribute recall is the number of attributes found by the number there are, summed over all photos (not the mean of
     each photo's part): within a type only the attributes of that type compete for the first k places. Attributes that
-    a photo is not known to have count as not there.
+    a photo is not known to have count as not there, and those that the model does not know as not found.
 
     Args:
         items: Q photos, with the attributes `category` and `attributes` (a list).
@@ -109,16 +109,17 @@ def measure_classes(
             values.append((ranks <= k) & (right >= 0) & there)
             counts.append(np.ones(len(items)))
     if attribute_scores is not None:
-        positive = _positives(items, attributes)
-        if not positive.any():
+        beyond = _unknown_to(attributes, items)
+        positive = _positives(items, [*attributes, *beyond])
+        if not positive[:, : len(attributes)].any():
             raise MismatchError(f"the model's attributes, such as {attributes[0]!r}, are none of the catalogue's")
-        for group, members in _groups(attributes, attribute_types).items():
-            total = positive[:, members].sum(axis=1)
-            for k in TOP:
-                found = found_among_top(attribute_scores[:, members], positive[:, members], k) * there
-                names.append(f"attribute_recall@{k}[{group}]")
-                values.append(np.divide(found, total, out=np.zeros(len(items)), where=total > 0))
-                counts.append(total)
+        if beyond:
+            notes.append(f"{len(beyond):,} attributes are none of the model's, such as {beyond[0]!r}; it finds none")
+        groups = _groups([*attributes, *beyond], attribute_types)
+        for name, value, total in _recalls(attribute_scores, positive, groups):
+            names.append(name)
+            values.append(value * there)
+            counts.append(total)
     return Measured(
         protocol="attributes",
         metrics=tuple(names),
@@ -133,11 +134,38 @@ def measure_classes(
     )
 
 
+def _recalls(scores: Float32, positive: Bool, groups: Mapping[str, Bool]) -> Iterator[tuple[str, Float64, Int64]]:
+    """Of each group and k: the metric's name, the part of each photo's attributes that is found, their number (Q,).
+
+    Args:
+        scores: (Q, A).
+        positive: (Q, A + B) which attributes the photos have; the last B are without scores.
+        groups: Which compete with each other, (A + B,).
+    """
+    scored = scores.shape[1]
+    for group, members in groups.items():
+        total: Int64 = positive[:, members].sum(axis=1)
+        asked = members[:scored]
+        for k in TOP:
+            found = found_among_top(scores[:, asked], positive[:, :scored][:, asked], k)
+            part: Float64 = np.divide(found, total, out=np.zeros(len(total)), where=total > 0)
+            yield f"attribute_recall@{k}[{group}]", part, total
+
+
 def _groups(attributes: Sequence[str], types: Mapping[str, str]) -> dict[str, Bool]:
     """Which attributes compete with each other: all, and those of each type, (A,)."""
     kinds = np.array([types.get(name, "") for name in attributes])
     of_types = {kind: kinds == kind for kind in dict.fromkeys(types.values())}
     return {ALL: np.ones(len(attributes), dtype=np.bool_), **{kind: of for kind, of in of_types.items() if of.any()}}
+
+
+def _unknown_to(attributes: Sequence[str], items: Sequence[Item]) -> list[str]:
+    """Attributes that photos have and that are none of these, sorted."""
+    there: set[str] = set()
+    for item in items:
+        known = item.attributes.get("attributes")
+        there.update(map(str, known if isinstance(known, list) else []))
+    return sorted(there.difference(attributes))
 
 
 def _positives(items: Sequence[Item], attributes: Sequence[str]) -> Bool:

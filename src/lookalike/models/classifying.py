@@ -42,8 +42,7 @@ class Classifier:
     @property
     def wanted_size(self) -> int:
         """Decode photos so that both sides keep at least this many pixels."""
-        steps = self._checkpoint.preprocessing
-        return max(steps.height, steps.width, steps.short_side)
+        return self._checkpoint.preprocessing.wanted_size
 
     @torch.no_grad()
     def scores(self, photos: Sequence[Image], heads: Sequence[str]) -> dict[str, Float32]:

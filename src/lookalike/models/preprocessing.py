@@ -44,6 +44,11 @@ class Preprocessing:
         if self.fit == "crop" and self.short_side < max(self.height, self.width):
             raise ModelError(f"a centre crop of {self.height}x{self.width} needs a short side of at least that: {self}")
 
+    @property
+    def wanted_size(self) -> int:
+        """Photos should be decoded so that both sides keep at least this many pixels."""
+        return max(self.height, self.width, self.short_side)
+
     def fitted(self, photo: Image.Image) -> Image.Image:
         """Give an RGB photo the input's size, still as a picture."""
         size = (self.width, self.height)

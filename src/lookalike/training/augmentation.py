@@ -11,6 +11,7 @@ from PIL import Image, ImageFilter
 from scipy import ndimage
 from torchvision.transforms import v2
 
+from lookalike.errors import PhotoError, TrainingError
 from lookalike.images import open_image
 from lookalike.training.settings import AugmentationSettings
 from lookalike.types import Bool
@@ -50,7 +51,11 @@ class Augmentation:
         return view
 
     def on_background(self, photo: Image.Image, *, random: np.random.Generator) -> Image.Image | None:
-        """Cut out what a photo on white shows and put it on a background; None if it is not on white."""
+        """Cut out what a photo on white shows and put it on a background; None if it is not on white.
+
+        Raises:
+            TrainingError: The background cannot be read.
+        """
         whole = photo.resize((self.width, self.height), BILINEAR, reducing_gap=2.0)
         mask = foreground(whole)
         if mask is None:
@@ -62,14 +67,21 @@ class Augmentation:
         angle = random.uniform(-1.0, 1.0) * self.settings.rotation
         garment = whole.resize(size, BILINEAR).rotate(angle, BILINEAR)
         soft = soft.resize(size, BILINEAR).rotate(angle, BILINEAR)
-        background = open_image(self.backgrounds[int(random.integers(len(self.backgrounds)))], at_least=self.height)
-        view = self._resized(background, area=random.uniform(0.15, 1.0), stretch=1.0, random=random)
+        view = self._resized(self._background(random), area=random.uniform(0.15, 1.0), stretch=1.0, random=random)
         corner = (
             int(random.integers(0, self.width - size[0] + 1)),
             int(random.integers(0, self.height - size[1] + 1)),
         )
         view.paste(garment, corner, soft)
         return view
+
+    def _background(self, random: np.random.Generator) -> Image.Image:
+        """Any of the backgrounds; unreadable ones are not passed over, for the photo to be pasted is not at fault."""
+        chosen = self.backgrounds[int(random.integers(len(self.backgrounds)))]
+        try:
+            return open_image(chosen, at_least=self.height)
+        except PhotoError as error:
+            raise TrainingError(f"{error}; take this background out of the catalogue `backgrounds`") from None
 
     def _cropped(self, photo: Image.Image, *, random: np.random.Generator) -> Image.Image:
         if self.settings.crop == "input":

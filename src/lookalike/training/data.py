@@ -205,7 +205,8 @@ class TrainingPhotos(Dataset[tuple[Tensor, int, int]]):
         assert self.augmentation and self.preprocessing
         place, seed, role = View(*view)
         item = self.items[place]
-        photo = open_image(item.location, at_least=self.preprocessing.height, box=item.box)
+        wanted = max(self.preprocessing.wanted_size, self.augmentation.settings.short_side)
+        photo = open_image(item.location, at_least=wanted, box=item.box)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             changed = self.augmentation(photo, random=np.random.default_rng(seed))

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from lookalike.catalogue.protocol import Skip
-from lookalike.errors import ConfigError
+from lookalike.errors import ConfigError, TrainingError
 from lookalike.models.initial import match_first_block
 from lookalike.models.network import Network
 from lookalike.training.interruption import Interruption, leave_interruption_to_the_run
@@ -260,7 +260,10 @@ class Run:
             worker_init_fn=leave_interruption_to_the_run,
             pin_memory=self.accelerator.device.type == "cuda",
         )
-        yield from loader
+        try:
+            yield from loader
+        except TrainingError as error:  # torch puts a traceback before what a process that prepares photos says
+            raise TrainingError(str(error).rpartition(f"{TrainingError.__name__}: ")[2].strip()) from None
 
     def _measure(self) -> None:
         """Measure on dev in the first process, and let all of them know; the best is kept."""

@@ -67,7 +67,7 @@ class Validation:
                 describe_or_stop,
                 self.material.dev,
                 changes=self.material.dev_changes(),
-                at_least=self.material.preprocessing.height,
+                at_least=self.material.preprocessing.wanted_size,
                 skip=self.skip,
             )
         self.notes.measured(measured, label=self.material.label)
