@@ -30,12 +30,16 @@ PAIR = 2
 BLOCK = 65_536
 """Rows that are scaled and added at once."""
 
-ASTRAY = 7
+ASTRAY = 10
 """How many times more lists are looked into for each unit that a query asks beyond what the lists give."""
 
 ONE_BY_ONE = 11
 """FAISS's number for scanning lists for one query after the other: a tenth quicker than its own choice, also for many
 queries, for those do not look into the same lists."""
+
+FILTERED = 1.5
+"""Lists looked into grow with this power of how many times fewer rows a filter passes. With the first power recall@10
+was .972 where half of the rows passed: the ten nearest of those are further away, and spread over more lists."""
 
 LOOK_FURTHER = 4
 """Times more lists in each step, when the first ones held too few rows."""
@@ -141,7 +145,7 @@ class ListIndex(ABC):
         eager = probes is None and self._grouping.widens
 
         def find(asked: Asked, count: int, *, among: Among, effort: int) -> tuple[Int64, bool]:
-            first = round(usual / among.share) if eager else usual
+            first = round(usual / among.share**FILTERED) if eager else usual
             probed = min(lists.nlist, first * LOOK_FURTHER**effort)
             parameters = looking_into(probed)
             if among.selector is not None:
