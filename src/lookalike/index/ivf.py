@@ -23,4 +23,4 @@ class Ivf(ListIndex):
         lists = max(1, round(1.4 * math.sqrt(count)))
         probes = max(FEWEST_PROBES, round(1.4 * math.sqrt(lists)))
         everything = slice(0, width(spaces))
-        return Grouping(lists=lists, sample=80, rounds=10, columns=everything, probes=probes, widens=True)
+        return Grouping(lists=lists, sample=80, rounds=6, columns=everything, probes=probes, widens=True)

@@ -27,8 +27,11 @@ from lookalike.types import Bool, Float32, Int64
 PAIR = 2
 """Columns that share a code."""
 
-BLOCK = 65_536
+BLOCK = 16_384
 """Rows that are scaled and added at once."""
+
+CODE_ROUNDS = 12
+"""Of k-means for each codebook; with 25, FAISS's own number, recall@10 of the hardest rows was .955 instead of .954."""
 
 ASTRAY = 10
 """How many times more lists are looked into for each unit that a query asks beyond what the lists give."""
@@ -107,6 +110,7 @@ class ListIndex(ABC):
             quantizer, scale.width, grouping.lists, scale.width // PAIR, 4, faiss.METRIC_INNER_PRODUCT
         )
         index.pq.cp.min_points_per_centroid = 1  # it warns on standard error about fewer than 39 points otherwise
+        index.pq.cp.niter = CODE_ROUNDS
         with candidates.one_thread():  # hundreds of tiny codebooks: to wake others for each would take longer
             index.train(sample)
         for at in range(0, len(rows), BLOCK):
