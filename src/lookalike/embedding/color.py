@@ -108,10 +108,11 @@ class Color:
 
     def _weights(self, colors: Int64) -> Float32:
         border = self._bins.histogram(np.bincount(colors[self._edge.ravel()], minlength=LEVELS**3))
-        middle = self._bins.histogram(np.bincount(colors, self._middle, LEVELS**3))
+        in_middle = np.bincount(colors, self._middle, LEVELS**3)
+        middle = self._bins.histogram(in_middle)
         contrast = np.log((border + RARE) / (middle + RARE))
         odds = np.asarray(self._learned.tint - self._learned.contrast * contrast, dtype=np.float32)
-        present = np.unique(colors)
+        present = np.flatnonzero(in_middle)
         by_color = np.zeros(LEVELS**3, dtype=np.float32)
         by_color[present] = self._bins.spread(odds, present)
         return _logistic(self._learned.place.ravel() + by_color[colors])

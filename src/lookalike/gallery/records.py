@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from lookalike.errors import MismatchError, UsageError
-from lookalike.spaces import Space, check_rows, concatenate, slices, width
+from lookalike.spaces import Space, check_rows, concatenate, slices
 from lookalike.types import JSON, Box, Float32, Item, Stamp
 
 UNIT_TOLERANCE: Final = 1e-5
@@ -202,11 +202,9 @@ def vector_rows(
         if len(off):
             part[off] = as_unit_rows(part[off], name=name)
             strange[off] |= (part[off] != raw[off, place]).any(axis=1)
-    size = 4 * width(spaces)
-    units, raws = unit.tobytes(), raw.tobytes() if strange.any() else b""
     return [
-        (units[at * size : (at + 1) * size], raws[at * size : (at + 1) * size] if odd else None)
-        for at, odd in enumerate(strange.tolist())
+        (row.tobytes(), as_it_came.tobytes() if odd else None)
+        for row, as_it_came, odd in zip(unit, raw, strange.tolist(), strict=True)
     ]
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from lookalike.errors import IndexFileError
 from lookalike.index.exact import Exact
-from lookalike.index.scoring import best, empty_answer
+from lookalike.index.scoring import best
 from lookalike.types import Bool, Float32, Int64
 
 FEWEST_ROWS = 256
@@ -34,14 +34,18 @@ FaissSelector: TypeAlias = Any
 """A selector of the FAISS library: which rows may be found."""
 
 
+Asked: TypeAlias = slice | list[int]
+"""Some of the queries, by their positions."""
+
+
 class Finder(Protocol):
     """Finds candidates; the part in which indexes differ."""
 
-    def __call__(self, queries: Float32, count: int, *, among: Among, effort: int) -> tuple[Int64, bool]:
+    def __call__(self, asked: Asked, count: int, *, among: Among, effort: int) -> tuple[Int64, bool]:
         """Find about the best rows.
 
         Args:
-            queries: (Q, D) float32, scaled by the weights.
+            asked: Which of the queries: Q of them.
             count: How many candidates.
             among: Which rows may be found.
             effort: 0 looks as far as is usual; each step above looks several times further.
@@ -105,13 +109,13 @@ def answer(
         return exact.search(queries, k, allowed=allowed)
     bits = None if allowed is None else np.packbits(allowed, bitorder="little")  # must outlive the selector
     among = Among(None if bits is None else faiss.IDSelectorBitmap(bits), permitted / len(rows))
-    positions, scores = empty_answer(len(queries), k)
+    positions = np.empty((len(queries), k), dtype=np.int64)
+    scores = np.empty((len(queries), k), dtype=np.float32)
     enough = count if eager else k
     waiting, effort, more = list(range(len(queries))), 0, True
     while waiting and more:
         with one_thread() if len(waiting) == 1 else nullcontext():
-            asked = queries if effort == 0 else queries[waiting]
-            found, more = find(asked, count, among=among, effort=effort)
+            found, more = find(slice(None) if effort == 0 else waiting, count, among=among, effort=effort)
         short = []
         for query, positions_found in zip(waiting, found, strict=True):
             if positions_found[enough - 1] < 0:

@@ -9,7 +9,7 @@ import faiss
 import numpy as np
 
 from lookalike.index import candidates, sealed
-from lookalike.index.candidates import FEWEST_ROWS, Among, FaissIndex
+from lookalike.index.candidates import FEWEST_ROWS, Among, Asked, FaissIndex
 from lookalike.index.exact import Exact
 from lookalike.index.scaling import Scale
 from lookalike.spaces import Space
@@ -85,14 +85,13 @@ class Hnsw:
         del probes  # there are no lists to look into
         graph = self._graph
         if graph is None or not queries.any(axis=1).all():
-            return self._exact.search(
-                queries, k, allowed=allowed
-            )  # a query of zeros is as near to one row as to another
+            return self._exact.search(queries, k, allowed=allowed)  # zeros are as near to one row as to another
+        seen = self._scale.queries(queries)
 
-        def find(queries: Float32, count: int, *, among: Among, effort: int) -> tuple[Int64, bool]:
+        def find(asked: Asked, count: int, *, among: Among, effort: int) -> tuple[Int64, bool]:
             looked = count * LOOK_FURTHER**effort
             parameters = faiss.SearchParametersHNSW(efSearch=looked, sel=among.selector)
-            found = candidates.search(graph, self._scale.queries(queries), count, parameters=parameters)
+            found = candidates.search(graph, seen[asked], count, parameters=parameters)
             return found, looked * LOOK_FURTHER <= LONGEST_LOOK
 
         return candidates.answer(self._exact, self._rows, queries, k=k, allowed=allowed, find=find, eager=True)
