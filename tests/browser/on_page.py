@@ -18,7 +18,7 @@ def drop(page: Page, photo: Path) -> None:
     session = page.context.new_cdp_session(page)
     data = {"items": [], "files": [str(photo)], "dragOperationsMask": 1}
     for kind in ("dragEnter", "dragOver", "drop"):
-        session.send("Input.dispatchDragEvent", {"type": kind, "x": 400, "y": 300, "data": data})
+        session.send("Input.dispatchDragEvent", {"type": kind, "x": 200, "y": 300, "data": data})
 
 
 def choose(page: Page, photo: Path) -> None:

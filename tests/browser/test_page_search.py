@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import pytest
 from live_page import OpenPage, Server
 from on_page import answer, become, choose, drop, query_of, settled, shown
 from playwright.sync_api import expect
@@ -261,10 +262,11 @@ def test_everything_can_be_done_with_the_keyboard(server: Server, open_page: Ope
     become(page, lambda ids: bool(ids) and first not in ids)
 
 
+@pytest.mark.parametrize("width", [360, 1280])
 def test_the_first_results_come_quickly_and_nothing_jumps(
-    server: Server, open_page: OpenPage, query_photo: Path
+    server: Server, open_page: OpenPage, query_photo: Path, width: int
 ) -> None:
-    page = open_page(server)
+    page = open_page(server, width=width)
     expect(page.locator("#begin-list img.there").first).to_be_visible()
     page.evaluate(
         """() => {

@@ -59,7 +59,7 @@ def create_app(serving: Serving) -> FastAPI:
     for module in (search, photos, items, item_writes, bulk, health, docs_page):
         app.include_router(module.router)
     app.include_router(page_router())
-    complete_document(app)
+    complete_document(app, forms=[module.FORM_SHAPE for module in (search, item_writes, bulk)])
     handle_errors(app)
     app.add_middleware(EncodedItemPaths)
     origins = list(serving.settings.origins)

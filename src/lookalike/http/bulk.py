@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse
 
 from lookalike.errors import LookalikeError
 from lookalike.http.bodies import FORM, Body, checked, other_kind, parsed
-from lookalike.http.documents import ALWAYS, body_of, errors
+from lookalike.http.documents import ALWAYS, FormShape, body_of, errors
 from lookalike.http.item_writes import BODY
 from lookalike.http.refusals import Refusal, refusal_of
 from lookalike.http.serving import Served, Serving
@@ -30,8 +30,9 @@ Photos: TypeAlias = Mapping[str, bytes | None]
 
 NDJSON: Final = "application/x-ndjson"
 LINES_TEXT: Final = "One JSON object a line: id, photo or photo_base64, product, box, attributes."
-FORM_SCHEMA: Final[dict[str, Any]] = {
-    "schema": {
+FORM_SHAPE: Final = FormShape(
+    "BulkForm",
+    schema={
         "type": "object",
         "properties": {
             "items": {"type": "string", "format": "ndjson", "description": LINES_TEXT},
@@ -44,8 +45,8 @@ FORM_SCHEMA: Final[dict[str, Any]] = {
         "required": ["items"],
         "additionalProperties": False,
     },
-    "encoding": {"photo": {"contentType": "image/*"}},
-}
+    encoding={"photo": {"contentType": "image/*"}},
+)
 AS_LINES: Final = {NDJSON: {"schema": {"type": "string", "format": "ndjson", "description": LINES_TEXT}}}
 
 
@@ -55,7 +56,7 @@ AS_LINES: Final = {NDJSON: {"schema": {"type": "string", "format": "ndjson", "de
     summary="Add or replace many items",
     response_model=BulkReport,
     responses=errors("bad_request", "unauthorized", "too_many_parts", *BODY, *ALWAYS),
-    openapi_extra=body_of(form=FORM_SCHEMA, more=AS_LINES),
+    openapi_extra=body_of(form=FORM_SHAPE, more=AS_LINES),
 )
 async def put_items(request: Request, serving: Served) -> JSONResponse:
     """Send lines of JSON, alone (`application/x-ndjson`) or in a form with the photos beside them.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI
@@ -28,6 +29,13 @@ MEANINGS = {
     503: "It cannot be done at present.",
 }
 RETRY_AFTER = {"description": "Seconds to wait before trying again.", "schema": {"type": "integer", "minimum": 1}}
+REQUEST_ID = {
+    "name": "X-Request-Id",
+    "in": "header",
+    "required": False,
+    "description": "An id of your own for the answer and the log: 1 to 64 letters, digits, dots, hyphens, underscores.",
+    "schema": {"type": "string"},
+}
 ALWAYS = ("bug", "failed", "damaged", "unreachable", "not_ready", "busy", "timeout")
 """What may come of anything that touches the gallery."""
 
@@ -56,26 +64,46 @@ def errors(*codes: str) -> dict[int | str, dict[str, Any]]:
     return dict(sorted(responses.items()))
 
 
+@dataclass(frozen=True, slots=True)
+class FormShape:
+    """What a form may hold.
+
+    Attributes:
+        name: Of its schema, after which generated clients name their class.
+        schema: Of its parts; plain properties, since generators make no class of a choice between several shapes.
+        encoding: Media types of parts.
+    """
+
+    name: str
+    schema: Mapping[str, Any]
+    encoding: Mapping[str, Any]
+
+
 def body_of(
     *,
     json: type[BaseModel] | None = None,
-    form: dict[str, Any] | None = None,
+    form: FormShape | None = None,
     more: Mapping[str, dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """A request body that the route reads by itself.
 
     Args:
         json: The model of a JSON body.
-        form: The entry of a form.
+        form: The shape of a form.
         more: Entries of other media types.
     """
     content: dict[str, Any] = {}
     if form is not None:
-        content["multipart/form-data"] = form
+        content["multipart/form-data"] = {"schema": reference(form.name), "encoding": form.encoding}
     if json is not None:
-        content["application/json"] = {"schema": {"$ref": f"#/components/schemas/{json.__name__}"}}
+        content["application/json"] = {"schema": reference(json.__name__)}
     content.update(more or {})
     return {"requestBody": {"required": True, "content": content}}
+
+
+def reference(name: str) -> dict[str, str]:
+    """A reference to a schema of the document."""
+    return {"$ref": f"#/components/schemas/{name}"}
 
 
 BY_HAND: tuple[type[BaseModel], ...] = (Question, ItemText, ItemPatch, BulkItem)
@@ -85,8 +113,13 @@ THEIRS = ("HTTPValidationError", "ValidationError")
 """What FastAPI describes as the answer to wrong values; ours has another shape."""
 
 
-def complete_document(app: FastAPI) -> None:
-    """Have the application's OpenAPI document say all that there is to say."""
+def complete_document(app: FastAPI, *, forms: Sequence[FormShape]) -> None:
+    """Have the application's OpenAPI document say all that there is to say.
+
+    Args:
+        app: The application.
+        forms: Those that its routes read.
+    """
     plain = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -97,9 +130,11 @@ def complete_document(app: FastAPI) -> None:
                 [(model, "validation") for model in BY_HAND], ref_template="#/components/schemas/{model}"
             )
             schemas.update(given["$defs"])
+            schemas.update({form.name: form.schema for form in forms})
             for path in document["paths"].values():
                 for operation in path.values():
                     _drop_theirs(operation["responses"])
+                    operation.setdefault("parameters", []).append(REQUEST_ID)
             for name in THEIRS:
                 schemas.pop(name, None)
             app.openapi_schema = document

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from lookalike.http.bodies import FORM, JSON_TYPE, Body, Form, Upload, checked, invalid, other_kind, parsed
-from lookalike.http.documents import ALWAYS, body_of, errors
+from lookalike.http.documents import ALWAYS, FormShape, body_of, errors
 from lookalike.http.item_paths import ITEM
 from lookalike.http.items import ItemPath
 from lookalike.http.models import LONGEST_ID, LONGEST_NAME, Item
@@ -27,8 +27,9 @@ T = TypeVar("T")
 router = APIRouter(tags=["writing"], dependencies=[Writer])
 
 BODY: Final = ("too_slow", "too_large", "unsupported_media_type", "invalid")
-FORM_SCHEMA: Final[dict[str, Any]] = {
-    "schema": {
+FORM_SHAPE: Final = FormShape(
+    "ItemForm",
+    schema={
         "type": "object",
         "properties": {
             "photo": {"type": "string", "format": "binary", "contentMediaType": "image/*"},
@@ -43,8 +44,8 @@ FORM_SCHEMA: Final[dict[str, Any]] = {
         "required": ["photo"],
         "additionalProperties": False,
     },
-    "encoding": {"photo": {"contentType": "image/*"}, "attributes": {"contentType": "application/json"}},
-}
+    encoding={"photo": {"contentType": "image/*"}, "attributes": {"contentType": "application/json"}},
+)
 
 
 @router.put(
@@ -69,7 +70,7 @@ FORM_SCHEMA: Final[dict[str, Any]] = {
             *ALWAYS,
         ),
     },
-    openapi_extra=body_of(json=ItemText, form=FORM_SCHEMA),
+    openapi_extra=body_of(json=ItemText, form=FORM_SHAPE),
 )
 async def put_item(request: Request, serving: Served, id: ItemPath) -> JSONResponse:
     """Send the photo and what is known of it as a form; JSON replaces what is known and keeps the photo.

@@ -94,6 +94,8 @@ class Refusal(LookalikeError):
     ) -> None:
         super().__init__(message)
         self.kind, self.facts, self.headers = kind, dict(facts or {}), dict(headers or {})
+        if self.status in (429, 503):
+            self.headers.setdefault("Retry-After", str(LATER_S))
 
     @property
     def status(self) -> int:
@@ -103,6 +105,10 @@ class Refusal(LookalikeError):
     def to_json(self) -> dict[str, Any]:
         """The body of the response."""
         return {"error": {"code": self.kind, "message": str(self), **self.facts}}
+
+
+LATER_S: Final = 5
+"""Seconds after which it is worth trying again, where nothing better is known."""
 
 
 def busy(what: str, *, seconds: int) -> Refusal:
@@ -115,10 +121,6 @@ def busy(what: str, *, seconds: int) -> Refusal:
     )
 
 
-LOCKED_S: Final = 5
-"""Seconds after which another process may have finished writing."""
-
-
 def refusal_of(error: LookalikeError, *, address: str = "") -> Refusal:
     """What a client is told of an error of the core: all about its own mistakes, nothing of the server's insides.
 
@@ -129,8 +131,8 @@ def refusal_of(error: LookalikeError, *, address: str = "") -> Refusal:
     if isinstance(error, Refusal):
         return error
     if error.code == "locked":
-        message = f"another process is writing to the gallery; try again in {LOCKED_S} s"
-        return Refusal("locked", message, facts={"retry_after": LOCKED_S}, headers={"Retry-After": str(LOCKED_S)})
+        message = f"another process is writing to the gallery; try again in {LATER_S} s"
+        return Refusal("locked", message, facts={"retry_after": LATER_S})
     if not isinstance(error, UsageError):
         kind = error.code if error.code in KINDS else "failed"
         return Refusal(kind, KINDS[kind].message)

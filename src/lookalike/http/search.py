@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse
 
 from lookalike.errors import UsageError
 from lookalike.http.bodies import FORM, JSON_TYPE, Form, Upload, checked, invalid, other_kind, parsed
-from lookalike.http.documents import ALWAYS, body_of, errors
+from lookalike.http.documents import ALWAYS, FormShape, body_of, errors
 from lookalike.http.models import FARTHEST, LONGEST_FILTER, LONGEST_ID, MOST, Answer, Options, Question
 from lookalike.http.refusals import Refusal
 from lookalike.http.serving import Served, Serving
@@ -27,8 +27,9 @@ AS_JSON: Final = ("weights", "metrics")
 
 _FILE: Final = {"type": "string", "format": "binary", "contentMediaType": "image/*"}
 _ID: Final = {"type": "string", "minLength": 1, "maxLength": LONGEST_ID}
-FORM_SCHEMA: Final[dict[str, Any]] = {
-    "schema": {
+FORM_SHAPE: Final = FormShape(
+    "SearchForm",
+    schema={
         "type": "object",
         "description": "Give at least one photo or id to look like.",
         "properties": {
@@ -75,16 +76,17 @@ FORM_SCHEMA: Final[dict[str, Any]] = {
                 "description": "A metric of SciPy's cdist by space, as JSON. Goes with one photo or item.",
             },
         },
-        "anyOf": [{"required": ["photo"]}, {"required": ["id"]}],
+        "if": {"not": {"required": ["photo"]}},
+        "then": {"required": ["id"]},
         "additionalProperties": False,
     },
-    "encoding": {
+    encoding={
         "photo": {"contentType": "image/*"},
         "unlike": {"contentType": "image/*"},
         "weights": {"contentType": "application/json"},
         "metrics": {"contentType": "application/json"},
     },
-}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ class Asked:
         *("unsupported_media_type", "invalid", "unreadable_photo", "mismatch"),
         *ALWAYS,
     ),
-    openapi_extra=body_of(json=Question, form=FORM_SCHEMA),
+    openapi_extra=body_of(json=Question, form=FORM_SHAPE),
 )
 async def search(request: Request, serving: Served) -> JSONResponse:
     """Send a photo as a form, or ask with indexed items as a form or JSON.

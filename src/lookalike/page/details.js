@@ -63,7 +63,7 @@ export class Details {
     this.dialog.replaceChildren(
       make("button", { type: "button", class: "icon-button close", "aria-label": "Close", onclick: () => this.dialog.close() }, icon("close")),
       make("div", { class: "details-in" },
-        make("div", { class: "details-photo" }, picture(photoUrl(item.id, PHOTO), { width: "600", height: "800", alt: nameOf(item) })),
+        make("div", { class: "details-photo" }, picture(photoUrl(item.id, PHOTO), { uncut: true, width: "600", height: "800", alt: nameOf(item) })),
         make("div", { class: "details-about" },
           make("h2", { id: "details-title" }, nameOf(item)),
           match && make("p", { class: "details-score" }, make("b", {}, scoreText(match.score)), ` rank ${match.rank}`),

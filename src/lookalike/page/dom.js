@@ -30,12 +30,12 @@ export function icon(name) {
 
 export const byId = (id) => document.getElementById(id);
 
-/** A picture that makes way for a drawing when it cannot be had, and is cut to its frame only where little is lost. */
-export function picture(source, properties = {}) {
+/** A picture that makes way for a drawing when it cannot be had, and is cut to its frame only where little is lost, or never. */
+export function picture(source, { uncut = false, ...properties } = {}) {
   const image = make("img", { alt: "", decoding: "async", draggable: "false", ...properties });
   image.addEventListener("load", () => {
     const shape = image.naturalWidth / image.naturalHeight;
-    const whole = shape < 0.58 || shape > 0.9;
+    const whole = uncut || shape < 0.58 || shape > 0.9;
     image.classList.toggle("whole", whole);
     if (whole) image.style.backgroundColor = cornerColor(image);
     image.classList.add("there");

@@ -10,7 +10,7 @@ import { Latest } from "./latest.js";
 import { hideNotice, Outage, showNotice } from "./notices.js";
 import { QueryPanel } from "./query.js";
 import { Results } from "./results.js";
-import { PAGE, emptyState, filtersInUse, readState, whereOf, writeState } from "./state.js";
+import { MOST_SHOWN, PAGE, emptyState, filtersInUse, readState, whereOf, writeState } from "./state.js";
 import { count, labelOf, nameOf, numberText, valueText } from "./words.js";
 import { Weights } from "./weights.js";
 
@@ -167,7 +167,7 @@ async function runSearch(now, signal) {
   if (isEnough(before, now)) return showAnswer(before, now); // it was asked for twice
   const offset = before?.matches.length ?? 0;
   const timers = SLOW_MS.map((after, at) => setTimeout(() => {
-    byId("status").textContent = at ? "The server is slow. Still waiting…" : "Still looking…";
+    byId("status").textContent = at ? "The server is slow…" : "Still looking…";
   }, after));
   byId("results").setAttribute("aria-busy", "true");
   byId("grid").classList.toggle("stale", shown !== null && shown !== key);
@@ -205,8 +205,8 @@ function showAnswer({ matches, weights: used, ended }, now) {
   byId("grid").classList.remove("stale");
   hideNotice();
   results.show(visible, used);
-  byId("more").hidden = !visible.length || (ended && visible.length === matches.length);
-  byId("status").textContent = visible.length ? `${count(visible.length, "item")}, the most alike first` : "Nothing found";
+  byId("more").hidden = !visible.length || visible.length >= MOST_SHOWN || (ended && visible.length === matches.length);
+  byId("status").textContent = visible.length ? `the ${visible.length > 1 ? `${numberText(visible.length)} ` : ""}most alike` : "Nothing found";
   weights.show(state.weights ? { ...used, ...state.weights } : used, { isDefault: state.weights === null });
   if (!visible.length) showEmpty();
   if (counted !== whereOf(now.filters)) counting.ask(now);
@@ -242,7 +242,7 @@ function fail(error) {
     refused: state.photo && error.code.includes("photo")
       ? { title: "This photo cannot be read", text: error.message, actions: [other, anew], mark: "photo" }
       : { title: "The server refused this search", text: error.message, actions: filtersInUse(state.filters) ? [["Clear the filters", clearFilters], anew] : [anew] },
-    failed: { title: "Something went wrong on the server", text: error.message, actions: [again, anew] },
+    failed: { title: "Something went wrong on the server", text: "It may help to try again in a moment.", actions: [again, anew] },
   }[error.kind];
   if (error.kind === "missing") query.showNothing("Nothing here");
   shown = null;

@@ -36,7 +36,7 @@ export class Outage {
   begin() {
     if (this.#timer) return;
     const banner = byId("banner");
-    banner.textContent = navigator.onLine ? "The server does not answer. Trying again…" : "You are offline. Waiting for the network…";
+    banner.textContent = navigator.onLine ? "The server does not answer. Retrying…" : "You are offline. Waiting…";
     banner.hidden = false;
     this.#timer = setInterval(() => this.#look(), AGAIN_MS);
   }

@@ -58,7 +58,12 @@ export class QueryPanel {
   showItem(id, item) {
     if (this.#shown !== `item ${id}`) {
       this.#begin(`item ${id}`);
-      this.#frame(this.#fit(picture(photoUrl(id, PHOTO), { alt: item ? nameOf(item) : "", onload: ({ target }) => this.#frame(target.parentNode, target.naturalWidth / target.naturalHeight) })), 3 / 4);
+      const image = picture(photoUrl(id, PHOTO), { uncut: true, alt: item ? nameOf(item) : "" });
+      image.addEventListener("load", () => {
+        this.#frame(image.parentNode, image.naturalWidth / image.naturalHeight);
+        if (image.isConnected) this.stage.style.background = image.style.backgroundColor; // the photo goes on around itself
+      });
+      this.#frame(this.#fit(image), 3 / 4);
     }
     const known = item ?? { id, attributes: {} };
     const image = this.stage.querySelector("img");
@@ -86,6 +91,7 @@ export class QueryPanel {
   #begin(shown) {
     this.stage.parentNode.classList.toggle("item", shown?.startsWith("item ") ?? false);
     this.stage.parentNode.classList.remove("none");
+    this.stage.style.background = "";
     this.#shown = shown;
     this.#crop = null;
     if (this.#url) URL.revokeObjectURL(this.#url);

@@ -17,7 +17,7 @@ export function parts(match, weights) {
     })),
     make("dl", {}, ...known.map(({ space, cosine, share }, at) => make("div", {},
       make("dt", { class: `space-${at % 4}` }, spaceLabel(space)),
-      make("dd", {}, `${scoreText(cosine)} × ${Math.round(share * 100)} %`)))));
+      make("dd", {}, scoreText(cosine), make("span", { class: "share" }, ` × ${Math.round(share * 100)} %`))))));
 }
 
 export class Results {

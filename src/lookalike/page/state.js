@@ -1,7 +1,7 @@
 // What is being looked at, and its URL: the one is always made from the other, so a search can be shared and gone back to.
 
 export const PAGE = 24;
-const MOST_SHOWN = 480;
+export const MOST_SHOWN = 480;
 const LITERAL = /^(?:true|false|-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)$/i;
 
 /**

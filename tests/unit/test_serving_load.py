@@ -1,0 +1,147 @@
+"""Many requests at once: photos share the network, places are bounded, and nobody waits in vain."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from starlette.requests import Request
+
+from lookalike.embedding.deep import open_network
+from lookalike.embedding.photo import PhotoEmbedder
+from lookalike.embedding.protocol import Prepared
+from lookalike.errors import ModelError
+from lookalike.http.batching import BatchingEmbedder
+from lookalike.http.lanes import ClientGone, Lane
+from lookalike.http.refusals import Refusal
+from lookalike.types import Float32
+
+
+class Held(PhotoEmbedder):
+    """An embedder whose network does not begin before it is let go."""
+
+    go: threading.Event
+    fails = False
+
+    def embed_prepared(self, batch: Sequence[Prepared]) -> dict[str, Float32]:
+        self.go.wait(20)
+        if self.fails:
+            raise ModelError("out of order")
+        return super().embed_prepared(batch)
+
+
+@pytest.fixture
+def held(tiny_model: Path) -> Held:
+    embedder = Held(open_network(tiny_model, threads=1))
+    embedder.go = threading.Event()
+    return embedder
+
+
+def pictures(count: int) -> list[Image.Image]:
+    return [Image.new("RGB", (40, 40), (30 * number, 200 - 20 * number, 90)) for number in range(count)]
+
+
+def wait_for(batching: BatchingEmbedder, count: int) -> None:
+    for _ in range(2000):
+        if len(batching._waiting) == count:
+            return
+        threading.Event().wait(0.005)
+    raise AssertionError(f"{len(batching._waiting)} photos wait instead of {count}")
+
+
+def test_photos_that_gather_while_the_network_runs_go_through_it_together(held: Held) -> None:
+    batching, sizes = BatchingEmbedder(held, largest=4), []
+    batching.observe = sizes.append
+    photos = pictures(6)
+    with ThreadPoolExecutor(6) as pool:
+        first = pool.submit(batching.embed, photos[:1])
+        while not batching._network.locked() or batching._waiting:
+            threading.Event().wait(0.005)
+        others = [pool.submit(batching.embed, [photo]) for photo in photos[1:]]
+        wait_for(batching, 5)
+        held.go.set()
+        rows = [future.result(timeout=20) for future in [first, *others]]
+    assert sizes == [1, 4, 1]
+    for photo, found in zip(photos, rows, strict=True):
+        for space, alone in held.embed([photo]).items():
+            np.testing.assert_allclose(found[space], alone, atol=1e-6)
+
+
+def test_an_error_of_the_network_comes_to_whoever_asked_and_to_nobody_later(held: Held) -> None:
+    batching = BatchingEmbedder(held, largest=4)
+    held.go.set()
+    held.fails = True
+    with pytest.raises(ModelError, match="out of order"):
+        batching.embed(pictures(2))
+    held.fails = False
+    assert batching.embed(pictures(2))["deep"].shape[0] == 2
+
+
+def request_of(client: asyncio.Event) -> Request:
+    """A request whose client goes away when the event is set."""
+
+    async def receive() -> dict[str, str]:
+        await client.wait()
+        return {"type": "http.disconnect"}
+
+    return Request({"type": "http", "method": "GET", "headers": [], "path": "/"}, receive)
+
+
+async def until(lane: Lane, taken: int) -> None:
+    while lane.taken != taken:
+        await asyncio.sleep(0.005)
+
+
+def test_a_full_lane_refuses_at_once_and_a_late_answer_is_not_waited_for() -> None:
+    async def check() -> None:
+        lane, go = Lane("searches", workers=1, waiting=1, seconds=0.3), threading.Event()
+        stays = request_of(asyncio.Event())
+        begun: list[str] = []
+
+        def work(name: str) -> str:
+            begun.append(name)
+            go.wait(20)
+            return name
+
+        running = asyncio.create_task(lane.run(lambda: work("first"), request=stays))
+        waiting = asyncio.create_task(lane.run(lambda: work("second"), request=stays))
+        await until(lane, 2)
+        assert lane.waiting == 1
+        with pytest.raises(Refusal, match="2 searches are running or waiting") as full:
+            await lane.run(lambda: work("third"), request=stays)
+        assert (full.value.status, full.value.headers) == (429, {"Retry-After": "1"})
+        for late in (running, waiting):
+            with pytest.raises(Refusal, match="no answer within") as refused:
+                await late
+            assert (refused.value.status, refused.value.headers) == (503, {"Retry-After": "5"})
+        go.set()
+        await until(lane, 0)
+        assert begun == ["first"]  # what waited has gone without ever beginning
+        assert await lane.run(lambda: work("fourth"), request=stays) == "fourth"
+        lane.close()
+
+    asyncio.run(check())
+
+
+def test_a_client_that_goes_away_frees_its_place() -> None:
+    async def check() -> None:
+        lane, go, client = Lane("searches", workers=1, waiting=1, seconds=20), threading.Event(), asyncio.Event()
+        running = asyncio.create_task(lane.run(lambda: go.wait(20), request=request_of(asyncio.Event())))
+        await until(lane, 1)
+        waiting = asyncio.create_task(lane.run(lambda: go.wait(20), request=request_of(client)))
+        await until(lane, 2)
+        client.set()
+        with pytest.raises(ClientGone):
+            await waiting
+        await until(lane, 1)
+        go.set()
+        assert await running is True
+        lane.close()
+
+    asyncio.run(check())
