@@ -115,12 +115,16 @@ class FactKeeper:
             client.drop_collection(self.collection)
 
     def write(self, changes: Mapping[str, str]) -> None:
-        """Remember more, or other, facts; by their names without the prefix."""
-        if changes:
+        """Remember more, or other, facts; by their names without the prefix.
+
+        They are written twice: Milvus 2.3 forgets the last change of properties when it starts again, and only that
+        (milvus-io/milvus, issue 30144).
+        """
+        properties = {PREFIX + name: value for name, value in changes.items()}
+        if properties:
             with self._connection.client(doing="writing what the gallery is") as client:
-                client.alter_collection_properties(
-                    self.collection, {PREFIX + name: value for name, value in changes.items()}
-                )
+                for _ in range(2):
+                    client.alter_collection_properties(self.collection, properties)
 
     def decide_spaces(self, spaces: Sequence[Space]) -> None:
         """Decide the spaces of a gallery that has none, and how its collection will be made.

@@ -55,7 +55,6 @@ class Reader:
                     filter=where,
                     output_fields=list(fields),
                     consistency_level=self.level(fresh=fresh),
-                    timeout=self._connection.address.timeout_s,
                     **bounds,
                 )
             )

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from lookalike.gallery.milvus.address import INDEX_SETTINGS, Address
-from lookalike.gallery.milvus.connection import BUILDING_S, Connection
+from lookalike.gallery.milvus.connection import BUILDING_S, Connection, Timed
 from lookalike.gallery.milvus.records import LONGEST
 
 if TYPE_CHECKING:
-    from pymilvus import CollectionSchema, MilvusClient
+    from pymilvus import CollectionSchema
 
 FEW: Final = 50_000
 """Up to so many rows every one is compared, which takes milliseconds."""
@@ -107,7 +107,7 @@ def fields(*, columns: int, partitioned: bool) -> CollectionSchema:
     return schema
 
 
-def build_index(client: MilvusClient, collection: str, plan: IndexPlan, *, wait: bool = False) -> None:
+def build_index(client: Timed, collection: str, plan: IndexPlan, *, wait: bool = False) -> None:
     """Have the vectors indexed, and the numbers that rows are asked for by."""
     numbers = client.prepare_index_params()
     for name in ("_row", "_added"):
@@ -120,19 +120,19 @@ def build_index(client: MilvusClient, collection: str, plan: IndexPlan, *, wait:
     client.create_index(collection, vectors, sync=wait, timeout=BUILDING_S)
 
 
-def present(client: MilvusClient, collection: str) -> IndexPlan:
+def present(client: Timed, collection: str) -> IndexPlan:
     """The index that the vectors have."""
     facts = client.describe_index(collection, "vector")
     kind = str(facts["index_type"])
     return IndexPlan(kind, {name: int(facts[name]) for name in INDEX_SETTINGS.get(kind, ()) if name in facts})
 
 
-def load(client: MilvusClient, address: Address, collection: str) -> None:
+def load(client: Timed, address: Address, collection: str) -> None:
     """Have the collection in the query nodes' memory."""
     client.load_collection(collection, replica_number=address.number("replicas") or 1, timeout=BUILDING_S)
 
 
-def is_ours(client: MilvusClient, collection: str, *, columns: int, partitioned: bool) -> bool:
+def is_ours(client: Timed, collection: str, *, columns: int, partitioned: bool) -> bool:
     """Whether a collection has the fields of a gallery, and vectors of this length."""
     described = client.describe_collection(collection)
     there = {one["name"]: one for one in described["fields"]}

@@ -111,7 +111,6 @@ class Writer:
                 client.delete(
                     self._connection.collection,
                     ids=there[at : at + 1000],
-                    timeout=self._connection.address.timeout_s,
                 )
             self._reader.removed = True
         return len(there)
@@ -139,7 +138,7 @@ class Writer:
                 size += 4 * len(rows[end]["vector"]) + 3 * len(rows[end]["_item"]) + len(rows[end]["_raw"])
                 end += 1
             with self._connection.client(doing="writing") as client:
-                client.upsert(self._connection.collection, rows[at:end], timeout=self._connection.address.timeout_s)
+                client.upsert(self._connection.collection, rows[at:end])
             self._reader.wrote = True
             at = end
 
