@@ -38,6 +38,7 @@ INDEX_SETTINGS: Final[Mapping[str, tuple[str, ...]]] = {
     "HNSW": ("M", "efConstruction"),
     "SCANN": ("nlist",),
     "DISKANN": (),
+    "IVF_RABITQ": ("nlist",),
 }
 """The index types of Milvus that serve inner products, and what each is made with."""
 
