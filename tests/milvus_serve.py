@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sys
 import time
 import urllib.request
@@ -22,6 +23,22 @@ PORTS_FROM = 42_000
 """Below those that the system hands out, and above those that servers usually have."""
 
 
+class Config(MilvusServerConfig):  # type: ignore[misc]
+    """The usual one, which takes a port again although connections to it have just been cut off."""
+
+    def try_bind_port(self, port: int) -> socket.socket | None:
+        """A socket on a port, or none where somebody listens."""
+        bound = socket.socket()
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            bound.bind(("127.0.0.1", port))
+            bound.listen()
+        except OSError:
+            bound.close()
+            return None
+        return bound
+
+
 def main() -> None:
     """Start, say so, wait, stop."""
     data = Path(sys.argv[1])
@@ -30,7 +47,7 @@ def main() -> None:
     programs.mkdir(exist_ok=True)
     if not (data / "bin").exists():
         (data / "bin").symlink_to(programs)
-    server = MilvusServer(MilvusServerConfig(), wait_for_started=False)
+    server = MilvusServer(Config(), wait_for_started=False)
     server.set_base_dir(str(data))
     server.webservice_port, _ = free_ports(server.config, 2)
     etcd_on_free_ports(server.config, data / "etcd.json")
@@ -53,8 +70,8 @@ def free_ports(config: MilvusServerConfig, count: int) -> list[int]:
     first = PORTS_FROM + os.getpid() % 5000 * 4
     found: list[int] = []
     while len(found) < count:
-        port, socket = config.resolve_port(first + len(found))
-        socket.close()
+        port, bound = config.resolve_port(first + len(found))
+        bound.close()
         found.append(port)
         first = port
     return found

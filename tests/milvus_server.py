@@ -1,4 +1,8 @@
-"""A real Milvus server for tests: started once in a run, on a free port, with its data in a temporary folder."""
+"""A real Milvus server for tests: started once in a run, on a free port, with its data in a temporary folder.
+
+Loading a collection takes the server some seconds, nearly all of them waiting, and every one that is loaded makes the
+others slower. So galleries are made ahead of the tests that want them, and dropped behind them.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +11,19 @@ import os
 import shutil
 import signal
 import subprocess
+import uuid
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from threading import Thread
 from typing import Final
 
 import pytest
+
+from lookalike.gallery.milvus import schema
+from lookalike.gallery.milvus.address import parse
+from lookalike.gallery.milvus.state import State
 
 ROOT: Final = Path(__file__).parents[1]
 SERVE: Final = Path(__file__).with_name("milvus_serve.py")
@@ -95,3 +106,45 @@ def milvus_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MilvusSe
     yield server
     server.stop()
     shutil.rmtree(data, ignore_errors=True)
+
+
+class Stock:
+    """Galleries on a server that nothing was added to, with their collections loaded.
+
+    Args:
+        server: Where they are.
+        columns: Length of the rows that they are made for.
+        ahead: How many are made before they are wanted.
+    """
+
+    def __init__(self, server: MilvusServer, *, columns: int, ahead: int = 6) -> None:
+        self._server, self._columns = server, columns
+        self._workers = ThreadPoolExecutor(ahead)
+        self._made: deque[Future[str]] = deque(self._workers.submit(self._make) for _ in range(ahead))
+
+    def take(self) -> str:
+        """The address of one, which is then the caller's."""
+        self._made.append(self._workers.submit(self._make))
+        return self._made.popleft().result()
+
+    def give_back(self, address: str) -> None:
+        """Have it dropped."""
+        self._workers.submit(self._drop, address)
+
+    def close(self) -> None:
+        """Make no more."""
+        self._workers.shutdown(cancel_futures=True)
+
+    def _make(self) -> str:
+        address = f"{self._server.address}/stock_{uuid.uuid4().hex}"
+        state = State(parse(address), create=True)
+        schema.create(state.connection, columns=self._columns)
+        state.connection.close()
+        return address
+
+    def _drop(self, address: str) -> None:
+        state = State(parse(address), create=True)
+        with state.connection.client(doing="dropping") as client:
+            client.drop_collection(state.connection.collection)
+            client.drop_collection(state.keeper.collection)
+        state.connection.close()

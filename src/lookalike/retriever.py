@@ -44,7 +44,7 @@ def open(
     Nothing is loaded before it is needed. A gallery that does not exist is made by the first `index`.
 
     Args:
-        address: The gallery's folder.
+        address: The gallery's folder, or `milvus://HOST:PORT/COLLECTION`.
         model: `default`, an `.onnx` file, or a `.safetensors` checkpoint, or several, each of which gets a space of its
             own; None is what filled the gallery, and `default` for a new one.
         runtime: `auto`, `onnx`, `openvino` or `torch`.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -20,15 +19,22 @@ from lookalike.gallery.local import LocalGallery
 from lookalike.gallery.opening import open_gallery
 from lookalike.gallery.protocol import Facet, Gallery
 from lookalike.index import INDEXES
-from lookalike.spaces import Space, unit_rows
+from lookalike.spaces import Space, unit_rows, width
 from lookalike.types import JSON, Bool, Box, Float32, Item, Neighbours, Stamp
-from milvus_server import MilvusServer
+from milvus_server import MilvusServer, Stock
 
 SPACES = (Space("deep", 24, "tiny@1"), Space("color", 8, "colour@1"))
 COLORS = ("Red", "Blue", "Green", "Black")
 
 Opener = Callable[[], Gallery]
 """Opens one and the same gallery, each time anew, as another process would."""
+
+
+@pytest.fixture(scope="session")
+def stock(milvus_server: MilvusServer) -> Iterator[Stock]:
+    stock = Stock(milvus_server, columns=width(SPACES))
+    yield stock
+    stock.close()
 
 
 def local(request: pytest.FixtureRequest) -> Opener:
@@ -38,8 +44,9 @@ def local(request: pytest.FixtureRequest) -> Opener:
 
 def milvus(request: pytest.FixtureRequest) -> Opener:
     """The first one reads what it wrote itself; those opened later are to see at once what others write."""
-    server: MilvusServer = request.getfixturevalue("milvus_server")
-    place = f"{server.address}/contract_{uuid.uuid4().hex}"
+    stock: Stock = request.getfixturevalue("stock")
+    place = stock.take()
+    request.addfinalizer(lambda: stock.give_back(place))
     levels = chain(["bounded"], repeat("strong"))
     return lambda: open_gallery(f"{place}?consistency={next(levels)}", create=True)
 

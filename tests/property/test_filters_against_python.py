@@ -1,11 +1,12 @@
-"""Any filter finds the same items in the database as a few lines of Python find in a list."""
+"""Any filter finds the same items in the database, and on Milvus, as a few lines of Python find in a list."""
 
 from __future__ import annotations
 
 import operator
+import random
 import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -16,8 +17,11 @@ from hypothesis import strategies as st
 
 from lookalike.errors import FilterError
 from lookalike.gallery.local import LocalGallery
+from lookalike.gallery.opening import open_gallery
+from lookalike.gallery.protocol import Gallery
 from lookalike.spaces import Space
 from lookalike.types import JSON, Item
+from milvus_server import MilvusServer
 
 Truth: TypeAlias = bool | None
 
@@ -164,14 +168,40 @@ SPACES = [Space("deep", 1, "test")]
 @given(catalogue=catalogues, condition=conditions)
 def test_finds_what_python_finds(gallery: LocalGallery, catalogue: list[dict[str, JSON]], condition: Filter) -> None:
     gallery.remove([str(number) for number in range(8)])
+    items = put_into(gallery, catalogue)
+    finds_what_python_finds(gallery, items, condition)
+
+
+def put_into(gallery: Gallery, catalogue: Sequence[dict[str, JSON]]) -> list[Item]:
     items = [Item(id=str(number), photo="x.jpg", attributes=known) for number, known in enumerate(catalogue)]
     # One item with a value of every kind for every name, so that no comparison is refused for its kind.
     kinds = [dict.fromkeys(NAMES, value) for value in ("a", 1, True)]
     items += [Item(id=f"kind {number}", photo="x.jpg", attributes=known) for number, known in enumerate(kinds)]
     gallery.add(items, {"deep": np.ones((len(items), 1), dtype=np.float32)}, spaces=SPACES)
+    return items
+
+
+def finds_what_python_finds(gallery: Gallery, items: Sequence[Item], condition: Filter) -> None:
     where, test = condition
     _, found = gallery.list(where=where, limit=None)
     assert [item.id for item in found] == [item.id for item in items if test(dict(item.attributes)) is True], where
+
+
+@pytest.fixture(scope="module")
+def on_milvus(milvus_server: MilvusServer) -> Iterator[tuple[Gallery, list[Item]]]:
+    """A gallery with values of all kinds, whatever they are, under all names."""
+    dice = random.Random(4)
+    held: list[JSON] = [*TEXTS, *NUMBERS, True, False, None, ["a"], {"a": 1}, []]
+    catalogue = [{name: dice.choice(held) for name in dice.sample(NAMES, 4)} for _ in range(60)]
+    with open_gallery(f"{milvus_server.address}/filters", create=True) as gallery:
+        yield gallery, put_into(gallery, catalogue)
+
+
+@pytest.mark.milvus
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(condition=conditions)
+def test_milvus_finds_what_python_finds(on_milvus: tuple[Gallery, list[Item]], condition: Filter) -> None:
+    finds_what_python_finds(*on_milvus, condition)
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 INSTRUCTIONS = {
@@ -53,3 +54,33 @@ def test_the_unit_can_be_read_and_is_locked_up(tmp_path: Path) -> None:
     done = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, check=False)
     told = [line for line in (done.stdout + done.stderr).splitlines() if "lookalike.service" in line]
     assert told == []
+
+
+def test_the_compose_file_can_be_read_and_its_parts_wait_for_each_other() -> None:
+    text = (DEPLOY / "milvus-compose.yaml").read_text(encoding="utf-8")
+    services = yaml.safe_load(text)["services"]
+    assert set(services) == {"etcd", "store", "milvus"}
+    volumes = yaml.safe_load(text)["volumes"]
+    for service in services.values():
+        name, _, tag = service["image"].rpartition(":")
+        assert name
+        assert tag not in ("", "latest")
+        assert "healthcheck" in service
+        assert {volume.split(":")[0] for volume in service["volumes"]} <= set(volumes)
+    milvus = services["milvus"]
+    assert set(milvus["depends_on"]) == {"etcd", "store"}
+    assert milvus["environment"]["COMMON_SECURITY_AUTHORIZATIONENABLED"] == "true"
+    assert milvus["ports"] == ["127.0.0.1:19530:19530"]  # nobody else reaches it
+    assert "password" not in re.sub(r"\$\{.*?\}|MINIO_ROOT_PASSWORD:|ROOTPASSWORD:|#.*", "", text).lower()
+
+
+def test_the_values_of_the_chart_can_be_read_and_have_room_for_what_they_say() -> None:
+    values = yaml.safe_load((DEPLOY / "milvus-values.yaml").read_text(encoding="utf-8"))
+    compose = yaml.safe_load((DEPLOY / "milvus-compose.yaml").read_text(encoding="utf-8"))
+    assert values["image"]["all"]["tag"] == compose["services"]["milvus"]["image"].rpartition(":")[2]
+    assert yaml.safe_load(values["extraConfigFiles"]["user.yaml"])["common"]["security"]["authorizationEnabled"] is True
+    assert values["cluster"]["enabled"]
+    assert values["externalS3"]["enabled"] != values["minio"]["enabled"]
+    nodes = values["queryNode"]
+    memory = nodes["replicas"] * int(nodes["resources"]["limits"]["memory"].removesuffix("Gi")) * 2**30
+    assert memory >= 2 * 100_000_000 * (576 + 510) * 1.4  # as docs/cluster.md reckons

@@ -2,7 +2,9 @@
 
     milvus://host:19530/shop                        plain
     milvus+tls://host:19530/shop?ca=ca.pem          encrypted, checked against a certificate of one's own
-    milvus://host/shop?index=HNSW&M=32&replicas=2   settings of the collection, for when it is made or optimised
+    milvus://host/shop?index=HNSW&M=32              settings of the index, for when it is made or optimised
+    milvus://host/shop?shards=4&replicas=2          settings of the collection, for when it is made or loaded
+    milvus://host/shop?partition-by=category&partitions=32    texts of an attribute that filters often ask for
 
 A secret never stands in an address, which ends up in process lists and logs: the token (`user:password`, or a key) is
 in the variable LOOKALIKE_MILVUS_TOKEN, or in a file that LOOKALIKE_MILVUS_TOKEN_FILE or `token-file` names.
@@ -36,12 +38,13 @@ INDEX_SETTINGS: Final[Mapping[str, tuple[str, ...]]] = {
     "HNSW": ("M", "efConstruction"),
     "SCANN": ("nlist",),
     "DISKANN": (),
+    "IVF_RABITQ": ("nlist",),
 }
 """The index types of Milvus that serve inner products, and what each is made with."""
 
 NUMBERS: Final = ("shards", "replicas", "partitions", "rows", "timeout", "nprobe", "ef")
 FILES: Final = ("ca", "cert", "key", "token-file")
-WORDS: Final = ("consistency", "database", "index", "server-name")
+WORDS: Final = ("consistency", "database", "index", "partition-by", "server-name")
 KNOWN: Final = (*WORDS, *NUMBERS, *FILES, *sorted({name for names in INDEX_SETTINGS.values() for name in names}))
 
 COLLECTION: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
@@ -165,6 +168,18 @@ def check(settings: Mapping[str, str]) -> None:
             raise UsageError(f"{name} must be a whole number of at least 1, got {value!r}")
     if settings.get("consistency", "bounded") not in CONSISTENCY:
         raise UnknownNameError("consistency", settings["consistency"], CONSISTENCY)
+    if "partitions" in settings and "partition-by" not in settings:
+        raise UsageError("partitions go by the texts of an attribute: partition-by=NAME says of which")
+    check_index(settings)
+
+
+def check_index(settings: Mapping[str, str]) -> None:
+    """Refuse an index that there is not, and settings that it does not take.
+
+    Raises:
+        UnknownNameError: There is no such index.
+        UsageError: A setting belongs to another one.
+    """
     index = settings.get("index")
     if index is not None and index not in INDEX_SETTINGS:
         raise UnknownNameError("index of Milvus", index, INDEX_SETTINGS)

@@ -7,15 +7,17 @@ So the library may try again after a failure, later and later, until the time is
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from lookalike.errors import GalleryUnreachableError, LookalikeError, MissingExtraError, UsageError
 from lookalike.gallery.milvus.address import TOKEN, TOKEN_FILE, Address
 
 if TYPE_CHECKING:
-    from pymilvus import MilvusClient, MilvusException
+    from pymilvus import MilvusClient
 
 CONNECTING_S: Final = 15.0
 """Seconds until a server that does not answer counts as one that is not there."""
@@ -27,8 +29,25 @@ NOT_FOUND: Final = 100
 NOT_LOADED: Final = 101
 TIMED_OUT: Final = ("DEADLINE_EXCEEDED", "Retry timeout", "timed out", "context deadline exceeded")
 UNREACHABLE: Final = ("UNAVAILABLE", "server unavailable", "Fail connecting", "channel_state")
+UNTRUSTED: Final = ("CERTIFICATE_VERIFY_FAILED", "Hostname Verification", "CERTIFICATE_REQUIRED", "BAD_CERTIFICATE")
 REFUSED: Final = ("auth check failure", "unauthenticated", "UNAUTHENTICATED", "permission deny", "PERMISSION_DENIED")
 FULL: Final = ("memory quota exceeded", "disk quota exceeded", "rate limit", "force deny")
+
+
+class Timed:
+    """A client none of whose calls takes longer than its gallery's address allows, but those that say so themselves.
+
+    Args:
+        client: The library's.
+        timeout_s: Seconds.
+    """
+
+    def __init__(self, client: MilvusClient, timeout_s: float) -> None:
+        self._client, self._timeout_s = client, timeout_s
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        found = getattr(self._client, name)
+        return found if name.startswith("_") or name == "close" else partial(found, timeout=self._timeout_s)
 
 
 class Connection:
@@ -42,10 +61,10 @@ class Connection:
     def __init__(self, address: Address) -> None:
         self.address = address
         self.collection = address.collection
-        self._client: MilvusClient | None = None
+        self._client: Timed | None = None
 
     @contextmanager
-    def client(self, *, doing: str) -> Iterator[MilvusClient]:
+    def client(self, *, doing: str) -> Iterator[Timed]:
         """Lend the client, and turn its errors into ours.
 
         Args:
@@ -57,12 +76,13 @@ class Connection:
         """
         if self._client is None:
             self._client = connect(self.address)
+        from grpc import RpcError
         from pymilvus import MilvusException
 
         try:
             yield self._client
-        except MilvusException as error:
-            raise self._explained(error, doing) from error
+        except (MilvusException, RpcError) as error:
+            raise explained(self.address, error, doing=doing) from error
 
     def close(self) -> None:
         """Let go of the connection; it is made again when it is needed."""
@@ -70,11 +90,8 @@ class Connection:
             self._client.close()
             self._client = None
 
-    def _explained(self, error: MilvusException, doing: str) -> LookalikeError:
-        return explained(self.address, str(error.message), doing=doing)
 
-
-def connect(address: Address) -> MilvusClient:
+def connect(address: Address) -> Timed:
     """Reach the server.
 
     Raises:
@@ -82,6 +99,7 @@ def connect(address: Address) -> MilvusClient:
         GalleryUnreachableError: Nobody answers there.
         UsageError: The server wants another token, or a certificate cannot be read.
     """
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # it logs to standard error what it raises as well
     try:
         from pymilvus import MilvusClient, MilvusException
     except ModuleNotFoundError as error:
@@ -98,7 +116,7 @@ def connect(address: Address) -> MilvusClient:
         if "ca" in settings and "cert" not in settings:
             secure["server_pem_path"] = secure.pop("ca_pem_path")
     try:
-        return MilvusClient(
+        client = MilvusClient(
             address.uri,
             token=address.token(),
             db_name=settings.get("database", ""),
@@ -106,15 +124,22 @@ def connect(address: Address) -> MilvusClient:
             **secure,
         )
     except MilvusException as error:
-        raise explained(address, str(error.message), doing="connecting") from error
+        raise explained(address, error, doing="connecting") from error
     except OSError as error:
         raise UsageError(f"a certificate cannot be read: {error.filename}: {error.strerror}") from None
+    return Timed(client, address.timeout_s)
 
 
-def explained(address: Address, message: str, *, doing: str) -> LookalikeError:
+def explained(address: Address, error: Exception, *, doing: str) -> LookalikeError:
     """The error for what the library complains about: one line, and what to do."""
-    line = " ".join(message.split())[:300]
-    if any(word in line for word in REFUSED):
+    line = " ".join(str(getattr(error, "message", error)).split())[:300]
+    all_of_it = f"{line} {error.__cause__}"
+    if any(word in all_of_it for word in UNTRUSTED):
+        return UsageError(
+            f"Milvus at {address.server} and this side do not trust each other's certificates; ca=FILE names the "
+            "authority, cert=FILE and key=FILE our own, server-name=NAME whom the server's is made out to"
+        )
+    if any(word in all_of_it for word in REFUSED):
         return UsageError(
             f"Milvus at {address.server} refuses the user; put user:password, or a key, into {TOKEN}, "
             f"or into a file named by {TOKEN_FILE}"

@@ -4,7 +4,7 @@ Properties are metadata of the server: whoever asks gets the last ones, in a mil
 Each fact has a property of its own, and none is ever taken back, so two writers at once lose nothing. Projections are
 too long for a property and are rows of that collection, in pieces.
 
-    NAME_facts      properties: lookalike.format, .spaces, .model, .weights, .projections, .edited,
+    NAME_facts      properties: lookalike.format, .spaces, .partition_by, .model, .weights, .projections, .edited,
                     .source.<name>, .attribute.<kind>.<name>
 """
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -42,6 +43,7 @@ class Facts:
 
     Attributes:
         spaces: In the order of the concatenated rows; none before the first `add`.
+        partition_by: The attribute by which the collection is in partitions.
         model: Where the model is that filled the gallery.
         learned: The usual weights.
         projections: Names of the spaces that have one.
@@ -52,6 +54,7 @@ class Facts:
     """
 
     spaces: tuple[Space, ...] = ()
+    partition_by: str | None = None
     model: str | None = None
     learned: Learned = field(default_factory=Learned)
     projections: tuple[str, ...] = ()
@@ -112,16 +115,30 @@ class FactKeeper:
             client.drop_collection(self.collection)
 
     def write(self, changes: Mapping[str, str]) -> None:
-        """Remember more, or other, facts; by their names without the prefix."""
-        if changes:
+        """Remember more, or other, facts; by their names without the prefix.
+
+        They are written twice: Milvus 2.3 forgets the last change of properties when it starts again, and only that
+        (milvus-io/milvus, issue 30144).
+        """
+        properties = {PREFIX + name: value for name, value in changes.items()}
+        if properties:
             with self._connection.client(doing="writing what the gallery is") as client:
-                client.alter_collection_properties(
-                    self.collection, {PREFIX + name: value for name, value in changes.items()}
-                )
+                for _ in range(2):
+                    client.alter_collection_properties(self.collection, properties)
 
     def decide_spaces(self, spaces: Sequence[Space]) -> None:
-        """Decide the spaces of a gallery that has none."""
-        self.write({"spaces": json.dumps([[space.name, space.dimension, space.maker] for space in spaces])})
+        """Decide the spaces of a gallery that has none, and how its collection will be made.
+
+        Raises:
+            UsageError: It should be in partitions, and the server is too old to find them again.
+        """
+        decided = {"spaces": json.dumps([[space.name, space.dimension, space.maker] for space in spaces])}
+        partition_by = self._connection.address.settings.get("partition-by")
+        if partition_by is not None:
+            with self._connection.client(doing="asking for the version") as client:
+                check_keeps_partitions(client.get_server_version())
+            decided["partition_by"] = partition_by
+        self.write(decided)
 
     def meet(self, known: Facts, kinds: Mapping[str, Kinds], *, source: str) -> bool:
         """Remember attributes, kinds of their values, and a source, as far as they are new.
@@ -197,6 +214,22 @@ class FactKeeper:
         return found
 
 
+def check_keeps_partitions(version: str) -> None:
+    """Refuse servers that put a row that is replaced into a partition at random, where a filter then misses it.
+
+    Args:
+        version: Of the server, such as `v2.6.16`.
+
+    Raises:
+        UsageError: It is such a server.
+
+    Source: milvus-io/milvus, pull request 30772, fixed for 2.4.
+    """
+    found = re.match(r"v?(\d+)\.(\d+)", version)
+    if found and (int(found[1]), int(found[2])) < (2, 4):
+        raise UsageError(f"partition-by wants Milvus 2.4 or newer, and the server has {version}")
+
+
 def parsed(properties: Mapping[str, str]) -> Facts:
     """Facts from the properties of a collection."""
     spaces = json.loads(properties.get(PREFIX + "spaces", "[]"))
@@ -210,6 +243,7 @@ def parsed(properties: Mapping[str, str]) -> Facts:
             first_met[name] = min(first_met.get(name, int(value)), int(value))
     return Facts(
         spaces=tuple(Space(name=name, dimension=dimension, maker=maker) for name, dimension, maker in spaces),
+        partition_by=properties.get(PREFIX + "partition_by"),
         model=properties.get(PREFIX + "model"),
         learned=Learned(weights["weights"], weights["source"]),
         projections=tuple(json.loads(properties.get(PREFIX + "projections", "[]"))),

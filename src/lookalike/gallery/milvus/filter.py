@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, assert_never
 
 from lookalike.gallery.filters import Among, Between, Compare, Condition, Every, Like, Missing, Not, Some, Value
-from lookalike.gallery.milvus.records import field_of
+from lookalike.gallery.milvus.records import shown_as
 
 NOTHING: Final = "_row < 0"
 """Passes no item; row numbers are not negative."""
@@ -70,6 +70,18 @@ class MilvusWriter:
         assert_never(condition)
 
 
+def within_partitions(expression: str, condition: Condition, partition_by: str | None) -> str:
+    """The expression of a condition, kept to the partitions of those texts that pass it at all."""
+    terms = condition.terms if isinstance(condition, Every) else (condition,)
+    for term in terms:
+        match term:
+            case Compare(name, "=", str(value)) if name == partition_by:
+                return f"_partition == {literal(value)} and {expression}"
+            case Among(name, values) if name == partition_by and all(isinstance(value, str) for value in values):
+                return f"_partition in [{', '.join(map(literal, values))}] and {expression}"
+    return expression
+
+
 def compared(condition: Compare) -> str:
     """An attribute against a value."""
     name, value = condition.name, condition.value
@@ -89,7 +101,7 @@ def column(name: str) -> str:
     """A field as an expression names it."""
     if name == "id":
         return "id"
-    return f"$meta[{literal(name if name == 'product' else field_of(name))}]"
+    return f"$meta[{literal(shown_as(name))}]"
 
 
 def there(name: str) -> str:

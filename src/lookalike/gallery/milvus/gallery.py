@@ -17,7 +17,7 @@ from lookalike.gallery.health import Health
 from lookalike.gallery.learned import Learned
 from lookalike.gallery.milvus import browsing, maintenance
 from lookalike.gallery.milvus.address import Address
-from lookalike.gallery.milvus.filter import MilvusWriter, literal
+from lookalike.gallery.milvus.filter import MilvusWriter, literal, within_partitions
 from lookalike.gallery.milvus.reading import ALL, check_unicode
 from lookalike.gallery.milvus.records import KNOWN, Record, added_rows_of, kinds_of, to_record
 from lookalike.gallery.milvus.searching import Searcher
@@ -114,9 +114,10 @@ class MilvusGallery:
             self._keeper.decide_spaces(spaces)
             self._state.forget_facts()
         self._state.make_collection()
+        known = self._state.facts()
         if self._keeper.meet(known, kinds, source=source):
             self._state.forget_facts()
-        self._writer.add(items, blobs, source=source, stamps=stamps, edited=known.edited)
+        self._writer.add(items, blobs, source=source, stamps=stamps, known=known)
 
     def describe(self, items: Sequence[Item], *, source: str = "", stamps: Sequence[Stamp] | None = None) -> None:
         """Replace what is known of items whose vectors stay."""
@@ -126,7 +127,7 @@ class MilvusGallery:
             self._state.forget_facts()
         if items and not self._state.has_rows():
             raise UnknownNameError("item", items[0].id, [])
-        self._writer.describe(items, source=source, stamps=stamps)
+        self._writer.describe(items, source=source, stamps=stamps, known=known)
 
     def edit(self, item_id: str, attributes: Mapping[str, JSON]) -> Item:
         """Change attributes of an item by hand; they stay whenever its catalogue describes it anew.
@@ -149,7 +150,7 @@ class MilvusGallery:
         check_items([replace(record.item, attributes=changes)], source=record.source, stamps=None)
         self._keeper.meet(known, kinds_of([replace(record.item, attributes=changes)]), source=record.source)
         self._state.remember({"edited": "1"})
-        self._writer.put(changed)
+        self._writer.put(changed, known=known)
         return changed.item
 
     def remove(self, ids: Sequence[str]) -> int:
@@ -281,8 +282,10 @@ class MilvusGallery:
         if where is None:
             return ALL
         check_unicode(where)
-        condition = filters.parse(where, self._state.facts().kinds)
-        return MilvusWriter(partial(browsing.fitting, self._reader)).passing(condition)
+        known = self._state.facts()
+        condition = filters.parse(where, known.kinds)
+        expression = MilvusWriter(partial(browsing.fitting, self._reader)).passing(condition)
+        return within_partitions(expression, condition, known.partition_by)
 
     def rows(self) -> Iterator[tuple[Sequence[Item], dict[str, Float32]]]:
         """All items with their vectors as they were added, in batches, in the order they were added."""

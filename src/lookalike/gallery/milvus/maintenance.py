@@ -98,7 +98,14 @@ def facts(connection: Connection, reader: Reader, known: Facts, *, there: bool) 
             plan = present(client, connection.collection)
             state = client.describe_index(connection.collection, "vector")
             described = client.describe_collection(connection.collection)
-            shown["server"] = {"version": client.get_server_version(), "shards": described["num_shards"]}
+            server: dict[str, JSON] = {
+                "version": client.get_server_version(),
+                "shards": described["num_shards"],
+                "replicas": len(client.describe_replica(connection.collection)),
+            }
+            if known.partition_by is not None:
+                server |= {"partitions": described["num_partitions"], "partition-by": known.partition_by}
+            shown["server"] = server
         shown["bytes"] = {"vectors": stored_bytes(connection, columns=width(known.spaces))}
         shown["index"] = {"kind": plan.kind, **plan.parameters, "rows": state["indexed_rows"]}
     return shown

@@ -6,6 +6,7 @@ _added      microseconds since 1970 when it was added, which is the order of ite
 _source     the catalogue it came from
 _edited     whether anything was set by hand
 _item       all that is known of it, as JSON: product, photo, root, box, attributes, stamp, edits
+_partition  text of the attribute by which the collection is in partitions, where it is
 _raw        base64 of its vectors as they were added, where those are not of unit length
 vector      the concatenated unit rows
 and a dynamic field for the product and for each attribute that is there, for filters and for other programs
@@ -25,7 +26,7 @@ from lookalike.errors import UsageError
 from lookalike.gallery.records import ENCODER, AttributeNames, Kinds
 from lookalike.types import JSON, Box, Float32, Item, Stamp
 
-FIXED: Final = ("id", "_row", "_added", "_source", "_edited", "_item", "_raw", "vector")
+FIXED: Final = ("id", "_row", "_added", "_source", "_edited", "_item", "_raw", "_partition", "vector")
 KNOWN: Final = ("id", "_row", "_added", "_source", "_edited", "_item")
 """Fields that say everything but the vectors."""
 
@@ -77,6 +78,11 @@ def field_of(name: str) -> str:
     return ESCAPE + name if not name or name in FIXED or name == "product" or name.startswith(ESCAPE) else name
 
 
+def shown_as(name: str) -> str:
+    """The dynamic field that holds an attribute or the product."""
+    return name if name == "product" else field_of(name)
+
+
 def to_row(record: Record) -> dict[str, Any]:
     """A record as the collection's fields, without its vectors.
 
@@ -113,6 +119,14 @@ def to_row(record: Record) -> dict[str, Any]:
             f"what is known of {item.id[:80]!r} takes {max(lengths):,} bytes, and Milvus keeps at most {LONGEST:,}"
         )
     return row | shown
+
+
+def partition_of(row: Mapping[str, Any], partition_by: str | None) -> dict[str, str]:
+    """The field by which a row finds its partition, if there are any: only texts tell one from another."""
+    if partition_by is None:
+        return {}
+    value = row.get(shown_as(partition_by))
+    return {"_partition": value if isinstance(value, str) else ""}
 
 
 def filterable(value: JSON) -> JSON:

@@ -8,17 +8,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from lookalike.gallery.milvus.address import INDEX_SETTINGS, Address
-from lookalike.gallery.milvus.connection import BUILDING_S, Connection
+from lookalike.gallery.milvus.connection import BUILDING_S, Connection, Timed
 from lookalike.gallery.milvus.records import LONGEST
 
 if TYPE_CHECKING:
-    from pymilvus import CollectionSchema, MilvusClient
+    from pymilvus import CollectionSchema
 
 FEW: Final = 50_000
 """Up to so many rows every one is compared, which takes milliseconds."""
 
 MANY: Final = 5_000_000
 """From so many rows on they are kept in 8 bits a number: a quarter of the memory, and the scores come from the rows."""
+
+PARTITIONS: Final = 16
+"""Of a collection that is in partitions, where the address does not say how many."""
 
 SEGMENT_BYTES: Final = 512 << 20
 """Milvus makes an index for each segment of about this size, so a list must be long enough within one."""
@@ -67,23 +70,24 @@ def planned(address: Address, *, count: int, columns: int) -> IndexPlan:
     return IndexPlan(kind, {name: given.get(name, usual[name]) for name in INDEX_SETTINGS[kind]})
 
 
-def create(connection: Connection, *, columns: int) -> None:
+def create(connection: Connection, *, columns: int, partitioned: bool = False) -> None:
     """Make the collection, its indexes, and have it loaded; what is there already stays as it is."""
     address = connection.address
     with connection.client(doing="making the collection") as client:
         if not client.has_collection(connection.collection):
             client.create_collection(
                 connection.collection,
-                schema=fields(columns=columns),
+                schema=fields(columns=columns, partitioned=partitioned),
                 num_shards=address.number("shards") or 1,
                 consistency_level="Bounded",
+                **({"num_partitions": address.number("partitions") or PARTITIONS} if partitioned else {}),
             )
         if not client.list_indexes(connection.collection):
             build_index(client, connection.collection, planned(address, count=0, columns=columns))
         load(client, address, connection.collection)
 
 
-def fields(*, columns: int) -> CollectionSchema:
+def fields(*, columns: int, partitioned: bool) -> CollectionSchema:
     """The schema; see `lookalike.gallery.milvus.records` for what the fields mean."""
     from pymilvus import DataType, MilvusClient
 
@@ -97,11 +101,13 @@ def fields(*, columns: int) -> CollectionSchema:
     schema.add_field("_edited", DataType.BOOL)
     schema.add_field("_item", DataType.VARCHAR, max_length=LONGEST)
     schema.add_field("_raw", DataType.VARCHAR, max_length=LONGEST)
+    if partitioned:
+        schema.add_field("_partition", DataType.VARCHAR, max_length=LONGEST, is_partition_key=True)
     schema.add_field("vector", DataType.FLOAT_VECTOR, dim=columns)
     return schema
 
 
-def build_index(client: MilvusClient, collection: str, plan: IndexPlan, *, wait: bool = False) -> None:
+def build_index(client: Timed, collection: str, plan: IndexPlan, *, wait: bool = False) -> None:
     """Have the vectors indexed, and the numbers that rows are asked for by."""
     numbers = client.prepare_index_params()
     for name in ("_row", "_added"):
@@ -114,21 +120,21 @@ def build_index(client: MilvusClient, collection: str, plan: IndexPlan, *, wait:
     client.create_index(collection, vectors, sync=wait, timeout=BUILDING_S)
 
 
-def present(client: MilvusClient, collection: str) -> IndexPlan:
+def present(client: Timed, collection: str) -> IndexPlan:
     """The index that the vectors have."""
     facts = client.describe_index(collection, "vector")
     kind = str(facts["index_type"])
     return IndexPlan(kind, {name: int(facts[name]) for name in INDEX_SETTINGS.get(kind, ()) if name in facts})
 
 
-def load(client: MilvusClient, address: Address, collection: str) -> None:
+def load(client: Timed, address: Address, collection: str) -> None:
     """Have the collection in the query nodes' memory."""
     client.load_collection(collection, replica_number=address.number("replicas") or 1, timeout=BUILDING_S)
 
 
-def is_ours(client: MilvusClient, collection: str, *, columns: int) -> bool:
+def is_ours(client: Timed, collection: str, *, columns: int, partitioned: bool) -> bool:
     """Whether a collection has the fields of a gallery, and vectors of this length."""
     described = client.describe_collection(collection)
     there = {one["name"]: one for one in described["fields"]}
-    wanted = {one.name for one in fields(columns=columns).fields}
+    wanted = {one.name for one in fields(columns=columns, partitioned=partitioned).fields}
     return wanted <= set(there) and int(there["vector"]["params"]["dim"]) == columns

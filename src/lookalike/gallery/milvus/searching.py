@@ -118,7 +118,6 @@ class Searcher:
                 output_fields=["_row", "vector"],
                 search_params={"metric_type": "IP", "params": dict(parameters)},
                 consistency_level=self._reader.level(),
-                timeout=self._connection.address.timeout_s,
             )
         return [[hit["entity"] for hit in one] for one in hits]
 

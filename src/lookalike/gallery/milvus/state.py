@@ -97,14 +97,15 @@ class State:
         Raises:
             MismatchError: It is not of the gallery's spaces.
         """
-        spaces = self.facts().spaces
+        known = self.facts()
+        spaces, partitioned = known.spaces, known.partition_by is not None
         if self._there or not spaces:
             return self._there
         collection = self.connection.collection
         with self.connection.client(doing="opening the gallery") as client:
             if not client.has_collection(collection):
                 return False
-            if not schema.is_ours(client, collection, columns=width(spaces)):
+            if not schema.is_ours(client, collection, columns=width(spaces), partitioned=partitioned):
                 raise MismatchError(
                     f"the collection {collection!r} at {self.connection.address.server} has other fields than a "
                     f"gallery with the spaces {in_words(spaces)}; another program changed it"
@@ -119,5 +120,6 @@ class State:
     def make_collection(self) -> None:
         """Make the collection for the gallery's spaces, as far as it is not there."""
         if not self.has_rows():
-            schema.create(self.connection, columns=width(self.facts(fresh=True).spaces))
+            known = self.facts(fresh=True)
+            schema.create(self.connection, columns=width(known.spaces), partitioned=known.partition_by is not None)
             self._there = True

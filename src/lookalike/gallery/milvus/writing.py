@@ -11,15 +11,16 @@ import secrets
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from lookalike.errors import UsageError
 from lookalike.gallery.changes import is_unicode
 from lookalike.gallery.milvus.connection import Connection
+from lookalike.gallery.milvus.facts import Facts
 from lookalike.gallery.milvus.reading import Reader, Row, now_us
-from lookalike.gallery.milvus.records import KNOWN, LONGEST, Record, raw_text, to_record, to_row
+from lookalike.gallery.milvus.records import KNOWN, LONGEST, Record, partition_of, raw_text, to_record, to_row
 from lookalike.gallery.records import json_text
 from lookalike.types import Item, Stamp
 
@@ -50,7 +51,7 @@ class Writer:
         *,
         source: str,
         stamps: Sequence[Stamp] | None,
-        edited: bool,
+        known: Facts,
     ) -> None:
         """Add items, or replace those of the same id; they have been checked.
 
@@ -59,7 +60,7 @@ class Writer:
             blobs: Their unit rows, and the rows as they came where these are others, as `vector_rows` makes them.
             source: Where they come from.
             stamps: Of their photos' files.
-            edited: Whether something was ever set by hand, so that it may have to stay on top.
+            known: What the gallery remembers: whether something was ever set by hand and may have to stay on top.
         """
         start = max(now_us(), self._last_us + 1)
         self._last_us = start + len(items)
@@ -67,15 +68,15 @@ class Writer:
             Record(item, secrets.randbelow(NEVER), start + place, source, stamps[place] if stamps else None)
             for place, item in enumerate(items)
         ]
-        if edited:
+        if known.edited:
             records = self._with_edits(records)
         rows = [
             {**to_row(record), "vector": np.frombuffer(unit, dtype="<f4"), "_raw": raw_text(raw)}
             for record, (unit, raw) in zip(records, blobs, strict=True)
         ]
-        self._upsert(rows)
+        self._upsert(rows, known)
 
-    def describe(self, items: Sequence[Item], *, source: str, stamps: Sequence[Stamp] | None) -> None:
+    def describe(self, items: Sequence[Item], *, source: str, stamps: Sequence[Stamp] | None, known: Facts) -> None:
         """Replace what is known of items whose vectors stay.
 
         Raises:
@@ -96,11 +97,11 @@ class Writer:
                 changes=None,
             )
             rows.append(changed(found[item.id], record if now.changes is None else record.with_changes(now.changes)))
-        self._upsert(rows)
+        self._upsert(rows, known)
 
-    def put(self, record: Record) -> None:
+    def put(self, record: Record, *, known: Facts) -> None:
         """Replace what is known of one item that is there."""
-        self._upsert([changed(self._whole([record.item.id])[record.item.id], record)])
+        self._upsert([changed(self._whole([record.item.id])[record.item.id], record)], known)
 
     def remove(self, ids: Sequence[str]) -> int:
         """Remove items; returns how many were there."""
@@ -110,7 +111,6 @@ class Writer:
                 client.delete(
                     self._connection.collection,
                     ids=there[at : at + 1000],
-                    timeout=self._connection.address.timeout_s,
                 )
             self._reader.removed = True
         return len(there)
@@ -128,8 +128,9 @@ class Writer:
         fields = [*KNOWN, "_raw", "vector"]
         return {row["id"]: row for row in self._reader.by_id(ids, fields, fresh=True)}
 
-    def _upsert(self, rows: Sequence[dict[str, Any]]) -> None:
+    def _upsert(self, unplaced: Sequence[Row], known: Facts) -> None:
         """Write rows, as many at once as fit; a large batch is durable part by part."""
+        rows = [row | partition_of(row, known.partition_by) for row in unplaced]
         at = 0
         while at < len(rows):
             size, end = 0, at
@@ -137,9 +138,7 @@ class Writer:
                 size += 4 * len(rows[end]["vector"]) + 3 * len(rows[end]["_item"]) + len(rows[end]["_raw"])
                 end += 1
             with self._connection.client(doing="writing") as client:
-                client.upsert(
-                    self._connection.collection, list(rows[at:end]), timeout=self._connection.address.timeout_s
-                )
+                client.upsert(self._connection.collection, rows[at:end])
             self._reader.wrote = True
             at = end
 
