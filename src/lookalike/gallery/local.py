@@ -18,14 +18,14 @@ from lookalike.gallery.health import Health
 from lookalike.gallery.learned import Learned
 from lookalike.gallery.meta import meta_number, read_model, read_spaces, write_model
 from lookalike.gallery.protocol import Facet
-from lookalike.gallery.ranking import allow, check_question, checked_queries, nearest, nearest_by_metric
+from lookalike.gallery.ranking import Allowed, allow, check_question, checked_queries, nearest, nearest_by_metric
 from lookalike.gallery.records import AttributeNames
 from lookalike.gallery.snapshot import Snapshot, is_stale
 from lookalike.gallery.store import Reader, Store
 from lookalike.index import choose
 from lookalike.refine.whitening import Projection
 from lookalike.spaces import Space, resolve_weights, slices, width
-from lookalike.types import JSON, Float32, Int64, Item, Neighbours, Stamp
+from lookalike.types import JSON, Float32, Item, Neighbours, Stamp
 
 BATCH = 1024
 USUAL_K = 10
@@ -238,7 +238,7 @@ class LocalGallery:
                 state = self._refresh(frozen_anyway=True)
         resolved = resolve_weights(weights, state.spaces, learned=state.weights)
         checked = checked_queries(queries, resolved, state.spaces)
-        allowed = allow(state, None if where is None else self._passing(state, where))
+        allowed = allow(state, None) if where is None else self._passing(state, where)
         if metrics:
             return nearest_by_metric(state, checked, resolved, k=k, allowed=allowed, metrics=metrics)
         keep = self._store.writable
@@ -329,8 +329,8 @@ class LocalGallery:
                     self._snapshot = snapshot.take(connection, frozen)
                 return self._snapshot
 
-    def _passing(self, state: Snapshot, where: str) -> Int64:
-        """Rows that a filter passes; asked once for each state."""
+    def _passing(self, state: Snapshot, where: str) -> Allowed:
+        """What a filter passes; asked once for each state."""
         remembered = state.answers.get(where)
         if remembered is None:
             if len(state.answers) >= FILTERS_REMEMBERED:
@@ -338,6 +338,6 @@ class LocalGallery:
             clause = browse.compile_filter(where, state.names)
             attribute_indexes.make_missing(self._store, clause, count=state.origin.count)
             with self._store.reading() as connection:
-                remembered = browse.matching_rows(connection, clause)
+                remembered = allow(state, browse.matching_rows(connection, clause))
             state.answers[where] = remembered
         return remembered
