@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from time import monotonic
@@ -127,12 +128,9 @@ def table(points: Sequence[Point]) -> Iterator[tuple[str, Cell]]:
     yield "first filter by an attribute, s", lambda point: f"{point.attribute_index_s:.2f}"
     for part in SHARES:
         what = f"filter that passes {part:.1%}"
-        yield f"{what}, new, ms", lambda point, part=part: searched(point.filtered[part].first)
-        yield f"{what}, asked before, ms", lambda point, part=part: searched(point.filtered[part].again)
-        yield (
-            f"{what}, recall@10 (index)",
-            lambda point, part=part: f"{recall(point.filtered[part].first)} ({point.filtered[part].index})",
-        )
+        yield f"{what}, new, ms", partial(filtered, part=part, which="first")
+        yield f"{what}, asked before, ms", partial(filtered, part=part, which="again")
+        yield f"{what}, recall@10 (index)", partial(filtered, part=part, which="recall")
     yield "added a second while searched", lambda point: rate(point.added)
     yield "one query meanwhile, p50 (p99; longest), ms", lambda point: meanwhile(point.added)
     yield "removed a second while searched", lambda point: rate(point.removed)
@@ -161,6 +159,14 @@ def searched(found: Searched | None) -> str:
     return "" if found is None else f"{found.p50_ms:,.2f} ({found.p99_ms:,.2f})"
 
 
+def filtered(point: Point, *, part: float, which: str) -> str:
+    """Queries with a filter that passes a part of the rows."""
+    found = point.filtered[part]
+    if which == "recall":
+        return f"{recall(found.first)} ({found.index})"
+    return searched(found.first if which == "first" else found.again)
+
+
 def p50(found: Searched | None) -> float:
     """The median, in ms."""
     return float("nan") if found is None else found.p50_ms
@@ -186,30 +192,32 @@ def meanwhile(changed: Changed | None) -> str:
 def draw(points: Sequence[Point], folder: Path) -> None:
     """Draw `growth.png` and `growth-filters.png`."""
     rows = [point.rows for point in points]
+    names = [f"{size / 1e6:.3g} M" for size in rows]
+    searches = [point.searched for point in points if point.searched]
     with plot(folder / "growth.png", columns=3, size=(12.6, 4.0)) as (times, sizes, building):
-        curve(times, rows, [p50(point.searched) for point in points], "p50")
-        curve(times, rows, [float("nan") if p.searched is None else p.searched.p99_ms for p in points], "p99", 1)
+        curve(times, rows, [one.p50_ms for one in searches], "p50")
+        curve(times, rows, [one.p99_ms for one in searches], "p99", 1)
         times.set(title="One query, ms", ylim=(0, None))
-        curve(sizes, rows, [point.raw / GB for point in points], "raw vectors", 4)
         curve(sizes, rows, [(point.built.database + point.built.derived) / GB for point in points], "on disk", 3)
-        curve(sizes, rows, [point.memory_used.mapped / GB for point in points], "mapped files in memory", 0)
+        curve(sizes, rows, [point.raw / GB for point in points], "raw vectors", 4)
+        curve(sizes, rows, [point.memory_used.mapped / GB for point in points], "mapped files in memory")
         curve(sizes, rows, [point.memory_used.anonymous / GB for point in points], "memory of its own", 1)
-        sizes.set(title="Size, GB", yscale="log")
+        sizes.set(title="Size, GB", yscale="log", ylim=(None, 200))
         curve(building, rows, [point.built.add_s for point in points], "adding")
         curve(building, rows, [point.built.index_s for point in points], "index", 1)
         building.set(title="Building, s", ylim=(0, None))
         for axes in (times, sizes, building):
-            finish(axes, "rows")
+            finish(axes, "rows", rows, names)
+    shares = [100 * part for part in SHARES]
     with plot(folder / "growth-filters.png", columns=2, size=(9.6, 4.0)) as (first, again):
         for number, point in enumerate(points):
-            shares = [100 * part for part in point.filtered]
-            label = f"{point.rows:,} rows"
-            curve(first, shares, [found.first.p50_ms for found in point.filtered.values()], label, number)
-            curve(again, shares, [found.again.p50_ms for found in point.filtered.values()], label, number)
+            found = point.filtered.values()
+            curve(first, shares, [one.first.p50_ms for one in found], f"{names[number]} rows", number)
+            curve(again, shares, [one.again.p50_ms for one in found], f"{names[number]} rows", number)
         first.set(title="A new filter, p50, ms", yscale="log")
         again.set(title="A filter asked before, p50, ms", yscale="log")
         for axes in (first, again):
-            finish(axes, "% of the rows that pass")
+            finish(axes, "rows that pass", shares, [f"{part:.3g} %" for part in shares])
 
 
 def curve(axes: Axes, x: Sequence[float], y: Sequence[float], label: str, color: int = 0) -> None:
@@ -217,10 +225,15 @@ def curve(axes: Axes, x: Sequence[float], y: Sequence[float], label: str, color:
     axes.plot(x, y, color=GROUPS[color], linewidth=2, marker="o", markersize=5, label=label)
 
 
-def finish(axes: Axes, label: str) -> None:
-    """Draw what all plots have."""
+def finish(axes: Axes, label: str, places: Sequence[float], names: Sequence[str]) -> None:
+    """Draw what all plots have, with names at the places that were measured."""
     axes.set(xscale="log", xlabel=label)
-    axes.legend(frameon=False)
+    axes.set_xticks(places, names)
+    axes.set_xticks([], minor=True)
+    if axes.get_yscale() == "log":
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter("")
+    axes.legend(frameon=False, loc="upper left")
 
 
 def main() -> None:
