@@ -16,9 +16,10 @@ from typing import ClassVar, Self
 import faiss
 import numpy as np
 
-from lookalike.index import candidates, mapped_lists, sealed
+from lookalike.index import candidates, sealed
 from lookalike.index.candidates import FEWEST_ROWS, Among, FaissIndex
 from lookalike.index.exact import Exact
+from lookalike.index.mapped_lists import read_mapped, write_mapped
 from lookalike.index.scaling import Scale
 from lookalike.spaces import Space
 from lookalike.types import Bool, Float32, Int64
@@ -112,7 +113,7 @@ class ListIndex(ABC):
         if len(rows) < FEWEST_ROWS:
             return cls(rows, spaces=spaces, lists=None)
         width = Scale(spaces, multiple=PAIR).width
-        return cls(rows, spaces=spaces, lists=mapped_lists.read(path, bulk=bulk, count=len(rows), width=width))
+        return cls(rows, spaces=spaces, lists=read_mapped(path, bulk=bulk, count=len(rows), width=width))
 
     def save(self, path: Path) -> None:
         """Write the lists, without the rows, to a file."""
@@ -120,7 +121,7 @@ class ListIndex(ABC):
         if self._lists is None:
             path.write_bytes(b"")
         else:
-            bulk = mapped_lists.write(self._lists, path)
+            bulk = write_mapped(self._lists, path)
         sealed.seal(path, name=self.name, count=len(self._rows), spaces=self._spaces, bulk=bulk)
 
     def search(

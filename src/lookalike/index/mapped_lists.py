@@ -28,7 +28,7 @@ PLACE: Final = np.dtype([("size", "<u8"), ("capacity", "<u8"), ("offset", "<u8")
 """FAISS's `OnDiskOneList`."""
 
 
-def write(index: FaissIndex, path: Path) -> int:
+def write_mapped(index: FaissIndex, path: Path) -> int:
     """Write an index.
 
     Returns:
@@ -65,12 +65,12 @@ def without_lists(index: FaissIndex) -> np.ndarray:
     return written
 
 
-def read(path: Path, *, bulk: int, count: int, width: int) -> FaissIndex:
-    """Read what `write` wrote, and map the bulk.
+def read_mapped(path: Path, *, bulk: int, count: int, width: int) -> FaissIndex:
+    """Read what `write_mapped` wrote, and map the bulk.
 
     Args:
         path: The file, whose end is known to be undamaged.
-        bulk: What `write` returned.
+        bulk: What `write_mapped` returned.
         count: N, how many rows there should be.
         width: How many numbers each of them.
 
