@@ -9,6 +9,7 @@ stands at the beginning; of it, opening looks at samples only, or it would take 
 from __future__ import annotations
 
 import json
+import os
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -109,8 +110,12 @@ def checksum(file: BinaryIO, start: int, end: int) -> int:
 def sampled_checksum(file: BinaryIO, length: int) -> int:
     """CRC-32 of the first and last pages of a file and of others evenly between, up to a length in bytes."""
     pages = -(-length // PAGE)
+    places = sorted({PAGE * (at * (pages - 1) // (SAMPLES - 1)) for at in range(SAMPLES)}) if pages else []
+    if hasattr(os, "posix_fadvise"):  # a disk reads many pages at once in a quarter of the time of one after the other
+        for place in places:
+            os.posix_fadvise(file.fileno(), place, PAGE, os.POSIX_FADV_WILLNEED)
     value = 0
-    for page in sorted({sample * (pages - 1) // (SAMPLES - 1) for sample in range(SAMPLES)}) if pages else []:
-        file.seek(page * PAGE)
-        value = zlib.crc32(file.read(min(PAGE, length - page * PAGE)), value)
+    for place in places:
+        file.seek(place)
+        value = zlib.crc32(file.read(min(PAGE, length - place)), value)
     return value
