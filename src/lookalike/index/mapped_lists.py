@@ -6,12 +6,12 @@ as its `OnDiskInvertedLists` has them in memory: for each list the codes, up to 
 the rows, up to as many. What is left, centroids and codebooks, follows as the library writes it:
 
     codes and numbers of each list    the bulk, which is mapped
-    an .npz file                      `lists`: where each list stands; `rest`: the index without its lists
+    an array as .npy                  where each list stands
+    an array as .npy                  the index without its lists
 """
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Final
 
@@ -48,7 +48,8 @@ def write_mapped(index: FaissIndex, path: Path) -> int:
                 file.write(faiss.rev_swig_ptr(lists.get_codes(number), blocks * lists.block_size))
                 file.write(rows.tobytes())
         bulk = file.tell()
-        np.savez(file, lists=places, rest=without_lists(index))
+        np.save(file, places)
+        np.save(file, without_lists(index))
     return bulk
 
 
@@ -80,15 +81,14 @@ def read_mapped(path: Path, *, bulk: int, count: int, width: int) -> FaissIndex:
     try:
         with path.open("rb") as file:
             file.seek(bulk)
-            with np.load(io.BytesIO(file.read())) as kept:
-                places, rest = kept["lists"], kept["rest"]
+            places, rest = np.load(file), np.load(file)
         index = faiss.deserialize_index(rest)
         lists = faiss.OnDiskInvertedLists(index.nlist, index.code_size, str(path))
         faiss.memcpy(lists.lists.data(), faiss.swig_ptr(places.view(np.uint8)), places.nbytes)
         lists.totsize, lists.read_only = bulk, True
         lists.prefetch_nthread = 0  # threads that read ahead take longer to start than the search
         lists.do_mmap()
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise IndexFileError(path, str(error).splitlines()[-1]) from None
     index.replace_invlists(lists, True)
     lists.this.disown()
