@@ -25,7 +25,7 @@ from lookalike.benchmarking.report import Report
 from lookalike.benchmarking.timing import Way, take_turns
 from lookalike.gallery.milvus.schema import SEGMENT_BYTES
 from lookalike.gallery.schema import PAGE_BYTES
-from lookalike.index.candidates import candidate_count
+from lookalike.index.candidates import candidate_count, one_thread
 from lookalike.index.ivf import Ivf
 from lookalike.spaces import concatenate, width
 
@@ -271,10 +271,9 @@ def search_ms(rows: np.ndarray, queries: np.ndarray, *, code: str, lists: int, p
     index.train(rows[: 40 * lists])
     index.add(rows)
     index.nprobe = probed
-    faiss.omp_set_num_threads(1)
     way = Way(lambda number: index.search(queries[number : number + 1], candidate_count(10)), len(queries))
-    take_turns(way)
-    faiss.omp_set_num_threads(faiss.omp_get_num_procs())
+    with one_thread():
+        take_turns(way)
     return way.timing.median_ms
 
 
