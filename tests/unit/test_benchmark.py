@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from lookalike.benchmarking import original, searching, truth
-from lookalike.benchmarking.features import SPACES, Features, synthetic
+from lookalike.benchmarking.features import LOTS, SPACES, Drawing, Features, synthetic
 from lookalike.benchmarking.report import HEADINGS, Report, Row
 from lookalike.benchmarking.timing import Timing, Way, take_turns
 from lookalike.cli import main
@@ -118,6 +118,34 @@ def test_the_truth_knows_the_kth_best_score(features: Features, kind: str) -> No
         deep = features.gallery["deep"].astype(float) @ features.queries["deep"][3]
         scores = list(0.75 * deep + 0.25 * features.gallery["color-original"] @ features.queries["color-original"][3])
     assert right.needed[3] == pytest.approx(sorted(scores)[-10], abs=1e-6)
+
+
+def test_block_by_block_is_the_same_as_all_together(features: Features) -> None:
+    drawing = Drawing(400, queries=8)
+    for place, block in drawing.blocks():
+        for space in SPACES:
+            assert np.array_equal(block[space.name], features.gallery[space.name][place])
+    assert np.array_equal(drawing.queries["deep"], features.queries["deep"])
+    assert 0 <= drawing.lots.min() <= drawing.lots.max() < LOTS
+
+
+def test_the_truth_is_found_block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lookalike.benchmarking.features.BLOCK", 150)
+    monkeypatch.setattr("lookalike.benchmarking.truth.BLOCK", 3)
+    drawing, features, weights = Drawing(400, queries=8), synthetic(400, queries=8), searching.WEIGHTS
+    lots = range(100, 700)
+    questions = [*map(truth.Question, range(8)), *(truth.Question(query, lots) for query in range(8))]
+    best = truth.best_of_drawing(drawing, questions, weights, k=10)
+    right, among_all = truth.of_best(best, k=10), truth.of_cosines(features, weights, k=10)
+    assert right.needed[:8] == pytest.approx(among_all.needed, abs=1e-6)
+    passing = [row for row in range(400) if 100 <= drawing.lots[row] < 700]
+    for query in range(8):
+        scores = dict(zip(passing, among_all.score(query, np.array(passing)), strict=True))
+        rows = np.array(sorted(passing, key=lambda row: -scores[row])[:10])
+        assert right.needed[8 + query] == pytest.approx(scores[rows[-1]], abs=1e-6)
+        assert right.score(8 + query, rows) == pytest.approx([scores[row] for row in rows], abs=1e-6)
+    outside = next(row for row in range(400) if drawing.lots[row] >= 700)
+    assert right.score(8, np.array([outside])).tolist() == [-math.inf]
 
 
 def test_recall_counts_ties_and_refuses_repeats_and_wrong_scores() -> None:

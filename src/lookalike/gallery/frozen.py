@@ -18,7 +18,7 @@ import numpy.typing as npt
 from lookalike import index as indexes
 from lookalike.errors import IndexFileError
 from lookalike.gallery.meta import last_number, meta_number, read_spaces, signature_of
-from lookalike.index import Index
+from lookalike.index import Index, sealed
 from lookalike.spaces import Space
 from lookalike.types import Float32, Int64
 
@@ -138,8 +138,10 @@ class Frozen:
         problems = []
         for name in self.kept_indexes():
             assert self.folder is not None
+            path, spaces = self.folder / f"index-{name}", self.origin.spaces
             try:
-                indexes.load(name, self.folder / f"index-{name}", rows=self.unit, spaces=self.origin.spaces)
+                sealed.check(path, name=name, count=len(self), spaces=spaces, all_of_it=True)
+                indexes.load(name, path, rows=self.unit, spaces=spaces)
             except IndexFileError as error:
                 problems.append(str(error))
         return problems

@@ -6,29 +6,28 @@ import contextlib
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
 from lookalike.errors import GalleryLockedError, UsageError
 from lookalike.gallery import attribute_indexes, browse, changes, health, learned, snapshot
 from lookalike.gallery.derived import Derived
-from lookalike.gallery.freshness import fresh_rows
-from lookalike.gallery.frozen import Origin
+from lookalike.gallery.freshness import Aside, build_usual_index, fresh_rows
+from lookalike.gallery.frozen import LONG_TO_BUILD, Origin
 from lookalike.gallery.health import Health
 from lookalike.gallery.learned import Learned
 from lookalike.gallery.meta import meta_number, read_model, read_spaces, write_model
 from lookalike.gallery.protocol import Facet
-from lookalike.gallery.ranking import allow, check_question, checked_queries, nearest, nearest_by_metric
+from lookalike.gallery.ranking import Allowed, allow, check_question, checked_queries, nearest, nearest_by_metric
 from lookalike.gallery.records import AttributeNames
 from lookalike.gallery.snapshot import Snapshot, is_stale
 from lookalike.gallery.store import Reader, Store
-from lookalike.index import choose
 from lookalike.refine.whitening import Projection
 from lookalike.spaces import Space, resolve_weights, slices, width
-from lookalike.types import JSON, Float32, Int64, Item, Neighbours, Stamp
+from lookalike.types import JSON, Float32, Item, Neighbours, Stamp
 
 BATCH = 1024
-USUAL_K = 10
 FILTERS_REMEMBERED = 32
 WAIT_FOR_BUILDER_S = 600.0
 
@@ -54,6 +53,7 @@ class LocalGallery:
         self._derived = Derived(folder, writable=self._store.writable)
         self._snapshot: Snapshot | None = None
         self._refreshing = threading.Lock()
+        self._aside = Aside()
 
     def __enter__(self) -> LocalGallery:
         return self
@@ -65,6 +65,7 @@ class LocalGallery:
 
     def close(self) -> None:
         """Let go of files and connections; what is asked for later opens them again."""
+        self._aside.wait()
         self._snapshot = None
         self._store.close()
 
@@ -125,19 +126,7 @@ class LocalGallery:
             changes.describe(connection, items, source=source, stamps=stamps)
 
     def edit(self, item_id: str, attributes: Mapping[str, JSON]) -> Item:
-        """Change attributes of an item by hand; they stay whenever its catalogue describes it anew.
-
-        Args:
-            item_id: The item.
-            attributes: By name; None takes an attribute away.
-
-        Returns:
-            The item as it is now.
-
-        Raises:
-            UnknownNameError: It is not there.
-            UsageError: A value is nothing that JSON can say.
-        """
+        """Change attributes of an item by hand; they stay whenever its catalogue describes it anew."""
         with self._store.writing() as connection:
             return changes.edit(connection, item_id, attributes)
 
@@ -238,7 +227,7 @@ class LocalGallery:
                 state = self._refresh(frozen_anyway=True)
         resolved = resolve_weights(weights, state.spaces, learned=state.weights)
         checked = checked_queries(queries, resolved, state.spaces)
-        allowed = allow(state, None if where is None else self._passing(state, where))
+        allowed = allow(state, None) if where is None else self._passing(state, where)
         if metrics:
             return nearest_by_metric(state, checked, resolved, k=k, allowed=allowed, metrics=metrics)
         keep = self._store.writable
@@ -257,9 +246,7 @@ class LocalGallery:
         with self._refreshing:
             state = self._refresh(wait_s=WAIT_FOR_BUILDER_S)
         if state.frozen is not None:
-            weights = resolve_weights(None, state.spaces, learned=state.weights)
-            usual = choose(count=state.split, allowed=None, weights=weights, spaces=state.spaces, k=USUAL_K)
-            state.frozen.index(usual, keep=self._store.writable)
+            build_usual_index(state.frozen, state.weights, keep=self._store.writable)
         if self._store.writable:
             with contextlib.suppress(GalleryLockedError):  # the other writer will do it
                 self._store.checkpoint()
@@ -305,7 +292,7 @@ class LocalGallery:
         """Take a new snapshot, and derive rows anew when too many were added or removed since the last time.
 
         Args:
-            wait_s: Seconds to wait for another process that derives them.
+            wait_s: Seconds to wait for another process that derives them; with 0, many are derived aside.
             frozen_anyway: Derive rows even when there are few.
         """
         while True:
@@ -315,7 +302,9 @@ class LocalGallery:
             if before is not None and before.origin.generation != now.generation:
                 before = None
             frozen = None if before is None else before.frozen
-            if is_stale(frozen, now) or (frozen_anyway and frozen is None):
+            if before and frozen and wait_s == 0 and len(frozen) >= LONG_TO_BUILD and is_stale(frozen, now):
+                self._aside.start(partial(self._derive, before, now))
+            elif is_stale(frozen, now) or (frozen_anyway and frozen is None):
                 frozen = fresh_rows(self._store, self._derived, held=frozen, now=now, wait_s=wait_s)
             # What was derived is never newer than what is read from here on.
             with self._store.reading() as connection:
@@ -329,8 +318,18 @@ class LocalGallery:
                     self._snapshot = snapshot.take(connection, frozen)
                 return self._snapshot
 
-    def _passing(self, state: Snapshot, where: str) -> Int64:
-        """Rows that a filter passes; asked once for each state."""
+    def _derive(self, before: Snapshot, now: Origin) -> None:
+        """Derive new rows and their index, and then search in them; searches go on meanwhile."""
+        frozen = fresh_rows(self._store, self._derived, held=before.frozen, now=now, wait_s=0)
+        if frozen in (None, before.frozen):
+            return
+        build_usual_index(frozen, before.weights, keep=self._store.writable)
+        with self._refreshing, self._store.reading() as connection:
+            if Origin.now(connection).generation == frozen.origin.generation:
+                self._snapshot = snapshot.take(connection, frozen)
+
+    def _passing(self, state: Snapshot, where: str) -> Allowed:
+        """What a filter passes; asked once for each state."""
         remembered = state.answers.get(where)
         if remembered is None:
             if len(state.answers) >= FILTERS_REMEMBERED:
@@ -338,6 +337,6 @@ class LocalGallery:
             clause = browse.compile_filter(where, state.names)
             attribute_indexes.make_missing(self._store, clause, count=state.origin.count)
             with self._store.reading() as connection:
-                remembered = browse.matching_rows(connection, clause)
+                remembered = allow(state, browse.matching_rows(connection, clause))
             state.answers[where] = remembered
         return remembered

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from lookalike.gallery.meta import meta_number
 from lookalike.gallery.records import AttributeNames, read_vectors
 from lookalike.spaces import Space, width
 from lookalike.types import Bool, Float32, Int64
+
+if TYPE_CHECKING:
+    from lookalike.gallery.ranking import Allowed
 
 SMALL: Final = 1000
 """So many rows are scanned, and read from the database, in no time: nothing need be derived for them."""
@@ -43,15 +46,31 @@ class Tail:
         return Tail(self.numbers[kept], unit, unit if self.raw is self.unit else self.raw[kept])
 
     def followed_by(self, later: Tail) -> Tail:
-        """The same, and more rows."""
+        """The same, and more rows; only once, for what follows may take the room behind these."""
         if not len(later):
             return self
         if not len(self):
             return later
-        unit = np.concatenate([self.unit, later.unit])
+        unit = extended(self.unit, later.unit)
         same = self.raw is self.unit and later.raw is later.unit
-        raw = unit if same else np.concatenate([self.raw, later.raw])
-        return Tail(np.concatenate([self.numbers, later.numbers]), unit, raw)
+        raw = unit if same else extended(self.raw, later.raw)
+        return Tail(extended(self.numbers, later.numbers), unit, raw)
+
+
+Rows = TypeVar("Rows", Float32, Int64)
+
+
+def extended(rows: Rows, more: Rows) -> Rows:
+    """Rows and more of them, which take the room behind the first that an earlier call has left.
+
+    So a tail that grows by little many times is not copied each time.
+    """
+    count, whole = len(rows) + len(more), rows.base
+    if not isinstance(whole, np.ndarray) or not whole.flags.writeable or len(whole) < count:
+        whole = np.empty((count + count // 2, *rows.shape[1:]), dtype=rows.dtype)
+        whole[: len(rows)] = rows
+    whole[len(rows) : count] = more
+    return whole[:count]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +86,7 @@ class Snapshot:
         dead: How many have been.
         tail: Rows added since.
         weights: Those of the spaces that were learned for the gallery; None where none were.
-        answers: Rows that filters pass, good for as long as this state is.
+        answers: What filters pass, good for as long as this state is.
     """
 
     change: int
@@ -78,7 +97,7 @@ class Snapshot:
     dead: int
     tail: Tail
     weights: Mapping[str, float] | None = None
-    answers: dict[str, Int64] = field(default_factory=dict)
+    answers: dict[str, Allowed] = field(default_factory=dict)
 
     @property
     def spaces(self) -> tuple[Space, ...]:

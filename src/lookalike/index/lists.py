@@ -20,6 +20,7 @@ import numpy as np
 from lookalike.index import candidates, sealed
 from lookalike.index.candidates import FEWEST_ROWS, Among, Asked, FaissIndex, FaissParameters
 from lookalike.index.exact import Exact
+from lookalike.index.mapped_lists import read_mapped, write_mapped
 from lookalike.index.scaling import Scale
 from lookalike.spaces import Space
 from lookalike.types import Bool, Float32, Int64
@@ -120,19 +121,20 @@ class ListIndex(ABC):
     @classmethod
     def load(cls, path: Path, *, rows: Float32, spaces: Sequence[Space]) -> Self:
         """Read the lists from a file; see `lookalike.index.load`."""
-        sealed.check(path, name=cls.name, count=len(rows), spaces=spaces)
+        bulk = sealed.check(path, name=cls.name, count=len(rows), spaces=spaces)
         if len(rows) < FEWEST_ROWS:
             return cls(rows, spaces=spaces, lists=None)
         width = Scale(spaces, multiple=PAIR).width
-        return cls(rows, spaces=spaces, lists=candidates.read(path, count=len(rows), width=width))
+        return cls(rows, spaces=spaces, lists=read_mapped(path, bulk=bulk, count=len(rows), width=width))
 
     def save(self, path: Path) -> None:
         """Write the lists, without the rows, to a file."""
+        bulk = 0
         if self._lists is None:
             path.write_bytes(b"")
         else:
-            faiss.write_index(self._lists, str(path))
-        sealed.seal(path, name=self.name, count=len(self._rows), spaces=self._spaces)
+            bulk = write_mapped(self._lists, path)
+        sealed.seal(path, name=self.name, count=len(self._rows), spaces=self._spaces, bulk=bulk)
 
     def search(
         self, queries: Float32, k: int, *, allowed: Bool | None = None, probes: int | None = None

@@ -1,0 +1,322 @@
+"""What a Milvus cluster of 100 million and of 1 billion items costs, on paper; and the paper held against measurements.
+
+It prints the tables of docs/scale.md, from the figures of `scale.py` and from Milvus's kinds of index as FAISS has
+them, measured here on rows of one segment and of parts of it:
+
+    python bench/scale.py --json growth.json
+    python bench/paper_model.py growth.json --node-price 1.00
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+
+from lookalike.benchmarking.features import SPACES, Drawing
+from lookalike.benchmarking.report import Report
+from lookalike.benchmarking.timing import Way, take_turns
+from lookalike.gallery.milvus.schema import SEGMENT_BYTES
+from lookalike.gallery.schema import PAGE_BYTES
+from lookalike.index.candidates import candidate_count, one_thread
+from lookalike.index.ivf import Ivf
+from lookalike.spaces import concatenate, width
+
+COLUMNS = width(SPACES)
+GB, HOURS_A_MONTH = 1e9, 730
+
+BYTES_A_NUMBER: Mapping[str, float] = {
+    "float32": 4,
+    "8 bits a number": 1,
+    "4 bits for two numbers": 0.25,
+    "1 bit a number": 0.125,
+}
+"""By code. Milvus's IVF_FLAT and IVF_SQ8 are the first two, a gallery's own lists the third."""
+
+LISTS, PROBED = 2048, 128
+"""Of a whole segment, as `lookalike.gallery.milvus` asks for them."""
+
+SIZES = (100_000_000, 1_000_000_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Assumptions:
+    """What the model takes for granted; everything else is measured.
+
+    Attributes:
+        node_price: Of one query node for an hour, in any money.
+        node_cores: Of a query node.
+        node_bytes: Its memory.
+        usable: The part of the memory that holds rows; the rest is for what is new, for merging and for the system.
+        scalar_bytes: Of an item in memory beside its vector: id, numbers, product, photo, attributes.
+        replicas: How many nodes hold each row: with 2, one may fail.
+        busy: The part of the cores' time that queries get; the nearer to 1, the longer they wait for each other.
+        query_ms: Core milliseconds of a query that do not depend on the rows: proxy, network, scoring the candidates.
+        segment_ms: Core milliseconds for each segment beside the search in it: scheduling, merging its answers.
+        photos_a_core: Photos that one core describes in a second (docs/benchmarks.md, the default model).
+        added_a_core: Rows that one core writes, logs and indexes in a second.
+    """
+
+    node_price: float = 1.0
+    node_cores: int = 16
+    node_bytes: float = 128 * 2**30
+    usable: float = 0.7
+    scalar_bytes: int = 400
+    replicas: int = 2
+    busy: float = 0.5
+    query_ms: float = 2.0
+    segment_ms: float = 0.05
+    photos_a_core: float = 262.0
+    added_a_core: float = 2000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A cluster on paper.
+
+    Attributes:
+        nodes: Query nodes that the rows need, by their memory.
+        queries_s: Queries a second that these nodes answer.
+        per_1000: Price of 1,000 queries when that many are asked all the time.
+        photos_once: Price of describing and adding a million photos.
+        photos_a_month: Price of having a million photos searchable for a month.
+    """
+
+    nodes: int
+    queries_s: float
+    per_1000: float
+    photos_once: float
+    photos_a_month: float
+
+
+def cluster(rows: int, code: str, search_ms: float, assumed: Assumptions) -> Cluster:
+    """Size and price a cluster.
+
+    Args:
+        rows: N.
+        code: One of `BYTES_A_NUMBER`.
+        search_ms: Core milliseconds of a search in one whole segment.
+        assumed: The rest.
+    """
+    segments = math.ceil(rows / rows_of_segment())
+    query_s = (assumed.query_ms + segments * (assumed.segment_ms + search_ms)) / 1000
+    held = rows * (BYTES_A_NUMBER[code] * COLUMNS + assumed.scalar_bytes) * assumed.replicas
+    nodes = max(assumed.replicas, math.ceil(held / (assumed.usable * assumed.node_bytes)))
+    queries_s = nodes * assumed.node_cores * assumed.busy / query_s
+    price_s = assumed.node_price / 3600
+    core_s = 1e6 / assumed.photos_a_core + 1e6 / assumed.added_a_core
+    return Cluster(
+        nodes=nodes,
+        queries_s=queries_s,
+        per_1000=1000 * nodes * price_s / queries_s,
+        photos_once=core_s * price_s / assumed.node_cores,
+        photos_a_month=nodes * assumed.node_price * HOURS_A_MONTH / (rows / 1e6),
+    )
+
+
+def rows_of_segment() -> int:
+    """How many rows are in a whole segment of Milvus."""
+    return SEGMENT_BYTES // (4 * COLUMNS)
+
+
+def bytes_read(rows: int, *, lists: int, probed: int, code: str) -> float:
+    """Bytes that a search in lists reads: all centroids, and the codes of the lists that it looks into."""
+    return 4 * COLUMNS * lists + BYTES_A_NUMBER[code] * COLUMNS * rows * probed / lists
+
+
+def gallery_bytes_read(rows: int) -> float:
+    """The same of a gallery in a folder, and the rows of its candidates."""
+    grouping = Ivf.grouping(rows, SPACES)
+    lists = bytes_read(rows, lists=grouping.lists, probed=grouping.probes, code="4 bits for two numbers")
+    return lists + 4 * COLUMNS * candidate_count(10)
+
+
+def derived_bytes(rows: int) -> float:
+    """Of `derived/`: rows, numbers, and lists whose codes fill up blocks of 32, half a block of each to spare."""
+    lists = Ivf.grouping(rows, SPACES).lists
+    coded = BYTES_A_NUMBER["4 bits for two numbers"] * COLUMNS + 8
+    return rows * (4 * COLUMNS + 8 + coded) + lists * (16 * coded + 4 * COLUMNS)
+
+
+def database_bytes(rows: int) -> float:
+    """Of `gallery.db`: as many vectors as fit on a page, and about 70 bytes of everything else about an item."""
+    return rows * (PAGE_BYTES / (PAGE_BYTES // (4 * COLUMNS + 12)) + 70)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What grows in proportion to something, from a start."""
+
+    start: float
+    slope: float
+
+    @classmethod
+    def through(cls, x: Sequence[float], y: Sequence[float]) -> Line:
+        """The line whose errors, in proportion to what was measured, have the smallest squares."""
+        weights = 1 / np.asarray(y)
+        columns = np.stack([weights, np.asarray(x) * weights], axis=1)
+        start, slope = np.linalg.lstsq(columns, np.ones(len(y)), rcond=None)[0]
+        return cls(float(start), float(slope))
+
+    def at(self, x: float) -> float:
+        """The value at a place."""
+        return self.start + self.slope * x
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What the model says beside what was measured.
+
+    Attributes:
+        what: Of what, at which size.
+        predicted: From smaller sizes, or by arithmetic alone.
+        measured: In the same unit.
+    """
+
+    what: str
+    predicted: float
+    measured: float
+
+    def cells(self) -> list[str]:
+        """A row of the table."""
+        return [
+            self.what,
+            f"{self.predicted:,.3g}",
+            f"{self.measured:,.3g}",
+            f"{self.predicted / self.measured - 1:+.0%}",
+        ]
+
+
+def extrapolated(what: str, x: Sequence[float], y: Sequence[float], names: Sequence[str]) -> Iterator[Check]:
+    """Predict each point from the two or more that are smaller."""
+    for at in range(2, len(x)):
+        yield Check(f"{what}, {names[at]}", Line.through(x[:at], y[:at]).at(x[at]), y[at])
+
+
+def checks(figures: Sequence[Mapping[str, Any]], segments: Mapping[str, Mapping[int, float]]) -> Iterator[Check]:
+    """Hold the model against all that was measured.
+
+    Args:
+        figures: The points of `scale.py`, as its JSON has them.
+        segments: Milliseconds of a search, by code and by rows.
+    """
+    points = [Measured.of(figure) for figure in figures]
+    names = [f"{point.rows:,} rows" for point in points]
+    for point, name in zip(points, names, strict=True):
+        yield Check(f"`gallery.db`, {name}, GB", database_bytes(point.rows) / GB, point.database / GB)
+        yield Check(f"`derived/`, {name}, GB", derived_bytes(point.rows) / GB, point.derived / GB)
+    read = [gallery_bytes_read(point.rows) for point in points]
+    yield from extrapolated("gallery, one query, p50, ms", read, [point.p50_ms for point in points], names)
+    for code, times in segments.items():
+        sizes = sorted(times)
+        read = [bytes_read(rows, **lists_of(rows), code=code) for rows in sizes]
+        names = [f"{rows:,} rows" for rows in sizes]
+        yield from extrapolated(f"segment, {code}, p50, ms", read, [times[rows] for rows in sizes], names)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A point of `scale.py`, as far as it is needed here."""
+
+    rows: int
+    database: int
+    derived: int
+    p50_ms: float
+
+    @classmethod
+    def of(cls, figure: Mapping[str, Any]) -> Measured:
+        """From JSON."""
+        built, searched = figure["built"], figure["searched"]
+        return cls(figure["rows"], built["database"], built["derived"], searched["p50_ms"])
+
+
+def lists_of(rows: int) -> dict[str, int]:
+    """Lists of a segment that is not whole, and how many of them are looked into: as long ones as in a whole one."""
+    part = rows / rows_of_segment()
+    return {"lists": round(LISTS * part), "probed": round(PROBED * part)}
+
+
+def measure_segments() -> dict[str, dict[int, float]]:
+    """Search in a segment, and in parts of one, in one thread: milliseconds by code and by rows."""
+    whole = rows_of_segment()
+    drawing = Drawing(whole, queries=200)
+    rows = np.concatenate([concatenate(block, SPACES) for _, block in drawing.blocks()])
+    queries = concatenate(drawing.queries, SPACES)
+    measured: dict[str, dict[int, float]] = {"float32": {}, "8 bits a number": {}}
+    for count in (whole // 4, whole // 2, whole):
+        shape = lists_of(count)
+        for code in measured:
+            measured[code][count] = search_ms(rows[:count], queries, code=code, **shape)
+    return measured
+
+
+def search_ms(rows: np.ndarray, queries: np.ndarray, *, code: str, lists: int, probed: int) -> float:
+    """The median of single queries among rows in lists."""
+    quantizer = faiss.IndexFlatIP(COLUMNS)
+    if code == "float32":
+        index = faiss.IndexIVFFlat(quantizer, COLUMNS, lists, faiss.METRIC_INNER_PRODUCT)
+    else:
+        kind = faiss.ScalarQuantizer.QT_8bit
+        index = faiss.IndexIVFScalarQuantizer(quantizer, COLUMNS, lists, kind, faiss.METRIC_INNER_PRODUCT)
+    quantizer.add(
+        rows[:: len(rows) // lists][:lists]
+    )  # rows for centroids: as long lists as k-means makes, near enough
+    index.train(rows[: 40 * lists])
+    index.add(rows)
+    index.nprobe = probed
+    way = Way(lambda number: index.search(queries[number : number + 1], candidate_count(10)), len(queries))
+    with one_thread():
+        take_turns(way)
+    return way.timing.median_ms
+
+
+def table(heading: Sequence[str], rows: Iterator[Sequence[str]]) -> str:
+    """A table for a page."""
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [heading, ["---"] * len(heading), *rows])
+
+
+def priced(segments: Mapping[str, Mapping[int, float]], assumed: Assumptions) -> Iterator[list[str]]:
+    """A row of the table for each size and each code of Milvus's."""
+    for rows in SIZES:
+        for code, times in segments.items():
+            found = cluster(rows, code, times[max(times)], assumed)
+            yield [
+                f"{rows:,}",
+                code,
+                f"{found.nodes:,}",
+                f"{found.queries_s:,.3g}",
+                f"{found.per_1000:,.3g}",
+                f"{found.photos_once:,.3g}",
+                f"{found.photos_a_month:,.3g}",
+            ]
+
+
+def main() -> None:
+    """Measure segments, and print both tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("figures", type=Path, help="what `scale.py --json` wrote")
+    parser.add_argument("--node-price", type=float, default=1.0, help="of a node for an hour, in any money")
+    options = parser.parse_args()
+    report = Report([])
+    figures = json.loads(options.figures.read_text(encoding="utf-8"))["rows"]
+    assumed = Assumptions(node_price=options.node_price)
+    segments = measure_segments()
+    print(table(["what", "model", "measured", "off by"], (check.cells() for check in checks(figures, segments))))
+    print()
+    for code, times in segments.items():
+        print(f"{code}: {times[max(times)]:.2f} ms for a search in a segment of {max(times):,} rows, in one thread")
+    print()
+    heading = ["items", "code", "nodes", "queries/s", "1,000 queries", "1 M photos, once", "1 M photos, a month"]
+    print(table(heading, priced(segments, assumed)))
+    print(f"\n{assumed}\n\n{report.circumstances()}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,261 @@
+"""How a gallery in a folder grows: building, size, memory, opening, searching, filters and changes, by number of rows.
+
+It prints the table of docs/scale.md, and draws its pictures:
+
+    python bench/scale.py --json growth.json --pictures docs/images
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from statistics import median
+from time import monotonic
+from typing import TYPE_CHECKING
+
+import scale_phases as phases
+from lookalike.benchmarking.features import SPACES
+from lookalike.benchmarking.report import Report
+from lookalike.benchmarking.searching import ROWS
+from lookalike.show.plots import GROUPS, plot
+from lookalike.spaces import width
+from scale_phases import OPENINGS, QUERIES, SHARES, Asked, Built, Changed, Filtered, Memory, Opened, Searched, fresh
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+GB = 1e9
+BEGAN = monotonic()
+
+
+@dataclass(slots=True)
+class Point:
+    """All that was measured of one gallery."""
+
+    rows: int
+    built: Built
+    opened: list[Opened]
+    opened_cold: list[Opened]
+    memory: dict[str, Memory]
+    attribute_index_s: float
+    filtered: dict[float, Filtered]
+    searched: Searched | None = None
+    added: Changed | None = None
+    removed: Changed | None = None
+
+    @property
+    def raw(self) -> int:
+        """Bytes of the raw vectors, as float32."""
+        return 4 * self.rows * width(SPACES)
+
+    @property
+    def memory_used(self) -> Memory:
+        """After all queries."""
+        return self.memory[f"{QUERIES} queries"]
+
+
+def measure(sizes: Sequence[int], folder: Path) -> Iterator[list[Point]]:
+    """Measure galleries of these sizes; what is known so far comes after each step."""
+    points, asked = [], {}
+    for rows in sizes:
+        place = folder / str(rows)
+        say(f"{rows:,} rows: finding the right answers")
+        asked[place] = fresh(phases.right_answers, rows)
+        points.append(measure_one(place, rows, asked[place]))
+        yield points
+    say("searching them by turns")
+    for point, searched in zip(points, fresh(phases.search, asked), strict=True):
+        point.searched = searched
+    yield points
+    for point, (place, of_place) in zip(points, asked.items(), strict=True):
+        say(f"{point.rows:,} rows: adding and removing while others search")
+        change = phases.change_while_searching
+        point.added = fresh(change, place, of_place.queries, phases.add, point.rows)
+        point.removed = fresh(change, place, of_place.queries, phases.remove, point.rows)
+        yield points
+
+
+def measure_one(place: Path, rows: int, asked: Asked) -> Point:
+    """Make a gallery and measure all that does not change it."""
+    say(f"{rows:,} rows: building")
+    built = fresh(phases.build, place, rows)
+    say(f"{rows:,} rows: opening")
+    first = phases.query_of(asked.queries, 0)
+    cold = []
+    for _ in range(OPENINGS):
+        phases.forget_files(place)
+        cold.append(fresh(phases.open_and_answer, place, first))
+    fresh(phases.memory, place, asked.queries)  # brings the files back into the system's memory
+    opened = [fresh(phases.open_and_answer, place, first) for _ in range(OPENINGS)]
+    used = fresh(phases.memory, place, asked.queries)
+    say(f"{rows:,} rows: filters")
+    attribute_index_s, filtered = fresh(phases.search_filtered, place, asked)
+    return Point(rows, built, opened, cold, used, attribute_index_s, filtered)
+
+
+def say(text: str) -> None:
+    """Tell what is being done."""
+    print(f"{monotonic() - BEGAN:,.0f} s: {text}", file=sys.stderr, flush=True)
+
+
+Cell = Callable[[Point], str]
+
+
+def table(points: Sequence[Point]) -> Iterator[tuple[str, Cell]]:
+    """The rows of the table: what, and how it is told of a point."""
+    smallest = points[0].searched
+    yield "raw vectors, MB", lambda point: f"{point.raw / 1e6:,.0f}"
+    yield "adding, s (rows/s)", lambda point: f"{point.built.add_s:,.1f} ({point.rows / point.built.add_s:,.0f})"
+    yield "index, s", lambda point: f"{point.built.index_s:,.1f}"
+    yield "most memory of its own while building, MB", lambda point: f"{point.built.peak_anonymous / 1e6:,.0f}"
+    yield "`gallery.db`, MB", lambda point: f"{point.built.database / 1e6:,.0f}"
+    yield "`derived/`, MB", lambda point: f"{point.built.derived / 1e6:,.0f}"
+    yield "open, files in memory, ms; to the first answer", lambda point: openings(point.opened)
+    yield "open, files on disk only, ms; to the first answer", lambda point: openings(point.opened_cold)
+    yield "memory of its own after the first query, MB", lambda point: share(point, point.memory["one query"].anonymous)
+    yield f"memory of its own after {QUERIES} queries, MB", lambda point: share(point, point.memory_used.anonymous)
+    yield f"mapped files in memory after {QUERIES} queries, MB", lambda point: share(point, point.memory_used.mapped)
+    yield "one query, p50 (p99), ms", lambda point: searched(point.searched)
+    if smallest is not None:
+        yield "times the smallest", lambda point: f"{p50(point.searched) / smallest.p50_ms:.2f}"
+    yield "recall@10", lambda point: recall(point.searched)
+    yield "first filter by an attribute, s", lambda point: f"{point.attribute_index_s:.2f}"
+    for part in SHARES:
+        what = f"filter that passes {part:.1%}"
+        yield f"{what}, new, ms", partial(filtered, part=part, which="first")
+        yield f"{what}, asked before, ms", partial(filtered, part=part, which="again")
+        yield f"{what}, recall@10 (index)", partial(filtered, part=part, which="recall")
+    yield "added a second while searched", lambda point: rate(point.added)
+    yield "one query meanwhile, p50 (p99; longest), ms", lambda point: meanwhile(point.added)
+    yield "removed a second while searched", lambda point: rate(point.removed)
+    yield "one query meanwhile, p50 (p99; longest), ms", lambda point: meanwhile(point.removed)
+
+
+def to_markdown(points: Sequence[Point]) -> str:
+    """A column for each point."""
+    lines = [["", *(f"{point.rows:,} rows" for point in points)], ["---", *["---:"] * len(points)]]
+    lines += [[what, *map(cell, points)] for what, cell in table(points)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def openings(opened: Sequence[Opened]) -> str:
+    """Medians of opening and of the first answer."""
+    return f"{median(one.open_ms for one in opened):,.1f}; {median(one.answer_ms for one in opened):,.0f}"
+
+
+def share(point: Point, size: int) -> str:
+    """A size in MB and as a part of the raw vectors."""
+    return f"{size / 1e6:,.0f} ({size / point.raw:.0%})"
+
+
+def searched(found: Searched | None) -> str:
+    """The median and what 99 of 100 stay under."""
+    return "" if found is None else f"{found.p50_ms:,.2f} ({found.p99_ms:,.2f})"
+
+
+def filtered(point: Point, *, part: float, which: str) -> str:
+    """Queries with a filter that passes a part of the rows."""
+    found = point.filtered[part]
+    if which == "recall":
+        return f"{recall(found.first)} ({found.index})"
+    return searched(found.first if which == "first" else found.again)
+
+
+def p50(found: Searched | None) -> float:
+    """The median, in ms."""
+    return float("nan") if found is None else found.p50_ms
+
+
+def recall(found: Searched | None) -> str:
+    """The fraction of right answers."""
+    return "" if found is None or found.recall is None else f"{found.recall:.4f}"
+
+
+def rate(changed: Changed | None) -> str:
+    """Items a second."""
+    return "" if changed is None else f"{changed.per_s:,.0f}"
+
+
+def meanwhile(changed: Changed | None) -> str:
+    """Queries while a gallery is changed."""
+    if changed is None:
+        return ""
+    return f"{searched(changed.searched)[:-1]}; {changed.searched.longest_ms:,.0f})"
+
+
+def draw(points: Sequence[Point], folder: Path) -> None:
+    """Draw `growth.png` and `growth-filters.png`."""
+    rows = [point.rows for point in points]
+    names = [f"{size / 1e6:.3g} M" for size in rows]
+    searches = [point.searched for point in points if point.searched]
+    with plot(folder / "growth.png", columns=3, size=(12.6, 4.0)) as (times, sizes, building):
+        curve(times, rows, [one.p50_ms for one in searches], "p50")
+        curve(times, rows, [one.p99_ms for one in searches], "p99", 1)
+        times.set(title="One query, ms", ylim=(0, None))
+        curve(sizes, rows, [(point.built.database + point.built.derived) / GB for point in points], "on disk", 3)
+        curve(sizes, rows, [point.raw / GB for point in points], "raw vectors", 4)
+        curve(sizes, rows, [point.memory_used.mapped / GB for point in points], "mapped files in memory")
+        curve(sizes, rows, [point.memory_used.anonymous / GB for point in points], "memory of its own", 1)
+        sizes.set(title="Size, GB", yscale="log", ylim=(None, 200))
+        curve(building, rows, [point.built.add_s for point in points], "adding")
+        curve(building, rows, [point.built.index_s for point in points], "index", 1)
+        building.set(title="Building, s", ylim=(0, None))
+        for axes in (times, sizes, building):
+            finish(axes, "rows", rows, names)
+    shares = [100 * part for part in SHARES]
+    with plot(folder / "growth-filters.png", columns=2, size=(9.6, 4.0)) as (first, again):
+        for number, point in enumerate(points):
+            found = point.filtered.values()
+            curve(first, shares, [one.first.p50_ms for one in found], f"{names[number]} rows", number)
+            curve(again, shares, [one.again.p50_ms for one in found], f"{names[number]} rows", number)
+        first.set(title="A new filter, p50, ms", yscale="log")
+        again.set(title="A filter asked before, p50, ms", yscale="log")
+        for axes in (first, again):
+            finish(axes, "rows that pass", shares, [f"{part:.3g} %" for part in shares])
+
+
+def curve(axes: Axes, x: Sequence[float], y: Sequence[float], label: str, color: int = 0) -> None:
+    """Draw a line with its points."""
+    axes.plot(x, y, color=GROUPS[color], linewidth=2, marker="o", markersize=5, label=label)
+
+
+def finish(axes: Axes, label: str, places: Sequence[float], names: Sequence[str]) -> None:
+    """Draw what all plots have, with names at the places that were measured."""
+    axes.set(xscale="log", xlabel=label)
+    axes.set_xticks(places, names)
+    axes.set_xticks([], minor=True)
+    if axes.get_yscale() == "log":
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter("")
+    axes.legend(frameon=False, loc="upper left")
+
+
+def main() -> None:
+    """Measure, and show it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--rows", type=int, nargs="+", default=[ROWS, 1_000_000, 5_000_000], help="rows of each gallery, rising"
+    )
+    parser.add_argument("--json", type=Path, help="a file for all figures, written anew after each step")
+    parser.add_argument("--pictures", type=Path, help="a folder for the pictures")
+    options = parser.parse_args()
+    report = Report([])  # first, for it notes how busy the machine is
+    points: list[Point] = []
+    with tempfile.TemporaryDirectory(prefix="lookalike-bench-") as temporary:
+        for points in measure(options.rows, Path(temporary)):
+            if options.json:
+                figures = {**report.to_json(), "rows": [asdict(point) for point in points]}
+                options.json.write_text(json.dumps(figures, indent=1), encoding="utf-8")
+    print(f"{to_markdown(points)}\n\n{report.circumstances()}")
+    if options.pictures:
+        draw(points, options.pictures)
+
+
+if __name__ == "__main__":
+    main()
