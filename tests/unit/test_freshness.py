@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 import time
 from pathlib import Path
@@ -10,11 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lookalike.errors import LookalikeError
+from lookalike.errors import GalleryDamagedError, LookalikeError
+from lookalike.gallery import derived, snapshot
 from lookalike.gallery.derived import Derived
-from lookalike.gallery.frozen import Frozen
+from lookalike.gallery.freshness import fresh_rows
+from lookalike.gallery.frozen import Frozen, Origin
 from lookalike.gallery.local import LocalGallery
-from lookalike.gallery.snapshot import extended
+from lookalike.gallery.records import read_vectors
+from lookalike.gallery.snapshot import Tail, extended
 from lookalike.spaces import Space, unit_rows
 from lookalike.types import Float32, Item
 
@@ -66,13 +71,117 @@ def test_searches_go_on_while_rows_are_derived_anew(grown: LocalGallery, monkeyp
     grown.close()
 
 
-def test_closing_waits_for_what_is_being_derived(grown: LocalGallery) -> None:
+def test_closing_does_not_wait_for_all_that_is_being_derived(
+    grown: LocalGallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, count = threading.Event(), 0
+
+    def slowly(blobs: list[bytes], *, width: int) -> Float32:
+        nonlocal count
+        count += 1
+        begun.set()
+        time.sleep(0.2)
+        return read_vectors(blobs, width=width)
+
+    monkeypatch.setattr(derived, "BATCH", 10)
+    monkeypatch.setattr(derived, "read_vectors", slowly)
     add(grown, 1200, 2400)
     check(grown, 2399)
+    assert begun.wait(60)
     grown.close()
+    assert count < 100
+    monkeypatch.undo()
+    assert not list(grown.folder.glob("derived/.new-*"))
     with LocalGallery(grown.folder) as again:
         check(again, 5, 2399)
         assert again.info()["index"]["added_since"] == 0  # type: ignore[call-overload, index]
+
+
+def test_rows_at_hand_stay_while_another_process_writes(grown: LocalGallery) -> None:
+    add(grown, 1200, 2400)
+    with LocalGallery(grown.folder) as other, other.writing():
+        check(grown, 5, 2399)
+        assert grown._snapshot is not None
+        held = grown._snapshot.frozen
+        assert held is not None
+        with grown._store.reading() as connection:
+            now = Origin.now(connection)
+        assert fresh_rows(grown._store, grown._derived, held=held, now=now, wait_s=0) is held
+        grown.close()
+
+
+def test_rows_that_are_newer_than_what_was_derived_stay(grown: LocalGallery, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert grown._snapshot is not None
+    before = grown._snapshot
+    with grown._store.reading() as connection:
+        older = grown._derived.freeze(connection, keep=False)
+    add(grown, 1200, 2400)
+    grown.optimise()
+    monkeypatch.setattr("lookalike.gallery.local.fresh_rows", lambda *_, **__: older)
+    grown._derive(before, before.origin)
+    assert grown.info()["index"]["rows"] == 2400  # type: ignore[call-overload, index]
+    grown.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "level"),
+    [
+        (LookalikeError("the disk is full"), "WARNING"),
+        (GalleryDamagedError("a vector is too short"), "ERROR"),
+        (RuntimeError("faiss"), "WARNING"),
+        (MemoryError(), "WARNING"),
+    ],
+)
+def test_what_failed_is_tried_again_when_there_is_more_to_do(
+    grown: LocalGallery, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception, level: str
+) -> None:
+    tries = 0
+
+    def fail(*_: Any, **__: Any) -> Frozen | None:
+        nonlocal tries
+        tries += 1
+        raise error
+
+    def settle(wanted: int) -> None:
+        check(grown, 5)
+        grown._aside.stop()
+        assert tries == wanted
+
+    monkeypatch.setattr(Derived, "freeze", fail)
+    monkeypatch.setattr(snapshot, "SMALL", 100)
+    add(grown, 1200, 1400)
+    settle(1)
+    for number in range(1400, 1420):
+        add(grown, number, number + 1)
+        settle(1)
+    add(grown, 1420, 1600)
+    settle(2)
+    assert [record.levelname for record in caplog.records] == [level, level]
+    assert (str(error) or "MemoryError") in caplog.text
+    monkeypatch.undo()
+    monkeypatch.setattr("lookalike.gallery.local.LONG_TO_BUILD", 1000)
+    monkeypatch.setattr(snapshot, "SMALL", 100)
+    add(grown, 1600, 1800)
+    check(grown, 5)
+    while grown.info()["index"]["rows"] == 1200:  # type: ignore[call-overload, index]
+        time.sleep(0.01)
+    grown.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="the system cannot reserve room")
+def test_a_full_disk_is_said_before_rows_are_written(grown: LocalGallery, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    add(grown, 1200, 2400)
+    with pytest.raises(LookalikeError, match=r"cannot be written: .*No space left"):
+        grown.optimise()
+    monkeypatch.undo()
+    grown.optimise()
+    for path in grown.folder.glob("derived/rows-*/*.f32"):
+        assert path.stat().st_blocks * 512 >= path.stat().st_size
+    grown.close()
 
 
 def test_rows_at_hand_serve_where_none_can_be_derived(
@@ -98,3 +207,28 @@ def test_a_tail_grows_in_place_and_what_was_seen_before_stays() -> None:
         np.testing.assert_array_equal(earlier, whole[: len(earlier)])
     np.testing.assert_array_equal(whole[3:], np.repeat(np.arange(10), 4).reshape(-1, 2))
     assert len({id(rows.base) for rows in seen[1:]}) < 6
+
+
+@pytest.mark.parametrize("lengths", [(1, 1, 3), (1, 1, 1, 3, 1), (3, 1, 1), (1, 3, 3, 1), (1, 1, 3, 3, 3)])
+def test_a_tail_keeps_rows_of_any_length_beside_unit_rows(lengths: tuple[int, ...]) -> None:
+    tail, seen = Tail(np.empty(0, np.int64), ROWS[:0], ROWS[:0]), []
+    parts = [ROWS[number * 2 : number * 2 + 2] for number in range(len(lengths))]
+    for number, (part, length) in enumerate(zip(parts, lengths, strict=True)):
+        numbers = np.arange(number * 2, number * 2 + 2)
+        tail = tail.followed_by(Tail(numbers, part, part if length == 1 else part * length))
+        seen.append(tail)
+    for count, then in enumerate(seen, start=1):
+        np.testing.assert_array_equal(then.numbers, np.arange(count * 2))
+        np.testing.assert_array_equal(then.unit, np.concatenate(parts[:count]))
+        raw = [part * length for part, length in zip(parts[:count], lengths[:count], strict=True)]
+        np.testing.assert_array_equal(then.raw, np.concatenate(raw))
+
+
+def test_scores_stay_cosines_when_rows_of_another_length_follow(tmp_path: Path) -> None:
+    with LocalGallery(tmp_path / "gallery", create=True) as gallery:
+        for number, length in enumerate((1, 1, 1, 3, 1)):
+            item = Item(id=str(number), photo="x.jpg")
+            gallery.add([item], {"deep": ROWS[number : number + 1] * length}, spaces=SPACES)
+            found = gallery.search({"deep": ROWS[: number + 1]}, k=1)
+            np.testing.assert_allclose(found.scores[:, 0], 1.0, atol=1e-5)
+        np.testing.assert_allclose(gallery.vectors("3")["deep"], ROWS[3:4] * 3, rtol=1e-6)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from lookalike.errors import UnknownNameError, UsageError
-from lookalike.gallery.filters import Among, Compare, Every, Some
+from lookalike.gallery.filters import Among, Compare, Condition, Every, Some
+from lookalike.gallery.filters import parse as parse_filter
 from lookalike.gallery.milvus.address import TOKEN, TOKEN_FILE, parse, with_setting
+from lookalike.gallery.milvus.connection import Timed
 from lookalike.gallery.milvus.facts import check_keeps_partitions
 from lookalike.gallery.milvus.filter import within_partitions
 from lookalike.gallery.milvus.records import partition_of
 from lookalike.gallery.milvus.schema import planned
+from lookalike.gallery.records import Kinds
 
 
 def test_an_address_says_where_and_how() -> None:
@@ -42,6 +47,8 @@ WRONG: dict[str, tuple[str, type[UsageError], str]] = {
     "no such index": ("milvus://host/shop?index=HNWS", UnknownNameError, "did you mean 'HNSW'?"),
     "a setting of another index": ("milvus://host/shop?index=FLAT&M=8", UsageError, "index=HNSW"),
     "partitions of nothing": ("milvus://host/shop?partitions=8", UsageError, "partition-by=NAME"),
+    "partitions by id": ("milvus://host/shop?partition-by=id", UsageError, "name of an attribute, got 'id'"),
+    "partitions by no name": ("milvus://host/shop?partition-by=", UsageError, "name of an attribute, got ''"),
 }
 
 
@@ -96,6 +103,91 @@ def test_partitions_hold_the_texts_of_an_attribute_and_filters_keep_to_them() ->
     assert partition_of({"colour": 1}, "colour") == partition_of({}, "colour") == {"_partition": ""}
     assert partition_of({"product": "p1", "attribute product": "x"}, "product") == {"_partition": "p1"}
     assert partition_of({"colour": "Red"}, None) == {}
+
+
+FILTERS: dict[str, str | None] = {
+    "colour = 'Red'": '_partition == "Red"',
+    "colour = ''": '_partition == ""',
+    "colour in ('Red', 'Blue')": '_partition in ["Red", "Blue"]',
+    "colour in ('Red', 1)": None,
+    "colour = 1": None,
+    "colour != 'Red'": None,
+    "colour >= 'Red'": None,
+    "colour between 'A' and 'R'": None,
+    "colour like 'Red'": None,
+    "colour is null": None,
+    "colour is not null": None,
+    "not (colour = 'Red')": None,
+    "not (not (colour = 'Red'))": None,
+    "not (colour = 'Red' and price = 1)": None,
+    "price = 1": None,
+    "price = 1 and colour = 'Red'": '_partition == "Red"',
+    "colour = 'Red' and colour = 'Blue'": '_partition == "Red"',
+    "colour = 1 and colour = 'Red'": '_partition == "Red"',
+    "price = 1 or colour = 'Red'": None,
+    "colour = 'Red' or colour = 'Blue'": None,
+    "(price = 1 or colour = 'Red') and price = 2": None,
+    "(price = 1 or colour = 'Red') and colour in ('Blue')": '_partition in ["Blue"]',
+    "colour is null and not (colour = 'Red')": None,
+}
+"""Filters, and the partitions that each is kept to, if it is to any."""
+
+
+@pytest.mark.parametrize("where", FILTERS)
+def test_a_filter_keeps_to_partitions_only_where_all_that_pass_are_in_them(where: str) -> None:
+    kinds = {"colour": Kinds.TEXT | Kinds.NUMBER, "price": Kinds.NUMBER}
+    condition, kept_to = parse_filter(where, kinds), FILTERS[where]
+    assert within_partitions("x", condition, "colour") == ("x" if kept_to is None else f"{kept_to} and x")
+    if kept_to is None:
+        return
+    partitions = re.findall('"([^"]*)"', kept_to)
+    for colour in ("Red", "Blue", "Green", "", 1, True, None, MISSING):
+        for price in (1, 2, MISSING):
+            item = {name: value for name, value in (("colour", colour), ("price", price)) if value is not MISSING}
+            if passes(condition, item):
+                assert partition_of(item, "colour")["_partition"] in partitions
+
+
+MISSING = object()
+
+
+def passes(condition: Condition, item: dict[str, object]) -> bool:
+    """Whether an item passes a filter of =, in, and, or."""
+    match condition:
+        case Every(terms):
+            return all(passes(term, item) for term in terms)
+        case Some(terms):
+            return any(passes(term, item) for term in terms)
+        case Among(name, values):
+            return any(passes(Compare(name, "=", value), item) for value in values)
+        case Compare(name, "=", value):
+            return type(item.get(name)) is type(value) and item[name] == value
+    raise AssertionError(condition)
+
+
+@pytest.mark.parametrize("held", [1, 2.5, True, None, {}, [], ["Red"]])
+def test_what_is_no_text_is_in_the_partition_without_a_name(held: object) -> None:
+    assert partition_of({"colour": held}, "colour") == {"_partition": ""}
+
+
+class Client:
+    """Says how it was called."""
+
+    def query(self, **named: object) -> dict[str, object]:
+        return named
+
+    def prepare_index_params(self, **named: object) -> dict[str, object]:
+        return named
+
+    def close(self, **named: object) -> dict[str, object]:
+        return named
+
+
+def test_only_what_asks_the_server_is_told_how_long_it_may_take() -> None:
+    client = Timed(cast(Any, Client()), 5.0)
+    assert client.query() == {"timeout": 5.0}
+    assert client.query(timeout=9.0) == {"timeout": 9.0}
+    assert client.prepare_index_params() == client.close() == {}
 
 
 def test_servers_that_lose_rows_of_partitions_are_refused() -> None:

@@ -16,9 +16,12 @@ the contents; `damage` reads everything.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
+import os
 import shutil
 import sqlite3
+import threading
 import uuid
 import zlib
 from collections.abc import Iterator
@@ -38,6 +41,12 @@ from lookalike.spaces import Space, width
 STAMP_FORMAT: Final = 2
 BATCH: Final = 4096
 FILES: Final = {"unit": "unit.f32", "raw": "raw.f32", "numbers": "numbers.i64"}
+CANNOT_RESERVE: Final = (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)
+"""What file systems answer that cannot reserve room."""
+
+
+class StoppedError(Exception):
+    """Who derived was asked to stop; nobody but whoever asked sees it."""
 
 
 class Derived:
@@ -85,29 +94,33 @@ class Derived:
         finally:
             lock.release()
 
-    def freeze(self, connection: sqlite3.Connection, *, keep: bool) -> Frozen | None:
+    def freeze(
+        self, connection: sqlite3.Connection, *, keep: bool, stop: threading.Event | None = None
+    ) -> Frozen | None:
         """Derive the rows of the state that a connection sees; None when there are no items.
 
         Args:
             connection: In a transaction.
             keep: On disk, in place of what was kept before; the caller is `building`. Else in memory.
+            stop: Set to have it stop before it is through.
 
         Raises:
             GalleryDamagedError: The database contradicts itself.
             LookalikeError: The disk is full.
+            StoppedError: It was asked to stop.
         """
         origin = Origin.now(connection)
         if origin.count == 0:
             return None
         if not keep:
-            return Frozen(origin, gather(connection, origin, None), None)
+            return Frozen(origin, gather(connection, origin, None, stop=stop), None)
         try:
             for old in self._folder.glob(".new-*"):  # of a process that died
                 shutil.rmtree(old, ignore_errors=True)
             temporary = self._folder / f".new-{uuid.uuid4().hex}"
             temporary.mkdir(parents=True)
             try:
-                gather(connection, origin, temporary)
+                gather(connection, origin, temporary, stop=stop)
                 write_stamp(temporary, origin)
                 folder = temporary.rename(self._folder / f"rows-{uuid.uuid4().hex[:12]}")
             finally:
@@ -147,17 +160,21 @@ class Derived:
 
 
 def fresher(first: Frozen | None, second: Frozen | None) -> Frozen | None:
-    """The one that was made from the later state of the database."""
+    """The one that was made from the later state of the database; of the same state, the first."""
     if first is None or second is None:
         return first or second
     return max(first, second, key=lambda frozen: (frozen.origin.last_row, frozen.origin.last_removal))
 
 
-def gather(connection: sqlite3.Connection, origin: Origin, folder: Path | None) -> dict[str, npt.NDArray[Any]]:
+def gather(
+    connection: sqlite3.Connection, origin: Origin, folder: Path | None, *, stop: threading.Event | None = None
+) -> dict[str, npt.NDArray[Any]]:
     """Copy all rows out of the database, into files or into memory.
 
     Raises:
         GalleryDamagedError: There are not as many as the database says.
+        OSError: The disk is full.
+        StoppedError: It was asked to stop.
     """
     columns = width(origin.spaces)
     shapes: dict[str, tuple[int, ...]] = {"numbers": (origin.count,), "unit": (origin.count, columns)}
@@ -167,6 +184,8 @@ def gather(connection: sqlite3.Connection, origin: Origin, folder: Path | None) 
     cursor = connection.execute("SELECT row, unit, raw FROM vectors ORDER BY row")
     at = 0
     while batch := cursor.fetchmany(BATCH):
+        if stop is not None and stop.is_set():
+            raise StoppedError
         end = at + len(batch)
         if end > origin.count:
             break
@@ -187,11 +206,23 @@ def gather(connection: sqlite3.Connection, origin: Origin, folder: Path | None) 
 
 
 def allocate(folder: Path | None, name: str, shape: tuple[int, ...]) -> npt.NDArray[Any]:
-    """An array in memory, or in a file of its own."""
+    """An array in memory, or in a file of its own, whose room is reserved: writing to memory cannot say what is full.
+
+    Raises:
+        OSError: There is no room.
+    """
     dtype = "<i8" if name == "numbers" else "<f4"
     if folder is None:
         return np.empty(shape, dtype=dtype)
-    return np.memmap(folder / FILES[name], dtype=dtype, mode="w+", shape=shape)
+    array = np.memmap(folder / FILES[name], dtype=dtype, mode="w+", shape=shape)
+    if hasattr(os, "posix_fallocate"):  # not on macOS
+        with (folder / FILES[name]).open("r+b") as file:
+            try:
+                os.posix_fallocate(file.fileno(), 0, array.nbytes)
+            except OSError as error:
+                if error.errno not in CANNOT_RESERVE:
+                    raise
+    return array
 
 
 def write_stamp(folder: Path, origin: Origin) -> None:

@@ -7,10 +7,10 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from lookalike.errors import LookalikeError
-from lookalike.gallery.derived import Derived, fresher
+from lookalike.errors import GalleryDamagedError, LookalikeError
+from lookalike.gallery.derived import Derived, StoppedError, fresher
 from lookalike.gallery.frozen import Frozen, Origin
-from lookalike.gallery.snapshot import is_stale
+from lookalike.gallery.snapshot import has_outgrown, is_stale
 from lookalike.gallery.store import Store
 from lookalike.index import choose
 from lookalike.spaces import resolve_weights
@@ -19,27 +19,52 @@ USUAL_K: Final = 10
 
 
 class Aside:
-    """One thread that derives, while searches go on with the rows at hand: it takes a second for each 10,000."""
+    """One thread that derives, while searches go on with the rows at hand: it takes a second for each 10,000.
+
+    Attributes:
+        stopping: Set while what is being done should come to its end early.
+    """
 
     def __init__(self) -> None:
+        self.stopping = threading.Event()
         self._thread: threading.Thread | None = None
+        self._failed: Origin | None = None
 
-    def start(self, work: Callable[[], None]) -> None:
-        """Do some work, unless something is being done already."""
+    def start(self, work: Callable[[], None], now: Origin) -> None:
+        """Do some work, unless something is being done already, or failed when there was hardly less to do.
+
+        Args:
+            work: What to do.
+            now: The present state of the database.
+        """
+        failed = self._failed
+        if failed is not None and failed.generation == now.generation and not has_outgrown(failed, now):
+            return
         if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._run, args=(work,), name="derive")
+            self._thread = threading.Thread(target=self._run, args=(work, now), name="derive")
             self._thread.start()
 
-    def wait(self) -> None:
-        """Wait until it has been done."""
+    def stop(self) -> None:
+        """Have it stop, and wait until it has: as long as a batch of rows takes, or an index that was begun."""
         if self._thread is not None:
+            self.stopping.set()
             self._thread.join()
+            self.stopping.clear()
 
-    def _run(self, work: Callable[[], None]) -> None:
+    def _run(self, work: Callable[[], None], now: Origin) -> None:
+        log = logging.getLogger(__name__)
+        self._failed = now
         try:
             work()
-        except LookalikeError as error:  # the disk is full, say
-            logging.getLogger(__name__).warning("searches stay slower than they could be: %s", error)
+        except StoppedError:
+            pass
+        except GalleryDamagedError as error:
+            log.error("%s", error)  # noqa: TRY400 - it says all there is
+            return
+        except (LookalikeError, RuntimeError, MemoryError) as error:  # the disk is full, say, or an index too large
+            log.warning("searches stay slower than they could be: %s", str(error) or type(error).__name__)
+            return
+        self._failed = None
 
 
 def build_usual_index(frozen: Frozen, weights: Mapping[str, float] | None, *, keep: bool) -> None:
@@ -56,7 +81,15 @@ def build_usual_index(frozen: Frozen, weights: Mapping[str, float] | None, *, ke
     frozen.index(usual, keep=keep)
 
 
-def fresh_rows(store: Store, derived: Derived, *, held: Frozen | None, now: Origin, wait_s: float) -> Frozen | None:
+def fresh_rows(
+    store: Store,
+    derived: Derived,
+    *,
+    held: Frozen | None,
+    now: Origin,
+    wait_s: float,
+    stop: threading.Event | None = None,
+) -> Frozen | None:
     """Rows that are not stale: those that are kept, or new ones, unless somebody else is about to derive them.
 
     Then those that are held, if any, and a long tail must do for the moment.
@@ -67,23 +100,24 @@ def fresh_rows(store: Store, derived: Derived, *, held: Frozen | None, now: Orig
         held: The rows at hand.
         now: The present state of the database.
         wait_s: Seconds to wait for another process that derives them.
+        stop: See `Derived.freeze`.
     """
     kept = kept_rows(store, derived)
     if not is_stale(kept, now):
         return kept
     if not store.writable:
         with store.reading() as connection:
-            return derived.freeze(connection, keep=False)
+            return derived.freeze(connection, keep=False, stop=stop)
     if wait_s == 0 and not store.idle():  # the writer will do it when it has finished
-        return fresher(kept, held)
+        return fresher(held, kept)
     with derived.building(wait_s=wait_s) as mine:
         if not mine:
-            return fresher(kept, held)
+            return fresher(held, kept)
         kept = kept_rows(store, derived)  # somebody may have been quicker
         if kept is not None and not is_stale(kept, now):
             return kept
         with store.reading() as connection:
-            return derived.freeze(connection, keep=True)
+            return derived.freeze(connection, keep=True, stop=stop)
 
 
 def kept_rows(store: Store, derived: Derived) -> Frozen | None:

@@ -12,7 +12,7 @@ from types import TracebackType
 
 from lookalike.errors import GalleryLockedError, UsageError
 from lookalike.gallery import attribute_indexes, browse, changes, health, learned, snapshot
-from lookalike.gallery.derived import Derived
+from lookalike.gallery.derived import Derived, fresher
 from lookalike.gallery.freshness import Aside, build_usual_index, fresh_rows
 from lookalike.gallery.frozen import LONG_TO_BUILD, Origin
 from lookalike.gallery.health import Health
@@ -65,7 +65,7 @@ class LocalGallery:
 
     def close(self) -> None:
         """Let go of files and connections; what is asked for later opens them again."""
-        self._aside.wait()
+        self._aside.stop()
         self._snapshot = None
         self._store.close()
 
@@ -126,7 +126,12 @@ class LocalGallery:
             changes.describe(connection, items, source=source, stamps=stamps)
 
     def edit(self, item_id: str, attributes: Mapping[str, JSON]) -> Item:
-        """Change attributes of an item by hand; they stay whenever its catalogue describes it anew."""
+        """Change attributes of an item by hand; they stay whenever its catalogue describes it anew.
+
+        Raises:
+            UnknownNameError: It is not there.
+            UsageError: A value is nothing that JSON can say.
+        """
         with self._store.writing() as connection:
             return changes.edit(connection, item_id, attributes)
 
@@ -303,7 +308,7 @@ class LocalGallery:
                 before = None
             frozen = None if before is None else before.frozen
             if before and frozen and wait_s == 0 and len(frozen) >= LONG_TO_BUILD and is_stale(frozen, now):
-                self._aside.start(partial(self._derive, before, now))
+                self._aside.start(partial(self._derive, before, now), now)
             elif is_stale(frozen, now) or (frozen_anyway and frozen is None):
                 frozen = fresh_rows(self._store, self._derived, held=frozen, now=now, wait_s=wait_s)
             # What was derived is never newer than what is read from here on.
@@ -320,12 +325,15 @@ class LocalGallery:
 
     def _derive(self, before: Snapshot, now: Origin) -> None:
         """Derive new rows and their index, and then search in them; searches go on meanwhile."""
-        frozen = fresh_rows(self._store, self._derived, held=before.frozen, now=now, wait_s=0)
-        if frozen in (None, before.frozen):
+        stop = self._aside.stopping
+        frozen = fresh_rows(self._store, self._derived, held=before.frozen, now=now, wait_s=0, stop=stop)
+        if frozen in (None, before.frozen) or stop.is_set():
             return
         build_usual_index(frozen, before.weights, keep=self._store.writable)
         with self._refreshing, self._store.reading() as connection:
-            if Origin.now(connection).generation == frozen.origin.generation:
+            held = None if self._snapshot is None else self._snapshot.frozen
+            newest = fresher(held, frozen) is frozen  # else `optimise` was quicker
+            if newest and Origin.now(connection).generation == frozen.origin.generation:
                 self._snapshot = snapshot.take(connection, frozen)
 
     def _passing(self, state: Snapshot, where: str) -> Allowed:

@@ -52,8 +52,12 @@ class Tail:
         if not len(self):
             return later
         unit = extended(self.unit, later.unit)
-        same = self.raw is self.unit and later.raw is later.unit
-        raw = unit if same else extended(self.raw, later.raw)
+        if self.raw is not self.unit:
+            raw = extended(self.raw, later.raw)
+        elif later.raw is later.unit:
+            raw = unit
+        else:  # from here on they differ, so each needs room of its own
+            raw = extended(self.raw.copy(), later.raw)
         return Tail(extended(self.numbers, later.numbers), unit, raw)
 
 
@@ -66,7 +70,8 @@ def extended(rows: Rows, more: Rows) -> Rows:
     So a tail that grows by little many times is not copied each time.
     """
     count, whole = len(rows) + len(more), rows.base
-    if not isinstance(whole, np.ndarray) or not whole.flags.writeable or len(whole) < count:
+    usable = isinstance(whole, np.ndarray) and whole.flags.writeable and whole.shape[1:] == rows.shape[1:]
+    if whole is None or not usable or len(whole) < count:
         whole = np.empty((count + count // 2, *rows.shape[1:]), dtype=rows.dtype)
         whole[: len(rows)] = rows
     whole[len(rows) : count] = more
@@ -144,9 +149,13 @@ def is_stale(frozen: Frozen | None, now: Origin) -> bool:
     """Whether the rows added and removed since the frozen ones pass a tenth of them."""
     if frozen is None or now.count == 0:
         return now.count > SMALL
-    then = frozen.origin
+    return has_outgrown(frozen.origin, now)
+
+
+def has_outgrown(then: Origin, now: Origin) -> bool:
+    """Whether the rows added and removed since a state pass a tenth of those it had."""
     since = now.last_row - then.last_row + now.last_removal - then.last_removal
-    return since > max(SMALL, len(frozen) // 10)
+    return since > max(SMALL, then.count // 10)
 
 
 def removed_since(connection: sqlite3.Connection, removal: int) -> Int64:

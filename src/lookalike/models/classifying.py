@@ -17,11 +17,11 @@ class Classifier:
     """Scores the classes that a network was trained with.
 
     Args:
-        path: A `.safetensors` checkpoint.
+        path: A `.safetensors` checkpoint, or a `.pth.tar` that the original system saved.
         device: `auto`, `cpu` or `cuda`.
 
     Raises:
-        ModelError: It is missing, broken, or no checkpoint of ours.
+        ModelError: It is missing, broken, or neither.
     """
 
     def __init__(self, path: Path, *, device: str = "auto") -> None:

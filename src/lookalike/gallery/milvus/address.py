@@ -170,6 +170,8 @@ def check(settings: Mapping[str, str]) -> None:
         raise UnknownNameError("consistency", settings["consistency"], CONSISTENCY)
     if "partitions" in settings and "partition-by" not in settings:
         raise UsageError("partitions go by the texts of an attribute: partition-by=NAME says of which")
+    if settings.get("partition-by") in ("", "id"):  # ids differ from item to item
+        raise UsageError(f"partition-by wants the name of an attribute, got {settings['partition-by']!r}")
     check_index(settings)
 
 

@@ -47,7 +47,8 @@ class Timed:
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401
         found = getattr(self._client, name)
-        return found if name.startswith("_") or name == "close" else partial(found, timeout=self._timeout_s)
+        asks_nobody = name.startswith(("_", "prepare_")) or name == "close"
+        return found if asks_nobody else partial(found, timeout=self._timeout_s)
 
 
 class Connection:

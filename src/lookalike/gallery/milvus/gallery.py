@@ -148,8 +148,10 @@ class MilvusGallery:
         changes = {name: value for name, value in attributes.items() if value is not None or name in known.kinds}
         changed = record.with_changes(changes)
         check_items([replace(record.item, attributes=changes)], source=record.source, stamps=None)
-        self._keeper.meet(known, kinds_of([replace(record.item, attributes=changes)]), source=record.source)
-        self._state.remember({"edited": "1"})
+        if self._keeper.meet(known, kinds_of([replace(record.item, attributes=changes)]), source=record.source):
+            self._state.forget_facts()
+        if not known.edited:
+            self._state.remember({"edited": "1"})
         self._writer.put(changed, known=known)
         return changed.item
 
