@@ -221,6 +221,18 @@ def test_describing_changes_what_is_known_and_not_the_vectors(gallery: Gallery) 
     assert gallery.get("item 0") == shop.items[0]
 
 
+def test_edits_are_found_at_once_and_stay(gallery: Gallery) -> None:
+    shop = a_shop(6)
+    shop.put_into(gallery)
+    gallery.edit("item 1", {"fit": "slim"})
+    gallery.edit("item 1", {"note": "x", "price": None})
+    gallery.edit("item 2", {"fit": "wide"})
+    gallery.describe(shop.items)
+    for where, ids in (("note = 'x'", ["item 1"]), ("fit in ('slim', 'wide')", ["item 1", "item 2"])):
+        assert [item.id for item in gallery.list(where=where)[1]] == ids
+    assert gallery.get("item 1").attributes == {"color": "Blue", "sale": False, "fit": "slim", "note": "x"}
+
+
 def test_removed_items_are_gone(gallery: Gallery) -> None:
     shop = a_shop(40)
     shop.put_into(gallery)
