@@ -325,9 +325,10 @@ class LocalGallery:
 
     def _derive(self, before: Snapshot, now: Origin) -> None:
         """Derive new rows and their index, and then search in them; searches go on meanwhile."""
-        stop = self._aside.stopping
-        frozen = fresh_rows(self._store, self._derived, held=before.frozen, now=now, wait_s=0, stop=stop)
-        if frozen in (None, before.frozen) or stop.is_set():
+        frozen = fresh_rows(
+            self._store, self._derived, held=before.frozen, now=now, wait_s=0, stop=self._aside.stopping
+        )
+        if frozen in (None, before.frozen) or self._aside.stopping.is_set():
             return
         build_usual_index(frozen, before.weights, keep=self._store.writable)
         with self._refreshing, self._store.reading() as connection:
