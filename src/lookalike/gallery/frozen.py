@@ -20,7 +20,7 @@ from lookalike.errors import IndexFileError
 from lookalike.gallery.meta import last_number, meta_number, read_spaces, signature_of
 from lookalike.index import Index, sealed
 from lookalike.spaces import Space
-from lookalike.types import Float32, Int64
+from lookalike.types import Bool, Float32, Int64
 
 LONG_TO_BUILD: Final = 20_000
 """Rows; an index over as many or more takes seconds, which is said by a log entry beforehand."""
@@ -120,11 +120,27 @@ class Frozen:
             UnknownNameError: There is no such index.
         """
         found = self._indexes.get(name)
-        if found is not None:
-            return found
+        if found is None:
+            with self._lock:
+                if name not in self._indexes:
+                    self._indexes[name] = self._load_or_build(name, keep=keep)
+                found = self._indexes[name]
+        return found if name == "exact" else Mending(self, name, found, keep)
+
+    def rebuilt(self, name: str, damaged: Index, *, keep: bool) -> Index:
+        """The index that takes the place of one in which a search found damage; the first thread to ask builds it.
+
+        Args:
+            name: One of `lookalike.index.INDEXES`.
+            damaged: The one that was searched.
+            keep: Save the new one in the place of the damaged file.
+        """
         with self._lock:
-            if name not in self._indexes:
-                self._indexes[name] = self._load_or_build(name, keep=keep)
+            if self._indexes[name] is damaged:
+                if keep and self.folder is not None:
+                    with contextlib.suppress(OSError):
+                        (self.folder / f"index-{name}").unlink()
+                self._indexes[name] = self._build_and_keep(name) if keep else self._build(name)
             return self._indexes[name]
 
     def kept_indexes(self) -> list[str]:
@@ -134,7 +150,10 @@ class Frozen:
         return sorted(name for name in indexes.INDEXES if (self.folder / f"index-{name}").exists())
 
     def damaged_indexes(self) -> list[str]:
-        """What is wrong with the indexes in the folder, as far as they tell; such a one is built anew when needed."""
+        """What is wrong with the indexes in the folder, which are read whole.
+
+        One whose damage is seen when it is opened, or by a search, is built anew then.
+        """
         problems = []
         for name in self.kept_indexes():
             assert self.folder is not None
@@ -152,9 +171,13 @@ class Frozen:
         path = self.folder / f"index-{name}"
         with contextlib.suppress(IndexFileError):
             return indexes.load(name, path, rows=self.unit, spaces=self.origin.spaces)
+        return self._build_and_keep(name) if keep else self._build(name)
+
+    def _build_and_keep(self, name: str) -> Index:
         built = self._build(name)
-        if not keep:
+        if self.folder is None:
             return built
+        path = self.folder / f"index-{name}"
         temporary = self.folder / f".index-{name}-{uuid.uuid4().hex}"
         # The folder may be deleted or the disk full, and FAISS says so by a RuntimeError: the one in memory serves too.
         with contextlib.suppress(OSError, RuntimeError):
@@ -170,6 +193,38 @@ class Frozen:
         if name != "exact" and len(self) >= LONG_TO_BUILD:
             logging.getLogger(__name__).info("building the index %s over %s items, once", name, f"{len(self):,}")
         return indexes.build(name, self.unit, spaces=self.origin.spaces)
+
+
+@dataclass(frozen=True, slots=True)
+class Mending:
+    """An index that may come from a file; where a search finds the file damaged, one built anew answers.
+
+    Attributes:
+        frozen: The rows.
+        name: The index's.
+        index: What is searched.
+        keep: See `Frozen.index`.
+    """
+
+    frozen: Frozen
+    name: str
+    index: Index
+    keep: bool
+
+    def search(
+        self, queries: Float32, k: int, *, allowed: Bool | None = None, probes: int | None = None
+    ) -> tuple[Int64, Float32]:
+        """Find about the k best rows of each query; see `Index.search`."""
+        try:
+            return self.index.search(queries, k, allowed=allowed, probes=probes)
+        except IndexFileError as error:
+            logging.getLogger(__name__).warning("%s; it is built anew", error)
+        index = self.frozen.rebuilt(self.name, self.index, keep=self.keep)
+        return index.search(queries, k, allowed=allowed, probes=probes)
+
+    def save(self, path: Path) -> None:
+        """Write the index to a file; see `Index.save`."""
+        self.index.save(path)
 
 
 def flush(path: Path) -> None:

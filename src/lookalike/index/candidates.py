@@ -90,7 +90,15 @@ def candidate_count(k: int) -> int:
 
 
 def answer(
-    exact: Exact, rows: Float32, queries: Float32, *, k: int, allowed: Bool | None, find: Finder, eager: bool
+    exact: Exact,
+    rows: Float32,
+    queries: Float32,
+    *,
+    k: int,
+    allowed: Bool | None,
+    find: Finder,
+    eager: bool,
+    path: Path | None,
 ) -> tuple[Int64, Float32]:
     """Answer queries from candidates; other arguments and results as in `Index.search`.
 
@@ -102,6 +110,10 @@ def answer(
         allowed: (N,) bool.
         find: Finds candidates.
         eager: Look further until there are as many candidates as wanted; else k are enough.
+        path: The file that the index was read from, if it was.
+
+    Raises:
+        IndexFileError: What was found cannot be, so the file is damaged where opening did not look.
     """
     permitted = len(rows) if allowed is None else int(np.count_nonzero(allowed))
     count = candidate_count(k)
@@ -118,17 +130,25 @@ def answer(
             found, more = find(slice(None) if effort == 0 else waiting, count, among=among, effort=effort)
         short = []
         for query, positions_found in zip(waiting, found, strict=True):
-            if positions_found[enough - 1] < 0:
+            if positions_found[enough - 1] == -1:
                 short.append(query)
                 continue
-            if positions_found[-1] < 0:
-                positions_found = positions_found[positions_found >= 0]
+            if positions_found[-1] == -1:
+                positions_found = positions_found[positions_found != -1]
             positions_found.sort()
+            if impossible(positions_found, rows=len(rows)):
+                assert path is not None, "the library found what it was not given"
+                raise IndexFileError(path, "it names rows that there are not, or a row twice")
             positions[query], scores[query] = best(rows, queries[query], positions_found, k=k)
         waiting, effort = short, effort + 1
     if waiting:
         positions[waiting], scores[waiting] = exact.search(queries[waiting], k, allowed=allowed)
     return positions, scores
+
+
+def impossible(positions: Int64, *, rows: int) -> bool:
+    """Whether positions in rising order, (C,) int64 with C at least 1, are not those of so many rows, each once."""
+    return bool(positions[0] < 0 or positions[-1] >= rows or (positions[1:] == positions[:-1]).any())
 
 
 @contextmanager

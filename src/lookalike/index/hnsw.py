@@ -40,12 +40,15 @@ BLOCK = 65_536
 class Hnsw:
     """Walks from row to nearer row. See Malkov and Yashunin 2016, https://arxiv.org/abs/1603.09320."""
 
-    def __init__(self, rows: Float32, *, spaces: Sequence[Space], graph: FaissIndex | None) -> None:
+    def __init__(
+        self, rows: Float32, *, spaces: Sequence[Space], graph: FaissIndex | None, path: Path | None = None
+    ) -> None:
         self._rows = np.asarray(rows)
         self._spaces = tuple(spaces)
         self._scale = Scale(spaces, multiple=LANES)
         self._exact = Exact(rows, spaces=spaces)
         self._graph = graph
+        self._path = path
 
     @classmethod
     def build(cls, rows: Float32, *, spaces: Sequence[Space]) -> Hnsw:
@@ -64,11 +67,12 @@ class Hnsw:
     @classmethod
     def load(cls, path: Path, *, rows: Float32, spaces: Sequence[Space]) -> Hnsw:
         """Read the graph from a file; see `lookalike.index.load`."""
-        sealed.check(path, name="hnsw", count=len(rows), spaces=spaces)
-        if len(rows) < FEWEST_ROWS:
-            return cls(rows, spaces=spaces, graph=None)
-        width = Scale(spaces, multiple=LANES).width
-        return cls(rows, spaces=spaces, graph=candidates.read(path, count=len(rows), width=width))
+        with sealed.in_place(path):
+            sealed.check(path, name="hnsw", count=len(rows), spaces=spaces)
+            if len(rows) < FEWEST_ROWS:
+                return cls(rows, spaces=spaces, graph=None)
+            graph = candidates.read(path, count=len(rows), width=Scale(spaces, multiple=LANES).width)
+        return cls(rows, spaces=spaces, graph=graph, path=path)
 
     def save(self, path: Path) -> None:
         """Write the graph, without the rows, to a file."""
@@ -94,4 +98,6 @@ class Hnsw:
             found = candidates.search(graph, seen[asked], count, parameters=parameters)
             return found, looked * LOOK_FURTHER <= LONGEST_LOOK
 
-        return candidates.answer(self._exact, self._rows, queries, k=k, allowed=allowed, find=find, eager=True)
+        return candidates.answer(
+            self._exact, self._rows, queries, k=k, allowed=allowed, find=find, eager=True, path=self._path
+        )

@@ -77,7 +77,9 @@ class ListIndex(ABC):
 
     name: ClassVar[str]
 
-    def __init__(self, rows: Float32, *, spaces: Sequence[Space], lists: FaissIndex | None) -> None:
+    def __init__(
+        self, rows: Float32, *, spaces: Sequence[Space], lists: FaissIndex | None, path: Path | None = None
+    ) -> None:
         self._rows = np.asarray(rows)
         self._spaces = tuple(spaces)
         self._scale = Scale(spaces, multiple=PAIR)
@@ -87,6 +89,7 @@ class ListIndex(ABC):
         self._per_square = np.divide(1, grouped, out=np.zeros_like(grouped), where=grouped > 0)
         self._exact = Exact(rows, spaces=spaces)
         self._lists = lists
+        self._path = path
         if lists is not None:
             lists.implem = ONE_BY_ONE
 
@@ -121,11 +124,13 @@ class ListIndex(ABC):
     @classmethod
     def load(cls, path: Path, *, rows: Float32, spaces: Sequence[Space]) -> Self:
         """Read the lists from a file; see `lookalike.index.load`."""
-        bulk = sealed.check(path, name=cls.name, count=len(rows), spaces=spaces)
-        if len(rows) < FEWEST_ROWS:
-            return cls(rows, spaces=spaces, lists=None)
-        width = Scale(spaces, multiple=PAIR).width
-        return cls(rows, spaces=spaces, lists=read_mapped(path, bulk=bulk, count=len(rows), width=width))
+        with sealed.in_place(path):
+            bulk = sealed.check(path, name=cls.name, count=len(rows), spaces=spaces)
+            if len(rows) < FEWEST_ROWS:
+                return cls(rows, spaces=spaces, lists=None)
+            width = Scale(spaces, multiple=PAIR).width
+            lists = read_mapped(path, bulk=bulk, count=len(rows), width=width)
+        return cls(rows, spaces=spaces, lists=lists, path=path)
 
     def save(self, path: Path) -> None:
         """Write the lists, without the rows, to a file."""
@@ -158,7 +163,9 @@ class ListIndex(ABC):
                 parameters = faiss.SearchParametersIVF(nprobe=probed, sel=among.selector)
             return candidates.search(lists, seen[asked], count, parameters=parameters), probed < lists.nlist
 
-        return candidates.answer(self._exact, self._rows, queries, k=k, allowed=allowed, find=find, eager=eager)
+        return candidates.answer(
+            self._exact, self._rows, queries, k=k, allowed=allowed, find=find, eager=eager, path=self._path
+        )
 
     def _usual_probes(self, squares: Float32) -> int:
         """How many lists to look into for queries of these squares (see `Scale`), when all rows are allowed."""

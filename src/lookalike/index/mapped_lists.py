@@ -13,10 +13,11 @@ the rows, up to as many. What is left, centroids and codebooks, follows as the l
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import faiss
 import numpy as np
+import numpy.typing as npt
 
 from lookalike.errors import IndexFileError
 from lookalike.index.candidates import FaissIndex
@@ -83,15 +84,40 @@ def read_mapped(path: Path, *, bulk: int, count: int, width: int) -> FaissIndex:
             file.seek(bulk)
             places, rest = np.load(file), np.load(file)
         index = faiss.deserialize_index(rest)
+        check_places(places, index, bulk=bulk, count=count)
         lists = faiss.OnDiskInvertedLists(index.nlist, index.code_size, str(path))
         faiss.memcpy(lists.lists.data(), faiss.swig_ptr(places.view(np.uint8)), places.nbytes)
         lists.totsize, lists.read_only = bulk, True
         lists.prefetch_nthread = 0  # threads that read ahead take longer to start than the search
         lists.do_mmap()
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, EOFError, ValueError, RuntimeError) as error:
         raise IndexFileError(path, str(error).splitlines()[-1]) from None
     index.replace_invlists(lists, True)
     lists.this.disown()
     if (index.ntotal, index.d) != (count, width):
         raise IndexFileError(path, f"it holds {index.ntotal} x {index.d} numbers, and {count} x {width} were expected")
     return index
+
+
+def check_places(places: npt.NDArray[Any], index: FaissIndex, *, bulk: int, count: int) -> None:
+    """Check that no list reaches out of the bulk, for the library would read whatever stands there.
+
+    Args:
+        places: (lists,) of `PLACE`: where each list stands.
+        index: The index without its lists.
+        bulk: How many bytes all lists have.
+        count: N, how many rows there should be in all of them.
+
+    Raises:
+        ValueError: They are no such places.
+    """
+    known = isinstance(index, faiss.IndexIVFPQFastScan) and places.dtype == PLACE
+    if not known or places.shape != (index.nlist,):
+        raise ValueError("it does not say where each list stands")
+    width = index.code_size + np.dtype(np.int64).itemsize
+    size, capacity, offset = places["size"], places["capacity"], places["offset"]
+    # Division and differences of what has been checked: no sum or product here can be beyond 64 bits.
+    if (capacity > bulk // width).any() or (offset > bulk - capacity * width).any():
+        raise ValueError("a list reaches out of the file")
+    if (size > capacity).any() or (capacity % index.bbs).any() or int(size.sum()) != count:
+        raise ValueError(f"its lists do not hold {count} rows")

@@ -1,9 +1,11 @@
 """The files that indexes are saved in: whatever the index wrote, then a seal that says what it is.
 
 The seal is JSON at the end of the file, and its length after it: the index's name, the number of rows, the spaces
-that their columns are, the payload's length and its checksums. A file that is cut short, changed, mixed up with
-another's or made over other rows is refused before an index library sees it. What an index maps into memory, its bulk,
-stands at the beginning; of it, opening looks at samples only, or it would take the longer the larger the gallery is.
+that their columns are, the payload's length and its checksums. A file that is cut short, mixed up with another's or
+made over other rows is refused before an index library sees it, and so is one that was changed, but for its bulk: what
+an index maps into memory, which stands at the beginning. Of that, opening looks at samples only, or it would take the
+longer the larger the gallery is; a change that they miss is found by a search that comes upon a row that cannot be
+there (see `candidates.answer`), or when all of it is read.
 """
 
 from __future__ import annotations
@@ -11,7 +13,8 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -77,12 +80,33 @@ def check(path: Path, *, name: str, count: int, spaces: Sequence[Space], all_of_
                 found["bulk checksum"] = checksum(file, 0, bulk)
     except OSError as error:
         raise IndexFileError(path, error.strerror or str(error)) from None
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         raise IndexFileError(path, "it is damaged at its end") from None
     for what, value in found.items():
         if facts.get(what) != value:
             raise IndexFileError(path, f"its {what} should be {value!r} and is {facts.get(what)!r}")
     return bulk
+
+
+@contextmanager
+def in_place(path: Path) -> Iterator[None]:
+    """Make sure that a file which is opened more than once is the same each time.
+
+    Raises:
+        IndexFileError: It is missing, or another one has taken its place.
+    """
+    try:
+        file = path.open("rb")  # held meanwhile, so that no other file gets its number
+    except OSError as error:
+        raise IndexFileError(path, error.strerror or str(error)) from None
+    with file:
+        yield
+        try:
+            same = os.path.samestat(os.fstat(file.fileno()), path.stat())
+        except OSError as error:
+            raise IndexFileError(path, error.strerror or str(error)) from None
+    if not same:
+        raise IndexFileError(path, "it was replaced while it was being read")
 
 
 def identity(name: str, count: int, spaces: Sequence[Space]) -> dict[str, object]:
