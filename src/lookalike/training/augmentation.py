@@ -79,7 +79,7 @@ class Augmentation:
         """Any of the backgrounds; unreadable ones are not passed over, for the photo to be pasted is not at fault."""
         chosen = self.backgrounds[int(random.integers(len(self.backgrounds)))]
         try:
-            return open_image(chosen, at_least=self.height)
+            return open_image(chosen, at_least=max(self.height, self.width))
         except PhotoError as error:
             raise TrainingError(f"{error}; take this background out of the catalogue `backgrounds`") from None
 
