@@ -325,16 +325,14 @@ class LocalGallery:
 
     def _derive(self, before: Snapshot, now: Origin) -> None:
         """Derive new rows and their index, and then search in them; searches go on meanwhile."""
-        frozen = fresh_rows(
-            self._store, self._derived, held=before.frozen, now=now, wait_s=0, stop=self._aside.stopping
-        )
-        if frozen in (None, before.frozen) or self._aside.stopping.is_set():
+        stop = self._aside.stopping
+        frozen = fresh_rows(self._store, self._derived, held=before.frozen, now=now, wait_s=0, stop=stop)
+        if frozen in (None, before.frozen) or stop.is_set():
             return
         build_usual_index(frozen, before.weights, keep=self._store.writable)
         with self._refreshing, self._store.reading() as connection:
-            held = None if self._snapshot is None else self._snapshot.frozen
-            newest = fresher(held, frozen) is frozen  # else `optimise` was quicker
-            if newest and Origin.now(connection).generation == frozen.origin.generation:
+            held = None if self._snapshot is None else self._snapshot.frozen  # `optimise` may have been quicker
+            if fresher(held, frozen) is frozen and Origin.now(connection).generation == frozen.origin.generation:
                 self._snapshot = snapshot.take(connection, frozen)
 
     def _passing(self, state: Snapshot, where: str) -> Allowed:
