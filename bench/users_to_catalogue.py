@@ -2,8 +2,8 @@
 
     python bench/users_to_catalogue.py myntra/kinds.csv clothing/kinds.csv default other.onnx
 
-The tables are those of the default model's recipe, with the column `kind` that `bench/add_kinds.py` adds. Users' dev photos
-whose kind the catalogue has ask its dev photos of 224 pixels or more, under the default weights.
+The tables are those of the default model's recipe, with the column `kind` that `bench/add_kinds.py` adds. Users' dev
+photos whose kind the catalogue has ask its dev photos of 224 pixels or more, under the default weights.
 """
 
 from __future__ import annotations
