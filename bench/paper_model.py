@@ -73,7 +73,7 @@ class Assumptions:
     busy: float = 0.5
     query_ms: float = 2.0
     segment_ms: float = 0.05
-    photos_a_core: float = 262.0
+    photos_a_core: float = 155.0
     added_a_core: float = 2000.0
 
 
