@@ -122,6 +122,7 @@ def connect(address: Address) -> Timed:
             token=address.token(),
             db_name=settings.get("database", ""),
             timeout=min(CONNECTING_S, address.timeout_s),
+            dedicated=True,  # one that is shared goes by address and user, whatever certificates it was made with
             **secure,
         )
     except MilvusException as error:
