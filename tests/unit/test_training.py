@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader
 
 from lookalike.catalogue.drawn import write_drawn
 from lookalike.errors import ConfigError, LookalikeError, ModelError, UnknownNameError, UsageError
+from lookalike.models import export
 from lookalike.models.checkpoint import load_checkpoint
 from lookalike.models.export import export_onnx
 from lookalike.models.initial import estimate_statistics, read_tensors
@@ -156,6 +157,7 @@ def test_wrong_settings_are_refused(
 def test_the_exported_file_gives_the_checkpoints_embeddings(trained: Path, tmp_path: Path, config: Path) -> None:
     photos = str(config.parent / "sample")
     assert export_onnx(trained, tmp_path / "tiny.onnx", calibrate=photos) >= 0.9999
+    assert str(Path(export.__file__).parent).encode() not in (tmp_path / "tiny.onnx").read_bytes()
     session = onnxruntime.InferenceSession(str(tmp_path / "tiny.onnx"))
     checkpoint = load_checkpoint(trained)
     pixels = np.random.default_rng(0).standard_normal((3, 3, 64, 48)).astype(np.float32)

@@ -124,6 +124,17 @@ def _write(loaded: Checkpoint, file: Path, photos: Float32) -> None:
     )
     assert program is not None
     program.save(str(file), external_data=False)
+    _forget_origins(file)
+
+
+def _forget_origins(file: Path) -> None:
+    """Take out where in the code each part was made: it names folders of this machine, and differs from run to run."""
+    model = onnx.load(str(file))
+    graph = model.graph
+    for part in (graph, *graph.node, *graph.initializer, *graph.input, *graph.output, *graph.value_info):
+        del part.metadata_props[:]
+        part.doc_string = ""
+    onnx.save(model, str(file))
 
 
 def quantized(file: Path, photos: Float32) -> Path:
