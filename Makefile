@@ -44,10 +44,8 @@ test-slow: $(TEST)/installed ## Run the slow tests
 	@'$(TEST)/bin/python' -m pytest -q -m slow
 
 .PHONY: test-milvus
-# Milvus 2.3.5 now and then does not see a row for an instant: what failed is asked once more.
 test-milvus: $(TEST)/installed $(MILVUS)/installed ## Run the tests of galleries on a Milvus server, which it installs
-	@VENVS='$(VENVS)' '$(TEST)/bin/python' -m pytest -q -m milvus \
-		|| VENVS='$(VENVS)' '$(TEST)/bin/python' -m pytest -q -m milvus --last-failed
+	@VENVS='$(VENVS)' '$(TEST)/bin/python' -m pytest -q -m milvus
 
 .PHONY: milvus-server
 milvus-server: $(MILVUS)/installed ## Install the Milvus server that the tests talk to, in an environment of its own
