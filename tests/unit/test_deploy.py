@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from lookalike.http.settings import MEBIBYTE, Settings
+
 DEPLOY = Path(__file__).parents[2] / "deploy"
 INSTRUCTIONS = {
     "FROM",
@@ -54,6 +56,21 @@ def test_the_unit_can_be_read_and_is_locked_up(tmp_path: Path) -> None:
     done = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, check=False)
     told = [line for line in (done.stdout + done.stderr).splitlines() if "lookalike.service" in line]
     assert told == []
+
+
+def test_the_proxy_lets_pass_what_the_server_takes_and_is_read_by_nginx(tmp_path: Path) -> None:
+    text = (DEPLOY / "nginx.conf").read_text(encoding="utf-8")
+    found = re.search(r"client_max_body_size (\d+)m;", text)
+    assert found
+    assert int(found[1]) * MEBIBYTE >= Settings().bulk_bytes
+    assert re.search(r"location = /metrics {\s+return 404;", text)
+    if shutil.which("nginx") is None:
+        pytest.skip("there is no nginx here")
+    plain = re.sub(r"\n\s+ssl_certificate.*", "", text).replace("443 ssl", "8443")
+    whole = tmp_path / "nginx.conf"
+    whole.write_text(f"pid {tmp_path}/pid;\nerror_log stderr;\nevents {{}}\nhttp {{\n{plain}\n}}\n")
+    done = subprocess.run(["nginx", "-t", "-c", str(whole)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_compose_file_can_be_read_and_its_parts_wait_for_each_other() -> None:

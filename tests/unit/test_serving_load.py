@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +14,16 @@ import pytest
 from PIL import Image
 from starlette.requests import Request
 
-from lookalike.embedding.deep import open_network
+from lookalike.embedding.deep import open_network, processors
 from lookalike.embedding.photo import PhotoEmbedder
 from lookalike.embedding.protocol import Prepared
 from lookalike.errors import ModelError
+from lookalike.gallery.local import LocalGallery
+from lookalike.http import starting
 from lookalike.http.batching import BatchingEmbedder
 from lookalike.http.lanes import ClientGone, Lane
 from lookalike.http.refusals import Refusal
+from lookalike.http.starting import open_for_many
 from lookalike.types import Float32
 
 
@@ -61,7 +65,7 @@ def test_photos_that_gather_while_the_network_runs_go_through_it_together(held: 
     photos = pictures(6)
     with ThreadPoolExecutor(6) as pool:
         first = pool.submit(batching.embed, photos[:1])
-        while not batching._network.locked() or batching._waiting:
+        while batching._free or batching._waiting:
             threading.Event().wait(0.005)
         others = [pool.submit(batching.embed, [photo]) for photo in photos[1:]]
         wait_for(batching, 5)
@@ -71,6 +75,43 @@ def test_photos_that_gather_while_the_network_runs_go_through_it_together(held: 
     for photo, found in zip(photos, rows, strict=True):
         for space, alone in held.embed([photo]).items():
             np.testing.assert_allclose(found[space], alone, atol=1e-6)
+
+
+def test_a_network_for_several_callers_runs_several_batches_at_once(held: Held) -> None:
+    assert held.concurrent
+    batching, sizes = BatchingEmbedder(held, largest=2, at_once=2), []
+    batching.observe = sizes.append
+    photos = pictures(6)
+    with ThreadPoolExecutor(6) as pool:
+        running = [pool.submit(batching.embed, photos[:2])]
+        while batching._free == 2:
+            threading.Event().wait(0.005)
+        running.append(pool.submit(batching.embed, photos[2:3]))
+        while batching._free:
+            threading.Event().wait(0.005)
+        running.append(pool.submit(batching.embed, photos[3:]))  # more than a batch holds
+        wait_for(batching, 3)
+        assert not any(future.done() for future in running)
+        held.go.set()
+        rows = [future.result(timeout=20) for future in running]
+    assert sorted(sizes) == [1, 1, 2, 2]
+    assert batching._free == 2
+    for begin, found in zip((0, 2, 3), rows, strict=True):
+        for space, alone in held.embed(photos[begin : begin + len(found["deep"])]).items():
+            np.testing.assert_allclose(found[space], alone, atol=1e-6)
+
+
+def test_a_slow_network_gets_all_processors_and_a_quick_one_an_own_for_each_photo(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    LocalGallery(tmp_path / "g", create=True).close()
+    opened = partial(open_for_many, str(tmp_path / "g"), model=str(tiny_model), device="cpu")
+    for runtime, limit, expected in (("onnx", 60.0, processors()), ("onnx", 0.0, 1), ("openvino", 60.0, 1)):
+        monkeypatch.setattr(starting, "QUICK_S", limit)
+        retriever, at_once = opened(runtime=runtime)
+        assert at_once == expected
+        assert retriever.embedder.embed(pictures(1))["deep"].shape[0] == 1
+        retriever.close()
 
 
 def test_an_error_of_the_network_comes_to_whoever_asked_and_to_nobody_later(held: Held) -> None:

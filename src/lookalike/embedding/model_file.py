@@ -23,11 +23,13 @@ class ModelFile:
             gallery remembers.
         runtime: `auto`, `onnx`, `openvino` or `torch`.
         device: `auto`, `cpu` or `cuda`.
+        threads: For each network; None takes every processor that this process may use.
     """
 
     given: str | Sequence[str] | None
     runtime: str = "auto"
     device: str = "auto"
+    threads: int | None = None
 
     def address(self, remembered: str | None) -> str:
         """What a gallery should remember from now on, wherever it will be asked from.
@@ -60,7 +62,9 @@ class ModelFile:
                     f"{gallery} was filled by the model {model}, and there is no such file any more; "
                     "say with --model where it is now"
                 )
-        return PhotoEmbedder(*(open_network(model, runtime=self.runtime, device=self.device) for model in models))
+        return PhotoEmbedder(
+            *(open_network(model, runtime=self.runtime, device=self.device, threads=self.threads) for model in models)
+        )
 
     def named(self, remembered: str | None) -> list[str]:
         """The models, each `default` or a path: those that are given, or else those that a gallery remembers."""

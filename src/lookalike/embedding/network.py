@@ -97,8 +97,13 @@ class Network(Protocol):
         """Where it really runs: `cpu` or `cuda`."""
         ...
 
+    @property
+    def concurrent(self) -> bool:
+        """Whether several threads may call `run` at once, each on a processor of its own; else one call at a time."""
+        ...
+
     def run(self, photos: Float32) -> Outputs:
-        """Embed photos, (B, 3, H, W) float32, normalised by `identity.preprocessing`; one call at a time."""
+        """Embed photos, (B, 3, H, W) float32, normalised by `identity.preprocessing`."""
         ...
 
 

@@ -15,7 +15,7 @@ from lookalike.embedding.network import Identity, Network
 from lookalike.embedding.protocol import Prepared
 from lookalike.errors import ModelError, UsageError
 from lookalike.models.preprocessing import Preprocessing
-from lookalike.spaces import Space, unit_rows
+from lookalike.spaces import Space
 from lookalike.types import Float32
 
 UNIT_TOLERANCE = 1e-3
@@ -50,6 +50,11 @@ class PhotoEmbedder:
     def wanted_size(self) -> int:
         """Decode photos so that both sides keep at least this many pixels."""
         return max(network.identity.preprocessing.wanted_size for network in self._networks.values())
+
+    @property
+    def concurrent(self) -> bool:
+        """Whether several threads may run the networks at once, each on a processor of its own."""
+        return all(network.concurrent for network in self._networks.values())
 
     def prepare(self, photo: Image) -> Prepared:
         """Resize, normalise and measure the colour of one photo. Safe in several threads at once."""
@@ -98,10 +103,11 @@ def as_kept(rows: Float32, identity: Identity) -> Float32:
     """
     if not identity.unit:
         return rows
-    lengths = np.linalg.norm(rows, axis=1)
-    if not np.allclose(lengths, 1.0, atol=UNIT_TOLERANCE):
-        raise ModelError(f"the model {identity.maker} gives rows of length {lengths[0]:.4g} instead of 1")
-    return unit_rows(rows)
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    if not (np.abs(lengths - 1.0) <= UNIT_TOLERANCE).all():  # so that nan does not pass either
+        raise ModelError(f"the model {identity.maker} gives rows of length {lengths[0, 0]:.4g} instead of 1")
+    unit: Float32 = rows / lengths
+    return unit
 
 
 def deep_names(identities: Sequence[Identity]) -> list[str]:

@@ -38,6 +38,11 @@ class ProjectedEmbedder:
         """Decode photos so that both sides keep at least this many pixels."""
         return self._embedder.wanted_size
 
+    @property
+    def concurrent(self) -> bool:
+        """Whether several threads may run the network at once."""
+        return self._embedder.concurrent
+
     def prepare(self, photo: Image) -> Prepared:
         """Do all that is done photo by photo. Safe in several threads at once."""
         return self._embedder.prepare(photo)

@@ -32,6 +32,11 @@ class Embedder(Protocol):
         """Decode photos so that both sides keep at least this many pixels (the photo's own size permitting)."""
         ...
 
+    @property
+    def concurrent(self) -> bool:
+        """Whether several threads may run the network at once, each on a processor of its own."""
+        ...
+
     def prepare(self, photo: Image) -> Prepared:
         """Do all that is done photo by photo: resize, normalise, measure colour. Safe in several threads at once."""
         ...

@@ -1,8 +1,9 @@
 """Micro-batching: photos of simultaneous requests go through the network together.
 
-Nobody waits for a batch to fill. While the network runs, photos gather; when it is free, one of those who wait takes
-all of them, up to a limit, through it. So a lone request is as quick as ever, and many are quicker together. There is
-no thread that does nothing else: handing photos to it and rows back costs more than a small network itself.
+Nobody waits for a batch to fill. A photo that finds the network free goes through it at once, in the thread that brings
+it; while the network runs, photos gather, and when it is free again, one of those who wait takes all of them, up to a
+limit, through it. So a lone request is as quick as ever, and many are quicker together. There is no thread that does
+nothing else: handing photos to it and rows back costs more than a small network itself.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ class _Asked:
     """A photo on its way through the network."""
 
     prepared: Prepared
+    taken: bool = False
     rows: Rows | None = None
     error: Exception | None = None
 
@@ -37,25 +39,29 @@ class _Asked:
 
 
 class BatchingEmbedder:
-    """An embedder for many threads at once, made of one that runs its network for one caller at a time.
+    """An embedder for any number of threads, made of one that runs its network for a few at a time.
 
     Implements `lookalike.embedding.protocol.Embedder`.
 
     Attributes:
         observe: Is told the size of each batch.
+        concurrent: That it is for many threads.
     """
 
-    def __init__(self, embedder: Embedder, *, largest: int) -> None:
+    def __init__(self, embedder: Embedder, *, largest: int, at_once: int = 1) -> None:
         """Wrap an embedder.
 
         Args:
             embedder: The one that does the work.
             largest: Most photos of a batch.
+            at_once: Batches that the network is run on at the same time; above 1 for a `concurrent` embedder only.
         """
         self.observe: Callable[[int], None] | None = None
+        self.concurrent = True
         self._embedder, self._largest = embedder, largest
         self._waiting: deque[_Asked] = deque()
-        self._network = threading.Lock()
+        self._changed = threading.Condition()  # guards what waits, what is free, and all that is noted of a photo
+        self._free = at_once
 
     @property
     def spaces(self) -> tuple[Space, ...]:
@@ -79,12 +85,10 @@ class BatchingEmbedder:
     def embed_prepared(self, batch: Sequence[Prepared]) -> Rows:
         """Take B prepared photos through the network, with those of others: (B, D) float32 rows for each space."""
         asked = [_Asked(prepared) for prepared in batch]
-        self._waiting.extend(asked)
-        for each in asked:
-            while not each.done:
-                with self._network:
-                    if not each.done:  # then it still waits: whatever was taken is done before the network is free
-                        self._run_some()
+        with self._changed:
+            self._waiting.extend(asked)
+        while taken := self._turn(asked):
+            self._run(taken)
         failed = next((each.error for each in asked if each.error is not None), None)
         if failed is not None:
             raise failed
@@ -95,16 +99,36 @@ class BatchingEmbedder:
         """Prepare and run: (B, D) float32 unit rows for each space."""
         return self.embed_prepared([self.prepare(photo) for photo in photos])
 
-    def _run_some(self) -> None:
-        """Run the network on the photos that have waited longest."""
-        taken = [self._waiting.popleft() for _ in range(min(self._largest, len(self._waiting)))]
+    def _turn(self, asked: Sequence[_Asked]) -> list[_Asked]:
+        """Wait until these photos are done, or it is their thread's turn to run the network.
+
+        Returns:
+            The photos that have waited longest, to be run on now; none when all that were asked for are done.
+        """
+        with self._changed:
+            while not all(each.done for each in asked):
+                if self._free and not all(each.taken for each in asked):
+                    self._free -= 1
+                    taken = [self._waiting.popleft() for _ in range(min(self._largest, len(self._waiting)))]
+                    for each in taken:
+                        each.taken = True
+                    return taken
+                self._changed.wait()
+        return []
+
+    def _run(self, taken: Sequence[_Asked]) -> None:
+        """Run the network on photos, and tell those who wait."""
+        rows: Rows = {}
+        failed: Exception | None = None
         try:
             rows = self._embedder.embed_prepared([each.prepared for each in taken])
         except Exception as error:  # noqa: BLE001 - whoever waits raises it
-            for each in taken:
-                each.error = error
-            return
-        if self.observe is not None:
+            failed = error
+        if failed is None and self.observe is not None:
             self.observe(len(taken))
-        for at, each in enumerate(taken):
-            each.rows = {name: part[at : at + 1] for name, part in rows.items()}
+        with self._changed:
+            for at, each in enumerate(taken):
+                each.error = failed
+                each.rows = {name: part[at : at + 1] for name, part in rows.items()} if failed is None else None
+            self._free += 1
+            self._changed.notify_all()

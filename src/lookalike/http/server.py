@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,11 @@ from lookalike.http.serving import Serving
 SHUTDOWN_S: Final = 30
 KEEP_ALIVE_S: Final = 30
 """Longer than the pause between two requests of a page, shorter than that of the usual proxy."""
+
+
+SWITCH_S: Final = 5e-5
+"""How long a thread may keep the interpreter from another. A search lets go of it dozens of times, whenever it decodes
+or multiplies; with Python's usual 5 ms it then waits for the event loop, and in a crowd hardly any gets done."""
 
 
 class Server(uvicorn.Server):
@@ -64,4 +70,5 @@ def serve_app(serving: Serving, listening: socket.socket) -> None:
         serving: What to serve.
         listening: Where.
     """
+    sys.setswitchinterval(SWITCH_S)
     make_server(serving).run(sockets=[listening])

@@ -56,7 +56,7 @@ class Serving:
         self.intake = Intake(settings.intake_bytes)
         self.thumbnails = Thumbnails(settings.thumbnails_bytes)
         self.metrics = Metrics()
-        workers = settings.workers or max(4, 2 * processors())
+        workers = settings.workers or max(2, processors())
 
         def lane(name: str, workers: int, waiting: int, seconds: float = settings.answer_seconds) -> Lane:
             made = Lane(name, workers=workers, waiting=waiting, seconds=seconds, observe=self.metrics.waited)

@@ -25,7 +25,7 @@ class Settings:
         upload_seconds: Longest time that a body may take to arrive.
         answer_seconds: Longest time from then to the answer.
         waiting: Searches that may wait for a worker; what comes beyond is refused at once.
-        workers: Threads that decode photos and search; 0 takes two for each processor.
+        workers: Threads that decode photos and search; 0 takes one for each processor, and two on a single one.
         batch: Most photos that the network gets at once.
         thumbnails_bytes: Thumbnails kept in memory.
         connections: Most connections at once.

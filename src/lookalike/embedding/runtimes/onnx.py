@@ -30,6 +30,7 @@ class OnnxNetwork:
         self.device = "cuda" if CUDA in self._session.get_providers() else "cpu"
         if device == "cuda" and self.device != "cuda":
             raise LookalikeError("ONNX Runtime could not start CUDA; check the driver, or use --device cpu")
+        self.concurrent = self.device == "cpu"  # a GPU is shared better by larger batches
         file = str(path)
         self.identity = Identity.from_metadata(self._session.get_modelmeta().custom_metadata_map, file=file)
         outputs = {node.name: node.shape for node in self._session.get_outputs()}

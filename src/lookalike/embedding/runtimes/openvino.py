@@ -16,6 +16,7 @@ class OpenVinoNetwork:
     """A model's ONNX file compiled by OpenVINO."""
 
     device = "cpu"
+    concurrent = False
 
     def __init__(self, path: Path, *, device: Device, threads: int) -> None:
         """Load and compile the file.
