@@ -37,7 +37,7 @@ serve: $(DEMO)/installed ## The demo, and then its page and API on http://127.0.
 
 .PHONY: test
 test: $(TEST)/installed ## Install everything, PyTorch included, and run the quick tests
-	@'$(TEST)/bin/python' -m pytest -q -m 'not slow and not milvus'
+	@'$(TEST)/bin/python' -m pytest -q -m 'not slow and not milvus and not gpu'
 
 .PHONY: test-slow
 test-slow: $(TEST)/installed ## Run the slow tests
@@ -46,6 +46,10 @@ test-slow: $(TEST)/installed ## Run the slow tests
 .PHONY: test-milvus
 test-milvus: $(TEST)/installed $(MILVUS)/installed ## Run the tests of galleries on a Milvus server, which it installs
 	@VENVS='$(VENVS)' '$(TEST)/bin/python' -m pytest -q -m milvus
+
+.PHONY: test-gpu
+test-gpu: $(TEST)/installed ## Run the tests that need a CUDA GPU, a minute on one
+	@'$(TEST)/bin/python' -m pytest -q -m gpu tests/gpu
 
 .PHONY: milvus-server
 milvus-server: $(MILVUS)/installed ## Install the Milvus server that the tests talk to, in an environment of its own

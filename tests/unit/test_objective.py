@@ -174,6 +174,14 @@ def test_a_saved_memory_goes_on_exactly() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in known_losses() if name != "DrawnTripletLoss"])
+def test_all_that_a_loss_holds_goes_where_it_goes(name: str) -> None:
+    loss = MetricLoss(LossSettings(name, arguments=NEEDED.get(name, {})), classes=8, embedding=DIMENSION)
+    held = [value for part in loss.to("meta").modules() for value in vars(part).values() if isinstance(value, Tensor)]
+    kept = [*loss.parameters(), *loss.buffers(), *held]
+    assert all(tensor.device.type == "meta" for tensor in kept)
+
+
+@pytest.mark.parametrize("name", [name for name in known_losses() if name != "DrawnTripletLoss"])
 def test_every_loss_that_is_offered_gives_a_gradient(name: str) -> None:
     loss = MetricLoss(LossSettings(name, arguments=NEEDED.get(name, {})), classes=3, embedding=DIMENSION)
     embeddings = rows(9).requires_grad_()

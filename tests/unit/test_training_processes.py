@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from accelerate.state import PartialState
 
 from lookalike.catalogue.drawn import write_drawn
 from lookalike.errors import ConfigError
 from lookalike.models.initial import read_tensors
-from lookalike.training.processes import Shards
+from lookalike.training.processes import Shards, start_processes
 
 # LayerNorm, which looks at each photo alone: BatchNorm's statistics are shared by processes on GPUs only.
 SETTINGS = """
@@ -95,3 +97,10 @@ def test_processes_share_a_batch_in_equal_parts() -> None:
     assert [len(part) for part in parts] == [2, 2, 2]
     with pytest.raises(ConfigError, match="6 photos cannot be divided among 4 processes"):
         next(iter(Shards([batch], process=0, processes=4)))  # type: ignore[list-item]
+
+
+def test_a_later_run_in_this_process_gets_the_device_that_it_asks_for() -> None:
+    start_processes("cpu", "no")
+    PartialState().device = torch.device("cuda")  # as a run on a GPU leaves it
+    accelerator = start_processes("cpu", "bf16")
+    assert (accelerator.device.type, accelerator.mixed_precision) == ("cpu", "bf16")

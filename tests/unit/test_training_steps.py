@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,12 @@ from lookalike.errors import ConfigError, TrainingError, UnknownNameError
 from lookalike.models.initial import read_tensors
 from lookalike.training import loop
 from lookalike.training.interruption import Interruption
+from lookalike.training.notes import Done, Notes
 from lookalike.training.processes import start_processes
 from lookalike.training.run_folder import RunFolder
 from lookalike.training.schedule import Gains, rate_factor
 from lookalike.training.settings import load_settings
+from lookalike.training.stepping import Stepped
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 
@@ -243,3 +246,12 @@ def test_a_full_disk_is_told_and_leaves_the_state_before_it(config: Path, tmp_pa
         loop.train(config, overrides=["save_every=1"], out=tmp_path / "run", progress=fill_the_disk)
     loop.train(config, overrides=["save_every=1"], resume=tmp_path / "run")
     assert len(log_of(tmp_path / "run", "loss")) == 2
+
+
+def test_a_step_that_fp16_left_out_has_no_length_of_the_gradient(tmp_path: Path) -> None:
+    notes = Notes(RunFolder(tmp_path), Done())
+    for norm in (math.inf, math.nan, 2.5):
+        notes.step(Stepped({"SupConLoss": 1.0}, {"backbone": 0.1}, norm, batch=1))
+    notes.close()
+    assert "Infinity" not in (tmp_path / "log.jsonl").read_text(encoding="utf-8")
+    assert log_of(tmp_path, "gradient_norm") == [None, None, 2.5]

@@ -208,7 +208,7 @@ class TrainingPhotos(Dataset[tuple[Tensor, int, int]]):
         wanted = max(self.preprocessing.wanted_size, self.augmentation.settings.short_side)
         photo = open_image(item.location, at_least=wanted, box=item.box)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed the GPUs, too
             changed = self.augmentation(photo, random=np.random.default_rng(seed))
         return torch.from_numpy(self.preprocessing(changed)), place, role
 

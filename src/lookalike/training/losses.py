@@ -66,6 +66,7 @@ class MetricLoss(nn.Module):
         filled = {"num_classes": classes, "embedding_size": embedding}
         given = {name: value for name, value in filled.items() if name in parameters_of(kind)}
         self.loss = _made(kind, settings.name, settings.arguments, filled_in=given)
+        _let_tensors_follow(self.loss)
         self.miner = self._miner() if settings.miner else None
         if settings.memory:
             self.loss = self._with_memory(embedding)
@@ -158,6 +159,15 @@ def _made(
         return kind(**given)
     except (TypeError, ValueError, AssertionError) as error:
         raise ConfigError(f"{name}: does not take {dict(arguments)}: {_one_line(error)}") from None
+
+
+def _let_tensors_follow(loss: nn.Module) -> None:
+    """Make buffers of tensors that a loss keeps as plain attributes, as MarginLoss does: those stay when it moves."""
+    for part in loss.modules():
+        for name, value in list(vars(part).items()):
+            if isinstance(value, Tensor):
+                delattr(part, name)
+                part.register_buffer(name, value, persistent=False)
 
 
 def _named(argument: str, value: object) -> nn.Module:

@@ -205,7 +205,7 @@ def _changed(items: Sequence[Item], change: Augmentation, *, at_least: int, foun
         seed = zlib.crc32(item.id.encode())
         random = np.random.default_rng(seed)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed the GPUs, too
             pasted = change.settings.paste > 0
             changed = change.on_background(photo, random=random) if pasted else change(photo, random=random)
         if changed is not None:

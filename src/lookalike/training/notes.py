@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
@@ -52,7 +53,9 @@ class Notes:
         for name, value in stepped.rates.items():
             self._scalar(f"rate/{name}", value)
         self._scalar("gradient norm", stepped.norm)
-        self._log({"loss": stepped.parts, "rate": stepped.rates, "gradient_norm": stepped.norm, "batch": stepped.batch})
+        # A step that fp16 leaves out has no length of the gradient, and JSON no infinity.
+        norm = stepped.norm if math.isfinite(stepped.norm) else None
+        self._log({"loss": stepped.parts, "rate": stepped.rates, "gradient_norm": norm, "batch": stepped.batch})
 
     def measured(self, measured: Measured, *, label: str) -> None:
         """Take down a measure on dev.

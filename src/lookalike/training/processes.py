@@ -41,7 +41,8 @@ def start_processes(device: Device, precision: Precision) -> Accelerator:
     if precision == "bf16" and on_gpu and not torch.cuda.is_bf16_supported(including_emulation=False):
         name = torch.cuda.get_device_name()
         raise ConfigError(f'precision = "bf16" is not supported by this GPU ({name}); use "fp16" or "no"')
-    AcceleratorState._reset_state()  # it outlives a run, and refuses the next one in this process another precision
+    # It outlives a run, and would give the next one in this process the device of the first, whatever is asked.
+    AcceleratorState._reset_state(reset_partial_state=True)
     waiting = InitProcessGroupKwargs(timeout=LONGEST_WAIT)
     # A GPU other than CUDA's is left alone: nothing here has been tried on one.
     return Accelerator(mixed_precision=precision, cpu=not on_gpu, kwargs_handlers=[waiting])
