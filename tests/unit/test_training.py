@@ -173,12 +173,12 @@ def test_the_exported_file_gives_the_checkpoints_embeddings(trained: Path, tmp_p
 def test_the_half_file_is_half_as_large_and_agrees(trained: Path, tmp_path: Path, config: Path) -> None:
     photos = str(config.parent / "sample")
     export_onnx(trained, tmp_path / "whole.onnx", calibrate=photos)
-    least = export_onnx(trained, tmp_path / "half.onnx", half=True, calibrate=photos)
+    least = export_onnx(trained, tmp_path / "new" / "half.onnx", half=True, calibrate=photos)
     assert 0.9999 < least < 1.0
     weights = sum(tensor.numel() for tensor in load_checkpoint(trained).network.backbone.parameters())
-    saved = (tmp_path / "whole.onnx").stat().st_size - (tmp_path / "half.onnx").stat().st_size
+    saved = (tmp_path / "whole.onnx").stat().st_size - (tmp_path / "new" / "half.onnx").stat().st_size
     assert saved > 1.5 * weights  # two bytes of each weight that is not among the small ones
-    session = onnxruntime.InferenceSession(str(tmp_path / "half.onnx"))
+    session = onnxruntime.InferenceSession(str(tmp_path / "new" / "half.onnx"))
     fingerprint = session.get_modelmeta().custom_metadata_map["lookalike.fingerprint"]
     assert fingerprint != load_checkpoint(trained).fingerprint
     with pytest.raises(UsageError, match="exclude each other"):

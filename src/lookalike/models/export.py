@@ -38,7 +38,7 @@ def export_onnx(
 
     Args:
         checkpoint: As training wrote it.
-        file: To write; it appears whole, or not at all.
+        file: To write, its folder too; it appears whole, or not at all.
         half: Store weights in 16 bits: half the size, as fast. Embeddings differ a little, and so does the fingerprint.
         int8: Compute with 8-bit integers; smaller and faster. Embeddings differ more, and so does the fingerprint.
         calibrate: Photos that the file is checked with, and whose ranges `int8` uses; None is the drawn sample.
@@ -54,6 +54,7 @@ def export_onnx(
         raise UsageError("half and int8 exclude each other: 8-bit weights are a quarter already")
     loaded = load_checkpoint(checkpoint)
     photos = _photos(calibrate or "drawn", loaded.preprocessing)
+    file.absolute().parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=file.absolute().parent) as folder:
         made = Path(folder) / "model.onnx"
         _write(loaded, made, photos)
