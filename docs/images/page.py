@@ -22,9 +22,10 @@ def main() -> None:
         page.goto(url)
         page.set_input_files("#choose", photo)
         page.locator(".crop").wait_for()
-        page.focus(".grip.nw")
-        for key in ("Shift+ArrowRight", "Shift+ArrowDown", "ArrowDown", "ArrowDown"):
-            page.keyboard.press(key)
+        for grip, keys in (("nw", ["ArrowRight", "Shift+ArrowDown"]), ("se", ["Shift+ArrowLeft", "Shift+ArrowUp"])):
+            page.focus(f".grip.{grip}")
+            for key in keys:
+                page.keyboard.press(key)
         page.wait_for_load_state("networkidle")
         page.locator("#grid .tile").nth(1).hover()
         page.wait_for_timeout(1000)

@@ -26,7 +26,7 @@ from typing import BinaryIO, Final, TypeAlias
 from PIL import Image
 from PIL.ImageFile import ImageFile
 
-from lookalike.errors import PhotoError
+from lookalike.errors import PhotoError, UsageError
 from lookalike.remote.cache import FRESH_S, shared_cache
 from lookalike.remote.stores import fetch, is_remote, status
 from lookalike.srgb import to_srgb
@@ -119,7 +119,10 @@ def open_image(
 
     Raises:
         PhotoError: It cannot be read, is no photo, is damaged or too large, or the box lies outside of it.
+        UsageError: The box is none.
     """
+    if box is not None and not isinstance(box, Box):
+        raise UsageError(f"a box is lookalike.Box(x1, y1, x2, y2), got {box!r}")
     name = name or _name_of(source)
     data = read_bytes(source, limits=limits, name=name)
     with _told_as_photo_error(name):

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, features
 
-from lookalike.errors import PhotoError
+from lookalike.errors import PhotoError, UsageError
 from lookalike.images import Limits, open_image, read_bytes
 from lookalike.types import Box
 
@@ -331,6 +331,10 @@ class TestBox:
         data = encoded(four_corners(), "PNG")
         assert open_image(data, box=Box(90, 60, 500, 500)).size == (6, 4)
         assert open_image(data, box=Box(0.5, 0.5, 1.5, 1.5)).size == (2, 2)
+
+    def test_four_numbers_are_none(self) -> None:
+        with pytest.raises(UsageError, match=r"a box is lookalike\.Box\(x1, y1, x2, y2\), got \(1, 2, 3, 4\)"):
+            open_image(encoded(four_corners(), "PNG"), box=(1, 2, 3, 4))  # type: ignore[arg-type]
 
     def test_outside_it_is_refused(self) -> None:
         error = refused(encoded(four_corners(), "PNG"), box=Box(96, 0, 120, 10))
