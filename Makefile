@@ -48,7 +48,7 @@ test-milvus: $(TEST)/installed $(MILVUS)/installed ## Run the tests of galleries
 	@VENVS='$(VENVS)' '$(TEST)/bin/python' -m pytest -q -m milvus
 
 .PHONY: test-gpu
-test-gpu: $(TEST)/installed ## Run the tests that need a CUDA GPU, a minute on one
+test-gpu: $(TEST)/installed ## Run the tests that need a CUDA GPU
 	@'$(TEST)/bin/python' -m pytest -q -m gpu tests/gpu
 
 .PHONY: milvus-server

@@ -22,8 +22,10 @@ def later_run(path: Path) -> Checkpoint:
     if not path.is_dir():
         return load_checkpoint(path)
     checkpoint = load_checkpoint(path / "last.safetensors")
-    state = torch.load(path / "state.pt", map_location="cpu", weights_only=True)
-    checkpoint.network.load_state_dict(state["average"])
+    average = torch.load(path / "state.pt", map_location="cpu", weights_only=True)["average"]
+    if average is None:
+        raise SystemExit(f"{path}: the run kept no moving average; set ema")
+    checkpoint.network.load_state_dict(average)
     return checkpoint
 
 
@@ -36,6 +38,8 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     given = parser.parse_args()
     earlier, later = load_checkpoint(given.earlier), later_run(given.later)
+    if not 0 <= given.share <= 1:
+        parser.error(f"a share is between 0 and 1, got {given.share}")
     if earlier.classes != later.classes:
         parser.error("the two know different classes")
     # What is made from the training labels, and not learnt, is the later run's: the signs of its columns are arbitrary.

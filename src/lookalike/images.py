@@ -119,7 +119,7 @@ def open_image(
 
     Raises:
         PhotoError: It cannot be read, is no photo, is damaged or too large, or the box lies outside of it.
-        UsageError: The box is none.
+        UsageError: What was given as box is not a `Box`.
     """
     if box is not None and not isinstance(box, Box):
         raise UsageError(f"a box is lookalike.Box(x1, y1, x2, y2), got {box!r}")

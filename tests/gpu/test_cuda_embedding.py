@@ -70,7 +70,8 @@ def pixels_of(sample: Path, model: Path) -> Float32:
 
 
 def cosines(ours: Float32, theirs: Float32) -> Float32:
-    return (ours * theirs).sum(axis=1) / np.linalg.norm(ours, axis=1) / np.linalg.norm(theirs, axis=1)
+    found: Float32 = (ours * theirs).sum(axis=1) / np.linalg.norm(ours, axis=1) / np.linalg.norm(theirs, axis=1)
+    return found
 
 
 @pytest.mark.parametrize("name", MODELS)

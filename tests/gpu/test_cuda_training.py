@@ -33,6 +33,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"),
 ]
 
+Begin = Callable[..., "subprocess.Popen[str]"]
+
 CLOSE = {"no": 0.01, "bf16": 0.05, "fp16": 0.03}
 """How near, relatively, the first loss is to that of the processor, by precision; cuDNN rounds to TF32 in any case."""
 
@@ -249,20 +251,31 @@ def flat_weights(checkpoint: Path) -> torch.Tensor:
     return torch.cat([tensor.flatten() for _, tensor in tensors if tensor.is_floating_point()])
 
 
-def begin(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-    """Start `lookalike train` in a folder of its own."""
-    folder.mkdir()
-    return subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-m", "lookalike.cli", "train", *arguments],
-        cwd=folder,
-        env={**os.environ, **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+@pytest.fixture
+def begin() -> Iterator[Begin]:
+    """Start `lookalike train` in a folder of its own; what still runs when the test is over is killed."""
+    begun: list[subprocess.Popen[str]] = []
+
+    def start(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        folder.mkdir()
+        process = subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-m", "lookalike.cli", "train", *arguments],
+            cwd=folder,
+            env={**os.environ, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        begun.append(process)
+        return process
+
+    yield start
+    for process in begun:
+        process.kill()
+        process.communicate()
 
 
-def test_a_machine_without_a_gpu_says_what_it_cannot_do(folder: Path, tmp_path: Path) -> None:
+def test_a_machine_without_a_gpu_says_what_it_cannot_do(folder: Path, tmp_path: Path, begin: Begin) -> None:
     config = str(folder / "goes-on.toml")
     wishes = {"fp16": "precision=fp16", "cuda": "device=cuda", "auto": "stage.0.epochs=0.1"}
     begun = {
@@ -275,7 +288,7 @@ def test_a_machine_without_a_gpu_says_what_it_cannot_do(folder: Path, tmp_path: 
     assert "1 process on cpu, precision no" in said["auto"]
 
 
-def test_ctrl_c_stops_a_run_on_a_gpu_and_its_helpers_in_order(folder: Path, tmp_path: Path) -> None:
+def test_ctrl_c_stops_a_run_on_a_gpu_and_its_helpers_in_order(folder: Path, tmp_path: Path, begin: Begin) -> None:
     long = ("--set", "stage.1.epochs=5000", "--set", "workers=2")
     process = begin(tmp_path / "run", str(folder / "goes-on.toml"), *long)
     log, deadline = tmp_path / "run" / "runs" / "goes-on" / "log.jsonl", time.monotonic() + 120

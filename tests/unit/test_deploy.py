@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from lookalike.http.server import KEEP_ALIVE_S
+from lookalike.http.serving import WRITE_SECONDS
 from lookalike.http.settings import MEBIBYTE, Settings
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -58,17 +60,26 @@ def test_the_unit_can_be_read_and_is_locked_up(tmp_path: Path) -> None:
     assert told == []
 
 
-def test_the_proxy_lets_pass_what_the_server_takes_and_is_read_by_nginx(tmp_path: Path) -> None:
+def test_the_proxy_lets_pass_what_the_server_takes() -> None:
     text = (DEPLOY / "nginx.conf").read_text(encoding="utf-8")
     found = re.search(r"client_max_body_size (\d+)m;", text)
     assert found
     assert int(found[1]) * MEBIBYTE >= Settings().bulk_bytes
+    patience = re.search(r"proxy_read_timeout (\d+)s;", text)
+    assert patience
+    assert int(patience[1]) > WRITE_SECONDS
+    idle = re.search(r"keepalive_timeout (\d+)s;", text)
+    assert idle
+    assert int(idle[1]) < KEEP_ALIVE_S  # else a request meets a connection that is just being closed
     assert re.search(r"location = /metrics {\s+return 404;", text)
-    if shutil.which("nginx") is None:
-        pytest.skip("there is no nginx here")
+
+
+@pytest.mark.skipif(shutil.which("nginx") is None, reason="there is no nginx here")
+def test_nginx_reads_the_proxy_s_file(tmp_path: Path) -> None:
+    text = (DEPLOY / "nginx.conf").read_text(encoding="utf-8")
     plain = re.sub(r"\n\s+ssl_certificate.*", "", text).replace("443 ssl", "8443")
     whole = tmp_path / "nginx.conf"
-    whole.write_text(f"pid {tmp_path}/pid;\nerror_log stderr;\nevents {{}}\nhttp {{\n{plain}\n}}\n")
+    whole.write_text(f"pid {tmp_path}/pid;\nerror_log stderr;\nevents {{}}\nhttp {{\naccess_log off;\n{plain}\n}}\n")
     done = subprocess.run(["nginx", "-t", "-c", str(whole)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from lookalike.embedding.deep import choose_runtime, open_network
-from lookalike.embedding.photo import PhotoEmbedder
+from lookalike.embedding.network import Identity
+from lookalike.embedding.photo import PhotoEmbedder, as_kept
 from lookalike.errors import ModelError, UnknownNameError, UsageError
 from lookalike.models.preprocessing import Preprocessing
 from lookalike.models.shipped import SHIPPED_MODEL
@@ -169,3 +170,14 @@ def test_what_is_not_there_says_so(tmp_path: Path, tiny_model: Path) -> None:
         open_network(tiny_model, device="gpu")
     with pytest.raises(UsageError, match="does not run on CUDA"):
         open_network(tiny_model, runtime="openvino", device="cuda")
+
+
+def test_rows_of_another_length_are_refused_and_the_wrong_one_is_told() -> None:
+    identity = Identity("m", "0" * 64, Preprocessing(32, 32))
+    rows = np.array([[1.0, 0.0], [0.6, 0.8001]], dtype=np.float32)
+    np.testing.assert_allclose(np.linalg.norm(as_kept(rows, identity), axis=1), 1.0, atol=1e-7)
+    for wrong, told in ((2.0, "2"), (np.nan, "nan")):
+        rows[1, 1] = 0.0
+        rows[1, 0] = wrong
+        with pytest.raises(ModelError, match=f"gives rows of length {told} instead of 1"):
+            as_kept(rows, identity)

@@ -104,8 +104,9 @@ def as_kept(rows: Float32, identity: Identity) -> Float32:
     if not identity.unit:
         return rows
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    if not (np.abs(lengths - 1.0) <= UNIT_TOLERANCE).all():  # so that nan does not pass either
-        raise ModelError(f"the model {identity.maker} gives rows of length {lengths[0, 0]:.4g} instead of 1")
+    wrong = lengths[~(np.abs(lengths - 1.0) <= UNIT_TOLERANCE)]  # nan too
+    if len(wrong):
+        raise ModelError(f"the model {identity.maker} gives rows of length {wrong[0]:.4g} instead of 1")
     unit: Float32 = rows / lengths
     return unit
 

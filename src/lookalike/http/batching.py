@@ -31,7 +31,7 @@ class _Asked:
     prepared: Prepared
     taken: bool = False
     rows: Rows | None = None
-    error: Exception | None = None
+    error: BaseException | None = None
 
     @property
     def done(self) -> bool:
@@ -45,7 +45,7 @@ class BatchingEmbedder:
 
     Attributes:
         observe: Is told the size of each batch.
-        concurrent: That it is for many threads.
+        concurrent: Always True: any number of threads may call.
     """
 
     def __init__(self, embedder: Embedder, *, largest: int, at_once: int = 1) -> None:
@@ -119,16 +119,19 @@ class BatchingEmbedder:
     def _run(self, taken: Sequence[_Asked]) -> None:
         """Run the network on photos, and tell those who wait."""
         rows: Rows = {}
-        failed: Exception | None = None
+        failed: BaseException = RuntimeError("the network was interrupted")
         try:
             rows = self._embedder.embed_prepared([each.prepared for each in taken])
         except Exception as error:  # noqa: BLE001 - whoever waits raises it
             failed = error
-        if failed is None and self.observe is not None:
+        finally:  # whatever happened, nobody waits in vain
+            with self._changed:
+                for at, each in enumerate(taken):
+                    if rows:
+                        each.rows = {name: part[at : at + 1] for name, part in rows.items()}
+                    else:
+                        each.error = failed
+                self._free += 1
+                self._changed.notify_all()
+        if rows and self.observe is not None:
             self.observe(len(taken))
-        with self._changed:
-            for at, each in enumerate(taken):
-                each.error = failed
-                each.rows = {name: part[at : at + 1] for name, part in rows.items()} if failed is None else None
-            self._free += 1
-            self._changed.notify_all()

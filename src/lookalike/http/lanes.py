@@ -64,16 +64,6 @@ class Lane:
         """How many pieces of work wait for a thread."""
         return max(0, self.taken - self._workers)
 
-    def check_room(self) -> None:
-        """Refuse what there is no place for; said before a body is read, it is cheaper for both sides.
-
-        Raises:
-            Refusal: All places are taken.
-        """
-        if self.taken >= self._places:
-            wait = max(1, math.ceil(self._usual * self.taken / self._workers))
-            raise busy(f"{self.taken} {self.name} are running or waiting", seconds=wait)
-
     async def run(self, work: Callable[[], T], *, request: Request) -> T:
         """Run a function in a thread and wait for it.
 
@@ -84,7 +74,9 @@ class Lane:
             Refusal: All places are taken, or there was no answer in time.
             ClientGone: The client has closed the connection.
         """
-        self.check_room()
+        if self.taken >= self._places:
+            wait = max(1, math.ceil(self._usual * self.taken / self._workers))
+            raise busy(f"{self.taken} {self.name} are running or waiting", seconds=wait)
         self.taken += 1
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()

@@ -120,7 +120,6 @@ async def search(request: Request, serving: Served) -> JSONResponse:
     like their mean; what is given as `unlike` is taken away from it. Items that are asked with are left out.
     """
     settings = serving.settings
-    serving.searches.check_room()
     with serving.intake.body(request, limit=settings.upload_bytes, seconds=settings.upload_seconds) as body:
         if body.kind == FORM:
             asked = asked_in_form(await body.form(parts=settings.parts))

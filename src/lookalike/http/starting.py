@@ -26,6 +26,8 @@ from lookalike.retriever import Retriever
 QUICK_S: Final = 0.02
 """A network that takes one processor no longer than this for a photo is quick."""
 
+TRIALS: Final = 3
+
 
 def open_serving(
     address: str,
@@ -75,9 +77,10 @@ def open_serving(
 def open_for_many(address: str, *, model: str | None, runtime: str, device: str) -> tuple[Retriever, int]:
     """Open a gallery and its model, run the model, and decide how it shares the processors.
 
-    A network that is quick on one processor gains little from a second: each describes a photo of its own then, and two
-    describe 660 photos a second by the default model, instead of 520 when both work on batches of 8. A slow
-    one gets all processors, for a lone photo must not wait for one of them while the others are idle.
+    A network that is quick on one processor gains little from a second: each describes a photo of its own then. Without
+    decoding, two describe 660 photos a second by the default model in this way, and 520 when both work on batches of 8
+    (2-core x86-64, 2026-11-26); only a caller with many photos, such as a bulk request, is better off with batches. A
+    slow network gets all processors, for a lone photo must not wait for one of them while the others are idle.
 
     Returns:
         What was opened, and how many batches its network should be run on at once.
@@ -87,22 +90,36 @@ def open_for_many(address: str, *, model: str | None, runtime: str, device: str)
         ModelError: The model cannot be loaded.
     """
     lean = Retriever(address, ModelFile(model, runtime, device, threads=1))
-    _ = lean.gallery  # that there is none is said before a model is loaded
-    if lean.embedder.concurrent and seconds_for_one(lean.embedder) <= QUICK_S:
+    try:
+        _ = lean.gallery  # that there is none is said before a model is loaded
+        quick = seconds_for_one(lean.embedder) <= QUICK_S
+    except BaseException:
+        lean.close()
+        raise
+    if processors() == 1:
+        return lean, 1
+    if quick and lean.embedder.concurrent:
         return lean, processors()
     lean.close()
+    del lean  # and its model
     whole = Retriever(address, ModelFile(model, runtime, device))
-    seconds_for_one(whole.embedder)
+    try:
+        seconds_for_one(whole.embedder)
+    except BaseException:
+        whole.close()
+        raise
     return whole, 1
 
 
 def seconds_for_one(embedder: Embedder) -> float:
-    """How long an embedder takes for one photo, once it is warm."""
+    """How long an embedder takes for one photo, once it is warm and nothing comes between."""
     prepared = embedder.prepare(Image.new("RGB", (embedder.wanted_size, embedder.wanted_size), "grey"))
-    embedder.embed_prepared([prepared])
-    started = perf_counter()
-    embedder.embed_prepared([prepared])
-    return perf_counter() - started
+    taken = []
+    for _ in range(TRIALS):
+        started = perf_counter()
+        embedder.embed_prepared([prepared])
+        taken.append(perf_counter() - started)
+    return min(taken)
 
 
 def photo_folder(settings: Settings, gallery: Gallery) -> Path:

@@ -16,7 +16,7 @@ class OpenVinoNetwork:
     """A model's ONNX file compiled by OpenVINO."""
 
     device = "cpu"
-    concurrent = False
+    concurrent = False  # it has one request, which is used again
 
     def __init__(self, path: Path, *, device: Device, threads: int) -> None:
         """Load and compile the file.

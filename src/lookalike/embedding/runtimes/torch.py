@@ -26,7 +26,7 @@ class TorchNetwork:
         if device == "cuda" and not has_cuda:
             raise UsageError("PyTorch finds no CUDA device here; use --device cpu")
         self.device = "cuda" if has_cuda and device != "cpu" else "cpu"
-        self.concurrent = False
+        self.concurrent = False  # its number of threads is that of the whole process
         torch.set_num_threads(threads)
         # TF32 would round the products to 10 bits, and answers would depend on the machine.
         torch.backends.cudnn.allow_tf32 = False
