@@ -8,7 +8,7 @@
    takes turns with the embedder alone, and the middle one of three turns counts, so that both see the same machine.
 3. 80 %: requests at 80 % of that rate, evenly spaced and then at random moments (Poisson), whatever has become of
    those before, each timed from the moment it was due. At random moments even two processors whose every answer takes
-   exactly the same time have a p99 of 3.9 times p50 (the queue M/D/2), so that load shows the queue more than the server.
+   exactly the same time have a p99 of 3.9 times p50 (the queue M/D/2): it shows the queue more than the server.
 4. Soak: 20,000 requests, and the server's memory after each tenth of them.
 5. Overload: many more clients than there is room for: what is not answered is refused, and nothing fails.
 
