@@ -21,7 +21,6 @@ from lookalike.http.refusals import KINDS
 from lookalike.http.server import make_server
 from lookalike.http.settings import Settings
 from lookalike.http.starting import open_serving
-from lookalike.models.shipped import SHIPPED_MODEL
 
 TEXT = (Path(__file__).parents[2] / "docs" / "http-api.md").read_text(encoding="utf-8")
 TOKEN = "0123456789abcdef0123456789abcdef"
@@ -35,8 +34,6 @@ def blocks(language: str) -> list[str]:
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
     """What `lookalike demo` leaves, served; the folder that it was called in, and the address."""
-    if not SHIPPED_MODEL.is_file():
-        pytest.skip("the default model is not there")
     folder = tmp_path_factory.mktemp("docs")
     with lookalike.open(folder / "demo" / "drawn.gallery") as shop:
         shop.index(write_drawn(folder / "demo" / "catalogue"))
