@@ -8,6 +8,7 @@ VENVS ?= .venv
 DEMO := $(VENVS)/demo
 TEST := $(VENVS)/test
 MILVUS := $(VENVS)/milvus
+SEED ?= 0
 REQUIREMENTS := pyproject.toml constraints.txt
 
 # The first interpreter that is new enough and can make environments; `make PYTHON=/path/to/python3 ...` overrides it.
@@ -42,6 +43,11 @@ test: $(TEST)/installed ## Install everything, PyTorch included, and run the qui
 .PHONY: test-slow
 test-slow: $(TEST)/installed ## Run the slow tests
 	@'$(TEST)/bin/python' -m pytest -q -m slow
+
+.PHONY: test-faults
+test-faults: $(TEST)/installed ## Run the fault suites long: TRIES='kills=50 damage=1000' for fewer or more, SEED=1, ONLY=name
+	@'$(TEST)/bin/python' -m pytest -q -m 'not milvus' --timeout 7200 --long --seed '$(SEED)' \
+		$(foreach suite,$(TRIES),--tries '$(suite)') $(if $(ONLY),-k '$(ONLY)') tests/faults
 
 .PHONY: test-milvus
 test-milvus: $(TEST)/installed $(MILVUS)/installed ## Run the tests of galleries on a Milvus server, which it installs

@@ -9,7 +9,7 @@ import pytest
 
 from lookalike.models.preprocessing import Preprocessing
 
-pytest_plugins = ["milvus_server"]
+pytest_plugins = ["milvus_server", "fault_tries"]
 
 
 def write_tiny_model(
