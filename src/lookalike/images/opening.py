@@ -1,0 +1,125 @@
+"""The one door for pixels: bytes, a path, a file or a URL in; an upright sRGB photo out.
+
+Gallery, query and training photos all pass it, so rotation, colour profiles, transparency and limits are decided
+once. A photo is known by its content, never by the ending of its name, and only raster formats that are decoded
+within this process are read at all.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Final
+
+from PIL import Image
+from PIL.ImageFile import ImageFile
+
+from lookalike.errors import PhotoError, UsageError
+from lookalike.images.budget import memory_for
+from lookalike.images.color import to_srgb
+from lookalike.images.formats import no_warnings, recognise
+from lookalike.images.memory import decoded_bytes
+from lookalike.images.orientation import UPRIGHT, orientation, upright_size
+from lookalike.images.source import DEFAULT_LIMITS, Limits, Source, name_of, read_bytes
+from lookalike.types import Box
+
+_REDUCTIONS: Final = (8, 4, 2)  # what a JPEG's 8x8 blocks can be decoded to, beside full size
+
+
+def open_image(
+    source: Source,
+    *,
+    at_least: int | None = None,
+    box: Box | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    name: str | None = None,
+) -> Image.Image:
+    """Open a photo, upright and in sRGB; of an animation, the first frame; transparency onto white.
+
+    Args:
+        source: Where it is.
+        at_least: Both sides of the result may shrink to about this many pixels, and never below it; a big JPEG is
+            then decoded at an eighth, a quarter or half its size, which is several times faster.
+        box: The part to return, in pixels of the upright photo at full size; clipped to the photo.
+        limits: What is refused before decoding.
+        name: What errors call the photo; by default the path or URL.
+
+    Returns:
+        An RGB picture, fully decoded, that carries nothing of the file's metadata.
+
+    Raises:
+        PhotoError: It cannot be read, is no photo, is damaged or too large, or the box lies outside of it.
+        UsageError: What was given as box is not a `Box`.
+    """
+    if box is not None and not isinstance(box, Box):
+        raise UsageError(f"a box is lookalike.Box(x1, y1, x2, y2), got {box!r}")
+    name = name or name_of(source)
+    data = read_bytes(source, limits=limits, name=name)
+    with _told_as_photo_error(name):
+        with no_warnings():
+            file = recognise(data, name)
+        width, height = file.size
+        if width * height > limits.pixels:
+            raise PhotoError(name, f"{width}x{height} pixels are more than the {limits.pixels:,} allowed")
+        if at_least is not None:
+            _reduce(file, at_least, box, name)
+        with memory_for(decoded_bytes(file), name=name):
+            with no_warnings() if file.format == "TIFF" else nullcontext():  # it reads its EXIF while it decodes
+                file.load()
+            way = orientation(file)
+            upright = file.transpose(UPRIGHT[way]) if way in UPRIGHT else file
+            if box is not None:
+                upright = _crop(upright, box, upright_size((width, height), way), name)
+            photo = to_srgb(upright, file.info.get("icc_profile"))
+        photo.info = {}
+        return photo
+
+
+@contextmanager
+def _told_as_photo_error(name: str) -> Iterator[None]:
+    """Turn whatever a decoder raises on odd bytes into the one error; decoders raise nearly anything."""
+    try:
+        yield
+    except PhotoError:
+        raise
+    except MemoryError as error:
+        raise PhotoError(name, "there is not enough memory to decode it") from error
+    except Exception as error:
+        cut = isinstance(error, EOFError) or "truncated" in str(error).lower()
+        raise PhotoError(name, "the file is cut short" if cut else "the file is damaged") from error
+
+
+def _reduce(file: ImageFile, at_least: int, box: Box | None, name: str) -> None:
+    """Have a JPEG decoded at the smallest scale whose result, or the box in it, keeps `at_least` pixels a side."""
+    width, height = file.size
+    side: float = min(width, height)
+    if box is not None:
+        left, top, right, bottom = _clipped(box, upright_size(file.size, orientation(file)), name)
+        side = min(right - left, bottom - top)
+    for reduction in _REDUCTIONS:
+        if side // reduction >= max(at_least, 1):
+            file.draft(None, (width // reduction, height // reduction))
+            return
+
+
+def _clipped(box: Box, size: tuple[int, int], name: str) -> tuple[float, float, float, float]:
+    """Clip a box to the photo that it was drawn on."""
+    width, height = size
+    if box.x1 >= width or box.y1 >= height:
+        raise PhotoError(name, f"the box {box} lies outside the photo of {width}x{height} pixels")
+    return box.x1, box.y1, min(box.x2, width), min(box.y2, height)
+
+
+def _crop(photo: Image.Image, box: Box, full_size: tuple[int, int], name: str) -> Image.Image:
+    """Cut out a box, in pixels of the full size, with every pixel that it touches."""
+    left, top, right, bottom = _clipped(box, full_size, name)
+    across, down = photo.width / full_size[0], photo.height / full_size[1]
+    place = (
+        math.floor(left * across),
+        math.floor(top * down),
+        min(math.ceil(right * across), photo.width),
+        min(math.ceil(bottom * down), photo.height),
+    )
+    with no_warnings():  # which Pillow gives of parts that are large by its limit
+        return photo.crop(place)

@@ -1,0 +1,114 @@
+"""The bytes of a photo: from memory, a path, a URL or an open file, and never more of them than the limit."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final, TypeAlias
+
+from lookalike.errors import PhotoError
+from lookalike.remote.cache import FRESH_S, shared_cache
+from lookalike.remote.stores import fetch, is_remote, status
+
+Source: TypeAlias = bytes | str | os.PathLike[str] | BinaryIO
+"""What a photo can come from: its bytes, a path, a URL (a string with `://`) or a file open for reading bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What is refused before any pixel is decoded.
+
+    Attributes:
+        bytes: Longest file.
+        pixels: Largest width x height.
+    """
+
+    bytes: int = 64 * 2**20
+    pixels: int = 120_000_000
+
+
+DEFAULT_LIMITS: Final = Limits()
+
+
+def read_bytes(source: Source, *, limits: Limits = DEFAULT_LIMITS, name: str | None = None, keep: bool = True) -> bytes:
+    """Read a photo's file, and never more of it than the limit.
+
+    Args:
+        source: Where it is.
+        limits: `limits.bytes` is the longest file.
+        name: What errors call the photo; by default the path or URL.
+        keep: Keep what comes from a store in the local cache, and look there first; not for photos that are read once.
+
+    Raises:
+        PhotoError: There is no such file, it cannot be read, it is empty or too long.
+        MissingExtraError: It is in a store, and what reads from such is not installed.
+    """
+    name = name or name_of(source)
+    try:
+        if isinstance(source, bytes):
+            data = source
+        elif isinstance(source, str) and "://" in source:
+            data = _fetch(source, limits.bytes + 1, name, keep=keep)
+        elif isinstance(source, str | os.PathLike):
+            data = _read_file(Path(source), limits.bytes)
+        else:
+            data = _read_at_most(source, limits.bytes + 1)
+    except (OSError, ValueError) as error:
+        raise PhotoError(name, _reason(error)) from error
+    if not data:
+        raise PhotoError(name, "the file is empty")
+    if len(data) > limits.bytes:
+        raise PhotoError(name, f"the file is longer than the {limits.bytes:,} bytes allowed")
+    return data
+
+
+def name_of(source: Source) -> str:
+    """What errors call a photo: its path, its URL, or `photo`."""
+    if isinstance(source, bytes):
+        return "photo"
+    if isinstance(source, str | os.PathLike):
+        return os.fspath(source)
+    named = getattr(source, "name", None)
+    return named if isinstance(named, str) else "photo"
+
+
+def _read_file(path: Path, limit: int) -> bytes:
+    with path.open("rb", buffering=0) as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):  # a pipe, such as a shell's <(...)
+            return _read_at_most(file, limit + 1)
+        return file.read(min(status.st_size, limit) + 1) or b""
+
+
+def _read_at_most(file: BinaryIO, count: int) -> bytes:
+    parts: list[bytes] = []
+    while count > 0 and (part := file.read(min(count, 2**20))):
+        parts.append(part)
+        count -= len(part)
+    return b"".join(parts)
+
+
+def _fetch(url: str, limit: int, name: str, *, keep: bool) -> bytes:
+    kept = shared_cache() if keep and is_remote(url) else None
+    if kept is None:
+        return fetch(url, limit=limit, name=name)
+    told = status(url)  # None on the web, and then for a while nobody asks whether it has changed
+    key = f"{url}\0{told}"
+    data = kept.get(key, fresh_s=None if told else FRESH_S)
+    if data is None or len(data) >= limit:
+        data = fetch(url, limit=limit, name=name)
+        kept.keep(key, data)
+    return data
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    if isinstance(error, IsADirectoryError):
+        return "this is a folder, not a photo"
+    if isinstance(error, PermissionError):
+        return "permission denied"
+    words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return f"cannot be read: {(words or type(error).__name__).splitlines()[0]}"
