@@ -15,7 +15,7 @@ from lookalike.errors import MismatchError, UnknownNameError, UsageError
 from lookalike.evaluation.classes import found_among_top, measure_classes, rank_of_class
 from lookalike.evaluation.comparison import compare, read_run
 from lookalike.evaluation.intervals import bootstrap_intervals, paired_significance
-from lookalike.evaluation.measured import Measured
+from lookalike.evaluation.measured import NO_CATEGORY, Measured
 from lookalike.evaluation.protocol import Protocol
 from lookalike.evaluation.ranking import by_metric, evaluate_rows, evaluate_scores
 from lookalike.evaluation.report import page, queries_csv
@@ -43,7 +43,8 @@ def test_a_product_is_looked_for_among_all_other_photos() -> None:
     items = [item("a1", "a"), item("a2", "a"), item("b1", "b"), item("b2", "b"), item("c1", "c"), item("x")]
     task = product_task(items)
     assert task.queries.tolist() == [0, 1, 2, 3]  # c has one photo, x no product: they only answer
-    assert "2 photos" in task.notes[0]
+    assert "1 photos are the only ones" in task.notes[0]
+    assert "1 photos have no known product" in task.notes[1]
     #                          a1   a2   b1   b2    c1   x
     outcome = evaluate_rows(on_a_circle(0, 10, 12, 100, 20, 95), weights=DEEP, task=task)
     figures = outcome.figures()
@@ -115,6 +116,53 @@ def test_what_is_unknown_agrees_with_nothing_and_does_not_ask() -> None:
     assert evaluate_rows(on_a_circle(0, 1, 2, 3, 4), weights=DEEP, task=task).figures()["ndcg@10"] == 0
     with pytest.raises(UnknownNameError, match="did you mean 'type'"):
         grades_task(items, ("typo",))
+
+
+UNKNOWN = ("NA", "none", "0")
+
+
+def test_an_unknown_product_is_none() -> None:
+    """Six photos whose product is not known are not six photos of one product, whatever word says so."""
+    names = ["NA", "NA", "none", "none", "0", "0", " ", " ", None, None]
+    items = [item(f"u{number}", name) for number, name in enumerate(names)]
+    items += [item("a1", "a"), item("a2", "a")]
+    task = product_task(items, unknown=UNKNOWN)
+    assert [items[place].id for place in task.queries.tolist()] == ["a1", "a2"]
+    assert len(task.gallery) == len(items)
+    assert task.labels[0].tolist() == [-1] * 10 + [0, 0]
+    assert "10 photos have no known product" in task.notes[0]
+    with pytest.raises(UsageError, match="at least two different photos"):
+        product_task(items[:4], unknown=UNKNOWN)
+
+
+def test_photos_of_unknown_products_answer_each_other_by_grades() -> None:
+    items = [item("a", "NA", type="Dress"), item("b", "NA", type="Dress"), item("c", "none", type="Dress")]
+    task = grades_task(items, ("type",), unknown=UNKNOWN)
+    outcome = evaluate_rows(on_a_circle(0, 10, 30), weights=DEEP, task=task)
+    assert [row[:2] for row in outcome.answers.tolist()] == [[1, 2], [0, 2], [1, 0]]
+    assert outcome.figures()["precision@1"] == 1.0
+
+
+def test_unknown_values_keep_nothing_apart_and_are_no_category() -> None:
+    """What a value of `--apart` or `--by` does not say, it says in no protocol."""
+    items = [item(f"a{number}", "a", sender="none", style="none" if number else "plain") for number in range(3)]
+    for task in (
+        Protocol.parse("product").task(items, apart=["id"], unknown=UNKNOWN, category="style"),
+        Protocol.parse("grades=product").task(items, apart=["id"], unknown=UNKNOWN, category="style"),
+    ):
+        assert task.categories() == ["plain", NO_CATEGORY, NO_CATEGORY]
+    known = [*items, item("b", "b", sender="me")]
+    task = Protocol.parse("product").task(known, apart=["sender"], unknown=UNKNOWN)
+    outcome = evaluate_rows(on_a_circle(0, 10, 30, 90), weights=DEEP, task=task)
+    assert [row[0] for row in outcome.answers.tolist()] == [1, 0, 1]
+
+
+def test_a_benchmarks_unknown_products_are_no_right_answers() -> None:
+    items = [item("q", "NA", split="query"), item("g", "NA", split="gallery"), item("h", "h", split="gallery")]
+    sides = Sides({"split": ("query",)}, {"split": ("gallery",)})
+    task = sides_task(items, sides, protocol="inshop")
+    assert evaluate_rows(on_a_circle(0, 1, 2), weights=DEEP, task=task).figures()["recall@1"] == 0
+    assert "1 queries have no right answer" in task.notes[0]
 
 
 def test_photos_of_one_sender_never_answer_each_other() -> None:

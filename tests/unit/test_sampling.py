@@ -57,6 +57,14 @@ def test_a_batch_has_p_products_with_k_photos_of_each() -> None:
         assert len({view.seed for view in batch}) == 8
 
 
+def test_photos_of_unknown_products_are_products_of_their_own() -> None:
+    """`NA`, and what `ignore` names, is nothing that photos have in common."""
+    names = ["a", "a", "NA", "NA", "none", "none", None]
+    data = DataSettings("s", ignore=("none",))
+    photos = photos_of(Split(data, [Item(f"{n}", "x.jpg", product=name) for n, name in enumerate(names)]))
+    assert photos.products.tolist() == [0, 0, 1, 2, 3, 4, 5]
+
+
 def test_a_product_with_few_photos_is_shown_changed_twice() -> None:
     data = DataSettings("s")
     photos, settings = photos_of(Split(data, items(4, photos=1))), settings_of(data, products=4, photos=2)

@@ -103,9 +103,9 @@ class Protocol:
         if sides is not None:
             if apart:
                 raise UsageError(f"the protocol {self.name!r} is fixed: nobody is kept apart")
-            return sides_task(items, sides, protocol=str(self), category=category)
+            return sides_task(items, sides, protocol=str(self), unknown=unknown, category=category)
         if self.name == "grades":
             return grades_task(items, self.words, apart=apart, unknown=unknown, category=category)
         if self.name == "product":
-            return product_task(items, contents=contents, apart=apart, category=category)
+            return product_task(items, contents=contents, apart=apart, unknown=unknown, category=category)
         raise UsageError(f"the protocol {self.name!r} asks no gallery")

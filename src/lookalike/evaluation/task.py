@@ -42,6 +42,7 @@ class Task:
         category: The attribute that figures are broken down by; empty for none.
         metrics: What is measured, the most telling first.
         notes: What the user should know of the choice, a line each.
+        unknown: Values that mean that nothing is known.
     """
 
     protocol: str
@@ -54,6 +55,7 @@ class Task:
     category: str
     metrics: tuple[Metric, ...]
     notes: tuple[str, ...] = ()
+    unknown: Collection[str] = UNKNOWN
 
     def __post_init__(self) -> None:
         if not len(self.queries) or not len(self.gallery):
@@ -67,16 +69,28 @@ class Task:
 
     def categories(self) -> list[str]:
         """The category of each query."""
-        return [value_of(self.items[place], self.category) or NO_CATEGORY for place in self.queries.tolist()]
+        return [self.category_of(self.items[place]) for place in self.queries.tolist()]
+
+    def category_of(self, item: Item) -> str:
+        """The category of one photo, or the word for none."""
+        return (value_of(item, self.category, unknown=self.unknown) if self.category else None) or NO_CATEGORY
 
 
-def sides_task(items: Sequence[Item], sides: Sides, *, protocol: str, category: str | None = None) -> Task:
+def sides_task(
+    items: Sequence[Item],
+    sides: Sides,
+    *,
+    protocol: str,
+    unknown: Collection[str] = UNKNOWN,
+    category: str | None = None,
+) -> Task:
     """The protocol of a published benchmark: its queries ask all of its gallery, and nobody is excluded.
 
     Args:
         items: Of the benchmark, or more.
         sides: Who asks, and who answers; an answer is right when it shows the same product.
         protocol: Its name.
+        unknown: Values that mean that nothing is known; a query whose product is one has no right answer.
         category: Attribute for the break-down; None takes a likely one.
 
     Raises:
@@ -87,7 +101,7 @@ def sides_task(items: Sequence[Item], sides: Sides, *, protocol: str, category: 
     """
     queries = np.flatnonzero([selects(sides.queries, item) for item in items])
     gallery = np.flatnonzero([selects(sides.gallery, item) for item in items])
-    products = numbers([item.product for item in items])
+    products = numbers([value_of(item, "product", unknown=unknown) for item in items])
     answerable = np.isin(products[queries], products[gallery]) & (products[queries] >= 0)
     unanswerable = int((~answerable).sum())
     note = f"{unanswerable:,} queries have no right answer in the gallery; they count as 0"
@@ -99,9 +113,10 @@ def sides_task(items: Sequence[Item], sides: Sides, *, protocol: str, category: 
         fields=("product",),
         labels=(products,),
         apart=(),
-        category=category_of(items, category),
+        category=category_of(items, category, unknown=unknown),
         metrics=named(*SAME_ITEM),
         notes=(note,) if unanswerable else (),
+        unknown=unknown,
     )
 
 
@@ -110,32 +125,39 @@ def product_task(
     *,
     contents: Mapping[str, str] | None = None,
     apart: Sequence[str] = (),
+    unknown: Collection[str] = UNKNOWN,
     category: str | None = None,
 ) -> Task:
     """Leave one out: every photo of a product that has another photo asks all others for these.
 
     A photo never answers itself nor a twin, which is a photo of the same content. Photos that are the only one of
-    their product answer, and do not ask. `identical_rows` finds twins that have other bytes.
+    their product, or whose product is unknown, answer and do not ask. `identical_rows` finds twins that have other
+    bytes.
 
     Args:
         items: All photos.
         contents: Hash of each photo's bytes by the item's id, where known.
         apart: Attributes whose equal values never answer each other.
+        unknown: Values that mean that nothing is known, of products, of `apart` and of `category`.
         category: Attribute for the break-down; None takes a likely one.
 
     Raises:
         UsageError: No product has two photos.
         UnknownNameError: `apart` or `category` is no attribute.
     """
-    products = numbers([item.product for item in items])
+    products = numbers([value_of(item, "product", unknown=unknown) for item in items])
     known = contents or {}
     hashes = [known.get(item.id, f"id:{item.id}") for item in items]
     different = Counter(product for product, _ in {*zip(products.tolist(), hashes, strict=True)})
     asks = np.array([product >= 0 and different[product] > 1 for product in products.tolist()], dtype=np.bool_)
     if not asks.any():
         raise UsageError("the protocol 'product' needs products with at least two different photos, and there is none")
-    single = len(items) - int(asks.sum())
-    note = f"{single:,} photos are the only ones of their product: they answer and do not ask"
+    nameless = int((products < 0).sum())
+    single = len(items) - int(asks.sum()) - nameless
+    notes = (
+        f"{single:,} photos are the only ones of their product: they answer and do not ask" if single else "",
+        f"{nameless:,} photos have no known product: they answer and do not ask" if nameless else "",
+    )
     return Task(
         protocol="product",
         items=items,
@@ -143,10 +165,11 @@ def product_task(
         gallery=np.arange(len(items)),
         fields=("product",),
         labels=(products,),
-        apart=(numbers(hashes), *(field_numbers(items, name) for name in apart)),
-        category=category_of(items, category),
+        apart=(numbers(hashes), *(field_numbers(items, name, unknown=unknown) for name in apart)),
+        category=category_of(items, category, unknown=unknown),
         metrics=named(*SAME_ITEM),
-        notes=(note,) if single else (),
+        notes=tuple(filter(None, notes)),
+        unknown=unknown,
     )
 
 
@@ -168,7 +191,7 @@ def grades_task(
         items: All photos; those of one product are the same item and never answer each other.
         fields: Attributes, the leading one first.
         apart: More attributes whose equal values never answer each other.
-        unknown: Values that mean that nothing is known.
+        unknown: Values that mean that nothing is known, of fields, of products, of `apart` and of `category`.
         category: Attribute for the break-down; None takes the leading field.
 
     Raises:
@@ -176,7 +199,8 @@ def grades_task(
         UnknownNameError: One of the names is no attribute.
     """
     labels = tuple(field_numbers(items, name, unknown=unknown) for name in fields)
-    same = numbers([f"product:{item.product}" if item.product else f"id:{item.id}" for item in items])
+    products = [value_of(item, "product", unknown=unknown) for item in items]
+    same = numbers([f"product:{name}" if name else f"id:{item.id}" for name, item in zip(products, items, strict=True)])
     metrics = (*named("ndcg@10"), *named(*GRADED, level=len(fields)))
     if len(fields) > 1:
         metrics += named(*LEADING, of=fields[0])
@@ -190,10 +214,11 @@ def grades_task(
         gallery=np.arange(len(items)),
         fields=tuple(fields),
         labels=labels,
-        apart=(same, *(field_numbers(items, name) for name in apart)),
-        category=category_of(items, category or fields[0]),
+        apart=(same, *(field_numbers(items, name, unknown=unknown) for name in apart)),
+        category=category_of(items, category or fields[0], unknown=unknown),
         metrics=metrics,
         notes=(note,) if rest else (),
+        unknown=unknown,
     )
 
 
@@ -234,16 +259,18 @@ def field_numbers(items: Sequence[Item], name: str, *, unknown: Collection[str] 
 def value_of(item: Item, name: str, *, unknown: Collection[str] = UNKNOWN) -> str | None:
     """One attribute, `product` or `id` as text; None where it is unknown."""
     value = item.product if name == "product" else item.id if name == "id" else item.attributes.get(name)
-    return None if value is None or value == "" or str(value) in unknown else str(value)
+    text = "" if value is None or value != value else str(value)  # what is not equal to itself is not a number
+    return None if not text.strip() or text in unknown else text
 
 
-def category_of(items: Sequence[Item], wanted: str | None) -> str:
+def category_of(items: Sequence[Item], wanted: str | None, *, unknown: Collection[str] = UNKNOWN) -> str:
     """The attribute that figures are broken down by; empty for none.
 
     Raises:
         UnknownNameError: The wanted one is no attribute.
     """
     if wanted is not None:
-        field_numbers(items, wanted)
+        field_numbers(items, wanted, unknown=unknown)
         return wanted
-    return next((name for name in LIKELY_CATEGORIES if any(value_of(item, name) for item in items)), "")
+    likely = (name for name in LIKELY_CATEGORIES if any(value_of(item, name, unknown=unknown) for item in items))
+    return next(likely, "")

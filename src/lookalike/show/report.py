@@ -81,9 +81,6 @@ def _draw(folder: Path, measured: Measured, outcome: Outcome | None, rows: Float
 
 def _draw_maps(folder: Path, outcome: Outcome, rows: Float32) -> dict[str, str]:
     """Draw the gallery as points and as photos."""
-    from lookalike.evaluation.measured import NO_CATEGORY
-    from lookalike.evaluation.task import value_of
-
     task = outcome.task
     gallery = task.gallery[np.abs(rows[task.gallery]).sum(axis=1) > 0]
     points = gallery[gallery_map.chosen_points(len(gallery))]
@@ -91,7 +88,7 @@ def _draw_maps(folder: Path, outcome: Outcome, rows: Float32) -> dict[str, str]:
         return {}
     items = [task.items[place] for place in points.tolist()]
     places = gallery_map.flattened(rows[points])
-    labels = [(value_of(item, task.category) if task.category else None) or NO_CATEGORY for item in items]
+    labels = [task.category_of(item) for item in items]
     gallery_map.draw_map(folder / "map.png", places, labels=labels, by=task.category)
     shown = gallery_map.draw_photo_map(folder / "map-photos.png", places, items)
     drawn = (

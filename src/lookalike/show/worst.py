@@ -87,7 +87,8 @@ def _is_right(outcome: Outcome, query: int, place: int) -> bool:
 
 def _known(item: Item, outcome: Outcome) -> str:
     """What the grades go by, as far as it is known of an item."""
-    return ", ".join(value_of(item, name) or "?" for name in outcome.task.fields)
+    unknown = outcome.task.unknown
+    return ", ".join(value_of(item, name, unknown=unknown) or "?" for name in outcome.task.fields)
 
 
 def _draw(

@@ -96,7 +96,7 @@ def _part_of(item: Item, data: DataSettings) -> str | None:
         return "dev" if _has(item, data.dev_where) else None
     if given is not None and given not in data.train:
         return None
-    held_out = crc32((item.product or item.id).encode()) < data.hold_out * 2**32
+    held_out = crc32((_value(item, "product", data.ignore) or item.id).encode()) < data.hold_out * 2**32
     if held_out:
         return "dev" if _has(item, data.dev_where) else None
     return "train"
@@ -168,7 +168,11 @@ class TrainingPhotos(Dataset[tuple[Tensor, int, int]]):
         self.items = [item for split in splits for item in split.items]
         sizes = [len(split.items) for split in splits]
         self.origin: Int64 = np.repeat(np.arange(len(splits)), sizes)
-        keys = [(place, item.product or f"id:{item.id}") for place, split in enumerate(splits) for item in split.items]
+        keys = [
+            (place, product or f"id:{item.id}")
+            for place, split in enumerate(splits)
+            for item, product in zip(split.items, split.field("product"), strict=True)
+        ]
         in_metric = [split.settings.instance_loss for split in splits]
         in_order = sorted(dict.fromkeys(keys), key=lambda key: not in_metric[key[0]])
         numbers = {key: number for number, key in enumerate(in_order)}
