@@ -14,6 +14,8 @@
     │   └── MismatchError        the gallery was made by another model, or with other spaces
     ├── GalleryLockedError       another process is writing to the gallery
     ├── GalleryDamagedError      the gallery's database fails its own checks
+    ├── StorageFullError         there is no room left where something is to be written
+    ├── StorageFailedError       a disk fails, and what was being written may be there after all
     ├── GalleryUnreachableError  the server that keeps the gallery does not answer
     ├── IndexFileError           a saved index cannot be used and must be built again
     ├── TrainingError            a training run cannot go on, for a reason that no setting shows
@@ -25,6 +27,7 @@ An error carries what was expected, what came and what to do; the facts are attr
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -169,6 +172,28 @@ class GalleryDamagedError(LookalikeError):
     """The gallery's database fails its own checks."""
 
     code = "damaged"
+
+
+class StorageFullError(LookalikeError):
+    """There is no room left on a disk, or in somebody's share of it; nothing was changed."""
+
+    code = "storage_full"
+
+
+class StorageFailedError(LookalikeError):
+    """A disk fails; what was being written is there as a whole after the next start, or not at all."""
+
+
+def storage_error(place: Path | str, error: OSError) -> LookalikeError:
+    """What to say of a file or folder that cannot be read or written.
+
+    Args:
+        place: The file or folder.
+        error: What the operating system says.
+    """
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StorageFullError(f"{place}: no room left on the disk; nothing was changed, free some and try again")
+    return LookalikeError(f"{place}: {error.strerror or error}")
 
 
 class GalleryUnreachableError(LookalikeError):

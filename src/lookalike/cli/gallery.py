@@ -84,11 +84,15 @@ def remove(
     gallery: Gallery, ids: Annotated[list[str], typer.Argument(metavar="ID...", help="The items.")], json: Json = False
 ) -> None:
     """Remove items; none at all when one of them is not there."""
+    from lookalike.gallery.photo_store import PhotoStore
+
     shop = opened(gallery, strong=True)
     with shop.writing():
-        for item_id in ids:
-            shop.get(item_id)
+        items = [shop.get(item_id) for item_id in ids]
         removed = shop.remove(ids)
+        photos = PhotoStore(shop)
+        for item in items:
+            photos.drop(item)
     if json:
         write_json({"removed": removed})
     else:

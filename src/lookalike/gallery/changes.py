@@ -7,6 +7,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 from lookalike.errors import MismatchError, UsageError
 from lookalike.gallery import edits
@@ -15,6 +16,9 @@ from lookalike.gallery.meta import last_number, read_spaces, write_spaces
 from lookalike.gallery.records import AttributeNames, item_row, stamp_row, vector_rows
 from lookalike.spaces import Space
 from lookalike.types import JSON, Float32, Item, Stamp, item_json
+
+Overrides: TypeAlias = Sequence[Mapping[str, JSON]] | None
+"""Attributes set by hand on each of some items, in place of those set before; None keeps these."""
 
 
 def add(
@@ -25,6 +29,7 @@ def add(
     spaces: Sequence[Space],
     source: str,
     stamps: Sequence[Stamp] | None,
+    overrides: Overrides = None,
 ) -> None:
     """Add items, or replace those of the same id; see `Gallery.add`."""
     agree_on_spaces(connection, spaces)
@@ -43,14 +48,19 @@ def add(
         "INSERT INTO vectors (row, unit, raw) VALUES (?, ?, ?)",
         [(row, unit, raw) for row, (unit, raw) in zip(numbers, blobs, strict=True)],
     )
-    edits.keep_on_top(connection, ids)
+    override(connection, items, overrides)
     connection.execute("UPDATE meta SET value = value + ? WHERE key = 'items'", (len(items),))
     if any(raw is not None for _, raw in blobs):
         connection.execute("UPDATE meta SET value = 1 WHERE key = 'raw'")
 
 
 def describe(
-    connection: sqlite3.Connection, items: Sequence[Item], *, source: str, stamps: Sequence[Stamp] | None
+    connection: sqlite3.Connection,
+    items: Sequence[Item],
+    *,
+    source: str,
+    stamps: Sequence[Stamp] | None,
+    overrides: Overrides = None,
 ) -> None:
     """Replace what is known of items whose vectors stay; see `Gallery.describe`."""
     records = item_records(connection, items, source=source, stamps=stamps)
@@ -62,7 +72,7 @@ def describe(
         "UPDATE items SET id = ?, product = ?, photo = ?, root = ?, box = ?, attributes = ? WHERE row = ?",
         [(*record[:6], rows[item.id]) for item, record in zip(items, records, strict=True)],
     )
-    edits.keep_on_top(connection, rows)
+    override(connection, items, overrides)
     if source:
         connection.executemany("UPDATE items SET source = ? WHERE row = ?", [(source, row) for row in rows.values()])
     if stamps is not None:
@@ -75,12 +85,31 @@ def describe(
 def edit(connection: sqlite3.Connection, item_id: str, changes: Mapping[str, JSON]) -> Item:
     """Change attributes by hand; see `LocalGallery.edit`."""
     known = item_by_id(connection, AttributeNames.read(connection), item_id)
-    changed = replace(known, attributes=dict(changes))
-    AttributeNames([]).encode(changed)
-    if not is_unicode(changed):
-        raise UsageError(f"what is to be set on {item_id!r} has text that is not Unicode")
+    check_changes(known, changes)
     edits.edit(connection, known, changes)
     return item_by_id(connection, AttributeNames.read(connection), item_id)
+
+
+def check_changes(item: Item, changes: Mapping[str, JSON]) -> None:
+    """Refuse attributes that cannot be set by hand.
+
+    Raises:
+        UsageError: A value is nothing that JSON can say, or not Unicode.
+    """
+    changed = replace(item, attributes=dict(changes))
+    AttributeNames([]).encode(changed)
+    if not is_unicode(changed):
+        raise UsageError(f"what is to be set on {item.id!r} has text that is not Unicode")
+
+
+def override(connection: sqlite3.Connection, items: Sequence[Item], overrides: Overrides) -> None:
+    """Set attributes by hand on items that have just been described, or keep on top what was set before."""
+    if overrides is None:
+        edits.keep_on_top(connection, [item.id for item in items])
+        return
+    for item, changes in zip(items, overrides, strict=True):
+        check_changes(item, changes)
+    edits.put(connection, items, overrides)
 
 
 def remove(connection: sqlite3.Connection, ids: Sequence[str]) -> int:

@@ -1,6 +1,7 @@
 """From one gallery into another, wherever they are kept: what is there already stays, and at the end all is compared.
 
 A copy that was broken off goes on where it was: an item whose digest is the same on both sides is not written again.
+Photos that were sent for items of the source are copied as well, so that neither gallery can delete the other's.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +18,8 @@ import numpy as np
 from lookalike.errors import LookalikeError, MismatchError
 from lookalike.gallery.changes import in_words
 from lookalike.gallery.original_format import Progress
-from lookalike.gallery.protocol import Editable, Gallery
+from lookalike.gallery.photo_store import SOURCE, PhotoStore, is_sent
+from lookalike.gallery.protocol import Gallery
 from lookalike.spaces import Space
 from lookalike.types import JSON, Float32, Item, Stamp, item_json
 
@@ -57,7 +59,7 @@ def is_gallery(address: str) -> bool:
     return address.startswith(("milvus:", "milvus+tls:")) or (Path(address) / "gallery.db").is_file()
 
 
-def copy_gallery(source: Gallery, target: Editable, *, progress: Progress | None = None) -> Copied:
+def copy_gallery(source: Gallery, target: Gallery, *, progress: Progress | None = None) -> Copied:
     """Bring everything of one gallery into another, and compare the two.
 
     Items that only the target has stay there, and are no part of what is compared.
@@ -82,11 +84,12 @@ def copy_gallery(source: Gallery, target: Editable, *, progress: Progress | None
             target.remember_model(source.model)
         if source.learned.weights is not None:
             target.learn(source.learned)
-        origins = origins_of(source)
+        origins, photos = origins_of(source), PhotoStore(target)
         there, kept = digests(target), origins_of(target)
         wanted: dict[str, bytes] = {}
         written = done = 0
-        for items, vectors in source.rows():
+        for there_before, vectors in source.rows():
+            items = [with_photo(item, origins, photos) for item in there_before]
             found = dict(zip((item.id for item in items), digests_of(items, vectors), strict=True))
             wanted |= found
             missing = [
@@ -107,7 +110,7 @@ def copy_gallery(source: Gallery, target: Editable, *, progress: Progress | None
 
 
 def put(
-    target: Editable,
+    target: Gallery,
     items: Sequence[Item],
     vectors: Mapping[str, Float32],
     *,
@@ -124,11 +127,20 @@ def put(
         spaces=spaces,
         source=known[0].source if known[0] else "",
         stamps=stamps if len(stamps) == len(items) else None,
+        overrides=[
+            changes_between(before.attributes, item.attributes) for item, before in zip(items, described, strict=True)
+        ],
     )
-    for item, before in zip(items, described, strict=True):
-        changes = changes_between(before.attributes, item.attributes)
-        if changes:
-            target.edit(item.id, changes)
+
+
+def with_photo(item: Item, origins: dict[str, Origin], photos: PhotoStore) -> Item:
+    """An item as the target has it: a photo that was sent for it is copied there, and its origin changed alike."""
+    one = origins.get(item.id)
+    if one is None or one.source != SOURCE or not is_sent(item):
+        return item
+    copied = photos.adopt(item)
+    origins[item.id] = replace(one, described=replace(one.described, root=copied.root))
+    return copied
 
 
 def changes_between(before: Mapping[str, JSON], after: Mapping[str, JSON]) -> dict[str, JSON]:

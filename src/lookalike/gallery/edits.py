@@ -63,6 +63,19 @@ def keep_on_top(connection: sqlite3.Connection, ids: Iterable[str]) -> None:
     )
 
 
+def put(connection: sqlite3.Connection, items: Iterable[Item], overrides: Iterable[Mapping[str, JSON]]) -> None:
+    """Replace what was set by hand on items that have just been described.
+
+    Raises:
+        UsageError: A value cannot be kept.
+    """
+    items = list(items)
+    forget(connection, [item.id for item in items])
+    for item, changes in zip(items, overrides, strict=True):
+        if changes:
+            edit(connection, item, changes)
+
+
 def forget(connection: sqlite3.Connection, ids: Iterable[str]) -> None:
     """Forget what was set by hand on items that are removed."""
     if any_made(connection):

@@ -11,19 +11,19 @@ from pathlib import Path
 from types import TracebackType
 
 from lookalike.errors import GalleryLockedError, UsageError
-from lookalike.gallery import attribute_indexes, browse, changes, health, learned, snapshot
+from lookalike.gallery import attribute_indexes, browse, changes, health, snapshot
+from lookalike.gallery.changes import Overrides
 from lookalike.gallery.derived import Derived, fresher
 from lookalike.gallery.freshness import Aside, build_usual_index, fresh_rows
 from lookalike.gallery.frozen import LONG_TO_BUILD, Origin
 from lookalike.gallery.health import Health
-from lookalike.gallery.learned import Learned
-from lookalike.gallery.meta import meta_number, read_model, read_spaces, write_model
+from lookalike.gallery.local_metadata import LocalMetadata
+from lookalike.gallery.meta import meta_number
 from lookalike.gallery.protocol import Facet
 from lookalike.gallery.ranking import Allowed, allow, check_question, checked_queries, nearest, nearest_by_metric
 from lookalike.gallery.records import AttributeNames
 from lookalike.gallery.snapshot import Snapshot, is_stale
 from lookalike.gallery.store import Reader, Store
-from lookalike.refine.whitening import Projection
 from lookalike.spaces import Space, resolve_weights, slices, width
 from lookalike.types import JSON, Float32, Item, Neighbours, Stamp
 
@@ -32,7 +32,7 @@ FILTERS_REMEMBERED = 32
 WAIT_FOR_BUILDER_S = 600.0
 
 
-class LocalGallery:
+class LocalGallery(LocalMetadata):
     """Items and their vectors in one folder; see `lookalike.gallery.protocol.Gallery` for what each method promises.
 
     Usable from several threads at once. Other processes' changes are seen by the next call.
@@ -49,7 +49,7 @@ class LocalGallery:
     """
 
     def __init__(self, folder: Path, *, create: bool = False, read_only: bool = False) -> None:
-        self._store = Store(folder, create=create, read_only=read_only)
+        super().__init__(Store(folder, create=create, read_only=read_only))
         self._derived = Derived(folder, writable=self._store.writable)
         self._snapshot: Snapshot | None = None
         self._refreshing = threading.Lock()
@@ -68,32 +68,6 @@ class LocalGallery:
         self._aside.stop()
         self._snapshot = None
         self._store.close()
-
-    @property
-    def folder(self) -> Path:
-        """Where it is."""
-        return self._store.folder
-
-    @property
-    def spaces(self) -> tuple[Space, ...]:
-        """The spaces, in the order of the concatenated rows; empty before the first `add`."""
-        return self._store.spaces()
-
-    def __len__(self) -> int:
-        with self._store.reader() as reader:
-            return meta_number(reader.connection, "items")
-
-    @property
-    def model(self) -> str | None:
-        """Where the model is that filled the gallery: `default` or a path; None when nobody has said."""
-        with self._store.reader() as reader:
-            return read_model(reader.connection)
-
-    def remember_model(self, model: str) -> None:
-        """Remember where the model is that fills the gallery."""
-        if model != self.model:
-            with self._store.writing() as connection:
-                write_model(connection, model)
 
     def discard_if_unused(self) -> None:
         """Delete the gallery again when this very object has made it and nothing was ever added; else do nothing."""
@@ -115,15 +89,23 @@ class LocalGallery:
         spaces: Sequence[Space],
         source: str = "",
         stamps: Sequence[Stamp] | None = None,
+        overrides: Overrides = None,
     ) -> None:
         """Add items, or replace those of the same id, durably and all together."""
         with self._store.writing() as connection:
-            changes.add(connection, items, vectors, spaces=spaces, source=source, stamps=stamps)
+            changes.add(connection, items, vectors, spaces=spaces, source=source, stamps=stamps, overrides=overrides)
 
-    def describe(self, items: Sequence[Item], *, source: str = "", stamps: Sequence[Stamp] | None = None) -> None:
-        """Replace what is known of items whose vectors stay."""
+    def describe(
+        self,
+        items: Sequence[Item],
+        *,
+        source: str = "",
+        stamps: Sequence[Stamp] | None = None,
+        overrides: Overrides = None,
+    ) -> None:
+        """Replace what is known of items whose vectors stay, all together."""
         with self._store.writing() as connection:
-            changes.describe(connection, items, source=source, stamps=stamps)
+            changes.describe(connection, items, source=source, stamps=stamps, overrides=overrides)
 
     def edit(self, item_id: str, attributes: Mapping[str, JSON]) -> Item:
         """Change attributes of an item by hand; they stay whenever its catalogue describes it anew.
@@ -163,30 +145,6 @@ class LocalGallery:
         with self._store.reading() as connection:
             found = browse.units_by_row(connection, rows, columns=width(spaces))
         return {name: found[:, place] for name, place in slices(spaces).items()}
-
-    @property
-    def learned(self) -> Learned:
-        """The usual weights of its spaces, as far as they were learned for it."""
-        with self._store.reader() as reader:
-            return learned.read(reader.connection)
-
-    def learn(self, what: Learned) -> None:
-        """Keep the weights that were learned for it, in place of those before."""
-        with self._store.writing() as connection:
-            learned.write(connection, what)
-
-    @property
-    def projections(self) -> Mapping[str, Projection]:
-        """By which the rows of some of its spaces are made from what a model makes."""
-        with self._store.reading() as connection:
-            return learned.read_projections(connection)
-
-    def project(self, projections: Mapping[str, Projection]) -> None:
-        """Decide the projections; only before the first `add`."""
-        with self._store.writing() as connection:
-            if read_spaces(connection):
-                raise UsageError(f"{self.folder} has rows already; projections are decided before the first")
-            learned.write_projections(connection, projections)
 
     def items(self, rows: Sequence[int]) -> dict[int, Item]:
         """Items by row; a row that is no longer there is left out."""

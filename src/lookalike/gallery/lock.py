@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lookalike.errors import GalleryLockedError, LookalikeError
+from lookalike.errors import GalleryLockedError, storage_error
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -72,7 +72,7 @@ class WriteLock:
         except Timeout:
             raise self._refusal() from None
         except OSError as error:
-            raise LookalikeError(f"{self._path.parent} cannot be written to: {error.strerror or error}") from None
+            raise storage_error(f"{self._path.parent} cannot be written to", error) from None
         with contextlib.suppress(OSError):  # a full disk must not stand in the way of removing items
             self._note.write_text(json.dumps(describe_this_process()), encoding="utf-8")
 

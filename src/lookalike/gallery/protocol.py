@@ -57,6 +57,7 @@ class Gallery(Protocol):
         spaces: Sequence[Space],
         source: str = "",
         stamps: Sequence[Stamp] | None = None,
+        overrides: Sequence[Mapping[str, JSON]] | None = None,
     ) -> None:
         """Add items, or replace those of the same id, durably and all together.
 
@@ -66,6 +67,8 @@ class Gallery(Protocol):
             spaces: What the vectors are. The first `add` decides the gallery's; later ones must be equal.
             source: The catalogue they come from; `stamps` and pruning go by it.
             stamps: Of the photos' files.
+            overrides: Attributes set by hand on each item, in place of those set before; None takes an attribute
+                away. Without this argument, what was set by hand before stays on top.
 
         Raises:
             MismatchError: The spaces are not the gallery's, or shapes disagree.
@@ -73,18 +76,53 @@ class Gallery(Protocol):
         """
         ...
 
-    def describe(self, items: Sequence[Item], *, source: str = "", stamps: Sequence[Stamp] | None = None) -> None:
-        """Replace what is known of items whose vectors stay: product, attributes, place of the photo, stamp.
+    def describe(
+        self,
+        items: Sequence[Item],
+        *,
+        source: str = "",
+        stamps: Sequence[Stamp] | None = None,
+        overrides: Sequence[Mapping[str, JSON]] | None = None,
+    ) -> None:
+        """Replace what is known of items whose vectors stay, all together: product, attributes, place of the photo.
 
-        Attributes that were set by hand stay on top of those that are given here, and so they do in `add`.
+        Args:
+            items: B items with distinct ids.
+            source: The catalogue they come from; empty keeps the one they have.
+            stamps: Of the photos' files; None keeps those they have.
+            overrides: As in `add`.
 
         Raises:
             UnknownNameError: An id that is not in the gallery.
         """
         ...
 
+    def edit(self, item_id: str, attributes: Mapping[str, JSON]) -> Item:
+        """Change attributes of an item by hand; they stay whenever its catalogue describes it anew.
+
+        Args:
+            item_id: The item.
+            attributes: By name; None takes an attribute away.
+
+        Returns:
+            The item as it is now.
+
+        Raises:
+            UnknownNameError: It is not there.
+            UsageError: A value is nothing that JSON can say.
+        """
+        ...
+
     def remove(self, ids: Sequence[str]) -> int:
         """Remove items; ids that are not there are passed over. Returns how many were removed."""
+        ...
+
+    def photo_owner(self) -> Sequence[str]:
+        """Names of the folders whose photos are this gallery's own; see `lookalike.gallery.photo_store`.
+
+        Raises:
+            GalleryLockedError: Another process is writing, and the gallery has no name for this place yet.
+        """
         ...
 
     def stamps(self, source: str) -> dict[str, tuple[Item, Stamp | None]]:
@@ -199,24 +237,4 @@ class Gallery(Protocol):
 
     def info(self) -> dict[str, JSON]:
         """What the gallery is: counts, spaces, sizes, the state of its index."""
-        ...
-
-
-class Editable(Gallery, Protocol):
-    """A gallery whose items can be changed by hand."""
-
-    def edit(self, item_id: str, attributes: Mapping[str, JSON]) -> Item:
-        """Change attributes of an item by hand; they stay whenever its catalogue describes it anew.
-
-        Args:
-            item_id: The item.
-            attributes: By name; None takes an attribute away.
-
-        Returns:
-            The item as it is now.
-
-        Raises:
-            UnknownNameError: It is not there.
-            UsageError: A value is nothing that JSON can say.
-        """
         ...

@@ -19,7 +19,15 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from lookalike.errors import GalleryDamagedError, GalleryNotFoundError, LookalikeError, MismatchError, UsageError
+from lookalike.errors import (
+    GalleryDamagedError,
+    GalleryNotFoundError,
+    LookalikeError,
+    MismatchError,
+    StorageFailedError,
+    StorageFullError,
+    UsageError,
+)
 from lookalike.gallery import schema
 from lookalike.gallery.lock import PATIENCE_S, WriteLock
 from lookalike.gallery.meta import last_number, read_spaces, sign_change
@@ -270,7 +278,9 @@ def explained(path: Path) -> Iterator[None]:
     Raises:
         GalleryDamagedError: The file is not a database, or not a sound one.
         UsageError: Text that was asked for is not Unicode.
-        LookalikeError: The disk is full, read-only or failing.
+        StorageFullError: The disk is full.
+        StorageFailedError: The disk fails.
+        LookalikeError: The disk is read-only.
     """
     try:
         yield
@@ -286,6 +296,11 @@ def explained(path: Path) -> Iterator[None]:
             raise GalleryDamagedError(
                 f"{path} is damaged ({error}); bring it back from a copy, or index the catalogue again"
             ) from error
+        if code & 0xFF == sqlite3.SQLITE_FULL:
+            message = f"{path}: no room left on the disk; nothing was changed, free some and try again"
+            raise StorageFullError(message) from error
+        if code & 0xFF == sqlite3.SQLITE_IOERR:
+            raise StorageFailedError(f"{path}: {error}; see the system's log, the disk may be failing") from error
         raise LookalikeError(f"{path}: {error}") from error
 
 

@@ -166,7 +166,7 @@ def write_batch(waiting: dict[str, tuple[int, Ready]], writer: ItemWriter, repor
         else:
             report.failed(batch[0][0], batch[0][1].written.id, error)
         return
-    for (number, ready), new in zip(batch, added, strict=True):
+    for (number, ready), (_, new) in zip(batch, added, strict=True):
         report.done(number, ready.written.id, new=new)
 
 

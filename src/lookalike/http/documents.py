@@ -27,6 +27,7 @@ MEANINGS = {
     429: "Too much is asked at once; try again after `Retry-After` seconds.",
     500: "A bug in Lookalike.",
     503: "It cannot be done at present.",
+    507: "There is no room left to write to.",
 }
 RETRY_AFTER = {"description": "Seconds to wait before trying again.", "schema": {"type": "integer", "minimum": 1}}
 REQUEST_ID = {

@@ -20,13 +20,14 @@ from lookalike.http.serving import Served, Serving
 from lookalike.http.tokens import Writer
 from lookalike.http.write_models import ItemPatch, ItemText
 from lookalike.http.writing import Written
+from lookalike.types import Item as Stored
 from lookalike.types import item_json
 
 T = TypeVar("T")
 
 router = APIRouter(tags=["writing"], dependencies=[Writer])
 
-BODY: Final = ("too_slow", "too_large", "unsupported_media_type", "invalid")
+BODY: Final = ("too_slow", "too_large", "unsupported_media_type", "invalid", "storage_full")
 FORM_SHAPE: Final = FormShape(
     "ItemForm",
     schema={
@@ -80,8 +81,7 @@ async def put_item(request: Request, serving: Served, id: ItemPath) -> JSONRespo
     settings = serving.settings
     with serving.intake.body(request, limit=settings.upload_bytes, seconds=settings.upload_seconds) as body:
         written = await written_of(body, id, serving)
-        new = await serving.writes.run(lambda: put(written, serving), request=request)
-        item = await serving.reads.run(lambda: serving.retriever.gallery.get(id), request=request)
+        item, new = await serving.writes.run(lambda: put(written, serving), request=request)
     return JSONResponse(item_json(item), status_code=201 if new else 200)
 
 
@@ -111,7 +111,7 @@ async def patch_item(request: Request, serving: Served, id: ItemPath) -> JSONRes
     summary="Remove an item",
     status_code=204,
     response_class=Response,
-    responses=errors("bad_request", "unauthorized", "unknown_item", "locked", *ALWAYS),
+    responses=errors("bad_request", "unauthorized", "unknown_item", "locked", "storage_full", *ALWAYS),
 )
 async def delete_item(request: Request, serving: Served, id: ItemPath) -> Response:
     """The item is found no more; a photo that was sent for it is deleted."""
@@ -173,9 +173,8 @@ def only(given: Sequence[T], name: str) -> T:
     return given[0]
 
 
-def put(written: Written, serving: Serving) -> bool:
-    """Write an item; runs in the writer's thread. Returns whether it is new."""
+def put(written: Written, serving: Serving) -> tuple[Stored, bool]:
+    """Write an item; runs in the writer's thread. Returns it as it was committed, and whether it is new."""
     if written.photo is None:
-        serving.writer.describe(written)
-        return False
+        return serving.writer.describe(written), False
     return serving.writer.add([serving.writer.prepare(written)])[0]

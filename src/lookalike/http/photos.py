@@ -85,23 +85,36 @@ def photo_response(serving: Serving, item_id: str, *, side: int | None, asked: M
     """
     item = serving.retriever.gallery.get(item_id)
     try:
-        original = Original.of(item)
-        tag = original.tag(side)
-        headers = {"ETag": tag, **CACHE}
-        known = asked["if-none-match"]
-        if known is not None and original.size and names(known, tag):
-            return Response(status_code=304, headers=headers)
-        if side is not None:
-            picture = serving.thumbnails.make(original, side=side, name=item.photo)
-            return Response(picture, media_type="image/jpeg", headers=headers)
-        if original.is_elsewhere:
-            data = read_bytes(original.location, name=item.photo)
-            return Response(data, media_type=content_type(data[:LOOKED_AT], name=item.photo), headers=headers)
-        ranged = asked["range"] if asked["if-range"] in (None, tag) else None
-        return file_response(original, item, headers=headers, ranged=ranged)
+        return response_of(serving, item, side=side, asked=asked)
     except PhotoError as error:
+        now = serving.retriever.gallery.get(item_id)
+        if now.location != item.location:  # it was replaced just now, and its photo deleted
+            return photo_response(serving, item_id, side=side, asked=asked)
         message = f"the photo of {item_id!r} cannot be shown: {error.reason}"
         raise Refusal("photo_gone", message, facts={"reason": error.reason}) from None
+
+
+def response_of(serving: Serving, item: Item, *, side: int | None, asked: Mapping[str, str | None]) -> Response:
+    """The photo of an item as it is now; see `photo_response`.
+
+    Raises:
+        PhotoError: It cannot be shown.
+        Refusal: It has not the bytes that are asked for.
+    """
+    original = Original.of(item)
+    tag = original.tag(side)
+    headers = {"ETag": tag, **CACHE}
+    known = asked["if-none-match"]
+    if known is not None and original.size and names(known, tag):
+        return Response(status_code=304, headers=headers)
+    if side is not None:
+        picture = serving.thumbnails.make(original, side=side, name=item.photo)
+        return Response(picture, media_type="image/jpeg", headers=headers)
+    if original.is_elsewhere:
+        data = read_bytes(original.location, name=item.photo)
+        return Response(data, media_type=content_type(data[:LOOKED_AT], name=item.photo), headers=headers)
+    ranged = asked["range"] if asked["if-range"] in (None, tag) else None
+    return file_response(original, item, headers=headers, ranged=ranged)
 
 
 def file_response(original: Original, item: Item, *, headers: dict[str, str], ranged: str | None) -> Response:

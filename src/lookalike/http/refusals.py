@@ -69,6 +69,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "locked": Kind(503, "another process is writing to the gallery; try again in 5 s", {"retry_after": 5}),
     "damaged": Kind(503, "the gallery cannot be read; the log says why", {}),
     "unreachable": Kind(503, "the server that keeps the gallery does not answer", {}),
+    "storage_full": Kind(507, "there is no room left on the server's disk; nothing was changed", {}),
     "failed": Kind(503, "this cannot be done at present; the log says why", {}),
     "timeout": Kind(503, "there was no answer within 20 s", {"limit": 20.0}),
     "not_ready": Kind(503, "the server is stopping", {}),

@@ -30,7 +30,8 @@ class Settings:
         thumbnails_bytes: Thumbnails kept in memory.
         connections: Most connections at once.
         origins: Web pages of other origins that may use the API, such as `https://shop.example`; none by default.
-        photos: The folder for photos that are sent; by default `photos` in the gallery's folder.
+        photos: The folder for photos that are sent, which other galleries may share; by default `photos` in the
+            gallery's folder, or in the working folder for a gallery on a server.
     """
 
     upload_bytes: int = 20 * MEBIBYTE

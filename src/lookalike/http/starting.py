@@ -13,10 +13,8 @@ from lookalike.embedding.deep import processors
 from lookalike.embedding.model_file import ModelFile
 from lookalike.embedding.protocol import Embedder
 from lookalike.errors import MismatchError
-from lookalike.gallery.local import LocalGallery
-from lookalike.gallery.protocol import Gallery
+from lookalike.gallery.photo_store import PhotoStore
 from lookalike.http.batching import BatchingEmbedder
-from lookalike.http.photo_store import PhotoStore
 from lookalike.http.serving import Serving
 from lookalike.http.settings import Settings
 from lookalike.http.writing import ItemWriter
@@ -68,7 +66,8 @@ def open_serving(
     batching = BatchingEmbedder(opened.embedder, largest=settings.batch, at_once=at_once)
     limits = Limits(bytes=settings.upload_bytes, pixels=settings.pixels)
     retriever = Retriever(gallery, batching, limits=limits)
-    writer = ItemWriter(retriever, PhotoStore(photo_folder(settings, gallery)), limits=limits)
+    photo_store = PhotoStore(gallery, Path(settings.photos) if settings.photos else None)
+    writer = ItemWriter(retriever, photo_store, limits=limits)
     serving = Serving(retriever, address, settings, token, writer, photos)
     batching.observe = serving.metrics.batched
     return serving
@@ -120,10 +119,3 @@ def seconds_for_one(embedder: Embedder) -> float:
         embedder.embed_prepared([prepared])
         taken.append(perf_counter() - started)
     return min(taken)
-
-
-def photo_folder(settings: Settings, gallery: Gallery) -> Path:
-    """Where photos that are sent are kept: as configured, or beside the gallery's database."""
-    if settings.photos:
-        return Path(settings.photos)
-    return gallery.folder / "photos" if isinstance(gallery, LocalGallery) else Path("photos")

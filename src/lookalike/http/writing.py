@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, runtime_checkable
+from typing import Final
 
 from lookalike.embedding.protocol import Prepared
-from lookalike.errors import UnknownNameError
+from lookalike.errors import GalleryUnreachableError, LookalikeError, StorageFailedError, UnknownNameError
+from lookalike.gallery.photo_store import SOURCE, PhotoStore
 from lookalike.gallery.protocol import Gallery
-from lookalike.http.photo_store import PhotoStore
 from lookalike.http.refusals import Refusal
 from lookalike.images import Limits, open_image
 from lookalike.retriever import Retriever
 from lookalike.types import JSON, Box, Item, Stamp
 
-SOURCE = "http"
-"""The source of items that came over HTTP: no run of `lookalike index` prunes them."""
-
-
-@runtime_checkable
-class Editing(Protocol):
-    """A gallery that keeps changes made by hand when a catalogue describes the item anew."""
-
-    def edit(self, item_id: str, attributes: Mapping[str, JSON]) -> Item:
-        """Change attributes; None takes one away."""
-        ...
+LOG: Final = logging.getLogger("lookalike.http")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,105 +89,98 @@ class ItemWriter:
         )
         return Ready(written, embedder.prepare(picture))
 
-    def add(self, ready: Sequence[Ready]) -> list[bool]:
-        """Embed and add items of distinct ids, all together. Returns for each whether it is new.
+    def add(self, ready: Sequence[Ready]) -> list[tuple[Item, bool]]:
+        """Embed and add items of distinct ids, all together: photos, attributes, and nothing set by hand before.
+
+        Returns:
+            Each item as it was committed, and whether it is new.
 
         Raises:
-            UsageError: Something of them cannot be kept.
-            GalleryLockedError: Another process is writing.
+            UsageError: Something of them cannot be kept; nothing was changed.
+            GalleryLockedError: Another process is writing; nothing was changed.
+            LookalikeError: They cannot be written; nothing was changed.
         """
         embedder = self._retriever.embedder
         rows = embedder.embed_prepared([each.prepared for each in ready])
-        spaces = self.gallery.spaces or embedder.spaces
-        before = [self.known(each.written.id) for each in ready]
-        items = [self._stored(each.written) for each in ready]
-        try:
-            self.gallery.add(
-                items,
-                {space.name: rows[space.name] for space in spaces},
-                spaces=spaces,
-                source=SOURCE,
-                stamps=[_stamp(each.written.photo or b"") for each in ready],
-            )
-        except BaseException:
-            for item, old in zip(items, before, strict=True):
-                self._photos.drop(item, unless=old)
-            raise
-        for item, old in zip(items, before, strict=True):
-            self._settle(item)
-            if old is not None:
-                self._photos.drop(old, unless=item)
-        return [old is None for old in before]
+        with self.gallery.writing():
+            before = [self.known(each.written.id) for each in ready]
+            items: list[Item] = []
+            try:
+                items += (self._stored(each.written) for each in ready)
+                spaces = self.gallery.spaces or embedder.spaces
+                self.gallery.add(
+                    items,
+                    {space.name: rows[space.name] for space in spaces},
+                    spaces=spaces,
+                    source=SOURCE,
+                    stamps=[_stamp(each.written.photo or b"") for each in ready],
+                    overrides=[{}] * len(items),
+                )
+            except (StorageFailedError, GalleryUnreachableError):
+                raise  # they may be there after all, and need their photos then; `tidy` sees to that
+            except LookalikeError:
+                self._drop(items)
+                raise
+            self._drop(old for old in before if old is not None)
+        return [(item, old is None) for item, old in zip(items, before, strict=True)]
 
-    def describe(self, written: Written) -> None:
-        """Replace what is known of an item whose photo stays.
+    def describe(self, written: Written) -> Item:
+        """Replace what is known of an item whose photo stays, what was set by hand too. Returns it as it is now.
 
         Raises:
             Refusal: There is no such item, so its photo is needed; or another box was given.
+            LookalikeError: It cannot be written; nothing was changed.
         """
-        old = self.known(written.id)
-        if old is None:
-            raise Refusal("photo_needed", f"there is no item {written.id!r} yet; send its photo with it")
-        if written.box is not None and written.box != old.box:
-            raise Refusal("photo_needed", "another box shows something else; send the photo with it")
-        item = replace(old, product=written.product, attributes=written.attributes)
-        self.gallery.describe([item])
-        self._settle(item)
+        with self.gallery.writing():
+            old = self.known(written.id)
+            if old is None:
+                raise Refusal("photo_needed", f"there is no item {written.id!r} yet; send its photo with it")
+            if written.box is not None and written.box != old.box:
+                raise Refusal("photo_needed", "another box shows something else; send the photo with it")
+            item = replace(old, product=written.product, attributes=dict(written.attributes))
+            self.gallery.describe([item], overrides=[{}])
+            return item
 
     def change(self, item_id: str, changes: Mapping[str, JSON]) -> Item:
-        """Change some attributes of an item; None takes one away.
+        """Change some attributes of an item; None takes one away. Returns it as it is now.
 
         Raises:
             UnknownNameError: There is no such item.
+            LookalikeError: It cannot be written; nothing was changed.
         """
-        gallery = self.gallery
-        if isinstance(gallery, Editing):
-            return gallery.edit(item_id, changes)
-        old = gallery.get(item_id)
-        merged = {name: value for name, value in {**old.attributes, **changes}.items() if value is not None}
-        item = replace(old, attributes=merged)
-        gallery.describe([item])
-        return item
+        return self.gallery.edit(item_id, changes)
 
     def remove(self, item_id: str) -> None:
-        """Remove an item.
+        """Remove an item, and its photo when that was sent for it.
 
         Raises:
             UnknownNameError: There is no such item.
+            LookalikeError: It cannot be removed.
         """
-        item = self.gallery.get(item_id)
-        self.gallery.remove([item_id])
-        self._photos.drop(item)
+        with self.gallery.writing():
+            item = self.gallery.get(item_id)
+            self.gallery.remove([item_id])
+            self._drop([item])
 
     def tidy(self) -> None:
-        """Remove photos that a crash has left behind, and find those again whose folder was moved with the gallery."""
-        if not self._photos.folder.is_dir():
-            return
-        items = [item for item, _ in self.gallery.stamps(SOURCE).values()]
-        moved = [item for item in items if not self._photos.holds(item) and self._photos.has(item)]
-        if moved:
-            self.gallery.describe([replace(item, root=str(self._photos.folder)) for item in moved])
-        self._photos.sweep(items)
+        """Remove photos that a kill has left behind, and find those again whose folder was moved with the gallery."""
+        try:
+            self._photos.tidy()
+        except LookalikeError as error:  # the next start does it
+            LOG.warning("photos", extra={"facts": {"problem": f"left as they are: {error}"}})
 
     def _stored(self, written: Written) -> Item:
         assert written.photo is not None
-        return Item(
-            id=written.id,
-            photo=self._photos.keep(written.id, written.photo),
-            root=str(self._photos.folder),
-            product=written.product,
-            box=written.box,
-            attributes=dict(written.attributes),
-        )
+        kept = self._photos.keep(written.id, written.photo)
+        return replace(kept, product=written.product, box=written.box, attributes=dict(written.attributes))
 
-    def _settle(self, item: Item) -> None:
-        """What was changed by hand before would lie on top of what was just written; the last word counts."""
-        gallery = self.gallery
-        if not isinstance(gallery, Editing):
-            return
-        now = gallery.get(item.id).attributes
-        if now != item.attributes:
-            gallery.edit(item.id, {name: item.attributes.get(name) for name in {*now, *item.attributes}})
+    def _drop(self, items: Iterable[Item]) -> None:
+        """Remove photos that the gallery names no more; what cannot be removed is left to `tidy`."""
+        for item in items:
+            try:
+                self._photos.drop(item)
+            except LookalikeError as error:
+                LOG.warning("photos", extra={"facts": {"problem": str(error)}})
 
 
 def _stamp(data: bytes) -> Stamp:

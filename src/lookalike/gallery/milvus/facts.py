@@ -5,7 +5,7 @@ Each fact has a property of its own, and none is ever taken back, so two writers
 too long for a property and are rows of that collection, in pieces.
 
     NAME_facts      properties: lookalike.format, .spaces, .partition_by, .model, .weights, .projections, .edited,
-                    .source.<name>, .attribute.<kind>.<name>
+                    .photos, .source.<name>, .attribute.<kind>.<name>
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ class Facts:
         edited: Whether anything was ever set by hand.
         sources: Every source that items came from, also those of which none is left.
         kinds: Every attribute and the kinds of values that it ever had, in the order in which they came.
+        photos: The name of the folder whose photos are the gallery's own; empty before the first is sent.
         bytes: Of all properties together.
     """
 
@@ -61,6 +62,7 @@ class Facts:
     edited: bool = False
     sources: tuple[str, ...] = ()
     kinds: Mapping[str, Kinds] = field(default_factory=dict)
+    photos: str = ""
     bytes: int = 0
 
 
@@ -250,5 +252,6 @@ def parsed(properties: Mapping[str, str]) -> Facts:
         edited=PREFIX + "edited" in properties,
         sources=tuple(sorted(key.removeprefix(SOURCE) for key in properties if key.startswith(SOURCE))),
         kinds={name: kinds[name] for name in sorted(kinds, key=lambda name: (first_met[name], name))},
+        photos=properties.get(PREFIX + "photos", ""),
         bytes=sum(len(key.encode()) + len(value.encode()) for key, value in properties.items()),
     )

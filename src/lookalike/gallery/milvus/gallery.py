@@ -10,9 +10,9 @@ from types import TracebackType
 
 import numpy as np
 
-from lookalike.errors import MismatchError, UnknownNameError, UsageError
+from lookalike.errors import UnknownNameError, UsageError
 from lookalike.gallery import filters
-from lookalike.gallery.changes import in_words
+from lookalike.gallery.changes import Overrides
 from lookalike.gallery.health import Health
 from lookalike.gallery.learned import Learned
 from lookalike.gallery.milvus import browsing, maintenance
@@ -22,7 +22,7 @@ from lookalike.gallery.milvus.reading import ALL, check_unicode
 from lookalike.gallery.milvus.records import KNOWN, Record, added_rows_of, kinds_of, to_record
 from lookalike.gallery.milvus.searching import Searcher
 from lookalike.gallery.milvus.state import State
-from lookalike.gallery.milvus.writing import Writer, check_items
+from lookalike.gallery.milvus.writing import Writer, agree, check_items, with_overrides
 from lookalike.gallery.protocol import Facet
 from lookalike.gallery.ranking import check_question, checked_queries
 from lookalike.gallery.records import vector_rows
@@ -103,10 +103,11 @@ class MilvusGallery:
         spaces: Sequence[Space],
         source: str = "",
         stamps: Sequence[Stamp] | None = None,
+        overrides: Overrides = None,
     ) -> None:
         """Add items, or replace those of the same id."""
         check_items(items, source=source, stamps=stamps)
-        kinds = kinds_of(items)
+        kinds = kinds_of(with_overrides(items, overrides))
         known = self._state.facts(fresh=True)
         agree(known.spaces, spaces)
         blobs = vector_rows(vectors, spaces, count=len(items))
@@ -117,17 +118,27 @@ class MilvusGallery:
         known = self._state.facts()
         if self._keeper.meet(known, kinds, source=source):
             self._state.forget_facts()
-        self._writer.add(items, blobs, source=source, stamps=stamps, known=known)
+        self._state.note_edits(known, overrides)
+        self._writer.add(items, blobs, source=source, stamps=stamps, known=known, overrides=overrides)
 
-    def describe(self, items: Sequence[Item], *, source: str = "", stamps: Sequence[Stamp] | None = None) -> None:
-        """Replace what is known of items whose vectors stay."""
+    def describe(
+        self,
+        items: Sequence[Item],
+        *,
+        source: str = "",
+        stamps: Sequence[Stamp] | None = None,
+        overrides: Overrides = None,
+    ) -> None:
+        """Replace what is known of items whose vectors stay; each item as a whole, a large batch part by part."""
         check_items(items, source=source, stamps=stamps)
         known = self._state.facts(fresh=True)
-        if self._keeper.meet(known, kinds_of(items), source=source or next(iter(known.sources), "")):
+        kinds = kinds_of(with_overrides(items, overrides))
+        if self._keeper.meet(known, kinds, source=source or next(iter(known.sources), "")):
             self._state.forget_facts()
         if items and not self._state.has_rows():
             raise UnknownNameError("item", items[0].id, [])
-        self._writer.describe(items, source=source, stamps=stamps, known=known)
+        self._state.note_edits(known, overrides)
+        self._writer.describe(items, source=source, stamps=stamps, known=known, overrides=overrides)
 
     def edit(self, item_id: str, attributes: Mapping[str, JSON]) -> Item:
         """Change attributes of an item by hand; they stay whenever its catalogue describes it anew.
@@ -150,8 +161,7 @@ class MilvusGallery:
         check_items([replace(record.item, attributes=changes)], source=record.source, stamps=None)
         if self._keeper.meet(known, kinds_of([replace(record.item, attributes=changes)]), source=record.source):
             self._state.forget_facts()
-        if not known.edited:
-            self._state.remember({"edited": "1"})
+        self._state.note_edits(known, [changes])
         self._writer.put(changed, known=known)
         return changed.item
 
@@ -160,6 +170,10 @@ class MilvusGallery:
         for item_id in ids:
             check_unicode(item_id)
         return self._writer.remove(ids) if self._state.has_rows() else 0
+
+    def photo_owner(self) -> Sequence[str]:
+        """The name of the folder whose photos are this gallery's own."""
+        return [self._state.photo_owner()]
 
     def stamps(self, source: str) -> dict[str, tuple[Item, Stamp | None]]:
         """Items that came from a source, by id, as it described them, with the stamps of their files."""
@@ -332,16 +346,3 @@ class MilvusGallery:
         return maintenance.facts(
             self._connection, self._reader, self._state.facts(fresh=True), there=self._state.has_rows()
         )
-
-
-def agree(known: Sequence[Space], spaces: Sequence[Space]) -> None:
-    """Refuse spaces that are not the gallery's, or that no gallery can have.
-
-    Raises:
-        MismatchError: The gallery has others.
-        UsageError: There are none, or two of one name.
-    """
-    if known and tuple(known) != tuple(spaces):
-        raise MismatchError(f"the gallery has the spaces {in_words(known)}, and these vectors are {in_words(spaces)}")
-    if not spaces or len({space.name for space in spaces}) != len(spaces):
-        raise UsageError(f"a gallery needs spaces, each of its own name, got {in_words(spaces)}")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from time import monotonic
 from typing import Final
 
 from lookalike.errors import GalleryNotFoundError, MismatchError
-from lookalike.gallery.changes import in_words
+from lookalike.gallery.changes import Overrides, in_words
 from lookalike.gallery.milvus import schema
 from lookalike.gallery.milvus.address import Address
 from lookalike.gallery.milvus.connection import Connection
@@ -90,6 +91,18 @@ class State:
         """Change what the gallery remembers of itself."""
         self.keeper.write(changes)
         self.forget_facts()
+
+    def note_edits(self, known: Facts, overrides: Overrides) -> None:
+        """Remember, before the first attribute is set by hand, that there may be such."""
+        if any(overrides or ()) and not known.edited:
+            self.remember({"edited": "1"})
+
+    def photo_owner(self) -> str:
+        """The name of the folder whose photos are this gallery's own; it gets one when it is first asked."""
+        if not (known := self.facts(fresh=True)).photos:
+            self.remember({"photos": secrets.token_hex(16)})
+            known = self.facts(fresh=True)
+        return known.photos
 
     def has_rows(self) -> bool:
         """Whether there is a collection to ask; it is loaded when it is not.

@@ -15,13 +15,14 @@ from typing import Final
 
 import numpy as np
 
-from lookalike.errors import UsageError
-from lookalike.gallery.changes import is_unicode
+from lookalike.errors import MismatchError, UsageError
+from lookalike.gallery.changes import Overrides, in_words, is_unicode
 from lookalike.gallery.milvus.connection import Connection
 from lookalike.gallery.milvus.facts import Facts
 from lookalike.gallery.milvus.reading import Reader, Row, now_us
 from lookalike.gallery.milvus.records import KNOWN, LONGEST, Record, partition_of, raw_text, to_record, to_row
 from lookalike.gallery.records import json_text
+from lookalike.spaces import Space
 from lookalike.types import Item, Stamp
 
 AT_ONCE_BYTES: Final = 8 << 20
@@ -52,6 +53,7 @@ class Writer:
         source: str,
         stamps: Sequence[Stamp] | None,
         known: Facts,
+        overrides: Overrides = None,
     ) -> None:
         """Add items, or replace those of the same id; they have been checked.
 
@@ -61,6 +63,7 @@ class Writer:
             source: Where they come from.
             stamps: Of their photos' files.
             known: What the gallery remembers: whether something was ever set by hand and may have to stay on top.
+            overrides: What is set by hand on each, in place of that.
         """
         start = max(now_us(), self._last_us + 1)
         self._last_us = start + len(items)
@@ -68,7 +71,10 @@ class Writer:
             Record(item, secrets.randbelow(NEVER), start + place, source, stamps[place] if stamps else None)
             for place, item in enumerate(items)
         ]
-        if known.edited:
+        if overrides is not None:
+            pairs = zip(records, overrides, strict=True)
+            records = [record.with_changes(changes) if changes else record for record, changes in pairs]
+        elif known.edited:
             records = self._with_edits(records)
         rows = [
             {**to_row(record), "vector": np.frombuffer(unit, dtype="<f4"), "_raw": raw_text(raw)}
@@ -76,7 +82,15 @@ class Writer:
         ]
         self._upsert(rows, known)
 
-    def describe(self, items: Sequence[Item], *, source: str, stamps: Sequence[Stamp] | None, known: Facts) -> None:
+    def describe(
+        self,
+        items: Sequence[Item],
+        *,
+        source: str,
+        stamps: Sequence[Stamp] | None,
+        known: Facts,
+        overrides: Overrides = None,
+    ) -> None:
         """Replace what is known of items whose vectors stay.
 
         Raises:
@@ -96,7 +110,8 @@ class Writer:
                 described=None,
                 changes=None,
             )
-            rows.append(changed(found[item.id], record if now.changes is None else record.with_changes(now.changes)))
+            changes = now.changes if overrides is None else overrides[place] or None
+            rows.append(changed(found[item.id], record if changes is None else record.with_changes(changes)))
         self._upsert(rows, known)
 
     def put(self, record: Record, *, known: Facts) -> None:
@@ -166,3 +181,22 @@ def check_items(items: Sequence[Item], *, source: str, stamps: Sequence[Stamp] |
         to_row(Record(item, 0, 0, source))
     if len(source.encode()) > LONGEST:
         raise UsageError(f"the name of the source is longer than {LONGEST:,} bytes")
+
+
+def with_overrides(items: Sequence[Item], overrides: Overrides) -> list[Item]:
+    """Items, followed by those whose attributes are what is set on them by hand."""
+    changed = [replace(item, attributes=changes) for item, changes in zip(items, overrides or (), strict=False)]
+    return [*items, *changed]
+
+
+def agree(known: Sequence[Space], spaces: Sequence[Space]) -> None:
+    """Refuse spaces that are not the gallery's, or that no gallery can have.
+
+    Raises:
+        MismatchError: The gallery has others.
+        UsageError: There are none, or two of one name.
+    """
+    if known and tuple(known) != tuple(spaces):
+        raise MismatchError(f"the gallery has the spaces {in_words(known)}, and these vectors are {in_words(spaces)}")
+    if not spaces or len({space.name for space in spaces}) != len(spaces):
+        raise UsageError(f"a gallery needs spaces, each of its own name, got {in_words(spaces)}")

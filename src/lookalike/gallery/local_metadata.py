@@ -1,0 +1,79 @@
+"""What a gallery in a folder remembers of itself: its spaces and model, weights, projections, and its own photos."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from lookalike.errors import UsageError
+from lookalike.gallery import learned, photo_owner
+from lookalike.gallery.learned import Learned
+from lookalike.gallery.meta import meta_number, read_model, read_spaces, write_model
+from lookalike.gallery.store import Store
+from lookalike.refine.whitening import Projection
+from lookalike.spaces import Space
+
+
+class LocalMetadata:
+    """The part of a gallery's interface that needs its database alone.
+
+    Args:
+        store: The database.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    @property
+    def folder(self) -> Path:
+        """Where it is."""
+        return self._store.folder
+
+    @property
+    def spaces(self) -> tuple[Space, ...]:
+        """The spaces, in the order of the concatenated rows; empty before the first `add`."""
+        return self._store.spaces()
+
+    def __len__(self) -> int:
+        with self._store.reader() as reader:
+            return meta_number(reader.connection, "items")
+
+    @property
+    def model(self) -> str | None:
+        """Where the model is that filled the gallery: `default` or a path; None when nobody has said."""
+        with self._store.reader() as reader:
+            return read_model(reader.connection)
+
+    def remember_model(self, model: str) -> None:
+        """Remember where the model is that fills the gallery."""
+        if model != self.model:
+            with self._store.writing() as connection:
+                write_model(connection, model)
+
+    @property
+    def learned(self) -> Learned:
+        """The usual weights of its spaces, as far as they were learned for it."""
+        with self._store.reader() as reader:
+            return learned.read(reader.connection)
+
+    def learn(self, what: Learned) -> None:
+        """Keep the weights that were learned for it, in place of those before."""
+        with self._store.writing() as connection:
+            learned.write(connection, what)
+
+    @property
+    def projections(self) -> Mapping[str, Projection]:
+        """By which the rows of some of its spaces are made from what a model makes."""
+        with self._store.reading() as connection:
+            return learned.read_projections(connection)
+
+    def project(self, projections: Mapping[str, Projection]) -> None:
+        """Decide the projections; only before the first `add`."""
+        with self._store.writing() as connection:
+            if read_spaces(connection):
+                raise UsageError(f"{self.folder} has rows already; projections are decided before the first")
+            learned.write_projections(connection, projections)
+
+    def photo_owner(self) -> Sequence[str]:
+        """Names of the folders whose photos are this gallery's own."""
+        return photo_owner.claimed(self._store)

@@ -1,0 +1,123 @@
+"""An item is written as a whole: no reader ever sees a part of it, and a refused write has changed nothing."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from sent_photos import files_in, photos_of, picture, put, writer_of
+
+from lookalike.errors import GalleryLockedError, StorageFullError, UsageError
+from lookalike.gallery.copying import copy_gallery
+from lookalike.gallery.local import LocalGallery
+from lookalike.gallery.lock import WriteLock
+from lookalike.http.writing import Written
+from lookalike.types import Item
+
+
+@pytest.mark.parametrize("with_photo", [True, False])
+def test_no_reader_sees_a_part_of_what_was_put(tmp_path: Path, tiny_model: Path, with_photo: bool) -> None:
+    """Each put has attributes of its own, and so has each change by hand between: they never mix."""
+    gallery, done, seen = tmp_path / "a.gallery", threading.Event(), list[Item]()
+
+    def read() -> None:
+        with LocalGallery(gallery) as reader:
+            while not done.is_set():
+                seen.append(reader.get("x"))
+
+    with writer_of(gallery, tiny_model) as writer:
+        put(writer, "x", 0, put=0)
+        photo = {writer.gallery.get("x").photo: 0}
+        reading = threading.Thread(target=read)
+        reading.start()
+        for number in range(1, 60):
+            writer.change("x", {"by hand": number})
+            if with_photo:
+                put(writer, "x", number, put=number)
+                photo[writer.gallery.get("x").photo] = number
+            else:
+                writer.describe(Written("x", None, {"put": number}))
+        done.set()
+        reading.join()
+    assert len(seen) > 60
+    for item in seen:
+        number = item.attributes["put"]
+        assert item.attributes in ({"put": number}, {"put": number, "by hand": number + 1})
+        if with_photo:
+            assert photo[item.photo] == number
+
+
+def test_a_put_answers_what_it_committed(tmp_path: Path, tiny_model: Path) -> None:
+    with writer_of(tmp_path / "a.gallery", tiny_model) as writer:
+        for number in range(3):
+            written = Written("x", "p", {"number": number, "nothing": None}, photo=picture(number))
+            [(item, new)] = writer.add([writer.prepare(written)])
+            assert (item, new) == (writer.gallery.get("x"), number == 0)
+            assert writer.change("x", {"by hand": True}) == writer.gallery.get("x")
+            assert writer.describe(Written("x", None, {"described": number})) == writer.gallery.get("x")
+            assert writer.gallery.get("x").attributes == {"described": number}
+
+
+def test_a_write_that_is_refused_has_changed_nothing(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gallery = tmp_path / "a.gallery"
+    with writer_of(gallery, tiny_model) as writer:
+        put(writer, "x", 1, price=1)
+        writer.change("x", {"by hand": 1})
+
+        def state() -> object:
+            return writer.gallery.get("x"), len(writer.gallery), files_in(gallery / "photos")
+
+        before = state()
+        monkeypatch.setattr("lookalike.gallery.lock.PATIENCE_S", 0.05)
+        locked, free = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            with WriteLock(gallery / "write.lock").held():
+                locked.set()
+                free.wait(30)
+
+        holding = threading.Thread(target=hold)
+        holding.start()
+        assert locked.wait(30)
+        for write in (
+            lambda: put(writer, "x", 2, price=2),
+            lambda: put(writer, "y", 2, price=2),
+            lambda: writer.describe(Written("x", None, {})),
+            lambda: writer.change("x", {"by hand": 2}),
+            lambda: writer.remove("x"),
+        ):
+            with pytest.raises(GalleryLockedError):
+                write()
+            assert state() == before
+        free.set()
+        holding.join()
+        for bad in ({"price": float("nan")}, {"price": "\udc80"}):
+            with pytest.raises(UsageError):
+                writer.add([writer.prepare(Written("x", None, bad, photo=picture(3)))])  # type: ignore[arg-type]
+            with pytest.raises(UsageError):
+                writer.describe(Written("x", None, bad))  # type: ignore[arg-type]
+            assert state() == before
+        put(writer, "x", 2, price=2)
+        assert photos_of(gallery) == {"x": picture(2)}
+
+
+def test_a_copy_brings_what_was_set_by_hand_with_the_item(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An item is never in the target without it, not even when the copy is broken off there."""
+    with writer_of(tmp_path / "a.gallery", tiny_model) as writer:
+        put(writer, "x", 1, price=1)
+        writer.change("x", {"price": 2, "by hand": True})
+
+    def stop(*_: object) -> None:
+        raise StorageFullError("no room")
+
+    monkeypatch.setattr(LocalGallery, "edit", stop)
+    with LocalGallery(tmp_path / "a.gallery") as source, LocalGallery(tmp_path / "b.gallery", create=True) as target:
+        assert copy_gallery(source, target).written == 1
+        assert target.get("x").attributes == {"price": 2, "by hand": True}
+        target.describe([target.stamps("http")["x"][0]])
+        assert target.get("x").attributes == {"price": 2, "by hand": True}
