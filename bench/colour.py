@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 from PIL import Image
 
 from colour_photos import Photo, open_all, paste_all, read_photos
@@ -71,6 +70,8 @@ def original(network: Path) -> Describe:
     model = onnx.load(network)
     pooling = [node for node in model.graph.node if node.op_type in ("GlobalAveragePool", "ReduceMean")][-1]
     model.graph.output.append(onnx.helper.make_empty_tensor_value_info(pooling.input[0]))
+    import onnxruntime  # after lookalike, which switches its telemetry off
+
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     prepare = Preprocessing(224, 224, fit="crop", short_side=224)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from lookalike import telemetry
+
 if TYPE_CHECKING:
     from lookalike.embedding.report import Report
     from lookalike.errors import (
@@ -46,6 +48,8 @@ __all__ = [
     "UsageError",
     "open",
 ]
+
+telemetry.switch_off()  # the one effect of importing the package: a library that was imported first would report
 
 _HOMES = {
     **dict.fromkeys(("Answer", "Box", "Item", "Match"), "lookalike.types"),

@@ -24,7 +24,6 @@ TRIES_TO_CONNECT: Final = "3"
 LAST_PORT: Final = 65_535
 
 QUIET: Final[Mapping[str, str]] = {
-    "RAY_USAGE_STATS_ENABLED": "0",  # nobody is told
     "RAY_BACKEND_LOG_LEVEL": "fatal",
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # it writes of lost machines on standard output, where results belong
 }

@@ -26,6 +26,7 @@ class OnnxNetwork:
             UsageError: CUDA was asked for and is not there.
         """
         onnxruntime.set_default_logger_severity(QUIET)
+        onnxruntime.disable_telemetry_events()  # for a program that has imported it before `lookalike.telemetry` could
         self._session = _open_session(path, providers=_providers(device), threads=threads)
         self.device = "cuda" if CUDA in self._session.get_providers() else "cpu"
         if device == "cuda" and self.device != "cuda":
