@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import os
-import re
 import signal
-import socket
 import struct
 import subprocess
 import sys
@@ -21,78 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx2 as httpx
-import numpy as np
 import pytest
-from PIL import Image
+from served import Server, picture, refused
 
 import lookalike
-
-TOKEN = "a-token-that-nobody-guesses"
-SETTINGS = """
-upload_bytes = 1_000_000
-pixels = 2_000_000
-upload_seconds = 2.0
-answer_seconds = 5.0
-workers = 2
-waiting = 2
-"""
-
-
-def picture(seed: int, *, side: int = 40, kind: str = "PNG") -> bytes:
-    pixels = np.random.default_rng(seed).integers(0, 255, size=(4, 4, 3), dtype=np.uint8)
-    file = io.BytesIO()
-    Image.fromarray(pixels).resize((side, side), Image.Resampling.NEAREST).save(file, kind)
-    return file.getvalue()
-
-
-class Server:
-    """`lookalike serve` in a process of its own."""
-
-    def __init__(self, folder: Path, model: Path) -> None:
-        self.gallery = folder / "shop.gallery"
-        (folder / "token").write_text(TOKEN)
-        (folder / "serve.toml").write_text(SETTINGS)
-        options = ["--gallery", self.gallery, "--model", model, "--port", "0"]
-        options += ["--token-file", folder / "token", "--config", folder / "serve.toml"]
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "lookalike.cli", "serve", *map(str, options)], stderr=subprocess.PIPE, text=True
-        )
-        self.log: list[str] = []
-        assert self.process.stderr is not None
-        first = self.process.stderr.readline()
-        found = re.search(r"http://127\.0\.0\.1:(\d+)/", first)
-        assert found, first + self.process.stderr.read()
-        self.port = int(found[1])
-        self._reader = threading.Thread(target=lambda: self.log.extend(self.process.stderr or ()), daemon=True)
-        self._reader.start()
-        self.client = httpx.Client(
-            base_url=f"http://127.0.0.1:{self.port}", timeout=30, headers={"Authorization": f"Bearer {TOKEN}"}
-        )
-        self.wait_until_ready()
-
-    def wait_until_ready(self) -> None:
-        for _ in range(100):
-            with contextlib.suppress(httpx.TransportError):
-                if self.client.get("/readyz").status_code == 200:
-                    return
-            time.sleep(0.1)
-        raise AssertionError("the server did not get ready")
-
-    def search(self, photo: bytes, **fields: str) -> Any:
-        return self.client.post("/v1/search", files={"photo": ("q", photo)}, data=fields)
-
-    def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=20)
-
-    def stop(self, number: int = signal.SIGTERM) -> int:
-        self.client.close()
-        if self.process.poll() is None:
-            self.process.send_signal(number)
-        code = self.process.wait(timeout=40)
-        self._reader.join()
-        assert self.process.stderr is not None
-        self.process.stderr.close()
-        return code
 
 
 @pytest.fixture
@@ -111,11 +40,6 @@ def server(folder: Path, tiny_model: Path) -> Iterator[Server]:
     server = Server(folder, tiny_model)
     yield server
     server.stop()
-
-
-def refused(answer: Any, status: int, code: str) -> str:
-    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code), answer.text
-    return str(answer.json()["error"]["message"])
 
 
 def bomb() -> bytes:

@@ -43,6 +43,10 @@ class Metrics:
         self._refused = Counter(
             "lookalike_refused_total", "Requests refused, by the error's code.", ["code"], registry=registry
         )
+        self._dropped = Counter(
+            "lookalike_connections_dropped_total", "Connections closed early, by reason.", ["reason"], registry=registry
+        )
+        self._connections = Gauge("lookalike_connections", "Open connections.", registry=registry)
         self._places = Gauge(
             "lookalike_lane_requests", "Requests that run or wait for a worker.", ["lane"], registry=registry
         )
@@ -75,6 +79,14 @@ class Metrics:
     def refused(self, code: str) -> None:
         """Count an error."""
         self._refused.labels(code).inc()
+
+    def dropped(self, reason: str) -> None:
+        """Count a connection that was closed early."""
+        self._dropped.labels(reason).inc()
+
+    def watch_connections(self, count: Callable[[], int]) -> None:
+        """Show how many connections there are."""
+        self._connections.set_function(count)
 
     def searched(self, took_ms: Mapping[str, float]) -> None:
         """Time the phases of a search."""

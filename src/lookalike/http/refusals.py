@@ -41,6 +41,16 @@ KINDS: Final[Mapping[str, Kind]] = {
         {"kind": "space", "name": "colour", "known": ["deep", "color"]},
     ),
     "unauthorized": Kind(401, "writing needs the header `Authorization: Bearer TOKEN`", {}),
+    "owner_only": Kind(
+        403,
+        "the index 'hnsw' is not built, and only the owner may have it built: show the token, or set build_indexes",
+        {"setting": "build_indexes"},
+    ),
+    "foreign_origin": Kind(
+        403,
+        "pages of http://shop.example may not send this; name the origin in `origins`",
+        {"origin": "http://shop.example"},
+    ),
     "unknown_item": Kind(
         404, "unknown item 'd01'; did you mean 'd001'?", {"kind": "item", "name": "d01", "known": ["d001"]}
     ),
@@ -50,12 +60,19 @@ KINDS: Final[Mapping[str, Kind]] = {
     "too_slow": Kind(408, "the body did not arrive within 30 s", {"limit": 30.0}),
     "too_large": Kind(413, "the body is longer than the 20,971,520 bytes allowed", {"limit": 20971520}),
     "too_many_parts": Kind(413, "the form has more than the 64 parts allowed", {"limit": 64}),
+    "too_complex": Kind(413, "the JSON has more than the 10,000 values allowed", {"limit": 10000}),
+    "url_too_long": Kind(414, "the URL is longer than the 32,768 bytes allowed", {"limit": 32768}),
     "unsupported_media_type": Kind(
         415,
         "expected a body of multipart/form-data or application/json, got text/plain",
         {"expected": ["multipart/form-data", "application/json"], "got": "text/plain"},
     ),
     "bad_range": Kind(416, "the photo has 18,204 bytes", {"size": 18204}),
+    "unknown_host": Kind(
+        421,
+        "this server does not answer to the name 'shop.example'; name it in `hosts`",
+        {"host": "shop.example"},
+    ),
     "invalid": Kind(
         422,
         "k: Input should be greater than or equal to 1",
@@ -65,6 +82,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "photo_needed": Kind(404, "there is no item 'd99' yet; send its photo with it", {}),
     "mismatch": Kind(422, "the gallery holds imported features, and no model makes such from a photo", {}),
     "busy": Kind(429, "72 searches are running or waiting; try again in 1 s", {"retry_after": 1}),
+    "head_too_large": Kind(431, "the request's head is longer than the 65,536 bytes allowed", {"limit": 65536}),
     "bug": Kind(500, "this is a bug in lookalike; the log has it under this request's id", {}),
     "locked": Kind(503, "another process is writing to the gallery; try again in 5 s", {"retry_after": 5}),
     "damaged": Kind(503, "the gallery cannot be read; the log says why", {}),
@@ -72,6 +90,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "storage_full": Kind(507, "there is no room left on the server's disk; nothing was changed", {}),
     "failed": Kind(503, "this cannot be done at present; the log says why", {}),
     "timeout": Kind(503, "there was no answer within 20 s", {"limit": 20.0}),
+    "full": Kind(503, "all 512 connections are in use; try again in 1 s", {"retry_after": 1}),
     "not_ready": Kind(503, "the server is stopping", {}),
 }
 

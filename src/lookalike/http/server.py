@@ -9,26 +9,38 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Final
 
 import uvicorn
 
 from lookalike.http.app import create_app
+from lookalike.http.connections import Connection
+from lookalike.http.crowd import Crowd
 from lookalike.http.logs import log_settings
 from lookalike.http.serving import Serving
 
 SHUTDOWN_S: Final = 30
-KEEP_ALIVE_S: Final = 30
-"""Longer than the pause between two requests of a page, shorter than that of the usual proxy."""
-
-
 SWITCH_S: Final = 5e-5
 """How long a thread may keep the interpreter from another. A search lets go of it dozens of times, whenever it decodes
 or multiplies; with Python's usual 5 ms it then waits for the event loop, and in a crowd hardly any gets done."""
 
 
 class Server(uvicorn.Server):
-    """Stops as asked and then returns, instead of raising the signal once more: being stopped is no failure."""
+    """Stops as asked and then returns, instead of raising the signal once more: being stopped is no failure.
+
+    Attributes:
+        crowd: The connections.
+    """
+
+    def __init__(self, config: uvicorn.Config, crowd: Crowd) -> None:
+        super().__init__(config)
+        self.crowd = crowd
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look after the connections, ten times a second."""
+        self.crowd.tend()
+        return await super().on_tick(counter)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -50,18 +62,20 @@ def make_server(serving: Serving) -> Server:
     Args:
         serving: What to serve.
     """
+    settings = serving.settings
+    crowd = Crowd(settings, serving.metrics)
+    serving.metrics.watch_connections(lambda: len(crowd.members))
     config = uvicorn.Config(
         create_app(serving),
+        http=partial(Connection, crowd=crowd, bounds=settings),  # type: ignore[arg-type]
         log_config=log_settings(),
         access_log=False,
         server_header=False,
-        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=SHUTDOWN_S,
-        limit_concurrency=serving.settings.connections,
         lifespan="on",
         ws="none",
     )
-    return Server(config)
+    return Server(config, crowd)
 
 
 def serve_app(serving: Serving, listening: socket.socket) -> None:

@@ -28,7 +28,15 @@ class Settings:
         workers: Threads that decode photos and search; 0 takes one for each processor, and two on a single one.
         batch: Most photos that the network gets at once.
         thumbnails_bytes: Thumbnails kept in memory.
-        connections: Most connections at once.
+        connections: Most connections at once; the longest silent one makes room for a new one.
+        connections_each: Most connections from one address, or from one /64 network of IPv6.
+        proxies: Addresses of proxies, each of which stands for many clients: `connections_each` is not for them.
+        head_bytes: Longest head of a request, from its method to the empty line; and most that a body sent in chunks
+            may have between and after its chunks, beyond the length of the body itself.
+        url_bytes: Longest URL.
+        head_seconds: Longest time for a head to arrive, from the connection or the head's first byte on.
+        idle_seconds: How long a connection is kept open between two requests.
+        send_seconds: How long a client may take none of what is sent to it.
         origins: Web pages of other origins that may use the API, such as `https://shop.example`; none by default.
         photos: The folder for photos that are sent, which other galleries may share; by default `photos` in the
             gallery's folder, or in the working folder for a gallery on a server.
@@ -47,6 +55,13 @@ class Settings:
     batch: int = 8
     thumbnails_bytes: int = 64 * MEBIBYTE
     connections: int = 512
+    connections_each: int = 64
+    proxies: tuple[str, ...] = ("127.0.0.1", "::1")
+    head_bytes: int = 65_536
+    url_bytes: int = 32_768
+    head_seconds: float = 10.0
+    idle_seconds: float = 30.0
+    send_seconds: float = 30.0
     origins: tuple[str, ...] = ()
     photos: str = ""
 
