@@ -1,4 +1,5 @@
-/* Notes in the file WATCH_LOG whom a process and its children look up, connect to or send to, outside of this machine.
+/* Notes in the file WATCH_LOG whom a process and its children look up, connect to or send to, outside of this machine,
+ * and refuses it, so that a test that fails has not sent anything either.
  *
  * Loaded by LD_PRELOAD, so that native libraries are seen as well as Python. A datagram socket that is only connected
  * sends nothing (programs learn their own address that way), so that is not noted; what is sent through it is.
@@ -45,23 +46,23 @@ static int outside(const struct sockaddr *address, char *text) {
     return 0;
 }
 
-static void look_up(const char *name) {
+static int looks_up(const char *name) {
     struct in6_addr ignored;
-    if (name && *name && strcmp(name, "localhost") && inet_pton(AF_INET, name, &ignored) != 1 &&
-        inet_pton(AF_INET6, name, &ignored) != 1)
-        note("looks up", name);
+    if (!name || !*name || !strcmp(name, "localhost") || inet_pton(AF_INET, name, &ignored) == 1 ||
+        inet_pton(AF_INET6, name, &ignored) == 1)
+        return 0;
+    note("looks up", name);
+    return 1;
 }
 
 int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints, struct addrinfo **found) {
     NEXT(getaddrinfo);
-    look_up(name);
-    return next(name, service, hints, found);
+    return looks_up(name) ? EAI_NONAME : next(name, service, hints, found);
 }
 
 struct hostent *gethostbyname(const char *name) {
     NEXT(gethostbyname);
-    look_up(name);
-    return next(name);
+    return looks_up(name) ? NULL : next(name);
 }
 
 int connect(int socket, const struct sockaddr *address, socklen_t length) {
@@ -70,35 +71,37 @@ int connect(int socket, const struct sockaddr *address, socklen_t length) {
     int type = 0;
     socklen_t size = sizeof type;
     getsockopt(socket, SOL_SOCKET, SO_TYPE, &type, &size);
-    if (type != SOCK_DGRAM && outside(address, text)) note("connects to", text);
-    return next(socket, address, length);
+    if (type == SOCK_DGRAM || !outside(address, text)) return next(socket, address, length);
+    note("connects to", text);
+    errno = ENETUNREACH;
+    return -1;
 }
 
-static void send_out(int socket, const struct sockaddr *address) {
+static int sends_out(int socket, const struct sockaddr *address) {
     char text[INET6_ADDRSTRLEN];
     struct sockaddr_storage peer;
     int type = 0;
     socklen_t size = sizeof type, length = sizeof peer;
     getsockopt(socket, SOL_SOCKET, SO_TYPE, &type, &size);
-    if (type != SOCK_DGRAM) return; /* a stream has been noted when it was connected */
+    if (type != SOCK_DGRAM) return 0; /* a stream has been noted when it was connected */
     if (!address && !getpeername(socket, (struct sockaddr *)&peer, &length)) address = (const struct sockaddr *)&peer;
-    if (outside(address, text)) note("sends to", text);
+    if (!outside(address, text)) return 0;
+    note("sends to", text);
+    errno = ENETUNREACH;
+    return 1;
 }
 
 ssize_t sendto(int socket, const void *data, size_t size, int flags, const struct sockaddr *to, socklen_t length) {
     NEXT(sendto);
-    send_out(socket, to);
-    return next(socket, data, size, flags, to, length);
+    return sends_out(socket, to) ? -1 : next(socket, data, size, flags, to, length);
 }
 
 ssize_t send(int socket, const void *data, size_t size, int flags) {
     NEXT(send);
-    send_out(socket, NULL);
-    return next(socket, data, size, flags);
+    return sends_out(socket, NULL) ? -1 : next(socket, data, size, flags);
 }
 
 ssize_t sendmsg(int socket, const struct msghdr *message, int flags) {
     NEXT(sendmsg);
-    send_out(socket, message->msg_name);
-    return next(socket, message, flags);
+    return sends_out(socket, message->msg_name) ? -1 : next(socket, message, flags);
 }
