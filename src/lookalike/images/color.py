@@ -2,32 +2,50 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from io import BytesIO
+from typing import Final
 
 import numpy as np
 from PIL import Image, ImageCms
 
+_BAND_PIXELS: Final = 2**20
 
-def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+
+def to_srgb(image: Image.Image, profile: bytes | None, *, white: int | None = None) -> Image.Image:
     """Turn a decoded picture into RGB in sRGB, on white where it is transparent.
+
+    A large picture is turned in bands of rows, so that copies of it stay small.
 
     Args:
         image: Of any mode that Pillow decodes to.
         profile: The colour profile (ICC) that came with it; one that is broken, or for other colours, is ignored.
+        white: What white is in a picture of more than 8 bits, where the file says so.
     """
+    if image.mode == "RGB" and not image.has_transparency_data and (not profile or not _changes_rgb(profile)):
+        return image.convert("RGB")
+    levels = _levels(image, white)
+    rows = max(1, _BAND_PIXELS // image.width)
+    if rows >= image.height:
+        return _band_to_srgb(image, profile, levels)
+    photo = Image.new("RGB", image.size)
+    for top in range(0, image.height, rows):
+        band = image.crop((0, top, image.width, min(top + rows, image.height)))
+        photo.paste(_band_to_srgb(band, profile, levels), (0, top))
+    return photo
+
+
+def _band_to_srgb(image: Image.Image, profile: bytes | None, levels: float) -> Image.Image:
     alpha = None
     if image.mode == "F" or image.mode.startswith("I"):
-        image = _eight_bits(image)
+        image, alpha = _eight_bits(image, levels)
     elif image.mode == "LA":
         image, alpha = image.getchannel("L"), image.getchannel("A")
     elif image.has_transparency_data:
         image = image.convert("RGBA")
         image, alpha = image.convert("RGB"), image.getchannel("A")
     elif image.mode == "LAB":
-        image = ImageCms.buildTransform(
-            ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), "LAB", "RGB"
-        ).apply(image)
+        image = _lab_transform().apply(image)
     elif image.mode not in ("RGB", "L", "CMYK"):
         image = image.convert("RGB")
     if profile:
@@ -41,17 +59,41 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     return photo
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Scale 16-bit, 32-bit and floating-point grey to 8 bits.
+def _levels(image: Image.Image, white: int | None) -> float:
+    """What white is in a picture of 16 or 32 bits or of floating point; 255 for all others.
 
     Sixteen bits are 0..65535. The wider kinds do not say what white is: it is taken to be the first of the usual
     values that no pixel exceeds.
     """
-    values = np.nan_to_num(np.asarray(image).astype(np.float32)).clip(min=0.0)
-    usual = (1.0, 255.0, 65535.0) if image.mode == "F" else (65535.0, 2.0**31)
-    peak = float(values.max())
-    white = next((value for value in usual if peak <= value), peak)
-    return Image.fromarray((values * (255.0 / white) + 0.5).astype(np.uint8))
+    if image.mode.startswith("I;16"):
+        return 65535.0
+    if image.mode not in ("I", "F"):
+        return 255.0
+    if white is not None:
+        return float(white)
+    usual = (1.0, 255.0, 65535.0) if image.mode == "F" else (255.0, 65535.0, 2.0**31)
+    values = np.asarray(image)
+    peak = float(np.max(values, where=np.isfinite(values), initial=0.0))
+    return next((value for value in usual if peak <= value), peak)
+
+
+def _eight_bits(image: Image.Image, levels: float) -> tuple[Image.Image, Image.Image | None]:
+    """Scale grey of more than 8 bits to 8, with an alpha when one value of it is transparent."""
+    stored = np.asarray(image)
+    values = np.nan_to_num(stored.astype(np.float32), posinf=levels).clip(0.0, levels)
+    transparent = image.info.get("transparency")
+    alpha = None if transparent is None else Image.fromarray(np.where(stored == transparent, 0, 255).astype(np.uint8))
+    return Image.fromarray((values * (255.0 / levels) + 0.5).astype(np.uint8)), alpha
+
+
+@cache
+def _lab_transform() -> ImageCms.ImageCmsTransform:
+    return ImageCms.buildTransform(ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), "LAB", "RGB")
+
+
+def _changes_rgb(profile: bytes) -> bool:
+    """Whether a profile moves any RGB colour by more than can be seen."""
+    return profile[16:20] == b"RGB " and _profile_transform(profile, "RGB") is not None
 
 
 def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image:

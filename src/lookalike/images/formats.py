@@ -1,11 +1,11 @@
-"""Formats that are read, known by a file's first bytes, and the Pillow class that reads each."""
+"""Formats that are read, known by a file's first bytes, and what opens each."""
 
 from __future__ import annotations
 
 import ctypes
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from importlib import import_module
@@ -15,54 +15,140 @@ from typing import Final
 from PIL.ImageFile import ImageFile
 
 from lookalike.errors import PhotoError
+from lookalike.images import isobmff
 
-# First bytes of a file -> the Pillow module and class that read it. Called directly rather than through Image.open,
-# which would import every other format and warn about large photos by a limit that is not ours.
-_FORMATS: Final = (
-    (b"\xff\xd8\xff", 0, "JpegImagePlugin", "JpegImageFile"),
-    (b"\x89PNG\r\n\x1a\n", 0, "PngImagePlugin", "PngImageFile"),
-    (b"WEBP", 8, "WebPImagePlugin", "WebPImageFile"),
-    (b"ftypavif", 4, "AvifImagePlugin", "AvifImageFile"),
-    (b"ftypavis", 4, "AvifImagePlugin", "AvifImageFile"),
-    (b"GIF87a", 0, "GifImagePlugin", "GifImageFile"),
-    (b"GIF89a", 0, "GifImagePlugin", "GifImageFile"),
-    (b"II*\x00", 0, "TiffImagePlugin", "TiffImageFile"),
-    (b"MM\x00*", 0, "TiffImagePlugin", "TiffImageFile"),
-    (b"jP  \r\n\x87\n", 4, "Jpeg2KImagePlugin", "Jpeg2KImageFile"),
-    (b"\xff\x4f\xff\x51", 0, "Jpeg2KImagePlugin", "Jpeg2KImageFile"),
-    (b"P5", 0, "PpmImagePlugin", "PpmImageFile"),
-    (b"P6", 0, "PpmImagePlugin", "PpmImageFile"),
-    (b"BM", 0, "BmpImagePlugin", "BmpImageFile"),
+# First bytes of a file, and where they stand -> its format.
+_SIGNATURES: Final = (
+    (b"\xff\xd8\xff", 0, "jpeg"),
+    (b"\x89PNG\r\n\x1a\n", 0, "png"),
+    (b"WEBP", 8, "webp"),
+    (b"GIF87a", 0, "gif"),
+    (b"GIF89a", 0, "gif"),
+    (b"II*\x00", 0, "tiff"),
+    (b"MM\x00*", 0, "tiff"),
+    (b"II+\x00", 0, "tiff"),  # BigTIFF
+    (b"MM\x00+", 0, "tiff"),
+    (b"jP  \r\n\x87\n", 4, "jp2"),
+    (b"\xff\x4f\xff\x51", 0, "jp2"),
+    (b"P5", 0, "x-portable-anymap"),
+    (b"P6", 0, "x-portable-anymap"),
+    (b"BM", 0, "bmp"),
 )
-_MEDIA_TYPES: Final = {
-    "JpegImagePlugin": "image/jpeg",
-    "PngImagePlugin": "image/png",
-    "WebPImagePlugin": "image/webp",
-    "AvifImagePlugin": "image/avif",
-    "GifImagePlugin": "image/gif",
-    "TiffImagePlugin": "image/tiff",
-    "Jpeg2KImagePlugin": "image/jp2",
-    "PpmImagePlugin": "image/x-portable-anymap",
-    "BmpImagePlugin": "image/bmp",
+# Format -> the module and class that read it. Called directly rather than through Image.open, which would import every
+# other format and warn about large photos by a limit that is not ours.
+_READERS: Final = {
+    "jpeg": ("PIL.JpegImagePlugin", "JpegImageFile"),
+    "png": ("lookalike.images.png", "PngPhoto"),
+    "webp": ("PIL.WebPImagePlugin", "WebPImageFile"),
+    "avif": ("PIL.AvifImagePlugin", "AvifImageFile"),
+    "heic": ("pi_heif", "HeifImageFile"),
+    "gif": ("PIL.GifImagePlugin", "GifImageFile"),
+    "tiff": ("lookalike.images.tiff", "TiffPhoto"),
+    "jp2": ("PIL.Jpeg2KImagePlugin", "Jpeg2KImageFile"),
+    "x-portable-anymap": ("PIL.PpmImagePlugin", "PpmImageFile"),
+    "bmp": ("PIL.BmpImagePlugin", "BmpImageFile"),
 }
-_HEIC_BRANDS: Final = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"}
+# First bytes of files that people take for photos too -> what is said about them.
+_UNREADABLE: Final = (
+    (b"\xff\x0a", 0, "JPEG XL"),
+    (b"JXL \r\n\x87\n", 4, "JPEG XL"),
+    (b"8BPS", 0, "Photoshop"),
+    (b"%!PS", 0, "PostScript"),
+    (b"%PDF", 0, "PDF"),
+    (b"\x00\x00\x01\x00", 0, "icon"),
+)
 _ONE_AT_A_TIME: Final = threading.Lock()
+
+
+def format_of(data: bytes) -> str | None:
+    """The format of a photo by the first bytes of its file, as its media type calls it; None for any other file."""
+    for signature, offset, kind in _SIGNATURES:
+        if data.startswith(signature, offset):
+            return kind
+    return isobmff.coding(data)
 
 
 def content_type(start: bytes, *, name: str) -> str:
     """Tell the media type of a photo, such as `image/jpeg`, by the first bytes of its file.
 
     Args:
-        start: At least 16 of them.
+        start: At least 64 of them.
         name: What errors call the photo.
 
     Raises:
         PhotoError: It is not a photo that `open_image` reads.
     """
-    for signature, offset, module, _ in _FORMATS:
-        if start.startswith(signature, offset):
-            return _MEDIA_TYPES[module]
-    raise PhotoError(name, "not a photo in a format that can be read")
+    kind = format_of(start)
+    if kind is None and isobmff.is_container(start):
+        kind = "heif"  # what its pixels are coded in stands further on
+    if kind is None:
+        raise PhotoError(name, _why_not(start))
+    return f"image/{kind}"
+
+
+def open_file(data: bytes, *, most_pixels: int, name: str) -> ImageFile:
+    """Open a file with the reader of its format; nothing is decoded yet.
+
+    Args:
+        data: The whole file.
+        most_pixels: Largest width x height, where it must be checked before the reader sees the file.
+        name: What errors call the photo.
+
+    Raises:
+        PhotoError: It is not a photo in a format that can be read, or too large.
+    """
+    kind = format_of(data)
+    if kind is None:
+        raise PhotoError(name, _why_not(data))
+    if kind == "webp":
+        check_pixels(_webp_size(data), most_pixels, name)
+    module, reader = _READERS[kind]
+    opened: Callable[[BytesIO], ImageFile] = getattr(import_module(module), reader)
+    if kind == "tiff":
+        _silence_libtiff()
+    if kind not in ("avif", "heic"):
+        return opened(BytesIO(data))
+    plain = isobmff.for_avif_reader(data) if kind == "avif" else isobmff.without_remarks(data)
+    file = opened(BytesIO(plain))
+    if not file.info.get("icc_profile") and (codes := isobmff.color_codes(data)):
+        from lookalike.images.profiles import cicp_profile
+
+        file.info["icc_profile"] = cicp_profile(*codes)
+    return file
+
+
+def check_pixels(size: tuple[int, int], most: int, name: str) -> None:
+    """Refuse a photo that has too many pixels.
+
+    Raises:
+        PhotoError: It has.
+    """
+    width, height = size
+    if width * height > most:
+        raise PhotoError(name, f"{width}x{height} pixels are more than the {most:,} allowed")
+
+
+def _why_not(data: bytes) -> str:
+    for signature, offset, kind in _UNREADABLE:
+        if data.startswith(signature, offset):
+            return f"not a photo in a format that can be read, but {kind}; save it as JPEG"
+    return "not a photo in a format that can be read (such as JPEG, PNG, WebP, AVIF, HEIC, GIF, TIFF)"
+
+
+def _webp_size(data: bytes) -> tuple[int, int]:
+    """Width and height of a WebP's canvas, for which its reader takes memory at once; 0, 0 where it tells none.
+
+    Source: RFC 9649, sections 2.5 to 2.7.
+    """
+    kind, header = data[12:16], data[16:30].ljust(14, b"\0")
+    if kind == b"VP8X":
+        return int.from_bytes(header[8:11], "little") + 1, int.from_bytes(header[11:14], "little") + 1
+    if kind == b"VP8L":
+        bits = int.from_bytes(header[5:9], "little")
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    if kind == b"VP8 ":
+        return int.from_bytes(header[10:12], "little") & 0x3FFF, int.from_bytes(header[12:14], "little") & 0x3FFF
+    return 0, 0
 
 
 @contextmanager
@@ -81,21 +167,6 @@ def no_warnings() -> Iterator[None]:
 def _silence_libtiff() -> None:
     """Have libtiff keep its complaints to itself, which it writes to C's standard error, past Python."""
     with suppress(OSError, AttributeError):  # where it cannot be reached that way, it goes on talking
-        ctypes.CDLL(import_module("PIL._imaging").__file__).TIFFSetErrorHandler(None)
-
-
-def recognise(data: bytes, name: str) -> ImageFile:
-    """Open a file with the reader of its format; nothing is decoded yet.
-
-    Raises:
-        PhotoError: It is not a photo in a format that can be read.
-    """
-    for signature, offset, module, reader in _FORMATS:
-        if data.startswith(signature, offset):
-            if module == "TiffImagePlugin":
-                _silence_libtiff()
-            file: ImageFile = getattr(import_module(f"PIL.{module}"), reader)(BytesIO(data))
-            return file
-    if data[4:8] == b"ftyp" and data[8:12] in _HEIC_BRANDS:
-        raise PhotoError(name, "HEIC photos cannot be read; save it as JPEG")
-    raise PhotoError(name, "not a photo in a format that can be read (such as JPEG, PNG, WebP, AVIF, GIF, TIFF)")
+        library = ctypes.CDLL(import_module("PIL._imaging").__file__)
+        library.TIFFSetErrorHandler(None)
+        library.TIFFSetWarningHandler(None)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Final
 
 from PIL import Image
@@ -18,7 +18,8 @@ from PIL.ImageFile import ImageFile
 from lookalike.errors import PhotoError, UsageError
 from lookalike.images.budget import memory_for
 from lookalike.images.color import to_srgb
-from lookalike.images.formats import no_warnings, recognise
+from lookalike.images.formats import check_pixels, no_warnings, open_file
+from lookalike.images.jpeg import completed, without_remarks
 from lookalike.images.memory import decoded_bytes
 from lookalike.images.orientation import UPRIGHT, orientation, upright_size
 from lookalike.images.source import DEFAULT_LIMITS, Limits, Source, name_of, read_bytes
@@ -57,23 +58,52 @@ def open_image(
     name = name or name_of(source)
     data = read_bytes(source, limits=limits, name=name)
     with _told_as_photo_error(name):
-        with no_warnings():
-            file = recognise(data, name)
-        width, height = file.size
-        if width * height > limits.pixels:
-            raise PhotoError(name, f"{width}x{height} pixels are more than the {limits.pixels:,} allowed")
-        if at_least is not None:
-            _reduce(file, at_least, box, name)
-        with memory_for(decoded_bytes(file), name=name):
-            with no_warnings() if file.format == "TIFF" else nullcontext():  # it reads its EXIF while it decodes
+        file, size = _opened(data, at_least, box, limits, name)
+        needed = decoded_bytes(file)
+        if needed > limits.memory:
+            raise PhotoError(name, f"decoding takes about {needed:,} bytes, more than the {limits.memory:,} allowed")
+        with memory_for(needed, name=name):
+            try:
                 file.load()
-            way = orientation(file)
-            upright = file.transpose(UPRIGHT[way]) if way in UPRIGHT else file
-            if box is not None:
-                upright = _crop(upright, box, upright_size((width, height), way), name)
-            photo = to_srgb(upright, file.info.get("icc_profile"))
-        photo.info = {}
-        return photo
+            except OSError:
+                whole = completed(data) if file.format == "JPEG" else None
+                if whole is None:
+                    raise
+                file, _ = _opened(whole, at_least, box, limits, name)
+                file.load()
+            return _finished(file, size, box, name)
+
+
+def _opened(
+    data: bytes, at_least: int | None, box: Box | None, limits: Limits, name: str
+) -> tuple[ImageFile, tuple[int, int]]:
+    """Open a file and check its size; returned with its full size, for it may be set to come reduced."""
+    with no_warnings():
+        try:
+            file = open_file(data, most_pixels=limits.pixels, name=name)
+        except PhotoError:
+            raise
+        except Exception:
+            if not data.startswith(b"\xff\xd8"):
+                raise
+            file = open_file(without_remarks(data), most_pixels=limits.pixels, name=name)
+    size = file.size
+    check_pixels(size, limits.pixels, name)
+    if at_least is not None:
+        _reduce(file, at_least, box, name)
+    return file, size
+
+
+def _finished(file: ImageFile, size: tuple[int, int], box: Box | None, name: str) -> Image.Image:
+    """Stand a decoded photo upright, cut out the box and bring it to sRGB."""
+    profile, way = file.info.get("icc_profile"), orientation(file)
+    white = 65535 if file.format == "PPM" else None
+    photo = file.transpose(UPRIGHT[way]) if way in UPRIGHT else file
+    if box is not None:
+        photo = _crop(photo, box, upright_size(size, way), name)
+    photo = to_srgb(photo, profile, white=white)
+    photo.info = {}
+    return photo
 
 
 @contextmanager

@@ -19,14 +19,20 @@ UPRIGHT: Final = {
     8: Image.Transpose.ROTATE_90,
 }
 _SIDEWAYS: Final = {5, 6, 7, 8}
+_WHOLE_TYPES: Final = {1: "B", 3: "H", 4: "L", 6: "b", 8: "h", 9: "l"}
 
 
 def orientation(file: ImageFile) -> int:
     """Read the orientation, 1 to 8, from the first directory of a photo's EXIF; 1 when there is none to be found.
 
+    A reader that knows it from elsewhere leaves it in `info["orientation"]`.
+
+    The number may be of any of EXIF's whole types: cameras write SHORT, programs LONG, BYTE and signed ones too.
     Pillow's own reader is slower and warns about the damaged EXIF that many cameras write.
     """
-    exif: bytes = file.info.get("exif", b"").removeprefix(b"Exif\x00\x00")
+    if (known := file.info.get("orientation")) is not None:
+        return known if known in UPRIGHT else 1
+    exif: bytes = (file.info.get("exif") or b"").removeprefix(b"Exif\x00\x00")
     order = {b"II*\x00": "<", b"MM\x00*": ">"}.get(exif[:4])
     if order is None:
         return 1
@@ -34,9 +40,10 @@ def orientation(file: ImageFile) -> int:
         (start,) = struct.unpack_from(f"{order}L", exif, 4)
         (count,) = struct.unpack_from(f"{order}H", exif, start)
         for entry in range(start + 2, start + 2 + 12 * count, 12):
-            tag, _, _, value = struct.unpack_from(f"{order}HHLH", exif, entry)
-            if tag == _ORIENTATION_TAG:
-                return int(value)
+            tag, kind = struct.unpack_from(f"{order}HH", exif, entry)
+            if tag == _ORIENTATION_TAG and kind in _WHOLE_TYPES:
+                (value,) = struct.unpack_from(f"{order}{_WHOLE_TYPES[kind]}", exif, entry + 8)
+                return value if value in UPRIGHT else 1
     except struct.error:
         pass
     return 1

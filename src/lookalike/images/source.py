@@ -23,10 +23,12 @@ class Limits:
     Attributes:
         bytes: Longest file.
         pixels: Largest width x height.
+        memory: Most bytes that decoding may take, as `memory.decoded_bytes` estimates them.
     """
 
     bytes: int = 64 * 2**20
     pixels: int = 120_000_000
+    memory: int = 2 * 2**30
 
 
 DEFAULT_LIMITS: Final = Limits()

@@ -1,0 +1,166 @@
+"""The boxes around the pixels of AVIF and HEIC: what is in the file, and what its colours mean.
+
+Source: ISO/IEC 14496-12 (boxes) and 23008-12 (items and their properties).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import Final
+
+_AVIF_BRANDS: Final = {b"avif", b"avis", b"avio"}
+_HEIC_BRANDS: Final = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
+_CONTAINER_BRANDS: Final = {b"mif1", b"mif2", b"msf1", b"miaf"}
+_CODINGS: Final = {b"av01": "avif", b"hvc1": "heic", b"hev1": "heic"}
+_MOST_BRANDS: Final = 64
+_REMARKS: Final = {b"Exif", b"mime"}
+_IN_SEQUENCES: Final = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd")
+
+
+def coding(data: bytes) -> str | None:
+    """How the photo in a file is coded: `avif`, `heic`, or None when it is neither or no such file.
+
+    The brands decide, those that it is compatible with too; where none of them names a coding (`mif1` alone), the
+    items do. The beginning of a file is enough where brands decide.
+    """
+    if data[4:8] != b"ftyp":
+        return None
+    for brands in ({data[8:12]}, _brands(data)):
+        if brands & _AVIF_BRANDS:
+            return "avif"
+        if brands & _HEIC_BRANDS:
+            return "heic"
+    return next((_CODINGS[kind] for _, kind, _ in _items(data) if kind in _CODINGS), None)
+
+
+def is_container(data: bytes) -> bool:
+    """Whether a file begins as a photo in boxes, whatever codes its pixels."""
+    return data[4:8] == b"ftyp" and data[8:12] in _CONTAINER_BRANDS
+
+
+def for_avif_reader(data: bytes) -> bytes:
+    """The file as libavif takes it: branded `avif`, and without remarks that make it refuse the photo if damaged."""
+    if not _brands(data) & _AVIF_BRANDS:
+        data = data[:8] + b"avif" + data[12:]
+    return without_remarks(data)
+
+
+def without_remarks(data: bytes) -> bytes:
+    """The file with its EXIF and XMP items renamed to `skip`: how it stands upright is told by irot and imir alone."""
+    for _, kind, at in _items(data):
+        if kind in _REMARKS:
+            data = data[:at] + b"skip" + data[at + 4 :]
+    return data
+
+
+def color_codes(data: bytes) -> tuple[int, int] | None:
+    """Primaries and transfer (H.273) of the photo; None when the file says nothing or holds a profile instead."""
+    try:
+        found = _primary_colors(data) or _sequence_colors(data)
+    except (struct.error, IndexError):
+        return None
+    if any(kind != b"nclx" for kind, _ in found):
+        return None
+    return next((struct.unpack_from(">HH", body) for _, body in found if len(body) >= 4), None)
+
+
+def _brands(data: bytes) -> set[bytes]:
+    """The first brand and those that the file is compatible with, as far as `_MOST_BRANDS` of them."""
+    end = min(int.from_bytes(data[:4], "big"), 16 + 4 * _MOST_BRANDS, len(data))
+    return {data[8:12], *(data[at : at + 4] for at in range(16, end - 3, 4))}
+
+
+def _boxes(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """Kind, and first and last place of the body, of each box; stops at the first that is damaged."""
+    while start + 8 <= end:
+        length, kind = struct.unpack_from(">L4s", data, start)
+        body = start + 8
+        if length == 1:
+            if start + 16 > end:
+                return
+            (length,) = struct.unpack_from(">Q", data, body)
+            body += 8
+        stop = start + length if length else end
+        if not body <= stop <= end:
+            return
+        yield kind, body, stop
+        start = stop
+
+
+def _inside(data: bytes, *path: bytes) -> tuple[int, int] | None:
+    """First and last place of the body of a box inside others; the version and flags of `meta` are passed over."""
+    start, end = 0, len(data)
+    for name in path:
+        found = next(((body, stop) for kind, body, stop in _boxes(data, start, end) if kind == name), None)
+        if found is None:
+            return None
+        start, end = found
+        start += 4 if name == b"meta" else 0
+    return start, end
+
+
+def _items(data: bytes) -> Iterator[tuple[int, bytes, int]]:
+    """Number and kind of each item of a file, and where that kind is written."""
+    place = _inside(data, b"meta", b"iinf")
+    if place is None:
+        return
+    start, end = place
+    start += 6 if data[start : start + 1] == b"\0" else 8
+    for kind, body, stop in _boxes(data, start, end):
+        if kind != b"infe" or data[body] not in (2, 3):
+            continue
+        wide = data[body] == 3
+        at = body + (10 if wide else 8)
+        if at + 4 <= stop:
+            yield int.from_bytes(data[body + 4 : body + (8 if wide else 6)], "big"), data[at : at + 4], at
+
+
+def _primary_colors(data: bytes) -> list[tuple[bytes, bytes]]:
+    """Kind and body of the colour properties of the primary item, or of any item when it has none."""
+    primary = _inside(data, b"meta", b"pitm")
+    properties = _inside(data, b"meta", b"iprp", b"ipco")
+    if primary is None or properties is None:
+        return []
+    wanted = int.from_bytes(data[primary[0] + 4 : primary[0] + (8 if data[primary[0]] else 6)], "big")
+    boxes = list(_boxes(data, *properties))
+    own = [boxes[n - 1] for n in _associated(data, wanted) if 1 <= n <= len(boxes)]
+    for some in (own, boxes):
+        colors = [(data[body : body + 4], data[body + 4 : stop]) for kind, body, stop in some if kind == b"colr"]
+        if colors:
+            return colors
+    return []
+
+
+def _associated(data: bytes, item: int) -> list[int]:
+    """Numbers, from 1, of the properties of an item."""
+    place = _inside(data, b"meta", b"iprp", b"ipma")
+    if place is None:
+        return []
+    at, end = place
+    wide_items, wide_numbers = data[at] > 0, data[at + 3] & 1
+    (count,) = struct.unpack_from(">L", data, at + 4)
+    at += 8
+    for _ in range(count):
+        if at >= end:
+            break
+        number = int.from_bytes(data[at : at + (4 if wide_items else 2)], "big")
+        at += 4 if wide_items else 2
+        size, many = (2 if wide_numbers else 1), data[at]
+        numbers = [int.from_bytes(data[at + 1 + n * size : at + 1 + (n + 1) * size], "big") for n in range(many)]
+        if number == item:
+            return [each & (0x7FFF if wide_numbers else 0x7F) for each in numbers]
+        at += 1 + many * size
+    return []
+
+
+def _sequence_colors(data: bytes) -> list[tuple[bytes, bytes]]:
+    """The same of an animation's first track."""
+    place = _inside(data, *_IN_SEQUENCES)
+    if place is None:
+        return []
+    for _, body, stop in _boxes(data, place[0] + 8, place[1]):  # the description of a picture has 78 bytes of its own
+        for kind, first, last in _boxes(data, body + 78, stop):
+            if kind == b"colr":
+                return [(data[first : first + 4], data[first + 4 : last])]
+    return []

@@ -1,0 +1,166 @@
+"""PNG: what its chunks say, read before Pillow sees the file, which refuses a photo for one bad remark.
+
+Pillow gets the chunks that hold pixels and nothing else. Sound chunks of colour, transparency and orientation are
+kept apart, damaged ones are left out, and text, sizes in metres and animation are never looked at.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+from io import BytesIO
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
+
+from lookalike.images.profiles import cicp_profile, measured_profile
+
+if TYPE_CHECKING:
+    from PIL._imaging import PixelAccess
+
+_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
+_PIXELS: Final = (b"IHDR", b"PLTE", b"IDAT")
+_KEPT: Final = (b"tRNS", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"cICP", b"eXIf")
+_GREY, _RGB, _PALETTE = 0, 2, 3
+_LONGEST_PROFILE: Final = 8 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Chunks:
+    """A PNG file taken apart.
+
+    Attributes:
+        pixels: A PNG file of the chunks that hold pixels alone.
+        kept: Body of each other chunk that is used and sound, by its name; the first of each.
+    """
+
+    pixels: bytes
+    kept: dict[bytes, bytes]
+
+    @classmethod
+    def of(cls, data: bytes) -> Chunks:
+        """Take a file apart.
+
+        A chunk of pixels that the file's end cuts off is kept as far as it goes: when only checksums and the end
+        marker are missing, the photo is whole.
+
+        Raises:
+            ValueError: A chunk that holds pixels is damaged.
+        """
+        parts, kept, view, at = [_SIGNATURE], dict[bytes, bytes](), memoryview(data), len(_SIGNATURE)
+        while at + 8 <= len(data):
+            length, kind = struct.unpack_from(">L4s", data, at)
+            if kind == b"IEND" or not (kind.isalpha() and kind.isascii()):
+                break
+            end = at + 12 + length
+            body = view[at + 8 : end - 4]
+            sound = end <= len(data) and zlib.crc32(view[at + 4 : end - 4]) == _number(data, end - 4)
+            if kind in _PIXELS:
+                if sound:
+                    parts.append(data[at:end])
+                elif kind == b"IDAT" and end > len(data):
+                    parts.append(_chunk(kind, bytes(body[:length])))
+                else:
+                    raise ValueError(f"broken PNG chunk {kind!r}")
+            elif sound and kind in _KEPT:
+                kept.setdefault(kind, bytes(body))
+            at = end
+        return cls(b"".join([*parts, _chunk(b"IEND", b"")]), kept)
+
+
+class PngPhoto(PngImageFile):
+    """A PNG whose pixels are read by Pillow, and everything beside them by `Chunks`."""
+
+    def __init__(self, file: BytesIO) -> None:
+        """Read the header.
+
+        Args:
+            file: The whole file.
+        """
+        chunks = Chunks.of(file.getvalue())
+        super().__init__(BytesIO(chunks.pixels))
+        self._pixels = chunks.pixels
+        bits, kind = chunks.pixels[24], chunks.pixels[25]
+        self._transparent = _transparency(chunks.kept.get(b"tRNS"), kind)
+        if self._transparent is not None:
+            self.info["transparency"] = _as_pillow_keeps(self._transparent, kind=kind, bits=bits)
+        self._is_deep_rgb = (bits, kind) == (16, _RGB)
+        self.info["icc_profile"] = _profile(chunks.kept)
+        self.info["exif"] = chunks.kept.get(b"eXIf", b"")
+
+    def load(self) -> PixelAccess | None:
+        """Decode; of 16-bit colours, of which Pillow keeps 8 bits, the transparent one is compared at all 16."""
+        is_new = bool(self.tile)
+        loaded = super().load()
+        if is_new and self._is_deep_rgb and isinstance(self._transparent, tuple):
+            self.info.pop("transparency")
+            color = np.array(self._transparent, np.uint16)
+            opaque = (np.asarray(self) != color >> 8).any(axis=-1) | (self._low_bytes() != color & 255).any(axis=-1)
+            self.putalpha(Image.fromarray(opaque.astype(np.uint8) * 255))
+        return loaded
+
+    def _low_bytes(self) -> np.ndarray:
+        """The lower 8 of each 16 bits, (H, W, 3) uint8."""
+        low = PngImageFile(BytesIO(self._pixels))
+        tile = low.tile[0]
+        low.tile = [tile._replace(args=("RGB;16L", *tile.args[1:]) if isinstance(tile.args, tuple) else "RGB;16L")]
+        return np.asarray(low)
+
+
+def _number(data: bytes, at: int) -> int:
+    return int.from_bytes(data[at : at + 4], "big")
+
+
+def _chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">L", len(body)) + kind + body + struct.pack(">L", zlib.crc32(kind + body))
+
+
+def _transparency(body: bytes | None, kind: int) -> int | tuple[int, ...] | bytes | None:
+    """The transparent colour as stored, or the alpha of each colour of a palette; None where there is none."""
+    if body is None:
+        return None
+    if kind == _PALETTE:
+        return body[:256]
+    if kind == _GREY and len(body) >= 2:
+        return int(struct.unpack_from(">H", body)[0])
+    if kind == _RGB and len(body) >= 6:
+        return struct.unpack_from(">HHH", body)
+    return None
+
+
+def _as_pillow_keeps(transparent: int | tuple[int, ...] | bytes, *, kind: int, bits: int) -> object:
+    """Pillow spreads 2 and 4 bits of grey over 8."""
+    if kind == _GREY and isinstance(transparent, int) and bits < 8:
+        levels = 2**bits - 1
+        return (transparent & levels) * 255 // levels
+    return transparent
+
+
+def _profile(kept: dict[bytes, bytes]) -> bytes | None:
+    """The colours of a file as a profile (ICC), from the first of its sound chunks in the order that PNG lays down."""
+    cicp = kept.get(b"cICP", b"")
+    if len(cicp) == 4 and cicp[2] == 0:
+        return cicp_profile(cicp[0], cicp[1])
+    if b"iCCP" in kept and (profile := _inflated(kept[b"iCCP"])):
+        return profile
+    gamma, chromaticities = kept.get(b"gAMA", b""), kept.get(b"cHRM", b"")
+    if b"sRGB" in kept or len(gamma) != 4:
+        return None
+    xy = struct.unpack(">8L", chromaticities) if len(chromaticities) == 32 else None
+    return measured_profile(_number(gamma, 0) / 100_000, tuple(value / 100_000 for value in xy) if xy else None)
+
+
+def _inflated(body: bytes) -> bytes | None:
+    """The profile in an iCCP chunk: its name, a zero, how it is packed (0: zlib), the packed bytes."""
+    name, _, packed = body.partition(b"\x00")
+    if not 1 <= len(name) <= 79 or packed[:1] != b"\x00":
+        return None
+    inflating = zlib.decompressobj()
+    try:
+        profile = inflating.decompress(packed[1:], _LONGEST_PROFILE)
+    except zlib.error:
+        return None
+    return profile if inflating.eof else None
