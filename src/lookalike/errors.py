@@ -18,6 +18,7 @@
     ├── StorageFailedError       a disk fails, and what was being written may be there after all
     ├── GalleryUnreachableError  the server that keeps the gallery does not answer
     ├── IndexFileError           a saved index cannot be used and must be built again
+    ├── RowFileError             derived rows are not as they were written and must be derived again
     ├── TrainingError            a training run cannot go on, for a reason that no setting shows
     └── MissingExtraError        an optional part is not installed
 
@@ -214,6 +215,21 @@ class IndexFileError(LookalikeError):
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(f"{path}: not a usable index: {reason}")
+        self.path, self.reason = path, reason
+
+
+class RowFileError(LookalikeError):
+    """Derived rows cannot be used; the database has them all, so deriving them again is the way out.
+
+    Attributes:
+        path: The file.
+        reason: Why it was refused, in a few words.
+    """
+
+    code = "row_file"
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: not usable rows: {reason}")
         self.path, self.reason = path, reason
 
 

@@ -12,7 +12,8 @@ from collections.abc import Set
 from typing import Final
 
 from lookalike.errors import LookalikeError
-from lookalike.gallery.sqlite_filter import Clause, attribute_expression
+from lookalike.gallery.schema import ATTRIBUTE_INDEX, attribute_index
+from lookalike.gallery.sqlite_filter import Clause
 from lookalike.gallery.store import Store
 
 WORTH_IT: Final = 10_000
@@ -20,8 +21,6 @@ WORTH_IT: Final = 10_000
 
 MOST: Final = 8
 """Each index makes adding items a little slower."""
-
-PREFIX: Final = "items_by_attribute_"
 
 
 def make_missing(store: Store, clause: Clause, *, count: int) -> None:
@@ -38,12 +37,14 @@ def make_missing(store: Store, clause: Clause, *, count: int) -> None:
 def missing(connection: sqlite3.Connection, attributes: Set[int]) -> list[int]:
     """Which attributes, by their numbers, have no index yet and may have one."""
     query = "SELECT name FROM sqlite_schema WHERE type = 'index' AND name GLOB ?"
-    indexed = {int(name.removeprefix(PREFIX)) for (name,) in connection.execute(query, (f"{PREFIX}*",))}
+    made = connection.execute(query, (f"{ATTRIBUTE_INDEX}*",))
+    indexed = {int(name.removeprefix(ATTRIBUTE_INDEX)) for (name,) in made}
     return sorted(attributes - indexed)[: max(0, MOST - len(indexed))]
 
 
 def create(connection: sqlite3.Connection, attributes: list[int]) -> None:
     """Make indexes, 0.1 s each for 140,000 items."""
     for number in attributes:
-        expression = attribute_expression(number)
-        connection.execute(f"CREATE INDEX IF NOT EXISTS {PREFIX}{int(number)} ON items ({expression})")
+        statement = attribute_index(f"{ATTRIBUTE_INDEX}{int(number)}")
+        assert statement is not None
+        connection.execute(statement.replace("INDEX", "INDEX IF NOT EXISTS", 1))

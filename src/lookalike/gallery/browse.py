@@ -11,6 +11,8 @@ import numpy as np
 
 from lookalike.errors import UnknownNameError
 from lookalike.gallery import edits, filters
+from lookalike.gallery.checksums import VectorRow, checked_vectors, damaged
+from lookalike.gallery.meta import meta_number
 from lookalike.gallery.protocol import Facet
 from lookalike.gallery.records import (
     ITEM_COLUMNS,
@@ -98,8 +100,15 @@ def facets(connection: sqlite3.Connection, names: AttributeNames, clause: Clause
 def items_by_row(connection: sqlite3.Connection, names: AttributeNames, rows: Sequence[int]) -> dict[int, Item]:
     """Items of rows that are there."""
     statement = f"SELECT row, {ITEM_COLUMNS} FROM items WHERE row IN (SELECT value FROM json_each(?))"
-    found = connection.execute(statement, (json.dumps([int(row) for row in rows]),))
-    return {row: read_item(record, names) for row, *record in found}
+    wanted = {int(row) for row in rows}
+    found = connection.execute(statement, (json.dumps(list(wanted)),))
+    items = {row: read_item(record, names) for row, *record in found}
+    missing = json.dumps(list(wanted - items.keys()))
+    statement = "SELECT row FROM vectors WHERE row IN (SELECT value FROM json_each(?))"
+    lost = connection.execute(statement, (missing,)).fetchone()
+    if lost is not None:
+        raise damaged(f"the item of row {lost[0]}")
+    return items
 
 
 def item_by_id(connection: sqlite3.Connection, names: AttributeNames, item_id: str) -> Item:
@@ -120,20 +129,36 @@ def vectors_by_id(connection: sqlite3.Connection, item_id: str, *, columns: int)
     Raises:
         UnknownNameError: It is not there.
     """
-    statement = "SELECT coalesce(raw, unit) FROM items JOIN vectors USING (row) WHERE id = ?"
+    statement = "SELECT row, unit, raw, vectors.checksum FROM items LEFT JOIN vectors USING (row) WHERE id = ?"
     record = connection.execute(statement, (item_id,)).fetchone()
     if record is None:
         raise unknown_item(connection, item_id)
-    return read_vectors([record[0]], width=columns)
+    return as_added([record], columns=columns)
+
+
+def as_added(rows: Sequence[VectorRow], *, columns: int) -> Float32:
+    """Vectors of rows (row, unit, raw, checksum) as they were added: (B, sum of D) float32.
+
+    Raises:
+        GalleryDamagedError: They are not as they were written.
+    """
+    checked = checked_vectors(rows, width=columns)
+    return read_vectors([unit if raw is None else raw for _, unit, raw, _ in checked], width=columns)
 
 
 def units_by_row(connection: sqlite3.Connection, rows: Sequence[int], *, columns: int) -> Float32:
-    """Unit vectors of rows, (B, sum of D) float32; zeros for a row that is not there."""
-    statement = "SELECT row, unit FROM vectors WHERE row IN (SELECT value FROM json_each(?))"
+    """Unit vectors of rows, (B, sum of D) float32; zeros for a row that is not there.
+
+    Raises:
+        GalleryDamagedError: They are not as they were written.
+    """
+    statement = """SELECT row, unit, raw, vectors.checksum FROM json_each(?) AS wanted
+                   CROSS JOIN items ON items.row = wanted.value LEFT JOIN vectors USING (row)"""
     wanted = [int(row) for row in rows]
-    found = dict(connection.execute(statement, (json.dumps(wanted),)))
+    found = checked_vectors(connection.execute(statement, (json.dumps(wanted),)).fetchall(), width=columns)
+    units = {row: unit for row, unit, _, _ in found}
     nothing = bytes(4 * columns)
-    return read_vectors([found.get(row, nothing) for row in wanted], width=columns)
+    return read_vectors([units.get(row, nothing) for row in wanted], width=columns)
 
 
 def unknown_item(connection: sqlite3.Connection, item_id: str) -> UnknownNameError:
@@ -149,7 +174,11 @@ def stamped_items(
     """Items of a source, as it described them, with the stamps of their files."""
     described = edits.described(connection)
     rows = connection.execute(f"SELECT {ITEM_COLUMNS}, {STAMP_COLUMNS} FROM items WHERE source = ?", (source,))
-    return {row[0]: (read_item((*row[:5], described.get(row[0], row[5])), names), read_stamp(row[6:])) for row in rows}
+    found = {}
+    for *item, attributes, size, modified_ns, sha256 in rows:
+        text = described.get(item[1], attributes)
+        found[item[1]] = read_item((*item, text), names), read_stamp((size, modified_ns, sha256))
+    return found
 
 
 def sources(connection: sqlite3.Connection) -> dict[str, JSON]:
@@ -172,10 +201,15 @@ def batches(
         B items, and (B, sum of D) float32.
     """
     cursor = connection.execute(
-        f"SELECT {ITEM_COLUMNS}, coalesce(raw, unit) FROM items JOIN vectors USING (row) ORDER BY row"
+        f"""SELECT {ITEM_COLUMNS}, row, unit, raw, vectors.checksum
+            FROM items LEFT JOIN vectors USING (row) ORDER BY row"""
     )
+    count = 0
     while rows := cursor.fetchmany(size):
-        yield [read_item(row[:6], names) for row in rows], read_vectors([row[6] for row in rows], width=columns)
+        yield [read_item(row[:-4], names) for row in rows], as_added([row[-4:] for row in rows], columns=columns)
+        count += len(rows)
+    if count != meta_number(connection, "items"):
+        raise damaged("the table of items")
 
 
 def rows_of_ids(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, int]:

@@ -12,7 +12,8 @@ from typing import TypeAlias
 from lookalike.errors import MismatchError, UsageError
 from lookalike.gallery import edits
 from lookalike.gallery.browse import item_by_id, rows_of_ids, unknown_item
-from lookalike.gallery.meta import last_number, read_spaces, write_spaces
+from lookalike.gallery.checksums import ITEM, check_items, crc_of, numbered, seal_items, vector_sum
+from lookalike.gallery.meta import increase, last_number, put, read_spaces, write_last_number, write_spaces
 from lookalike.gallery.records import AttributeNames, item_row, stamp_row, vector_rows
 from lookalike.spaces import Space
 from lookalike.types import JSON, Float32, Item, Stamp, item_json
@@ -40,18 +41,18 @@ def add(
     first = last_number(connection, "items") + 1
     numbers = range(first, first + len(items))
     connection.executemany(
-        """INSERT INTO items (row, id, product, photo, root, box, attributes, source, size, modified_ns, sha256)
-           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+        f"INSERT INTO items ({', '.join(ITEM)}, checksum) VALUES ({', '.join(numbered(11))}, {crc_of(*numbered(11))})",
         [(row, *record) for row, record in zip(numbers, records, strict=True)],
     )
     connection.executemany(
-        "INSERT INTO vectors (row, unit, raw) VALUES (?, ?, ?)",
-        [(row, unit, raw) for row, (unit, raw) in zip(numbers, blobs, strict=True)],
+        "INSERT INTO vectors (row, unit, raw, checksum) VALUES (?, ?, ?, ?)",
+        [(row, unit, raw, vector_sum(row, unit, raw)) for row, (unit, raw) in zip(numbers, blobs, strict=True)],
     )
     override(connection, items, overrides)
-    connection.execute("UPDATE meta SET value = value + ? WHERE key = 'items'", (len(items),))
+    increase(connection, "items", len(items))
+    write_last_number(connection, "items", first + len(items) - 1)
     if any(raw is not None for _, raw in blobs):
-        connection.execute("UPDATE meta SET value = 1 WHERE key = 'raw'")
+        put(connection, "raw", 1)
 
 
 def describe(
@@ -68,6 +69,7 @@ def describe(
     for item in items:
         if item.id not in rows:
             raise unknown_item(connection, item.id)
+    check_items(connection, rows.values())
     connection.executemany(
         "UPDATE items SET id = ?, product = ?, photo = ?, root = ?, box = ?, attributes = ? WHERE row = ?",
         [(*record[:6], rows[item.id]) for item, record in zip(items, records, strict=True)],
@@ -80,6 +82,7 @@ def describe(
             "UPDATE items SET size = ?, modified_ns = ?, sha256 = ? WHERE row = ?",
             [(*record[7:], rows[item.id]) for item, record in zip(items, records, strict=True)],
         )
+    seal_items(connection, rows.values())
 
 
 def edit(connection: sqlite3.Connection, item_id: str, changes: Mapping[str, JSON]) -> Item:
@@ -123,8 +126,13 @@ def delete_rows(connection: sqlite3.Connection, ids: Sequence[str]) -> int:
     rows = [(row,) for row in rows_of_ids(connection, ids).values()]
     connection.executemany("DELETE FROM items WHERE row = ?", rows)
     connection.executemany("DELETE FROM vectors WHERE row = ?", rows)
-    connection.executemany("INSERT INTO removed (row) VALUES (?)", rows)
-    connection.execute("UPDATE meta SET value = value - ? WHERE key = 'items'", (len(rows),))
+    last = last_number(connection, "removed")
+    connection.executemany(
+        f"INSERT INTO removed (number, row, checksum) VALUES (?1, ?2, {crc_of(*numbered(2))})",
+        [(number, row) for number, (row,) in enumerate(rows, start=last + 1)],
+    )
+    write_last_number(connection, "removed", last + len(rows))
+    increase(connection, "items", -len(rows))
     return len(rows)
 
 

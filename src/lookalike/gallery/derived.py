@@ -6,11 +6,12 @@
         unit.f32      (N, sum of D) concatenated unit rows
         raw.f32       the same as they were added, when any was not of unit length
         numbers.i64   (N,) the row number of each in the database
+        unit.sums     (N,) uint64, a checksum of each unit row, see `lookalike.index.rows`; raw.sums alike
         index-<name>  indexes, each sealed by itself
 
 A folder is written under a temporary name and renamed when it is complete, and never changed afterwards except that
-indexes join it. All of it can be deleted at any time, also while it is being read. Opening checks sizes and samples of
-the contents; `damage` reads everything.
+indexes join it. All of it can be deleted at any time, also while it is being read. Opening reads all but the rows,
+which are checked when they are scored; `damage` reads everything.
 """
 
 from __future__ import annotations
@@ -33,14 +34,26 @@ import numpy as np
 import numpy.typing as npt
 
 from lookalike.errors import GalleryDamagedError, LookalikeError
+from lookalike.gallery.checksums import checked_vectors
 from lookalike.gallery.frozen import Frozen, Origin, flush
 from lookalike.gallery.records import read_vectors
-from lookalike.index.sealed import sampled_checksum
+from lookalike.index import Mapped, Rows, row_sums
 from lookalike.spaces import Space, width
+from lookalike.types import Float32
 
-STAMP_FORMAT: Final = 2
+STAMP_FORMAT: Final = 3
 BATCH: Final = 4096
-FILES: Final = {"unit": "unit.f32", "raw": "raw.f32", "numbers": "numbers.i64"}
+FILES: Final = {
+    "numbers": ("numbers.i64", "<i8"),
+    "unit": ("unit.f32", "<f4"),
+    "unit sums": ("unit.sums", "<u8"),
+    "raw": ("raw.f32", "<f4"),
+    "raw sums": ("raw.sums", "<u8"),
+}
+"""The name of each file and what it is an array of."""
+
+ROWS: Final = ("unit", "raw")
+
 CANNOT_RESERVE: Final = (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)
 """What file systems answer that cannot reserve room."""
 
@@ -56,6 +69,7 @@ class Derived:
         self._folder = gallery / "derived"
         self._lock_path = gallery / "build.lock"
         self.writable = writable
+        self._refused: set[str] = set()
 
     def open(self, connection: sqlite3.Connection) -> Frozen | None:
         """Open the newest rows that are whole and were made from an earlier state of the database.
@@ -65,11 +79,20 @@ class Derived:
         """
         newest: Frozen | None = None
         for folder in sorted(self._folder.glob("rows-*")):
+            if folder.name in self._refused:
+                continue
             with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
                 frozen = open_rows(folder)
                 if frozen.origin.is_past_of(connection):
                     newest = fresher(newest, frozen)
         return newest
+
+    def refuse(self, damaged: Frozen) -> None:
+        """Open rows that turned out to be damaged never again, and delete them if that is possible."""
+        if damaged.folder is not None:
+            self._refused.add(damaged.folder.name)
+            if self.writable:
+                shutil.rmtree(damaged.folder, ignore_errors=True)
 
     @contextlib.contextmanager
     def building(self, *, wait_s: float) -> Iterator[bool]:
@@ -177,25 +200,23 @@ def gather(
         StoppedError: It was asked to stop.
     """
     columns = width(origin.spaces)
-    shapes: dict[str, tuple[int, ...]] = {"numbers": (origin.count,), "unit": (origin.count, columns)}
-    if origin.raw:
-        shapes["raw"] = (origin.count, columns)
+    shapes: dict[str, tuple[int, ...]] = {"numbers": (origin.count,)}
+    for name in ROWS if origin.raw else ROWS[:1]:
+        shapes[name] = (origin.count, columns)
+        shapes[f"{name} sums"] = (origin.count,)
     arrays = {name: allocate(folder, name, shape) for name, shape in shapes.items()}
-    cursor = connection.execute("SELECT row, unit, raw FROM vectors ORDER BY row")
+    cursor = connection.execute("SELECT row, unit, raw, checksum FROM vectors ORDER BY row")
     at = 0
-    while batch := cursor.fetchmany(BATCH):
+    while batch := checked_vectors(cursor.fetchmany(BATCH), width=columns):
         if stop is not None and stop.is_set():
             raise StoppedError
         end = at + len(batch)
         if end > origin.count:
             break
-        arrays["numbers"][at:end] = [row for row, _, _ in batch]
-        try:
-            arrays["unit"][at:end] = read_vectors([unit for _, unit, _ in batch], width=columns)
-            if origin.raw:
-                arrays["raw"][at:end] = read_vectors([raw or unit for _, unit, raw in batch], width=columns)
-        except ValueError:
-            raise GalleryDamagedError("a vector in the database has the wrong length; see `gallery verify`") from None
+        arrays["numbers"][at:end] = [row for row, *_ in batch]
+        keep(arrays, "unit", at, read_vectors([unit for _, unit, _, _ in batch], width=columns))
+        if origin.raw:
+            keep(arrays, "raw", at, read_vectors([raw or unit for _, unit, raw, _ in batch], width=columns))
         at = end
     if at != origin.count or cursor.fetchone() is not None:
         raise GalleryDamagedError("the database counts other items than it holds vectors; see `gallery verify`")
@@ -205,18 +226,24 @@ def gather(
     return arrays
 
 
+def keep(arrays: dict[str, npt.NDArray[Any]], name: str, at: int, rows: Float32) -> None:
+    """Put rows, (B, sum of D) float32, and their checksums into their places."""
+    arrays[name][at : at + len(rows)] = rows
+    arrays[f"{name} sums"][at : at + len(rows)] = row_sums(rows)
+
+
 def allocate(folder: Path | None, name: str, shape: tuple[int, ...]) -> npt.NDArray[Any]:
     """An array in memory, or in a file of its own, whose room is reserved: writing to memory cannot say what is full.
 
     Raises:
         OSError: There is no room.
     """
-    dtype = "<i8" if name == "numbers" else "<f4"
+    file_name, dtype = FILES[name]
     if folder is None:
         return np.empty(shape, dtype=dtype)
-    array = np.memmap(folder / FILES[name], dtype=dtype, mode="w+", shape=shape)
+    array = np.memmap(folder / file_name, dtype=dtype, mode="w+", shape=shape)
     if hasattr(os, "posix_fallocate"):  # not on macOS
-        with (folder / FILES[name]).open("r+b") as file:
+        with (folder / file_name).open("r+b") as file:
             try:
                 os.posix_fallocate(file.fileno(), 0, array.nbytes)
             except OSError as error:
@@ -229,7 +256,7 @@ def write_stamp(folder: Path, origin: Origin) -> None:
     """Say what a folder of derived rows was made from, and seal it."""
     files = {}
     for path in sorted(folder.iterdir()):
-        files[path.name] = {"bytes": path.stat().st_size, "sample": sample(path), "checksum": checksum(path)}
+        files[path.name] = {"bytes": path.stat().st_size, "checksum": checksum(path)}
     stamp = {"format": STAMP_FORMAT, "origin": asdict(origin), "files": files}
     path = folder / "stamp.json"
     path.write_text(json.dumps({"stamp": stamp, "seal": seal(stamp)}), encoding="utf-8")
@@ -259,24 +286,48 @@ def open_rows(folder: Path) -> Frozen:
     stamp = read_stamp_file(folder)
     facts = stamp["origin"]
     origin = Origin(**{**facts, "spaces": tuple(Space(**space) for space in facts["spaces"])})
-    for name, about in stamp["files"].items():
-        path = folder / name
-        if path.stat().st_size != about["bytes"] or sample(path) != about["sample"]:
-            raise ValueError(f"{path} is damaged")
     shape = (origin.count, width(origin.spaces))
-    arrays: dict[str, npt.NDArray[Any]] = {
-        "numbers": np.memmap(folder / FILES["numbers"], dtype="<i8", mode="r", shape=shape[:1]),
-        "unit": np.memmap(folder / FILES["unit"], dtype="<f4", mode="r", shape=shape),
-    }
-    if origin.raw:
-        arrays["raw"] = np.memmap(folder / FILES["raw"], dtype="<f4", mode="r", shape=shape)
-    return Frozen(origin, {name: np.asarray(array) for name, array in arrays.items()}, folder)
+    files = stamp["files"]
+    rows = {name: mapped_rows(folder, name, files, shape=shape) for name in (ROWS if origin.raw else ROWS[:1])}
+    return Frozen(origin, {**rows, "numbers": read_whole(folder, "numbers", files)}, folder)
 
 
-def sample(path: Path) -> int:
-    """Checksum of a sample of a file's pages."""
-    with path.open("rb") as file:
-        return sampled_checksum(file, path.stat().st_size)
+def mapped_rows(folder: Path, name: str, about: dict[str, Any], *, shape: tuple[int, int]) -> Rows:
+    """Map rows into memory, and read their checksums.
+
+    Args:
+        folder: Where they are.
+        name: `unit` or `raw`.
+        about: What the stamp says of files.
+        shape: (N, D).
+
+    Raises:
+        OSError: A file is missing.
+        ValueError: A file is not what the stamp says.
+    """
+    file_name, dtype = FILES[name]
+    file = Mapped(folder / file_name)
+    sums = read_whole(folder, f"{name} sums", about)
+    if file.size() != about[file_name]["bytes"] or sums.shape != shape[:1]:
+        raise ValueError(f"{file.path} is damaged")
+    array = np.asarray(np.memmap(file.path, dtype=dtype, mode="r", shape=shape))
+    if not os.path.samestat(os.fstat(file.descriptor), file.path.stat()):
+        raise ValueError(f"{file.path} was replaced")
+    return Rows(array, sums=sums, file=file)
+
+
+def read_whole(folder: Path, name: str, about: dict[str, Any]) -> npt.NDArray[Any]:
+    """Read a file into memory.
+
+    Raises:
+        OSError: It is missing.
+        ValueError: It is not what the stamp says.
+    """
+    file_name, dtype = FILES[name]
+    content = (folder / file_name).read_bytes()
+    if zlib.crc32(content) != about[file_name]["checksum"]:
+        raise ValueError(f"{folder / file_name} is damaged")
+    return np.frombuffer(content, dtype=dtype)
 
 
 def checksum(path: Path) -> int:

@@ -1,8 +1,7 @@
 """What was set by hand on an item, which stays when its catalogue describes the item anew.
 
 An item that was edited has a row here, with its attributes as they were last described and what was changed on top of
-them; `items.attributes` has the two together. Both are JSON objects whose keys are numbers of attributes. The table is
-made when something is first set by hand.
+them; `items.attributes` has the two together. Both are JSON objects whose keys are numbers of attributes.
 """
 
 from __future__ import annotations
@@ -12,23 +11,21 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from lookalike.gallery.checksums import EDIT_SUM, crc_of, damaged, numbered, seal_items
 from lookalike.gallery.records import ENCODER, AttributeNames
 from lookalike.types import JSON, Item
 
-TABLE: Final = """
-CREATE TABLE IF NOT EXISTS edits (
-    id TEXT PRIMARY KEY,
-    described TEXT NOT NULL,
-    changes TEXT NOT NULL  -- null takes an attribute away
-) STRICT, WITHOUT ROWID
-"""
+SOUND: Final = f"edits.checksum IS {EDIT_SUM}"
 
 
 def described(connection: sqlite3.Connection) -> dict[str, str]:
-    """The attributes of edited items as they were last described, by id."""
-    if not any_made(connection):
-        return {}
-    return dict(connection.execute("SELECT id, described FROM edits"))
+    """The attributes of edited items as they were last described, by id.
+
+    Raises:
+        GalleryDamagedError: An edit is not as it was written.
+    """
+    found = connection.execute(f"SELECT id, described, {SOUND} FROM edits").fetchall()
+    return {item_id: text for item_id, text, sound in found if checked(item_id, sound)}
 
 
 def edit(connection: sqlite3.Connection, item: Item, changes: Mapping[str, JSON]) -> None:
@@ -36,31 +33,59 @@ def edit(connection: sqlite3.Connection, item: Item, changes: Mapping[str, JSON]
 
     Raises:
         UsageError: A value cannot be kept.
+        GalleryDamagedError: What was changed before is not as it was written.
     """
-    connection.execute(TABLE)
     names = AttributeNames.read(connection)
     known = {name: value for name, value in changes.items() if value is not None or name in names.kinds}
     text = names.encode(Item(id=item.id, photo=item.photo, attributes=known))
     names.save(connection)
-    (now,) = connection.execute("SELECT attributes FROM items WHERE id = ?", (item.id,)).fetchone()
-    before = connection.execute("SELECT described, changes FROM edits WHERE id = ?", (item.id,)).fetchone()
-    under, over = before or (now, "{}")
+    row, now = connection.execute("SELECT row, attributes FROM items WHERE id = ?", (item.id,)).fetchone()
+    statement = f"SELECT described, changes, {SOUND} FROM edits WHERE id = ?"
+    before = connection.execute(statement, (item.id,)).fetchone()
+    if before is not None:
+        checked(item.id, before[2])
+    under, over = before[:2] if before else (now, "{}")
     over = ENCODER.encode(json.loads(over) | json.loads(text))
-    connection.execute("INSERT OR REPLACE INTO edits VALUES (?, ?, ?)", (item.id, under, over))
-    connection.execute("UPDATE items SET attributes = ? WHERE id = ?", (together(under, over), item.id))
+    write(connection, [(item.id, under, over)])
+    connection.execute("UPDATE items SET attributes = ? WHERE row = ?", (together(under, over), row))
+    seal_items(connection, [row])
 
 
 def keep_on_top(connection: sqlite3.Connection, ids: Iterable[str]) -> None:
-    """Put what was set by hand on top of what items have just been described as."""
+    """Put what was set by hand on top of what items have just been described as.
+
+    Raises:
+        GalleryDamagedError: It is not as it was written.
+    """
     if not any_made(connection):
         return
-    statement = """SELECT id, attributes, changes FROM edits JOIN items USING (id)
-                   WHERE id IN (SELECT value FROM json_each(?))"""
+    statement = f"""SELECT row, id, attributes, changes, {SOUND} FROM edits JOIN items USING (id)
+                    WHERE id IN (SELECT value FROM json_each(?))"""
     found = connection.execute(statement, (json.dumps(list(ids), ensure_ascii=False),)).fetchall()
-    connection.executemany("UPDATE edits SET described = ? WHERE id = ?", [(under, id_) for id_, under, _ in found])
+    for _, item_id, _, _, sound in found:
+        checked(item_id, sound)
+    write(connection, [(item_id, under, over) for _, item_id, under, over, _ in found])
     connection.executemany(
-        "UPDATE items SET attributes = ? WHERE id = ?", [(together(under, over), id_) for id_, under, over in found]
+        "UPDATE items SET attributes = ? WHERE row = ?",
+        [(together(under, over), row) for row, _, under, over, _ in found],
     )
+    seal_items(connection, [row for row, *_ in found])
+
+
+def write(connection: sqlite3.Connection, rows: Iterable[tuple[str, str, str]]) -> None:
+    """Write edits (id, described, changes) in place of what was there."""
+    connection.executemany(f"INSERT OR REPLACE INTO edits VALUES (?1, ?2, ?3, {crc_of(*numbered(3))})", rows)
+
+
+def checked(item_id: str, sound: object) -> bool:
+    """Pass an edit that is as it was written.
+
+    Raises:
+        GalleryDamagedError: It is not.
+    """
+    if not sound:
+        raise damaged(f"what was set by hand on the item {item_id!r}")
+    return True
 
 
 def put(connection: sqlite3.Connection, items: Iterable[Item], overrides: Iterable[Mapping[str, JSON]]) -> None:
@@ -92,8 +117,8 @@ def numbers(connection: sqlite3.Connection) -> set[int]:
 
 
 def any_made(connection: sqlite3.Connection) -> bool:
-    """Whether anything was ever set by hand."""
-    return connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'edits'").fetchone() is not None
+    """Whether anything was set by hand."""
+    return connection.execute("SELECT 1 FROM edits LIMIT 1").fetchone() is not None
 
 
 def together(described: str, changes: str) -> str:

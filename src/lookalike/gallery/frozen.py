@@ -8,17 +8,18 @@ import os
 import sqlite3
 import threading
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from lookalike import index as indexes
 from lookalike.errors import IndexFileError
-from lookalike.gallery.meta import last_number, meta_number, read_spaces, signature_of
-from lookalike.index import Index, sealed
+from lookalike.gallery.meta import last_number, meta_number, must_get, read_spaces, signature_of
+from lookalike.index import Index, Rows, sealed
+from lookalike.index.sealed import SealedFile
 from lookalike.spaces import Space
 from lookalike.types import Bool, Float32, Int64
 
@@ -55,9 +56,8 @@ class Origin:
     def now(cls, connection: sqlite3.Connection) -> Origin:
         """The state that a connection sees."""
         change = meta_number(connection, "change")
-        (generation,) = connection.execute("SELECT value FROM meta WHERE key = 'generation'").fetchone()
         return cls(
-            generation=generation,
+            generation=str(must_get(connection, "generation")),
             spaces=read_spaces(connection),
             change=change,
             signature=signature_of(connection, change),
@@ -79,21 +79,22 @@ class Frozen:
 
     Attributes:
         origin: What they were made from.
-        unit: (N, sum of D) float32 concatenated unit rows.
+        unit: N concatenated unit rows of all columns.
         raw: The same as they were added; `unit` itself when nothing was of another length.
         numbers: (N,) int64, the rows' numbers in the database, rising.
         folder: Where they are kept; None when they are only in memory.
     """
 
-    def __init__(self, origin: Origin, arrays: dict[str, npt.NDArray[Any]], folder: Path | None) -> None:
+    def __init__(self, origin: Origin, arrays: Mapping[str, Any], folder: Path | None) -> None:
         self.origin = origin
-        self.unit: Float32 = arrays["unit"]
-        self.raw: Float32 = arrays.get("raw", self.unit)
+        self.unit = Rows.of(arrays["unit"])
+        self.raw = Rows.of(arrays["raw"]) if "raw" in arrays else self.unit
         self.numbers: Int64 = arrays["numbers"]
         self.folder = folder
         self._first = int(self.numbers[0])
         self._contiguous = int(self.numbers[-1]) - self._first + 1 == len(self.numbers)
         self._indexes: dict[str, Index] = {}
+        self._files: dict[str, SealedFile] = {}
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -125,7 +126,7 @@ class Frozen:
                 if name not in self._indexes:
                     self._indexes[name] = self._load_or_build(name, keep=keep)
                 found = self._indexes[name]
-        return found if name == "exact" else Mending(self, name, found, keep)
+        return found if name == "exact" else Mending(self, name, found, keep, self._files.get(name))
 
     def rebuilt(self, name: str, damaged: Index, *, keep: bool) -> Index:
         """The index that takes the place of one in which a search found damage; the first thread to ask builds it.
@@ -137,6 +138,7 @@ class Frozen:
         """
         with self._lock:
             if self._indexes[name] is damaged:
+                self._files.pop(name, None)
                 if keep and self.folder is not None:
                     with contextlib.suppress(OSError):
                         (self.folder / f"index-{name}").unlink()
@@ -169,9 +171,17 @@ class Frozen:
         if name == "exact" or self.folder is None:
             return self._build(name)
         path = self.folder / f"index-{name}"
-        with contextlib.suppress(IndexFileError):
-            return indexes.load(name, path, rows=self.unit, spaces=self.origin.spaces)
-        return self._build_and_keep(name) if keep else self._build(name)
+        try:
+            file = SealedFile(path, name=name, count=len(self), spaces=self.origin.spaces)
+            loaded = indexes.load(name, path, rows=self.unit, spaces=self.origin.spaces)
+            file.check_in_place()
+        except FileNotFoundError:
+            return self._build_and_keep(name) if keep else self._build(name)
+        except (IndexFileError, OSError) as error:
+            logging.getLogger(__name__).warning("%s; it is built anew", error)
+            return self._build_and_keep(name) if keep else self._build(name)
+        self._files[name] = file
+        return loaded
 
     def _build_and_keep(self, name: str) -> Index:
         built = self._build(name)
@@ -204,18 +214,22 @@ class Mending:
         name: The index's.
         index: What is searched.
         keep: See `Frozen.index`.
+        file: Where the index was read from, if it was.
     """
 
     frozen: Frozen
     name: str
     index: Index
     keep: bool
+    file: SealedFile | None
 
     def search(
         self, queries: Float32, k: int, *, allowed: Bool | None = None, probes: int | None = None
     ) -> tuple[Int64, Float32]:
         """Find about the k best rows of each query; see `Index.search`."""
         try:
+            if self.file is not None:
+                self.file.check()
             return self.index.search(queries, k, allowed=allowed, probes=probes)
         except IndexFileError as error:
             logging.getLogger(__name__).warning("%s; it is built anew", error)

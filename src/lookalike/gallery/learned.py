@@ -9,11 +9,15 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from lookalike.errors import GalleryDamagedError
+from lookalike.gallery import meta
+from lookalike.gallery.checksums import damaged
 from lookalike.refine.whitening import Projection
 from lookalike.types import JSON
 
 WEIGHTS: Final = "learned weights"
 PROJECTION: Final = "projection "
+PROJECTIONS: Final = "projections"
+"""How many there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +39,11 @@ def read(connection: sqlite3.Connection) -> Learned:
     Raises:
         GalleryDamagedError: It makes no sense.
     """
-    found = connection.execute("SELECT value FROM meta WHERE key = ?", (WEIGHTS,)).fetchone()
+    found = meta.get(connection, WEIGHTS)
     if found is None:
         return Learned()
     try:
-        kept: dict[str, Any] = json.loads(found[0])
+        kept: dict[str, Any] = json.loads(found)
         return Learned({str(name): float(weight) for name, weight in kept["weights"].items()}, dict(kept["source"]))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise GalleryDamagedError(f"the weights that were learned for the gallery cannot be read: {error}") from error
@@ -50,7 +54,7 @@ def write(connection: sqlite3.Connection, learned: Learned) -> None:
     connection.execute("DELETE FROM meta WHERE key = ?", (WEIGHTS,))
     if learned.weights is not None:
         text = json.dumps({"weights": dict(learned.weights), "source": dict(learned.source)}, ensure_ascii=False)
-        connection.execute("INSERT INTO meta VALUES (?, ?)", (WEIGHTS, text))
+        meta.put(connection, WEIGHTS, text)
 
 
 def read_projections(connection: sqlite3.Connection) -> dict[str, Projection]:
@@ -59,9 +63,11 @@ def read_projections(connection: sqlite3.Connection) -> dict[str, Projection]:
     Raises:
         GalleryDamagedError: They make no sense.
     """
-    found = connection.execute("SELECT key, value FROM meta WHERE key GLOB ?", (f"{PROJECTION}*",))
+    keys = [key for (key,) in connection.execute("SELECT key FROM meta WHERE key GLOB ?", (f"{PROJECTION}*",))]
+    if len(keys) != (meta.get(connection, PROJECTIONS) or 0):
+        raise damaged("the table of projections")
     try:
-        return {key.removeprefix(PROJECTION): Projection.from_bytes(data) for key, data in found}
+        return {key.removeprefix(PROJECTION): Projection.from_bytes(meta.must_get(connection, key)) for key in keys}
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise GalleryDamagedError(f"the projections of the gallery cannot be read: {error}") from error
 
@@ -69,5 +75,6 @@ def read_projections(connection: sqlite3.Connection) -> dict[str, Projection]:
 def write_projections(connection: sqlite3.Connection, projections: Mapping[str, Projection]) -> None:
     """Keep the projections of a gallery that has no items yet."""
     connection.execute("DELETE FROM meta WHERE key GLOB ?", (f"{PROJECTION}*",))
-    rows = [(PROJECTION + name, projection.to_bytes()) for name, projection in projections.items()]
-    connection.executemany("INSERT INTO meta VALUES (?, ?)", rows)
+    for name, projection in projections.items():
+        meta.put(connection, PROJECTION + name, projection.to_bytes())
+    meta.put(connection, PROJECTIONS, len(projections))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -10,25 +11,25 @@ from functools import partial
 from pathlib import Path
 from types import TracebackType
 
-from lookalike.errors import GalleryLockedError, UsageError
-from lookalike.gallery import attribute_indexes, browse, changes, health, snapshot
+from lookalike.errors import GalleryLockedError, RowFileError, UsageError
+from lookalike.gallery import browse, changes, health, snapshot, verification
 from lookalike.gallery.changes import Overrides
 from lookalike.gallery.derived import Derived, fresher
 from lookalike.gallery.freshness import Aside, build_usual_index, fresh_rows
 from lookalike.gallery.frozen import LONG_TO_BUILD, Origin
-from lookalike.gallery.health import Health
 from lookalike.gallery.local_metadata import LocalMetadata
 from lookalike.gallery.meta import meta_number
+from lookalike.gallery.passing import passing
 from lookalike.gallery.protocol import Facet
-from lookalike.gallery.ranking import Allowed, allow, check_question, checked_queries, nearest, nearest_by_metric
+from lookalike.gallery.ranking import allow, check_question, checked_queries, nearest, nearest_by_metric
 from lookalike.gallery.records import AttributeNames
 from lookalike.gallery.snapshot import Snapshot, is_stale
 from lookalike.gallery.store import Reader, Store
+from lookalike.gallery.verification import Health
 from lookalike.spaces import Space, resolve_weights, slices, width
 from lookalike.types import JSON, Float32, Item, Neighbours, Stamp
 
 BATCH = 1024
-FILTERS_REMEMBERED = 32
 WAIT_FOR_BUILDER_S = 600.0
 
 
@@ -181,20 +182,33 @@ class LocalGallery(LocalMetadata):
     ) -> Neighbours:
         """Find the nearest items."""
         check_question(k=k, index=index, probes=probes, metrics=metrics)
-        with self._store.reader() as reader:
-            state = self._fresh(reader)
-        if not state.spaces:
-            raise UsageError(f"{self.folder} is empty: nothing has been added to it")
-        if index not in ("auto", "exact") and state.frozen is None and state.origin.count:
-            with self._refreshing:
-                state = self._refresh(frozen_anyway=True)
-        resolved = resolve_weights(weights, state.spaces, learned=state.weights)
-        checked = checked_queries(queries, resolved, state.spaces)
-        allowed = allow(state, None) if where is None else self._passing(state, where)
-        if metrics:
-            return nearest_by_metric(state, checked, resolved, k=k, allowed=allowed, metrics=metrics)
-        keep = self._store.writable
-        return nearest(state, checked, resolved, k=k, allowed=allowed, index=index, probes=probes, keep=keep)
+        while True:
+            with self._store.reader() as reader:
+                state = self._fresh(reader)
+            if not state.spaces:
+                raise UsageError(f"{self.folder} is empty: nothing has been added to it")
+            if index not in ("auto", "exact") and state.frozen is None and state.origin.count:
+                with self._refreshing:
+                    state = self._refresh(frozen_anyway=True)
+            resolved = resolve_weights(weights, state.spaces, learned=state.weights)
+            checked = checked_queries(queries, resolved, state.spaces)
+            allowed = allow(state, None) if where is None else passing(self._store, state, where)
+            try:
+                if metrics:
+                    return nearest_by_metric(state, checked, resolved, k=k, allowed=allowed, metrics=metrics)
+                keep = self._store.writable
+                return nearest(state, checked, resolved, k=k, allowed=allowed, index=index, probes=probes, keep=keep)
+            except RowFileError as error:
+                self._give_up(state, error)
+
+    def _give_up(self, state: Snapshot, error: RowFileError) -> None:
+        """Forget a state whose derived rows are damaged, so that the next search derives them again."""
+        logging.getLogger(__name__).warning("%s; they are derived from the database again", error)
+        with self._refreshing:
+            if state.frozen is not None:
+                self._derived.refuse(state.frozen)
+            if self._snapshot is not None and self._snapshot.frozen is state.frozen:
+                self._snapshot = None
 
     def rows(self) -> Iterator[tuple[Sequence[Item], dict[str, Float32]]]:
         """All items with their vectors as they were added, in batches, in the order they were added."""
@@ -220,7 +234,7 @@ class LocalGallery(LocalMetadata):
         Args:
             photos: Check that the photos' files are there, too.
         """
-        return health.verify(self._store, self._derived, photos=photos)
+        return verification.verify(self._store, self._derived, photos=photos)
 
     def compact(self) -> None:
         """Give back the space of what was removed, and derive everything anew.
@@ -292,16 +306,3 @@ class LocalGallery(LocalMetadata):
             held = None if self._snapshot is None else self._snapshot.frozen  # `optimise` may have been quicker
             if fresher(held, frozen) is frozen and Origin.now(connection).generation == frozen.origin.generation:
                 self._snapshot = snapshot.take(connection, frozen)
-
-    def _passing(self, state: Snapshot, where: str) -> Allowed:
-        """What a filter passes; asked once for each state."""
-        remembered = state.answers.get(where)
-        if remembered is None:
-            if len(state.answers) >= FILTERS_REMEMBERED:
-                state.answers.clear()
-            clause = browse.compile_filter(where, state.names)
-            attribute_indexes.make_missing(self._store, clause, count=state.origin.count)
-            with self._store.reading() as connection:
-                remembered = allow(state, browse.matching_rows(connection, clause))
-            state.answers[where] = remembered
-        return remembered

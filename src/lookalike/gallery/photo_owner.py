@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from lookalike.errors import GalleryDamagedError
+from lookalike.gallery import meta
 from lookalike.gallery.store import Store
 
 KEY: Final = "photo owner"
@@ -42,7 +43,7 @@ def claimed(store: Store) -> Sequence[str]:
         if known != place:
             names = [secrets.token_hex(16), *names]
             value = json.dumps({"place": place, "names": names})
-            connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (KEY, value))
+            meta.put(connection, KEY, value)
         return names
 
 
@@ -58,11 +59,11 @@ def read(connection: sqlite3.Connection) -> tuple[str, list[str]]:
     Raises:
         GalleryDamagedError: They make no sense.
     """
-    found = connection.execute("SELECT value FROM meta WHERE key = ?", (KEY,)).fetchone()
+    found = meta.get(connection, KEY)
     if found is None:
         return "", []
     try:
-        kept = json.loads(found[0])
+        kept = json.loads(found)
         names = [name for name in kept["names"] if NAME.fullmatch(name)]
         return str(kept["place"]), names
     except (ValueError, KeyError, TypeError) as error:

@@ -159,7 +159,7 @@ def nearest_by_metric(
     if k == 0:
         nothing = np.empty((len(next(iter(queries.values()))), 0), dtype=np.float32)
         return Neighbours(nothing.astype(np.int64), nothing, dict.fromkeys(queries, nothing), "exact")
-    parts = [] if snapshot.frozen is None else [snapshot.frozen.raw]
+    parts = [] if snapshot.frozen is None else [snapshot.frozen.raw.whole()]
     parts.append(snapshot.tail.raw)
     places = slices(snapshot.spaces)
     with np.errstate(over="ignore"):

@@ -11,13 +11,15 @@ from typing import Any, Final
 import numpy as np
 
 from lookalike.errors import MismatchError, UsageError
+from lookalike.gallery import meta
+from lookalike.gallery.checksums import ITEM_SOUND, NAME_SUM, crc_of, damaged, numbered
 from lookalike.spaces import Space, check_rows, concatenate, slices
 from lookalike.types import JSON, Box, Float32, Item, Stamp
 
 UNIT_TOLERANCE: Final = 1e-5
 """Rows whose length is this close to 1 are unit rows as they are: every maker rounds a little differently."""
 
-ITEM_COLUMNS: Final = "id, product, photo, root, box, attributes"
+ITEM_COLUMNS: Final = f"{ITEM_SOUND}, id, product, photo, root, box, attributes"
 STAMP_COLUMNS: Final = "size, modified_ns, sha256"
 
 
@@ -65,15 +67,29 @@ class AttributeNames:
 
     @classmethod
     def read(cls, connection: sqlite3.Connection) -> AttributeNames:
-        """Those that the database knows."""
-        return cls(connection.execute("SELECT number, name, kinds FROM attribute_names ORDER BY number"))
+        """Those that the database knows.
+
+        Raises:
+            GalleryDamagedError: They are not as they were written.
+        """
+        statement = f"SELECT number, name, kinds, checksum IS {NAME_SUM} FROM attribute_names ORDER BY number"
+        found = connection.execute(statement).fetchall()
+        for number, _, _, sound in found:
+            if not sound:
+                raise damaged(f"the name of attribute {number}")
+        if len(found) != meta.meta_number(connection, "names"):
+            raise damaged("the table of attributes' names")
+        return cls(row[:3] for row in found)
 
     def save(self, connection: sqlite3.Connection) -> None:
         """Write down what `encode` learned."""
         connection.executemany(
-            "INSERT INTO attribute_names VALUES (?, ?, ?) ON CONFLICT (number) DO UPDATE SET kinds = excluded.kinds",
+            f"""INSERT INTO attribute_names VALUES (?1, ?2, ?3, {crc_of(*numbered(3))})
+                ON CONFLICT (number) DO UPDATE SET kinds = excluded.kinds, checksum = excluded.checksum""",
             [(self._numbers[name], name, self._kinds[name]) for name in sorted(self._changed)],
         )
+        if self._changed:
+            meta.put(connection, "names", len(self._numbers))
         self._changed.clear()
 
     @property
@@ -113,8 +129,15 @@ class AttributeNames:
         return json_text(numbered, item.id)
 
     def decode(self, text: str) -> dict[str, JSON]:
-        """Attributes by name again."""
-        return {self._names[number]: value for number, value in json.loads(text).items()}
+        """Attributes by name again.
+
+        Raises:
+            GalleryDamagedError: One has no name.
+        """
+        try:
+            return {self._names[number]: value for number, value in json.loads(text).items()}
+        except KeyError:
+            raise damaged("the table of attributes' names") from None
 
 
 def json_text(attributes: Mapping[Any, JSON], item_id: str) -> str:
@@ -142,14 +165,20 @@ def depth(value: object) -> int:
 
 
 def item_row(item: Item, names: AttributeNames) -> tuple[str | None, ...]:
-    """An item as `ITEM_COLUMNS`."""
+    """An item as `ITEM_COLUMNS`, less the first."""
     box = None if item.box is None else json.dumps(item.box.to_list())
     return item.id, item.product, item.photo, item.root, box, names.encode(item)
 
 
 def read_item(row: Sequence[Any], names: AttributeNames) -> Item:
-    """An item from `ITEM_COLUMNS`."""
-    item_id, product, photo, root, box, attributes = row
+    """An item from `ITEM_COLUMNS`.
+
+    Raises:
+        GalleryDamagedError: It is not as it was written.
+    """
+    sound, item_id, product, photo, root, box, attributes = row
+    if not sound:
+        raise damaged(f"the item {item_id!r}")
     return Item(
         id=item_id,
         photo=photo,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import numpy as np
 
 from lookalike.gallery import learned
+from lookalike.gallery.checksums import REMOVED_SUM, checked_vectors, damaged
 from lookalike.gallery.frozen import Frozen, Origin
 from lookalike.gallery.meta import meta_number
 from lookalike.gallery.records import AttributeNames, read_vectors
@@ -135,11 +136,11 @@ class Snapshot:
         """Unit rows at positions: (..., sum of D) float32; nan where the position is -1."""
         if self._all_frozen(positions):
             assert self.frozen is not None
-            return self.frozen.unit[positions]
+            return self.frozen.unit.take(positions)
         rows = np.full((*positions.shape, width(self.spaces)), np.nan, dtype=np.float32)
         if self.frozen is not None:
             held = (positions >= 0) & (positions < self.split)
-            rows[held] = self.frozen.unit[positions[held]]
+            rows[held] = self.frozen.unit.take(positions[held])
         later = positions >= self.split
         rows[later] = self.tail.unit[positions[later] - self.split]
         return rows
@@ -160,17 +161,35 @@ def has_outgrown(then: Origin, now: Origin) -> bool:
 
 def removed_since(connection: sqlite3.Connection, removal: int) -> Int64:
     """Rows that were removed after a removal, which is named by its number."""
-    found = connection.execute("SELECT row FROM removed WHERE number > ?", (removal,)).fetchall()
-    return np.array([row for (row,) in found], dtype=np.int64)
+    statement = f"SELECT row, checksum IS {REMOVED_SUM} FROM removed WHERE number > ?"
+    found = connection.execute(statement, (removal,)).fetchall()
+    if not all(sound for _, sound in found):
+        raise damaged("the table of removed rows")
+    return np.array([row for row, _ in found], dtype=np.int64)
 
 
 def added_since(connection: sqlite3.Connection, row: int, *, columns: int) -> Tail:
-    """Rows that come after a row."""
-    found = connection.execute("SELECT row, unit, raw FROM vectors WHERE row > ? ORDER BY row", (row,)).fetchall()
-    unit = read_vectors([unit for _, unit, _ in found], width=columns)
-    strange = any(raw is not None for _, _, raw in found)
-    raw = read_vectors([raw or unit for _, unit, raw in found], width=columns) if strange else unit
-    return Tail(np.array([row for row, _, _ in found], dtype=np.int64), unit, raw)
+    """Rows that come after a row.
+
+    Raises:
+        GalleryDamagedError: One is not as it was written.
+    """
+    statement = "SELECT row, unit, raw, checksum FROM vectors WHERE row > ? ORDER BY row"
+    found = checked_vectors(connection.execute(statement, (row,)).fetchall(), width=columns)
+    unit = read_vectors([unit for _, unit, _, _ in found], width=columns)
+    strange = any(raw is not None for _, _, raw, _ in found)
+    raw = read_vectors([raw or unit for _, unit, raw, _ in found], width=columns) if strange else unit
+    return Tail(np.array([row for row, *_ in found], dtype=np.int64), unit, raw)
+
+
+def check_count(origin: Origin, frozen: Frozen | None, dead: int, tail: Tail) -> None:
+    """Make sure that there are as many vectors as items.
+
+    Raises:
+        GalleryDamagedError: There are not.
+    """
+    if (0 if frozen is None else len(frozen)) - dead + len(tail) != origin.count:
+        raise damaged("the table of vectors, or that of removed rows,")
 
 
 def take(connection: sqlite3.Connection, frozen: Frozen | None) -> Snapshot:
@@ -190,6 +209,7 @@ def take(connection: sqlite3.Connection, frozen: Frozen | None) -> Snapshot:
             alive[places] = False
             dead = len(places)
     tail = added_since(connection, 0 if frozen is None else frozen.origin.last_row, columns=columns)
+    check_count(origin, frozen, dead, tail)
     names = AttributeNames.read(connection)
     weights = learned.read(connection).weights
     return Snapshot(meta_number(connection, "change"), origin, names, frozen, alive, dead, tail, weights)
@@ -210,6 +230,7 @@ def follow(connection: sqlite3.Connection, previous: Snapshot) -> Snapshot:
     if origin.last_row > previous.origin.last_row:
         columns = width(origin.spaces)
         tail = tail.followed_by(added_since(connection, previous.origin.last_row, columns=columns))
+    check_count(origin, previous.frozen, dead, tail)
     names = AttributeNames.read(connection)
     return Snapshot(
         change=meta_number(connection, "change"),

@@ -29,11 +29,15 @@ from lookalike.errors import (
     UsageError,
 )
 from lookalike.gallery import schema
+from lookalike.gallery.checksums import WAY_OUT, equip
 from lookalike.gallery.lock import PATIENCE_S, WriteLock
 from lookalike.gallery.meta import last_number, read_spaces, sign_change
 from lookalike.spaces import Space
 
 CACHE_KIB: Final = 32768
+
+OWN_BUGS: Final = ("syntax error", "no such column", "no such function", "transaction")
+"""What SQLite says of statements that cannot be right, whatever the database holds."""
 
 
 class Reader:
@@ -72,6 +76,7 @@ class Store:
         self._readers: deque[Reader] = deque()
         self._writer: sqlite3.Connection | None = None
         self._immutable = False
+        self._sound = False
         self._made: tuple[Path, ...] | None = None  # the folders that did not exist before, the innermost first
         if not self._exists():
             if not create or read_only:
@@ -114,6 +119,7 @@ class Store:
             reader = self._open_reader()
         try:
             with explained(self.path):
+                self._check_tables(reader.connection)
                 yield reader
         finally:
             self._readers.append(reader)
@@ -144,6 +150,14 @@ class Store:
                 yield reader.connection
             finally:
                 reader.connection.execute("ROLLBACK")
+
+    @contextmanager
+    def examining(self) -> Iterator[sqlite3.Connection]:
+        """Lend a connection that reads whatever can be read, in one transaction, and raises SQLite's own errors."""
+        with closing(self._connect("ro")) as connection:
+            connection.text_factory = lambda text: text.decode("utf-8", "replace")
+            connection.execute("BEGIN")
+            yield connection
 
     @contextmanager
     def locked(self, patience_s: float = PATIENCE_S) -> Iterator[None]:
@@ -228,9 +242,11 @@ class Store:
             raise
 
     def _check(self) -> None:
-        with self.reader() as reader:
+        reader = self._open_reader()
+        with explained(self.path):
             (application,) = reader.connection.execute("PRAGMA application_id").fetchone()
             (version,) = reader.connection.execute("PRAGMA user_version").fetchone()
+        self._readers.append(reader)
         if application != schema.APPLICATION_ID:
             self.close()
             raise GalleryNotFoundError(f"{self.path} is a database, but not a gallery's")
@@ -240,6 +256,13 @@ class Store:
                 f"{self.folder} has the gallery format {version}, and this version of lookalike reads {schema.FORMAT}; "
                 "open it with the version that made it, and use `gallery export --format parquet` to bring it over"
             )
+
+    def _check_tables(self, connection: sqlite3.Connection) -> None:
+        if not self._sound:
+            problems = schema.problems(connection)
+            if problems:
+                raise GalleryDamagedError(f"{self.path} is damaged: {problems[0]}; {WAY_OUT}")
+            self._sound = True
 
     def _open_reader(self) -> Reader:
         with explained(self.path):
@@ -264,6 +287,7 @@ class Store:
         address = f"file:{quote(str(self.path.absolute()))}?mode={mode}{'&immutable=1' if self._immutable else ''}"
         connection = sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False, timeout=10)
         try:
+            equip(connection)
             connection.execute("PRAGMA schema_version")  # opening is lazy: this is where a wrong file shows
         except sqlite3.Error:
             connection.close()
@@ -288,14 +312,13 @@ def explained(path: Path) -> Iterator[None]:
         raise UsageError(f"{error.object[:100]!r} is not Unicode text") from None
     except sqlite3.DatabaseError as error:
         code = getattr(error, "sqlite_errorcode", None)
-        if code is None:  # raised by the binding itself: our own bug, to be seen as one
+        if code is None and "decode" not in str(error):  # raised by the binding itself: our own bug, to be seen as one
             raise
-        if code & 0xFF == sqlite3.SQLITE_ERROR and "no such table" not in str(error):  # our own bug as well
+        code = sqlite3.SQLITE_CORRUPT if code is None else code
+        if code & 0xFF == sqlite3.SQLITE_ERROR and any(words in str(error) for words in OWN_BUGS):
             raise
         if code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR):
-            raise GalleryDamagedError(
-                f"{path} is damaged ({error}); bring it back from a copy, or index the catalogue again"
-            ) from error
+            raise GalleryDamagedError(f"{path} is damaged ({error}); {WAY_OUT}") from error
         if code & 0xFF == sqlite3.SQLITE_FULL:
             message = f"{path}: no room left on the disk; nothing was changed, free some and try again"
             raise StorageFullError(message) from error

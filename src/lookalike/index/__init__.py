@@ -3,5 +3,18 @@
 from lookalike.index.choice import choose
 from lookalike.index.metrics import METRICS, checked_metric, metric_scan
 from lookalike.index.protocol import INDEXES, Index, build, load
+from lookalike.index.rows import Mapped, Rows, row_sums
 
-__all__ = ["INDEXES", "METRICS", "Index", "build", "checked_metric", "choose", "load", "metric_scan"]
+__all__ = [
+    "INDEXES",
+    "METRICS",
+    "Index",
+    "Mapped",
+    "Rows",
+    "build",
+    "checked_metric",
+    "choose",
+    "load",
+    "metric_scan",
+    "row_sums",
+]

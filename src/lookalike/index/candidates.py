@@ -18,6 +18,7 @@ import numpy as np
 
 from lookalike.errors import IndexFileError
 from lookalike.index.exact import Exact
+from lookalike.index.rows import Rows
 from lookalike.index.scoring import best
 from lookalike.types import Bool, Float32, Int64
 
@@ -91,7 +92,7 @@ def candidate_count(k: int) -> int:
 
 def answer(
     exact: Exact,
-    rows: Float32,
+    rows: Rows,
     queries: Float32,
     *,
     k: int,
@@ -104,7 +105,7 @@ def answer(
 
     Args:
         exact: The exact scan of the same rows.
-        rows: (N, D) float32.
+        rows: N of D numbers.
         queries: (Q, D) float32.
         k: How many results.
         allowed: (N,) bool.

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from lookalike.index import sealed
+from lookalike.index.rows import Rows
 from lookalike.index.scoring import BLOCK_BYTES, best, empty_answer
 from lookalike.spaces import Space, slices
 from lookalike.types import Bool, Float32, Int64
@@ -38,18 +39,18 @@ ROUNDING = 1e-5
 class Exact:
     """Scores every row that is allowed."""
 
-    def __init__(self, rows: Float32, *, spaces: Sequence[Space]) -> None:
-        self._rows = np.asarray(rows)
+    def __init__(self, rows: Float32 | Rows, *, spaces: Sequence[Space]) -> None:
+        self._rows = Rows.of(rows)
         self._spaces = tuple(spaces)
         self._places = list(slices(spaces).values())
 
     @classmethod
-    def build(cls, rows: Float32, *, spaces: Sequence[Space]) -> Exact:
+    def build(cls, rows: Float32 | Rows, *, spaces: Sequence[Space]) -> Exact:
         """Take the rows as they are; there is nothing to build."""
         return cls(rows, spaces=spaces)
 
     @classmethod
-    def load(cls, path: Path, *, rows: Float32, spaces: Sequence[Space]) -> Exact:
+    def load(cls, path: Path, *, rows: Float32 | Rows, spaces: Sequence[Space]) -> Exact:
         """Check that the file was saved over rows of this shape."""
         sealed.check(path, name="exact", count=len(rows), spaces=spaces)
         return cls(rows, spaces=spaces)
@@ -94,11 +95,11 @@ class Exact:
         columns = self._columns(queries)
         queries = queries[:, columns]
         if chosen is None:
-            return multiply(queries, self._rows[:, columns])
+            return multiply(queries, self._rows.whole()[:, columns])
         estimates = np.empty((len(queries), len(chosen)), dtype=np.float32)
         step = max(1, BLOCK_BYTES // (4 * self._rows.shape[1]))
         for at in range(0, len(chosen), step):
-            estimates[:, at : at + step] = multiply(queries, self._rows[chosen[at : at + step]][:, columns])
+            estimates[:, at : at + step] = multiply(queries, self._rows.take(chosen[at : at + step])[:, columns])
         return estimates
 
     def _columns(self, queries: Float32) -> slice:

@@ -11,6 +11,7 @@ import numpy as np
 from lookalike.index import candidates, sealed
 from lookalike.index.candidates import FEWEST_ROWS, Among, Asked, FaissIndex
 from lookalike.index.exact import Exact
+from lookalike.index.rows import Rows
 from lookalike.index.scaling import Scale
 from lookalike.spaces import Space
 from lookalike.types import Bool, Float32, Int64
@@ -41,9 +42,9 @@ class Hnsw:
     """Walks from row to nearer row. See Malkov and Yashunin 2016, https://arxiv.org/abs/1603.09320."""
 
     def __init__(
-        self, rows: Float32, *, spaces: Sequence[Space], graph: FaissIndex | None, path: Path | None = None
+        self, rows: Float32 | Rows, *, spaces: Sequence[Space], graph: FaissIndex | None, path: Path | None = None
     ) -> None:
-        self._rows = np.asarray(rows)
+        self._rows = Rows.of(rows)
         self._spaces = tuple(spaces)
         self._scale = Scale(spaces, multiple=LANES)
         self._exact = Exact(rows, spaces=spaces)
@@ -51,21 +52,22 @@ class Hnsw:
         self._path = path
 
     @classmethod
-    def build(cls, rows: Float32, *, spaces: Sequence[Space]) -> Hnsw:
+    def build(cls, rows: Float32 | Rows, *, spaces: Sequence[Space]) -> Hnsw:
         """Place row after row in the graph; see `lookalike.index.build`."""
         if len(rows) < FEWEST_ROWS:
             return cls(rows, spaces=spaces, graph=None)
+        whole = Rows.of(rows).whole()
         scale = Scale(spaces, multiple=LANES)
         graph = faiss.IndexHNSWSQ(scale.width, faiss.ScalarQuantizer.QT_8bit, NEIGHBOURS, faiss.METRIC_INNER_PRODUCT)
         graph.hnsw.efConstruction = BUILD_EFFORT
         chosen = np.linspace(0, len(rows) - 1, num=min(len(rows), TRAINING_ROWS)).astype(np.int64)
-        graph.train(scale.rows(rows[chosen]))
+        graph.train(scale.rows(whole[chosen]))
         for at in range(0, len(rows), BLOCK):
-            graph.add(scale.rows(rows[at : at + BLOCK]))
+            graph.add(scale.rows(whole[at : at + BLOCK]))
         return cls(rows, spaces=spaces, graph=graph)
 
     @classmethod
-    def load(cls, path: Path, *, rows: Float32, spaces: Sequence[Space]) -> Hnsw:
+    def load(cls, path: Path, *, rows: Float32 | Rows, spaces: Sequence[Space]) -> Hnsw:
         """Read the graph from a file; see `lookalike.index.load`."""
         with sealed.in_place(path):
             sealed.check(path, name="hnsw", count=len(rows), spaces=spaces)

@@ -21,6 +21,7 @@ from lookalike.index import candidates, sealed
 from lookalike.index.candidates import FEWEST_ROWS, Among, Asked, FaissIndex, FaissParameters
 from lookalike.index.exact import Exact
 from lookalike.index.mapped_lists import read_mapped, write_mapped
+from lookalike.index.rows import Rows
 from lookalike.index.scaling import Scale
 from lookalike.spaces import Space
 from lookalike.types import Bool, Float32, Int64
@@ -79,9 +80,9 @@ class ListIndex(ABC):
     name: ClassVar[str]
 
     def __init__(
-        self, rows: Float32, *, spaces: Sequence[Space], lists: FaissIndex | None, path: Path | None = None
+        self, rows: Float32 | Rows, *, spaces: Sequence[Space], lists: FaissIndex | None, path: Path | None = None
     ) -> None:
-        self._rows = np.asarray(rows)
+        self._rows = Rows.of(rows)
         self._spaces = tuple(spaces)
         self._scale = Scale(spaces, multiple=PAIR)
         self._grouping = self.grouping(len(rows), spaces)
@@ -100,15 +101,16 @@ class ListIndex(ABC):
         """How to group this many rows."""
 
     @classmethod
-    def build(cls, rows: Float32, *, spaces: Sequence[Space]) -> Self:
+    def build(cls, rows: Float32 | Rows, *, spaces: Sequence[Space]) -> Self:
         """Group the rows and encode them; see `lookalike.index.build`."""
         if len(rows) < FEWEST_ROWS:
             return cls(rows, spaces=spaces, lists=None)
+        whole = Rows.of(rows).whole()
         scale = Scale(spaces, multiple=PAIR)
         grouping = cls.grouping(len(rows), spaces)
         size = min(len(rows), grouping.sample * grouping.lists)
         chosen = np.random.default_rng(0).choice(len(rows), size=size, replace=False)
-        sample = scale.rows(rows[np.sort(chosen)])
+        sample = scale.rows(whole[np.sort(chosen)])
         quantizer = faiss.IndexFlatL2(scale.width)
         quantizer.add(centroids(sample, grouping))
         index = faiss.IndexIVFPQFastScan(
@@ -119,11 +121,11 @@ class ListIndex(ABC):
         with candidates.one_thread():  # hundreds of tiny codebooks: to wake others for each would take longer
             index.train(sample)
         for at in range(0, len(rows), BLOCK):
-            index.add(scale.rows(rows[at : at + BLOCK]))
+            index.add(scale.rows(whole[at : at + BLOCK]))
         return cls(rows, spaces=spaces, lists=index)
 
     @classmethod
-    def load(cls, path: Path, *, rows: Float32, spaces: Sequence[Space]) -> Self:
+    def load(cls, path: Path, *, rows: Float32 | Rows, spaces: Sequence[Space]) -> Self:
         """Read the lists from a file; see `lookalike.index.load`."""
         with sealed.in_place(path):
             bulk = sealed.check(path, name=cls.name, count=len(rows), spaces=spaces)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from lookalike.errors import UnknownNameError
+from lookalike.index.rows import Rows
 from lookalike.spaces import Space
 from lookalike.types import Bool, Float32, Int64
 
@@ -58,22 +59,22 @@ class IndexClass(Protocol):
     """What a class named in `INDEXES` offers to make its indexes."""
 
     @classmethod
-    def build(cls, rows: Float32, *, spaces: Sequence[Space]) -> Index:
+    def build(cls, rows: Float32 | Rows, *, spaces: Sequence[Space]) -> Index:
         """Make an index over rows; see `build`."""
         ...
 
     @classmethod
-    def load(cls, path: Path, *, rows: Float32, spaces: Sequence[Space]) -> Index:
+    def load(cls, path: Path, *, rows: Float32 | Rows, spaces: Sequence[Space]) -> Index:
         """Read an index that was made over these rows; see `load`."""
         ...
 
 
-def build(name: str, rows: Float32, *, spaces: Sequence[Space]) -> Index:
+def build(name: str, rows: Float32 | Rows, *, spaces: Sequence[Space]) -> Index:
     """Make an index over rows, which it keeps a view of.
 
     Args:
         name: One of `INDEXES`.
-        rows: (N, D) float32, C-contiguous, concatenated unit rows; usually memory-mapped.
+        rows: N of D numbers, concatenated unit rows, usually memory-mapped; or a C-contiguous (N, D) float32 array.
         spaces: What the columns are.
 
     Raises:
@@ -82,13 +83,13 @@ def build(name: str, rows: Float32, *, spaces: Sequence[Space]) -> Index:
     return index_class(name).build(rows, spaces=spaces)
 
 
-def load(name: str, path: Path, *, rows: Float32, spaces: Sequence[Space]) -> Index:
+def load(name: str, path: Path, *, rows: Float32 | Rows, spaces: Sequence[Space]) -> Index:
     """Read an index that `Index.save` wrote, mapping its bulk into memory.
 
     Args:
         name: The one it was built as.
         path: The file.
-        rows: (N, D) float32, the very rows that it was built over. That they are the same ones is for the caller to
+        rows: N of D numbers, the very rows that it was built over. That they are the same ones is for the caller to
             know; that their number and width are is checked.
         spaces: What the columns are.
 

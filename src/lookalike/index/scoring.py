@@ -9,31 +9,35 @@ from __future__ import annotations
 
 import numpy as np
 
+from lookalike.index.rows import Rows
 from lookalike.types import Float32, Int64
 
 BLOCK_BYTES = 32 << 20
 """How much is gathered or computed at once, at most: memory stays bounded however large the gallery is."""
 
 
-def inner_products(rows: Float32, query: Float32, positions: Int64) -> Float32:
+def inner_products(rows: Rows, query: Float32, positions: Int64) -> Float32:
     """Score rows: the inner product of each with the query.
 
     Args:
-        rows: (N, D) float32.
+        rows: N of D numbers.
         query: (D,) float32.
         positions: (K,) int64, which rows.
 
     Returns:
         (K,) float32; a row's score does not depend on which others are asked for.
+
+    Raises:
+        RowFileError: A row is not as it was written.
     """
     block = max(1, BLOCK_BYTES // (4 * rows.shape[1]))
     scores = np.empty(len(positions), dtype=np.float32)
     for at in range(0, len(positions), block):
-        np.vecdot(rows.take(positions[at : at + block], axis=0), query, out=scores[at : at + block])
+        np.vecdot(rows.take(positions[at : at + block]), query, out=scores[at : at + block])
     return scores
 
 
-def best(rows: Float32, query: Float32, candidates: Int64, *, k: int) -> tuple[Int64, Float32]:
+def best(rows: Rows | Float32, query: Float32, candidates: Int64, *, k: int) -> tuple[Int64, Float32]:
     """Score candidates and keep the k best.
 
     Args:
@@ -45,7 +49,7 @@ def best(rows: Float32, query: Float32, candidates: Int64, *, k: int) -> tuple[I
     Returns:
         Positions (k,) int64 and scores (k,) float32, best first, equal scores by position.
     """
-    scores = inner_products(rows, query, candidates)
+    scores = inner_products(Rows.of(rows), query, candidates)
     order = np.argsort(-scores, kind="stable")[:k]
     return candidates[order], scores[order]
 

@@ -13,7 +13,6 @@ import numpy as np
 from lookalike.errors import UnknownNameError, UsageError
 from lookalike.gallery import filters
 from lookalike.gallery.changes import Overrides
-from lookalike.gallery.health import Health
 from lookalike.gallery.learned import Learned
 from lookalike.gallery.milvus import browsing, maintenance
 from lookalike.gallery.milvus.address import Address
@@ -26,6 +25,7 @@ from lookalike.gallery.milvus.writing import Writer, agree, check_items, with_ov
 from lookalike.gallery.protocol import Facet
 from lookalike.gallery.ranking import check_question, checked_queries
 from lookalike.gallery.records import vector_rows
+from lookalike.gallery.verification import Health
 from lookalike.index import checked_metric
 from lookalike.refine.whitening import Projection
 from lookalike.spaces import Space, resolve_names, resolve_weights, slices, width

@@ -10,13 +10,13 @@ from typing import Final
 
 import numpy as np
 
-from lookalike.gallery.health import Health, named
 from lookalike.gallery.milvus.connection import BUILDING_S, Connection
 from lookalike.gallery.milvus.facts import Facts
 from lookalike.gallery.milvus.reading import Reader
 from lookalike.gallery.milvus.records import KNOWN, to_record, unit_rows_of
 from lookalike.gallery.milvus.schema import IndexPlan, build_index, load, planned, present
 from lookalike.gallery.records import UNIT_TOLERANCE
+from lookalike.gallery.verification import Health, named
 from lookalike.spaces import resolve_weights, slices, width
 from lookalike.types import JSON
 

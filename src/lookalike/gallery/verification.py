@@ -1,0 +1,255 @@
+"""Looking a gallery over from top to bottom.
+
+What is looked at may be damaged in any way, so each check stands by itself: one that cannot be made is a problem in
+words, and the others go on.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from lookalike.errors import LookalikeError
+from lookalike.gallery import learned, schema
+from lookalike.gallery.checksums import EDIT_SUM, ITEM_SUM, META_SUM, NAME_SUM, REMOVED_SUM, vector_sum
+from lookalike.gallery.derived import Derived
+from lookalike.gallery.frozen import Frozen
+from lookalike.gallery.meta import read_model, read_spaces
+from lookalike.gallery.records import UNIT_TOLERANCE, read_vectors
+from lookalike.gallery.store import Store
+from lookalike.spaces import Space, slices, width
+from lookalike.types import JSON, Float32, Int64, Item
+
+BATCH: Final = 4096
+MOST_NAMED: Final = 5
+"""How many items a problem names before it only counts them."""
+
+Check = Callable[[sqlite3.Connection], Iterator[str]]
+
+SEALED: Final = (
+    ("items", "id", ITEM_SUM, "the items {}"),
+    ("meta", "key", META_SUM, "what the gallery keeps as {}"),
+    ("attribute_names", "name", NAME_SUM, "the attributes {}"),
+    ("removed", "row", REMOVED_SUM, "the removals of the rows {}"),
+    ("edits", "id", EDIT_SUM, "what was set by hand on {}"),
+)
+"""Each table but `vectors`: what names a row, its checksum, and what its rows are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What `verify` found.
+
+    Attributes:
+        items: How many were looked at.
+        problems: One line each; none is a clean bill.
+    """
+
+    items: int
+    problems: tuple[str, ...]
+
+    def to_json(self) -> dict[str, JSON]:
+        """As `gallery verify --json` shows it."""
+        return {"healthy": not self.problems, "items": self.items, "problems": list(self.problems)}
+
+
+def verify(store: Store, derived: Derived, *, photos: bool) -> Health:
+    """Check the database against itself, and what is derived against the database.
+
+    Args:
+        store: The database.
+        derived: What is derived from it.
+        photos: Check that the files of photos are there, too; those at URLs are passed over.
+    """
+    problems: list[str] = []
+    items = 0
+    checks: list[tuple[str, Check]] = [
+        ("the database's pages", pages),
+        ("the database's tables", lambda connection: iter(schema.problems(connection))),
+        *((f"the table {table}", sealed(table, *about)) for table, *about in SEALED),
+        ("what the gallery says of itself", says),
+        ("the tables' agreement", contradictions),
+        ("the attributes", unreadable_attributes),
+        ("the vectors", lambda connection: wrong_vectors(connection, None)),
+        ("derived files", lambda connection: wrong_derived(connection, derived)),
+    ]
+    checks += [("photos", missing_photos)] if photos else []
+    with store.examining() as connection:
+        for what, check in checks:
+            try:
+                problems += check(connection)
+            except (
+                sqlite3.Error,
+                LookalikeError,
+                OSError,
+                ValueError,
+                TypeError,
+                LookupError,
+                AttributeError,
+            ) as error:
+                problems.append(f"{what} cannot be checked: {one_line(error)}")
+            except (MemoryError, OverflowError, RecursionError) as error:
+                problems.append(f"{what} cannot be checked: {type(error).__name__}")
+        try:
+            (items,) = connection.execute("SELECT count(*) FROM items").fetchone()
+        except sqlite3.Error as error:
+            problems.append(f"the items cannot be counted: {one_line(error)}")
+    return Health(items, tuple(dict.fromkeys(problems)))
+
+
+def one_line(error: Exception) -> str:
+    """An error as a part of a line."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def pages(connection: sqlite3.Connection) -> Iterator[str]:
+    """What SQLite finds wrong with its pages and indexes."""
+    for (line,) in connection.execute("PRAGMA integrity_check"):
+        if line != "ok":
+            yield f"the database: {one_line(line)}"
+
+
+def sealed(table: str, name: str, checksum: str, words: str) -> Check:
+    """A check of the checksums of a table's rows."""
+
+    def check(connection: sqlite3.Connection) -> Iterator[str]:
+        statement = f"SELECT {name} FROM {table} WHERE checksum IS NOT {checksum}"
+        wrong = [str(found) for (found,) in connection.execute(statement)]
+        if wrong:
+            yield f"{words.format(named(wrong))}: not as written"
+
+    return check
+
+
+def says(connection: sqlite3.Connection) -> Iterator[str]:
+    """What the gallery says of itself and cannot be understood."""
+    for what, read in (
+        ("its spaces", read_spaces),
+        ("its model", read_model),
+        ("its weights", learned.read),
+        ("its projections", learned.read_projections),
+    ):
+        try:
+            read(connection)
+        except (sqlite3.Error, LookalikeError, ValueError, TypeError, LookupError, AttributeError) as error:
+            yield f"{what} cannot be read: {one_line(error)}"
+
+
+def contradictions(connection: sqlite3.Connection) -> Iterator[str]:
+    """What the tables say of each other that cannot be."""
+    for table, key, what in (("items", "items", "items"), ("attribute_names", "names", "attributes")):
+        (count,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
+        told = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        if told is None or told[0] != count:
+            yield f"there are {count} {what}, and the gallery counts {told[0] if told else 'none'}"
+    (bare,) = connection.execute("SELECT count(*) FROM items WHERE row NOT IN (SELECT row FROM vectors)").fetchone()
+    if bare:
+        yield f"{bare} items have no vectors"
+    (orphans,) = connection.execute("SELECT count(*) FROM vectors WHERE row NOT IN (SELECT row FROM items)").fetchone()
+    if orphans:
+        yield f"{orphans} vectors belong to no item"
+
+
+def unreadable_attributes(connection: sqlite3.Connection) -> Iterator[str]:
+    """Attributes that are no JSON, or have no name."""
+    unreadable = connection.execute("SELECT id FROM items WHERE NOT json_valid(attributes)").fetchall()
+    if unreadable:
+        yield f"the attributes of {named([item_id for (item_id,) in unreadable])} cannot be read"
+        return
+    (unknown,) = connection.execute(
+        """SELECT count(DISTINCT value.key) FROM items, json_each(items.attributes) AS value
+           WHERE CAST(value.key AS INTEGER) NOT IN (SELECT number FROM attribute_names)"""
+    ).fetchone()
+    if unknown:
+        yield f"{unknown} attributes have no name"
+
+
+def plain_spaces(connection: sqlite3.Connection) -> tuple[Space, ...]:
+    """The gallery's spaces, also where their checksum is wrong."""
+    (text,) = connection.execute("SELECT value FROM meta WHERE key = 'spaces'").fetchone()
+    return tuple(Space(name=name, dimension=dimension, maker=maker) for name, dimension, maker in json.loads(text))
+
+
+def wrong_vectors(connection: sqlite3.Connection, kept: Frozen | None) -> Iterator[str]:
+    """Vectors of a wrong length, or not as they were written, and derived rows that differ from them."""
+    spaces = plain_spaces(connection)
+    columns = width(spaces)
+    sizes = "length(unit) IS NOT ?1 OR coalesce(length(raw), ?1) IS NOT ?1"
+    wrong = connection.execute(f"SELECT row FROM vectors WHERE {sizes}", (4 * columns,)).fetchall()
+    if wrong:
+        yield f"the vectors of {named(ids_of(connection, [row for (row,) in wrong]))} have a wrong size"
+        return
+    found: dict[str, list[int]] = {"not as written": [], "not of unit length": [], "not finite": []}
+    differing = 0
+    cursor = connection.execute("SELECT row, unit, raw, checksum FROM vectors ORDER BY row")
+    while batch := cursor.fetchmany(BATCH):
+        numbers = np.array([row for row, *_ in batch], dtype=np.int64)
+        unit = read_vectors([unit for _, unit, _, _ in batch], width=columns)
+        raw = read_vectors([raw or unit for _, unit, raw, _ in batch], width=columns)
+        found["not as written"] += [row for row, *about, checksum in batch if vector_sum(row, *about) != checksum]
+        found["not of unit length"] += numbers[~are_unit(unit, spaces)].tolist()
+        found["not finite"] += numbers[~(np.isfinite(unit) & np.isfinite(raw)).all(axis=1)].tolist()
+        differing += 0 if kept is None else differences(kept, numbers, unit)
+    for what, rows in found.items():
+        if rows:
+            yield f"the vectors of {named(ids_of(connection, rows))} are {what}"
+    if differing:
+        yield f"{differing} derived rows are not those of the database; delete {kept and kept.folder} to have them anew"
+
+
+def are_unit(rows: Float32, spaces: tuple[Space, ...]) -> Any:  # noqa: ANN401 - (B,) bool
+    """Which rows, (B, sum of D) float32, are of unit length, or zero, in each space: (B,) bool."""
+    right = np.ones(len(rows), dtype=np.bool_)
+    with np.errstate(all="ignore"):
+        for place in slices(spaces).values():
+            squares = np.vecdot(rows[:, place], rows[:, place])
+            right &= (np.abs(squares - 1) <= 4 * UNIT_TOLERANCE) | (squares == 0)
+    return right
+
+
+def wrong_derived(connection: sqlite3.Connection, derived: Derived) -> Iterator[str]:
+    """Derived files that are damaged, or others than the database would have them."""
+    yield from derived.damage()
+    kept = derived.open(connection)
+    if kept is not None:
+        for problem in wrong_vectors(connection, kept):
+            if "derived" in problem:
+                yield problem
+        yield from kept.damaged_indexes()
+
+
+def differences(kept: Frozen, rows: Int64, unit: Float32) -> int:
+    """How many derived rows are others than those of the database."""
+    ours = rows[np.isin(rows, kept.numbers)]
+    theirs = kept.unit.array[kept.positions(ours)]
+    return int((theirs != unit[np.isin(rows, ours)]).any(axis=1).sum())
+
+
+def missing_photos(connection: sqlite3.Connection) -> Iterator[str]:
+    """Items whose photos are not where they were."""
+    gone = []
+    for item_id, photo, root in connection.execute("SELECT id, photo, root FROM items ORDER BY row"):
+        location = Item(id=item_id, photo=photo, root=root).location
+        if "://" not in location and not Path(location).exists():
+            gone.append(item_id)
+    if gone:
+        yield f"the photos of {named(gone)} are not there"
+
+
+def ids_of(connection: sqlite3.Connection, rows: list[int]) -> list[str]:
+    """Ids of the items in some rows; `row N` where there is no item."""
+    statement = """SELECT coalesce(items.id, 'row ' || value) FROM json_each(?) LEFT JOIN items ON row = value
+                   ORDER BY value"""
+    return [item_id for (item_id,) in connection.execute(statement, (json.dumps(rows),))]
+
+
+def named(ids: list[str]) -> str:
+    """A few ids, and how many more there are."""
+    shown = ", ".join(repr(item_id) for item_id in ids[:MOST_NAMED])
+    return shown if len(ids) <= MOST_NAMED else f"{shown} and {len(ids) - MOST_NAMED} other items"
