@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from lookalike.errors import FilterError
-from lookalike.gallery import filters
+from lookalike.gallery import checksums, filters, schema
 from lookalike.gallery.local import LocalGallery
 from lookalike.gallery.records import AttributeNames, Kinds
 from lookalike.spaces import Space
@@ -215,8 +215,9 @@ def test_fields_win_over_attributes_of_the_same_name(tmp_path: Path) -> None:
 
 
 def test_names_and_kinds_survive_in_the_database() -> None:
-    connection = sqlite3.connect(":memory:")
-    connection.execute("CREATE TABLE attribute_names (number INTEGER PRIMARY KEY, name TEXT, kinds INTEGER)")
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    checksums.equip(connection)
+    schema.write(connection)
     names = AttributeNames.read(connection)
     first = names.encode(Item(id="a", photo="a", attributes={"price": 5, "tags": []}))
     names.save(connection)
