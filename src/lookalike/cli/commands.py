@@ -22,6 +22,7 @@ from lookalike.cli import (
     serve,
     train,
 )
+from lookalike.cli.once import use_everywhere
 
 app = typer.Typer(
     help="A photo of a garment in, the same and similar garments out.",
@@ -43,6 +44,7 @@ app.command("augment")(augment.augment)
 app.command("export")(train.export)
 app.command("bench")(bench.bench)
 app.command("doctor")(doctor.doctor)
+use_everywhere(app)
 
 
 def command() -> Any:  # noqa: ANN401 - its type is private to Typer

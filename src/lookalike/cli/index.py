@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperCommand
 
 from lookalike.cli.console import say, write, write_json
+from lookalike.cli.once import OnceCommand
 from lookalike.cli.options import Columns, Device, Gallery, Json, Models, Runtime, pairs
 from lookalike.cli.progress import progress_of
 
@@ -18,7 +18,7 @@ SOME_SKIPPED = 3
 RAY, ANY_CLUSTER = "--ray", "auto"
 
 
-class IndexCommand(TyperCommand):
+class IndexCommand(OnceCommand):
     """Says `--ray auto` where `--ray` comes without an address: Typer knows no options whose value may be left out."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - private to Typer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -95,7 +96,7 @@ def read_token(path: Path) -> bytes:
     from lookalike.http.tokens import SHORTEST
 
     try:
-        token = path.read_bytes().strip()
+        token = without_mark(path.read_bytes()).strip()
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror or error}") from None
     if len(token) < SHORTEST or not token.isascii() or len(token.split()) != 1:
@@ -104,3 +105,15 @@ def read_token(path: Path) -> bytes:
             f"openssl rand -hex 32 > {path}"
         )
     return token
+
+
+def without_mark(text: bytes) -> bytes:
+    """Text as UTF-8 without a byte order mark, which editors of Windows and PowerShell's `>` put before it."""
+    for mark, encoding in (
+        (codecs.BOM_UTF8, "utf-8"),
+        (codecs.BOM_UTF16_LE, "utf-16"),
+        (codecs.BOM_UTF16_BE, "utf-16"),
+    ):
+        if text.startswith(mark):
+            return text.decode(encoding, "replace").removeprefix("\ufeff").encode()
+    return text

@@ -18,8 +18,10 @@ from lookalike.http import bulk, docs_page, health, item_writes, items, photos, 
 from lookalike.http.bodies import invalid
 from lookalike.http.documents import complete_document
 from lookalike.http.edge import LOG, Edge, note_code
+from lookalike.http.head import HeadAsGet
 from lookalike.http.item_paths import EncodedItemPaths
 from lookalike.http.page import page_router
+from lookalike.http.queries import KNOWN_QUERY
 from lookalike.http.refusals import Refusal, refusal_of
 from lookalike.http.serving import Serving
 
@@ -56,12 +58,15 @@ def create_app(serving: Serving) -> FastAPI:
         telemetry={"tracing": False, "metrics": False},
     )
     app.state.serving = serving
-    for module in (search, photos, items, item_writes, bulk, health, docs_page):
+    for module in (search, photos, items, item_writes, bulk):
+        app.include_router(module.router, dependencies=[KNOWN_QUERY])
+    for module in (health, docs_page):
         app.include_router(module.router)
     app.include_router(page_router())
     complete_document(app, forms=[module.FORM_SHAPE for module in (search, item_writes, bulk)])
     handle_errors(app)
     app.add_middleware(EncodedItemPaths)
+    app.add_middleware(HeadAsGet)
     origins = list(serving.settings.origins)
     if origins:
         app.add_middleware(
@@ -115,4 +120,5 @@ def of_route(request: Request, error: HTTPException) -> Refusal:
 def methods_at(request: Request) -> list[str]:
     """The methods of a path; its routes may lie in several routers."""
     shown = getattr(request.scope.get("route"), "path_format", "")
-    return sorted(method.upper() for method in request.app.openapi()["paths"].get(shown, {"get": None}))
+    methods = {method.upper() for method in request.app.openapi()["paths"].get(shown, {"get": None})}
+    return sorted(methods | {"HEAD"} if "GET" in methods else methods)

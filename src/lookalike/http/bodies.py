@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, Final, TypeVar
+from urllib.parse import unquote_to_bytes
 
 from pydantic import BaseModel, ValidationError
-from starlette.datastructures import UploadFile
+from python_multipart.multipart import parse_options_header
+from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
 from lookalike.http.lanes import ClientGone
 from lookalike.http.refusals import Refusal, busy
+from lookalike.types import JSON
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -36,10 +40,18 @@ class Upload(BytesIO):
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A form, by the names of its parts."""
+    """A form.
+
+    Attributes:
+        fields: By the names of the parts; none is empty.
+        files: By the names of the parts.
+        untouched: Names of parts that are empty: a web page sends its optional inputs like this when nothing was
+            entered or chosen, so they count as not given.
+    """
 
     fields: Mapping[str, Sequence[str]]
     files: Mapping[str, Sequence[Upload]]
+    untouched: Sequence[str] = ()
 
 
 class Intake:
@@ -130,6 +142,11 @@ class Body:
             await data.close()
 
     async def _chunks(self) -> AsyncGenerator[bytes]:
+        encoding = self._request.headers.get("content-encoding", "identity")
+        if encoding.strip().lower() not in ("identity", ""):
+            message = f"expected a body as it is, got one with Content-Encoding: {encoding[:LONGEST_NAME]}"
+            facts: dict[str, JSON] = {"expected": ["identity"], "got": encoding[:LONGEST_NAME]}
+            raise Refusal("unsupported_media_type", message, facts=facts, headers={"Accept-Encoding": "identity"})
         declared = self._request.headers.get("content-length", "")
         if declared.isdecimal() and int(declared) > self._limit:
             raise self._too_large()
@@ -148,30 +165,86 @@ class Body:
 
 
 class _Parser(MultiPartParser):
-    """Keeps files in memory, where `Intake` counts them, rather than on a disk that may not be there."""
+    """Keeps files in memory, where `Intake` counts them, rather than on a disk that may not be there.
+
+    Attributes:
+        ended: Whether the boundary that ends the form has come; the parser itself takes what there is for the whole.
+    """
 
     spool_max_size = 2**40
+    ended = False
+
+    def on_end(self) -> None:
+        """Take down that the form is whole."""
+        self.ended = True
+
+    async def parse(self) -> FormData:
+        """Read the form.
+
+        Raises:
+            MultiPartException: It is none, or its end is cut off.
+        """
+        data = await super().parse()
+        if not self.ended:
+            for file in self._files_to_close_on_error:  # those that came whole, and the last one
+                file.close()
+            raise MultiPartException("its end is cut off; nothing was done")
+        return data
 
     def on_headers_finished(self) -> None:
-        """Take a part that is declared to be a picture for a file, also when it has no file name."""
+        """Take a part for a file that is declared to be a picture, or has a name only as RFC 5987 writes it."""
         part = self._current_part
         given = part.content_disposition or b""
-        is_picture = dict(part.item_headers).get(b"content-type", b"").startswith(b"image/")
-        if is_picture and b"filename" not in given:
-            part.content_disposition = given + b'; filename="photo"'
+        headers = dict(part.item_headers)
+        encoded = headers.get(b"content-transfer-encoding", b"binary").strip().lower()
+        if encoded not in (b"binary", b"8bit", b"7bit"):
+            raise MultiPartException(
+                f"a part has Content-Transfer-Encoding {encoded.decode('latin-1')!r}; send it as it is"
+            )
+        if b"filename" not in parse_options_header(given)[1]:
+            name = extended_name(given)
+            if name is None and headers.get(b"content-type", b"").strip().lower().startswith(b"image/"):
+                name = "photo"
+            if name is not None:
+                part.content_disposition = given + b'; filename="' + name.encode() + b'"'
         super().on_headers_finished()
+
+
+EXTENDED: Final = re.compile(rb""";\s*filename\*\s*=\s*"?([\w-]+)'[^';]*'([^;"\s]*)""", re.IGNORECASE)
+
+
+def extended_name(disposition: bytes) -> str | None:
+    """The file name that a part gives as `filename*=UTF-8''...`; None where there is none.
+
+    Source: RFC 5987, section 3.2. RFC 7578 forbids it in forms, and some clients send it all the same.
+    """
+    found = EXTENDED.search(disposition)
+    if found is None:
+        return None
+    try:
+        name = unquote_to_bytes(found[2]).decode(found[1].decode("ascii"), "replace")
+    except LookupError:
+        return "photo"
+    return "".join(letter for letter in name if letter.isprintable() and letter not in '"\\') or "photo"
 
 
 async def _sorted_out(parts: Sequence[tuple[str, UploadFile | str]]) -> Form:
     fields: dict[str, list[str]] = {}
     files: dict[str, list[Upload]] = {}
+    untouched: list[str] = []
     for name, part in parts:
         if isinstance(part, str):
-            fields.setdefault(name, []).append(part)
+            if part:
+                fields.setdefault(name, []).append(part)
+            else:
+                untouched.append(name)
         else:
-            upload = Upload(await part.read(), name=shown_name(part.filename))
-            files.setdefault(name, []).append(upload)
-    return Form(fields, files)
+            data = await part.read()
+            if data or part.filename:
+                files.setdefault(name, []).append(Upload(data, name=shown_name(part.filename)))
+            else:
+                untouched.append(name)
+    return Form(fields, files, tuple(untouched))
 
 
 def _form_refusal(error: MultiPartException, *, parts: int) -> Refusal:

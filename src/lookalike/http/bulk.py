@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
+from urllib.parse import unquote
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -14,7 +15,7 @@ from starlette.responses import JSONResponse
 
 from lookalike.errors import LookalikeError
 from lookalike.http.bodies import FORM, Body, checked, other_kind, parsed
-from lookalike.http.documents import ALWAYS, FormShape, body_of, errors
+from lookalike.http.documents import ASKED, FormShape, body_of, errors
 from lookalike.http.item_writes import BODY
 from lookalike.http.refusals import Refusal, refusal_of
 from lookalike.http.serving import Served, Serving
@@ -47,6 +48,7 @@ FORM_SHAPE: Final = FormShape(
     },
     encoding={"photo": {"contentType": "image/*"}},
 )
+STANDARD: Final = str.maketrans("-_", "+/")
 AS_LINES: Final = {NDJSON: {"schema": {"type": "string", "format": "ndjson", "description": LINES_TEXT}}}
 
 
@@ -55,7 +57,7 @@ AS_LINES: Final = {NDJSON: {"schema": {"type": "string", "format": "ndjson", "de
     operation_id="put_items",
     summary="Add or replace many items",
     response_model=BulkReport,
-    responses=errors("bad_request", "unauthorized", "too_many_parts", *BODY, *ALWAYS),
+    responses=errors("bad_request", "unauthorized", "too_many_parts", *BODY, *ASKED),
     openapi_extra=body_of(form=FORM_SHAPE, more=AS_LINES),
 )
 async def put_items(request: Request, serving: Served) -> JSONResponse:
@@ -86,7 +88,8 @@ async def lines_of(body: Body, serving: Serving) -> tuple[list[bytes], Photos]:
         form = await body.form(parts=most + 1)
         given = [text.encode() for text in form.fields.get("items", ())]
         given += [file.getvalue() for file in form.files.get("items", ())]
-        unknown = ({*form.fields} - {"items"}) | ({*form.files} - {"items", "photo"})
+        given += [b"" for name in form.untouched if name == "items"]
+        unknown = ({*form.fields} - {"items"}) | ({*form.files, *form.untouched} - {"items", "photo"})
         if len(given) != 1 or unknown:
             raise Refusal("bad_request", "expected one part `items` and files `photo`, and nothing else")
         text = given[0]
@@ -95,9 +98,24 @@ async def lines_of(body: Body, serving: Serving) -> tuple[list[bytes], Photos]:
     else:
         raise other_kind(body.kind, [NDJSON, FORM])
     lines = text.split(b"\n")
+    check_end(lines)
     if sum(1 for line in lines if line.strip()) > most:
         raise Refusal("too_large", f"at most {most:,} items can be sent at once", facts={"limit": most})
     return lines, photos
+
+
+def check_end(lines: Sequence[bytes]) -> None:
+    """Refuse lines of which the last is cut off: it has no end, and is no JSON.
+
+    Raises:
+        Refusal: It is.
+    """
+    if lines[-1].strip():
+        try:
+            parsed(lines[-1])
+        except Refusal as error:
+            message = f"the body is cut off in line {len(lines)}, nothing was written: {error}"
+            raise Refusal("bad_request", message) from None
 
 
 @dataclass
@@ -186,9 +204,24 @@ def written_of(item: BulkItem, photos: Photos) -> Written:
         if data is None:
             raise Refusal("invalid", f"photo: several files of the form are called {item.photo!r}")
     elif item.photo_base64 is not None:
-        try:
-            data = base64.b64decode(item.photo_base64, validate=True)
-        except (binascii.Error, ValueError):
-            raise Refusal("invalid", "photo_base64: not base64") from None
+        data = from_base64(item.photo_base64)
     box = None if item.box is None else Box(*item.box)
     return Written(item.id, item.product, item.attributes, box=box, photo=data, name=name)
+
+
+def from_base64(text: str) -> bytes:
+    """Read a photo in base64: in lines or not, with either alphabet, padded or not, also as a `data:` URI.
+
+    Raises:
+        Refusal: It is none.
+    """
+    if text[:5].lower() == "data:":
+        kind, comma, text = text.partition(",")
+        if not comma or not kind.lower().endswith(";base64"):
+            raise Refusal("invalid", "photo_base64: expected data:image/...;base64,... or base64 alone")
+        text = unquote(text)
+    plain = "".join(text.split()).translate(STANDARD).rstrip("=")
+    try:
+        return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        raise Refusal("invalid", "photo_base64: not base64") from None

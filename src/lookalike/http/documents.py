@@ -40,6 +40,9 @@ REQUEST_ID = {
 ALWAYS = ("bug", "failed", "damaged", "unreachable", "not_ready", "busy", "timeout")
 """What may come of anything that touches the gallery."""
 
+ASKED = ("bad_request", "unknown_name", *ALWAYS)
+"""What may come of anything that is asked with an address, besides."""
+
 
 def errors(*codes: str) -> dict[int | str, dict[str, Any]]:
     """The responses of some errors, each with an example.

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from lookalike.http.bodies import FORM, JSON_TYPE, Body, Form, Upload, checked, invalid, other_kind, parsed
-from lookalike.http.documents import ALWAYS, FormShape, body_of, errors
+from lookalike.http.documents import ASKED, FormShape, body_of, errors
 from lookalike.http.item_paths import ITEM
 from lookalike.http.items import ItemPath
 from lookalike.http.models import LONGEST_ID, LONGEST_NAME, Item
@@ -68,7 +68,7 @@ FORM_SHAPE: Final = FormShape(
                 "locked",
             ),
             *BODY,
-            *ALWAYS,
+            *ASKED,
         ),
     },
     openapi_extra=body_of(json=ItemText, form=FORM_SHAPE),
@@ -90,7 +90,7 @@ async def put_item(request: Request, serving: Served, id: ItemPath) -> JSONRespo
     operation_id="patch_item",
     summary="Change some attributes of an item",
     response_model=Item,
-    responses=errors("bad_request", "unauthorized", "unknown_item", "locked", *BODY, *ALWAYS),
+    responses=errors("bad_request", "unauthorized", "unknown_item", "locked", *BODY, *ASKED),
     openapi_extra=body_of(json=ItemPatch),
 )
 async def patch_item(request: Request, serving: Served, id: ItemPath) -> JSONResponse:
@@ -111,7 +111,7 @@ async def patch_item(request: Request, serving: Served, id: ItemPath) -> JSONRes
     summary="Remove an item",
     status_code=204,
     response_class=Response,
-    responses=errors("bad_request", "unauthorized", "unknown_item", "locked", "storage_full", *ALWAYS),
+    responses=errors("bad_request", "unauthorized", "unknown_item", "locked", "storage_full", *ASKED),
 )
 async def delete_item(request: Request, serving: Served, id: ItemPath) -> Response:
     """The item is found no more; a photo that was sent for it is deleted."""
@@ -131,6 +131,8 @@ async def written_of(body: Body, item_id: str, serving: Serving) -> Written:
     if body.kind != FORM:
         raise other_kind(body.kind, [FORM, JSON_TYPE])
     form = await body.form(parts=serving.settings.parts)
+    if unknown := set(form.untouched) - {"photo", "box", *ItemText.model_fields}:
+        raise Refusal("bad_request", f"unknown part {min(unknown)!r} in the form")
     fields = {name: only(form.fields[name], name) for name in form.fields}
     box = fields.pop("box", None)
     values: dict[str, object] = dict(fields)

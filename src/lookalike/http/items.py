@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse
 
 from lookalike.embedding.agreement import makers_of
 from lookalike.gallery.protocol import Facet
-from lookalike.http.documents import ALWAYS, errors
+from lookalike.http.documents import ASKED, errors
 from lookalike.http.item_paths import ITEM
 from lookalike.http.models import FARTHEST, Facets, Info, Item, Page, Where
 from lookalike.http.serving import Served, Serving
@@ -31,7 +31,7 @@ MOST_VALUES = 200
     operation_id="list_items",
     summary="List items in the order they were added",
     response_model=Page,
-    responses=errors("bad_filter", "invalid", *ALWAYS),
+    responses=errors("bad_filter", "invalid", *ASKED),
 )
 async def list_items(
     request: Request,
@@ -53,7 +53,7 @@ async def list_items(
     operation_id="get_item",
     summary="One item",
     response_model=Item,
-    responses=errors("bad_request", "unknown_item", *ALWAYS),
+    responses=errors("bad_request", "unknown_item", *ASKED),
 )
 async def get_item(request: Request, serving: Served, id: ItemPath) -> JSONResponse:
     """What is known of an item."""
@@ -66,7 +66,7 @@ async def get_item(request: Request, serving: Served, id: ItemPath) -> JSONRespo
     operation_id="get_facets",
     summary="Attributes with their values and counts",
     response_model=Facets,
-    responses=errors("bad_filter", "invalid", *ALWAYS),
+    responses=errors("bad_filter", "invalid", *ASKED),
 )
 async def get_facets(
     request: Request,
@@ -83,7 +83,7 @@ async def get_facets(
     operation_id="get_info",
     summary="What is served",
     response_model=Info,
-    responses=errors(*ALWAYS),
+    responses=errors(*ASKED),
 )
 async def get_info(request: Request, serving: Served) -> JSONResponse:
     """The gallery's spaces and attributes, and the server's limits."""

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from lookalike.errors import PhotoError
-from lookalike.http.documents import ALWAYS, errors
+from lookalike.http.documents import ASKED, errors
 from lookalike.http.item_paths import ITEM
 from lookalike.http.items import ItemPath
 from lookalike.http.models import THUMBNAIL_SIDES
@@ -48,7 +48,7 @@ TAG: Final = {"ETag": {"description": "Changes when the photo does.", "schema": 
         200: {"description": "The photo.", "content": {"image/*": PHOTO}, "headers": TAG},
         206: {"description": "A part of the original.", "content": {"image/*": PHOTO}, "headers": TAG},
         304: {"description": "It has not changed since the `If-None-Match` given.", "headers": TAG},
-        **errors("bad_request", "unknown_item", "photo_gone", "bad_range", "invalid", *ALWAYS),
+        **errors("bad_request", "unknown_item", "photo_gone", "bad_range", "invalid", *ASKED),
     },
 )
 async def get_photo(

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse
 
 from lookalike.errors import UsageError
 from lookalike.http.bodies import FORM, JSON_TYPE, Form, Upload, checked, invalid, other_kind, parsed
-from lookalike.http.documents import ALWAYS, FormShape, body_of, errors
+from lookalike.http.documents import ASKED, FormShape, body_of, errors
 from lookalike.http.models import FARTHEST, LONGEST_FILTER, LONGEST_ID, MOST, Answer, Options, Question
 from lookalike.http.refusals import Refusal
 from lookalike.http.serving import Served, Serving
@@ -109,7 +109,7 @@ class Asked:
     responses=errors(
         *("bad_request", "bad_filter", "unknown_name", "unknown_item", "too_slow", "too_large", "too_many_parts"),
         *("unsupported_media_type", "invalid", "unreadable_photo", "mismatch"),
-        *ALWAYS,
+        *ASKED,
     ),
     openapi_extra=body_of(json=Question, form=FORM_SHAPE),
 )
@@ -170,7 +170,7 @@ def check_parts(form: Form) -> None:
         Refusal: There are some, or a file came as a field, or the other way round.
     """
     known = (*FILES, *SEVERAL, "box", *Options.model_fields)
-    for name in (*form.fields, *form.files):
+    for name in (*form.fields, *form.files, *form.untouched):
         if name not in known:
             raise Refusal("bad_request", f"unknown part {name!r} in the form; known: {', '.join(known)}")
     for name in form.files:
