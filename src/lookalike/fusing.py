@@ -34,6 +34,7 @@ def learn_weights(
     *,
     protocol: str,
     columns: Mapping[str, str] | None = None,
+    encoding: str | None = None,
     where: str | None = None,
     apart: Sequence[str] = (),
     unknown: Sequence[str] = (),
@@ -50,6 +51,7 @@ def learn_weights(
         source: Photos with labels.
         protocol: Who asks whom, as `lookalike evaluate` has it: `grades=articleType,baseColour`, `product`, `inshop`.
         columns: For a table: the names of its columns by the names that are expected.
+        encoding: For a CSV table that is not UTF-8, such as `cp1252`.
         where: Only photos that pass this filter take part.
         apart: Attributes whose equal values never answer each other.
         unknown: Values that mean that nothing is known.
@@ -68,7 +70,7 @@ def learn_weights(
     if len(spaces) < 2:
         what = f"only the space {spaces[0].name!r}" if spaces else "no items"
         raise UsageError(f"the gallery has {what}; weights are learned for two spaces or more")
-    catalogue = open_catalogue(os.fspath(source), columns=columns)
+    catalogue = open_catalogue(os.fspath(source), columns=columns, encoding=encoding)
     items = asked.taking_part(selected(catalogue, where), catalogue.benchmark)
     described = _described(shop, catalogue, items, progress)
     task = asked.task(

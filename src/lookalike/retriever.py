@@ -219,6 +219,7 @@ class Retriever:
         source: str | os.PathLike[str],
         *,
         columns: Mapping[str, str] | None = None,
+        encoding: str | None = None,
         batch: int | None = None,
         workers: int | None = None,
         prune: bool = False,
@@ -235,6 +236,7 @@ class Retriever:
             source: A folder or a CSV or Parquet table, here or in a store (`s3://...`), `drawn`, or `-` for paths on
                 standard input.
             columns: For a table: the names of its columns by the names that are expected, `{"image": "file"}`.
+            encoding: For a CSV table that is not UTF-8, such as `cp1252`.
             batch: How many photos the network gets at once.
             workers: How many threads read and decode.
             prune: Remove items that an earlier run took from this source and that are no longer in it.
@@ -259,7 +261,7 @@ class Retriever:
         if shards is not None and ray is None:
             raise UsageError("shards are made by a Ray cluster only, and none is named")
         # Everything that can be the caller's mistake comes before the gallery is made.
-        catalogue = open_catalogue(os.fspath(source), columns=columns)
+        catalogue = open_catalogue(os.fspath(source), columns=columns, encoding=encoding)
         embedder = self.embedder
         with self._made_if_needed() as gallery:
             self.check_model()

@@ -80,20 +80,25 @@ class Check:
 
 
 def check_catalogue(
-    source: str, *, columns: Mapping[str, str] | None = None, progress: Callable[[int, int], None] | None = None
+    source: str,
+    *,
+    columns: Mapping[str, str] | None = None,
+    encoding: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Check:
     """Look a catalogue through. Photos are looked for and not opened.
 
     Args:
         source: As for `lookalike.catalogue.open_catalogue`.
         columns: Likewise.
+        encoding: Likewise.
         progress: Called now and then with how many photos were looked for, of how many.
 
     Raises:
         UsageError: There is no such source.
     """
     try:
-        catalogue = open_catalogue(source, columns=columns)
+        catalogue = open_catalogue(source, columns=columns, encoding=encoding)
     except CatalogueError as error:
         path = Path(source)
         if not path.exists():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from lookalike.catalogue.protocol import Catalogue
@@ -11,9 +12,16 @@ from lookalike.errors import CatalogueError, UsageError
 from lookalike.remote.stores import is_remote
 
 PARQUET_SIGNATURE = b"PAR1"
+OTHER_FILES = {
+    b"PK\x03\x04": "a workbook, such as Excel's, or another ZIP archive; save it as CSV",
+    b"\xd0\xcf\x11\xe0": "a workbook of old Excel; save it as CSV",
+    b"\x1f\x8b": "compressed by gzip; unpack it",
+    b"SQLite format 3": "an SQLite database; export a table of it as CSV",
+}
+"""What is handed in as a table and is none, by its first bytes."""
 
 
-def open_catalogue(source: str, *, columns: Mapping[str, str] | None = None) -> Catalogue:
+def open_catalogue(source: str, *, columns: Mapping[str, str] | None = None, encoding: str | None = None) -> Catalogue:
     """Open a folder, a CSV or Parquet table, `drawn` (the built-in sample) or `-` (paths on standard input).
 
     Folders and tables may be in an object store, `s3://bucket/photos`, and tables on the web; see
@@ -26,24 +34,26 @@ def open_catalogue(source: str, *, columns: Mapping[str, str] | None = None) -> 
         source: What to open. A folder that is really called `drawn` is `./drawn`.
         columns: For a table: the names that its columns have, by the names that are expected (`id`, `image`,
             `product`, `box`), such as `{"image": "file"}`.
+        encoding: Of a CSV table that is not UTF-8 and has no mark that tells, such as `cp1252`.
 
     Raises:
         CatalogueError: There is nothing there, or it cannot be read.
         AnnotationError: A row of the table, or a line of a benchmark's files, is malformed.
         UnknownNameError: `columns` names something that does not exist.
-        UsageError: `columns` is given for a source without columns.
+        UsageError: `columns` or `encoding` is given for a source without them.
         MissingExtraError: It is in a store, and what reads from such is not installed.
     """
+    open_table = partial(_open_table, encoding=encoding)
     if is_remote(source):
         from lookalike.catalogue.stored import open_stored
 
-        return open_stored(source, columns=columns or {}, open_table=_open_table)
+        return open_stored(source, columns=columns or {}, open_table=open_table)
     if "://" in source:
         raise CatalogueError(f"{source}: addresses that can be read begin with s3://, gs://, az:// or https://")
     path = Path(os.path.abspath(source))  # noqa: PTH100 - resolve() follows links, which may point elsewhere tomorrow
     is_table = source not in ("-", "drawn") and path.is_file()
-    if columns and not is_table:
-        raise UsageError(f"only a table has columns to name, and {source} is none")
+    if (columns or encoding) and not is_table:
+        raise UsageError(f"only a table has columns to name, and an encoding, and {source} is none")
     if source == "-":
         from lookalike.catalogue.listing import open_standard_input
 
@@ -59,10 +69,10 @@ def open_catalogue(source: str, *, columns: Mapping[str, str] | None = None) -> 
         return open_recognised(path) or open_folder(path)
     if not is_table:
         raise CatalogueError(f"{source}: there is no such folder or table")
-    return _open_table(path, columns or {})
+    return open_table(path, columns or {})
 
 
-def _open_table(path: Path, columns: Mapping[str, str]) -> Catalogue:
+def _open_table(path: Path, columns: Mapping[str, str], *, encoding: str | None) -> Catalogue:
     """Open a table as what its first bytes say it is."""
     from lookalike.catalogue.folder import begins_like_an_image
 
@@ -72,11 +82,16 @@ def _open_table(path: Path, columns: Mapping[str, str]) -> Catalogue:
     except OSError as error:
         raise CatalogueError(f"{path}: {error.strerror}") from None
     if start.startswith(PARQUET_SIGNATURE):
+        if encoding:
+            raise UsageError(f"only a CSV table has an encoding to name, and {path} is a Parquet table")
         from lookalike.catalogue.parquet import open_parquet
 
         return open_parquet(path, columns=columns)
     if begins_like_an_image(start):
         raise CatalogueError(f"{path} is a photo; a catalogue is a folder of photos, or a CSV or Parquet table")
-    from lookalike.catalogue.delimited import open_delimited
+    for signature, what in OTHER_FILES.items():
+        if start.startswith(signature):
+            raise CatalogueError(f"{path} is {what}; a table is a CSV or Parquet file")
+    from lookalike.catalogue.delimited import check_encoding, open_delimited
 
-    return open_delimited(path, columns=columns)
+    return open_delimited(path, columns=columns, encoding=check_encoding(encoding) if encoding else None)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lookalike.catalogue.arrow_values import can_be_read, values
 from lookalike.catalogue.protocol import Catalogue
 from lookalike.catalogue.table import Columns, RowReader, assign_columns
 from lookalike.errors import CatalogueError
-from lookalike.types import JSON, Item
+from lookalike.types import Item
 
 if TYPE_CHECKING:
     import pyarrow.parquet
@@ -35,68 +33,77 @@ def open_parquet(path: Path, *, columns: Mapping[str, str]) -> Catalogue:
 
     try:
         with pyarrow.parquet.ParquetFile(path) as table:
-            names, left_out = _readable_columns(table)
-            found = assign_columns(path, names, columns=columns)
+            kinds = [(field.name, field.type) for field in table.schema_arrow]
+            found = assign_columns(path, [name for name, _ in kinds], columns=columns)
             count = table.metadata.num_rows
-    except (pyarrow.ArrowException, OSError) as error:
-        raise CatalogueError(f"{path}: not a Parquet table that can be read: {str(error).splitlines()[0]}") from None
+    except _damage() as error:
+        raise CatalogueError(f"{path}: not a Parquet table that can be read: {in_one_line(error)}") from None
     if not count:
         raise CatalogueError(f"{path}: there are no rows in the table")
-    wanted = {name for name in (found.image, found.id, found.product, found.box) if name}
-    for _ in _items(path, Columns(found.image, found.id, found.product, found.box, ()), names=sorted(wanted)):
-        pass
-
+    roles = (found.image, found.id, found.product, found.box)
+    left_out = [name for name, kind in kinds if name not in roles and (not name or not can_be_read(kind))]
+    kept = tuple(name for name in found.attributes if name not in left_out)
+    checked = _Reading(path, Columns(*roles, ()))
+    count = sum(1 for _ in checked.items())
+    if not count:
+        raise CatalogueError(f"{path}: none of its rows has a photo in the column {found.image!r}")
+    notes = [*checked.reader.notes()]
+    if left_out:
+        notes.append(f"columns of bytes, or without a name, are left out: {', '.join(left_out)}")
     return Catalogue(
         kind="parquet",
         source=str(path),
-        items=lambda: _items(path, found, names=names),
+        items=lambda: _Reading(path, Columns(*roles, kept)).items(),
         count=count,
-        notes=(f"columns of bytes are left out: {', '.join(left_out)}",) if left_out else (),
+        skipped=tuple(checked.reader.skipped),
+        notes=tuple(notes),
     )
 
 
-def _readable_columns(table: pyarrow.parquet.ParquetFile) -> tuple[list[str], list[str]]:
-    """Names of the columns that JSON can hold, and of those that are bytes."""
+class _Reading:
+    """One reading of a table, with the columns that it needs."""
+
+    def __init__(self, path: Path, columns: Columns) -> None:
+        self.path, self.reader = path, RowReader(path, columns)
+        roles = (columns.image, columns.id, columns.product, columns.box)
+        self.names = sorted({name for name in (*roles, *columns.attributes) if name})
+
+    def items(self) -> Iterator[Item]:
+        """Read the items."""
+        import pyarrow.parquet
+
+        number = 0
+        try:
+            with pyarrow.parquet.ParquetFile(self.path, page_checksum_verification=True) as table:
+                for batch in table.iter_batches(ROWS_AT_ONCE, columns=self.names):
+                    columns = [self._values(batch, name) for name in self.names]
+                    for row in zip(*columns, strict=True):
+                        number += 1
+                        item = self.reader.item(dict(zip(self.names, row, strict=True)), number)
+                        if item is not None:
+                            yield item
+        except _damage() as error:
+            reason = in_one_line(error)
+            raise CatalogueError(f"{self.path}: the table is damaged after row {number}: {reason}") from None
+
+    def _values(self, batch: pyarrow.RecordBatch, name: str) -> list[Any]:
+        """The values of a column; text that its writer did not mark as text is decoded where a path or id is meant."""
+        import pyarrow
+        from pyarrow import types
+
+        column = batch.column(batch.schema.get_field_index(name))
+        if any(test(column.type) for test in (types.is_binary, types.is_large_binary, types.is_binary_view)):
+            column = column.cast(pyarrow.large_string())
+        return values(column)
+
+
+def _damage() -> tuple[type[Exception], ...]:
+    """What reading a damaged table may raise."""
     import pyarrow
 
-    readable: list[str] = []
-    left_out: list[str] = []
-    for field in table.schema_arrow:
-        of_bytes = pyarrow.types.is_binary(field.type) or pyarrow.types.is_large_binary(field.type)
-        (left_out if of_bytes else readable).append(field.name)
-    return readable, left_out
+    return (pyarrow.ArrowException, OSError, UnicodeDecodeError, OverflowError, MemoryError, KeyError)
 
 
-def _items(path: Path, columns: Columns, *, names: list[str]) -> Iterator[Item]:
-    import pyarrow
-    import pyarrow.parquet
-
-    reader = RowReader(path, columns)
-    number = 0
-    try:
-        with pyarrow.parquet.ParquetFile(path) as table:
-            for batch in table.iter_batches(ROWS_AT_ONCE, columns=names):
-                for row in batch.to_pylist():
-                    number += 1
-                    yield reader.item({name: as_json(value) for name, value in row.items()}, number)
-    except (pyarrow.ArrowException, OSError) as error:
-        raise CatalogueError(f"{path}: the table is damaged after row {number}: {error}") from None
-
-
-def as_json(value: Any) -> JSON:  # noqa: ANN401 - whatever a column may hold
-    """Turn a value of a Parquet column into one that JSON has: dates and times as ISO text, no number as absent."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
-    if isinstance(value, date | datetime | time):
-        return value.isoformat()
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    if isinstance(value, dict):
-        return {str(name): as_json(part) for name, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [as_json(part) for part in value]
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    return str(value)
+def in_one_line(error: Exception) -> str:
+    """What a library says of a failure, without its line breaks."""
+    return " ".join(str(error).split())[:300] or type(error).__name__

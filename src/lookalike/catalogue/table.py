@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import difflib
+import re
+import shlex
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from lookalike.catalogue.protocol import Skip
+from lookalike.catalogue.spelling import as_in_folder
 from lookalike.errors import AnnotationError, CatalogueError, UnknownNameError, UsageError
 from lookalike.types import JSON, Box, Item
 
 ROLES = ("id", "image", "product", "box")
 LIKELY_IMAGE_COLUMNS = ("image", "file", "path", "url", "photo", "picture", "img")
+SHOWN = 20
+"""Names of columns in a message."""
+
+LOOKS_LIKE_A_PHOTO = re.compile(r".*(://|\.(jpe?g|png|webp|avif|gif|tiff?|bmp|heic)$)", re.IGNORECASE)
+NEXT_ADDRESS = re.compile(r"\s*[,;|]\s*(?=https?://)", re.IGNORECASE)
+"""Between the addresses of several photos in one cell, as shops export them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +57,8 @@ def assign_columns(path: Path, names: Iterable[str], *, columns: Mapping[str, st
         UnknownNameError: `columns` names a role or a column that does not exist.
     """
     names = list(names)
-    for name in names:
-        if names.count(name) > 1:
+    for name, count in Counter(names).items():
+        if count > 1:
             raise CatalogueError(f"{path}: two columns are called {name!r}")
     for role, name in columns.items():
         if role not in ROLES:
@@ -57,17 +68,25 @@ def assign_columns(path: Path, names: Iterable[str], *, columns: Mapping[str, st
     found = {role: columns.get(role, role if role in names else None) for role in ROLES}
     image = found["image"]
     if image is None:
+        if any(LOOKS_LIKE_A_PHOTO.fullmatch(name) for name in names):
+            raise CatalogueError(f"{path}: its first line must name its columns, and looks like a row: {_few(names)}")
+        said = shlex.quote(f"image={_likely_image_column(names)}")
         raise CatalogueError(
-            f"{path} has no column 'image', only {', '.join(names)}; "
-            f"say which one holds the photos' paths: --column image={_likely_image_column(names)}"
+            f"{path} has no column 'image', only {_few(names)}; say which one holds the photos' paths: --column {said}"
         )
+    roles = set(found.values())
     return Columns(
         image=image,
         id=found["id"],
         product=found["product"],
         box=found["box"],
-        attributes=tuple(name for name in names if name not in found.values()),
+        attributes=tuple(name for name in names if name not in roles),
     )
+
+
+def _few(names: list[str]) -> str:
+    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
+    return ", ".join(name[:80] for name in names[:SHOWN]) + more
 
 
 def _likely_image_column(names: list[str]) -> str:
@@ -87,44 +106,65 @@ class RowReader:
     Args:
         path: The table.
         columns: Of the table.
+
+    Attributes:
+        skipped: Rows without a photo, as shops write them for variants of an article.
+        several: How many rows named several photos, of which the first was taken.
     """
 
     def __init__(self, path: Path, columns: Columns) -> None:
         self.path, self.columns = path, columns
+        self.skipped: list[Skip] = []
+        self.several = 0
         self._line_of_id: dict[str, int] = {}
 
-    def item(self, row: Mapping[str, JSON], line: int) -> Item:
+    def item(self, row: Mapping[str, JSON], line: int) -> Item | None:
         """Make an item of a row.
 
         Args:
             row: Values by column; None and empty text are absent.
             line: Where the row begins, counted from 1.
 
+        Returns:
+            None where the row has no photo; it is among the skipped then.
+
         Raises:
-            AnnotationError: The row has no photo or no id, its id has come before, or its box is none.
+            AnnotationError: The row has no id, its id has come before, or its box is none.
         """
         photo = self._text(row, self.columns.image)
         if photo is None:
-            raise AnnotationError(self.path, line, "", f"the path of a photo in the column {self.columns.image!r}")
-        item_id = self._text(row, self.columns.id) if self.columns.id else photo
+            self.skipped.append(Skip(f"{self.path.name}:{line}", f"no photo in the column {self.columns.image!r}"))
+            return None
+        first, *others = NEXT_ADDRESS.split(photo) if "://" in photo else [photo]
+        self.several += bool(others)
+        item_id = self._text(row, self.columns.id) if self.columns.id else first
         if item_id is None:
             raise AnnotationError(self.path, line, "", f"an id in the column {self.columns.id!r}")
         before = self._line_of_id.setdefault(item_id, line)
         if before != line:
             raise AnnotationError(self.path, line, item_id, f"an id of its own, and not that of line {before}")
+        root = str(self.path.parent)
         return Item(
             id=item_id,
-            photo=photo,
-            root=str(self.path.parent),
+            photo=as_in_folder(root, first),
+            root=root,
             product=self._text(row, self.columns.product),
             box=self._box(row, line),
             attributes={name: row[name] for name in self.columns.attributes if row[name] not in (None, "")},
         )
 
+    def notes(self) -> tuple[str, ...]:
+        """What the user may want to know of this reading."""
+        if not self.several:
+            return ()
+        return (f"{self.several:,} rows name several photos; the first of each was taken",)
+
     def _text(self, row: Mapping[str, JSON], column: str | None) -> str | None:
         value = row[column] if column else None
         if isinstance(value, float) and value.is_integer():
             value = int(value)  # data frames turn whole numbers into floats where some are missing
+        if isinstance(value, list | dict):
+            raise CatalogueError(f"{self.path}: the column {column!r} holds lists or objects; expected text or numbers")
         return None if value is None or not str(value).strip() else str(value)
 
     def _box(self, row: Mapping[str, JSON], line: int) -> Box | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lookalike.cli.console import say, write, write_json
-from lookalike.cli.options import Columns, Device, Gallery, Json, Models, Runtime, Where, pairs
+from lookalike.cli.options import Columns, Device, Encoding, Gallery, Json, Models, Runtime, Where, pairs
 from lookalike.cli.progress import progress_of
 from lookalike.errors import UsageError
 
@@ -40,6 +40,7 @@ def fuse(
         typer.Option("--unknown", metavar="VALUE", help="A value that says nothing, beside NA; may be repeated."),
     ] = None,
     column: Columns = None,
+    encoding: Encoding = None,
     keep: Annotated[
         str, typer.Option("--keep", metavar="WHEN", help="Keep the weights: gain (if it is certain), always or never.")
     ] = "gain",
@@ -68,6 +69,7 @@ def fuse(
             source,
             protocol=protocol_of(grades, protocol),
             columns=pairs(column, option="--column"),
+            encoding=encoding,
             where=where,
             apart=apart or (),
             unknown=unknown or (),

@@ -8,7 +8,7 @@ import typer
 
 from lookalike.cli.console import say, write, write_json
 from lookalike.cli.once import OnceCommand
-from lookalike.cli.options import Columns, Device, Gallery, Json, Models, Runtime, pairs
+from lookalike.cli.options import Columns, Device, Encoding, Gallery, Json, Models, Runtime, pairs
 from lookalike.cli.progress import progress_of
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def index(
     prune: Annotated[bool, typer.Option("--prune", help="Remove what has vanished from SOURCE.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first photo that cannot be read.")] = False,
     column: Columns = None,
+    encoding: Encoding = None,
     ray: Annotated[
         str | None,
         typer.Option(
@@ -63,6 +64,7 @@ def index(
             report = shop.index(
                 source,
                 columns=pairs(column, option="--column"),
+                encoding=encoding,
                 batch=batch,
                 workers=workers,
                 prune=prune,

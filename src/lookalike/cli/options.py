@@ -41,6 +41,10 @@ Columns = Annotated[
         "--column", metavar="NAME=COLUMN", help="A table's own name for id, image, product or box; may be repeated."
     ),
 ]
+Encoding = Annotated[
+    str | None,
+    typer.Option("--encoding", metavar="NAME", help="Of a CSV table that is not UTF-8, such as cp1252."),
+]
 Where = Annotated[str | None, typer.Option("--where", metavar="EXPR", help="Only items such as: price < 80")]
 
 

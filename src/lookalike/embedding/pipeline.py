@@ -6,6 +6,7 @@ whatever the catalogue's size, and new items are written in the catalogue's orde
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -105,6 +106,8 @@ def index_catalogue(
         MismatchError: The gallery was filled by another embedder.
     """
     run = _Run(catalogue, embedder.spaces, writer, strict=strict, progress=progress)
+    for note in catalogue.notes:
+        logging.getLogger(__name__).info("%s: %s", catalogue.source, note)
     started = perf_counter()
     run.go(elsewhere or partial(describe, embedder=embedder, batch=batch, workers=workers))
     if prune:

@@ -1,0 +1,159 @@
+"""Which columns of a text table hold numbers, and how their cells are written: decided by all cells of a column."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from typing import Final
+
+from lookalike.types import JSON
+
+WHOLE: Final = re.compile(r"-?(0|[1-9][0-9]{0,14})")
+DECIMAL: Final = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]+)?([eE][+-][0-9]{1,2})?")
+"""Numbers as programs write them. A code with leading zeros, 16 digits or `12E5` is none: turning it into a number
+would lose what it says."""
+
+COMMA: Final = re.compile(r"-?(0|[1-9][0-9]{0,14}|[1-9][0-9]{0,2}(\.[0-9]{3}){1,4})(,[0-9]+)?")
+"""Numbers as most of Europe writes them: `19,99` and `1.299,00`."""
+
+GROUPED: Final = re.compile(r"-?(0|[1-9][0-9]{0,14}|[1-9][0-9]{0,2}(,[0-9]{3}){1,4})(\.[0-9]+)?")
+"""Numbers with commas between thousands: `1,299.00`."""
+
+MISSING: Final = frozenset({"null", "nan", "n/a", "na", "#n/a", "none", "nil", "-"})
+"""What programs write for no value, in any case. It is a missing value in a column of numbers only: a brand may be
+called `NA`."""
+
+DATABASE_NULL: Final = r"\N"
+"""What MySQL and PostgreSQL write for no value; it is one in every column."""
+
+CURRENCIES: Final = re.compile(
+    "AED|ARS|AUD|BGN|BRL|CAD|CHF|CLP|CNY|COP|CZK|DKK|EUR|GBP|HKD|HUF|IDR|ILS|INR|JPY|KRW|MXN|MYR|NOK|NZD|PHP|PLN|RON|"
+    "RUB|SAR|SEK|SGD|THB|TRY|TWD|UAH|USD|VND|ZAR"
+)
+"""Codes of ISO 4217 that feeds of products write beside a price: `19.99 EUR`."""
+
+CODE_WORDS: Final = frozenset({"ean", "gtin", "upc", "isbn", "barcode", "sku", "mpn", "zip", "postcode", "phone"})
+"""A column with one of these words in its name holds codes, whatever they look like."""
+
+GTIN_LENGTHS: Final = (12, 13, 14)
+FEWEST_GTINS: Final = 4  # one number in ten has a right check digit by chance
+MOSTLY: Final = 0.9
+"""A column of which so many cells are numbers was probably meant to be one, so what kept it from that is told."""
+
+Convert = Callable[[str], JSON]
+
+
+class ColumnType:
+    """What is known of a column after some of its cells.
+
+    Args:
+        name: The column's.
+        decimal_comma: Whether a comma may be a decimal point here: the table's own delimiter is another.
+    """
+
+    def __init__(self, name: str, *, decimal_comma: bool) -> None:
+        self.name, self._decimal_comma = name, decimal_comma
+        self._numbers = 0
+        self._missing: Counter[str] = Counter()
+        self._wrong: Counter[tuple[int, str]] = Counter()
+        self._units: set[str] = set()
+        self._settled = bool(CODE_WORDS.intersection(words_of(name)))
+        self._fits = {notation: True for notation in (WHOLE, DECIMAL, COMMA, GROUPED)}
+        self._comma = self._both = False
+        self._gtins = True
+
+    def see(self, cell: str, line: int) -> None:
+        """Take a cell that is not blank into account."""
+        if self._settled:
+            return
+        if cell.casefold() in MISSING:
+            self._missing[cell] += 1
+            return
+        number, unit = without_currency(cell)
+        fits = {notation: notation.fullmatch(number) is not None for notation in self._fits}
+        if not any(fits.values()):
+            self._wrong[line, cell] += 1
+            self._settled = len(self._wrong) > 10 and len(self._wrong) > (1 - MOSTLY) * self._numbers
+            return
+        self._numbers += 1
+        self._units.add(unit)
+        for notation, one in fits.items():
+            self._fits[notation] &= one
+        self._comma |= "," in number
+        self._both |= "," in number and "." in number
+        self._gtins &= len(number) in GTIN_LENGTHS and has_check_digit(number)
+
+    def converter(self) -> Convert | None:
+        """How a cell becomes a number; None where the column is text."""
+        notation = None if self._settled or self._wrong else self._notation()
+        if notation is None:
+            return None
+        number = int if self._fits[WHOLE] else float
+        swap = str.maketrans({".": "", ",": "."}) if notation is COMMA else str.maketrans({",": ""})
+
+        def convert(cell: str) -> JSON:
+            if cell.casefold() in MISSING:
+                return None
+            return number(without_currency(cell)[0].translate(swap))
+
+        return convert
+
+    def note(self) -> str | None:
+        """What the user may want to know of the reading of this column, in one line."""
+        if self.converter() is not None:
+            told = []
+            if self._missing:
+                cells = ", ".join(f"{count:,} {cell!r}" for cell, count in sorted(self._missing.items()))
+                told.append(f"taken as missing: {cells}")
+            if unit := next(iter(self._units)):
+                told.append(f"kept as numbers without {unit}")
+            return f"column {self.name!r}: {'; '.join(told)}" if told else None
+        wrong = len(self._wrong)
+        if self._settled or not self._numbers or wrong > (1 - MOSTLY) * (wrong + self._numbers):
+            return None
+        if wrong:
+            line, cell = next(iter(self._wrong))
+            return f"column {self.name!r} is text: {cell[:40]!r} in line {line:,} is no number"
+        if len(self._units) > 1:
+            units = ", ".join(sorted(unit or "no currency" for unit in self._units))
+            return f"column {self.name!r} is text: its prices are in {units}"
+        return None if self._gtins else f"column {self.name!r} is text: its numbers are not all written in one way"
+
+    def _notation(self) -> re.Pattern[str] | None:
+        """The way in which all numbers of the column are written."""
+        if not self._numbers or len(self._units) != 1:
+            return None
+        if self._fits[WHOLE] and self._gtins and self._numbers >= FEWEST_GTINS:
+            return None
+        if self._fits[DECIMAL]:
+            return DECIMAL
+        if self._comma and self._decimal_comma and self._fits[COMMA]:
+            return COMMA
+        return GROUPED if self._both and self._fits[GROUPED] else None
+
+
+def without_currency(cell: str) -> tuple[str, str]:
+    """A price without the code of its currency, and that code; empty where there is none."""
+    first, space, last = cell.partition(" ")
+    if space and CURRENCIES.fullmatch(last):
+        return first, last
+    if space and CURRENCIES.fullmatch(first):
+        return last, first
+    return cell, ""
+
+
+def has_check_digit(digits: str) -> bool:
+    """Whether the last digit is that of a GTIN, the number beneath a product's bar code.
+
+    Source: GS1 General Specifications, 7.9: weights 3 and 1 from the right.
+    """
+    if not digits.isdecimal():
+        return False
+    weighted = sum(int(digit) * (3 if place % 2 else 1) for place, digit in enumerate(reversed(digits)))
+    return weighted % 10 == 0
+
+
+def words_of(name: str) -> list[str]:
+    """The words of a column's name in lower case: `Variant SKU`, `variantSku` and `variant_sku` have the same two."""
+    return [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name)]
