@@ -24,6 +24,7 @@ from lookalike.embedding.pipeline import BATCH, index_catalogue
 from lookalike.errors import MissingExtraError
 from lookalike.gallery.local import LocalGallery
 from lookalike.images import open_image
+from lookalike.models.content import seal
 from lookalike.models.export import quantized
 from lookalike.models.preprocessing import Preprocessing
 from lookalike.types import Float32
@@ -72,6 +73,7 @@ def write_onnx(network: OriginalNetwork, path: Path) -> None:
     }
     onnx.helper.set_model_props(model, {f"lookalike.{name}": value for name, value in facts.items()})
     onnx.save(model, path)
+    seal(path)
 
 
 def write_int8(path: Path, photos: Float32) -> Path:
@@ -81,6 +83,7 @@ def write_int8(path: Path, photos: Float32) -> Path:
     facts = {each.key: each.value for each in float32.metadata_props}
     onnx.helper.set_model_props(model, {**facts, "lookalike.fingerprint": "1" * 64})
     onnx.save(model, made)
+    seal(made)
     return made
 
 

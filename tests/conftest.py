@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lookalike.models.content import seal
 from lookalike.models.preprocessing import Preprocessing
 
 pytest_plugins = ["milvus_server", "fault_tries"]
@@ -50,6 +51,7 @@ def write_tiny_model(
     }
     helper.set_model_props(model, metadata)
     onnx.save(model, path)
+    seal(path)
     return path
 
 

@@ -13,6 +13,7 @@ from lookalike.embedding.deep import choose_runtime, open_network
 from lookalike.embedding.network import Identity
 from lookalike.embedding.photo import PhotoEmbedder, as_kept
 from lookalike.errors import ModelError, UnknownNameError, UsageError
+from lookalike.models.content import seal
 from lookalike.models.preprocessing import Preprocessing
 from lookalike.models.shipped import SHIPPED_MODEL
 
@@ -91,7 +92,7 @@ def changed_model(source: Path, target: Path, change: str) -> Path:
     from onnx import helper
 
     model = onnx.load(source)
-    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    metadata = {entry.key: entry.value for entry in model.metadata_props[:-1]}
     if change == "no metadata":
         metadata = {}
     elif change == "no fingerprint":
@@ -107,6 +108,7 @@ def changed_model(source: Path, target: Path, change: str) -> Path:
     del model.metadata_props[:]
     helper.set_model_props(model, metadata)
     onnx.save(model, target)
+    seal(target)
     return target
 
 
@@ -145,7 +147,9 @@ def test_rows_that_are_not_of_length_one_are_refused(tiny_model: Path, tmp_path:
     model = onnx.load(tiny_model)
     model.graph.node[-1].op_type = "Identity"
     del model.graph.node[-1].attribute[:]
+    del model.metadata_props[-1]
     onnx.save(model, tmp_path / "long.onnx")
+    seal(tmp_path / "long.onnx")
     embedder = PhotoEmbedder(open_network(tmp_path / "long.onnx"))
     with pytest.raises(ModelError, match="instead of 1"):
         embedder.embed(photos(1))

@@ -99,9 +99,11 @@ def as_kept(rows: Float32, identity: Identity) -> Float32:
     """A network's rows, (B, D), scaled to length 1 to the last digit; or as they are, when it does not promise that.
 
     Raises:
-        ModelError: They are not of unit length, and it promises that.
+        ModelError: They are not of unit length, and it promises that; or a number is not finite.
     """
     if not identity.unit:
+        if not np.isfinite(rows).all():
+            raise ModelError(f"the model {identity.maker} gives numbers that are not finite")
         return rows
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     wrong = lengths[~(np.abs(lengths - 1.0) <= UNIT_TOLERANCE)]  # nan too

@@ -20,6 +20,8 @@ from lookalike.models.network import Network, NetworkSettings, head_key
 from lookalike.models.preprocessing import Preprocessing
 
 FORMAT = "1"
+CONTENT = "lookalike.content"
+"""Where the header keeps the checksum of everything else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ def save_checkpoint(
         "lookalike.classes": json.dumps({head: list(names) for head, names in classes.items()}),
     }
     state = {key: tensor.detach().cpu().contiguous() for key, tensor in network.state_dict().items()}
+    header[CONTENT] = content_sum(state, header)
     whole = path.with_suffix(path.suffix + ".part")
     save_file(state, whole, metadata=header)
     whole.replace(path)
@@ -77,6 +80,10 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise ModelError(f"{path}: not a safetensors file: {error}") from None
     if header.get("lookalike.format") != FORMAT:
         raise ModelError(f"{path}: not a checkpoint written by `lookalike train`")
+    if header.pop(CONTENT, "") != content_sum(state, header):
+        raise ModelError(
+            f"{path}: damaged, or changed: its content does not fit its checksum; bring it back from a copy"
+        )
     preprocessing = Preprocessing.from_json(header["lookalike.preprocessing"])
     classes: dict[str, list[str]] = json.loads(header["lookalike.classes"])
     network = Network(
@@ -108,6 +115,15 @@ def _checkpoint(
         fingerprint=fingerprint(network, preprocessing),
         classes=classes,
     )
+
+
+def content_sum(state: Mapping[str, torch.Tensor], header: Mapping[str, str]) -> str:
+    """SHA-256, in hexadecimal, over everything that a checkpoint holds."""
+    digest = hashlib.sha256(json.dumps(dict(header), sort_keys=True).encode())
+    for key, tensor in sorted(state.items()):
+        digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def fingerprint(network: Network, preprocessing: Preprocessing) -> str:

@@ -21,6 +21,7 @@ from lookalike.catalogue.opening import open_catalogue
 from lookalike.errors import LookalikeError, UsageError
 from lookalike.images import open_image
 from lookalike.models.checkpoint import FORMAT, Checkpoint, load_checkpoint
+from lookalike.models.content import seal
 from lookalike.models.halving import halved
 from lookalike.models.network import Network
 from lookalike.models.preprocessing import Preprocessing
@@ -184,3 +185,4 @@ def _describe(file: Path, loaded: Checkpoint, fingerprint: str) -> None:
     for key, value in about.items():
         model.metadata_props.add(key=key, value=value)
     onnx.save(model, str(file))
+    seal(file)

@@ -9,6 +9,7 @@ import onnxruntime
 
 from lookalike.embedding.network import ATTENTION, EMBEDDING, INPUT, Device, Identity, Outputs, check_signature
 from lookalike.errors import LookalikeError, ModelError, UsageError
+from lookalike.models.content import check_sealed, read_checked
 from lookalike.types import Float32
 
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
@@ -22,12 +23,13 @@ class OnnxNetwork:
         """Load the file.
 
         Raises:
-            ModelError: It is not an ONNX file, or not one of Lookalike's.
+            ModelError: It is not an ONNX file, or damaged, or not one of Lookalike's.
             UsageError: CUDA was asked for and is not there.
         """
         onnxruntime.set_default_logger_severity(QUIET)
         onnxruntime.disable_telemetry_events()  # for a program that has imported it before `lookalike.telemetry` could
-        self._session = _open_session(path, providers=_providers(device), threads=threads)
+        content = read_checked(path)
+        self._session = _open_session(path, content, providers=_providers(device), threads=threads)
         self.device = "cuda" if CUDA in self._session.get_providers() else "cpu"
         if device == "cuda" and self.device != "cuda":
             raise LookalikeError("ONNX Runtime could not start CUDA; check the driver, or use --device cpu")
@@ -41,6 +43,7 @@ class OnnxNetwork:
             inputs={node.name: node.shape for node in self._session.get_inputs()},
             outputs=outputs,
         )
+        check_sealed(path, content)
         self.has_attention = ATTENTION in outputs
         self._wanted = [EMBEDDING, ATTENTION] if self.has_attention else [EMBEDDING]
 
@@ -62,7 +65,7 @@ def _providers(device: Device) -> list[str | tuple[str, dict[str, str]]]:
 
 
 def _open_session(
-    path: Path, *, providers: list[str | tuple[str, dict[str, str]]], threads: int
+    path: Path, content: bytes, *, providers: list[str | tuple[str, dict[str, str]]], threads: int
 ) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -71,7 +74,7 @@ def _open_session(
     # index run (MobileNetV2 at 224, 2 cores) instead of 13.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=providers)
+        return onnxruntime.InferenceSession(content, options, providers=providers)
     except Exception as error:  # its exceptions have no common parent but Exception
         reason = str(error).partition("\n")[0]
         raise ModelError(f"{path}: not an ONNX file that can be run here: {reason}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import openvino
 
 from lookalike.embedding.network import ATTENTION, EMBEDDING, INPUT, Device, Identity, Outputs, check_signature
 from lookalike.errors import ModelError, UsageError
+from lookalike.models.content import check_sealed, read_checked
 from lookalike.types import Float32
 
 
@@ -22,14 +24,15 @@ class OpenVinoNetwork:
         """Load and compile the file.
 
         Raises:
-            ModelError: It is not an ONNX file, or not one of Lookalike's.
+            ModelError: It is not an ONNX file, or damaged, or not one of Lookalike's.
             UsageError: Another device than the processor was asked for.
         """
         if device == "cuda":
             raise UsageError("OpenVINO does not run on CUDA; use --runtime onnx or --runtime torch")
+        content = read_checked(path)
         core = openvino.Core()
         try:
-            model = core.read_model(str(path))
+            model = core.read_model(io.BytesIO(content))
         except Exception as error:  # its exceptions have no common parent but Exception
             raise ModelError(f"{path}: not an ONNX file that OpenVINO can read") from error
         information = model.get_rt_info()
@@ -43,6 +46,7 @@ class OpenVinoNetwork:
             inputs={port.get_any_name(): _shape(port) for port in model.inputs},
             outputs=outputs,
         )
+        check_sealed(path, content)
         self.has_attention = ATTENTION in outputs
         # Its own choice would be bf16 where the processor has it: twice as fast, and answers that differ in the third
         # digit from those of every other runtime and machine.

@@ -1,0 +1,92 @@
+"""Model files that were damaged: each is refused, by every runtime, whatever was damaged."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from lookalike.embedding.deep import open_network
+from lookalike.errors import ModelError
+from lookalike.models import content
+from lookalike.models.shipped import SHIPPED_MODEL
+
+FLIPS = 60
+
+
+def flipped(path: Path, target: Path, at: int, bit: int) -> Path:
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1 << bit
+    target.write_bytes(data)
+    return target
+
+
+@pytest.mark.parametrize("runtime", ["onnx", "openvino"])
+def test_a_flipped_bit_anywhere_is_refused(tiny_model: Path, tmp_path: Path, runtime: str, luck: Random) -> None:
+    pytest.importorskip(runtime if runtime == "openvino" else "onnxruntime")
+    open_network(tiny_model, runtime=runtime)
+    size = tiny_model.stat().st_size
+    for _ in range(FLIPS):
+        damaged = flipped(tiny_model, tmp_path / "damaged.onnx", luck.randrange(size), luck.randrange(8))
+        with pytest.raises(ModelError, match=re.escape(str(damaged))):
+            open_network(damaged, runtime=runtime)
+
+
+def test_a_file_without_its_checksum_is_refused(tiny_model: Path, tmp_path: Path) -> None:
+    cut = tmp_path / "cut.onnx"
+    cut.write_bytes(tiny_model.read_bytes()[: -len(content.PREFIX) - content.DIGITS])
+    with pytest.raises(ModelError, match="checksum is not there"):
+        open_network(cut)
+    content.seal(cut)
+    assert cut.read_bytes() == tiny_model.read_bytes()
+    open_network(cut)
+
+
+def test_weights_changed_by_another_program_are_refused(tiny_model: Path, tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    model = onnx.load(tiny_model)
+    weights = onnx.numpy_helper.to_array(model.graph.initializer[0]) * 2
+    model.graph.initializer[0].CopyFrom(onnx.numpy_helper.from_array(weights, "weights"))
+    onnx.save(model, tmp_path / "changed.onnx")
+    with pytest.raises(ModelError, match="does not fit its checksum"):
+        open_network(tmp_path / "changed.onnx")
+
+
+def test_the_shipped_model_is_sealed() -> None:
+    assert content.is_sealed(content.read_checked(SHIPPED_MODEL))
+
+
+def test_a_model_that_gives_nan_is_refused(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    import numpy as np
+
+    from lookalike.embedding.network import Identity
+    from lookalike.embedding.photo import as_kept
+    from lookalike.models.preprocessing import Preprocessing
+
+    unit = Identity("m", "0" * 64, Preprocessing(32, 32))
+    for identity in (unit, replace(unit, unit=False)):
+        for number in (np.nan, np.inf):
+            with pytest.raises(ModelError, match=r"m@00000000 gives (numbers that are not finite|rows of length)"):
+                as_kept(np.array([[1.0, 0.0], [number, 0.0]], dtype=np.float32), identity)
+
+
+def test_a_flipped_bit_of_a_checkpoint_is_refused(tmp_path: Path, luck: Random) -> None:
+    pytest.importorskip("timm")
+    from lookalike.models.checkpoint import load_checkpoint, save_checkpoint
+    from lookalike.models.network import Network, NetworkSettings
+    from lookalike.models.preprocessing import Preprocessing
+
+    path = tmp_path / "sound.safetensors"
+    network = Network(NetworkSettings(backbone="mobilenetv2_050", embedding=8), heads={"kind": 2})
+    save_checkpoint(path, network, preprocessing=Preprocessing(32, 32), name="n", classes={"kind": ["a", "b"]})
+    load_checkpoint(path)
+    size = path.stat().st_size
+    header = int.from_bytes(path.read_bytes()[:8], "little")
+    places = [luck.randrange(8 + header) for _ in range(8)] + [luck.randrange(8 + header, size) for _ in range(8)]
+    for at in places:
+        with pytest.raises(ModelError, match=r"damaged\.safetensors"):
+            load_checkpoint(flipped(path, tmp_path / "damaged.safetensors", at, luck.randrange(8)))
