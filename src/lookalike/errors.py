@@ -13,6 +13,8 @@
     │   ├── GalleryNotFoundError there is no gallery there
     │   └── MismatchError        the gallery was made by another model, or with other spaces
     ├── GalleryLockedError       another process is writing to the gallery
+    ├── GalleryGoneError         an open gallery is no longer where it was
+    ├── GalleryClosedError       a gallery was closed while something was being asked of it
     ├── GalleryDamagedError      the gallery's database fails its own checks
     ├── StorageFullError         there is no room left where something is to be written
     ├── StorageFailedError       a disk fails, and what was being written may be there after all
@@ -167,6 +169,18 @@ class GalleryLockedError(LookalikeError):
     def __init__(self, message: str, *, holder: Mapping[str, Any]) -> None:
         super().__init__(message)
         self.holder = holder
+
+
+class GalleryGoneError(LookalikeError):
+    """A gallery that is open was moved, deleted or replaced."""
+
+    code = "gallery_gone"
+
+
+class GalleryClosedError(LookalikeError):
+    """A gallery was closed, by another thread, while something was being asked of it."""
+
+    code = "closed"
 
 
 class GalleryDamagedError(LookalikeError):

@@ -323,7 +323,7 @@ def test_compacting_gives_space_back_and_keeps_everything(filled: Path) -> None:
         reader.search({"deep": rows_of(range(1))})
         before = gallery.info()["bytes"]["database"]  # type: ignore[call-overload, index]
         gallery.compact()
-        assert gallery.info()["bytes"]["database"] < before / 5  # type: ignore[call-overload, index, operator]
+        assert gallery.info()["bytes"]["database"] < before / 2  # type: ignore[call-overload, index, operator]
         for opened in (gallery, reader):
             check(opened, 100)
             assert opened.info()["attributes"] == {"number": ["number"], "new": ["boolean"]}

@@ -42,7 +42,7 @@ def check(gallery: LocalGallery, *numbers: int) -> None:
 @pytest.fixture
 def grown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalGallery:
     """One that calls 1,000 rows many, and has 1,200."""
-    monkeypatch.setattr("lookalike.gallery.local.LONG_TO_BUILD", 1000)
+    monkeypatch.setattr("lookalike.gallery.states.LONG_TO_BUILD", 1000)
     gallery = LocalGallery(tmp_path / "gallery", create=True)
     add(gallery, 0, 1200)
     check(gallery, 0)
@@ -101,8 +101,8 @@ def test_rows_at_hand_stay_while_another_process_writes(grown: LocalGallery) -> 
     add(grown, 1200, 2400)
     with LocalGallery(grown.folder) as other, other.writing():
         check(grown, 5, 2399)
-        assert grown._snapshot is not None
-        held = grown._snapshot.frozen
+        assert grown._states.snapshot is not None
+        held = grown._states.snapshot.frozen
         assert held is not None
         with grown._store.reading() as connection:
             now = Origin.now(connection)
@@ -111,14 +111,14 @@ def test_rows_at_hand_stay_while_another_process_writes(grown: LocalGallery) -> 
 
 
 def test_rows_that_are_newer_than_what_was_derived_stay(grown: LocalGallery, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert grown._snapshot is not None
-    before = grown._snapshot
+    assert grown._states.snapshot is not None
+    before = grown._states.snapshot
     with grown._store.reading() as connection:
         older = grown._derived.freeze(connection, keep=False)
     add(grown, 1200, 2400)
     grown.optimise()
-    monkeypatch.setattr("lookalike.gallery.local.fresh_rows", lambda *_, **__: older)
-    grown._derive(before, before.origin)
+    monkeypatch.setattr("lookalike.gallery.states.fresh_rows", lambda *_, **__: older)
+    grown._states._derive(before, before.origin)
     assert grown.info()["index"]["rows"] == 2400  # type: ignore[call-overload, index]
     grown.close()
 
@@ -144,7 +144,7 @@ def test_what_failed_is_tried_again_when_there_is_more_to_do(
 
     def settle(wanted: int) -> None:
         check(grown, 5)
-        grown._aside.stop()
+        grown._states.aside.stop()
         assert tries == wanted
 
     monkeypatch.setattr(Derived, "freeze", fail)
@@ -159,7 +159,7 @@ def test_what_failed_is_tried_again_when_there_is_more_to_do(
     assert [record.levelname for record in caplog.records] == [level, level]
     assert (str(error) or "MemoryError") in caplog.text
     monkeypatch.undo()
-    monkeypatch.setattr("lookalike.gallery.local.LONG_TO_BUILD", 1000)
+    monkeypatch.setattr("lookalike.gallery.states.LONG_TO_BUILD", 1000)
     monkeypatch.setattr(snapshot, "SMALL", 100)
     add(grown, 1600, 1800)
     check(grown, 5)
@@ -193,6 +193,7 @@ def test_rows_at_hand_serve_where_none_can_be_derived(
     monkeypatch.setattr(Derived, "freeze", fail)
     add(grown, 1200, 2400)
     check(grown, 5, 2399)
+    grown._states.aside.stop()
     grown.close()
     assert "the disk is full" in caplog.text
 

@@ -58,6 +58,10 @@ CANNOT_RESERVE: Final = (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)
 """What file systems answer that cannot reserve room."""
 
 
+class DerivedFolderError(LookalikeError):
+    """What is derived cannot be kept: the disk is full, read-only or failing, or something else has its name."""
+
+
 class StoppedError(Exception):
     """Who derived was asked to stop; nobody but whoever asked sees it."""
 
@@ -65,10 +69,9 @@ class StoppedError(Exception):
 class Derived:
     """The folder of derived files of one gallery."""
 
-    def __init__(self, gallery: Path, *, writable: bool) -> None:
+    def __init__(self, gallery: Path) -> None:
         self._folder = gallery / "derived"
         self._lock_path = gallery / "build.lock"
-        self.writable = writable
         self._refused: set[str] = set()
 
     def open(self, connection: sqlite3.Connection) -> Frozen | None:
@@ -87,11 +90,11 @@ class Derived:
                     newest = fresher(newest, frozen)
         return newest
 
-    def refuse(self, damaged: Frozen) -> None:
-        """Open rows that turned out to be damaged never again, and delete them if that is possible."""
+    def refuse(self, damaged: Frozen, *, delete: bool) -> None:
+        """Open rows that turned out to be damaged never again, and delete them if that is asked for."""
         if damaged.folder is not None:
             self._refused.add(damaged.folder.name)
-            if self.writable:
+            if delete:
                 shutil.rmtree(damaged.folder, ignore_errors=True)
 
     @contextlib.contextmanager
@@ -100,18 +103,20 @@ class Derived:
 
         Args:
             wait_s: Seconds to wait for another process that is at it; 0 asks once.
+
+        Raises:
+            DerivedFolderError: There is no knowing, for the lock cannot be made.
         """
-        if not self.writable:
-            yield False
-            return
         from filelock import FileLock, Timeout
 
         lock = FileLock(self._lock_path, thread_local=False)
         try:
             lock.acquire(timeout=wait_s, poll_interval=0.05)
-        except (Timeout, OSError):
+        except Timeout:
             yield False
             return
+        except OSError as error:
+            raise DerivedFolderError(f"{self._lock_path} cannot be written: {error.strerror or error}") from error
         try:
             yield True
         finally:
@@ -129,7 +134,7 @@ class Derived:
 
         Raises:
             GalleryDamagedError: The database contradicts itself.
-            LookalikeError: The disk is full.
+            DerivedFolderError: They cannot be kept.
             StoppedError: It was asked to stop.
         """
         origin = Origin.now(connection)
@@ -150,7 +155,7 @@ class Derived:
                 shutil.rmtree(temporary, ignore_errors=True)
             frozen = open_rows(folder)
         except (OSError, ValueError) as error:
-            raise LookalikeError(f"{self._folder} cannot be written: {error}") from error
+            raise DerivedFolderError(f"{self._folder} cannot be written: {error}") from error
         for old in self._folder.glob("rows-*"):
             if old != folder:
                 shutil.rmtree(old, ignore_errors=True)

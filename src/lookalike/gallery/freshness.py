@@ -7,8 +7,8 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from lookalike.errors import GalleryDamagedError, LookalikeError
-from lookalike.gallery.derived import Derived, StoppedError, fresher
+from lookalike.errors import GalleryClosedError, GalleryDamagedError, GalleryLockedError, LookalikeError
+from lookalike.gallery.derived import Derived, DerivedFolderError, StoppedError, fresher
 from lookalike.gallery.frozen import Frozen, Origin
 from lookalike.gallery.snapshot import has_outgrown, is_stale
 from lookalike.gallery.store import Store
@@ -27,6 +27,7 @@ class Aside:
 
     def __init__(self) -> None:
         self.stopping = threading.Event()
+        self._guard = threading.Lock()
         self._thread: threading.Thread | None = None
         self._failed: Origin | None = None
 
@@ -40,23 +41,25 @@ class Aside:
         failed = self._failed
         if failed is not None and failed.generation == now.generation and not has_outgrown(failed, now):
             return
-        if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._run, args=(work, now), name="derive")
-            self._thread.start()
+        with self._guard:
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, args=(work, now), name="derive")
+                self._thread.start()
 
     def stop(self) -> None:
         """Have it stop, and wait until it has: as long as a batch of rows takes, or an index that was begun."""
-        if self._thread is not None:
-            self.stopping.set()
-            self._thread.join()
-            self.stopping.clear()
+        with self._guard:
+            if self._thread is not None:
+                self.stopping.set()
+                self._thread.join()
+                self.stopping.clear()
 
     def _run(self, work: Callable[[], None], now: Origin) -> None:
         log = logging.getLogger(__name__)
         self._failed = now
         try:
             work()
-        except StoppedError:
+        except (StoppedError, GalleryClosedError):
             pass
         except GalleryDamagedError as error:
             log.error("%s", error)  # noqa: TRY400 - it says all there is
@@ -99,25 +102,51 @@ def fresh_rows(
         derived: What is derived from it.
         held: The rows at hand.
         now: The present state of the database.
-        wait_s: Seconds to wait for another process that derives them.
+        wait_s: Seconds to wait for another process that derives them. With 0, somebody waits for an answer: rows that
+            cannot be kept are derived in memory.
         stop: See `Derived.freeze`.
+
+    Raises:
+        DerivedFolderError: They cannot be kept, and were to be waited for.
     """
     kept = kept_rows(store, derived)
     if not is_stale(kept, now):
         return kept
     if not store.writable:
-        with store.reading() as connection:
-            return derived.freeze(connection, keep=False, stop=stop)
-    if wait_s == 0 and not store.idle():  # the writer will do it when it has finished
+        return in_memory(store, derived, stop=stop)
+    if wait_s == 0 and is_written_to(store):  # the writer will do it when it has finished
         return fresher(held, kept)
-    with derived.building(wait_s=wait_s) as mine:
-        if not mine:
-            return fresher(held, kept)
-        kept = kept_rows(store, derived)  # somebody may have been quicker
-        if kept is not None and not is_stale(kept, now):
-            return kept
-        with store.reading() as connection:
-            return derived.freeze(connection, keep=True, stop=stop)
+    try:
+        with derived.building(wait_s=wait_s) as mine:
+            if not mine:
+                return fresher(held, kept)
+            kept = kept_rows(store, derived)  # another process may have been quicker
+            if kept is not None and not is_stale(kept, now):
+                return kept
+            with store.reading() as connection:
+                return derived.freeze(connection, keep=True, stop=stop)
+    except DerivedFolderError as error:
+        if wait_s > 0:
+            raise
+        logging.getLogger(__name__).warning("%s; searches are answered from memory", error)
+        return in_memory(store, derived, stop=stop)
+
+
+def in_memory(store: Store, derived: Derived, *, stop: threading.Event | None) -> Frozen | None:
+    """Rows that are new and not kept."""
+    with store.reading() as connection:
+        return derived.freeze(connection, keep=False, stop=stop)
+
+
+def is_written_to(store: Store) -> bool:
+    """Whether another process, or thread, is writing just now."""
+    try:
+        with store.locked(patience_s=0):
+            return False
+    except GalleryLockedError:
+        return True
+    except LookalikeError:  # there is no writing at all
+        return False
 
 
 def kept_rows(store: Store, derived: Derived) -> Frozen | None:

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
@@ -25,6 +25,17 @@ from lookalike.types import Bool, Float32, Int64
 
 LONG_TO_BUILD: Final = 20_000
 """Rows; an index over as many or more takes seconds, which is said by a log entry beforehand."""
+
+
+Moment: TypeAlias = tuple[str, int, str]
+"""Generation, count and signature of the last commit: the same only for the same state of the same database."""
+
+
+def moment_of(connection: sqlite3.Connection) -> Moment:
+    """The present moment of the database that a connection sees."""
+    generation = str(must_get(connection, "generation"))
+    change = meta_number(connection, "change")
+    return generation, change, signature_of(connection, change)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +66,22 @@ class Origin:
     @classmethod
     def now(cls, connection: sqlite3.Connection) -> Origin:
         """The state that a connection sees."""
-        change = meta_number(connection, "change")
+        generation, change, signature = moment_of(connection)
         return cls(
-            generation=str(must_get(connection, "generation")),
+            generation=generation,
             spaces=read_spaces(connection),
             change=change,
-            signature=signature_of(connection, change),
+            signature=signature,
             last_row=last_number(connection, "items"),
             last_removal=last_number(connection, "removed"),
             count=meta_number(connection, "items"),
             raw=bool(meta_number(connection, "raw")),
         )
+
+    @property
+    def moment(self) -> Moment:
+        """What tells the state from all others."""
+        return self.generation, self.change, self.signature
 
     def is_past_of(self, connection: sqlite3.Connection) -> bool:
         """Whether the database that a connection sees was once in this state."""

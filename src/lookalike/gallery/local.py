@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import logging
-import threading
+import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 
 from lookalike.errors import GalleryLockedError, RowFileError, UsageError
-from lookalike.gallery import browse, changes, health, snapshot, verification
+from lookalike.gallery import browse, changes, health, verification
 from lookalike.gallery.changes import Overrides
-from lookalike.gallery.derived import Derived, fresher
-from lookalike.gallery.freshness import Aside, build_usual_index, fresh_rows
-from lookalike.gallery.frozen import LONG_TO_BUILD, Origin
+from lookalike.gallery.derived import Derived
+from lookalike.gallery.freshness import build_usual_index
 from lookalike.gallery.local_metadata import LocalMetadata
-from lookalike.gallery.meta import meta_number
-from lookalike.gallery.passing import passing
+from lookalike.gallery.meta import read_spaces
 from lookalike.gallery.protocol import Facet
-from lookalike.gallery.ranking import allow, check_question, checked_queries, nearest, nearest_by_metric
+from lookalike.gallery.ranking import check_question, checked_queries, nearest, nearest_by_metric
 from lookalike.gallery.records import AttributeNames
-from lookalike.gallery.snapshot import Snapshot, is_stale
-from lookalike.gallery.store import Reader, Store
+from lookalike.gallery.states import States
+from lookalike.gallery.store import Store
 from lookalike.gallery.verification import Health
 from lookalike.spaces import Space, resolve_weights, slices, width
 from lookalike.types import JSON, Float32, Item, Neighbours, Stamp
@@ -51,10 +47,8 @@ class LocalGallery(LocalMetadata):
 
     def __init__(self, folder: Path, *, create: bool = False, read_only: bool = False) -> None:
         super().__init__(Store(folder, create=create, read_only=read_only))
-        self._derived = Derived(folder, writable=self._store.writable)
-        self._snapshot: Snapshot | None = None
-        self._refreshing = threading.Lock()
-        self._aside = Aside()
+        self._derived = Derived(folder)
+        self._states = States(self._store, self._derived)
 
     def __enter__(self) -> LocalGallery:
         return self
@@ -65,10 +59,12 @@ class LocalGallery(LocalMetadata):
         self.close()
 
     def close(self) -> None:
-        """Let go of files and connections; what is asked for later opens them again."""
-        self._aside.stop()
-        self._snapshot = None
-        self._store.close()
+        """Let go of files and connections; what is asked for later opens them again.
+
+        What other threads are doing is interrupted and waited for: it ends with an answer or with GalleryClosedError.
+        """
+        with self._states.ending():
+            self._store.close()
 
     def discard_if_unused(self) -> None:
         """Delete the gallery again when this very object has made it and nothing was ever added; else do nothing."""
@@ -183,45 +179,30 @@ class LocalGallery(LocalMetadata):
         """Find the nearest items."""
         check_question(k=k, index=index, probes=probes, metrics=metrics)
         while True:
-            with self._store.reader() as reader:
-                state = self._fresh(reader)
-            if not state.spaces:
-                raise UsageError(f"{self.folder} is empty: nothing has been added to it")
-            if index not in ("auto", "exact") and state.frozen is None and state.origin.count:
-                with self._refreshing:
-                    state = self._refresh(frozen_anyway=True)
+            state, allowed = self._states.to_search(where, index=index)
             resolved = resolve_weights(weights, state.spaces, learned=state.weights)
             checked = checked_queries(queries, resolved, state.spaces)
-            allowed = allow(state, None) if where is None else passing(self._store, state, where)
             try:
                 if metrics:
                     return nearest_by_metric(state, checked, resolved, k=k, allowed=allowed, metrics=metrics)
                 keep = self._store.writable
                 return nearest(state, checked, resolved, k=k, allowed=allowed, index=index, probes=probes, keep=keep)
             except RowFileError as error:
-                self._give_up(state, error)
-
-    def _give_up(self, state: Snapshot, error: RowFileError) -> None:
-        """Forget a state whose derived rows are damaged, so that the next search derives them again."""
-        logging.getLogger(__name__).warning("%s; they are derived from the database again", error)
-        with self._refreshing:
-            if state.frozen is not None:
-                self._derived.refuse(state.frozen)
-            if self._snapshot is not None and self._snapshot.frozen is state.frozen:
-                self._snapshot = None
+                self._states.give_up(state, error)
 
     def rows(self) -> Iterator[tuple[Sequence[Item], dict[str, Float32]]]:
         """All items with their vectors as they were added, in batches, in the order they were added."""
-        with self._store.reading() as connection:
-            spaces = self.spaces
-            names = AttributeNames.read(connection)
+
+        def batches(connection: sqlite3.Connection) -> Iterator[tuple[Sequence[Item], dict[str, Float32]]]:
+            spaces, names = read_spaces(connection), AttributeNames.read(connection)
             for items, vectors in browse.batches(connection, names, columns=width(spaces), size=BATCH):
                 yield items, {name: vectors[:, place] for name, place in slices(spaces).items()}
 
+        return self._store.steps(batches)
+
     def optimise(self) -> None:
         """Make searches as fast as they can be; call it at the end of an index run. It may take seconds."""
-        with self._refreshing:
-            state = self._refresh(wait_s=WAIT_FOR_BUILDER_S)
+        state = self._states.refreshed(wait_s=WAIT_FOR_BUILDER_S)
         if state.frozen is not None:
             build_usual_index(state.frozen, state.weights, keep=self._store.writable)
         if self._store.writable:
@@ -247,62 +228,4 @@ class LocalGallery(LocalMetadata):
 
     def info(self) -> dict[str, JSON]:
         """What the gallery is: counts, spaces, sizes, the state of its index."""
-        with self._store.reader() as reader:
-            state = self._fresh(reader)
-        return health.facts(self._store, self._derived, state)
-
-    def _fresh(self, reader: Reader) -> Snapshot:
-        """The present state; the one at hand costs microseconds."""
-        state, version = self._snapshot, reader.version()
-        if state is not None and reader.seen == (version, state.change):
-            return state
-        change = meta_number(reader.connection, "change")
-        if state is None or state.change != change:
-            with self._refreshing:
-                state = self._snapshot
-                if state is None or state.change < change:
-                    state = self._refresh(wait_s=0)
-        reader.seen = (version, state.change)
-        return state
-
-    def _refresh(self, *, wait_s: float = 0.0, frozen_anyway: bool = False) -> Snapshot:
-        """Take a new snapshot, and derive rows anew when too many were added or removed since the last time.
-
-        Args:
-            wait_s: Seconds to wait for another process that derives them; with 0, many are derived aside.
-            frozen_anyway: Derive rows even when there are few.
-        """
-        while True:
-            with self._store.reading() as connection:
-                now = Origin.now(connection)
-            before = self._snapshot
-            if before is not None and before.origin.generation != now.generation:
-                before = None
-            frozen = None if before is None else before.frozen
-            if before and frozen and wait_s == 0 and len(frozen) >= LONG_TO_BUILD and is_stale(frozen, now):
-                self._aside.start(partial(self._derive, before, now), now)
-            elif is_stale(frozen, now) or (frozen_anyway and frozen is None):
-                frozen = fresh_rows(self._store, self._derived, held=frozen, now=now, wait_s=wait_s)
-            # What was derived is never newer than what is read from here on.
-            with self._store.reading() as connection:
-                if Origin.now(connection).generation != now.generation:
-                    continue
-                if frozen is None and frozen_anyway:
-                    frozen = self._derived.freeze(connection, keep=False)
-                if before is not None and before.frozen is frozen:
-                    self._snapshot = snapshot.follow(connection, before)
-                else:
-                    self._snapshot = snapshot.take(connection, frozen)
-                return self._snapshot
-
-    def _derive(self, before: Snapshot, now: Origin) -> None:
-        """Derive new rows and their index, and then search in them; searches go on meanwhile."""
-        stop = self._aside.stopping
-        frozen = fresh_rows(self._store, self._derived, held=before.frozen, now=now, wait_s=0, stop=stop)
-        if frozen in (None, before.frozen) or stop.is_set():
-            return
-        build_usual_index(frozen, before.weights, keep=self._store.writable)
-        with self._refreshing, self._store.reading() as connection:
-            held = None if self._snapshot is None else self._snapshot.frozen  # `optimise` may have been quicker
-            if fresher(held, frozen) is frozen and Origin.now(connection).generation == frozen.origin.generation:
-                self._snapshot = snapshot.take(connection, frozen)
+        return health.facts(self._store, self._derived, self._states.present())

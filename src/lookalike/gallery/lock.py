@@ -14,13 +14,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lookalike.errors import GalleryLockedError, storage_error
+from lookalike.errors import GalleryLockedError, LookalikeError, storage_error
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 PATIENCE_S = 2.0
 """How long a writer waits for another one: a batch is written in less, a whole index run is not."""
+
+
+TRIES = 20
 
 
 class WriteLock:
@@ -35,6 +38,7 @@ class WriteLock:
         self._note = path.with_suffix(".json")
         self._threads = threading.RLock()
         self._depth = 0
+        self._file: tuple[int, int] | None = None
         self._lock: BaseFileLock
 
     @contextmanager
@@ -63,23 +67,35 @@ class WriteLock:
         finally:
             self._threads.release()
 
+    def is_in_place(self) -> bool:
+        """Whether the file that is locked is still the one at the path; with another, others may be writing, too."""
+        return self._file is not None and self._file == file_at(self._path)
+
     def _acquire(self, patience_s: float) -> None:
         from filelock import FileLock, Timeout
 
         self._lock = FileLock(self._path, thread_local=False)
-        try:
-            self._lock.acquire(timeout=patience_s, poll_interval=0.02)
-        except Timeout:
-            raise self._refusal() from None
-        except OSError as error:
-            raise storage_error(f"{self._path.parent} cannot be written to", error) from None
+        for _ in range(TRIES):
+            self._file = file_at(self._path)
+            try:
+                self._lock.acquire(timeout=patience_s, poll_interval=0.02)
+            except Timeout:
+                raise self._refusal() from None
+            except OSError as error:
+                raise storage_error(f"{self._path.parent} cannot be written to", error) from None
+            if self.is_in_place():
+                break
+            self._lock.release()  # of a file that was replaced, or made, while it was being locked
+        else:
+            raise LookalikeError(f"{self._path.parent} is being replaced all the time; try again")
         with contextlib.suppress(OSError):  # a full disk must not stand in the way of removing items
             self._note.write_text(json.dumps(describe_this_process()), encoding="utf-8")
 
     def _release(self) -> None:
         try:
             with contextlib.suppress(OSError):  # it may have been replaced by something that cannot be deleted
-                self._note.unlink(missing_ok=True)
+                if self.is_in_place():
+                    self._note.unlink(missing_ok=True)
         finally:
             self._lock.release()
 
@@ -96,6 +112,15 @@ class WriteLock:
         with contextlib.suppress(OSError, ValueError, RecursionError):
             note = json.loads(self._note.read_text(encoding="utf-8"))
         return note if isinstance(note, dict) and note.keys() == describe_this_process().keys() else {}
+
+
+def file_at(path: Path) -> tuple[int, int] | None:
+    """Device and inode of the file at a path; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def describe_this_process() -> dict[str, str | int]:

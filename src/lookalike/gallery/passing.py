@@ -12,8 +12,8 @@ from lookalike.gallery.store import Store
 FILTERS_REMEMBERED: Final = 32
 
 
-def passing(store: Store, state: Snapshot, where: str) -> Allowed:
-    """What a filter passes; asked once for each state.
+def passing(store: Store, state: Snapshot, where: str) -> Allowed | None:
+    """What a filter passes, asked once for each state; None when the database has another history by now.
 
     Raises:
         FilterError: It cannot be understood.
@@ -26,6 +26,8 @@ def passing(store: Store, state: Snapshot, where: str) -> Allowed:
         clause = browse.compile_filter(where, state.names)
         attribute_indexes.make_missing(store, clause, count=state.origin.count)
         with store.reading() as connection:
+            if not state.origin.is_past_of(connection):
+                return None
             remembered = allow(state, browse.matching_rows(connection, clause))
         state.answers[where] = remembered
     return remembered

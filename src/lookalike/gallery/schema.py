@@ -6,8 +6,10 @@ import sqlite3
 import uuid
 from contextlib import closing
 from functools import cache
+from pathlib import Path
 from typing import Final
 
+from lookalike.errors import GalleryNotFoundError, MismatchError
 from lookalike.gallery import meta
 from lookalike.gallery.sqlite_filter import attribute_expression
 
@@ -104,3 +106,21 @@ def attribute_index(name: str) -> str | None:
     if number == name or not (number.isascii() and number.isdecimal()):
         return None
     return f"CREATE INDEX {name} ON items ({attribute_expression(int(number))})"
+
+
+def check(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse what is no gallery's database, or one that this version does not read.
+
+    Raises:
+        GalleryNotFoundError: It is another program's.
+        MismatchError: It has another format.
+    """
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if application != APPLICATION_ID:
+        raise GalleryNotFoundError(f"{path} is a database, but not a gallery's")
+    if version != FORMAT:
+        raise MismatchError(
+            f"{path.parent} has the gallery format {version}, and this version of lookalike reads {FORMAT}; open it "
+            "with the version that made it, and use `gallery export --format parquet` to bring it over"
+        )

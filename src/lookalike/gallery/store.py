@@ -12,50 +12,31 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Final
-from urllib.parse import quote
+from typing import Final, TypeVar
 
 from lookalike.errors import (
     GalleryDamagedError,
+    GalleryGoneError,
     GalleryNotFoundError,
     LookalikeError,
-    MismatchError,
     StorageFailedError,
     StorageFullError,
     UsageError,
 )
 from lookalike.gallery import schema
-from lookalike.gallery.checksums import WAY_OUT, equip
+from lookalike.gallery.checksums import WAY_OUT
+from lookalike.gallery.connections import BUSY_MS, Connections, Reader, connect
 from lookalike.gallery.lock import PATIENCE_S, WriteLock
 from lookalike.gallery.meta import last_number, read_spaces, sign_change
 from lookalike.spaces import Space
 
-CACHE_KIB: Final = 32768
-
 OWN_BUGS: Final = ("syntax error", "no such column", "no such function", "transaction")
 """What SQLite says of statements that cannot be right, whatever the database holds."""
 
-
-class Reader:
-    """A connection that only reads.
-
-    Attributes:
-        connection: It.
-        seen: The version of the data, and the count of commits, when somebody last looked.
-    """
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self.connection = connection
-        self.seen = (-1, -1)
-
-    def version(self) -> int:
-        """A number that changes when anybody else commits; 4 microseconds."""
-        version: int = self.connection.execute("PRAGMA data_version").fetchone()[0]
-        return version
+T = TypeVar("T")
 
 
 class Store:
@@ -73,25 +54,27 @@ class Store:
         self.path = folder / "gallery.db"
         self.read_only = read_only
         self._lock = WriteLock(folder / "write.lock")
-        self._readers: deque[Reader] = deque()
-        self._writer: sqlite3.Connection | None = None
-        self._immutable = False
-        self._sound = False
+        self._connections = Connections(self.path)
         self._made: tuple[Path, ...] | None = None  # the folders that did not exist before, the innermost first
         if not self._exists():
             if not create or read_only:
                 raise GalleryNotFoundError(f"there is no gallery at {folder}")
             self._create()
-        self._check()
-        self.writable = not read_only and os.access(folder, os.W_OK)
+        try:
+            with explained(self.path), self._connections.lend():
+                pass
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def writable(self) -> bool:
+        """Whether anything can be written, as far as the folder's permissions tell."""
+        return not self.read_only and os.access(self.folder, os.W_OK)
 
     def close(self) -> None:
-        """Close the connections; the last one to leave tidies the WAL away."""
-        while self._readers:
-            self._readers.pop().connection.close()
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+        """Close the connections, once what uses them was interrupted; the last one to leave tidies the WAL away."""
+        self._connections.close()
 
     def discard_if_unused(self) -> None:
         """Delete the database again, and the folders made for it, when this store made it and nothing was added."""
@@ -111,26 +94,13 @@ class Store:
         """Lend a connection; each thread that asks at the same time gets its own.
 
         Raises:
+            GalleryGoneError: The gallery is not where it was.
+            GalleryClosedError: The gallery was closed meanwhile.
             GalleryDamagedError: What is read makes no sense.
         """
-        try:
-            reader = self._readers.pop()
-        except IndexError:
-            reader = self._open_reader()
-        try:
-            with explained(self.path):
-                self._check_tables(reader.connection)
-                yield reader
-        finally:
-            self._readers.append(reader)
-
-    def idle(self) -> bool:
-        """Whether nobody is writing just now."""
-        try:
-            with self.locked(patience_s=0):
-                return True
-        except LookalikeError:
-            return False
+        with explained(self.path), self._connections.lend() as reader:
+            self._check_tables(reader)
+            yield reader
 
     def bytes(self) -> int:
         """Size of the database on disk, with what is still on its way into it."""
@@ -149,26 +119,57 @@ class Store:
             try:
                 yield reader.connection
             finally:
-                reader.connection.execute("ROLLBACK")
+                roll_back(reader)
+
+    def steps(self, work: Callable[[sqlite3.Connection], Iterator[T]]) -> Iterator[T]:
+        """Read step by step from one state of the data; between two steps the gallery may be closed.
+
+        Args:
+            work: Reads from a connection in a transaction.
+        """
+        with explained(self.path):
+            reader = self._connections.take()
+        try:
+            with explained(self.path), self._connections.using(reader):
+                reader.connection.execute("BEGIN")
+                found = work(reader.connection)
+            while True:
+                with explained(self.path), self._connections.using(reader):
+                    try:
+                        step = next(found)
+                    except StopIteration:
+                        return
+                yield step
+        finally:
+            with reader.lock:
+                roll_back(reader)
+            self._connections.give_back(reader)
 
     @contextmanager
     def examining(self) -> Iterator[sqlite3.Connection]:
         """Lend a connection that reads whatever can be read, in one transaction, and raises SQLite's own errors."""
-        with closing(self._connect("ro")) as connection:
-            connection.text_factory = lambda text: text.decode("utf-8", "replace")
-            connection.execute("BEGIN")
-            yield connection
+        with self._connections.lend() as reader:
+            reader.connection.text_factory = lambda text: text.decode("utf-8", "replace")
+            reader.connection.execute("BEGIN")
+            try:
+                yield reader.connection
+            finally:
+                reader.connection.text_factory = str
+                roll_back(reader)
 
     @contextmanager
     def locked(self, patience_s: float = PATIENCE_S) -> Iterator[None]:
         """Be the only writer for a while.
 
         Raises:
-            GalleryLockedError: Somebody else is.
+            GalleryLockedError: Another process, or thread, is.
+            GalleryGoneError: The gallery is not where it was.
             LookalikeError: The gallery was opened to be read only, or cannot be written to.
         """
         if self.read_only:
             raise LookalikeError(f"{self.folder} is open for reading only")
+        if not self.folder.is_dir():  # the lock would make it again
+            raise GalleryGoneError(f"there is no gallery at {self.folder} any more: it was moved or deleted")
         with self._lock.held(patience_s):
             yield
 
@@ -177,38 +178,53 @@ class Store:
         """Write: all that happens inside is committed together at the end, or not at all.
 
         Raises:
-            GalleryLockedError: Somebody else is writing.
+            GalleryLockedError: Another process, or thread, is writing.
+            GalleryGoneError: The gallery is not where it was, or was replaced meanwhile.
             GalleryDamagedError: What is there makes no sense.
             LookalikeError: The disk is full or read-only.
         """
-        with self.locked(patience_s), explained(self.path):
-            if self._writer is None:
-                self._writer = self._connect("rw")
-                self._writer.execute("PRAGMA synchronous = FULL")
-            self._writer.execute("BEGIN IMMEDIATE")
+        with self._writer(patience_s) as writer:
+            writer.connection.execute("BEGIN IMMEDIATE")
             try:
-                yield self._writer
-                sign_change(self._writer)
-                self._writer.execute("COMMIT")
+                yield writer.connection
+                sign_change(writer.connection)
+                self._check_place(writer)
+                writer.connection.execute("COMMIT")
             except BaseException:
-                with contextlib.suppress(sqlite3.Error):  # SQLite may have rolled back by itself
-                    self._writer.execute("ROLLBACK")
+                roll_back(writer)
                 raise
+            self._check_place(writer)
+            move_out_of_wal(writer.connection)
+            self._connections.settle()
 
     @contextmanager
     def alone(self) -> Iterator[sqlite3.Connection]:
         """Lend the writer's connection outside of any transaction, for what SQLite allows only there."""
-        with self.locked(), explained(self.path):
-            connection = self._connect("rw")
-            try:
-                yield connection
-            finally:
-                connection.close()
+        with self._writer(PATIENCE_S) as writer:
+            yield writer.connection
+            self._connections.settle()
+
+    @contextmanager
+    def _writer(self, patience_s: float) -> Iterator[Reader]:
+        with self.locked(patience_s), explained(self.path), self._connections.lend(writer=True) as writer:
+            yield writer
+
+    def _check_place(self, writer: Reader) -> None:
+        """Make sure that what is written to is what is at the path.
+
+        Raises:
+            GalleryGoneError: It is not.
+        """
+        if not (self._lock.is_in_place() and self._connections.is_current(writer)):
+            raise GalleryGoneError(
+                f"{self.folder} was moved, deleted or replaced while it was being written to, and the one that is "
+                "there now does not have what was written; do it again"
+            )
 
     def checkpoint(self) -> None:
         """Move what has been committed from the WAL into the database, as far as readers allow, and shorten the WAL."""
         with self.alone() as connection:
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
     def _exists(self) -> bool:
         try:
@@ -233,7 +249,7 @@ class Store:
                 if self._exists():  # another process was quicker
                     return
                 self._made = tuple(missing)
-                with closing(self._connect("rwc")) as connection:
+                with closing(connect(self.path, "rwc")) as connection:
                     schema.write(connection)
         except BaseException:
             if self._made is not None:  # the disk is full, or somebody lost patience
@@ -241,58 +257,12 @@ class Store:
                 sweep(self.folder, "*.lock", made=self._made)
             raise
 
-    def _check(self) -> None:
-        reader = self._open_reader()
-        with explained(self.path):
-            (application,) = reader.connection.execute("PRAGMA application_id").fetchone()
-            (version,) = reader.connection.execute("PRAGMA user_version").fetchone()
-        self._readers.append(reader)
-        if application != schema.APPLICATION_ID:
-            self.close()
-            raise GalleryNotFoundError(f"{self.path} is a database, but not a gallery's")
-        if version != schema.FORMAT:
-            self.close()
-            raise MismatchError(
-                f"{self.folder} has the gallery format {version}, and this version of lookalike reads {schema.FORMAT}; "
-                "open it with the version that made it, and use `gallery export --format parquet` to bring it over"
-            )
-
-    def _check_tables(self, connection: sqlite3.Connection) -> None:
-        if not self._sound:
-            problems = schema.problems(connection)
+    def _check_tables(self, reader: Reader) -> None:
+        if not reader.sound:
+            problems = schema.problems(reader.connection)
             if problems:
                 raise GalleryDamagedError(f"{self.path} is damaged: {problems[0]}; {WAY_OUT}")
-            self._sound = True
-
-    def _open_reader(self) -> Reader:
-        with explained(self.path):
-            try:
-                connection = self._connect("ro")
-            except sqlite3.OperationalError:
-                if not self.folder_is_sealed():
-                    raise
-                # A WAL database needs its helper files; in a folder that nobody can write to it may do without them.
-                self._immutable = True
-                connection = self._connect("ro")
-            connection.execute("PRAGMA query_only = 1")
-            connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
-        return Reader(connection)
-
-    def folder_is_sealed(self) -> bool:
-        """Whether the database stands alone, with no unfinished business of a writer beside it."""
-        wal = self.path.with_name("gallery.db-wal")
-        return not wal.exists() or wal.stat().st_size == 0
-
-    def _connect(self, mode: str) -> sqlite3.Connection:
-        address = f"file:{quote(str(self.path.absolute()))}?mode={mode}{'&immutable=1' if self._immutable else ''}"
-        connection = sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False, timeout=10)
-        try:
-            equip(connection)
-            connection.execute("PRAGMA schema_version")  # opening is lazy: this is where a wrong file shows
-        except sqlite3.Error:
-            connection.close()
-            raise
-        return connection
+            reader.sound = True
 
 
 @contextmanager
@@ -325,6 +295,27 @@ def explained(path: Path) -> Iterator[None]:
         if code & 0xFF == sqlite3.SQLITE_IOERR:
             raise StorageFailedError(f"{path}: {error}; see the system's log, the disk may be failing") from error
         raise LookalikeError(f"{path}: {error}") from error
+
+
+def roll_back(reader: Reader) -> None:
+    """End a transaction without changes; a connection that cannot is not lent again."""
+    try:
+        if reader.connection.in_transaction:  # SQLite may have rolled back by itself
+            reader.connection.execute("ROLLBACK")
+    except sqlite3.Error:
+        reader.spoilt = True
+
+
+def move_out_of_wal(connection: sqlite3.Connection) -> None:
+    """Bring what was committed into the database itself and empty the WAL, unless readers are in the way just now.
+
+    What is in the WAL stays valid when the database beneath it is replaced by a copy, and would be mixed with it. That
+    this fails is no failure of the commit, which is on the disk.
+    """
+    with contextlib.suppress(sqlite3.Error):
+        connection.execute("PRAGMA busy_timeout = 0")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
 
 
 def sweep(folder: Path, pattern: str, *, made: Sequence[Path] = ()) -> None:

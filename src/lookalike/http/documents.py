@@ -37,7 +37,7 @@ REQUEST_ID = {
     "description": "An id of your own for the answer and the log: 1 to 64 letters, digits, dots, hyphens, underscores.",
     "schema": {"type": "string"},
 }
-ALWAYS = ("bug", "failed", "damaged", "unreachable", "not_ready", "busy", "timeout")
+ALWAYS = ("bug", "failed", "damaged", "gallery_gone", "unreachable", "not_ready", "busy", "timeout")
 """What may come of anything that touches the gallery."""
 
 ASKED = ("bad_request", "unknown_name", *ALWAYS)

@@ -6,10 +6,11 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from lookalike.errors import LookalikeError, MismatchError
 from lookalike.http.documents import ALWAYS, errors
 from lookalike.http.metrics import CONTENT_TYPE
 from lookalike.http.models import Health
-from lookalike.http.refusals import Refusal
+from lookalike.http.refusals import Refusal, refusal_of
 from lookalike.http.serving import Served
 
 router = APIRouter(tags=["operation"])
@@ -29,10 +30,17 @@ async def healthz() -> JSONResponse:
     responses=errors("not_ready", *ALWAYS),
 )
 async def readyz(request: Request, serving: Served) -> JSONResponse:
-    """The model is loaded and the gallery can be read."""
+    """The model is loaded, and the gallery is there, can be read and was filled by that model."""
     if not serving.ready:
         raise Refusal("not_ready", "the server is stopping")
-    await serving.reads.run(lambda: len(serving.retriever.gallery), request=request)
+    try:
+        await serving.reads.run(serving.check, request=request)
+    except MismatchError:
+        raise Refusal("not_ready", "the gallery is now one that was filled by another model") from None
+    except Refusal:
+        raise
+    except LookalikeError as error:
+        raise Refusal("not_ready", str(refusal_of(error))) from error
     return JSONResponse({"status": "ready"})
 
 

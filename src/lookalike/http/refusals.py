@@ -86,6 +86,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "bug": Kind(500, "this is a bug in lookalike; the log has it under this request's id", {}),
     "locked": Kind(503, "another process is writing to the gallery; try again in 5 s", {"retry_after": 5}),
     "damaged": Kind(503, "the gallery cannot be read; the log says why", {}),
+    "gallery_gone": Kind(503, "the gallery is not where it was; the log says more", {}),
     "unreachable": Kind(503, "the server that keeps the gallery does not answer", {}),
     "storage_full": Kind(507, "there is no room left on the server's disk; nothing was changed", {}),
     "failed": Kind(503, "this cannot be done at present; the log says why", {}),
@@ -153,6 +154,8 @@ def refusal_of(error: LookalikeError, *, address: str = "") -> Refusal:
     if error.code == "locked":
         message = f"another process is writing to the gallery; try again in {LATER_S} s"
         return Refusal("locked", message, facts={"retry_after": LATER_S})
+    if error.code == "no_gallery":  # there was one when the server was started
+        return Refusal("gallery_gone", KINDS["gallery_gone"].message)
     if not isinstance(error, UsageError):
         kind = error.code if error.code in KINDS else "failed"
         return Refusal(kind, KINDS[kind].message)

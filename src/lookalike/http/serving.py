@@ -79,6 +79,17 @@ class Serving:
             self.writer.tidy()
         self.ready = True
 
+    def check(self) -> None:
+        """Make sure that the gallery can be asked.
+
+        Raises:
+            MismatchError: It is now one that was filled by another model.
+            LookalikeError: It is gone or cannot be read.
+        """
+        items = len(self.retriever.gallery)
+        if self.photos and items:
+            self.retriever.check_model()
+
     def stop(self) -> None:
         """Finish what runs, and let go of everything."""
         self.ready = False

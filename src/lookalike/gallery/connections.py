@@ -1,0 +1,298 @@
+"""The connections to a gallery's database: lent for as long as the file at the path is the one they were opened on.
+
+A folder can be moved away, deleted or brought back from a copy while a server holds it open. SQLite notices nothing of
+that: it goes on with files that have no name any more, and what is committed to them is lost. So each loan begins with
+a look at the files (three `stat`s), and connections to other files are closed.
+
+Closing a connection under a thread that uses it is a crash. Each is locked while it is used; closing all interrupts
+what runs, and waits for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, NamedTuple
+from urllib.parse import quote
+
+from lookalike.errors import GalleryClosedError, GalleryGoneError, LookalikeError
+from lookalike.gallery import schema
+from lookalike.gallery.checksums import equip
+
+CACHE_KIB: Final = 32768
+BUSY_MS: Final = 10_000
+"""How long SQLite waits for another process that moves the WAL about, or writes without our lock."""
+
+INTERRUPT_S: Final = 0.02
+TRIES: Final = 20
+
+
+class Files(NamedTuple):
+    """What tells the database's files from others at the same path.
+
+    Attributes:
+        database: Device, inode, size and time of the last change.
+        helpers: Inodes of the WAL and of the memory that processes share; None for those that are not there.
+    """
+
+    database: tuple[int, int, int, int]
+    helpers: tuple[int | None, int | None]
+
+    def same_place(self, other: Files) -> bool:
+        """Whether it is the same file, if perhaps with other contents."""
+        return self.database[:2] == other.database[:2]
+
+
+class Reader:
+    """A connection, and what is known of it.
+
+    Attributes:
+        connection: It.
+        lock: Held while it is used.
+        files: What it was opened on.
+        immutable: Whether SQLite was told that nothing ever changes.
+        seen: Version and moment of the data when the newest snapshot was compared with it.
+        spoilt: Whether it must not be lent again.
+        closed: Whether all were closed while it was in use.
+        sound: Whether its tables were found to be as they were made.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, files: Files, *, immutable: bool) -> None:
+        self.connection = connection
+        self.lock = threading.RLock()
+        self.files = files
+        self.immutable = immutable
+        self.seen: tuple[int, object] = (-1, None)
+        self.spoilt = False
+        self.closed = False
+        self.sound = False
+
+    def version(self) -> int:
+        """A number that changes when another connection commits; 4 microseconds."""
+        version: int = self.connection.execute("PRAGMA data_version").fetchone()[0]
+        return version
+
+
+class Connections:
+    """Opens and lends connections, and closes all of them when it is asked to, whatever they are doing."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._guard = threading.RLock()
+        self._closing = threading.RLock()
+        self._idle: list[Reader] = []
+        self._writer: Reader | None = None
+        self._lent: set[Reader] = set()
+        self._files: Files | None = None  # that the idle ones were opened on
+        self._mixed = False  # whether a connection from before the helper files were replaced is still in use
+
+    def __del__(self) -> None:
+        for reader in (*self._idle, *self._lent, *([self._writer] if self._writer else [])):
+            with contextlib.suppress(sqlite3.Error):
+                reader.connection.close()
+
+    @contextmanager
+    def lend(self, *, writer: bool = False) -> Iterator[Reader]:
+        """Lend a connection; each thread that asks at the same time gets its own, and writers come one by one.
+
+        Raises:
+            GalleryGoneError: The database is not where it was.
+            GalleryClosedError: All connections were closed meanwhile.
+            LookalikeError: The database was read without the right to write beside it, and was written to meanwhile.
+        """
+        reader = self.take(writer=writer)
+        try:
+            with self.using(reader):
+                yield reader
+        finally:
+            self.give_back(reader)
+
+    def take(self, *, writer: bool = False) -> Reader:
+        """Take a connection out, to be given back; see `lend`."""
+        with self._guard:
+            self.follow()
+            reader = self._writer if writer else self._idle.pop() if self._idle else None
+            if reader is None:
+                reader = self._open("rw" if writer else "ro")
+                if writer:
+                    self._writer = reader
+            self._lent.add(reader)
+            return reader
+
+    @contextmanager
+    def using(self, reader: Reader) -> Iterator[None]:
+        """Use a connection that was taken, so that it is not closed meanwhile."""
+        with reader.lock:
+            self._check_open(reader)
+            try:
+                yield
+            except sqlite3.Error:
+                self._check_open(reader)  # interrupted, or closed by this very thread
+                raise
+            if reader.immutable and files_at(self._path).database != reader.files.database:
+                raise LookalikeError(f"{self._path} was written to while it was being read; ask again")
+
+    def give_back(self, reader: Reader) -> None:
+        """Give back what was taken."""
+        with self._guard:
+            self._lent.discard(reader)
+            if reader.closed or reader.spoilt or reader.files is not self._files:
+                if reader is self._writer:
+                    self._writer = None
+                close(reader)
+            elif reader is not self._writer:
+                self._idle.append(reader)
+
+    def follow(self) -> None:
+        """Let go of connections to files that are no longer those at the path.
+
+        Raises:
+            GalleryGoneError: There is nothing any more.
+        """
+        with self._guard:
+            now = files_at(self._path)
+            if now == self._files:
+                if not self._mixed or any(reader.files is not self._files for reader in self._lent):
+                    return
+            elif self._files is not None:
+                self._mixed = bool(self._lent) and now.same_place(self._files) and now.helpers != self._files.helpers
+            if now == self._files:
+                self._mixed = False
+            self._let_go()
+
+    def settle(self) -> None:
+        """Take the files as they are now for those that the connections were opened on: their user has changed them."""
+        with self._guard:
+            if self._files is None:
+                return
+            now = files_at(self._path)
+            if now.same_place(self._files) and now.helpers == self._files.helpers:
+                for reader in (*self._idle, *self._lent, *([self._writer] if self._writer else [])):
+                    if reader.files is self._files:
+                        reader.files = now
+                self._files = now
+
+    def is_current(self, reader: Reader) -> bool:
+        """Whether a connection is to the file that is at the path."""
+        with contextlib.suppress(LookalikeError):
+            return files_at(self._path).same_place(reader.files)
+        return False
+
+    def close(self) -> None:
+        """Close all of them, once what runs has been interrupted; what is asked for later opens others."""
+        with self._closing:
+            with self._guard:
+                lent = list(self._lent)
+                for reader in lent:
+                    reader.closed = True
+                self._let_go()
+            for reader in lent:
+                while not reader.lock.acquire(timeout=INTERRUPT_S):
+                    with contextlib.suppress(sqlite3.Error):
+                        reader.connection.interrupt()
+                close(reader)
+                reader.lock.release()
+
+    def _let_go(self) -> None:
+        """Close those that are not in use."""
+        while self._idle:
+            close(self._idle.pop())
+        if self._writer is not None and self._writer not in self._lent:
+            close(self._writer)
+        self._writer = None
+        self._files = None
+
+    def _check_open(self, reader: Reader) -> None:
+        if reader.closed:
+            raise GalleryClosedError(f"{self._path.parent} was closed while this was being done")
+
+    def _open(self, mode: str) -> Reader:
+        """Open a connection, and make sure that the files were not replaced meanwhile."""
+        for _ in range(TRIES):
+            before = files_at(self._path)
+            immutable = False
+            try:
+                connection = connect(self._path, mode)
+            except sqlite3.OperationalError:
+                if mode != "ro" or not is_sealed(self._path):
+                    raise
+                # A WAL database needs its helper files; where none are, and none can be made, it may do without them.
+                immutable = True
+                connection = connect(self._path, "ro", immutable=True)
+            after = files_at(self._path)
+            if before.database == after.database and (not immutable or before == after):
+                try:
+                    schema.check(connection, self._path)
+                except LookalikeError:
+                    connection.close()
+                    raise
+                if after != self._files:
+                    self._let_go()
+                    self._files = after
+                if mode == "ro":
+                    connection.execute("PRAGMA query_only = 1")
+                    connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+                else:
+                    connection.execute("PRAGMA synchronous = FULL")
+                assert self._files is not None
+                return Reader(connection, self._files, immutable=immutable)
+            connection.close()
+        raise LookalikeError(f"{self._path} is being replaced all the time; try again")
+
+
+def files_at(path: Path) -> Files:
+    """What is at a path now.
+
+    Raises:
+        GalleryGoneError: Nothing.
+        LookalikeError: It cannot be looked at.
+    """
+    try:
+        found = os.stat(path)  # noqa: PTH116 - for every question: Path takes five times as long
+    except (FileNotFoundError, NotADirectoryError):
+        raise GalleryGoneError(f"there is no gallery at {path.parent} any more: it was moved or deleted") from None
+    except OSError as error:
+        raise LookalikeError(f"{path.parent} cannot be read: {error.strerror or error}") from None
+    helpers = inode_of(f"{path}-wal"), inode_of(f"{path}-shm")
+    return Files((found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns), helpers)
+
+
+def inode_of(path: str) -> int | None:
+    """The inode of a file; None where there is none."""
+    try:
+        return os.stat(path).st_ino  # noqa: PTH116 - as above
+    except OSError:
+        return None
+
+
+def is_sealed(path: Path) -> bool:
+    """Whether a database stands alone, with nothing of a writer beside it, and this process can put nothing there."""
+    wal, shared = Path(f"{path}-wal"), Path(f"{path}-shm")
+    alone = not shared.exists() and (not wal.exists() or wal.stat().st_size == 0)
+    return alone and not os.access(path.parent, os.W_OK)
+
+
+def connect(path: Path, mode: str, *, immutable: bool = False) -> sqlite3.Connection:
+    """Open one connection."""
+    address = f"file:{quote(str(path.absolute()))}?mode={mode}{'&immutable=1' if immutable else ''}"
+    connection = sqlite3.connect(
+        address, uri=True, isolation_level=None, check_same_thread=False, timeout=BUSY_MS / 1000
+    )
+    try:
+        equip(connection)
+        connection.execute("PRAGMA schema_version")  # opening is lazy: this is where a wrong file shows
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def close(reader: Reader) -> None:
+    """Close a connection, unless that has been done."""
+    with reader.lock, contextlib.suppress(sqlite3.Error):
+        reader.connection.close()
