@@ -243,7 +243,7 @@ def measure_classification(
         places, photos = [], []
         for place, item in enumerate(items[start : start + CLASSIFIED_AT_ONCE], start):
             try:
-                photos.append(open_image(item.location, at_least=classifier.wanted_size, box=item.box))
+                photos.append(open_image(item, at_least=classifier.wanted_size, box=item.box))
                 places.append(place)
             except PhotoError as error:
                 reasons[item.id] = str(error)

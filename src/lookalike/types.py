@@ -81,8 +81,11 @@ class Item:
 
     @property
     def location(self) -> str:
-        """Where the photo can be opened: `photo` beneath `root`, or `photo` itself when it is absolute or a URL."""
-        if not self.root or "://" in self.photo or self.photo.startswith("/"):
+        """Where the photo can be opened: `photo` beneath `root`, or `photo` itself when it is absolute or a URL.
+
+        Beneath a root that is a URL there is nothing of this machine, whatever `photo` begins with.
+        """
+        if not self.root or "://" in self.photo or (self.photo.startswith("/") and "://" not in self.root):
             return self.photo
         return f"{self.root.rstrip('/')}/{self.photo}"
 

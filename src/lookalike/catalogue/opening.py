@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lookalike.catalogue.protocol import Catalogue
 from lookalike.errors import CatalogueError, UsageError
-from lookalike.remote.stores import is_remote
+from lookalike.remote.addresses import EXPECTED, is_address, is_remote, shown
 
 PARQUET_SIGNATURE = b"PAR1"
 OTHER_FILES = {
@@ -48,8 +48,8 @@ def open_catalogue(source: str, *, columns: Mapping[str, str] | None = None, enc
         from lookalike.catalogue.stored import open_stored
 
         return open_stored(source, columns=columns or {}, open_table=open_table)
-    if "://" in source:
-        raise CatalogueError(f"{source}: addresses that can be read begin with s3://, gs://, az:// or https://")
+    if is_address(source):
+        raise CatalogueError(f"{shown(source)}: {EXPECTED}")
     path = Path(os.path.abspath(source))  # noqa: PTH100 - resolve() follows links, which may point elsewhere tomorrow
     is_table = source not in ("-", "drawn") and path.is_file()
     if (columns or encoding) and not is_table:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 from weakref import finalize
 
 from lookalike.catalogue.folder import IMAGE_ENDINGS
 from lookalike.catalogue.protocol import Catalogue
 from lookalike.errors import CatalogueError, PhotoError, UsageError
+from lookalike.remote.addresses import place_of, shown
 from lookalike.remote.stores import download, kind_of, list_files
 from lookalike.types import Item
+
+PLAIN: Final = re.compile(r"\w[\w. -]{0,99}")
+"""Names that a copy of a table may have here."""
 
 OpenTable = Callable[[Path, Mapping[str, str]], Catalogue]
 
@@ -34,18 +40,18 @@ def open_stored(url: str, *, columns: Mapping[str, str], open_table: OpenTable) 
     """
     if not url.partition("://")[2].strip("/"):
         raise CatalogueError(f"{url}: expected the name of a bucket, or of a server, after it")
-    url = url.rstrip("/")
     try:
+        place = place_of(url)
         kind = kind_of(url)
         if kind is None:
-            raise CatalogueError(f"{url}: there is no such folder or table")
+            raise CatalogueError(f"{place}: there is no such folder or table")
         if kind == "file":
-            return _open_table(url, columns, open_table)
+            return _open_table(url, place, columns, open_table)
         if columns:
-            raise UsageError(f"only a table has columns to name, and {url} is none")
-        return _open_listing(url)
+            raise UsageError(f"only a table has columns to name, and {place} is none")
+        return _open_listing(place)
     except PhotoError as error:
-        raise CatalogueError(f"{url}: {error.reason}") from None
+        raise CatalogueError(f"{shown(url)}: {error.reason}") from None
 
 
 def _open_listing(url: str) -> Catalogue:
@@ -67,22 +73,31 @@ def _open_listing(url: str) -> Catalogue:
     return Catalogue(kind="folder", source=url, items=items, count=len(photos), notes=notes)
 
 
-def _open_table(url: str, columns: Mapping[str, str], open_table: OpenTable) -> Catalogue:
-    """Read a copy of the table: it is read several times, and must be the same each time."""
+def _open_table(url: str, place: str, columns: Mapping[str, str], open_table: OpenTable) -> Catalogue:
+    """Read a copy of the table: it is read several times, and must be the same each time.
+
+    Args:
+        url: As given, with a login or a token where there is one.
+        place: Without them: it names the catalogue, and is kept.
+        columns: As for `open_stored`.
+        open_table: As for `open_stored`.
+    """
     folder = Path(tempfile.mkdtemp(prefix="lookalike-"))
-    root, _, name = url.partition("?")[0].rpartition("/")
-    copy = folder / (name or "table")
+    root, _, name = place.rpartition("/")
+    copy = folder / (name if PLAIN.fullmatch(name) else "table")
+    if root.endswith(":/"):  # the table is at the address of its server
+        root = place
 
     def items() -> Iterator[Item]:
-        with _told_of(url, copy):
+        with _told_of(place, copy):
             for item in table.items():
                 yield replace(item, root=root)
 
     finalize(items, shutil.rmtree, folder, ignore_errors=True)
-    download(url, str(copy))
-    with _told_of(url, copy):
+    download(url, copy)
+    with _told_of(place, copy):
         table = open_table(copy, columns)
-    return replace(table, source=url, items=items)
+    return replace(table, source=place, items=items)
 
 
 @contextmanager

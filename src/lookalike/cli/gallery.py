@@ -161,7 +161,7 @@ def export_gallery(
     from lookalike.gallery.exchange import FORMATS, export_gallery
 
     if kind == "gallery" or (kind is None and is_gallery(to)):
-        _report(_copied(gallery, to), json=json)
+        _report(_copied(gallery, to, with_roots=True), json=json)
         return
     if to.startswith("milvus"):
         raise UsageError(f"--format {kind} is written into a folder; into {to} goes a gallery: --format gallery")
@@ -189,7 +189,7 @@ def import_gallery(
     from lookalike.gallery.opening import open_gallery
 
     if is_gallery(source):
-        _report(_copied(source, gallery), json=json)
+        _report(_copied(source, gallery, with_roots=False), json=json)
         return
     folder = Path(source)
     if not folder.is_dir():
@@ -207,7 +207,7 @@ def import_gallery(
         write(f"{count:,} items imported")
 
 
-def _copied(source: str, target: str) -> Copied:
+def _copied(source: str, target: str, *, with_roots: bool) -> Copied:
     """Bring everything of one gallery into another, and compare the two."""
     from lookalike.gallery.copying import copy_gallery
     from lookalike.gallery.opening import open_gallery
@@ -215,7 +215,7 @@ def _copied(source: str, target: str) -> Copied:
     with opened(source, strong=True) as shop, open_gallery(seen(target, strong=True), create=True) as into:
         try:
             with progress_of("items") as tell:
-                return copy_gallery(shop, into, progress=tell)
+                return copy_gallery(shop, into, with_roots=with_roots, progress=tell)
         except BaseException:
             into.discard_if_unused()
             raise

@@ -19,7 +19,8 @@ from lookalike.embedding.deep import processors
 from lookalike.embedding.protocol import Embedder, Prepared
 from lookalike.errors import PhotoError
 from lookalike.images import open_image, read_bytes
-from lookalike.remote.stores import CONNECTIONS, is_remote, status
+from lookalike.remote.addresses import is_address, reach_of, shown
+from lookalike.remote.stores import CONNECTIONS, status
 from lookalike.types import Float32, Item, Stamp
 
 BATCH = 16
@@ -144,7 +145,7 @@ class _Line:
 
     def send(self, work: Work) -> None:
         """Have a photo read, and more of them at a time where the waiting is for a store."""
-        pool = self._fetchers if is_remote(work.item.location) else self._decoders
+        pool = self._fetchers if is_address(work.item.location) else self._decoders
         self.on_their_way.append((work.item, pool.submit(_read, work, self._embedder)))
 
     def take(self) -> Iterator[Outcome]:
@@ -182,22 +183,22 @@ def _read(work: Work, embedder: Embedder) -> _Read:
     started = perf_counter()
     item, known = work.item, work.stamp
     now = size_and_time(item.location)  # before the bytes: a later change is then seen by the next run
-    if now is None and is_remote(item.location):
-        now = status(item.location)
+    if now is None and is_address(item.location):
+        now = status(reach_of(item))
         if known is not None and now == (known.size, known.modified_ns):
             return _Read(known, None, perf_counter() - started)
-    data = read_bytes(item.location, keep=False)
+    data = read_bytes(item, keep=False)
     stamp = Stamp(len(data), now[1] if now else 0, hashlib.sha256(data).hexdigest())
     prepared = None
     if known is None or known.sha256 != stamp.sha256:
-        photo = open_image(data, at_least=embedder.wanted_size, box=item.box, name=item.location)
+        photo = open_image(data, at_least=embedder.wanted_size, box=item.box, name=shown(item.location))
         prepared = embedder.prepare(photo)
     return _Read(stamp, prepared, perf_counter() - started)
 
 
 def size_and_time(location: str) -> tuple[int, int] | None:
     """Bytes and time of the last change (ns since 1970) of a local file; None where that cannot be told cheaply."""
-    if "://" in location:
+    if is_address(location):
         return None
     try:
         found = Path(location).stat()

@@ -7,7 +7,7 @@ whatever the catalogue's size, and new items are written in the catalogue's orde
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -32,6 +32,7 @@ from lookalike.embedding.describing import (
 from lookalike.embedding.protocol import Embedder
 from lookalike.embedding.report import Report, Skipped
 from lookalike.errors import CatalogueError, PhotoError
+from lookalike.remote.addresses import roots_of
 from lookalike.spaces import Space
 from lookalike.types import Float32, Item, Stamp
 
@@ -69,6 +70,10 @@ class Writer(Protocol):
 
     def stamps(self, source: str) -> dict[str, tuple[Item, Stamp | None]]:
         """Items that came from a source, by id, with the stamps of their files."""
+        ...
+
+    def remember_roots(self, more: Iterable[str]) -> None:
+        """Keep the folders and addresses that photos come from."""
         ...
 
 
@@ -144,6 +149,7 @@ class _Run:
         self._embedded: list[tuple[Item, Stamp]] = []
         self._vectors: list[Mapping[str, Float32]] = []
         self._described: list[tuple[Item, Stamp]] = []
+        self._roots: set[str] = set()
         self._written_at = perf_counter()
 
     def go(self, describe_photos: Describe) -> None:
@@ -163,6 +169,7 @@ class _Run:
     def _work(self) -> Iterator[Work]:
         """Photos that have to be looked at, in the catalogue's order."""
         for position, item in enumerate(self._catalogue.items()):
+            self._roots.update(roots_of(item, listed=self._catalogue.kind == "listing"))
             if not self._is_unchanged(item):
                 known = self._known.get(item.id)
                 yield Work(item, position, known.stamp if known and known.item.box == item.box else None)
@@ -233,6 +240,7 @@ class _Run:
         embedded, vectors, described = self._embedded, self._vectors, self._described
         self._embedded, self._vectors, self._described = [], [], []  # what fails to be written is not tried again
         with timed(self.report.seconds, "write"):
+            self._writer.remember_roots(self._roots)
             if embedded:
                 items, stamps = zip(*embedded, strict=True)
                 spaces = self._spaces

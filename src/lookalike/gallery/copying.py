@@ -59,7 +59,9 @@ def is_gallery(address: str) -> bool:
     return address.startswith(("milvus:", "milvus+tls:")) or (Path(address) / "gallery.db").is_file()
 
 
-def copy_gallery(source: Gallery, target: Gallery, *, progress: Progress | None = None) -> Copied:
+def copy_gallery(
+    source: Gallery, target: Gallery, *, with_roots: bool = False, progress: Progress | None = None
+) -> Copied:
     """Bring everything of one gallery into another, and compare the two.
 
     Items that only the target has stay there, and are no part of what is compared.
@@ -67,6 +69,7 @@ def copy_gallery(source: Gallery, target: Gallery, *, progress: Progress | None 
     Args:
         source: It is read through once, and should not change meanwhile.
         target: Empty, or begun by an earlier copy, or holding other items of the same spaces.
+        with_roots: Have the photos of the source shown by servers of the target; only for a source of one's own.
         progress: Called now and then with the items done and their number.
 
     Raises:
@@ -84,6 +87,8 @@ def copy_gallery(source: Gallery, target: Gallery, *, progress: Progress | None 
             target.remember_model(source.model)
         if source.learned.weights is not None:
             target.learn(source.learned)
+        if with_roots:
+            target.remember_roots(source.roots)
         origins, photos = origins_of(source), PhotoStore(target)
         there, kept = digests(target), origins_of(target)
         wanted: dict[str, bytes] = {}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from lookalike.errors import UsageError
-from lookalike.gallery import learned, photo_owner
+from lookalike.gallery import learned, photo_owner, roots
 from lookalike.gallery.learned import Learned
 from lookalike.gallery.meta import meta_number, read_model, read_spaces, write_model
 from lookalike.gallery.store import Store
@@ -49,6 +49,19 @@ class LocalMetadata:
         if model != self.model:
             with self._store.writing() as connection:
                 write_model(connection, model)
+
+    @property
+    def roots(self) -> tuple[str, ...]:
+        """Folders and addresses that photos were indexed from."""
+        with self._store.reader() as reader:
+            return roots.read(reader.connection)
+
+    def remember_roots(self, more: Iterable[str]) -> None:
+        """Keep more roots."""
+        new = set(more)
+        if not new <= set(self.roots):
+            with self._store.writing() as connection:
+                roots.write(connection, new.union(roots.read(connection)))
 
     @property
     def learned(self) -> Learned:

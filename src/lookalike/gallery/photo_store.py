@@ -61,6 +61,11 @@ class PhotoStore:
         """The folder of the photos that come from now on."""
         return self.folder / self._gallery.photo_owner()[0]
 
+    @property
+    def folders(self) -> list[Path]:
+        """Where photos that were sent may be: those of now, and those that were moved with the gallery."""
+        return [self.folder, *([self._inside] if self._inside is not None else [])]
+
     def keep(self, item_id: str, data: bytes) -> Item:
         """Write a photo, durably.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -43,6 +43,15 @@ class Gallery(Protocol):
 
     def remember_model(self, model: str) -> None:
         """Remember where the model is that fills the gallery."""
+        ...
+
+    @property
+    def roots(self) -> tuple[str, ...]:
+        """Folders and addresses that photos were indexed from; see `lookalike.gallery.roots`."""
+        ...
+
+    def remember_roots(self, more: Iterable[str]) -> None:
+        """Keep more roots: an index run does, an import does not."""
         ...
 
     def __len__(self) -> int:

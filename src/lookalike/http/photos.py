@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Annotated, BinaryIO, Final
 
 from fastapi import APIRouter, Query
@@ -18,16 +16,13 @@ from lookalike.http.documents import ASKED, errors
 from lookalike.http.item_paths import ITEM
 from lookalike.http.items import ItemPath
 from lookalike.http.models import THUMBNAIL_SIDES
+from lookalike.http.originals import Original, from_elsewhere, shown_reason
 from lookalike.http.refusals import Refusal
 from lookalike.http.serving import Served, Serving
-from lookalike.http.thumbnails import Original
-from lookalike.images import content_type, read_bytes
+from lookalike.remote.addresses import Reach, is_address
 from lookalike.types import Item
 
 router = APIRouter(tags=["items"])
-
-LOOKED_AT: Final = 64
-"""Bytes at the beginning of a file that tell what it is."""
 
 PIECE: Final = 65_536
 
@@ -48,7 +43,7 @@ TAG: Final = {"ETag": {"description": "Changes when the photo does.", "schema": 
         200: {"description": "The photo.", "content": {"image/*": PHOTO}, "headers": TAG},
         206: {"description": "A part of the original.", "content": {"image/*": PHOTO}, "headers": TAG},
         304: {"description": "It has not changed since the `If-None-Match` given.", "headers": TAG},
-        **errors("bad_request", "unknown_item", "photo_gone", "bad_range", "invalid", *ASKED),
+        **errors("bad_request", "unknown_item", "photo_gone", "bad_range", "invalid", "host_silent", *ASKED),
     },
 )
 async def get_photo(
@@ -67,11 +62,27 @@ async def get_photo(
 ) -> Response:
     """The original file, or a small JPEG of it."""
     asked = {name: request.headers.get(name) for name in ("if-none-match", "if-range", "range")}
-    return await serving.pictures.run(lambda: photo_response(serving, id, side=size, asked=asked), request=request)
+    found = await serving.pictures.run(lambda: find(serving, id, side=size, asked=asked), request=request)
+    if isinstance(found, Response):
+        return found
+    item, reach = found
+    try:
+        key = (item.location, item.root)
+        seconds = serving.hosts.seconds
+        original = await serving.hosts.run(
+            reach.address.origin, key, lambda: from_elsewhere(item, reach, seconds=seconds)
+        )
+        return await serving.pictures.run(
+            lambda: photo_response(serving, item, original, None, side=size, asked=asked), request=request
+        )
+    except PhotoError as error:
+        raise gone(item, error) from None
 
 
-def photo_response(serving: Serving, item_id: str, *, side: int | None, asked: Mapping[str, str | None]) -> Response:
-    """What to answer; runs in a worker.
+def find(
+    serving: Serving, item_id: str, *, side: int | None, asked: Mapping[str, str | None]
+) -> Response | tuple[Item, Reach]:
+    """Answer with a photo of this machine, or say where else it is; runs in a worker.
 
     Args:
         serving: The server.
@@ -85,60 +96,72 @@ def photo_response(serving: Serving, item_id: str, *, side: int | None, asked: M
     """
     item = serving.retriever.gallery.get(item_id)
     try:
-        return response_of(serving, item, side=side, asked=asked)
+        roots = serving.roots_for(item)
+        if is_address(item.location):
+            return item, roots.reach(item)
+        with ExitStack() as closing:
+            file = closing.enter_context(roots.open(item))
+            original = Original.of_file(item, file)
+            response = photo_response(serving, item, original, file, side=side, asked=asked)
+            if isinstance(response, StreamingResponse):
+                closing.pop_all()  # `sent` closes it, when its last byte has gone
+            return response
     except PhotoError as error:
         now = serving.retriever.gallery.get(item_id)
         if now.location != item.location:  # it was replaced just now, and its photo deleted
-            return photo_response(serving, item_id, side=side, asked=asked)
-        message = f"the photo of {item_id!r} cannot be shown: {error.reason}"
-        raise Refusal("photo_gone", message, facts={"reason": error.reason}) from None
+            return find(serving, item_id, side=side, asked=asked)
+        raise gone(item, error) from None
 
 
-def response_of(serving: Serving, item: Item, *, side: int | None, asked: Mapping[str, str | None]) -> Response:
-    """The photo of an item as it is now; see `photo_response`.
+def photo_response(
+    serving: Serving,
+    item: Item,
+    original: Original,
+    file: BinaryIO | None,
+    *,
+    side: int | None,
+    asked: Mapping[str, str | None],
+) -> Response:
+    """What to answer with a photo that has been found; runs in a worker.
+
+    Args:
+        serving: The server.
+        item: Whose photo.
+        original: What was found.
+        file: Open for reading; None where `original` has the data.
+        side: Of the small picture; None for the original.
+        asked: Headers of the request.
 
     Raises:
-        PhotoError: It cannot be shown.
-        Refusal: It has not the bytes that are asked for.
+        PhotoError: It is no photo any more.
+        Refusal: It has no such bytes.
     """
-    original = Original.of(item)
+    source = file if file is not None else original.data or b""
     tag = original.tag(side)
     headers = {"ETag": tag, **CACHE}
     known = asked["if-none-match"]
-    if known is not None and original.size and names(known, tag):
+    if known is not None and names(known, tag):
         return Response(status_code=304, headers=headers)
     if side is not None:
-        picture = serving.thumbnails.make(original, side=side, name=item.photo)
+        picture = serving.thumbnails.make(original, source, side=side)
         return Response(picture, media_type="image/jpeg", headers=headers)
-    if original.is_elsewhere:
-        data = read_bytes(original.location, name=item.photo)
-        return Response(data, media_type=content_type(data[:LOOKED_AT], name=item.photo), headers=headers)
+    kind = serving.checked.media_type(original, source)
+    if file is None:
+        return Response(original.data, media_type=kind, headers=headers)
     ranged = asked["range"] if asked["if-range"] in (None, tag) else None
-    return file_response(original, item, headers=headers, ranged=ranged)
-
-
-def file_response(original: Original, item: Item, *, headers: dict[str, str], ranged: str | None) -> Response:
-    """The file itself, or a part of it. It is opened now: what becomes of its name later does not matter.
-
-    Raises:
-        PhotoError: It is not a photo, or not any more.
-        Refusal: It has not the bytes that are asked for.
-    """
-    with ExitStack() as closing:
-        try:
-            file = closing.enter_context(Path(original.location).open("rb"))
-            size = os.fstat(file.fileno()).st_size
-            kind = content_type(file.read(LOOKED_AT), name=item.photo)
-        except OSError as error:
-            raise PhotoError(item.photo, (error.strerror or "cannot be read").lower()) from None
-        first, last = part_of(ranged, size=size) or (0, size - 1)
-        closing.pop_all()  # `sent` closes it, when its last byte has gone
+    first, last = part_of(ranged, size=original.size) or (0, original.size - 1)
     headers |= {"Accept-Ranges": "bytes", "Content-Length": str(last - first + 1)}
-    part = (first, last) != (0, size - 1)
+    part = (first, last) != (0, original.size - 1)
     if part:
-        headers["Content-Range"] = f"bytes {first}-{last}/{size}"
+        headers["Content-Range"] = f"bytes {first}-{last}/{original.size}"
     pieces = sent(file, first, last - first + 1)
     return StreamingResponse(pieces, 206 if part else 200, headers=headers, media_type=kind)
+
+
+def gone(item: Item, error: PhotoError) -> Refusal:
+    """Say why the photo of an item cannot be shown."""
+    reason = shown_reason(error)
+    return Refusal("photo_gone", f"the photo of {item.id!r} cannot be shown: {reason}", facts={"reason": reason})
 
 
 def sent(file: BinaryIO, first: int, count: int) -> Iterator[bytes]:

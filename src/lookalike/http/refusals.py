@@ -90,6 +90,9 @@ KINDS: Final[Mapping[str, Kind]] = {
     "unreachable": Kind(503, "the server that keeps the gallery does not answer", {}),
     "storage_full": Kind(507, "there is no room left on the server's disk; nothing was changed", {}),
     "failed": Kind(503, "this cannot be done at present; the log says why", {}),
+    "host_silent": Kind(
+        503, "the computer that has this photo does not answer; try again in 10 s", {"retry_after": 10}
+    ),
     "timeout": Kind(503, "there was no answer within 20 s", {"limit": 20.0}),
     "full": Kind(503, "all 512 connections are in use; try again in 1 s", {"retry_after": 1}),
     "not_ready": Kind(503, "the server is stopping", {}),

@@ -9,13 +9,18 @@ from fastapi import Depends
 from starlette.requests import Request
 
 from lookalike.embedding.deep import processors
+from lookalike.gallery.photo_store import is_sent
+from lookalike.gallery.roots import Roots
 from lookalike.http.bodies import Intake
+from lookalike.http.hosts import Hosts
 from lookalike.http.lanes import Lane
 from lookalike.http.metrics import Metrics
+from lookalike.http.originals import Checked
 from lookalike.http.settings import Settings
 from lookalike.http.thumbnails import Thumbnails
 from lookalike.http.writing import ItemWriter
 from lookalike.retriever import Retriever
+from lookalike.types import Item
 
 READERS, PAINTERS, WRITERS = 4, 2, 1
 READS_WAITING, PICTURES_WAITING, WRITES_WAITING = 256, 512, 16
@@ -50,11 +55,15 @@ class Serving:
     pictures: Lane = field(init=False)
     writes: Lane = field(init=False)
     thumbnails: Thumbnails = field(init=False)
+    checked: Checked = field(init=False)
+    hosts: Hosts = field(init=False)
 
     def __post_init__(self) -> None:
         settings = self.settings
         self.intake = Intake(settings.intake_bytes)
         self.thumbnails = Thumbnails(settings.thumbnails_bytes)
+        self.checked = Checked()
+        self.hosts = Hosts()
         self.metrics = Metrics()
         workers = settings.workers or max(2, processors())
 
@@ -67,6 +76,11 @@ class Serving:
         self.reads = lane("reads", READERS, READS_WAITING)
         self.pictures = lane("pictures", PAINTERS, PICTURES_WAITING)
         self.writes = lane("writes", WRITERS, WRITES_WAITING, WRITE_SECONDS)
+
+    def roots_for(self, item: Item) -> Roots:
+        """What the photo of an item may be shown from: the gallery's roots and the settings', or what was sent here."""
+        sent = [str(folder) for folder in self.writer.photo_folders] if is_sent(item) else []
+        return Roots([*self.retriever.gallery.roots, *self.settings.roots, *sent])
 
     def start(self) -> None:
         """Load the model and open the gallery, so that the first request is as quick as any.
@@ -95,6 +109,7 @@ class Serving:
         self.ready = False
         for lane in (self.searches, self.reads, self.pictures, self.writes):
             lane.close()
+        self.hosts.close()
         self.retriever.close()
 
 

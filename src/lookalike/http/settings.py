@@ -38,6 +38,7 @@ class Settings:
         idle_seconds: How long a connection is kept open between two requests.
         send_seconds: How long a client may take none of what is sent to it.
         origins: Web pages of other origins that may use the API, such as `https://shop.example`; none by default.
+        roots: Folders and addresses that photos may be shown from, beside those that the gallery was indexed from.
         photos: The folder for photos that are sent, which other galleries may share; by default `photos` in the
             gallery's folder, or in the working folder for a gallery on a server.
     """
@@ -63,6 +64,7 @@ class Settings:
     idle_seconds: float = 30.0
     send_seconds: float = 30.0
     origins: tuple[str, ...] = ()
+    roots: tuple[str, ...] = ()
     photos: str = ""
 
     def __post_init__(self) -> None:

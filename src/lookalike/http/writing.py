@@ -6,6 +6,7 @@ import hashlib
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
 from lookalike.embedding.protocol import Prepared
@@ -61,6 +62,11 @@ class ItemWriter:
             limits: For photos.
         """
         self._retriever, self._photos, self._limits = retriever, photos, limits
+
+    @property
+    def photo_folders(self) -> list[Path]:
+        """Where photos that were sent may be."""
+        return self._photos.folders
 
     @property
     def gallery(self) -> Gallery:

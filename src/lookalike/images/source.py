@@ -9,11 +9,17 @@ from pathlib import Path
 from typing import BinaryIO, Final, TypeAlias
 
 from lookalike.errors import PhotoError
+from lookalike.remote.addresses import Reach, is_address, parse, reach_of, shown
 from lookalike.remote.cache import FRESH_S, shared_cache
-from lookalike.remote.stores import fetch, is_remote, status
+from lookalike.remote.stores import PHOTO_S, fetch, status
+from lookalike.types import Item
 
-Source: TypeAlias = bytes | str | os.PathLike[str] | BinaryIO
-"""What a photo can come from: its bytes, a path, a URL (a string with `://`) or a file open for reading bytes."""
+Source: TypeAlias = bytes | str | os.PathLike[str] | BinaryIO | Item | Reach
+"""What a photo can come from: its bytes, a path, a URL (a string with `://`), a file open for reading, or an item.
+
+A URL as such is the caller's own and may lead anywhere. The photo of an item is given as the item: what its URL may
+lead to depends on the catalogue that named it, see `lookalike.remote.addresses.reach_of`; a `Reach` is so decided.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +40,14 @@ class Limits:
 DEFAULT_LIMITS: Final = Limits()
 
 
-def read_bytes(source: Source, *, limits: Limits = DEFAULT_LIMITS, name: str | None = None, keep: bool = True) -> bytes:
+def read_bytes(
+    source: Source,
+    *,
+    limits: Limits = DEFAULT_LIMITS,
+    name: str | None = None,
+    keep: bool = True,
+    seconds: float = PHOTO_S,
+) -> bytes:
     """Read a photo's file, and never more of it than the limit.
 
     Args:
@@ -42,6 +55,7 @@ def read_bytes(source: Source, *, limits: Limits = DEFAULT_LIMITS, name: str | N
         limits: `limits.bytes` is the longest file.
         name: What errors call the photo; by default the path or URL.
         keep: Keep what comes from a store in the local cache, and look there first; not for photos that are read once.
+        seconds: Longest time for what comes from a store or the web.
 
     Raises:
         PhotoError: There is no such file, it cannot be read, it is empty or too long.
@@ -51,10 +65,14 @@ def read_bytes(source: Source, *, limits: Limits = DEFAULT_LIMITS, name: str | N
     try:
         if isinstance(source, bytes):
             data = source
-        elif isinstance(source, str) and "://" in source:
-            data = _fetch(source, limits.bytes + 1, name, keep=keep)
-        elif isinstance(source, str | os.PathLike):
-            data = _read_file(Path(source), limits.bytes)
+        elif isinstance(source, Item) and is_address(source.location):
+            data = _fetch(reach_of(source), limits.bytes + 1, name, keep=keep, seconds=seconds)
+        elif isinstance(source, Reach):
+            data = _fetch(source, limits.bytes + 1, name, keep=keep, seconds=seconds)
+        elif isinstance(source, str) and is_address(source):
+            data = _fetch(Reach(parse(source)), limits.bytes + 1, name, keep=keep, seconds=seconds)
+        elif isinstance(source, Item | str | os.PathLike):
+            data = _read_file(Path(source.location if isinstance(source, Item) else source), limits.bytes)
         else:
             data = _read_at_most(source, limits.bytes + 1)
     except (OSError, ValueError) as error:
@@ -70,8 +88,12 @@ def name_of(source: Source) -> str:
     """What errors call a photo: its path, its URL, or `photo`."""
     if isinstance(source, bytes):
         return "photo"
+    if isinstance(source, Item):
+        return shown(source.location)
+    if isinstance(source, Reach):
+        return shown(source.address.text)
     if isinstance(source, str | os.PathLike):
-        return os.fspath(source)
+        return shown(os.fspath(source))
     named = getattr(source, "name", None)
     return named if isinstance(named, str) else "photo"
 
@@ -92,15 +114,15 @@ def _read_at_most(file: BinaryIO, count: int) -> bytes:
     return b"".join(parts)
 
 
-def _fetch(url: str, limit: int, name: str, *, keep: bool) -> bytes:
-    kept = shared_cache() if keep and is_remote(url) else None
+def _fetch(reach: Reach, limit: int, name: str, *, keep: bool, seconds: float) -> bytes:
+    kept = shared_cache() if keep else None
     if kept is None:
-        return fetch(url, limit=limit, name=name)
-    told = status(url)  # None on the web, and then for a while nobody asks whether it has changed
-    key = f"{url}\0{told}"
+        return fetch(reach, limit=limit, name=name, seconds=seconds)
+    told = status(reach, seconds=seconds)  # None on the web, and then for a while nobody asks whether it has changed
+    key = f"{reach.address.text}\0{reach.private}\0{told}"
     data = kept.get(key, fresh_s=None if told else FRESH_S)
     if data is None or len(data) >= limit:
-        data = fetch(url, limit=limit, name=name)
+        data = fetch(reach, limit=limit, name=name, seconds=seconds)
         kept.keep(key, data)
     return data
 

@@ -108,7 +108,7 @@ def _photos(source: str, preprocessing: Preprocessing) -> Float32:
     items = list(islice(open_catalogue(source).items(), PHOTOS))
     if not items:
         raise UsageError(f"{source}: no photos to check the export with")
-    opened = (open_image(item.location, at_least=preprocessing.wanted_size, box=item.box) for item in items)
+    opened = (open_image(item, at_least=preprocessing.wanted_size, box=item.box) for item in items)
     return np.stack([preprocessing(photo) for photo in opened])
 
 

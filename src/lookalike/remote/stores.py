@@ -1,4 +1,4 @@
-"""Reading from object stores and the web through fsspec: few connections at a time, patient, and never more than asked.
+"""Reading from object stores, through fsspec, and the web: few connections at a time, patient, never more than asked.
 
 Credentials and endpoints are those that the stores' own tools use (environment variables, profiles, instance roles).
 """
@@ -9,6 +9,7 @@ import logging
 import os
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cache
@@ -16,11 +17,14 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from lookalike.errors import LookalikeError, MissingExtraError, PhotoError, UsageError
+from lookalike.remote import web
+from lookalike.remote.addresses import Address, Reach, is_address, parse, shown
+from lookalike.remote.failures import may_pass, reason
 
 Result = TypeVar("Result")
 
 CONNECTIONS: Final = 16
-"""Requests of this process that are under way at a time."""
+"""Requests of this process to one host, or one bucket, that are under way at a time."""
 
 TRIES: Final = 4
 FIRST_PAUSE_S: Final = 0.3
@@ -29,86 +33,81 @@ FIRST_PAUSE_S: Final = 0.3
 CONNECT_S: Final = 10
 READ_S: Final = 30
 
+PHOTO_S: Final = 60.0
+CATALOGUE_S: Final = 3600.0
+CATALOGUE_BYTES: Final = 4 * 2**30
+"""Longest time for a photo and for a table or a listing, and the longest table."""
+
+PAGES: Final = ("text/html", "application/xhtml+xml")
 S3: Final[Mapping[str, Any]] = {
     "config_kwargs": {"connect_timeout": CONNECT_S, "read_timeout": READ_S, "retries": {"total_max_attempts": 1}}
 }
-OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
-    "s3": S3,
-    "s3a": S3,
-    "gs": {},
-    "gcs": {},
-    "az": {},
-    "abfs": {},
-    "abfss": {},
-    "http": {},
-    "https": {},
-}
-"""What is passed to fsspec for each kind of address; those that do not stand here are left to fsspec."""
+OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {"s3": S3, "gs": {}, "az": {}}
+"""What is passed to fsspec for each kind of store."""
 
-WEB: Final = ("http", "https")
-PATIENT: Final = ("gs", "gcs")
+PATIENT: Final = ("gs",)
 """Where what reads them has tries of its own, six, which cannot be set."""
-WANTED: Final[Mapping[str, str]] = dict.fromkeys(
-    ("az", "abfs", "abfss"), "set AZURE_STORAGE_ACCOUNT_NAME, or AZURE_STORAGE_CONNECTION_STRING"
-)
+WANTED: Final[Mapping[str, str]] = {"az": "set AZURE_STORAGE_ACCOUNT_NAME, or AZURE_STORAGE_CONNECTION_STRING"}
 TALKATIVE: Final = ("gcsfs", "azure")
 """Libraries that log what they then raise."""
-BUSY: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
-PASSING: Final = ("Connection", "Timeout", "Disconnected", "IncompleteRead", "Payload")
-"""Parts of the names of errors that may pass: the libraries' errors have no ancestor in common."""
 TIMES: Final = ("LastModified", "last_modified", "mtime", "updated")
 """What the stores call the time of an object's last change."""
 
-_slots = threading.BoundedSemaphore(CONNECTIONS)
+_slots: defaultdict[str, threading.BoundedSemaphore] = defaultdict(lambda: threading.BoundedSemaphore(CONNECTIONS))
+_opening = threading.Lock()
 
 
-def is_remote(location: str) -> bool:
-    """Whether a location is in a store or on the web."""
-    return location.partition("://")[0] in OPTIONS and "://" in location
-
-
-def is_on_the_web(location: str) -> bool:
-    """Whether it has an address of the web, where nothing can be listed and times cannot be relied on."""
-    return location.partition("://")[0] in WEB
-
-
-def fetch(url: str, *, limit: int, name: str) -> bytes:
+def fetch(where: str | Reach, *, limit: int, name: str, seconds: float = PHOTO_S) -> bytes:
     """Read an object, and never more of it than `limit` bytes.
 
     Args:
-        url: Where it is.
+        where: Its address; a text is the operator's own, which may lead to any host.
         limit: In bytes.
         name: What errors call it.
+        seconds: Longest time, tries and pauses included.
 
     Raises:
         PhotoError: It cannot be read, also after several tries.
         MissingExtraError: What reads such addresses is not installed.
     """
-
-    def read() -> bytes:
-        files, path = _store(url)
-        # Of a web server the size is not asked first: fsspec would tell every failure of that as a missing file. Nor
-        # is a part asked for, which some servers do not know and send all.
-        options = {"block_size": 0, "size": 1} if is_on_the_web(url) else {"cache_type": "none"}
-        with files.open(path, "rb", **options) as file:
-            if not is_on_the_web(url):
-                return bytes(file.read(min(file.size, limit)))
-            return _up_to(file, limit)
-
-    return patiently(read, name=name, tries=_tries(url))
+    reach = as_reach(where)
+    if not reach.address.is_on_the_web:
+        return _ask(reach, name=name, seconds=seconds, ask=lambda left: _read_object(reach.address, limit, left))
+    page = _ask(reach, name=name, seconds=seconds, ask=lambda left: web.read(reach, limit=limit, seconds=left))
+    if page.media_type in PAGES and page.data.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
+        raise PhotoError(name, f"the server sends a page ({page.media_type}), and no photo")
+    return page.data
 
 
-def status(url: str) -> tuple[int, int] | None:
+def as_reach(where: str | Reach) -> Reach:
+    """What an address may reach; all that it names, when it is the operator's own.
+
+    Raises:
+        PhotoError: It is no address that is read.
+    """
+    return where if isinstance(where, Reach) else Reach(parse(where))
+
+
+def _read_object(address: Address, limit: int, seconds: float) -> bytes:
+    files, path = _store(address)
+    size = files.info(path, timeout=seconds)["size"]
+    if not size:
+        return b""
+    return bytes(files.cat_file(path, start=0, end=min(size, limit), timeout=seconds))
+
+
+def status(where: str | Reach, *, seconds: float = PHOTO_S) -> tuple[int, int] | None:
     """Bytes and time of the last change (ns since 1970) of an object; None where the server does not say them.
 
     Raises:
         PhotoError: It cannot be asked for.
         MissingExtraError: What reads such addresses is not installed.
     """
-    if not is_remote(url) or is_on_the_web(url):
+    reach = as_reach(where)
+    if reach.address.is_on_the_web:
         return None
-    files, path = _store(url)
-    return _size_and_time(_ask(url, lambda: files.info(path)))
+    files, path = _store(reach.address)
+    return _size_and_time(_ask(reach, seconds=seconds, ask=lambda left: files.info(path, timeout=left)))
 
 
 def list_files(url: str) -> list[str]:
@@ -118,8 +117,9 @@ def list_files(url: str) -> list[str]:
         PhotoError: It cannot be listed.
         MissingExtraError: What reads such addresses is not installed.
     """
-    files, path = _store(url)
-    found: list[str] = _ask(url, lambda: files.find(path))
+    reach = as_reach(url)
+    files, path = _store(reach.address)
+    found: list[str] = _ask(reach, seconds=CATALOGUE_S, ask=lambda left: files.find(path, timeout=left))
     start = path.rstrip("/") + "/"
     return sorted(at.removeprefix(start) for at in found if at.startswith(start))
 
@@ -131,135 +131,124 @@ def kind_of(url: str) -> str | None:
         PhotoError: That cannot be found out.
         MissingExtraError: What reads such addresses is not installed.
     """
-    if is_on_the_web(url):
+    reach = as_reach(url)
+    if reach.address.is_on_the_web:
         return "file"
-    files, path = _store(url)
+    files, path = _store(reach.address)
 
-    def look() -> str | None:
+    def look(left: float) -> str | None:
         try:
-            return str(files.info(path)["type"])
+            return str(files.info(path, timeout=left)["type"])
         except FileNotFoundError:
             return None
 
-    return _ask(url, look)
+    return _ask(reach, seconds=PHOTO_S, ask=look)
 
 
-def download(url: str, to: str) -> None:
-    """Copy an object into a local file.
+def download(url: str, to: Path) -> None:
+    """Copy an object, of at most `CATALOGUE_BYTES`, into a local file.
 
     Raises:
         PhotoError: It cannot be read.
         MissingExtraError: What reads such addresses is not installed.
     """
-    files, path = _store(url)
-    _ask(url, lambda: files.get_file(path, to))
+    reach = as_reach(url)
+    if reach.address.is_on_the_web:
+        web.LOGINS.remember(reach.address)
+
+    def copy(left: float) -> None:
+        if reach.address.is_on_the_web:
+            return web.download(reach, to, limit=CATALOGUE_BYTES, seconds=left)
+        files, path = _store(reach.address)
+        if files.info(path, timeout=left)["size"] > CATALOGUE_BYTES:
+            raise PhotoError(url, f"longer than the {CATALOGUE_BYTES:,} bytes allowed")
+        files.get_file(path, str(to), timeout=left)
+        return None
+
+    _ask(reach, seconds=CATALOGUE_S, ask=copy)
 
 
-def exists(url: str) -> bool:
-    """Whether there is an object, or a local file, at an address."""
-    files, path = _store(url)
-    return _ask(url, lambda: bool(files.exists(path)))
+def exists(place: str) -> bool:
+    """Whether there is an object, or a local file, at a place."""
+    if not is_address(place):
+        return Path(place).exists()
+    reach = as_reach(place)
+    files, path = _store(reach.address)
+    return _ask(reach, ask=lambda left: bool(files.exists(path, timeout=left)))
 
 
-def read(url: str) -> bytes:
+def read(place: str) -> bytes:
     """Read all of an object, or of a local file."""
-    files, path = _store(url)
-    return bytes(_ask(url, lambda: files.cat_file(path)))
+    if not is_address(place):
+        return Path(place).read_bytes()
+    reach = as_reach(place)
+    files, path = _store(reach.address)
+    return bytes(_ask(reach, seconds=CATALOGUE_S, ask=lambda left: files.cat_file(path, timeout=left)))
 
 
-def write(url: str, data: bytes) -> None:
+def write(place: str, data: bytes) -> None:
     """Write an object, or a local file; it is there as a whole, or not at all."""
-    if "://" not in url:
-        place = Path(url)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = place.with_name(f".{place.name}-{os.getpid()}-{time.monotonic_ns()}")
+    if not is_address(place):
+        file = Path(place)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = file.with_name(f".{file.name}-{os.getpid()}-{time.monotonic_ns()}")
         unfinished.write_bytes(data)
-        unfinished.replace(place)
+        unfinished.replace(file)
         return
-    files, path = _store(url)
-    _ask(url, lambda: files.pipe_file(path, data))
+    reach = as_reach(place)
+    files, path = _store(reach.address)
+    _ask(reach, seconds=CATALOGUE_S, ask=lambda left: files.pipe_file(path, data, timeout=left))
 
 
-def remove(url: str) -> None:
-    """Remove an object."""
-    files, path = _store(url)
-    _ask(url, lambda: files.rm_file(path))
+def remove(place: str) -> None:
+    """Remove an object, or a local file."""
+    if not is_address(place):
+        Path(place).unlink()
+        return
+    reach = as_reach(place)
+    files, path = _store(reach.address)
+    _ask(reach, ask=lambda left: files.rm_file(path, timeout=left))
 
 
-def patiently(ask: Callable[[], Result], *, name: str, tries: int = TRIES) -> Result:
+def _ask(reach: Reach, *, ask: Callable[[float], Result], name: str = "", seconds: float = PHOTO_S) -> Result:
     """Ask a store, once more after a pause when the failure may pass, with a connection to spare.
 
     Args:
-        ask: Asks it.
-        name: What errors call what is asked for.
-        tries: How often, at most.
+        reach: Whom.
+        ask: Asks it; the argument is how many seconds are left for it.
+        name: What errors call what is asked for; by default the address.
+        seconds: Longest time, tries and pauses included.
 
     Raises:
-        PhotoError: It fails, and will go on to, or has failed that often.
+        PhotoError: It fails, and will go on to, or has failed `TRIES` times, or time is up.
         MissingExtraError: What it needs is not installed.
     """
-    for attempt in range(tries):
+    name = shown(name or reach.address.text)
+    tries = 1 if reach.address.scheme in PATIENT else TRIES
+    end = time.monotonic() + seconds
+    with _opening:
+        slots = _slots[reach.address.origin]
+    for attempt in range(1, tries + 1):
+        if not slots.acquire(timeout=max(0.0, end - time.monotonic())):
+            raise PhotoError(name, f"cannot be read: its server was busy for {seconds:g} s")
         try:
-            with _slots:
-                return ask()
+            return ask(max(0.01, end - time.monotonic()))
         except LookalikeError:
             raise
         except Exception as error:  # each store has errors of its own
-            if attempt + 1 == tries or not may_pass(error):
-                raise PhotoError(name, _reason(error, tries=attempt + 1)) from error
-        from random import uniform
-
-        time.sleep(FIRST_PAUSE_S * 2**attempt * uniform(0.5, 1.5))
+            pause = max(_pause(attempt), getattr(error, "retry_after", 0.0))
+            if attempt == tries or not may_pass(error) or time.monotonic() + pause >= end:
+                raise PhotoError(name, reason(error, tries=attempt)) from error
+        finally:
+            slots.release()
+        time.sleep(pause)
     raise AssertionError("the last try returns or raises")
 
 
-def may_pass(error: Exception) -> bool:
-    """Whether it may be otherwise in a moment: the server is busy, or the connection broke."""
-    if isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError | NotADirectoryError):
-        return False
-    code = _code(error)
-    if code is not None:
-        return code in BUSY
-    names = [kind.__name__ for kind in type(error).__mro__]
-    return isinstance(error, OSError) or any(part in name for name in names for part in PASSING)
+def _pause(attempt: int) -> float:
+    from random import uniform
 
-
-def _code(error: Exception) -> int | None:
-    """The status of HTTP that an error came with."""
-    for each in (error, error.__cause__):
-        answer = getattr(each, "response", None)
-        if isinstance(answer, dict):
-            return _as_status(answer.get("ResponseMetadata", {}).get("HTTPStatusCode"))
-        for name in ("status", "status_code", "code"):
-            if code := _as_status(getattr(each, name, None)):
-                return code
-    return None
-
-
-def _as_status(code: object) -> int | None:
-    return int(code) if isinstance(code, int | str) and str(code).isdecimal() and 400 <= int(code) < 600 else None
-
-
-def _reason(error: Exception, *, tries: int) -> str:
-    """Why it cannot be read, in a few words."""
-    code = _code(error)
-    if isinstance(error, FileNotFoundError) or code in (404, 410):
-        return "no such file"
-    if isinstance(error, PermissionError) or code in (401, 403):
-        return "the store refuses access; are its credentials set, and do they allow reading?"
-    if "Credentials" in type(error).__name__:
-        return "the store wants credentials, and none are set"
-    told = str(error).splitlines()[0] if str(error) else type(error).__name__
-    words = f"the server answers {code}" if code else told
-    return f"cannot be read: {words}" + (f" ({tries} tries)" if tries > 1 else "")
-
-
-def _ask(url: str, ask: Callable[[], Result]) -> Result:
-    return patiently(ask, name=url, tries=_tries(url))
-
-
-def _tries(url: str) -> int:
-    return 1 if url.partition("://")[0] in PATIENT else TRIES
+    return FIRST_PAUSE_S * 2.0 ** (attempt - 1) * uniform(0.5, 1.5)
 
 
 @cache
@@ -286,23 +275,18 @@ def _opened(scheme: str) -> Any:  # noqa: ANN401 - fsspec has no types
     return files
 
 
-def _store(url: str) -> tuple[Any, str]:
-    """The file system of an address, and the path in it."""
-    if not is_remote(url):
-        import fsspec
+def _store(address: Address) -> tuple[Any, str]:
+    """The file system of an address, and the path in it.
 
-        files, path = fsspec.core.url_to_fs(url)
-        return files, path
-    files = _opened(url.partition("://")[0])
-    return files, files._strip_protocol(url)
-
-
-def _up_to(file: Any, limit: int) -> bytes:  # noqa: ANN401 - fsspec has no types
-    parts: list[bytes] = []
-    while limit > 0 and (part := file.read(min(limit, 2**20))):
-        parts.append(part)
-        limit -= len(part)
-    return b"".join(parts)
+    Raises:
+        UsageError: It is on the web, where nothing can be listed or written, or the store cannot be opened.
+        MissingExtraError: What reads such addresses is not installed.
+    """
+    if address.is_on_the_web:
+        raise UsageError(
+            f"{shown(address.text)}: expected a folder, or an address that begins with s3://, gs:// or az://"
+        )
+    return _opened(address.scheme), f"{address.host}/{address.path}".rstrip("/")
 
 
 def _size_and_time(facts: Mapping[str, Any]) -> tuple[int, int] | None:

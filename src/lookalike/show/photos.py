@@ -80,4 +80,4 @@ def photo_of(item: Item, *, size: tuple[int, int], open_item: OpenItem | None = 
 
 
 def _open_location(item: Item, *, at_least: int | None) -> Image.Image:
-    return open_image(item.location, at_least=at_least, name=item.photo)
+    return open_image(item, at_least=at_least, name=item.photo)

@@ -210,7 +210,7 @@ class TrainingPhotos(Dataset[tuple[Tensor, int, int]]):
         place, seed, role = View(*view)
         item = self.items[place]
         wanted = max(self.preprocessing.wanted_size, self.augmentation.settings.short_side)
-        photo = open_image(item.location, at_least=wanted, box=item.box)
+        photo = open_image(item, at_least=wanted, box=item.box)
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed the GPUs, too
             changed = self.augmentation(photo, random=np.random.default_rng(seed))

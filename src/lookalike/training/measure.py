@@ -190,7 +190,7 @@ def _readable(items: Sequence[Item], *, at_least: int, kept: list[Item], skip: S
     """The photos that can be read; notes in `kept` whose they are."""
     for item in items:
         try:
-            photo = open_image(item.location, at_least=at_least, box=item.box)
+            photo = open_image(item, at_least=at_least, box=item.box)
         except PhotoError as error:
             skip(item, str(error))
         else:
@@ -201,7 +201,7 @@ def _readable(items: Sequence[Item], *, at_least: int, kept: list[Item], skip: S
 def _changed(items: Sequence[Item], change: Augmentation, *, at_least: int, found: list[int]) -> Iterator[Image.Image]:
     """Changed photos, the same ones every time; notes in `found` the places of those that could be changed."""
     for place, item in enumerate(items):
-        photo = open_image(item.location, at_least=at_least, box=item.box)
+        photo = open_image(item, at_least=at_least, box=item.box)
         seed = zlib.crc32(item.id.encode())
         random = np.random.default_rng(seed)
         with torch.random.fork_rng(devices=[]):

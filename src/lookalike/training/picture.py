@@ -60,7 +60,7 @@ def _spread(places: Int64, count: int) -> Int64:
 
 def _draw(picture: Image.Image, corner: tuple[int, int], item: Item, *, label: str, frame: Sequence[int]) -> None:
     try:
-        photo = open_image(item.location, at_least=max(TILE), box=item.box)
+        photo = open_image(item, at_least=max(TILE), box=item.box)
         picture.paste(ImageOps.pad(photo, TILE, color=(255, 255, 255)), corner)
     except PhotoError:  # gone since it was measured; the caption says which it was
         pass

@@ -5,7 +5,7 @@ Each fact has a property of its own, and none is ever taken back, so two writers
 too long for a property and are rows of that collection, in pieces.
 
     NAME_facts      properties: lookalike.format, .spaces, .partition_by, .model, .weights, .projections, .edited,
-                    .photos, .source.<name>, .attribute.<kind>.<name>
+                    .photos, .source.<name>, .root.<folder or address>, .attribute.<kind>.<name>
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from lookalike.spaces import Space
 FORMAT: Final = 1
 PREFIX: Final = "lookalike."
 SOURCE: Final = PREFIX + "source."
+ROOT: Final = PREFIX + "root."
 ATTRIBUTE: Final = PREFIX + "attribute."
 PIECE: Final = 60_000
 """Characters of a projection in one row; Milvus's texts are at most 65,535 bytes."""
@@ -49,6 +50,7 @@ class Facts:
         projections: Names of the spaces that have one.
         edited: Whether anything was ever set by hand.
         sources: Every source that items came from, also those of which none is left.
+        roots: Folders and addresses that photos were indexed from.
         kinds: Every attribute and the kinds of values that it ever had, in the order in which they came.
         photos: The name of the folder whose photos are the gallery's own; empty before the first is sent.
         bytes: Of all properties together.
@@ -61,6 +63,7 @@ class Facts:
     projections: tuple[str, ...] = ()
     edited: bool = False
     sources: tuple[str, ...] = ()
+    roots: tuple[str, ...] = ()
     kinds: Mapping[str, Kinds] = field(default_factory=dict)
     photos: str = ""
     bytes: int = 0
@@ -251,6 +254,7 @@ def parsed(properties: Mapping[str, str]) -> Facts:
         projections=tuple(json.loads(properties.get(PREFIX + "projections", "[]"))),
         edited=PREFIX + "edited" in properties,
         sources=tuple(sorted(key.removeprefix(SOURCE) for key in properties if key.startswith(SOURCE))),
+        roots=tuple(sorted(key.removeprefix(ROOT) for key in properties if key.startswith(ROOT))),
         kinds={name: kinds[name] for name in sorted(kinds, key=lambda name: (first_met[name], name))},
         photos=properties.get(PREFIX + "photos", ""),
         bytes=sum(len(key.encode()) + len(value.encode()) for key, value in properties.items()),

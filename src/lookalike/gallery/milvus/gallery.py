@@ -19,6 +19,7 @@ from lookalike.gallery.milvus.address import Address
 from lookalike.gallery.milvus.filter import MilvusWriter, literal, within_partitions
 from lookalike.gallery.milvus.reading import ALL, check_unicode
 from lookalike.gallery.milvus.records import KNOWN, Record, added_rows_of, kinds_of, to_record
+from lookalike.gallery.milvus.roots import MilvusRoots
 from lookalike.gallery.milvus.searching import Searcher
 from lookalike.gallery.milvus.state import State
 from lookalike.gallery.milvus.writing import Writer, agree, check_items, with_overrides
@@ -32,7 +33,7 @@ from lookalike.spaces import Space, resolve_names, resolve_weights, slices, widt
 from lookalike.types import JSON, Float32, Item, Neighbours, Stamp
 
 
-class MilvusGallery:
+class MilvusGallery(MilvusRoots):
     """Items and their vectors on Milvus; see `lookalike.gallery.protocol.Gallery` for what each method promises.
 
     Any number of processes may write at once: each item is replaced as a whole. A large batch is durable part by part

@@ -1,0 +1,36 @@
+"""The roots of a gallery on Milvus; see `lookalike.gallery.roots`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from lookalike.errors import UsageError
+from lookalike.gallery.milvus.facts import ROOM
+from lookalike.gallery.milvus.state import State
+
+
+class MilvusRoots:
+    """The part of `lookalike.gallery.milvus.gallery.MilvusGallery` that keeps its roots."""
+
+    _state: State
+
+    @property
+    def roots(self) -> tuple[str, ...]:
+        """Folders and addresses that photos were indexed from."""
+        return self._state.facts().roots
+
+    def remember_roots(self, more: Iterable[str]) -> None:
+        """Keep more roots.
+
+        Raises:
+            UsageError: There are too many.
+        """
+        known = self._state.facts(fresh=True)
+        new = {f"root.{root}": "1" for root in more if root not in known.roots}
+        if known.bytes + sum(len(name.encode()) + 20 for name in new) > ROOM:
+            raise UsageError(
+                f"the photos lie in {len(new):,} more folders, more than a gallery on Milvus can keep; index a folder "
+                "that holds them all"
+            )
+        if new:
+            self._state.remember(new)

@@ -1,0 +1,226 @@
+"""Addresses of photos and tables: one parser, and one decision on what an item's address may reach.
+
+Only the schemes of `SCHEMES` are read. An address that the operator gives, or a table on this machine, may lead to any
+host. One that stands in a table from elsewhere may lead to the place of that table and to public hosts; see `reach_of`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from lookalike.errors import PhotoError
+from lookalike.remote import allowed
+from lookalike.types import Item
+
+STORES: Final = ("s3", "gs", "az")
+WEB: Final = ("http", "https")
+SCHEMES: Final = (*STORES, *WEB)
+
+LONGEST: Final = 8_192
+"""Characters of an address."""
+
+EXPECTED: Final = "addresses that can be read begin with s3://, gs://, az:// or https://"
+
+_FORM: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
+_BUCKET: Final = re.compile(r"[A-Za-z0-9$][A-Za-z0-9._-]*")
+_HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s/@:\[\]\\?#%]+)(:\d{1,5})?")
+_CHAINED: Final = re.compile(r"::[a-z][a-z0-9+.-]*:/", re.IGNORECASE)
+_SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]*:[/\\]", re.IGNORECASE)
+_LOGIN: Final = re.compile(r"(?<=://)[^/\s?#]*@")
+_QUERY: Final = re.compile(r"(https?://[^\s?#'\"]*)[?#][^\s'\"]*", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """An address that has been understood.
+
+    Attributes:
+        scheme: One of `SCHEMES`.
+        host: Bucket or container; on the web the host, in lower case, with the port where one is given.
+        path: The key of an object; on the web the path with its query, beginning with `/`.
+        login: `user:password` of a web address; empty without.
+    """
+
+    scheme: str
+    host: str
+    path: str
+    login: str = ""
+
+    @property
+    def origin(self) -> str:
+        """Scheme and host, such as `https://shop.example`."""
+        return f"{self.scheme}://{self.host}"
+
+    @property
+    def text(self) -> str:
+        """The address without its login."""
+        return f"{self.origin}{self.path}" if self.is_on_the_web else f"{self.origin}/{self.path}"
+
+    @property
+    def is_on_the_web(self) -> bool:
+        """Whether it is read by HTTP."""
+        return self.scheme in WEB
+
+    @property
+    def name(self) -> str:
+        """The host without its port."""
+        return re.sub(r":\d+$", "", self.host).strip("[]").rstrip(".")
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is meant as an address and not as a path of this machine."""
+    return "://" in text
+
+
+def is_remote(text: str) -> bool:
+    """Whether a text is an address of a store or of the web, in small letters or capitals."""
+    return text.partition("://")[0].lower() in SCHEMES and "://" in text
+
+
+def is_on_the_web(text: str) -> bool:
+    """Whether an address is of the web, where nothing can be listed and times cannot be relied on."""
+    return text.partition("://")[0].lower() in WEB and "://" in text
+
+
+def parse(text: str) -> Address:
+    """Understand an address.
+
+    Raises:
+        PhotoError: It is of another scheme, chained, or malformed, or steps out of its folder by `..`.
+    """
+    found = _FORM.fullmatch(text)
+    if found is None or found[1].lower() not in SCHEMES or _CHAINED.search(text):
+        raise PhotoError(shown(text), EXPECTED)
+    if len(text) > LONGEST or any(ord(character) < 0x20 or ord(character) == 0x7F for character in text):
+        raise PhotoError(shown(text[:200]), f"expected an address of at most {LONGEST:,} printable characters")
+    scheme, rest = found[1].lower(), found[2]
+    address = _web_address(scheme, text) if scheme in WEB else _store_address(scheme, rest, text)
+    if has_parent_step(address.path):
+        raise PhotoError(shown(text), "expected an address without '..'")
+    return address
+
+
+def _web_address(scheme: str, text: str) -> Address:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        raise PhotoError(shown(text), "expected the name of a server after ://") from None
+    login, _, host = parts.netloc.rpartition("@")
+    found = _HOST.fullmatch(host)
+    if found is None or (found[2] and int(found[2][1:]) > 65_535):
+        raise PhotoError(shown(text), "expected the name of a server after ://")
+    query = f"?{parts.query}" if parts.query else ""
+    return Address(scheme, host.lower(), (parts.path or "/") + query, login)
+
+
+def _store_address(scheme: str, rest: str, text: str) -> Address:
+    bucket, _, key = rest.partition("/")
+    if not _BUCKET.fullmatch(bucket):
+        raise PhotoError(shown(text), "expected the name of a bucket after ://")
+    return Address(scheme, bucket, key)
+
+
+def has_parent_step(path: str) -> bool:
+    """Whether a path has a part `..`, also one that is percent-encoded, once or several times."""
+    path = path.partition("?")[0]
+    for _ in range(4):
+        if ".." in re.split(r"[/\\]", path):
+            return True
+        path = unquote(path)
+    return False
+
+
+def shown(text: str) -> str:
+    """A text in which no address has its login or its query: these may hold passwords and tokens."""
+    return _QUERY.sub(r"\1", _LOGIN.sub("", text)) if "://" in text else text
+
+
+def place_of(text: str) -> str:
+    """What is kept of the address of a catalogue: without login, query and fragment, which may be secret.
+
+    Raises:
+        PhotoError: It cannot be read.
+    """
+    address = parse(text)
+    kept = address.text.partition("?")[0] if address.is_on_the_web else address.text
+    return kept.rstrip("/")
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """An address, and how far it may lead.
+
+    Attributes:
+        address: It.
+        private: Whether its host may be of a private network, as its owner has named it; redirects to other hosts may
+            not lead there in any case.
+    """
+
+    address: Address
+    private: bool = True
+
+
+def reach_of(item: Item) -> Reach:
+    """Decide what the address of an item's photo may reach.
+
+    A table on this machine is its owner's, and so are the addresses in it. What an item from elsewhere names lies
+    beneath its catalogue's own address, has the same host or bucket, or is on a public host of the web; other buckets
+    would be read with the credentials of this machine, and are so only where `LOOKALIKE_ALLOWED_HOSTS` names them.
+
+    Raises:
+        PhotoError: It is no address that may be read.
+    """
+    if not is_address(item.root):
+        address = _without_login(item.photo)
+        return _reach(address, private=bool(item.root) or allowed.names(address))
+    home = parse(item.root)
+    if not is_address(item.photo):
+        if item.photo.startswith(("/", "\\")) or _SCHEME.match(item.photo) or _CHAINED.search(item.photo):
+            raise PhotoError(
+                shown(item.photo),
+                "a table that is not on this machine cannot name files of this machine; expected a path relative to "
+                "the table, or an address",
+            )
+        return Reach(parse(item.location))
+    address = _without_login(item.photo)
+    return _reach(address, private=address.origin == home.origin or allowed.names(address))
+
+
+def _reach(address: Address, *, private: bool) -> Reach:
+    if not private and not address.is_on_the_web:
+        raise PhotoError(
+            address.text,
+            f"a table from elsewhere cannot name objects of {address.origin}; name it in {allowed.VARIABLE}",
+        )
+    return Reach(address, private)
+
+
+def _without_login(text: str) -> Address:
+    address = parse(text)
+    if address.login:
+        raise PhotoError(shown(text), "expected an address without a user name and password")
+    return address
+
+
+def roots_of(item: Item, *, listed: bool = False) -> list[str]:
+    """What an owner who indexes an item allows to be shown.
+
+    Args:
+        item: Of a catalogue.
+        listed: Whether the owner named each path by itself; then the photo's folder is meant.
+
+    Returns:
+        The folder or address that the item is relative to, and the host or the bucket of an absolute address.
+    """
+    if listed and not is_address(item.location):
+        return [os.path.dirname(os.path.abspath(item.location))]  # noqa: PTH100, PTH120 - links are followed later
+    roots = [item.root] if item.root else []
+    if is_address(item.photo):
+        with suppress(PhotoError):
+            roots.append(parse(item.photo).origin)
+    return roots
