@@ -9,18 +9,26 @@ DEMO := $(VENVS)/demo
 TEST := $(VENVS)/test
 MILVUS := $(VENVS)/milvus
 SEED ?= 0
-REQUIREMENTS := pyproject.toml constraints.txt
+AUDIT := $(VENVS)/audit
+REQUIREMENTS := pyproject.toml constraints.txt requirements/base.txt requirements/dev.txt
 
 # The first interpreter that is new enough and can make environments; `make PYTHON=/path/to/python3 ...` overrides it.
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	$$python -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
 	&& { command -v $$python; break; }; done)
 
-define install
+# $(call locked,FILE): an environment of exactly the releases in requirements/FILE.txt, whose files must have its hashes.
+define locked
 	@test -n '$(PYTHON)' || { echo 'Lookalike needs Python 3.11 or newer with its venv module (on Debian and Ubuntu: apt install python3-venv), and found none; name one with: make PYTHON=/path/to/python3 $(MAKECMDGOALS)' >&2; exit 1; }
-	@echo 'Setting up $(@D) ($(2)), once' >&2
 	@'$(PYTHON)' -m venv --clear '$(@D)'
-	@'$(@D)/bin/python' -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '$(1)'
+	@'$(@D)/bin/python' -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/$(1).txt
+endef
+
+# $(call install,FILE,EXTRAS,WORDS): this package in place, after what is locked; what has no hashes is limited by constraints.txt.
+define install
+	@echo 'Setting up $(@D) ($(3)), once' >&2
+	$(call locked,$(1))
+	@'$(@D)/bin/python' -m pip install --quiet --disable-pip-version-check --no-build-isolation -c constraints.txt -e '.$(2)'
 	@touch '$@'
 endef
 
@@ -81,29 +89,46 @@ bench: $(TEST)/installed ## Measure the figures of docs/benchmarks.md, beside th
 bench-scale: $(TEST)/installed ## Measure galleries of up to 5,000,000 rows: 11 minutes, 30 GB of disk, 16 GB of memory
 	@'$(TEST)/bin/python' bench/scale.py
 
+.PHONY: licences
+licences: $(DEMO)/installed ## Check the licences of all that the base install brings along
+	@'$(DEMO)/bin/python' tools/licences.py
+
+.PHONY: audit
+audit: licences $(AUDIT)/installed ## Check licences, and ask for published advisories about every pin: needs the network
+	@'$(AUDIT)/bin/python' tools/advisories.py
+
 .PHONY: pins
-pins: ## Renew constraints.txt from the newest releases that fit
+pins: ## Renew constraints.txt and requirements/ from the newest releases that fit
 	@rm -rf '$(VENVS)/pins'
 	@'$(PYTHON)' -m venv '$(VENVS)/pins'
 	@'$(VENVS)/pins/bin/python' -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@{ grep '^#' constraints.txt; '$(VENVS)/pins/bin/python' -m pip freeze --all --exclude-editable --exclude pip \
 		| grep -v -E '^(nvidia|cuda|triton)' | sed 's/+.*//' | LC_ALL=C sort -f; } > constraints.new
 	@mv constraints.new constraints.txt
+	@$(MAKE) --no-print-directory locks
+
+.PHONY: locks
+locks: ## Write requirements/*.txt, with hashes, for the pins in constraints.txt
+	@test -x '$(VENVS)/uv/bin/uv' || { '$(PYTHON)' -m venv '$(VENVS)/uv' && '$(VENVS)/uv/bin/python' -m pip install --quiet --disable-pip-version-check uv; }
+	@'$(VENVS)/uv/bin/python' tools/lock.py '$(VENVS)/uv/bin/uv'
 
 .PHONY: clean
 clean: ## Remove the environments made here and everything that was generated
-	@rm -rf '$(DEMO)' '$(TEST)' '$(MILVUS)' '$(VENVS)/pins' '$(VENVS)/ci' build dist demo runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf '$(DEMO)' '$(TEST)' '$(MILVUS)' '$(AUDIT)' '$(VENVS)/pins' '$(VENVS)/uv' '$(VENVS)/ci' build dist demo runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(DEMO)/installed: $(REQUIREMENTS)
-	$(call install,.,the base package)
+	$(call install,base,,the base package)
 
 $(TEST)/installed: $(REQUIREMENTS)
-	$(call install,.[dev],all extras and tools: PyTorch is several gigabytes)
+	$(call install,dev,[dev],all extras and tools: PyTorch is several gigabytes)
 
-# The server wants an older setuptools than everything else. Its release is pinned here and not in constraints.txt.
-$(MILVUS)/installed: Makefile
+$(MILVUS)/installed: requirements/milvus.txt
 	@echo 'Setting up $(@D) (a Milvus server, for tests), once' >&2
-	@'$(PYTHON)' -m venv --clear '$(@D)'
-	@'$(@D)/bin/python' -m pip install --quiet --disable-pip-version-check 'setuptools<81' 'milvus==2.3.5'
+	$(call locked,milvus)
+	@touch '$@'
+
+$(AUDIT)/installed: requirements/audit.txt
+	@echo 'Setting up $(@D) (pip-audit), once' >&2
+	$(call locked,audit)
 	@touch '$@'

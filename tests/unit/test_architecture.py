@@ -13,6 +13,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 import lookalike
 
@@ -179,6 +180,66 @@ def test_constraints_pin_everything_that_is_asked_for() -> None:
         if name != "lookalike":
             assert name in pinned, f"{name} has no pin"
             assert requirement.specifier.contains(pinned[name]), f"{requirement} does not allow {pinned[name]}"
+
+
+def locked(name: str) -> dict[str, tuple[str, list[str]]]:
+    """The version and hashes of each distribution that a file of requirements/ locks."""
+    text = (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8")
+    found = {}
+    for release in re.split(r"^(?=[^\s#])", text, flags=re.MULTILINE)[1:]:
+        first, *hashes = [line.strip(" \\") for line in release.splitlines()]
+        requirement = Requirement(first)
+        version = str(requirement.specifier).removeprefix("==")
+        found[canonicalize_name(requirement.name)] = version, [line.removeprefix("--hash=") for line in hashes]
+    return found
+
+
+def test_what_is_installed_is_locked_by_hashes_of_the_same_releases() -> None:
+    pinned, dev = pins(), locked("dev")
+    unlocked = {name for name in pinned if name not in dev}
+    assert unlocked == {"torch", "torchvision"}, "make locks writes them"
+    assert {name: dev[name][0] for name in pinned if name in dev} == {n: v for n, v in pinned.items() if n in dev}
+    for name in ("base", "dev", "audit", "milvus"):
+        for release, (version, hashes) in locked(name).items():
+            assert hashes and all(re.fullmatch(r"sha256:[0-9a-f]{64}", each) for each in hashes), release
+            assert not release.startswith(("nvidia-", "cuda-", "torch", "triton")), release
+            assert name != "base" or dev[release][0] == version
+        text = (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8")
+        assert not re.search(r"://|^-|@", text, flags=re.MULTILINE)
+
+
+def test_the_base_install_is_locked_whole() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    base = locked("base")
+    assert {canonicalize_name(Requirement(one).name) for one in project["dependencies"]} <= set(base)
+    assert {"hatchling", "editables"} <= set(base)
+
+
+# The first releases without a published advisory, and the advisories that earlier ones have.
+CLEAN = {
+    "aiohttp": "3.14.1",  # PYSEC-2026-237
+    "fastapi": "0.133",  # the first that allows Starlette 1
+    "filelock": "3.20.3",  # CVE-2025-68146, CVE-2026-22701
+    "onnx": "1.21",  # CVE-2026-27489, CVE-2026-28500
+    "pillow": "12.3",  # PYSEC-2026-3451
+    "pyarrow": "23.0.1",  # CVE-2026-25087
+    "python-multipart": "0.0.31",  # CVE-2026-42561, GHSA-v9pg-7xvm-68hf
+    "ray": "2.55",  # CVE-2025-62593, CVE-2026-41486
+    "starlette": "1.3.1",  # CVE-2026-54283
+    "torch": "2.11",  # CVE-2026-24747, PYSEC-2026-139
+}
+
+
+def test_no_release_with_a_published_advisory_is_allowed() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    asked = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
+    floors = {
+        canonicalize_name(one.name): clause.version
+        for one in map(Requirement, asked)
+        for clause in one.specifier
+        if clause.operator == ">="
+    }
+    assert {name: floors[name] for name, clean in CLEAN.items() if Version(floors[name]) < Version(clean)} == {}
 
 
 def test_readme_begins_with_the_two_commands() -> None:
