@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from io import BytesIO
@@ -164,8 +165,10 @@ def test_a_photo_is_kept_here_until_it_changes_there(bucket: str, tmp_path: Path
     assert not (tmp_path / "cache").exists()
     assert read_bytes(url) == photo(0)
     [kept] = (tmp_path / "cache").iterdir()
-    kept.write_bytes(b"from the cache")
+    kept.write_bytes(hashlib.sha256(b"from the cache").digest() + b"from the cache")
     assert read_bytes(url) == b"from the cache"
+    kept.write_bytes(kept.read_bytes().replace(b"cache", b"catch"))
+    assert read_bytes(url) == photo(0)
     put("photos/a/0.png", photo(7) + b"longer")
     assert read_bytes(url) == photo(7) + b"longer"
 
@@ -259,10 +262,10 @@ def test_photos_of_the_web_are_read_several_at_a_time_and_not_more(tmp_path: Pat
 def test_the_cache_keeps_to_its_bound_and_forgets_what_nobody_looks_at(tmp_path: Path) -> None:
     cache = PhotoCache(tmp_path, limit=1000)
     for number in range(10):
-        cache.keep(f"photo {number}", bytes([number]) * 100)
+        cache.keep(f"photo {number}", bytes([number]) * 68)
         os.utime(cache._path(f"photo {number}"), (number, number))
-    assert cache.get("photo 0") == bytes(100)  # and so it has been looked at now
-    cache.keep("one more", b"x" * 100)
+    assert cache.get("photo 0") == bytes(68)  # and so it has been looked at now
+    cache.keep("one more", b"x" * 68)
     held = [f"photo {number}" for number in range(10) if cache.get(f"photo {number}") is not None]
     assert held == ["photo 0", *(f"photo {number}" for number in range(3, 10))]
     assert sum(file.stat().st_size for file in tmp_path.iterdir()) <= 1000

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -345,3 +347,24 @@ def test_export_overwrites_nothing_and_leaves_no_half_files(tmp_path: Path) -> N
         assert list((tmp_path / "other").iterdir()) == []
     with new_gallery(tmp_path / "empty.gallery") as empty, pytest.raises(UsageError, match="empty"):
         export_gallery(empty, tmp_path / "none", format="parquet")
+
+
+@pytest.mark.parametrize("format", ["parquet", "original"])
+def test_a_flipped_bit_of_an_export_is_refused(tmp_path: Path, format: str, luck: Random) -> None:
+    with filled(tmp_path / "a.gallery") as gallery:
+        export_gallery(gallery, tmp_path / "sound", format=format)
+        expected = len(gallery)
+    names = sorted(path.name for path in (tmp_path / "sound").iterdir())
+    assert "SHA256SUMS" in names
+    with new_gallery(tmp_path / "b.gallery") as target:
+        for _ in range(5):
+            for name in names:
+                shutil.copytree(tmp_path / "sound", tmp_path / "damaged")
+                data = bytearray((tmp_path / "damaged" / name).read_bytes())
+                data[luck.randrange(len(data))] ^= 1 << luck.randrange(8)
+                (tmp_path / "damaged" / name).write_bytes(data)
+                with pytest.raises(CatalogueError, match="damaged"):
+                    import_folder(tmp_path / "damaged", target)
+                shutil.rmtree(tmp_path / "damaged")
+        assert len(target) == 0
+        assert import_folder(tmp_path / "sound", target) == expected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -108,8 +109,13 @@ def test_a_result_of_other_photos_or_half_a_file_is_not_taken() -> None:
     for wrong in (work[:4], [*work, work_of(9)]):
         with pytest.raises(ValueError, match="not each of its photos once"):
             read_result(Shard.of(wrong, SPACES), data, SPACES)
+    flipped = bytes([*data[:99], data[99] ^ 4, *data[100:]])
+    for damaged in (data[: len(data) // 2], data + b"0", flipped, b""):
+        with pytest.raises(ValueError, match="does not fit its checksum"):
+            read_result(Shard.of(work, SPACES), damaged, SPACES)
+    other = b"no table"
     with pytest.raises(ValueError, match="not the result of a shard"):
-        read_result(Shard.of(work, SPACES), data[: len(data) // 2], SPACES)
+        read_result(Shard.of(work, SPACES), other + hashlib.sha256(other).digest(), SPACES)
     with pytest.raises(ValueError, match="other spaces"):
         read_result(Shard.of(work, SPACES), data, SPACES[:1])
 

@@ -1,4 +1,4 @@
-"""Parts of a catalogue: what travels to a worker, and the Parquet file that comes back.
+"""Parts of a catalogue: what travels to a worker, and the Parquet file with its checksum that comes back.
 
 A shard is named after what it holds and what describes it. The same work has the same name in every run, so a file of
 that name is its result, whoever made it and when.
@@ -26,7 +26,9 @@ LARGEST, SMALLEST, FEWEST = 512, 16, 64
 """Photos of a shard, at most and at least, and how many shards a catalogue has that allows it: enough for every worker
 to have some, and for little to be lost with one."""
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+DIGEST_BYTES: Final = 32
+
 OUTCOMES: Final = b"lookalike.shard"
 """Where the schema's metadata keep what became of the photos that have no row."""
 
@@ -80,7 +82,7 @@ def read_work(text: str) -> list[Work]:
 def write_result(
     outcomes: Iterable[Outcome], *, source: str, spaces: Sequence[Space], took: Mapping[str, float]
 ) -> bytes:
-    """Write what became of a shard's photos: a Parquet file in the galleries' own format.
+    """Write what became of a shard's photos: a Parquet file in the galleries' own format, and after it its SHA-256.
 
     Args:
         outcomes: Of all of its photos.
@@ -118,20 +120,24 @@ def write_result(
     file = BytesIO()
     with parquet.ParquetWriter(file, kind, compression="zstd", use_dictionary=False) as writer:
         writer.write_table(pa.table(columns, schema=kind))
-    return file.getvalue()
+    content = file.getvalue()
+    return content + hashlib.sha256(content).digest()
 
 
 def read_result(shard: Shard, data: bytes, spaces: Sequence[Space]) -> tuple[list[Outcome], dict[str, float]]:
     """Read what became of a shard's photos, each once, and the seconds by phase.
 
     Raises:
-        ValueError: It is no such file, or not of all of these photos.
+        ValueError: It is no such file, or damaged, or not of all of these photos.
     """
     import pyarrow as pa
     from pyarrow import parquet
 
+    content, digest = data[:-DIGEST_BYTES], data[-DIGEST_BYTES:]
+    if hashlib.sha256(content).digest() != digest:
+        raise ValueError(f"{shard.name} is damaged: its content does not fit its checksum")
     try:
-        with parquet.ParquetFile(BytesIO(data)) as file:
+        with parquet.ParquetFile(BytesIO(content)) as file:
             told = json.loads((file.schema_arrow.metadata or {})[OUTCOMES])
             table: Any = file.read()  # its types are incomplete
     except (pa.ArrowException, OSError, KeyError) as error:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from lookalike.errors import CatalogueError, LookalikeError, UnknownNameError, UsageError
-from lookalike.gallery import original_format, parquet_format
+from lookalike.gallery import original_format, parquet_format, sums
 from lookalike.gallery.original_format import Progress
 from lookalike.gallery.protocol import Gallery
 
@@ -22,7 +22,7 @@ def export_gallery(gallery: Gallery, folder: Path, *, format: str, progress: Pro
 
     Args:
         gallery: What to write.
-        folder: It is made if it is not there; the files themselves must not be.
+        folder: It is made if it is not there; the files themselves must not be, nor that of their checksums.
         format: One of `FORMATS`.
         progress: Called now and then.
 
@@ -42,13 +42,15 @@ def export_gallery(gallery: Gallery, folder: Path, *, format: str, progress: Pro
     except OSError as error:
         raise LookalikeError(f"{folder} cannot be made: {error.strerror or error}") from error
     try:
-        for name in FORMATS[format]:
+        names = (*FORMATS[format], sums.FILE)
+        for name in names:
             if (folder / name).exists():
                 raise UsageError(f"{folder / name} is there already; name another folder, or delete it")
         try:
             (original_format if format == "original" else parquet_format).export(gallery, folder, progress=progress)
+            sums.write(folder, FORMATS[format])
         except BaseException:
-            for name in FORMATS[format]:  # half a file is worse than none
+            for name in names:  # half a file is worse than none
                 (folder / name).unlink(missing_ok=True)
             raise
     except OSError as error:

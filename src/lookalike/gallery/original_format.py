@@ -16,6 +16,7 @@ import numpy.typing as npt
 from numpy.lib import format as npy
 
 from lookalike.errors import CatalogueError, UsageError
+from lookalike.gallery import sums
 from lookalike.gallery.protocol import Gallery
 from lookalike.spaces import Space
 from lookalike.types import Float32, Item
@@ -105,6 +106,7 @@ def load(folder: Path, gallery: Gallery, *, progress: Progress | None = None) ->
     paths = read_paths(folder / LIST_FILE)
     deep = read_array(folder / DEEP_FILE, count=len(paths))
     color = read_array(folder / COLOR_FILE, count=len(paths))
+    sums.check(folder, FILES)
     color_name = "color-original" if color.shape[1] == ORIGINAL_COLORS else "color"
     spaces = [Space("deep", deep.shape[1], MAKER), Space(color_name, color.shape[1], MAKER)]
     source = f"import:{folder.absolute()}"

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from lookalike.errors import CatalogueError, UsageError
+from lookalike.gallery import sums
 from lookalike.gallery.changes import is_unicode
 from lookalike.gallery.original_format import Progress
 from lookalike.gallery.protocol import Gallery
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 FILE: Final = "gallery.parquet"
 METADATA_KEY: Final = b"lookalike"
-FORMAT: Final = 1
+FORMAT: Final = 2
 BATCH: Final = 4096
 VECTOR: Final = "vector:"
 
@@ -52,7 +53,9 @@ def export(gallery: Gallery, folder: Path, *, progress: Progress | None = None) 
     table = schema(spaces)
     with (
         (folder / FILE).open("xb") as file,
-        parquet.ParquetWriter(file, table, compression="zstd", use_dictionary=False) as writer,
+        parquet.ParquetWriter(
+            file, table, compression="zstd", use_dictionary=False, write_page_checksum=True
+        ) as writer,
     ):
         for items, vectors in gallery.rows():
             columns = item_columns(items, remembered)
@@ -120,9 +123,10 @@ def load(folder: Path, gallery: Gallery, *, progress: Progress | None = None) ->
 
     path = folder / FILE
     try:
-        with parquet.ParquetFile(path) as file:
+        with parquet.ParquetFile(path, page_checksum_verification=True) as file:
             spaces = read_spaces(path, file)
             check(path, file, spaces)
+            sums.check(folder, [FILE])
             done, total = 0, file.metadata.num_rows
             with gallery.writing():
                 for items, vectors, source, stamps in batches(file, spaces):

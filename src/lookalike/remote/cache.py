@@ -11,6 +11,9 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+DIGEST_BYTES: Final = 32
+"""Of the SHA-256 that each file begins with."""
+
 LIMIT: Final = 2**30
 """Bytes that are kept; beyond them those go that nobody has looked at for longest."""
 
@@ -30,7 +33,7 @@ class PhotoCache:
         self._held: int | None = None
 
     def get(self, key: str, *, fresh_s: float | None = None) -> bytes | None:
-        """What is kept under a key, if anything is.
+        """What is kept under a key, if anything is; what was damaged on the disk is not.
 
         Args:
             key: What it is.
@@ -42,9 +45,11 @@ class PhotoCache:
                 os.utime(path)
             elif time.time() - path.stat().st_mtime > fresh_s:
                 return None
-            return path.read_bytes()
+            content = path.read_bytes()
         except OSError:
             return None
+        digest, data = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
+        return data if hashlib.sha256(data).digest() == digest else None
 
     def keep(self, key: str, data: bytes) -> None:
         """Keep something; where that is not possible, it is not kept."""
@@ -52,9 +57,9 @@ class PhotoCache:
         with suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             unfinished = path.with_name(f".{path.name}-{os.getpid()}-{threading.get_ident()}")
-            unfinished.write_bytes(data)
+            unfinished.write_bytes(hashlib.sha256(data).digest() + data)
             unfinished.replace(path)
-            self._make_room(len(data))
+            self._make_room(DIGEST_BYTES + len(data))
 
     def _make_room(self, added: int) -> None:
         with self._lock:

@@ -1,0 +1,52 @@
+"""The checksums that lie beside exported files, as `sha256sum` writes and checks them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from lookalike.errors import CatalogueError
+
+FILE: Final = "SHA256SUMS"
+
+
+def write(folder: Path, names: Iterable[str]) -> None:
+    """Write the checksums of files of a folder.
+
+    Raises:
+        OSError: A file cannot be read, or that of the checksums not written.
+    """
+    text = "".join(f"{sha256(folder / name)}  {name}\n" for name in names)
+    (folder / FILE).write_text(text, encoding="utf-8", newline="\n")
+
+
+def check(folder: Path, names: Iterable[str]) -> None:
+    """Compare files of a folder with their checksums, if these are there: files that others wrote have none.
+
+    Raises:
+        CatalogueError: A file, or that of the checksums, is damaged.
+    """
+    path = folder / FILE
+    if not path.exists():
+        return
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        wanted = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+        for name in names:
+            if wanted.get(name) != sha256(folder / name):
+                raise CatalogueError(
+                    f"{folder / name} is damaged, or was changed: it does not fit its checksum in {path}; "
+                    "export the gallery again, or bring the files back from a copy"
+                )
+    except UnicodeDecodeError:
+        raise CatalogueError(f"{path} is damaged: expected a checksum and the name of a file on each line") from None
+    except OSError as error:
+        raise CatalogueError(f"{error.filename or path}: {error.strerror or error}") from None
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
