@@ -359,12 +359,12 @@ def test_a_flipped_bit_of_an_export_is_refused(tmp_path: Path, format: str, luck
     with new_gallery(tmp_path / "b.gallery") as target:
         for _ in range(5):
             for name in names:
-                shutil.copytree(tmp_path / "sound", tmp_path / "damaged")
-                data = bytearray((tmp_path / "damaged" / name).read_bytes())
+                shutil.copytree(tmp_path / "sound", tmp_path / "flipped")
+                data = bytearray((tmp_path / "flipped" / name).read_bytes())
                 data[luck.randrange(len(data))] ^= 1 << luck.randrange(8)
-                (tmp_path / "damaged" / name).write_bytes(data)
-                with pytest.raises(CatalogueError, match="damaged"):
-                    import_folder(tmp_path / "damaged", target)
-                shutil.rmtree(tmp_path / "damaged")
+                (tmp_path / "flipped" / name).write_bytes(data)
+                with pytest.raises(CatalogueError):
+                    import_folder(tmp_path / "flipped", target)
+                shutil.rmtree(tmp_path / "flipped")
         assert len(target) == 0
         assert import_folder(tmp_path / "sound", target) == expected
