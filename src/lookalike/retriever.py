@@ -220,6 +220,8 @@ class Retriever:
         *,
         columns: Mapping[str, str] | None = None,
         encoding: str | None = None,
+        exclude: Sequence[str] = (),
+        whole_photos: bool = False,
         batch: int | None = None,
         workers: int | None = None,
         prune: bool = False,
@@ -237,9 +239,11 @@ class Retriever:
                 standard input.
             columns: For a table: the names of its columns by the names that are expected, `{"image": "file"}`.
             encoding: For a CSV table that is not UTF-8, such as `cp1252`.
+            exclude: For a folder: globs of files and folders to leave out, such as `["*.psd", "returns/**"]`.
+            whole_photos: Take no notice of boxes: the whole of each photo is described.
             batch: How many photos the network gets at once.
             workers: How many threads read and decode.
-            prune: Remove items that an earlier run took from this source and that are no longer in it.
+            prune: Remove items that an earlier run took from this source and that are gone, and not only out of reach.
             strict: Stop at the first photo that cannot be read, instead of skipping it.
             progress: Called now and then with what was done so far, and how many photos the catalogue has.
             ray: Describe the photos on the Ray cluster of this address; `auto` takes, or starts, one on this machine.
@@ -254,6 +258,7 @@ class Retriever:
         from lookalike.catalogue.opening import open_catalogue
         from lookalike.embedding.describing import BATCH
         from lookalike.embedding.pipeline import index_catalogue
+        from lookalike.gallery.local import LocalGallery
 
         for name, number in (("batch", batch), ("workers", workers)):
             if number is not None and number < 1:
@@ -261,7 +266,9 @@ class Retriever:
         if shards is not None and ray is None:
             raise UsageError("shards are made by a Ray cluster only, and none is named")
         # Everything that can be the caller's mistake comes before the gallery is made.
-        catalogue = open_catalogue(os.fspath(source), columns=columns, encoding=encoding)
+        catalogue = open_catalogue(
+            os.fspath(source), columns=columns, encoding=encoding, exclude=exclude, whole_photos=whole_photos
+        )
         embedder = self.embedder
         with self._made_if_needed() as gallery:
             self.check_model()
@@ -295,7 +302,8 @@ class Retriever:
                 )
                 if elsewhere is not None:
                     elsewhere.clear()
-                self._list_skipped(report)
+                if isinstance(gallery, LocalGallery):
+                    report.list_skipped(gallery.folder / SKIPPED_FILE)
         gallery.optimise()
         return report
 
@@ -340,11 +348,3 @@ class Retriever:
         took["decode"] = (decoded - started) * 1000
         took["embed"] = (perf_counter() - decoded) * 1000
         return vectors
-
-    def _list_skipped(self, report: Report) -> None:
-        """Leave the list of skipped photos in the gallery's folder, or none when there are none."""
-        from lookalike.gallery.local import LocalGallery
-
-        if not isinstance(self.gallery, LocalGallery):
-            return
-        report.list_skipped(self.gallery.folder / SKIPPED_FILE)

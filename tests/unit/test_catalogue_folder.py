@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from lookalike.catalogue import open_catalogue
 from lookalike.catalogue.folder import SIGNATURE_BYTES, begins_like_an_image
 from lookalike.catalogue.listing import open_listing
 from lookalike.errors import CatalogueError, UsageError
+from unprivileged import start
 
 
 def put_photo(path: Path, kind: str = "PNG") -> None:
@@ -41,8 +44,8 @@ def test_photos_are_found_by_content_and_text_is_passed_over(tmp_path: Path) -> 
 
 def test_a_file_named_like_a_photo_is_kept_so_that_its_failure_is_reported(tmp_path: Path) -> None:
     (tmp_path / "empty.jpg").touch()
-    (tmp_path / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
-    assert ids(tmp_path) == ["empty.jpg", "gone.jpg"]
+    (tmp_path / "text.heic").write_text("no photo")
+    assert ids(tmp_path) == ["empty.jpg", "text.heic"]
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000"])
@@ -70,6 +73,184 @@ def test_a_loop_of_links_ends(tmp_path: Path) -> None:
     put_photo(tmp_path / "inner" / "a.png")
     (tmp_path / "inner" / "again").symlink_to(tmp_path, target_is_directory=True)
     assert ids(tmp_path) == ["inner/a.png"]
+    assert open_catalogue(str(tmp_path)).notes == ("1 links to folders passed over: their photos have another path",)
+
+
+def test_folders_that_are_linked_to_each_other_are_walked_once(tmp_path: Path) -> None:
+    """Seven folders, each with a link to every other: every path through them is one, and there are thousands."""
+    for number in range(7):
+        put_photo(tmp_path / f"{number}" / "photo.png")
+        for other in range(7):
+            if other != number:
+                (tmp_path / f"{number}" / f"to{other}").symlink_to(tmp_path / f"{other}")
+    assert ids(tmp_path) == [f"{number}/photo.png" for number in range(7)]
+
+
+def test_a_folder_outside_is_found_by_the_first_link_to_it(tmp_path: Path) -> None:
+    put_photo(tmp_path / "pool" / "a.png")
+    put_photo(tmp_path / "pool" / "deep" / "b.png")
+    put_photo(tmp_path / "shop" / "c.png")
+    (tmp_path / "shop" / "y").symlink_to("../pool/deep")
+    (tmp_path / "shop" / "x").symlink_to("../pool")
+    (tmp_path / "shop" / "z.png").symlink_to("../pool/a.png")  # a link to a photo is a photo of its own
+    assert ids(tmp_path / "shop") == ["c.png", "x/a.png", "x/deep/b.png", "z.png"]
+
+
+BAD_LINKS = {
+    "to itself": ("to itself", "too many levels"),
+    "of a pair": ("of a pair 2", "too many levels"),
+    "of a pair 2": ("of a pair", "too many levels"),
+    "below a file": ("good.png/below", "not a directory"),
+    "nowhere": ("/nowhere/at/all", "no such file"),
+    "long": ("n" * 300, "name too long"),
+    "gone.jpg": ("nowhere.jpg", "no such file"),
+}
+
+
+def test_a_bad_link_is_skipped_with_the_reason_and_stops_nothing(tmp_path: Path) -> None:
+    put_photo(tmp_path / "good.png")
+    for name, (target, _) in BAD_LINKS.items():
+        (tmp_path / name).symlink_to(target)
+    catalogue = open_catalogue(str(tmp_path))
+    assert [item.id for item in catalogue.items()] == ["good.png"]
+    assert sorted(skip.photo for skip in catalogue.skipped) == sorted(BAD_LINKS)
+    for skip in catalogue.skipped:
+        assert BAD_LINKS[skip.photo][1] in skip.reason
+    assert catalogue.unlisted == set(BAD_LINKS)
+
+
+def test_a_tree_deeper_than_paths_can_be_long_is_walked_as_far_as_they_go(tmp_path: Path) -> None:
+    put_photo(tmp_path / "photo.png")
+    here = os.open(tmp_path, os.O_RDONLY)
+    for depth in range(2100):
+        os.mkdir("d", dir_fd=here)
+        below = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+        if depth == 1200:
+            os.link(tmp_path / "photo.png", "deep.png", dst_dir_fd=here)
+    os.close(here)
+    catalogue = open_catalogue(str(tmp_path))
+    assert [item.id for item in catalogue.items()] == ["d/" * 1201 + "deep.png", "photo.png"]
+    assert ["too long" in skip.reason for skip in catalogue.skipped] == [True]
+    while True:  # nor can pytest remove it at once
+        try:
+            shutil.rmtree(tmp_path / "d", ignore_errors=False)
+            break
+        except (OSError, RecursionError):
+            low = tmp_path.joinpath(*["d"] * 900)
+            low.rename(tmp_path / f"cut{len(list(tmp_path.iterdir()))}")
+
+
+@pytest.mark.parametrize("ending", ["svg", "psd", "jxl", "NEF", "cr2", "dng", "raw", "eps", "xcf"])
+def test_a_picture_that_cannot_be_read_is_skipped_with_the_reason(tmp_path: Path, ending: str) -> None:
+    put_photo(tmp_path / "good.png")
+    (tmp_path / f"picture.{ending}").write_bytes(b"II*\x00" + bytes(60) if ending in ("NEF", "dng") else b"text")
+    (tmp_path / "text.txt").write_text("text")
+    (tmp_path / "sheet.pdf").write_text("%PDF-1.7")
+    catalogue = open_catalogue(str(tmp_path))
+    assert [item.id for item in catalogue.items()] == ["good.png"]
+    assert [skip.photo for skip in catalogue.skipped] == [f"picture.{ending}"]
+    assert "cannot be read; save it as JPEG or PNG" in catalogue.skipped[0].reason
+    assert catalogue.notes == ("2 other files passed over: not named like a photo, and no image inside",)
+
+
+def test_a_photo_with_the_ending_of_another_picture_is_a_photo(tmp_path: Path) -> None:
+    put_photo(tmp_path / "really.psd", "JPEG")
+    assert ids(tmp_path) == ["really.psd"]
+
+
+def test_pipes_sockets_and_devices_are_never_opened(tmp_path: Path) -> None:
+    put_photo(tmp_path / "good.png")
+    for name in ("pipe.jpg", "pipe"):
+        os.mkfifo(tmp_path / name)
+    (tmp_path / "device.png").symlink_to("/dev/zero")
+    (tmp_path / "linked.png").symlink_to("pipe")
+    catalogue = open_catalogue(str(tmp_path))
+    assert [item.id for item in catalogue.items()] == ["good.png"]
+    assert [(skip.photo, skip.reason) for skip in catalogue.skipped] == [
+        ("device.png", "it is a device, and only files are read"),
+        ("linked.png", "it is a pipe, and only files are read"),
+        ("pipe.jpg", "it is a pipe, and only files are read"),
+    ]
+    with pytest.raises(CatalogueError, match="neither a folder nor a file"):
+        open_catalogue(str(tmp_path / "pipe"))
+
+
+SYSTEMS = ("@eaDir", "#recycle", "#snapshot", "$RECYCLE.BIN", "lost+found", "System Volume Information", "__MACOSX")
+
+
+def test_what_systems_keep_for_themselves_is_left_out(tmp_path: Path) -> None:
+    put_photo(tmp_path / "good.png")
+    for name in (*SYSTEMS, ".Trash-1000", "sub/@eaDir"):
+        put_photo(tmp_path / name / "thumb.jpg", "JPEG")
+    for name in ("._good.png", ".DS_Store", "Thumbs.db"):
+        put_photo(tmp_path / name)
+    (tmp_path / "back").symlink_to("@eaDir")  # nor do links lead there
+    assert ids(tmp_path) == ["good.png"]
+
+
+@pytest.mark.parametrize(
+    ("globs", "left"),
+    [
+        ((), ["a.png", "b.gif", "sub/a.png", "sub/deep/c.png"]),
+        (["*.gif"], ["a.png", "sub/a.png", "sub/deep/c.png"]),
+        (["a.png"], ["b.gif", "sub/deep/c.png"]),
+        (["/a.png"], ["b.gif", "sub/a.png", "sub/deep/c.png"]),
+        (["sub"], ["a.png", "b.gif"]),
+        (["sub/"], ["a.png", "b.gif"]),
+        (["sub/*.png"], ["a.png", "b.gif", "sub/deep/c.png"]),
+        (["sub/**"], ["a.png", "b.gif"]),
+        (["**/a.png"], ["b.gif", "sub/deep/c.png"]),
+        (["**/deep", "[ab].*"], []),
+    ],
+)
+def test_globs_leave_files_and_folders_out(tmp_path: Path, globs: list[str], left: list[str]) -> None:
+    for name in ("a.png", "b.gif", "sub/a.png", "sub/deep/c.png", "z/kept.png"):
+        put_photo(tmp_path / name)
+    catalogue = open_catalogue(str(tmp_path), exclude=globs)
+    assert [item.id for item in catalogue.items()] == [*left, "z/kept.png"]
+
+
+@pytest.mark.parametrize("globs", [[""], ["/"], ["./"]])
+def test_a_glob_of_nothing_is_refused(tmp_path: Path, globs: list[str]) -> None:
+    put_photo(tmp_path / "a.png")
+    with pytest.raises(UsageError, match="expected a glob"):
+        open_catalogue(str(tmp_path), exclude=globs)
+
+
+def test_only_a_folder_has_files_to_leave_out(tmp_path: Path) -> None:
+    put_photo(tmp_path / "a.png")
+    (tmp_path / "table.csv").write_text("image\na.png\n")
+    with pytest.raises(UsageError, match="only files of a folder can be left out"):
+        open_catalogue(str(tmp_path / "table.csv"), exclude=["*.png"])
+
+
+def test_a_benchmark_whose_files_are_out_of_reach_is_not_just_photos(tmp_path: Path) -> None:
+    """As a folder of photos it would lose its products, its splits and its attributes."""
+    put_photo(tmp_path / "img" / "a.png")
+    (tmp_path / "Anno").symlink_to("nowhere")
+    with pytest.raises(CatalogueError, match=r"Anno: the link leads nowhere$"):
+        open_catalogue(str(tmp_path))
+    (tmp_path / "Anno").unlink()
+    (tmp_path / "Anno").symlink_to("Anno")
+    with pytest.raises(CatalogueError, match="Anno: too many levels"):
+        open_catalogue(str(tmp_path))
+
+
+def test_a_split_that_cannot_be_listed_is_a_split_all_the_same(tmp_path: Path) -> None:
+    for name in ("train/dress/1.png", "val/dress/2.png"):
+        put_photo(tmp_path / name)
+    script = "import sys; from lookalike.catalogue import open_catalogue; c = open_catalogue(sys.argv[1]); "
+    script += "print(c.kind, [(i.id, i.attributes['split']) for i in c.items()], sorted(c.unlisted))"
+    (tmp_path / "val").chmod(0)
+    try:
+        with start("-c", script, str(tmp_path), stdout=subprocess.PIPE) as reader:
+            assert reader.stdout is not None
+            told = reader.stdout.read()
+    finally:
+        (tmp_path / "val").chmod(0o755)
+    assert told == "imagefolder [('train/dress/1.png', 'train')] ['val']\n"
 
 
 def test_a_name_that_is_not_utf8_is_reported(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from typing import Any
 from lookalike.catalogue.benchmark import Benchmark, Selection, selects
 from lookalike.catalogue.opening import open_catalogue
 from lookalike.catalogue.protocol import Catalogue
-from lookalike.catalogue.recognition import recognise
+from lookalike.catalogue.recognition import Layout, recognise
 from lookalike.errors import AnnotationErrors, CatalogueError
 from lookalike.types import Item
 
@@ -84,6 +85,7 @@ def check_catalogue(
     *,
     columns: Mapping[str, str] | None = None,
     encoding: str | None = None,
+    exclude: Sequence[str] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> Check:
     """Look a catalogue through. Photos are looked for and not opened.
@@ -92,29 +94,39 @@ def check_catalogue(
         source: As for `lookalike.catalogue.open_catalogue`.
         columns: Likewise.
         encoding: Likewise.
+        exclude: Likewise.
         progress: Called now and then with how many photos were looked for, of how many.
 
     Raises:
         UsageError: There is no such source.
     """
     try:
-        catalogue = open_catalogue(source, columns=columns, encoding=encoding)
+        catalogue = open_catalogue(source, columns=columns, encoding=encoding, exclude=exclude)
     except CatalogueError as error:
         path = Path(source)
-        if not path.exists():
+        if not os.path.exists(path):  # noqa: PTH110 - which is never an error of its own
             raise
         problems = error.problems if isinstance(error, AnnotationErrors) else (error,)
-        kind = recognise(path) if path.is_dir() else None
+        kind = _layout(path)
         check = Check("attributes" if kind == "fine" else kind, source, problems=[str(one) for one in problems])
         if isinstance(error, AnnotationErrors) and not error.complete:
             check.notes.append(f"reading stopped after {len(problems)} problems; there may be more")
         return check
     check = Check(catalogue.kind, catalogue.source, notes=list(catalogue.notes))
     check.missing = [skip.photo for skip in catalogue.skipped]
+    check.notes += [f"{skip.photo}: {skip.reason}" for skip in catalogue.skipped]
     products = _look_through(catalogue, check, progress=progress)
     if catalogue.benchmark:
         _compare_totals(catalogue.benchmark, check, products=products)
     return check
+
+
+def _layout(path: Path) -> Layout | None:
+    """What a folder looks like, although it cannot be opened as that."""
+    try:
+        return recognise(path) if path.is_dir() else None
+    except (CatalogueError, OSError):
+        return None
 
 
 def _look_through(catalogue: Catalogue, check: Check, *, progress: Callable[[int, int], None] | None) -> int:
@@ -127,7 +139,7 @@ def _look_through(catalogue: Catalogue, check: Check, *, progress: Callable[[int
         totals.photos += 1
         if item.product is not None:
             products.setdefault(split, set()).add(item.product)
-        is_there = "://" in item.location or Path(item.location).is_file()
+        is_there = "://" in item.location or os.path.isfile(item.location)  # noqa: PTH113
         if not is_there:
             check.missing.append(item.photo)
         sides.take(item, is_there=is_there)

@@ -7,12 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from lookalike.catalogue.folder import open_folder
+from lookalike.catalogue.left_out import LeftOut
 from lookalike.catalogue.protocol import Catalogue
 from lookalike.catalogue.recognition import SPLITS
 from lookalike.types import JSON, Item
 
 
-def open_imagefolder(root: Path) -> Catalogue:
+def open_imagefolder(root: Path, *, left_out: LeftOut) -> Catalogue:
     """Open such a tree; the items are those of `lookalike.catalogue.folder.open_folder` with two more attributes.
 
     The first folder is the `split` (`valid` and `validation` are `val`), the second the `class`. A tree of classes
@@ -20,11 +21,12 @@ def open_imagefolder(root: Path) -> Catalogue:
 
     Args:
         root: An absolute path.
+        left_out: What is no part of the catalogue.
 
     Raises:
         CatalogueError: It cannot be listed, or there is no photo in it.
     """
-    folder = open_folder(root)
+    folder = open_folder(root, left_out=left_out)
 
     def items() -> Iterator[Item]:
         for item in folder.items():

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from lookalike.catalogue.left_out import LeftOut
 from lookalike.catalogue.protocol import Catalogue
 from lookalike.errors import CatalogueError, UsageError
+from lookalike.files import open_regular
 from lookalike.remote.addresses import EXPECTED, is_address, is_remote, shown
+from lookalike.types import Item
 
 PARQUET_SIGNATURE = b"PAR1"
 OTHER_FILES = {
@@ -21,7 +26,14 @@ OTHER_FILES = {
 """What is handed in as a table and is none, by its first bytes."""
 
 
-def open_catalogue(source: str, *, columns: Mapping[str, str] | None = None, encoding: str | None = None) -> Catalogue:
+def open_catalogue(
+    source: str,
+    *,
+    columns: Mapping[str, str] | None = None,
+    encoding: str | None = None,
+    exclude: Sequence[str] = (),
+    whole_photos: bool = False,
+) -> Catalogue:
     """Open a folder, a CSV or Parquet table, `drawn` (the built-in sample) or `-` (paths on standard input).
 
     Folders and tables may be in an object store, `s3://bucket/photos`, and tables on the web; see
@@ -35,23 +47,34 @@ def open_catalogue(source: str, *, columns: Mapping[str, str] | None = None, enc
         columns: For a table: the names that its columns have, by the names that are expected (`id`, `image`,
             `product`, `box`), such as `{"image": "file"}`.
         encoding: Of a CSV table that is not UTF-8 and has no mark that tells, such as `cp1252`.
+        exclude: For a folder: globs of files and folders to leave out; see `lookalike.catalogue.left_out.LeftOut`.
+        whole_photos: Take no notice of boxes: the whole of each photo is meant.
 
     Raises:
         CatalogueError: There is nothing there, or it cannot be read.
         AnnotationError: A row of the table, or a line of a benchmark's files, is malformed.
         UnknownNameError: `columns` names something that does not exist.
-        UsageError: `columns` or `encoding` is given for a source without them.
+        UsageError: `columns` or `encoding` is given for a source without them, or `exclude` for one whose files are
+            listed.
         MissingExtraError: It is in a store, and what reads from such is not installed.
     """
+    catalogue = _open(source, columns or {}, encoding, LeftOut(exclude))
+    if exclude and catalogue.kind not in ("folder", "imagefolder"):
+        raise UsageError(f"only files of a folder can be left out, and {source} lists its photos")
+    return _without_boxes(catalogue) if whole_photos else catalogue
+
+
+def _open(source: str, columns: Mapping[str, str], encoding: str | None, left_out: LeftOut) -> Catalogue:
     open_table = partial(_open_table, encoding=encoding)
     if is_remote(source):
         from lookalike.catalogue.stored import open_stored
 
-        return open_stored(source, columns=columns or {}, open_table=open_table)
+        return open_stored(source, columns=columns, left_out=left_out, open_table=open_table)
     if is_address(source):
         raise CatalogueError(f"{shown(source)}: {EXPECTED}")
     path = Path(os.path.abspath(source))  # noqa: PTH100 - resolve() follows links, which may point elsewhere tomorrow
-    is_table = source not in ("-", "drawn") and path.is_file()
+    mode = None if source in ("-", "drawn") else _mode(path, source)
+    is_table = mode is not None and stat.S_ISREG(mode)
     if (columns or encoding) and not is_table:
         raise UsageError(f"only a table has columns to name, and an encoding, and {source} is none")
     if source == "-":
@@ -62,14 +85,35 @@ def open_catalogue(source: str, *, columns: Mapping[str, str] | None = None, enc
         from lookalike.catalogue.drawn import open_drawn
 
         return open_drawn()
-    if path.is_dir():
+    if mode is not None and stat.S_ISDIR(mode):
         from lookalike.catalogue.folder import open_folder
         from lookalike.catalogue.recognition import open_recognised
 
-        return open_recognised(path) or open_folder(path)
+        return open_recognised(path, left_out=left_out) or open_folder(path, left_out=left_out)
     if not is_table:
-        raise CatalogueError(f"{source}: there is no such folder or table")
-    return open_table(path, columns or {})
+        raise CatalogueError(f"{source} is neither a folder nor a file; for paths on standard input give -")
+    return open_table(path, columns)
+
+
+def _mode(path: Path, source: str) -> int:
+    """What a path leads to.
+
+    Raises:
+        CatalogueError: It leads nowhere, or that cannot be told.
+    """
+    try:
+        return path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        raise CatalogueError(f"{source}: there is no such folder or table") from None
+    except OSError as error:
+        raise CatalogueError(f"{source}: {(error.strerror or str(error)).lower()}") from None
+
+
+def _without_boxes(catalogue: Catalogue) -> Catalogue:
+    def items() -> Iterator[Item]:
+        return (replace(item, box=None) for item in catalogue.items())
+
+    return replace(catalogue, items=items)
 
 
 def _open_table(path: Path, columns: Mapping[str, str], *, encoding: str | None) -> Catalogue:
@@ -77,7 +121,7 @@ def _open_table(path: Path, columns: Mapping[str, str], *, encoding: str | None)
     from lookalike.catalogue.folder import begins_like_an_image
 
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             start = file.read(32)
     except OSError as error:
         raise CatalogueError(f"{path}: {error.strerror}") from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -30,6 +30,7 @@ class Catalogue:
         items: Reads the items, in the same order each time, without holding them all in memory.
         count: How many items there are.
         skipped: Photos that cannot become items, to be reported with those that fail later.
+        unlisted: Folders that could not be listed, as paths that the photos' paths begin with; empty text is all.
         notes: What the user may want to know of the reading, a line each.
         benchmark: Of a published benchmark: splits, pairs, totals.
     """
@@ -39,5 +40,17 @@ class Catalogue:
     items: Callable[[], Iterator[Item]]
     count: int
     skipped: tuple[Skip, ...] = ()
+    unlisted: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
     benchmark: Benchmark | None = None
+
+    def may_be_there(self, photos: Iterable[str]) -> list[bool]:
+        """Tell of photos that are no items whether they may only be out of reach: skipped, or in an unlisted folder."""
+        skipped = {skip.photo for skip in self.skipped}
+        return [photo in skipped or self._is_unlisted(photo) for photo in photos]
+
+    def _is_unlisted(self, photo: str) -> bool:
+        if not self.unlisted:
+            return False
+        parts = photo.split("/")
+        return any("/".join(parts[:depth]) in self.unlisted for depth in range(len(parts) + 1))

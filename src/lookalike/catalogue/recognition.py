@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Mapping, Sequence
+from io import BufferedReader
 from pathlib import Path
 from typing import Literal
 
+from lookalike.catalogue.left_out import USUAL, LeftOut
 from lookalike.catalogue.protocol import Catalogue
 from lookalike.errors import CatalogueError
+from lookalike.files import open_regular
 
 Layout = Literal["inshop", "consumer2shop", "attributes", "fine", "imagefolder"]
 
@@ -52,10 +57,20 @@ SPLITS: Mapping[str, str] = {
 """Names of folders that are splits, and what the splits are called."""
 
 
-def recognise(folder: Path) -> Layout | None:
-    """Tell what a folder is; None is just photos."""
+def recognise(folder: Path, *, left_out: LeftOut = USUAL) -> Layout | None:
+    """Tell what a folder is; None is just photos.
+
+    Args:
+        folder: An absolute path.
+        left_out: Sub-folders that do not count.
+
+    Raises:
+        CatalogueError: A place in which the files of a benchmark may lie cannot be looked into.
+    """
+    for place in ("Anno", "Eval", "Anno_coarse", "Anno_fine"):
+        _look_into(folder / place)
     for layout, (places, names) in MARKS.items():
-        if any((folder / place / name).is_file() for place in places for name in names):
+        if any(_is_file(folder / place / name) for place in places for name in names):
             return layout
     for place in ("Eval", "Anno", "."):
         layout_of_partition = _layout_of_partition(folder / place / PARTITION)
@@ -63,9 +78,10 @@ def recognise(folder: Path) -> Layout | None:
             return layout_of_partition
     if recognise_fine(folder):
         return "attributes"
-    splits = _sub_folders(folder)
+    splits = _sub_folders(folder, left_out) or []
     split_names = {path.name for path in splits}
-    if "train" in split_names and split_names <= set(SPLITS) and all(map(_sub_folders, splits)):
+    # A split that cannot be listed now is one all the same: its photos must not turn into photos without a split.
+    if "train" in split_names and split_names <= set(SPLITS) and all(_sub_folders(path) != [] for path in splits):
         return "imagefolder"
     return None
 
@@ -73,33 +89,43 @@ def recognise(folder: Path) -> Layout | None:
 def recognise_fine(folder: Path) -> bool:
     """Whether the fine annotations lie in a folder, in their own."""
     places, names = MARKS["fine"]
-    return any((folder / "Anno_fine" / place / name).is_file() for place in places for name in names)
+    return any(_is_file(folder / "Anno_fine" / place / name) for place in places for name in names)
 
 
-def open_recognised(folder: Path) -> Catalogue | None:
+def open_recognised(folder: Path, *, left_out: LeftOut = USUAL) -> Catalogue | None:
     """Open a folder as what it is recognised to be; None when it is just photos.
 
     A folder in which there is nothing but folders of benchmarks is opened as the one that is there.
 
     Args:
         folder: An absolute path.
+        left_out: What is no part of a tree of splits and classes.
 
     Raises:
         CatalogueError: The benchmark cannot be read, or there are several.
     """
-    layout = recognise(folder)
-    if layout is None:
-        found = [child for child in _sub_folders(folder) if recognise(child) not in (None, "imagefolder")]
-        if not found or found != _sub_folders(folder):
-            return None
+    layout = recognise(folder, left_out=left_out)
+    if layout is not None:
+        return _open(folder, layout, left_out)
+    children = _sub_folders(folder, left_out) or []
+    found, closed = [], []
+    for child in children:
+        try:
+            if recognise(child) not in (None, "imagefolder"):
+                found.append(child)
+        except CatalogueError as error:
+            closed.append(error)
+    if found and len(found) + len(closed) == len(children):
+        if closed:
+            raise closed[0]
         if len(found) > 1:
             names = ", ".join(repr(child.name) for child in found)
             raise CatalogueError(f"{folder}: there are several benchmarks in it; name one of them: {names}")
         return open_recognised(found[0])
-    return _open(folder, layout)
+    return None
 
 
-def _open(folder: Path, layout: Layout) -> Catalogue:
+def _open(folder: Path, layout: Layout, left_out: LeftOut) -> Catalogue:
     if layout == "inshop":
         from lookalike.catalogue.inshop import open_inshop
 
@@ -111,30 +137,58 @@ def _open(folder: Path, layout: Layout) -> Catalogue:
     if layout == "imagefolder":
         from lookalike.catalogue.imagefolder import open_imagefolder
 
-        return open_imagefolder(folder)
+        return open_imagefolder(folder, left_out=left_out)
     if layout == "fine":
         from lookalike.catalogue.deepfashion_fine import open_fine
 
         return open_fine(folder)
     places, names = MARKS["attributes"]
-    if recognise_fine(folder) and not any((folder / place / name).is_file() for place in places for name in names):
-        return _open(folder / "Anno_fine", "fine")
+    if recognise_fine(folder) and not any(_is_file(folder / place / name) for place in places for name in names):
+        return _open(folder / "Anno_fine", "fine", left_out)
     from lookalike.catalogue.deepfashion_attributes import open_attributes
 
     return open_attributes(folder, folders=ATTRIBUTE_FOLDERS)
 
 
+def _look_into(place: Path) -> None:
+    """Make sure that a place is not there, or can be looked into.
+
+    Raises:
+        CatalogueError: It is there, and cannot be.
+    """
+    try:
+        place.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise CatalogueError(f"{place.parent}: {(error.strerror or str(error)).lower()}") from None
+    try:
+        if stat.S_ISDIR(place.stat().st_mode):
+            (place / PARTITION).lstat()
+    except FileNotFoundError:
+        if place.is_symlink() and not os.path.exists(place):  # noqa: PTH110 - which is never an error of its own
+            raise CatalogueError(f"{place}: the link leads nowhere") from None
+    except OSError as error:
+        raise CatalogueError(f"{place}: {(error.strerror or str(error)).lower()}") from None
+
+
+def _is_file(path: Path) -> bool:
+    return os.path.isfile(path)  # noqa: PTH113 - Path.is_file is an error where a folder cannot be looked into
+
+
 def _layout_of_partition(path: Path) -> Layout | None:
     try:
-        with path.open("rb") as file:
+        with BufferedReader(open_regular(path)) as file:
             _, names = file.readline(1000), file.readline(1000)
     except OSError:
         return None
     return COLUMNS.get(len(names.split()))
 
 
-def _sub_folders(folder: Path) -> list[Path]:
+def _sub_folders(folder: Path, left_out: LeftOut = USUAL) -> list[Path] | None:
+    """The folders in a folder; None where it cannot be listed."""
     try:
-        return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+        names = left_out.kept(entry.name for entry in os.scandir(folder))
     except OSError:
-        return []  # the one who opens the folder says so
+        return None
+    return [folder / name for name in sorted(names) if os.path.isdir(folder / name)]  # noqa: PTH112 - as above

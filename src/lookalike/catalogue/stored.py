@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Final
 from weakref import finalize
 
-from lookalike.catalogue.folder import IMAGE_ENDINGS
-from lookalike.catalogue.protocol import Catalogue
+from lookalike.catalogue.folder import IMAGE_ENDINGS, unreadable
+from lookalike.catalogue.left_out import LeftOut
+from lookalike.catalogue.protocol import Catalogue, Skip
 from lookalike.errors import CatalogueError, PhotoError, UsageError
 from lookalike.remote.addresses import place_of, shown
 from lookalike.remote.stores import download, kind_of, list_files
@@ -25,12 +26,13 @@ PLAIN: Final = re.compile(r"\w[\w. -]{0,99}")
 OpenTable = Callable[[Path, Mapping[str, str]], Catalogue]
 
 
-def open_stored(url: str, *, columns: Mapping[str, str], open_table: OpenTable) -> Catalogue:
+def open_stored(url: str, *, columns: Mapping[str, str], left_out: LeftOut, open_table: OpenTable) -> Catalogue:
     """Open what is at an address: a table, or all photos beneath it.
 
     Args:
         url: Such as `s3://bucket/catalogue.parquet`, or `s3://bucket/photos`. On the web there are only tables.
         columns: As for `lookalike.catalogue.open_catalogue`.
+        left_out: Objects that are no part of the catalogue.
         open_table: Opens a table that is on this machine.
 
     Raises:
@@ -49,19 +51,20 @@ def open_stored(url: str, *, columns: Mapping[str, str], open_table: OpenTable) 
             return _open_table(url, place, columns, open_table)
         if columns:
             raise UsageError(f"only a table has columns to name, and {place} is none")
-        return _open_listing(place)
+        return _open_listing(place, left_out)
     except PhotoError as error:
         raise CatalogueError(f"{shown(url)}: {error.reason}") from None
 
 
-def _open_listing(url: str) -> Catalogue:
+def _open_listing(url: str, left_out: LeftOut) -> Catalogue:
     """Take every object that is named like a photo; their contents are not looked at before they are read."""
     found = list_files(url)
-    shown = [path for path in found if not any(part.startswith(".") for part in path.split("/"))]
+    shown = [path for path in found if not left_out.whole(path)]
     photos = [path for path in shown if path.lower().endswith(IMAGE_ENDINGS)]
-    others = len(shown) - len(photos)
+    skipped = tuple(Skip(path, reason) for path in shown if (reason := unreadable(path, b"")))
+    others = len(shown) - len(photos) - len(skipped)
     words = f"{others} other {'object' if others == 1 else 'objects'}"
-    if not photos:
+    if not photos and not skipped:
         raise CatalogueError(f"{url}: there are no photos beneath it, and {words}")
 
     def items() -> Iterator[Item]:
@@ -70,7 +73,15 @@ def _open_listing(url: str) -> Catalogue:
             yield Item(id=photo, photo=photo, root=url, attributes={"folder": parent} if parent else {})
 
     notes = (f"{words} passed over: not named like a photo",) if others else ()
-    return Catalogue(kind="folder", source=url, items=items, count=len(photos), notes=notes)
+    return Catalogue(
+        kind="folder",
+        source=url,
+        items=items,
+        count=len(photos),
+        skipped=skipped,
+        unlisted=frozenset() if photos else frozenset({""}),
+        notes=notes,
+    )
 
 
 def _open_table(url: str, place: str, columns: Mapping[str, str], open_table: OpenTable) -> Catalogue:

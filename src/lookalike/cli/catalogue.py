@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lookalike.cli.console import say, shown, write, write_json, write_table
-from lookalike.cli.options import Columns, Encoding, Json, pairs
+from lookalike.cli.options import Columns, Encoding, Exclude, Json, pairs
 from lookalike.cli.progress import progress_of
 
 if TYPE_CHECKING:
@@ -28,13 +28,20 @@ def check(
     ],
     column: Columns = None,
     encoding: Encoding = None,
+    exclude: Exclude = None,
     json: Json = False,
 ) -> int:
     """Say what is in a catalogue: totals, missing photos, items that cannot be answered, problems."""
     from lookalike.catalogue.checking import check_catalogue
 
     with progress_of("photos") as tell:
-        found = check_catalogue(source, columns=pairs(column, option="--column"), encoding=encoding, progress=tell)
+        found = check_catalogue(
+            source,
+            columns=pairs(column, option="--column"),
+            encoding=encoding,
+            exclude=exclude or (),
+            progress=tell,
+        )
     if json:
         write_json(found.to_json())
     else:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lookalike.cli.console import say, write_json, write_table
-from lookalike.cli.options import Columns, Device, Encoding, Json, Runtime, Where, numbers, pairs
+from lookalike.cli.options import Columns, Device, Encoding, Json, Runtime, Where, WholePhotos, numbers, pairs
 from lookalike.cli.progress import progress_of
 from lookalike.errors import UsageError
 
@@ -59,6 +59,7 @@ def evaluate(
     by: Annotated[str | None, typer.Option("--by", metavar="NAME", help="Break the figures down by this.")] = None,
     column: Columns = None,
     encoding: Encoding = None,
+    whole_photos: WholePhotos = False,
     runtime: Runtime = "auto",
     device: Device = "auto",
     json: Json = False,
@@ -84,7 +85,9 @@ def evaluate(
     from lookalike.evaluation.task import UNKNOWN
     from lookalike.evaluator import measure_retrieval, selected
 
-    catalogue = open_catalogue(source, columns=pairs(column, option="--column"), encoding=encoding)
+    catalogue = open_catalogue(
+        source, columns=pairs(column, option="--column"), encoding=encoding, whole_photos=whole_photos
+    )
     chosen = Protocol.parse(protocol) if protocol is not None else Protocol.usual(catalogue.benchmark)
     items = chosen.taking_part(selected(catalogue, where), catalogue.benchmark)
     if report is not None:

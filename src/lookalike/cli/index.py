@@ -8,7 +8,7 @@ import typer
 
 from lookalike.cli.console import say, write, write_json
 from lookalike.cli.once import OnceCommand
-from lookalike.cli.options import Columns, Device, Encoding, Gallery, Json, Models, Runtime, pairs
+from lookalike.cli.options import Columns, Device, Encoding, Exclude, Gallery, Json, Models, Runtime, WholePhotos, pairs
 from lookalike.cli.progress import progress_of
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ def index(
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first photo that cannot be read.")] = False,
     column: Columns = None,
     encoding: Encoding = None,
+    exclude: Exclude = None,
+    whole_photos: WholePhotos = False,
     ray: Annotated[
         str | None,
         typer.Option(
@@ -65,6 +67,8 @@ def index(
                 source,
                 columns=pairs(column, option="--column"),
                 encoding=encoding,
+                exclude=exclude or (),
+                whole_photos=whole_photos,
                 batch=batch,
                 workers=workers,
                 prune=prune,
@@ -92,6 +96,8 @@ def _present(report: Report, gallery: str) -> None:
     if embedded:
         phases = ", ".join(f"{name} {report.seconds[name]:.1f}" for name in ("wait", "embed", "write"))
         write(f"{embedded:,} photos in {total:.1f} s, {embedded / total:.0f}/s (seconds: {phases})")
+    if report.kept:
+        say(f"{report.kept:,} items were not met and stay: they may only be out of reach")
     if report.replaced:
         say(f"{report.replaced:,} items of other sources had the same ids and were replaced")
     if report.skipped and "://" not in gallery:

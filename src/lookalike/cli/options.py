@@ -45,6 +45,15 @@ Encoding = Annotated[
     str | None,
     typer.Option("--encoding", metavar="NAME", help="Of a CSV table that is not UTF-8, such as cp1252."),
 ]
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--exclude", metavar="GLOB", help="Leave out files and folders of a folder, such as '*.psd'; may be repeated."
+    ),
+]
+WholePhotos = Annotated[
+    bool, typer.Option("--whole-photos", help="Take no notice of boxes: describe the whole of each photo.")
+]
 Where = Annotated[str | None, typer.Option("--where", metavar="EXPR", help="Only items such as: price < 80")]
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import select
+import stat
 import sys
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -16,6 +19,11 @@ from lookalike.errors import UsageError
 if TYPE_CHECKING:
     from lookalike.images import Source
     from lookalike.types import Answer, Item
+
+PATIENCE_S: Final = 60.0
+"""How long a pipe may be silent."""
+
+PIECE: Final = 2**20
 
 
 def search(
@@ -77,7 +85,7 @@ def search(
     answer = shop.search(
         photos,
         item=item,
-        unlike=unlike or (),
+        unlike=[opened(name) for name in unlike or ()],
         unlike_item=unlike_item or (),
         k=k,
         offset=offset,
@@ -102,13 +110,61 @@ def search(
 
 
 def opened(name: str) -> str | BytesIO:
-    """A photo as the retriever takes it: standard input is read at once, so that it can be shown too."""
-    if name != "-":
-        return name
-    from lookalike.images import read_bytes
+    """A photo as the retriever takes it: a pipe is read at once, so that it can be shown too.
 
-    photo = BytesIO(read_bytes(sys.stdin.buffer, name="standard input"))
-    photo.name = "standard input"
+    Args:
+        name: A file, a URL, `-` for standard input, or a pipe, such as a shell's `<(...)`.
+
+    Raises:
+        PhotoError: It cannot be read, or nothing comes out of it.
+    """
+    if name == "-":
+        return read_standard_input()
+    try:
+        is_pipe = "://" not in name and stat.S_ISFIFO(os.stat(name).st_mode)  # noqa: PTH116 - nor is it a Path
+    except (OSError, ValueError):
+        return name  # its reader says what is wrong with it
+    if not is_pipe:
+        return name
+    descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        return read_pipe(descriptor, name=name)
+    finally:
+        os.close(descriptor)
+
+
+def read_standard_input() -> BytesIO:
+    """Read a photo from standard input, which is no pipe of the system's where Python code has replaced it."""
+    try:
+        descriptor = sys.stdin.fileno()
+    except OSError:
+        photo = BytesIO(sys.stdin.buffer.read())
+        photo.name = "standard input"
+        return photo
+    return read_pipe(descriptor, name="standard input")
+
+
+def read_pipe(descriptor: int, *, name: str) -> BytesIO:
+    """Read a photo out of a pipe, and wait for it no longer than `PATIENCE_S` at a time.
+
+    Raises:
+        PhotoError: It is empty, longer than a photo may be, or nothing comes for so long.
+    """
+    from lookalike.errors import PhotoError
+    from lookalike.images import DEFAULT_LIMITS, read_bytes
+
+    parts: list[bytes] = []
+    left, waiting = DEFAULT_LIMITS.bytes + 1, True
+    while left > 0 and waiting:
+        ready, _, _ = select.select([descriptor], [], [], PATIENCE_S)
+        if not ready:
+            raise PhotoError(name, f"nothing came out of it for {PATIENCE_S:.0f} seconds")
+        part = os.read(descriptor, min(left, PIECE))
+        parts.append(part)
+        left -= len(part)
+        waiting = bool(part)
+    photo = BytesIO(read_bytes(b"".join(parts), name=name))
+    photo.name = name
     return photo
 
 

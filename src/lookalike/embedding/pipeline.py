@@ -100,7 +100,8 @@ def index_catalogue(
         writer: The gallery.
         batch: How many photos the network gets at once, at least 1.
         workers: Threads that read and decode; None takes one for each processor.
-        prune: Remove items that came from this source in an earlier run and are no longer in it.
+        prune: Remove items that came from this source in an earlier run and are no longer in it; those that may only be
+            out of reach, since a folder cannot be listed or a photo cannot be read, stay.
         strict: Stop at the first photo that cannot be read, instead of skipping it.
         progress: Called now and then with what was done so far.
         elsewhere: Describes the photos as `embedder` would, in place of this process.
@@ -175,9 +176,11 @@ class _Run:
                 yield Work(item, position, known.stamp if known and known.item.box == item.box else None)
 
     def prune(self) -> None:
-        """Remove what an earlier run took from this source and this one did not meet, readable or not."""
-        listed = {skip.photo for skip in self._catalogue.skipped}
-        gone = [id_ for id_, known in self._known.items() if id_ not in self._seen and known.item.photo not in listed]
+        """Remove what an earlier run took from this source and this one did not meet, unless it is out of reach."""
+        unmet = {id_: known.item.photo for id_, known in self._known.items() if id_ not in self._seen}
+        out_of_reach = self._catalogue.may_be_there(unmet.values())
+        gone = [id_ for id_, hidden in zip(unmet, out_of_reach, strict=True) if not hidden]
+        self.report.kept = len(unmet) - len(gone)
         self.report.removed = self._writer.remove(gone) if gone else 0
 
     def _is_unchanged(self, item: Item) -> bool:

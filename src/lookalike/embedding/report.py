@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass, field
+from io import StringIO
 from pathlib import Path
 
+from lookalike.files import create_file
 from lookalike.types import JSON
 
 PHASES = ("decode", "wait", "embed", "write", "total")
@@ -31,6 +33,7 @@ class Report:
         unchanged: Items that were left as they were.
         embedded: Photos that the network saw; others had only their description changed, or nothing.
         removed: Items that had vanished from the source.
+        kept: Items that were not met and stay, since what they lie in cannot be listed or read.
         skipped: Photos that could not be read.
         seconds: By phase. `wait`, in which the network had no photos, `embed` and `write` follow each other, and with
             the reading of the catalogue add up to `total`; `decode` runs beside them, and is summed over its threads.
@@ -42,6 +45,7 @@ class Report:
     unchanged: int = 0
     embedded: int = 0
     removed: int = 0
+    kept: int = 0
     skipped: list[Skipped] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PHASES, 0.0))
 
@@ -55,10 +59,11 @@ class Report:
         if not self.skipped:
             file.unlink(missing_ok=True)
             return
-        with file.open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.writer(stream)
-            writer.writerow(["id", "photo", "reason"])
-            writer.writerows([one.id, one.photo, one.reason] for one in self.skipped)
+        table = StringIO(newline="")
+        writer = csv.writer(table)
+        writer.writerow(["id", "photo", "reason"])
+        writer.writerows([one.id, one.photo, one.reason] for one in self.skipped)
+        create_file(file, table.getvalue())
 
     def to_json(self) -> dict[str, JSON]:
         """As `lookalike index --json` shows it."""
@@ -69,6 +74,7 @@ class Report:
             "unchanged": self.unchanged,
             "embedded": self.embedded,
             "removed": self.removed,
+            "kept": self.kept,
             "skipped": [{"id": one.id, "photo": one.photo, "reason": one.reason} for one in self.skipped],
             "seconds": {phase: round(seconds, 3) for phase, seconds in self.seconds.items()},
         }

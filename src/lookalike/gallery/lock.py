@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lookalike.errors import GalleryLockedError, LookalikeError, storage_error
+from lookalike.files import create_file
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -89,7 +90,7 @@ class WriteLock:
         else:
             raise LookalikeError(f"{self._path.parent} is being replaced all the time; try again")
         with contextlib.suppress(OSError):  # a full disk must not stand in the way of removing items
-            self._note.write_text(json.dumps(describe_this_process()), encoding="utf-8")
+            create_file(self._note, json.dumps(describe_this_process()))
 
     def _release(self) -> None:
         try:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, TypeAlias
 
 from lookalike.errors import PhotoError
+from lookalike.files import open_regular
 from lookalike.remote.addresses import Reach, is_address, parse, reach_of, shown
 from lookalike.remote.cache import FRESH_S, shared_cache
 from lookalike.remote.stores import PHOTO_S, fetch, status
@@ -99,11 +99,8 @@ def name_of(source: Source) -> str:
 
 
 def _read_file(path: Path, limit: int) -> bytes:
-    with path.open("rb", buffering=0) as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):  # a pipe, such as a shell's <(...)
-            return _read_at_most(file, limit + 1)
-        return file.read(min(status.st_size, limit) + 1) or b""
+    with open_regular(path) as file:
+        return file.read(min(os.fstat(file.fileno()).st_size, limit) + 1) or b""
 
 
 def _read_at_most(file: BinaryIO, count: int) -> bytes:

@@ -29,6 +29,7 @@ class DataSettings:
     Attributes:
         source: A catalogue, as `lookalike index` takes it; relative to the TOML file.
         columns: Its columns under the names that a catalogue has: `image`, `product`, ...
+        boxes: Whether photos are cropped to the boxes that the catalogue gives them; the whole photos are shown else.
         split: Attribute that says of each item which split it is in.
         train: Values of `split` that are learnt from; an item without a split is, too.
         dev: Values of `split` that are measured.
@@ -51,6 +52,7 @@ class DataSettings:
 
     source: str
     columns: Mapping[str, str] = field(default_factory=dict)
+    boxes: bool = True
     split: str = "split"
     train: tuple[str, ...] = ("train",)
     dev: tuple[str, ...] = ("dev", "val")

@@ -1,0 +1,78 @@
+"""What of a folder is no part of a catalogue: what systems keep for themselves, and what the user names by globs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
+from typing import Final
+
+from lookalike.errors import UsageError
+
+OF_SYSTEMS: Final = frozenset(
+    {
+        *("@eadir", "@recycle", "@recently-snapshot", "@tmp", "#recycle", "#snapshot"),
+        *("$recycle.bin", "recycler", "recycled", "system volume information", "thumbs.db", "ehthumbs.db"),
+        *("desktop.ini", "__macosx", "network trash folder", "temporary items", "lost+found"),
+    }
+)
+"""Names, in small letters, of waste bins, snapshots and thumbnails of NAS boxes, Windows, macOS and file systems."""
+
+ANY_DEPTH: Final = "**"
+
+
+class LeftOut:
+    """Tells of paths relative to a source whether they are left out.
+
+    Hidden files and folders are (their names begin with a dot), so are those of systems, and those that a glob
+    matches. A glob without a slash matches names at any depth; one with a slash matches the path from the source on,
+    in which `*` stays within a name and `**` is any number of folders. What lies in a folder that is left out is, too.
+    """
+
+    def __init__(self, globs: Sequence[str] = ()) -> None:
+        """Read the globs.
+
+        Raises:
+            UsageError: One is empty, or there is only one text where a list is expected.
+        """
+        if isinstance(globs, str):
+            raise UsageError(f"exclude is a list of globs, got the text {globs!r}")
+        self._names: list[str] = []
+        self._paths: list[list[str]] = []
+        for glob in globs:
+            bare = glob.removeprefix("./").rstrip("/")
+            if not bare.strip("/"):
+                raise UsageError(f"expected a glob such as '*.psd' or 'returns/**', got {glob!r}")
+            if "/" in bare:
+                self._paths.append(bare.lstrip("/").split("/"))
+            else:
+                self._names.append(bare)
+
+    def entry(self, path: str) -> bool:
+        """Whether a file or folder is left out, given that the folder that it lies in is not."""
+        name = path.rpartition("/")[2]
+        if name.startswith(".") or name.lower() in OF_SYSTEMS:
+            return True
+        if any(fnmatchcase(name, glob) for glob in self._names):
+            return True
+        return any(_matches(path.split("/"), glob) for glob in self._paths)
+
+    def whole(self, path: str) -> bool:
+        """Whether a path, or a folder on the way to it, is left out."""
+        parts = path.split("/")
+        return any(self.entry("/".join(parts[:depth])) for depth in range(1, len(parts) + 1))
+
+    def kept(self, names: Iterable[str]) -> list[str]:
+        """Those names of entries of the source itself that are not left out."""
+        return [name for name in names if not self.entry(name)]
+
+
+USUAL: Final = LeftOut()
+
+
+def _matches(parts: Sequence[str], glob: Sequence[str]) -> bool:
+    """Whether all parts of a path match all parts of a glob."""
+    if not glob:
+        return not parts
+    if glob[0] == ANY_DEPTH:
+        return any(_matches(parts[start:], glob[1:]) for start in range(len(parts) + 1))
+    return bool(parts) and fnmatchcase(parts[0], glob[0]) and _matches(parts[1:], glob[1:])
