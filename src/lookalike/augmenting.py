@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from lookalike.errors import UsageError
+from lookalike.gallery.making import new_gallery
 from lookalike.gallery.opening import open_gallery
 from lookalike.gallery.protocol import Gallery
 from lookalike.reducing import copy_rows
@@ -45,15 +46,13 @@ def augment_gallery(
     """
     if not 1 <= neighbours <= MOST:
         raise UsageError(f"expected 1 to {MOST} neighbours, got {neighbours}")
-    with open_gallery(address) as gallery, open_gallery(target, create=True) as copy:
-        if len(copy):
-            raise UsageError(f"there is a gallery at {target} already; name a new one")
+    with open_gallery(address) as gallery, new_gallery(target) as (copy, photos):
         if gallery.projections:
             copy.project(gallery.projections)
         if gallery.model is not None:
             copy.remember_model(gallery.model)
         change = partial(augmented, gallery, neighbours=neighbours)
-        copy_rows(gallery, copy, change, spaces=gallery.spaces, progress=progress)
+        copy_rows(gallery, copy, change, spaces=gallery.spaces, photos=photos, progress=progress)
         copy.optimise()
         return len(copy)
 

@@ -11,7 +11,9 @@ from typing import Final
 import numpy as np
 
 from lookalike.errors import UsageError
+from lookalike.gallery.making import new_gallery
 from lookalike.gallery.opening import open_gallery
+from lookalike.gallery.photo_store import SOURCE, PhotoStore, is_sent
 from lookalike.gallery.protocol import Gallery
 from lookalike.refine.whitening import Projection, learn_projection
 from lookalike.spaces import Space, resolve_names, resolve_weights
@@ -84,16 +86,15 @@ def reduce_gallery(
             name: learn_projection(partial(rows_of, gallery, name), dimension=dimension, whiten=whiten)
             for name, dimension in wanted.items()
         }
-        with open_gallery(target, create=True) as copy:
-            if len(copy):
-                raise UsageError(f"there is a gallery at {target} already; name a new one")
+        with new_gallery(target) as (copy, photos):
             copy.project(projections)
             if gallery.model is not None:
                 copy.remember_model(gallery.model)
             spaces = [
                 projections[space.name].space(space) if space.name in projections else space for space in gallery.spaces
             ]
-            copy_rows(gallery, copy, partial(projected, projections), spaces=spaces, progress=progress)
+            change = partial(projected, projections)
+            copy_rows(gallery, copy, change, spaces=spaces, photos=photos, progress=progress)
             copy.optimise()
             kept, asked = kept_of_ten(gallery, copy)
             floats = tuple(sum(space.dimension for space in one.spaces) for one in (gallery, copy))
@@ -125,6 +126,7 @@ def copy_rows(
     change: Callable[[Sequence[Item], Mapping[str, Float32]], Mapping[str, Float32]],
     *,
     spaces: Sequence[Space],
+    photos: PhotoStore,
     progress: Callable[[int, int], None] | None,
 ) -> None:
     """Bring all items over, in their order, with what is remembered of their files.
@@ -134,13 +136,16 @@ def copy_rows(
         copy: To fill.
         change: From B items and their (B, D) float32 rows by space to the rows that are written.
         spaces: Of these.
+        photos: Of the copy; those that were sent for items are copied.
         progress: Told how many items are copied, and how many there are.
     """
     known: dict[str, tuple[str, Stamp | None]] = {}
     for source in sources_of(gallery):
         known |= {item_id: (source, stamp) for item_id, (_, stamp) in gallery.stamps(source).items()}
     with copy.writing():
-        for items, vectors in gallery.rows():
+        for there, vectors in gallery.rows():
+            sent = [known[item.id][0] == SOURCE and is_sent(item) for item in there]
+            items = [photos.adopt(item) if own else item for item, own in zip(there, sent, strict=True)]
             rows = change(items, vectors)
             alike = groupby(range(len(items)), key=lambda at: (known[items[at].id][0], known[items[at].id][1] is None))
             for (source, unstamped), places in alike:

@@ -50,12 +50,14 @@ class PhotoStore:
         gallery: The gallery.
         folder: Where photos are kept; other galleries may use it, too. None takes `photos`: in the gallery's own
             folder, or in the working folder for a gallery on a server.
+        becomes: Where a gallery's folder will be moved to, which items name already.
     """
 
-    def __init__(self, gallery: Gallery, folder: Path | None = None) -> None:
+    def __init__(self, gallery: Gallery, folder: Path | None = None, *, becomes: Path | None = None) -> None:
         self._gallery = gallery
         self._inside = gallery.folder.resolve() / "photos" if isinstance(gallery, LocalGallery) else None
         self.folder = (folder or self._inside or Path("photos")).resolve()
+        self._shown = self.folder if becomes is None else becomes.resolve() / "photos"
 
     def root(self) -> Path:
         """The folder of the photos that come from now on."""
@@ -98,8 +100,8 @@ class PhotoStore:
             StorageFullError: There is no room for it.
             LookalikeError: It cannot be read or written.
         """
-        copied = replace(item, root=str(self.root()))
-        target = Path(copied.location)
+        root = self.root()
+        target = root / item.photo
         if not target.exists():
             try:
                 data = Path(item.location).read_bytes()
@@ -108,7 +110,7 @@ class PhotoStore:
             except OSError as error:
                 raise storage_error(item.location, error) from None
             write_durably(target, data)
-        return copied
+        return replace(item, root=str(self._shown / root.name))
 
     def owns(self, item: Item) -> bool:
         """Whether an item's photo is a file of this gallery's own, in this folder or another one."""
