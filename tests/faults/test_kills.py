@@ -292,7 +292,7 @@ FIRST: dict[str, tuple[int, dict[str, Any]]] = {name: (seed, {}) for seed, name 
 
 def test_routes_killed_at_any_operation(broken: Broken, tiny_model: Path, tries: Tries, luck: Random) -> None:
     """What was answered is there; the request that was not is there as a whole or not, a bulk request by its steps."""
-    for _ in range(tries("kills-http", short=6, long=400)):
+    for _ in range(tries("kills-http", short=4, long=400)):
         gallery, requests = served(broken.folder, tiny_model), Requests(luck, FIRST)
         for _ in range(6):
             requests.add()
@@ -304,3 +304,17 @@ def test_routes_killed_at_any_operation(broken: Broken, tiny_model: Path, tries:
             assert written(gallery) in [expected(state) for state in possible], (done, outcome)
             assert len(files_in(gallery / "photos")) == len(writer.gallery)
         is_well(gallery)
+
+
+def test_making_a_gallery_is_killed_at_any_operation(
+    broken: Broken, tiny_model: Path, fresh: Callable[[], Path], tries: Tries, luck: Random
+) -> None:
+    """Until its first commit there is no gallery, and nothing that the next run stumbles over."""
+    disk = fresh()
+    arguments = ("index", disk / "more.csv", "-g", disk / "new.gallery", "--model", tiny_model)
+    for at in luck.sample(range(14), tries("kills-making", short=3, long=14)):
+        shutil.rmtree(disk / "new.gallery", ignore_errors=True)
+        assert broken.command(*arguments, number=KILL, after=at).code == KILLED
+        assert contents(disk / "new.gallery") == {}
+        again = broken.command(*arguments)
+        assert again.code == 0, (at, again.said)

@@ -11,8 +11,8 @@ from typing import Final
 
 from lookalike.errors import CatalogueError, LookalikeError, UnknownNameError, UsageError
 from lookalike.gallery import original_format, parquet_format, sums
+from lookalike.gallery.durable import sync_folder
 from lookalike.gallery.original_format import Progress
-from lookalike.gallery.photo_store import sync_folder
 from lookalike.gallery.protocol import Gallery
 
 FORMATS: Final[dict[str, tuple[str, ...]]] = {

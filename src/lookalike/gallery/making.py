@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lookalike.errors import UsageError, storage_error
+from lookalike.gallery.durable import sync_folder
 from lookalike.gallery.local import LocalGallery
 from lookalike.gallery.lock import WriteLock
 from lookalike.gallery.opening import open_gallery
-from lookalike.gallery.photo_store import PhotoStore, sync_folder
+from lookalike.gallery.photo_store import PhotoStore
 from lookalike.gallery.protocol import Gallery
 
 

@@ -64,7 +64,6 @@ PAGE_BYTES: Final = 16384
 def write(connection: sqlite3.Connection) -> None:
     """Make an empty file the database of an empty gallery."""
     connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
-    connection.execute("PRAGMA journal_mode = WAL")
     first: dict[str, str | int] = {"generation": uuid.uuid4().hex, "spaces": "[]", "change": 0, "raw": 0}
     first |= dict.fromkeys(("items", "names", "last items", "last removed"), 0)
     connection.execute("BEGIN IMMEDIATE")
@@ -75,6 +74,7 @@ def write(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {FORMAT}")
     connection.execute("COMMIT")
+    connection.execute("PRAGMA journal_mode = WAL")
 
 
 def problems(connection: sqlite3.Connection) -> list[str]:

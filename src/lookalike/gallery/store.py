@@ -29,6 +29,7 @@ from lookalike.errors import (
 from lookalike.gallery import schema
 from lookalike.gallery.checksums import WAY_OUT
 from lookalike.gallery.connections import BUSY_MS, Connections, Reader, connect
+from lookalike.gallery.durable import sync_folder
 from lookalike.gallery.lock import PATIENCE_S, WriteLock
 from lookalike.gallery.meta import last_number, read_spaces, sign_change
 from lookalike.spaces import Space
@@ -249,8 +250,12 @@ class Store:
                 if self._exists():  # another process was quicker
                     return
                 self._made = tuple(missing)
-                with closing(connect(self.path, "rwc")) as connection:
+                unfinished = self.path.with_name("gallery.db.new")
+                sweep(self.folder, f"{unfinished.name}*")  # left by a kill
+                with closing(connect(unfinished, "rwc")) as connection:
                     schema.write(connection)
+                unfinished.replace(self.path)
+                sync_folder(self.folder)
         except BaseException:
             if self._made is not None:  # the disk is full, or somebody lost patience
                 sweep(self.folder, "gallery.db*")
