@@ -336,15 +336,17 @@ class Retriever:
 
     def _describe(self, photos: Sequence[Source], box: Box | None, took: dict[str, float]) -> Mapping[str, Float32]:
         """Embed what is asked with, once it is certain that the vectors can be compared with the gallery's."""
-        from lookalike.images import DEFAULT_LIMITS, open_image
+        from lookalike.images import DEFAULT_LIMITS, one_photo, open_image
 
-        embedder = self.embedder
         self.check_model()
-        started = perf_counter()
-        size, limits = embedder.wanted_size, self._limits or DEFAULT_LIMITS
-        pictures = [open_image(photo, at_least=size, box=box, limits=limits) for photo in photos]
-        decoded = perf_counter()
-        vectors = embedder.embed(pictures)
-        took["decode"] = (decoded - started) * 1000
-        took["embed"] = (perf_counter() - decoded) * 1000
+        embedder, limits, prepared, started = self.embedder, self._limits or DEFAULT_LIMITS, [], perf_counter()
+        for photo in photos:
+            began = perf_counter()
+            with one_photo():  # one after the other: only what is made ready of each is kept
+                picture = open_image(photo, at_least=embedder.wanted_size, box=box, limits=limits)
+                took["decode"] += (perf_counter() - began) * 1000
+                prepared.append(embedder.prepare(picture))
+                del picture
+        vectors = embedder.embed_prepared(prepared)
+        took["embed"] = (perf_counter() - started) * 1000 - took["decode"]
         return vectors

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import socket
 import threading
@@ -14,7 +15,8 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from served import Honest, Server, picture
+from PIL import Image
+from served import Honest, Server, picture, refused
 
 import lookalike
 
@@ -298,6 +300,32 @@ def is_open(client: socket.socket) -> bool:
     finally:
         client.settimeout(5)
     return False
+
+
+def flat(side: int, kind: str) -> bytes:
+    """A photo of one color: many pixels in few bytes."""
+    file = io.BytesIO()
+    Image.new("RGB", (side, side), (200, 30, 40)).save(file, kind)
+    return file.getvalue()
+
+
+def test_photos_of_many_pixels_in_few_bytes(shop_folder: Path, tiny_model: Path) -> None:
+    """Eight in one request, several requests at once, and each way in: memory for about one of them is taken."""
+    settings = "pixels = 7_000_000\ndecode_bytes = 90_000_000\nworkers = 2\nanswer_seconds = 60.0\n"
+    server = Server(shop_folder, tiny_model, settings)
+    png, wavelet = flat(2600, "PNG"), flat(2600, "JPEG2000")
+    try:
+        refused(server.search(wavelet), 422, "unreadable_photo")
+        with bounded(server, growth=220 * MIB, stall=4.0), ThreadPoolExecutor(3) as pool:
+            several = [("photo", ("q", png)) for _ in range(8)]
+            searches = [pool.submit(server.client.post, "/v1/search", files=several, timeout=90) for _ in range(2)]
+            put = pool.submit(server.client.put, "/v1/items/bomb", files={"photo": ("q", png)})
+            assert put.result().status_code == 201
+            assert server.client.get("/v1/items/bomb/photo", params={"size": 64}).status_code == 200
+            assert [search.result().status_code for search in searches] == [200, 200]
+            assert server.client.delete("/v1/items/bomb").status_code == 204
+    finally:
+        assert server.stop() == 0
 
 
 def test_random_bytes(server: Server, tries: Callable[..., int], luck: Random) -> None:

@@ -143,9 +143,11 @@ def photo_response(
     if known is not None and names(known, tag):
         return Response(status_code=304, headers=headers)
     if side is not None:
-        picture = serving.thumbnails.make(original, source, side=side)
+        with serving.decoding.in_use():
+            picture = serving.thumbnails.make(original, source, side=side)
         return Response(picture, media_type="image/jpeg", headers=headers)
-    kind = serving.checked.media_type(original, source)
+    with serving.decoding.in_use():
+        kind = serving.checked.media_type(original, source)
     if file is None:
         return Response(original.data, media_type=kind, headers=headers)
     ranged = asked["range"] if asked["if-range"] in (None, tag) else None

@@ -212,22 +212,23 @@ def box_of(text: str) -> Box:
 def answer_to(asked: Asked, serving: Serving) -> Found:
     """Ask the retriever; runs in a worker."""
     options = asked.options
-    return serving.retriever.search(
-        asked.photos,
-        item=asked.ids,
-        unlike=asked.unlike_photos,
-        unlike_item=asked.unlike_ids,
-        k=options.k,
-        offset=options.offset,
-        weights=options.weights,
-        where=options.where,
-        box=asked.box,
-        metrics=options.metrics,
-        index=options.index,
-        probes=options.probes,
-        expand=options.expand,
-        rerank=options.rerank,
-    )
+    with serving.decoding.in_use(refuse=True):
+        return serving.retriever.search(
+            asked.photos,
+            item=asked.ids,
+            unlike=asked.unlike_photos,
+            unlike_item=asked.unlike_ids,
+            k=options.k,
+            offset=options.offset,
+            weights=options.weights,
+            where=options.where,
+            box=asked.box,
+            metrics=options.metrics,
+            index=options.index,
+            probes=options.probes,
+            expand=options.expand,
+            rerank=options.rerank,
+        )
 
 
 def as_list(given: str | list[str] | None) -> list[str]:

@@ -19,6 +19,7 @@ from lookalike.http.originals import Checked
 from lookalike.http.settings import Settings
 from lookalike.http.thumbnails import Thumbnails
 from lookalike.http.writing import ItemWriter
+from lookalike.images import Budget
 from lookalike.retriever import Retriever
 from lookalike.types import Item
 
@@ -38,6 +39,7 @@ class Serving:
         token: What writers must show; None lets nobody write.
         ready: Whether it takes requests, from the start until it is told to stop.
         writer: Writes items; only the lane of writes uses it.
+        decoding: Memory that photos share while they are decoded.
         photos: Whether the model at hand makes vectors like the gallery's.
     """
 
@@ -57,10 +59,12 @@ class Serving:
     thumbnails: Thumbnails = field(init=False)
     checked: Checked = field(init=False)
     hosts: Hosts = field(init=False)
+    decoding: Budget = field(init=False)
 
     def __post_init__(self) -> None:
         settings = self.settings
         self.intake = Intake(settings.intake_bytes)
+        self.decoding = self.writer.decoding
         self.thumbnails = Thumbnails(settings.thumbnails_bytes)
         self.checked = Checked()
         self.hosts = Hosts()

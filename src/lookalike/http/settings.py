@@ -22,6 +22,8 @@ class Settings:
         parts: Most fields and files of a form.
         bulk_items: Most items of a bulk request.
         pixels: Largest width x height of a photo that is sent.
+        decode_bytes: Memory that photos may take while they are decoded, of all requests together; a photo that is sent
+            and needs more is refused.
         upload_seconds: Longest time that a body may take to arrive.
         answer_seconds: Longest time from then to the answer.
         waiting: Searches that may wait for a worker; what comes beyond is refused at once.
@@ -49,6 +51,7 @@ class Settings:
     parts: int = 64
     bulk_items: int = 1000
     pixels: int = 50_000_000
+    decode_bytes: int = 640 * MEBIBYTE
     upload_seconds: float = 30.0
     answer_seconds: float = 20.0
     waiting: int = 64

@@ -18,7 +18,7 @@ from lookalike.http.batching import BatchingEmbedder
 from lookalike.http.serving import Serving
 from lookalike.http.settings import Settings
 from lookalike.http.writing import ItemWriter
-from lookalike.images import Limits
+from lookalike.images import Budget, Limits
 from lookalike.retriever import Retriever
 
 QUICK_S: Final = 0.02
@@ -67,7 +67,7 @@ def open_serving(
     limits = Limits(bytes=settings.upload_bytes, pixels=settings.pixels)
     retriever = Retriever(gallery, batching, limits=limits)
     photo_store = PhotoStore(gallery, Path(settings.photos) if settings.photos else None)
-    writer = ItemWriter(retriever, photo_store, limits=limits)
+    writer = ItemWriter(retriever, photo_store, limits=limits, decoding=Budget(settings.decode_bytes))
     serving = Serving(retriever, address, settings, token, writer, photos)
     batching.observe = serving.metrics.batched
     return serving

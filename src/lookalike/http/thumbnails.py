@@ -10,7 +10,7 @@ from typing import BinaryIO
 from PIL import Image
 
 from lookalike.http.originals import QUALITY, Original
-from lookalike.images import open_image
+from lookalike.images import one_photo, open_image
 
 
 class Thumbnails:
@@ -48,12 +48,13 @@ class Thumbnails:
         tag = original.tag(side)
         if (found := self.get(tag)) is not None:
             return found
-        photo = open_image(source, at_least=side, name=original.name)
-        scale = min(1.0, side / max(photo.size))
-        size = (max(1, round(photo.width * scale)), max(1, round(photo.height * scale)))
-        if size != photo.size:
-            photo = photo.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
         file = BytesIO()
+        with one_photo():
+            photo = open_image(source, at_least=side, name=original.name)
+            scale = min(1.0, side / max(photo.size))
+            size = (max(1, round(photo.width * scale)), max(1, round(photo.height * scale)))
+            if size != photo.size:
+                photo = photo.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
         photo.save(file, "JPEG", quality=QUALITY)
         self._keep(tag, file.getvalue())
         return file.getvalue()

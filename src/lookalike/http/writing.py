@@ -14,7 +14,7 @@ from lookalike.errors import GalleryUnreachableError, LookalikeError, StorageFai
 from lookalike.gallery.photo_store import SOURCE, PhotoStore
 from lookalike.gallery.protocol import Gallery
 from lookalike.http.refusals import Refusal
-from lookalike.images import Limits, open_image
+from lookalike.images import Budget, Limits, one_photo, open_image
 from lookalike.retriever import Retriever
 from lookalike.types import JSON, Box, Item, Stamp
 
@@ -53,15 +53,17 @@ class Ready:
 class ItemWriter:
     """Writes items, for one thread at a time."""
 
-    def __init__(self, retriever: Retriever, photos: PhotoStore, *, limits: Limits) -> None:
+    def __init__(self, retriever: Retriever, photos: PhotoStore, *, limits: Limits, decoding: Budget) -> None:
         """Make ready.
 
         Args:
             retriever: Its gallery is written to.
             photos: Where photos are kept.
             limits: For photos.
+            decoding: Memory for decoding them.
         """
         self._retriever, self._photos, self._limits = retriever, photos, limits
+        self.decoding = decoding
 
     @property
     def photo_folders(self) -> list[Path]:
@@ -90,10 +92,10 @@ class ItemWriter:
         assert written.photo is not None
         self._retriever.check_model()
         embedder = self._retriever.embedder
-        picture = open_image(
-            written.photo, at_least=embedder.wanted_size, box=written.box, limits=self._limits, name=written.name
-        )
-        return Ready(written, embedder.prepare(picture))
+        size = embedder.wanted_size
+        with self.decoding.in_use(refuse=True), one_photo():
+            picture = open_image(written.photo, at_least=size, box=written.box, limits=self._limits, name=written.name)
+            return Ready(written, embedder.prepare(picture))
 
     def add(self, ready: Sequence[Ready]) -> list[tuple[Item, bool]]:
         """Embed and add items of distinct ids, all together: photos, attributes, and nothing set by hand before.

@@ -1,7 +1,8 @@
 """Photos: their bytes, their formats, and `open_image`, the one way to their pixels."""
 
+from lookalike.images.budget import Budget, one_photo
 from lookalike.images.formats import content_type
 from lookalike.images.opening import open_image
 from lookalike.images.source import DEFAULT_LIMITS, Limits, Source, read_bytes
 
-__all__ = ["DEFAULT_LIMITS", "Limits", "Source", "content_type", "open_image", "read_bytes"]
+__all__ = ["DEFAULT_LIMITS", "Budget", "Limits", "Source", "content_type", "one_photo", "open_image", "read_bytes"]

@@ -1,17 +1,115 @@
-"""Memory that photos being decoded may hold at one time, over all threads of the process."""
+"""Memory that photos being decoded may hold at one time, over all threads of the process.
+
+A photo of few bytes can have many pixels, so what is bounded is the memory that decoding takes, which its header tells
+beforehand. Photos wait for their share in the order in which they come; one that needs more than all has all, alone.
+"""
 
 from __future__ import annotations
 
+import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Final
+
+from lookalike.errors import PhotoError
+
+
+class Budget:
+    """Memory shared by the photos that are being decoded. Safe in several threads at once.
+
+    Attributes:
+        limit: Bytes.
+        held: Bytes that are in use, as estimated.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit, self.held = limit, 0
+        self._changed = threading.Condition()
+        self._waiting: deque[object] = deque()
+
+    @contextmanager
+    def in_use(self, *, refuse: bool = False) -> Iterator[None]:
+        """Have the photos that this thread opens within share this budget.
+
+        Args:
+            refuse: Refuse a photo that needs more than all of the memory, which otherwise has it alone.
+        """
+        before = _IN_USE.set((self, refuse))
+        try:
+            yield
+        finally:
+            _IN_USE.reset(before)
+
+    def take(self, needed: int) -> None:
+        """Wait for memory, and take it.
+
+        Args:
+            needed: Bytes.
+        """
+        ticket = object()
+        with self._changed:
+            self._waiting.append(ticket)
+            while self._waiting[0] is not ticket or (self.held and self.held + needed > self.limit):
+                self._changed.wait()
+            self._waiting.popleft()
+            self.held += needed
+            self._changed.notify_all()
+
+    def give_back(self, held: int) -> None:
+        """Let others have memory again.
+
+        Args:
+            held: Bytes.
+        """
+        if held:
+            with self._changed:
+                self.held -= held
+                self._changed.notify_all()
+
+
+OF_THE_PROCESS: Final = Budget(2 << 30)
+"""For photos that are opened outside of any `Budget.in_use`."""
+
+_IN_USE: ContextVar[tuple[Budget, bool]] = ContextVar("in_use", default=(OF_THE_PROCESS, False))
+_HELD: ContextVar[list[int] | None] = ContextVar("held", default=None)
+
+
+@contextmanager
+def one_photo() -> Iterator[None]:
+    """Hold the memory of the photo that is opened within until the end of the context, as long as it is looked at."""
+    budget, _ = _IN_USE.get()
+    held: list[int] = []
+    before = _HELD.set(held)
+    try:
+        yield
+    finally:
+        _HELD.reset(before)
+        budget.give_back(sum(held))
 
 
 @contextmanager
 def memory_for(needed: int, *, name: str) -> Iterator[None]:
-    """Hold memory for one photo while it is decoded.
+    """Hold memory for one photo while it is decoded, and within `one_photo` until that ends.
 
     Args:
         needed: Bytes, as `memory.decoded_bytes` estimates them.
         name: What errors call the photo.
+
+    Raises:
+        PhotoError: It needs more than the budget has, and `Budget.in_use` was told to refuse such.
     """
+    budget, refuse = _IN_USE.get()
+    if refuse and needed > budget.limit:
+        limit = f"{budget.limit / 2**20:,.0f} MiB"
+        raise PhotoError(name, f"decoding it takes {needed / 2**20:,.0f} MiB, more than the {limit} allowed")
+    held = _HELD.get()
+    if held is None:
+        with one_photo(), memory_for(needed, name=name):
+            yield
+        return
+    if not held:  # a second photo beside the first waits for nothing: it could wait for itself
+        budget.take(needed)
+        held.append(needed)
     yield
