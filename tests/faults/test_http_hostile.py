@@ -116,7 +116,9 @@ def test_limits_of_bodies(server: Server) -> None:
 
 def test_a_slow_upload_is_cut_off(server: Server) -> None:
     with server.connect() as slow:
-        slow.sendall(b"POST /v1/search HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=x\r\n")
+        slow.sendall(
+            b"POST /v1/search HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+        )
         slow.sendall(b"Content-Length: 1000\r\n\r\n--x\r\n")
         started = time.monotonic()
         head = slow.recv(65536)
@@ -126,7 +128,7 @@ def test_a_slow_upload_is_cut_off(server: Server) -> None:
 
 def request_of(photo: bytes) -> bytes:
     body = b'--x\r\nContent-Disposition: form-data; name="photo"; filename="q"\r\n\r\n' + photo + b"\r\n--x--\r\n"
-    head = f"POST /v1/search HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
+    head = f"POST /v1/search HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
     return head.encode() + b"Content-Type: multipart/form-data; boundary=x\r\n\r\n" + body
 
 

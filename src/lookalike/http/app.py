@@ -20,10 +20,12 @@ from lookalike.http.documents import complete_document
 from lookalike.http.edge import LOG, Edge, note_code
 from lookalike.http.head import HeadAsGet
 from lookalike.http.item_paths import EncodedItemPaths
+from lookalike.http.known_names import KnownHosts
 from lookalike.http.page import page_router
 from lookalike.http.queries import KNOWN_QUERY
 from lookalike.http.refusals import Refusal, refusal_of
 from lookalike.http.serving import Serving
+from lookalike.http.shown import shown_refusal
 
 DESCRIPTION: Final = """A photo of a garment in, the same and similar garments out.
 
@@ -76,6 +78,7 @@ def create_app(serving: Serving) -> FastAPI:
             allow_headers=["Authorization", "Content-Type", "X-Request-Id"],
             expose_headers=["ETag", "Retry-After", "X-Request-Id"],
         )
+    app.add_middleware(KnownHosts, hosts=serving.settings.hosts, origins=origins)
     app.add_middleware(Edge, metrics=serving.metrics, shared=bool(origins))
     return app
 
@@ -89,7 +92,8 @@ def handle_errors(app: FastAPI) -> None:
         if refusal.status >= 500 and not isinstance(error, Refusal):
             LOG.error("failed", extra={"facts": {"problem": str(error)}})
         note_code(request.state, refusal.kind)
-        return JSONResponse(refusal.to_json(), status_code=refusal.status, headers=refusal.headers)
+        told = shown_refusal(refusal, request.app.state.serving.places)
+        return JSONResponse(told, status_code=refusal.status, headers=refusal.headers)
 
     async def refuse_values(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)

@@ -19,6 +19,7 @@ from lookalike.http.documents import ASKED, FormShape, body_of, errors
 from lookalike.http.item_writes import BODY
 from lookalike.http.refusals import Refusal, refusal_of
 from lookalike.http.serving import Served, Serving
+from lookalike.http.shown import shown_refusal
 from lookalike.http.tokens import Writer
 from lookalike.http.write_models import BulkItem, BulkReport
 from lookalike.http.writing import ItemWriter, Ready, Written
@@ -123,6 +124,7 @@ class Report:
     """What became of the lines so far."""
 
     lines: list[dict[str, Any]]
+    places: Sequence[str]
 
     def done(self, line: int, item_id: str, *, new: bool) -> None:
         """Take down that a line was written."""
@@ -130,7 +132,7 @@ class Report:
 
     def failed(self, line: int, item_id: str | None, error: LookalikeError) -> None:
         """Take down that a line was not."""
-        told = refusal_of(error).to_json()["error"]
+        told = shown_refusal(refusal_of(error), self.places)["error"]
         self.lines.append({"line": line, "id": item_id, "status": "failed", "error": told})
 
     def to_json(self) -> dict[str, Any]:
@@ -144,7 +146,7 @@ class Report:
 def write_lines(lines: list[bytes], photos: Photos, serving: Serving) -> dict[str, Any]:
     """Write all lines, a batch at a time; runs in the writer's thread."""
     writer, batch = serving.writer, serving.settings.batch
-    report = Report([])
+    report = Report([], serving.places)
     waiting: dict[str, tuple[int, Ready]] = {}
     for number, line in enumerate(lines, start=1):
         if not line.strip():

@@ -17,11 +17,11 @@ from lookalike.http.models import LONGEST_ID, LONGEST_NAME, Item
 from lookalike.http.refusals import Refusal
 from lookalike.http.search import box_of
 from lookalike.http.serving import Served, Serving
+from lookalike.http.shown import shown_item
 from lookalike.http.tokens import Writer
 from lookalike.http.write_models import ItemPatch, ItemText
 from lookalike.http.writing import Written
 from lookalike.types import Item as Stored
-from lookalike.types import item_json
 
 T = TypeVar("T")
 
@@ -82,7 +82,7 @@ async def put_item(request: Request, serving: Served, id: ItemPath) -> JSONRespo
     with serving.intake.body(request, limit=settings.upload_bytes, seconds=settings.upload_seconds) as body:
         written = await written_of(body, id, serving)
         item, new = await serving.writes.run(lambda: put(written, serving), request=request)
-    return JSONResponse(item_json(item), status_code=201 if new else 200)
+    return JSONResponse(shown_item(item), status_code=201 if new else 200)
 
 
 @router.patch(
@@ -102,7 +102,7 @@ async def patch_item(request: Request, serving: Served, id: ItemPath) -> JSONRes
         patch = await body.json(ItemPatch)
         changes = patch.attributes
         item = await serving.writes.run(lambda: serving.writer.change(id, changes), request=request)
-    return JSONResponse(item_json(item))
+    return JSONResponse(shown_item(item))
 
 
 @router.delete(

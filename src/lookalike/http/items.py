@@ -15,8 +15,9 @@ from lookalike.http.documents import ASKED, errors
 from lookalike.http.item_paths import ITEM
 from lookalike.http.models import FARTHEST, Facets, Info, Item, Page, Where
 from lookalike.http.serving import Served, Serving
+from lookalike.http.shown import shown_item
 from lookalike.spaces import resolve_weights
-from lookalike.types import JSON, item_json
+from lookalike.types import JSON
 
 router = APIRouter(tags=["items"])
 
@@ -45,7 +46,7 @@ async def list_items(
     total, items = await serving.reads.run(
         lambda: gallery.list(where=where, offset=offset, limit=limit), request=request
     )
-    return JSONResponse({"total": total, "items": [item_json(item) for item in items]})
+    return JSONResponse({"total": total, "items": [shown_item(item) for item in items]})
 
 
 @router.get(
@@ -58,7 +59,7 @@ async def list_items(
 async def get_item(request: Request, serving: Served, id: ItemPath) -> JSONResponse:
     """What is known of an item."""
     item = await serving.reads.run(lambda: serving.retriever.gallery.get(id), request=request)
-    return JSONResponse(item_json(item))
+    return JSONResponse(shown_item(item))
 
 
 @router.get(

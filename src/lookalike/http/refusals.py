@@ -145,13 +145,8 @@ def busy(what: str, *, seconds: int) -> Refusal:
     )
 
 
-def refusal_of(error: LookalikeError, *, address: str = "") -> Refusal:
-    """What a client is told of an error of the core: all about its own mistakes, nothing of the server's insides.
-
-    Args:
-        error: What was raised.
-        address: Of the gallery, which clients need not know.
-    """
+def refusal_of(error: LookalikeError) -> Refusal:
+    """What a client is told of an error of the core: all about its own mistakes, nothing of the server's insides."""
     if isinstance(error, Refusal):
         return error
     if error.code == "locked":
@@ -162,7 +157,6 @@ def refusal_of(error: LookalikeError, *, address: str = "") -> Refusal:
     if not isinstance(error, UsageError):
         kind = error.code if error.code in KINDS else "failed"
         return Refusal(kind, KINDS[kind].message)
-    message = str(error).replace(address, "the gallery") if address else str(error)
     facts: dict[str, JSON] = {}
     kind = error.code if error.code in KINDS else "bad_request"
     if isinstance(error, FilterError):
@@ -173,4 +167,4 @@ def refusal_of(error: LookalikeError, *, address: str = "") -> Refusal:
             kind = "unknown_item"
     elif isinstance(error, PhotoError):
         facts = {"reason": error.reason}
-    return Refusal(kind, message, facts=facts)
+    return Refusal(kind, str(error), facts=facts)

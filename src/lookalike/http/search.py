@@ -16,6 +16,7 @@ from lookalike.http.documents import ASKED, FormShape, body_of, errors
 from lookalike.http.models import FARTHEST, LONGEST_FILTER, LONGEST_ID, MOST, Answer, Options, Question
 from lookalike.http.refusals import Refusal
 from lookalike.http.serving import Served, Serving
+from lookalike.http.shown import shown_answer
 from lookalike.types import Answer as Found
 from lookalike.types import Box
 
@@ -129,7 +130,7 @@ async def search(request: Request, serving: Served) -> JSONResponse:
             raise other_kind(body.kind, [FORM, JSON_TYPE])
         answer = await serving.searches.run(lambda: answer_to(asked, serving), request=request)
     serving.metrics.searched(answer.took_ms)
-    return JSONResponse(answer.to_json())
+    return JSONResponse(shown_answer(answer))
 
 
 def asked_in_json(question: Question) -> Asked:

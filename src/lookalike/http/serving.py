@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -17,6 +19,7 @@ from lookalike.http.lanes import Lane
 from lookalike.http.metrics import Metrics
 from lookalike.http.originals import Checked
 from lookalike.http.settings import Settings
+from lookalike.http.shown import places_of
 from lookalike.http.thumbnails import Thumbnails
 from lookalike.http.writing import ItemWriter
 from lookalike.images import Budget
@@ -39,6 +42,7 @@ class Serving:
         token: What writers must show; None lets nobody write.
         ready: Whether it takes requests, from the start until it is told to stop.
         writer: Writes items; only the lane of writes uses it.
+        places: Paths and addresses that no answer tells.
         decoding: Memory that photos share while they are decoded.
         photos: Whether the model at hand makes vectors like the gallery's.
     """
@@ -60,6 +64,7 @@ class Serving:
     checked: Checked = field(init=False)
     hosts: Hosts = field(init=False)
     decoding: Budget = field(init=False)
+    places: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         settings = self.settings
@@ -93,6 +98,9 @@ class Serving:
             LookalikeError: That cannot be done.
         """
         self.metrics.watch_gallery(lambda: len(self.retriever.gallery))
+        folder = getattr(self.retriever.gallery, "folder", None)
+        known = [self.address, self.settings.photos, self.retriever.gallery.model, folder and str(folder)]
+        self.places = places_of(*known, *(os.path.abspath(place) for place in known if place and "://" not in place))  # noqa: PTH100
         if self.token is not None:
             self.writer.tidy()
         self.ready = True

@@ -39,6 +39,9 @@ class Settings:
         head_seconds: Longest time for a head to arrive, from the connection or the head's first byte on.
         idle_seconds: How long a connection is kept open between two requests.
         send_seconds: How long a client may take none of what is sent to it.
+        hosts: Names that the server answers to, such as `shop.example`. Without any, requests that come in on a
+            loopback address must name that or `localhost`, and others may name anything; a proxy on the same machine
+            passes the public name on, which belongs here.
         origins: Web pages of other origins that may use the API, such as `https://shop.example`; none by default.
         roots: Folders and addresses that photos may be shown from, beside those that the gallery was indexed from.
         photos: The folder for photos that are sent, which other galleries may share; by default `photos` in the
@@ -66,6 +69,7 @@ class Settings:
     head_seconds: float = 10.0
     idle_seconds: float = 30.0
     send_seconds: float = 30.0
+    hosts: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
     roots: tuple[str, ...] = ()
     photos: str = ""
