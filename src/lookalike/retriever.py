@@ -336,17 +336,10 @@ class Retriever:
 
     def _describe(self, photos: Sequence[Source], box: Box | None, took: dict[str, float]) -> Mapping[str, Float32]:
         """Embed what is asked with, once it is certain that the vectors can be compared with the gallery's."""
-        from lookalike.images import DEFAULT_LIMITS, one_photo, open_image
+        from lookalike.embedding.queries import embed_queries
+        from lookalike.images import DEFAULT_LIMITS
 
         self.check_model()
-        embedder, limits, prepared, started = self.embedder, self._limits or DEFAULT_LIMITS, [], perf_counter()
-        for photo in photos:
-            began = perf_counter()
-            with one_photo():  # one after the other: only what is made ready of each is kept
-                picture = open_image(photo, at_least=embedder.wanted_size, box=box, limits=limits)
-                took["decode"] += (perf_counter() - began) * 1000
-                prepared.append(embedder.prepare(picture))
-                del picture
-        vectors = embedder.embed_prepared(prepared)
-        took["embed"] = (perf_counter() - started) * 1000 - took["decode"]
-        return vectors
+        rows, decoding, embedding = embed_queries(self.embedder, photos, box=box, limits=self._limits or DEFAULT_LIMITS)
+        took.update(decode=decoding * 1000, embed=embedding * 1000)
+        return rows
