@@ -144,6 +144,10 @@ class Frozen:
                 found = self._indexes[name]
         return found if name == "exact" else Mending(self, name, found, keep, self._files.get(name))
 
+    def has(self, name: str) -> bool:
+        """Whether an index is there, loaded or in its file."""
+        return name in self._indexes or name == "exact" or name in self.kept_indexes()
+
     def rebuilt(self, name: str, damaged: Index, *, keep: bool) -> Index:
         """The index that takes the place of one in which a search found damage; the first thread to ask builds it.
 

@@ -19,6 +19,7 @@ from lookalike.gallery.meta import read_spaces
 from lookalike.gallery.protocol import Facet
 from lookalike.gallery.ranking import check_question, checked_queries, nearest, nearest_by_metric
 from lookalike.gallery.records import AttributeNames
+from lookalike.gallery.snapshot import SMALL as FEW
 from lookalike.gallery.states import States
 from lookalike.gallery.store import Store
 from lookalike.gallery.verification import Health
@@ -189,6 +190,22 @@ class LocalGallery(LocalMetadata):
                 return nearest(state, checked, resolved, k=k, allowed=allowed, index=index, probes=probes, keep=keep)
             except RowFileError as error:
                 self._states.give_up(state, error)
+
+    @property
+    def moment(self) -> object:
+        """Another one after each change: what was read of the gallery is good for as long as this stays."""
+        return self._states.present().origin.moment
+
+    def has_index(self, name: str) -> bool:
+        """Whether an index can be searched without building it first; over a few rows it is built in no time."""
+        state = self._states.present()
+        if name == "auto" or state.origin.count <= FEW:
+            return True
+        return state.frozen is not None and state.frozen.has(name)
+
+    def find_passing(self, where: str) -> None:
+        """Find out what a filter passes, so that a search with it, which comes next, need not."""
+        self._states.to_search(where, index="auto")
 
     def rows(self) -> Iterator[tuple[Sequence[Item], dict[str, Float32]]]:
         """All items with their vectors as they were added, in batches, in the order they were added."""

@@ -17,6 +17,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final, TypeVar
 
+from lookalike import deadline
 from lookalike.errors import (
     GalleryDamagedError,
     GalleryGoneError,
@@ -32,6 +33,7 @@ from lookalike.gallery.connections import BUSY_MS, Connections, Reader, connect
 from lookalike.gallery.durable import sync_folder
 from lookalike.gallery.lock import PATIENCE_S, WriteLock
 from lookalike.gallery.meta import last_number, read_spaces, sign_change
+from lookalike.gallery.stopping import stopping
 from lookalike.spaces import Space
 
 OWN_BUGS: Final = ("syntax error", "no such column", "no such function", "transaction")
@@ -99,7 +101,7 @@ class Store:
             GalleryClosedError: The gallery was closed meanwhile.
             GalleryDamagedError: What is read makes no sense.
         """
-        with explained(self.path), self._connections.lend() as reader:
+        with explained(self.path), self._connections.lend() as reader, stopping(reader.connection):
             self._check_tables(reader)
             yield reader
 
@@ -277,6 +279,7 @@ def explained(path: Path) -> Iterator[None]:
     Raises:
         GalleryDamagedError: The file is not a database, or not a sound one.
         UsageError: Text that was asked for is not Unicode.
+        DeadlineError: The time of this thread's work is up.
         StorageFullError: The disk is full.
         StorageFailedError: The disk fails.
         LookalikeError: The disk is read-only.
@@ -289,6 +292,8 @@ def explained(path: Path) -> Iterator[None]:
         code = getattr(error, "sqlite_errorcode", None)
         if code is None and "decode" not in str(error):  # raised by the binding itself: our own bug, to be seen as one
             raise
+        if code is not None and code & 0xFF == sqlite3.SQLITE_INTERRUPT:
+            deadline.check()
         code = sqlite3.SQLITE_CORRUPT if code is None else code
         if code & 0xFF == sqlite3.SQLITE_ERROR and any(words in str(error) for words in OWN_BUGS):
             raise

@@ -34,7 +34,7 @@ async def readyz(request: Request, serving: Served) -> JSONResponse:
     if not serving.ready:
         raise Refusal("not_ready", "the server is stopping")
     try:
-        await serving.reads.run(serving.check, request=request)
+        await serving.checks.run(serving.check, request=request)
     except MismatchError:
         raise Refusal("not_ready", "the gallery is now one that was filled by another model") from None
     except Refusal:
@@ -56,5 +56,5 @@ async def readyz(request: Request, serving: Served) -> JSONResponse:
 )
 async def metrics(request: Request, serving: Served) -> Response:
     """Counts, latencies, queues and the gallery's size."""
-    text = await serving.reads.run(serving.metrics.text, request=request)
+    text = await serving.checks.run(serving.metrics.text, request=request)
     return Response(text, headers={"Content-Type": CONTENT_TYPE})

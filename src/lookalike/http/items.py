@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from lookalike.embedding.agreement import makers_of
-from lookalike.gallery.protocol import Facet
 from lookalike.http.documents import ASKED, errors
 from lookalike.http.item_paths import ITEM
 from lookalike.http.models import FARTHEST, Facets, Info, Item, Page, Where
@@ -43,9 +41,8 @@ async def list_items(
 ) -> JSONResponse:
     """How many items a filter passes, and some of them."""
     gallery = serving.retriever.gallery
-    total, items = await serving.reads.run(
-        lambda: gallery.list(where=where, offset=offset, limit=limit), request=request
-    )
+    lane = serving.reads if where is None else serving.scans
+    total, items = await lane.run(lambda: gallery.list(where=where, offset=offset, limit=limit), request=request)
     return JSONResponse({"total": total, "items": [shown_item(item) for item in items]})
 
 
@@ -76,7 +73,8 @@ async def get_facets(
     values: Annotated[int, Query(ge=1, le=MOST_VALUES, description="Most values of each attribute.")] = 50,
 ) -> JSONResponse:
     """What filters can be built from: values, counts and ranges among the items that a filter passes."""
-    return JSONResponse(await serving.reads.run(lambda: facets_of(serving, where, values), request=request))
+    gallery, facets = serving.retriever.gallery, serving.facets
+    return JSONResponse(await serving.scans.run(lambda: facets.of(gallery, where, values), request=request))
 
 
 @router.get(
@@ -89,25 +87,6 @@ async def get_facets(
 async def get_info(request: Request, serving: Served) -> JSONResponse:
     """The gallery's spaces and attributes, and the server's limits."""
     return JSONResponse(await serving.reads.run(lambda: info_of(serving), request=request))
-
-
-def facets_of(serving: Serving, where: str | None, values: int) -> dict[str, Any]:
-    """The facets as they are sent; runs in a worker."""
-    gallery = serving.retriever.gallery
-    total, _ = gallery.list(where=where, limit=0)
-    kinds = gallery.info()["attributes"]
-    assert isinstance(kinds, dict)
-    found = gallery.facets(where=where, limit=values)
-    return {"total": total, "facets": [facet_json(facet, kinds.get(facet.name, [])) for facet in found]}
-
-
-def facet_json(facet: Facet, kinds: list[str]) -> dict[str, Any]:
-    """One facet; values are typed where all of them are of one kind, and text otherwise."""
-    told = [kind for kind in kinds if kind != "none"]
-    typed = told in (["number"], ["boolean"])
-    ends = list(facet.range) if facet.range is not None and told == ["number"] else None
-    values = [{"value": json.loads(value) if typed else value, "count": count} for value, count in facet.counts.items()]
-    return {"name": facet.name, "kinds": told, "range": ends, "values": values}
 
 
 def info_of(serving: Serving) -> dict[str, JSON]:

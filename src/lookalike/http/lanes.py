@@ -10,11 +10,13 @@ import asyncio
 import math
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from time import perf_counter
 from typing import Any, TypeVar
 
 from starlette.requests import Request
 
+from lookalike.deadline import within
 from lookalike.http.refusals import Refusal, busy
 
 T = TypeVar("T")
@@ -43,6 +45,7 @@ class Lane:
         waiting: int,
         seconds: float,
         observe: Callable[[str, float], None] | None = None,
+        stops: bool = True,
     ) -> None:
         """Make the threads ready.
 
@@ -51,12 +54,13 @@ class Lane:
             workers: Threads.
             waiting: Places for what waits.
             seconds: Longest time from being admitted to the answer.
+            stops: Whether work that looks at its deadline is stopped when nobody waits for its answer any longer.
             observe: Is told the lane's name and how many seconds each piece of work has waited.
         """
         self.name, self.taken = name, 0
         self._workers, self._places, self._seconds = workers, workers + waiting, seconds
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix=f"lookalike-{name}")
-        self._observe = observe
+        self._observe, self._stops = observe, stops
         self._usual = 0.05  # seconds that a piece of work takes, as a moving mean
 
     @property
@@ -106,7 +110,8 @@ class Lane:
         if self._observe is not None:
             self._observe(self.name, started - admitted)
         try:
-            return work()
+            with within(max(0.0, admitted + self._seconds - started)) if self._stops else nullcontext():
+                return work()
         finally:
             self._usual += 0.1 * (perf_counter() - started - self._usual)
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from lookalike.deadline import DeadlineError
 from lookalike.errors import FilterError, LookalikeError, PhotoError, UnknownNameError, UsageError
 from lookalike.types import JSON
 
@@ -154,6 +155,8 @@ def refusal_of(error: LookalikeError) -> Refusal:
         return Refusal("locked", message, facts={"retry_after": LATER_S})
     if error.code == "no_gallery":  # there was one when the server was started
         return Refusal("gallery_gone", KINDS["gallery_gone"].message)
+    if isinstance(error, DeadlineError):
+        return Refusal("timeout", str(error))
     if not isinstance(error, UsageError):
         kind = error.code if error.code in KINDS else "failed"
         return Refusal(kind, KINDS[kind].message)

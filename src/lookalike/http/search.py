@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,13 +11,16 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from lookalike.deadline import within
 from lookalike.errors import UsageError
+from lookalike.http.allowance import check_allowed
 from lookalike.http.bodies import FORM, JSON_TYPE, Form, Upload, checked, invalid, other_kind, parsed
 from lookalike.http.documents import ASKED, FormShape, body_of, errors
 from lookalike.http.models import FARTHEST, LONGEST_FILTER, LONGEST_ID, MOST, Answer, Options, Question
 from lookalike.http.refusals import Refusal
 from lookalike.http.serving import Served, Serving
 from lookalike.http.shown import shown_answer
+from lookalike.http.tokens import is_owner
 from lookalike.types import Answer as Found
 from lookalike.types import Box
 
@@ -109,7 +113,7 @@ class Asked:
     response_model=Answer,
     responses=errors(
         *("bad_request", "bad_filter", "unknown_name", "unknown_item", "too_slow", "too_large", "too_many_parts"),
-        *("unsupported_media_type", "invalid", "unreadable_photo", "mismatch"),
+        *("unsupported_media_type", "invalid", "unreadable_photo", "mismatch", "owner_only"),
         *ASKED,
     ),
     openapi_extra=body_of(json=Question, form=FORM_SHAPE),
@@ -128,7 +132,8 @@ async def search(request: Request, serving: Served) -> JSONResponse:
             asked = asked_in_json(await body.json(Question))
         else:
             raise other_kind(body.kind, [FORM, JSON_TYPE])
-        answer = await serving.searches.run(lambda: answer_to(asked, serving), request=request)
+        owner = is_owner(request, serving)
+        answer = await serving.searches.run(lambda: answer_to(asked, serving, owner=owner), request=request)
     serving.metrics.searched(answer.took_ms)
     return JSONResponse(shown_answer(answer))
 
@@ -210,10 +215,17 @@ def box_of(text: str) -> Box:
         raise invalid([{"loc": ["box"], "msg": str(error)}]) from None
 
 
-def answer_to(asked: Asked, serving: Serving) -> Found:
-    """Ask the retriever; runs in a worker."""
+def answer_to(asked: Asked, serving: Serving, *, owner: bool) -> Found:
+    """Ask the retriever; runs in a worker.
+
+    Raises:
+        Refusal: It asks for what only the owner may have.
+    """
     options = asked.options
-    with serving.decoding.in_use(refuse=True):
+    if not owner:
+        check_allowed(options, serving)
+    stopped = within(serving.settings.scan_seconds) if options.metrics and not owner else nullcontext()
+    with serving.decoding.in_use(refuse=True), stopped:
         return serving.retriever.search(
             asked.photos,
             item=asked.ids,

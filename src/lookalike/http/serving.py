@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Annotated
 
+import numpy as np
 from fastapi import Depends
 from starlette.requests import Request
 
 from lookalike.embedding.deep import processors
+from lookalike.errors import LookalikeError
 from lookalike.gallery.photo_store import is_sent
+from lookalike.gallery.protocol import Gallery
 from lookalike.gallery.roots import Roots
 from lookalike.http.bodies import Intake
+from lookalike.http.facets import FacetMemory
 from lookalike.http.hosts import Hosts
 from lookalike.http.lanes import Lane
 from lookalike.http.metrics import Metrics
@@ -26,8 +31,8 @@ from lookalike.images import Budget
 from lookalike.retriever import Retriever
 from lookalike.types import Item
 
-READERS, PAINTERS, WRITERS = 4, 2, 1
-READS_WAITING, PICTURES_WAITING, WRITES_WAITING = 256, 512, 16
+READERS, SCANNERS, CHECKERS, PAINTERS, WRITERS = 4, 1, 1, 2, 1
+READS_WAITING, SCANS_WAITING, CHECKS_WAITING, PICTURES_WAITING, WRITES_WAITING = 256, 16, 64, 512, 16
 WRITE_SECONDS = 600.0
 
 
@@ -58,6 +63,9 @@ class Serving:
     intake: Intake = field(init=False)
     searches: Lane = field(init=False)
     reads: Lane = field(init=False)
+    scans: Lane = field(init=False)
+    facets: FacetMemory = field(init=False)
+    checks: Lane = field(init=False)
     pictures: Lane = field(init=False)
     writes: Lane = field(init=False)
     thumbnails: Thumbnails = field(init=False)
@@ -73,18 +81,25 @@ class Serving:
         self.thumbnails = Thumbnails(settings.thumbnails_bytes)
         self.checked = Checked()
         self.hosts = Hosts()
+        self.facets = FacetMemory()
         self.metrics = Metrics()
         workers = settings.workers or max(2, processors())
 
-        def lane(name: str, workers: int, waiting: int, seconds: float = settings.answer_seconds) -> Lane:
-            made = Lane(name, workers=workers, waiting=waiting, seconds=seconds, observe=self.metrics.waited)
+        def lane(
+            name: str, workers: int, waiting: int, seconds: float = settings.answer_seconds, *, stops: bool = True
+        ) -> Lane:
+            made = Lane(
+                name, workers=workers, waiting=waiting, seconds=seconds, observe=self.metrics.waited, stops=stops
+            )
             self.metrics.watch_lane(made)
             return made
 
         self.searches = lane("searches", workers, settings.waiting)
         self.reads = lane("reads", READERS, READS_WAITING)
+        self.scans = lane("scans", SCANNERS, SCANS_WAITING, settings.scan_seconds)
+        self.checks = lane("checks", CHECKERS, CHECKS_WAITING)
         self.pictures = lane("pictures", PAINTERS, PICTURES_WAITING)
-        self.writes = lane("writes", WRITERS, WRITES_WAITING, WRITE_SECONDS)
+        self.writes = lane("writes", WRITERS, WRITES_WAITING, WRITE_SECONDS, stops=False)
 
     def roots_for(self, item: Item) -> Roots:
         """What the photo of an item may be shown from: the gallery's roots and the settings', or what was sent here."""
@@ -101,6 +116,8 @@ class Serving:
         folder = getattr(self.retriever.gallery, "folder", None)
         known = [self.address, self.settings.photos, self.retriever.gallery.model, folder and str(folder)]
         self.places = places_of(*known, *(os.path.abspath(place) for place in known if place and "://" not in place))  # noqa: PTH100
+        with suppress(LookalikeError):  # `/readyz` and every request say so
+            warm(self.retriever.gallery)
         if self.token is not None:
             self.writer.tidy()
         self.ready = True
@@ -119,10 +136,16 @@ class Serving:
     def stop(self) -> None:
         """Finish what runs, and let go of everything."""
         self.ready = False
-        for lane in (self.searches, self.reads, self.pictures, self.writes):
+        for lane in (self.searches, self.reads, self.scans, self.checks, self.pictures, self.writes):
             lane.close()
         self.hosts.close()
         self.retriever.close()
+
+
+def warm(gallery: Gallery) -> None:
+    """Search once, so that the index that is usually searched is loaded, or built where it is not there."""
+    if gallery.spaces and len(gallery):
+        gallery.search({space.name: np.eye(1, space.dimension, dtype=np.float32) for space in gallery.spaces})
 
 
 async def serving_of(request: Request) -> Serving:

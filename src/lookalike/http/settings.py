@@ -29,6 +29,10 @@ class Settings:
         waiting: Searches that may wait for a worker; what comes beyond is refused at once.
         workers: Threads that decode photos and search; 0 takes one for each processor, and two on a single one.
         batch: Most photos that the network gets at once.
+        scan_seconds: Longest time to find what a filter passes, to scan by a metric, or to count facets.
+        build_indexes: Whether searches without the token may have an index built that is not there.
+        owner_metrics: Metrics that searches without the token may not ask for: they take seconds where others take less
+            than one.
         thumbnails_bytes: Thumbnails kept in memory.
         connections: Most connections at once; the longest silent one makes room for a new one.
         connections_each: Most connections from one address, or from one /64 network of IPv6.
@@ -60,6 +64,9 @@ class Settings:
     waiting: int = 64
     workers: int = 0
     batch: int = 8
+    scan_seconds: float = 5.0
+    build_indexes: bool = False
+    owner_metrics: tuple[str, ...] = ("braycurtis", "mahalanobis")
     thumbnails_bytes: int = 64 * MEBIBYTE
     connections: int = 512
     connections_each: int = 64
@@ -77,7 +84,8 @@ class Settings:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            least = 0 if field.name in ("workers", "waiting", "thumbnails_bytes") else 1
+            least: float = 0 if field.name in ("workers", "waiting", "thumbnails_bytes", "build_indexes") else 1
+            least = 0.01 if field.name.endswith("_seconds") else least
             if isinstance(value, int | float) and not value >= least:
                 raise ConfigError(f"{field.name} must be at least {least}, got {value}")
         for origin in self.origins:

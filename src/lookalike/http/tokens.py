@@ -10,7 +10,7 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 
 from lookalike.http.refusals import Refusal
-from lookalike.http.serving import Served
+from lookalike.http.serving import Served, Serving
 
 SHORTEST: Final = 16
 """Characters; a shorter token could be guessed."""
@@ -33,6 +33,14 @@ async def check_token(request: Request, serving: Served, _: Annotated[object, De
         raise Refusal("unauthorized", "writing needs the header `Authorization: Bearer TOKEN`", headers=ASK)
     if not hmac.compare_digest(digest(shown.strip().encode("utf-8", "surrogateescape")), digest(token)):
         raise Refusal("unauthorized", "the token is wrong", headers=ASK)
+
+
+def is_owner(request: Request, serving: Serving) -> bool:
+    """Whether a request shows the token, where it need not."""
+    scheme, _, shown = request.headers.get("authorization", "").partition(" ")
+    if serving.token is None or scheme.lower() != "bearer":
+        return False
+    return hmac.compare_digest(digest(shown.strip().encode("utf-8", "surrogateescape")), digest(serving.token))
 
 
 def digest(text: bytes) -> bytes:

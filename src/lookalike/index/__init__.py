@@ -1,13 +1,14 @@
 """Indexes: candidates for a query over concatenated unit rows, behind one small protocol."""
 
 from lookalike.index.choice import choose
-from lookalike.index.metrics import METRICS, checked_metric, metric_scan
+from lookalike.index.metrics import METRICS, SPELLINGS, checked_metric, metric_scan
 from lookalike.index.protocol import INDEXES, Index, build, load
 from lookalike.index.rows import Mapped, Rows, row_sums
 
 __all__ = [
     "INDEXES",
     "METRICS",
+    "SPELLINGS",
     "Index",
     "Mapped",
     "Rows",

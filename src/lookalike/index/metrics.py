@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
+from lookalike import deadline
 from lookalike.errors import UnknownNameError
 from lookalike.index.moments import Float64, Moments
 from lookalike.index.scoring import empty_answer
@@ -142,6 +143,7 @@ def blocks(
         passing = np.arange(end - start) if allowed is None else np.flatnonzero(allowed[start:end])
         step = max(1, BLOCK_BYTES // (8 * sum(part[name].shape[1] for name in spaces)))
         for at in range(0, len(passing), step):
+            deadline.check()
             chosen = passing[at : at + step]
             yield chosen + start, {name: part[name][chosen].astype(np.float64) for name in spaces}
         start = end
