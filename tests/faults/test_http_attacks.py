@@ -302,6 +302,38 @@ def is_open(client: socket.socket) -> bool:
     return False
 
 
+FORM = "multipart/form-data; boundary=x"
+PART = b'--x\r\nContent-Disposition: form-data; name="photo"; filename="q"\r\n'
+BODIES: dict[str, tuple[str, bytes, set[int]]] = {
+    "keys": ("application/json", b"{" + b",".join(b'"%d":0' % at for at in range(350_000)) + b"}", {413}),
+    "short keys": ("application/json", b"{" + b",".join(b'"%d":0' % at for at in range(80_000)) + b"}", {413}),
+    "numbers": ("application/json", b'{"weights": [' + b"0," * 400_000 + b"0]}", {413}),
+    "a long number": ("application/json", b'{"k": ' + b"9" * 900_000 + b"}", {413}),
+    "a large number": ("application/json", b'{"id": "3.png", "k": 1e999}', {400, 422}),
+    "long numbers": ("application/json", b'{"weights": [' + (b"9" * 390 + b",") * 2000 + b"0]}", {400, 422}),
+    "lists": ("application/json", b'{"id": ' + b"[" * 5000, {413}),
+    "objects": ("application/json", b'{"a":' * 100_000, {413}),
+    "backslashes": ("application/json", b'{"id": "' + b"\\\\" * 450_000 + b'"}', {422}),
+    "another encoding": ("application/json", ('{"id": "' + "x" * 100_000 + '"}').encode("utf-16"), {400}),
+    "headers of a part": (FORM, PART + b"a: b\r\n" * 500_000, {400}),
+    "a header of a part": (FORM, PART + b"a: " + b"b" * 3_000_000, {400, 413}),
+    "parts": (FORM, (PART + b"\r\n\r\n") * 40_000, {413}),
+    "nearly boundaries": (FORM, PART + b"\r\n" + b"\r\n--" * 700_000, {400, 422}),
+    "line ends": (FORM, PART + b"\r\n" + b"\r" * 3_500_000, {400, 422}),
+    "no boundary": (FORM, b"a" * 3_500_000, {400}),
+    "hyphens": (FORM, b"-" * 3_500_000, {400}),
+}
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_bodies_that_cost_more_to_read_than_to_send(server: Server, name: str) -> None:
+    kind, body, statuses = BODIES[name]
+    with bounded(server):
+        answer = server.client.post("/v1/search", content=body, headers={"Content-Type": kind})
+    assert answer.status_code in statuses, answer.text
+    assert len(answer.content) < 10_000
+
+
 def flat(side: int, kind: str) -> bytes:
     """A photo of one color: many pixels in few bytes."""
     file = io.BytesIO()

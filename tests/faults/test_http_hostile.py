@@ -110,7 +110,7 @@ def test_limits_of_bodies(server: Server) -> None:
         refused(answer, status, code)
     deep = b"[" * 100_000
     answer = server.client.post("/v1/search", content=deep, headers={"Content-Type": "application/json"})
-    refused(answer, 400, "bad_request")
+    refused(answer, 413, "too_complex")
     assert server.search(picture(1)).status_code == 200
 
 

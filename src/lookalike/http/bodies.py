@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
+from lookalike.http.json_text import LONGEST, parsed
 from lookalike.http.lanes import ClientGone
 from lookalike.http.refusals import Refusal, busy
 from lookalike.types import JSON
@@ -28,6 +28,10 @@ FORM: Final = "multipart/form-data"
 JSON_TYPE: Final = "application/json"
 LONGEST_FIELD: Final = 65_536
 LONGEST_NAME: Final = 200
+SHORT_JSON: Final = 16_384
+"""Bytes that are read in no time, so that the event loop can do it."""
+
+MOST_PART_HEADERS: Final = 16
 
 
 class Upload(BytesIO):
@@ -109,7 +113,10 @@ class Body:
         Raises:
             Refusal: It is no JSON, or not what the model wants; and see `whole`.
         """
-        return checked(model, parsed(await self.whole()))
+        self._limit = min(self._limit, LONGEST)
+        data = await self.whole()
+        value = parsed(data) if len(data) < SHORT_JSON else await asyncio.to_thread(parsed, data)
+        return checked(model, value)
 
     async def form(self, *, parts: int) -> Form:
         """A form with files.
@@ -190,6 +197,16 @@ class _Parser(MultiPartParser):
                 file.close()
             raise MultiPartException("its end is cut off; nothing was done")
         return data
+
+    def on_header_end(self) -> None:
+        """Take a header of a part down; more than a few are refused.
+
+        Raises:
+            MultiPartException: There are too many.
+        """
+        super().on_header_end()
+        if len(self._current_part.item_headers) > MOST_PART_HEADERS:
+            raise MultiPartException(f"a part has more than {MOST_PART_HEADERS} headers")
 
     def on_headers_finished(self) -> None:
         """Take a part for a file that is declared to be a picture, or has a name only as RFC 5987 writes it."""
@@ -283,23 +300,6 @@ def other_kind(got: str, expected: Sequence[str]) -> Refusal:
         f"expected a body of {' or '.join(expected)}, got {got or 'none'}",
         facts={"expected": list(expected), "got": got},
     )
-
-
-def parsed(data: bytes | str) -> object:
-    """Read JSON.
-
-    Raises:
-        Refusal: It is none, or holds numbers that JSON has not.
-    """
-
-    def refuse(constant: str) -> None:
-        raise ValueError(f"{constant} is no number in JSON")
-
-    try:
-        return json.loads(data, parse_constant=refuse)
-    except (ValueError, RecursionError) as error:
-        reason = str(error) if isinstance(error, ValueError) else "it is nested too deeply"
-        raise Refusal("bad_request", f"expected JSON: {reason}") from None
 
 
 def checked(model: type[Model], value: object) -> Model:

@@ -14,9 +14,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from lookalike.errors import LookalikeError
-from lookalike.http.bodies import FORM, Body, checked, other_kind, parsed
+from lookalike.http.bodies import FORM, Body, checked, other_kind
 from lookalike.http.documents import ASKED, FormShape, body_of, errors
 from lookalike.http.item_writes import BODY
+from lookalike.http.json_text import parsed
 from lookalike.http.refusals import Refusal, refusal_of
 from lookalike.http.serving import Served, Serving
 from lookalike.http.shown import shown_refusal

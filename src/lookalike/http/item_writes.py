@@ -9,10 +9,11 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from lookalike.http.bodies import FORM, JSON_TYPE, Body, Form, Upload, checked, invalid, other_kind, parsed
+from lookalike.http.bodies import FORM, JSON_TYPE, Body, Form, Upload, checked, invalid, other_kind
 from lookalike.http.documents import ASKED, FormShape, body_of, errors
 from lookalike.http.item_paths import ITEM
 from lookalike.http.items import ItemPath
+from lookalike.http.json_text import parsed
 from lookalike.http.models import LONGEST_ID, LONGEST_NAME, Item
 from lookalike.http.refusals import Refusal
 from lookalike.http.search import box_of
@@ -27,7 +28,7 @@ T = TypeVar("T")
 
 router = APIRouter(tags=["writing"], dependencies=[Writer])
 
-BODY: Final = ("too_slow", "too_large", "unsupported_media_type", "invalid", "storage_full")
+BODY: Final = ("too_slow", "too_large", "too_complex", "unsupported_media_type", "invalid", "storage_full")
 FORM_SHAPE: Final = FormShape(
     "ItemForm",
     schema={

@@ -14,8 +14,9 @@ from starlette.responses import JSONResponse
 from lookalike.deadline import within
 from lookalike.errors import UsageError
 from lookalike.http.allowance import check_allowed
-from lookalike.http.bodies import FORM, JSON_TYPE, Form, Upload, checked, invalid, other_kind, parsed
+from lookalike.http.bodies import FORM, JSON_TYPE, Form, Upload, checked, invalid, other_kind
 from lookalike.http.documents import ASKED, FormShape, body_of, errors
+from lookalike.http.json_text import parsed
 from lookalike.http.models import FARTHEST, LONGEST_FILTER, LONGEST_ID, MOST, Answer, Options, Question
 from lookalike.http.refusals import Refusal
 from lookalike.http.serving import Served, Serving
@@ -113,7 +114,7 @@ class Asked:
     response_model=Answer,
     responses=errors(
         *("bad_request", "bad_filter", "unknown_name", "unknown_item", "too_slow", "too_large", "too_many_parts"),
-        *("unsupported_media_type", "invalid", "unreadable_photo", "mismatch", "owner_only"),
+        *("unsupported_media_type", "invalid", "unreadable_photo", "mismatch", "owner_only", "too_complex"),
         *ASKED,
     ),
     openapi_extra=body_of(json=Question, form=FORM_SHAPE),

@@ -1,0 +1,67 @@
+"""JSON of strangers: as Python's own reader takes it, up to so many values, levels and digits."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lookalike.http.json_text import DEEPEST, MOST_VALUES, parsed
+from lookalike.http.refusals import Refusal
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(), inner, max_size=5),
+    max_leaves=20,
+)
+
+
+@given(VALUES, st.booleans())
+def test_what_is_small_is_read_as_it_is(value: object, escaped: bool) -> None:
+    text = json.dumps(value, ensure_ascii=escaped)
+    assert parsed(text) == value
+    assert parsed(text.encode("utf-8", "surrogatepass")) == value
+
+
+@pytest.mark.parametrize("piece", [b",", b"[", b"{", b"]", b'\\"', b"9", b"\\\\"])
+def test_what_stands_in_a_text_is_no_value(piece: bytes) -> None:
+    text = (piece * 30_000).decode()
+    assert parsed(b'{"a": "' + piece * 30_000 + b'"}') == {"a": json.loads(f'"{text}"')}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[" + "0," * MOST_VALUES + "0]", "values"),
+        ("[" + '"",' * 5 * MOST_VALUES + "0]", "values"),
+        ("{" + ",".join(f'"{at}":0' for at in range(MOST_VALUES + 1)) + "}", "values"),
+        ("[{}," * (MOST_VALUES // 2) + "0", "values"),
+        ("[" * (DEEPEST + 1) + "]" * (DEEPEST + 1), "levels"),
+        ('{"a":' * (DEEPEST + 1), "levels"),
+        ("9" * 401, "characters"),
+        ('{"a": -0.' + "1" * 500 + "}", "characters"),
+    ],
+)
+def test_what_is_too_much_is_refused(text: str, said: str) -> None:
+    with pytest.raises(Refusal, match=said) as refused:
+        parsed(text)
+    assert refused.value.status == 413
+
+
+def test_the_limits_themselves_are_allowed() -> None:
+    assert len(parsed("[" + "0," * (MOST_VALUES - 2) + "0]")) == MOST_VALUES - 1  # type: ignore[arg-type]
+    assert parsed("[" * DEEPEST + "]" * DEEPEST)
+    assert parsed("9" * 400) == int("9" * 400)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1,]", "NaN", "[Infinity]", '"a', "\ufeff1", "1 2", "'a'"])
+def test_what_is_no_json_is_refused(text: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        parsed(text)
+    assert refused.value.status == 400
