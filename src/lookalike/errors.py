@@ -47,6 +47,10 @@ class LookalikeError(Exception):
     code: ClassVar[str] = "failed"
     exit_code: ClassVar[int] = 1
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """How it travels to another process: as it is, and not by its constructor, which takes other arguments."""
+        return _remade, (type(self), self.args), self.__dict__
+
 
 class UsageError(LookalikeError):
     """The caller asked for something that cannot be done as asked."""
@@ -261,3 +265,10 @@ class MissingExtraError(LookalikeError):
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(f"{what} needs an optional part; install it with: pip install 'lookalike[{extra}]'")
         self.extra = extra
+
+
+def _remade(kind: type[LookalikeError], args: tuple[Any, ...]) -> LookalikeError:
+    """An error that has come from another process, still without its facts."""
+    error = kind.__new__(kind)
+    error.args = args
+    return error

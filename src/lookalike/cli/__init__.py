@@ -10,7 +10,7 @@ from functools import cache
 
 import typer
 
-from lookalike.cli.console import say
+from lookalike.cli.console import finish, let_go, make_ready, say
 from lookalike.errors import LookalikeError
 
 SHOW_TRACEBACK = "LOOKALIKE_TRACEBACK"
@@ -26,9 +26,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0 done; 1 failed; 2 the caller's mistake; 3 done, but some photos were skipped; 130 stopped by Ctrl-C.
     """
+    make_ready()
+    show_notes()
+    try:
+        return run(arguments)
+    finally:
+        finish(sys.stdout)
+        finish(sys.stderr)
+
+
+def run(arguments: Sequence[str] | None) -> int:
+    """Run one command, and turn what goes wrong into its exit code; see `main`."""
     from lookalike.cli.commands import command
 
-    show_notes()
     try:
         code = command()(arguments, prog_name="lookalike", standalone_mode=False)
         sys.stdout.flush()
@@ -43,9 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     except (BrokenPipeError, SystemExit):
-        # Whoever read our output has gone, such as `head`; Typer exits when it meets that, and for no other reason.
-        # Python must not try to flush the rest once more when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # What read our output has gone, such as `head`; Typer exits when it meets that, and for no other reason.
+        let_go(sys.stdout)
         return PIPE_CLOSED
     except Exception as error:  # the last line of defence: nobody is to be shown a traceback
         if os.environ.get(SHOW_TRACEBACK):

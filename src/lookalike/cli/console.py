@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from lookalike.types import JSON, Item
@@ -16,9 +18,42 @@ WIDEST, NARROWEST_CUT = 24, 24
 """A column is wider than the first only where the second is left for the column that is cut."""
 
 
+def make_ready() -> None:
+    r"""Make the standard streams such that no text and no reader that has gone can be an error of its own.
+
+    What a terminal's encoding has no letters for is written as `\xe9` or `\u2026`. A stream that is closed from the
+    start, as by a shell's `>&-`, leads nowhere from now on: else the next file that is opened would take its number,
+    and what a library writes there would end in that file.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free, which is the stream's
+            os.set_inheritable(nowhere, True)
+            setattr(sys, name, os.fdopen(nowhere, mode, encoding="utf-8"))
+        elif mode == "w" and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def finish(stream: TextIO) -> None:
+    """Write what is left of a stream; where that fails, Python would try once more at its end, and complain."""
+    try:
+        stream.flush()
+    except (OSError, ValueError):
+        let_go(stream)
+
+
+def let_go(stream: TextIO) -> None:
+    """Write nothing more into a stream whose reader has gone."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
 def write(line: str) -> None:
     """One line of the result."""
-    sys.stdout.write(f"{line}\n")
+    sys.stdout.write(f"{harmless(line)}\n")
 
 
 def harmless(text: str) -> str:
@@ -27,13 +62,22 @@ def harmless(text: str) -> str:
 
 
 def write_json(value: Mapping[str, JSON]) -> None:
-    """The result for programs."""
-    write(json.dumps(value, indent=2, ensure_ascii=False))
+    r"""The result for programs; in an encoding without a letter of it, every letter beyond ASCII is as `\u00e9`."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(value, indent=2)
+    sys.stdout.write(f"{text}\n")
 
 
 def say(line: str) -> None:
-    """One line for people: a remark, a warning or an error."""
-    sys.stderr.write(f"{harmless(' '.join(line.splitlines()))}\n")
+    """One line for people: a remark, a warning or an error. Work goes on where there is no one to read it."""
+    try:
+        sys.stderr.write(f"{harmless(' '.join(line.splitlines()))}\n")
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        let_go(sys.stderr)
 
 
 def write_facts(facts: Mapping[str, JSON]) -> None:

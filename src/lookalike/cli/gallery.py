@@ -259,9 +259,17 @@ def _show(item: Item, *, json: bool) -> None:
 
 
 def _json_or_text(text: str) -> JSON:
-    """A value as JSON has it, such as 19.9 or true; anything else is text."""
+    """A value as JSON has it, such as 19.9 or true; anything else is text.
+
+    Raises:
+        UsageError: It is an integer of thousands of digits.
+    """
     try:
         value: JSON = json_format.loads(text)
-    except (ValueError, RecursionError):  # the latter when it is nested without end
+    except (json_format.JSONDecodeError, RecursionError):  # the latter when it is nested without end
         return text
+    except ValueError as error:  # Python reads no integer of more than 4,300 digits
+        from lookalike.gallery.records import TOO_LONG
+
+        raise UsageError(f"the value cannot be kept: {TOO_LONG}") from error
     return value

@@ -50,6 +50,10 @@ KIND_OF_TYPE: Final[Mapping[type, int]] = {
 DEEPEST: Final = 100
 """SQLite gives up on JSON that is nested a thousand deep, and then no filter works any more."""
 
+CONTAINERS: Final = (list, tuple, dict)
+
+TOO_LONG: Final = "an integer of more than 64 bits would be rounded; write it as text, in quotes"
+
 ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
@@ -144,8 +148,10 @@ def json_text(attributes: Mapping[Any, JSON], item_id: str) -> str:
     """Attributes of an item as text.
 
     Raises:
-        UsageError: A value is nothing that JSON can say, or nested too deep.
+        UsageError: A value is nothing that JSON can say, nested too deep, or an integer of more than 64 bits.
     """
+    if any(map(is_too_long, attributes.values())):
+        raise UsageError(f"the attributes of {item_id!r} cannot be kept: {TOO_LONG}")
     try:
         text = ENCODER.encode(attributes)
     except (TypeError, ValueError, RecursionError) as error:
@@ -153,6 +159,21 @@ def json_text(attributes: Mapping[Any, JSON], item_id: str) -> str:
     if text.count("[") + text.count("{") > DEEPEST and depth(attributes) > DEEPEST:
         raise UsageError(f"the attributes of {item_id!r} cannot be kept: they are nested more than {DEEPEST} deep")
     return text
+
+
+def is_too_long(value: object) -> bool:
+    """Whether a value is, or has in it, an integer that other programs, SQLite too, would round."""
+    if isinstance(value, int):
+        return not -(2**63) <= value < 2**63
+    if not isinstance(value, CONTAINERS):
+        return False
+    layer: list[object] = [value]
+    for _ in range(DEEPEST + 1):
+        inner = (part.values() if isinstance(part, dict) else part for part in layer if isinstance(part, CONTAINERS))
+        layer = [each for parts in inner for each in parts]
+        if any(isinstance(each, int) and is_too_long(each) for each in layer):
+            return True
+    return False
 
 
 def depth(value: object) -> int:

@@ -58,8 +58,11 @@ class Stopped(KeyboardInterrupt):
     """
 
     def __init__(self, folder: Path, steps: int) -> None:
-        super().__init__(f"stopped after step {steps}")
+        super().__init__(folder, steps)
         self.folder, self.steps = folder, steps
+
+    def __str__(self) -> str:
+        return f"stopped after step {self.steps}"
 
 
 def train(
