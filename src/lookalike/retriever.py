@@ -324,22 +324,27 @@ class Retriever:
                 self._opened = None
             raise
 
-    def check_model(self) -> None:
+    def check_model(self, *, asking: bool = False) -> None:
         """Compare only what one and the same model has made.
+
+        Args:
+            asking: Whether photos are described to ask with, and not to be added: a model that was named is then
+                believed to have made features that were imported, when it makes such.
 
         Raises:
             MismatchError: The gallery was filled by another model, or has spaces that this one does not make.
         """
         is_given = not isinstance(self._embedder, ModelFile) or self._embedder.given
         remembered = None if is_given else self.gallery.model
-        check_agreement(self._address, self.gallery.spaces, self.embedder, remembered=remembered)
+        named = asking and bool(is_given)
+        check_agreement(self._address, self.gallery.spaces, self.embedder, remembered=remembered, named=named)
 
     def _describe(self, photos: Sequence[Source], box: Box | None, took: dict[str, float]) -> Mapping[str, Float32]:
         """Embed what is asked with, once it is certain that the vectors can be compared with the gallery's."""
         from lookalike.embedding.queries import embed_queries
         from lookalike.images import DEFAULT_LIMITS
 
-        self.check_model()
+        self.check_model(asking=True)
         rows, decoding, embedding = embed_queries(self.embedder, photos, box=box, limits=self._limits or DEFAULT_LIMITS)
         took.update(decode=decoding * 1000, embed=embedding * 1000)
         return rows

@@ -112,7 +112,31 @@ def test_original_files_survive_bit_for_bit(tmp_path: Path, colors: int) -> None
         export_gallery(gallery, tmp_path / "out", format="original")
     assert np.load(tmp_path / "out" / "all_feat.npy").tobytes() == deep.tobytes()
     assert np.load(tmp_path / "out" / "all_color_feat.npy").tobytes() == color.tobytes()
-    assert (tmp_path / "out" / "all_feat.list").read_text().splitlines() == paths
+    assert (tmp_path / "out" / "all_feat.list").read_text().split("\n") == paths
+    for name in ("all_feat.npy", "all_color_feat.npy", "all_feat.list"):
+        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "in" / name).read_bytes()
+
+
+def test_imported_photos_are_found_beneath_the_list_and_exported_as_they_were_listed(tmp_path: Path) -> None:
+    _, _, paths = write_original(tmp_path / "in")
+    for at, place in ((0, "in"), (1, "in/in_shop")):
+        (tmp_path / place / paths[at]).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / place / paths[at]).touch()
+    with new_gallery(tmp_path / "g.gallery") as gallery:
+        import_folder(tmp_path / "in", gallery)
+        found = [gallery.get(path).location for path in paths[:3]]
+        assert found == [f"{tmp_path}/in/{paths[0]}", f"{tmp_path}/in/in_shop/{paths[1]}", paths[2]]
+        export_gallery(gallery, tmp_path / "out", format="original")
+    assert (tmp_path / "out" / "all_feat.list").read_bytes() == (tmp_path / "in" / "all_feat.list").read_bytes()
+
+
+def test_paths_are_whole_where_relative_ones_would_be_taken_for_each_other(tmp_path: Path) -> None:
+    spaces = [Space("deep", 2, "ours"), Space("color", 2, "ours")]
+    rows = {space.name: np.ones((2, 2), dtype=np.float32) for space in spaces}
+    with new_gallery(tmp_path / "g.gallery") as gallery:
+        gallery.add([Item(id=root, photo="a.jpg", root=f"/{root}") for root in ("x", "y")], rows, spaces=spaces)
+        export_gallery(gallery, tmp_path / "out", format="original")
+    assert (tmp_path / "out" / "all_feat.list").read_text() == "/x/a.jpg\n/y/a.jpg"
 
 
 @pytest.mark.parametrize("count", [200, 1500])  # all in the tail, and all derived
@@ -142,7 +166,7 @@ def test_export_prefers_the_originals_own_colour(tmp_path: Path) -> None:
         export_gallery(gallery, tmp_path / "out", format="original")
     assert np.load(tmp_path / "out" / "all_feat.npy").tolist() == [[1, 1]]
     assert np.load(tmp_path / "out" / "all_color_feat.npy").tolist() == [[2, 2]]
-    assert (tmp_path / "out" / "all_feat.list").read_text() == "/photos/a.jpg\n"
+    assert (tmp_path / "out" / "all_feat.list").read_text() == "a.jpg"
 
 
 class Bomb:

@@ -161,3 +161,38 @@ def test_other_files_are_refused_in_one_line(tmp_path: Path, theirs: TheirNetwor
     torch.save(state, tmp_path / "part.pth.tar")
     with pytest.raises(ModelError, match=r"backbone\.4\.0\.conv1\.weight is missing"):
         load_checkpoint(tmp_path / "part.pth.tar")
+
+
+def test_an_imported_gallery_is_asked_with_a_photo_by_the_checkpoint_that_made_it(
+    theirs: TheirNetwork, saved: Path, tmp_path: Path
+) -> None:
+    """The original's files and its checkpoint: a photo finds itself, at distance 0."""
+    from lookalike import open as open_gallery
+    from lookalike.errors import MismatchError
+    from lookalike.gallery.exchange import export_gallery, import_folder
+    from lookalike.gallery.local import LocalGallery
+
+    base = tmp_path / "deepfashion"
+    write_layout(base / "img", layout="imagefolder", products=3, photos=2)
+    paths = sorted(str(path.relative_to(base)) for path in base.rglob("*.jpg"))
+    embedder = PhotoEmbedder(open_network(saved))
+    rows = embedder.embed([open_image(base / path, at_least=embedder.wanted_size) for path in paths])
+    np.save(base / "all_feat.npy", rows["deep"])
+    np.save(base / "all_color_feat.npy", rows["color-original"])
+    (base / "all_feat.list").write_text("\n".join(paths))
+    with LocalGallery(tmp_path / "g.gallery", create=True) as gallery:
+        import_folder(base, gallery)
+        export_gallery(gallery, tmp_path / "out", format="original")
+    for name in ("all_feat.npy", "all_color_feat.npy", "all_feat.list"):
+        assert (tmp_path / "out" / name).read_bytes() == (base / name).read_bytes()
+    with open_gallery(tmp_path / "g.gallery", model=str(saved)) as shop:
+        for path in paths:
+            metrics = {"deep": "euclidean", "color-original": "euclidean"}
+            best = shop.search(base / path, k=2, metrics=metrics, weights={"deep": 1, "color-original": 0.1}).matches
+            assert best[0].item.id == path
+            assert best[0].score == pytest.approx(0, abs=1e-3)
+            assert best[1].score < -1e-2
+        with pytest.raises(MismatchError, match="imported features"):
+            shop.index(base / "img")  # what is asked with is the user's word; what is added must be certain
+    with open_gallery(tmp_path / "g.gallery") as shop, pytest.raises(MismatchError, match=r"name with --model"):
+        shop.search(base / paths[0])

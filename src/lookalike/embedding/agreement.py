@@ -12,6 +12,15 @@ PROJECTED = "/"
 """Stands between a model's name and that of a projection of its rows."""
 
 
+IMPORTED = "imported:"
+"""What the maker of features begins with that came from files which do not say it."""
+
+
+def sizes_of(spaces: Iterable[Space]) -> dict[str, int]:
+    """The dimensions of spaces, by name."""
+    return {space.name: space.dimension for space in spaces}
+
+
 def makers_of(spaces: Iterable[Space]) -> list[str]:
     """The models that fill spaces, each once; of a gallery without deep features, what made its first space."""
     spaces = list(spaces)
@@ -20,7 +29,14 @@ def makers_of(spaces: Iterable[Space]) -> list[str]:
     return list(dict.fromkeys(maker.partition(PROJECTED)[0] for maker in makers))
 
 
-def check_agreement(address: str, spaces: Sequence[Space], embedder: Embedder, *, remembered: str | None) -> None:
+def check_agreement(
+    address: str,
+    spaces: Sequence[Space],
+    embedder: Embedder,
+    *,
+    remembered: str | None,
+    named: bool = False,
+) -> None:
     """Compare only what the same models have made.
 
     Args:
@@ -28,6 +44,8 @@ def check_agreement(address: str, spaces: Sequence[Space], embedder: Embedder, *
         spaces: Of the gallery.
         embedder: Of the query.
         remembered: The models that were loaded because the gallery remembers them; None when they were given.
+        named: Whether the user has named the model, to ask with it: of imported features none but the user can know
+            what made them, so a model is believed whose spaces have their names and dimensions.
 
     Raises:
         MismatchError: The gallery was filled by other models, or has spaces that these do not make.
@@ -35,10 +53,14 @@ def check_agreement(address: str, spaces: Sequence[Space], embedder: Embedder, *
     if set(spaces) <= set(embedder.spaces) and (not spaces or makers_of(embedder.spaces) == makers_of(spaces)):
         return
     held, given = makers_of(spaces), makers_of(embedder.spaces)
-    if held[0].startswith("imported:"):
+    if held[0].startswith(IMPORTED):
+        if named and sizes_of(spaces).items() <= sizes_of(embedder.spaces).items():
+            return
+        makes = ", ".join(f"{name} {dimension}" for name, dimension in sizes_of(embedder.spaces).items())
         raise MismatchError(
-            f"{address} holds imported features, and no model is at hand that makes such from a photo; "
-            "ask with an item of it instead, or index the photos into another gallery"
+            f"{address} holds imported features, and no model is at hand that makes such from a photo "
+            f"(this one makes {makes}); name with --model the one that made them, such as the original's .pth.tar, "
+            "or ask with an item of it, or index the photos into another gallery"
         )
     if set(held) != set(given):
         these = f"{remembered} is {in_words(given)} now" if remembered else f"this one is {in_words(given)}"

@@ -2,11 +2,13 @@
 
 all_feat.npy        (N, D) float32, deep features, of any length
 all_color_feat.npy  (N, C) float32, colour features; the original's own have 30 columns
-all_feat.list       one photo path per line, in the same order
+all_feat.list       one photo path per line, in the same order, relative to the folder of the data set, in which all
+                    three files lie; there is no line break at its end
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Final, TypeAlias
@@ -29,6 +31,9 @@ COLOR_FILE: Final = "all_color_feat.npy"
 LIST_FILE: Final = "all_feat.list"
 FILES: Final = (DEEP_FILE, COLOR_FILE, LIST_FILE)
 
+IN_SHOP: Final = "in_shop"
+"""Where the original has its In-shop photos."""
+
 ORIGINAL_COLORS: Final = 30
 MAKER: Final = "imported:original"
 BATCH: Final = 4096
@@ -36,6 +41,9 @@ BATCH: Final = 4096
 
 def export(gallery: Gallery, folder: Path, *, progress: Progress | None = None) -> None:
     """Write a gallery's vectors, as they were added, and the paths of its photos.
+
+    The paths are as their catalogue wrote them, relative to its folder; or whole ones, where photos of several folders
+    have the same.
 
     Raises:
         UsageError: The gallery has no deep or no colour space, a path cannot stand on a line, or files are in the way.
@@ -49,6 +57,8 @@ def export(gallery: Gallery, folder: Path, *, progress: Progress | None = None) 
         (folder / COLOR_FILE).open("xb") as color_file,
         (folder / LIST_FILE).open("x", encoding="utf-8", newline="\n") as list_file,
     ):
+        paths: list[str] = []
+        whole_paths: list[str] = []
         deep_rows = RowWriter(deep_file, columns=names["deep"])
         color_rows = RowWriter(color_file, columns=names[color])
         for items, vectors in gallery.rows():
@@ -57,9 +67,11 @@ def export(gallery: Gallery, folder: Path, *, progress: Progress | None = None) 
                     raise UsageError(f"the photo of {item.id!r} has a path that cannot stand on a line of its own")
             deep_rows.write(vectors["deep"])
             color_rows.write(vectors[color])
-            list_file.writelines(f"{item.location}\n" for item in items)
+            paths += [item.photo for item in items]
+            whole_paths += [item.location for item in items]
             if progress is not None:
                 progress(deep_rows.count, len(gallery))
+        list_file.write("\n".join(paths if len(set(paths)) == len(paths) else whole_paths))
         deep_rows.finish()
         color_rows.finish()
 
@@ -94,6 +106,7 @@ class RowWriter:
 def load(folder: Path, gallery: Gallery, *, progress: Progress | None = None) -> int:
     """Add the items of the original's files to a gallery; each photo's path is its id.
 
+    A photo is found where it lies beneath the folder of these files, or beneath its `in_shop`, as the original's are.
     All of it is checked before anything is added.
 
     Returns:
@@ -112,13 +125,21 @@ def load(folder: Path, gallery: Gallery, *, progress: Progress | None = None) ->
     source = f"import:{folder.absolute()}"
     with gallery.writing():
         for at in range(0, len(paths), BATCH):
-            items = [Item(id=path, photo=path) for path in paths[at : at + BATCH]]
+            items = [Item(id=path, photo=path, root=root_of(path, folder)) for path in paths[at : at + BATCH]]
             vectors = {"deep": as_float32(deep[at : at + BATCH]), color_name: as_float32(color[at : at + BATCH])}
             gallery.add(items, vectors, spaces=spaces, source=source)
             if progress is not None:
                 progress(at + len(items), len(paths))
         gallery.optimise()
     return len(paths)
+
+
+def root_of(path: str, folder: Path) -> str:
+    """What a photo's path is relative to: the folder, or its `in_shop`, whichever has the photo; else nothing."""
+    for root in (folder.absolute(), folder.absolute() / IN_SHOP):
+        if "://" not in path and os.path.isfile(root / path):  # noqa: PTH113 - Path.is_file raises on odd paths
+            return str(root)
+    return ""
 
 
 def read_paths(path: Path) -> list[str]:

@@ -57,7 +57,7 @@ def open_serving(
     gallery = opened.gallery
     photos = True
     try:
-        opened.check_model()
+        opened.check_model(asking=True)
     except MismatchError as error:
         if not all(space.maker.startswith("imported:") for space in gallery.spaces):
             raise
