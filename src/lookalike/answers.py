@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from lookalike.errors import UsageError
 from lookalike.types import Match, Neighbours
 
 if TYPE_CHECKING:
@@ -39,3 +40,23 @@ def matches_of(gallery: Gallery, neighbours: Neighbours, *, k: int, offset: int,
 def _rounded(score: float) -> float:
     """A float32's digits and no more."""
     return round(float(score), 6)
+
+
+def check_page(k: int, offset: int | None, *, probes: int | None, reach: int) -> None:
+    """Refuse a page that makes no sense.
+
+    Args:
+        k: How many matches.
+        offset: How many of the best are left out; None where no pages are asked for.
+        probes: How many lists are looked into; None where the index decides.
+        reach: How many matches there are to page through.
+
+    Raises:
+        UsageError: A number is out of its range.
+    """
+    if k < 1:
+        raise UsageError(f"k must be at least 1, got {k}")
+    if offset is not None and not 0 <= offset <= reach - k:
+        raise UsageError(f"offset and k must be at least 0 and at most {reach:,} together, got {offset} and {k}")
+    if probes is not None and probes < 1:
+        raise UsageError(f"probes must be at least 1, got {probes}")

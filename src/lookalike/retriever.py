@@ -10,7 +10,7 @@ from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from lookalike.answers import matches_of
+from lookalike.answers import check_page, matches_of
 from lookalike.embedding.agreement import check_agreement, makers_of
 from lookalike.embedding.model_file import ModelFile
 from lookalike.embedding.projected import ProjectedEmbedder
@@ -170,12 +170,7 @@ class Retriever:
         examples.check(box=box, metrics=metrics)
         refinement = Refinement(expand=expand, rerank=rerank)
         refinement.check(metrics)
-        if k < 1:
-            raise UsageError(f"k must be at least 1, got {k}")
-        if offset is not None and not 0 <= offset <= REACH - k:
-            raise UsageError(f"offset and k must be at least 0 and at most {REACH:,} together, got {offset} and {k}")
-        if probes is not None and probes < 1:
-            raise UsageError(f"probes must be at least 1, got {probes}")
+        check_page(k, offset, probes=probes, reach=REACH)
         gallery = self.gallery
         if not gallery.spaces:
             raise UsageError(f"{self._address} is empty; fill it with `lookalike index`")
@@ -328,8 +323,7 @@ class Retriever:
         """Compare only what one and the same model has made.
 
         Args:
-            asking: Whether photos are described to ask with, and not to be added: a model that was named is then
-                believed to have made features that were imported, when it makes such.
+            asking: With a photo: a model that was named is believed to have made what was imported, if it makes such.
 
         Raises:
             MismatchError: The gallery was filled by another model, or has spaces that this one does not make.
