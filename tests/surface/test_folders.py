@@ -211,3 +211,19 @@ def test_nothing_is_written_through_links(photos: Path, shop: Shop, tmp_path: Pa
     (gallery / "skipped.csv").symlink_to(precious)
     indexed(capsys, photos, "-g", gallery)
     assert precious.read_text() == "mine"
+
+
+def test_verify_counts_photos_out_of_reach_and_goes_on(
+    photos: Path, shop: Shop, tmp_path: Path, capsys: Capture
+) -> None:
+    gallery = tmp_path / "g.gallery"
+    indexed(capsys, photos, "-g", gallery, "--model", shop.model)
+    (photos / "far").chmod(0)
+    try:
+        command = ["-m", "lookalike.cli", "gallery", "verify", "--photos", "-g", str(gallery)]
+        with start(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as verify:
+            out, err = verify.communicate()
+    finally:
+        (photos / "far").chmod(0o755)
+    assert (verify.returncode, err) == (1, "")
+    assert "far/Blue.png" in out

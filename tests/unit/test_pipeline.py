@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from lookalike.catalogue.opening import open_catalogue
-from lookalike.catalogue.protocol import Catalogue
+from lookalike.catalogue.protocol import Catalogue, Skip
 from lookalike.embedding.pipeline import WRITE_ROWS, index_catalogue
 from lookalike.embedding.protocol import Prepared
 from lookalike.embedding.report import Report
@@ -141,6 +141,39 @@ def test_another_box_or_another_photo_is_embedded_again(folder: Path, gallery: L
     assert counts(report) == (0, 2, 0, 0, 0)
     assert embedder.prepared == 2
     assert gallery.get("a").box == Box(0, 0, 4, 4)
+
+
+def test_whole_photos_are_described_where_boxes_are_not_wanted(folder: Path, gallery: LocalGallery) -> None:
+    source = table(folder, ['a,1.png,10,"0,0,4,4"', "b,2.png,20,"])
+    indexed(source, gallery)
+    whole = index_catalogue(open_catalogue(str(source), whole_photos=True), MeanColor(), gallery)
+    assert counts(whole) == (0, 1, 1, 0, 0)
+    assert gallery.get("a").box is None
+
+
+def test_prune_keeps_what_may_only_be_out_of_reach(folder: Path, gallery: LocalGallery) -> None:
+    """Beneath a folder that was not listed, skipped itself, or anywhere when nothing at all was listed."""
+    items = [
+        Item(name, name, root=str(folder)) for name in ("0.png", "1.png", "far/2.png", "far/b/3.png", "farther/4.png")
+    ]
+    for item in items:
+        (folder / item.photo).parent.mkdir(parents=True, exist_ok=True)
+        colored(folder / item.photo, (9, 9, 9))
+
+    def run(left: Sequence[Item], **facts: object) -> tuple[set[str], int]:
+        catalogue = Catalogue("folder", "x", lambda: iter(left), len(left), **facts)  # type: ignore[arg-type]
+        report = index_catalogue(catalogue, MeanColor(), gallery, prune=True)
+        return {item.id for item in gallery.list()[1]}, report.kept
+
+    every = {item.id for item in items}
+    assert run(items) == (every, 0)
+    assert run([], unlisted=frozenset({""})) == (every, 5)
+    assert run(items[:1], unlisted=frozenset({"far"}), skipped=(Skip("1.png", "denied"),)) == (
+        every - {"farther/4.png"},
+        3,
+    )
+    assert run(items[:1], unlisted=frozenset({"far/b"})) == ({"0.png", "far/b/3.png"}, 1)
+    assert run(items[:1]) == ({"0.png"}, 0)
 
 
 def test_prune_removes_what_has_vanished_from_this_source_only(folder: Path, gallery: LocalGallery) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,12 @@ import torch
 
 from lookalike.errors import CatalogueError, ConfigError, UnknownNameError
 from lookalike.training.batch import CLASSIFIED, UNKNOWN, View
-from lookalike.training.data import Split, TrainingPhotos, label_classes, tag_classes
+from lookalike.training.data import Split, TrainingPhotos, label_classes, read_splits, tag_classes
 from lookalike.training.objective_settings import SamplerSettings
 from lookalike.training.sampling import ProductSampler, make_sampler, products_by_share, steps_in_epoch
-from lookalike.training.settings import DataSettings, StageSettings, TrainingSettings
-from lookalike.types import Item
+from lookalike.training.settings import DataSettings, StageSettings, TrainingSettings, load_settings
+from lookalike.training.shipped import find_settings
+from lookalike.types import Box, Item
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
@@ -216,3 +218,17 @@ def test_splits_are_chosen_by_name_held_out_or_filtered(tmp_path: Any) -> None:
         parts(train=("learn",), where={"split": ("val",)})
     with pytest.raises(UnknownNameError, match="did you mean 'gender'"):
         parts(heads={"product+gendr": 1.0})
+
+
+def test_boxes_are_shown_or_not_as_the_settings_say(tmp_path: Path) -> None:
+    """The original system never cropped."""
+    (tmp_path / "table.csv").write_text('image,product,box\na.png,p,"1,2,3,4"\nb.png,p,\n')
+    for boxes in (True, False):
+        split = read_splits(DataSettings("table.csv", boxes=boxes), folder=tmp_path)["train"]
+        assert [item.box for item in split.items] == [Box(1, 2, 3, 4) if boxes else None, None]
+
+
+def test_the_preset_of_the_original_crops_nothing() -> None:
+    file, base = find_settings("original")
+    assert [data.boxes for data in load_settings(file).data] == [False, False]
+    assert base is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import tempfile
 from collections import Counter
@@ -187,7 +188,7 @@ def _check_reach(shard: Shard) -> None:
         LookalikeError: It has not.
     """
     for folder in sorted({work.item.root for work in shard.work if work.item.location != work.item.photo}):
-        if "://" not in folder and not Path(folder).is_dir():
+        if "://" not in folder and not os.path.isdir(folder):  # noqa: PTH112 - Path.is_dir may raise
             raise LookalikeError(
                 f"{socket.gethostname()}, a machine of the cluster, has no folder {folder}; photos must be in a store, "
                 "or on a disk that all machines have at the same path"

@@ -283,7 +283,9 @@ class Info(BaseModel):
     items: int
     spaces: list[SpaceInfo]
     attributes: dict[str, list[str]] = Field(description="Kinds of the values that each has.")
-    photos: bool = Field(description="Whether photos can be asked with; imported features serve items only.")
+    photos: bool = Field(
+        description="Whether photos can be asked with; imported features serve items only, until their model is named."
+    )
     writable: bool = Field(description="Whether items can be written, with the token.")
     limits: LimitsInfo
 
