@@ -58,11 +58,8 @@ class Stopped(KeyboardInterrupt):
     """
 
     def __init__(self, folder: Path, steps: int) -> None:
-        super().__init__(folder, steps)
+        super().__init__(folder, steps)  # as they are, so that it can be pickled
         self.folder, self.steps = folder, steps
-
-    def __str__(self) -> str:
-        return f"stopped after step {self.steps}"
 
 
 def train(
