@@ -56,8 +56,11 @@ class StatusError(Exception):
     """
 
     def __init__(self, status: int, retry_after: float) -> None:
-        super().__init__(f"the server answers {status}")
+        super().__init__(status, retry_after)  # as they are, so that it can be pickled
         self.status, self.retry_after = status, retry_after
+
+    def __str__(self) -> str:
+        return f"the server answers {self.status}"
 
 
 class PrivateAddressError(OSError):
