@@ -54,11 +54,10 @@ def all_errors() -> Iterator[type[BaseException]]:
 
 def made(kind: type[BaseException]) -> BaseException:
     """An error of a kind, with something for each argument that it wants."""
-    if "__init__" not in "".join(vars(each).__contains__("__init__") * "__init__" for each in kind.__mro__[:-3]):
+    own = [each for each in kind.__mro__ if each.__module__.startswith("lookalike") and "__init__" in vars(each)]
+    if not own:
         return kind("what happened")
     wanted = inspect.signature(kind).parameters.values()
-    if any(each.kind is each.VAR_POSITIONAL for each in wanted):
-        return kind("what happened")
     needed = [each for each in wanted if each.default is each.empty]
     arguments = {each.name: SAMPLES.get(each.name, f"the {each.name}") for each in needed}
     return kind(**arguments)
