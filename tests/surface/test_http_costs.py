@@ -24,7 +24,7 @@ from lookalike.http.starting import open_serving
 from lookalike.spaces import unit_rows
 from lookalike.types import Item
 
-COUNT = 2500
+COUNT = 6000
 OWNER = {"Authorization": f"Bearer {TOKEN}"}
 SLOW = " or ".join(f"a{number % 12} like '%{'%'.join('abcdef')}{number}%'" for number in range(130))
 
@@ -49,7 +49,7 @@ def crowded(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
 
 @pytest.fixture
 def serving(crowded: Path, tiny_model: Path) -> Serving:
-    settings = Settings(workers=1, scan_seconds=0.2)
+    settings = Settings(workers=1, scan_seconds=0.1)
     return open_serving(str(crowded), settings=settings, token=TOKEN.encode(), model=str(tiny_model))
 
 
