@@ -22,6 +22,7 @@ from lookalike.gallery.records import (
     read_stamp,
     read_vectors,
 )
+from lookalike.gallery.soundness import CHECKED, check_all
 from lookalike.gallery.sqlite_filter import Clause, SqliteWriter
 from lookalike.types import JSON, Float32, Int64, Item, Stamp
 
@@ -162,7 +163,13 @@ def units_by_row(connection: sqlite3.Connection, rows: Sequence[int], *, columns
 
 
 def unknown_item(connection: sqlite3.Connection, item_id: str) -> UnknownNameError:
-    """The error for an id that is not there, with a few that are, so that a mistyped one shows."""
+    """The error for an id that is not there, with a few that are, so that a mistyped one shows.
+
+    Raises:
+        GalleryDamagedError: It may well be there, for the items, or their index by id, are not as they were written.
+    """
+    if meta_number(connection, "items") <= CHECKED:
+        check_all(connection)
     near = connection.execute("SELECT id FROM items WHERE id >= ? ORDER BY id LIMIT 3", (item_id,)).fetchall()
     first = connection.execute("SELECT id FROM items WHERE id < ? ORDER BY id DESC LIMIT 3", (item_id,)).fetchall()
     return UnknownNameError("item", item_id, [known for (known,) in first + near if len(known) <= LONGEST_NAMED])

@@ -19,7 +19,7 @@ from lookalike.types import JSON
 
 def facts(store: Store, derived: Derived, state: Snapshot) -> dict[str, JSON]:
     """What a gallery is: counts, spaces, sizes, the state of its index."""
-    with store.reading() as connection:
+    with store.asking() as connection:
         from_sources, model = sources(connection), read_model(connection)
         learned_facts = weights_and_projections(connection, state)
     return {

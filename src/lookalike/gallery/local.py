@@ -122,7 +122,7 @@ class LocalGallery(LocalMetadata):
 
     def stamps(self, source: str) -> dict[str, tuple[Item, Stamp | None]]:
         """Items that came from a source, by id, with the stamps of their files."""
-        with self._store.reading() as connection:
+        with self._store.asking() as connection:
             return browse.stamped_items(connection, AttributeNames.read(connection), source)
 
     def get(self, item_id: str) -> Item:
@@ -153,7 +153,7 @@ class LocalGallery(LocalMetadata):
         """How many items a filter passes, and a page of them in the order they were added."""
         if offset < 0 or (limit is not None and limit < 0):
             raise UsageError(f"offset and limit must be at least 0, got {offset} and {limit}")
-        with self._store.reading() as connection:
+        with self._store.asking() as connection:
             names = AttributeNames.read(connection)
             clause = browse.compile_filter(where, names)
             return browse.page(connection, names, clause, offset=offset, limit=limit)
@@ -162,7 +162,7 @@ class LocalGallery(LocalMetadata):
         """Values and counts of each attribute among the items that a filter passes."""
         if limit < 0:
             raise UsageError(f"limit must be at least 0, got {limit}")
-        with self._store.reading() as connection:
+        with self._store.asking() as connection:
             names = AttributeNames.read(connection)
             return browse.facets(connection, names, browse.compile_filter(where, names), limit=limit)
 

@@ -25,7 +25,7 @@ def passing(store: Store, state: Snapshot, where: str) -> Allowed | None:
             state.answers.clear()
         clause = browse.compile_filter(where, state.names)
         attribute_indexes.make_missing(store, clause, count=state.origin.count)
-        with store.reading() as connection:
+        with store.asking() as connection:
             if not state.origin.is_past_of(connection):
                 return None
             remembered = allow(state, browse.matching_rows(connection, clause))

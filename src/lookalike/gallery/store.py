@@ -33,6 +33,7 @@ from lookalike.gallery.connections import BUSY_MS, Connections, Reader, connect
 from lookalike.gallery.durable import sync_folder
 from lookalike.gallery.lock import PATIENCE_S, WriteLock
 from lookalike.gallery.meta import last_number, read_spaces, sign_change
+from lookalike.gallery.soundness import Soundness
 from lookalike.gallery.stopping import stopping
 from lookalike.spaces import Space
 
@@ -58,6 +59,7 @@ class Store:
         self.read_only = read_only
         self._lock = WriteLock(folder / "write.lock")
         self._connections = Connections(self.path)
+        self._soundness = Soundness(self.path)
         self._made: tuple[Path, ...] | None = None  # the folders that did not exist before, the innermost first
         if not self._exists():
             if not create or read_only:
@@ -123,6 +125,17 @@ class Store:
                 yield reader.connection
             finally:
                 roll_back(reader)
+
+    @contextmanager
+    def asking(self) -> Iterator[sqlite3.Connection]:
+        """Lend a connection as `reading` does, for a question that goes through all items.
+
+        Raises:
+            GalleryDamagedError: An item is not as it was written.
+        """
+        with self.reading() as connection:
+            self._soundness.check(connection)
+            yield connection
 
     def steps(self, work: Callable[[sqlite3.Connection], Iterator[T]]) -> Iterator[T]:
         """Read step by step from one state of the data; between two steps the gallery may be closed.
