@@ -37,8 +37,7 @@ from lookalike.gallery.soundness import Soundness
 from lookalike.gallery.stopping import stopping
 from lookalike.spaces import Space
 
-OWN_BUGS: Final = ("syntax error", "no such column", "no such function", "transaction")
-"""What SQLite says of statements that cannot be right, whatever the database holds."""
+OWN_BUGS: Final = ("syntax error", "no such column", "no such function", "transaction")  # whatever the database holds
 
 T = TypeVar("T")
 
@@ -128,11 +127,7 @@ class Store:
 
     @contextmanager
     def asking(self) -> Iterator[sqlite3.Connection]:
-        """Lend a connection as `reading` does, for a question that goes through all items.
-
-        Raises:
-            GalleryDamagedError: An item is not as it was written.
-        """
+        """Lend a connection as `reading` does, for a question that goes through all items, if they are sound."""
         with self.reading() as connection:
             self._soundness.check(connection)
             yield connection
