@@ -188,7 +188,8 @@ def _layout_of_partition(path: Path) -> Layout | None:
 def _sub_folders(folder: Path, left_out: LeftOut = USUAL) -> list[Path] | None:
     """The folders in a folder; None where it cannot be listed."""
     try:
-        names = left_out.kept(entry.name for entry in os.scandir(folder))
+        with os.scandir(folder) as listing:
+            names = left_out.kept(entry.name for entry in listing)
     except OSError:
         return None
     return [folder / name for name in sorted(names) if os.path.isdir(folder / name)]  # noqa: PTH112 - as above
