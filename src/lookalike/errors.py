@@ -96,9 +96,15 @@ class FilterError(UsageError):
     """
 
     code = "bad_filter"
+    CONTEXT: ClassVar[int] = 100
+    """Characters before and after the position that the message shows of a long expression."""
 
     def __init__(self, expression: str, position: int, expected: str) -> None:
-        super().__init__(f"filter {expression!r}, at character {position + 1}: {expected}")
+        shown = repr(expression)
+        if len(expression) > 2 * self.CONTEXT:
+            excerpt = expression[max(0, position - self.CONTEXT) : position + self.CONTEXT]
+            shown = f"of {len(expression):,} characters, near {excerpt!r}"
+        super().__init__(f"filter {shown}, at character {position + 1}: {expected}")
         self.expression, self.position, self.expected = expression, position, expected
 
 

@@ -27,9 +27,11 @@ ROWS = st.lists(
     max_size=8,
     unique_by=lambda row: row["id"],
 )
+DELIMITERS = st.sampled_from(",;\t|")
+QUOTINGS = st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
 
 
-@given(rows=ROWS, delimiter=st.sampled_from(",;\t"), quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]))
+@given(rows=ROWS, delimiter=DELIMITERS, quoting=QUOTINGS)
 def test_a_written_table_is_read_back(rows: list[dict[str, object]], delimiter: str, quoting: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "shop.csv"

@@ -181,6 +181,14 @@ def test_the_advice_for_a_column_can_be_pasted(tmp_path: Path) -> None:
         table(tmp_path, "Handle,Image Src\nx,y\n")
 
 
+@pytest.mark.parametrize("name", ["image\x0bfile", "x" * 100_000, '"image\nfile"'])
+def test_strange_names_of_columns_make_no_long_message(tmp_path: Path, name: str) -> None:
+    with pytest.raises(CatalogueError, match=r"--column image=NAME$") as caught:
+        table(tmp_path, f"{name},title\na.jpg,x\n")
+    assert len(str(caught.value).splitlines()) == 1
+    assert len(str(caught.value)) < 500
+
+
 @pytest.mark.timeout(60)
 def test_a_table_of_very_many_columns_is_read(tmp_path: Path) -> None:
     names = [f"c{number}" for number in range(30_000)]

@@ -18,7 +18,8 @@ from lookalike.types import JSON, Box, Item
 ROLES = ("id", "image", "product", "box")
 LIKELY_IMAGE_COLUMNS = ("image", "file", "path", "url", "photo", "picture", "img")
 SHOWN = 20
-"""Names of columns in a message."""
+LONGEST_NAME = 80
+"""Names of columns in a message, and characters of each."""
 
 LOOKS_LIKE_A_PHOTO = re.compile(r".*(://|\.(jpe?g|png|webp|avif|gif|tiff?|bmp|heic)$)", re.IGNORECASE)
 NEXT_ADDRESS = re.compile(r"\s*[,;|]\s*(?=https?://)", re.IGNORECASE)
@@ -86,11 +87,12 @@ def assign_columns(path: Path, names: Iterable[str], *, columns: Mapping[str, st
 
 def _few(names: list[str]) -> str:
     more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
-    return ", ".join(name[:80] for name in names[:SHOWN]) + more
+    return ", ".join(" ".join(name.split())[:LONGEST_NAME] for name in names[:SHOWN]) + more
 
 
 def _likely_image_column(names: list[str]) -> str:
     """Guess which column the user should name: one that is called like it, or has such a word in its name."""
+    names = [name for name in names if name.isprintable() and len(name) <= LONGEST_NAME]
     for alike in (str.__eq__, str.__contains__):
         for wanted in LIKELY_IMAGE_COLUMNS:
             for name in names:

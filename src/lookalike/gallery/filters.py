@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
@@ -312,12 +313,11 @@ class Parser:
         raise self._error(self._place(node, beside), f"expected text in single quotes, a number, true or false{hint}")
 
     def _number(self, text: str, node: Expression) -> int | float:
-        value = float(text)
-        if not math.isfinite(value):
-            raise self._error(self._place(node, node), "expected a smaller number")
-        if not text.isdecimal():
-            return value
-        return int(text) if int(text) < 2**63 else value
+        with suppress(ValueError):  # for 1.5e3-2, which sqlglot takes for one number
+            value = float(text)
+            if math.isfinite(value):
+                return int(text) if text.isdecimal() and int(text) < 2**63 else value
+        raise self._error(self._place(node, node), "expected a number that a float64 can hold, such as 1.5e3")
 
     def _place(self, node: Expression, beside: Expression) -> int:
         """Where a node begins, as nearly as its tree knows: null and true have no place, so what is beside them has."""
