@@ -286,7 +286,7 @@ def test_a_feed_of_google_merchant(tmp_path: Path) -> None:
         (pa.array([Decimal("1" + "0" * 60), None], pa.decimal256(70, 0)), [1e60, None]),
         (pa.array([19.99, float("nan"), float("inf"), None], pa.float32()), [19.99, None, None, None]),
         (pa.array(np.array([0.1], dtype=np.float16)), [0.1]),
-        (pa.array([2**64 - 1], pa.uint64()), [2**64 - 1]),
+        (pa.array([2**64 - 1, 2**63 - 1], pa.uint64()), ["18446744073709551615", 2**63 - 1]),
         (pa.array(["a", None, "a"]).dictionary_encode(), ["a", None, "a"]),
         (pa.array(["x"], pa.large_string()), ["x"]),
         (pa.array([bytes(range(16)), None], pa.binary(16)), ["00010203-0405-0607-0809-0a0b0c0d0e0f", None]),
@@ -328,6 +328,15 @@ def test_a_price_that_was_a_float32_is_found_by_the_digits_that_people_write(tmp
 def test_ids_of_any_type(tmp_path: Path, ids: pa.Array, expected: str) -> None:
     items: list[Item] = list(open_catalogue(str(parquet(tmp_path, {"id": ids}))).items())
     assert [item.id for item in items] == [expected]
+
+
+def test_what_every_type_becomes_can_be_kept_in_a_gallery(tmp_path: Path) -> None:
+    table = Path(__file__).parents[1] / "corpus" / "tables" / "types.parquet"
+    items = list(open_catalogue(str(table)).items())
+    with LocalGallery(tmp_path / "shop.gallery", create=True) as gallery:
+        rows = np.ones((len(items), 1), dtype=np.float32)
+        gallery.add(items, {"deep": rows}, spaces=[Space("deep", 1, "test")])
+        assert gallery.list(limit=None)[1] == items
 
 
 def test_ids_that_are_no_text_are_refused_in_one_line(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from lookalike.types import JSON
 UUID_BYTES: Final = 16
 TICKS: Final = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 LONGEST_INTEGER: Final = 2**63
+"""From here on, databases and other programs would round."""
 
 
 def can_be_read(kind: Any) -> bool:  # noqa: ANN401 - pyarrow's types have no common name in its stubs
@@ -72,6 +73,8 @@ def values(array: Any) -> list[JSON]:  # noqa: ANN401
         whole = array.cast(pyarrow.int32() if kind.bit_width == 32 else pyarrow.int64()).to_pylist()
         one: Callable[[int, str], JSON] = _time if types.is_time(kind) else _seconds
         read = (None if ticks is None else one(ticks, kind.unit) for ticks in whole)
+    elif types.is_uint64(kind):
+        read = (str(value) if (value or 0) >= LONGEST_INTEGER else value for value in array.to_pylist())
     elif types.is_decimal(kind):
         read = map(_decimal, array.to_pylist())
     elif types.is_fixed_size_binary(kind):
