@@ -574,6 +574,15 @@ def test_remembers_the_model_that_fills_it(opener: Opener) -> None:
     assert (gallery.model, opener().model) == ("default", "default")
 
 
+def test_remembers_the_roots_that_photos_were_indexed_from(opener: Opener) -> None:
+    gallery = opener()
+    assert gallery.roots == ()
+    gallery.remember_roots(["/srv/shop photos", "https://shop.example/a.b"])
+    gallery.remember_roots(["s3://shop", "/srv/shop photos"])
+    assert set(gallery.roots) == {"/srv/shop photos", "https://shop.example/a.b", "s3://shop"}
+    assert set(opener().roots) == set(gallery.roots)
+
+
 def test_items_are_whole_while_another_brings_in_new_attributes(opener: Opener) -> None:
     """Items are read while attributes come that the reader has never heard of."""
     writer, reader = opener(), opener()

@@ -271,6 +271,20 @@ def test_the_cache_keeps_to_its_bound_and_forgets_what_nobody_looks_at(tmp_path:
     assert sum(file.stat().st_size for file in tmp_path.iterdir()) <= 1000
 
 
+def test_the_cache_removes_and_follows_nothing_that_is_not_its_own(tmp_path: Path) -> None:
+    folder = tmp_path / "cache"
+    folder.mkdir()
+    (folder / "holiday.jpg").write_bytes(b"x" * 5000)
+    (tmp_path / "secret").write_bytes(b"secret")
+    cache = PhotoCache(folder, limit=100)
+    cache._path("a link").symlink_to(tmp_path / "secret")
+    os.mkfifo(cache._path("a pipe"))
+    assert (cache.get("a link"), cache.get("a pipe")) == (None, None)
+    cache.keep("a link", b"y" * 200)
+    assert (tmp_path / "secret").read_bytes() == b"secret"
+    assert [path.name for path in folder.iterdir()] == ["holiday.jpg"]
+
+
 def test_what_was_kept_too_long_ago_is_not_given(tmp_path: Path) -> None:
     cache = PhotoCache(tmp_path)
     cache.keep("a", b"photo")

@@ -112,7 +112,7 @@ def _web_address(scheme: str, text: str) -> Address:
         raise PhotoError(shown(text), "expected the name of a server after ://") from None
     login, _, host = parts.netloc.rpartition("@")
     found = _HOST.fullmatch(host)
-    if found is None or (found[2] and int(found[2][1:]) > 65_535):
+    if found is None or "\\" in login or (found[2] and int(found[2][1:]) > 65_535):
         raise PhotoError(shown(text), "expected the name of a server after ://")
     query = f"?{parts.query}" if parts.query else ""
     return Address(scheme, host.lower(), (parts.path or "/") + query, login)

@@ -16,8 +16,8 @@ VARIABLE: Final = "LOOKALIKE_ALLOWED_HOSTS"
 _NETWORK_64: Final = IPv6Network("64:ff9b::/96")
 """IPv4 addresses behind NAT64."""
 
-_SERVICES: Final = frozenset({IPv4Address("168.63.129.16")})
-"""Public by number, but the metadata service of a cloud's own machines."""
+_SPECIAL: Final = (IPv4Network("192.0.0.0/24"), IPv4Network("168.63.129.16/32"))
+"""Not reserved by every version of Python, or public by number; clouds have services for their own machines there."""
 
 
 class Named(Protocol):
@@ -99,7 +99,7 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
     """Whether an address is one of the internet at large: not of this machine, a private network, or a group."""
     inner = _within(address)
     special = inner.is_multicast or inner.is_reserved or inner.is_unspecified or inner.is_link_local
-    return inner.is_global and not special and inner not in _SERVICES
+    return inner.is_global and not special and not any(inner in network for network in _SPECIAL)
 
 
 def _within(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+import stat
+import tempfile
 import threading
 import time
 from contextlib import suppress
@@ -23,6 +26,10 @@ FRESH_S: Final = 600.0
 FOLDER: Final = "LOOKALIKE_CACHE"
 """The environment variable that names another folder; when it is set to nothing, nothing is kept."""
 
+UNFINISHED: Final = ".lookalike-"
+OURS: Final = re.compile(r"[0-9a-f]{64}|\.lookalike-\w{8}")
+"""Names of files that are removed when there is no more room: the folder may hold others."""
+
 
 class PhotoCache:
     """Files in a folder, named by a hash of what they are; several processes may share one."""
@@ -41,11 +48,15 @@ class PhotoCache:
         """
         path = self._path(key)
         try:
-            if fresh_s is None:
-                os.utime(path)
-            elif time.time() - path.stat().st_mtime > fresh_s:
-                return None
-            content = path.read_bytes()
+            with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+                found = os.fstat(file.fileno())
+                if not stat.S_ISREG(found.st_mode):
+                    return None
+                if fresh_s is None:
+                    os.utime(file.fileno())
+                elif time.time() - found.st_mtime > fresh_s:
+                    return None
+                content = file.read()
         except OSError:
             return None
         digest, data = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
@@ -56,9 +67,15 @@ class PhotoCache:
         path = self._path(key)
         with suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            unfinished = path.with_name(f".{path.name}-{os.getpid()}-{threading.get_ident()}")
-            unfinished.write_bytes(hashlib.sha256(data).digest() + data)
-            unfinished.replace(path)
+            # A name that is taken is not written to: in a folder that others share it may be a link of theirs.
+            number, unfinished = tempfile.mkstemp(prefix=UNFINISHED, dir=self._folder)
+            try:
+                with os.fdopen(number, "wb") as file:
+                    file.write(hashlib.sha256(data).digest() + data)
+                Path(unfinished).replace(path)
+            except BaseException:
+                Path(unfinished).unlink(missing_ok=True)
+                raise
             self._make_room(DIGEST_BYTES + len(data))
 
     def _make_room(self, added: int) -> None:
@@ -68,8 +85,10 @@ class PhotoCache:
                 return
             files: list[tuple[float, int, Path]] = []
             for path in self._folder.iterdir():
+                if not OURS.fullmatch(path.name):
+                    continue
                 with suppress(OSError):  # another process may have removed it
-                    found = path.stat()
+                    found = path.lstat()
                     files.append((found.st_mtime, found.st_size, path))
             self._held = sum(size for _, size, _ in files)
             if self._held <= self._limit:

@@ -1,0 +1,181 @@
+"""Photos on other computers: a slow one keeps no photo but its own waiting, nor the end of the server."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from small_shop import paint
+from starlette.testclient import TestClient
+
+pytest.importorskip("aiohttp")
+
+import lookalike
+from lookalike.http.app import create_app
+from lookalike.http.hosts import EACH, Hosts
+from lookalike.http.settings import Settings
+from lookalike.http.starting import open_serving
+from lookalike.remote import stores
+from raw_server import RawServer, head, whole
+
+SLOW, QUICK = 20, 4
+SECONDS = 1.5
+
+
+def png(number: int) -> bytes:
+    file = BytesIO()
+    paint((200, 30, 40), number).save(file, "PNG")
+    return file.getvalue()
+
+
+@dataclass
+class Moody:
+    """Answers at once, until it is told to fall silent in the middle of each photo.
+
+    Attributes:
+        silent: Whether it is.
+        awake: Set when the silence ends.
+        most: Requests that it kept waiting at one time, at most.
+    """
+
+    silent: bool = False
+    awake: threading.Event = field(default_factory=threading.Event)
+    most: int = 0
+    now: int = 0
+
+    def answer(self, path: str, times: int) -> Iterator[bytes]:
+        if not self.silent:
+            yield from whole(png(0))
+            return
+        self.now += 1
+        self.most = max(self.most, self.now)
+        yield head(Content_Length=1_000) + b"x"
+        self.awake.wait(30)
+        self.now -= 1
+
+
+@dataclass
+class Hosted:
+    """A served gallery of photos on a moody host, on a quick one, and on this machine."""
+
+    client: TestClient
+    moody: Moody
+    slow: RawServer
+    quick: RawServer
+
+
+@pytest.fixture
+def hosted(tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hosted]:
+    monkeypatch.setenv("LOOKALIKE_CACHE", "")
+    monkeypatch.setattr(stores, "FIRST_PAUSE_S", 0.01)
+    moody = Moody()
+    with (
+        RawServer(moody.answer) as slow,
+        RawServer(lambda path, times: whole(png(1)), host="127.0.0.2") as quick,
+    ):
+        (tmp_path / "here.png").write_bytes(png(2))
+        rows = [f"s{number},{slow.address}/{number}.png" for number in range(SLOW)]
+        rows += [f"q{number},{quick.address}/{number}.png" for number in range(QUICK)]
+        (tmp_path / "shop.csv").write_text("\n".join(["id,image", *rows, "here,here.png", ""]))
+        with lookalike.open(tmp_path / "g", model=str(tiny_model)) as shop:
+            assert shop.index(tmp_path / "shop.csv").skipped == []
+        serving = open_serving(str(tmp_path / "g"), settings=Settings(), model=str(tiny_model))
+        serving.hosts = Hosts(seconds=SECONDS, pause_s=1.0)
+        try:
+            with TestClient(create_app(serving), raise_server_exceptions=False) as client:
+                yield Hosted(client, moody, slow, quick)
+        finally:
+            moody.awake.set()
+
+
+def test_a_slow_host_keeps_only_its_own_photos_waiting(hosted: Hosted) -> None:
+    hosted.moody.silent = True
+    with ThreadPoolExecutor(SLOW) as pool:
+        waiting = [pool.submit(hosted.client.get, f"/v1/items/s{number}/photo?size=32") for number in range(SLOW)]
+        while not hosted.moody.now:
+            time.sleep(0.01)
+        started = time.monotonic()
+        for name in ("here", *(f"q{number}" for number in range(QUICK))):
+            for size in ("", "?size=32"):
+                assert hosted.client.get(f"/v1/items/{name}/photo{size}").status_code == 200
+        assert time.monotonic() - started < SECONDS
+        assert any(not one.done() for one in waiting)
+        answers = [one.result() for one in waiting]
+    assert time.monotonic() - started < 3 * SECONDS
+    assert {(answer.status_code, answer.json()["error"]["code"]) for answer in answers} == {(503, "host_silent")}
+    assert all(int(answer.headers["retry-after"]) >= 1 for answer in answers)
+    assert hosted.moody.most <= EACH
+    refused = time.monotonic()
+    assert hosted.client.get("/v1/items/s0/photo").status_code == 503  # at once, without asking the host
+    assert time.monotonic() - refused < 0.5
+    hosted.moody.silent = False
+    hosted.moody.awake.set()
+    time.sleep(1.1)
+    assert hosted.client.get("/v1/items/s0/photo").content == png(0)
+
+
+def test_a_photo_that_many_ask_for_is_read_once(hosted: Hosted) -> None:
+    before = hosted.quick.asked["/0.png"]
+    gate = threading.Barrier(12)
+
+    def ask(_: int) -> bytes:
+        gate.wait()
+        return hosted.client.get("/v1/items/q0/photo").content
+
+    with ThreadPoolExecutor(12) as pool:
+        assert set(pool.map(ask, range(12))) == {png(1)}
+    assert hosted.quick.asked["/0.png"] - before < 12
+
+
+def test_a_photo_that_is_gone_is_not_asked_for_at_each_request(tmp_path: Path, tiny_model: Path) -> None:
+    gone = threading.Event()
+
+    def answer(path: str, times: int) -> Iterator[bytes]:
+        return iter([head("404 Not Found", Content_Length=0)]) if gone.is_set() else whole(png(1))
+
+    with RawServer(answer) as server:
+        (tmp_path / "shop.csv").write_text(f"id,image\na,{server.address}/a.png\n")
+        with lookalike.open(tmp_path / "g", model=str(tiny_model)) as shop:
+            shop.index(tmp_path / "shop.csv")
+        serving = open_serving(str(tmp_path / "g"), settings=Settings(), model=str(tiny_model))
+        gone.set()
+        with TestClient(create_app(serving), raise_server_exceptions=False) as client:
+            answers = [client.get("/v1/items/a/photo") for _ in range(5)]
+    assert {(one.status_code, one.json()["error"]["reason"]) for one in answers} == {(404, "no such file")}
+    assert server.asked["/a.png"] == 2
+
+
+def test_an_answer_does_not_tell_where_a_store_is(tmp_path: Path, tiny_model: Path) -> None:
+    with RawServer(lambda path, times: whole(png(1))) as server:
+        (tmp_path / "shop.csv").write_text(f"id,image\na,{server.address}/a.png\n")
+        with lookalike.open(tmp_path / "g", model=str(tiny_model)) as shop:
+            shop.index(tmp_path / "shop.csv")
+        serving = open_serving(str(tmp_path / "g"), settings=Settings(), model=str(tiny_model))
+    with TestClient(create_app(serving), raise_server_exceptions=False) as client:  # nothing listens there any more
+        answer = client.get("/v1/items/a/photo")
+    assert answer.status_code == 503
+    assert "127.0.0.1" not in answer.text
+
+
+def test_an_original_is_shown_as_it_is_and_a_changed_one_by_its_new_type(tmp_path: Path, tiny_model: Path) -> None:
+    (tmp_path / "shop").mkdir()
+    file = tmp_path / "shop" / "a.png"
+    file.write_bytes(png(1))
+    with lookalike.open(tmp_path / "g", model=str(tiny_model)) as shop:
+        shop.index(tmp_path / "shop")
+    serving = open_serving(str(tmp_path / "g"), settings=Settings(), model=str(tiny_model))
+    with TestClient(create_app(serving), raise_server_exceptions=False) as client:
+        first = client.get("/v1/items/a.png/photo")
+        assert (first.content, first.headers["content-type"]) == (png(1), "image/png")
+        Image.open(BytesIO(png(3))).save(file, "BMP")
+        changed = client.get("/v1/items/a.png/photo", headers={"If-None-Match": first.headers["etag"]})
+        assert (changed.content, changed.headers["content-type"]) == (file.read_bytes(), "image/bmp")
+        file.write_bytes(file.read_bytes()[:200])  # its beginning is that of a photo, and no more
+        assert client.get("/v1/items/a.png/photo").json()["error"]["reason"] == "the file is cut short"
