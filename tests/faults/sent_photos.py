@@ -15,6 +15,7 @@ from lookalike.gallery.local import LocalGallery
 from lookalike.gallery.photo_store import PhotoStore
 from lookalike.http.writing import ItemWriter, Written
 from lookalike.images import Limits
+from lookalike.images.budget import Budget
 
 
 def picture(seed: int) -> bytes:
@@ -30,7 +31,7 @@ def writer_of(gallery: Path, model: Path, photos: Path | None = None) -> Iterato
     """What a server writes with, as it is after a start; the gallery is made when it is not there."""
     LocalGallery(gallery, create=True).close()
     with lookalike.open(gallery, model=str(model)) as retriever:
-        writer = ItemWriter(retriever, PhotoStore(retriever.gallery, photos), limits=Limits())
+        writer = ItemWriter(retriever, PhotoStore(retriever.gallery, photos), limits=Limits(), decoding=Budget(1 << 28))
         writer.tidy()
         yield writer
 

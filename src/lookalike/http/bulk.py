@@ -13,7 +13,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from lookalike.errors import LookalikeError
+from lookalike.errors import LookalikeError, UsageError
 from lookalike.http.bodies import FORM, Body, checked, other_kind
 from lookalike.http.documents import ASKED, FormShape, body_of, errors
 from lookalike.http.item_writes import BODY
@@ -173,7 +173,7 @@ def write_lines(lines: list[bytes], photos: Photos, serving: Serving) -> dict[st
 
 
 def write_batch(waiting: dict[str, tuple[int, Ready]], writer: ItemWriter, report: Report) -> None:
-    """Write the items that wait, all together; if that fails, one by one, to find the ones to blame."""
+    """Write the items that wait, all together; if one of them is to blame for a failure, one by one, to find it."""
     batch = [*waiting.values()]
     waiting.clear()
     if not batch:
@@ -181,11 +181,12 @@ def write_batch(waiting: dict[str, tuple[int, Ready]], writer: ItemWriter, repor
     try:
         added = writer.add([ready for _, ready in batch])
     except LookalikeError as error:
-        if len(batch) > 1:
+        if len(batch) > 1 and isinstance(error, UsageError):
             for number, ready in batch:
                 write_batch({ready.written.id: (number, ready)}, writer, report)
-        else:
-            report.failed(batch[0][0], batch[0][1].written.id, error)
+        else:  # a full disk or another writer is no item's fault
+            for number, ready in batch:
+                report.failed(number, ready.written.id, error)
         return
     for (number, ready), (_, new) in zip(batch, added, strict=True):
         report.done(number, ready.written.id, new=new)
