@@ -141,6 +141,7 @@ def serve_jobs() -> None:
                 os.dup2(said_writing, 2)
                 os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
                 os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+                sys.stdin, sys.stdout, sys.stderr = os.fdopen(0), os.fdopen(1, "w"), os.fdopen(2, "w")
                 code = do(job, writing)
             except BaseException:  # noqa: BLE001 - told to the test
                 traceback.print_exc()

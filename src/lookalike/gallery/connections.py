@@ -131,8 +131,11 @@ class Connections:
             self._check_open(reader)
             try:
                 yield
-            except sqlite3.Error:
+            except sqlite3.Error as error:
                 self._check_open(reader)  # interrupted, or closed by this very thread
+                # SQLite opens to read only where the disk is bad, and stays so when the disk is well again
+                if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR):
+                    reader.spoilt = True
                 raise
             if reader.immutable and files_at(self._path).database != reader.files.database:
                 raise LookalikeError(f"{self._path} was written to while it was being read; ask again")
