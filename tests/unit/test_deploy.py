@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lookalike.http.server import KEEP_ALIVE_S
 from lookalike.http.serving import WRITE_SECONDS
 from lookalike.http.settings import MEBIBYTE, Settings
 
@@ -70,7 +69,7 @@ def test_the_proxy_lets_pass_what_the_server_takes() -> None:
     assert int(patience[1]) > WRITE_SECONDS
     idle = re.search(r"keepalive_timeout (\d+)s;", text)
     assert idle
-    assert int(idle[1]) < KEEP_ALIVE_S  # else a request meets a connection that is just being closed
+    assert int(idle[1]) < Settings().idle_seconds  # else a request meets a connection that is just being closed
     assert re.search(r"location = /metrics {\s+return 404;", text)
 
 
