@@ -23,7 +23,7 @@ def to_srgb(image: Image.Image, profile: bytes | None, *, white: int | None = No
         white: What white is in a picture of more than 8 bits, where the file says so.
     """
     if image.mode == "RGB" and not image.has_transparency_data and (not profile or not _changes_rgb(profile)):
-        return image.convert("RGB")
+        return image
     levels = _levels(image, white)
     rows = max(1, _BAND_PIXELS // image.width)
     if rows >= image.height:

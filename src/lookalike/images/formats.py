@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -165,7 +166,11 @@ def no_warnings() -> Iterator[None]:
 
 @cache
 def _silence_libtiff() -> None:
-    """Have libtiff keep its complaints to itself, which it writes to C's standard error, past Python."""
+    """Have libtiff keep its complaints to itself, which it writes to C's standard error, past Python.
+
+    Pillow's reader logs some, which Python writes there too as long as no program has set up logging.
+    """
+    logging.getLogger("PIL.TiffImagePlugin").addHandler(logging.NullHandler())
     with suppress(OSError, AttributeError):  # where it cannot be reached that way, it goes on talking
         library = ctypes.CDLL(import_module("PIL._imaging").__file__)
         library.TIFFSetErrorHandler(None)

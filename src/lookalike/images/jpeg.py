@@ -9,12 +9,19 @@ from typing import Final
 
 from PIL.JpegImagePlugin import JpegImageFile
 
+from lookalike.images.formats import no_warnings
+
 _END: Final = b"\xff\xd9"
 _TAILS: Final = (b"", b"\x5a\xa5\x3c" * 32, b"\xaa" * 96)
 _ALONE: Final = {0x01, *range(0xD0, 0xDA)}  # markers that nothing belongs to
 _PROGRESSIVE: Final = {0xC2, 0xCA}
 _SCAN, _COMMENT = 0xDA, 0xFE
-_USED: Final = ((b"Exif\0\0", 6), (b"ICC_PROFILE\0", 15), (b"Adobe", 12))  # remarks, and their least length
+_USED: Final = (
+    (b"JFIF\0", 14),
+    (b"Exif\0\0", 6),
+    (b"ICC_PROFILE\0", 15),
+    (b"Adobe", 12),
+)  # remarks, and their least length
 _REMARKS: Final = {*range(0xE0, 0xF0), _COMMENT}
 
 
@@ -40,12 +47,13 @@ def completed(data: bytes) -> bytes | None:
     Returns:
         None when pixels are missing.
     """
-    data = data.removesuffix(b"\xff")
+    data = without_remarks(data).removesuffix(b"\xff")
     if not _has_all_scans(data):
         return None
     pictures = set()
     for tail in _TAILS:
-        file = JpegImageFile(BytesIO(data + tail + _END))
+        with no_warnings():
+            file = JpegImageFile(BytesIO(data + tail + _END))
         pictures.add(hashlib.sha256(file.tobytes()).digest())
     return data + _END if len(pictures) == 1 else None
 

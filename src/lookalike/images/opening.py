@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
 
 from PIL import Image
 from PIL.ImageFile import ImageFile
@@ -20,12 +19,11 @@ from lookalike.images.budget import memory_for
 from lookalike.images.color import to_srgb
 from lookalike.images.formats import check_pixels, no_warnings, open_file
 from lookalike.images.jpeg import completed, without_remarks
+from lookalike.images.jpeg2000 import halvings, levels
 from lookalike.images.memory import decoded_bytes
 from lookalike.images.orientation import UPRIGHT, orientation, upright_size
 from lookalike.images.source import DEFAULT_LIMITS, Limits, Source, name_of, read_bytes
 from lookalike.types import Box
-
-_REDUCTIONS: Final = (8, 4, 2)  # what a JPEG's 8x8 blocks can be decoded to, beside full size
 
 
 def open_image(
@@ -40,8 +38,8 @@ def open_image(
 
     Args:
         source: Where it is.
-        at_least: Both sides of the result may shrink to about this many pixels, and never below it; a big JPEG is
-            then decoded at an eighth, a quarter or half its size, which is several times faster.
+        at_least: Both sides of the result may shrink to about this many pixels, and never below it; a big JPEG or
+            JPEG 2000 is then decoded at an eighth, a quarter or half its size, which is several times faster.
         box: The part to return, in pixels of the upright photo at full size; clipped to the photo.
         limits: What is refused before decoding.
         name: What errors call the photo; by default the path or URL.
@@ -90,7 +88,7 @@ def _opened(
     size = file.size
     check_pixels(size, limits.pixels, name)
     if at_least is not None:
-        _reduce(file, at_least, box, name)
+        _reduce(file, data, at_least=at_least, box=box, name=name)
     return file, size
 
 
@@ -120,16 +118,19 @@ def _told_as_photo_error(name: str) -> Iterator[None]:
         raise PhotoError(name, "the file is cut short" if cut else "the file is damaged") from error
 
 
-def _reduce(file: ImageFile, at_least: int, box: Box | None, name: str) -> None:
-    """Have a JPEG decoded at the smallest scale whose result, or the box in it, keeps `at_least` pixels a side."""
+def _reduce(file: ImageFile, data: bytes, *, at_least: int, box: Box | None, name: str) -> None:
+    """Have a file decoded at the smallest scale whose result, or the box in it, keeps `at_least` pixels a side."""
     width, height = file.size
     side: float = min(width, height)
     if box is not None:
         left, top, right, bottom = _clipped(box, upright_size(file.size, orientation(file)), name)
         side = min(right - left, bottom - top)
-    for reduction in _REDUCTIONS:
-        if side // reduction >= max(at_least, 1):
-            file.draft(None, (width // reduction, height // reduction))
+    for times in (3, 2, 1):
+        if side // 2**times >= max(at_least, 1):
+            if file.format == "JPEG2000":
+                file.reduce = halvings(file.size, times, levels(data))  # type: ignore[method-assign,assignment]
+            else:
+                file.draft(None, (width // 2**times, height // 2**times))  # which JPEG alone heeds
             return
 
 

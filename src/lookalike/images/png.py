@@ -50,7 +50,8 @@ class Chunks:
         Raises:
             ValueError: A chunk that holds pixels is damaged.
         """
-        parts, kept, view, at = [_SIGNATURE], dict[bytes, bytes](), memoryview(data), len(_SIGNATURE)
+        parts: list[bytes | memoryview] = [_SIGNATURE]
+        kept, view, at = dict[bytes, bytes](), memoryview(data), len(_SIGNATURE)
         while at + 8 <= len(data):
             length, kind = struct.unpack_from(">L4s", data, at)
             if kind == b"IEND" or not (kind.isalpha() and kind.isascii()):
@@ -60,7 +61,7 @@ class Chunks:
             sound = end <= len(data) and zlib.crc32(view[at + 4 : end - 4]) == _number(data, end - 4)
             if kind in _PIXELS:
                 if sound:
-                    parts.append(data[at:end])
+                    parts.append(view[at:end])
                 elif kind == b"IDAT" and end > len(data):
                     parts.append(_chunk(kind, bytes(body[:length])))
                 else:
