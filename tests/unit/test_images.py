@@ -97,7 +97,7 @@ def test_every_kind_of_source_gives_the_same_picture(tmp_path: Path) -> None:
     path = tmp_path / "a photo.jpg"
     path.write_bytes(data)
     with path.open("rb") as file:
-        pictures = [open_image(source) for source in (data, path, str(path), f"file://{path}", io.BytesIO(data), file)]
+        pictures = [open_image(source) for source in (data, path, str(path), io.BytesIO(data), file)]
     for picture in pictures[1:]:
         assert np.array_equal(np.asarray(picture), np.asarray(pictures[0]))
 
@@ -345,8 +345,8 @@ class TestRefusals:
     def test_names_and_reasons(self, tmp_path: Path) -> None:
         assert str(refused(tmp_path / "none.jpg")) == f"{tmp_path / 'none.jpg'}: no such file"
         assert refused(str(tmp_path)).reason == "this is a folder, not a photo"
-        assert refused(f"file://{tmp_path}/none.jpg").reason == "no such file"
-        assert refused("strange://photo.jpg").reason.startswith("cannot be read: Protocol not known")
+        assert refused(f"file://{tmp_path}/none.jpg").reason.startswith("addresses that can be read begin with s3://")
+        assert refused("strange://photo.jpg").reason.startswith("addresses that can be read begin with s3://")
         assert refused("null\x00byte").reason.startswith("cannot be read: ")
         assert refused(b"").reason == "the file is empty"
         assert str(refused(b"hello", name="upload 7")).startswith("upload 7: not a photo in a format")
@@ -375,7 +375,7 @@ class TestRefusals:
         data = encoded(four_corners(), "PNG")
         path = tmp_path / "photo.png"
         path.write_bytes(data)
-        for source in (lambda: data, lambda: path, lambda: f"file://{path}", lambda: io.BytesIO(data)):
+        for source in (lambda: data, lambda: path, lambda: io.BytesIO(data)):
             assert open_image(source(), limits=Limits(bytes=len(data))).size == (96, 64)
             reason = refused(source(), limits=Limits(bytes=len(data) - 1)).reason
             assert reason == f"the file is longer than the {len(data) - 1:,} bytes allowed"
