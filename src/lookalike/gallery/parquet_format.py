@@ -137,7 +137,7 @@ def load(folder: Path, gallery: Gallery, *, progress: Progress | None = None) ->
                 gallery.optimise()
             return done
     except (pa.ArrowException, OSError) as error:
-        raise CatalogueError(f"{path} cannot be read: {error}") from None
+        raise CatalogueError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
 
 
 def read_spaces(path: Path, file: parquet.ParquetFile) -> list[Space]:

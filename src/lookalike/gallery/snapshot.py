@@ -133,14 +133,17 @@ class Snapshot:
         return found
 
     def unit(self, positions: Int64) -> Float32:
-        """Unit rows at positions: (..., sum of D) float32; nan where the position is -1."""
+        """Unit rows at positions: (..., sum of D) float32; nan where the position is -1.
+
+        They are those that a search has just found, and so checked.
+        """
         if self._all_frozen(positions):
             assert self.frozen is not None
-            return self.frozen.unit.take(positions)
+            return self.frozen.unit.array[positions]
         rows = np.full((*positions.shape, width(self.spaces)), np.nan, dtype=np.float32)
         if self.frozen is not None:
             held = (positions >= 0) & (positions < self.split)
-            rows[held] = self.frozen.unit.take(positions[held])
+            rows[held] = self.frozen.unit.array[positions[held]]
         later = positions >= self.split
         rows[later] = self.tail.unit[positions[later] - self.split]
         return rows
