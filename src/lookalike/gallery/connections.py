@@ -23,12 +23,14 @@ from urllib.parse import quote
 from lookalike.errors import GalleryClosedError, GalleryGoneError, LookalikeError
 from lookalike.gallery import schema
 from lookalike.gallery.checksums import equip
+from lookalike.gallery.forking import watch
 
 CACHE_KIB: Final = 32768
 BUSY_MS: Final = 10_000
 """How long SQLite waits for another process that moves the WAL about, or writes without our lock."""
 
 INTERRUPT_S: Final = 0.02
+FORK_S: Final = 1.0
 TRIES: Final = 20
 
 
@@ -90,6 +92,9 @@ class Connections:
         self._lent: set[Reader] = set()
         self._files: Files | None = None  # that the idle ones were opened on
         self._mixed = False  # whether a connection from before the helper files were replaced is still in use
+        self._inherited: list[Reader] = []  # in use by another thread of the parent when it forked: not to be touched
+        self._guarded = False
+        watch(self)
 
     def __del__(self) -> None:
         for reader in (*self._idle, *self._lent, *([self._writer] if self._writer else [])):
@@ -200,6 +205,21 @@ class Connections:
                         reader.connection.interrupt()
                 close(reader)
                 reader.lock.release()
+
+    def before_fork(self) -> None:
+        """Close what is not in use, for a child must not inherit it."""
+        self._guarded = self._guard.acquire(timeout=FORK_S)
+        if self._guarded:
+            self._let_go()
+
+    def after_fork(self, *, child: bool) -> None:
+        """Go on; a child begins without connections."""
+        if child:
+            self._inherited += [*self._lent, *self._idle, *([self._writer] if self._writer else [])]
+            self._idle, self._lent, self._writer, self._files = [], set(), None, None
+            self._guard, self._closing = threading.RLock(), threading.RLock()
+        elif self._guarded:
+            self._guard.release()
 
     def _let_go(self) -> None:
         """Close those that are not in use."""

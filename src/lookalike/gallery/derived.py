@@ -129,7 +129,7 @@ class Derived:
 
         Args:
             connection: In a transaction.
-            keep: On disk, in place of what was kept before; the caller is `building`. Else in memory.
+            keep: On disk, beside what was kept before; the caller is `building`. Else in memory.
             stop: Set to have it stop before it is through.
 
         Raises:
@@ -156,9 +156,6 @@ class Derived:
             frozen = open_rows(folder)
         except (OSError, ValueError) as error:
             raise DerivedFolderError(f"{self._folder} cannot be written: {error}") from error
-        for old in self._folder.glob("rows-*"):
-            if old != folder:
-                shutil.rmtree(old, ignore_errors=True)
         return frozen
 
     def damage(self) -> list[str]:
@@ -174,16 +171,19 @@ class Derived:
                 problems.append(f"{folder} is damaged: {error}")
         return problems
 
-    def delete(self) -> None:
-        """Delete all of it; it comes back when it is needed."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+    def keep_only(self, frozen: Frozen | None) -> None:
+        """Delete all rows and indexes but these; the caller is `building`."""
+        for old in self._folder.glob("rows-*"):
+            if frozen is None or old != frozen.folder:
+                shutil.rmtree(old, ignore_errors=True)
 
     def bytes(self) -> int:
         """Size on disk."""
         total = 0
-        for path in self._folder.rglob("*"):
-            with contextlib.suppress(OSError):
-                total += path.stat().st_size
+        for folder, _, names in os.walk(self._folder):  # which passes over what vanishes meanwhile
+            for name in names:
+                with contextlib.suppress(OSError):
+                    total += (Path(folder) / name).stat().st_size
         return total
 
 

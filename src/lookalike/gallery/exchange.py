@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from lookalike.errors import CatalogueError, LookalikeError, UnknownNameError, UsageError
+from lookalike.errors import CatalogueError, LookalikeError, UnknownNameError, UsageError, storage_error
 from lookalike.gallery import original_format, parquet_format, sums
-from lookalike.gallery.durable import sync_folder
 from lookalike.gallery.original_format import Progress
+from lookalike.gallery.placing import placed
 from lookalike.gallery.protocol import Gallery
 
 FORMATS: Final[dict[str, tuple[str, ...]]] = {
@@ -47,50 +43,11 @@ def export_gallery(gallery: Gallery, folder: Path, *, format: str, progress: Pro
     except OSError as error:
         raise LookalikeError(f"{folder} cannot be made: {error.strerror or error}") from error
     try:
-        with whole_files(folder, (*FORMATS[format], sums.FILE)) as unfinished:
-            (original_format if format == "original" else parquet_format).export(gallery, unfinished, progress=progress)
-            sums.write(unfinished, FORMATS[format])
+        with placed(folder, (*FORMATS[format], sums.FILE)) as parts:
+            (original_format if format == "original" else parquet_format).export(gallery, parts, progress=progress)
+            sums.write(parts, FORMATS[format])
     except OSError as error:
-        raise LookalikeError(f"{folder} cannot be written to: {error.strerror or error}") from error
-
-
-@contextmanager
-def whole_files(folder: Path, names: Sequence[str]) -> Iterator[Path]:
-    """Lend a folder for files, which are moved into another one when all are there; a kill leaves no half of them.
-
-    What a kill has left while the files were being moved is deleted the next time, and nothing else.
-
-    Args:
-        folder: Where they go.
-        names: Of the files.
-
-    Raises:
-        UsageError: A file is there already.
-    """
-    unfinished, moving = folder / f".{names[0]}.unfinished", folder / f".{names[0]}.moving"
-    if moving.is_dir():
-        for name in names:
-            if not (moving / name).exists():
-                (folder / name).unlink(missing_ok=True)
-    for left in (unfinished, moving):
-        if left.is_dir():
-            shutil.rmtree(left)
-    for name in names:
-        if (folder / name).exists():
-            raise UsageError(f"{folder / name} is there already; name another folder, or delete it")
-    unfinished.mkdir()
-    try:
-        yield unfinished
-        for name in names:
-            with (unfinished / name).open("rb") as file:
-                os.fsync(file.fileno())
-        unfinished.rename(moving)
-        for name in names:
-            (moving / name).rename(folder / name)
-        sync_folder(folder)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        shutil.rmtree(moving, ignore_errors=True)
+        raise storage_error(f"{folder} cannot be written to", error) from error
 
 
 def import_folder(folder: Path, gallery: Gallery, *, progress: Progress | None = None) -> int:

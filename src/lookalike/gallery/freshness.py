@@ -124,7 +124,9 @@ def fresh_rows(
             if kept is not None and not is_stale(kept, now):
                 return kept
             with store.reading() as connection:
-                return derived.freeze(connection, keep=True, stop=stop)
+                made = derived.freeze(connection, keep=True, stop=stop)
+            derived.keep_only(made)
+            return made
     except DerivedFolderError as error:
         if wait_s > 0:
             raise

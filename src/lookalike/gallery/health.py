@@ -5,13 +5,15 @@ from __future__ import annotations
 import sqlite3
 import uuid
 
+from lookalike.errors import GalleryLockedError
 from lookalike.gallery import edits, learned
 from lookalike.gallery.browse import sources
 from lookalike.gallery.checksums import crc_of
 from lookalike.gallery.derived import Derived
-from lookalike.gallery.meta import put, read_model, signature_key
+from lookalike.gallery.frozen import Origin
+from lookalike.gallery.meta import put, read_model, sign_change, signature_key
 from lookalike.gallery.records import AttributeNames, Kinds
-from lookalike.gallery.snapshot import Snapshot
+from lookalike.gallery.snapshot import Snapshot, is_stale
 from lookalike.gallery.store import Store
 from lookalike.spaces import resolve_weights
 from lookalike.types import JSON
@@ -54,15 +56,27 @@ def weights_and_projections(connection: sqlite3.Connection, state: Snapshot) -> 
     return shown
 
 
-def compact(store: Store, derived: Derived) -> None:
+def compact(store: Store, derived: Derived, *, wait_s: float) -> None:
     """Give back the space of what was removed, forget attributes that no item has, and begin a new generation.
 
-    Everything derived is deleted with it.
+    What needs room comes first: when the disk is full nothing has changed. New rows are derived before the new
+    generation is committed, and the old ones deleted afterwards, so that searches in other processes go on throughout.
+
+    Args:
+        store: The database.
+        derived: What is derived from it.
+        wait_s: Seconds to wait for another process that derives rows.
 
     Raises:
-        GalleryLockedError: Another process is writing.
+        GalleryLockedError: Another process is writing, or derives rows.
+        StorageFullError: There is no room on the disk.
     """
-    with store.locked():
+    with store.locked(), derived.building(wait_s=wait_s) as mine:
+        if not mine:
+            message = f"another process makes the index of {store.folder}; try again when it has finished"
+            raise GalleryLockedError(message, holder={})
+        with store.alone() as connection:
+            connection.execute("VACUUM")
         with store.writing() as connection:
             recount_kinds(connection)
             connection.execute("DELETE FROM removed")
@@ -70,10 +84,10 @@ def compact(store: Store, derived: Derived) -> None:
             put(connection, "generation", uuid.uuid4().hex)
             (strange,) = connection.execute("SELECT count(*) FROM vectors WHERE raw IS NOT NULL").fetchone()
             put(connection, "raw", int(strange > 0))
-        derived.delete()
-        with store.alone() as connection:
-            connection.execute("VACUUM")
-        store.checkpoint()
+            sign_change(connection)
+            many = is_stale(None, Origin.now(connection))
+            frozen = derived.freeze(connection, keep=True) if many else None
+        derived.keep_only(frozen)
 
 
 def recount_kinds(connection: sqlite3.Connection) -> None:

@@ -240,7 +240,7 @@ class LocalGallery(LocalMetadata):
         Raises:
             GalleryLockedError: Another process is writing.
         """
-        health.compact(self._store, self._derived)
+        health.compact(self._store, self._derived, wait_s=WAIT_FOR_BUILDER_S)
         self.optimise()
 
     def info(self) -> dict[str, JSON]:

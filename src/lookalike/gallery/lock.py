@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from lookalike.errors import GalleryLockedError, LookalikeError, storage_error
 from lookalike.files import create_file
+from lookalike.gallery.forking import watch
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -40,7 +41,16 @@ class WriteLock:
         self._threads = threading.RLock()
         self._depth = 0
         self._file: tuple[int, int] | None = None
+        watch(self)
         self._lock: BaseFileLock
+
+    def before_fork(self) -> None:
+        """Do nothing: filelock sees to its own."""
+
+    def after_fork(self, *, child: bool) -> None:
+        """In a child, hold nothing: it is the parent that does."""
+        if child:
+            self._threads, self._depth, self._file = threading.RLock(), 0, None
 
     @contextmanager
     def held(self, patience_s: float = PATIENCE_S) -> Iterator[None]:

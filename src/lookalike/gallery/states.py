@@ -12,6 +12,7 @@ from lookalike.errors import RowFileError, UsageError
 from lookalike.gallery import snapshot
 from lookalike.gallery.connections import Reader
 from lookalike.gallery.derived import Derived, fresher
+from lookalike.gallery.forking import watch
 from lookalike.gallery.freshness import Aside, build_usual_index, fresh_rows
 from lookalike.gallery.frozen import LONG_TO_BUILD, Origin, moment_of
 from lookalike.gallery.passing import passing
@@ -34,6 +35,15 @@ class States:
         self.snapshot: Snapshot | None = None
         self.aside = Aside()
         self._refreshing = threading.Lock()
+        watch(self)
+
+    def before_fork(self) -> None:
+        """Do nothing: a snapshot is memory only."""
+
+    def after_fork(self, *, child: bool) -> None:
+        """In a child, forget what other threads of the parent were doing."""
+        if child:
+            self._refreshing, self.aside = threading.Lock(), Aside()
 
     @contextmanager
     def ending(self) -> Iterator[None]:

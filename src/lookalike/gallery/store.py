@@ -15,29 +15,25 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TypeVar
 
-from lookalike import deadline
 from lookalike.errors import (
     GalleryDamagedError,
     GalleryGoneError,
     GalleryNotFoundError,
     LookalikeError,
-    StorageFailedError,
-    StorageFullError,
     UsageError,
 )
 from lookalike.gallery import schema
 from lookalike.gallery.checksums import WAY_OUT
 from lookalike.gallery.connections import BUSY_MS, Connections, Reader, connect
 from lookalike.gallery.durable import sync_folder
+from lookalike.gallery.explaining import explained
 from lookalike.gallery.lock import PATIENCE_S, WriteLock
 from lookalike.gallery.meta import last_number, read_spaces, sign_change
 from lookalike.gallery.soundness import Soundness
 from lookalike.gallery.stopping import stopping
 from lookalike.spaces import Space
-
-OWN_BUGS: Final = ("syntax error", "no such column", "no such function", "transaction")  # whatever the database holds
 
 T = TypeVar("T")
 
@@ -108,7 +104,11 @@ class Store:
 
     def bytes(self) -> int:
         """Size of the database on disk, with what is still on its way into it."""
-        return sum(path.stat().st_size for path in self.folder.glob("gallery.db*"))
+        total = 0
+        for path in self.folder.glob("gallery.db*"):
+            with contextlib.suppress(OSError):
+                total += path.stat().st_size
+        return total
 
     def spaces(self) -> tuple[Space, ...]:
         """The spaces that the first `add` decided; none before."""
@@ -212,8 +212,11 @@ class Store:
     def alone(self) -> Iterator[sqlite3.Connection]:
         """Lend the writer's connection outside of any transaction, for what SQLite allows only there."""
         with self._writer(PATIENCE_S) as writer:
-            yield writer.connection
-            self._connections.settle()
+            try:
+                yield writer.connection
+            finally:
+                move_out_of_wal(writer.connection)
+                self._connections.settle()
 
     @contextmanager
     def _writer(self, patience_s: float) -> Iterator[Reader]:
@@ -234,8 +237,8 @@ class Store:
 
     def checkpoint(self) -> None:
         """Move what has been committed from the WAL into the database, as far as readers allow, and shorten the WAL."""
-        with self.alone() as connection:
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        with self.alone():
+            pass
 
     def _exists(self) -> bool:
         try:
@@ -278,41 +281,6 @@ class Store:
             if problems:
                 raise GalleryDamagedError(f"{self.path} is damaged: {problems[0]}; {WAY_OUT}")
             reader.sound = True
-
-
-@contextmanager
-def explained(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into ours.
-
-    Raises:
-        GalleryDamagedError: The file is not a database, or not a sound one.
-        UsageError: Text that was asked for is not Unicode.
-        DeadlineError: The time of this thread's work is up.
-        StorageFullError: The disk is full.
-        StorageFailedError: The disk fails.
-        LookalikeError: The disk is read-only.
-    """
-    try:
-        yield
-    except UnicodeEncodeError as error:
-        raise UsageError(f"{error.object[:100]!r} is not Unicode text") from None
-    except sqlite3.DatabaseError as error:
-        code = getattr(error, "sqlite_errorcode", None)
-        if code is None and "decode" not in str(error):  # raised by the binding itself: our own bug, to be seen as one
-            raise
-        if code is not None and code & 0xFF == sqlite3.SQLITE_INTERRUPT:
-            deadline.check()
-        code = sqlite3.SQLITE_CORRUPT if code is None else code
-        if code & 0xFF == sqlite3.SQLITE_ERROR and any(words in str(error) for words in OWN_BUGS):
-            raise
-        if code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR):
-            raise GalleryDamagedError(f"{path} is damaged ({error}); {WAY_OUT}") from error
-        if code & 0xFF == sqlite3.SQLITE_FULL:
-            message = f"{path}: no room left on the disk; nothing was changed, free some and try again"
-            raise StorageFullError(message) from error
-        if code & 0xFF == sqlite3.SQLITE_IOERR:
-            raise StorageFailedError(f"{path}: {error}; see the system's log, the disk may be failing") from error
-        raise LookalikeError(f"{path}: {error}") from error
 
 
 def roll_back(reader: Reader) -> None:
