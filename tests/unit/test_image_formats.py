@@ -534,6 +534,18 @@ class TestBoxed:
         assert at > 0
         assert_corners(open_image(data[:at] + b"\xff" * 26 + data[at + 26 :]), within=8)
 
+    @pytest.mark.parametrize("kind", ["AVIF", "HEIC"])
+    @pytest.mark.parametrize("name", [b"Exi\xff", b"\xff\xfe\xfd\xfc", b"mime", b"uri ", b"what"])
+    def test_items_of_odd_kinds_are_passed_over(self, kind: str, name: bytes) -> None:
+        """Reading the list of them crashed the process when a kind was not UTF-8."""
+        told = Image.Exif()
+        told[0x010E] = "a description of the photo"
+        data = (
+            avif(four_corners(), exif=told.tobytes()) if kind == "AVIF" else heic(four_corners(), exif=told.tobytes())
+        )
+        assert b"Exif\0" in data
+        assert_corners(open_image(data.replace(b"Exif\0", name + b"\0", 1)), within=8)
+
     @pytest.mark.parametrize("depth", [10, 12])
     def test_more_bits(self, depth: int) -> None:
         pixels = np.asarray(four_corners()).astype(np.uint16) * 257

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from importlib import import_module
 from io import BytesIO
-from typing import Final
+from typing import Any, Final
 
 from PIL.ImageFile import ImageFile
 
@@ -107,6 +107,8 @@ def open_file(data: bytes, *, most_pixels: int, name: str) -> ImageFile:
     opened: Callable[[BytesIO], ImageFile] = getattr(import_module(module), reader)
     if kind == "tiff":
         _silence_libtiff()
+    elif kind == "heic":
+        _leave_out_other_pictures()
     if kind not in ("avif", "heic"):
         return opened(BytesIO(data))
     plain = isobmff.for_avif_reader(data) if kind == "avif" else isobmff.without_remarks(data)
@@ -162,6 +164,13 @@ def no_warnings() -> Iterator[None]:
     with _ONE_AT_A_TIME, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
+
+
+@cache
+def _leave_out_other_pictures() -> None:
+    """Have pi-heif look at photos alone, not at the thumbnails, depths and masks beside them, which may be damaged."""
+    options: Any = import_module("pi_heif.options")
+    options.THUMBNAILS = options.DEPTH_IMAGES = options.AUX_IMAGES = False
 
 
 @cache
