@@ -127,7 +127,7 @@ def test_items_are_indexed_changed_removed_and_measured(shop: Shop, address: str
 
 
 def test_serves_the_page_and_writes_through_http(shop: Shop, address: str, capsys: Capture) -> None:
-    assert main(["gallery", "import", str(shop.gallery), "-g", address]) == 0
+    assert main(["gallery", "export", "-g", str(shop.gallery), "--format", "gallery", "--to", address]) == 0
     settings = Settings(photos=str(shop.gallery.with_name("sent")))
     serving = open_serving(address, settings=settings, token=TOKEN)
     with TestClient(create_app(serving)) as client:
