@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Mapping, Sequence
@@ -169,6 +170,8 @@ def _look_into(place: Path) -> None:
         if place.is_symlink() and not os.path.exists(place):  # noqa: PTH110 - which is never an error of its own
             raise CatalogueError(f"{place}: the link leads nowhere") from None
     except OSError as error:
+        if error.errno == errno.ELOOP:  # no mount or permission mends it, so nothing is out of reach
+            return
         raise CatalogueError(f"{place}: {(error.strerror or str(error)).lower()}") from None
 
 
