@@ -347,8 +347,8 @@ def test_photos_of_many_pixels_in_few_bytes(shop_folder: Path, tiny_model: Path)
     server = Server(shop_folder, tiny_model, settings)
     png, wavelet = flat(2600, "PNG"), flat(2600, "JPEG2000")
     try:
-        refused(server.search(wavelet), 422, "unreadable_photo")
         with bounded(server, growth=220 * MIB, stall=4.0), ThreadPoolExecutor(3) as pool:
+            assert server.search(wavelet).status_code == 200  # decoded at a fraction of its size
             several = [("photo", ("q", png)) for _ in range(8)]
             searches = [pool.submit(server.client.post, "/v1/search", files=several, timeout=90) for _ in range(2)]
             put = pool.submit(server.client.put, "/v1/items/bomb", files={"photo": ("q", png)})
