@@ -16,7 +16,7 @@ from random import Random
 
 import pytest
 from PIL import Image
-from served import Honest, Server, picture, refused
+from served import Honest, Server, picture
 
 import lookalike
 
