@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from PIL import Image
 from PIL.ImageFile import ImageFile
@@ -62,7 +62,8 @@ def open_image(
             raise PhotoError(name, f"decoding takes about {needed:,} bytes, more than the {limits.memory:,} allowed")
         with memory_for(needed, name=name):
             try:
-                file.load()
+                with no_warnings() if file.format == "TIFF" else nullcontext():  # its reader judges sizes as it decodes
+                    file.load()
             except OSError:
                 whole = completed(data) if file.format == "JPEG" else None
                 if whole is None:
