@@ -60,7 +60,7 @@ def test_a_hostile_catalogue_stays_text(hostile_server: Server, open_page: OpenP
     assert sorted(shown(page)) == sorted(set(HOSTILE) - {"plain"})
     names = page.locator("#grid .name").all_text_contents()
     assert sorted(names) == sorted(
-        title if title.strip() else "<u>product</u>" for item, title in HOSTILE.items() if item != "plain"
+        title.strip() or "<u>product</u>" for item, title in HOSTILE.items() if item != "plain"
     )
     for card in page.locator("#grid .tile").all():
         card.hover()
