@@ -33,7 +33,7 @@ import difflib
 import errno
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 
 class LookalikeError(Exception):
@@ -114,6 +114,10 @@ class CatalogueError(UsageError):
     code = "bad_catalogue"
 
 
+LONGEST_QUOTE: Final = 200
+"""Characters of a file's text that a message quotes."""
+
+
 class AnnotationError(CatalogueError):
     """A line of a catalogue's file cannot be understood.
 
@@ -123,7 +127,8 @@ class AnnotationError(CatalogueError):
     """
 
     def __init__(self, path: Path, line: int, text: str, expected: str) -> None:
-        super().__init__(f"{path}:{line}: expected {expected}, got {text!r}")
+        shown = text if len(text) <= LONGEST_QUOTE else f"{text[:LONGEST_QUOTE]}..."
+        super().__init__(f"{path}:{line}: expected {expected}, got {shown!r}")
         self.path, self.line = path, line
 
 

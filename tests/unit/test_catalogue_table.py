@@ -202,3 +202,10 @@ def test_a_damaged_or_empty_parquet_table_is_refused(tmp_path: Path) -> None:
     pq.write_table(pa.table({"image": pa.array([], pa.string())}), path)
     with pytest.raises(CatalogueError, match="no rows"):
         open_catalogue(str(path))
+
+
+def test_a_long_cell_is_quoted_in_part(tmp_path: Path) -> None:
+    path = write(tmp_path, f'id,image,box\na1,1.jpg,"{"x" * 50_000}"\n')
+    with pytest.raises(AnnotationError) as caught:
+        read(path)
+    assert str(caught.value).endswith(f"got '{'x' * 200}...'")
