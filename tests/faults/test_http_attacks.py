@@ -34,7 +34,7 @@ workers = 2
 waiting = 8
 """
 GROWTH = 60 * MIB
-STALL = 2.5
+STALL = 1.5
 """Seconds that another client's answer may take: a loaded machine needs some itself, and an attack used to take 6."""
 
 
