@@ -16,6 +16,7 @@ from random import Random
 
 from lookalike.errors import PhotoError
 from lookalike.images import Limits, open_image
+from peak_memory import peak_memory
 
 LIMITS = Limits(pixels=2**22, memory=2**27)
 SLOWEST_S = 10.0
@@ -144,7 +145,7 @@ def main(folder: Path, seed: str, first: int, count: int) -> None:
         at_least = luck.choice((None, 1, 4, 300))
         if fault := fault_of(data, at_least):
             tell(f"wrong {number} {names[chosen].name}: {fault}")
-        if (peak := 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) > MOST_MEMORY:
+        if (peak := peak_memory()) > MOST_MEMORY:
             tell(f"wrong {number} {names[chosen].name}: {peak:,} bytes of memory")
             return
 

@@ -26,7 +26,8 @@ def test_a_damaged_text_ends_in_an_answer_or_one_error(
 ) -> None:
     count = tries(f"damaged-{kind}", short=short, long=long)
     seed = request.config.getoption("--seed")
-    environment = {**os.environ, "PYTHONPATH": str(Path(lookalike.__file__).parents[1])}
+    paths = (Path(lookalike.__file__).parents[1], Path(__file__).parents[1])
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths))}
     command = [sys.executable, str(PROGRAM), kind, str(seed), str(count)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     last = done.stderr.splitlines()[-1:] or ["none"]

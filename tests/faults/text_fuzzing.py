@@ -10,7 +10,6 @@ before has crashed at the input whose number it wrote last on standard error.
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import tempfile
 import time
@@ -27,6 +26,7 @@ from lookalike.gallery.exchange import import_folder
 from lookalike.gallery.local import LocalGallery
 from lookalike.spaces import Space
 from lookalike.types import Item
+from peak_memory import peak_memory
 
 CORPUS = Path(__file__).parents[1] / "corpus"
 LONGEST_S = 5.0
@@ -166,7 +166,7 @@ def main() -> None:
                 wrong.append(f"input {number}, {path.name}: {type(error).__name__}: {str(error)[:300]}")
             if (took := time.process_time() - began) > LONGEST_S:
                 wrong.append(f"input {number}, {path.name}: {took:.1f} s")
-    if (held := resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024) > MEMORY:
+    if (held := peak_memory()) > MEMORY:
         wrong.append(f"{held / 2**20:.0f} MiB were held")
     sys.stdout.write(json.dumps({"tries": count, "read": read_count, "refused": refused, "wrong": wrong[:20]}) + "\n")
 

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from lookalike.models.preprocessing import Fit, Preprocessing
+from peak_memory import peak_memory, restart_peak
 
 
 def noise(width: int, height: int) -> Image.Image:
@@ -34,14 +35,9 @@ def test_a_crop_is_the_centre_of_the_resized_photo(size: tuple[int, int]) -> Non
 def test_a_photo_of_any_shape_takes_no_more_memory_than_its_input(fit: Fit, size: tuple[int, int]) -> None:
     preprocessing = Preprocessing(224, 224, fit=fit, short_side=256)
     photo = Image.new("RGB", size, (10, 200, 30))
-    before = peak_of_the_process()
+    restart_peak()
+    before = peak_memory()
     fitted = preprocessing.fitted(photo)
-    assert peak_of_the_process() - before < 50_000_000
+    assert peak_memory() - before < 50_000_000
     assert fitted.size == (224, 224)
     assert fitted.getpixel((111, 111)) == (10, 200, 30)
-
-
-def peak_of_the_process() -> int:
-    """Bytes; Pillow's own memory is not known to tracemalloc."""
-    resource = pytest.importorskip("resource")
-    return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * 1024
