@@ -107,6 +107,8 @@ def _moments(array: Any) -> Iterator[JSON]:  # noqa: ANN401
     zone = "+00:00" if types.is_timestamp(kind) and kind.tz else ""
     for text in texts:
         day, t, time = text.partition("T")
+        if day.startswith("-"):  # numpy counts the sign among the four digits of a year
+            day = f"-{day[1:].rjust(10, '0')}"
         if types.is_date(kind) or text == "NaT":
             yield day if text != "NaT" else None
         else:

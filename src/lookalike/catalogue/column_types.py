@@ -10,19 +10,35 @@ from typing import Final
 from lookalike.types import JSON
 
 WHOLE: Final = re.compile(r"-?(0|[1-9][0-9]{0,14})")
-DECIMAL: Final = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]+)?([eE][+-][0-9]{1,2})?")
-"""Numbers as programs write them. A code with leading zeros, 16 digits or `12E5` is none: turning it into a number
-would lose what it says."""
+DECIMAL: Final = re.compile(r"-?((0|[1-9][0-9]{0,14})(\.[0-9]+)?|\.[0-9]+)([eE][+-][0-9]{1,2})?")
+"""Numbers as programs write them, Oracle's `.5` among them. A code with leading zeros, 16 digits or `12E5` is none:
+turning it into a number would lose what it says."""
 
-COMMA: Final = re.compile(r"-?(0|[1-9][0-9]{0,14}|[1-9][0-9]{0,2}(\.[0-9]{3}){1,4})(,[0-9]+)?")
-"""Numbers as most of Europe writes them: `19,99` and `1.299,00`."""
+GAPS: Final = " \u00a0\u2009\u202f'\u2019"
+"""What may stand between thousands whatever the decimal point is: `1 299,00` in French, `1'299.00` in Swiss."""
 
-GROUPED: Final = re.compile(r"-?(0|[1-9][0-9]{0,14}|[1-9][0-9]{0,2}(,[0-9]{3}){1,4})(\.[0-9]+)?")
-"""Numbers with commas between thousands: `1,299.00`."""
 
-MISSING: Final = frozenset({"null", "nan", "n/a", "na", "#n/a", "none", "nil", "-"})
-"""What programs write for no value, in any case. It is a missing value in a column of numbers only: a brand may be
-called `NA`."""
+def _grouped(separator: str, point: str) -> re.Pattern[str]:
+    """Numbers with one kind of separator, or of gap, between all thousands."""
+    return re.compile(
+        rf"-?(0|[1-9][0-9]{{0,14}}|[1-9][0-9]{{0,2}}([{separator}{GAPS}])[0-9]{{3}}(\2[0-9]{{3}}){{0,3}})({point}[0-9]+)?"
+    )
+
+
+COMMA: Final = _grouped(r"\.", ",")
+"""Numbers as most of Europe writes them: `19,99`, `1.299,00` and `1 299,00`."""
+
+GROUPED: Final = _grouped(",", r"\.")
+"""Numbers with something between thousands, and a point: `1,299.00` and `1'299.00`."""
+
+MISSING: Final = frozenset(
+    {
+        *("null", "<null>", "(null)", "nan", "-nan", "n/a", "na", "<na>", "none", "nil", "-", "--"),
+        *("#n/a", "#na", "#n/a n/a", "#null!", "#value!", "#div/0!", "#ref!", "#num!", "#name?"),
+    }
+)
+"""What programs and spreadsheets write for no value, in any case. It is a missing value in a column of numbers only: a
+brand may be called `NA`."""
 
 DATABASE_NULL: Final = r"\N"
 """What MySQL and PostgreSQL write for no value; it is one in every column."""
@@ -32,6 +48,16 @@ CURRENCIES: Final = re.compile(
     "RUB|SAR|SEK|SGD|THB|TRY|TWD|UAH|USD|VND|ZAR"
 )
 """Codes of ISO 4217 that feeds of products write beside a price: `19.99 EUR`."""
+
+SIGNS: Final = re.compile(r"[€£¥₹₽₩₺₴₫₪฿₦]|(US|CA|AU|R)?\$|zł|Kč|kr|Ft")
+"""Signs of currencies, with or without a space: `$19.99` and `19,99 €`."""
+
+BEFORE: Final = re.compile(
+    rf"(?:(?P<code>{CURRENCIES.pattern})[ \u00a0]|(?P<sign>{SIGNS.pattern})[ \u00a0\u202f]?)(?P<number>.+)"
+)
+AFTER: Final = re.compile(
+    rf"(?P<number>.+?)(?:[ \u00a0](?P<code>{CURRENCIES.pattern})|[ \u00a0\u202f]?(?P<sign>{SIGNS.pattern}))"
+)
 
 CODE_WORDS: Final = frozenset({"ean", "gtin", "upc", "isbn", "barcode", "sku", "mpn", "zip", "postcode", "phone"})
 """A column with one of these words in its name holds codes, whatever they look like."""
@@ -81,7 +107,7 @@ class ColumnType:
         for notation, one in fits.items():
             self._fits[notation] &= one
         self._comma |= "," in number
-        self._both |= "," in number and "." in number
+        self._both |= "." in number and any(gap in number for gap in f",{GAPS}")
         self._gtins &= len(number) in GTIN_LENGTHS and has_check_digit(number)
 
     def converter(self) -> Convert | None:
@@ -90,7 +116,8 @@ class ColumnType:
         if notation is None:
             return None
         number = int if self._fits[WHOLE] else float
-        swap = str.maketrans({".": "", ",": "."}) if notation is COMMA else str.maketrans({",": ""})
+        without = dict.fromkeys(GAPS, "")
+        swap = str.maketrans({**without, ".": "", ",": "."} if notation is COMMA else {**without, ",": ""})
 
         def convert(cell: str) -> JSON:
             if cell.casefold() in MISSING:
@@ -134,13 +161,11 @@ class ColumnType:
 
 
 def without_currency(cell: str) -> tuple[str, str]:
-    """A price without the code of its currency, and that code; empty where there is none."""
-    first, space, last = cell.partition(" ")
-    if space and CURRENCIES.fullmatch(last):
-        return first, last
-    if space and CURRENCIES.fullmatch(first):
-        return last, first
-    return cell, ""
+    """A price without the code or the sign of its currency, and that; empty where there is none."""
+    if cell[-1].isdigit() and cell[0] in "-.0123456789":
+        return cell, ""
+    price = AFTER.fullmatch(cell) or BEFORE.fullmatch(cell)
+    return (price["number"], price["code"] or price["sign"]) if price else (cell, "")
 
 
 def has_check_digit(digits: str) -> bool:

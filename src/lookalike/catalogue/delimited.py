@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import io
 import re
 from collections.abc import Iterator, Mapping
 from itertools import islice
@@ -26,8 +27,16 @@ LONGEST_CELL: Final = 2**24
 SPACE: Final = " \t\u00a0"
 """What is taken off both ends of cells and names."""
 
-MARKS: Final = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+MARKS: Final = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",  # begins like the mark of UTF-16, so it comes first
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
 """The marks at the beginning of files that tell their encoding."""
+
+BYTES_AT_ONCE: Final = 2**16
 
 
 def open_delimited(path: Path, *, columns: Mapping[str, str], encoding: str | None = None) -> Catalogue:
@@ -66,8 +75,9 @@ class _Delimited:
 
     def __init__(self, path: Path, *, columns: Mapping[str, str], encoding: str | None) -> None:
         self.path = path
-        self.encoding = encoding or self._find_encoding()
-        self.named = encoding is not None
+        mark = self._mark()
+        self.encoding = mark or encoding or "utf-8"
+        self.named = encoding is not None and mark is None
         self.first_line, self.delimiter = self._find_delimiter(columns.get("image", "image"))
         _, header = next(self._lines(self.delimiter), (1, []))
         while header and not header[-1]:
@@ -75,7 +85,8 @@ class _Delimited:
         if not header:
             raise CatalogueError(f"{path}: the table is empty; its first line must name its columns")
         if "\0" in "".join(header):
-            raise self._not_text(self.first_line, "NUL characters, as in UTF-16 without its mark")
+            reason = "NUL characters, as in UTF-16 without its mark"
+            raise self._not_text(self.first_line, reason, likely="utf-16-le")
         self.names = header
         self.unnamed = header.count("")
         self.columns: Columns = assign_columns(path, [name for name in header if name], columns=columns)
@@ -140,24 +151,40 @@ class _Delimited:
                         yield line, [cell.strip(SPACE) for cell in cells]
                     line = self.first_line + reader.line_num
         except UnicodeError as error:
-            raise self._not_text(line, getattr(error, "reason", str(error))) from None
+            raise self._not_text(self._damaged_line(), getattr(error, "reason", str(error))) from None
         except csv.Error as error:
             raise CatalogueError(f"{self.path}:{line}: not a row of a CSV table: {error}") from None
         except OSError as error:
             raise CatalogueError(f"{self.path}: {error.strerror}") from None
 
-    def _not_text(self, line: int, reason: str) -> CatalogueError:
-        way_out = f"--encoding {self.encoding} is not its own" if self.named else "or name its own: --encoding cp1252"
+    def _damaged_line(self) -> int:
+        """The first line that cannot be decoded: what reads text decodes many lines before it gives the first."""
+        decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(self.encoding)(), translate=True)
+        line = 1
+        try:
+            with self.path.open("rb") as file:
+                while part := file.readline(BYTES_AT_ONCE):
+                    line += decoder.decode(part).count("\n")
+        except UnicodeDecodeError as error:
+            line += error.object[: error.start].count(b"\n")
+        except UnicodeError:
+            pass  # there is no mark where the encoding wants one
+        return line
+
+    def _not_text(self, line: int, reason: str, *, likely: str = "cp1252") -> CatalogueError:
+        way_out = (
+            f"--encoding {self.encoding} is not its own" if self.named else f"or name its own: --encoding {likely}"
+        )
         name = "UTF-8" if self.encoding == "utf-8" else self.encoding
         return CatalogueError(
             f"{self.path}:{line}: the table is not {name} text: {reason}; save it as UTF-8, {way_out}"
         )
 
-    def _find_encoding(self) -> str:
-        """Take what the mark at the beginning says, or UTF-8."""
+    def _mark(self) -> str | None:
+        """The encoding that a mark at the beginning tells; None without a mark."""
         with self.path.open("rb") as file:
-            start = file.read(3)
-        return next((encoding for mark, encoding in MARKS.items() if start.startswith(mark)), "utf-8")
+            start = file.read(4)
+        return next((encoding for mark, encoding in MARKS.items() if start.startswith(mark)), None)
 
     def _find_delimiter(self, image: str) -> tuple[int, str]:
         """Find the line of the header, from 1, and the delimiter.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from lookalike.catalogue.left_out import LeftOut
 from lookalike.catalogue.protocol import Catalogue
@@ -20,10 +22,29 @@ PARQUET_SIGNATURE = b"PAR1"
 OTHER_FILES = {
     b"PK\x03\x04": "a workbook, such as Excel's, or another ZIP archive; save it as CSV",
     b"\xd0\xcf\x11\xe0": "a workbook of old Excel; save it as CSV",
-    b"\x1f\x8b": "compressed by gzip; unpack it",
     b"SQLite format 3": "an SQLite database; export a table of it as CSV",
+    b"ARROW1\0\0": "an Arrow or Feather file; save it as Parquet",
+    b"\xff\xff\xff\xff": "a stream of Arrow batches; save it as Parquet",
+    b"FEA1": "an old Feather file; save it as Parquet",
+    b"Obj\x01": "an Avro file; save it as Parquet",
+    b"\x89HDF": "an HDF5 file; save it as Parquet",
+    b"\x93NUMPY": "a NumPy array; save it as Parquet",
+    b"%PDF-": "a PDF document; save its table as CSV",
+    b"\x1f\x8b": "compressed by gzip; unpack it",
+    b"\x28\xb5\x2f\xfd": "compressed by zstd; unpack it",
+    b"\xfd7zXZ": "compressed by xz; unpack it",
+    b"version https://git-lfs": "a pointer of Git LFS to a file; fetch the file with: git lfs pull",
 }
 """What is handed in as a table and is none, by its first bytes."""
+
+OTHER_PATTERNS: Final = {
+    re.compile(rb"PARE[^ -~\t]"): "an encrypted Parquet table; decrypt it",  # and no column called PARENT
+    re.compile(rb"ORC[^ -~\t]"): "an ORC file; save it as Parquet",
+    re.compile(rb"BZh[1-9]1AY&SY"): "compressed by bzip2; unpack it",
+    re.compile(rb'(\xef\xbb\xbf)?\s*(\{\s*["}]|\[\s*[\[{"\d\]])'): "JSON; save it as CSV or Parquet",
+    re.compile(rb"(\xef\xbb\xbf)?\s*<[?!a-zA-Z]"): "XML or HTML, as some shops name .csv or .xls; save it as CSV",
+}
+"""Likewise, by patterns that the first bytes match."""
 
 
 def open_catalogue(
@@ -133,9 +154,10 @@ def _open_table(path: Path, columns: Mapping[str, str], *, encoding: str | None)
         return open_parquet(path, columns=columns)
     if begins_like_an_image(start):
         raise CatalogueError(f"{path} is a photo; a catalogue is a folder of photos, or a CSV or Parquet table")
-    for signature, what in OTHER_FILES.items():
-        if start.startswith(signature):
-            raise CatalogueError(f"{path} is {what}; a table is a CSV or Parquet file")
+    signed = (what for signature, what in OTHER_FILES.items() if start.startswith(signature))
+    other = next(signed, None) or next((what for pattern, what in OTHER_PATTERNS.items() if pattern.match(start)), None)
+    if other:
+        raise CatalogueError(f"{path} is {other}; a table is a CSV or Parquet file")
     from lookalike.catalogue.delimited import check_encoding, open_delimited
 
     return open_delimited(path, columns=columns, encoding=check_encoding(encoding) if encoding else None)

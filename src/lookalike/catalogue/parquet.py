@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +50,9 @@ def open_parquet(path: Path, *, columns: Mapping[str, str]) -> Catalogue:
         raise CatalogueError(f"{path}: none of its rows has a photo in the column {found.image!r}")
     notes = [*checked.reader.notes()]
     if left_out:
-        notes.append(f"columns of bytes, or without a name, are left out: {', '.join(left_out)}")
+        notes.append(
+            f"columns of bytes, or without a name, are left out: {', '.join(name or repr(name) for name in left_out)}"
+        )
     return Catalogue(
         kind="parquet",
         source=str(path),
@@ -87,14 +90,33 @@ class _Reading:
             raise CatalogueError(f"{self.path}: the table is damaged after row {number}: {reason}") from None
 
     def _values(self, batch: pyarrow.RecordBatch, name: str) -> list[Any]:
-        """The values of a column; text that its writer did not mark as text is decoded where a path or id is meant."""
+        """The values of a column.
+
+        Where a path or an id is meant, text that its writer did not mark as text is decoded, and decimals keep all of
+        their digits.
+
+        Raises:
+            CatalogueError: Bytes are no text, such as photos that lie in the table itself.
+        """
         import pyarrow
         from pyarrow import types
 
         column = batch.column(batch.schema.get_field_index(name))
         if any(test(column.type) for test in (types.is_binary, types.is_large_binary, types.is_binary_view)):
-            column = column.cast(pyarrow.large_string())
+            try:
+                column = column.cast(pyarrow.large_string())
+            except pyarrow.ArrowInvalid:
+                expected = "expected UTF-8 text, such as the paths of photos that are files of their own"
+                raise CatalogueError(f"{self.path}: the column {name!r} holds bytes; {expected}") from None
+        if types.is_decimal(column.type) and name not in self.reader.columns.attributes:
+            return [None if value is None else _digits(value) for value in column.to_pylist()]
         return values(column)
+
+
+def _digits(value: Decimal) -> str:
+    """All digits of a decimal, without the zeros at the end of its fraction."""
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _damage() -> tuple[type[Exception], ...]:
