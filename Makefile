@@ -10,6 +10,7 @@ TEST := $(VENVS)/test
 MILVUS := $(VENVS)/milvus
 SEED ?= 0
 AUDIT := $(VENVS)/audit
+DOCS := $(VENVS)/docs
 REQUIREMENTS := pyproject.toml constraints.txt requirements/base.txt requirements/dev.txt
 
 # The first interpreter that is new enough and can make environments; `make PYTHON=/path/to/python3 ...` overrides it.
@@ -89,6 +90,15 @@ bench: $(TEST)/installed ## Measure the figures of docs/benchmarks.md, beside th
 bench-scale: $(TEST)/installed ## Measure galleries of up to 5,000,000 rows: 11 minutes, 30 GB of disk, 16 GB of memory
 	@'$(TEST)/bin/python' bench/scale.py
 
+.PHONY: docs
+docs: $(DOCS)/installed ## Build the documentation into build/site; broken links are errors
+	@'$(DOCS)/bin/zensical' build --strict --clean
+	@'$(DOCS)/bin/python' tools/check_site.py build/site
+
+.PHONY: reference
+reference: $(TEST)/installed ## Write docs/commands.md and docs/settings.md from the code
+	@'$(TEST)/bin/python' tools/reference.py
+
 .PHONY: licences
 licences: $(DEMO)/installed ## Check the licences of all that the base install brings along
 	@'$(DEMO)/bin/python' tools/licences.py
@@ -114,7 +124,7 @@ locks: ## Write requirements/*.txt, with hashes, for the pins in constraints.txt
 
 .PHONY: clean
 clean: ## Remove the environments made here and everything that was generated
-	@rm -rf '$(DEMO)' '$(TEST)' '$(MILVUS)' '$(AUDIT)' '$(VENVS)/pins' '$(VENVS)/uv' '$(VENVS)/ci' build dist demo runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf '$(DEMO)' '$(TEST)' '$(MILVUS)' '$(AUDIT)' '$(DOCS)' '$(VENVS)/pins' '$(VENVS)/uv' '$(VENVS)/ci' build dist demo runs .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(DEMO)/installed: $(REQUIREMENTS)
@@ -131,4 +141,9 @@ $(MILVUS)/installed: requirements/milvus.txt
 $(AUDIT)/installed: requirements/audit.txt
 	@echo 'Setting up $(@D) (pip-audit), once' >&2
 	$(call locked,audit)
+	@touch '$@'
+
+$(DOCS)/installed: requirements/docs.txt
+	@echo 'Setting up $(@D) (the documentation site), once' >&2
+	$(call locked,docs)
 	@touch '$@'

@@ -21,6 +21,7 @@ LOCKS: dict[str, tuple[str, ...]] = {
     "base": ("pyproject.toml", "requirements/build.in"),
     "dev": ("pyproject.toml", "requirements/build.in", "--extra", "dev"),
     "audit": ("requirements/audit.in",),
+    "docs": ("requirements/docs.in",),
     "milvus": ("requirements/milvus.in",),
 }
 CONSTRAINED = ("base", "dev")

@@ -199,7 +199,7 @@ def test_what_is_installed_is_locked_by_hashes_of_the_same_releases() -> None:
     unlocked = {name for name in pinned if name not in dev}
     assert unlocked == {"torch", "torchvision"}, "make locks writes them"
     assert {name: dev[name][0] for name in pinned if name in dev} == {n: v for n, v in pinned.items() if n in dev}
-    for name in ("base", "dev", "audit", "milvus"):
+    for name in ("base", "dev", "audit", "docs", "milvus"):
         for release, (version, hashes) in locked(name).items():
             assert hashes and all(re.fullmatch(r"sha256:[0-9a-f]{64}", each) for each in hashes), release
             assert not release.startswith(("nvidia-", "cuda-", "torch", "triton")), release

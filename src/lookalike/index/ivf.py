@@ -19,7 +19,7 @@ class Ivf(ListIndex):
 
     @staticmethod
     def grouping(count: int, spaces: Sequence[Space]) -> Grouping:
-        """Lists grow with the root of the rows, and probes with the root of the lists: 34 of 523, 56 of 1,400."""
+        """Lists grow with the root of the rows, and probes with the root of the lists: 32 of 523, 52 of 1,400."""
         lists = max(1, round(1.4 * math.sqrt(count)))
         probes = max(FEWEST_PROBES, round(1.4 * math.sqrt(lists)))
         everything = slice(0, width(spaces))

@@ -72,7 +72,17 @@ class DataSettings:
 
 @dataclass(frozen=True, slots=True)
 class InputSettings:
-    """The network's input: see `lookalike.models.preprocessing.Preprocessing`; mean and std are ImageNet's."""
+    """The network's input.
+
+    Attributes:
+        height: Height of the input, in pixels.
+        width: Width of the input, in pixels.
+        fit: How a photo is brought to that size: `stretch` changes its shape; `crop` resizes the short side to
+            `short_side` and cuts the centre out; `pad` fits all of it in and fills with white.
+        short_side: For `crop`, in pixels, at least height and width.
+        mean: Subtracted from each channel, red, green, blue, of values in [0, 1]; the default is ImageNet's.
+        std: Divides each channel after that; the default is ImageNet's.
+    """
 
     height: int = 224
     width: int = 224
