@@ -8,6 +8,7 @@ VENVS ?= .venv
 DEMO := $(VENVS)/demo
 TEST := $(VENVS)/test
 MILVUS := $(VENVS)/milvus
+JOBS ?= 2
 SEED ?= 0
 AUDIT := $(VENVS)/audit
 DOCS := $(VENVS)/docs
@@ -46,8 +47,8 @@ serve: $(DEMO)/installed ## The demo, and then its page and API on http://127.0.
 	@'$(DEMO)/bin/lookalike' demo --out demo --serve
 
 .PHONY: test
-test: $(TEST)/installed ## Install everything, PyTorch included, and run the quick tests
-	@'$(TEST)/bin/python' -m pytest -q -m 'not slow and not milvus and not gpu'
+test: $(TEST)/installed ## Install everything, PyTorch included, and run the quick tests, in JOBS=2 processes
+	@OMP_NUM_THREADS=1 '$(TEST)/bin/python' -m pytest -q -n '$(JOBS)' --dist loadgroup -m 'not slow and not milvus and not gpu'
 
 .PHONY: test-slow
 test-slow: $(TEST)/installed ## Run the slow tests

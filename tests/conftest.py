@@ -10,7 +10,7 @@ import pytest
 from lookalike.models.content import seal
 from lookalike.models.preprocessing import Preprocessing
 
-pytest_plugins = ["milvus_server", "fault_tries"]
+pytest_plugins = ["milvus_server", "fault_tries", "alone", "inherited_signals", "skipped_parts"]
 
 
 def write_tiny_model(

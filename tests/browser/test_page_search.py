@@ -263,6 +263,7 @@ def test_everything_can_be_done_with_the_keyboard(server: Server, open_page: Ope
 
 
 @pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.alone
 def test_the_first_results_come_quickly_and_nothing_jumps(
     server: Server, open_page: OpenPage, query_photo: Path, width: int
 ) -> None:

@@ -154,6 +154,7 @@ def test_what_was_begun_is_told_that_the_gallery_was_closed(filled: Path) -> Non
     gallery.close()
 
 
+@pytest.mark.alone
 def test_a_long_question_is_interrupted(filled: Path) -> None:
     gallery, told, begun = LocalGallery(filled), [], threading.Event()
     endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"

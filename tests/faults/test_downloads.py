@@ -105,6 +105,7 @@ def test_addresses_in_capitals_are_read() -> None:
     assert server.asked == {"/a.png": 1, "/a.csv": 1}
 
 
+@pytest.mark.alone
 def test_a_trickle_ends_with_the_time_limit() -> None:
     def answer(path: str, times: int) -> Iterator[bytes]:
         if path == "/head":
@@ -178,6 +179,7 @@ def test_a_redirect_to_another_kind_of_address_is_not_followed(target: str) -> N
     assert server.asked == {"/a.png": 1}
 
 
+@pytest.mark.alone
 def test_a_busy_server_is_given_the_time_that_it_asks_for() -> None:
     def answer(path: str, times: int) -> Iterator[bytes]:
         if times == 1:

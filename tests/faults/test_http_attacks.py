@@ -20,6 +20,8 @@ from served import Honest, Server, picture
 
 import lookalike
 
+pytestmark = pytest.mark.alone
+
 MIB = 1024
 """KiB, in which Linux counts a process's memory."""
 

@@ -11,9 +11,12 @@ from pathlib import Path
 from random import Random
 
 import httpx2 as httpx
+import pytest
 from served import TOKEN, Server, picture
 
 import lookalike
+
+pytestmark = pytest.mark.alone
 
 CLIENTS = 4
 KNOWN, WRITTEN = 40, 60

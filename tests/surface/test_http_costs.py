@@ -24,6 +24,8 @@ from lookalike.http.starting import open_serving
 from lookalike.spaces import unit_rows
 from lookalike.types import Item
 
+pytestmark = pytest.mark.alone
+
 COUNT = 6000
 OWNER = {"Authorization": f"Bearer {TOKEN}"}
 SLOW = " or ".join(f"a{number % 12} like '%{'%'.join('abcdef')}{number}%'" for number in range(130))

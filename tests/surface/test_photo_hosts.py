@@ -25,6 +25,8 @@ from lookalike.http.starting import open_serving
 from lookalike.remote import stores
 from raw_server import RawServer, head, whole
 
+pytestmark = pytest.mark.alone
+
 SLOW, QUICK = 20, 4
 SECONDS = 1.5
 

@@ -190,6 +190,7 @@ def test_bytes_that_are_no_text_are_refused(root: Path) -> None:
         open_catalogue(str(root))
 
 
+@pytest.mark.alone
 def test_a_line_without_an_end_is_refused_at_once(root: Path) -> None:
     (root / PARTITION).write_bytes(b"4\nimage_name item_id evaluation_status\n" + b"x" * (50 * LONGEST_LINE))
     started = time.perf_counter()
