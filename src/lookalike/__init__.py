@@ -9,32 +9,51 @@ from lookalike import telemetry
 if TYPE_CHECKING:
     from lookalike.embedding.report import Report
     from lookalike.errors import (
+        AnnotationError,
+        AnnotationErrors,
         CatalogueError,
         ConfigError,
         FilterError,
+        GalleryClosedError,
         GalleryDamagedError,
+        GalleryGoneError,
         GalleryLockedError,
         GalleryNotFoundError,
+        GalleryUnreachableError,
+        IndexFileError,
         LookalikeError,
         MismatchError,
         MissingExtraError,
         ModelError,
         PhotoError,
+        RowFileError,
+        StorageFailedError,
+        StorageFullError,
+        TrainingError,
         UnknownNameError,
         UsageError,
     )
+    from lookalike.gallery.protocol import Gallery
     from lookalike.retriever import Retriever, open
+    from lookalike.spaces import Space
     from lookalike.types import Answer, Box, Item, Match
 
 __all__ = [
+    "AnnotationError",
+    "AnnotationErrors",
     "Answer",
     "Box",
     "CatalogueError",
     "ConfigError",
     "FilterError",
+    "Gallery",
+    "GalleryClosedError",
     "GalleryDamagedError",
+    "GalleryGoneError",
     "GalleryLockedError",
     "GalleryNotFoundError",
+    "GalleryUnreachableError",
+    "IndexFileError",
     "Item",
     "LookalikeError",
     "Match",
@@ -44,6 +63,11 @@ __all__ = [
     "PhotoError",
     "Report",
     "Retriever",
+    "RowFileError",
+    "Space",
+    "StorageFailedError",
+    "StorageFullError",
+    "TrainingError",
     "UnknownNameError",
     "UsageError",
     "open",
@@ -54,7 +78,9 @@ telemetry.switch_off()  # the one effect of importing the package: a library tha
 _HOMES = {
     **dict.fromkeys(("Answer", "Box", "Item", "Match"), "lookalike.types"),
     **dict.fromkeys(("Retriever", "open"), "lookalike.retriever"),
+    "Gallery": "lookalike.gallery.protocol",
     "Report": "lookalike.embedding.report",
+    "Space": "lookalike.spaces",
 }
 
 

@@ -42,7 +42,7 @@ class Examples:
         Raises:
             UsageError: There is nothing to look like.
         """
-        if isinstance(photo, Sequence) and not isinstance(photo, bytes | str):
+        if isinstance(photo, Sequence) and not isinstance(photo, bytes | bytearray | memoryview | str):
             photos: Sequence[Source] = list(photo)
         else:
             photos = [] if photo is None else [photo]
@@ -134,4 +134,6 @@ def name_of(photo: Source) -> str:
     """What a photo is called in answers: its path or URL, the name of an open file, or `photo`."""
     if isinstance(photo, str | os.PathLike):
         return os.fspath(photo)
-    return str(getattr(photo, "name", "photo"))
+    from lookalike.images import source  # not at import: a search by item opens no photo
+
+    return source.name_of(photo)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from time import perf_counter
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lookalike.answers import check_page, matches_of
 from lookalike.embedding.agreement import check_agreement, makers_of
@@ -85,6 +85,10 @@ class Retriever:
     ) -> None:
         self.close()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the loaded model behind: what is unpickled loads it when it is needed, and reopens the gallery."""
+        return {name: value for name, value in vars(self).items() if name != "embedder"}
+
     def close(self) -> None:
         """Let go of the gallery's files; what is asked for later opens them again."""
         if self._opened is not None:
@@ -110,12 +114,10 @@ class Retriever:
         Raises:
             ModelError: The model cannot be loaded.
         """
-        if isinstance(self._embedder, ModelFile):
-            remembered = None if (gallery := self._gallery_or_none()) is None else gallery.model
-            embedder = self._embedder.load(remembered, gallery=self._address)
-        else:
-            embedder = self._embedder
-        projections = {} if (gallery := self._gallery_or_none()) is None else gallery.projections
+        gallery, embedder = self._gallery_or_none(), self._embedder
+        if isinstance(embedder, ModelFile):
+            embedder = embedder.load(None if gallery is None else gallery.model, gallery=self._address)
+        projections = {} if gallery is None else gallery.projections
         return ProjectedEmbedder(embedder, projections) if projections else embedder
 
     def _gallery_or_none(self) -> Gallery | None:
@@ -146,7 +148,8 @@ class Retriever:
         """Find what looks like a photo, or like an item of the gallery, or like several; these items are left out.
 
         Args:
-            photo: A path, a URL, bytes or an open file; or a list of such, of which the mean is taken.
+            photo: A path, a URL, bytes, a file open in binary mode, a Pillow image, or an array (H, W, 3) of uint8, red
+                first; or a list of such, of which the mean is taken.
             item: The id of an item, or several, instead of photos or beside them; their vectors are as they are stored.
             unlike: Photos to look less like.
             unlike_item: Ids of items to look less like.

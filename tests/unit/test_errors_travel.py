@@ -97,6 +97,23 @@ def test_facts_are_attributes_on_the_other_side(error: LookalikeError, facts: di
     assert {name: getattr(back, name) for name in facts} == facts
 
 
+def raise_made(module: str, name: str) -> None:
+    """Raise an error in this process, which is another one than the test's."""
+    raise made(getattr(importlib.import_module(module), name))
+
+
+def test_every_error_comes_out_of_a_pool() -> None:
+    """Of a process that is spawned, as on all systems but Linux; what cannot be unpickled there hangs the caller."""
+    kinds = sorted({kind for kind in all_errors() if issubclass(kind, Exception)}, key=lambda kind: kind.__name__)
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        raised = [pool.apply_async(raise_made, [kind.__module__, kind.__name__]) for kind in kinds]
+        for kind, one in zip(kinds, raised, strict=True):
+            with pytest.raises(kind) as caught:
+                one.get(timeout=120)
+            assert type(caught.value) is kind
+            assert str(caught.value) == str(made(kind))
+
+
 def test_a_pool_hands_an_error_on_and_does_not_hang() -> None:
     """What cannot be unpickled ends the thread of a pool that reads results, and its caller waits for ever."""
     with multiprocessing.get_context("spawn").Pool(1) as pool, pytest.raises(PhotoError) as caught:

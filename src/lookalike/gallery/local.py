@@ -6,8 +6,10 @@ import contextlib
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from lookalike.errors import GalleryLockedError, RowFileError, UsageError
 from lookalike.gallery import browse, changes, health, verification
@@ -58,6 +60,10 @@ class LocalGallery(LocalMetadata):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to another process as the folder, which is opened there."""
+        return partial(LocalGallery, read_only=self._store.read_only), (self.folder.absolute(),)
 
     def close(self) -> None:
         """Let go of files and connections; what is asked for later opens them again.

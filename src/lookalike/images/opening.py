@@ -22,6 +22,7 @@ from lookalike.images.jpeg import completed, without_remarks
 from lookalike.images.jpeg2000 import halvings, levels
 from lookalike.images.memory import decoded_bytes
 from lookalike.images.orientation import UPRIGHT, orientation, upright_size
+from lookalike.images.pixels import picture_of
 from lookalike.images.source import DEFAULT_LIMITS, Limits, Source, name_of, read_bytes
 from lookalike.types import Box
 
@@ -49,11 +50,14 @@ def open_image(
 
     Raises:
         PhotoError: It cannot be read, is no photo, is damaged or too large, or the box lies outside of it.
-        UsageError: What was given as box is not a `Box`.
+        UsageError: The source is of no kind that photos come from, or what was given as box is not a `Box`.
     """
     if box is not None and not isinstance(box, Box):
         raise UsageError(f"a box is lookalike.Box(x1, y1, x2, y2), got {box!r}")
     name = name or name_of(source)
+    if (picture := picture_of(source, limits=limits, name=name)) is not None:
+        with _told_as_photo_error(name):
+            return _finished(picture, picture.size, box, name)
     data = read_bytes(source, limits=limits, name=name)
     with _told_as_photo_error(name):
         file, size = _opened(data, at_least, box, limits, name)
@@ -93,7 +97,7 @@ def _opened(
     return file, size
 
 
-def _finished(file: ImageFile, size: tuple[int, int], box: Box | None, name: str) -> Image.Image:
+def _finished(file: Image.Image, size: tuple[int, int], box: Box | None, name: str) -> Image.Image:
     """Stand a decoded photo upright, cut out the box and bring it to sRGB."""
     profile, way = file.info.get("icc_profile"), orientation(file)
     white = 65535 if file.format == "PPM" else None

@@ -6,7 +6,6 @@ import struct
 from typing import Final
 
 from PIL import Image
-from PIL.ImageFile import ImageFile
 
 _ORIENTATION_TAG: Final = 0x0112
 UPRIGHT: Final = {
@@ -22,7 +21,7 @@ _SIDEWAYS: Final = {5, 6, 7, 8}
 _WHOLE_TYPES: Final = {1: "B", 3: "H", 4: "L", 6: "b", 8: "h", 9: "l"}
 
 
-def orientation(file: ImageFile) -> int:
+def orientation(file: Image.Image) -> int:
     """Read the orientation, 1 to 8, from the first directory of a photo's EXIF; 1 when there is none to be found.
 
     A reader that knows it from elsewhere leaves it in `info["orientation"]`.

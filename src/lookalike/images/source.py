@@ -7,15 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, TypeAlias
 
-from lookalike.errors import PhotoError
+from PIL import Image
+
+from lookalike.errors import PhotoError, UsageError
 from lookalike.files import open_regular
 from lookalike.remote.addresses import Reach, is_address, parse, reach_of, shown
 from lookalike.remote.cache import FRESH_S, shared_cache
 from lookalike.remote.stores import PHOTO_S, fetch, status
-from lookalike.types import Item
+from lookalike.types import Item, UInt8
 
-Source: TypeAlias = bytes | str | os.PathLike[str] | BinaryIO | Item | Reach
-"""What a photo can come from: its bytes, a path, a URL (a string with `://`), a file open for reading, or an item.
+Source: TypeAlias = (
+    bytes | bytearray | memoryview | str | os.PathLike[str] | BinaryIO | Item | Reach | Image.Image | UInt8
+)
+"""What a photo can come from: its bytes, a path, a URL (a string with `://`), a file open for reading in binary mode,
+an item, a Pillow image, or an array of pixels: (H, W, 3) uint8 in sRGB, red first.
 
 A URL as such is the caller's own and may lead anywhere. The photo of an item is given as the item: what its URL may
 lead to depends on the catalogue that named it, see `lookalike.remote.addresses.reach_of`; a `Reach` is so decided.
@@ -59,12 +64,13 @@ def read_bytes(
 
     Raises:
         PhotoError: There is no such file, it cannot be read, it is empty or too long.
+        UsageError: The source is of no kind that photos come from, or has pixels instead of a file's bytes.
         MissingExtraError: It is in a store, and what reads from such is not installed.
     """
     name = name or name_of(source)
     try:
-        if isinstance(source, bytes):
-            data = source
+        if isinstance(source, bytes | bytearray | memoryview):
+            data = bytes(source)
         elif isinstance(source, Item) and is_address(source.location):
             data = _fetch(reach_of(source), limits.bytes + 1, name, keep=keep, seconds=seconds)
         elif isinstance(source, Reach):
@@ -73,8 +79,13 @@ def read_bytes(
             data = _fetch(Reach(parse(source)), limits.bytes + 1, name, keep=keep, seconds=seconds)
         elif isinstance(source, Item | str | os.PathLike):
             data = _read_file(Path(source.location if isinstance(source, Item) else source), limits.bytes)
+        elif callable(getattr(source, "read", None)):
+            data = _read_at_most(source, limits.bytes + 1)  # type: ignore[arg-type]  # it is a file
         else:
-            data = _read_at_most(source, limits.bytes + 1)
+            raise UsageError(
+                "a photo is a path, a URL, bytes, a file open in binary mode, a Pillow image, or an array "
+                f"(H, W, 3) of uint8, got {type(source).__name__}"
+            )
     except (OSError, ValueError) as error:
         raise PhotoError(name, _reason(error)) from error
     if not data:
@@ -86,16 +97,14 @@ def read_bytes(
 
 def name_of(source: Source) -> str:
     """What errors call a photo: its path, its URL, or `photo`."""
-    if isinstance(source, bytes):
-        return "photo"
     if isinstance(source, Item):
         return shown(source.location)
     if isinstance(source, Reach):
         return shown(source.address.text)
     if isinstance(source, str | os.PathLike):
         return shown(os.fspath(source))
-    named = getattr(source, "name", None)
-    return named if isinstance(named, str) else "photo"
+    named = getattr(source, "filename" if isinstance(source, Image.Image) else "name", None)
+    return os.fspath(named) if isinstance(named, str | os.PathLike) and os.fspath(named) else "photo"
 
 
 def _read_file(path: Path, limit: int) -> bytes:
@@ -106,6 +115,8 @@ def _read_file(path: Path, limit: int) -> bytes:
 def _read_at_most(file: BinaryIO, count: int) -> bytes:
     parts: list[bytes] = []
     while count > 0 and (part := file.read(min(count, 2**20))):
+        if not isinstance(part, bytes):
+            raise ValueError("the file is open in text mode, open it in binary mode")  # noqa: TRY004 - told as the rest
         parts.append(part)
         count -= len(part)
     return b"".join(parts)

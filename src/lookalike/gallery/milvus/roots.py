@@ -1,18 +1,25 @@
-"""The roots of a gallery on Milvus; see `lookalike.gallery.roots`."""
+"""Where a gallery on Milvus is, and the roots of its photos; see `lookalike.gallery.roots`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from lookalike.errors import UsageError
+from lookalike.gallery.milvus.address import Address
 from lookalike.gallery.milvus.facts import ROOM
 from lookalike.gallery.milvus.state import State
 
 
 class MilvusRoots:
-    """The part of `lookalike.gallery.milvus.gallery.MilvusGallery` that keeps its roots."""
+    """The part of `lookalike.gallery.milvus.gallery.MilvusGallery` that keeps its address and its roots."""
 
+    address: Address
     _state: State
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to another process as the address, which is opened there."""
+        return type(self), (self.address,)
 
     @property
     def roots(self) -> tuple[str, ...]:

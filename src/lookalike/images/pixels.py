@@ -1,0 +1,47 @@
+"""Photos that are in memory as pixels already: Pillow images and arrays."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from lookalike.errors import PhotoError, UsageError
+from lookalike.images.formats import check_pixels, no_warnings
+from lookalike.images.source import Limits, Source
+
+
+def picture_of(source: Source, *, limits: Limits, name: str) -> Image.Image | None:
+    """Copy the pixels of a source that has pixels; None for one that has a file's bytes.
+
+    Args:
+        source: Where the photo is.
+        limits: `limits.pixels` is the largest width x height.
+        name: What errors call the photo.
+
+    Raises:
+        UsageError: An array is not (H, W, 3) uint8.
+        PhotoError: There are no pixels, too many, or a Pillow image cannot be decoded.
+    """
+    if isinstance(source, np.ndarray):
+        if source.ndim != 3 or source.shape[2] != 3 or source.dtype != np.uint8:
+            shape = ", ".join(map(str, source.shape)) + ("," if source.ndim == 1 else "")
+            raise UsageError(
+                f"an array as a photo is (H, W, 3) of uint8, red first, got ({shape}) of {source.dtype}; "
+                "several photos are a list of arrays"
+            )
+        _check_size((source.shape[1], source.shape[0]), limits, name)
+        return Image.fromarray(source).copy()
+    if not isinstance(source, Image.Image):
+        return None
+    _check_size(source.size, limits, name)
+    try:
+        with no_warnings():
+            return source.copy()
+    except Exception as error:
+        raise PhotoError(name, "this Pillow image cannot be decoded; was its file closed?") from error
+
+
+def _check_size(size: tuple[int, int], limits: Limits, name: str) -> None:
+    if 0 in size:
+        raise PhotoError(name, "it has no pixels")
+    check_pixels(size, limits.pixels, name)
