@@ -63,9 +63,12 @@ class UnknownNameError(UsageError):
     """A name is not one of the few that are known here."""
 
     code = "unknown_name"
+    LONGEST: ClassVar[int] = 1000
+    """Characters that the message shows of a name."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         self.kind, self.name, self.known = kind, name, tuple(known)
+        name = name if len(name) <= self.LONGEST else name[: self.LONGEST] + "..."
         near = difflib.get_close_matches(name, self.known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(self.known) or 'none'}"
         super().__init__(f"unknown {kind} {name!r}; {hint}")

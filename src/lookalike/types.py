@@ -48,7 +48,7 @@ class Box:
         try:
             x1, y1, x2, y2 = (float(part) for part in text.replace(",", " ").split())
         except ValueError:
-            raise UsageError(f"a box is x1,y1,x2,y2 in pixels, got {text!r}") from None
+            raise UsageError(f"a box is x1,y1,x2,y2 in pixels, got {text[:100]!r}") from None
         return cls(x1, y1, x2, y2)
 
     def __str__(self) -> str:

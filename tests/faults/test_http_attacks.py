@@ -143,6 +143,36 @@ def test_trailers_are_no_headers(server: Server) -> None:
         assert client.recv(100).startswith(b"HTTP/1.1 401 ")
 
 
+ITEM = b"GET /v1/items/3.png HTTP/1.1\r\n"
+SENT: dict[str, tuple[bytes, bytes]] = {
+    "another coding": (CHUNKED.replace(b"chunked", b"gzip, chunked") + b"0\r\n\r\n", b"400"),
+    "codings apart": (CHUNKED.replace(b"Transfer", b"Transfer-Encoding: gzip\r\nTransfer") + b"0\r\n\r\n", b"400"),
+    "HTTP/0.9": (b"GET /v1/items/3.png\r\n\r\n", b"400"),
+    "HTTP/2": (b"GET /v1/items/3.png HTTP/2.0\r\nHost: localhost\r\n\r\n", b"400"),
+    "preface of HTTP/2": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"400"),
+    "HTTP/1.0": (b"GET /v1/items/3.png HTTP/1.0\r\n\r\n", b"200"),
+    "the URL's host": (ITEM.replace(b"/v1", b"http://LOCALHOST:80/v1") + b"Host: elsewhere.example\r\n\r\n", b"200"),
+    "a strange URL's host": (ITEM.replace(b"/v1", b"http://evil.example/v1") + b"Host: localhost\r\n\r\n", b"421"),
+    "a URL's login": (ITEM.replace(b"/v1", b"http://localhost@evil.example/v1") + b"Host: localhost\r\n\r\n", b"421"),
+    "a URL in a query": (ITEM.replace(b".png", b".png?a=http://evil.example/") + b"Host: localhost\r\n\r\n", b"400"),
+    "websocket": (ITEM + b"Host: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", b"200"),
+}
+
+
+@pytest.mark.parametrize("name", SENT)
+def test_one_request_is_answered_once(server: Server, name: str) -> None:
+    sent, status = SENT[name]
+    with server.connect() as client:
+        client.sendall(sent)
+        client.settimeout(3)
+        answer = b""
+        with contextlib.suppress(TimeoutError):
+            while piece := client.recv(65536):
+                answer += piece
+    assert answer.startswith(b"HTTP/1.1 " + status), answer
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
 def test_a_flood_of_pipelined_requests_is_read_one_by_one(server: Server) -> None:
     request = b"GET /v1/items/3.png HTTP/1.1\r\nHost: localhost\r\n\r\n"
     with bounded(server, growth=30 * MIB):
@@ -306,6 +336,7 @@ def is_open(client: socket.socket) -> bool:
 
 FORM = "multipart/form-data; boundary=x"
 PART = b'--x\r\nContent-Disposition: form-data; name="photo"; filename="q"\r\n'
+FIELD = b'--x\r\nContent-Disposition: form-data; name="%s"\r\n\r\n'
 BODIES: dict[str, tuple[str, bytes, set[int]]] = {
     "keys": ("application/json", b"{" + b",".join(b'"%d":0' % at for at in range(350_000)) + b"}", {413}),
     "short keys": ("application/json", b"{" + b",".join(b'"%d":0' % at for at in range(80_000)) + b"}", {413}),
@@ -321,6 +352,17 @@ BODIES: dict[str, tuple[str, bytes, set[int]]] = {
     "a header of a part": (FORM, PART + b"a: " + b"b" * 3_000_000, {400, 413}),
     "parts": (FORM, (PART + b"\r\n\r\n") * 40_000, {413}),
     "nearly boundaries": (FORM, PART + b"\r\n" + b"\r\n--" * 700_000, {400, 422}),
+    "a long key": ("application/json", b'{"id": "3.png", "' + b"a" * 900_000 + b'": 1}', {422}),
+    "long keys": (
+        "application/json",
+        b"{" + b",".join(b'"%d%s": 1' % (at, b"a" * 40_000) for at in range(20)) + b"}",
+        {422},
+    ),
+    "a long metric": ("application/json", b'{"id": "3.png", "metrics": {"deep": "' + b"a" * 900_000 + b'"}}', {400}),
+    "a long space": ("application/json", b'{"id": "3.png", "weights": {"' + b"a" * 900_000 + b'": 1}}', {400}),
+    "a long box": (FORM, FIELD % b"box" + b"1" * 60_000 + b"\r\n" + PART + b"\r\nx\r\n--x--\r\n", {422}),
+    "a long type": ("text/" + "a" * 20_000, b"x", {415}),
+    "a slow charset": (FORM + "; charset=punycode", (FIELD % b"id" + b"a" * 60_000 + b"\r\n") * 60 + b"--x--", {415}),
     "line ends": (FORM, PART + b"\r\n" + b"\r" * 3_500_000, {400, 422}),
     "no boundary": (FORM, b"a" * 3_500_000, {400}),
     "hyphens": (FORM, b"-" * 3_500_000, {400}),

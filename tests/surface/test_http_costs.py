@@ -90,6 +90,13 @@ def test_expensive_metrics_are_for_the_owner(client: TestClient, metric: str) ->
     assert client.post("/v1/search", json={"id": "3", "metrics": {"deep": "cityblock"}}).status_code == 200
 
 
+def test_a_metric_that_vectors_do_not_fit_is_named(client: TestClient) -> None:
+    """Jensen and Shannon's distance is of distributions, and vectors have negative numbers."""
+    answer = client.post("/v1/search", json={"id": "3", "metrics": {"deep": "jensenshannon"}})
+    assert answer.status_code == 400
+    assert "'jensenshannon' gives distances that are not finite" in answer.json()["error"]["message"]
+
+
 @pytest.mark.parametrize("path", ["/v1/items", "/v1/facets"])
 def test_a_filter_that_takes_long_is_stopped(client: TestClient, path: str) -> None:
     began = time.monotonic()

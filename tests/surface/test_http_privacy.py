@@ -11,6 +11,7 @@ from small_shop import TOKEN, Shop
 from starlette.testclient import TestClient
 
 import lookalike
+from lookalike.errors import ConfigError
 from lookalike.http.app import create_app
 from lookalike.http.known_names import name_in
 from lookalike.http.settings import Settings
@@ -106,9 +107,21 @@ def test_no_answer_tells_a_path_or_a_host(strange: TestClient, shop: Shop, tmp_p
         ("[::1]:80", "::1"),
         ("127.0.0.1", "127.0.0.1"),
         ("localhost:1", "localhost"),
+        ("Localhost.:1", "localhost"),
+        ("shop.example.", "shop.example"),
+        ("[::FFFF:127.0.0.1]", "::ffff:127.0.0.1"),
+        ("", ""),
+        ("[127.0.0.1]evil.example", None),
+        ("[localhost]", None),
+        ("localhost:evil", None),
+        ("localhost:80:80", None),
+        ("::1", None),
+        ("a@localhost", None),
+        ("localhost, evil.example", None),
+        ("localhost/x", None),
     ],
 )
-def test_the_name_in_a_host(host: str, name: str) -> None:
+def test_the_name_in_a_host(host: str, name: str | None) -> None:
     assert name_in(host) == name
 
 
@@ -118,7 +131,15 @@ def test_the_name_in_a_host(host: str, name: str) -> None:
         ((), "127.0.0.1", "127.0.0.1:8000", 200),
         ((), "127.0.0.1", "localhost", 200),
         ((), "::1", "[::1]:8000", 200),
+        ((), "127.0.0.1", "localhost.", 200),
         ((), "127.0.0.1", "evil.example:8000", 421),
+        ((), "127.0.0.1", "[127.0.0.1]evil.example", 400),
+        ((), "127.0.0.1", "localhost:evil.example", 400),
+        ((), "127.0.0.1", "0.0.0.0", 421),
+        ((), "127.0.0.1", "", 421),
+        ((), "127.0.0.1", "2130706433", 421),
+        (("Shop.Example.",), "127.0.0.1", "shop.example", 200),
+        (("[fd00::1]",), "127.0.0.1", "[fd00::1]:8000", 200),
         ((), "127.0.0.1", "localhost.evil.example", 421),
         ((), "127.0.0.1", "127.0.0.1.evil.example", 421),
         ((), "::ffff:127.0.0.1", "evil.example", 421),
@@ -141,6 +162,12 @@ def test_only_known_names_are_answered(
         if status == 421:
             assert answer.json()["error"]["code"] == "unknown_host"
             assert answer.headers["x-request-id"]
+
+
+@pytest.mark.parametrize("host", ["https://shop.example", "shop.example:80", "shop.example/x", "a b", ""])
+def test_hosts_are_names(host: str) -> None:
+    with pytest.raises(ConfigError, match="host is a name"):
+        Settings(hosts=(host,))
 
 
 def test_pages_of_other_sites_may_send_nothing(client: TestClient) -> None:

@@ -175,6 +175,50 @@ def test_parts_that_are_encoded_are_refused_as_such(writer: TestClient) -> None:
     assert "base64" in refused(writer.put("/v1/items/x", content=body, headers=FORM), "bad_request")["message"]
 
 
+@pytest.mark.parametrize("charset", ["utf-16", "punycode", "latin-1", "undefined", "x" * 5000])
+def test_forms_of_other_charsets_are_refused(client: TestClient, charset: str) -> None:
+    """Some of Python's codecs take time that grows with the square of the text, on the event loop."""
+    body = form(part('Content-Disposition: form-data; name="id"', b"red-0"))
+    kind = {"Content-Type": f"{FORM['Content-Type']}; charset={charset}"}
+    answer = client.post("/v1/search", content=body, headers=kind)
+    assert "UTF-8" in refused(answer, "unsupported_media_type")["message"]
+    assert len(answer.content) < 1000
+    for plain in ("UTF-8", '"utf-8"', "us-ascii"):
+        kind = {"Content-Type": f"{FORM['Content-Type']}; charset={plain}"}
+        assert client.post("/v1/search", content=body, headers=kind).status_code == 200
+
+
+def test_fields_that_are_not_unicode_are_refused(client: TestClient, writer: TestClient) -> None:
+    for name, data in (("id", b"red-\xff"), ("where", b"colour = 'Gr\xfcn'"), ("weights", b'{"deep\xe9": 1}')):
+        body = form(part(f'Content-Disposition: form-data; name="{name}"', data))
+        answer = client.post("/v1/search", content=body, headers=FORM)
+        assert "UTF-8" in refused(answer, "bad_request")["message"]
+    body = form(PHOTO, part('Content-Disposition: form-data; name="product"', b"\x80"))
+    assert "UTF-8" in refused(writer.put("/v1/items/x", content=body, headers=FORM), "bad_request")["message"]
+
+
+@pytest.mark.parametrize("charset", ["rot13", "zlib", "undefined", "punycode", "idna"])
+def test_a_file_name_of_an_odd_charset_is_no_name(client: TestClient, charset: str) -> None:
+    head = f"Content-Disposition: form-data; name=\"photo\"; filename*={charset}''abc.png"
+    answer = client.post("/v1/search", content=form(part(head, png())), headers=FORM)
+    assert (answer.status_code, answer.json()["query"]["photo"]) == (200, "photo")
+
+
+def test_a_key_that_comes_twice_is_refused(shop: Shop, writer: TestClient) -> None:
+    before = shop.contents()
+    twice = '{"id": "red-0", "id": "red-1"}'
+    json_type = {"Content-Type": "application/json"}
+    answers = (
+        writer.post("/v1/search", content=twice, headers=json_type),
+        writer.patch("/v1/items/red-0", content='{"attributes": {"a": 1, "a": 2}}', headers=json_type),
+    )
+    for answer in answers:
+        assert "twice" in refused(answer, "bad_request")["message"]
+    (line,) = writer.post("/v1/items", content=twice + "\n", headers=NDJSON).json()["lines"]
+    assert "twice" in line["error"]["message"]
+    assert shop.contents() == before
+
+
 def test_base64_in_all_its_clothes(writer: TestClient) -> None:
     plain = base64.b64encode(png()).decode()
     texts = [
@@ -185,6 +229,8 @@ def test_base64_in_all_its_clothes(writer: TestClient) -> None:
         base64.urlsafe_b64encode(png()).decode(),
         f"data:image/png;base64,{plain}",
         f"DATA:;BASE64,{plain}",
+        f" \n data:image/png; base64,{plain}",
+        f"data:image/png;charset=utf-8;base64,{plain}\n",
         "data:image/png;base64," + plain.replace("+", "%2B").replace("/", "%2F").replace("=", "%3D"),
     ]
     body = "\n".join(json.dumps({"id": f"b{at}", "photo_base64": text}) for at, text in enumerate(texts))

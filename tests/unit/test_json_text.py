@@ -22,6 +22,14 @@ VALUES = st.recursive(
 )
 
 
+@pytest.mark.parametrize(
+    "text", ['{"id": "a", "id": "b"}', '{"a": {"b": 1, "c": 2, "\\u0062": 1}}', '[{"": 1, "": 1}]']
+)
+def test_a_key_that_comes_twice_is_refused(text: str) -> None:
+    with pytest.raises(Refusal, match="comes twice"):
+        parsed(text)
+
+
 @given(VALUES, st.booleans())
 def test_what_is_small_is_read_as_it_is(value: object, escaped: bool) -> None:
     text = json.dumps(value, ensure_ascii=escaped)

@@ -171,6 +171,12 @@ def nearest_by_metric(
             k=k,
             allowed=allowed.together(snapshot),
         )
+    for name, part in by_space.items():
+        if not np.isfinite(part[positions >= 0]).all():
+            raise UsageError(
+                f"the metric {named.get(name, 'euclidean')!r} gives distances that are not finite between vectors of "
+                f"{name!r}; ask by another metric"
+            )
     if not np.isfinite(scores[positions >= 0]).all():
         raise UsageError("the weighted sum of the distances is too large to be written down; take smaller weights")
     return Neighbours(snapshot.numbers(positions), scores, by_space, "exact")

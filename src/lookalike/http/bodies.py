@@ -32,6 +32,11 @@ SHORT_JSON: Final = 16_384
 """Bytes that are read in no time, so that the event loop can do it."""
 
 MOST_PART_HEADERS: Final = 16
+PLAIN_CHARSETS: Final = ("utf-8", "utf8", "us-ascii")
+"""Of forms: a client that could name any of Python's codecs could name one that takes seconds."""
+
+NAME_CHARSETS: Final = {b"utf-8": "utf-8", b"iso-8859-1": "latin-1"}
+"""Of file names. Source: RFC 5987, section 3.2."""
 
 
 class Upload(BytesIO):
@@ -125,8 +130,9 @@ class Body:
             parts: Most fields, and most files.
 
         Raises:
-            Refusal: It is no form, or has too many parts; and see `whole`.
+            Refusal: It is no form in UTF-8, or has too many parts; and see `whole`.
         """
+        check_charset(self._request.headers.get("content-type", ""))
         parser = _Parser(
             self._request.headers,
             self._chunks(),
@@ -198,6 +204,20 @@ class _Parser(MultiPartParser):
             raise MultiPartException("its end is cut off; nothing was done")
         return data
 
+    def on_part_end(self) -> None:
+        """Take a part down.
+
+        Raises:
+            MultiPartException: It is a field, and not text in UTF-8.
+        """
+        part = self._current_part
+        if part.file is None:
+            try:
+                part.data.decode()
+            except UnicodeDecodeError:
+                raise MultiPartException(f"the field {part.field_name[:LONGEST_NAME]!r} is not UTF-8") from None
+        super().on_part_end()
+
     def on_header_end(self) -> None:
         """Take a header of a part down; more than a few are refused.
 
@@ -238,10 +258,10 @@ def extended_name(disposition: bytes) -> str | None:
     found = EXTENDED.search(disposition)
     if found is None:
         return None
-    try:
-        name = unquote_to_bytes(found[2]).decode(found[1].decode("ascii"), "replace")
-    except LookupError:
+    charset = NAME_CHARSETS.get(found[1].lower())
+    if charset is None:
         return "photo"
+    name = unquote_to_bytes(found[2]).decode(charset, "replace")
     return "".join(letter for letter in name if letter.isprintable() and letter not in '"\\') or "photo"
 
 
@@ -293,12 +313,25 @@ def shown_name(name: str | None) -> str:
     return printable[:LONGEST_NAME] or "photo"
 
 
+def check_charset(content_type: str) -> None:
+    """Refuse a form whose text is not UTF-8.
+
+    Raises:
+        Refusal: It declares another charset.
+    """
+    charset = parse_options_header(content_type)[1].get(b"charset", b"utf-8").decode("latin-1").strip().lower()
+    if charset not in PLAIN_CHARSETS:
+        got = f"charset={charset[:LONGEST_NAME]}"
+        facts: dict[str, JSON] = {"expected": ["charset=utf-8"], "got": got}
+        raise Refusal("unsupported_media_type", f"expected a form in UTF-8, got one with {got}", facts=facts)
+
+
 def other_kind(got: str, expected: Sequence[str]) -> Refusal:
     """Refuse a body of a kind that is not read here."""
     return Refusal(
         "unsupported_media_type",
-        f"expected a body of {' or '.join(expected)}, got {got or 'none'}",
-        facts={"expected": list(expected), "got": got},
+        f"expected a body of {' or '.join(expected)}, got {got[:LONGEST_NAME] or 'none'}",
+        facts={"expected": list(expected), "got": got[:LONGEST_NAME]},
     )
 
 
@@ -322,7 +355,10 @@ def invalid(problems: Sequence[Mapping[str, Any]], *, skip: int = 0) -> Refusal:
         skip: So many first parts of each place are of no use to the client.
     """
     listed = [
-        {"field": ".".join(str(part) for part in problem["loc"][skip:]) or "body", "problem": problem["msg"]}
+        {
+            "field": ".".join(str(part)[:LONGEST_NAME] for part in problem["loc"][skip:]) or "body",
+            "problem": problem["msg"],
+        }
         for problem in problems[:20]
     ]
     first = listed[0]

@@ -219,9 +219,10 @@ def from_base64(text: str) -> bytes:
     Raises:
         Refusal: It is none.
     """
+    text = text.strip()
     if text[:5].lower() == "data:":
         kind, comma, text = text.partition(",")
-        if not comma or not kind.lower().endswith(";base64"):
+        if not comma or not kind.replace(" ", "").lower().endswith(";base64"):
             raise Refusal("invalid", "photo_base64: expected data:image/...;base64,... or base64 alone")
         text = unquote(text)
     plain = "".join(text.split()).translate(STANDARD).rstrip("=")

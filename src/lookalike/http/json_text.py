@@ -36,12 +36,13 @@ def parsed(data: bytes | str) -> object:
     """Read JSON.
 
     Raises:
-        Refusal: It is none, holds numbers that JSON has not, or has more values or is deeper than is allowed.
+        Refusal: It is none, holds numbers that JSON has not or a key twice, or has more values or is deeper than is
+            allowed.
     """
     text = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
     check_extent(text)
     try:
-        return json.loads(data, parse_constant=refuse_constant)
+        return json.loads(data, parse_constant=refuse_constant, object_pairs_hook=distinct)
     except (ValueError, RecursionError) as error:
         reason = str(error) if isinstance(error, ValueError) else "it is nested too deeply"
         raise Refusal("bad_request", f"expected JSON: {reason}") from None
@@ -50,6 +51,20 @@ def parsed(data: bytes | str) -> object:
 def refuse_constant(constant: str) -> NoReturn:
     """Refuse NaN and the infinities, which Python would read."""
     raise ValueError(f"{constant} is no number in JSON")
+
+
+def distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Make an object of its keys and values, of which Python would keep the last where a key comes twice.
+
+    Raises:
+        ValueError: A key comes twice.
+    """
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        seen = set[str]()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise ValueError(f"the key {twice[:200]!r} comes twice in an object")
+    return made
 
 
 def check_extent(text: bytes) -> None:

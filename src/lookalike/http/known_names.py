@@ -7,6 +7,7 @@ there (DNS rebinding). So what comes in on a loopback address must name that add
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Sequence
 from typing import Final
 from urllib.parse import urlsplit
@@ -17,6 +18,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from lookalike.http.refusals import Refusal
 
 SAFE: Final = ("GET", "HEAD", "OPTIONS")
+HOST: Final = re.compile(r"(?:\[([0-9a-f:.]+(?:%[\w.~%-]+)?)\]|([^\s\[\]:/?#@,]*?)\.?)(?::\d{0,5})?")
+"""A `Host` header in lower case. Source: RFC 9110, section 7.2."""
 
 
 class KnownHosts:
@@ -32,7 +35,8 @@ class KnownHosts:
             origins: Whose pages may use it beside its own.
         """
         self._app = app
-        self._hosts, self._origins = {host.lower() for host in hosts}, set(origins)
+        self._hosts = {host.lower().strip("[]").rstrip(".") for host in hosts}
+        self._origins = set(origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -50,13 +54,16 @@ class KnownHosts:
         if len(named) > 1 or (not named and scope["http_version"] == "1.1"):
             return Refusal("bad_request", f"expected one Host header, got {len(named)}")
         host = name_in(named[0]) if named else None
+        if named and host is None:
+            return Refusal("bad_request", f"the Host header {named[0][:100]!r} is not a name with or without a port")
         if host is not None and not self._answers_to(host, scope):
             message = f"this server does not answer to the name {host[:100]!r}; name it in `hosts`"
             return Refusal("unknown_host", message, facts={"host": host[:100]})
         origin = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"origin"), None)
         if scope["method"] in SAFE or origin is None or origin in self._origins:
             return None
-        if netloc_of(origin) in ((named[0].lower() if named else ""), *self._hosts):
+        netloc = netloc_of(origin)
+        if netloc and netloc in ((named[0].lower() if named else ""), *self._hosts):
             return None
         message = f"pages of {origin[:100]} may not send this; name the origin in `origins`"
         return Refusal("foreign_origin", message, facts={"origin": origin[:100]})
@@ -68,12 +75,14 @@ class KnownHosts:
         return not self._hosts and not (server and is_loopback(server[0]))
 
 
-def name_in(host: str) -> str:
-    """The name in a `Host` header, without its port and the brackets of an IPv6 address."""
-    text = host.strip().lower()
-    if text.startswith("["):
-        return text[1:].partition("]")[0]
-    return text.rpartition(":")[0] if ":" in text else text
+def name_in(host: str) -> str | None:
+    """The name in a `Host` header, in lower case, without its port, a last dot, and the brackets of an IPv6 address.
+
+    Returns:
+        None where the header is malformed.
+    """
+    found = HOST.fullmatch(host.strip().lower())
+    return (found[1] or found[2]) if found else None
 
 
 def netloc_of(origin: str) -> str:

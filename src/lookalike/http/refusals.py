@@ -165,7 +165,7 @@ def refusal_of(error: LookalikeError) -> Refusal:
     if isinstance(error, FilterError):
         facts = {"expression": error.expression, "position": error.position, "expected": error.expected}
     elif isinstance(error, UnknownNameError):
-        facts = {"kind": error.kind, "name": error.name, "known": list(error.known)}
+        facts = {"kind": error.kind, "name": error.name[: error.LONGEST], "known": list(error.known)}
         if error.kind == "item":
             kind = "unknown_item"
     elif isinstance(error, PhotoError):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from lookalike.errors import ConfigError
+from lookalike.http.known_names import name_in
 
 MEBIBYTE = 2**20
 
@@ -88,6 +89,9 @@ class Settings:
             least = 0.01 if field.name.endswith("_seconds") else least
             if isinstance(value, int | float) and not value >= least:
                 raise ConfigError(f"{field.name} must be at least {least}, got {value}")
+        for host in self.hosts:
+            if not host or (name_in(f"{host}:0") is None and name_in(f"[{host}]:0") is None):
+                raise ConfigError(f"a host is a name such as shop.example, without scheme, port or path, got {host!r}")
         for origin in self.origins:
             parts = urlsplit(origin)
             if (
