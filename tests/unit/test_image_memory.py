@@ -6,6 +6,7 @@ import io
 import struct
 import subprocess
 import sys
+import time
 import zlib
 from collections.abc import Callable
 from functools import cache
@@ -18,6 +19,7 @@ from PIL import Image
 
 from lookalike.errors import PhotoError
 from lookalike.images import Limits, open_image
+from lookalike.images.jpeg2000 import sample_bytes
 
 WIDTH, HEIGHT = 1600, 1200
 DECODE = """
@@ -73,6 +75,8 @@ KINDS = {
     "HEIC": saved("HEIF", quality=10),
     "TIFF of one strip": saved("TIFF", compression="tiff_lzw", strip_size=2**30),
     "JPEG 2000": saved("JPEG2000"),
+    "JPEG 2000 of small blocks": saved("JPEG2000", codeblock_size=(4, 4)),
+    "JPEG 2000 of small precincts": saved("JPEG2000", precinct_size=(32, 32)),
     "GIF": saved("GIF"),
     "BMP": saved("BMP"),
 }
@@ -134,11 +138,49 @@ def test_pixels_are_counted_before_memory_is_taken(kind: str, monkeypatch: pytes
 
 def test_memory_is_counted_too(monkeypatch: pytest.MonkeyPatch) -> None:
     data = saved("JPEG2000")(noise(640, 480))
-    taken = 640 * 480 * (4 + 16.5) + 2 * len(data)
+    divided = 3 * (450 / 64**2 + 3 * 300 / 2**30) * sum(0.25**level for level in range(6))
+    taken = 640 * 480 * (4 + 16.5) + 2 * len(data) + round(640 * 480 * divided)
     assert open_image(data, limits=Limits(memory=round(taken))).size == (640, 480)
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda self: pytest.fail("it was decoded"))
     with pytest.raises(PhotoError, match=f"decoding takes about {round(taken):,} bytes, more than the"):
         open_image(data, limits=Limits(memory=round(taken) - 1))
+
+
+def test_blocks_of_a_single_tile_count() -> None:
+    """A tile may be divided otherwise than the file's header says."""
+    data = saved("JPEG2000", no_jp2=True)(noise(640, 480))
+    at, end = data.index(b"\xff\x52"), data.index(b"\xff\x90")
+    coding = bytearray(data[at : at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")])
+    coding[10:12] = 0, 0  # blocks of 4 x 4
+    tile = data[end : end + 6] + (len(data) - end - 2 + len(coding)).to_bytes(4, "big") + data[end + 10 : end + 12]
+    changed = data[:end] + tile + bytes(coding) + data[end + 12 :]
+    assert open_image(changed[:-2] + data[-2:]).size == (640, 480)
+    assert 200 < sample_bytes(changed) / sample_bytes(data) < 300
+
+
+def progressive(side: int, *, scans: int) -> bytes:
+    """A grey photo whose last scan comes again and again, in 75 bytes or fewer each."""
+    file = io.BytesIO()
+    Image.new("L", (side, side), 200).save(file, "JPEG", progressive=True)
+    data = file.getvalue()
+    return data[:-2] + data[data.rindex(b"\xff\xda") : -2] * scans + data[-2:]
+
+
+@pytest.mark.parametrize(("side", "scans"), [(64, 1000), (7000, 60)])
+def test_a_jpeg_of_very_many_scans_is_refused(side: int, scans: int) -> None:
+    """Each takes as long as all pixels do: 400 scans of 49 megapixels are 222 KB, and took 24 s."""
+    began = time.monotonic()
+    with pytest.raises(PhotoError, match="scans of"):
+        open_image(progressive(side, scans=scans))
+    with pytest.raises(PhotoError, match="scans of"):
+        open_image(progressive(side, scans=scans)[:-2])  # which is decoded several times to see whether it is whole
+    assert time.monotonic() - began < 5
+
+
+def test_scans_are_those_before_the_end_marker() -> None:
+    data = progressive(64, scans=20)
+    remark = b"\xff\xe5" + (2 + 4 * 300).to_bytes(2, "big") + b"\xff\xda\0\2" * 300
+    assert open_image(data[:2] + remark + data[2:] + b"\xff\xda\0\2" * 300).size == (64, 64)
 
 
 def test_a_tile_larger_than_the_photo_counts(monkeypatch: pytest.MonkeyPatch) -> None:

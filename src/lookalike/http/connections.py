@@ -8,7 +8,6 @@ is answered, and when all places are taken gives that of the longest silent conn
 from __future__ import annotations
 
 import asyncio
-import re
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,7 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from lookalike.http.crowd import State, Worth, place_of
 from lookalike.http.refusals import Refusal
-from lookalike.http.wire import BoundedFlow, LingeringTransport, answer_of
+from lookalike.http.wire import BoundedFlow, LingeringTransport, answer_of, framing_problem, with_host_of
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, Scope
@@ -30,9 +29,6 @@ PIECE: Final = 4096
 """Bytes given to the parser at once where a request may end within them: at most 227 requests fit."""
 
 MOST_HEADERS: Final = 100
-WHOLE_URL: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?([^/?#]*)")
-"""A URL with its host, as proxies are asked with."""
-
 STALLED_S: Final = 0.1
 STUCK_S: Final = 2.0
 """A body of which nothing has come, and an answer of which nothing was read, for so long may make room for another
@@ -184,29 +180,14 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Start answering."""
-        self._check_head()
+        self._refusal = self._refusal or framing_problem(self.parser.get_http_version(), self.headers)
         if self._refusal is not None:
             return
+        self.headers[:] = with_host_of(self.url, self.headers)
         self._enter(State.BUSY)
         self._frame = self._body = 0
         self._length = self._declared()
         super().on_headers_complete()
-
-    def _check_head(self) -> None:
-        """Refuse what is framed in ways that are not read here, and have the URL's host stand for the header.
-
-        Source: RFC 9112, sections 3.2.2 and 6.1.
-        """
-        version = self.parser.get_http_version()
-        codings = [value.strip().lower() for name, value in self.headers if name == b"transfer-encoding"]
-        if version not in ("1.0", "1.1"):
-            self._refusal = self._refusal or Refusal("bad_request", f"expected HTTP/1.1, got HTTP/{version}")
-        elif codings not in ([], [b"chunked"]):
-            got = b", ".join(codings)[:100].decode("latin-1")
-            message = f"expected Transfer-Encoding: chunked, got {got!r}"
-            self._refusal = self._refusal or Refusal("bad_request", message)
-        elif (whole := WHOLE_URL.match(self.url)) is not None:
-            self.headers[:] = [(name, whole[1] if name == b"host" else value) for name, value in self.headers]
 
     def _declared(self) -> int | None:
         """Bytes that the body has; None where its chunks tell."""

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import uuid
-from typing import Any, Protocol
+from typing import Any, Final, Protocol, TypeAlias
 
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from lookalike.http.edge import HEADERS
 from lookalike.http.refusals import Refusal
+
+Headers: TypeAlias = list[tuple[bytes, bytes]]
+
+WHOLE_URL: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?([^/?#]*)")
+"""A URL with its host, as proxies are asked with."""
 
 
 class Leaving(Protocol):
@@ -72,7 +78,7 @@ class LingeringTransport:
         self._connection.leave()
 
 
-def answer_of(refusal: Refusal, headers: list[tuple[bytes, bytes]]) -> bytes:
+def answer_of(refusal: Refusal, headers: Headers) -> bytes:
     """A refusal as it is sent where no application answers."""
     body = json.dumps(refusal.to_json()).encode()
     told = [*headers, *HEADERS.items(), (b"content-type", b"application/json")]
@@ -83,3 +89,28 @@ def answer_of(refusal: Refusal, headers: list[tuple[bytes, bytes]]) -> bytes:
     ]
     told += [(name.lower().encode(), value.encode()) for name, value in refusal.headers.items()]
     return STATUS_LINE[refusal.status] + b"".join(b"%s: %s\r\n" % header for header in told) + b"\r\n" + body
+
+
+def framing_problem(version: str, headers: Headers) -> Refusal | None:
+    """Refuse requests of versions, and with transfer codings, that are not read here.
+
+    Source: RFC 9112, section 6.1.
+    """
+    codings = [value.strip().lower() for name, value in headers if name == b"transfer-encoding"]
+    if version not in ("1.0", "1.1"):
+        return Refusal("bad_request", f"expected HTTP/1.1, got HTTP/{version}")
+    if codings not in ([], [b"chunked"]):
+        got = b", ".join(codings)[:100].decode("latin-1")
+        return Refusal("bad_request", f"expected Transfer-Encoding: chunked, got {got!r}")
+    return None
+
+
+def with_host_of(url: bytes, headers: Headers) -> Headers:
+    """The headers of a request; where its URL names the host, that replaces the `Host` header.
+
+    Source: RFC 9112, section 3.2.2.
+    """
+    whole = WHOLE_URL.match(url)
+    if whole is None:
+        return headers
+    return [(name, whole[1] if name == b"host" else value) for name, value in headers]

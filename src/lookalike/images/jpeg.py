@@ -1,8 +1,9 @@
-"""JPEG: files that only their remarks or a missing end marker keep from being read."""
+"""JPEG: files that only their remarks or a missing end marker keep from being read, and how many scans one has."""
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from io import BytesIO
 from typing import Final
@@ -15,7 +16,10 @@ _END: Final = b"\xff\xd9"
 _TAILS: Final = (b"", b"\x5a\xa5\x3c" * 32, b"\xaa" * 96)
 _ALONE: Final = {0x01, *range(0xD0, 0xDA)}  # markers that nothing belongs to
 _PROGRESSIVE: Final = {0xC2, 0xCA}
-_SCAN, _COMMENT = 0xDA, 0xFE
+_SCAN, _COMMENT, _LAST = 0xDA, 0xFE, 0xD9
+_MARKER: Final = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
+"""A marker that a segment belongs to, or the end marker."""
+
 _USED: Final = (
     (b"JFIF\0", 14),
     (b"Exif\0\0", 6),
@@ -56,6 +60,18 @@ def completed(data: bytes) -> bytes | None:
             file = JpegImageFile(BytesIO(data + tail + _END))
         pictures.add(hashlib.sha256(file.tobytes()).digest())
     return data + _END if len(pictures) == 1 else None
+
+
+def scans(data: bytes, *, most: int) -> int:
+    """How many scans a file has, counted up to `most`.
+
+    A progressive photo has some ten. Each takes as long as all pixels do, however few bytes it has.
+    """
+    at, count = 2, 0
+    while count < most and (found := _MARKER.search(data, at)) and data[found.end() - 1] != _LAST:
+        count += data[found.end() - 1] == _SCAN
+        at = found.end() + int.from_bytes(data[found.end() : found.end() + 2], "big")
+    return count
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:

@@ -1,35 +1,85 @@
-"""JPEG 2000: how far its wavelets let a photo be decoded at a fraction of its size."""
+"""JPEG 2000: how a file divides its wavelets, which decides the sizes that it can be decoded at, and the memory."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
 _START: Final = b"\xff\x4f\xff\x51"
-_CODING, _CODING_OF_ONE, _FIRST_TILE = 0xFF52, 0xFF53, 0xFF90
+_SIZE, _CODING, _CODING_OF_ONE, _TILE, _PIXELS, _END = 0xFF51, 0xFF52, 0xFF53, 0xFF90, 0xFF93, 0xFFD9
+_BLOCK_BYTES: Final = 450
+_PRECINCT_BYTES: Final = 300
+"""What OpenJPEG holds for each code block, and for each precinct of a subband; measured at 4 megapixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Coding:
+    """How the wavelets of one or all components are stored.
+
+    Attributes:
+        levels: How often the photo was halved.
+        block: Binary logarithms of the width and height of a code block.
+        precincts: The same of the precincts of each resolution, the smallest first; empty where there is one for all.
+    """
+
+    levels: int
+    block: tuple[int, int]
+    precincts: tuple[tuple[int, int], ...]
+
+    @classmethod
+    def read(cls, body: bytes, *, divided: bool) -> Coding:
+        """Read the parameters of a COD or COC segment; what is missing is 0."""
+        levels, across, down = body[:3].ljust(3, b"\0")
+        sides = body[5 : 6 + levels] if divided else b""
+        return cls(levels, (across % 16 + 2, down % 16 + 2), tuple((side & 15, side >> 4) for side in sides))
+
+    @property
+    def sample_bytes(self) -> float:
+        """Memory that the division into blocks and precincts takes, for each sample of the photo."""
+        total = 0.0
+        for at, (across, down) in enumerate(self.precincts or ((15, 15),) * (self.levels + 1)):
+            block = min(self.block[0], max(across - 1, 0)) + min(self.block[1], max(down - 1, 0))
+            total += (_BLOCK_BYTES / 2**block + 3 * _PRECINCT_BYTES / 2 ** (across + down)) / 4 ** (self.levels - at)
+        return total
 
 
 def levels(data: bytes) -> int:
-    """How often a file can be halved while it is decoded.
+    """How often a file can be halved while it is decoded."""
+    return min((coding.levels for coding in _codings(data)), default=0)
+
+
+def sample_bytes(data: bytes) -> float:
+    """Bytes for each sample, of all components and at full size, that a file's own division of its pixels costs."""
+    return max((coding.sample_bytes for coding in _codings(data)), default=0.0)
+
+
+def _codings(data: bytes) -> Iterator[Coding]:
+    """Each coding of a file's header and of the headers of its tiles.
 
     Source: ISO/IEC 15444-1, annex A.
     """
-    at = data.find(_START)
-    if at < 0:
-        return 0
-    at, found, wide = at + 2, list[int](), False
-    while at + 4 <= len(data):
+    at, after, wide = data.find(_START) + 2, 0, False
+    while 2 <= at <= len(data) - 4:
         marker, length = int.from_bytes(data[at : at + 2], "big"), int.from_bytes(data[at + 2 : at + 4], "big")
-        if marker == _FIRST_TILE or length < 2:
-            break
+        if marker == _PIXELS:
+            if after <= at:
+                return
+            at = after
+            continue
+        if length < 2 or marker == _END:
+            return
         body = data[at + 4 : at + 2 + length]
-        if marker == 0xFF51:
+        if marker == _TILE:  # its length; 0 is all that is left
+            after = at + int.from_bytes(body[2:6], "big")
+        elif marker == _SIZE:
             wide = int.from_bytes(body[34:36], "big") > 256
         elif marker == _CODING:
-            found += body[5:6]
+            yield Coding.read(body[5:], divided=bool(body[:1] and body[0] & 1))
         elif marker == _CODING_OF_ONE:
-            found += body[4:5] if wide else body[2:3]
+            body = body[2:] if wide else body[1:]
+            yield Coding.read(body[1:], divided=bool(body[:1] and body[0] & 1))
         at += 2 + length
-    return min(found, default=0)
 
 
 def halvings(size: tuple[int, int], most: int, possible: int) -> int:

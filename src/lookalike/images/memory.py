@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import Final
 
 from PIL.ImageFile import ImageFile
 
+from lookalike.images.jpeg2000 import sample_bytes
 from lookalike.images.orientation import orientation
 
 _ONE_BYTE: Final = {"1", "L", "P"}
@@ -45,12 +47,16 @@ def _decoder(file: ImageFile) -> float:
 
 
 def _beside(file: ImageFile) -> int:
-    """Bytes that do not depend on the number of pixels: copies of the file, and tiles larger than the photo."""
+    """Bytes that a reduced scale does not spare: copies of the file, and how it is divided into tiles and blocks."""
     if file.format == "TIFF":
         tile: int = getattr(file, "tile_pixels", 0)
         return round(tile * _tiff_sample_bytes(file))
-    held = getattr(file.fp, "getbuffer", None)
-    return 2 * int(held().nbytes) if file.format in ("PNG", "JPEG2000") and held is not None else 0
+    if file.format not in ("PNG", "JPEG2000") or not isinstance(file.fp, BytesIO):
+        return 0
+    length = file.fp.getbuffer().nbytes
+    if file.format == "PNG":
+        return 2 * length
+    return 2 * length + round(file.width * file.height * len(file.getbands()) * sample_bytes(file.fp.getvalue()))
 
 
 def _tiff_sample_bytes(file: ImageFile) -> float:
