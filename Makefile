@@ -48,7 +48,7 @@ serve: $(DEMO)/installed ## The demo, and then its page and API on http://127.0.
 
 .PHONY: test
 test: $(TEST)/installed ## Install everything, PyTorch included, and run the quick tests, in JOBS=2 processes
-	@OMP_NUM_THREADS=1 '$(TEST)/bin/python' -m pytest -q -n '$(JOBS)' --dist loadgroup -m 'not slow and not milvus and not gpu'
+	@OMP_NUM_THREADS=1 '$(TEST)/bin/python' -m pytest -q -n '$(JOBS)' --dist loadfile --no-loadscope-reorder -m 'not slow and not milvus and not gpu'
 
 .PHONY: test-slow
 test-slow: $(TEST)/installed ## Run the slow tests

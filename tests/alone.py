@@ -1,7 +1,7 @@
 """Tests that measure time, or take the whole machine, are run beside no other test by the workers of pytest-xdist.
 
-Tests of one file stay on one worker, so that what a module sets up is set up once. Tests with the mark `alone` come
-last, all on one worker, and each waits until no other test runs.
+They have the mark `alone`. Each waits until no other test runs, and comes after the other tests of its file; a file of
+nothing else comes after all others, so that there is less to wait for.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -60,8 +59,6 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if _ROOM in config.stash:
         items.sort(key=is_alone)
-        for item in filter(is_alone, items):
-            item.add_marker(pytest.mark.xdist_group("alone"))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -72,16 +69,3 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
         return (yield)
     with room.entered(alone=is_alone(item)):
         return (yield)
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Give each worker one file after the other, in the order they are collected in, and `alone` as if it were one."""
-    from xdist.scheduler import LoadGroupScheduling
-
-    class ByFile(LoadGroupScheduling):
-        def _split_scope(self, nodeid: str) -> str:
-            return str(super()._split_scope(nodeid)).split("::")[0]
-
-    config.option.loadscopereorder = False
-    return ByFile(config, log)

@@ -62,7 +62,7 @@ def test_a_test_that_measures_time_has_no_other_beside_it(tmp_path: Path) -> Non
         (tmp_path / f"{name}.py").write_text(f"LOG, LONG = {str(tmp_path / 'log')!r}, {seconds}\n{TIMED}")
     (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = alone\n")
     options = ("-q", "-p", "no:cacheprovider", "-p", "xdist", "-p", "alone", "--basetemp", tmp_path / "temporary")
-    done = run("-m", "pytest", *options, "-n", "2", "--dist", "loadgroup", folder=tmp_path)
+    done = run("-m", "pytest", *options, "-n", "2", "--dist", "loadfile", folder=tmp_path)
     assert "10 passed" in done.stdout, done.stdout + done.stderr
     lines = [line.split() for line in (tmp_path / "log").read_text().splitlines()]
     times = [(kind, float(began), float(ended)) for kind, began, ended in lines]
