@@ -15,6 +15,7 @@ from lookalike.catalogue import open_catalogue
 from lookalike.catalogue.folder import SIGNATURE_BYTES, begins_like_an_image
 from lookalike.catalogue.listing import open_listing
 from lookalike.errors import CatalogueError, UsageError
+from lookalike.gallery.opening import open_gallery
 from unprivileged import start
 
 
@@ -311,6 +312,31 @@ def test_a_listing_with_nul_may_have_newlines_in_its_names(tmp_path: Path) -> No
     assert [item.id for item in items] == ["one\nname.jpg", "two.jpg"]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_mark_at_the_beginning_is_no_part_of_the_first_path(tmp_path: Path, encoding: str) -> None:
+    items = open_listing("Ärmel.jpg\r\nb.jpg\r\n".encode(encoding), root=tmp_path).items()
+    assert [item.id for item in items] == ["Ärmel.jpg", "b.jpg"]
+
+
+def test_a_listing_that_is_marked_as_utf_16_and_is_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CatalogueError, match="marked as UTF-16, and is none"):
+        open_listing(b"\xff\xfea.jpg", root=tmp_path)
+
+
 def test_an_empty_listing_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(CatalogueError, match="no path"):
         open_listing(b"\n\n", root=tmp_path)
+
+
+@pytest.mark.parametrize("name", ["", " "])
+def test_an_empty_name_is_not_the_folder_that_one_is_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A shell passes it on where a variable is not set."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.jpg").touch()
+    with pytest.raises(UsageError, match="got an empty name"):
+        open_catalogue(name)
+    with pytest.raises(UsageError, match="got an empty name"):
+        open_gallery(name, create=True)
+    assert list(tmp_path.iterdir()) == [tmp_path / "a.jpg"]

@@ -17,7 +17,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch.utils.data import DataLoader
 
 from lookalike.catalogue.drawn import write_drawn
-from lookalike.errors import ConfigError, LookalikeError, ModelError, UnknownNameError, UsageError
+from lookalike.errors import CatalogueError, ConfigError, LookalikeError, ModelError, UnknownNameError, UsageError
 from lookalike.models import export as exporting
 from lookalike.models.checkpoint import load_checkpoint
 from lookalike.models.export import export_onnx
@@ -28,9 +28,10 @@ from lookalike.models.starting import start_network
 from lookalike.training import loop
 from lookalike.training.augmentation import foreground
 from lookalike.training.batch import View
+from lookalike.training.data import read_splits
 from lookalike.training.material import Material
 from lookalike.training.reading import ReadablePhotos
-from lookalike.training.settings import load_settings
+from lookalike.training.settings import DataSettings, load_settings
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 
@@ -292,3 +293,11 @@ def test_the_shipped_model_is_a_start_for_training() -> None:
     with pytest.raises(ModelError, match="does not fit mobilenetv3_small_050"):
         other = Network(NetworkSettings("mobilenetv3_small_050", init="default"), heads={})
         start_network(other, folder=Path(), classes={})
+
+
+def test_a_table_that_is_not_utf_8_is_learnt_from(tmp_path: Path) -> None:
+    (tmp_path / "shop.csv").write_bytes("image,colour\na.jpg,weiß\n".encode("cp1252"))
+    (read,) = read_splits(DataSettings("shop.csv", encoding="cp1252"), folder=tmp_path)["train"].items
+    assert read.attributes == {"colour": "weiß"}
+    with pytest.raises(CatalogueError, match=r"shop\.csv:2: the table is not UTF-8 text"):
+        read_splits(DataSettings("shop.csv"), folder=tmp_path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import Final
 
@@ -60,10 +60,6 @@ class LeftOut:
         """Whether a path, or a folder on the way to it, is left out."""
         parts = path.split("/")
         return any(self.entry("/".join(parts[:depth])) for depth in range(1, len(parts) + 1))
-
-    def kept(self, names: Iterable[str]) -> list[str]:
-        """Those names of entries of the source itself that are not left out."""
-        return [name for name in names if not self.entry(name)]
 
 
 USUAL: Final = LeftOut()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import sys
 from collections.abc import Iterator
@@ -22,11 +23,13 @@ def open_listing(listing: bytes, *, root: Path) -> Catalogue:
 
     Args:
         listing: One path a line; or, when there is a NUL anywhere, NUL after each path, and any other byte in it.
+            A mark of UTF-8 or UTF-16 at its beginning is no part of a path.
         root: What relative paths are relative to.
 
     Raises:
-        CatalogueError: There is no path.
+        CatalogueError: There is no path, or the list is UTF-16 that is damaged.
     """
+    listing = _without_mark(listing)
     lines = listing.split(b"\0") if b"\0" in listing else listing.splitlines()
     photos: dict[str, None] = {}
     skipped: list[Skip] = []
@@ -46,3 +49,17 @@ def open_listing(listing: bytes, *, root: Path) -> Catalogue:
             yield Item(id=photo, photo=photo, root=str(root))
 
     return Catalogue(kind="listing", source="-", items=items, count=len(photos), skipped=tuple(skipped))
+
+
+def _without_mark(listing: bytes) -> bytes:
+    """A list as UTF-8 without the mark that Windows PowerShell and editors write at the beginning of files.
+
+    Raises:
+        CatalogueError: It is marked as UTF-16, and is none.
+    """
+    if not listing.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return listing.removeprefix(codecs.BOM_UTF8)
+    try:
+        return listing.decode("utf-16").encode()
+    except UnicodeError as error:
+        raise CatalogueError(f"the list on standard input is marked as UTF-16, and is none: {error}") from None

@@ -75,10 +75,12 @@ def open_catalogue(
         CatalogueError: There is nothing there, or it cannot be read.
         AnnotationError: A row of the table, or a line of a benchmark's files, is malformed.
         UnknownNameError: `columns` names something that does not exist.
-        UsageError: `columns` or `encoding` is given for a source without them, or `exclude` for one whose files are
-            listed.
+        UsageError: The source has no name, `columns` or `encoding` is given for one without them, or `exclude` for one
+            whose files are listed.
         MissingExtraError: It is in a store, and what reads from such is not installed.
     """
+    if not source.strip():
+        raise UsageError("expected a folder or a table, got an empty name")
     catalogue = _open(source, columns or {}, encoding, LeftOut(exclude))
     if exclude and catalogue.kind not in ("folder", "imagefolder"):
         raise UsageError(f"only files of a folder can be left out, and {source} lists its photos")

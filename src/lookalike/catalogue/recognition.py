@@ -79,12 +79,17 @@ def recognise(folder: Path, *, left_out: LeftOut = USUAL) -> Layout | None:
             return layout_of_partition
     if recognise_fine(folder):
         return "attributes"
-    splits = _sub_folders(folder, left_out) or []
+    splits = _sub_folders(folder, left_out, broken_links=True) or []
     split_names = {path.name for path in splits}
     # A split that cannot be listed now is one all the same: its photos must not turn into photos without a split.
-    if "train" in split_names and split_names <= set(SPLITS) and all(_sub_folders(path) != [] for path in splits):
+    if "train" in split_names and split_names <= set(SPLITS) and not any(_has_no_folders(path) for path in splits):
         return "imagefolder"
     return None
+
+
+def _has_no_folders(split: Path) -> bool:
+    """Whether a folder can be listed, and there is no folder in it."""
+    return _sub_folders(split, broken_links=True) == []
 
 
 def recognise_fine(folder: Path) -> bool:
@@ -188,11 +193,28 @@ def _layout_of_partition(path: Path) -> Layout | None:
     return COLUMNS.get(len(names.split()))
 
 
-def _sub_folders(folder: Path, left_out: LeftOut = USUAL) -> list[Path] | None:
-    """The folders in a folder; None where it cannot be listed."""
+def _sub_folders(folder: Path, left_out: LeftOut = USUAL, *, broken_links: bool = False) -> list[Path] | None:
+    """The folders in a folder; None where it cannot be listed.
+
+    Args:
+        folder: Its path.
+        left_out: Sub-folders that do not count.
+        broken_links: Take links that lead nowhere for folders that are out of reach; those with an ending, such as
+            `1.jpg`, are links to photos.
+    """
     try:
         with os.scandir(folder) as listing:
-            names = left_out.kept(entry.name for entry in listing)
+            entries = [entry for entry in listing if not left_out.entry(entry.name)]
     except OSError:
         return None
-    return [folder / name for name in sorted(names) if os.path.isdir(folder / name)]  # noqa: PTH112 - as above
+    return sorted(folder / entry.name for entry in entries if _is_folder(entry, broken_links=broken_links))
+
+
+def _is_folder(entry: os.DirEntry[str], *, broken_links: bool) -> bool:
+    try:
+        if entry.is_dir():
+            return True
+        out_of_reach = entry.is_symlink() and not Path(entry.path).exists()
+    except OSError as error:
+        out_of_reach = error.errno != errno.ELOOP  # a link to itself never was a folder
+    return broken_links and out_of_reach and not Path(entry.name).suffix

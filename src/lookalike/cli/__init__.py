@@ -11,6 +11,7 @@ from functools import cache
 import typer
 
 from lookalike.cli.console import finish, let_go, make_ready, say
+from lookalike.cli.interrupts import Interrupts
 from lookalike.errors import LookalikeError
 
 SHOW_TRACEBACK = "LOOKALIKE_TRACEBACK"
@@ -37,9 +38,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(arguments: Sequence[str] | None) -> int:
     """Run one command, and turn what goes wrong into its exit code; see `main`."""
-    from lookalike.cli.commands import command
+    with Interrupts() as interrupts:
+        return _run(arguments, interrupts)
 
+
+def _run(arguments: Sequence[str] | None, interrupts: Interrupts) -> int:
     try:
+        from lookalike.cli.commands import command  # takes half a second, in which Ctrl-C may come
+
         code = command()(arguments, prog_name="lookalike", standalone_mode=False)
         sys.stdout.flush()
     except LookalikeError as error:
@@ -56,7 +62,9 @@ def run(arguments: Sequence[str] | None) -> int:
         # What read our output has gone, such as `head`; Typer exits when it meets that, and for no other reason.
         let_go(sys.stdout)
         return PIPE_CLOSED
-    except Exception as error:  # the last line of defence: nobody is to be shown a traceback
+    except Exception as error:  # the last line of defence: no user shall see a traceback
+        if interrupts.came:
+            return INTERRUPTED
         if os.environ.get(SHOW_TRACEBACK):
             raise
         if isinstance(error, OSError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -24,7 +25,7 @@ class IndexCommand(OnceCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - private to Typer
         """Read the arguments."""
         said: list[str] = []
-        for argument, following in zip(args, [*args[1:], ""], strict=True):
+        for argument, following in pairwise([*args, ""]):
             said.append(argument)
             if argument == RAY and (not following or following.startswith("-")):
                 said.append(ANY_CLUSTER)
@@ -98,6 +99,9 @@ def _present(report: Report, gallery: str) -> None:
         write(f"{embedded:,} photos in {total:.1f} s, {embedded / total:.0f}/s (seconds: {phases})")
     if report.kept:
         say(f"{report.kept:,} items were not met and stay: they may only be out of reach")
+    if report.outside:
+        where = "outside the folder of SOURCE, such as ../1.jpg or where a link leads"
+        say(f"the photos of {report.outside:,} items lie {where}; `serve` shows them when `roots` names their folders")
     if report.replaced:
         say(f"{report.replaced:,} items of other sources had the same ids and were replaced")
     if report.skipped and "://" not in gallery:

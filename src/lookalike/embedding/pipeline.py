@@ -29,6 +29,7 @@ from lookalike.embedding.describing import (
     size_and_time,
     timed,
 )
+from lookalike.embedding.places import Places
 from lookalike.embedding.protocol import Embedder
 from lookalike.embedding.report import Report, Skipped
 from lookalike.errors import CatalogueError, PhotoError
@@ -70,6 +71,11 @@ class Writer(Protocol):
 
     def stamps(self, source: str) -> dict[str, tuple[Item, Stamp | None]]:
         """Items that came from a source, by id, with the stamps of their files."""
+        ...
+
+    @property
+    def roots(self) -> tuple[str, ...]:
+        """The folders and addresses that photos came from so far."""
         ...
 
     def remember_roots(self, more: Iterable[str]) -> None:
@@ -151,6 +157,7 @@ class _Run:
         self._vectors: list[Mapping[str, Float32]] = []
         self._described: list[tuple[Item, Stamp]] = []
         self._roots: set[str] = set()
+        self._places = Places()
         self._written_at = perf_counter()
 
     def go(self, describe_photos: Describe) -> None:
@@ -166,11 +173,13 @@ class _Run:
         finally:
             # Also when interrupted or stopped by an error: what is embedded has been paid for and is kept.
             self._write()
+        self.report.outside = self._places.count_outside(self._writer.roots)
 
     def _work(self) -> Iterator[Work]:
         """Photos that have to be looked at, in the catalogue's order."""
         for position, item in enumerate(self._catalogue.items()):
             self._roots.update(roots_of(item, listed=self._catalogue.kind == "listing"))
+            self._places.take(item)
             if not self._is_unchanged(item):
                 known = self._known.get(item.id)
                 yield Work(item, position, known.stamp if known and known.item.box == item.box else None)

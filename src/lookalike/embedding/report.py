@@ -34,6 +34,8 @@ class Report:
         embedded: Photos that the network saw; others had only their description changed, or nothing.
         removed: Items that had vanished from the source.
         kept: Items that were not met and stay, since what they lie in cannot be listed or read.
+        outside: Items whose photos lie outside the folders that this gallery was indexed from, so that a server shows
+            them only when it is told of their folders.
         skipped: Photos that could not be read.
         seconds: By phase. `wait`, in which the network had no photos, `embed` and `write` follow each other, and with
             the reading of the catalogue add up to `total`; `decode` runs beside them, and is summed over its threads.
@@ -46,6 +48,7 @@ class Report:
     embedded: int = 0
     removed: int = 0
     kept: int = 0
+    outside: int = 0
     skipped: list[Skipped] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PHASES, 0.0))
 
@@ -75,6 +78,7 @@ class Report:
             "embedded": self.embedded,
             "removed": self.removed,
             "kept": self.kept,
+            "outside": self.outside,
             "skipped": [{"id": one.id, "photo": one.photo, "reason": one.reason} for one in self.skipped],
             "seconds": {phase: round(seconds, 3) for phase, seconds in self.seconds.items()},
         }

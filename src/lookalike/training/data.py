@@ -73,7 +73,10 @@ def read_splits(data: DataSettings, *, folder: Path) -> dict[str, Split]:
     source = data.source if data.source == "drawn" else str(folder / data.source)
     splits: dict[str, list[Item]] = {"train": [], "dev": []}
     names: set[str] = {"product", "id"}
-    for item in open_catalogue(source, columns=data.columns, whole_photos=not data.boxes).items():
+    catalogue = open_catalogue(
+        source, columns=data.columns, encoding=data.encoding or None, whole_photos=not data.boxes
+    )
+    for item in catalogue.items():
         names.update(item.attributes)
         if _has(item, data.where) and (part := _part_of(item, data)):
             splits[part].append(item)

@@ -29,6 +29,7 @@ class DataSettings:
     Attributes:
         source: A catalogue, as `lookalike index` takes it; relative to the TOML file.
         columns: Its columns under the names that a catalogue has: `image`, `product`, ...
+        encoding: Of a CSV table that is not UTF-8 and has no mark that tells, such as `cp1252`; empty takes UTF-8.
         boxes: Whether photos are cropped to the boxes that the catalogue gives them; the whole photos are shown else.
         split: Attribute that says of each item which split it is in.
         train: Values of `split` that are learnt from; an item without a split is, too.
@@ -52,6 +53,7 @@ class DataSettings:
 
     source: str
     columns: Mapping[str, str] = field(default_factory=dict)
+    encoding: str = ""
     boxes: bool = True
     split: str = "split"
     train: tuple[str, ...] = ("train",)

@@ -1,0 +1,40 @@
+"""Ctrl-C, remembered: an exception that it causes elsewhere is no error of its own."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType, TracebackType
+
+
+class Interrupts:
+    """Remembers that Ctrl-C was pressed.
+
+    Ctrl-C raises KeyboardInterrupt wherever the program is. In the import of a compiled library that becomes an
+    ImportError, which would be reported as a bug.
+
+    Attributes:
+        came: Whether it was pressed.
+    """
+
+    def __init__(self) -> None:
+        self.came = False
+        self._set = False
+
+    def __enter__(self) -> Interrupts:
+        # Handlers can be set in the main thread only; one that is not Python's own is left as it is.
+        if threading.current_thread() is threading.main_thread():
+            self._set = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        if self._set:
+            signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._set:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.came = True
+        raise KeyboardInterrupt

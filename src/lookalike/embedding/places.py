@@ -1,0 +1,45 @@
+"""Where the photos of a run really lie, to tell of those that a server will not show."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import PurePath
+
+from lookalike.remote.addresses import is_address
+from lookalike.types import Item
+
+
+class Places:
+    """Counts photos by the folders that they lie in, all links followed."""
+
+    def __init__(self) -> None:
+        self._real: dict[str, str] = {}
+        self._photos: Counter[str] = Counter()
+
+    def take(self, item: Item) -> None:
+        """Count a photo; one at an address, or without a root, is passed over."""
+        if not item.root or is_address(item.location) or "\0" in item.location:
+            return
+        folder = os.path.dirname(item.location)  # noqa: PTH120 - a Path for each of millions of photos would be slow
+        if os.path.islink(item.location):  # noqa: PTH114
+            self._photos[os.path.dirname(os.path.realpath(item.location))] += 1  # noqa: PTH120
+            return
+        if folder not in self._real:
+            self._real[folder] = os.path.realpath(folder)
+        self._photos[self._real[folder]] += 1
+
+    def count_outside(self, roots: Iterable[str]) -> int:
+        """How many photos lie in none of the roots, and so are shown by no server that is not told of their folders.
+
+        Args:
+            roots: Folders and addresses, as a gallery keeps them.
+        """
+        homes = {os.path.realpath(root) for root in roots if not is_address(root)}
+        outside = 0
+        for folder, photos in self._photos.items():
+            way = PurePath(folder)
+            if not homes.intersection(map(str, (way, *way.parents))):
+                outside += photos
+        return outside

@@ -1,0 +1,51 @@
+"""Ctrl-C ends a command with 130 and no traceback, wherever the program is; a command without arguments says so."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from types import ModuleType
+from typing import Any
+
+import pytest
+from test_cli_once import commands as all_commands
+
+from lookalike.cli import commands, main
+from lookalike.cli.commands import command
+
+NEEDING = [path for path, each in all_commands(command()) if any(parameter.required for parameter in each.params)]
+
+
+@pytest.mark.parametrize("path", NEEDING, ids=" ".join)
+def test_a_command_without_what_it_needs_says_so(path: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*path]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("error: Missing ")
+    assert err.count("\n") == 1
+
+
+def test_ctrl_c_while_the_commands_are_loaded(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Interrupted(ModuleType):
+        def __getattr__(self, name: str) -> object:
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "lookalike.cli.commands", Interrupted("commands"))
+    assert main(["doctor"]) == 130
+    assert capsys.readouterr().err == ""
+
+
+def test_ctrl_c_that_a_compiled_library_turns_into_an_error_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def load() -> Any:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise ImportError("initialization failed") from None
+
+    monkeypatch.setattr(commands, "command", load)
+    assert main(["doctor"]) == 130
+    assert "bug" not in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
