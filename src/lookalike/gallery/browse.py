@@ -104,11 +104,12 @@ def items_by_row(connection: sqlite3.Connection, names: AttributeNames, rows: Se
     wanted = {int(row) for row in rows}
     found = connection.execute(statement, (json.dumps(list(wanted)),))
     items = {row: read_item(record, names) for row, *record in found}
-    missing = json.dumps(list(wanted - items.keys()))
-    statement = "SELECT row FROM vectors WHERE row IN (SELECT value FROM json_each(?))"
-    lost = connection.execute(statement, (missing,)).fetchone()
-    if lost is not None:
-        raise damaged(f"the item of row {lost[0]}")
+    missing = wanted - items.keys()
+    if missing:
+        statement = "SELECT row FROM vectors WHERE row IN (SELECT value FROM json_each(?))"
+        lost = connection.execute(statement, (json.dumps(list(missing)),)).fetchone()
+        if lost is not None:
+            raise damaged(f"the item of row {lost[0]}")
     return items
 
 

@@ -2,7 +2,8 @@
 
 A folder can be moved away, deleted or brought back from a copy while a server holds it open. SQLite notices nothing of
 that: it goes on with files that have no name any more, and what is committed to them is lost. So each loan begins with
-a look at the files (three `stat`s), and connections to other files are closed.
+a look at the database and its folder (and at its helper files, when names in the folder may have changed), and
+connections to other files are closed.
 
 Closing a connection under a thread that uses it is a crash. Each is locked while it is used; closing all interrupts
 what runs, and waits for it.
@@ -11,19 +12,19 @@ what runs, and waits for it.
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final, NamedTuple
+from types import TracebackType
+from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
-from lookalike.errors import GalleryClosedError, GalleryGoneError, LookalikeError
+from lookalike.errors import GalleryClosedError, LookalikeError
 from lookalike.gallery import schema
 from lookalike.gallery.checksums import equip
 from lookalike.gallery.forking import watch
+from lookalike.gallery.place import Files, Place, database_at, files_at, is_sealed
 
 CACHE_KIB: Final = 32768
 BUSY_MS: Final = 10_000
@@ -33,21 +34,7 @@ INTERRUPT_S: Final = 0.02
 FORK_S: Final = 1.0
 TRIES: Final = 20
 
-
-class Files(NamedTuple):
-    """What tells the database's files from others at the same path.
-
-    Attributes:
-        database: Device, inode, size and time of the last change.
-        helpers: Inodes of the WAL and of the memory that processes share; None for those that are not there.
-    """
-
-    database: tuple[int, int, int, int]
-    helpers: tuple[int | None, int | None]
-
-    def same_place(self, other: Files) -> bool:
-        """Whether it is the same file, if perhaps with other contents."""
-        return self.database[:2] == other.database[:2]
+T = TypeVar("T")
 
 
 class Reader:
@@ -73,11 +60,68 @@ class Reader:
         self.spoilt = False
         self.closed = False
         self.sound = False
+        self._known: dict[Callable[[sqlite3.Connection], Any], Any] = {}
+        self._known_version = -1
 
     def version(self) -> int:
         """A number that changes when another connection commits; 4 microseconds."""
         version: int = self.connection.execute("PRAGMA data_version").fetchone()[0]
         return version
+
+    def known(self, read: Callable[[sqlite3.Connection], T]) -> T:
+        """What a function reads from the database, read again only when something was committed since.
+
+        Args:
+            read: A function of a module or class, not a closure: what it read is kept under it. Its result must not be
+                changed.
+        """
+        version = self.version()
+        if version != self._known_version:
+            self._known.clear()
+            self._known_version = version
+        if read not in self._known:
+            self._known[read] = read(self.connection)
+        found: T = self._known[read]
+        return found
+
+
+class InUse:
+    """A connection in use, and so not to be closed meanwhile; see `Connections.using` and `Connections.lend`."""
+
+    __slots__ = ("_connections", "_is_loan", "_reader")
+
+    def __init__(self, connections: Connections, reader: Reader, *, is_loan: bool) -> None:
+        self._connections = connections
+        self._reader = reader
+        self._is_loan = is_loan
+
+    def __enter__(self) -> Reader:
+        self._reader.lock.acquire()
+        if self._reader.closed:
+            self._leave()
+            raise self._connections.closed()
+        return self._reader
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        reader = self._reader
+        try:
+            if isinstance(error, sqlite3.Error):
+                if reader.closed:  # interrupted, or closed by this very thread
+                    raise self._connections.closed()
+                # SQLite opens to read only where the disk is bad, and stays so when the disk is well again
+                if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR):
+                    reader.spoilt = True
+            elif error is None and reader.immutable:
+                self._connections.check_unchanged(reader)
+        finally:
+            self._leave()
+
+    def _leave(self) -> None:
+        self._reader.lock.release()
+        if self._is_loan:
+            self._connections.give_back(self._reader)
 
 
 class Connections:
@@ -85,6 +129,7 @@ class Connections:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._place = Place(path)
         self._guard = threading.RLock()
         self._closing = threading.RLock()
         self._idle: list[Reader] = []
@@ -101,8 +146,7 @@ class Connections:
             with contextlib.suppress(sqlite3.Error):
                 reader.connection.close()
 
-    @contextmanager
-    def lend(self, *, writer: bool = False) -> Iterator[Reader]:
+    def lend(self, *, writer: bool = False) -> InUse:
         """Lend a connection; each thread that asks at the same time gets its own, and writers come one by one.
 
         Raises:
@@ -110,12 +154,7 @@ class Connections:
             GalleryClosedError: All connections were closed meanwhile.
             LookalikeError: The database was read without the right to write beside it, and was written to meanwhile.
         """
-        reader = self.take(writer=writer)
-        try:
-            with self.using(reader):
-                yield reader
-        finally:
-            self.give_back(reader)
+        return InUse(self, self.take(writer=writer), is_loan=True)
 
     def take(self, *, writer: bool = False) -> Reader:
         """Take a connection out, to be given back; see `lend`."""
@@ -129,21 +168,22 @@ class Connections:
             self._lent.add(reader)
             return reader
 
-    @contextmanager
-    def using(self, reader: Reader) -> Iterator[None]:
+    def using(self, reader: Reader) -> InUse:
         """Use a connection that was taken, so that it is not closed meanwhile."""
-        with reader.lock:
-            self._check_open(reader)
-            try:
-                yield
-            except sqlite3.Error as error:
-                self._check_open(reader)  # interrupted, or closed by this very thread
-                # SQLite opens to read only where the disk is bad, and stays so when the disk is well again
-                if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR):
-                    reader.spoilt = True
-                raise
-            if reader.immutable and files_at(self._path).database != reader.files.database:
-                raise LookalikeError(f"{self._path} was written to while it was being read; ask again")
+        return InUse(self, reader, is_loan=False)
+
+    def closed(self) -> GalleryClosedError:
+        """The error for what was going on when all connections were closed."""
+        return GalleryClosedError(f"{self._path.parent} was closed while this was being done")
+
+    def check_unchanged(self, reader: Reader) -> None:
+        """Make sure of what SQLite was told of a connection: that nothing ever changes.
+
+        Raises:
+            LookalikeError: The database was written to meanwhile.
+        """
+        if database_at(self._path) != reader.files.database:
+            raise LookalikeError(f"{self._path} was written to while it was being read; ask again")
 
     def give_back(self, reader: Reader) -> None:
         """Give back what was taken."""
@@ -163,7 +203,7 @@ class Connections:
             GalleryGoneError: There is nothing any more.
         """
         with self._guard:
-            now = files_at(self._path)
+            now = self._place.now()
             if now == self._files:
                 if not self._mixed or any(reader.files is not self._files for reader in self._lent):
                     return
@@ -230,10 +270,6 @@ class Connections:
         self._writer = None
         self._files = None
 
-    def _check_open(self, reader: Reader) -> None:
-        if reader.closed:
-            raise GalleryClosedError(f"{self._path.parent} was closed while this was being done")
-
     def _open(self, mode: str) -> Reader:
         """Open a connection, and make sure that the files were not replaced meanwhile."""
         for _ in range(TRIES):
@@ -266,38 +302,6 @@ class Connections:
                 return Reader(connection, self._files, immutable=immutable)
             connection.close()
         raise LookalikeError(f"{self._path} is being replaced all the time; try again")
-
-
-def files_at(path: Path) -> Files:
-    """What is at a path now.
-
-    Raises:
-        GalleryGoneError: Nothing.
-        LookalikeError: It cannot be looked at.
-    """
-    try:
-        found = os.stat(path)  # noqa: PTH116 - for every question: Path takes five times as long
-    except (FileNotFoundError, NotADirectoryError):
-        raise GalleryGoneError(f"there is no gallery at {path.parent} any more: it was moved or deleted") from None
-    except OSError as error:
-        raise LookalikeError(f"{path.parent} cannot be read: {error.strerror or error}") from None
-    helpers = inode_of(f"{path}-wal"), inode_of(f"{path}-shm")
-    return Files((found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns), helpers)
-
-
-def inode_of(path: str) -> int | None:
-    """The inode of a file; None where there is none."""
-    try:
-        return os.stat(path).st_ino  # noqa: PTH116 - as above
-    except OSError:
-        return None
-
-
-def is_sealed(path: Path) -> bool:
-    """Whether a database stands alone, with nothing of a writer beside it, and this process can put nothing there."""
-    wal, shared = Path(f"{path}-wal"), Path(f"{path}-shm")
-    alone = not shared.exists() and (not wal.exists() or wal.stat().st_size == 0)
-    return alone and not os.access(path.parent, os.W_OK)
 
 
 def connect(path: Path, mode: str, *, immutable: bool = False) -> sqlite3.Connection:

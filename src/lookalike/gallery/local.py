@@ -133,27 +133,27 @@ class LocalGallery(LocalMetadata):
 
     def get(self, item_id: str) -> Item:
         """One item."""
-        with self._store.reading() as connection:
-            return browse.item_by_id(connection, AttributeNames.read(connection), item_id)
+        with self._store.viewing() as reader:
+            return browse.item_by_id(reader.connection, reader.known(AttributeNames.read), item_id)
 
     def vectors(self, item_id: str) -> dict[str, Float32]:
         """The rows of one item by space, each (1, D) float32, as they were added."""
-        spaces = self.spaces
-        with self._store.reading() as connection:
-            row = browse.vectors_by_id(connection, item_id, columns=width(spaces))
+        with self._store.viewing() as reader:
+            spaces = reader.known(read_spaces)
+            row = browse.vectors_by_id(reader.connection, item_id, columns=width(spaces))
         return {name: row[:, place] for name, place in slices(spaces).items()}
 
     def units(self, rows: Sequence[int]) -> dict[str, Float32]:
         """Unit rows by space, each (B, D) float32; zeros for a row that is no longer there."""
-        spaces = self.spaces
-        with self._store.reading() as connection:
-            found = browse.units_by_row(connection, rows, columns=width(spaces))
+        with self._store.viewing() as reader:
+            spaces = reader.known(read_spaces)
+            found = browse.units_by_row(reader.connection, rows, columns=width(spaces))
         return {name: found[:, place] for name, place in slices(spaces).items()}
 
     def items(self, rows: Sequence[int]) -> dict[int, Item]:
         """Items by row; a row that is no longer there is left out."""
-        with self._store.reading() as connection:  # of one state: another process may bring in new names just now
-            return browse.items_by_row(connection, AttributeNames.read(connection), rows)
+        with self._store.viewing() as reader:  # one state: another process may bring in new names just now
+            return browse.items_by_row(reader.connection, reader.known(AttributeNames.read), rows)
 
     def list(self, *, where: str | None = None, offset: int = 0, limit: int | None = 50) -> tuple[int, Sequence[Item]]:
         """How many items a filter passes, and a page of them in the order they were added."""

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from lookalike.errors import UsageError
-from lookalike.gallery import learned, photo_owner, roots
+from lookalike.gallery import learned, meta, photo_owner, roots
 from lookalike.gallery.learned import Learned
-from lookalike.gallery.meta import meta_number, read_model, read_spaces, write_model
+from lookalike.gallery.meta import read_model, read_spaces, write_model
 from lookalike.gallery.store import Store
 from lookalike.refine.whitening import Projection
 from lookalike.spaces import Space
@@ -36,13 +36,13 @@ class LocalMetadata:
 
     def __len__(self) -> int:
         with self._store.reader() as reader:
-            return meta_number(reader.connection, "items")
+            return reader.known(meta.count_items)
 
     @property
     def model(self) -> str | None:
         """Where the model is that filled the gallery: `default` or a path; None when nobody has said."""
         with self._store.reader() as reader:
-            return read_model(reader.connection)
+            return reader.known(read_model)
 
     def remember_model(self, model: str) -> None:
         """Remember where the model is that fills the gallery."""
@@ -54,7 +54,7 @@ class LocalMetadata:
     def roots(self) -> tuple[str, ...]:
         """Folders and addresses that photos were indexed from."""
         with self._store.reader() as reader:
-            return roots.read(reader.connection)
+            return reader.known(roots.read)
 
     def remember_roots(self, more: Iterable[str]) -> None:
         """Keep more roots."""
@@ -67,7 +67,7 @@ class LocalMetadata:
     def learned(self) -> Learned:
         """The usual weights of its spaces, as far as they were learned for it."""
         with self._store.reader() as reader:
-            return learned.read(reader.connection)
+            return reader.known(learned.read)
 
     def learn(self, what: Learned) -> None:
         """Keep the weights that were learned for it, in place of those before."""
@@ -77,8 +77,8 @@ class LocalMetadata:
     @property
     def projections(self) -> Mapping[str, Projection]:
         """By which the rows of some of its spaces are made from what a model makes."""
-        with self._store.reading() as connection:
-            return learned.read_projections(connection)
+        with self._store.viewing() as reader:
+            return reader.known(learned.read_projections)
 
     def project(self, projections: Mapping[str, Projection]) -> None:
         """Decide the projections; only before the first `add`."""

@@ -88,6 +88,11 @@ def meta_number(connection: sqlite3.Connection, key: str) -> int:
     return int(must_get(connection, key))
 
 
+def count_items(connection: sqlite3.Connection) -> int:
+    """How many items there are."""
+    return meta_number(connection, "items")
+
+
 def last_number(connection: sqlite3.Connection, table: str) -> int:
     """The largest number that a table, `items` or `removed`, has ever given to a row."""
     return meta_number(connection, f"last {table}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Final
 
 from lookalike import deadline
@@ -13,12 +13,16 @@ STEPS: Final = 10_000
 """Steps of SQLite's machine, a millisecond or less, between two looks at the clock."""
 
 
-@contextmanager
-def stopping(connection: sqlite3.Connection) -> Iterator[None]:
+_UNLIMITED: Final = nullcontext()
+
+
+def stopping(connection: sqlite3.Connection) -> AbstractContextManager[None]:
     """Have SQL on a connection stop when the time of this thread's work is up."""
-    if not deadline.limited():
-        yield
-        return
+    return _limited(connection) if deadline.limited() else _UNLIMITED
+
+
+@contextmanager
+def _limited(connection: sqlite3.Connection) -> Iterator[None]:
     connection.set_progress_handler(deadline.passed, STEPS)
     try:
         yield

@@ -113,17 +113,24 @@ class Store:
     def spaces(self) -> tuple[Space, ...]:
         """The spaces that the first `add` decided; none before."""
         with self.reader() as reader:
-            return read_spaces(reader.connection)
+            return reader.known(read_spaces)
+
+    @contextmanager
+    def viewing(self) -> Iterator[Reader]:
+        """Lend a connection that sees one state of the data throughout, with what is known of that state."""
+        with explained(self.path), self._connections.lend() as reader, stopping(reader.connection):
+            self._check_tables(reader)
+            reader.connection.execute("BEGIN")
+            try:
+                yield reader
+            finally:
+                roll_back(reader)
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """Lend a connection that sees one state of the data throughout."""
-        with self.reader() as reader:
-            reader.connection.execute("BEGIN")
-            try:
-                yield reader.connection
-            finally:
-                roll_back(reader)
+        with self.viewing() as reader:
+            yield reader.connection
 
     @contextmanager
     def asking(self) -> Iterator[sqlite3.Connection]:
