@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from lookalike.errors import UsageError
+from lookalike.errors import GalleryReplacedError, UsageError
 from lookalike.types import Match, Neighbours
 
 if TYPE_CHECKING:
     from lookalike.gallery.protocol import Gallery
+
+T = TypeVar("T")
+
+TRIES: Final = 5
 
 
 def matches_of(gallery: Gallery, neighbours: Neighbours, *, k: int, offset: int, without: Sequence[str]) -> list[Match]:
@@ -21,9 +26,12 @@ def matches_of(gallery: Gallery, neighbours: Neighbours, *, k: int, offset: int,
         k: How many matches.
         offset: So many of the best are left out.
         without: Items that are left out, by id.
+
+    Raises:
+        GalleryReplacedError: The gallery was replaced since the search, which must be done again.
     """
     rows = neighbours.rows[0, : offset + k + len(without)].tolist()
-    items = gallery.items([row for row in rows if row >= 0])
+    items = gallery.items([row for row in rows if row >= 0], moment=neighbours.moment)
     found = [(place, items[row]) for place, row in enumerate(rows) if row in items and items[row].id not in without]
     return [
         Match(
@@ -35,6 +43,18 @@ def matches_of(gallery: Gallery, neighbours: Neighbours, *, k: int, offset: int,
         )
         for rank, (place, item) in enumerate(found[offset : offset + k], start=offset + 1)
     ]
+
+
+def of_one_state(ask: Callable[[], T]) -> T:
+    """An answer of several steps; asked again when the gallery is replaced between two of them.
+
+    Raises:
+        GalleryReplacedError: It is replaced all the time.
+    """
+    for _ in range(TRIES - 1):
+        with suppress(GalleryReplacedError):
+            return ask()
+    return ask()
 
 
 def _rounded(score: float) -> float:

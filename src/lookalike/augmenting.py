@@ -63,11 +63,11 @@ def augmented(
     """Rows of items of a gallery with those of their neighbours added, by space; only rows of unit length change."""
     found = gallery.search(vectors, k=neighbours + 1, index="exact")
     places = found.rows.reshape(-1).tolist()
-    names = gallery.items([row for row in set(places) if row >= 0])
+    names = gallery.items([row for row in set(places) if row >= 0], moment=found.moment)
     ids = np.array([names[row].id if row in names else "" for row in places]).reshape(found.rows.shape)
     borrowed = (found.rows >= 0) & (ids != np.array([item.id for item in items])[:, None])
     borrowed &= borrowed.cumsum(axis=1) <= neighbours  # one more was asked for, in the item's own place
-    near = gallery.units(np.maximum(found.rows, 0).reshape(-1).tolist())
+    near = gallery.units(np.maximum(found.rows, 0).reshape(-1).tolist(), moment=found.moment)
     made: dict[str, Float32] = {}
     for name, rows in vectors.items():
         others = near[name].reshape(*found.rows.shape, -1)

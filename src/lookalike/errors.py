@@ -14,6 +14,7 @@
     │   └── MismatchError        the gallery was made by another model, or with other spaces
     ├── GalleryLockedError       another process is writing to the gallery
     ├── GalleryGoneError         an open gallery is no longer where it was
+    │   └── GalleryReplacedError  it was replaced between a search and a look at what was found
     ├── GalleryClosedError       a gallery was closed while something was being asked of it
     ├── GalleryDamagedError      the gallery's database fails its own checks
     ├── StorageFullError         there is no room left where something is to be written
@@ -193,6 +194,10 @@ class GalleryGoneError(LookalikeError):
     """A gallery that is open was moved, deleted or replaced."""
 
     code = "gallery_gone"
+
+
+class GalleryReplacedError(GalleryGoneError):
+    """A gallery was replaced, compacted or brought back from a copy between a search and a look at what it found."""
 
 
 class GalleryClosedError(LookalikeError):

@@ -182,8 +182,9 @@ def kept_of_ten(gallery: Gallery, copy: Gallery) -> tuple[float, int]:
     def nearest(one: Gallery) -> list[set[str]]:
         stored = [one.vectors(item_id) for item_id in ids]
         queries = {name: np.concatenate([vectors[name] for vectors in stored]) for name in stored[0]}
-        rows: Int64 = one.search(queries, k=NEAREST + 1, weights=weights, index="exact").rows
-        names = one.items([row for row in np.unique(rows).tolist() if row >= 0])
+        near = one.search(queries, k=NEAREST + 1, weights=weights, index="exact")
+        rows: Int64 = near.rows
+        names = one.items([row for row in np.unique(rows).tolist() if row >= 0], moment=near.moment)
         found = []
         for item_id, answered in zip(ids, rows.tolist(), strict=True):
             others = [names[row].id for row in answered if row >= 0 and names[row].id != item_id]

@@ -10,7 +10,7 @@ from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from lookalike.answers import check_page, matches_of
+from lookalike.answers import check_page, matches_of, of_one_state
 from lookalike.embedding.agreement import check_agreement, makers_of
 from lookalike.embedding.model_file import ModelFile
 from lookalike.embedding.projected import ProjectedEmbedder
@@ -18,7 +18,7 @@ from lookalike.errors import GalleryNotFoundError, UsageError
 from lookalike.examples import Examples, name_of
 from lookalike.refine.asking import Refinement, search_refined
 from lookalike.spaces import resolve_names, resolve_weights
-from lookalike.types import Answer, Box, Float32, Query
+from lookalike.types import Answer, Box, Float32, Match, Neighbours, Query
 
 if TYPE_CHECKING:
     from lookalike.embedding.protocol import Embedder
@@ -182,19 +182,23 @@ class Retriever:
         took: dict[str, float] = {"decode": 0.0, "embed": 0.0}
         vectors = examples.vectors(lambda photos: self._describe(photos, box, took), gallery.vectors)
         started = perf_counter()
-        neighbours = search_refined(
-            gallery,
-            vectors,
-            refinement=refinement,
-            k=(k if offset is None else REACH) + len(examples.ids),
-            weights=resolved,
-            where=where,
-            index=index,
-            probes=probes,
-            metrics=by_metric,
-            is_item=bool(examples.items),
-        )
-        matches = matches_of(gallery, neighbours, k=k, offset=offset or 0, without=examples.ids)
+
+        def found() -> tuple[Neighbours, list[Match]]:
+            neighbours = search_refined(
+                gallery,
+                vectors,
+                refinement=refinement,
+                k=(k if offset is None else REACH) + len(examples.ids),
+                weights=resolved,
+                where=where,
+                index=index,
+                probes=probes,
+                metrics=by_metric,
+                is_item=bool(examples.items),
+            )
+            return neighbours, matches_of(gallery, neighbours, k=k, offset=offset or 0, without=examples.ids)
+
+        neighbours, matches = of_one_state(found)
         took["search"] = (perf_counter() - started) * 1000
         query = Query(
             photo=name_of(examples.photos[0]) if examples.photos else None,

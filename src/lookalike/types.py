@@ -116,6 +116,8 @@ class Neighbours:
             metric was asked for; nan where the row is -1.
         index: The index that answered.
         refined: (Q, K) float32 that decided the order where the answer was refined; then the scores need not fall.
+        moment: The gallery's state that `rows` are of, for `Gallery.items` and `Gallery.units`; None where a gallery
+            cannot tell.
     """
 
     rows: Int64
@@ -123,6 +125,7 @@ class Neighbours:
     by_space: Mapping[str, Float32]
     index: str
     refined: Float32 | None = None
+    moment: object = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,23 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from lookalike.errors import GalleryGoneError, GalleryNotFoundError, LookalikeError, MismatchError
+from lookalike.embedding.model_file import ModelFile
+from lookalike.errors import (
+    GalleryGoneError,
+    GalleryNotFoundError,
+    GalleryReplacedError,
+    LookalikeError,
+    MismatchError,
+)
 from lookalike.gallery.local import LocalGallery
+from lookalike.retriever import Retriever
 from lookalike.spaces import Space, unit_rows
-from lookalike.types import Float32, Item
+from lookalike.types import Float32, Item, Neighbours
 
 SPACES = [Space("deep", 32, "tiny@1")]
 COUNT = 1200
@@ -244,3 +253,54 @@ def test_readers_and_a_replacement_in_the_middle(shop: Path, other: Path) -> Non
     assert all(min(abs(value - score) for score in right.values()) < 1e-5 for value in answers)
     assert answers[-1] == pytest.approx(right[2], abs=1e-5)
     assert all("\n" not in value for value in seen if isinstance(value, str))
+
+
+def test_names_no_items_for_rows_of_another_history(shop: Path, other: Path, tmp_path: Path) -> None:
+    """Replaced between a search and the look at what it found; a commit alone is no reason to ask again."""
+    copy = tmp_path / "copy.db"
+    item, row = Item(id="new", photo="x.jpg"), rows_of(3, 1)
+    with LocalGallery(shop) as gallery:
+        shutil.copyfile(shop / "gallery.db", copy)
+        found = gallery.search({"deep": rows_of(1, 1)}, k=5)
+        rows = found.rows[0].tolist()
+        gallery.add([item], {"deep": row}, spaces=SPACES)
+        assert gallery.items(rows, moment=found.moment)[rows[0]].id == "0"
+        assert gallery.units(rows, moment=found.moment)["deep"][0] == pytest.approx(rows_of(1)[0], abs=1e-6)
+        later = gallery.search({"deep": row}, k=5)
+        with closing(sqlite3.connect(copy)) as source, closing(sqlite3.connect(shop / "gallery.db")) as to:
+            source.backup(to)
+        assert gallery.items(rows, moment=found.moment)[rows[0]].id == "0"  # its own past
+        gallery.add([Item(id="another", photo="x.jpg")], {"deep": rows_of(4, 1)}, spaces=SPACES)
+        for moment in (later.moment, found.moment):
+            if moment is found.moment:
+                by_backup(shop, other)
+            with pytest.raises(GalleryReplacedError, match="ask again"):
+                gallery.items(rows, moment=moment)
+            with pytest.raises(GalleryReplacedError, match="ask again"):
+                gallery.units(rows, moment=moment)
+
+
+@pytest.mark.parametrize("refined", [{}, {"expand": 3}, {"rerank": 20}])
+@pytest.mark.parametrize("way", ["SQLite's backup", "folder moved"])
+def test_an_answer_is_of_one_state(
+    shop: Path, other: Path, way: str, refined: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Replaced right after the search: the answer is what the gallery says now to the same vectors."""
+    ways = [WAYS[way]]
+    with LocalGallery(shop) as gallery:
+        asked = gallery.vectors("5")["deep"]
+        search = gallery.search
+
+        def search_and_replace(*args: Any, **options: Any) -> Neighbours:
+            found = search(*args, **options)
+            if ways:
+                ways.pop()(shop, other)
+            return found
+
+        monkeypatch.setattr(gallery, "search", search_and_replace)
+        answer = Retriever(gallery, ModelFile(None)).search(item="5", k=5, **refined)
+        assert not ways
+    truth = rows_of(2) @ asked[0]
+    assert [match.score for match in answer.matches] == pytest.approx(
+        [float(truth[int(match.item.id)]) for match in answer.matches], abs=1e-5
+    )

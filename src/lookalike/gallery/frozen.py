@@ -38,6 +38,13 @@ def moment_of(connection: sqlite3.Connection) -> Moment:
     return generation, change, signature_of(connection, change)
 
 
+def was_once(connection: sqlite3.Connection, moment: Moment) -> bool:
+    """Whether the database that a connection sees is, or was once, at a moment."""
+    generation, change, signature = moment
+    now = must_get(connection, "generation"), meta_number(connection, "change")
+    return generation == now[0] and change <= now[1] and signature == signature_of(connection, change)
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Which state of which database something was derived from.

@@ -143,16 +143,18 @@ class LocalGallery(LocalMetadata):
             row = browse.vectors_by_id(reader.connection, item_id, columns=width(spaces))
         return {name: row[:, place] for name, place in slices(spaces).items()}
 
-    def units(self, rows: Sequence[int]) -> dict[str, Float32]:
+    def units(self, rows: Sequence[int], *, moment: object = None) -> dict[str, Float32]:
         """Unit rows by space, each (B, D) float32; zeros for a row that is no longer there."""
         with self._store.viewing() as reader:
+            self._states.check_moment(reader, moment)
             spaces = reader.known(read_spaces)
             found = browse.units_by_row(reader.connection, rows, columns=width(spaces))
         return {name: found[:, place] for name, place in slices(spaces).items()}
 
-    def items(self, rows: Sequence[int]) -> dict[int, Item]:
+    def items(self, rows: Sequence[int], *, moment: object = None) -> dict[int, Item]:
         """Items by row; a row that is no longer there is left out."""
         with self._store.viewing() as reader:  # one state: another process may bring in new names just now
+            self._states.check_moment(reader, moment)
             return browse.items_by_row(reader.connection, reader.known(AttributeNames.read), rows)
 
     def list(self, *, where: str | None = None, offset: int = 0, limit: int | None = 50) -> tuple[int, Sequence[Item]]:

@@ -154,8 +154,16 @@ class Gallery(Protocol):
         """
         ...
 
-    def units(self, rows: Sequence[int]) -> dict[str, Float32]:
-        """Unit rows by space, each (B, D) float32; zeros for a row that is no longer there."""
+    def units(self, rows: Sequence[int], *, moment: object = None) -> dict[str, Float32]:
+        """Unit rows by space, each (B, D) float32; zeros for a row that is no longer there.
+
+        Args:
+            rows: B numbers of rows.
+            moment: As in `items`.
+
+        Raises:
+            GalleryReplacedError: As in `items`.
+        """
         ...
 
     @property
@@ -184,8 +192,17 @@ class Gallery(Protocol):
         """
         ...
 
-    def items(self, rows: Sequence[int]) -> dict[int, Item]:
-        """Items by row; a row that is no longer there is left out."""
+    def items(self, rows: Sequence[int], *, moment: object = None) -> dict[int, Item]:
+        """Items by row; a row that is no longer there is left out.
+
+        Args:
+            rows: Numbers of rows.
+            moment: `Neighbours.moment` of the search that found them; None believes that the gallery is the same still.
+
+        Raises:
+            GalleryReplacedError: The rows are of a state that the gallery has never been in: it was replaced, compacted
+                or brought back from a copy since the search, which must be done again.
+        """
         ...
 
     def list(self, *, where: str | None = None, offset: int = 0, limit: int | None = 50) -> tuple[int, Sequence[Item]]:

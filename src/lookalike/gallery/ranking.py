@@ -129,7 +129,7 @@ def nearest(
         parts.append((np.where(places >= 0, places + snapshot.split, -1), scores))
     positions, scores = merged(parts, queries=len(query), k=k)
     by_space = cosines(snapshot, units, positions)
-    return Neighbours(snapshot.numbers(positions), scores, by_space, index)
+    return Neighbours(snapshot.numbers(positions), scores, by_space, index, moment=snapshot.origin.moment)
 
 
 def chosen_index(snapshot: Snapshot, weights: Mapping[str, float], *, k: int, allowed: Allowed) -> str:
@@ -158,7 +158,9 @@ def nearest_by_metric(
     k = min(k, allowed.frozen_count + allowed.tail_count)
     if k == 0:
         nothing = np.empty((len(next(iter(queries.values()))), 0), dtype=np.float32)
-        return Neighbours(nothing.astype(np.int64), nothing, dict.fromkeys(queries, nothing), "exact")
+        return Neighbours(
+            nothing.astype(np.int64), nothing, dict.fromkeys(queries, nothing), "exact", moment=snapshot.origin.moment
+        )
     parts = [] if snapshot.frozen is None else [snapshot.frozen.raw.whole()]
     parts.append(snapshot.tail.raw)
     places = slices(snapshot.spaces)
@@ -179,7 +181,7 @@ def nearest_by_metric(
             )
     if not np.isfinite(scores[positions >= 0]).all():
         raise UsageError("the weighted sum of the distances is too large to be written down; take smaller weights")
-    return Neighbours(snapshot.numbers(positions), scores, by_space, "exact")
+    return Neighbours(snapshot.numbers(positions), scores, by_space, "exact", moment=snapshot.origin.moment)
 
 
 def merged(parts: list[tuple[Int64, Float32]], *, queries: int, k: int) -> tuple[Int64, Float32]:

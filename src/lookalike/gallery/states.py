@@ -7,14 +7,15 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import cast
 
-from lookalike.errors import RowFileError, UsageError
+from lookalike.errors import GalleryReplacedError, RowFileError, UsageError
 from lookalike.gallery import snapshot
 from lookalike.gallery.connections import Reader
 from lookalike.gallery.derived import Derived, fresher
 from lookalike.gallery.forking import watch
 from lookalike.gallery.freshness import Aside, build_usual_index, fresh_rows
-from lookalike.gallery.frozen import LONG_TO_BUILD, Origin, moment_of
+from lookalike.gallery.frozen import LONG_TO_BUILD, Moment, Origin, moment_of, was_once
 from lookalike.gallery.passing import passing
 from lookalike.gallery.ranking import Allowed, allow
 from lookalike.gallery.snapshot import Snapshot, is_stale
@@ -136,6 +137,24 @@ class States:
             held = None if now_held is None else now_held.frozen  # `optimise` may have been quicker
             if fresher(held, frozen) is frozen and frozen.origin.is_past_of(connection):
                 self.snapshot = snapshot.take(connection, frozen)
+
+    def check_moment(self, reader: Reader, moment: object) -> None:
+        """Make sure that a state is one that the gallery is, or was, in.
+
+        Args:
+            reader: In a transaction.
+            moment: `Origin.moment` of the state; None passes.
+
+        Raises:
+            GalleryReplacedError: It never was.
+        """
+        if moment is None or moment == reader.known(moment_of):
+            return
+        if not was_once(reader.connection, cast("Moment", moment)):
+            raise GalleryReplacedError(
+                f"{self._store.folder} was replaced, compacted or brought back from a copy since the search that found "
+                "these rows; ask again"
+            )
 
     def give_up(self, state: Snapshot, error: RowFileError) -> None:
         """Forget a state whose derived rows are damaged, so that the next search derives them again."""

@@ -201,8 +201,9 @@ class MilvusGallery(MilvusRoots):
         rows = added_rows_of(found, columns=width(self.spaces))
         return {name: rows[:, place] for name, place in slices(self.spaces).items()}
 
-    def units(self, rows: Sequence[int]) -> dict[str, Float32]:
+    def units(self, rows: Sequence[int], *, moment: object = None) -> dict[str, Float32]:
         """Unit rows by space, each (B, D) float32; zeros for a row that is no longer there."""
+        del moment  # searches here give none
         wanted = [int(row) for row in rows]
         found = self._reader.by_row(wanted, ["vector"]) if self._state.has_rows() else {}
         together = np.zeros((len(wanted), width(self.spaces)), dtype=np.float32)
@@ -237,8 +238,9 @@ class MilvusGallery(MilvusRoots):
         self._state.forget_facts()
         self._projections = None
 
-    def items(self, rows: Sequence[int]) -> dict[int, Item]:
+    def items(self, rows: Sequence[int], *, moment: object = None) -> dict[int, Item]:
         """Items by row; a row that is no longer there is left out."""
+        del moment  # searches here give none
         if not rows or not self._state.has_rows():
             return {}
         found = self._reader.by_row([int(row) for row in rows], KNOWN)
