@@ -175,10 +175,11 @@ class Retriever:
         refinement.check(metrics)
         check_page(k, offset, probes=probes, reach=REACH)
         gallery = self.gallery
-        if not gallery.spaces:
+        spaces = gallery.spaces
+        if not spaces:
             raise UsageError(f"{self._address} is empty; fill it with `lookalike index`")
-        resolved = resolve_weights(weights, gallery.spaces, learned=gallery.learned.weights)
-        by_metric = resolve_names(metrics or {}, gallery.spaces)
+        resolved = resolve_weights(weights, spaces, learned=gallery.learned.weights)
+        by_metric = resolve_names(metrics or {}, spaces)
         took: dict[str, float] = {"decode": 0.0, "embed": 0.0}
         vectors = examples.vectors(lambda photos: self._describe(photos, box, took), gallery.vectors)
         started = perf_counter()
@@ -204,7 +205,7 @@ class Retriever:
             photo=name_of(examples.photos[0]) if examples.photos else None,
             item=examples.items[0] if examples.items else None,
             box=box,
-            model="+".join(makers_of(gallery.spaces)),
+            model="+".join(makers_of(spaces)),
             weights=resolved,
             where=where,
             index=neighbours.index,

@@ -15,7 +15,6 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -26,7 +25,7 @@ from lookalike.answers import of_one_state
 from lookalike.errors import GalleryLockedError, LookalikeError
 from lookalike.gallery.local import LocalGallery
 from lookalike.spaces import Space, unit_rows
-from lookalike.types import Float32, Item
+from lookalike.types import Float32, Item, Neighbours
 
 SPACES = [Space("deep", 16, "tiny@1")]
 IDS = 2500
@@ -86,15 +85,19 @@ def read(folder: Path, *, seed: int, seconds: float) -> None:
         while time.monotonic() < until or asked < 3:
             query = unit_rows(np.random.default_rng(luck.randrange(10**9)).standard_normal((1, 16), dtype=np.float32))
             index, where = luck.choice(["auto", "exact", "ivf"]), luck.choice([None, "even = true"])
-            wrong = of_one_state(partial(wrong_answers, gallery, query, index=index, where=where))
+            wrong = wrong_answers(gallery, query, index=index, where=where)
             assert not wrong, wrong
             asked += 1
 
 
 def wrong_answers(gallery: LocalGallery, query: Float32, *, index: str, where: str | None) -> list[str]:
     """What an answer says that is not so."""
-    found = gallery.search({"deep": query}, k=5, index=index, where=where)
-    items = gallery.items(found.rows[0].tolist(), moment=found.moment)
+
+    def ask() -> tuple[Neighbours, dict[int, Item]]:
+        found = gallery.search({"deep": query}, k=5, index=index, where=where)
+        return found, gallery.items(found.rows[0].tolist(), moment=found.moment)
+
+    found, items = of_one_state(ask)
     wrong = []
     for row, score in zip(found.rows[0].tolist(), found.scores[0].tolist(), strict=True):
         if row in items:

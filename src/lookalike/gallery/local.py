@@ -206,8 +206,10 @@ class LocalGallery(LocalMetadata):
 
     def has_index(self, name: str) -> bool:
         """Whether an index can be searched without building it first; over a few rows it is built in no time."""
+        if name == "auto":
+            return True
         state = self._states.present()
-        if name == "auto" or state.origin.count <= FEW:
+        if state.origin.count <= FEW:
             return True
         return state.frozen is not None and state.frozen.has(name)
 
