@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from lookalike.images import Limits, Source
 
 SKIPPED_FILE = "skipped.csv"
-
 REACH = 2000
 """How many matches there are to page through: every page is cut from the same list of this length."""
 
@@ -175,8 +174,7 @@ class Retriever:
         refinement.check(metrics)
         check_page(k, offset, probes=probes, reach=REACH)
         gallery = self.gallery
-        spaces = gallery.spaces
-        if not spaces:
+        if not (spaces := gallery.spaces):
             raise UsageError(f"{self._address} is empty; fill it with `lookalike index`")
         resolved = resolve_weights(weights, spaces, learned=gallery.learned.weights)
         by_metric = resolve_names(metrics or {}, spaces)

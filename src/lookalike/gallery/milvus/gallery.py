@@ -241,9 +241,7 @@ class MilvusGallery(MilvusRoots):
     def items(self, rows: Sequence[int], *, moment: object = None) -> dict[int, Item]:
         """Items by row; a row that is no longer there is left out."""
         del moment  # searches here give none
-        if not rows or not self._state.has_rows():
-            return {}
-        found = self._reader.by_row([int(row) for row in rows], KNOWN)
+        found = self._reader.by_row([int(row) for row in rows], KNOWN) if rows and self._state.has_rows() else {}
         return {number: to_record(row).item for number, row in found.items()}
 
     def list(self, *, where: str | None = None, offset: int = 0, limit: int | None = 50) -> tuple[int, Sequence[Item]]:
