@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from lookalike import telemetry
 
 if TYPE_CHECKING:
+    from lookalike.augmenting import Augmentation, augment
     from lookalike.embedding.report import Report
     from lookalike.errors import (
         AnnotationError,
@@ -33,19 +34,29 @@ if TYPE_CHECKING:
         UnknownNameError,
         UsageError,
     )
+    from lookalike.evaluating import Evaluation, evaluate
+    from lookalike.fusing import forget_weights, learn_weights
     from lookalike.gallery.protocol import Gallery
+    from lookalike.models.exporting import Exported, export
+    from lookalike.reducing import Reduction, reduce
+    from lookalike.refine.fusion import Fusion
     from lookalike.retriever import Retriever, open
     from lookalike.spaces import Space
+    from lookalike.training.running import Stopped, Trained, train
     from lookalike.types import Answer, Box, Item, Match
 
 __all__ = [
     "AnnotationError",
     "AnnotationErrors",
     "Answer",
+    "Augmentation",
     "Box",
     "CatalogueError",
     "ConfigError",
+    "Evaluation",
+    "Exported",
     "FilterError",
+    "Fusion",
     "Gallery",
     "GalleryClosedError",
     "GalleryDamagedError",
@@ -61,16 +72,26 @@ __all__ = [
     "MissingExtraError",
     "ModelError",
     "PhotoError",
+    "Reduction",
     "Report",
     "Retriever",
     "RowFileError",
     "Space",
+    "Stopped",
     "StorageFailedError",
     "StorageFullError",
+    "Trained",
     "TrainingError",
     "UnknownNameError",
     "UsageError",
+    "augment",
+    "evaluate",
+    "export",
+    "forget_weights",
+    "learn_weights",
     "open",
+    "reduce",
+    "train",
 ]
 
 telemetry.switch_off()  # the one effect of importing the package: a library that was imported first would report
@@ -78,6 +99,13 @@ telemetry.switch_off()  # the one effect of importing the package: a library tha
 _HOMES = {
     **dict.fromkeys(("Answer", "Box", "Item", "Match"), "lookalike.types"),
     **dict.fromkeys(("Retriever", "open"), "lookalike.retriever"),
+    **dict.fromkeys(("Augmentation", "augment"), "lookalike.augmenting"),
+    **dict.fromkeys(("Evaluation", "evaluate"), "lookalike.evaluating"),
+    **dict.fromkeys(("forget_weights", "learn_weights"), "lookalike.fusing"),
+    **dict.fromkeys(("Exported", "export"), "lookalike.models.exporting"),
+    **dict.fromkeys(("Reduction", "reduce"), "lookalike.reducing"),
+    **dict.fromkeys(("Stopped", "Trained", "train"), "lookalike.training.running"),
+    "Fusion": "lookalike.refine.fusion",
     "Gallery": "lookalike.gallery.protocol",
     "Report": "lookalike.embedding.report",
     "Space": "lookalike.spaces",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -14,47 +16,61 @@ from lookalike.gallery.opening import open_gallery
 from lookalike.gallery.protocol import Gallery
 from lookalike.reducing import copy_rows
 from lookalike.refine.expansion import expand
-from lookalike.types import Float32, Item
+from lookalike.types import JSON, Float32, Item
 
 MOST: Final = 100
 """Neighbours; more would make all items of a kind the same."""
 
 
-def augment_gallery(
-    address: str,
-    target: str,
+@dataclass(frozen=True, slots=True)
+class Augmentation:
+    """What was made.
+
+    Attributes:
+        items: How many there are.
+        neighbours: How many of each item were added to it.
+    """
+
+    items: int
+    neighbours: int
+
+    def to_json(self) -> dict[str, JSON]:
+        """As `lookalike augment --json` shows it."""
+        return {"items": self.items, "neighbours": self.neighbours}
+
+
+def augment(
+    gallery: str | os.PathLike[str],
+    target: str | os.PathLike[str],
     *,
-    neighbours: int,
+    neighbours: int = 5,
     progress: Callable[[int, int], None] | None = None,
-) -> int:
+) -> Augmentation:
     """Copy a gallery, each item's nearest neighbours added to its own rows as `refine.expansion` does.
 
     Neighbours are found by the gallery's usual weights, and exactly. Queries stay as they are. Items that are indexed
     into the copy later come with their own rows only.
 
     Args:
-        address: The gallery; it stays as it is.
-        target: A new one.
+        gallery: The address of the gallery; it stays as it is.
+        target: That of a new one.
         neighbours: How many of each item, from 1 to 100.
         progress: Told how many items are copied, and how many there are.
-
-    Returns:
-        How many items there are.
 
     Raises:
         UsageError: The number of neighbours makes no sense, or there is a gallery at the target.
     """
     if not 1 <= neighbours <= MOST:
         raise UsageError(f"expected 1 to {MOST} neighbours, got {neighbours}")
-    with open_gallery(address) as gallery, new_gallery(target) as (copy, photos):
-        if gallery.projections:
-            copy.project(gallery.projections)
-        if gallery.model is not None:
-            copy.remember_model(gallery.model)
-        change = partial(augmented, gallery, neighbours=neighbours)
-        copy_rows(gallery, copy, change, spaces=gallery.spaces, photos=photos, progress=progress)
+    with open_gallery(os.fspath(gallery)) as plain, new_gallery(os.fspath(target)) as (copy, photos):
+        if plain.projections:
+            copy.project(plain.projections)
+        if plain.model is not None:
+            copy.remember_model(plain.model)
+        change = partial(augmented, plain, neighbours=neighbours)
+        copy_rows(plain, copy, change, spaces=plain.spaces, photos=photos, progress=progress)
         copy.optimise()
-        return len(copy)
+        return Augmentation(len(copy), neighbours)
 
 
 def augmented(

@@ -32,7 +32,8 @@ from __future__ import annotations
 
 import difflib
 import errno
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -284,6 +285,25 @@ class MissingExtraError(LookalikeError):
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(f"{what} needs an optional part; install it with: pip install 'lookalike[{extra}]'")
         self.extra = extra
+
+
+@contextmanager
+def extra_wanted(what: str, extra: str) -> Iterator[None]:
+    """Say which extra to install when a library that is imported within is not there; a bug of ours stays one.
+
+    Args:
+        what: What cannot be done without it.
+        extra: The extra that brings it.
+
+    Raises:
+        MissingExtraError: A library is not there.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] == "lookalike":
+            raise
+        raise MissingExtraError(what, extra) from error
 
 
 def _remade(kind: type[LookalikeError], args: tuple[Any, ...]) -> LookalikeError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -52,9 +53,9 @@ class Reduction:
         }
 
 
-def reduce_gallery(
-    address: str,
-    target: str,
+def reduce(
+    gallery: str | os.PathLike[str],
+    target: str | os.PathLike[str],
     *,
     dimensions: Mapping[str, int],
     whiten: float = 0.0,
@@ -66,8 +67,8 @@ def reduce_gallery(
     the same.
 
     Args:
-        address: The gallery.
-        target: A new one.
+        gallery: The address of the gallery.
+        target: That of a new one.
         dimensions: How many, by the name of the space.
         whiten: See `learn_projection`.
         progress: Told how many items are copied, and how many there are.
@@ -76,28 +77,28 @@ def reduce_gallery(
         UsageError: A space cannot be reduced to so many, or there is a gallery at the target.
         UnknownNameError: A space that the gallery has not.
     """
-    with open_gallery(address) as gallery:
-        wanted = resolve_names(dimensions, gallery.spaces)
+    with open_gallery(os.fspath(gallery)) as whole:
+        wanted = resolve_names(dimensions, whole.spaces)
         if not wanted:
             raise UsageError("name a space and its new length, such as deep=128")
-        if reduced := [name for name in wanted if name in gallery.projections]:
+        if reduced := [name for name in wanted if name in whole.projections]:
             raise UsageError(f"{reduced[0]!r} is reduced already; reduce the gallery that it was made of")
         projections = {
-            name: learn_projection(partial(rows_of, gallery, name), dimension=dimension, whiten=whiten)
+            name: learn_projection(partial(rows_of, whole, name), dimension=dimension, whiten=whiten)
             for name, dimension in wanted.items()
         }
-        with new_gallery(target) as (copy, photos):
+        with new_gallery(os.fspath(target)) as (copy, photos):
             copy.project(projections)
-            if gallery.model is not None:
-                copy.remember_model(gallery.model)
+            if whole.model is not None:
+                copy.remember_model(whole.model)
             spaces = [
-                projections[space.name].space(space) if space.name in projections else space for space in gallery.spaces
+                projections[space.name].space(space) if space.name in projections else space for space in whole.spaces
             ]
             change = partial(projected, projections)
-            copy_rows(gallery, copy, change, spaces=spaces, photos=photos, progress=progress)
+            copy_rows(whole, copy, change, spaces=spaces, photos=photos, progress=progress)
             copy.optimise()
-            kept, asked = kept_of_ten(gallery, copy)
-            floats = tuple(sum(space.dimension for space in one.spaces) for one in (gallery, copy))
+            kept, asked = kept_of_ten(whole, copy)
+            floats = tuple(sum(space.dimension for space in one.spaces) for one in (whole, copy))
             return Reduction(
                 items=len(copy),
                 floats=(floats[0], floats[1]),

@@ -29,7 +29,8 @@ ROOMS = [
     *("training", "embedding"),
     "gallery",
     "extraction",
-    *("answers", "examples", "retriever", "evaluator", "fusing", "reducing", "augmenting", "show", "benchmarking"),
+    *("answers", "examples", "retriever", "evaluator", "fusing", "reducing", "augmenting", "show"),
+    *("evaluating", "benchmarking"),
     *("http", "cli"),
 ]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.utils.data import DataLoader
 
+import lookalike
 from lookalike.catalogue.drawn import write_drawn
 from lookalike.errors import CatalogueError, ConfigError, LookalikeError, ModelError, UnknownNameError, UsageError
 from lookalike.models import export as exporting
@@ -79,29 +80,21 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def trained(config: Path) -> Path:
-    return loop.train(config, out=config.parent / "run").checkpoint
+    return lookalike.train(config, out=config.parent / "run").checkpoint
 
 
-@dataclass(frozen=True)
-class Exported:
-    """A file as `export_onnx` wrote it, and the least cosine that it returned."""
-
-    file: Path
-    least: float
-
-
-def export(trained: Path, name: str, **options: bool) -> Exported:
-    file, photos = trained.parent.parent / "exported" / name, str(trained.parent.parent / "sample")
-    return Exported(file, export_onnx(trained, file, calibrate=photos, **options))
+def export(trained: Path, name: str, **options: bool) -> lookalike.Exported:
+    file, photos = trained.parent.parent / "exported" / name, trained.parent.parent / "sample"
+    return lookalike.export(trained, file, calibrate=photos, **options)
 
 
 @pytest.fixture(scope="module")
-def whole(trained: Path) -> Exported:
+def whole(trained: Path) -> lookalike.Exported:
     return export(trained, "whole.onnx")
 
 
 @pytest.fixture(scope="module")
-def half(trained: Path) -> Exported:
+def half(trained: Path) -> lookalike.Exported:
     return export(trained, "half.onnx", half=True)
 
 
@@ -178,8 +171,8 @@ def test_wrong_settings_are_refused(
             loop.train(config, overrides=[override], out=tmp_path / "run")
 
 
-def test_the_exported_file_gives_the_checkpoints_embeddings(trained: Path, whole: Exported) -> None:
-    assert whole.least >= 0.9999
+def test_the_exported_file_gives_the_checkpoints_embeddings(trained: Path, whole: lookalike.Exported) -> None:
+    assert whole.least_cosine >= 0.9999
     assert str(Path(exporting.__file__).parent).encode() not in whole.file.read_bytes()
     session = onnxruntime.InferenceSession(str(whole.file))
     checkpoint = load_checkpoint(trained)
@@ -194,9 +187,9 @@ def test_the_exported_file_gives_the_checkpoints_embeddings(trained: Path, whole
 
 
 def test_the_half_file_is_half_as_large_and_agrees(
-    trained: Path, whole: Exported, half: Exported, tmp_path: Path
+    trained: Path, whole: lookalike.Exported, half: lookalike.Exported, tmp_path: Path
 ) -> None:
-    assert 0.9999 < half.least < 1.0
+    assert 0.9999 < half.least_cosine < 1.0
     weights = sum(tensor.numel() for tensor in load_checkpoint(trained).network.backbone.parameters())
     saved = whole.file.stat().st_size - half.file.stat().st_size
     assert saved > 1.5 * weights  # two bytes of each weight that is not among the small ones
@@ -209,7 +202,7 @@ def test_the_half_file_is_half_as_large_and_agrees(
 
 def test_the_int8_file_is_another_model_that_agrees_nearly(trained: Path) -> None:
     int8 = export(trained, "int8.onnx", int8=True)
-    assert int8.least > 0.8
+    assert int8.least_cosine > 0.8
     session = onnxruntime.InferenceSession(str(int8.file))
     fingerprint = session.get_modelmeta().custom_metadata_map["lookalike.fingerprint"]
     assert fingerprint != load_checkpoint(trained).fingerprint
@@ -274,7 +267,7 @@ def test_batches_are_the_same_in_other_processes(config: Path) -> None:
 def test_an_exported_file_is_a_start_for_training(
     trained: Path, request: pytest.FixtureRequest, kind: str, within: float
 ) -> None:
-    exported: Exported = request.getfixturevalue(kind)
+    exported: lookalike.Exported = request.getfixturevalue(kind)
     source = load_checkpoint(trained).network.eval()
     network = Network(replace(source.settings, init=exported.file.name), heads={})
     assert not start_network(network, folder=exported.file.parent, classes={}).true_statistics

@@ -18,11 +18,11 @@ def augment(
     json: Json = False,
 ) -> None:
     """Copy a gallery with each item's nearest neighbours added to it; for catalogues with many photos of a product."""
-    from lookalike.augmenting import augment_gallery
+    from lookalike.augmenting import augment as augment_to
 
     with progress_of("items") as tell:
-        items = augment_gallery(gallery, target, neighbours=neighbours, progress=tell)
+        made = augment_to(gallery, target, neighbours=neighbours, progress=tell)
     if json:
-        write_json({"items": items, "neighbours": neighbours})
+        write_json(made.to_json())
     else:
-        write(f"{items:,} items in {target}, each with its {neighbours} nearest added to it")
+        write(f"{made.items:,} items in {target}, each with its {made.neighbours} nearest added to it")

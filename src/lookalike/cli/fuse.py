@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from lookalike.refine.fusion import Fusion, Judged
-    from lookalike.retriever import Retriever
 
 
 def fuse(
@@ -55,19 +54,23 @@ def fuse(
 
     shop = lookalike.open(gallery, model=model, runtime=runtime, device=device)
     if reset:
-        forget(shop)
+        from lookalike.fusing import forget_weights
+
+        forget_weights(shop)
+        say("forgotten; searches take the default weights again")
         return
     if source is None:
         raise UsageError("name a SOURCE with labels to learn from, or --reset to forget what was learned")
-    if keep not in ("gain", "always", "never"):
-        raise lookalike.UnknownNameError("value of --keep", keep, ("gain", "always", "never"))
-    from lookalike.fusing import keep_weights, learn_weights
+    from lookalike.fusing import KEEP, learn_weights
 
+    if keep not in KEEP:
+        raise lookalike.UnknownNameError("value of --keep", keep, KEEP)
     with progress_of("photos and weightings") as tell:
         fusion = learn_weights(
             shop,
             source,
             protocol=protocol_of(grades, protocol),
+            keep=keep,
             columns=pairs(column, option="--column"),
             encoding=encoding,
             where=where,
@@ -76,13 +79,10 @@ def fuse(
             metric=metric,
             progress=lambda _, done, total: tell(done, total),
         )
-    kept = keep == "always" or (keep == "gain" and fusion.holds)
-    if kept:
-        keep_weights(shop, fusion, source=source)
     if json:
-        write_json({**fusion.to_json(), "kept": kept})
+        write_json(fusion.to_json())
     else:
-        present(fusion, kept=kept, gallery=gallery)
+        present(fusion, gallery=gallery)
 
 
 def protocol_of(grades: str | None, protocol: str | None) -> str:
@@ -96,15 +96,7 @@ def protocol_of(grades: str | None, protocol: str | None) -> str:
     return protocol if grades is None else f"grades={grades}"  # type: ignore[return-value]  # one of them is given
 
 
-def forget(shop: Retriever) -> None:
-    """Go back to the weights that searches take where none were learned."""
-    from lookalike.gallery.learned import Learned
-
-    shop.gallery.learn(Learned())
-    say("forgotten; searches take the default weights again")
-
-
-def present(fusion: Fusion, *, kept: bool, gallery: str) -> None:
+def present(fusion: Fusion, *, gallery: str) -> None:
     """Show what was found, and what it is worth."""
     write(
         f"{fusion.protocol}: learned on {fusion.learned_on:,} queries, judged by {fusion.judged_by:,} others, "
@@ -119,7 +111,7 @@ def present(fusion: Fusion, *, kept: bool, gallery: str) -> None:
         write(f"{name:<{longest}}  {fusion.metric} {row.value:.4f}, {low:.4f} to {high:.4f}{weights}")
     low, high = fusion.gain_interval
     write(f"gain {fusion.gain:+.4f}, 95 % interval {low:+.4f} to {high:+.4f}")
-    if kept:
+    if fusion.kept:
         write(f"kept: searches in {gallery} take the learned weights from now on")
     else:
         write("not kept: searches go on with the weights until now")

@@ -24,10 +24,10 @@ def reduce(
     json: Json = False,
 ) -> None:
     """Copy a gallery with the principal components of its rows, so that it is smaller and faster to search."""
-    from lookalike.reducing import reduce_gallery
+    from lookalike.reducing import reduce as reduce_to
 
     with progress_of("items") as tell:
-        made = reduce_gallery(gallery, target, dimensions=whole_numbers(dimension), whiten=whiten, progress=tell)
+        made = reduce_to(gallery, target, dimensions=whole_numbers(dimension), whiten=whiten, progress=tell)
     if json:
         write_json(made.to_json())
         return

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -14,8 +13,8 @@ import typer
 from lookalike.cli.console import say, write
 from lookalike.cli.index import SOME_SKIPPED
 from lookalike.cli.progress import progress_of
-from lookalike.errors import MissingExtraError, UsageError
-from lookalike.training.shipped import find_settings, presets
+from lookalike.errors import UsageError
+from lookalike.training.shipped import presets
 
 
 def train(
@@ -36,17 +35,14 @@ def train(
         return 0
     if not config:
         raise UsageError("expected CONFIG.toml or the name of a preset; `lookalike train --list` lists them")
-    file, base = find_settings(config)
-    if resume is not None and not resume.is_dir():
-        raise UsageError(f"{resume}: no such folder")
-    with told_what_is_missing("training"):
-        from lookalike.training.loop import Stopped
-        from lookalike.training.loop import train as run
+    from lookalike.training.running import Stopped
+    from lookalike.training.running import train as run
+
     first = os.environ.get("RANK", "0") == "0"  # as launchers of several processes number them
     command = ["lookalike", "train", config, *(part for text in override or [] for part in ("--set", text))]
     try:
         with progress_of("steps") if first else nullcontext(lambda done, total: None) as progress:
-            trained = run(file, overrides=override or [], base=base, resume=resume, progress=progress, report=say)
+            trained = run(config, overrides=override or [], resume=resume, progress=progress, report=say)
     except Stopped as stopped:
         if first:
             say(f"stopped after step {stopped.steps:,}, and saved; to go on:")
@@ -82,24 +78,7 @@ def export(
     ] = None,
 ) -> None:
     """Write a checkpoint as an ONNX file, which search uses."""
-    if not checkpoint.is_file():
-        raise UsageError(f"{checkpoint}: no such file")
-    with told_what_is_missing("export"):
-        from lookalike.models.export import export_onnx
-    cosine = export_onnx(checkpoint, onnx, half=half, int8=int8, calibrate=calibrate)
-    write(f"wrote {onnx}; least cosine to the checkpoint's own embeddings: {cosine:.6f}")
+    from lookalike.models.exporting import export as write_onnx
 
-
-@contextmanager
-def told_what_is_missing(what: str) -> Iterator[None]:
-    """Say which extra to install when a library of training is not there; a bug of ours stays one.
-
-    Raises:
-        MissingExtraError: A library is not there.
-    """
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] == "lookalike":
-            raise
-        raise MissingExtraError(what, "train") from error
+    made = write_onnx(checkpoint, onnx, half=half, int8=int8, calibrate=calibrate)
+    write(f"wrote {made.file}; least cosine to the checkpoint's own embeddings: {made.least_cosine:.6f}")

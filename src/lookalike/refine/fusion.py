@@ -48,7 +48,9 @@ class Fusion:
         before: The weights until now.
         after: The learned ones.
         alone: Each space by itself.
-        gain: Of `after` over `before`, query by query, and its 95 % interval.
+        gain: Mean of `after` minus `before`, query by query, in [-1, 1].
+        gain_interval: 95 % interval of the gain.
+        kept: Whether the gallery's searches take the learned weights from now on.
     """
 
     protocol: str
@@ -62,6 +64,7 @@ class Fusion:
     alone: Mapping[str, Judged]
     gain: float
     gain_interval: tuple[float, float]
+    kept: bool = False
 
     @property
     def holds(self) -> bool:
@@ -81,6 +84,7 @@ class Fusion:
             "after": self.after.to_json(),
             "alone": {name: measured.to_json() for name, measured in self.alone.items()},
             "gain": {"value": self.gain, "interval": list(self.gain_interval)},
+            "kept": self.kept,
         }
 
 

@@ -7,7 +7,7 @@ was killed and taken up again goes the way that it would have gone.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ from timm.utils.model_ema import ModelEmaV3
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from lookalike.catalogue.protocol import Skip
 from lookalike.errors import ConfigError, TrainingError
 from lookalike.models.initial import match_first_block
 from lookalike.models.network import Network
@@ -29,37 +28,12 @@ from lookalike.training.notes import Done, Notes
 from lookalike.training.processes import Shards, any_process, share_statistics, start_processes
 from lookalike.training.reading import ReadablePhotos, Unreadable
 from lookalike.training.run_folder import RunFolder
+from lookalike.training.running import Stopped, Trained
 from lookalike.training.schedule import Gains, rate_factor
 from lookalike.training.settings import StageSettings, TrainingSettings, load_settings
 from lookalike.training.stepping import ShardOfBatch, Stepper
 from lookalike.training.validation import Validation
 from lookalike.types import Item
-
-
-@dataclass(frozen=True, slots=True)
-class Trained:
-    """What a run left.
-
-    Attributes:
-        checkpoint: The best on dev, or the last when there was nothing to measure.
-        skipped: Photos that could not be read.
-    """
-
-    checkpoint: Path
-    skipped: Sequence[Skip]
-
-
-class Stopped(KeyboardInterrupt):
-    """The run was asked to stop, and its state is saved.
-
-    Attributes:
-        folder: Of the run.
-        steps: That are done.
-    """
-
-    def __init__(self, folder: Path, steps: int) -> None:
-        super().__init__(folder, steps)  # as they are, so that it can be pickled
-        self.folder, self.steps = folder, steps
 
 
 def train(

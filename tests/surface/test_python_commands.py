@@ -1,0 +1,117 @@
+"""What the command line does beside searching and indexing, done from Python: the same outcome, from one core."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small_shop import Shop
+from typer.main import get_command
+
+import lookalike
+from lookalike.cli import main
+from lookalike.cli.commands import app
+
+
+def in_terminal(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict[str, Any]:
+    assert main([*map(str, arguments), "--json"]) == 0
+    shown: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return shown
+
+
+def as_shown(made: Any) -> Any:
+    return json.loads(json.dumps(made.to_json()))
+
+
+def test_an_evaluation_is_the_same(shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = lookalike.evaluate(
+        shop.table, gallery=shop.gallery, protocol="grades=season", weights={"color": 1}, report=tmp_path / "report"
+    )
+    words = ["evaluate", shop.table, "--gallery", shop.gallery, "--protocol", "grades=season", "--weight", "color=1"]
+    assert as_shown(found) == in_terminal(capsys, *words)
+    assert found.figures == {name: figure["value"] for name, figure in found.to_json()["metrics"].items()}
+    assert json.loads((tmp_path / "report" / "report.json").read_text())["metrics"] == as_shown(found)["metrics"]
+    by_model = lookalike.evaluate(shop.table, model=shop.model, protocol="grades=season", weights={"color": 1})
+    assert by_model.figures == found.figures
+    with pytest.raises(lookalike.UsageError, match="either a gallery"):
+        lookalike.evaluate(shop.table)
+    with pytest.raises(lookalike.UsageError, match="either a gallery"):
+        lookalike.evaluate(shop.table, gallery=shop.gallery, model=shop.model)
+
+
+def test_learned_weights_are_the_same_and_kept(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["fuse", shop.table, "-g", shop.gallery, "--protocol", "product", "--keep"]
+    shown = in_terminal(capsys, *words, "never")
+    for gallery in (shop.gallery, lookalike.open(shop.gallery)):
+        assert as_shown(lookalike.learn_weights(gallery, shop.table, protocol="product", keep="never")) == shown
+    assert shown["kept"] is False
+    with lookalike.open(shop.gallery) as opened:
+        assert opened.gallery.learned.weights is None
+        fusion = lookalike.learn_weights(opened, shop.table, protocol="product", keep="always")
+        assert fusion.kept and opened.gallery.learned.weights == fusion.after.weights
+        assert opened.search(item="red-1").query.weights == fusion.after.weights
+    lookalike.forget_weights(shop.gallery)
+    with lookalike.open(shop.gallery) as opened:
+        assert opened.gallery.learned.weights is None
+    with pytest.raises(lookalike.UnknownNameError, match="did you mean 'always'"):
+        lookalike.learn_weights(shop.gallery, shop.table, protocol="product", keep="alway")
+
+
+def test_reduced_and_augmented_galleries_are_the_same(
+    shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reduced = lookalike.reduce(shop.gallery, tmp_path / "a", dimensions={"deep": 4}, whiten=0.5)
+    words = ["-g", shop.gallery, "--to"]
+    assert as_shown(reduced) == in_terminal(
+        capsys, "reduce", *words, tmp_path / "b", "--dimension", "deep=4", "--whiten", 0.5
+    )
+    augmented = lookalike.augment(shop.gallery, tmp_path / "c", neighbours=2)
+    assert as_shown(augmented) == in_terminal(capsys, "augment", *words, tmp_path / "d", "--neighbours", 2)
+    assert (augmented.items, augmented.neighbours) == (12, 2)
+    for ours, theirs in (("a", "b"), ("c", "d")):
+        with lookalike.open(tmp_path / ours) as one, lookalike.open(tmp_path / theirs) as other:
+            assert one.search(item="red-1").matches == other.search(item="red-1").matches
+            assert one.gallery.spaces == other.gallery.spaces
+
+
+def test_training_and_exporting_refuse_what_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(lookalike.UnknownNameError, match="unknown preset"):
+        lookalike.train("no-such-preset")
+    with pytest.raises(lookalike.UsageError, match="no such file"):
+        lookalike.train(tmp_path / "none.toml")
+    with pytest.raises(lookalike.UsageError, match="no such folder"):
+        lookalike.train("catalogue-mobile-items", resume=tmp_path / "none")
+    with pytest.raises(lookalike.UsageError, match="no such file"):
+        lookalike.export(tmp_path / "none.safetensors", tmp_path / "new.onnx")
+
+
+DOORS = {
+    "evaluate": lookalike.evaluate,
+    "fuse": lookalike.learn_weights,
+    "reduce": lookalike.reduce,
+    "augment": lookalike.augment,
+    "train": lookalike.train,
+    "export": lookalike.export,
+}
+PLURALS = {"weight": "weights", "metric": "metrics", "column": "columns", "dimension": "dimensions"}
+IN_TERMINALS_ONLY = {
+    "json",
+    "compare",  # two reports that lie there
+    *("grades", "reset"),  # protocol="grades=...", forget_weights
+    *("model", "runtime", "device"),  # of a retriever, which is handed to learn_weights
+    *("override", "listed"),  # overrides, a list
+}
+
+
+@pytest.mark.parametrize("command", DOORS)
+def test_each_option_is_an_argument_with_the_same_default(command: str) -> None:
+    ours = inspect.signature(DOORS[command]).parameters
+    for parameter in get_command(app).commands[command].params:  # type: ignore[attr-defined]
+        name = parameter.name if parameter.name in ours else PLURALS.get(parameter.name, parameter.name)
+        if name not in ours:
+            assert parameter.name in IN_TERMINALS_ONLY, parameter.name
+        elif ours[name].default is not inspect.Parameter.empty:
+            assert (parameter.default or None) == (ours[name].default or None), name
