@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +62,18 @@ class Evaluation:
     def to_json(self) -> dict[str, Any]:
         """As `lookalike evaluate --json` shows it, with a 95 % interval of each figure."""
         return {**self.measured.to_json(model=self.model, weights=dict(self.weights)), "absent": len(self.skipped)}
+
+    def _repr_html_(self) -> str:
+        """How a notebook shows it: a table of the figures with their 95 % intervals."""
+        facts = self.to_json()
+        about = f"{facts['protocol']}: {facts['queries']:,} queries, model {self.model}"
+        rows = "".join(
+            f"<tr><td>{escape(name)}</td><td>{one['value']:.4f}</td>"
+            f"<td>{one['interval'][0]:.4f} to {one['interval'][1]:.4f}</td></tr>"
+            for name, one in facts["metrics"].items()
+        )
+        head = "<tr><th>metric</th><th>value</th><th>95 % interval</th></tr>"
+        return f"<table><caption>{escape(about)}</caption>{head}{rows}</table>"
 
     def write_report(self, folder: str | os.PathLike[str]) -> None:
         """Write figures, pictures and a page into a folder, which is made if there is none.

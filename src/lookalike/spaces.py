@@ -44,6 +44,9 @@ class Space:
 def resolve(name: str, spaces: Sequence[Space]) -> Space:
     """Find a space by its name, or by a beginning that only one space has.
 
+    >>> resolve("col", [Space("deep", 512, "default@9f3c"), Space("color", 64, "color@2")]).name
+    'color'
+
     Raises:
         UnknownNameError: No space, or more than one, is meant.
     """

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -41,6 +42,9 @@ class Box:
     @classmethod
     def parse(cls, text: str) -> Box:
         """Read `x1,y1,x2,y2`, with commas or spaces between.
+
+        >>> Box.parse("8,10,40,50")
+        Box(x1=8.0, y1=10.0, x2=40.0, y2=50.0)
 
         Raises:
             UsageError: It is not four numbers, or they enclose nothing.
@@ -82,6 +86,11 @@ class Item:
     @property
     def location(self) -> str:
         """Where the photo can be opened: `photo` beneath `root`, or `photo` itself when it is absolute or a URL.
+
+        >>> Item("a", "red/1.jpg", root="/shop").location
+        '/shop/red/1.jpg'
+        >>> Item("a", "https://cdn.example/1.jpg", root="/shop").location
+        'https://cdn.example/1.jpg'
 
         Beneath a root that is a URL there is nothing of this machine, whatever `photo` begins with.
         """
@@ -211,6 +220,12 @@ class Answer:
             "took_ms": {step: round(ms, 3) for step, ms in self.took_ms.items()},
             "matches": [match.to_json() for match in self.matches],
         }
+
+    def _repr_html_(self) -> str:
+        """How a notebook shows it: small pictures in the HTML itself, with ranks and scores."""
+        # by name: how answers look lies far above this module, and only a notebook asks
+        page: str = import_module("lookalike.show.notebook").notebook_html(self)
+        return page
 
 
 def item_json(item: Item) -> dict[str, Any]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Mapping
 from html import escape
 from importlib.resources import files
@@ -12,7 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from lookalike.errors import UsageError
-from lookalike.show.photos import OpenItem, Shown, asked_photo, photo_of
+from lookalike.show.photos import OpenItem, Shown, asked_photo, data_uri, photo_of
 from lookalike.show.words import name_of, name_of_query, steps_line, value_text, weights_line
 from lookalike.types import JSON, Answer, Item, Match
 
@@ -132,7 +130,8 @@ def _photo(shown: Shown, *, alt: str) -> str:
     if shown.picture is None:
         return f'<div class="photo missing">{_HANGER}<span>No photo: {escape(shown.reason)}</span></div>'
     width, height = shown.picture.size
-    image = f'<img src="{_data_uri(shown.picture)}" width="{width}" height="{height}" alt="{escape(alt)}">'
+    address = data_uri(shown.picture, quality=JPEG_QUALITY)
+    image = f'<img src="{address}" width="{width}" height="{height}" alt="{escape(alt)}">'
     box = ""
     if shown.frame:
         left, top, right, bottom = shown.frame
@@ -140,9 +139,3 @@ def _photo(shown: Shown, *, alt: str) -> str:
         box = f'<span class="box" style="{place}"></span>'
     whole = f'<div class="whole" style="width:{width / PHOTO_SIZE[0]:.2%}">{image}{box}</div>'
     return f'<div class="photo">{whole}</div>'
-
-
-def _data_uri(picture: Image.Image) -> str:
-    file = io.BytesIO()
-    picture.save(file, "JPEG", quality=JPEG_QUALITY)
-    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode("ascii")
