@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 
+import pillow_heif
 import pytest
 from PIL import Image
 from small_shop import paint
@@ -164,6 +165,32 @@ def test_an_answer_does_not_tell_where_a_store_is(tmp_path: Path, tiny_model: Pa
         answer = client.get("/v1/items/a/photo")
     assert answer.status_code == 503
     assert "127.0.0.1" not in answer.text
+
+
+@pytest.mark.parametrize("kind", ["heic", "tiff", "jp2"])
+def test_an_original_that_browsers_do_not_show_is_sent_as_jpeg(tmp_path: Path, tiny_model: Path, kind: str) -> None:
+    (tmp_path / "shop").mkdir()
+    pillow_heif.register_heif_opener()
+    picture = Image.open(BytesIO(png(1))).convert("RGB").resize((80, 60))
+    file = tmp_path / "shop" / f"a.{kind}"
+    picture.save(file, {"heic": "HEIF", "tiff": "TIFF", "jp2": "JPEG2000"}[kind])
+    with lookalike.open(tmp_path / "g", model=str(tiny_model)) as shop:
+        shop.index(tmp_path / "shop")
+    serving = open_serving(str(tmp_path / "g"), settings=Settings(), model=str(tiny_model))
+    place = f"/v1/items/a.{kind}/photo"
+    with TestClient(create_app(serving), raise_server_exceptions=False) as client:
+        for accept in ("*/*", "image/avif,image/webp,image/*,*/*;q=0.8", f"image/{kind};q=0, */*", ""):
+            shown = client.get(place, headers={"Accept": accept})
+            assert (shown.status_code, shown.headers["content-type"]) == (200, "image/jpeg"), accept
+            assert shown.headers["vary"] == "Accept"
+            assert Image.open(BytesIO(shown.content)).size == (80, 60)
+        again = client.get(place, headers={"Accept": "*/*", "If-None-Match": shown.headers["etag"]})
+        assert again.status_code == 304
+        own = client.get(place, headers={"Accept": f"image/png, image/{kind};q=0.9"})
+        assert (own.content, own.headers["content-type"]) == (file.read_bytes(), f"image/{kind}")
+        assert own.headers["etag"] != shown.headers["etag"]
+        part = client.get(place, headers={"Accept": f"image/{kind}", "Range": "bytes=2-5"})
+        assert (part.status_code, part.content) == (206, file.read_bytes()[2:6])
 
 
 def test_an_original_is_shown_as_it_is_and_a_changed_one_by_its_new_type(tmp_path: Path, tiny_model: Path) -> None:

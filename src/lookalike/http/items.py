@@ -64,7 +64,7 @@ async def get_item(request: Request, serving: Served, id: ItemPath) -> JSONRespo
     operation_id="get_facets",
     summary="Attributes with their values and counts",
     response_model=Facets,
-    responses=errors("bad_filter", "invalid", *ASKED),
+    responses=errors("bad_filter", "invalid", "too_many_values", *ASKED),
 )
 async def get_facets(
     request: Request,

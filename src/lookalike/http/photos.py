@@ -27,6 +27,14 @@ router = APIRouter(tags=["items"])
 PIECE: Final = 65_536
 
 ONE_RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+SHOWN: Final = ("image/jpeg", "image/png", "image/webp", "image/avif", "image/gif", "image/bmp")
+"""What every browser shows; other photos are sent as JPEG to clients that do not name their type."""
+
+ALIKE: Final = {"image/heif": "image/heic"}
+REFUSED: Final = re.compile(r";\s*q=0(\.0*)?\s*(;|$)", re.IGNORECASE)
+WHOLE: Final = 65_500
+"""Longest side of a JPEG, in pixels."""
+
 CACHE: Final = {"Cache-Control": "no-cache", "Content-Security-Policy": "default-src 'none'; sandbox"}
 """A browser may keep photos, and asks whether they are still the same; nothing in one ever runs."""
 
@@ -56,12 +64,13 @@ async def get_photo(
             ge=THUMBNAIL_SIDES[0],
             le=THUMBNAIL_SIDES[1],
             description="Longest side in pixels, at most: a JPEG, upright and in sRGB. Without it the original comes, "
-            "of which parts can be asked for (`Range`).",
+            "of which parts can be asked for (`Range`); one that browsers do not show (HEIC, TIFF, JPEG 2000, PNM) "
+            "comes as a JPEG of its full size, unless `Accept` names its type.",
         ),
     ] = None,
 ) -> Response:
     """The original file, or a small JPEG of it."""
-    asked = {name: request.headers.get(name) for name in ("if-none-match", "if-range", "range")}
+    asked = {name: request.headers.get(name) for name in ("if-none-match", "if-range", "range", "accept")}
     found = await serving.pictures.run(lambda: find(serving, id, side=size, asked=asked), request=request)
     if isinstance(found, Response):
         return found
@@ -137,8 +146,14 @@ def photo_response(
         Refusal: It has no such bytes.
     """
     source = file if file is not None else original.data or b""
+    kind = ""
+    if side is None:
+        with serving.decoding.in_use():
+            kind = serving.checked.media_type(original, source)
+        if kind not in SHOWN and not accepts(asked["accept"] or "", kind):
+            side = WHOLE
     tag = original.tag(side)
-    headers = {"ETag": tag, **CACHE}
+    headers = {"ETag": tag, **CACHE, **({} if kind in ("", *SHOWN) else {"Vary": "Accept"})}
     known = asked["if-none-match"]
     if known is not None and names(known, tag):
         return Response(status_code=304, headers=headers)
@@ -146,8 +161,6 @@ def photo_response(
         with serving.decoding.in_use():
             picture = serving.thumbnails.make(original, source, side=side)
         return Response(picture, media_type="image/jpeg", headers=headers)
-    with serving.decoding.in_use():
-        kind = serving.checked.media_type(original, source)
     if file is None:
         return Response(original.data, media_type=kind, headers=headers)
     ranged = asked["range"] if asked["if-range"] in (None, tag) else None
@@ -195,6 +208,15 @@ def part_of(ranged: str | None, *, size: int) -> tuple[int, int] | None:
         facts = {"Content-Range": f"bytes */{size}"}
         raise Refusal("bad_range", f"the photo has {size:,} bytes", facts={"size": size}, headers=facts)
     return first, last
+
+
+def accepts(accept: str, kind: str) -> bool:
+    """Whether an `Accept` header names a media type itself; `*/*` is sent by browsers that do not show it, too."""
+    for part in accept.split(","):
+        named = part.partition(";")[0].strip().lower()
+        if ALIKE.get(named, named) == ALIKE.get(kind, kind) and not REFUSED.search(part):
+            return True
+    return False
 
 
 def names(tags: str, tag: str) -> bool:

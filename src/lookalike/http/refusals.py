@@ -79,6 +79,11 @@ KINDS: Final[Mapping[str, Kind]] = {
         "k: Input should be greater than or equal to 1",
         {"problems": [{"field": "k", "problem": "Input should be greater than or equal to 1"}]},
     ),
+    "too_many_values": Kind(
+        422,
+        "the attributes have too many values to be counted within 5 s; count fewer items, by `where`",
+        {"limit": 5.0},
+    ),
     "unreadable_photo": Kind(422, "q.jpg: the file is cut short", {"reason": "the file is cut short"}),
     "photo_needed": Kind(404, "there is no item 'd99' yet; send its photo with it", {}),
     "mismatch": Kind(422, "the gallery holds imported features, and no model makes such from a photo", {}),

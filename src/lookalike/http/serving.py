@@ -81,7 +81,7 @@ class Serving:
         self.thumbnails = Thumbnails(settings.thumbnails_bytes)
         self.checked = Checked()
         self.hosts = Hosts()
-        self.facets = FacetMemory()
+        self.facets = FacetMemory(settings.scan_seconds)
         self.metrics = Metrics()
         workers = settings.workers or max(2, processors())
 
