@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import shutil
+import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -179,7 +180,9 @@ def asked_apart(ask: Ask, folder: Path, expected: Answers) -> str:
     context.set_forkserver_preload([__name__, "lookalike.index.lists", "lookalike.index.hnsw"])
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=answer_for, args=(ask, folder, expected, sender))
-    process.start()
+    with pytest.MonkeyPatch.context() as patch:  # or the server does not find this module, and each process loads all
+        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
+        process.start()
     sender.close()
     try:
         told = str(receiver.recv()) if receiver.poll(PATIENCE_S) else "hangs"

@@ -24,15 +24,27 @@ from served import Server, picture, refused
 import lookalike
 
 
-@pytest.fixture
-def folder(tmp_path: Path, tiny_model: Path) -> Path:
-    photos = tmp_path / "photos"
+def fill(folder: Path, model: Path) -> Path:
+    photos = folder / "photos"
     photos.mkdir()
     for number in range(8):
         (photos / f"{number}.png").write_bytes(picture(number))
-    with lookalike.open(tmp_path / "shop.gallery", model=str(tiny_model)) as shop:
+    with lookalike.open(folder / "shop.gallery", model=str(model)) as shop:
         shop.index(photos)
-    return tmp_path
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path, tiny_model: Path) -> Path:
+    return fill(tmp_path, tiny_model)
+
+
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterator[Server]:
+    """A server for the tests that leave gallery and server as they were."""
+    server = Server(fill(tmp_path_factory.mktemp("standing"), tiny_model), tiny_model)
+    yield server
+    assert server.stop() == 0
 
 
 @pytest.fixture
@@ -66,13 +78,13 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_what_is_no_photo_is_refused(server: Server, name: str) -> None:
+def test_what_is_no_photo_is_refused(standing: Server, name: str) -> None:
     photo, reason = HOSTILE[name]
     for _ in range(2):
-        assert reason in refused(server.search(photo), 422, "unreadable_photo")
-    put = server.client.put("/v1/items/evil", files={"photo": ("q.jpg", photo, "image/jpeg")})
+        assert reason in refused(standing.search(photo), 422, "unreadable_photo")
+    put = standing.client.put("/v1/items/evil", files={"photo": ("q.jpg", photo, "image/jpeg")})
     assert reason in refused(put, 422, "unreadable_photo")
-    assert server.search(picture(3), k="1").json()["matches"][0]["id"] == "3.png"
+    assert standing.search(picture(3), k="1").json()["matches"][0]["id"] == "3.png"
 
 
 def test_a_polyglot_is_a_picture_and_nothing_else(server: Server) -> None:
@@ -86,36 +98,36 @@ def test_a_polyglot_is_a_picture_and_nothing_else(server: Server) -> None:
     assert shown.headers["content-security-policy"] == "default-src 'none'; sandbox"
 
 
-def test_limits_of_bodies(server: Server) -> None:
-    refused(server.search(bytes(1_200_000)), 413, "too_large")
+def test_limits_of_bodies(standing: Server) -> None:
+    refused(standing.search(bytes(1_200_000)), 413, "too_large")
 
     def endless() -> Iterator[bytes]:
         yield b'--x\r\nContent-Disposition: form-data; name="photo"; filename="q"\r\n\r\n'
         yield from (bytes(10_000) for _ in range(150))
 
     kind = {"Content-Type": "multipart/form-data; boundary=x"}
-    refused(server.client.post("/v1/search", content=endless(), headers=kind), 413, "too_large")
+    refused(standing.client.post("/v1/search", content=endless(), headers=kind), 413, "too_large")
     fields = [("f", (None, "x")) for _ in range(10_000)]
-    refused(server.client.post("/v1/search", files=fields), 413, "too_many_parts")
+    refused(standing.client.post("/v1/search", files=fields), 413, "too_many_parts")
     files = [("photo", ("q", b"x")) for _ in range(5_000)]
-    refused(server.client.post("/v1/search", files=files), 413, "too_many_parts")
+    refused(standing.client.post("/v1/search", files=files), 413, "too_many_parts")
     parts = b"".join(b"--x\r\n\r\n" for _ in range(10_000)) + b"--x--\r\n"
-    refused(server.client.post("/v1/search", content=parts, headers=kind), 400, "bad_request")
+    refused(standing.client.post("/v1/search", content=parts, headers=kind), 400, "bad_request")
     for kind_of_body, code, status in (
         ("text/plain", "unsupported_media_type", 415),
         ("multipart/form-data", "bad_request", 400),
         ("application/json", "bad_request", 400),
     ):
-        answer = server.client.post("/v1/search", content=b"\xff\xfe{", headers={"Content-Type": kind_of_body})
+        answer = standing.client.post("/v1/search", content=b"\xff\xfe{", headers={"Content-Type": kind_of_body})
         refused(answer, status, code)
     deep = b"[" * 100_000
-    answer = server.client.post("/v1/search", content=deep, headers={"Content-Type": "application/json"})
+    answer = standing.client.post("/v1/search", content=deep, headers={"Content-Type": "application/json"})
     refused(answer, 413, "too_complex")
-    assert server.search(picture(1)).status_code == 200
+    assert standing.search(picture(1)).status_code == 200
 
 
-def test_a_slow_upload_is_cut_off(server: Server) -> None:
-    with server.connect() as slow:
+def test_a_slow_upload_is_cut_off(standing: Server) -> None:
+    with standing.connect() as slow:
         slow.sendall(
             b"POST /v1/search HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=x\r\n"
         )
@@ -271,9 +283,9 @@ def test_the_log_is_json_lines(server: Server) -> None:
     ]
 
 
-def test_an_address_in_use_is_told_in_one_line(server: Server, folder: Path, tiny_model: Path) -> None:
-    command = [sys.executable, "-m", "lookalike.cli", "serve", "-g", str(server.gallery), "--model", str(tiny_model)]
-    done = subprocess.run([*command, "--port", str(server.port)], capture_output=True, text=True, check=False)
+def test_an_address_in_use_is_told_in_one_line(standing: Server, tiny_model: Path) -> None:
+    command = [sys.executable, "-m", "lookalike.cli", "serve", "-g", str(standing.gallery), "--model", str(tiny_model)]
+    done = subprocess.run([*command, "--port", str(standing.port)], capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr.startswith(f"error: cannot listen on 127.0.0.1 port {server.port}: ")
+    assert done.stderr.startswith(f"error: cannot listen on 127.0.0.1 port {standing.port}: ")
     assert done.stderr.count("\n") == 1
