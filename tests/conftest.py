@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from lookalike.cli import show_notes
 from lookalike.models.content import seal
 from lookalike.models.preprocessing import Preprocessing
 
@@ -53,6 +55,17 @@ def write_tiny_model(
     onnx.save(model, path)
     seal(path)
     return path
+
+
+@pytest.fixture(autouse=True)
+def loggers_of_its_own() -> None:
+    """Give each test the loggers of a new process: commands and servers that run in the tests' process set them up."""
+    show_notes.cache_clear()
+    for name in ("lookalike", "uvicorn"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.setLevel(logging.NOTSET)
+        logger.propagate = True
 
 
 @pytest.fixture(scope="session")

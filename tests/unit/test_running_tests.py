@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging.config
 import os
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from inherited_signals import NAMES
+from lookalike.cli import show_notes
+from lookalike.http.logs import log_settings
 from skipped_parts import skipped_line
 
 TESTS = Path(__file__).parents[1]
@@ -87,3 +90,11 @@ def test_what_was_left_out_is_said_in_one_line() -> None:
         "nginx's configuration (1: apt-get install nginx), "
         "others (1: reasons above), slow (make test-slow), gpu (make test-gpu)"
     )
+
+
+@pytest.mark.parametrize("turn", ["first", "second"])
+def test_what_was_logged_before_does_not_matter(turn: str, capsys: pytest.CaptureFixture[str]) -> None:
+    show_notes()
+    logging.getLogger("lookalike.gallery").info("the %s note", turn)
+    assert capsys.readouterr().err == f"the {turn} note\n"
+    logging.config.dictConfig(log_settings())
