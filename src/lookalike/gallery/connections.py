@@ -12,6 +12,7 @@ what runs, and waits for it.
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -306,7 +307,8 @@ class Connections:
 
 def connect(path: Path, mode: str, *, immutable: bool = False) -> sqlite3.Connection:
     """Open one connection."""
-    address = f"file:{quote(str(path.absolute()))}?mode={mode}{'&immutable=1' if immutable else ''}"
+    # A path may begin with two slashes and hold bytes that are no text.
+    address = f"file://{quote(os.fsencode(path.absolute()))}?mode={mode}{'&immutable=1' if immutable else ''}"
     connection = sqlite3.connect(
         address, uri=True, isolation_level=None, check_same_thread=False, timeout=BUSY_MS / 1000
     )

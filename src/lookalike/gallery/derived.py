@@ -34,10 +34,12 @@ import numpy as np
 import numpy.typing as npt
 
 from lookalike.errors import GalleryDamagedError, LookalikeError
+from lookalike.files import check_regular
 from lookalike.gallery.checksums import checked_vectors
-from lookalike.gallery.frozen import Frozen, Origin, flush
+from lookalike.gallery.durable import flush
+from lookalike.gallery.frozen import Frozen, Origin
 from lookalike.gallery.records import read_vectors
-from lookalike.index import Mapped, Rows, row_sums
+from lookalike.index import Mapped, Rows, row_sums, sealed
 from lookalike.spaces import Space, width
 from lookalike.types import Float32
 
@@ -153,10 +155,9 @@ class Derived:
                 folder = temporary.rename(self._folder / f"rows-{uuid.uuid4().hex[:12]}")
             finally:
                 shutil.rmtree(temporary, ignore_errors=True)
-            frozen = open_rows(folder)
+            return open_rows(folder)
         except (OSError, ValueError) as error:
             raise DerivedFolderError(f"{self._folder} cannot be written: {error}") from error
-        return frozen
 
     def damage(self) -> list[str]:
         """Read all that is kept and say what is wrong with it; an empty list is a clean bill."""
@@ -272,11 +273,14 @@ def read_stamp_file(folder: Path) -> dict[str, Any]:
     """What a folder says of itself.
 
     Raises:
+        OSError: It cannot be read, or something in the folder is no file.
         ValueError: Nonsense, or in a format that we do not write.
     """
-    sealed = json.loads((folder / "stamp.json").read_text(encoding="utf-8"))
-    stamp: dict[str, Any] = sealed["stamp"]
-    if sealed["seal"] != seal(stamp) or stamp["format"] != STAMP_FORMAT:
+    for path in folder.iterdir():
+        check_regular(path.stat(), path)  # a pipe would be waited for
+    kept = json.loads((folder / "stamp.json").read_text(encoding="utf-8"))
+    stamp: dict[str, Any] = kept["stamp"]
+    if kept["seal"] != seal(stamp) or stamp["format"] != STAMP_FORMAT:
         raise ValueError("its stamp is not one of ours")
     return stamp
 
@@ -337,11 +341,8 @@ def read_whole(folder: Path, name: str, about: dict[str, Any]) -> npt.NDArray[An
 
 def checksum(path: Path) -> int:
     """CRC-32 of a whole file."""
-    value = 0
     with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            value = zlib.crc32(block, value)
-    return value
+        return sealed.checksum(file, 0, path.stat().st_size)
 
 
 def seal(stamp: dict[str, Any]) -> int:

@@ -34,6 +34,12 @@ def write_durably(path: Path, data: bytes) -> None:
         raise storage_error(path, error) from error
 
 
+def flush(path: Path) -> None:
+    """Make sure that a file's contents are on the disk before its name is."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
 def make_folder(folder: Path) -> None:
     """Make a folder and those above it, durably."""
     missing = [each for each in (folder, *folder.parents) if not each.exists()]

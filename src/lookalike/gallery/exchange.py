@@ -60,6 +60,9 @@ def import_folder(folder: Path, gallery: Gallery, *, progress: Progress | None =
         CatalogueError: The folder holds none of the formats, or what it holds makes no sense; nothing was added then.
         MismatchError: The gallery has other spaces.
     """
+    for path in (folder / name for names in (*FORMATS.values(), (sums.FILE,)) for name in names):
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise CatalogueError(f"{path} is no file; expected one that `gallery export` wrote")
     if (folder / original_format.DEEP_FILE).exists() or (folder / original_format.LIST_FILE).exists():
         return original_format.load(folder, gallery, progress=progress)
     if (folder / parquet_format.FILE).exists():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import sqlite3
 import threading
 import uuid
@@ -17,6 +16,7 @@ import numpy as np
 
 from lookalike import index as indexes
 from lookalike.errors import IndexFileError
+from lookalike.gallery.durable import flush
 from lookalike.gallery.meta import last_number, meta_number, must_get, read_spaces, signature_of
 from lookalike.index import Index, Rows, sealed
 from lookalike.index.sealed import SealedFile
@@ -266,9 +266,3 @@ class Mending:
     def save(self, path: Path) -> None:
         """Write the index to a file; see `Index.save`."""
         self.index.save(path)
-
-
-def flush(path: Path) -> None:
-    """Make sure that a file's contents are on the disk before its name is."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())

@@ -50,7 +50,7 @@ class LocalGallery(LocalMetadata):
 
     def __init__(self, folder: Path, *, create: bool = False, read_only: bool = False) -> None:
         super().__init__(Store(folder, create=create, read_only=read_only))
-        self._derived = Derived(folder)
+        self._derived = Derived(self.folder)
         self._states = States(self._store, self._derived)
 
     def __enter__(self) -> LocalGallery:

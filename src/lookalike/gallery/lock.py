@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lookalike.errors import GalleryLockedError, LookalikeError, storage_error
-from lookalike.files import create_file
+from lookalike.files import create_file, open_regular
 from lookalike.gallery.forking import watch
 
 if TYPE_CHECKING:
@@ -120,8 +120,8 @@ class WriteLock:
     def _read_note(self) -> dict[str, Any]:
         """What the holder says of itself; empty when that is gone, or nothing that we would write."""
         note: object = None
-        with contextlib.suppress(OSError, ValueError, RecursionError):
-            note = json.loads(self._note.read_text(encoding="utf-8"))
+        with contextlib.suppress(OSError, ValueError, RecursionError), open_regular(self._note) as file:
+            note = json.loads(file.read())
         return note if isinstance(note, dict) and note.keys() == describe_this_process().keys() else {}
 
 

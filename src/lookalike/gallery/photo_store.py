@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Final
 
 from lookalike.errors import storage_error
+from lookalike.files import open_regular
 from lookalike.gallery.durable import write_durably
 from lookalike.gallery.local import LocalGallery
 from lookalike.gallery.protocol import Gallery
@@ -103,7 +104,8 @@ class PhotoStore:
         target = root / item.photo
         if not target.exists():
             try:
-                data = Path(item.location).read_bytes()
+                with open_regular(item.location) as file:
+                    data = file.readall()
             except FileNotFoundError:
                 return item
             except OSError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -67,6 +68,8 @@ def files_at(path: Path) -> Files:
 def database_at(path: Path) -> tuple[int, int, int, int]:
     """What tells the database that is at a path now from others, and from itself before a change; see `files_at`."""
     found = look_at(str(path), path)
+    if not stat.S_ISREG(found.st_mode):  # opening a pipe would wait for ever
+        raise GalleryGoneError(f"{path} is no file any more: it was replaced")
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
@@ -93,8 +96,32 @@ def inode_of(path: str) -> int | None:
         return None
 
 
+def check_only_name(path: Path) -> None:
+    """Refuse to write to a database that has a second name, such as a hard link in a backup or a link to it.
+
+    SQLite keeps its log and its locks beside the name: through two names it would mix up the pages of two writers, and
+    what is written through the one would change the copy that the other was meant to be.
+
+    Raises:
+        GalleryGoneError: It is not there.
+        LookalikeError: It has a second name.
+    """
+    try:
+        found = path.lstat()
+    except OSError:
+        raise GalleryGoneError(f"there is no gallery at {path.parent} any more: it was moved or deleted") from None
+    if stat.S_ISLNK(found.st_mode):
+        raise LookalikeError(f"{path} is a link, and writing through it is not safe; link the gallery's folder instead")
+    if found.st_nlink > 1:
+        raise LookalikeError(
+            f"{path} has {found.st_nlink} names (hard links), and writing to it would change what bears the others; "
+            "copy it to a new file, and move that into its place"
+        )
+
+
 def is_sealed(path: Path) -> bool:
     """Whether a database stands alone, with nothing of a writer beside it, and this process can put nothing there."""
+    path = path.resolve()  # SQLite puts them beside the file, and not beside a link to it
     wal, shared = Path(f"{path}-wal"), Path(f"{path}-shm")
     alone = not shared.exists() and (not wal.exists() or wal.stat().st_size == 0)
     return alone and not os.access(path.parent, os.W_OK)

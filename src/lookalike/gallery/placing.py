@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from lookalike.errors import LookalikeError, UsageError
-from lookalike.gallery.durable import sync_folder
+from lookalike.gallery.durable import flush, sync_folder
 
 PREFIX: Final = ".lookalike-export-"
 LOCK: Final = "lock"
@@ -103,9 +103,3 @@ def move(source: Path, target: Path) -> None:
         raise UsageError(f"{target} is there already; name another folder, or delete it") from None
     except OSError:  # the file system knows no links
         source.rename(target)
-
-
-def flush(path: Path) -> None:
-    """Make sure that a file's contents are on the disk before its name is."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())

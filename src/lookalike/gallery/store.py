@@ -31,6 +31,7 @@ from lookalike.gallery.durable import sync_folder
 from lookalike.gallery.explaining import explained
 from lookalike.gallery.lock import PATIENCE_S, WriteLock
 from lookalike.gallery.meta import last_number, read_spaces, sign_change
+from lookalike.gallery.place import check_only_name
 from lookalike.gallery.soundness import Soundness
 from lookalike.gallery.stopping import stopping
 from lookalike.spaces import Space
@@ -49,7 +50,7 @@ class Store:
     """
 
     def __init__(self, folder: Path, *, create: bool = False, read_only: bool = False) -> None:
-        self.folder = folder
+        self.folder = folder = folder.absolute()  # for the working folder may change
         self.path = folder / "gallery.db"
         self.read_only = read_only
         self._lock = WriteLock(folder / "write.lock")
@@ -207,6 +208,7 @@ class Store:
                 yield writer.connection
                 sign_change(writer.connection)
                 self._check_place(writer)
+                check_only_name(self.path)
                 writer.connection.execute("COMMIT")
             except BaseException:
                 roll_back(writer)
@@ -228,6 +230,7 @@ class Store:
     @contextmanager
     def _writer(self, patience_s: float) -> Iterator[Reader]:
         with self.locked(patience_s), explained(self.path), self._connections.lend(writer=True) as writer:
+            check_only_name(self.path)
             yield writer
 
     def _check_place(self, writer: Reader) -> None:

@@ -166,6 +166,27 @@ def one_thread() -> Iterator[None]:
         faiss.omp_set_num_threads(threads)
 
 
+@contextmanager
+def name_of(path: Path, *, mode: str = "rb") -> Iterator[str]:
+    """A name by which FAISS can open a file: it takes text, and a path may be any bytes.
+
+    Args:
+        path: The file.
+        mode: How it is opened.
+
+    Raises:
+        OSError: It cannot be opened.
+    """
+    name = str(path)
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        with path.open(mode) as file:
+            yield f"/dev/fd/{file.fileno()}"
+    else:
+        yield name
+
+
 def read(path: Path, *, count: int, width: int) -> FaissIndex:
     """Read what the library wrote, its bulk mapped into memory.
 
@@ -173,8 +194,9 @@ def read(path: Path, *, count: int, width: int) -> FaissIndex:
         IndexFileError: It is of another shape than it should be.
     """
     try:
-        index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
-    except RuntimeError as error:
+        with name_of(path) as name:
+            index = faiss.read_index(name, faiss.IO_FLAG_MMAP_IFC)
+    except (OSError, RuntimeError) as error:
         raise IndexFileError(path, str(error).splitlines()[-1]) from None
     if (index.ntotal, index.d) != (count, width):
         raise IndexFileError(path, f"it holds {index.ntotal} x {index.d} numbers, and {count} x {width} were expected")

@@ -81,7 +81,8 @@ class Hnsw:
         if self._graph is None:
             path.write_bytes(b"")
         else:
-            faiss.write_index(self._graph, str(path))
+            with candidates.name_of(path, mode="wb") as name:
+                faiss.write_index(self._graph, name)
         sealed.seal(path, name="hnsw", count=len(self._rows), spaces=self._spaces)
 
     def search(

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lookalike.errors import IndexFileError
-from lookalike.index.candidates import FaissIndex
+from lookalike.index.candidates import FaissIndex, name_of
 
 ALIGNMENT: Final = 64
 """Bytes; a processor reads codes by so many at once."""
@@ -85,11 +85,12 @@ def read_mapped(path: Path, *, bulk: int, count: int, width: int) -> FaissIndex:
             places, rest = np.load(file), np.load(file)
         index = faiss.deserialize_index(rest)
         check_places(places, index, bulk=bulk, count=count)
-        lists = faiss.OnDiskInvertedLists(index.nlist, index.code_size, str(path))
-        faiss.memcpy(lists.lists.data(), faiss.swig_ptr(places.view(np.uint8)), places.nbytes)
-        lists.totsize, lists.read_only = bulk, True
-        lists.prefetch_nthread = 0  # threads that read ahead take longer to start than the search
-        lists.do_mmap()
+        with name_of(path) as name:
+            lists = faiss.OnDiskInvertedLists(index.nlist, index.code_size, name)
+            faiss.memcpy(lists.lists.data(), faiss.swig_ptr(places.view(np.uint8)), places.nbytes)
+            lists.totsize, lists.read_only = bulk, True
+            lists.prefetch_nthread = 0  # threads that read ahead take longer to start than the search
+            lists.do_mmap()
     except (OSError, EOFError, ValueError, RuntimeError) as error:
         raise IndexFileError(path, str(error).splitlines()[-1]) from None
     index.replace_invlists(lists, True)
