@@ -75,11 +75,19 @@ lint: $(TEST)/installed ## Check format, style and types
 	@'$(TEST)/bin/ruff' format --check
 	@'$(TEST)/bin/ruff' check
 	@'$(TEST)/bin/mypy'
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory lint-page; \
+	elif test -n "$$LOOKALIKE_NEEDS_NPM"; then echo 'There is no npm, which the page is checked with' >&2; exit 1; \
+	else echo 'The JavaScript of the page was not checked, for there is no npm; on Debian and Ubuntu: apt install npm' >&2; fi
+
+.PHONY: lint-page
+lint-page: node_modules/installed ## Check format and types of the JavaScript of the page: needs npm
+	@npm run --silent lint
 
 .PHONY: format
 format: $(TEST)/installed ## Format the code and mend what the linter can mend
 	@'$(TEST)/bin/ruff' format
 	@'$(TEST)/bin/ruff' check --fix
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory node_modules/installed && npm run --silent format; fi
 
 .PHONY: bench
 bench: $(TEST)/installed ## Measure the figures of docs/benchmarks.md, beside the original's way: ten minutes
@@ -125,7 +133,7 @@ locks: ## Write requirements/*.txt, with hashes, for the pins in constraints.txt
 
 .PHONY: clean
 clean: ## Remove the environments made here and everything that was generated
-	@rm -rf '$(DEMO)' '$(TEST)' '$(MILVUS)' '$(AUDIT)' '$(DOCS)' '$(VENVS)/pins' '$(VENVS)/uv' '$(VENVS)/ci' build dist demo runs .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf '$(DEMO)' '$(TEST)' '$(MILVUS)' '$(AUDIT)' '$(DOCS)' '$(VENVS)/pins' '$(VENVS)/uv' '$(VENVS)/ci' build dist demo runs node_modules .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(DEMO)/installed: $(REQUIREMENTS)
@@ -137,6 +145,10 @@ $(TEST)/installed: $(REQUIREMENTS)
 $(MILVUS)/installed: requirements/milvus.txt
 	@echo 'Setting up $(@D) (a Milvus server, for tests), once' >&2
 	$(call locked,milvus)
+	@touch '$@'
+
+node_modules/installed: package.json package-lock.json
+	@npm ci --no-audit --no-fund --ignore-scripts --loglevel=error
 	@touch '$@'
 
 $(AUDIT)/installed: requirements/audit.txt

@@ -5,32 +5,33 @@ const TRIES = 4;
 
 /** What went wrong. `kind` is unreachable, busy, missing, refused or failed. */
 export class ApiError extends Error {
-  constructor(kind, message, code = "") {
-    super(message);
-    this.kind = kind;
-    this.code = code;
-  }
+	constructor(kind, message, code = "") {
+		super(message);
+		this.kind = kind;
+		this.code = code;
+	}
 }
 
 /**
  * Search by a photo or by an item.
- * @param {{photo?: Blob|null, item?: string|null, box?: number[]|null, weights?: object|null, where?: string|null, k: number, offset?: number}} query
+ * @param {{photo?: File|null, item?: string|null, box?: number[]|null, weights?: object|null, where?: string|null, k: number, offset?: number}} query
  */
-export function search({ photo, item, box, weights, where, k, offset = 0 }, signal) {
-  const form = new FormData();
-  if (item) form.set("id", item);
-  else form.set("photo", photo, photo.name ?? "photo");
-  form.set("k", String(k));
-  form.set("offset", String(offset)); // said on the first page too: so pages fit together
-  if (weights) form.set("weights", JSON.stringify(weights));
-  if (where) form.set("where", where);
-  if (box && photo) form.set("box", box.join(","));
-  return ask("v1/search", { method: "POST", body: form, signal });
+export function search({photo, item, box, weights, where, k, offset = 0}, signal) {
+	const form = new FormData();
+	if (item) form.set("id", item);
+	else form.set("photo", photo, photo.name ?? "photo");
+	form.set("k", String(k));
+	form.set("offset", String(offset)); // said on the first page too: so pages fit together
+	if (weights) form.set("weights", JSON.stringify(weights));
+	if (where) form.set("where", where);
+	if (box && photo) form.set("box", box.join(","));
+	return ask("v1/search", {method: "POST", body: form, signal});
 }
 
-export const getItem = (id, signal) => ask(`v1/items/${encodeURIComponent(id)}`, { signal });
-export const getItems = (offset, limit, signal) => ask(`v1/items?offset=${offset}&limit=${limit}`, { signal });
-export const getFacets = (where, signal) => ask(`v1/facets${where ? `?where=${encodeURIComponent(where)}` : ""}`, { signal });
+export const getItem = (id, signal) => ask(`v1/items/${encodeURIComponent(id)}`, {signal});
+export const getItems = (offset, limit, signal) => ask(`v1/items?offset=${offset}&limit=${limit}`, {signal});
+export const getFacets = (where, signal) =>
+	ask(`v1/facets${where ? `?where=${encodeURIComponent(where)}` : ""}`, {signal});
 
 /** Pixels of the longest side of a photo in the grid. */
 export const THUMBNAIL = devicePixelRatio > 1.3 ? 640 : 360;
@@ -40,51 +41,58 @@ export const photoUrl = (id, size) => `v1/items/${encodeURIComponent(id)}/photo$
 
 /** The bytes of an item's photo. */
 export async function getPhoto(id, size, signal) {
-  const answer = await reach(photoUrl(id, size), { signal });
-  if (!answer.ok) throw await errorOf(answer);
-  return answer.blob();
+	const answer = await reach(photoUrl(id, size), {signal});
+	if (!answer.ok) throw await errorOf(answer);
+	return answer.blob();
 }
 
 /** Whether the server answers at all. */
-export const isThere = () => fetch("healthz", { cache: "no-store" }).then((answer) => answer.ok, () => false);
+export const isThere = () =>
+	fetch("healthz", {cache: "no-store"}).then(
+		answer => answer.ok,
+		() => false,
+	);
 
 async function ask(path, options) {
-  for (let attempt = 1; ; attempt++) {
-    const answer = await reach(path, options);
-    if (answer.ok) {
-      return await answer.json().catch((error) => {
-        if (options.signal?.aborted) throw error;
-        throw new ApiError("unreachable", "The answer broke off.");
-      });
-    }
-    const error = await errorOf(answer);
-    if (error.kind !== "busy" || attempt === TRIES) throw error;
-    await pause(Math.min(Number(answer.headers.get("Retry-After")) || 1, 5) * 1000, options.signal);
-  }
+	for (let attempt = 1; ; attempt++) {
+		const answer = await reach(path, options);
+		if (answer.ok) {
+			return await answer.json().catch(error => {
+				if (options.signal?.aborted) throw error;
+				throw new ApiError("unreachable", "The answer broke off.");
+			});
+		}
+		const error = await errorOf(answer);
+		if (error.kind !== "busy" || attempt === TRIES) throw error;
+		await pause(Math.min(Number(answer.headers.get("Retry-After")) || 1, 5) * 1000, options.signal);
+	}
 }
 
-async function reach(path, { signal, ...options }) {
-  const limit = AbortSignal.timeout(LONGEST_MS);
-  try {
-    return await fetch(path, { ...options, signal: signal ? AbortSignal.any([signal, limit]) : limit });
-  } catch (error) {
-    if (signal?.aborted) throw error;
-    if (limit.aborted) throw new ApiError("unreachable", "The server took too long to answer.");
-    const message = navigator.onLine ? "The server does not answer." : "You are offline.";
-    throw new ApiError("unreachable", message);
-  }
+async function reach(path, {signal, ...options}) {
+	const limit = AbortSignal.timeout(LONGEST_MS);
+	try {
+		return await fetch(path, {...options, signal: signal ? AbortSignal.any([signal, limit]) : limit});
+	} catch (error) {
+		if (signal?.aborted) throw error;
+		if (limit.aborted) throw new ApiError("unreachable", "The server took too long to answer.");
+		const message = navigator.onLine ? "The server does not answer." : "You are offline.";
+		throw new ApiError("unreachable", message);
+	}
 }
 
 async function errorOf(answer) {
-  const said = await answer.json().then((body) => body.error ?? {}, () => ({}));
-  const busy = answer.headers.has("Retry-After");
-  const kind = busy ? "busy" : answer.status === 404 ? "missing" : answer.status < 500 ? "refused" : "failed";
-  return new ApiError(kind, said.message ?? `The server answered with ${answer.status}.`, said.code);
+	const said = await answer.json().then(
+		body => body.error ?? {},
+		() => ({}),
+	);
+	const busy = answer.headers.has("Retry-After");
+	const kind = busy ? "busy" : answer.status === 404 ? "missing" : answer.status < 500 ? "refused" : "failed";
+	return new ApiError(kind, said.message ?? `The server answered with ${answer.status}.`, said.code);
 }
 
 function pause(milliseconds, signal) {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, milliseconds);
-    signal?.addEventListener("abort", () => (clearTimeout(timer), reject(signal.reason)), { once: true });
-  });
+	return new Promise((resolve, reject) => {
+		const timer = setTimeout(resolve, milliseconds);
+		signal?.addEventListener("abort", () => (clearTimeout(timer), reject(signal.reason)), {once: true});
+	});
 }

@@ -1,137 +1,160 @@
 // The box on the photo: dragged and resized by mouse, finger and keyboard; a mouse can also draw a new one.
 
-import { make } from "./dom.js";
+import {make} from "./dom.js";
 
 const SMALLEST = 0.06; // of a side
 const STEP = 0.02;
 const WHOLE = Object.freeze([0, 0, 1, 1]);
-const CORNERS = { nw: "Top left corner", ne: "Top right corner", sw: "Bottom left corner", se: "Bottom right corner" };
-const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+const CORNERS = {nw: "Top left corner", ne: "Top right corner", sw: "Bottom left corner", se: "Bottom right corner"};
+const ARROWS = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1]};
 
 export class Crop {
-  /**
-   * Put a box on a photo.
-   * @param {HTMLImageElement} image Loaded, so that its size in pixels is known.
-   * @param {{box: number[]|null, changed: (box: number[]|null) => void, say: (text: string) => void}} options
-   *   `changed` is told every move: x1, y1, x2, y2 in pixels of the photo, or null for all of it.
-   */
-  constructor(image, { box, changed, say }) {
-    this.image = image;
-    this.changed = changed;
-    this.say = say;
-    const help = make("p", { class: "unseen", id: "crop-help" },
-      "Arrow keys move it, with Shift in larger steps. Escape takes the whole photo.");
-    const grip = (part, label) => make("button", {
-      type: "button", class: `grip ${part}`, "data-part": part, "data-key": `crop-${part}`, "aria-label": label,
-      "aria-describedby": "crop-help",
-    });
-    this.frame = make("div", { class: "frame", role: "group", "aria-label": "The part of the photo to look at" },
-      grip("move", "Move the box"),
-      ...["n", "e", "s", "w"].map((edge) => make("i", { class: `edge ${edge}`, "data-part": edge })),
-      ...Object.entries(CORNERS).map(([part, label]) => grip(part, `${label} of the box`)));
-    this.element = make("div", { class: "crop", onpointerdown: (event) => this.#grab(event), onkeydown: (event) => this.#key(event) },
-      help, this.frame);
-    this.show(box);
-  }
+	/**
+	 * Put a box on a photo.
+	 * @param {HTMLImageElement} image Loaded, so that its size in pixels is known.
+	 * @param {{box: number[]|null, changed: (box: number[]|null) => void, say: (text: string) => void}} options
+	 *   `changed` is told every move: x1, y1, x2, y2 in pixels of the photo, or null for all of it.
+	 */
+	constructor(image, {box, changed, say}) {
+		this.image = image;
+		this.changed = changed;
+		this.say = say;
+		const help = make(
+			"p",
+			{class: "unseen", id: "crop-help"},
+			"Arrow keys move it, with Shift in larger steps. Escape takes the whole photo.",
+		);
+		const grip = (part, label) =>
+			make("button", {
+				type: "button",
+				class: `grip ${part}`,
+				"data-part": part,
+				"data-key": `crop-${part}`,
+				"aria-label": label,
+				"aria-describedby": "crop-help",
+			});
+		this.frame = make(
+			"div",
+			{class: "frame", role: "group", "aria-label": "The part of the photo to look at"},
+			grip("move", "Move the box"),
+			...["n", "e", "s", "w"].map(edge => make("i", {class: `edge ${edge}`, "data-part": edge})),
+			...Object.entries(CORNERS).map(([part, label]) => grip(part, `${label} of the box`)),
+		);
+		this.element = make(
+			"div",
+			{class: "crop", onpointerdown: event => this.#grab(event), onkeydown: event => this.#key(event)},
+			help,
+			this.frame,
+		);
+		this.show(box);
+	}
 
-  /** Show a box without telling anybody. */
-  show(box) {
-    const { naturalWidth: width, naturalHeight: height } = this.image;
-    this.box = box ? [box[0] / width, box[1] / height, Math.min(box[2] / width, 1), Math.min(box[3] / height, 1)] : [...WHOLE];
-    this.#paint();
-  }
+	/** Show a box without telling anybody. */
+	show(box) {
+		const {naturalWidth: width, naturalHeight: height} = this.image;
+		this.box = box
+			? [box[0] / width, box[1] / height, Math.min(box[2] / width, 1), Math.min(box[3] / height, 1)]
+			: [...WHOLE];
+		this.#paint();
+	}
 
-  get isWhole() {
-    return this.box.every((side, at) => Math.abs(side - WHOLE[at]) < 0.004);
-  }
+	get isWhole() {
+		return this.box.every((side, at) => Math.abs(side - WHOLE[at]) < 0.004);
+	}
 
-  #paint() {
-    const [left, top, right, bottom] = this.box;
-    const sides = { left, top, width: right - left, height: bottom - top };
-    for (const [side, value] of Object.entries(sides)) this.frame.style[side] = `${value * 100}%`;
-    this.element.classList.toggle("on-whole", this.isWhole);
-  }
+	#paint() {
+		const [left, top, right, bottom] = this.box;
+		const sides = {left, top, width: right - left, height: bottom - top};
+		for (const [side, value] of Object.entries(sides)) this.frame.style[side] = `${value * 100}%`;
+		this.element.classList.toggle("on-whole", this.isWhole);
+	}
 
-  #set(box) {
-    this.box = box;
-    this.#paint();
-    const { naturalWidth: width, naturalHeight: height } = this.image;
-    this.changed(this.isWhole ? null : [box[0] * width, box[1] * height, box[2] * width, box[3] * height].map(Math.round));
-  }
+	#set(box) {
+		this.box = box;
+		this.#paint();
+		const {naturalWidth: width, naturalHeight: height} = this.image;
+		this.changed(
+			this.isWhole ? null : [box[0] * width, box[1] * height, box[2] * width, box[3] * height].map(Math.round),
+		);
+	}
 
-  #grab(event) {
-    if (event.button !== 0) return;
-    const held = event.target.closest("[data-part]")?.dataset.part;
-    const bounds = this.element.getBoundingClientRect();
-    const at = (moved) => [
-      clamp((moved.clientX - bounds.left) / bounds.width), clamp((moved.clientY - bounds.top) / bounds.height)];
-    const isCorner = held !== undefined && held !== "move";
-    const draws = !isCorner && (held === undefined || this.isWhole);
-    if (draws && event.pointerType !== "mouse") return; // a finger on the photo scrolls the page
-    event.preventDefault();
-    if (event.target.closest("button")) event.target.closest("button").focus({ preventScroll: true });
-    const from = at(event);
-    const before = [...this.box];
-    const move = (moved) => {
-      const [x, y] = at(moved);
-      if (draws) {
-        if (Math.hypot(moved.clientX - event.clientX, moved.clientY - event.clientY) < 8) return;
-        this.#set(drawn(from, [x, y]));
-      } else this.#set(shifted(before, held, x - from[0], y - from[1]));
-    };
-    const end = () => {
-      this.element.removeEventListener("pointermove", move);
-      this.element.classList.remove("held");
-    };
-    this.element.setPointerCapture(event.pointerId);
-    this.element.classList.add("held");
-    this.element.addEventListener("pointermove", move);
-    this.element.addEventListener("pointerup", end, { once: true });
-    this.element.addEventListener("pointercancel", end, { once: true });
-  }
+	#grab(event) {
+		if (event.button !== 0) return;
+		const held = event.target.closest("[data-part]")?.dataset.part;
+		const bounds = this.element.getBoundingClientRect();
+		/** @returns {any} */
+		const at = moved => [
+			clamp((moved.clientX - bounds.left) / bounds.width),
+			clamp((moved.clientY - bounds.top) / bounds.height),
+		];
+		const isCorner = held !== undefined && held !== "move";
+		const draws = !isCorner && (held === undefined || this.isWhole);
+		if (draws && event.pointerType !== "mouse") return; // a finger on the photo scrolls the page
+		event.preventDefault();
+		if (event.target.closest("button")) event.target.closest("button").focus({preventScroll: true});
+		const from = at(event);
+		/** @type {any} */
+		const before = [...this.box];
+		const move = moved => {
+			const [x, y] = at(moved);
+			if (draws) {
+				if (Math.hypot(moved.clientX - event.clientX, moved.clientY - event.clientY) < 8) return;
+				this.#set(drawn(from, [x, y]));
+			} else this.#set(shifted(before, held, x - from[0], y - from[1]));
+		};
+		const end = () => {
+			this.element.removeEventListener("pointermove", move);
+			this.element.classList.remove("held");
+		};
+		this.element.setPointerCapture(event.pointerId);
+		this.element.classList.add("held");
+		this.element.addEventListener("pointermove", move);
+		this.element.addEventListener("pointerup", end, {once: true});
+		this.element.addEventListener("pointercancel", end, {once: true});
+	}
 
-  #key(event) {
-    const part = event.target.dataset?.part;
-    if (!part) return;
-    if (event.key === "Escape" && !this.isWhole) {
-      this.#set([...WHOLE]);
-      this.say("The whole photo");
-    } else if (ARROWS[event.key]) {
-      const step = STEP * (event.shiftKey ? 5 : 1);
-      const [x, y] = ARROWS[event.key];
-      this.#set(shifted(this.box, part, x * step, y * step));
-      const [left, top, right, bottom] = this.box.map((side) => Math.round(side * 100));
-      this.say(`Box from ${left} to ${right} percent across, ${top} to ${bottom} percent down`);
-    } else return;
-    event.preventDefault();
-    event.stopPropagation();
-  }
+	#key(event) {
+		const part = event.target.dataset?.part;
+		if (!part) return;
+		if (event.key === "Escape" && !this.isWhole) {
+			this.#set([...WHOLE]);
+			this.say("The whole photo");
+		} else if (ARROWS[event.key]) {
+			const step = STEP * (event.shiftKey ? 5 : 1);
+			const [x, y] = ARROWS[event.key];
+			this.#set(shifted(this.box, part, x * step, y * step));
+			const [left, top, right, bottom] = this.box.map(side => Math.round(side * 100));
+			this.say(`Box from ${left} to ${right} percent across, ${top} to ${bottom} percent down`);
+		} else return;
+		event.preventDefault();
+		event.stopPropagation();
+	}
 }
 
 const clamp = (value, low = 0, high = 1) => Math.min(Math.max(value, low), high);
 
 /** The box after one of its parts was moved. */
 function shifted([left, top, right, bottom], part, x, y) {
-  if (part === "move") {
-    const across = clamp(x, -left, 1 - right);
-    const down = clamp(y, -top, 1 - bottom);
-    return [left + across, top + down, right + across, bottom + down];
-  }
-  return [
-    part.includes("w") ? clamp(left + x, 0, right - SMALLEST) : left,
-    part.includes("n") ? clamp(top + y, 0, bottom - SMALLEST) : top,
-    part.includes("e") ? clamp(right + x, left + SMALLEST, 1) : right,
-    part.includes("s") ? clamp(bottom + y, top + SMALLEST, 1) : bottom,
-  ];
+	if (part === "move") {
+		const across = clamp(x, -left, 1 - right);
+		const down = clamp(y, -top, 1 - bottom);
+		return [left + across, top + down, right + across, bottom + down];
+	}
+	return [
+		part.includes("w") ? clamp(left + x, 0, right - SMALLEST) : left,
+		part.includes("n") ? clamp(top + y, 0, bottom - SMALLEST) : top,
+		part.includes("e") ? clamp(right + x, left + SMALLEST, 1) : right,
+		part.includes("s") ? clamp(bottom + y, top + SMALLEST, 1) : bottom,
+	];
 }
 
 /** The box between two corners, at least of the smallest size. */
 function drawn([x1, y1], [x2, y2]) {
-  const span = (a, b) => {
-    const low = Math.min(a, b, 1 - SMALLEST);
-    return [low, Math.max(a, b, low + SMALLEST)];
-  };
-  const [left, right] = span(x1, x2);
-  const [top, bottom] = span(y1, y2);
-  return [left, top, right, bottom];
+	const span = (a, b) => {
+		const low = Math.min(a, b, 1 - SMALLEST);
+		return [low, Math.max(a, b, low + SMALLEST)];
+	};
+	const [left, right] = span(x1, x2);
+	const [top, bottom] = span(y1, y2);
+	return [left, top, right, bottom];
 }

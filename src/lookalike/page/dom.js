@@ -2,73 +2,80 @@
 
 /**
  * Make an element.
- * @param {string} tag
+ * @template {keyof HTMLElementTagNameMap} K
+ * @param {K} tag
  * @param {Record<string, any>} [properties] `class`, `on…` listeners, and attributes; null, undefined and false are left out.
  * @param {...(Node|string|null|undefined|false)} children Strings become text.
+ * @returns {HTMLElementTagNameMap[K]}
  */
 export function make(tag, properties = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(properties)) {
-    if (value === null || value === undefined || value === false) continue;
-    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-    else element.setAttribute(name, value === true ? "" : String(value));
-  }
-  element.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
-  return element;
+	const element = document.createElement(tag);
+	for (const [name, value] of Object.entries(properties)) {
+		if (value === null || value === undefined || value === false) continue;
+		if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+		else element.setAttribute(name, value === true ? "" : String(value));
+	}
+	const there = children.filter(child => child !== null && child !== undefined && child !== false);
+	element.append(.../** @type {(Node|string)[]} */ (there));
+	return element;
 }
 
 /** One of the drawings at the top of the page. */
 export function icon(name) {
-  const space = "http://www.w3.org/2000/svg";
-  const svg = document.createElementNS(space, "svg");
-  svg.setAttribute("aria-hidden", "true");
-  const use = document.createElementNS(space, "use");
-  use.setAttribute("href", `#icon-${name}`);
-  svg.append(use);
-  return svg;
+	const space = "http://www.w3.org/2000/svg";
+	const svg = document.createElementNS(space, "svg");
+	svg.setAttribute("aria-hidden", "true");
+	const use = document.createElementNS(space, "use");
+	use.setAttribute("href", `#icon-${name}`);
+	svg.append(use);
+	return svg;
 }
 
-export const byId = (id) => document.getElementById(id);
+/** @returns {any} An element of whatever kind. */
+export const byId = id => document.getElementById(id);
 
-/** A picture that makes way for a drawing when it cannot be had, and is cut to its frame only where little is lost, or never. */
-export function picture(source, { uncut = false, ...properties } = {}) {
-  const image = make("img", { alt: "", decoding: "async", draggable: "false", ...properties });
-  image.addEventListener("load", () => {
-    const shape = image.naturalWidth / image.naturalHeight;
-    const whole = uncut || shape < 0.58 || shape > 0.9;
-    image.classList.toggle("whole", whole);
-    if (whole) image.style.backgroundColor = cornerColor(image);
-    image.classList.add("there");
-  });
-  image.addEventListener("error", () => {
-    if (image.parentNode) image.replaceWith(make("span", { class: "missing" }, icon("hanger"), "No photo"));
-  });
-  image.src = source;
-  return image;
+/** A picture that makes way for a drawing when it cannot be had, and is cut to its frame only where little is lost, or never. @param {any} [options] */
+export function picture(source, options = {}) {
+	const {uncut = false, ...properties} = options;
+	const image = make("img", {alt: "", decoding: "async", draggable: "false", ...properties});
+	image.addEventListener("load", () => {
+		const shape = image.naturalWidth / image.naturalHeight;
+		const whole = uncut || shape < 0.58 || shape > 0.9;
+		image.classList.toggle("whole", whole);
+		if (whole) image.style.backgroundColor = cornerColor(image);
+		image.classList.add("there");
+	});
+	image.addEventListener("error", () => {
+		if (image.parentNode) image.replaceWith(make("span", {class: "missing"}, icon("hanger"), "No photo"));
+	});
+	image.src = source;
+	return image;
 }
 
 /** What a photo has in its corners, to go on with around it; nothing where they differ. */
 function cornerColor(image) {
-  const canvas = make("canvas", { width: 2, height: 2 });
-  const brush = canvas.getContext("2d");
-  for (const x of [0, 1]) for (const y of [0, 1]) {
-    brush.drawImage(image, x * (image.naturalWidth - 1), y * (image.naturalHeight - 1), 1, 1, x, y, 1, 1);
-  }
-  const { data } = brush.getImageData(0, 0, 2, 2);
-  const alike = data.every((value, at) => Math.abs(value - data[at % 4]) < 12);
-  return alike ? `rgb(${data[0]} ${data[1]} ${data[2]})` : "";
+	const canvas = make("canvas", {width: 2, height: 2});
+	const brush = canvas.getContext("2d");
+	for (const x of [0, 1])
+		for (const y of [0, 1]) {
+			brush.drawImage(image, x * (image.naturalWidth - 1), y * (image.naturalHeight - 1), 1, 1, x, y, 1, 1);
+		}
+	const {data} = brush.getImageData(0, 0, 2, 2);
+	const alike = data.every((value, at) => Math.abs(value - data[at % 4]) < 12);
+	return alike ? `rgb(${data[0]} ${data[1]} ${data[2]})` : "";
 }
 
 /** For links: act on a plain click, and leave the others (a new tab, a new window) to the browser. */
-export const plainClick = (act) => (event) => {
-  if (event.metaKey || event.ctrlKey || event.shiftKey) return;
-  event.preventDefault();
-  act();
+export const plainClick = act => event => {
+	if (event.metaKey || event.ctrlKey || event.shiftKey) return;
+	event.preventDefault();
+	act();
 };
 
 /** Replace what an element holds, and give the focus back to what had it, by its `data-key`. */
 export function refill(element, ...children) {
-  const focused = element.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
-  element.replaceChildren(...children.filter(Boolean));
-  if (focused) element.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+	const active = /** @type {HTMLElement} */ (document.activeElement);
+	const focused = element.contains(active) ? active.dataset.key : undefined;
+	element.replaceChildren(...children.filter(Boolean));
+	if (focused) element.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus({preventScroll: true});
 }

@@ -1,11 +1,11 @@
 // Filters made from the facets: check boxes for values, two ends for numbers.
 
-import { make, refill } from "./dom.js";
-import { isNaming, labelOf, numberText, valueText } from "./words.js";
+import {make, refill} from "./dom.js";
+import {isNaming, labelOf, numberText, valueText} from "./words.js";
 
 const FEW = 7; // values shown before "Show all"
 const OPEN_AT_FIRST = 3;
-const NONE = Object.freeze({ values: [], low: null, high: null });
+const NONE = Object.freeze({values: [], low: null, high: null});
 
 /**
  * @typedef {object} Facet
@@ -16,148 +16,193 @@ const NONE = Object.freeze({ values: [], low: null, high: null });
  */
 
 export class Filters {
-  #groups = new Map();
-  #order = []; // names as they were first seen, so that nothing moves under the pointer
+	#groups = new Map();
+	#order = []; // names as they were first seen, so that nothing moves under the pointer
 
-  /**
-   * @param {HTMLElement} place
-   * @param {(name: string, filter: typeof NONE, done: boolean) => void} changed
-   */
-  constructor(place, changed) {
-    this.place = place;
-    this.changed = changed;
-  }
+	/**
+	 * @param {HTMLElement} place
+	 * @param {(name: string, filter: typeof NONE, done: boolean) => void} changed
+	 */
+	constructor(place, changed) {
+		this.place = place;
+		this.changed = changed;
+	}
 
-  /** @param {Facet[]} facets @param {Map<string, typeof NONE>} filters Those in use. */
-  show(facets, filters) {
-    const useful = facets.filter((facet) => filters.has(facet.name) || this.#groups.has(keyOf(facet)) || isUseful(facet));
-    for (const { name } of facets) if (!this.#order.includes(name)) this.#order.push(name);
-    useful.sort((one, other) => this.#order.indexOf(one.name) - this.#order.indexOf(other.name));
-    const groups = useful.map((facet, at) => {
-      const key = keyOf(facet);
-      if (!this.#groups.has(key)) {
-        const group = isNumbers(facet) ? new RangeGroup(facet.name, this.changed) : new ValuesGroup(facet.name, this.changed);
-        group.element.open = at < OPEN_AT_FIRST;
-        this.#groups.set(key, group);
-      }
-      const group = this.#groups.get(key);
-      group.show(facet, filters.get(facet.name) ?? NONE);
-      return group.element;
-    });
-    this.place.hidden = !groups.length;
-    const heading = this.place.firstElementChild ?? make("h2", { class: "group-top" }, "Filters");
-    const wanted = [heading, ...groups];
-    for (const element of [...this.place.children]) if (!wanted.includes(element)) element.remove();
-    wanted.forEach((element, at) => { // what stays is not touched: it keeps its focus, and a drag that is going on
-      if (this.place.children[at] !== element) this.place.insertBefore(element, this.place.children[at] ?? null);
-    });
-  }
+	/** @param {Facet[]} facets @param {Map<string, typeof NONE>} filters Those in use. */
+	show(facets, filters) {
+		const useful = facets.filter(facet => filters.has(facet.name) || this.#groups.has(keyOf(facet)) || isUseful(facet));
+		for (const {name} of facets) if (!this.#order.includes(name)) this.#order.push(name);
+		useful.sort((one, other) => this.#order.indexOf(one.name) - this.#order.indexOf(other.name));
+		const groups = useful.map((facet, at) => {
+			const key = keyOf(facet);
+			if (!this.#groups.has(key)) {
+				const group = isNumbers(facet)
+					? new RangeGroup(facet.name, this.changed)
+					: new ValuesGroup(facet.name, this.changed);
+				group.element.open = at < OPEN_AT_FIRST;
+				this.#groups.set(key, group);
+			}
+			const group = this.#groups.get(key);
+			group.show(facet, filters.get(facet.name) ?? NONE);
+			return group.element;
+		});
+		this.place.hidden = !groups.length;
+		const heading = this.place.firstElementChild ?? make("h2", {class: "group-top"}, "Filters");
+		const wanted = [heading, ...groups];
+		for (const element of [...this.place.children]) if (!wanted.includes(element)) element.remove();
+		wanted.forEach((element, at) => {
+			// what stays is not touched: it keeps its focus, and a drag that is going on
+			if (this.place.children[at] !== element) this.place.insertBefore(element, this.place.children[at] ?? null);
+		});
+	}
 }
 
-const isNumbers = ({ kinds }) => kinds.length === 1 && kinds[0] === "number";
-const keyOf = (facet) => `${isNumbers(facet) ? "range" : "values"}.${facet.name}`;
+const isNumbers = ({kinds}) => kinds.length === 1 && kinds[0] === "number";
+const keyOf = facet => `${isNumbers(facet) ? "range" : "values"}.${facet.name}`;
 
 /** Whether filtering by it parts the items in a way that people would. */
 function isUseful(facet) {
-  if (isNumbers(facet)) return facet.range !== null && facet.range[0] < facet.range[1];
-  return facet.values.length > 1 && !isNaming(facet.name) && facet.values[0].count > 2 && facet.values.every(({ value }) => String(value).length < 60);
+	if (isNumbers(facet)) return facet.range !== null && facet.range[0] < facet.range[1];
+	return (
+		facet.values.length > 1 &&
+		!isNaming(facet.name) &&
+		facet.values[0].count > 2 &&
+		facet.values.every(({value}) => String(value).length < 60)
+	);
 }
 
 class Group {
-  constructor(name, changed) {
-    this.name = name;
-    this.changed = changed;
-    this.used = make("span", { class: "used" });
-    this.inside = make("div", { class: "group-inside", role: "group", "aria-label": labelOf(name) });
-    this.element = make("details", { class: "group" },
-      make("summary", {}, make("span", {}, labelOf(name)), this.used), this.inside);
-  }
+	constructor(name, changed) {
+		this.name = name;
+		this.changed = changed;
+		this.used = make("span", {class: "used"});
+		this.inside = make("div", {class: "group-inside", role: "group", "aria-label": labelOf(name)});
+		this.element = make(
+			"details",
+			{class: "group"},
+			make("summary", {}, make("span", {}, labelOf(name)), this.used),
+			this.inside,
+		);
+	}
 }
 
 class ValuesGroup extends Group {
-  show(facet, filter) {
-    this.facet = facet;
-    this.filter = filter;
-    this.used.textContent = filter.values.length ? String(filter.values.length) : "";
-    const missing = filter.values.filter((value) => facet.values.every((known) => known.value !== value));
-    const known = [...facet.values, ...missing.map((value) => ({ value, count: 0 }))];
-    const shown = this.all ? known : known.filter(({ value }, at) => at < FEW || filter.values.includes(value));
-    refill(this.inside,
-      make("ul", { class: "values" }, ...shown.map((one) => this.#value(one))),
-      known.length > FEW + 1 && make("button", {
-        type: "button", class: "link", "data-key": `all.${this.name}`, "aria-expanded": String(Boolean(this.all)), onclick: () => {
-          this.all = !this.all;
-          this.show(this.facet, this.filter);
-        },
-      }, this.all ? "Show fewer" : `Show all ${known.length}`));
-  }
+	show(facet, filter) {
+		this.facet = facet;
+		this.filter = filter;
+		this.used.textContent = filter.values.length ? String(filter.values.length) : "";
+		const missing = filter.values.filter(value => facet.values.every(known => known.value !== value));
+		const known = [...facet.values, ...missing.map(value => ({value, count: 0}))];
+		const shown = this.all ? known : known.filter(({value}, at) => at < FEW || filter.values.includes(value));
+		refill(
+			this.inside,
+			make("ul", {class: "values"}, ...shown.map(one => this.#value(one))),
+			known.length > FEW + 1 &&
+				make(
+					"button",
+					{
+						type: "button",
+						class: "link",
+						"data-key": `all.${this.name}`,
+						"aria-expanded": String(Boolean(this.all)),
+						onclick: () => {
+							this.all = !this.all;
+							this.show(this.facet, this.filter);
+						},
+					},
+					this.all ? "Show fewer" : `Show all ${known.length}`,
+				),
+		);
+	}
 
-  #value({ value, count }) {
-    const box = make("input", { type: "checkbox", "data-key": `value.${this.name}.${value}` });
-    box.checked = this.filter.values.includes(value);
-    box.addEventListener("change", () => {
-      const others = this.filter.values.filter((one) => one !== value);
-      this.show(this.facet, { ...NONE, values: box.checked ? [...others, value] : others }); // the next click may come before the answer
-      this.changed(this.name, this.filter, true);
-    });
-    return make("li", { class: count ? null : "none" },
-      make("label", {}, box, make("span", { class: "value" }, valueText(value)), make("span", { class: "times" }, numberText(count))));
-  }
+	#value({value, count}) {
+		const box = make("input", {type: "checkbox", "data-key": `value.${this.name}.${value}`});
+		box.checked = this.filter.values.includes(value);
+		box.addEventListener("change", () => {
+			const others = this.filter.values.filter(one => one !== value);
+			this.show(this.facet, {...NONE, values: box.checked ? [...others, value] : others}); // the next click may come before the answer
+			this.changed(this.name, this.filter, true);
+		});
+		return make(
+			"li",
+			{class: count ? null : "none"},
+			make(
+				"label",
+				{},
+				box,
+				make("span", {class: "value"}, valueText(value)),
+				make("span", {class: "times"}, numberText(count)),
+			),
+		);
+	}
 }
 
 class RangeGroup extends Group {
-  constructor(name, changed) {
-    super(name, changed);
-    const label = labelOf(name).toLowerCase();
-    const end = (which) => {
-      const input = make("input", { type: "range", "aria-label": `${which === "low" ? "Lowest" : "Highest"} ${label}` });
-      input.addEventListener("input", () => this.#moved(which, false));
-      input.addEventListener("change", () => this.#moved(which, true));
-      return input;
-    };
-    this.low = end("low");
-    this.high = end("high");
-    this.track = make("div", { class: "two-ends" }, this.low, this.high);
-    this.text = make("p", { class: "range-text", "aria-hidden": "true" });
-    this.inside.append(this.track, this.text);
-  }
+	constructor(name, changed) {
+		super(name, changed);
+		const label = labelOf(name).toLowerCase();
+		const end = which => {
+			const input = make("input", {
+				type: "range",
+				"aria-label": `${which === "low" ? "Lowest" : "Highest"} ${label}`,
+			});
+			input.addEventListener("input", () => this.#moved(which, false));
+			input.addEventListener("change", () => this.#moved(which, true));
+			return input;
+		};
+		this.low = end("low");
+		this.high = end("high");
+		this.track = make("div", {class: "two-ends"}, this.low, this.high);
+		this.text = make("p", {class: "range-text", "aria-hidden": "true"});
+		this.inside.append(this.track, this.text);
+	}
 
-  show(facet, filter) {
-    if (!facet.range) return;
-    const [least, largest] = facet.range;
-    const step = niceStep(largest - least);
-    const [from, to] = [Math.floor(least / step) * step, Math.ceil(largest / step) * step];
-    for (const input of [this.low, this.high]) {
-      for (const [side, value] of Object.entries({ min: from, max: to, step })) input[side] = String(Number(value.toPrecision(9)));
-    }
-    this.low.value = String(filter.low ?? from);
-    this.high.value = String(filter.high ?? to);
-    this.used.textContent = filter.low !== null || filter.high !== null ? "1" : "";
-    this.#paint();
-  }
+	show(facet, filter) {
+		if (!facet.range) return;
+		const [least, largest] = facet.range;
+		const step = niceStep(largest - least);
+		const [from, to] = [Math.floor(least / step) * step, Math.ceil(largest / step) * step];
+		for (const input of [this.low, this.high]) {
+			for (const [side, value] of Object.entries({min: from, max: to, step}))
+				input[side] = String(Number(value.toPrecision(9)));
+		}
+		this.low.value = String(filter.low ?? from);
+		this.high.value = String(filter.high ?? to);
+		this.used.textContent = filter.low !== null || filter.high !== null ? "1" : "";
+		this.#paint();
+	}
 
-  #moved(which, done) {
-    // The ends push each other rather than cross.
-    if (Number(this.low.value) > Number(this.high.value)) this[which === "low" ? "high" : "low"].value = this[which].value;
-    const [low, high] = [Number(this.low.value), Number(this.high.value)];
-    this.#paint();
-    this.changed(this.name, { values: [], low: this.low.value === this.low.min ? null : low, high: this.high.value === this.high.max ? null : high }, done);
-  }
+	#moved(which, done) {
+		// The ends push each other rather than cross.
+		if (Number(this.low.value) > Number(this.high.value))
+			this[which === "low" ? "high" : "low"].value = this[which].value;
+		const [low, high] = [Number(this.low.value), Number(this.high.value)];
+		this.#paint();
+		this.changed(
+			this.name,
+			{
+				values: [],
+				low: this.low.value === this.low.min ? null : low,
+				high: this.high.value === this.high.max ? null : high,
+			},
+			done,
+		);
+	}
 
-  #paint() {
-    const [from, to] = [Number(this.low.min), Number(this.low.max)];
-    for (const [side, input] of [["--from", this.low], ["--to", this.high]]) {
-      this.track.style.setProperty(side, `${((Number(input.value) - from) / (to - from || 1)) * 100}%`);
-      input.setAttribute("aria-valuetext", numberText(Number(input.value)));
-    }
-    // Where both stand at the right end, the lower one has to be reachable.
-    this.low.classList.toggle("above", Number(this.low.value) > (from + to) / 2);
-    this.text.textContent = `${numberText(Number(this.low.value))} to ${numberText(Number(this.high.value))}`;
-  }
+	#paint() {
+		const [from, to] = [Number(this.low.min), Number(this.low.max)];
+		for (const [side, input] of Object.entries({"--from": this.low, "--to": this.high})) {
+			this.track.style.setProperty(side, `${((Number(input.value) - from) / (to - from || 1)) * 100}%`);
+			input.setAttribute("aria-valuetext", numberText(Number(input.value)));
+		}
+		// Where both stand at the right end, the lower one has to be reachable.
+		this.low.classList.toggle("above", Number(this.low.value) > (from + to) / 2);
+		this.text.textContent = `${numberText(Number(this.low.value))} to ${numberText(Number(this.high.value))}`;
+	}
 }
 
 /** 1, 2 or 5 times a power of ten: about a hundredth of a span. */
 function niceStep(span) {
-  const size = 10 ** Math.floor(Math.log10(span / 100));
-  return span > 0 ? [1, 2, 5, 10].map((times) => times * size).find((step) => span / step <= 100) : 1;
+	const size = 10 ** Math.floor(Math.log10(span / 100));
+	return span > 0 ? [1, 2, 5, 10].map(times => times * size).find(step => span / step <= 100) : 1;
 }

@@ -1,5 +1,7 @@
 // How photos come in: dropped, pasted, chosen or taken.
 
+import {byId} from "./dom.js";
+
 const LONGEST_SIDE = 1280; // pixels; describing a photo takes far fewer, and every move of the box sends it again
 const BYTES_AS_IT_IS = 1_000_000;
 
@@ -7,43 +9,44 @@ const BYTES_AS_IT_IS = 1_000_000;
  * Listen for photos everywhere on the page.
  * @param {{got: (file: File) => void, refused: (why: string) => void}} told
  */
-export function listenForPhotos({ got, refused }) {
-  for (const name of ["choose", "photograph"]) {
-    const input = document.getElementById(name);
-    for (const button of document.querySelectorAll(`[data-${name}]`)) button.addEventListener("click", () => input.click());
-    input.addEventListener("change", () => {
-      if (input.files[0]) got(input.files[0]);
-      input.value = ""; // so that choosing the same file again is a change
-    });
-  }
+export function listenForPhotos({got, refused}) {
+	for (const name of ["choose", "photograph"]) {
+		const input = byId(name);
+		for (const button of document.querySelectorAll(`[data-${name}]`))
+			button.addEventListener("click", () => input.click());
+		input.addEventListener("change", () => {
+			if (input.files[0]) got(input.files[0]);
+			input.value = ""; // so that choosing the same file again is a change
+		});
+	}
 
-  const here = document.getElementById("drop-here");
-  const carriesFiles = (event) => event.dataTransfer?.types.includes("Files");
-  let inside = 0; // elements entered and not yet left
-  const hide = () => ((inside = 0), (here.hidden = true));
-  addEventListener("dragenter", (event) => {
-    if (!carriesFiles(event)) return;
-    inside++;
-    here.hidden = document.querySelector("dialog[open]") !== null;
-  });
-  addEventListener("dragleave", (event) => carriesFiles(event) && --inside <= 0 && hide());
-  addEventListener("dragover", (event) => carriesFiles(event) && event.preventDefault());
-  addEventListener("drop", (event) => {
-    if (!event.dataTransfer) return;
-    event.preventDefault(); // or the browser would leave this page to show the file
-    hide();
-    take(event.dataTransfer.files, "That was not a file. Save the picture first, then drop its file here.");
-  });
-  addEventListener("paste", (event) => {
-    if (event.target.closest?.("input:not([type=file]), textarea")) return;
-    take(event.clipboardData.files, "There is no picture on the clipboard. Copy one, then paste it here.");
-  });
+	const here = byId("drop-here");
+	const carriesFiles = event => event.dataTransfer?.types.includes("Files");
+	let inside = 0; // elements entered and not yet left
+	const hide = () => ((inside = 0), (here.hidden = true));
+	addEventListener("dragenter", event => {
+		if (!carriesFiles(event)) return;
+		inside++;
+		here.hidden = document.querySelector("dialog[open]") !== null;
+	});
+	addEventListener("dragleave", event => carriesFiles(event) && --inside <= 0 && hide());
+	addEventListener("dragover", event => carriesFiles(event) && event.preventDefault());
+	addEventListener("drop", event => {
+		if (!event.dataTransfer) return;
+		event.preventDefault(); // or the browser would leave this page to show the file
+		hide();
+		take(event.dataTransfer.files, "That was not a file. Save the picture first, then drop its file here.");
+	});
+	addEventListener("paste", event => {
+		if (/** @type {Element} */ (event.target).closest?.("input:not([type=file]), textarea")) return;
+		take(event.clipboardData.files, "There is no picture on the clipboard. Copy one, then paste it here.");
+	});
 
-  function take(files, otherwise) {
-    const photo = [...files].find((file) => file.type.startsWith("image/")) ?? files[0];
-    if (photo) got(photo);
-    else refused(otherwise);
-  }
+	function take(files, otherwise) {
+		const photo = [...files].find(file => file.type.startsWith("image/")) ?? files[0];
+		if (photo) got(photo);
+		else refused(otherwise);
+	}
 }
 
 /**
@@ -52,18 +55,18 @@ export function listenForPhotos({ got, refused }) {
  * @returns {Promise<Blob>}
  */
 export async function prepared(file) {
-  if (file.size <= BYTES_AS_IT_IS) return file;
-  const whole = await createImageBitmap(file).catch(() => null);
-  if (!whole) return file;
-  const scale = Math.min(1, LONGEST_SIDE / Math.max(whole.width, whole.height));
-  const canvas = document.createElement("canvas");
-  canvas.width = Math.max(1, Math.round(whole.width * scale));
-  canvas.height = Math.max(1, Math.round(whole.height * scale));
-  const brush = canvas.getContext("2d");
-  brush.fillStyle = "#fff"; // what is transparent is white to the server too
-  brush.fillRect(0, 0, canvas.width, canvas.height);
-  brush.imageSmoothingQuality = "high";
-  brush.drawImage(whole, 0, 0, canvas.width, canvas.height);
-  whole.close();
-  return new Promise((resolve) => canvas.toBlob((blob) => resolve(blob ?? file), "image/jpeg", 0.92));
+	if (file.size <= BYTES_AS_IT_IS) return file;
+	const whole = await createImageBitmap(file).catch(() => null);
+	if (!whole) return file;
+	const scale = Math.min(1, LONGEST_SIDE / Math.max(whole.width, whole.height));
+	const canvas = document.createElement("canvas");
+	canvas.width = Math.max(1, Math.round(whole.width * scale));
+	canvas.height = Math.max(1, Math.round(whole.height * scale));
+	const brush = canvas.getContext("2d");
+	brush.fillStyle = "#fff"; // what is transparent is white to the server too
+	brush.fillRect(0, 0, canvas.width, canvas.height);
+	brush.imageSmoothingQuality = "high";
+	brush.drawImage(whole, 0, 0, canvas.width, canvas.height);
+	whole.close();
+	return new Promise(resolve => canvas.toBlob(blob => resolve(blob ?? file), "image/jpeg", 0.92));
 }

@@ -6,44 +6,46 @@ const here = new Map(); // for browsers that keep nothing, such as in private wi
 
 /** Keep a photo. @returns {Promise<string>} the name to ask for it by */
 export async function keep(blob, label) {
-  const name = Array.from(crypto.getRandomValues(new Uint8Array(6)), (byte) => byte.toString(16).padStart(2, "0")).join("");
-  const entry = { name, blob, label, at: Date.now() };
-  here.set(name, entry);
-  write(entry).catch(() => {});
-  return name;
+	const name = Array.from(crypto.getRandomValues(new Uint8Array(6)), byte => byte.toString(16).padStart(2, "0")).join(
+		"",
+	);
+	const entry = {name, blob, label, at: Date.now()};
+	here.set(name, entry);
+	write(entry).catch(() => {});
+	return name;
 }
 
 /** The photo of a name, or null when this browser has it not. */
 export async function kept(name) {
-  if (!here.has(name)) {
-    const entry = await request("readonly", (store) => store.get(name)).catch(() => undefined);
-    if (entry) here.set(name, entry);
-  }
-  return here.get(name) ?? null;
+	if (!here.has(name)) {
+		const entry = await request("readonly", store => store.get(name)).catch(() => undefined);
+		if (entry) here.set(name, entry);
+	}
+	return here.get(name) ?? null;
 }
 
 async function write(entry) {
-  await request("readwrite", (store) => store.put(entry));
-  const all = await request("readonly", (store) => store.index("at").getAllKeys());
-  for (const old of all.slice(0, -MOST)) await request("readwrite", (store) => store.delete(old));
+	await request("readwrite", store => store.put(entry));
+	const all = await request("readonly", store => store.index("at").getAllKeys());
+	for (const old of all.slice(0, -MOST)) await request("readwrite", store => store.delete(old));
 }
 
 let opened;
 function database() {
-  opened ??= new Promise((resolve, reject) => {
-    const opening = indexedDB.open("lookalike", 1);
-    opening.onupgradeneeded = () => opening.result.createObjectStore(STORE, { keyPath: "name" }).createIndex("at", "at");
-    opening.onsuccess = () => resolve(opening.result);
-    opening.onerror = () => reject(opening.error);
-  });
-  return opened;
+	opened ??= new Promise((resolve, reject) => {
+		const opening = indexedDB.open("lookalike", 1);
+		opening.onupgradeneeded = () => opening.result.createObjectStore(STORE, {keyPath: "name"}).createIndex("at", "at");
+		opening.onsuccess = () => resolve(opening.result);
+		opening.onerror = () => reject(opening.error);
+	});
+	return opened;
 }
 
 async function request(mode, ask) {
-  const store = (await database()).transaction(STORE, mode).objectStore(STORE);
-  return new Promise((resolve, reject) => {
-    const asked = ask(store);
-    asked.onsuccess = () => resolve(asked.result);
-    asked.onerror = () => reject(asked.error);
-  });
+	const store = (await database()).transaction(STORE, mode).objectStore(STORE);
+	return new Promise((resolve, reject) => {
+		const asked = ask(store);
+		asked.onsuccess = () => resolve(asked.result);
+		asked.onerror = () => reject(asked.error);
+	});
 }

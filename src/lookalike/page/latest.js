@@ -2,40 +2,40 @@
 // server, and nothing piles up.
 
 export class Latest {
-  #running = null; // the AbortController of what runs
-  #next = null;
+	#running = null; // the AbortController of what runs
+	#next = null;
 
-  /** @param {(request: any, signal: AbortSignal) => Promise<void>} run Deals with its own errors. */
-  constructor(run) {
-    this.run = run;
-  }
+	/** @param {(request: any, signal: AbortSignal) => Promise<void>} run Deals with its own errors. */
+	constructor(run) {
+		this.run = run;
+	}
 
-  /** Run when what runs now has finished; with `instead`, stop that first. */
-  ask(request, { instead = false } = {}) {
-    this.#next = { request };
-    if (instead) this.stop(false);
-    if (!this.#running) this.#go();
-  }
+	/** Run when what runs now has finished; with `instead`, stop that first. */
+	ask(request, {instead = false} = {}) {
+		this.#next = {request};
+		if (instead) this.stop(false);
+		if (!this.#running) this.#go();
+	}
 
-  /** Stop what runs, and by default what waits as well. */
-  stop(all = true) {
-    if (all) this.#next = null;
-    this.#running?.abort();
-    this.#running = null;
-  }
+	/** Stop what runs, and by default what waits as well. */
+	stop(all = true) {
+		if (all) this.#next = null;
+		this.#running?.abort();
+		this.#running = null;
+	}
 
-  async #go() {
-    while (this.#next && !this.#running) {
-      const { request } = this.#next;
-      const control = new AbortController();
-      this.#next = null;
-      this.#running = control;
-      try {
-        await this.run(request, control.signal);
-      } finally {
-        if (this.#running === control) this.#running = null;
-      }
-      if (control.signal.aborted) return; // another loop goes on
-    }
-  }
+	async #go() {
+		while (this.#next && !this.#running) {
+			const {request} = this.#next;
+			const control = new AbortController();
+			this.#next = null;
+			this.#running = control;
+			try {
+				await this.run(request, control.signal);
+			} finally {
+				if (this.#running === control) this.#running = null;
+			}
+			if (control.signal.aborted) return; // another loop goes on
+		}
+	}
 }

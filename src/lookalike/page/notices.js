@@ -1,55 +1,61 @@
 // What the page says when there are no results to show, and while the server cannot be reached.
 
-import { byId, icon, make } from "./dom.js";
-import { isThere } from "./api.js";
+import {byId, icon, make} from "./dom.js";
+import {isThere} from "./api.js";
 
 const AGAIN_MS = 3000;
 
 /** Say something in the place of the results. @param {{title: string, text: string, actions: [string, () => void][], mark?: string}} what */
-export function showNotice({ title, text, actions, mark = "hanger" }) {
-  const place = byId("notice");
-  place.hidden = false;
-  place.replaceChildren(
-    icon(mark),
-    make("h3", {}, title),
-    make("p", {}, text),
-    make("p", { class: "actions" }, ...actions.map(([label, act], at) =>
-      make("button", { type: "button", class: at ? "button quiet" : "button main", onclick: act }, label))));
+export function showNotice({title, text, actions, mark = "hanger"}) {
+	const place = byId("notice");
+	place.hidden = false;
+	place.replaceChildren(
+		icon(mark),
+		make("h3", {}, title),
+		make("p", {}, text),
+		make(
+			"p",
+			{class: "actions"},
+			...actions.map(([label, act], at) =>
+				make("button", {type: "button", class: at ? "button quiet" : "button main", onclick: act}, label),
+			),
+		),
+	);
 }
 
 export function hideNotice() {
-  byId("notice").hidden = true;
-  byId("notice").replaceChildren();
+	byId("notice").hidden = true;
+	byId("notice").replaceChildren();
 }
 
 /** A line at the top, until the server answers again. */
 export class Outage {
-  #timer = null;
+	#timer = null;
 
-  /** @param {() => void} over Called when the server answers again. */
-  constructor(over) {
-    this.over = over;
-    addEventListener("online", () => this.#timer && this.#look());
-    addEventListener("offline", () => this.begin());
-  }
+	/** @param {() => void} over Called when the server answers again. */
+	constructor(over) {
+		this.over = over;
+		addEventListener("online", () => this.#timer && this.#look());
+		addEventListener("offline", () => this.begin());
+	}
 
-  begin() {
-    if (this.#timer) return;
-    const banner = byId("banner");
-    banner.textContent = navigator.onLine ? "The server does not answer. Retrying…" : "You are offline. Waiting…";
-    banner.hidden = false;
-    this.#timer = setInterval(() => this.#look(), AGAIN_MS);
-  }
+	begin() {
+		if (this.#timer) return;
+		const banner = byId("banner");
+		banner.textContent = navigator.onLine ? "The server does not answer. Retrying…" : "You are offline. Waiting…";
+		banner.hidden = false;
+		this.#timer = setInterval(() => this.#look(), AGAIN_MS);
+	}
 
-  end() {
-    clearInterval(this.#timer);
-    this.#timer = null;
-    byId("banner").hidden = true;
-  }
+	end() {
+		clearInterval(this.#timer);
+		this.#timer = null;
+		byId("banner").hidden = true;
+	}
 
-  async #look() {
-    if (!(await isThere()) || !this.#timer) return;
-    this.end();
-    this.over();
-  }
+	async #look() {
+		if (!(await isThere()) || !this.#timer) return;
+		this.end();
+		this.over();
+	}
 }

@@ -1,117 +1,145 @@
 // What is being looked for: the photo with its box, or the item.
 
-import { byId, make, picture } from "./dom.js";
-import { photoUrl } from "./api.js";
-import { Crop } from "./crop.js";
-import { factsLine, nameOf } from "./words.js";
+import {byId, make, picture} from "./dom.js";
+import {photoUrl} from "./api.js";
+import {Crop} from "./crop.js";
+import {factsLine, nameOf} from "./words.js";
 
 const PHOTO = 640;
 
 export class QueryPanel {
-  #shown = null; // what the panel shows, so that it is built only once for each query
-  #crop = null;
-  #url = null;
+	#shown = null; // what the panel shows, so that it is built only once for each query
+	#crop = null;
+	#url = null;
 
-  /** @param {{boxed: (box: number[]|null) => void, lookAtPart: (id: string) => void, details: (id: string) => void, say: (text: string) => void}} doors */
-  constructor(doors) {
-    this.doors = doors;
-    this.stage = byId("stage");
-    this.about = byId("query-about");
-  }
+	/** @param {{boxed: (box: number[]|null) => void, lookAtPart: (id: string) => void, details: (id: string) => void, say: (text: string) => void}} doors */
+	constructor(doors) {
+		this.doors = doors;
+		this.stage = byId("stage");
+		this.about = byId("query-about");
+	}
 
-  /** Show a photo with its box. @param {{name: string, blob: Blob, label: string}} photo */
-  showPhoto(photo, box) {
-    if (this.#shown === `photo ${photo.name}`) {
-      this.#crop?.show(box);
-      this.#sayBox(box);
-      return;
-    }
-    this.#begin(`photo ${photo.name}`);
-    this.#url = URL.createObjectURL(photo.blob);
-    const image = make("img", { alt: "Your photo", draggable: "false" });
-    const fit = this.#fit(image);
-    const shown = this.#shown;
-    image.addEventListener("load", () => {
-      if (this.#shown !== shown) return;
-      this.#frame(fit, image.naturalWidth / image.naturalHeight);
-      this.#crop = new Crop(image, { box: this.box, changed: (next) => (this.#sayBox(next), this.doors.boxed(next)), say: this.doors.say });
-      fit.append(this.#crop.element);
-    });
-    image.addEventListener("error", () => {
-      if (this.#shown !== shown) return;
-      this.#showText("This browser cannot show it.");
-      this.hint.textContent = "";
-    });
-    image.src = this.#url;
-    this.whole = make("button", { type: "button", class: "link", "data-key": "whole", onclick: () => {
-      this.#crop?.show(null);
-      this.#sayBox(null);
-      this.doors.boxed(null);
-      this.doors.say("The whole photo");
-      this.#crop?.frame.firstElementChild.focus({ preventScroll: true });
-    } }, "Whole photo");
-    this.about.replaceChildren(make("p", { class: "query-name" }, photo.label || "Your photo"), this.hint = make("p", { class: "hint" }), this.whole);
-    this.#sayBox(box);
-  }
+	/** Show a photo with its box. @param {{name: string, blob: Blob, label: string}} photo */
+	showPhoto(photo, box) {
+		if (this.#shown === `photo ${photo.name}`) {
+			this.#crop?.show(box);
+			this.#sayBox(box);
+			return;
+		}
+		this.#begin(`photo ${photo.name}`);
+		this.#url = URL.createObjectURL(photo.blob);
+		const image = make("img", {alt: "Your photo", draggable: "false"});
+		const fit = this.#fit(image);
+		const shown = this.#shown;
+		image.addEventListener("load", () => {
+			if (this.#shown !== shown) return;
+			this.#frame(fit, image.naturalWidth / image.naturalHeight);
+			this.#crop = new Crop(image, {
+				box: this.box,
+				changed: next => (this.#sayBox(next), this.doors.boxed(next)),
+				say: this.doors.say,
+			});
+			fit.append(this.#crop.element);
+		});
+		image.addEventListener("error", () => {
+			if (this.#shown !== shown) return;
+			this.#showText("This browser cannot show it.");
+			this.hint.textContent = "";
+		});
+		image.src = this.#url;
+		this.whole = make(
+			"button",
+			{
+				type: "button",
+				class: "link",
+				"data-key": "whole",
+				onclick: () => {
+					this.#crop?.show(null);
+					this.#sayBox(null);
+					this.doors.boxed(null);
+					this.doors.say("The whole photo");
+					this.#crop?.frame.firstElementChild.focus({preventScroll: true});
+				},
+			},
+			"Whole photo",
+		);
+		this.about.replaceChildren(
+			make("p", {class: "query-name"}, photo.label || "Your photo"),
+			(this.hint = make("p", {class: "hint"})),
+			this.whole,
+		);
+		this.#sayBox(box);
+	}
 
-  /** Show an item of the catalogue; what is known of it may come later. */
-  showItem(id, item) {
-    if (this.#shown !== `item ${id}`) {
-      this.#begin(`item ${id}`);
-      const image = picture(photoUrl(id, PHOTO), { uncut: true, alt: item ? nameOf(item) : "" });
-      image.addEventListener("load", () => {
-        this.#frame(image.parentNode, image.naturalWidth / image.naturalHeight);
-        if (image.isConnected) this.stage.style.background = image.style.backgroundColor; // the photo goes on around itself
-      });
-      this.#frame(this.#fit(image), 3 / 4);
-    }
-    const known = item ?? { id, attributes: {} };
-    const image = this.stage.querySelector("img");
-    if (image) image.alt = nameOf(known);
-    this.about.replaceChildren(
-      make("p", { class: "query-name" }, nameOf(known)),
-      make("p", { class: "hint" }, factsLine(known, 4)),
-      make("p", { class: "query-actions" },
-        make("button", { type: "button", class: "link", onclick: () => this.doors.lookAtPart(id) }, "Look at a part of it"),
-        make("button", { type: "button", class: "link", onclick: () => this.doors.details(id) }, "Details")));
-  }
+	/** Show an item of the catalogue; what is known of it may come later. */
+	showItem(id, item) {
+		if (this.#shown !== `item ${id}`) {
+			this.#begin(`item ${id}`);
+			const image = picture(photoUrl(id, PHOTO), {uncut: true, alt: item ? nameOf(item) : ""});
+			image.addEventListener("load", () => {
+				this.#frame(image.parentElement, image.naturalWidth / image.naturalHeight);
+				if (image.isConnected) this.stage.style.background = image.style.backgroundColor; // the photo goes on around itself
+			});
+			this.#frame(this.#fit(image), 3 / 4);
+		}
+		const known = item ?? {id, attributes: {}};
+		const image = this.stage.querySelector("img");
+		if (image) image.alt = nameOf(known);
+		this.about.replaceChildren(
+			make("p", {class: "query-name"}, nameOf(known)),
+			make("p", {class: "hint"}, factsLine(known, 4)),
+			make(
+				"p",
+				{class: "query-actions"},
+				make(
+					"button",
+					{type: "button", class: "link", onclick: () => this.doors.lookAtPart(id)},
+					"Look at a part of it",
+				),
+				make("button", {type: "button", class: "link", onclick: () => this.doors.details(id)}, "Details"),
+			),
+		);
+	}
 
-  /** Show a query that cannot be had. */
-  showNothing(text) {
-    this.#begin(null);
-    this.#showText(text);
-    this.about.replaceChildren();
-  }
+	/** Show a query that cannot be had. */
+	showNothing(text) {
+		this.#begin(null);
+		this.#showText(text);
+		this.about.replaceChildren();
+	}
 
-  #showText(text) {
-    this.stage.parentNode.classList.add("none");
-    this.stage.replaceChildren(make("p", { class: "stage-text" }, text));
-  }
+	#showText(text) {
+		this.stage.parentElement.classList.add("none");
+		this.stage.replaceChildren(make("p", {class: "stage-text"}, text));
+	}
 
-  #begin(shown) {
-    this.stage.parentNode.classList.toggle("item", shown?.startsWith("item ") ?? false);
-    this.stage.parentNode.classList.remove("none");
-    this.stage.style.background = "";
-    this.#shown = shown;
-    this.#crop = null;
-    if (this.#url) URL.revokeObjectURL(this.#url);
-    this.#url = null;
-  }
+	#begin(shown) {
+		this.stage.parentElement.classList.toggle("item", shown?.startsWith("item ") ?? false);
+		this.stage.parentElement.classList.remove("none");
+		this.stage.style.background = "";
+		this.#shown = shown;
+		this.#crop = null;
+		if (this.#url) URL.revokeObjectURL(this.#url);
+		this.#url = null;
+	}
 
-  #fit(image) {
-    const fit = make("div", { class: "fit" }, image);
-    this.stage.replaceChildren(fit);
-    return fit;
-  }
+	#fit(image) {
+		const fit = make("div", {class: "fit"}, image);
+		this.stage.replaceChildren(fit);
+		return fit;
+	}
 
-  #frame(fit, ratio) {
-    if (Number.isFinite(ratio)) fit?.style.setProperty("--ratio", String(ratio));
-  }
+	#frame(fit, ratio) {
+		if (Number.isFinite(ratio)) fit?.style.setProperty("--ratio", String(ratio));
+	}
 
-  #sayBox(box) {
-    this.box = box;
-    this.hint.textContent = box ? "Only what is in the box." : matchMedia("(pointer: coarse)").matches
-      ? "Drag a corner to look at a part." : "Drag over a part to look only there.";
-    this.whole.hidden = !box;
-  }
+	#sayBox(box) {
+		this.box = box;
+		this.hint.textContent = box
+			? "Only what is in the box."
+			: matchMedia("(pointer: coarse)").matches
+				? "Drag a corner to look at a part."
+				: "Drag over a part to look only there.";
+		this.whole.hidden = !box;
+	}
 }

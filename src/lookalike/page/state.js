@@ -16,84 +16,94 @@ const LITERAL = /^(?:true|false|-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)$/i;
  */
 
 /** @returns {State} */
-export const emptyState = () => ({ item: null, photo: null, box: null, weights: null, filters: new Map(), shown: PAGE, open: null });
+export const emptyState = () => ({
+	item: null,
+	photo: null,
+	box: null,
+	weights: null,
+	filters: new Map(),
+	shown: PAGE,
+	open: null,
+});
 
 /** Read what a URL says; whatever makes no sense is left out. @returns {State} */
 export function readState(search) {
-  const state = emptyState();
-  const filter = (name) => {
-    if (!state.filters.has(name)) state.filters.set(name, { values: [], low: null, high: null });
-    return state.filters.get(name);
-  };
-  for (const [key, value] of new URLSearchParams(search)) {
-    const [kind, name] = key.split(/\.(.*)/s);
-    if (key === "item" || key === "photo" || key === "open") state[key] = value || null;
-    else if (key === "box") state.box = readBox(value);
-    else if (key === "k") state.shown = Math.min(Math.max(Math.ceil(Number(value) / PAGE) * PAGE || PAGE, PAGE), MOST_SHOWN);
-    else if (key === "weight") {
-      const [space, weight] = value.split(/:(?=[^:]*$)/);
-      if (Number(weight) >= 0 && weight !== "") state.weights = { ...state.weights, [space]: Number(weight) };
-    } else if (kind === "is" && name) filter(name).values.push(readValue(value));
-    else if (kind === "min" && name && isNumber(value)) filter(name).low = Number(value);
-    else if (kind === "max" && name && isNumber(value)) filter(name).high = Number(value);
-  }
-  if (state.item) state.photo = null;
-  if (!state.photo) state.box = null;
-  if (state.weights && !Object.values(state.weights).some((weight) => weight > 0)) state.weights = null;
-  return state;
+	const state = emptyState();
+	const filter = name => {
+		if (!state.filters.has(name)) state.filters.set(name, {values: [], low: null, high: null});
+		return state.filters.get(name);
+	};
+	for (const [key, value] of new URLSearchParams(search)) {
+		const [kind, name] = key.split(/\.(.*)/s);
+		if (key === "item" || key === "photo" || key === "open") state[key] = value || null;
+		else if (key === "box") state.box = readBox(value);
+		else if (key === "k")
+			state.shown = Math.min(Math.max(Math.ceil(Number(value) / PAGE) * PAGE || PAGE, PAGE), MOST_SHOWN);
+		else if (key === "weight") {
+			const [space, weight] = value.split(/:(?=[^:]*$)/);
+			if (Number(weight) >= 0 && weight !== "") state.weights = {...state.weights, [space]: Number(weight)};
+		} else if (kind === "is" && name) filter(name).values.push(readValue(value));
+		else if (kind === "min" && name && isNumber(value)) filter(name).low = Number(value);
+		else if (kind === "max" && name && isNumber(value)) filter(name).high = Number(value);
+	}
+	if (state.item) state.photo = null;
+	if (!state.photo) state.box = null;
+	if (state.weights && !Object.values(state.weights).some(weight => weight > 0)) state.weights = null;
+	return state;
 }
 
 /** The query part of the URL that says the same, with its question mark; empty for the start. @param {State} state */
 export function writeState(state) {
-  const said = new URLSearchParams();
-  for (const key of ["item", "photo"]) if (state[key]) said.set(key, state[key]);
-  if (state.box) said.set("box", state.box.map((side) => Math.round(side)).join(","));
-  for (const [space, weight] of Object.entries(state.weights ?? {})) said.append("weight", `${space}:${Number(weight.toFixed(3))}`);
-  for (const [name, { values, low, high }] of state.filters) {
-    for (const value of values) said.append(`is.${name}`, writeValue(value));
-    if (low !== null) said.set(`min.${name}`, String(low));
-    if (high !== null) said.set(`max.${name}`, String(high));
-  }
-  if (state.shown > PAGE) said.set("k", String(state.shown));
-  if (state.open) said.set("open", state.open);
-  const text = said.toString();
-  return text && `?${text}`;
+	const said = new URLSearchParams();
+	for (const key of ["item", "photo"]) if (state[key]) said.set(key, state[key]);
+	if (state.box) said.set("box", state.box.map(side => Math.round(side)).join(","));
+	for (const [space, weight] of Object.entries(state.weights ?? {}))
+		said.append("weight", `${space}:${Number(weight.toFixed(3))}`);
+	for (const [name, {values, low, high}] of state.filters) {
+		for (const value of values) said.append(`is.${name}`, writeValue(value));
+		if (low !== null) said.set(`min.${name}`, String(low));
+		if (high !== null) said.set(`max.${name}`, String(high));
+	}
+	if (state.shown > PAGE) said.set("k", String(state.shown));
+	if (state.open) said.set("open", state.open);
+	const text = said.toString();
+	return text && `?${text}`;
 }
 
 /** The filters as the server's expression, leaving one attribute out if asked to; null when nothing is filtered. */
 export function whereOf(filters, without = null) {
-  const terms = [];
-  for (const [name, { values, low, high }] of filters) {
-    if (name === without) continue;
-    const quoted = `"${name.replaceAll('"', '""')}"`;
-    if (values.length) terms.push(`${quoted} in (${values.map(literal).join(", ")})`);
-    if (low !== null) terms.push(`${quoted} >= ${low}`);
-    if (high !== null) terms.push(`${quoted} <= ${high}`);
-  }
-  return terms.length ? terms.join(" and ") : null;
+	const terms = [];
+	for (const [name, {values, low, high}] of filters) {
+		if (name === without) continue;
+		const quoted = `"${name.replaceAll('"', '""')}"`;
+		if (values.length) terms.push(`${quoted} in (${values.map(literal).join(", ")})`);
+		if (low !== null) terms.push(`${quoted} >= ${low}`);
+		if (high !== null) terms.push(`${quoted} <= ${high}`);
+	}
+	return terms.length ? terms.join(" and ") : null;
 }
 
 /** How many attributes are filtered by. */
-export const filtersInUse = (filters) =>
-  [...filters.values()].filter(({ values, low, high }) => values.length || low !== null || high !== null).length;
+export const filtersInUse = filters =>
+	[...filters.values()].filter(({values, low, high}) => values.length || low !== null || high !== null).length;
 
 function readBox(text) {
-  const sides = text.split(",").map(Number);
-  const [x1, y1, x2, y2] = sides;
-  return sides.length === 4 && sides.every(Number.isFinite) && x1 >= 0 && y1 >= 0 && x1 < x2 && y1 < y2 ? sides : null;
+	const sides = text.split(",").map(Number);
+	const [x1, y1, x2, y2] = sides;
+	return sides.length === 4 && sides.every(Number.isFinite) && x1 >= 0 && y1 >= 0 && x1 < x2 && y1 < y2 ? sides : null;
 }
 
-const isNumber = (text) => text.trim() !== "" && Number.isFinite(Number(text));
+const isNumber = text => text.trim() !== "" && Number.isFinite(Number(text));
 
 /** Numbers and true and false as they are, all else text; text that looks like one of those stands in quotes. */
 function readValue(text) {
-  if (/^'.*'$/s.test(text)) return text.slice(1, -1);
-  if (!LITERAL.test(text)) return text;
-  return /^[tf]/i.test(text) ? text.toLowerCase() === "true" : Number(text);
+	if (/^'.*'$/s.test(text)) return text.slice(1, -1);
+	if (!LITERAL.test(text)) return text;
+	return /^[tf]/i.test(text) ? text.toLowerCase() === "true" : Number(text);
 }
 
 function writeValue(value) {
-  return typeof value === "string" && (LITERAL.test(value) || /^'.*'$/s.test(value)) ? `'${value}'` : String(value);
+	return typeof value === "string" && (LITERAL.test(value) || /^'.*'$/s.test(value)) ? `'${value}'` : String(value);
 }
 
-const literal = (value) => (typeof value === "string" ? `'${value.replaceAll("'", "''")}'` : String(value));
+const literal = value => (typeof value === "string" ? `'${value.replaceAll("'", "''")}'` : String(value));

@@ -1,80 +1,87 @@
 // How much each space counts. Two spaces share one slider between them; more have one each.
 
-import { make } from "./dom.js";
-import { spaceLabel } from "./words.js";
+import {make} from "./dom.js";
+import {spaceLabel} from "./words.js";
+
+const spoken = new WeakMap(); // how the value of a slider is said
 
 export class Weights {
-  #spaces = "";
-  #sliders = []; // [input, value from weights]
+	#spaces = "";
+	#sliders = []; // [input, value from weights]
 
-  /**
-   * @param {HTMLElement} place
-   * @param {(weights: Record<string, number>|null) => void} changed Told every move; null is the server's own.
-   */
-  constructor(place, changed) {
-    this.place = place;
-    this.changed = changed;
-  }
+	/**
+	 * @param {HTMLElement} place
+	 * @param {(weights: Record<string, number>|null) => void} changed Told every move; null is the server's own.
+	 */
+	constructor(place, changed) {
+		this.place = place;
+		this.changed = changed;
+	}
 
-  /** Show the weights in use, one for every space of the gallery. */
-  show(weights, { isDefault }) {
-    const spaces = Object.keys(weights);
-    this.place.hidden = spaces.length < 2;
-    this.now = { ...weights };
-    if (this.#spaces !== spaces.join()) this.#build(spaces);
-    for (const [input, read] of this.#sliders) fill(input, read(weights));
-    this.reset.disabled = isDefault;
-  }
+	/** Show the weights in use, one for every space of the gallery. */
+	show(weights, {isDefault}) {
+		const spaces = Object.keys(weights);
+		this.place.hidden = spaces.length < 2;
+		this.now = {...weights};
+		if (this.#spaces !== spaces.join()) this.#build(spaces);
+		for (const [input, read] of this.#sliders) fill(input, read(weights));
+		this.reset.disabled = isDefault;
+	}
 
-  #build(spaces) {
-    this.#spaces = spaces.join();
-    this.#sliders = [];
-    this.reset = make("button", { type: "button", class: "link", onclick: () => (this.changed(null), this.#sliders[0][0].focus()) }, "Reset");
-    this.place.replaceChildren(
-      make("div", { class: "group-top" }, make("h2", {}, "What counts"), this.reset),
-      ...(spaces.length === 2 ? [this.#balance(spaces)] : spaces.map((space) => this.#single(space))));
-  }
+	#build(spaces) {
+		this.#spaces = spaces.join();
+		this.#sliders = [];
+		this.reset = make(
+			"button",
+			{type: "button", class: "link", onclick: () => (this.changed(null), this.#sliders[0][0].focus())},
+			"Reset",
+		);
+		this.place.replaceChildren(
+			make("div", {class: "group-top"}, make("h2", {}, "What counts"), this.reset),
+			...(spaces.length === 2 ? [this.#balance(spaces)] : spaces.map(space => this.#single(space))),
+		);
+	}
 
-  /** One slider from a space to the other. */
-  #balance([first, second]) {
-    const [one, other] = [spaceLabel(first), spaceLabel(second)];
-    const input = this.#range({
-      label: `${one} or ${other.toLowerCase()}`,
-      read: (weights) => weights[second] / (weights[first] + weights[second]),
-      write: (value) => ({ [first]: round(1 - value), [second]: round(value) }),
-      text: (value) => `${one} ${Math.round((1 - value) * 100)} %, ${other.toLowerCase()} ${Math.round(value * 100)} %`,
-    });
-    const name = (text) => make("span", { "aria-hidden": "true" }, text);
-    return make("div", { class: "slider balance" }, name(one), input, name(other));
-  }
+	/** One slider from a space to the other. */
+	#balance([first, second]) {
+		const [one, other] = [spaceLabel(first), spaceLabel(second)];
+		const input = this.#range({
+			label: `${one} or ${other.toLowerCase()}`,
+			read: weights => weights[second] / (weights[first] + weights[second]),
+			write: value => ({[first]: round(1 - value), [second]: round(value)}),
+			text: value => `${one} ${Math.round((1 - value) * 100)} %, ${other.toLowerCase()} ${Math.round(value * 100)} %`,
+		});
+		const name = text => make("span", {"aria-hidden": "true"}, text);
+		return make("div", {class: "slider balance"}, name(one), input, name(other));
+	}
 
-  #single(space) {
-    const input = this.#range({
-      label: spaceLabel(space),
-      read: (weights) => Math.min(weights[space], 1),
-      write: (value) => ({ ...this.now, [space]: round(value) }),
-      text: (value) => value.toFixed(2),
-    });
-    return make("div", { class: "slider single" }, make("span", { "aria-hidden": "true" }, spaceLabel(space)), input);
-  }
+	#single(space) {
+		const input = this.#range({
+			label: spaceLabel(space),
+			read: weights => Math.min(weights[space], 1),
+			write: value => ({...this.now, [space]: round(value)}),
+			text: value => value.toFixed(2),
+		});
+		return make("div", {class: "slider single"}, make("span", {"aria-hidden": "true"}, spaceLabel(space)), input);
+	}
 
-  #range({ label, read, write, text }) {
-    const input = make("input", { type: "range", min: "0", max: "1", step: "0.01", "aria-label": label });
-    input.spoken = text;
-    input.addEventListener("input", () => {
-      const weights = write(Number(input.value));
-      fill(input, Number(input.value));
-      if (Object.values(weights).some((weight) => weight > 0)) this.changed((this.now = weights));
-    });
-    this.#sliders.push([input, read]);
-    return input;
-  }
+	#range({label, read, write, text}) {
+		const input = make("input", {type: "range", min: "0", max: "1", step: "0.01", "aria-label": label});
+		spoken.set(input, text);
+		input.addEventListener("input", () => {
+			const weights = write(Number(input.value));
+			fill(input, Number(input.value));
+			if (Object.values(weights).some(weight => weight > 0)) this.changed((this.now = weights));
+		});
+		this.#sliders.push([input, read]);
+		return input;
+	}
 }
 
 function fill(input, value) {
-  if (Number(input.value) !== round(value)) input.value = String(round(value));
-  input.style.setProperty("--filled", `${value * 100}%`);
-  input.setAttribute("aria-valuetext", input.spoken(value));
+	if (Number(input.value) !== round(value)) input.value = String(round(value));
+	input.style.setProperty("--filled", `${value * 100}%`);
+	input.setAttribute("aria-valuetext", spoken.get(input)(value));
 }
 
-const round = (value) => Number(value.toFixed(2));
+const round = value => Number(value.toFixed(2));

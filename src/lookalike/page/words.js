@@ -1,64 +1,77 @@
 // What is said of items, spaces and numbers.
 
 const NAMING = ["title", "name", "productdisplayname"];
-const SPACES = { deep: "Shape", color: "Colour", "color-original": "Colour, 30 numbers" };
+const SPACES = {deep: "Shape", color: "Colour", "color-original": "Colour, 30 numbers"};
 
 /** Whether an attribute says what the item is called. */
-export const isNaming = (attribute) => NAMING.includes(attribute.toLowerCase());
+export const isNaming = attribute => NAMING.includes(attribute.toLowerCase());
 
 /** What people call an item: its title when it has one, else its product or id. */
 export function nameOf(item) {
-  for (const wanted of NAMING) {
-    for (const [attribute, value] of Object.entries(item.attributes ?? {})) {
-      if (attribute.toLowerCase() === wanted && typeof value === "string" && value.trim()) return value;
-    }
-  }
-  return item.product ?? item.id;
+	for (const wanted of NAMING) {
+		for (const [attribute, value] of Object.entries(item.attributes ?? {})) {
+			if (attribute.toLowerCase() === wanted && typeof value === "string" && value.trim()) return value;
+		}
+	}
+	return item.product ?? item.id;
 }
 
 /** `baseColour` and `base_colour` as people write them: `Base colour`. */
 export function labelOf(attribute) {
-  const words = attribute.replace(/([a-z\d])([A-Z])/g, "$1 $2").replace(/[_\s]+/g, " ").trim().toLowerCase();
-  return words.charAt(0).toUpperCase() + words.slice(1) || attribute;
+	const words = attribute
+		.replace(/([a-z\d])([A-Z])/g, "$1 $2")
+		.replace(/[_\s]+/g, " ")
+		.trim()
+		.toLowerCase();
+	return words.charAt(0).toUpperCase() + words.slice(1) || attribute;
 }
 
-export const spaceLabel = (space) => SPACES[space] ?? labelOf(space.replace(/-/g, " "));
+export const spaceLabel = space => SPACES[space] ?? labelOf(space.replace(/-/g, " "));
 
 /** An attribute's value as people write it. */
 export function valueText(value) {
-  if (value === null || value === undefined) return "";
-  if (typeof value === "boolean") return value ? "yes" : "no";
-  if (typeof value === "number") return numberText(value);
-  if (Array.isArray(value)) return value.map(valueText).join(", ");
-  if (typeof value === "object") return Object.entries(value).map(([name, part]) => `${name}: ${valueText(part)}`).join(", ");
-  return String(value);
+	if (value === null || value === undefined) return "";
+	if (typeof value === "boolean") return value ? "yes" : "no";
+	if (typeof value === "number") return numberText(value);
+	if (Array.isArray(value)) return value.map(valueText).join(", ");
+	if (typeof value === "object")
+		return Object.entries(value)
+			.map(([name, part]) => `${name}: ${valueText(part)}`)
+			.join(", ");
+	return String(value);
 }
 
-export const numberText = (value) => new Intl.NumberFormat("en", { maximumFractionDigits: 2 }).format(value);
+export const numberText = value => new Intl.NumberFormat("en", {maximumFractionDigits: 2}).format(value);
 
-export const scoreText = (score) => score.toFixed(2).replace("-", "\u2212");
+export const scoreText = score => score.toFixed(2).replace("-", "\u2212");
 
 export const count = (number, one, many = `${one}s`) => `${numberText(number)} ${number === 1 ? one : many}`;
 
 /** A line of what is known of an item beside its name: short values that the name does not say already. */
 export function factsLine(item, most = 3) {
-  const name = nameOf(item);
-  const said = name.toLowerCase();
-  const facts = item.product && item.product !== name ? [item.product] : [];
-  for (const [attribute, value] of Object.entries(item.attributes ?? {})) {
-    if (facts.length >= most || isNaming(attribute)) continue;
-    if (typeof value === "number") facts.push(`${labelOf(attribute).toLowerCase()} ${numberText(value)}`);
-    else if (typeof value === "string" && value.length < 24 && value.trim() && !alreadySaid(value, said)) facts.push(value);
-  }
-  return facts.join(" · ");
+	const name = nameOf(item);
+	const said = name.toLowerCase();
+	const facts = item.product && item.product !== name ? [item.product] : [];
+	for (const [attribute, value] of Object.entries(item.attributes ?? {})) {
+		if (facts.length >= most || isNaming(attribute)) continue;
+		if (typeof value === "number") facts.push(`${labelOf(attribute).toLowerCase()} ${numberText(value)}`);
+		else if (typeof value === "string" && value.length < 24 && value.trim() && !alreadySaid(value, said))
+			facts.push(value);
+	}
+	return facts.join(" · ");
 }
 
 const alreadySaid = (value, said) => said.includes(value.toLowerCase().replace(/s$/, ""));
 
 /** How each weighted space adds to a score: the cosine, the share of the weights, and their product. */
 export function contributions(match, weights) {
-  const total = Object.values(weights).reduce((sum, weight) => sum + weight, 0);
-  return Object.entries(match.scores)
-    .filter(([space]) => weights[space] > 0)
-    .map(([space, cosine]) => ({ space, cosine, share: weights[space] / total, part: (cosine * weights[space]) / total }));
+	const total = Object.values(weights).reduce((sum, weight) => sum + weight, 0);
+	return Object.entries(match.scores)
+		.filter(([space]) => weights[space] > 0)
+		.map(([space, cosine]) => ({
+			space,
+			cosine,
+			share: weights[space] / total,
+			part: (cosine * weights[space]) / total,
+		}));
 }

@@ -1,0 +1,33 @@
+// What the page says in the place of results: of errors, and of searches that find nothing.
+
+import {filtersInUse} from "./state.js";
+
+const notice = (title, text, actions, mark = "hanger") => ({title, text, actions, mark});
+
+/** The notice for an ApiError, with what a visitor can do about it. */
+export function failureOf({kind, code, message}, {photo, filters}, {again, other, restart, clear}) {
+	switch (kind) {
+		case "unreachable":
+			return notice(message, "The page will go on by itself as soon as it can.", [again], "close");
+		case "busy":
+			return notice("Many people are searching", "The server has no room for another search just now.", [again]);
+		case "gone": {
+			const text = "A photo stays where it was searched with. Searches by an item can be shared.";
+			return notice("This photo is not in this browser", text, [other, restart]);
+		}
+		case "missing":
+			return notice("This item is not in the catalogue", "It may have been removed since.", [restart]);
+		case "refused":
+			if (photo && code.includes("photo"))
+				return notice("This photo cannot be read", message, [other, restart], "photo");
+			return notice("The server refused this search", message, filtersInUse(filters) ? [clear, restart] : [restart]);
+		default:
+			return notice("Something went wrong on the server", "It may help to try again in a moment.", [again, restart]);
+	}
+}
+
+/** The notice for an answer without matches. */
+export const emptyOf = ({filters}, {clear, restart}) =>
+	filtersInUse(filters)
+		? notice("Nothing passes these filters", "Take one away, or all of them.", [clear])
+		: notice("There is nothing else here", "The catalogue holds no other item to compare with.", [restart]);

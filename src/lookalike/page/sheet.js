@@ -1,0 +1,29 @@
+// Weights and filters as a sheet over the page, where the screen is small.
+
+import {byId} from "./dom.js";
+
+const isOpen = () => byId("adjust").classList.contains("open");
+
+/** @param {boolean} open */
+export function setSheet(open) {
+	byId("adjust").classList.toggle("open", open);
+	byId("adjust-open").setAttribute("aria-expanded", String(open));
+}
+
+/** Let the sheet be opened and closed. */
+export function listenForSheet() {
+	byId("adjust-open").addEventListener("click", () => {
+		setSheet(!isOpen());
+		if (!isOpen()) return;
+		byId("adjust-close").focus();
+		const results = byId("results"); // to see them change
+		if (results.getBoundingClientRect().top > innerHeight / 4) results.scrollIntoView({behavior: "smooth"});
+	});
+	byId("adjust-close").addEventListener("click", () => {
+		setSheet(false);
+		byId("adjust-open").focus();
+	});
+	byId("adjust").addEventListener("keydown", event => {
+		if (event.key === "Escape" && isOpen()) byId("adjust-close").click();
+	});
+}
