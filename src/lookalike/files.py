@@ -1,13 +1,17 @@
-"""Local files: only what is a file is opened, and what is written follows no link."""
+"""Local files: only what is a file is opened, and what is written is there as a whole, or not at all."""
 
 from __future__ import annotations
 
 import errno
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
 from typing import Final
+
+from lookalike.errors import LookalikeError, UsageError, storage_error
 
 KINDS: Final = (
     (stat.S_ISFIFO, "a pipe"),
@@ -15,6 +19,12 @@ KINDS: Final = (
     (stat.S_ISCHR, "a device"),
     (stat.S_ISBLK, "a device"),
 )
+
+DISK: Final = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS))
+"""Errors that say that a disk is full, bad or only to be read."""
+
+NAME_KEPT: Final = 40
+"""Characters of a file's name that the name of the unfinished file has, so that it is never too long."""
 
 
 def open_regular(path: str | os.PathLike[str]) -> FileIO:
@@ -58,11 +68,67 @@ def kind_of(status: os.stat_result) -> str:
 
 
 def create_file(path: Path, text: str) -> None:
-    """Write a file of UTF-8 text; what bears its name is removed before, and a link is, not what it leads to.
+    """Write a file of UTF-8 text as a whole; a link that bears its name is replaced, not what it leads to.
 
     Raises:
         OSError: It cannot be written.
     """
-    path.unlink(missing_ok=True)
-    with path.open("x", newline="", encoding="utf-8", errors="backslashreplace") as file:
-        file.write(text)
+    with _replacing(path) as unfinished, unfinished.open("xb") as file:
+        file.write(text.encode("utf-8", "backslashreplace"))
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Lend the path of a hidden file beside another; at the end it is synced and takes the other's name and place.
+
+    What cannot be finished is deleted, and what was there stays. Links are followed. Into what is no file, such as
+    /dev/stdout, is written as it comes.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    place = Path(os.path.realpath(path))
+    if place.exists() and not place.is_file():
+        yield path
+        return
+    with _replacing(place) as unfinished:
+        yield unfinished
+        with unfinished.open("rb+") as file:
+            os.fsync(file.fileno())
+
+
+@contextmanager
+def _replacing(place: Path) -> Iterator[Path]:
+    """Lend the path of a file that there is not, and move it to a place at the end."""
+    unfinished = place.with_name(f".{place.name[:NAME_KEPT]}.part")
+    try:
+        unfinished.unlink(missing_ok=True)  # left by a kill
+        yield unfinished
+        unfinished.replace(place)
+    except BaseException:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+        raise
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file; see `written_whole`.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    with written_whole(path) as unfinished, unfinished.open("xb" if unfinished != path else "wb") as file:
+        file.write(data)
+
+
+def not_written(path: Path, what: str, error: OSError) -> LookalikeError:
+    """What to say where a file that was asked for cannot be written: a bad disk is no mistake of the caller's.
+
+    Args:
+        path: The file or folder.
+        what: What it would have been, such as `the page`.
+        error: What the operating system says.
+    """
+    if error.errno in DISK:
+        return storage_error(path, error)
+    return UsageError(f"{path}: {what} cannot be written: {error.strerror or error}")

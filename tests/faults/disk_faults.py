@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import importlib
 import json
 import os
 import shutil
@@ -21,6 +22,7 @@ HERE = Path(__file__).parent
 TOKEN = "a-token-that-nobody-guesses"
 KILL, NOTHING = 0, -1
 KILLED = -9
+ALL = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -41,25 +43,38 @@ class Outcome:
 
 
 class Broken:
-    """Runs jobs below a folder, each in a process of its own that is forked from one in which all is imported."""
+    """Runs jobs below a folder, each in a process of its own that is forked from one in which all is imported.
 
-    def __init__(self, library: Path, folder: Path) -> None:
+    Args:
+        library: Watches what is done to files.
+        folder: Where.
+        modules: To be imported besides those that search and serve.
+    """
+
+    def __init__(self, library: Path, folder: Path, *modules: str) -> None:
         self.folder = folder
         environment = os.environ | {"LD_PRELOAD": str(library), "DISK_ROOT": str(folder), "OMP_NUM_THREADS": "1"}
         self._process = subprocess.Popen(
-            [sys.executable, __file__], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, __file__, *modules],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
 
-    def command(self, *arguments: object, number: int = NOTHING, after: int = 0, log: Path | None = None) -> Outcome:
+    def command(
+        self, *arguments: object, number: int = NOTHING, after: int = 0, times: int = ALL, log: Path | None = None
+    ) -> Outcome:
         """Run `lookalike` with arguments.
 
         Args:
             arguments: Of the command line.
             number: KILL, or the number of the error that operations fail with.
             after: So many operations pass before.
+            times: So many fail.
             log: Where all operations are noted.
         """
-        return self._run({"arguments": [str(each) for each in arguments]}, number, after, log)
+        return self._run({"arguments": [str(each) for each in arguments], "times": times}, number, after, log)
 
     def requests(
         self,
@@ -130,6 +145,8 @@ def serve_jobs() -> None:
     import lookalike.retriever  # noqa: F401 - so that no fork has to
     from lookalike.cli import commands  # noqa: F401
 
+    for module in sys.argv[1:]:
+        importlib.import_module(module)
     for line in sys.stdin:
         job = json.loads(line)
         reading, writing = os.pipe()
@@ -162,7 +179,7 @@ def serve_jobs() -> None:
 def do(job: dict[str, Any], told: int) -> int:
     """Do one job; what is told goes into a pipe, a line of JSON each."""
     disk = ctypes.CDLL(None)
-    disk.disk_order.argtypes = [ctypes.c_int, ctypes.c_long]
+    disk.disk_order.argtypes = [ctypes.c_int, ctypes.c_long, ctypes.c_long]
     if job["log"]:
         disk.disk_log(job["log"].encode())
 
@@ -172,7 +189,7 @@ def do(job: dict[str, Any], told: int) -> int:
     if "arguments" in job:
         from lookalike.cli import main
 
-        disk.disk_order(job["number"], job["after"])
+        disk.disk_order(job["number"], job["after"], job["times"])
         code = main(job["arguments"])
     else:
         code = ask(job, disk, tell)
@@ -194,10 +211,10 @@ def ask(job: dict[str, Any], disk: Any, tell: Any) -> int:
             TestClient(create_app(serving), raise_server_exceptions=False, base_url="http://127.0.0.1")
         )
         client.headers["Authorization"] = f"Bearer {TOKEN}"
-        disk.disk_order(job["number"], job["after"])
+        disk.disk_order(job["number"], job["after"], ALL)
         for place, asked in enumerate(job["asked"]):
             if job["healed"] and place == len(job["asked"]) - job["healed"]:
-                disk.disk_order(NOTHING, 0)
+                disk.disk_order(NOTHING, 0, 0)
             options = dict(asked)
             if "content" in options:
                 options["content"] = options["content"].encode("latin-1")

@@ -1,7 +1,8 @@
 /* Breaks off what a process does to the files beneath the folder DISK_ROOT, and notes all of it.
  *
- * Loaded by LD_PRELOAD. `disk_order(number, after)` lets `after` more operations pass; then every one fails with the
- * error `number`, or, where `number` is 0, the process is killed in the middle of it. With -1 nothing is broken off.
+ * Loaded by LD_PRELOAD. `disk_order(number, after, times)` lets `after` more operations pass; then `times` of them fail
+ * with the error `number`, or, where `number` is 0, the process is killed in the middle of the next. With -1 nothing is
+ * broken off. The first write that fails for want of room writes half of its bytes, and says so, as a disk does.
  * Operations are opening to write, writing, cutting, syncing, renaming, deleting and making folders. `disk_count()`
  * says how many there were since the last order. Into the file DISK_LOG goes a line for each, followed by the bytes
  * that were written, so that a test can tell what a power cut may have lost.
@@ -16,8 +17,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define NEXT(name) \
@@ -26,11 +29,12 @@
 
 static pthread_mutex_t mutex = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 static int order = -1, journal = -1;
-static long left, count;
+static int short_written;
+static long left, failing, count;
 
-void disk_order(int number, long after) {
+void disk_order(int number, long after, long times) {
     pthread_mutex_lock(&mutex);
-    order = number, left = after, count = 0;
+    order = number, left = after, failing = times, count = 0, short_written = 0;
     pthread_mutex_unlock(&mutex);
 }
 
@@ -69,6 +73,7 @@ static int broken(void) {
     count++;
     if (order < 0 || left-- > 0) return 0;
     if (order == 0) kill(getpid(), SIGKILL);
+    if (failing-- <= 0) return 0;
     errno = order;
     return 1;
 }
@@ -78,6 +83,13 @@ static int broken_but_full(void) {
     if (order != ENOSPC && order != EDQUOT) return broken();
     count++;
     return 0;
+}
+
+/* How many bytes of the next write are written: all, or, of the first that finds no room, half. */
+static size_t room(size_t size) {
+    if ((order != ENOSPC && order != EDQUOT) || left > 0 || failing <= 0 || short_written || size < 2) return size;
+    short_written = 1;
+    return size / 2;
 }
 
 /* Whether a write fails; when the process is to be killed, half of it is done. */
@@ -93,7 +105,8 @@ static int broken_write(int file, const void *data, size_t size, long long at) {
 #define LOCKED(path, what, call) \
     if (!watched(path)) return call; \
     pthread_mutex_lock(&mutex); \
-    int saved = 0, done = what ? -1 : (int)call; \
+    ssize_t done = what ? -1 : call; \
+    int saved = 0; \
     saved = errno
 
 #define FREE() \
@@ -107,7 +120,8 @@ ssize_t write(int file, const void *data, size_t size) {
     if (!watched(name_of(file, path))) return next(file, data, size);
     pthread_mutex_lock(&mutex);
     off_t at = fcntl(file, F_GETFL) & O_APPEND ? lseek(file, 0, SEEK_END) : lseek(file, 0, SEEK_CUR);
-    ssize_t done = broken_write(file, data, size, -1) ? -1 : next(file, data, size);
+    size_t given = room(size);
+    ssize_t done = given == size && broken_write(file, data, size, -1) ? -1 : next(file, data, given);
     int saved = errno;
     if (done > 0) note("write", path, at, done, data);
     FREE();
@@ -117,7 +131,8 @@ static ssize_t placed(ssize_t (*next)(int, const void *, size_t, off_t), int fil
     char path[4096];
     if (!watched(name_of(file, path))) return next(file, data, size, at);
     pthread_mutex_lock(&mutex);
-    ssize_t done = broken_write(file, data, size, at) ? -1 : next(file, data, size, at);
+    size_t given = room(size);
+    ssize_t done = given == size && broken_write(file, data, size, at) ? -1 : next(file, data, given, at);
     int saved = errno;
     if (done > 0) note("write", path, at, done, data);
     FREE();
@@ -170,6 +185,50 @@ CUT(ftruncate64)
     }
 OPEN(open)
 OPEN(open64)
+
+#define FOPEN(name) \
+    FILE *name(const char *path, const char *mode) { \
+        NEXT(name); \
+        if (!strpbrk(mode, "wa+") || !watched(path)) return next(path, mode); \
+        pthread_mutex_lock(&mutex); \
+        FILE *file = broken() ? NULL : next(path, mode); \
+        int saved = errno; \
+        pthread_mutex_unlock(&mutex); \
+        errno = saved; \
+        return file; \
+    }
+FOPEN(fopen)
+FOPEN(fopen64)
+
+/* The C library writes for these by itself, past `write`. */
+size_t fwrite(const void *data, size_t size, size_t number, FILE *stream) {
+    NEXT(fwrite);
+    char path[4096];
+    if (!watched(name_of(fileno(stream), path))) return next(data, size, number, stream);
+    pthread_mutex_lock(&mutex);
+    size_t done = broken() ? 0 : next(data, size, number, stream);
+    int saved = errno;
+    pthread_mutex_unlock(&mutex);
+    errno = saved;
+    return done;
+}
+
+#define COPY(name, parameters, arguments, target) \
+    ssize_t name parameters { \
+        NEXT(name); \
+        char path[4096]; \
+        LOCKED(name_of(target, path), broken(), next arguments); \
+        FREE(); \
+    }
+COPY(sendfile, (int to, int from, off_t *at, size_t size), (to, from, at, size), to)
+COPY(sendfile64, (int to, int from, off64_t *at, size_t size), (to, from, at, size), to)
+COPY(writev, (int to, const struct iovec *parts, int number), (to, parts, number), to)
+
+int link(const char *from, const char *to) {
+    NEXT(link);
+    LOCKED(to, broken(), next(from, to));
+    FREE();
+}
 
 int rename(const char *from, const char *to) {
     NEXT(rename);

@@ -24,6 +24,7 @@ def demo(
     """Draw a small catalogue, index it, and ask for a garment by a photo that is not in it."""
     import lookalike
     from lookalike.catalogue.drawn import changed_photo, make_products, write_drawn
+    from lookalike.show.saving import save_picture
 
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is a file; name a folder")
@@ -31,7 +32,7 @@ def demo(
     table = write_drawn(out / "catalogue")
     product = make_products(60)[ASKED]
     photo = out / "query.jpg"
-    changed_photo(product).save(photo, quality=90)
+    save_picture(changed_photo(product), photo)
 
     shop = lookalike.open(out / "drawn.gallery")
     say("indexing it")

@@ -26,6 +26,7 @@ from lookalike.gallery import schema
 from lookalike.gallery.checksums import equip
 from lookalike.gallery.forking import watch
 from lookalike.gallery.place import Files, Place, database_at, files_at, is_sealed
+from lookalike.gallery.wal import check_log
 
 CACHE_KIB: Final = 32768
 BUSY_MS: Final = 10_000
@@ -278,8 +279,8 @@ class Connections:
             immutable = False
             try:
                 connection = connect(self._path, mode)
-            except sqlite3.OperationalError:
-                if mode != "ro" or not is_sealed(self._path):
+            except sqlite3.OperationalError as error:
+                if mode != "ro" or not is_sealed(self._path, error):
                     raise
                 # A WAL database needs its helper files; where none are, and none can be made, it may do without them.
                 immutable = True
@@ -288,6 +289,7 @@ class Connections:
             if before.database == after.database and (not immutable or before == after):
                 try:
                     schema.check(connection, self._path)
+                    check_log(connection, self._path.resolve())
                 except LookalikeError:
                     connection.close()
                     raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import stat
 import time
 from pathlib import Path
@@ -12,6 +13,14 @@ from lookalike.errors import GalleryGoneError, LookalikeError
 
 COARSEST_NS: Final = 3_000_000_000
 """More than a step of any file system's clock: what changed earlier than this before a look was seen by it."""
+
+SHARED: Final = 32768
+"""Bytes of the memory that processes share; a file with fewer was begun by one that found no room for it."""
+
+NO_ROOM: Final = frozenset(
+    (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+)
+"""What SQLite says where a disk is too full, or too bad, for its helper files."""
 
 
 class Files(NamedTuple):
@@ -119,9 +128,16 @@ def check_only_name(path: Path) -> None:
         )
 
 
-def is_sealed(path: Path) -> bool:
+def is_sealed(path: Path, error: sqlite3.OperationalError) -> bool:
     """Whether a database stands alone, with nothing of a writer beside it, and this process can put nothing there."""
     path = path.resolve()  # SQLite puts them beside the file, and not beside a link to it
-    wal, shared = Path(f"{path}-wal"), Path(f"{path}-shm")
-    alone = not shared.exists() and (not wal.exists() or wal.stat().st_size == 0)
-    return alone and not os.access(path.parent, os.W_OK)
+    alone = not size_of(f"{path}-wal") and size_of(f"{path}-shm") < SHARED
+    return alone and (not os.access(path.parent, os.W_OK) or error.sqlite_errorcode & 0xFF in NO_ROOM)
+
+
+def size_of(path: str) -> int:
+    """Bytes of a file; 0 where there is none."""
+    try:
+        return os.stat(path).st_size  # noqa: PTH116 - as above
+    except OSError:
+        return 0

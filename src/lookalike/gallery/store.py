@@ -34,6 +34,7 @@ from lookalike.gallery.meta import last_number, read_spaces, sign_change
 from lookalike.gallery.place import check_only_name
 from lookalike.gallery.soundness import Soundness
 from lookalike.gallery.stopping import stopping
+from lookalike.gallery.wal import forget, note_commits
 from lookalike.spaces import Space
 
 T = TypeVar("T")
@@ -214,7 +215,7 @@ class Store:
                 roll_back(writer)
                 raise
             self._check_place(writer)
-            move_out_of_wal(writer.connection)
+            move_out_of_wal(writer.connection, self.path)
             self._connections.settle()
 
     @contextmanager
@@ -224,7 +225,7 @@ class Store:
             try:
                 yield writer.connection
             finally:
-                move_out_of_wal(writer.connection)
+                move_out_of_wal(writer.connection, self.path)
                 self._connections.settle()
 
     @contextmanager
@@ -302,15 +303,20 @@ def roll_back(reader: Reader) -> None:
         reader.spoilt = True
 
 
-def move_out_of_wal(connection: sqlite3.Connection) -> None:
+def move_out_of_wal(connection: sqlite3.Connection, path: Path) -> None:
     """Bring what was committed into the database itself and empty the WAL, unless readers are in the way just now.
 
     What is in the WAL stays valid when the database beneath it is replaced by a copy, and would be mixed with it. That
-    this fails is no failure of the commit, which is on the disk.
+    this fails is no failure of the commit, which is on the disk; what is still in the WAL is noted then.
     """
+    busy = 1
     with contextlib.suppress(sqlite3.Error):
         connection.execute("PRAGMA busy_timeout = 0")
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    if busy:
+        note_commits(path)
+    else:
+        forget(path)
     connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
 
 

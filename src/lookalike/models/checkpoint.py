@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 
 from lookalike.config import build
 from lookalike.errors import ModelError
+from lookalike.files import written_whole
 from lookalike.models import original
 from lookalike.models.initial import match_first_block
 from lookalike.models.network import Network, NetworkSettings, head_key
@@ -57,9 +58,8 @@ def save_checkpoint(
     }
     state = {key: tensor.detach().cpu().contiguous() for key, tensor in network.state_dict().items()}
     header[CONTENT] = content_sum(state, header)
-    whole = path.with_suffix(path.suffix + ".part")
-    save_file(state, whole, metadata=header)
-    whole.replace(path)
+    with written_whole(path) as unfinished:
+        save_file(state, unfinished, metadata=header)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
+import os
+import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from torch import Tensor, nn
 
 from lookalike.catalogue.opening import open_catalogue
 from lookalike.errors import LookalikeError, UsageError
+from lookalike.files import NAME_KEPT
 from lookalike.images import open_image
 from lookalike.models.checkpoint import FORMAT, Checkpoint, load_checkpoint
 from lookalike.models.content import seal
@@ -56,8 +59,8 @@ def export_onnx(
     loaded = load_checkpoint(checkpoint)
     photos = _photos(calibrate or "drawn", loaded.preprocessing)
     file.absolute().parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=file.absolute().parent) as folder:
-        made = Path(folder) / "model.onnx"
+    with _hidden_beside(file) as folder:
+        made = folder / "model.onnx"
         _write(loaded, made, photos)
         fingerprint = loaded.fingerprint
         if half or int8:
@@ -70,8 +73,22 @@ def export_onnx(
                 f"{file}: not written: its embeddings differ from PyTorch's (least cosine {least:.6f} over "
                 f"{len(photos)} photos, expected at least {LEAST_COSINE})"
             )
+        with made.open("rb+") as whole:
+            os.fsync(whole.fileno())
         made.replace(file)
     return least
+
+
+@contextmanager
+def _hidden_beside(file: Path) -> Iterator[Path]:
+    """Lend an empty folder beside a file; one that was left by a kill is emptied."""
+    folder = file.absolute().with_name(f".{file.name[:NAME_KEPT]}.part")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def least_cosine(network: Network, file: Path, photos: Float32) -> float:

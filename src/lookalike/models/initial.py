@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import csv
-import pickle
+import warnings
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile, is_zipfile
 
 import numpy as np
 import torch
 from timm.models._efficientnet_blocks import InvertedResidual
 from torch import Tensor, nn
 
-from lookalike.errors import ModelError, UnknownNameError
+from lookalike.errors import LONGEST_QUOTE, ModelError, UnknownNameError
 from lookalike.models.halving import HALF
 
 State = dict[str, Tensor]
@@ -66,14 +66,42 @@ def _read_onnx(path: Path) -> State:
 
 
 def _read_torch(path: Path) -> State:
-    try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
-        raise ModelError(f"{path}: not a file of plain tensors: {str(error).splitlines()[0]}") from None
+    loaded = read_plain(path)
     state = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else None
     if not state or not all(isinstance(value, Tensor) for value in state.values()):
         raise ModelError(f"{path}: expected a dictionary of tensors")
     return dict(state)
+
+
+def read_plain(path: Path) -> object:
+    """Read what PyTorch saved, as far as it is plain: tensors, numbers, texts, lists and dictionaries.
+
+    PyTorch writes checksums and does not compare them; files of its format before 2020 have none.
+
+    Raises:
+        ModelError: It is damaged, or not plain.
+    """
+    try:
+        wrong = _wrong_part(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about what a damaged file asks for
+            loaded: object = torch.load(path, map_location="cpu", weights_only=True) if wrong is None else None
+    except Exception as error:  # noqa: BLE001 - over a damaged file the reader stumbles in every way there is
+        said = error.strerror if isinstance(error, OSError) else None
+        words = str(said or error).splitlines() if not isinstance(error, UnicodeError) else []
+        reason = words[0][:LONGEST_QUOTE] if words else "it is damaged"
+        raise ModelError(f"{path}: not a file of plain tensors: {reason}") from None
+    if wrong is not None:
+        raise ModelError(f"{path}: damaged: {wrong!r} in it does not fit its checksum; bring it back from a copy")
+    return loaded
+
+
+def _wrong_part(path: Path) -> str | None:
+    """The first part of a zip file that does not fit its checksum; None when all do, or it is none."""
+    if not is_zipfile(path):
+        return None
+    with ZipFile(path) as parts:
+        return parts.testzip()
 
 
 READERS: Mapping[str, Callable[[Path], State]] = {

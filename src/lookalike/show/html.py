@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from lookalike.errors import UsageError
+from lookalike.files import not_written, write_whole
 from lookalike.show.photos import OpenItem, Shown, asked_photo, data_uri, photo_of
 from lookalike.show.words import name_of, name_of_query, steps_line, value_text, weights_line
 from lookalike.types import JSON, Answer, Item, Match
@@ -28,12 +28,13 @@ def write_html(path: Path, query: Image.Image | Item, *, answer: Answer, open_it
 
     Raises:
         UsageError: The file cannot be written.
+        LookalikeError: The disk is full, bad or only to be read.
     """
     page = html_page(query, answer, open_item=open_item)
     try:
-        path.write_text(page, encoding="utf-8", errors="backslashreplace")
+        write_whole(path, page.encode("utf-8", "backslashreplace"))
     except OSError as error:
-        raise UsageError(f"{path}: the page cannot be written: {error.strerror}") from None
+        raise not_written(path, "the page", error) from None
 
 
 def html_page(query: Image.Image | Item, answer: Answer, *, open_item: OpenItem | None = None) -> str:

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 from lookalike.errors import UsageError
 from lookalike.show import lettering
 from lookalike.show.photos import OpenItem, Shown, asked_photo, photo_of
+from lookalike.show.saving import save_picture
 from lookalike.show.words import name_of, name_of_query, weights_line
 from lookalike.types import Answer, Item, Match
 
@@ -49,13 +50,10 @@ def write_montage(path: Path, query: Image.Image | Item, *, answer: Answer, open
 
     Raises:
         UsageError: The ending is unknown, or the file cannot be written.
+        LookalikeError: The disk is full, bad or only to be read.
     """
-    kind = picture_format(path)
-    picture = montage(query, answer, open_item=open_item)
-    try:
-        picture.save(path, kind, quality=90)
-    except OSError as error:
-        raise UsageError(f"{path}: the montage cannot be written: {error.strerror or error}") from None
+    picture_format(path)
+    save_picture(montage(query, answer, open_item=open_item), path, what="the montage")
 
 
 def montage(query: Image.Image | Item, answer: Answer, *, open_item: OpenItem | None = None) -> Image.Image:

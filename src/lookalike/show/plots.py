@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 
-from lookalike.errors import MissingExtraError, UsageError
+from lookalike.errors import MissingExtraError
+from lookalike.files import not_written, write_whole
 
 INK, QUIET, HAIRLINE, PAPER = "#1c1e22", "#686c74", "#dedcd9", "#ffffff"
 LINE: Final = "#2a5d8f"
@@ -54,6 +56,7 @@ def plot(path: Path, *, columns: int = 1, size: tuple[float, float]) -> Iterator
     Raises:
         MissingExtraError: matplotlib is not installed.
         UsageError: The file cannot be written.
+        LookalikeError: The disk is full, bad or only to be read.
     """
     try:
         from matplotlib import rc_context
@@ -67,7 +70,9 @@ def plot(path: Path, *, columns: int = 1, size: tuple[float, float]) -> Iterator
         figure = Figure(figsize=size, dpi=DOTS_PER_INCH, layout="constrained")
         FigureCanvasAgg(figure)
         yield figure.subplots(1, columns)
-        try:
-            figure.savefig(path)
-        except OSError as error:
-            raise UsageError(f"{path}: the picture cannot be written: {error.strerror or error}") from None
+        encoded = BytesIO()
+        figure.savefig(encoded, format=path.suffix.removeprefix("."))
+    try:
+        write_whole(path, encoded.getvalue())
+    except OSError as error:
+        raise not_written(path, "the picture", error) from None

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lookalike.errors import UsageError
 from lookalike.evaluation.report import FIGURES_FILE, PAGE_FILE, QUERIES_FILE, page, queries_csv
+from lookalike.files import not_written, write_whole
 from lookalike.show import curves, gallery_map, worst
 from lookalike.types import Float32
 
@@ -43,6 +43,7 @@ def write_report(
     Raises:
         MissingExtraError: What draws the pictures is not installed.
         UsageError: The folder cannot be written.
+        LookalikeError: The disk is full, bad or only to be read.
     """
     made = {
         "Source": f"`{source}`",
@@ -52,12 +53,12 @@ def write_report(
         folder.mkdir(parents=True, exist_ok=True)
         pictures = _draw(folder, measured, outcome, rows)
         text = page(facts, title="How good the answers are", made=made, pictures=pictures)
-        (folder / PAGE_FILE).write_text(text, encoding="utf-8")
-        (folder / QUERIES_FILE).write_text(queries_csv(measured, outcome), encoding="utf-8")
+        write_whole(folder / PAGE_FILE, text.encode())
+        write_whole(folder / QUERIES_FILE, queries_csv(measured, outcome).encode())
         whole = {**facts, **{name.lower(): value.strip("`") for name, value in made.items()}}
-        (folder / FIGURES_FILE).write_text(json.dumps(whole, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_whole(folder / FIGURES_FILE, f"{json.dumps(whole, indent=2, ensure_ascii=False)}\n".encode())
     except OSError as error:
-        raise UsageError(f"{folder}: the report cannot be written: {error.strerror or error}") from None
+        raise not_written(folder, "the report", error) from None
 
 
 def _draw(folder: Path, measured: Measured, outcome: Outcome | None, rows: Float32 | None) -> dict[str, str]:

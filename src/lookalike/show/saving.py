@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 
 from PIL import Image
 
-from lookalike.errors import UsageError
+from lookalike.files import not_written, write_whole
 
 
-def save_picture(picture: Image.Image, path: Path) -> None:
+def save_picture(picture: Image.Image, path: Path, *, what: str = "the picture") -> None:
     """Write a picture in the format of the file's ending.
+
+    Args:
+        picture: RGB.
+        path: The file, whole or not at all.
+        what: What an error calls it.
 
     Raises:
         UsageError: The file cannot be written.
+        LookalikeError: The disk is full, bad or only to be read.
     """
+    encoded = BytesIO()
+    picture.save(encoded, Image.registered_extensions()[path.suffix.lower()], quality=90)
     try:
-        picture.save(path, quality=90)
+        write_whole(path, encoded.getvalue())
     except OSError as error:
-        raise UsageError(f"{path}: the picture cannot be written: {error.strerror or error}") from None
+        raise not_written(path, what, error) from None

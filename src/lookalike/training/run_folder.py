@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import json
 import os
-import pickle
 import platform
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from importlib.metadata import version
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,9 @@ import torch
 from filelock import FileLock, Timeout
 
 from lookalike.catalogue.protocol import Skip
-from lookalike.errors import ConfigError, TrainingError
+from lookalike.errors import ConfigError, ModelError, TrainingError
+from lookalike.files import create_file, write_whole, written_whole
+from lookalike.models.initial import read_plain
 from lookalike.training.settings import TrainingSettings
 
 SETTINGS = "settings.json"
@@ -74,10 +76,8 @@ class RunFolder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._hold()
-            (self.path / ENVIRONMENT).write_text(json.dumps(environment(), indent=1), encoding="utf-8")
-            part = self.path / f"{SETTINGS}.part"
-            part.write_text(json.dumps(resolved(settings), indent=1), encoding="utf-8")
-            part.replace(self.path / SETTINGS)
+            write_whole(self.path / ENVIRONMENT, json.dumps(environment(), indent=1).encode())
+            write_whole(self.path / SETTINGS, json.dumps(resolved(settings), indent=1).encode())
         except OSError as error:
             raise TrainingError(f"{self.path}: cannot be written: {error.strerror or error}") from None
 
@@ -128,15 +128,10 @@ class RunFolder:
         Raises:
             TrainingError: It cannot be written; the old one is still there.
         """
-        part = self.path / f"{STATE}.part"
         try:
-            with part.open("wb") as file:
+            with written_whole(self.path / STATE) as unfinished, unfinished.open("xb") as file:
                 torch.save(state, file)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(self.path / STATE)
         except (OSError, RuntimeError) as error:  # torch hides an OSError in a RuntimeError
-            part.unlink(missing_ok=True)
             reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
             raise TrainingError(
                 f"{self.path / STATE}: cannot be written: {reason}; the state saved before it is unharmed: "
@@ -153,17 +148,20 @@ class RunFolder:
         if not path.is_file():
             return None
         try:
-            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
-            raise ConfigError(f"{path}: is damaged: {str(error).splitlines()[0]}; start anew") from None
+            state = read_plain(path)
+        except ModelError as error:
+            raise ConfigError(f"{error}; delete {self.path}, and begin the run from its start") from None
+        if not isinstance(state, dict):
+            raise ConfigError(f"{path}: is damaged; delete {self.path}, and begin the run from its start")
         return state
 
     def write_skipped(self, skipped: Iterable[Skip]) -> None:
         """List the photos that could not be read."""
-        with (self.path / SKIPPED).open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(["photo", "reason"])
-            writer.writerows((skip.photo, skip.reason) for skip in skipped)
+        table = StringIO(newline="")
+        writer = csv.writer(table)
+        writer.writerow(["photo", "reason"])
+        writer.writerows((skip.photo, skip.reason) for skip in skipped)
+        create_file(self.path / SKIPPED, table.getvalue())
 
 
 def resolved(settings: TrainingSettings) -> dict[str, Any]:
