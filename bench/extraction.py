@@ -15,16 +15,16 @@ import torch
 
 from lookalike.benchmarking.report import Report, Row
 from lookalike.benchmarking.timing import Timing, Way, once, take_turns
-from lookalike.catalogue.drawn import TABLE, write_drawn
 from lookalike.catalogue.opening import open_catalogue
-from lookalike.embedding.deep import open_network, processors
+from lookalike.catalogue.sample.drawn import TABLE, write_drawn
+from lookalike.embedding.embedder import PhotoEmbedder
+from lookalike.embedding.model_loading import open_network, processors
 from lookalike.embedding.network import ATTENTION, EMBEDDING, FORMAT, INPUT, Network
-from lookalike.embedding.photo import PhotoEmbedder
-from lookalike.embedding.pipeline import BATCH, index_catalogue
 from lookalike.errors import MissingExtraError
-from lookalike.gallery.local import LocalGallery
+from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.images import open_image
-from lookalike.models.content import seal
+from lookalike.ingest.pipeline import BATCH, index_catalogue
+from lookalike.models.content_hash import seal
 from lookalike.models.export import quantized
 from lookalike.models.preprocessing import Preprocessing
 from lookalike.types import Float32

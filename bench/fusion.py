@@ -19,19 +19,19 @@ import numpy as np
 from PIL import Image
 
 from lookalike.catalogue.opening import open_catalogue
-from lookalike.embedding.deep import open_network
-from lookalike.embedding.photo import PhotoEmbedder
+from lookalike.embedding.embedder import PhotoEmbedder
+from lookalike.embedding.model_loading import open_network
 from lookalike.evaluation.intervals import bootstrap_intervals
 from lookalike.evaluation.ranking import Scorer, evaluate_scores
 from lookalike.evaluation.task import Task, grades_task
-from lookalike.refine.expansion import expand
-from lookalike.refine.reciprocal import reciprocal_scores
-from lookalike.refine.whitening import learn_projection
+from lookalike.projection import learn_projection
+from lookalike.retrieval.expansion import expand
+from lookalike.retrieval.k_reciprocal import reciprocal_scores
 from lookalike.spaces import DEFAULT_WEIGHTS, concatenate, slices, unit_rows
-from lookalike.training.data import Split, read_splits
-from lookalike.training.material import dev_changes
-from lookalike.training.measure import _changed, _described  # the very same changed photos as bench/quality.py
-from lookalike.training.settings import load_settings
+from lookalike.training.data.dataset import Split, read_splits
+from lookalike.training.data.training_data import dev_changes
+from lookalike.training.run.dev_measure import _changed, _described  # the very same changed photos as bench/quality.py
+from lookalike.training.settings.run_settings import load_settings
 from lookalike.types import Float32
 
 CANDIDATES = 100

@@ -15,10 +15,10 @@ import torch
 from lookalike.benchmarking.report import Report, Row
 from lookalike.benchmarking.searching import ROWS
 from lookalike.benchmarking.timing import Way, take_turns
-from lookalike.catalogue.drawn import changed_photo, make_products
-from lookalike.embedding.deep import open_network
-from lookalike.embedding.photo import PhotoEmbedder
-from lookalike.gallery.local import LocalGallery
+from lookalike.catalogue.sample.drawn import changed_photo, make_products
+from lookalike.embedding.embedder import PhotoEmbedder
+from lookalike.embedding.model_loading import open_network
+from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.images import open_image
 from lookalike.spaces import unit_rows
 from lookalike.types import Float32, Item

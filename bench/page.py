@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import lookalike
-from lookalike.catalogue.drawn import cached_sample, changed_photo, make_products
-from lookalike.gallery.local import LocalGallery
+from lookalike.catalogue.sample.drawn import cached_sample, changed_photo, make_products
+from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.spaces import unit_rows
 
 if TYPE_CHECKING:

@@ -23,10 +23,10 @@ import numpy as np
 from lookalike.benchmarking.features import SPACES, Drawing
 from lookalike.benchmarking.report import Report
 from lookalike.benchmarking.timing import Way, take_turns
+from lookalike.gallery.local.schema import PAGE_BYTES
 from lookalike.gallery.milvus.schema import SEGMENT_BYTES
-from lookalike.gallery.schema import PAGE_BYTES
-from lookalike.index.candidates import candidate_count, one_thread
 from lookalike.index.ivf import Ivf
+from lookalike.index.rescoring import candidate_count, one_thread
 from lookalike.spaces import concatenate, width
 
 COLUMNS = width(SPACES)

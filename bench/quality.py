@@ -17,13 +17,13 @@ from PIL import Image
 
 from lookalike.catalogue.opening import open_catalogue
 from lookalike.embedding.color import Color
-from lookalike.embedding.deep import open_network
-from lookalike.embedding.photo import PhotoEmbedder
+from lookalike.embedding.embedder import PhotoEmbedder
+from lookalike.embedding.model_loading import open_network
 from lookalike.spaces import DEFAULT_WEIGHTS, unit_rows
-from lookalike.training.data import read_splits
-from lookalike.training.material import dev_changes
-from lookalike.training.measure import Describe, measure
-from lookalike.training.settings import load_settings
+from lookalike.training.data.dataset import read_splits
+from lookalike.training.data.training_data import dev_changes
+from lookalike.training.run.dev_measure import Describe, measure
+from lookalike.training.settings.run_settings import load_settings
 from lookalike.types import Float32
 
 

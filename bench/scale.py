@@ -23,7 +23,7 @@ import scale_phases as phases
 from lookalike.benchmarking.features import SPACES
 from lookalike.benchmarking.report import Report
 from lookalike.benchmarking.searching import ROWS
-from lookalike.show.plots import GROUPS, plot
+from lookalike.render.plots import GROUPS, plot
 from lookalike.spaces import width
 from scale_phases import OPENINGS, QUERIES, SHARES, Asked, Built, Changed, Filtered, Memory, Opened, Searched, fresh
 

@@ -20,7 +20,7 @@ from lookalike.benchmarking.features import BLOCK, LOTS, SPACES, Drawing
 from lookalike.benchmarking.searching import BATCH, WEIGHTS, K, numbers
 from lookalike.benchmarking.timing import Timing, Way, take_turns
 from lookalike.benchmarking.truth import Question, Truth, best_of_drawing, of_best
-from lookalike.gallery.local import LocalGallery
+from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.index.protocol import index_class
 from lookalike.types import Float32, Item, Neighbours
 

@@ -179,8 +179,8 @@ class Alone:
     """The embedder without a server: decode, prepare and run the network."""
 
     def __init__(self, photos: Sequence[bytes]) -> None:
-        from lookalike.embedding.deep import open_network, processors
-        from lookalike.embedding.photo import PhotoEmbedder
+        from lookalike.embedding.embedder import PhotoEmbedder
+        from lookalike.embedding.model_loading import open_network, processors
 
         self._photos, self._processors = photos, processors()
         self._embedder = PhotoEmbedder(open_network("default"))
@@ -261,7 +261,7 @@ def served(gallery: Path) -> Iterator[tuple[int, int]]:
 def shop_of(folder: Path) -> tuple[Path, list[bytes]]:
     """The drawn sample as a gallery, and photos that are not in it."""
     import lookalike
-    from lookalike.catalogue.drawn import changed_photo, make_products, write_drawn
+    from lookalike.catalogue.sample.drawn import changed_photo, make_products, write_drawn
 
     gallery = folder / "drawn.gallery"
     with lookalike.open(gallery) as shop:

@@ -14,8 +14,8 @@ from pathlib import Path
 from random import Random
 
 from lookalike.catalogue import open_catalogue
-from lookalike.catalogue.drawing.categories import CATEGORIES, LOWER, UPPER
-from lookalike.catalogue.layouts.writing import vocabulary, write_annotation
+from lookalike.catalogue.sample.drawing.categories import CATEGORIES, LOWER, UPPER
+from lookalike.catalogue.sample.layouts.writing import vocabulary, write_annotation
 
 PHOTOS = 289_222
 LANDMARKS = {1: 6, 2: 4, 3: 8}

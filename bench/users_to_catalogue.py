@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lookalike.embedding.deep import open_network
-from lookalike.embedding.photo import PhotoEmbedder
+from lookalike.embedding.embedder import PhotoEmbedder
+from lookalike.embedding.model_loading import open_network
 from lookalike.images import open_image
 from lookalike.spaces import DEFAULT_WEIGHTS, unit_rows
 from lookalike.types import Float32

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lookalike.cli import show_notes
-from lookalike.models.content import seal
+from lookalike.models.content_hash import seal
 from lookalike.models.preprocessing import Preprocessing
 
 pytest_plugins = ["milvus_server", "fault_tries", "alone", "inherited_signals", "skipped_parts"]

@@ -61,9 +61,9 @@ def forget_stores() -> None:
     """Have stores opened anew, by the environment as it is now."""
     import s3fs
 
-    from lookalike.remote import cache, stores
+    from lookalike.remote import cache, object_store
 
-    stores._opened.cache_clear()
+    object_store._opened.cache_clear()
     cache.shared_cache.cache_clear()
     s3fs.S3FileSystem.clear_instance_cache()
 

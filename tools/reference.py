@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from lookalike.cli.commands import command
-from lookalike.http.settings import Settings
-from lookalike.training.settings import TrainingSettings
+from lookalike.server.settings import Settings
+from lookalike.training.settings.run_settings import TrainingSettings
 
 DOCS = Path(__file__).parents[1] / "docs"
 

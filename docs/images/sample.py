@@ -4,7 +4,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from lookalike.catalogue.drawn import draw_photos, make_products
+from lookalike.catalogue.sample.drawn import draw_photos, make_products
 
 COLUMNS = 10
 TILE = (120, 160)

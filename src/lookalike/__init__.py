@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 from lookalike import telemetry
 
 if TYPE_CHECKING:
-    from lookalike.augmenting import Augmentation, augment
-    from lookalike.embedding.report import Report
     from lookalike.errors import (
         AnnotationError,
         AnnotationErrors,
@@ -34,15 +32,17 @@ if TYPE_CHECKING:
         UnknownNameError,
         UsageError,
     )
-    from lookalike.evaluating import Evaluation, evaluate
-    from lookalike.fusing import forget_weights, learn_weights
+    from lookalike.evaluation.evaluate import Evaluation, evaluate
     from lookalike.gallery.protocol import Gallery
-    from lookalike.models.exporting import Exported, export
-    from lookalike.reducing import Reduction, reduce
-    from lookalike.refine.fusion import Fusion
-    from lookalike.retriever import Retriever, open
+    from lookalike.ingest.report import Report
+    from lookalike.models.export_checkpoint import Exported, export
+    from lookalike.retrieval.retriever import Retriever, open
     from lookalike.spaces import Space
-    from lookalike.training.running import Stopped, Trained, train
+    from lookalike.training.train import Stopped, Trained, train
+    from lookalike.tuning.database_augmentation import Augmentation, augment
+    from lookalike.tuning.pca import Reduction, reduce
+    from lookalike.tuning.weight_learning import Fusion
+    from lookalike.tuning.weights import forget_weights, learn_weights
     from lookalike.types import Answer, Box, Item, Match
 
 __all__ = [
@@ -98,16 +98,16 @@ telemetry.switch_off()  # the one effect of importing the package: a library tha
 
 _HOMES = {
     **dict.fromkeys(("Answer", "Box", "Item", "Match"), "lookalike.types"),
-    **dict.fromkeys(("Retriever", "open"), "lookalike.retriever"),
-    **dict.fromkeys(("Augmentation", "augment"), "lookalike.augmenting"),
-    **dict.fromkeys(("Evaluation", "evaluate"), "lookalike.evaluating"),
-    **dict.fromkeys(("forget_weights", "learn_weights"), "lookalike.fusing"),
-    **dict.fromkeys(("Exported", "export"), "lookalike.models.exporting"),
-    **dict.fromkeys(("Reduction", "reduce"), "lookalike.reducing"),
-    **dict.fromkeys(("Stopped", "Trained", "train"), "lookalike.training.running"),
-    "Fusion": "lookalike.refine.fusion",
+    **dict.fromkeys(("Retriever", "open"), "lookalike.retrieval.retriever"),
+    **dict.fromkeys(("Augmentation", "augment"), "lookalike.tuning.database_augmentation"),
+    **dict.fromkeys(("Evaluation", "evaluate"), "lookalike.evaluation.evaluate"),
+    **dict.fromkeys(("forget_weights", "learn_weights"), "lookalike.tuning.weights"),
+    **dict.fromkeys(("Exported", "export"), "lookalike.models.export_checkpoint"),
+    **dict.fromkeys(("Reduction", "reduce"), "lookalike.tuning.pca"),
+    **dict.fromkeys(("Stopped", "Trained", "train"), "lookalike.training.train"),
+    "Fusion": "lookalike.tuning.weight_learning",
     "Gallery": "lookalike.gallery.protocol",
-    "Report": "lookalike.embedding.report",
+    "Report": "lookalike.ingest.report",
     "Space": "lookalike.spaces",
 }
 

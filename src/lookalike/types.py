@@ -224,7 +224,7 @@ class Answer:
     def _repr_html_(self) -> str:
         """How a notebook shows it: small pictures in the HTML itself, with ranks and scores."""
         # by name: how answers look lies far above this module, and only a notebook asks
-        page: str = import_module("lookalike.show.notebook").notebook_html(self)
+        page: str = import_module("lookalike.render.notebook").notebook_html(self)
         return page
 
 

@@ -12,7 +12,7 @@ from live_page import Complaints, OpenPage, Server, start_server, watched_pages
 from playwright.sync_api import Browser, sync_playwright
 
 import lookalike
-from lookalike.catalogue.drawn import changed_photo, make_products, write_drawn
+from lookalike.catalogue.sample.drawn import changed_photo, make_products, write_drawn
 
 PRODUCTS, PHOTOS = 18, 2
 

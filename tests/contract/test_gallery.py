@@ -15,7 +15,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.spatial.distance import cdist
 
 from lookalike.errors import FilterError, MismatchError, UnknownNameError, UsageError
-from lookalike.gallery.local import LocalGallery
+from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.gallery.opening import open_gallery
 from lookalike.gallery.protocol import Facet, Gallery
 from lookalike.index import INDEXES

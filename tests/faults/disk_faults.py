@@ -141,8 +141,6 @@ def broken(disk_watch: Path, tmp_path: Path) -> Iterator[Broken]:
 
 def serve_jobs() -> None:
     """Fork a process for each job that comes in as a line of JSON, and say what became of it."""
-    import lookalike.http.starting
-    import lookalike.retriever  # noqa: F401 - so that no fork has to
     from lookalike.cli import commands  # noqa: F401
 
     for module in sys.argv[1:]:
@@ -201,9 +199,9 @@ def ask(job: dict[str, Any], disk: Any, tell: Any) -> int:
     """Serve, and ask."""
     from starlette.testclient import TestClient
 
-    from lookalike.http.app import create_app
-    from lookalike.http.settings import Settings
-    from lookalike.http.starting import open_serving
+    from lookalike.server.app import create_app
+    from lookalike.server.settings import Settings
+    from lookalike.server.startup import open_serving
 
     serving = open_serving(job["gallery"], settings=Settings(), token=TOKEN.encode(), model=job["model"])
     with ExitStack() as closing:

@@ -11,11 +11,11 @@ import numpy as np
 from PIL import Image
 
 import lookalike
-from lookalike.gallery.local import LocalGallery
+from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.gallery.photo_store import PhotoStore
-from lookalike.http.writing import ItemWriter, Written
 from lookalike.images import Limits
 from lookalike.images.budget import Budget
+from lookalike.server.item_writer import ItemWriter, Written
 
 
 def picture(seed: int) -> bytes:

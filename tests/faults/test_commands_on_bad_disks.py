@@ -17,7 +17,7 @@ from disk_faults import ALL, Broken, broken, disk_watch
 from test_kills import CASES, Case, Run, check_left, contents, fresh, is_well, pattern
 
 from fault_tries import Tries
-from lookalike.gallery.local import LocalGallery
+from lookalike.gallery.local.gallery import LocalGallery
 
 __all__ = ["broken", "disk_watch", "fresh", "pattern"]
 

@@ -22,10 +22,10 @@ import numpy as np
 import pytest
 
 from fault_tries import Tries
-from lookalike.embedding.deep import open_network
+from lookalike.embedding.model_loading import open_network
 from lookalike.errors import LookalikeError
-from lookalike.gallery.exchange import export_gallery, import_folder
-from lookalike.gallery.local import LocalGallery
+from lookalike.gallery.local.gallery import LocalGallery
+from lookalike.gallery.transfer.folders import export_gallery, import_folder
 from lookalike.remote.cache import PhotoCache
 from lookalike.spaces import Space, unit_rows
 from lookalike.types import Float32, Item, Stamp
@@ -177,7 +177,7 @@ def asked_apart(ask: Ask, folder: Path, expected: Answers) -> str:
     """Ask in a process of its own: `right`, `refused: ...`, or what went wrong."""
     # Not forked from this process: the threads of FAISS that have run here would be missing there.
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__, "lookalike.index.lists", "lookalike.index.hnsw"])
+    context.set_forkserver_preload([__name__, "lookalike.index.inverted_lists", "lookalike.index.hnsw"])
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=answer_for, args=(ask, folder, expected, sender))
     with pytest.MonkeyPatch.context() as patch:  # or the server does not find this module, and each process loads all

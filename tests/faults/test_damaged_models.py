@@ -20,11 +20,11 @@ from test_training_killed import SETTINGS
 from fault_tries import Tries
 from lookalike.errors import LookalikeError
 from lookalike.models.checkpoint import load_checkpoint, save_checkpoint
-from lookalike.models.initial import read_tensors
 from lookalike.models.network import Network, NetworkSettings
 from lookalike.models.preprocessing import Preprocessing
-from lookalike.training.run_folder import STATE, RunFolder
-from lookalike.training.settings import load_settings
+from lookalike.models.weight_readers import read_tensors
+from lookalike.training.run.run_folder import STATE, RunFolder
+from lookalike.training.settings.run_settings import load_settings
 
 Read = Callable[[Path], Any]
 

@@ -19,7 +19,7 @@ from fault_tries import Tries
 from lookalike.catalogue.opening import open_catalogue
 from lookalike.errors import CatalogueError, PhotoError
 from lookalike.images import Limits, open_image, read_bytes
-from lookalike.remote import stores
+from lookalike.remote import object_store
 from raw_server import RawServer, head, whole
 
 
@@ -33,7 +33,7 @@ def png(number: int = 0) -> bytes:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOOKALIKE_CACHE", "")
-    monkeypatch.setattr(stores, "FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(object_store, "FIRST_PAUSE_S", 0.01)
 
 
 def broken(data: bytes, way: str, luck: Random) -> Iterator[bytes]:
@@ -66,21 +66,22 @@ def test_a_download_that_breaks_off_is_read_once_more_and_never_taken_for_whole(
 
     def answer(path: str, times: int) -> Iterator[bytes]:
         way, breaks = path.strip("/").split("-", 1)[1].rsplit("-", 1)
-        if int(breaks) < times and int(breaks) < stores.TRIES:
+        if int(breaks) < times and int(breaks) < object_store.TRIES:
             return whole(data)
         return iter(()) if way == "nothing" else broken(data, way, luck)
 
     with RawServer(answer) as server:
         for number in range(tries("broken-downloads", short=18, long=2_000)):
-            way, breaks = WAYS[number % len(WAYS)], luck.randrange(1, stores.TRIES + 1)
+            way, breaks = WAYS[number % len(WAYS)], luck.randrange(1, object_store.TRIES + 1)
             url = f"{server.address}/{number}-{way}-{breaks}"
-            if breaks < stores.TRIES:
+            if breaks < object_store.TRIES:
                 assert read_bytes(url) == data, (way, breaks)
             else:
-                with pytest.raises(PhotoError, match=rf"\({stores.TRIES} tries\)"):
+                with pytest.raises(PhotoError, match=rf"\({object_store.TRIES} tries\)"):
                     read_bytes(url)
             # The client itself asks once more when a connection that was open already turns out to be closed.
-            assert min(breaks + 1, stores.TRIES) <= server.asked[f"/{number}-{way}-{breaks}"] <= 2 * stores.TRIES
+            asked = server.asked[f"/{number}-{way}-{breaks}"]
+            assert min(breaks + 1, object_store.TRIES) <= asked <= 2 * object_store.TRIES
 
 
 def test_a_table_that_breaks_off_is_read_once_more_and_never_taken_for_whole(tmp_path: Path) -> None:

@@ -21,9 +21,9 @@ from random import Random
 import numpy as np
 import pytest
 
-from lookalike.answers import of_one_state
 from lookalike.errors import GalleryLockedError, LookalikeError
-from lookalike.gallery.local import LocalGallery
+from lookalike.gallery.local.gallery import LocalGallery
+from lookalike.retrieval.results import of_one_state
 from lookalike.spaces import Space, unit_rows
 from lookalike.types import Float32, Item, Neighbours
 

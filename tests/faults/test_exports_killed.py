@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 from lookalike.errors import LookalikeError, UsageError
-from lookalike.gallery import placing, sums
-from lookalike.gallery.exchange import FORMATS, export_gallery, import_folder
-from lookalike.gallery.local import LocalGallery
-from lookalike.gallery.placing import placed
+from lookalike.gallery.local.gallery import LocalGallery
+from lookalike.gallery.transfer.folders import FORMATS, export_gallery, import_folder
 from lookalike.spaces import Space, unit_rows
+from lookalike.storage import atomic, sha256sums
+from lookalike.storage.atomic import placed
 from lookalike.types import Item
 
 SPACES = [Space("deep", 32, "tiny@1"), Space("color", 4, "color@1")]
@@ -83,7 +83,7 @@ def check(kind: str, target: Path, read: Path) -> None:
             assert len(made) == COUNT
             assert made.verify().problems == ()
         return
-    assert sorted(path.name for path in target.iterdir()) == sorted((*FORMATS[kind], sums.FILE))
+    assert sorted(path.name for path in target.iterdir()) == sorted((*FORMATS[kind], sha256sums.FILE))
     with LocalGallery(read, create=True) as made:
         assert import_folder(target, made) == COUNT
 
@@ -131,8 +131,8 @@ def die_after(steps: int) -> None:
 
         return call
 
-    placing.flush = counted(placing.flush)  # type: ignore[assignment]
-    placing.move = counted(placing.move)  # type: ignore[assignment]
+    atomic.flush = counted(atomic.flush)  # type: ignore[assignment]
+    atomic.move = counted(atomic.move)  # type: ignore[assignment]
     Path.mkdir = counted(Path.mkdir)  # type: ignore[assignment,method-assign]
     Path.unlink = counted(Path.unlink)  # type: ignore[assignment,method-assign]
     Path.write_text = counted(Path.write_text)  # type: ignore[assignment,method-assign]

@@ -28,9 +28,9 @@ import json, sys
 from pathlib import Path
 import numpy as np
 from lookalike.catalogue.opening import open_catalogue
-from lookalike.embedding.pipeline import index_catalogue
+from lookalike.ingest.pipeline import index_catalogue
 from lookalike.errors import LookalikeError
-from lookalike.gallery.local import LocalGallery
+from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.spaces import Space
 
 class OnePixel:

@@ -28,7 +28,7 @@ from lookalike.errors import (
     MismatchError,
     UsageError,
 )
-from lookalike.gallery.local import LocalGallery
+from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.gallery.opening import open_gallery
 from lookalike.spaces import Space, unit_rows
 from lookalike.types import Float32, Item
@@ -224,7 +224,7 @@ def test_derives_anew_when_the_database_is_brought_back_from_a_copy(
 
 
 def test_the_list_of_signatures_does_not_grow_without_end(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lookalike.gallery.meta.SIGNATURES_KEPT", 20)
+    monkeypatch.setattr("lookalike.gallery.local.metadata_table.SIGNATURES_KEPT", 20)
     with LocalGallery(filled) as gallery:
         gallery.optimise()
         kept = derived_rows(filled)
@@ -340,7 +340,7 @@ def test_a_second_writer_is_told_who_is_writing(filled: Path) -> None:
         for _ in range(5):  # writers take turns, batch by batch
             other.remove(["nobody"])
     holder = (
-        "import sys, time; from pathlib import Path; from lookalike.gallery.local import LocalGallery\n"
+        "import sys, time; from pathlib import Path; from lookalike.gallery.local.gallery import LocalGallery\n"
         f"with LocalGallery(Path({str(filled)!r})).writing(): print('held', flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", holder], stdout=subprocess.PIPE, text=True) as process:
@@ -363,7 +363,7 @@ def test_two_processes_may_derive_at_once(filled: Path) -> None:
     shutil.rmtree(filled / "derived")
     search = (
         "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[2])\n"
-        "from test_gallery_crash import check_search_only; from lookalike.gallery.local import LocalGallery\n"
+        "from test_gallery_crash import check_search_only; from lookalike.gallery.local.gallery import LocalGallery\n"
         "check_search_only(LocalGallery(Path(sys.argv[1])))"
     )
     command = [sys.executable, "-c", search, str(filled), str(Path(__file__).parent)]

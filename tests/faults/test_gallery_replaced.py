@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lookalike.embedding.model_file import ModelFile
+from lookalike.embedding.model_choice import ModelFile
 from lookalike.errors import (
     GalleryGoneError,
     GalleryNotFoundError,
@@ -21,8 +21,8 @@ from lookalike.errors import (
     LookalikeError,
     MismatchError,
 )
-from lookalike.gallery.local import LocalGallery
-from lookalike.retriever import Retriever
+from lookalike.gallery.local.gallery import LocalGallery
+from lookalike.retrieval.retriever import Retriever
 from lookalike.spaces import Space, unit_rows
 from lookalike.types import Float32, Item, Neighbours
 

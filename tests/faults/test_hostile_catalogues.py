@@ -32,14 +32,14 @@ pytest.importorskip("aiohttp")
 
 import lookalike
 from fault_tries import Tries
-from lookalike.embedding.report import Report
 from lookalike.errors import CatalogueError
-from lookalike.gallery.exchange import export_gallery, import_folder
-from lookalike.gallery.local import LocalGallery
-from lookalike.http.app import create_app
-from lookalike.http.settings import Settings
-from lookalike.http.starting import open_serving
-from lookalike.remote import stores
+from lookalike.gallery.local.gallery import LocalGallery
+from lookalike.gallery.transfer.folders import export_gallery, import_folder
+from lookalike.ingest.report import Report
+from lookalike.remote import object_store
+from lookalike.server.app import create_app
+from lookalike.server.settings import Settings
+from lookalike.server.startup import open_serving
 from raw_server import RawServer, head, whole
 
 CANARY = b"CANARY-5f0c1f7e-not-for-anybody"
@@ -144,7 +144,7 @@ class Place:
 @pytest.fixture
 def place(tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     monkeypatch.setenv("LOOKALIKE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(stores, "FIRST_PAUSE_S", 0.001)
+    monkeypatch.setattr(object_store, "FIRST_PAUSE_S", 0.001)
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "GOOGLE_APPLICATION_CREDENTIALS"):
         monkeypatch.setenv(name, "not-used")
     listener = Listener()

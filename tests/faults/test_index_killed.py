@@ -65,7 +65,7 @@ def test_nothing_committed_is_lost_and_the_next_run_finishes(tmp_path: Path, pho
     gallery = tmp_path / "shop.gallery"
     chance = random.Random(11)
     runner = (
-        "import sys, lookalike.embedding.pipeline as pipeline\n"
+        "import sys, lookalike.ingest.pipeline as pipeline\n"
         "pipeline.WRITE_ROWS = 64\n"  # many small commits, so that a kill falls into one now and then
         "from lookalike.cli import main\n"
         "sys.exit(main(sys.argv[1:]))\n"

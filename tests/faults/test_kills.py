@@ -22,7 +22,7 @@ from sent_photos import files_in, photos_of, picture, put, writer_of
 import lookalike
 from fault_tries import Tries
 from lookalike.cli import main
-from lookalike.gallery.local import LocalGallery
+from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.gallery.photo_store import is_sent
 from lookalike.types import Item
 

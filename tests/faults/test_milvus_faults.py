@@ -19,10 +19,10 @@ from PIL import Image
 import lookalike
 from lookalike.cli import main
 from lookalike.errors import GalleryUnreachableError, MismatchError, UsageError
-from lookalike.gallery.copying import copy_gallery
 from lookalike.gallery.milvus.address import TOKEN, TOKEN_FILE
 from lookalike.gallery.milvus.gallery import MilvusGallery
 from lookalike.gallery.opening import open_gallery
+from lookalike.gallery.transfer.copy import copy_gallery
 from lookalike.spaces import Space, unit_rows
 from lookalike.types import Float32, Item
 from milvus_server import MilvusServer
@@ -238,9 +238,9 @@ def copy(source: Path) -> Callable[[str, Callable[[], None]], int]:
 def test_a_server_killed_in_the_middle_of_a_load_ends_with_every_item_exactly_once(
     doomed: MilvusServer, tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    monkeypatch.setattr("lookalike.gallery.milvus.writing.AT_ONCE_BYTES", 1 << 16)  # hundreds of writes
+    monkeypatch.setattr("lookalike.gallery.milvus.writes.AT_ONCE_BYTES", 1 << 16)  # hundreds of writes
     if how == "index":
-        monkeypatch.setattr("lookalike.embedding.pipeline.WRITE_ROWS", 512)
+        monkeypatch.setattr("lookalike.ingest.pipeline.WRITE_ROWS", 512)
         Image.new("RGB", (64, 64), "red").save(tmp_path / "red.png")
         lines = [f"item {number},red.png,{number}" for number in range(ITEMS)]
         (tmp_path / "catalogue.csv").write_text("\n".join(["id,image,price", *lines]))

@@ -17,7 +17,7 @@ from test_commands_on_bad_disks import ERRORS, hidden, is_said
 from test_training_killed import weights_of
 
 from fault_tries import Tries
-from lookalike.catalogue.drawn import write_drawn
+from lookalike.catalogue.sample.drawn import write_drawn
 
 __all__ = ["disk_watch"]
 
@@ -62,7 +62,12 @@ def learning(disk_watch: Path, disk: Path, monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.chdir(disk)
     monkeypatch.setenv("LOOKALIKE_CACHE", str(tmp_path / "cache"))
     runner = Broken(
-        disk_watch, disk, "lookalike.training.loop", "lookalike.models.export", "lookalike.show.report", "matplotlib"
+        disk_watch,
+        disk,
+        "lookalike.training.run.loop",
+        "lookalike.models.export",
+        "lookalike.evaluation.report.folder",
+        "matplotlib",
     )
     yield runner
     runner.close()

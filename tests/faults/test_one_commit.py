@@ -9,10 +9,10 @@ import pytest
 from sent_photos import files_in, photos_of, picture, put, writer_of
 
 from lookalike.errors import GalleryLockedError, StorageFullError, UsageError
-from lookalike.gallery.copying import copy_gallery
-from lookalike.gallery.local import LocalGallery
-from lookalike.gallery.lock import WriteLock
-from lookalike.http.writing import Written
+from lookalike.gallery.local.gallery import LocalGallery
+from lookalike.gallery.transfer.copy import copy_gallery
+from lookalike.server.item_writer import Written
+from lookalike.storage.write_lock import WriteLock
 from lookalike.types import Item
 
 
@@ -71,7 +71,7 @@ def test_a_write_that_is_refused_has_changed_nothing(
             return writer.gallery.get("x"), len(writer.gallery), files_in(gallery / "photos")
 
         before = state()
-        monkeypatch.setattr("lookalike.gallery.lock.PATIENCE_S", 0.05)
+        monkeypatch.setattr("lookalike.storage.write_lock.PATIENCE_S", 0.05)
         locked, free = threading.Event(), threading.Event()
 
         def hold() -> None:

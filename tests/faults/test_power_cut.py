@@ -22,7 +22,7 @@ from disk_faults import disk_watch  # noqa: F401 - a fixture
 from test_gallery_crash import add, rows_of
 
 import lookalike
-from lookalike.gallery.local import LocalGallery
+from lookalike.gallery.local.gallery import LocalGallery
 
 BATCH, BATCHES = 16, 12
 SECTOR = 512

@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 
 import lookalike
-from lookalike.embedding.report import Report
 from lookalike.errors import UsageError
-from lookalike.extraction.cluster import import_ray
+from lookalike.ingest.ray.cluster import import_ray
+from lookalike.ingest.report import Report
 
 if find_spec("ray") is None:  # not importorskip: Ray reads its settings when it is imported
     pytest.skip("Ray is not installed", allow_module_level=True)
@@ -133,8 +133,8 @@ def test_a_cluster_that_is_not_there_is_told_in_one_line(
 
 
 def test_an_embedder_of_this_process_cannot_be_sent(table: Path, tmp_path: Path, tiny_model: Path) -> None:
-    from lookalike.embedding.model_file import ModelFile
-    from lookalike.retriever import Retriever
+    from lookalike.embedding.model_choice import ModelFile
+    from lookalike.retrieval.retriever import Retriever
 
     embedder = ModelFile(str(tiny_model)).load(None, gallery="g")
     with pytest.raises(UsageError, match="a model that can be sent"):

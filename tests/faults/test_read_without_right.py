@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lookalike.gallery.local import LocalGallery
+from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.spaces import Space, unit_rows
 from lookalike.types import Float32, Item
 
@@ -31,7 +31,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from test_read_without_right import add, answer
 from lookalike.errors import LookalikeError
-from lookalike.gallery.local import LocalGallery
+from lookalike.gallery.local.gallery import LocalGallery
 with tempfile.TemporaryDirectory() as warm, LocalGallery(Path(warm) / "warm.gallery", create=True) as gallery:
     add(gallery, 0)
     answer(gallery)  # whose imports may lie where a user without rights cannot read
@@ -145,7 +145,7 @@ def test_sees_what_was_committed_between_two_questions(folder: Path, reader: Rea
 def test_opens_while_a_writer_has_it_open_and_after_it_was_killed(folder: Path) -> None:
     holder = (
         "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[2])\n"
-        "from test_read_without_right import add; from lookalike.gallery.local import LocalGallery\n"
+        "from test_read_without_right import add; from lookalike.gallery.local.gallery import LocalGallery\n"
         "gallery = LocalGallery(Path(sys.argv[1])); add(gallery, 5); print('held', flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", holder, str(folder), str(Path(__file__).parent)]

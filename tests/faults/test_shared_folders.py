@@ -14,9 +14,9 @@ from sent_photos import files_in, photos_of, picture, put, writer_of
 
 from fault_tries import Tries
 from lookalike.cli import main
-from lookalike.gallery.local import LocalGallery
+from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.gallery.photo_store import PhotoStore
-from lookalike.http.writing import ItemWriter
+from lookalike.server.item_writer import ItemWriter
 
 OLD = (1, 1)
 """Times of files that no sweep would take for new."""

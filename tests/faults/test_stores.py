@@ -19,7 +19,7 @@ import lookalike
 from lookalike.catalogue.opening import open_catalogue
 from lookalike.errors import CatalogueError, PhotoError, UsageError
 from lookalike.images import Limits, open_image, read_bytes
-from lookalike.remote import stores
+from lookalike.remote import object_store
 from lookalike.remote.cache import PhotoCache
 from store_servers import BUCKET, WebServer, client, delete, environment, forget_stores, put, s3_server
 
@@ -45,7 +45,7 @@ def bucket(endpoint: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> It
     for name, value in environment(endpoint).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("LOOKALIKE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(stores, "FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(object_store, "FIRST_PAUSE_S", 0.01)
     forget_stores()
     client().create_bucket(Bucket=BUCKET)
     for number in range(PHOTOS):
@@ -62,7 +62,7 @@ def bucket(endpoint: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> It
 def web(monkeypatch: pytest.MonkeyPatch) -> None:
     """No photo of the web is kept, and pauses are short."""
     monkeypatch.setenv("LOOKALIKE_CACHE", "")
-    monkeypatch.setattr(stores, "FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(object_store, "FIRST_PAUSE_S", 0.01)
     forget_stores()
 
 
@@ -180,7 +180,7 @@ def test_a_store_that_refuses_says_so(bucket: str, monkeypatch: pytest.MonkeyPat
     with monkeypatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
         forget_stores()
-        with pytest.raises(PhotoError, match=rf"cannot be read: .*\({stores.TRIES} tries\)"):
+        with pytest.raises(PhotoError, match=rf"cannot be read: .*\({object_store.TRIES} tries\)"):
             open_image(f"{bucket}/photos/a/0.png")
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             patch.delenv(name)
@@ -217,7 +217,7 @@ def test_googles_library_does_not_write_what_it_raises(
 def test_a_server_that_is_busy_is_asked_again_and_one_that_has_nothing_is_not() -> None:
     def answer(path: str, times: int) -> tuple[int, bytes]:
         if path == "/busy.png":
-            return (503, b"later") if times < stores.TRIES else (200, photo(1))
+            return (503, b"later") if times < object_store.TRIES else (200, photo(1))
         return {"/gone.png": 404, "/closed.png": 403, "/broken.png": 500}[path], b""
 
     with WebServer(answer) as server:
@@ -227,11 +227,12 @@ def test_a_server_that_is_busy_is_asked_again_and_one_that_has_nothing_is_not() 
             with pytest.raises(PhotoError) as error:
                 read_bytes(f"{server.address}/{name}.png")
             reasons[name] = error.value.reason
-    assert server.asked == {"/busy.png": stores.TRIES, "/gone.png": 1, "/closed.png": 1, "/broken.png": stores.TRIES}
+    tries = object_store.TRIES
+    assert server.asked == {"/busy.png": tries, "/gone.png": 1, "/closed.png": 1, "/broken.png": tries}
     assert reasons == {
         "gone": "no such file",
         "closed": "the store refuses access; are its credentials set, and do they allow reading?",
-        "broken": f"cannot be read: the server answers 500 ({stores.TRIES} tries)",
+        "broken": f"cannot be read: the server answers 500 ({object_store.TRIES} tries)",
     }
 
 
@@ -256,7 +257,7 @@ def test_photos_of_the_web_are_read_several_at_a_time_and_not_more(tmp_path: Pat
             report = shop.index(table)
     assert (report.added, report.skipped) == (60, [])
     assert server.asked == {f"/{number}.png": 1 for number in range(60)}
-    assert stores.CONNECTIONS // 2 < server.most <= stores.CONNECTIONS
+    assert object_store.CONNECTIONS // 2 < server.most <= object_store.CONNECTIONS
 
 
 def test_the_cache_keeps_to_its_bound_and_forgets_what_nobody_looks_at(tmp_path: Path) -> None:

@@ -22,8 +22,8 @@ import numpy as np
 
 from lookalike.catalogue import open_catalogue
 from lookalike.errors import LookalikeError
-from lookalike.gallery.exchange import import_folder
-from lookalike.gallery.local import LocalGallery
+from lookalike.gallery.local.gallery import LocalGallery
+from lookalike.gallery.transfer.folders import import_folder
 from lookalike.spaces import Space
 from lookalike.types import Item
 from peak_memory import peak_memory

@@ -11,7 +11,7 @@ import pytest
 
 from lookalike.catalogue import open_catalogue
 from lookalike.cli import main
-from lookalike.gallery.local import LocalGallery
+from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.spaces import Space
 from lookalike.types import Float32
 

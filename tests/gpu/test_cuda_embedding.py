@@ -10,18 +10,18 @@ import pytest
 import torch
 
 import lookalike
-from lookalike.catalogue.drawn import write_drawn
 from lookalike.catalogue.opening import open_catalogue
-from lookalike.embedding.deep import open_network
+from lookalike.catalogue.sample.drawn import write_drawn
+from lookalike.embedding.model_loading import open_network
 from lookalike.embedding.runtimes.onnx import CUDA
 from lookalike.errors import UsageError
 from lookalike.images import open_image
 from lookalike.models.checkpoint import load_checkpoint, save_checkpoint
-from lookalike.models.classifying import Classifier
+from lookalike.models.class_scores import Classifier
 from lookalike.models.network import Network, NetworkSettings
 from lookalike.models.preprocessing import Preprocessing
+from lookalike.models.pretrained import start_network
 from lookalike.models.relevance import RelevanceSettings
-from lookalike.models.starting import start_network
 from lookalike.types import Float32
 
 pytestmark = [

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from lookalike.models.network import Network, NetworkSettings
-from lookalike.training.batch import EVERY_LOSS, UNKNOWN, Batch
-from lookalike.training.losses import MetricLoss, known_losses, known_miners
-from lookalike.training.objective import Objective
-from lookalike.training.objective_settings import LossSettings
-from lookalike.training.settings import DataSettings, StageSettings, TrainingSettings
+from lookalike.training.data.batch import EVERY_LOSS, UNKNOWN, Batch
+from lookalike.training.losses.metric_losses import MetricLoss, known_losses, known_miners
+from lookalike.training.losses.objective import Objective
+from lookalike.training.settings.objective_settings import LossSettings
+from lookalike.training.settings.run_settings import DataSettings, StageSettings, TrainingSettings
 
 pytestmark = [
     pytest.mark.gpu,

@@ -17,16 +17,16 @@ import numpy as np
 import pytest
 import torch
 
-from lookalike.catalogue.drawn import write_drawn
 from lookalike.catalogue.opening import open_catalogue
-from lookalike.embedding.deep import open_network
+from lookalike.catalogue.sample.drawn import write_drawn
+from lookalike.embedding.model_loading import open_network
 from lookalike.images import open_image
 from lookalike.models.checkpoint import load_checkpoint
 from lookalike.models.export import export_onnx
-from lookalike.models.initial import read_tensors
-from lookalike.training import loop
-from lookalike.training.material import Material
-from lookalike.training.settings import load_settings
+from lookalike.models.weight_readers import read_tensors
+from lookalike.training.data.training_data import Material
+from lookalike.training.run import loop
+from lookalike.training.settings.run_settings import load_settings
 
 pytestmark = [
     pytest.mark.gpu,

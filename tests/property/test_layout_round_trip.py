@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from lookalike.catalogue import open_catalogue
-from lookalike.catalogue.drawing.categories import CATEGORIES
-from lookalike.catalogue.layouts.attributes import FINE
-from lookalike.catalogue.layouts.table import write_layout
-from lookalike.catalogue.layouts.writing import Drawn
+from lookalike.catalogue.sample.drawing.categories import CATEGORIES
+from lookalike.catalogue.sample.layouts.attributes import FINE
+from lookalike.catalogue.sample.layouts.table import write_layout
+from lookalike.catalogue.sample.layouts.writing import Drawn
 from lookalike.images import open_image
 from lookalike.types import Item
 

@@ -12,10 +12,10 @@ from small_shop import COLORS, TOKEN, Shop, paint
 from starlette.testclient import TestClient
 
 import lookalike
-from lookalike.http.app import create_app
-from lookalike.http.serving import Serving
-from lookalike.http.settings import Settings
-from lookalike.http.starting import open_serving
+from lookalike.server.app import create_app
+from lookalike.server.context import Serving
+from lookalike.server.settings import Settings
+from lookalike.server.startup import open_serving
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import pytest
 
 import lookalike
 from lookalike.catalogue import open_catalogue
-from lookalike.catalogue.layouts.table import LAYOUTS, write_layout
+from lookalike.catalogue.sample.layouts.table import LAYOUTS, write_layout
 from lookalike.cli import main
 
 Capture = pytest.CaptureFixture[str]

@@ -419,7 +419,7 @@ def test_a_mistake_is_told_in_one_line_and_changes_nothing(
 
 
 def test_a_locked_gallery_names_its_holder_and_ends_with_1(shop: Shop, tmp_path: Path, capsys: Capture) -> None:
-    holder = "import sys, pathlib; from lookalike.gallery.local import LocalGallery\n"
+    holder = "import sys, pathlib; from lookalike.gallery.local.gallery import LocalGallery\n"
     holder += "with LocalGallery(pathlib.Path(sys.argv[1])).writing(): print('held', flush=True); sys.stdin.read()"
     command = [sys.executable, "-c", holder, str(shop.gallery)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
@@ -444,7 +444,7 @@ def test_a_bug_is_one_line_too(shop: Shop, capsys: Capture, monkeypatch: pytest.
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("two\nlines")
 
-    monkeypatch.setattr("lookalike.retriever.Retriever.search", broken)
+    monkeypatch.setattr("lookalike.retrieval.retriever.Retriever.search", broken)
     monkeypatch.delenv("LOOKALIKE_TRACEBACK", raising=False)
     arguments = ["search", "--item", "red-0", "-g", str(shop.gallery)]
     assert main(arguments) == 1
@@ -495,7 +495,7 @@ def test_a_search_imports_nothing_that_it_does_not_need(shop: Shop) -> None:
         "filelock",
         "faiss",
         "lookalike.catalogue",
-        "lookalike.embedding.pipeline",
+        "lookalike.ingest.pipeline",
     }
     assert loaded & (heavy | unneeded) == set()
 

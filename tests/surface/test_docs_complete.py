@@ -16,10 +16,10 @@ import pytest
 from starlette.testclient import TestClient
 
 import lookalike
-from lookalike.embedding.deep import RUNTIMES
+from lookalike.embedding.model_loading import RUNTIMES
 from lookalike.evaluation.figures import Kind
 from lookalike.gallery.milvus.address import KNOWN as MILVUS_SETTINGS
-from lookalike.index import INDEXES, METRICS, candidates, choice, ivf, kmeans, lists
+from lookalike.index import INDEXES, METRICS, auto, inverted_lists, ivf, kmeans, rescoring
 from lookalike.spaces import Space
 
 ROOT = Path(__file__).parents[2]
@@ -122,16 +122,16 @@ def test_every_variable_is_documented() -> None:
 
 def test_figures_of_the_indexes_are_those_of_the_code() -> None:
     text = " ".join(TEXTS["indexes.md"].split())
-    assert f"Fewer than {choice.SMALL:,} rows" in text
-    assert f"passes less than {choice.FEW_ALLOWED:.1%}".replace("%", " %") in text
-    assert f"More than {choice.LARGE_ANSWER:.1%}".replace("%", " %") in text
-    assert f"default ones is below {choice.SERVED_ALIGNMENT}" in text
-    assert f"with the power {lists.FILTERED} of how many times fewer" in text
+    assert f"Fewer than {auto.SMALL:,} rows" in text
+    assert f"passes less than {auto.FEW_ALLOWED:.1%}".replace("%", " %") in text
+    assert f"More than {auto.LARGE_ANSWER:.1%}".replace("%", " %") in text
+    assert f"default ones is below {auto.SERVED_ALIGNMENT}" in text
+    assert f"with the power {inverted_lists.FILTERED} of how many times fewer" in text
     assert kmeans.PROBES == 2 and "looks into the two nearest to the query" in text
     assert f"at most {kmeans.CLUSTERS} clusters" in text
     made = ivf.Ivf.grouping(139_709, [Space("deep", 512, "m"), Space("color", 30, "c")])
     assert f"**{made.probes} of {made.lists} lists**" in text and f"{made.probes} of {made.lists} for 139,709" in text
-    assert f"**{candidates.candidate_count(10)} candidates for 10 results**" in text
+    assert f"**{rescoring.candidate_count(10)} candidates for 10 results**" in text
 
 
 def mentions(text: str) -> Iterator[str]:

@@ -160,7 +160,7 @@ def test_class_heads_are_asked_for_categories_and_attributes(tmp_path: Path, cap
     from lookalike.catalogue import open_catalogue
     from lookalike.evaluation.classes import found_among_top, rank_of_class
     from lookalike.models.checkpoint import save_checkpoint
-    from lookalike.models.classifying import Classifier
+    from lookalike.models.class_scores import Classifier
     from lookalike.models.network import Network, NetworkSettings
     from lookalike.models.preprocessing import Preprocessing
 

@@ -17,9 +17,9 @@ from starlette.testclient import TestClient
 import lookalike
 from lookalike.cli import main
 from lookalike.cli import search as searching
-from lookalike.http.app import create_app
-from lookalike.http.settings import Settings
-from lookalike.http.starting import open_serving
+from lookalike.server.app import create_app
+from lookalike.server.settings import Settings
+from lookalike.server.startup import open_serving
 from unprivileged import start
 
 Capture = pytest.CaptureFixture[str]

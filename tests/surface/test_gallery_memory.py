@@ -17,9 +17,9 @@ from small_shop import Shop
 
 import lookalike
 from lookalike.cli import main
-from lookalike.embedding.model_file import ModelFile
-from lookalike.gallery.local import LocalGallery
-from lookalike.retriever import Retriever
+from lookalike.embedding.model_choice import ModelFile
+from lookalike.gallery.local.gallery import LocalGallery
+from lookalike.retrieval.retriever import Retriever
 from lookalike.spaces import Space
 from lookalike.types import Item
 
@@ -205,7 +205,7 @@ def test_long_ids_are_not_offered_for_one_that_is_not_there(shop: Shop, capsys: 
 
 
 def test_what_takes_long_is_said_beforehand(shop: Shop, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lookalike.gallery.frozen.LONG_TO_BUILD", 10)
+    monkeypatch.setattr("lookalike.gallery.local.segment.LONG_TO_BUILD", 10)
     ask = ["search", "--item", "red-0", "-g", str(shop.gallery), "--json"]
     for index, said in (("kmeans", "building the index kmeans over 12 items, once\n"), ("exact", "")):
         capsys.readouterr()

@@ -14,12 +14,12 @@ from starlette.testclient import TestClient
 from test_python_equals_cli import QUESTIONS, asked_in_terminal, without_times
 
 import lookalike
-from lookalike.http.app import create_app
-from lookalike.http.edge import HEADERS
-from lookalike.http.refusals import KINDS
-from lookalike.http.serving import Serving
-from lookalike.http.settings import Settings
-from lookalike.http.starting import open_serving
+from lookalike.server.app import create_app
+from lookalike.server.context import Serving
+from lookalike.server.errors import KINDS
+from lookalike.server.middleware import HEADERS
+from lookalike.server.settings import Settings
+from lookalike.server.startup import open_serving
 
 
 def png(color: tuple[int, int, int] = (200, 30, 40), number: int = 2) -> bytes:

@@ -14,14 +14,14 @@ from small_shop import TOKEN
 from starlette.testclient import TestClient
 
 from lookalike import deadline
-from lookalike.embedding.deep import open_network
-from lookalike.embedding.photo import PhotoEmbedder
-from lookalike.gallery.local import LocalGallery
-from lookalike.http.app import create_app
-from lookalike.http.refusals import Refusal
-from lookalike.http.serving import Serving
-from lookalike.http.settings import Settings
-from lookalike.http.starting import open_serving
+from lookalike.embedding.embedder import PhotoEmbedder
+from lookalike.embedding.model_loading import open_network
+from lookalike.gallery.local.gallery import LocalGallery
+from lookalike.server.app import create_app
+from lookalike.server.context import Serving
+from lookalike.server.errors import Refusal
+from lookalike.server.settings import Settings
+from lookalike.server.startup import open_serving
 from lookalike.spaces import unit_rows
 from lookalike.types import Item
 

@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 
 import lookalike
-from lookalike.catalogue.drawn import changed_photo, make_products, write_drawn
+from lookalike.catalogue.sample.drawn import changed_photo, make_products, write_drawn
 from lookalike.cli.serve import listen
-from lookalike.http.refusals import KINDS
-from lookalike.http.server import make_server
-from lookalike.http.settings import Settings
-from lookalike.http.starting import open_serving
+from lookalike.server.errors import KINDS
+from lookalike.server.run import make_server
+from lookalike.server.settings import Settings
+from lookalike.server.startup import open_serving
 
 TEXT = (Path(__file__).parents[2] / "docs" / "http-api.md").read_text(encoding="utf-8")
 TOKEN = "0123456789abcdef0123456789abcdef"

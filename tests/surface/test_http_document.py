@@ -13,9 +13,9 @@ from schemathesis.engine import events, from_schema
 from small_shop import TOKEN, Shop
 from starlette.testclient import TestClient
 
-from lookalike.http.app import create_app
-from lookalike.http.settings import Settings
-from lookalike.http.starting import open_serving
+from lookalike.server.app import create_app
+from lookalike.server.settings import Settings
+from lookalike.server.startup import open_serving
 
 FILTERS = [
     "price < 80",

@@ -12,11 +12,11 @@ from starlette.testclient import TestClient
 
 import lookalike
 from lookalike.errors import ConfigError
-from lookalike.http.app import create_app
-from lookalike.http.known_names import name_in
-from lookalike.http.settings import Settings
-from lookalike.http.shown import shown_photo, shown_text
-from lookalike.http.starting import open_serving
+from lookalike.server.allowed_hosts import name_in
+from lookalike.server.app import create_app
+from lookalike.server.presentation import shown_photo, shown_text
+from lookalike.server.settings import Settings
+from lookalike.server.startup import open_serving
 from lookalike.types import Item
 
 PHOTOS = {

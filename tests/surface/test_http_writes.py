@@ -15,8 +15,8 @@ from starlette.testclient import TestClient
 from test_http_answers import ids, png, refused
 
 import lookalike
-from lookalike.http.logs import JsonLines
-from lookalike.http.serving import Serving
+from lookalike.server.context import Serving
+from lookalike.server.logs import JsonLines
 
 WRITES = [("PUT", "/v1/items/x"), ("PATCH", "/v1/items/red-0"), ("DELETE", "/v1/items/red-0"), ("POST", "/v1/items")]
 
@@ -42,10 +42,10 @@ def test_a_server_without_a_token_takes_no_writes(serving: Serving, writer: Test
 
 
 def test_the_log_has_no_token_no_photo_and_no_query(writer: TestClient, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, logger="lookalike.http")
+    caplog.set_level(logging.INFO, logger="lookalike.server")
     writer.put("/v1/items/new", files={"photo": ("secret-name.png", png())}, data={"attributes": '{"a": "hidden"}'})
     writer.get("/v1/items", params={"where": "colour = 'hidden'"})
-    lines = [json.loads(JsonLines().format(record)) for record in caplog.records if record.name == "lookalike.http"]
+    lines = [json.loads(JsonLines().format(record)) for record in caplog.records if record.name == "lookalike.server"]
     assert [(line["method"], line["path"], line["status"]) for line in lines] == [
         ("PUT", "/v1/items/new", 201),
         ("GET", "/v1/items", 200),

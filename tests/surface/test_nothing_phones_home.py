@@ -20,7 +20,7 @@ from small_shop import Shop
 
 import lookalike
 from lookalike import telemetry
-from lookalike.catalogue.drawn import write_drawn
+from lookalike.catalogue.sample.drawn import write_drawn
 
 HERE = Path(__file__).parent
 REPORTS_AFTER_S = 4.0

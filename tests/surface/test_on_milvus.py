@@ -14,10 +14,10 @@ from test_python_equals_cli import QUESTIONS, without_times
 
 import lookalike
 from lookalike.cli import main
-from lookalike.gallery.learned import Learned
-from lookalike.http.app import create_app
-from lookalike.http.settings import Settings
-from lookalike.http.starting import open_serving
+from lookalike.gallery.stored_parameters import Learned
+from lookalike.server.app import create_app
+from lookalike.server.settings import Settings
+from lookalike.server.startup import open_serving
 from milvus_server import MilvusServer
 
 pytestmark = pytest.mark.milvus

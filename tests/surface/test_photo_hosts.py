@@ -19,11 +19,11 @@ from starlette.testclient import TestClient
 pytest.importorskip("aiohttp")
 
 import lookalike
-from lookalike.http.app import create_app
-from lookalike.http.hosts import EACH, Hosts
-from lookalike.http.settings import Settings
-from lookalike.http.starting import open_serving
-from lookalike.remote import stores
+from lookalike.remote import object_store
+from lookalike.server.app import create_app
+from lookalike.server.photo_hosts import EACH, Hosts
+from lookalike.server.settings import Settings
+from lookalike.server.startup import open_serving
 from raw_server import RawServer, head, whole
 
 pytestmark = pytest.mark.alone
@@ -77,7 +77,7 @@ class Hosted:
 @pytest.fixture
 def hosted(tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hosted]:
     monkeypatch.setenv("LOOKALIKE_CACHE", "")
-    monkeypatch.setattr(stores, "FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(object_store, "FIRST_PAUSE_S", 0.01)
     moody = Moody()
     with (
         RawServer(moody.answer) as slow,

@@ -16,9 +16,9 @@ pytest.importorskip("s3fs")
 pytest.importorskip("moto")
 
 import lookalike
-from lookalike.http.app import create_app
-from lookalike.http.settings import Settings
-from lookalike.http.starting import open_serving
+from lookalike.server.app import create_app
+from lookalike.server.settings import Settings
+from lookalike.server.startup import open_serving
 from store_servers import BUCKET, WebServer, client, environment, forget_stores, put, s3_server
 
 

@@ -13,7 +13,7 @@ from typer.main import get_command
 import lookalike
 from lookalike.cli import main
 from lookalike.cli.commands import app
-from lookalike.retriever import Retriever
+from lookalike.retrieval.retriever import Retriever
 
 QUESTIONS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "defaults": ({}, []),

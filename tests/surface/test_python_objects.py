@@ -15,7 +15,7 @@ from small_shop import Shop
 
 import lookalike
 from lookalike import errors
-from lookalike.gallery.local import LocalGallery
+from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.images import open_image
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from lookalike.errors import ConfigError, PhotoError
 from lookalike.remote.addresses import is_remote, parse, place_of, reach_of, shown
-from lookalike.remote.allowed import VARIABLE, may_connect
+from lookalike.remote.allowed_hosts import VARIABLE, may_connect
 from lookalike.types import Item
 
 

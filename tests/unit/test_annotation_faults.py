@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from lookalike.catalogue import open_catalogue
-from lookalike.catalogue.annotations import LONGEST_LINE, is_photo_name
-from lookalike.catalogue.positives import positive_labels
+from lookalike.catalogue.deepfashion.annotation_file import LONGEST_LINE, is_photo_name
+from lookalike.catalogue.deepfashion.positive_labels import positive_labels
 from lookalike.catalogue.recognition import recognise
 from lookalike.errors import AnnotationError, AnnotationErrors, CatalogueError
 

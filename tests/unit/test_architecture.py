@@ -23,15 +23,11 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # Each room imports only from itself and from those named before it; the same order is in CONTRIBUTING.md.
 ROOMS = [
-    *("telemetry", "errors", "deadline", "files", "config", "types"),
-    *("remote", "images", "spaces"),
-    *("catalogue", "models", "index", "evaluation", "refine"),
-    *("training", "embedding"),
-    "gallery",
-    "extraction",
-    *("answers", "examples", "retriever", "evaluator", "fusing", "reducing", "augmenting", "show"),
-    *("evaluating", "benchmarking"),
-    *("http", "cli"),
+    *("telemetry", "errors", "deadline", "config", "types", "spaces"),
+    *("storage", "remote", "images", "projection"),
+    *("catalogue", "models", "index", "embedding", "gallery", "ingest", "render"),
+    *("evaluation", "training", "retrieval", "tuning", "benchmarking"),
+    *("server", "cli"),
 ]
 
 # Who may import the heavy libraries; a name that ends in a slash is a folder.
@@ -44,12 +40,12 @@ ALLOWED = {
     "faiss": ("index/",),
     "sqlite3": ("gallery/",),
     "typer": ("cli/",),
-    **dict.fromkeys(("fastapi", "starlette", "uvicorn", "pydantic", "prometheus_client"), ("http/",)),
+    **dict.fromkeys(("fastapi", "starlette", "uvicorn", "pydantic", "prometheus_client"), ("server/",)),
 }
 
 
 def name_of(path: Path) -> str:
-    """A module's path as people say it, such as `gallery/local.py`."""
+    """A module's path as people say it, such as `gallery/local/gallery.py`."""
     return path.relative_to(PACKAGE).as_posix()
 
 

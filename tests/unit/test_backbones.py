@@ -16,7 +16,7 @@ from lookalike.models.checkpoint import load_checkpoint, save_checkpoint
 from lookalike.models.export import export_onnx
 from lookalike.models.network import Network, NetworkSettings
 from lookalike.models.preprocessing import Preprocessing
-from lookalike.models.starting import start_network, torchvision_names
+from lookalike.models.pretrained import start_network, torchvision_names
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 

@@ -16,7 +16,7 @@ from lookalike.benchmarking.report import HEADINGS, Report, Row
 from lookalike.benchmarking.timing import Timing, Way, take_turns
 from lookalike.cli import main
 from lookalike.errors import LookalikeError
-from lookalike.gallery.local import LocalGallery
+from lookalike.gallery.local.gallery import LocalGallery
 
 PROMISED = {"what", "ours_ms", "peer", "peer_ms", "ratio", "recall"}
 

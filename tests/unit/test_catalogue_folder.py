@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from lookalike.catalogue import open_catalogue
-from lookalike.catalogue.folder import SIGNATURE_BYTES, begins_like_an_image
-from lookalike.catalogue.listing import open_listing
+from lookalike.catalogue.readers.folder import SIGNATURE_BYTES, begins_like_an_image
+from lookalike.catalogue.readers.stdin_paths import open_listing
 from lookalike.errors import CatalogueError, UsageError
 from lookalike.gallery.opening import open_gallery
 from unprivileged import start

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from lookalike.errors import GalleryDamagedError
-from lookalike.gallery.local import LocalGallery
+from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.spaces import Space, unit_rows
 from lookalike.types import Float32, Item
 

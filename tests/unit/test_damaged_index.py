@@ -12,8 +12,8 @@ import numpy.typing as npt
 import pytest
 
 from lookalike.errors import IndexFileError
-from lookalike.gallery.frozen import Frozen, Origin
-from lookalike.index import INDEXES, Index, build, candidates, lists, load, sealed
+from lookalike.gallery.local.segment import Frozen, Origin
+from lookalike.index import INDEXES, Index, build, checksummed, inverted_lists, load, rescoring
 from lookalike.index.mapped_lists import PLACE
 from lookalike.spaces import Space, unit_rows
 from lookalike.types import Float32
@@ -41,7 +41,7 @@ def built(rows: Float32) -> dict[str, Index]:
 @pytest.fixture
 def few_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the bulk of a small gallery, as of a large one, most pages are not looked at."""
-    monkeypatch.setattr(sealed, "SAMPLES", 3)
+    monkeypatch.setattr(checksummed, "SAMPLES", 3)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def frozen_at(rows: Float32) -> Callable[[Path], Frozen]:
 
 def bulk_of(path: Path) -> int:
     content = path.read_bytes()
-    line = content[-sealed.LENGTH_DIGITS - int(content[-sealed.LENGTH_DIGITS :]) : -sealed.LENGTH_DIGITS]
+    line = content[-checksummed.LENGTH_DIGITS - int(content[-checksummed.LENGTH_DIGITS :]) : -checksummed.LENGTH_DIGITS]
     return int(json.loads(line)["bulk"])
 
 
@@ -65,12 +65,12 @@ def places_of(path: Path) -> Places:
 
 def unseen_row(path: Path) -> tuple[int, int]:
     """A row whose number stands in a page that opening does not look at, and the byte where it stands."""
-    content, pages = path.read_bytes(), -(-bulk_of(path) // sealed.PAGE)
-    seen = {at * (pages - 1) // (sealed.SAMPLES - 1) for at in range(sealed.SAMPLES)}
+    content, pages = path.read_bytes(), -(-bulk_of(path) // checksummed.PAGE)
+    seen = {at * (pages - 1) // (checksummed.SAMPLES - 1) for at in range(checksummed.SAMPLES)}
     for size, capacity, offset in places_of(path).tolist():
         start = offset + capacity * CODE_BYTES
         for at in range(start, start + 8 * size, 8):
-            if at // sealed.PAGE not in seen:
+            if at // checksummed.PAGE not in seen:
                 return int.from_bytes(content[at : at + 8], "little"), at
     raise AssertionError("every page is looked at")
 
@@ -143,7 +143,7 @@ def resealed(path: Path, change: Callable[[Places], Places]) -> None:
         file.truncate()
         np.save(file, change(places))
         np.save(file, rest)
-    sealed.seal(path, name="ivf", count=ROWS, spaces=SPACES, bulk=bulk)
+    checksummed.seal(path, name="ivf", count=ROWS, spaces=SPACES, bulk=bulk)
 
 
 def put(field: str, number: int) -> Callable[[Places], Places]:
@@ -187,11 +187,11 @@ def test_lists_that_reach_out_of_the_bulk_are_refused(
 def test_a_file_without_its_lists_places_is_refused(rows: Float32, tmp_path: Path) -> None:
     path = tmp_path / "index"
     path.write_bytes(b"")
-    sealed.seal(path, name="ivf", count=ROWS, spaces=SPACES)
+    checksummed.seal(path, name="ivf", count=ROWS, spaces=SPACES)
     with pytest.raises(IndexFileError):
         load("ivf", path, rows=rows, spaces=SPACES)
     path.write_bytes(b"")
-    sealed.seal(path, name="ivf", count=ROWS, spaces=SPACES, bulk=10_000)  # beyond the file's end
+    checksummed.seal(path, name="ivf", count=ROWS, spaces=SPACES, bulk=10_000)  # beyond the file's end
     with pytest.raises(IndexFileError):
         load("ivf", path, rows=rows, spaces=SPACES)
 
@@ -203,10 +203,10 @@ def test_a_bulk_that_cannot_be_is_refused(bulk: str, tmp_path: Path) -> None:
     path.write_text(f"{line}{len(line):08d}")
     for all_of_it in (False, True):
         with pytest.raises(IndexFileError):
-            sealed.check(path, name="ivf", count=ROWS, spaces=SPACES, all_of_it=all_of_it)
+            checksummed.check(path, name="ivf", count=ROWS, spaces=SPACES, all_of_it=all_of_it)
 
 
-@pytest.mark.parametrize(("name", "where"), [("ivf", (lists, "read_mapped")), ("hnsw", (candidates, "read"))])
+@pytest.mark.parametrize(("name", "where"), [("ivf", (inverted_lists, "read_mapped")), ("hnsw", (rescoring, "read"))])
 @pytest.mark.parametrize("gone", [False, True])
 def test_a_file_that_is_replaced_while_it_is_opened_is_refused(
     name: str,

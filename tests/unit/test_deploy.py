@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lookalike.http.serving import WRITE_SECONDS
-from lookalike.http.settings import MEBIBYTE, Settings
+from lookalike.server.context import WRITE_SECONDS
+from lookalike.server.settings import MEBIBYTE, Settings
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 INSTRUCTIONS = {

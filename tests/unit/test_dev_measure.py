@@ -12,12 +12,12 @@ from PIL import Image
 
 from lookalike.images import open_image
 from lookalike.models.preprocessing import Preprocessing
-from lookalike.training import measure as measuring
-from lookalike.training.augmentation import Augmentation
-from lookalike.training.data import Split, TrainingPhotos
-from lookalike.training.measure import Ranked, measure, rank
-from lookalike.training.picture import RIGHT, WRONG, draw_hits_and_misses
-from lookalike.training.settings import AugmentationSettings, DataSettings
+from lookalike.training.data.augmentation import Augmentation
+from lookalike.training.data.dataset import Split, TrainingPhotos
+from lookalike.training.run import dev_measure as measuring
+from lookalike.training.run.dev_measure import Ranked, measure, rank
+from lookalike.training.run.hits_and_misses import RIGHT, WRONG, draw_hits_and_misses
+from lookalike.training.settings.run_settings import AugmentationSettings, DataSettings
 from lookalike.types import Float32, Item
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")

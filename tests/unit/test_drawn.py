@@ -13,14 +13,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lookalike.catalogue import drawn, open_catalogue
-from lookalike.catalogue.drawing.cloth import COLORS, COMPANIONS
-from lookalike.catalogue.drawing.scene import BACKGROUNDS, PHOTO_SIZE
+from lookalike.catalogue import open_catalogue
+from lookalike.catalogue.sample import drawn
+from lookalike.catalogue.sample.drawing.cloth import COLORS, COMPANIONS
+from lookalike.catalogue.sample.drawing.scene import BACKGROUNDS, PHOTO_SIZE
 from lookalike.errors import CatalogueError, UsageError
 
 HASH_OF_A_SAMPLE = """
 import hashlib
-from lookalike.catalogue.drawn import draw_photos, make_products
+from lookalike.catalogue.sample.drawn import draw_photos, make_products
 digest = hashlib.sha256()
 for product in make_products(3, seed=5):
     for name, photo in draw_photos(product, 2):

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lookalike.embedding.deep import choose_runtime, open_network
+from lookalike.embedding.embedder import PhotoEmbedder, as_kept
+from lookalike.embedding.model_loading import choose_runtime, open_network
 from lookalike.embedding.network import Identity
-from lookalike.embedding.photo import PhotoEmbedder, as_kept
 from lookalike.errors import ModelError, UnknownNameError, UsageError
-from lookalike.models.content import seal
+from lookalike.models.content_hash import seal
+from lookalike.models.default_model import SHIPPED_MODEL
 from lookalike.models.preprocessing import Preprocessing
-from lookalike.models.shipped import SHIPPED_MODEL
 
 RUNTIMES_FOR_ONNX = ["onnx", "openvino"]
 

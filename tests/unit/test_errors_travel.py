@@ -66,7 +66,7 @@ def made(kind: type[BaseException]) -> BaseException:
 def test_every_error_is_the_same_after_its_travel() -> None:
     kinds = set(all_errors())
     assert {PhotoError, FilterError, AnnotationErrors, UnknownNameError} < kinds
-    assert any(kind.__module__.startswith("lookalike.http") for kind in kinds)
+    assert any(kind.__module__.startswith("lookalike.server") for kind in kinds)
     for kind in kinds:
         error = made(kind)
         for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):

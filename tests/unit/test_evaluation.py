@@ -18,7 +18,7 @@ from lookalike.evaluation.intervals import bootstrap_intervals, paired_significa
 from lookalike.evaluation.measured import NO_CATEGORY, Measured
 from lookalike.evaluation.protocol import Protocol
 from lookalike.evaluation.ranking import by_metric, evaluate_rows, evaluate_scores
-from lookalike.evaluation.report import page, queries_csv
+from lookalike.evaluation.report.data import page, queries_csv
 from lookalike.evaluation.task import grades_task, identical_rows, product_task, sides_task
 from lookalike.types import Float32, Item
 

@@ -15,8 +15,8 @@ from numpy.testing import assert_array_equal
 from scipy.spatial.distance import cdist
 
 from lookalike.errors import CatalogueError, MismatchError, UnknownNameError, UsageError
-from lookalike.gallery.exchange import export_gallery, import_folder
-from lookalike.gallery.local import LocalGallery
+from lookalike.gallery.local.gallery import LocalGallery
+from lookalike.gallery.transfer.folders import export_gallery, import_folder
 from lookalike.spaces import Space, unit_rows
 from lookalike.types import Box, Float32, Item, Stamp
 

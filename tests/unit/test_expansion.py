@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from lookalike.refine.expansion import expand
+from lookalike.retrieval.expansion import expand
 from lookalike.spaces import unit_rows
 
 

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from lookalike.catalogue.layouts.table import write_layout
+from lookalike.catalogue.sample.layouts.table import write_layout
 from lookalike.images import open_image
 from lookalike.models.network import Network, NetworkSettings
 from lookalike.models.preprocessing import Preprocessing
-from lookalike.training.data import TrainingPhotos, label_classes, read_splits
-from lookalike.training.objective import Objective
-from lookalike.training.objective_settings import HeadSettings, LossSettings, SamplerSettings
-from lookalike.training.sampling import make_sampler
-from lookalike.training.settings import DataSettings, StageSettings, TrainingSettings
+from lookalike.training.data.dataset import TrainingPhotos, label_classes, read_splits
+from lookalike.training.data.sampling import make_sampler
+from lookalike.training.losses.objective import Objective
+from lookalike.training.settings.objective_settings import HeadSettings, LossSettings, SamplerSettings
+from lookalike.training.settings.run_settings import DataSettings, StageSettings, TrainingSettings
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")]
 

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from lookalike.errors import FilterError
-from lookalike.gallery import checksums, filters, schema
-from lookalike.gallery.local import LocalGallery
+from lookalike.gallery.filters import expression
+from lookalike.gallery.local import row_checksums, schema
+from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.gallery.records import AttributeNames, Kinds
 from lookalike.spaces import Space
 from lookalike.types import JSON, Item
@@ -180,7 +181,7 @@ def test_says_where_an_expression_is_wrong(shop: LocalGallery, where: str, posit
 )
 def test_refuses_what_is_too_long_or_too_deep(where: str) -> None:
     with pytest.raises(FilterError):
-        filters.parse(where, {"price": Kinds.NUMBER})
+        expression.parse(where, {"price": Kinds.NUMBER})
 
 
 def test_takes_what_is_just_short_enough(shop: LocalGallery) -> None:
@@ -217,7 +218,7 @@ def test_fields_win_over_attributes_of_the_same_name(tmp_path: Path) -> None:
 
 def test_names_and_kinds_survive_in_the_database() -> None:
     connection = sqlite3.connect(":memory:", isolation_level=None)
-    checksums.equip(connection)
+    row_checksums.equip(connection)
     schema.write(connection)
     names = AttributeNames.read(connection)
     first = names.encode(Item(id="a", photo="a", attributes={"price": 5, "tags": []}))

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 from lookalike.errors import GalleryDamagedError, LookalikeError
-from lookalike.gallery import derived, snapshot
-from lookalike.gallery.derived import Derived
-from lookalike.gallery.freshness import fresh_rows
-from lookalike.gallery.frozen import Frozen, Origin
-from lookalike.gallery.local import LocalGallery
+from lookalike.gallery.local import segment_files, snapshot
+from lookalike.gallery.local.gallery import LocalGallery
+from lookalike.gallery.local.refresh import fresh_rows
+from lookalike.gallery.local.segment import Frozen, Origin
+from lookalike.gallery.local.segment_files import Derived
+from lookalike.gallery.local.snapshot import Tail, extended
 from lookalike.gallery.records import read_vectors
-from lookalike.gallery.snapshot import Tail, extended
 from lookalike.spaces import Space, unit_rows
 from lookalike.types import Float32, Item
 
@@ -42,7 +42,7 @@ def check(gallery: LocalGallery, *numbers: int) -> None:
 @pytest.fixture
 def grown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalGallery:
     """One that calls 1,000 rows many, and has 1,200."""
-    monkeypatch.setattr("lookalike.gallery.states.LONG_TO_BUILD", 1000)
+    monkeypatch.setattr("lookalike.gallery.local.state.LONG_TO_BUILD", 1000)
     gallery = LocalGallery(tmp_path / "gallery", create=True)
     add(gallery, 0, 1200)
     check(gallery, 0)
@@ -83,8 +83,8 @@ def test_closing_does_not_wait_for_all_that_is_being_derived(
         time.sleep(0.2)
         return read_vectors(blobs, width=width)
 
-    monkeypatch.setattr(derived, "BATCH", 10)
-    monkeypatch.setattr(derived, "read_vectors", slowly)
+    monkeypatch.setattr(segment_files, "BATCH", 10)
+    monkeypatch.setattr(segment_files, "read_vectors", slowly)
     add(grown, 1200, 2400)
     check(grown, 2399)
     assert begun.wait(60)
@@ -117,7 +117,7 @@ def test_rows_that_are_newer_than_what_was_derived_stay(grown: LocalGallery, mon
         older = grown._derived.freeze(connection, keep=False)
     add(grown, 1200, 2400)
     grown.optimise()
-    monkeypatch.setattr("lookalike.gallery.states.fresh_rows", lambda *_, **__: older)
+    monkeypatch.setattr("lookalike.gallery.local.state.fresh_rows", lambda *_, **__: older)
     grown._states._derive(before, before.origin)
     assert grown.info()["index"]["rows"] == 2400  # type: ignore[call-overload, index]
     grown.close()
@@ -159,7 +159,7 @@ def test_what_failed_is_tried_again_when_there_is_more_to_do(
     assert [record.levelname for record in caplog.records] == [level, level]
     assert (str(error) or "MemoryError") in caplog.text
     monkeypatch.undo()
-    monkeypatch.setattr("lookalike.gallery.states.LONG_TO_BUILD", 1000)
+    monkeypatch.setattr("lookalike.gallery.local.state.LONG_TO_BUILD", 1000)
     monkeypatch.setattr(snapshot, "SMALL", 100)
     add(grown, 1600, 1800)
     check(grown, 5)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from lookalike.errors import UnknownNameError, UsageError
-from lookalike.gallery.exchange import export_gallery, import_folder
-from lookalike.gallery.local import LocalGallery
+from lookalike.gallery.local.gallery import LocalGallery
+from lookalike.gallery.transfer.folders import export_gallery, import_folder
 from lookalike.spaces import Space
 from lookalike.types import Item
 

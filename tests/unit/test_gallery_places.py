@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from lookalike.errors import LookalikeError
-from lookalike.gallery.exchange import export_gallery
-from lookalike.gallery.local import LocalGallery
+from lookalike.gallery.local.gallery import LocalGallery
+from lookalike.gallery.transfer.folders import export_gallery
 from lookalike.spaces import Space, unit_rows
 from lookalike.types import Float32, Item
 
@@ -25,8 +25,8 @@ import json, sys
 from pathlib import Path
 import numpy as np
 from lookalike.errors import LookalikeError
-from lookalike.gallery.exchange import import_folder
-from lookalike.gallery.local import LocalGallery
+from lookalike.gallery.transfer.folders import import_folder
+from lookalike.gallery.local.gallery import LocalGallery
 
 what, folder = sys.argv[1], Path(sys.argv[2])
 try:

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from lookalike.errors import PhotoError, UsageError
-from lookalike.show import html_page, write_html
+from lookalike.render import html_page, write_html
 from lookalike.types import JSON, Answer, Box, Item, Match, Query
 
 EVIL = "<script>alert('x')</script>"

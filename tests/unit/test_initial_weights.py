@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lookalike.errors import ModelError
-from lookalike.models.initial import read_tensors
+from lookalike.models.weight_readers import read_tensors
 
 
 def pickled(path: Path) -> None:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lookalike.http.json_text import DEEPEST, MOST_VALUES, parsed
-from lookalike.http.refusals import Refusal
+from lookalike.server.errors import Refusal
+from lookalike.server.json_limits import DEEPEST, MOST_VALUES, parsed
 
 VALUES = st.recursive(
     st.none()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from lookalike.show import lettering, montage
+from lookalike.render import lettering, montage
 from lookalike.types import Answer, Item, Match, Query
 
 BLACK = (0, 0, 0)

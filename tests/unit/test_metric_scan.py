@@ -36,7 +36,7 @@ def queries() -> dict[str, Float32]:
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many blocks, the last of them not full."""
-    monkeypatch.setattr("lookalike.index.metrics.BLOCK_BYTES", 8 * (DEEP + COLOR) * 37)
+    monkeypatch.setattr("lookalike.index.scipy_metrics.BLOCK_BYTES", 8 * (DEEP + COLOR) * 37)
 
 
 @pytest.mark.parametrize("metric", METRICS)

@@ -9,12 +9,12 @@ from typing import Any, cast
 import pytest
 
 from lookalike.errors import UnknownNameError, UsageError
-from lookalike.gallery.filters import Among, Compare, Condition, Every, Some
-from lookalike.gallery.filters import parse as parse_filter
+from lookalike.gallery.filters.expression import Among, Compare, Condition, Every, Some
+from lookalike.gallery.filters.expression import parse as parse_filter
+from lookalike.gallery.filters.milvus import within_partitions
 from lookalike.gallery.milvus.address import TOKEN, TOKEN_FILE, parse, with_setting
 from lookalike.gallery.milvus.connection import Timed
-from lookalike.gallery.milvus.facts import check_keeps_partitions
-from lookalike.gallery.milvus.filter import within_partitions
+from lookalike.gallery.milvus.metadata import check_keeps_partitions
 from lookalike.gallery.milvus.records import partition_of
 from lookalike.gallery.milvus.schema import planned
 from lookalike.gallery.records import Kinds

@@ -8,10 +8,10 @@ from random import Random
 
 import pytest
 
-from lookalike.embedding.deep import open_network
+from lookalike.embedding.model_loading import open_network
 from lookalike.errors import ModelError
-from lookalike.models import content
-from lookalike.models.shipped import SHIPPED_MODEL
+from lookalike.models import content_hash
+from lookalike.models.default_model import SHIPPED_MODEL
 
 FLIPS = 60
 
@@ -36,10 +36,10 @@ def test_a_flipped_bit_anywhere_is_refused(tiny_model: Path, tmp_path: Path, run
 
 def test_a_file_without_its_checksum_is_refused(tiny_model: Path, tmp_path: Path) -> None:
     cut = tmp_path / "cut.onnx"
-    cut.write_bytes(tiny_model.read_bytes()[: -len(content.PREFIX) - content.DIGITS])
+    cut.write_bytes(tiny_model.read_bytes()[: -len(content_hash.PREFIX) - content_hash.DIGITS])
     with pytest.raises(ModelError, match="checksum is not there"):
         open_network(cut)
-    content.seal(cut)
+    content_hash.seal(cut)
     assert cut.read_bytes() == tiny_model.read_bytes()
     open_network(cut)
 
@@ -55,7 +55,7 @@ def test_weights_changed_by_another_program_are_refused(tiny_model: Path, tmp_pa
 
 
 def test_the_shipped_model_is_sealed() -> None:
-    assert content.is_sealed(content.read_checked(SHIPPED_MODEL))
+    assert content_hash.is_sealed(content_hash.read_checked(SHIPPED_MODEL))
 
 
 def test_a_model_that_gives_nan_is_refused(tmp_path: Path) -> None:
@@ -63,8 +63,8 @@ def test_a_model_that_gives_nan_is_refused(tmp_path: Path) -> None:
 
     import numpy as np
 
+    from lookalike.embedding.embedder import as_kept
     from lookalike.embedding.network import Identity
-    from lookalike.embedding.photo import as_kept
     from lookalike.models.preprocessing import Preprocessing
 
     unit = Identity("m", "0" * 64, Preprocessing(32, 32))

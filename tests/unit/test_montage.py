@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from lookalike.show import write_montage
 from PIL import Image
 
 from lookalike.errors import PhotoError, UsageError
-from lookalike.show import lettering, montage, write_montage
-from lookalike.show.montage import ACCENT, CARD, GAP, MARGIN, TEXT_HEIGHT, TILE
+from lookalike.render import lettering, montage
+from lookalike.render.montage import ACCENT, CARD, GAP, MARGIN, TEXT_HEIGHT, TILE
 from lookalike.types import Answer, Box, Item, Match, Query
 
 COLORS = [(200, 30, 30), (30, 160, 40), (40, 60, 190), (220, 190, 30), (150, 40, 170), (30, 170, 170), (90, 90, 90)]

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from lookalike.errors import ConfigError, UnknownNameError
 from lookalike.models.network import Network, NetworkSettings
-from lookalike.training.batch import CLASSIFIED, EVERY_LOSS, UNKNOWN, Batch, member
-from lookalike.training.losses import MetricLoss, known_losses, known_miners
-from lookalike.training.objective import Objective, part_names
-from lookalike.training.objective_settings import HeadSettings, LossSettings, SamplerSettings, check_losses
-from lookalike.training.settings import DataSettings, StageSettings, TrainingSettings
+from lookalike.training.data.batch import CLASSIFIED, EVERY_LOSS, UNKNOWN, Batch, member
+from lookalike.training.losses.metric_losses import MetricLoss, known_losses, known_miners
+from lookalike.training.losses.objective import Objective, part_names
+from lookalike.training.settings.objective_settings import HeadSettings, LossSettings, SamplerSettings, check_losses
+from lookalike.training.settings.run_settings import DataSettings, StageSettings, TrainingSettings
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 

@@ -15,17 +15,17 @@ from torchvision.models import resnet50
 from torchvision.transforms import v2
 
 from lookalike.catalogue import open_catalogue
-from lookalike.catalogue.layouts.table import write_layout
+from lookalike.catalogue.sample.layouts.table import write_layout
 from lookalike.embedding.color_original import color_original
-from lookalike.embedding.deep import open_network
-from lookalike.embedding.photo import PhotoEmbedder
+from lookalike.embedding.embedder import PhotoEmbedder
+from lookalike.embedding.model_loading import open_network
 from lookalike.errors import ModelError
 from lookalike.images import open_image
 from lookalike.models.checkpoint import load_checkpoint
 from lookalike.models.network import Network, NetworkSettings
-from lookalike.models.original import CATEGORIES
+from lookalike.models.original_checkpoint import CATEGORIES
 from lookalike.models.preprocessing import Preprocessing
-from lookalike.models.starting import start_network
+from lookalike.models.pretrained import start_network
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 
@@ -169,8 +169,8 @@ def test_an_imported_gallery_is_asked_with_a_photo_by_the_checkpoint_that_made_i
     """The original's files and its checkpoint: a photo finds itself, at distance 0."""
     from lookalike import open as open_gallery
     from lookalike.errors import MismatchError
-    from lookalike.gallery.exchange import export_gallery, import_folder
-    from lookalike.gallery.local import LocalGallery
+    from lookalike.gallery.local.gallery import LocalGallery
+    from lookalike.gallery.transfer.folders import export_gallery, import_folder
 
     base = tmp_path / "deepfashion"
     write_layout(base / "img", layout="imagefolder", products=3, photos=2)

@@ -13,11 +13,11 @@ from PIL import Image
 
 from lookalike.catalogue.opening import open_catalogue
 from lookalike.catalogue.protocol import Catalogue, Skip
-from lookalike.embedding.pipeline import WRITE_ROWS, index_catalogue
 from lookalike.embedding.protocol import Prepared
-from lookalike.embedding.report import Report
 from lookalike.errors import CatalogueError, MismatchError, PhotoError
-from lookalike.gallery.local import LocalGallery
+from lookalike.gallery.local.gallery import LocalGallery
+from lookalike.ingest.pipeline import WRITE_ROWS, index_catalogue
+from lookalike.ingest.report import Report
 from lookalike.spaces import Space
 from lookalike.types import Box, Float32, Item
 

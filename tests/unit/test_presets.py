@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 from lookalike.cli.commands import app
 from lookalike.errors import UnknownNameError, UsageError
 from lookalike.models.checkpoint import load_checkpoint
-from lookalike.training.augmentation import Augmentation
-from lookalike.training.loop import train
-from lookalike.training.settings import AugmentationSettings, load_settings
-from lookalike.training.shipped import find_settings, presets
+from lookalike.training.data.augmentation import Augmentation
+from lookalike.training.run.loop import train
+from lookalike.training.settings.presets import find_settings, presets
+from lookalike.training.settings.run_settings import AugmentationSettings, load_settings
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 

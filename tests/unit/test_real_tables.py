@@ -14,7 +14,7 @@ import pytest
 from lookalike.catalogue import open_catalogue
 from lookalike.catalogue.protocol import Catalogue
 from lookalike.errors import AnnotationError, CatalogueError, UsageError
-from lookalike.gallery.local import LocalGallery
+from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.spaces import Space
 from lookalike.types import JSON, Item
 

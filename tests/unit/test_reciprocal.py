@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from lookalike.refine.reciprocal import reciprocal_scores
+from lookalike.retrieval.k_reciprocal import reciprocal_scores
 from lookalike.spaces import unit_rows
 
 

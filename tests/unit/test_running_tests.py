@@ -12,7 +12,7 @@ import pytest
 
 from inherited_signals import NAMES
 from lookalike.cli import show_notes
-from lookalike.http.logs import log_settings
+from lookalike.server.logs import log_settings
 from skipped_parts import skipped_line
 
 TESTS = Path(__file__).parents[1]

@@ -11,12 +11,12 @@ import pytest
 import torch
 
 from lookalike.errors import CatalogueError, ConfigError, UnknownNameError
-from lookalike.training.batch import CLASSIFIED, UNKNOWN, View
-from lookalike.training.data import Split, TrainingPhotos, label_classes, read_splits, tag_classes
-from lookalike.training.objective_settings import SamplerSettings
-from lookalike.training.sampling import ProductSampler, make_sampler, products_by_share, steps_in_epoch
-from lookalike.training.settings import DataSettings, StageSettings, TrainingSettings, load_settings
-from lookalike.training.shipped import find_settings
+from lookalike.training.data.batch import CLASSIFIED, UNKNOWN, View
+from lookalike.training.data.dataset import Split, TrainingPhotos, label_classes, read_splits, tag_classes
+from lookalike.training.data.sampling import ProductSampler, make_sampler, products_by_share, steps_in_epoch
+from lookalike.training.settings.objective_settings import SamplerSettings
+from lookalike.training.settings.presets import find_settings
+from lookalike.training.settings.run_settings import DataSettings, StageSettings, TrainingSettings, load_settings
 from lookalike.types import Box, Item
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
@@ -193,7 +193,7 @@ def test_a_product_head_of_two_catalogues_is_refused() -> None:
 
 
 def test_splits_are_chosen_by_name_held_out_or_filtered(tmp_path: Any) -> None:
-    from lookalike.training.data import read_splits
+    from lookalike.training.data.dataset import read_splits
 
     lines = ["id,image,product,split,gender"]
     for number in range(40):

@@ -14,17 +14,17 @@ import pytest
 from PIL import Image
 from starlette.requests import Request
 
-from lookalike.embedding.deep import open_network, processors
-from lookalike.embedding.model_file import ModelFile
-from lookalike.embedding.photo import PhotoEmbedder
+from lookalike.embedding.embedder import PhotoEmbedder
+from lookalike.embedding.model_choice import ModelFile
+from lookalike.embedding.model_loading import open_network, processors
 from lookalike.embedding.protocol import Prepared
 from lookalike.errors import ModelError
-from lookalike.gallery.local import LocalGallery
-from lookalike.http import starting
-from lookalike.http.batching import BatchingEmbedder
-from lookalike.http.lanes import ClientGone, Lane
-from lookalike.http.refusals import Refusal
-from lookalike.http.starting import open_for_many
+from lookalike.gallery.local.gallery import LocalGallery
+from lookalike.server import startup
+from lookalike.server.batching import BatchingEmbedder
+from lookalike.server.concurrency import ClientGone, Lane
+from lookalike.server.errors import Refusal
+from lookalike.server.startup import open_for_many
 from lookalike.types import Float32
 
 
@@ -110,7 +110,7 @@ def test_a_slow_network_gets_all_processors_and_a_quick_one_an_own_for_each_phot
     LocalGallery(tmp_path / "g", create=True).close()
     opened = partial(open_for_many, str(tmp_path / "g"), model=str(tiny_model), device="cpu")
     for runtime, limit, expected in (("onnx", 60.0, processors()), ("onnx", 0.0, 1), ("openvino", 60.0, 1)):
-        monkeypatch.setattr(starting, "QUICK_S", limit)
+        monkeypatch.setattr(startup, "QUICK_S", limit)
         retriever, at_once = opened(runtime=runtime)
         assert at_once == expected
         assert isinstance(retriever._embedder, ModelFile)

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lookalike.embedding.describing import Embedded, Outcome, Refused, Same, Work
+from lookalike.embedding.batch_embedding import Embedded, Outcome, Refused, Same, Work
 from lookalike.errors import LookalikeError, PhotoError, UsageError
-from lookalike.extraction import on_ray
-from lookalike.extraction.cluster import Share, _why_not_connected, share_of
-from lookalike.extraction.on_ray import OnRay
-from lookalike.extraction.shards import Shard, cut, read_result, read_work, write_result
-from lookalike.extraction.worker import BATCH, GPU_BYTES, ON_GPU, PER_INPUT, ShardWorker, Task, Tries, batch_for
+from lookalike.ingest.ray import job
+from lookalike.ingest.ray.cluster import Share, _why_not_connected, share_of
+from lookalike.ingest.ray.job import OnRay
+from lookalike.ingest.ray.shards import Shard, cut, read_result, read_work, write_result
+from lookalike.ingest.ray.worker import BATCH, GPU_BYTES, ON_GPU, PER_INPUT, ShardWorker, Task, Tries, batch_for
 from lookalike.spaces import Space
 from lookalike.types import Box, Item, Stamp
 
@@ -155,8 +155,8 @@ def test_the_batch_goes_by_the_memory() -> None:
 
 
 def task_for(tiny_model: Path, shards: Path) -> tuple[Task, Any]:
-    from lookalike.embedding.deep import open_network
-    from lookalike.embedding.photo import PhotoEmbedder
+    from lookalike.embedding.embedder import PhotoEmbedder
+    from lookalike.embedding.model_loading import open_network
 
     embedder = PhotoEmbedder(open_network(tiny_model))
     return Task([], "auto", "cpu", embedder.spaces, "shop", shards=str(shards)), embedder
@@ -201,7 +201,7 @@ def test_a_photo_that_is_only_here_is_told_from_one_that_is_nowhere(tmp_path: Pa
     (tmp_path / "here.jpg").write_bytes(b"photo")
     items = [Item(name, name, root=str(tmp_path)) for name in ("here.jpg", "none.jpg")]
     lost = [Refused(item, PhotoError(item.location, "no such file")) for item in items]
-    outcomes = [on_ray._seen_from_here(each) for each in lost]
+    outcomes = [job._seen_from_here(each) for each in lost]
     assert [each.error.reason for each in outcomes if isinstance(each, Refused)] == [
         "no such file on the machine of the cluster that was to read it, though there is one here",
         "no such file",
@@ -235,7 +235,7 @@ def test_a_photo_that_ends_its_worker_is_found_by_halving(
                 same = [Same(each.item, Stamp(1, 1, "")) for each in shard.work]
                 yield shard.name, write_result(same, source="", spaces=SPACES, took={"decode": 0.0})
 
-    monkeypatch.setattr(on_ray, "_results", results)
+    monkeypatch.setattr(job, "_results", results)
     run = object.__new__(OnRay)
     run._finished = []
     task = Task([], "auto", "cpu", SPACES, "")

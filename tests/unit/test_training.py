@@ -17,22 +17,22 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch.utils.data import DataLoader
 
 import lookalike
-from lookalike.catalogue.drawn import write_drawn
+from lookalike.catalogue.sample.drawn import write_drawn
 from lookalike.errors import CatalogueError, ConfigError, LookalikeError, ModelError, UnknownNameError, UsageError
 from lookalike.models import export as exporting
 from lookalike.models.checkpoint import load_checkpoint
+from lookalike.models.default_model import SHIPPED_MODEL
 from lookalike.models.export import export_onnx
-from lookalike.models.initial import estimate_statistics, read_tensors
 from lookalike.models.network import Network, NetworkSettings
-from lookalike.models.shipped import SHIPPED_MODEL
-from lookalike.models.starting import start_network
-from lookalike.training import loop
-from lookalike.training.augmentation import foreground
-from lookalike.training.batch import View
-from lookalike.training.data import read_splits
-from lookalike.training.material import Material
-from lookalike.training.reading import ReadablePhotos
-from lookalike.training.settings import DataSettings, load_settings
+from lookalike.models.pretrained import start_network
+from lookalike.models.weight_readers import estimate_statistics, read_tensors
+from lookalike.training.data.augmentation import foreground
+from lookalike.training.data.batch import View
+from lookalike.training.data.dataset import read_splits
+from lookalike.training.data.training_data import Material
+from lookalike.training.data.unreadable import ReadablePhotos
+from lookalike.training.run import loop
+from lookalike.training.settings.run_settings import DataSettings, load_settings
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 

@@ -14,10 +14,10 @@ import pytest
 import torch
 from accelerate.state import PartialState
 
-from lookalike.catalogue.drawn import write_drawn
+from lookalike.catalogue.sample.drawn import write_drawn
 from lookalike.errors import ConfigError
-from lookalike.models.initial import read_tensors
-from lookalike.training.processes import Shards, start_processes
+from lookalike.models.weight_readers import read_tensors
+from lookalike.training.run.processes import Shards, start_processes
 
 # LayerNorm, which looks at each photo alone: BatchNorm's statistics are shared by processes on GPUs only.
 SETTINGS = """

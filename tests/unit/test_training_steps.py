@@ -11,17 +11,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from lookalike.catalogue.drawn import write_drawn
+from lookalike.catalogue.sample.drawn import write_drawn
 from lookalike.errors import ConfigError, TrainingError, UnknownNameError
-from lookalike.models.initial import read_tensors
-from lookalike.training import loop
-from lookalike.training.interruption import Interruption
-from lookalike.training.notes import Done, Notes
-from lookalike.training.processes import start_processes
-from lookalike.training.run_folder import RunFolder
-from lookalike.training.schedule import Gains, rate_factor
-from lookalike.training.settings import load_settings
-from lookalike.training.stepping import Stepped
+from lookalike.models.weight_readers import read_tensors
+from lookalike.training.run import loop
+from lookalike.training.run.interruption import Interruption
+from lookalike.training.run.optimiser_step import Stepped
+from lookalike.training.run.processes import start_processes
+from lookalike.training.run.run_folder import RunFolder
+from lookalike.training.run.run_log import Done, Notes
+from lookalike.training.run.schedule import Gains, rate_factor
+from lookalike.training.settings.run_settings import load_settings
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 

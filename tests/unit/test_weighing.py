@@ -11,9 +11,9 @@ import pytest
 from lookalike.errors import UsageError
 from lookalike.evaluation.figures import Metric
 from lookalike.evaluation.task import Task, grades_task, product_task
-from lookalike.refine.fusion import fuse, halves, together
-from lookalike.refine.weighing import LADDER, search_weights
 from lookalike.spaces import unit_rows
+from lookalike.tuning.weight_learning import fuse, halves, together
+from lookalike.tuning.weight_search import LADDER, search_weights
 from lookalike.types import Item
 
 

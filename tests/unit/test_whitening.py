@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lookalike.errors import UsageError
-from lookalike.refine.whitening import Projection, learn_projection
+from lookalike.projection import Projection, learn_projection
 from lookalike.spaces import Space
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lookalike.errors import GalleryLockedError
-from lookalike.gallery.lock import WriteLock, describe_this_process
+from lookalike.storage.write_lock import WriteLock, describe_this_process
 
 ODD_NOTES = {
     "nothing": "",

@@ -14,7 +14,7 @@ from lookalike.benchmarking.features import SPACES, Features, synthetic
 from lookalike.benchmarking.report import Report, Row
 from lookalike.benchmarking.timing import Way, once, take_turns
 from lookalike.errors import LookalikeError, UsageError
-from lookalike.gallery.local import LocalGallery
+from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.spaces import DEFAULT_WEIGHTS, width
 from lookalike.types import Float32, Int64, Item, Neighbours
 

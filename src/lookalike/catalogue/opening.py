@@ -11,11 +11,11 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from lookalike.catalogue.left_out import LeftOut
+from lookalike.catalogue.exclusions import LeftOut
 from lookalike.catalogue.protocol import Catalogue
 from lookalike.errors import CatalogueError, UsageError
-from lookalike.files import open_regular
 from lookalike.remote.addresses import EXPECTED, is_address, is_remote, shown
+from lookalike.storage.files import open_regular
 from lookalike.types import Item
 
 PARQUET_SIGNATURE = b"PAR1"
@@ -58,7 +58,7 @@ def open_catalogue(
     """Open a folder, a CSV or Parquet table, `drawn` (the built-in sample) or `-` (paths on standard input).
 
     Folders and tables may be in an object store, `s3://bucket/photos`, and tables on the web; see
-    `lookalike.catalogue.stored`.
+    `lookalike.catalogue.readers.object_store`.
 
     A folder is looked at first: DeepFashion's benchmarks, and trees such as `train/dress/1.jpg`, are opened as what
     they are; see `lookalike.catalogue.recognition`.
@@ -68,7 +68,7 @@ def open_catalogue(
         columns: For a table: the names that its columns have, by the names that are expected (`id`, `image`,
             `product`, `box`), such as `{"image": "file"}`.
         encoding: Of a CSV table that is not UTF-8 and has no mark that tells, such as `cp1252`.
-        exclude: For a folder: globs of files and folders to leave out; see `lookalike.catalogue.left_out.LeftOut`.
+        exclude: For a folder: globs of files and folders to leave out; see `lookalike.catalogue.exclusions.LeftOut`.
         whole_photos: Take no notice of boxes: the whole of each photo is meant.
 
     Raises:
@@ -90,7 +90,7 @@ def open_catalogue(
 def _open(source: str, columns: Mapping[str, str], encoding: str | None, left_out: LeftOut) -> Catalogue:
     open_table = partial(_open_table, encoding=encoding)
     if is_remote(source):
-        from lookalike.catalogue.stored import open_stored
+        from lookalike.catalogue.readers.object_store import open_stored
 
         return open_stored(source, columns=columns, left_out=left_out, open_table=open_table)
     if is_address(source):
@@ -101,15 +101,15 @@ def _open(source: str, columns: Mapping[str, str], encoding: str | None, left_ou
     if (columns or encoding) and not is_table:
         raise UsageError(f"only a table has columns to name, and an encoding, and {source} is none")
     if source == "-":
-        from lookalike.catalogue.listing import open_standard_input
+        from lookalike.catalogue.readers.stdin_paths import open_standard_input
 
         return open_standard_input()
     if source == "drawn":
-        from lookalike.catalogue.drawn import open_drawn
+        from lookalike.catalogue.sample.drawn import open_drawn
 
         return open_drawn()
     if mode is not None and stat.S_ISDIR(mode):
-        from lookalike.catalogue.folder import open_folder
+        from lookalike.catalogue.readers.folder import open_folder
         from lookalike.catalogue.recognition import open_recognised
 
         return open_recognised(path, left_out=left_out) or open_folder(path, left_out=left_out)
@@ -141,7 +141,7 @@ def _without_boxes(catalogue: Catalogue) -> Catalogue:
 
 def _open_table(path: Path, columns: Mapping[str, str], *, encoding: str | None) -> Catalogue:
     """Open a table as what its first bytes say it is."""
-    from lookalike.catalogue.folder import begins_like_an_image
+    from lookalike.catalogue.readers.folder import begins_like_an_image
 
     try:
         with open_regular(path) as file:
@@ -151,7 +151,7 @@ def _open_table(path: Path, columns: Mapping[str, str], *, encoding: str | None)
     if start.startswith(PARQUET_SIGNATURE):
         if encoding:
             raise UsageError(f"only a CSV table has an encoding to name, and {path} is a Parquet table")
-        from lookalike.catalogue.parquet import open_parquet
+        from lookalike.catalogue.readers.parquet import open_parquet
 
         return open_parquet(path, columns=columns)
     if begins_like_an_image(start):
@@ -160,6 +160,6 @@ def _open_table(path: Path, columns: Mapping[str, str], *, encoding: str | None)
     other = next(signed, None) or next((what for pattern, what in OTHER_PATTERNS.items() if pattern.match(start)), None)
     if other:
         raise CatalogueError(f"{path} is {other}; a table is a CSV or Parquet file")
-    from lookalike.catalogue.delimited import check_encoding, open_delimited
+    from lookalike.catalogue.readers.delimited import check_encoding, open_delimited
 
     return open_delimited(path, columns=columns, encoding=check_encoding(encoding) if encoding else None)

@@ -10,10 +10,10 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Literal
 
-from lookalike.catalogue.left_out import USUAL, LeftOut
+from lookalike.catalogue.exclusions import USUAL, LeftOut
 from lookalike.catalogue.protocol import Catalogue
 from lookalike.errors import CatalogueError
-from lookalike.files import open_regular
+from lookalike.storage.files import open_regular
 
 Layout = Literal["inshop", "consumer2shop", "attributes", "fine", "imagefolder"]
 
@@ -133,25 +133,25 @@ def open_recognised(folder: Path, *, left_out: LeftOut = USUAL) -> Catalogue | N
 
 def _open(folder: Path, layout: Layout, left_out: LeftOut) -> Catalogue:
     if layout == "inshop":
-        from lookalike.catalogue.inshop import open_inshop
+        from lookalike.catalogue.deepfashion.inshop import open_inshop
 
         return open_inshop(folder)
     if layout == "consumer2shop":
-        from lookalike.catalogue.consumer2shop import open_consumer2shop
+        from lookalike.catalogue.deepfashion.consumer2shop import open_consumer2shop
 
         return open_consumer2shop(folder)
     if layout == "imagefolder":
-        from lookalike.catalogue.imagefolder import open_imagefolder
+        from lookalike.catalogue.readers.imagefolder import open_imagefolder
 
         return open_imagefolder(folder, left_out=left_out)
     if layout == "fine":
-        from lookalike.catalogue.deepfashion_fine import open_fine
+        from lookalike.catalogue.deepfashion.fine import open_fine
 
         return open_fine(folder)
     places, names = MARKS["attributes"]
     if recognise_fine(folder) and not any(_is_file(folder / place / name) for place in places for name in names):
         return _open(folder / "Anno_fine", "fine", left_out)
-    from lookalike.catalogue.deepfashion_attributes import open_attributes
+    from lookalike.catalogue.deepfashion.attributes import open_attributes
 
     return open_attributes(folder, folders=ATTRIBUTE_FOLDERS)
 

@@ -18,7 +18,7 @@ def augment(
     json: Json = False,
 ) -> None:
     """Copy a gallery with each item's nearest neighbours added to it; for catalogues with many photos of a product."""
-    from lookalike.augmenting import augment as augment_to
+    from lookalike.tuning.database_augmentation import augment as augment_to
 
     with progress_of("items") as tell:
         made = augment_to(gallery, target, neighbours=neighbours, progress=tell)

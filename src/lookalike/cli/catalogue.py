@@ -65,8 +65,8 @@ def draw(
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Another one gives other garments.")] = 0,
 ) -> None:
     """Draw photos of garments into the layout of a published data set, to try every command without the data."""
-    from lookalike.catalogue.drawn import TABLE
-    from lookalike.catalogue.layouts.table import write_layout
+    from lookalike.catalogue.sample.drawn import TABLE
+    from lookalike.catalogue.sample.layouts.table import write_layout
 
     drawn = write_layout(to, layout=layout, products=products, photos=photos, seed=seed)
     source = to / TABLE if layout == "table" else to

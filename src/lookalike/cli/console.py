@@ -159,7 +159,7 @@ def item_columns(items: Sequence[Item]) -> dict[str, Sequence[str]]:
 
 def known_of(item: Item) -> str:
     """What is known of an item in one line: its title, other words, and numbers and the like with their name."""
-    from lookalike.show.words import name_of
+    from lookalike.render.captions import name_of
 
     words = [
         value if isinstance(value, str) else f"{name} {shown(value)}"

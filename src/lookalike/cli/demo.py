@@ -23,8 +23,8 @@ def demo(
 ) -> None:
     """Draw a small catalogue, index it, and ask for a garment by a photo that is not in it."""
     import lookalike
-    from lookalike.catalogue.drawn import changed_photo, make_products, write_drawn
-    from lookalike.show.saving import save_picture
+    from lookalike.catalogue.sample.drawn import changed_photo, make_products, write_drawn
+    from lookalike.render.saving import save_picture
 
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is a file; name a folder")
@@ -53,6 +53,6 @@ def demo(
     write("  lookalike serve --gallery my.gallery")
     if serve:
         from lookalike.cli.serve import run
-        from lookalike.http.settings import Settings
+        from lookalike.server.settings import Settings
 
         run(str(out / "drawn.gallery"), settings=Settings(), host="127.0.0.1", port=port)

@@ -59,7 +59,7 @@ def _version(package: str) -> str | None:
 
 
 def _processor() -> dict[str, JSON]:
-    from lookalike.embedding.deep import processors
+    from lookalike.embedding.model_loading import processors
 
     return {"cores": processors(), "features": list[JSON](_processor_features())}
 
@@ -81,8 +81,8 @@ def _model(model: str, runtime: str, device: str, problems: list[JSON]) -> dict[
 
     from PIL import Image
 
-    from lookalike.embedding.deep import choose_runtime, find_model, open_network
-    from lookalike.embedding.photo import PhotoEmbedder
+    from lookalike.embedding.embedder import PhotoEmbedder
+    from lookalike.embedding.model_loading import choose_runtime, find_model, open_network
 
     try:
         path = find_model(model)

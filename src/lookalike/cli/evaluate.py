@@ -14,7 +14,7 @@ from lookalike.cli.progress import progress_of
 from lookalike.errors import UsageError
 
 if TYPE_CHECKING:
-    from lookalike.evaluating import Evaluation
+    from lookalike.evaluation.evaluate import Evaluation
 
 SOME_SKIPPED = 3
 REASONS_SHOWN = 5
@@ -73,7 +73,7 @@ def evaluate(
         raise UsageError("name a SOURCE to measure on, or two reports: --compare A B")
     if (gallery is None) == (not model):
         raise UsageError("give either --gallery G, whose vectors are measured, or --model M, which describes them now")
-    from lookalike.evaluating import evaluate as measure
+    from lookalike.evaluation.evaluate import evaluate as measure
 
     with progress_of("photos") as tell:
         found = measure(

@@ -14,7 +14,7 @@ from lookalike.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lookalike.refine.fusion import Fusion, Judged
+    from lookalike.tuning.weight_learning import Fusion, Judged
 
 
 def fuse(
@@ -54,14 +54,14 @@ def fuse(
 
     shop = lookalike.open(gallery, model=model, runtime=runtime, device=device)
     if reset:
-        from lookalike.fusing import forget_weights
+        from lookalike.tuning.weights import forget_weights
 
         forget_weights(shop)
         say("forgotten; searches take the default weights again")
         return
     if source is None:
         raise UsageError("name a SOURCE with labels to learn from, or --reset to forget what was learned")
-    from lookalike.fusing import KEEP, learn_weights
+    from lookalike.tuning.weights import KEEP, learn_weights
 
     if keep not in KEEP:
         raise lookalike.UnknownNameError("value of --keep", keep, KEEP)

@@ -16,9 +16,9 @@ from lookalike.errors import UsageError
 from lookalike.types import JSON, item_json
 
 if TYPE_CHECKING:
-    from lookalike.gallery.copying import Copied
-    from lookalike.gallery.local import LocalGallery
+    from lookalike.gallery.local.gallery import LocalGallery
     from lookalike.gallery.milvus.gallery import MilvusGallery
+    from lookalike.gallery.transfer.copy import Copied
     from lookalike.types import Item
 
 app = typer.Typer(help="Look at a gallery, change it, look after it, bring it elsewhere.", no_args_is_help=True)
@@ -157,8 +157,8 @@ def export_gallery(
     json: Json = False,
 ) -> None:
     """Write items and vectors: as Parquet, as the files of the original system, or into another gallery."""
-    from lookalike.gallery.copying import is_gallery
-    from lookalike.gallery.exchange import FORMATS, export_gallery
+    from lookalike.gallery.transfer.copy import is_gallery
+    from lookalike.gallery.transfer.folders import FORMATS, export_gallery
 
     if kind == "gallery" or (kind is None and is_gallery(to)):
         _report(_copied(gallery, to, with_roots=True), json=json)
@@ -184,9 +184,9 @@ def import_gallery(
     json: Json = False,
 ) -> None:
     """Add what a folder, or another gallery, holds; an item of the same id is replaced."""
-    from lookalike.gallery.copying import is_gallery
-    from lookalike.gallery.exchange import import_folder
     from lookalike.gallery.opening import open_gallery
+    from lookalike.gallery.transfer.copy import is_gallery
+    from lookalike.gallery.transfer.folders import import_folder
 
     if is_gallery(source):
         _report(_copied(source, gallery, with_roots=False), json=json)
@@ -209,8 +209,8 @@ def import_gallery(
 
 def _copied(source: str, target: str, *, with_roots: bool) -> Copied:
     """Bring everything of one gallery into another, and compare the two."""
-    from lookalike.gallery.copying import copy_gallery
     from lookalike.gallery.opening import open_gallery
+    from lookalike.gallery.transfer.copy import copy_gallery
 
     with opened(source, strong=True) as shop, open_gallery(seen(target, strong=True), create=True) as into:
         try:
@@ -233,7 +233,7 @@ def _report(copied: Copied, *, json: bool) -> None:
 
 def stored_bytes(gallery: LocalGallery | MilvusGallery) -> int:
     """Size of all files in a gallery's folder, or of what its server keeps."""
-    from lookalike.gallery.local import LocalGallery
+    from lookalike.gallery.local.gallery import LocalGallery
 
     if not isinstance(gallery, LocalGallery):
         return gallery.bytes()

@@ -13,7 +13,7 @@ from lookalike.cli.options import Columns, Device, Encoding, Exclude, Gallery, J
 from lookalike.cli.progress import progress_of
 
 if TYPE_CHECKING:
-    from lookalike.embedding.report import Report
+    from lookalike.ingest.report import Report
 
 SOME_SKIPPED = 3
 RAY, ANY_CLUSTER = "--ray", "auto"

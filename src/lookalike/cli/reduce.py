@@ -24,7 +24,7 @@ def reduce(
     json: Json = False,
 ) -> None:
     """Copy a gallery with the principal components of its rows, so that it is smaller and faster to search."""
-    from lookalike.reducing import reduce as reduce_to
+    from lookalike.tuning.pca import reduce as reduce_to
 
     with progress_of("items") as tell:
         made = reduce_to(gallery, target, dimensions=whole_numbers(dimension), whiten=whiten, progress=tell)

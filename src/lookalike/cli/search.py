@@ -183,7 +183,7 @@ def check_can_be_written(*, montage: Path | None, html: Path | None) -> None:
         except OSError as error:
             raise UsageError(f"{file} cannot be written: {error.strerror}") from None
     if montage is not None:
-        from lookalike.show.montage import picture_format
+        from lookalike.render.montage import picture_format
 
         picture_format(montage)
 
@@ -206,12 +206,12 @@ def show(answer: Answer, photo: Source | Item, *, montage: Path | None, html: Pa
 
     asked = photo if isinstance(photo, Item) else open_image(photo)
     if montage is not None:
-        from lookalike.show.montage import write_montage
+        from lookalike.render.montage import write_montage
 
         write_montage(montage, asked, answer=answer)
         say(f"wrote {montage}")
     if html is not None:
-        from lookalike.show.html import write_html
+        from lookalike.render.html import write_html
 
         write_html(html, asked, answer=answer)
         say(f"wrote {html}")
@@ -219,7 +219,7 @@ def show(answer: Answer, photo: Source | Item, *, montage: Path | None, html: Pa
 
 def present(answer: Answer) -> None:
     """Show an answer as a table, and how it came about."""
-    from lookalike.show.words import steps_line, weights_line
+    from lookalike.render.captions import steps_line, weights_line
 
     matches = answer.matches
     if matches:

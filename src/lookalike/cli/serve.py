@@ -14,7 +14,7 @@ from lookalike.cli.options import Device, Gallery, Runtime
 from lookalike.errors import UsageError
 
 if TYPE_CHECKING:
-    from lookalike.http.settings import Settings
+    from lookalike.server.settings import Settings
 
 BACKLOG = 1024
 
@@ -37,7 +37,7 @@ def serve(
 ) -> None:
     """Serve a gallery over HTTP: the API and a page."""
     from lookalike.config import load
-    from lookalike.http.settings import Settings
+    from lookalike.server.settings import Settings
 
     settings = Settings() if config is None else load(Settings, config)
     token = None if token_file is None else read_token(token_file)
@@ -60,8 +60,8 @@ def run(
     Raises:
         LookalikeError: The gallery or the model cannot be opened, or the address cannot be listened on.
     """
-    from lookalike.http.server import serve_app
-    from lookalike.http.starting import open_serving
+    from lookalike.server.run import serve_app
+    from lookalike.server.startup import open_serving
 
     serving = open_serving(
         gallery, settings=settings, token=token, model=model, runtime=runtime, device=device, say=say
@@ -93,7 +93,7 @@ def read_token(path: Path) -> bytes:
     Raises:
         UsageError: There is no such file, or what it holds is too short to be a secret.
     """
-    from lookalike.http.tokens import SHORTEST
+    from lookalike.server.auth import SHORTEST
 
     try:
         token = without_mark(path.read_bytes()).strip()

@@ -14,7 +14,7 @@ from lookalike.cli.console import say, write
 from lookalike.cli.index import SOME_SKIPPED
 from lookalike.cli.progress import progress_of
 from lookalike.errors import UsageError
-from lookalike.training.shipped import presets
+from lookalike.training.settings.presets import presets
 
 
 def train(
@@ -35,8 +35,8 @@ def train(
         return 0
     if not config:
         raise UsageError("expected CONFIG.toml or the name of a preset; `lookalike train --list` lists them")
-    from lookalike.training.running import Stopped
-    from lookalike.training.running import train as run
+    from lookalike.training.train import Stopped
+    from lookalike.training.train import train as run
 
     first = os.environ.get("RANK", "0") == "0"  # as launchers of several processes number them
     command = ["lookalike", "train", config, *(part for text in override or [] for part in ("--set", text))]
@@ -78,7 +78,7 @@ def export(
     ] = None,
 ) -> None:
     """Write a checkpoint as an ONNX file, which search uses."""
-    from lookalike.models.exporting import export as write_onnx
+    from lookalike.models.export_checkpoint import export as write_onnx
 
     made = write_onnx(checkpoint, onnx, half=half, int8=int8, calibrate=calibrate)
     write(f"wrote {made.file}; least cosine to the checkpoint's own embeddings: {made.least_cosine:.6f}")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from PIL.Image import Image
 
 from lookalike.embedding.protocol import Embedder, Prepared
-from lookalike.refine.whitening import Projection
+from lookalike.projection import Projection
 from lookalike.spaces import Space
 from lookalike.types import Float32
 

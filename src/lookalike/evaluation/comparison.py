@@ -13,7 +13,7 @@ import numpy as np
 from lookalike.errors import MismatchError, UsageError
 from lookalike.evaluation.intervals import bootstrap_intervals, paired_significance
 from lookalike.evaluation.metrics import Float64
-from lookalike.evaluation.report import COUNT_PREFIX, FIGURES_FILE, QUERIES_FILE
+from lookalike.evaluation.report.data import COUNT_PREFIX, FIGURES_FILE, QUERIES_FILE
 from lookalike.types import JSON
 
 

@@ -23,7 +23,7 @@ from lookalike.evaluation.metrics import (
     rank_of_first,
 )
 from lookalike.evaluation.task import Task
-from lookalike.index.metrics import DEFAULT_METRIC, checked_metric, distance, estimated
+from lookalike.index.scipy_metrics import DEFAULT_METRIC, checked_metric, distance, estimated
 from lookalike.spaces import unit_rows
 from lookalike.types import Bool, Float32, Int64
 

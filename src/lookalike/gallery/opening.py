@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lookalike.errors import UsageError
-from lookalike.gallery.local import LocalGallery
+from lookalike.gallery.local.gallery import LocalGallery
 
 if TYPE_CHECKING:
     from lookalike.gallery.milvus.gallery import MilvusGallery

@@ -3,7 +3,7 @@
 A photo is complete and on disk, and so is its folder, before the gallery names it, and it goes only after the gallery
 has ceased to. What a kill leaves in between is a file that no item names; `PhotoStore.tidy` removes it.
 
-    FOLDER/NAME/ab/ab12...-91fe.jpg     a photo; NAME is the gallery's, see `lookalike.gallery.photo_owner`
+    FOLDER/NAME/ab/ab12...-91fe.jpg     a photo; NAME is the gallery's, see `lookalike.gallery.local.photo_owner`
     FOLDER/NAME/ab/.ab12...-91fe.jpg    one that is being written
 
 Any number of galleries can share a folder: nothing outside of `FOLDER/NAME` is ever deleted, nothing behind a link, and
@@ -23,11 +23,11 @@ from pathlib import Path
 from typing import Final
 
 from lookalike.errors import storage_error
-from lookalike.files import open_regular
-from lookalike.gallery.durable import write_durably
-from lookalike.gallery.local import LocalGallery
+from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.gallery.protocol import Gallery
 from lookalike.images import content_type
+from lookalike.storage.durable import write_durably
+from lookalike.storage.files import open_regular
 from lookalike.types import Item
 
 SOURCE: Final = "http"

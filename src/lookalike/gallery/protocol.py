@@ -7,8 +7,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from lookalike.gallery.learned import Learned
-from lookalike.refine.whitening import Projection
+from lookalike.gallery.stored_parameters import Learned
+from lookalike.projection import Projection
 from lookalike.spaces import Space
 from lookalike.types import JSON, Float32, Item, Neighbours, Stamp
 
@@ -29,7 +29,7 @@ class Facet:
 
 
 class Gallery(Protocol):
-    """Items and their vectors; see `lookalike.gallery.local.LocalGallery` for the one in a folder."""
+    """Items and their vectors; see `lookalike.gallery.local.gallery.LocalGallery` for the one in a folder."""
 
     @property
     def spaces(self) -> tuple[Space, ...]:

@@ -11,8 +11,8 @@ from typing import Any, Final
 import numpy as np
 
 from lookalike.errors import MismatchError, UsageError
-from lookalike.gallery import meta
-from lookalike.gallery.checksums import ITEM_SOUND, NAME_SUM, crc_of, damaged, numbered
+from lookalike.gallery.local import metadata_table
+from lookalike.gallery.local.row_checksums import ITEM_SOUND, NAME_SUM, crc_of, damaged, numbered
 from lookalike.spaces import Space, check_rows, concatenate, slices
 from lookalike.types import JSON, Box, Float32, Item, Stamp
 
@@ -81,7 +81,7 @@ class AttributeNames:
         for number, _, _, sound in found:
             if not sound:
                 raise damaged(f"the name of attribute {number}")
-        if len(found) != meta.meta_number(connection, "names"):
+        if len(found) != metadata_table.meta_number(connection, "names"):
             raise damaged("the table of attributes' names")
         return cls(row[:3] for row in found)
 
@@ -93,7 +93,7 @@ class AttributeNames:
             [(self._numbers[name], name, self._kinds[name]) for name in sorted(self._changed)],
         )
         if self._changed:
-            meta.put(connection, "names", len(self._numbers))
+            metadata_table.put(connection, "names", len(self._numbers))
         self._changed.clear()
 
     @property

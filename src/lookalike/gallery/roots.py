@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from lookalike.errors import PhotoError
-from lookalike.gallery import meta
+from lookalike.gallery.local import metadata_table
 from lookalike.remote.addresses import Reach, is_address, place_of, reach_of
 from lookalike.types import Item
 
@@ -33,12 +33,12 @@ def read(connection: sqlite3.Connection) -> tuple[str, ...]:
     Raises:
         GalleryDamagedError: They are not what was kept.
     """
-    return tuple(json.loads(meta.get(connection, KEY) or "[]"))
+    return tuple(json.loads(metadata_table.get(connection, KEY) or "[]"))
 
 
 def write(connection: sqlite3.Connection, roots: Iterable[str]) -> None:
     """Keep these roots, and no others."""
-    meta.put(connection, KEY, json.dumps(sorted(roots)))
+    metadata_table.put(connection, KEY, json.dumps(sorted(roots)))
 
 
 class Roots:

@@ -16,13 +16,14 @@ from typing import Any, Final
 import numpy as np
 
 from lookalike.errors import LookalikeError
-from lookalike.gallery import learned, schema
-from lookalike.gallery.checksums import EDIT_SUM, ITEM_SUM, META_SUM, NAME_SUM, REMOVED_SUM, vector_sum
-from lookalike.gallery.derived import Derived
-from lookalike.gallery.frozen import Frozen
-from lookalike.gallery.meta import read_model, read_spaces
+from lookalike.gallery import stored_parameters
+from lookalike.gallery.local import schema
+from lookalike.gallery.local.database import Store
+from lookalike.gallery.local.metadata_table import read_model, read_spaces
+from lookalike.gallery.local.row_checksums import EDIT_SUM, ITEM_SUM, META_SUM, NAME_SUM, REMOVED_SUM, vector_sum
+from lookalike.gallery.local.segment import Frozen
+from lookalike.gallery.local.segment_files import Derived
 from lookalike.gallery.records import UNIT_TOLERANCE, read_vectors
-from lookalike.gallery.store import Store
 from lookalike.spaces import Space, slices, width
 from lookalike.types import JSON, Float32, Int64, Item
 
@@ -132,8 +133,8 @@ def says(connection: sqlite3.Connection) -> Iterator[str]:
     for what, read in (
         ("its spaces", read_spaces),
         ("its model", read_model),
-        ("its weights", learned.read),
-        ("its projections", learned.read_projections),
+        ("its weights", stored_parameters.read),
+        ("its projections", stored_parameters.read_projections),
     ):
         try:
             read(connection)

@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import GalleryDamagedError, LookalikeError
-from lookalike.gallery.checksums import WAY_OUT, equip
-from lookalike.gallery.durable import write_durably
-from lookalike.gallery.meta import meta_number, signature_of
+from lookalike.gallery.local.metadata_table import meta_number, signature_of
+from lookalike.gallery.local.row_checksums import WAY_OUT, equip
+from lookalike.storage.durable import write_durably
 
 HEADER: Final = 32
 """Bytes before the first frame."""

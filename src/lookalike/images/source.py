@@ -10,10 +10,10 @@ from typing import BinaryIO, Final, TypeAlias
 from PIL import Image
 
 from lookalike.errors import PhotoError, UsageError
-from lookalike.files import open_regular
 from lookalike.remote.addresses import Reach, is_address, parse, reach_of, shown
 from lookalike.remote.cache import FRESH_S, shared_cache
-from lookalike.remote.stores import PHOTO_S, fetch, status
+from lookalike.remote.object_store import PHOTO_S, fetch, status
+from lookalike.storage.files import open_regular
 from lookalike.types import Item, UInt8
 
 Source: TypeAlias = (

@@ -1,9 +1,9 @@
 """Indexes: candidates for a query over concatenated unit rows, behind one small protocol."""
 
-from lookalike.index.choice import choose
-from lookalike.index.metrics import METRICS, SPELLINGS, checked_metric, metric_scan
+from lookalike.index.auto import choose
 from lookalike.index.protocol import INDEXES, Index, build, load
 from lookalike.index.rows import Mapped, Rows, row_sums
+from lookalike.index.scipy_metrics import METRICS, SPELLINGS, checked_metric, metric_scan
 
 __all__ = [
     "INDEXES",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lookalike.index import sealed
+from lookalike.index import checksummed
 from lookalike.index.rows import Rows
 from lookalike.index.scoring import BLOCK_BYTES, best, empty_answer
 from lookalike.spaces import Space, slices
@@ -52,13 +52,13 @@ class Exact:
     @classmethod
     def load(cls, path: Path, *, rows: Float32 | Rows, spaces: Sequence[Space]) -> Exact:
         """Check that the file was saved over rows of this shape."""
-        sealed.check(path, name="exact", count=len(rows), spaces=spaces)
+        checksummed.check(path, name="exact", count=len(rows), spaces=spaces)
         return cls(rows, spaces=spaces)
 
     def save(self, path: Path) -> None:
         """Write a file that says what the rows are and nothing else."""
         path.write_bytes(b"")
-        sealed.seal(path, name="exact", count=len(self._rows), spaces=self._spaces)
+        checksummed.seal(path, name="exact", count=len(self._rows), spaces=self._spaces)
 
     def search(
         self, queries: Float32, k: int, *, allowed: Bool | None = None, probes: int | None = None

@@ -8,9 +8,9 @@ from pathlib import Path
 import faiss
 import numpy as np
 
-from lookalike.index import candidates, sealed
-from lookalike.index.candidates import FEWEST_ROWS, Among, Asked, FaissIndex
+from lookalike.index import checksummed, rescoring
 from lookalike.index.exact import Exact
+from lookalike.index.rescoring import FEWEST_ROWS, Among, Asked, FaissIndex
 from lookalike.index.rows import Rows
 from lookalike.index.scaling import Scale
 from lookalike.spaces import Space
@@ -69,11 +69,11 @@ class Hnsw:
     @classmethod
     def load(cls, path: Path, *, rows: Float32 | Rows, spaces: Sequence[Space]) -> Hnsw:
         """Read the graph from a file; see `lookalike.index.load`."""
-        with sealed.in_place(path):
-            sealed.check(path, name="hnsw", count=len(rows), spaces=spaces)
+        with checksummed.in_place(path):
+            checksummed.check(path, name="hnsw", count=len(rows), spaces=spaces)
             if len(rows) < FEWEST_ROWS:
                 return cls(rows, spaces=spaces, graph=None)
-            graph = candidates.read(path, count=len(rows), width=Scale(spaces, multiple=LANES).width)
+            graph = rescoring.read(path, count=len(rows), width=Scale(spaces, multiple=LANES).width)
         return cls(rows, spaces=spaces, graph=graph, path=path)
 
     def save(self, path: Path) -> None:
@@ -81,9 +81,9 @@ class Hnsw:
         if self._graph is None:
             path.write_bytes(b"")
         else:
-            with candidates.name_of(path, mode="wb") as name:
+            with rescoring.name_of(path, mode="wb") as name:
                 faiss.write_index(self._graph, name)
-        sealed.seal(path, name="hnsw", count=len(self._rows), spaces=self._spaces)
+        checksummed.seal(path, name="hnsw", count=len(self._rows), spaces=self._spaces)
 
     def search(
         self, queries: Float32, k: int, *, allowed: Bool | None = None, probes: int | None = None
@@ -98,9 +98,9 @@ class Hnsw:
         def find(asked: Asked, count: int, *, among: Among, effort: int) -> tuple[Int64, bool]:
             looked = count * LOOK_FURTHER**effort
             parameters = faiss.SearchParametersHNSW(efSearch=looked, sel=among.selector)
-            found = candidates.search(graph, seen[asked], count, parameters=parameters)
+            found = rescoring.search(graph, seen[asked], count, parameters=parameters)
             return found, looked * LOOK_FURTHER <= LONGEST_LOOK
 
-        return candidates.answer(
+        return rescoring.answer(
             self._exact, self._rows, queries, k=k, allowed=allowed, find=find, eager=True, path=self._path
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from lookalike.index.lists import Grouping, ListIndex
+from lookalike.index.inverted_lists import Grouping, ListIndex
 from lookalike.spaces import Space, width
 
 FEWEST_PROBES = 32

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lookalike.index.lists import Grouping, ListIndex
+from lookalike.index.inverted_lists import Grouping, ListIndex
 from lookalike.spaces import Space, slices
 
 CLUSTERS = 50

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lookalike.errors import IndexFileError
-from lookalike.index.candidates import FaissIndex, name_of
+from lookalike.index.rescoring import FaissIndex, name_of
 
 ALIGNMENT: Final = 64
 """Bytes; a processor reads codes by so many at once."""

@@ -14,11 +14,11 @@ from safetensors.torch import save_file
 
 from lookalike.config import build
 from lookalike.errors import ModelError
-from lookalike.files import written_whole
-from lookalike.models import original
-from lookalike.models.initial import match_first_block
+from lookalike.models import original_checkpoint
 from lookalike.models.network import Network, NetworkSettings, head_key
 from lookalike.models.preprocessing import Preprocessing
+from lookalike.models.weight_readers import match_first_block
+from lookalike.storage.files import written_whole
 
 FORMAT = "1"
 CONTENT = "lookalike.content"
@@ -70,7 +70,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     """
     if not path.is_file():
         raise ModelError(f"{path}: no such file")
-    if path.suffix in original.SUFFIXES:
+    if path.suffix in original_checkpoint.SUFFIXES:
         return _load_original(path)
     try:
         with safe_open(path, framework="pt") as file:
@@ -100,9 +100,9 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 
 def _load_original(path: Path) -> Checkpoint:
-    network, classes = original.read_original(path)
+    network, classes = original_checkpoint.read_original(path)
     name = path.name.removesuffix(".tar").removesuffix(".pth")
-    return _checkpoint(network, original.PREPROCESSING, name=name, classes=classes)
+    return _checkpoint(network, original_checkpoint.PREPROCESSING, name=name, classes=classes)
 
 
 def _checkpoint(

@@ -21,13 +21,13 @@ from torch import Tensor, nn
 
 from lookalike.catalogue.opening import open_catalogue
 from lookalike.errors import LookalikeError, UsageError
-from lookalike.files import NAME_KEPT
 from lookalike.images import open_image
 from lookalike.models.checkpoint import FORMAT, Checkpoint, load_checkpoint
-from lookalike.models.content import seal
-from lookalike.models.halving import halved
+from lookalike.models.content_hash import seal
+from lookalike.models.fp16 import halved
 from lookalike.models.network import Network
 from lookalike.models.preprocessing import Preprocessing
+from lookalike.storage.files import NAME_KEPT
 from lookalike.types import Float32
 
 OPSET = 18

@@ -59,7 +59,7 @@ class Network(nn.Module):
     """A backbone with an embedding on top, and on that the heads that it is trained with.
 
     Args:
-        settings: What it is made of; weights are random until `lookalike.models.initial` loads some.
+        settings: What it is made of; weights are random until `lookalike.models.weight_readers` loads some.
         heads: Number of classes, or of tags, of each head.
         described: What the backbone is made of, as a checkpoint has it; empty to look it up by its name.
 

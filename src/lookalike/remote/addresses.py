@@ -14,7 +14,7 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from lookalike.errors import PhotoError
-from lookalike.remote import allowed
+from lookalike.remote import allowed_hosts
 from lookalike.types import Item
 
 STORES: Final = ("s3", "gs", "az")
@@ -177,7 +177,7 @@ def reach_of(item: Item) -> Reach:
     """
     if not is_address(item.root):
         address = _without_login(item.photo)
-        return _reach(address, private=bool(item.root) or allowed.names(address))
+        return _reach(address, private=bool(item.root) or allowed_hosts.names(address))
     home = parse(item.root)
     if not is_address(item.photo):
         if item.photo.startswith(("/", "\\")) or _SCHEME.match(item.photo) or _CHAINED.search(item.photo):
@@ -188,14 +188,14 @@ def reach_of(item: Item) -> Reach:
             )
         return Reach(parse(item.location))
     address = _without_login(item.photo)
-    return _reach(address, private=address.origin == home.origin or allowed.names(address))
+    return _reach(address, private=address.origin == home.origin or allowed_hosts.names(address))
 
 
 def _reach(address: Address, *, private: bool) -> Reach:
     if not private and not address.is_on_the_web:
         raise PhotoError(
             address.text,
-            f"a table from elsewhere cannot name objects of {address.origin}; name it in {allowed.VARIABLE}",
+            f"a table from elsewhere cannot name objects of {address.origin}; name it in {allowed_hosts.VARIABLE}",
         )
     return Reach(address, private)
 

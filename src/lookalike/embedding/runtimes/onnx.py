@@ -9,7 +9,7 @@ import onnxruntime
 
 from lookalike.embedding.network import ATTENTION, EMBEDDING, INPUT, Device, Identity, Outputs, check_signature
 from lookalike.errors import LookalikeError, ModelError, UsageError
-from lookalike.models.content import check_sealed, read_checked
+from lookalike.models.content_hash import check_sealed, read_checked
 from lookalike.types import Float32
 
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"

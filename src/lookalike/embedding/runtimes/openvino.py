@@ -10,7 +10,7 @@ import openvino
 
 from lookalike.embedding.network import ATTENTION, EMBEDDING, INPUT, Device, Identity, Outputs, check_signature
 from lookalike.errors import ModelError, UsageError
-from lookalike.models.content import check_sealed, read_checked
+from lookalike.models.content_hash import check_sealed, read_checked
 from lookalike.types import Float32
 
 

@@ -11,24 +11,25 @@ from types import TracebackType
 import numpy as np
 
 from lookalike.errors import UnknownNameError, UsageError
-from lookalike.gallery import filters
-from lookalike.gallery.changes import Overrides
-from lookalike.gallery.learned import Learned
-from lookalike.gallery.milvus import browsing, maintenance
+from lookalike.gallery.filters import expression as filters
+from lookalike.gallery.filters.milvus import MilvusWriter, literal, within_partitions
+from lookalike.gallery.local.ranking import check_question, checked_queries
+from lookalike.gallery.local.writes import Overrides
+from lookalike.gallery.milvus import facets as browsing
+from lookalike.gallery.milvus import maintenance
 from lookalike.gallery.milvus.address import Address
-from lookalike.gallery.milvus.filter import MilvusWriter, literal, within_partitions
-from lookalike.gallery.milvus.reading import ALL, check_unicode
+from lookalike.gallery.milvus.reads import ALL, check_unicode
 from lookalike.gallery.milvus.records import KNOWN, Record, added_rows_of, kinds_of, to_record
 from lookalike.gallery.milvus.roots import MilvusRoots
-from lookalike.gallery.milvus.searching import Searcher
+from lookalike.gallery.milvus.search import Searcher
 from lookalike.gallery.milvus.state import State
-from lookalike.gallery.milvus.writing import Writer, agree, check_items, with_overrides
+from lookalike.gallery.milvus.writes import Writer, agree, check_items, with_overrides
 from lookalike.gallery.protocol import Facet
-from lookalike.gallery.ranking import check_question, checked_queries
 from lookalike.gallery.records import vector_rows
+from lookalike.gallery.stored_parameters import Learned
 from lookalike.gallery.verification import Health
 from lookalike.index import checked_metric
-from lookalike.refine.whitening import Projection
+from lookalike.projection import Projection
 from lookalike.spaces import Space, resolve_names, resolve_weights, slices, width
 from lookalike.types import JSON, Float32, Item, Neighbours, Stamp
 

@@ -11,8 +11,8 @@ from typing import Final
 import numpy as np
 
 from lookalike.gallery.milvus.connection import BUILDING_S, Connection
-from lookalike.gallery.milvus.facts import Facts
-from lookalike.gallery.milvus.reading import Reader
+from lookalike.gallery.milvus.metadata import Facts
+from lookalike.gallery.milvus.reads import Reader
 from lookalike.gallery.milvus.records import KNOWN, to_record, unit_rows_of
 from lookalike.gallery.milvus.schema import IndexPlan, build_index, load, planned, present
 from lookalike.gallery.records import UNIT_TOLERANCE

@@ -7,7 +7,7 @@ from typing import Any
 
 from lookalike.errors import UsageError
 from lookalike.gallery.milvus.address import Address
-from lookalike.gallery.milvus.facts import ROOM
+from lookalike.gallery.milvus.metadata import ROOM
 from lookalike.gallery.milvus.state import State
 
 

@@ -8,12 +8,12 @@ from time import monotonic
 from typing import Final
 
 from lookalike.errors import GalleryNotFoundError, MismatchError
-from lookalike.gallery.changes import Overrides, in_words
+from lookalike.gallery.local.writes import Overrides, in_words
 from lookalike.gallery.milvus import schema
 from lookalike.gallery.milvus.address import Address
 from lookalike.gallery.milvus.connection import Connection
-from lookalike.gallery.milvus.facts import FactKeeper, Facts
-from lookalike.gallery.milvus.reading import Reader
+from lookalike.gallery.milvus.metadata import FactKeeper, Facts
+from lookalike.gallery.milvus.reads import Reader
 from lookalike.spaces import width
 
 FACTS_GOOD_FOR_S: Final = 2.0

@@ -1,0 +1,1 @@
+"""Readers of DeepFashion's published benchmarks."""

@@ -1,0 +1,250 @@
+"""DeepFashion's Consumer-to-shop Clothes Retrieval Benchmark: photos of buyers ask, photos of shops answer.
+
+Source: README of the benchmark; Liu et al. 2016, DeepFashion: Powering Robust Clothes Recognition and Retrieval with
+Rich Annotations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lookalike.catalogue.benchmark import Benchmark, Pair, Sides
+from lookalike.catalogue.deepfashion.annotation_file import (
+    PHOTO_NAME,
+    AnnotationFile,
+    Places,
+    Problems,
+    find_photos,
+    is_photo_name,
+)
+from lookalike.catalogue.deepfashion.photo_annotations import (
+    CLOTHES_TYPES,
+    Boxes,
+    Landmarks,
+    Photos,
+    read_boxes,
+    read_landmarks,
+)
+from lookalike.catalogue.deepfashion.positive_labels import Positives, read_positives, unrepeated
+from lookalike.catalogue.protocol import Catalogue
+from lookalike.errors import CatalogueError
+from lookalike.types import JSON, Item
+
+PARTITION = "image_pair_name_1 image_pair_name_2 item_id evaluation_status"
+SPLITS = ("train", "val", "test")
+SOURCES = {1: "shop", 2: "consumer"}
+FOLDERS = ("Eval", "Anno", "Anno/attributes", ".")
+PUBLISHED = {"photos": 239557, "pairs": 195540, "products": 33881, "attributes": 303}
+
+_CONSUMER = ("consumer",)
+SIDES = {
+    "test": Sides({"split": ("test",), "source": _CONSUMER}, {"split": ("test",), "source": ("shop",)}),
+    "val": Sides({"split": ("val",), "source": _CONSUMER}, {"split": ("val",), "source": ("shop",)}),
+    "val+test": Sides({"split": ("test",), "source": _CONSUMER}, {"split": ("val", "test"), "source": ("shop",)}),
+}
+"""The README lets the shop photos of `test` answer; some projects let those of `val` answer too, which is harder."""
+
+
+@dataclass(slots=True)
+class _Facts:
+    """All that is known, by the number of the photo or the id of the product."""
+
+    photos: Photos = field(default_factory=Photos)
+    products: list[str] = field(default_factory=list)
+    splits: list[str] = field(default_factory=list)
+    is_shop: bytearray = field(default_factory=bytearray)
+    pairs: list[Pair] = field(default_factory=list)
+    boxes: Boxes | None = None
+    types: bytearray | None = None
+    landmarks: Landmarks | None = None
+    attribute_types: dict[str, str] = field(default_factory=dict)
+    labels: Positives | None = None
+    product_rows: dict[str, int] = field(default_factory=dict)
+
+
+def open_consumer2shop(root: Path) -> Catalogue:
+    """Open the benchmark, after reading all of its files through.
+
+    Every photo that is in a pair is one item, however many pairs it is in. Its id is the photo's name, such as
+    `img/DRESSES/Dress/id_00000001/comsumer_01.jpg` (so it is spelt), its product such as `id_00000001`. Attributes:
+    `split` (`train`, `val` or `test`), `source` (`consumer` or `shop`), `group`, `category`; and where their files are
+    there `clothes_type`, `attributes` (a list), `landmarks`. The pairs are in the catalogue's benchmark.
+
+    Args:
+        root: An absolute path.
+
+    Raises:
+        CatalogueError: A file that is needed is missing, or cannot be read.
+        AnnotationError: A line of a file cannot be understood.
+        AnnotationErrors: Several cannot.
+    """
+    problems = Problems(str(root))
+    places = Places(root, FOLDERS)
+    partition = places.need("list_eval_partition.txt", problems=problems)
+    folder, photo_folder = find_photos(root, problems)
+    facts = _Facts()
+    if partition is not None:
+        _read_pairs(AnnotationFile(partition, problems, PARTITION), facts)
+        _read_items(places, facts, problems)
+        _read_photos(places, facts, problems, boxes_fit=photo_folder == "img")
+        _read_attributes(places, facts, problems)
+    problems.refuse()
+
+    def items() -> Iterator[Item]:
+        for number, name in enumerate(facts.photos.names):
+            yield Item(
+                id=name,
+                photo=photo_folder + name.removeprefix("img"),
+                root=str(folder),
+                product=facts.products[number],
+                box=facts.boxes.of(number) if facts.boxes else None,
+                attributes=_attributes(facts, number),
+            )
+
+    return Catalogue(
+        kind="consumer2shop",
+        source=str(root),
+        items=items,
+        count=len(facts.photos),
+        notes=tuple(problems.notes),
+        benchmark=Benchmark(
+            name="consumer2shop",
+            sides=SIDES,
+            pairs=tuple(facts.pairs),
+            attribute_types=facts.attribute_types,
+            published=PUBLISHED,
+        ),
+    )
+
+
+def _read_pairs(file: AnnotationFile, facts: _Facts) -> None:
+    """Read the pairs; their count line counts pairs, whatever the README calls them."""
+    for line, (consumer, shop, product, split) in file.fields(4):
+        if not (is_photo_name(consumer) and is_photo_name(shop)):
+            wrong = shop if is_photo_name(consumer) else consumer
+            file.problems.line(file.path, line, wrong, expected=PHOTO_NAME)
+        elif split not in SPLITS:
+            file.problems.line(file.path, line, split, expected=f"one of {', '.join(SPLITS)}")
+        else:
+            fine = [
+                _take(file, line, facts, photo=photo, is_shop=is_shop, product=product, split=split)
+                for photo, is_shop in ((consumer, False), (shop, True))
+            ]
+            if all(fine):
+                names, numbers = facts.photos.names, facts.photos.numbers
+                facts.pairs.append(Pair(names[numbers[consumer]], names[numbers[shop]], product, split))
+    if not facts.pairs and not file.problems.found:
+        file.problems.add(CatalogueError(f"{file.path}: there are no pairs in it"))
+    split_of: dict[str, str] = {}
+    torn = {
+        product
+        for product, split in zip(facts.products, facts.splits, strict=True)
+        if split_of.setdefault(product, split) != split
+    }
+    if torn:
+        file.problems.notes.append(f"{len(torn):,} products are in more than one split, such as {min(torn)}")
+
+
+def _take(
+    file: AnnotationFile, line: int, facts: _Facts, *, photo: str, is_shop: bool, product: str, split: str
+) -> bool:
+    """Take in one photo of a pair; it must be told of as in the pairs before."""
+    number = facts.photos.add(photo)
+    if number == len(facts.products):
+        facts.products.append(product)
+        facts.splits.append(split)
+        facts.is_shop.append(is_shop)
+        return True
+    before = (facts.products[number], facts.splits[number], bool(facts.is_shop[number]))
+    if before == (product, split, is_shop):
+        return True
+    told = f"{'a shop' if before[2] else 'a consumer'} photo of {before[0]} in {before[1]}, as in a pair before"
+    file.problems.line(file.path, line, photo, expected=told)
+    return False
+
+
+def _read_items(places: Places, facts: _Facts, problems: Problems) -> None:
+    names = ("list_item_consumer2shop.txt", "list_items_consumer2shop.txt")
+    path = places.want(*names, what="list of products", problems=problems)
+    if path is None:
+        return
+    listed = {product for _, (product,) in AnnotationFile(path, problems).fields(1)}
+    without = listed.symmetric_difference(facts.products)
+    if without:
+        problems.notes.append(
+            f"{len(without):,} products are either in {path.name} or in a pair, such as {min(without)}"
+        )
+
+
+def _read_photos(places: Places, facts: _Facts, problems: Problems, *, boxes_fit: bool) -> None:
+    if path := places.want("list_bbox_consumer2shop.txt", what="boxes", problems=problems):
+        file = AnnotationFile(path, problems, "image_name clothes_type source_type x_1 y_1 x_2 y_2")
+        boxes, (facts.types, sources) = read_boxes(file, facts.photos, codes=2)
+        told = zip(sources, facts.is_shop, strict=True)
+        other = sum(SOURCES.get(source) == ("shop", "consumer")[is_shop] for source, is_shop in told)
+        if other:
+            problems.notes.append(f"{other:,} photos are of the other source in {path.name} than in their pairs")
+        if boxes_fit:
+            facts.boxes = boxes
+        else:
+            problems.notes.append("no boxes: they are those of img/, and the photos here are img_highres/")
+    if path := places.want("list_landmarks_consumer2shop.txt", what="landmarks", problems=problems):
+        columns = "image_name clothes_type variation_type landmark_visibility_1 landmark_location_x_1 ..."
+        facts.landmarks, _ = read_landmarks(AnnotationFile(path, problems, columns), facts.photos, first=3)
+
+
+def _read_attributes(places: Places, facts: _Facts, problems: Problems) -> None:
+    """Read which of the attributes each product has."""
+    names = places.want("list_attr_cloth.txt", what="attributes", problems=problems)
+    labels = places.want("list_attr_items.txt", what="attributes of products", problems=problems) if names else None
+    if names is None or labels is None:
+        return
+    kinds = places.want("list_attr_type.txt", what="types of attributes", problems=problems)
+    type_names = {code: name for name, code in _read_names(kinds, problems)} if kinds else {}
+    rows = _read_names(names, problems)
+    facts.attribute_types = {name: type_names.get(code, code) for name, code in rows}
+    for product in facts.products:
+        facts.product_rows.setdefault(product, len(facts.product_rows))
+    facts.labels = Positives([name for name, _ in rows], count=len(facts.product_rows))
+    file = AnnotationFile(labels, problems, "item_id attribute_labels", is_row=lambda text: text.startswith("id_"))
+    read_positives(file, facts.labels, row_of=unrepeated(file, facts.product_rows))
+
+
+def _read_names(path: Path, problems: Problems) -> list[tuple[str, str]]:
+    """Read names and codes from rows of a Chinese name, at times a remark in brackets, an English name, and a code.
+
+    The Chinese is not always whole UTF-8; the English name may hold spaces.
+    """
+    columns = "attribute_name attribute_type"
+    file = AnnotationFile(path, problems, columns, is_row=lambda text: text[-1].isdigit(), lenient=True)
+    rows: list[tuple[str, str]] = []
+    for line, text in file.rows():
+        words = text.split()
+        english = words[1:-1]
+        if english and english[0].startswith(("(", "\uff08")):
+            english = english[1:]
+        if not english or not words[-1].isdigit():
+            problems.line(path, line, text, expected="a name in Chinese, one in English, and a number")
+        rows.append((" ".join(english), words[-1]))
+    return rows
+
+
+def _attributes(facts: _Facts, number: int) -> dict[str, JSON]:
+    """What is known of a photo, without what is not."""
+    folders = facts.photos.names[number].split("/")[1:-2]
+    product = facts.products[number]
+    known: dict[str, JSON] = {
+        "split": facts.splits[number],
+        "source": "shop" if facts.is_shop[number] else "consumer",
+    }
+    if len(folders) == 2:
+        known["group"], known["category"] = folders
+    if facts.types and (clothes_type := CLOTHES_TYPES.get(str(facts.types[number]))):
+        known["clothes_type"] = clothes_type
+    if facts.labels and facts.product_rows[product] in facts.labels:
+        known["attributes"] = facts.labels.of(facts.product_rows[product])
+    if facts.landmarks and (landmarks := facts.landmarks.of(number)):
+        known["landmarks"] = landmarks
+    return known

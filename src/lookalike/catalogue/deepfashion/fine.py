@@ -1,0 +1,123 @@
+"""The fine annotations of DeepFashion's Category and Attribute Prediction Benchmark: `Anno_fine`.
+
+Its splits are files without a count and without column names: the paths of a split's photos in `train.txt`, and row by
+row beside them `train_attr.txt`, `train_cate.txt`, `train_bbox.txt` and `train_landmarks.txt`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from lookalike.catalogue.deepfashion.annotation_file import AnnotationFile, Places, Problems, find_photos
+from lookalike.catalogue.deepfashion.attributes import (
+    FINE_TYPES,
+    SPLITS,
+    AttributeFacts,
+    attributes_catalogue,
+    read_attribute_names,
+    read_category,
+    read_category_names,
+)
+from lookalike.catalogue.deepfashion.photo_annotations import Boxes, Landmarks, whole_numbers
+from lookalike.catalogue.deepfashion.positive_labels import Positives, positive_labels
+from lookalike.catalogue.protocol import Catalogue
+from lookalike.errors import CatalogueError
+
+LANDMARK_NUMBERS = 16
+
+
+def open_fine(folder: Path) -> Catalogue:
+    """Open `Anno_fine`, after reading all of its files through; the photos lie beside it.
+
+    Items are those of `lookalike.catalogue.deepfashion.attributes.open_attributes`, with the splits of this folder.
+    Besides `attributes`, the one answer to each of its six questions is an attribute: `texture`, `sleeve`, `length`,
+    `neckline`, `fabric`, `fit`. Landmarks are `[x, y]`.
+
+    Args:
+        folder: An absolute path.
+
+    Raises:
+        CatalogueError: A file that is needed is missing, or cannot be read.
+        AnnotationError: A line of a file cannot be understood.
+        AnnotationErrors: Several cannot.
+    """
+    problems = Problems(str(folder))
+    places = Places(folder, (".",))
+    root = folder.parent
+    photos_in = find_photos(root, problems)
+    category_names = Places(root, (folder.name, "Anno_coarse", "Anno", ".")).need(
+        "list_category_cloth.txt", problems=problems
+    )
+    attribute_names = places.need("list_attr_cloth.txt", problems=problems)
+    facts = AttributeFacts()
+    if category_names and attribute_names:
+        facts.category_types = read_category_names(category_names, problems)
+        facts.attribute_types = read_attribute_names(attribute_names, problems)
+        lists = {split: places.need(f"{split}.txt", problems=problems) for split in SPLITS}
+        for split, path in lists.items():
+            if path is not None:
+                _read_paths(path, split, facts, problems)
+        _read_columns(places, facts, problems, boxes_fit=photos_in[1] == "img")
+    problems.refuse()
+    published = {"attributes": len(FINE_TYPES), "categories": 50}
+    return attributes_catalogue(facts, problems, root=folder, photos_in=photos_in, published=published)
+
+
+def _read_paths(path: Path, split: str, facts: AttributeFacts, problems: Problems) -> None:
+    file = AnnotationFile(path, problems, counted=False)
+    for line, (name,) in file.fields(1):
+        if facts.photos.add_new(file, line, name) is not None:
+            facts.splits.append(split)
+
+
+def _read_columns(places: Places, facts: AttributeFacts, problems: Problems, *, boxes_fit: bool) -> None:
+    """Read the files whose rows follow the lists of paths."""
+    count = len(facts.photos)
+    facts.categories = bytearray(count)
+    facts.labels = Positives(list(facts.attribute_types), count=count)
+    boxes, facts.landmarks = Boxes(count), Landmarks(count, width=2)
+    for number, file, line, text in _rows(places, "cate", facts, problems):
+        facts.categories[number] = read_category(file, line, text, count=len(facts.category_types))
+    for number, file, line, text in _rows(places, "attr", facts, problems):
+        labels = positive_labels(text, len(facts.attribute_types))
+        if labels is None:
+            problems.line(file.path, line, text, expected=f"{len(facts.attribute_types)} labels, each 1, -1 or 0")
+        else:
+            facts.labels.put(number, labels)
+    for number, file, line, text in _rows(places, "bbox", facts, problems):
+        corners = whole_numbers(text.split())
+        if corners is None or len(corners) != 4:
+            problems.line(file.path, line, text, expected="x_1 y_1 x_2 y_2, whole numbers")
+        else:
+            boxes.put(number, corners)
+    boxes.note(problems, file="*_bbox.txt")
+    for number, file, line, text in _rows(places, "landmarks", facts, problems):
+        values = whole_numbers(text.split())
+        if values is None or len(values) != LANDMARK_NUMBERS:
+            problems.line(file.path, line, text, expected=f"{LANDMARK_NUMBERS} whole numbers, x and y of 8 landmarks")
+        else:
+            facts.landmarks.put(number, values)
+    if boxes_fit:
+        facts.boxes = boxes
+
+
+def _rows(
+    places: Places, what: str, facts: AttributeFacts, problems: Problems
+) -> Iterator[tuple[int, AnnotationFile, int, str]]:
+    """Yield the rows of `train_{what}.txt` and its like with the numbers of their photos, one for each."""
+    first = 0
+    for split in SPLITS:
+        wanted = facts.splits.count(split)
+        path = places.want(f"{split}_{what}.txt", what=f"{what} of {split}", problems=problems)
+        if path is not None:
+            file = AnnotationFile(path, problems, counted=False)
+            count = 0
+            for line, text in file.rows():
+                if count < wanted:
+                    yield first + count, file, line, text
+                count += 1
+            if count != wanted:
+                expected = f"{wanted:,} rows, one for each path in {split}.txt, got {count:,}"
+                problems.add(CatalogueError(f"{path}: expected {expected}"))
+        first += wanted

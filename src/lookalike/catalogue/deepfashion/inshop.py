@@ -1,0 +1,258 @@
+"""DeepFashion's In-shop Clothes Retrieval Benchmark: photos of 7,982 products, of which some ask and some answer.
+
+Source: README of the benchmark; Liu et al. 2016, DeepFashion: Powering Robust Clothes Recognition and Retrieval with
+Rich Annotations.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lookalike.catalogue.benchmark import Benchmark, Sides
+from lookalike.catalogue.deepfashion.annotation_file import (
+    AnnotationFile,
+    Places,
+    Problems,
+    find_photos,
+    told_as_catalogue_error,
+)
+from lookalike.catalogue.deepfashion.photo_annotations import (
+    CLOTHES_TYPES,
+    Boxes,
+    Joined,
+    Landmarks,
+    Photos,
+    read_boxes,
+    read_landmarks,
+)
+from lookalike.catalogue.deepfashion.positive_labels import Positives, read_positives, unrepeated
+from lookalike.catalogue.protocol import Catalogue
+from lookalike.errors import CatalogueError
+from lookalike.types import JSON, Item
+
+PARTITION = "image_name item_id evaluation_status"
+SPLITS = ("train", "query", "gallery")
+POSES = {1: "front", 2: "side", 3: "back", 4: "zoom-out", 5: "zoom-in", 6: "stand-alone"}
+VARIATIONS = {1: "normal", 2: "medium pose", 3: "large pose", 4: "medium zoom-in", 5: "large zoom-in"}
+FOLDERS = ("Eval", "Anno", "Anno/attributes", ".")
+PUBLISHED = {
+    "photos": 52712,
+    "products": 7982,
+    "train photos": 25882,
+    "query photos": 14218,
+    "gallery photos": 12612,
+    "train products": 3997,
+    "query products": 3985,
+    "gallery products": 3985,
+}
+SIDES = {"test": Sides({"split": ("query",)}, {"split": ("gallery",)})}
+
+_FILE_NAME = re.compile(r"(?P<variant>\d+)_(?P<number>\d+)_(?P<view>\w+)\.\w+")
+
+
+@dataclass(slots=True)
+class _Facts:
+    """All that is known, by the number of the photo or the id of the product."""
+
+    photos: Photos = field(default_factory=Photos)
+    products: list[str] = field(default_factory=list)
+    splits: list[str] = field(default_factory=list)
+    boxes: Boxes | None = None
+    types: bytearray | None = None
+    poses: bytearray | None = None
+    landmarks: Landmarks | None = None
+    variations: bytearray | None = None
+    colors: list[str] | None = None
+    descriptions: dict[str, dict[str, str]] = field(default_factory=dict)
+    labels: Positives | None = None
+    product_rows: dict[str, int] = field(default_factory=dict)
+
+
+def open_inshop(root: Path) -> Catalogue:
+    """Open the benchmark, after reading all of its files through.
+
+    An item's id is its photo's name, such as `img/WOMEN/Dresses/id_00000002/02_1_front.jpg`, and its product such as
+    `id_00000002`. Attributes: `split` (`train`, `query` or `gallery`), `gender`, `category`, `variant` (photos with the
+    same product and variant have the same colour), `view`; and where their files are there `clothes_type`, `pose`,
+    `variation`, `color`, `description`, `attributes` (a list), `landmarks`.
+
+    Args:
+        root: An absolute path.
+
+    Raises:
+        CatalogueError: A file that is needed is missing, or cannot be read.
+        AnnotationError: A line of a file cannot be understood.
+        AnnotationErrors: Several cannot.
+    """
+    problems = Problems(str(root))
+    places = Places(root, FOLDERS)
+    partition = places.need("list_eval_partition.txt", problems=problems)
+    folder, photo_folder = find_photos(root, problems)
+    facts = _Facts()
+    if partition is not None:
+        _read_partition(AnnotationFile(partition, problems, PARTITION), facts)
+        _read_items(places, facts, problems)
+        _read_photos(places, facts, problems, boxes_fit=photo_folder == "img")
+        _read_attributes(places, facts, problems)
+    problems.refuse()
+
+    def items() -> Iterator[Item]:
+        for number, name in enumerate(facts.photos.names):
+            yield Item(
+                id=name,
+                photo=photo_folder + name.removeprefix("img"),
+                root=str(folder),
+                product=facts.products[number],
+                box=facts.boxes.of(number) if facts.boxes else None,
+                attributes=_attributes(facts, number),
+            )
+
+    return Catalogue(
+        kind="inshop",
+        source=str(root),
+        items=items,
+        count=len(facts.photos),
+        notes=tuple(problems.notes),
+        benchmark=Benchmark(
+            name="inshop",
+            sides=SIDES,
+            attribute_types=dict.fromkeys(facts.labels.names, "attribute") if facts.labels else {},
+            published=PUBLISHED,
+        ),
+    )
+
+
+def _read_partition(file: AnnotationFile, facts: _Facts) -> None:
+    for line, (name, product, split) in file.fields(3):
+        if split not in SPLITS:
+            file.problems.line(file.path, line, split, expected=f"one of {', '.join(SPLITS)}")
+        elif facts.photos.add_new(file, line, name) is not None:
+            facts.products.append(product)
+            facts.splits.append(split)
+    if not facts.photos and not file.problems.found:
+        file.problems.add(CatalogueError(f"{file.path}: there are no photos in it"))
+
+
+def _read_items(places: Places, facts: _Facts, problems: Problems) -> None:
+    """Compare the list of products, which no other file needs, with those of the partition."""
+    path = places.want("list_item_inshop.txt", what="list of products", problems=problems)
+    if path is None:
+        return
+    listed: set[str] = set()
+    for line, (product,) in AnnotationFile(path, problems).fields(1):
+        if product in listed or not product.startswith("id_"):
+            problems.line(path, line, product, expected="the id of a product, such as id_00000001, once")
+        listed.add(product)
+    used = set(facts.products)
+    for missing, of, others in (
+        (used - listed, path.name, "the partition"),
+        (listed - used, "the partition", path.name),
+    ):
+        if missing:
+            problems.notes.append(f"{len(missing):,} products of {others} are not in {of}, such as {min(missing)}")
+
+
+def _read_photos(places: Places, facts: _Facts, problems: Problems, *, boxes_fit: bool) -> None:
+    if path := places.want("list_bbox_inshop.txt", what="boxes", problems=problems):
+        columns = "image_name clothes_type pose_type x_1 y_1 x_2 y_2"
+        boxes, (facts.types, facts.poses) = read_boxes(AnnotationFile(path, problems, columns), facts.photos, codes=2)
+        if boxes_fit:
+            facts.boxes = boxes
+        else:
+            problems.notes.append("no boxes: they are those of img/, and the photos here are img_highres/")
+    if path := places.want("list_landmarks_inshop.txt", what="landmarks", problems=problems):
+        columns = "image_name clothes_type variation_type landmark_visibility_1 landmark_location_x_1 ..."
+        file = AnnotationFile(path, problems, columns)
+        facts.landmarks, facts.variations = read_landmarks(file, facts.photos, first=3)
+    if path := places.want("list_color_cloth.txt", what="colours", problems=problems):
+        facts.colors = _read_colors(AnnotationFile(path, problems, "image_name color"), facts.photos)
+    if path := places.want("list_description_inshop.json", what="descriptions", problems=problems):
+        facts.descriptions = _read_descriptions(path, problems)
+
+
+def _read_colors(file: AnnotationFile, photos: Photos) -> list[str]:
+    """Read the colour of each photo; a colour may hold spaces and slashes."""
+    colors, joined = [""] * len(photos), Joined(file, photos)
+    known: dict[str, str] = {}
+    for line, text in file.rows():
+        name, color = (*text.split(maxsplit=1), "")[:2]
+        if not color:
+            file.problems.line(file.path, line, text, expected=f"a photo and its colour ({file.columns})")
+            continue
+        number = joined.number(name, line)
+        if number is not None:
+            color = " ".join(color.split())
+            colors[number] = known.setdefault(color, color)
+    joined.note(what="colour")
+    return colors
+
+
+def _read_descriptions(path: Path, problems: Problems) -> dict[str, dict[str, str]]:
+    """Read the description of each product by colour."""
+    with told_as_catalogue_error(path):
+        data = path.read_bytes()
+    try:
+        entries = json.loads(data.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        line = getattr(error, "lineno", 1)
+        problems.line(path, line, getattr(error, "msg", str(error)), expected="JSON")
+        return {}
+    if not isinstance(entries, list):
+        problems.line(path, 1, type(entries).__name__, expected="a list of objects with item, color and description")
+        return {}
+    descriptions: dict[str, dict[str, str]] = {}
+    for place, entry in enumerate(entries, start=1):
+        facts = entry if isinstance(entry, dict) else {}
+        item, color, lines = facts.get("item"), facts.get("color", ""), facts.get("description")
+        lines = [lines] if isinstance(lines, str) else lines
+        if not (isinstance(item, str) and isinstance(color, str) and isinstance(lines, list)):
+            expected = "an object with item, color and description"
+            problems.add(CatalogueError(f"{path}: entry {place}: expected {expected}, got {str(entry)[:60]!r}"))
+            continue
+        text = " ".join(" ".join(str(part) for part in lines).split())
+        descriptions.setdefault(item, {})[" ".join(color.split())] = text
+    return descriptions
+
+
+def _read_attributes(places: Places, facts: _Facts, problems: Problems) -> None:
+    """Read which of the attributes each product has."""
+    names = places.want("list_attr_cloth.txt", what="attributes", problems=problems)
+    labels = places.want("list_attr_items.txt", what="attributes of products", problems=problems) if names else None
+    if names is None or labels is None:
+        return
+    file = AnnotationFile(names, problems, "attribute_name", is_row=lambda text: text != "attribute_name")
+    for product in facts.products:
+        facts.product_rows.setdefault(product, len(facts.product_rows))
+    facts.labels = Positives([" ".join(text.split()) for _, text in file.rows()], count=len(facts.product_rows))
+    columns = "item_id attribute_labels"
+    file = AnnotationFile(labels, problems, columns, is_row=lambda text: text.startswith("id_"))
+    read_positives(file, facts.labels, row_of=unrepeated(file, facts.product_rows))
+
+
+def _attributes(facts: _Facts, number: int) -> dict[str, JSON]:
+    """What is known of a photo, without what is not."""
+    _, *folders, file_name = facts.photos.names[number].split("/")
+    product = facts.products[number]
+    known: dict[str, JSON] = {"split": facts.splits[number]}
+    if len(folders) == 3:
+        known["gender"], known["category"], _ = folders
+    if match := _FILE_NAME.fullmatch(file_name):
+        known["variant"], known["view"] = match["variant"], match["view"]
+    if facts.types and facts.poses:
+        known["clothes_type"] = CLOTHES_TYPES.get(str(facts.types[number]))
+        known["pose"] = POSES.get(facts.poses[number])
+    if facts.variations:
+        known["variation"] = VARIATIONS.get(facts.variations[number])
+    color = facts.colors[number] if facts.colors else ""
+    known["color"] = color
+    by_color = facts.descriptions.get(product, {})
+    known["description"] = by_color.get(color) or (next(iter(by_color.values())) if len(by_color) == 1 else "")
+    if facts.labels and facts.product_rows[product] in facts.labels:
+        known["attributes"] = facts.labels.of(facts.product_rows[product])
+    if facts.landmarks:
+        known["landmarks"] = facts.landmarks.of(number) or None
+    return {name: value for name, value in known.items() if value not in (None, "")}

@@ -1,0 +1,92 @@
+"""Files with a thousand labels a row, read as a stream: of the labels only the positive ones are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from lookalike.catalogue.deepfashion.annotation_file import AnnotationFile
+from lookalike.catalogue.deepfashion.ragged import Ragged
+from lookalike.types import JSON
+
+
+class Positives:
+    """The positive labels of each of N rows.
+
+    Args:
+        names: Of the labels.
+        count: N.
+    """
+
+    def __init__(self, names: Sequence[str], *, count: int) -> None:
+        self.names = tuple(names)
+        self._labels = Ragged(count, kind="H")
+
+    def put(self, row: int, labels: Sequence[int]) -> None:
+        """Keep a row's positive labels, as numbers from 0."""
+        self._labels.put(row, labels)
+
+    def __contains__(self, row: int) -> bool:
+        return row in self._labels
+
+    def of(self, row: int) -> list[JSON]:
+        """The names of a row's positive labels, in the published order."""
+        return [self.names[label] for label in self._labels.of(row)]
+
+
+def read_positives(
+    file: AnnotationFile,
+    positives: Positives,
+    *,
+    row_of: Callable[[str, int], int | None],
+    keyed: bool = True,
+) -> None:
+    """Read a file of labels: 1 is positive, -1 negative, 0 unknown.
+
+    Args:
+        file: Each row a key and one label for each name.
+        positives: Takes them.
+        row_of: From a row's key and line to the number that its labels are kept under; None passes it over.
+        keyed: Whether the rows begin with a key; else the key is empty.
+    """
+    count = len(positives.names)
+    for line, text in file.rows():
+        key, labels = (*text.split(maxsplit=1), "")[:2] if keyed else ("", text)
+        found = positive_labels(labels, count)
+        if found is None:
+            expected = f"{count} labels, each 1, -1 or 0" + (", after the name" if keyed else "")
+            file.problems.line(file.path, line, text, expected=f"{expected}, not {len(labels.split())} words")
+            continue
+        row = row_of(key, line)
+        if row is not None:
+            positives.put(row, found)
+
+
+def positive_labels(text: str, count: int) -> list[int] | None:
+    """Find the positive ones among so many labels, as numbers from 0; None when the text is anything else."""
+    labels = text.split()
+    positive = labels.count("1")
+    others = labels.count("-1")
+    if positive + others < count:
+        others += labels.count("0")
+    if len(labels) != count or positive + others != count:
+        return None
+    found: list[int] = []
+    place = -1
+    for _ in range(positive):
+        place = labels.index("1", place + 1)
+        found.append(place)
+    return found
+
+
+def unrepeated(file: AnnotationFile, rows: Mapping[str, int]) -> Callable[[str, int], int | None]:
+    """A look-up of rows that takes a second use of one for a problem."""
+    seen: set[str] = set()
+
+    def row_of(key: str, line: int) -> int | None:
+        if key in seen:
+            file.problems.line(file.path, line, key, expected="a name that has not come before")
+            return None
+        seen.add(key)
+        return rows.get(key)
+
+    return row_of

@@ -1,0 +1,181 @@
+"""A folder of photos: every file in it that is an image, at any depth."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from lookalike.catalogue.exclusions import LeftOut
+from lookalike.catalogue.protocol import Catalogue
+from lookalike.catalogue.readers.directory_walk import ROOT, Walk
+from lookalike.errors import CatalogueError, PhotoError
+from lookalike.images import content_type
+from lookalike.storage.files import kind_of, open_regular
+from lookalike.types import Item
+
+IMAGE_ENDINGS = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".j2k", ".png", ".webp", ".avif", ".gif", ".bmp"),
+    *(".tif", ".tiff", ".heic", ".heif", ".ppm", ".pgm", ".pbm", ".tga"),
+)
+"""A file that is named so is meant to be a photo: when it cannot be read, the user must hear of it."""
+
+RAW: Final = (
+    *(".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".iiq", ".k25", ".kdc", ".mef", ".mos"),
+    *(".mrw", ".nef", ".nrw", ".orf", ".pef", ".ptx", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f"),
+)
+PICTURES: Final[Mapping[str, str]] = {
+    ".jxl": "JPEG XL",
+    ".svg": "SVG drawings",
+    ".svgz": "SVG drawings",
+    ".psd": "Photoshop files",
+    ".psb": "Photoshop files",
+    ".xcf": "GIMP files",
+    ".kra": "Krita files",
+    ".eps": "PostScript drawings",
+    ".ai": "Illustrator drawings",
+    ".jxr": "JPEG XR",
+    ".wdp": "JPEG XR",
+    ".exr": "OpenEXR",
+    ".hdr": "Radiance pictures",
+    ".dds": "DirectDraw surfaces",
+    ".pcx": "PCX",
+    ".ico": "icons",
+    ".wmf": "Windows metafiles",
+    ".emf": "Windows metafiles",
+}
+"""Endings of pictures that are not read, and what these are called."""
+
+NAMED_LIKE_PHOTOS: Final = (*IMAGE_ENDINGS, *RAW, *PICTURES)
+
+SAVE_IT: Final = "save it as JPEG or PNG"
+
+IMAGE_SIGNATURES = (
+    b"\xff\xd8\xff",  # JPEG
+    b"\x89PNG\r\n\x1a\n",
+    b"GIF87a",
+    b"GIF89a",
+    b"II*\x00",  # TIFF, little endian
+    b"MM\x00*",  # TIFF, big endian
+    b"\x00\x00\x00\x0cjP  ",  # JPEG 2000
+    b"\xffO\xffQ",  # JPEG 2000 codestream
+)
+SIGNATURE_BYTES = 16
+
+
+def begins_like_an_image(start: bytes) -> bool:
+    """Tell from its first 16 bytes whether a file is an image of one of the common kinds."""
+    if start.startswith(IMAGE_SIGNATURES):
+        return True
+    if start[:4] == b"RIFF":
+        return start[8:12] == b"WEBP"
+    if start[:2] == b"BM":
+        return start[6:10] == b"\x00" * 4  # the reserved field; text may begin with BM too
+    return start[4:8] == b"ftyp" and start[8:12] in (b"avif", b"avis", b"mif1", b"heic", b"heix")
+
+
+def unreadable(name: str, start: bytes) -> str | None:
+    """Say why a file that is named like a picture cannot be read; None when it can, or is not named so.
+
+    A camera's raw file begins like a TIFF, whose first picture is a stamp-sized preview: its ending decides.
+
+    Args:
+        name: Of the file.
+        start: Its first bytes, `SIGNATURE_BYTES` or more; empty where only the name is known.
+    """
+    ending = os.path.splitext(name)[1].lower()  # noqa: PTH122 - millions of Paths would be made for nothing
+    if ending in RAW:
+        return f"raw files of cameras ({ending}) cannot be read; {SAVE_IT}"
+    if ending not in PICTURES:
+        return None
+    try:
+        content_type(start, name=name)
+    except PhotoError:
+        return f"{PICTURES[ending]} ({ending}) cannot be read; {SAVE_IT}"
+    return None
+
+
+def open_folder(folder: Path, *, left_out: LeftOut) -> Catalogue:
+    """List the photos of a folder and of all folders in it, in the order of their paths.
+
+    A file is a photo when it begins like an image, whatever its name, or when it is named like one. Links to folders
+    are followed, each folder once: its real path is taken, or else the first link's. A link to a file is a photo of
+    its own. An item's id is the path of its photo relative to the folder, and photos in sub-folders have the attribute
+    `folder`.
+
+    Args:
+        folder: An absolute path.
+        left_out: What is no part of the catalogue.
+
+    Raises:
+        CatalogueError: It cannot be listed, or there is no photo in it.
+    """
+    search = _Search(Walk(str(folder), left_out))
+    walk, photos = search.walk, sorted(search.photos())
+    others = f"{search.others} other {'file' if search.others == 1 else 'files'}"
+    if not photos and not walk.skipped:
+        raise CatalogueError(f"{folder}: there are no photos in it, and {others}")
+
+    def items() -> Iterator[Item]:
+        for photo in photos:
+            parent, _, _ = photo.rpartition("/")
+            yield Item(id=photo, photo=photo, root=str(folder), attributes={"folder": parent} if parent else {})
+
+    notes = {
+        f"{others} passed over: not named like a photo, and no image inside": search.others,
+        f"{walk.passed_over} links to folders passed over: their photos have another path": walk.passed_over,
+    }
+    return Catalogue(
+        kind="folder",
+        source=str(folder),
+        items=items,
+        count=len(photos),
+        skipped=tuple(sorted(walk.skipped, key=lambda skip: skip.photo)),
+        # Where no photo is left at all, it is more likely that all are out of reach than that all are gone.
+        unlisted=frozenset(walk.unlisted if photos else [ROOT]),
+        notes=tuple(note for note, count in notes.items() if count),
+    )
+
+
+class _Search:
+    """Tells which files of a walk are photos; counts what it passes over."""
+
+    def __init__(self, walk: Walk) -> None:
+        self.walk = walk
+        self.others = 0
+
+    def photos(self) -> Iterator[str]:
+        """Yield paths relative to the root."""
+        for relative, status in self.walk.files():
+            if status is not None:
+                if relative.lower().endswith(NAMED_LIKE_PHOTOS):
+                    self.walk.skip(relative, f"it is {kind_of(status)}, and only files are read")
+            elif self._is_photo(relative) and self._has_text_name(relative):
+                yield relative
+
+    def _is_photo(self, relative: str) -> bool:
+        name = relative.lower()
+        if name.endswith(IMAGE_ENDINGS):
+            return True
+        try:
+            with open_regular(self.walk.path(relative)) as file:
+                start = file.read(SIGNATURE_BYTES)
+        except OSError as error:
+            self.walk.skip(relative, f"cannot be opened: {(error.strerror or str(error)).lower()}")
+            return False
+        if reason := unreadable(name, start):
+            self.walk.skip(relative, reason)
+            return False
+        if begins_like_an_image(start) or name.endswith(NAMED_LIKE_PHOTOS):
+            return True
+        self.others += 1
+        return False
+
+    def _has_text_name(self, relative: str) -> bool:
+        try:
+            relative.encode()
+        except UnicodeEncodeError:
+            self.walk.skip(relative, "its name is not UTF-8; rename it")
+            return False
+        return True

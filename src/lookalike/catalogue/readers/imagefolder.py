@@ -1,0 +1,41 @@
+"""A tree of splits, then classes, then photos: `train/dress/1.jpg`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from lookalike.catalogue.exclusions import LeftOut
+from lookalike.catalogue.protocol import Catalogue
+from lookalike.catalogue.readers.folder import open_folder
+from lookalike.catalogue.recognition import SPLITS
+from lookalike.types import JSON, Item
+
+
+def open_imagefolder(root: Path, *, left_out: LeftOut) -> Catalogue:
+    """Open a tree of splits and classes: the items of `readers.folder.open_folder` with two more attributes.
+
+    The first folder is the `split` (`valid` and `validation` are `val`), the second the `class`. A tree of classes
+    without splits is an ordinary folder, whose attribute `folder` is the class.
+
+    Args:
+        root: An absolute path.
+        left_out: What is no part of the catalogue.
+
+    Raises:
+        CatalogueError: It cannot be listed, or there is no photo in it.
+    """
+    folder = open_folder(root, left_out=left_out)
+
+    def items() -> Iterator[Item]:
+        for item in folder.items():
+            split, *classes, _ = item.photo.split("/")
+            known: dict[str, JSON] = {**item.attributes}
+            if split in SPLITS:
+                known["split"] = SPLITS[split]
+                if classes:
+                    known["class"] = classes[0]
+            yield replace(item, attributes=known)
+
+    return replace(folder, kind="imagefolder", items=items)

@@ -1,0 +1,120 @@
+"""Catalogues in object stores and on the web: listings of photos, and tables whose photos lie beside them."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+from weakref import finalize
+
+from lookalike.catalogue.exclusions import LeftOut
+from lookalike.catalogue.protocol import Catalogue, Skip
+from lookalike.catalogue.readers.folder import IMAGE_ENDINGS, unreadable
+from lookalike.errors import CatalogueError, PhotoError, UsageError
+from lookalike.remote.addresses import place_of, shown
+from lookalike.remote.object_store import download, kind_of, list_files
+from lookalike.types import Item
+
+PLAIN: Final = re.compile(r"\w[\w. -]{0,99}")
+"""Names that a copy of a table may have here."""
+
+OpenTable = Callable[[Path, Mapping[str, str]], Catalogue]
+
+
+def open_stored(url: str, *, columns: Mapping[str, str], left_out: LeftOut, open_table: OpenTable) -> Catalogue:
+    """Open what is at an address: a table, or all photos beneath it.
+
+    Args:
+        url: Such as `s3://bucket/catalogue.parquet`, or `s3://bucket/photos`. On the web there are only tables.
+        columns: As for `lookalike.catalogue.open_catalogue`.
+        left_out: Objects that are no part of the catalogue.
+        open_table: Opens a table that is on this machine.
+
+    Raises:
+        CatalogueError: There is nothing there, or it cannot be read.
+        UsageError: `columns` is given for what has none.
+        MissingExtraError: What reads such addresses is not installed.
+    """
+    if not url.partition("://")[2].strip("/"):
+        raise CatalogueError(f"{url}: expected the name of a bucket, or of a server, after it")
+    try:
+        place = place_of(url)
+        kind = kind_of(url)
+        if kind is None:
+            raise CatalogueError(f"{place}: there is no such folder or table")
+        if kind == "file":
+            return _open_table(url, place, columns, open_table)
+        if columns:
+            raise UsageError(f"only a table has columns to name, and {place} is none")
+        return _open_listing(place, left_out)
+    except PhotoError as error:
+        raise CatalogueError(f"{shown(url)}: {error.reason}") from None
+
+
+def _open_listing(url: str, left_out: LeftOut) -> Catalogue:
+    """Take every object that is named like a photo; their contents are not looked at before they are read."""
+    found = list_files(url)
+    shown = [path for path in found if not left_out.whole(path)]
+    photos = [path for path in shown if path.lower().endswith(IMAGE_ENDINGS)]
+    skipped = tuple(Skip(path, reason) for path in shown if (reason := unreadable(path, b"")))
+    others = len(shown) - len(photos) - len(skipped)
+    words = f"{others} other {'object' if others == 1 else 'objects'}"
+    if not photos and not skipped:
+        raise CatalogueError(f"{url}: there are no photos beneath it, and {words}")
+
+    def items() -> Iterator[Item]:
+        for photo in photos:
+            parent, _, _ = photo.rpartition("/")
+            yield Item(id=photo, photo=photo, root=url, attributes={"folder": parent} if parent else {})
+
+    notes = (f"{words} passed over: not named like a photo",) if others else ()
+    return Catalogue(
+        kind="folder",
+        source=url,
+        items=items,
+        count=len(photos),
+        skipped=skipped,
+        unlisted=frozenset() if photos else frozenset({""}),
+        notes=notes,
+    )
+
+
+def _open_table(url: str, place: str, columns: Mapping[str, str], open_table: OpenTable) -> Catalogue:
+    """Read a copy of the table: it is read several times, and must be the same each time.
+
+    Args:
+        url: As given, with a login or a token where there is one.
+        place: Without them: it names the catalogue, and is kept.
+        columns: As for `open_stored`.
+        open_table: As for `open_stored`.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="lookalike-"))
+    root, _, name = place.rpartition("/")
+    copy = folder / (name if PLAIN.fullmatch(name) else "table")
+    if root.endswith(":/"):  # the table is at the address of its server
+        root = place
+
+    def items() -> Iterator[Item]:
+        with _told_of(place, copy):
+            for item in table.items():
+                yield replace(item, root=root)
+
+    finalize(items, shutil.rmtree, folder, ignore_errors=True)
+    download(url, copy)
+    with _told_of(place, copy):
+        table = open_table(copy, columns)
+    return replace(table, source=place, items=items)
+
+
+@contextmanager
+def _told_of(url: str, copy: Path) -> Iterator[None]:
+    """Have errors name the table, and not its copy."""
+    try:
+        yield
+    except CatalogueError as error:
+        raise CatalogueError(str(error).replace(str(copy), url)) from None

@@ -1,0 +1,182 @@
+"""Tables: which column is what, and how a row becomes an item."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lookalike.catalogue.protocol import Skip
+from lookalike.catalogue.readers.photo_names import as_in_folder
+from lookalike.errors import AnnotationError, CatalogueError, UnknownNameError, UsageError
+from lookalike.types import JSON, Box, Item
+
+ROLES = ("id", "image", "product", "box")
+LIKELY_IMAGE_COLUMNS = ("image", "file", "path", "url", "photo", "picture", "img")
+SHOWN = 20
+LONGEST_NAME = 80
+"""Names of columns in a message, and characters of each."""
+
+LOOKS_LIKE_A_PHOTO = re.compile(r".*(://|\.(jpe?g|png|webp|avif|gif|tiff?|bmp|heic)$)", re.IGNORECASE)
+NEXT_ADDRESS = re.compile(r"\s*[,;|]\s*(?=https?://)", re.IGNORECASE)
+"""Between the addresses of several photos in one cell, as shops export them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Which column of a table holds what; the names are the table's own.
+
+    Attributes:
+        image: The photo's path, relative to the table, or its URL.
+        id: None when the photo's path is the id.
+        product: None when the table does not tell.
+        box: None when the whole photo is meant.
+        attributes: All others.
+    """
+
+    image: str
+    id: str | None
+    product: str | None
+    box: str | None
+    attributes: tuple[str, ...]
+
+
+def assign_columns(path: Path, names: Iterable[str], *, columns: Mapping[str, str]) -> Columns:
+    """Find out which column is what.
+
+    Args:
+        path: The table, for messages.
+        names: Of its columns.
+        columns: Names that differ from the expected ones, by the expected ones.
+
+    Raises:
+        CatalogueError: There is no column for the photo, or a name occurs twice.
+        UnknownNameError: `columns` names a role or a column that does not exist.
+    """
+    names = list(names)
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise CatalogueError(f"{path}: two columns are called {name!r}")
+    for role, name in columns.items():
+        if role not in ROLES:
+            raise UnknownNameError("role of a column", role, ROLES)
+        if name not in names:
+            raise UnknownNameError(f"column of {path.name}", name, names)
+    found = {role: columns.get(role, role if role in names else None) for role in ROLES}
+    image = found["image"]
+    if image is None:
+        if any(LOOKS_LIKE_A_PHOTO.fullmatch(name) for name in names):
+            raise CatalogueError(f"{path}: its first line must name its columns, and looks like a row: {_few(names)}")
+        said = shlex.quote(f"image={_likely_image_column(names)}")
+        raise CatalogueError(
+            f"{path} has no column 'image', only {_few(names)}; say which one holds the photos' paths: --column {said}"
+        )
+    roles = set(found.values())
+    return Columns(
+        image=image,
+        id=found["id"],
+        product=found["product"],
+        box=found["box"],
+        attributes=tuple(name for name in names if name not in roles),
+    )
+
+
+def _few(names: list[str]) -> str:
+    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
+    return ", ".join(" ".join(name.split())[:LONGEST_NAME] for name in names[:SHOWN]) + more
+
+
+def _likely_image_column(names: list[str]) -> str:
+    """Guess which column the user should name: one that is called like it, or has such a word in its name."""
+    names = [name for name in names if name.isprintable() and len(name) <= LONGEST_NAME]
+    for alike in (str.__eq__, str.__contains__):
+        for wanted in LIKELY_IMAGE_COLUMNS:
+            for name in names:
+                if alike(name.lower(), wanted):
+                    return name
+    near = difflib.get_close_matches("image", names, n=1)
+    return near[0] if near else "NAME"
+
+
+class RowReader:
+    """Turns the rows of one reading of a table into items, and refuses an id that comes twice.
+
+    Args:
+        path: The table.
+        columns: Of the table.
+
+    Attributes:
+        skipped: Rows without a photo, as shops write them for variants of an article.
+        several: How many rows named several photos, of which the first was taken.
+    """
+
+    def __init__(self, path: Path, columns: Columns) -> None:
+        self.path, self.columns = path, columns
+        self.skipped: list[Skip] = []
+        self.several = 0
+        self._line_of_id: dict[str, int] = {}
+
+    def item(self, row: Mapping[str, JSON], line: int) -> Item | None:
+        """Make an item of a row.
+
+        Args:
+            row: Values by column; None and empty text are absent.
+            line: Where the row begins, counted from 1.
+
+        Returns:
+            None where the row has no photo; it is among the skipped then.
+
+        Raises:
+            AnnotationError: The row has no id, its id has come before, or its box is none.
+        """
+        photo = self._text(row, self.columns.image)
+        if photo is None:
+            self.skipped.append(Skip(f"{self.path.name}:{line}", f"no photo in the column {self.columns.image!r}"))
+            return None
+        first, *others = NEXT_ADDRESS.split(photo) if "://" in photo else [photo]
+        self.several += bool(others)
+        item_id = self._text(row, self.columns.id) if self.columns.id else first
+        if item_id is None:
+            raise AnnotationError(self.path, line, "", f"an id in the column {self.columns.id!r}")
+        before = self._line_of_id.setdefault(item_id, line)
+        if before != line:
+            raise AnnotationError(self.path, line, item_id, f"an id of its own, and not that of line {before}")
+        root = str(self.path.parent)
+        return Item(
+            id=item_id,
+            photo=as_in_folder(root, first),
+            root=root,
+            product=self._text(row, self.columns.product),
+            box=self._box(row, line),
+            attributes={name: row[name] for name in self.columns.attributes if row[name] not in (None, "")},
+        )
+
+    def notes(self) -> tuple[str, ...]:
+        """What the user may want to know of this reading."""
+        if not self.several:
+            return ()
+        return (f"{self.several:,} rows name several photos; the first of each was taken",)
+
+    def _text(self, row: Mapping[str, JSON], column: str | None) -> str | None:
+        value = row[column] if column else None
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)  # data frames turn whole numbers into floats where some are missing
+        if isinstance(value, list | dict):
+            raise CatalogueError(f"{self.path}: the column {column!r} holds lists or objects; expected text or numbers")
+        return None if value is None or not str(value).strip() else str(value)
+
+    def _box(self, row: Mapping[str, JSON], line: int) -> Box | None:
+        value = row[self.columns.box] if self.columns.box else None
+        if isinstance(value, list):
+            value = ",".join(str(corner) for corner in value)
+        if value is None or not str(value).strip():
+            return None
+        try:
+            return Box.parse(str(value).strip().strip("[]()"))
+        except UsageError:
+            expected = "a box x1,y1,x2,y2 in pixels with 0 <= x1 < x2 and 0 <= y1 < y2"
+            raise AnnotationError(self.path, line, str(value), expected) from None

@@ -1,0 +1,47 @@
+"""The layouts that can be drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+
+from lookalike.catalogue.sample.layouts.writing import Drawn
+from lookalike.errors import UnknownNameError, UsageError
+
+LAYOUTS: Mapping[str, str] = {
+    "attributes": "lookalike.catalogue.sample.layouts.attributes:write_attributes",
+    "attributes-fine": "lookalike.catalogue.sample.layouts.attributes:write_attributes_fine",
+    "inshop": "lookalike.catalogue.sample.layouts.inshop:write_inshop",
+    "consumer2shop": "lookalike.catalogue.sample.layouts.consumer2shop:write_consumer2shop",
+    "imagefolder": "lookalike.catalogue.sample.layouts.plain:write_imagefolder",
+    "table": "lookalike.catalogue.sample.layouts.plain:write_table",
+}
+
+
+def write_layout(folder: Path, *, layout: str, products: int = 46, photos: int = 4, seed: int = 0) -> list[Drawn]:
+    """Draw a data set into an empty folder.
+
+    Args:
+        folder: Made when it is not there.
+        layout: A name in `LAYOUTS`.
+        products: How many; 46 are one of each category that has photos.
+        photos: Of each.
+        seed: Another one gives other products.
+
+    Returns:
+        What its files say of each photo, in their order.
+
+    Raises:
+        UnknownNameError: There is no such layout.
+        UsageError: There is too little to draw for the layout, or something is in the folder already.
+    """
+    if layout not in LAYOUTS:
+        raise UnknownNameError("layout", layout, LAYOUTS)
+    if products < 1 or photos < 1:
+        raise UsageError(f"there must be at least one product and one photo of each, not {products} and {photos}")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"{folder} is not an empty folder; name another one")
+    module, _, function = LAYOUTS[layout].partition(":")
+    write: Callable[..., list[Drawn]] = getattr(import_module(module), function)
+    return write(folder, products=products, photos=photos, seed=seed)

@@ -1,0 +1,217 @@
+"""Reading, decoding and embedding photos: what is done with a photo, wherever it is done.
+
+`describe` is all of it for one process. The pipeline runs it here; `lookalike.ingest.ray` runs it on many machines.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import TypeAlias
+
+from lookalike.embedding.model_loading import processors
+from lookalike.embedding.protocol import Embedder, Prepared
+from lookalike.errors import PhotoError
+from lookalike.images import open_image, read_bytes
+from lookalike.remote.addresses import is_address, reach_of, shown
+from lookalike.remote.object_store import CONNECTIONS, status
+from lookalike.types import Float32, Item, Stamp
+
+BATCH = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A photo to look at.
+
+    Attributes:
+        item: Whose photo.
+        position: Its place in the catalogue, from 0.
+        stamp: Of the file that the gallery has vectors of, for the same box; None when it has none.
+    """
+
+    item: Item
+    position: int = 0
+    stamp: Stamp | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """Photos that the network saw.
+
+    Attributes:
+        items: B items.
+        stamps: Of their files.
+        vectors: By space, (B, D) float32.
+    """
+
+    items: Sequence[Item]
+    stamps: Sequence[Stamp]
+    vectors: Mapping[str, Float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Same:
+    """A photo whose content is that of the gallery's vectors."""
+
+    item: Item
+    stamp: Stamp
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A photo that cannot be read."""
+
+    item: Item
+    error: PhotoError
+
+
+Outcome: TypeAlias = Embedded | Same | Refused
+
+Describe: TypeAlias = Callable[[Iterable[Work], MutableMapping[str, float]], Generator[Outcome, None, None]]
+"""Deals with photos, taken from the first argument as they are needed; adds the seconds of each phase to the second.
+
+No photo is left out, and none comes out twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A photo as a worker returns it; `prepared` is None when its content has not changed."""
+
+    stamp: Stamp
+    prepared: Prepared | None
+    seconds: float
+
+
+def describe(
+    work: Iterable[Work],
+    seconds: MutableMapping[str, float],
+    *,
+    embedder: Embedder,
+    batch: int = BATCH,
+    workers: int | None = None,
+) -> Generator[Outcome, None, None]:
+    """Describe photos in this process: threads read and decode, the caller's thread embeds.
+
+    Args:
+        work: The photos; taken as they are needed, a few batches ahead of the network.
+        seconds: `decode`, summed over the threads, `wait` and `embed` are added to.
+        embedder: What describes them.
+        batch: How many photos the network gets at once, at least 1.
+        workers: Threads that read and decode; None takes one for each processor, and more for photos in stores.
+
+    Yields:
+        What became of the photos, in their order but for those whose content is known: these come as soon as it is.
+    """
+    line = _Line(embedder, seconds, batch=batch, workers=workers)
+    try:
+        for each in work:
+            line.send(each)
+            if line.is_full:
+                yield from line.take()
+        while line.on_their_way:
+            yield from line.take()
+        if line.waiting:
+            yield line.embed()
+    finally:
+        line.close()
+
+
+class _Line:
+    """Photos on their way through the threads to the network, in their order."""
+
+    def __init__(
+        self, embedder: Embedder, seconds: MutableMapping[str, float], *, batch: int, workers: int | None
+    ) -> None:
+        self._embedder, self._seconds, self._batch = embedder, seconds, batch
+        decoders = workers or processors()
+        self._decoders = ThreadPoolExecutor(decoders, thread_name_prefix="decode")
+        self._fetchers = ThreadPoolExecutor(workers or max(decoders, CONNECTIONS), thread_name_prefix="fetch")
+        # Decoders must be a few photos ahead of the network at all times, also while a batch is being embedded.
+        self._ahead = 2 * batch + decoders
+        self.on_their_way: deque[tuple[Item, Future[_Read]]] = deque()
+        self.waiting: list[tuple[Item, Stamp, Prepared]] = []
+
+    @property
+    def is_full(self) -> bool:
+        """Whether one must come out before another goes in."""
+        return len(self.on_their_way) >= self._ahead
+
+    def send(self, work: Work) -> None:
+        """Have a photo read, and more of them at a time where the waiting is for a store."""
+        pool = self._fetchers if is_address(work.item.location) else self._decoders
+        self.on_their_way.append((work.item, pool.submit(_read, work, self._embedder)))
+
+    def take(self) -> Iterator[Outcome]:
+        """Wait for the first photo, and embed when a batch is full."""
+        item, future = self.on_their_way.popleft()
+        with timed(self._seconds, "wait"):
+            error = future.exception()
+        if isinstance(error, PhotoError):
+            yield Refused(item, error)
+            return
+        read = future.result()
+        self._seconds["decode"] += read.seconds
+        if read.prepared is None:
+            yield Same(item, read.stamp)
+            return
+        self.waiting.append((item, read.stamp, read.prepared))
+        if len(self.waiting) == self._batch:
+            yield self.embed()
+
+    def embed(self) -> Embedded:
+        """Run the network on the photos that wait."""
+        items, stamps, prepared = zip(*self.waiting, strict=True)
+        self.waiting.clear()
+        with timed(self._seconds, "embed"):
+            return Embedded(items, stamps, self._embedder.embed_prepared(prepared))
+
+    def close(self) -> None:
+        """Let the threads end; photos that no thread has taken up are left."""
+        for pool in (self._decoders, self._fetchers):
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _read(work: Work, embedder: Embedder) -> _Read:
+    """Read, and if need be decode and prepare, one photo; runs in the threads."""
+    started = perf_counter()
+    item, known = work.item, work.stamp
+    now = size_and_time(item.location)  # before the bytes: a later change is then seen by the next run
+    if now is None and is_address(item.location):
+        now = status(reach_of(item))
+        if known is not None and now == (known.size, known.modified_ns):
+            return _Read(known, None, perf_counter() - started)
+    data = read_bytes(item, keep=False)
+    stamp = Stamp(len(data), now[1] if now else 0, hashlib.sha256(data).hexdigest())
+    prepared = None
+    if known is None or known.sha256 != stamp.sha256:
+        photo = open_image(data, at_least=embedder.wanted_size, box=item.box, name=shown(item.location))
+        prepared = embedder.prepare(photo)
+    return _Read(stamp, prepared, perf_counter() - started)
+
+
+def size_and_time(location: str) -> tuple[int, int] | None:
+    """Bytes and time of the last change (ns since 1970) of a local file; None where that cannot be told cheaply."""
+    if is_address(location):
+        return None
+    try:
+        found = Path(location).stat()
+    except (OSError, ValueError):  # ValueError where no file could have such a name
+        return None
+    return found.st_size, found.st_mtime_ns
+
+
+@contextmanager
+def timed(seconds: MutableMapping[str, float], phase: str) -> Iterator[None]:
+    """Add how long something takes to the seconds of a phase."""
+    started = perf_counter()
+    try:
+        yield
+    finally:
+        seconds[phase] += perf_counter() - started

@@ -1,0 +1,91 @@
+"""Which models describe photos for a gallery, and how they are to run; nothing is loaded before it is needed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lookalike.errors import ModelError
+
+if TYPE_CHECKING:
+    from lookalike.embedding.protocol import Embedder
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """One model or several, and how they are to run.
+
+    Attributes:
+        given: `default`, an `.onnx` file, or a `.safetensors` checkpoint, or several of these; None is what the
+            gallery remembers.
+        runtime: `auto`, `onnx`, `openvino` or `torch`.
+        device: `auto`, `cpu` or `cuda`.
+        threads: For each network; None takes every processor that this process may use.
+    """
+
+    given: str | Sequence[str] | None
+    runtime: str = "auto"
+    device: str = "auto"
+    threads: int | None = None
+
+    def address(self, remembered: str | None) -> str:
+        """What a gallery should remember from now on, wherever it will be asked from.
+
+        Args:
+            remembered: What it has remembered until now.
+        """
+        if not self.given:
+            return remembered or "default"
+        return remembered_as([whole_path(model) for model in self._given()])
+
+    def load(self, remembered: str | None, *, gallery: str) -> Embedder:
+        """Make an embedder of it.
+
+        Args:
+            remembered: What the gallery remembers, if it does.
+            gallery: Its address, for the error.
+
+        Raises:
+            ModelError: A model cannot be loaded.
+            UsageError: A model is given twice.
+        """
+        from lookalike.embedding.embedder import PhotoEmbedder
+        from lookalike.embedding.model_loading import open_network
+
+        models = self.named(remembered)
+        for model in models:
+            if not self.given and model != "default" and not Path(model).is_file():
+                raise ModelError(
+                    f"{gallery} was filled by the model {model}, and there is no such file any more; "
+                    "say with --model where it is now"
+                )
+        return PhotoEmbedder(
+            *(open_network(model, runtime=self.runtime, device=self.device, threads=self.threads) for model in models)
+        )
+
+    def named(self, remembered: str | None) -> list[str]:
+        """The models, each `default` or a path: those that are given, or else those that a gallery remembers."""
+        return self._given() or models_of(remembered)
+
+    def _given(self) -> list[str]:
+        return [self.given] if isinstance(self.given, str) else list(self.given or ())
+
+
+def remembered_as(models: Sequence[str]) -> str:
+    """Models as a gallery remembers them: one as it is, several as a list in JSON."""
+    return models[0] if len(models) == 1 else json.dumps(list(models), ensure_ascii=False)
+
+
+def models_of(remembered: str | None) -> list[str]:
+    """The models that a gallery remembers; `default` when it remembers none."""
+    if remembered is not None and remembered.startswith("["):
+        return [str(model) for model in json.loads(remembered)]
+    return [remembered or "default"]
+
+
+def whole_path(model: str) -> str:
+    """Where a model is, from wherever it is asked for."""
+    return model if model == "default" else str(Path(model).absolute())

@@ -1,0 +1,265 @@
+"""Measuring: items with what is known of them, and their vectors from a gallery or fresh from a model.
+
+Which items ask and answer is the protocol's matter (`lookalike.evaluation`); here they get their vectors.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from lookalike.errors import PhotoError, UsageError
+from lookalike.evaluation.protocol import Protocol
+from lookalike.evaluation.ranking import Outcome, by_cosine, by_metric, evaluate_scores
+from lookalike.evaluation.task import UNKNOWN, identical_rows
+from lookalike.gallery.local.gallery import LocalGallery
+from lookalike.spaces import Space, resolve_names, resolve_weights, unit_rows
+from lookalike.types import Bool, Float32, Item
+
+if TYPE_CHECKING:
+    from lookalike.catalogue.protocol import Catalogue
+    from lookalike.embedding.protocol import Embedder
+    from lookalike.evaluation.measured import Measured
+    from lookalike.gallery.protocol import Gallery
+    from lookalike.models.class_scores import Classifier
+
+CLASSIFIED_AT_ONCE: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """Vectors of n items.
+
+    Attributes:
+        spaces: What the vectors are.
+        rows: For each space, (n, D) float32 as they were made; zeros where there are none.
+        absent: (n,) items that have no vectors.
+        reasons: Why not, by the item's id, as far as that is known.
+        contents: Hash of the photo's bytes by the item's id, as far as they are known.
+        learned: Weights that were learned for the gallery; None where none were.
+    """
+
+    spaces: tuple[Space, ...]
+    rows: Mapping[str, Float32]
+    absent: Bool
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    contents: Mapping[str, str] = field(default_factory=dict)
+    learned: Mapping[str, float] | None = None
+
+    @property
+    def maker(self) -> str:
+        """The models that made the vectors."""
+        makers = dict.fromkeys(space.maker for space in self.spaces if space.name.startswith("deep"))
+        return "+".join(makers) or self.spaces[0].maker
+
+
+def combined_rows(described: Described, weights: Mapping[str, float]) -> Float32:
+    """Rows whose inner products are the scores: (n, sum of D) float32 of unit length, zeros where there are none."""
+    total = sum(weights.values())
+    parts = [
+        unit_rows(described.rows[name]) * np.float32(math.sqrt(weight / total))
+        for name, weight in weights.items()
+        if weight > 0
+    ]
+    return np.concatenate(parts, axis=1)
+
+
+def selected(catalogue: Catalogue, where: str | None) -> list[Item]:
+    """The items of a catalogue that a filter passes, in its order.
+
+    Raises:
+        FilterError: The filter cannot be understood.
+        UsageError: It passes nothing.
+    """
+    items = list(catalogue.items())
+    if where is None or not items:
+        return items
+    # A gallery of the items alone answers the filter, so that it means here what it means in a search.
+    with TemporaryDirectory() as folder, LocalGallery(Path(folder) / "items", create=True) as gallery:
+        nothing = np.ones((len(items), 1), dtype=np.float32)
+        gallery.add(items, {"none": nothing}, spaces=[Space("none", 1, "none")])
+        passed = {item.id for item in gallery.list(where=where, limit=len(items))[1]}
+    if not passed:
+        raise UsageError(f"none of the {len(items):,} items passes the filter {where!r}")
+    return [item for item in items if item.id in passed]
+
+
+def described_by_gallery(items: Sequence[Item], gallery: Gallery, *, source: str) -> Described:
+    """Take vectors from a gallery, by the items' ids.
+
+    Args:
+        items: n items.
+        gallery: That was filled from the same catalogue.
+        source: The catalogue's, which the gallery remembers hashes by.
+
+    Raises:
+        UsageError: The gallery has none of the items.
+    """
+    places = {item.id: place for place, item in enumerate(items)}
+    spaces = gallery.spaces
+    rows = {space.name: np.zeros((len(items), space.dimension), dtype=np.float32) for space in spaces}
+    absent = np.ones(len(items), dtype=np.bool_)
+    for batch, vectors in gallery.rows():
+        found = [(at, places[item.id]) for at, item in enumerate(batch) if item.id in places]
+        if found:
+            of_batch, of_items = (list(column) for column in zip(*found, strict=True))
+            absent[of_items] = False
+            for name, part in vectors.items():
+                rows[name][of_items] = part[of_batch]
+    if absent.all():
+        example = f", such as {items[0].id!r}" if items else ""
+        raise UsageError(
+            f"the gallery has none of the {len(items):,} photos that take part{example}; "
+            "fill it from the same source by `lookalike index`"
+        )
+    stamps = gallery.stamps(source)
+    contents = {id_: stamp.sha256 for id_, (_, stamp) in stamps.items() if stamp is not None}
+    return Described(spaces, rows, absent, contents=contents, learned=gallery.learned.weights)
+
+
+def described_by_model(
+    catalogue: Catalogue,
+    items: Sequence[Item],
+    embedder: Embedder,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> Described:
+    """Describe photos by the pipeline that fills galleries; the gallery that it fills is deleted again.
+
+    Args:
+        catalogue: Where the items come from.
+        items: n of its items.
+        embedder: What describes them.
+        progress: Is told how many of how many photos are done.
+
+    Raises:
+        UsageError: No photo can be read.
+    """
+    from lookalike.ingest.pipeline import index_catalogue
+
+    chosen = replace(catalogue, items=lambda: iter(items), count=len(items), skipped=())
+    with TemporaryDirectory() as folder, LocalGallery(Path(folder) / "photos", create=True) as gallery:
+        report = index_catalogue(
+            chosen,
+            embedder,
+            gallery,
+            progress=progress and (lambda so_far: progress(so_far.done, len(items))),
+        )
+        reasons = {one.id: f"{one.photo}: {one.reason}" for one in report.skipped}
+        if len(reasons) == len(items):
+            raise UsageError(f"none of the {len(items):,} photos can be read; {next(iter(reasons.values()), '')}")
+        return replace(described_by_gallery(items, gallery, source=catalogue.source), reasons=reasons)
+
+
+def measure_retrieval(
+    catalogue: Catalogue,
+    items: Sequence[Item],
+    described: Described,
+    *,
+    protocol: Protocol,
+    weights: Mapping[str, float] | None = None,
+    metrics: Mapping[str, str] | None = None,
+    apart: Sequence[str] = (),
+    unknown: Sequence[str] = UNKNOWN,
+    category: str | None = None,
+) -> tuple[Outcome, dict[str, float]]:
+    """Let the queries of a protocol ask its gallery.
+
+    Args:
+        catalogue: Where the items come from.
+        items: n items.
+        described: Their vectors.
+        protocol: Who asks whom.
+        weights: Of the spaces; None takes those learned for the gallery, or the defaults.
+        metrics: A metric of SciPy's cdist by space, as for a search.
+        apart: Attributes whose equal values never answer each other.
+        unknown: Values that mean that nothing is known.
+        category: Attribute for the break-down; None takes a likely one.
+
+    Returns:
+        The outcome, and the weights that were used.
+
+    Raises:
+        UsageError: The items do not allow it.
+        UnknownNameError: A name is no attribute, space or metric.
+    """
+    task = protocol.task(
+        items,
+        benchmark=catalogue.benchmark,
+        contents=described.contents,
+        apart=apart,
+        unknown=unknown,
+        category=category,
+    )
+    if protocol.name == "product":
+        task = task.keeping_apart(np.where(described.absent, -1, identical_rows(described.rows)))
+    resolved = resolve_weights(weights, described.spaces, learned=described.learned)
+    if metrics:
+        named = resolve_names(metrics, described.spaces)
+        scorer = by_metric(described.rows, weights=resolved, metrics=named, task=task)
+    else:
+        scorer = by_cosine(described.rows, weights=resolved, task=task)
+    return evaluate_scores(scorer, task=task, absent=described.absent), resolved
+
+
+def measure_classification(
+    catalogue: Catalogue,
+    items: Sequence[Item],
+    classifier: Classifier,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[Measured, dict[str, str]]:
+    """Compare a network's class scores with what is known of its photos: Category & Attribute Prediction.
+
+    Args:
+        catalogue: A published benchmark of this kind.
+        items: Those of its test split, n.
+        classifier: The network.
+        progress: Is told how many of how many photos are done.
+
+    Returns:
+        The figures, and why photos could not be read, by their ids.
+
+    Raises:
+        UsageError: There are no photos, or the network has neither of the heads `category` and `attributes`.
+        MismatchError: It has other classes.
+    """
+    from lookalike.evaluation.classes import measure_classes
+    from lookalike.images import open_image
+
+    heads = [head for head in ("category", "attributes") if head in classifier.classes]
+    if not heads:
+        known = ", ".join(classifier.classes) or "none"
+        raise UsageError(f"the model has no head 'category' and none 'attributes', only: {known}; train it with them")
+    scores = {head: np.zeros((len(items), len(classifier.classes[head])), dtype=np.float32) for head in heads}
+    reasons: dict[str, str] = {}
+    for start in range(0, len(items), CLASSIFIED_AT_ONCE):
+        places, photos = [], []
+        for place, item in enumerate(items[start : start + CLASSIFIED_AT_ONCE], start):
+            try:
+                photos.append(open_image(item, at_least=classifier.wanted_size, box=item.box))
+                places.append(place)
+            except PhotoError as error:
+                reasons[item.id] = str(error)
+        if photos:
+            for head, part in classifier.scores(photos, heads).items():
+                scores[head][places] = part
+        if progress:
+            progress(min(start + CLASSIFIED_AT_ONCE, len(items)), len(items))
+    benchmark = catalogue.benchmark
+    measured = measure_classes(
+        items,
+        categories=classifier.classes.get("category", ()),
+        category_scores=scores.get("category"),
+        attribute_types=benchmark.attribute_types if benchmark else {},
+        attributes=classifier.classes.get("attributes", ()),
+        attribute_scores=scores.get("attributes"),
+        absent=np.array([item.id in reasons for item in items], dtype=np.bool_),
+    )
+    return measured, reasons

@@ -1,0 +1,1 @@
+"""Filters: the `where` expressions, and how each back end evaluates them."""

@@ -1,0 +1,112 @@
+"""What a gallery is, and tidying it up."""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+
+from lookalike.errors import GalleryLockedError
+from lookalike.gallery import stored_parameters
+from lookalike.gallery.local import overrides
+from lookalike.gallery.local.database import Store
+from lookalike.gallery.local.metadata_table import put, read_model, sign_change, signature_key
+from lookalike.gallery.local.reads import sources
+from lookalike.gallery.local.row_checksums import crc_of
+from lookalike.gallery.local.segment import Origin
+from lookalike.gallery.local.segment_files import Derived
+from lookalike.gallery.local.snapshot import Snapshot, is_stale
+from lookalike.gallery.records import AttributeNames, Kinds
+from lookalike.spaces import resolve_weights
+from lookalike.types import JSON
+
+
+def facts(store: Store, derived: Derived, state: Snapshot) -> dict[str, JSON]:
+    """What a gallery is: counts, spaces, sizes, the state of its index."""
+    with store.asking() as connection:
+        from_sources, model = sources(connection), read_model(connection)
+        learned_facts = weights_and_projections(connection, state)
+    return {
+        "address": str(store.folder),
+        "items": state.origin.count,
+        "model": model,
+        "spaces": [{"name": space.name, "dimension": space.dimension, "maker": space.maker} for space in state.spaces],
+        **learned_facts,
+        "sources": from_sources,
+        "attributes": {name: kinds.words() for name, kinds in state.names.kinds.items()},
+        "bytes": {"database": store.bytes(), "derived": derived.bytes()},
+        "index": {
+            "rows": state.split,
+            "removed_since": state.dead,
+            "added_since": len(state.tail),
+            "kept": [] if state.frozen is None else [*state.frozen.kept_indexes()],
+        },
+    }
+
+
+def weights_and_projections(connection: sqlite3.Connection, state: Snapshot) -> dict[str, JSON]:
+    """The weights that a search takes when none are given, and what was learned for the gallery."""
+    known, projections = stored_parameters.read(connection), stored_parameters.read_projections(connection)
+    shown: dict[str, JSON] = {"weights": dict(resolve_weights(None, state.spaces, learned=known.weights))}
+    if known.weights is not None:
+        shown["weights_learned"] = dict(known.source)
+    if projections:
+        shown["projections"] = [
+            {"space": name, "from": len(one.mean), "to": one.dimension, "variance_kept": round(one.kept, 4)}
+            for name, one in projections.items()
+        ]
+    return shown
+
+
+def compact(store: Store, derived: Derived, *, wait_s: float) -> None:
+    """Give back the space of what was removed, forget attributes that no item has, and begin a new generation.
+
+    What needs room comes first: when the disk is full nothing has changed. New rows are derived before the new
+    generation is committed, and the old ones deleted afterwards, so that searches in other processes go on throughout.
+
+    Args:
+        store: The database.
+        derived: What is derived from it.
+        wait_s: Seconds to wait for another process that derives rows.
+
+    Raises:
+        GalleryLockedError: Another process is writing, or derives rows.
+        StorageFullError: There is no room on the disk.
+    """
+    with store.locked(), derived.building(wait_s=wait_s) as mine:
+        if not mine:
+            message = f"another process makes the index of {store.folder}; try again when it has finished"
+            raise GalleryLockedError(message, holder={})
+        with store.alone() as connection:
+            connection.execute("VACUUM")
+        with store.writing() as connection:
+            recount_kinds(connection)
+            connection.execute("DELETE FROM removed")
+            connection.execute("DELETE FROM meta WHERE key GLOB ?", (signature_key("*"),))
+            put(connection, "generation", uuid.uuid4().hex)
+            (strange,) = connection.execute("SELECT count(*) FROM vectors WHERE raw IS NOT NULL").fetchone()
+            put(connection, "raw", int(strange > 0))
+            sign_change(connection)
+            many = is_stale(None, Origin.now(connection))
+            frozen = derived.freeze(connection, keep=True) if many else None
+        derived.keep_only(frozen)
+
+
+def recount_kinds(connection: sqlite3.Connection) -> None:
+    """Write down which attributes there are, and of what kinds, as they are now."""
+    kinds: dict[int, Kinds] = {}
+    by_type = {"true": Kinds.BOOLEAN, "false": Kinds.BOOLEAN, "integer": Kinds.NUMBER, "real": Kinds.NUMBER}
+    by_type |= {"text": Kinds.TEXT, "array": Kinds.NESTED, "object": Kinds.NESTED, "null": Kinds.NONE}
+    for number, type_name in connection.execute(
+        "SELECT DISTINCT CAST(value.key AS INTEGER), value.type FROM items, json_each(items.attributes) AS value"
+    ):
+        kinds[number] = kinds.get(number, Kinds.NONE) | by_type[type_name]
+    names = AttributeNames.read(connection)
+    for number in overrides.numbers(connection):
+        kinds.setdefault(number, Kinds.NONE)
+    gone = [number for number in map(names.number, names.kinds) if number not in kinds]
+    connection.executemany("DELETE FROM attribute_names WHERE number = ?", [(number,) for number in gone])
+    connection.executemany(
+        f"UPDATE attribute_names SET kinds = ?1, checksum = {crc_of('number', 'name', '?1')} WHERE number = ?2",
+        [(int(kind), number) for number, kind in kinds.items()],
+    )
+    put(connection, "names", len(kinds))

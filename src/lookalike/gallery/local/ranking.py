@@ -1,0 +1,209 @@
+"""Searching one state of a gallery: the frozen rows through an index, the tail exactly, and the best of both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from lookalike import index as indexes
+from lookalike.errors import MismatchError, UnknownNameError, UsageError
+from lookalike.gallery.local.snapshot import Snapshot
+from lookalike.gallery.records import as_unit_rows
+from lookalike.spaces import Space, check_rows, resolve_names, scaled_query, slices
+from lookalike.types import Bool, Float32, Int64, Neighbours
+
+GATHER_BYTES: Final = 32 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """Which rows may be answered: those that a filter passes and that have not been removed.
+
+    Attributes:
+        frozen: (N,) bool; None allows all frozen rows.
+        frozen_count: How many that are.
+        tail: (M,) bool; None allows the whole tail.
+        tail_count: How many that are.
+    """
+
+    frozen: Bool | None
+    frozen_count: int
+    tail: Bool | None
+    tail_count: int
+
+    def together(self, snapshot: Snapshot) -> Bool | None:
+        """Frozen rows and tail in one: (N + M,) bool; None allows all."""
+        if self.frozen is None and self.tail is None:
+            return None
+        frozen = np.ones(snapshot.split, dtype=np.bool_) if self.frozen is None else self.frozen
+        tail = np.ones(len(snapshot.tail), dtype=np.bool_) if self.tail is None else self.tail
+        return np.concatenate([frozen, tail])
+
+
+def allow(snapshot: Snapshot, rows: Int64 | None) -> Allowed:
+    """Mark rows; None passes all of them."""
+    if rows is None:
+        return Allowed(snapshot.alive, snapshot.split - snapshot.dead, None, len(snapshot.tail))
+    frozen = None
+    if snapshot.frozen is not None:
+        frozen = np.zeros(snapshot.split, dtype=np.bool_)
+        frozen[snapshot.frozen.positions(rows)] = True  # a removed row is in no table, so no filter passes it
+    tail = np.isin(snapshot.tail.numbers, rows)
+    return Allowed(frozen, 0 if frozen is None else int(frozen.sum()), tail, int(tail.sum()))
+
+
+def check_question(*, k: int, index: str, probes: int | None, metrics: Mapping[str, str] | None) -> None:
+    """Refuse what no gallery can answer; see `Gallery.search`.
+
+    Raises:
+        UsageError: A number is too small, or the index does not serve metrics.
+        UnknownNameError: There is no such index.
+    """
+    if k < 1:
+        raise UsageError(f"k must be at least 1, got {k}")
+    if probes is not None and probes < 1:
+        raise UsageError(f"probes must be at least 1, got {probes}")
+    if index != "auto" and index not in indexes.INDEXES:
+        raise UnknownNameError("index", index, ["auto", *indexes.INDEXES])
+    if metrics and index not in ("auto", "exact"):
+        raise UsageError(f"metrics need the exact scan; the index {index!r} serves the cosine only")
+
+
+def checked_queries(
+    queries: Mapping[str, Float32], weights: Mapping[str, float], spaces: tuple[Space, ...]
+) -> dict[str, Float32]:
+    """The queries of the spaces that are weighted.
+
+    Raises:
+        MismatchError: One is missing, has another length, or another number of rows than the others.
+    """
+    checked = {}
+    for space in spaces:
+        if weights[space.name] > 0:
+            check_rows(queries, space)
+            checked[space.name] = np.asarray(queries[space.name], dtype=np.float32)
+    counts = {len(rows) for rows in checked.values()}
+    if len(counts) != 1:
+        raise MismatchError(f"the queries of the spaces differ in number: {sorted(counts)}")
+    return checked
+
+
+def nearest(
+    snapshot: Snapshot,
+    queries: Mapping[str, Float32],
+    weights: Mapping[str, float],
+    *,
+    k: int,
+    allowed: Allowed,
+    index: str,
+    probes: int | None,
+    keep: bool,
+) -> Neighbours:
+    """Find the rows of highest score; see `Gallery.search`.
+
+    Args:
+        snapshot: What to search in.
+        queries: (Q, D) float32 for each space that is weighted.
+        weights: One for each space.
+        k: At least 1.
+        allowed: Which rows may be answered.
+        index: A name of `lookalike.index.INDEXES`, or `auto`.
+        probes: See `Index.search`.
+        keep: Save an index that has to be built.
+    """
+    units = {name: as_unit_rows(rows, name=name) for name, rows in queries.items()}
+    query = scaled_query(units, weights, snapshot.spaces)
+    k = min(k, allowed.frozen_count + allowed.tail_count)
+    if index == "auto":
+        index = chosen_index(snapshot, weights, k=k, allowed=allowed)
+    parts = []
+    if k and snapshot.frozen is not None and allowed.frozen_count:
+        searched = snapshot.frozen.index(index, keep=keep)
+        parts.append(searched.search(query, k, allowed=allowed.frozen, probes=probes))
+    if k and allowed.tail_count:
+        exact = indexes.build("exact", snapshot.tail.unit, spaces=snapshot.spaces)
+        places, scores = exact.search(query, k, allowed=allowed.tail)
+        parts.append((np.where(places >= 0, places + snapshot.split, -1), scores))
+    positions, scores = merged(parts, queries=len(query), k=k)
+    by_space = cosines(snapshot, units, positions)
+    return Neighbours(snapshot.numbers(positions), scores, by_space, index, moment=snapshot.origin.moment)
+
+
+def chosen_index(snapshot: Snapshot, weights: Mapping[str, float], *, k: int, allowed: Allowed) -> str:
+    """What `auto` stands for: the rules are the indexes' own."""
+    count = snapshot.split
+    passing = None if allowed.frozen_count == count else allowed.frozen_count
+    return indexes.choose(count=count, allowed=passing, weights=weights, spaces=snapshot.spaces, k=k)
+
+
+def nearest_by_metric(
+    snapshot: Snapshot,
+    queries: Mapping[str, Float32],
+    weights: Mapping[str, float],
+    *,
+    k: int,
+    allowed: Allowed,
+    metrics: Mapping[str, str],
+) -> Neighbours:
+    """Scan all rows as they were added, by any metrics; see `Gallery.search`."""
+    for name, rows in queries.items():
+        if not np.isfinite(rows).all():
+            raise UsageError(f"the vectors of {name!r} hold numbers that are not finite")
+    named = resolve_names(metrics, snapshot.spaces)
+    for metric in named.values():  # also those of spaces that weigh nothing, and where no item passes the filter
+        indexes.checked_metric(metric)
+    k = min(k, allowed.frozen_count + allowed.tail_count)
+    if k == 0:
+        nothing = np.empty((len(next(iter(queries.values()))), 0), dtype=np.float32)
+        return Neighbours(
+            nothing.astype(np.int64), nothing, dict.fromkeys(queries, nothing), "exact", moment=snapshot.origin.moment
+        )
+    parts = [] if snapshot.frozen is None else [snapshot.frozen.raw.whole()]
+    parts.append(snapshot.tail.raw)
+    places = slices(snapshot.spaces)
+    with np.errstate(over="ignore"):
+        positions, scores, by_space = indexes.metric_scan(
+            queries,
+            [{name: rows[:, places[name]] for name in queries} for rows in parts],
+            metrics=named,
+            weights=weights,
+            k=k,
+            allowed=allowed.together(snapshot),
+        )
+    for name, part in by_space.items():
+        if not np.isfinite(part[positions >= 0]).all():
+            raise UsageError(
+                f"the metric {named.get(name, 'euclidean')!r} gives distances that are not finite between vectors of "
+                f"{name!r}; ask by another metric"
+            )
+    if not np.isfinite(scores[positions >= 0]).all():
+        raise UsageError("the weighted sum of the distances is too large to be written down; take smaller weights")
+    return Neighbours(snapshot.numbers(positions), scores, by_space, "exact", moment=snapshot.origin.moment)
+
+
+def merged(parts: list[tuple[Int64, Float32]], *, queries: int, k: int) -> tuple[Int64, Float32]:
+    """The k best of what several searches found, (Q, k) each; equal scores by position."""
+    if len(parts) == 1:
+        return parts[0]
+    if not parts:
+        return np.empty((queries, 0), dtype=np.int64), np.empty((queries, 0), dtype=np.float32)
+    positions = np.concatenate([places for places, _ in parts], axis=1)
+    scores = np.concatenate([values for _, values in parts], axis=1)
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    return np.take_along_axis(positions, order, axis=1), np.take_along_axis(scores, order, axis=1)
+
+
+def cosines(snapshot: Snapshot, units: Mapping[str, Float32], positions: Int64) -> dict[str, Float32]:
+    """The cosine of each row found in each space asked for: (Q, K) float32, nan where there is no row."""
+    places = slices(snapshot.spaces)
+    found = {name: np.empty(positions.shape, dtype=np.float32) for name in units}
+    columns = max(1, positions.shape[1] * sum(rows.shape[1] for rows in units.values()))
+    step = max(1, GATHER_BYTES // (4 * columns))
+    for at in range(0, len(positions), step):
+        rows = snapshot.unit(positions[at : at + step])
+        for name, unit in units.items():
+            np.vecdot(rows[..., places[name]], unit[at : at + step, np.newaxis], out=found[name][at : at + step])
+    return found

@@ -1,0 +1,227 @@
+"""Questions that the database answers by itself: items, pages of them, facets, and which rows a filter passes."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import numpy as np
+
+from lookalike.errors import UnknownNameError
+from lookalike.gallery.filters import expression
+from lookalike.gallery.filters.sqlite import Clause, SqliteWriter
+from lookalike.gallery.local import overrides
+from lookalike.gallery.local.integrity import CHECKED, check_all
+from lookalike.gallery.local.metadata_table import meta_number
+from lookalike.gallery.local.row_checksums import VectorRow, checked_vectors, damaged
+from lookalike.gallery.protocol import Facet
+from lookalike.gallery.records import (
+    ITEM_COLUMNS,
+    STAMP_COLUMNS,
+    AttributeNames,
+    read_item,
+    read_stamp,
+    read_vectors,
+)
+from lookalike.types import JSON, Float32, Int64, Item, Stamp
+
+LARGEST: Final = 2**63 - 1
+"""SQLite's largest number."""
+
+LONGEST_NAMED: Final = 80
+"""Longer ids are not offered instead of one that is not there."""
+
+EVERYTHING: Final = Clause("1", (), frozenset())
+
+
+def compile_filter(where: str | None, names: AttributeNames) -> Clause:
+    """Turn a `where` expression into SQL.
+
+    Raises:
+        FilterError: It cannot be understood.
+    """
+    if where is None:
+        return EVERYTHING
+    return SqliteWriter(names.number, names.kinds).clause(expression.parse(where, names.kinds))
+
+
+def matching_rows(connection: sqlite3.Connection, clause: Clause) -> Int64:
+    """Numbers of the rows that a filter passes, in any order: (N,) int64."""
+    # As one text: it takes a quarter of the time, and a tenth of the memory, of a tuple for each row.
+    (text,) = connection.execute(
+        f"SELECT group_concat(row) FROM items WHERE {clause.sql}", clause.parameters
+    ).fetchone()
+    return np.fromstring(text or "", dtype=np.int64, sep=",")
+
+
+def page(
+    connection: sqlite3.Connection, names: AttributeNames, clause: Clause, *, offset: int, limit: int | None
+) -> tuple[int, list[Item]]:
+    """How many items a filter passes, and some of them in the order of their rows."""
+    count = f"SELECT count(*) FROM items WHERE {clause.sql}"
+    select = f"SELECT {ITEM_COLUMNS} FROM items WHERE {clause.sql} ORDER BY row LIMIT ? OFFSET ?"
+    (total,) = connection.execute(count, clause.parameters).fetchone()
+    shown = -1 if limit is None else min(limit, total)
+    rows = connection.execute(select, (*clause.parameters, shown, min(offset, total)))
+    return total, [read_item(row, names) for row in rows]
+
+
+def facets(connection: sqlite3.Connection, names: AttributeNames, clause: Clause, *, limit: int) -> list[Facet]:
+    """The most frequent values of each attribute, and how often they occur."""
+    counted = connection.execute(
+        f"""
+        WITH passed AS (SELECT attributes FROM items WHERE {clause.sql}),
+        counted AS (
+            SELECT value.key AS number, CASE value.type WHEN 'true' THEN 'true' WHEN 'false' THEN 'false'
+                ELSE CAST(value.atom AS TEXT) END AS shown, count(*) AS times,
+                max(CASE WHEN value.type IN ('integer', 'real') THEN value.atom END) AS amount
+            FROM passed, json_each(passed.attributes) AS value
+            WHERE value.type NOT IN ('null', 'array', 'object')
+            GROUP BY 1, 2
+        ),
+        ranked AS (
+            SELECT *, row_number() OVER (PARTITION BY number ORDER BY times DESC, shown) AS place,
+                min(amount) OVER (PARTITION BY number) AS low, max(amount) OVER (PARTITION BY number) AS high
+            FROM counted
+        )
+        SELECT number, shown, times, low, high FROM ranked WHERE place <= ? ORDER BY CAST(number AS INTEGER), place
+        """,
+        (*clause.parameters, min(limit, LARGEST)),
+    )
+    by_name: dict[str, dict[str, int]] = {}
+    ranges: dict[str, tuple[float, float] | None] = {}
+    for number, shown, times, low, high in counted:
+        name = names.name(number)
+        by_name.setdefault(name, {})[shown] = times
+        ranges[name] = None if low is None else (low, high)
+    return [Facet(name, counts, ranges[name]) for name, counts in by_name.items()]
+
+
+def items_by_row(connection: sqlite3.Connection, names: AttributeNames, rows: Sequence[int]) -> dict[int, Item]:
+    """Items of rows that are there."""
+    statement = f"SELECT row, {ITEM_COLUMNS} FROM items WHERE row IN (SELECT value FROM json_each(?))"
+    wanted = {int(row) for row in rows}
+    found = connection.execute(statement, (json.dumps(list(wanted)),))
+    items = {row: read_item(record, names) for row, *record in found}
+    missing = wanted - items.keys()
+    if missing:
+        statement = "SELECT row FROM vectors WHERE row IN (SELECT value FROM json_each(?))"
+        lost = connection.execute(statement, (json.dumps(list(missing)),)).fetchone()
+        if lost is not None:
+            raise damaged(f"the item of row {lost[0]}")
+    return items
+
+
+def item_by_id(connection: sqlite3.Connection, names: AttributeNames, item_id: str) -> Item:
+    """One item.
+
+    Raises:
+        UnknownNameError: It is not there.
+    """
+    record = connection.execute(f"SELECT {ITEM_COLUMNS} FROM items WHERE id = ?", (item_id,)).fetchone()
+    if record is None:
+        raise unknown_item(connection, item_id)
+    return read_item(record, names)
+
+
+def vectors_by_id(connection: sqlite3.Connection, item_id: str, *, columns: int) -> Float32:
+    """The vectors of one item as they were added: (1, sum of D) float32.
+
+    Raises:
+        UnknownNameError: It is not there.
+    """
+    statement = "SELECT row, unit, raw, vectors.checksum FROM items LEFT JOIN vectors USING (row) WHERE id = ?"
+    record = connection.execute(statement, (item_id,)).fetchone()
+    if record is None:
+        raise unknown_item(connection, item_id)
+    return as_added([record], columns=columns)
+
+
+def as_added(rows: Sequence[VectorRow], *, columns: int) -> Float32:
+    """Vectors of rows (row, unit, raw, checksum) as they were added: (B, sum of D) float32.
+
+    Raises:
+        GalleryDamagedError: They are not as they were written.
+    """
+    checked = checked_vectors(rows, width=columns)
+    return read_vectors([unit if raw is None else raw for _, unit, raw, _ in checked], width=columns)
+
+
+def units_by_row(connection: sqlite3.Connection, rows: Sequence[int], *, columns: int) -> Float32:
+    """Unit vectors of rows, (B, sum of D) float32; zeros for a row that is not there.
+
+    Raises:
+        GalleryDamagedError: They are not as they were written.
+    """
+    statement = """SELECT row, unit, raw, vectors.checksum FROM json_each(?) AS wanted
+                   CROSS JOIN items ON items.row = wanted.value LEFT JOIN vectors USING (row)"""
+    wanted = [int(row) for row in rows]
+    found = checked_vectors(connection.execute(statement, (json.dumps(wanted),)).fetchall(), width=columns)
+    units = {row: unit for row, unit, _, _ in found}
+    nothing = bytes(4 * columns)
+    return read_vectors([units.get(row, nothing) for row in wanted], width=columns)
+
+
+def unknown_item(connection: sqlite3.Connection, item_id: str) -> UnknownNameError:
+    """The error for an id that is not there, with a few that are, so that a mistyped one shows.
+
+    Raises:
+        GalleryDamagedError: It may well be there, for the items, or their index by id, are not as they were written.
+    """
+    if meta_number(connection, "items") <= CHECKED:
+        check_all(connection)
+    near = connection.execute("SELECT id FROM items WHERE id >= ? ORDER BY id LIMIT 3", (item_id,)).fetchall()
+    first = connection.execute("SELECT id FROM items WHERE id < ? ORDER BY id DESC LIMIT 3", (item_id,)).fetchall()
+    return UnknownNameError("item", item_id, [known for (known,) in first + near if len(known) <= LONGEST_NAMED])
+
+
+def stamped_items(
+    connection: sqlite3.Connection, names: AttributeNames, source: str
+) -> dict[str, tuple[Item, Stamp | None]]:
+    """Items of a source, as it described them, with the stamps of their files."""
+    described = overrides.described(connection)
+    rows = connection.execute(f"SELECT {ITEM_COLUMNS}, {STAMP_COLUMNS} FROM items WHERE source = ?", (source,))
+    found = {}
+    for *item, attributes, size, modified_ns, sha256 in rows:
+        text = described.get(item[1], attributes)
+        found[item[1]] = read_item((*item, text), names), read_stamp((size, modified_ns, sha256))
+    return found
+
+
+def sources(connection: sqlite3.Connection) -> dict[str, JSON]:
+    """How many items came from each source."""
+    return dict(connection.execute("SELECT source, count(*) FROM items GROUP BY source ORDER BY source"))
+
+
+def batches(
+    connection: sqlite3.Connection, names: AttributeNames, *, columns: int, size: int
+) -> Iterator[tuple[list[Item], Float32]]:
+    """All items and their vectors as they were added, in the order of their rows.
+
+    Args:
+        connection: In a transaction for as long as the batches last.
+        names: The attributes.
+        columns: Length of the concatenated rows.
+        size: Of a batch.
+
+    Yields:
+        B items, and (B, sum of D) float32.
+    """
+    cursor = connection.execute(
+        f"""SELECT {ITEM_COLUMNS}, row, unit, raw, vectors.checksum
+            FROM items LEFT JOIN vectors USING (row) ORDER BY row"""
+    )
+    count = 0
+    while rows := cursor.fetchmany(size):
+        yield [read_item(row[:-4], names) for row in rows], as_added([row[-4:] for row in rows], columns=columns)
+        count += len(rows)
+    if count != meta_number(connection, "items"):
+        raise damaged("the table of items")
+
+
+def rows_of_ids(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, int]:
+    """Rows of those items that are there, by id."""
+    statement = "SELECT id, row FROM items WHERE id IN (SELECT value FROM json_each(?))"
+    return dict(connection.execute(statement, (json.dumps(list(ids), ensure_ascii=False),)))

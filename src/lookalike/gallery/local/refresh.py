@@ -1,0 +1,157 @@
+"""Whether derived rows are fresh enough, and who makes new ones."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from lookalike.errors import GalleryClosedError, GalleryDamagedError, GalleryLockedError, LookalikeError
+from lookalike.gallery.local.database import Store
+from lookalike.gallery.local.segment import Frozen, Origin
+from lookalike.gallery.local.segment_files import Derived, DerivedFolderError, StoppedError, fresher
+from lookalike.gallery.local.snapshot import has_outgrown, is_stale
+from lookalike.index import choose
+from lookalike.spaces import resolve_weights
+
+USUAL_K: Final = 10
+
+
+class Aside:
+    """One thread that derives, while searches go on with the rows at hand: it takes a second for each 10,000.
+
+    Attributes:
+        stopping: Set while what is being done should come to its end early.
+    """
+
+    def __init__(self) -> None:
+        self.stopping = threading.Event()
+        self._guard = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._failed: Origin | None = None
+
+    def start(self, work: Callable[[], None], now: Origin) -> None:
+        """Do some work, unless something is being done already, or failed when there was hardly less to do.
+
+        Args:
+            work: What to do.
+            now: The present state of the database.
+        """
+        failed = self._failed
+        if failed is not None and failed.generation == now.generation and not has_outgrown(failed, now):
+            return
+        with self._guard:
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, args=(work, now), name="derive")
+                self._thread.start()
+
+    def stop(self) -> None:
+        """Have it stop, and wait until it has: as long as a batch of rows takes, or an index that was begun."""
+        with self._guard:
+            if self._thread is not None:
+                self.stopping.set()
+                self._thread.join()
+                self.stopping.clear()
+
+    def _run(self, work: Callable[[], None], now: Origin) -> None:
+        log = logging.getLogger(__name__)
+        self._failed = now
+        try:
+            work()
+        except (StoppedError, GalleryClosedError):
+            pass
+        except GalleryDamagedError as error:
+            log.error("%s", error)  # noqa: TRY400 - it says all there is
+            return
+        except (LookalikeError, RuntimeError, MemoryError) as error:  # the disk is full, say, or an index too large
+            log.warning("searches stay slower than they could be: %s", str(error) or type(error).__name__)
+            return
+        self._failed = None
+
+
+def build_usual_index(frozen: Frozen, weights: Mapping[str, float] | None, *, keep: bool) -> None:
+    """Build, or load, the index that most queries ask for.
+
+    Args:
+        frozen: The rows.
+        weights: Those that were learned for the gallery, if any.
+        keep: See `Frozen.index`.
+    """
+    spaces = frozen.origin.spaces
+    resolved = resolve_weights(None, spaces, learned=weights)
+    usual = choose(count=len(frozen), allowed=None, weights=resolved, spaces=spaces, k=USUAL_K)
+    frozen.index(usual, keep=keep)
+
+
+def fresh_rows(
+    store: Store,
+    derived: Derived,
+    *,
+    held: Frozen | None,
+    now: Origin,
+    wait_s: float,
+    stop: threading.Event | None = None,
+) -> Frozen | None:
+    """Rows that are not stale: those that are kept, or new ones, unless somebody else is about to derive them.
+
+    Then those that are held, if any, and a long tail must do for the moment.
+
+    Args:
+        store: The database.
+        derived: What is derived from it.
+        held: The rows at hand.
+        now: The present state of the database.
+        wait_s: Seconds to wait for another process that derives them. With 0, somebody waits for an answer: rows that
+            cannot be kept are derived in memory.
+        stop: See `Derived.freeze`.
+
+    Raises:
+        DerivedFolderError: They cannot be kept, and were to be waited for.
+    """
+    kept = kept_rows(store, derived)
+    if not is_stale(kept, now):
+        return kept
+    if not store.writable:
+        return in_memory(store, derived, stop=stop)
+    if wait_s == 0 and is_written_to(store):  # the writer will do it when it has finished
+        return fresher(held, kept)
+    try:
+        with derived.building(wait_s=wait_s) as mine:
+            if not mine:
+                return fresher(held, kept)
+            kept = kept_rows(store, derived)  # another process may have been quicker
+            if kept is not None and not is_stale(kept, now):
+                return kept
+            with store.reading() as connection:
+                made = derived.freeze(connection, keep=True, stop=stop)
+            derived.keep_only(made)
+            return made
+    except DerivedFolderError as error:
+        if wait_s > 0:
+            raise
+        logging.getLogger(__name__).warning("%s; searches are answered from memory", error)
+        return in_memory(store, derived, stop=stop)
+
+
+def in_memory(store: Store, derived: Derived, *, stop: threading.Event | None) -> Frozen | None:
+    """Rows that are new and not kept."""
+    with store.reading() as connection:
+        return derived.freeze(connection, keep=False, stop=stop)
+
+
+def is_written_to(store: Store) -> bool:
+    """Whether another process, or thread, is writing just now."""
+    try:
+        with store.locked(patience_s=0):
+            return False
+    except GalleryLockedError:
+        return True
+    except LookalikeError:  # there is no writing at all
+        return False
+
+
+def kept_rows(store: Store, derived: Derived) -> Frozen | None:
+    """The newest rows that were derived and kept."""
+    with store.reading() as connection:
+        return derived.open(connection)

@@ -1,0 +1,126 @@
+"""The tables of a gallery's database."""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+from contextlib import closing
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from lookalike.errors import GalleryNotFoundError, MismatchError
+from lookalike.gallery.filters.sqlite import attribute_expression
+from lookalike.gallery.local import metadata_table
+
+FORMAT: Final = 2
+APPLICATION_ID: Final = 0x4C6F6F6B  # "Look", where `file` finds it
+
+SCHEMA: Final = """
+-- Each row of each table has a checksum over all of its other columns; see `checksums`.
+
+CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY NOT NULL, checksum INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+
+-- `attributes` is a JSON object whose keys are numbers of `attribute_names`: no name ever becomes part of a statement.
+CREATE TABLE items (
+    row INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    product TEXT,
+    photo TEXT NOT NULL,
+    root TEXT NOT NULL,
+    box TEXT,
+    attributes TEXT NOT NULL,
+    source TEXT NOT NULL,
+    size INTEGER,
+    modified_ns INTEGER,
+    sha256 TEXT,
+    checksum INTEGER NOT NULL
+) STRICT;
+CREATE INDEX items_by_source ON items (source);
+
+-- `kinds` is what kinds of values have ever been stored under the name, see records.Kinds.
+CREATE TABLE attribute_names (
+    number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, kinds INTEGER NOT NULL, checksum INTEGER NOT NULL
+) STRICT;
+
+-- Concatenated in the order of the spaces, little-endian float32; `raw` only where what was added is not `unit`.
+CREATE TABLE vectors (row INTEGER PRIMARY KEY, unit BLOB NOT NULL, raw BLOB, checksum INTEGER NOT NULL) STRICT;
+
+CREATE TABLE removed (number INTEGER PRIMARY KEY, row INTEGER NOT NULL, checksum INTEGER NOT NULL) STRICT;
+
+-- What was set by hand, see edits; in `changes`, null takes an attribute away.
+CREATE TABLE edits (
+    id TEXT PRIMARY KEY, described TEXT NOT NULL, changes TEXT NOT NULL, checksum INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+
+ATTRIBUTE_INDEX: Final = "items_by_attribute_"
+"""What the names of indexes over attributes begin with; a number of `attribute_names` follows."""
+
+PAGE_BYTES: Final = 16384
+"""A page holds several rows of vectors; with SQLite's own 4096 nearly half of each would stay empty."""
+
+
+def write(connection: sqlite3.Connection) -> None:
+    """Make an empty file the database of an empty gallery."""
+    connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+    first: dict[str, str | int] = {"generation": uuid.uuid4().hex, "spaces": "[]", "change": 0, "raw": 0}
+    first |= dict.fromkeys(("items", "names", "last items", "last removed"), 0)
+    connection.execute("BEGIN IMMEDIATE")
+    for statement in SCHEMA.split(";\n")[:-1]:
+        connection.execute(statement)
+    for key, value in first.items():
+        metadata_table.put(connection, key, value)
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {FORMAT}")
+    connection.execute("COMMIT")
+    connection.execute("PRAGMA journal_mode = WAL")
+
+
+def problems(connection: sqlite3.Connection) -> list[str]:
+    """What is missing of the tables and indexes, and what is others than it was made."""
+    wanted = expected()
+    found = {name: (kind, sql) for kind, name, sql in connection.execute(LISTED)}
+    said = [f"the {kind} {name} is not there" for name, (kind, _) in wanted.items() if name not in found]
+    for name, (kind, sql) in found.items():
+        made = wanted.get(name, (kind, attribute_index(name)))
+        if made != (kind, sql):
+            said.append(f"the {kind} {name} is not as it was made")
+    return said
+
+
+LISTED: Final = "SELECT type, name, sql FROM sqlite_schema WHERE name NOT GLOB 'sqlite_*'"
+
+
+@cache
+def expected() -> dict[str, tuple[str, str]]:
+    """Every table and index of a new gallery by name: what it is, and the statement that makes it."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        connection.executescript(SCHEMA)
+        return {name: (kind, sql) for kind, name, sql in connection.execute(LISTED)}
+
+
+def attribute_index(name: str) -> str | None:
+    """The statement that makes an index over an attribute; None when no such index has this name."""
+    number = name.removeprefix(ATTRIBUTE_INDEX)
+    if number == name or not (number.isascii() and number.isdecimal()):
+        return None
+    return f"CREATE INDEX {name} ON items ({attribute_expression(int(number))})"
+
+
+def check(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse what is no gallery's database, or one that this version does not read.
+
+    Raises:
+        GalleryNotFoundError: It is another program's.
+        MismatchError: It has another format.
+    """
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if application != APPLICATION_ID:
+        raise GalleryNotFoundError(f"{path} is a database, but not a gallery's")
+    if version != FORMAT:
+        raise MismatchError(
+            f"{path.parent} has the gallery format {version}, and this version of lookalike reads {FORMAT}; open it "
+            "with the version that made it, and use `gallery export --format parquet` to bring it over"
+        )

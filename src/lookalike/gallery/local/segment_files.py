@@ -1,0 +1,350 @@
+"""What is derived from the database for speed: memory-mapped rows and the indexes over them.
+
+    derived/
+      rows-<random>/
+        stamp.json    what the rows were made from, and the sizes and checksums of the files
+        unit.f32      (N, sum of D) concatenated unit rows
+        raw.f32       the same as they were added, when any was not of unit length
+        numbers.i64   (N,) the row number of each in the database
+        unit.sums     (N,) uint64, a checksum of each unit row, see `lookalike.index.rows`; raw.sums alike
+        index-<name>  indexes, each sealed by itself
+
+A folder is written under a temporary name and renamed when it is complete, and never changed afterwards except that
+indexes join it. All of it can be deleted at any time, also while it is being read. Opening reads all but the rows,
+which are checked when they are scored; `damage` reads everything.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+import sqlite3
+import threading
+import uuid
+import zlib
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from lookalike.errors import GalleryDamagedError, LookalikeError
+from lookalike.gallery.local.row_checksums import checked_vectors
+from lookalike.gallery.local.segment import Frozen, Origin
+from lookalike.gallery.records import read_vectors
+from lookalike.index import Mapped, Rows, checksummed, row_sums
+from lookalike.spaces import Space, width
+from lookalike.storage.durable import flush
+from lookalike.storage.files import check_regular
+from lookalike.types import Float32
+
+STAMP_FORMAT: Final = 3
+BATCH: Final = 4096
+FILES: Final = {
+    "numbers": ("numbers.i64", "<i8"),
+    "unit": ("unit.f32", "<f4"),
+    "unit sums": ("unit.sums", "<u8"),
+    "raw": ("raw.f32", "<f4"),
+    "raw sums": ("raw.sums", "<u8"),
+}
+"""The name of each file and what it is an array of."""
+
+ROWS: Final = ("unit", "raw")
+
+CANNOT_RESERVE: Final = (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)
+"""What file systems answer that cannot reserve room."""
+
+
+class DerivedFolderError(LookalikeError):
+    """What is derived cannot be kept: the disk is full, read-only or failing, or something else has its name."""
+
+
+class StoppedError(Exception):
+    """Who derived was asked to stop; nobody but whoever asked sees it."""
+
+
+class Derived:
+    """The folder of derived files of one gallery."""
+
+    def __init__(self, gallery: Path) -> None:
+        self._folder = gallery / "derived"
+        self._lock_path = gallery / "build.lock"
+        self._refused: set[str] = set()
+
+    def open(self, connection: sqlite3.Connection) -> Frozen | None:
+        """Open the newest rows that are whole and were made from an earlier state of the database.
+
+        Args:
+            connection: In a transaction.
+        """
+        newest: Frozen | None = None
+        for folder in sorted(self._folder.glob("rows-*")):
+            if folder.name in self._refused:
+                continue
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                frozen = open_rows(folder)
+                if frozen.origin.is_past_of(connection):
+                    newest = fresher(newest, frozen)
+        return newest
+
+    def refuse(self, damaged: Frozen, *, delete: bool) -> None:
+        """Open rows that turned out to be damaged never again, and delete them if that is asked for."""
+        if damaged.folder is not None:
+            self._refused.add(damaged.folder.name)
+            if delete:
+                shutil.rmtree(damaged.folder, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def building(self, *, wait_s: float) -> Iterator[bool]:
+        """Be the only process that derives; yields whether that is so.
+
+        Args:
+            wait_s: Seconds to wait for another process that is at it; 0 asks once.
+
+        Raises:
+            DerivedFolderError: There is no knowing, for the lock cannot be made.
+        """
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(self._lock_path, thread_local=False)
+        try:
+            lock.acquire(timeout=wait_s, poll_interval=0.05)
+        except Timeout:
+            yield False
+            return
+        except OSError as error:
+            raise DerivedFolderError(f"{self._lock_path} cannot be written: {error.strerror or error}") from error
+        try:
+            yield True
+        finally:
+            lock.release()
+
+    def freeze(
+        self, connection: sqlite3.Connection, *, keep: bool, stop: threading.Event | None = None
+    ) -> Frozen | None:
+        """Derive the rows of the state that a connection sees; None when there are no items.
+
+        Args:
+            connection: In a transaction.
+            keep: On disk, beside what was kept before; the caller is `building`. Else in memory.
+            stop: Set to have it stop before it is through.
+
+        Raises:
+            GalleryDamagedError: The database contradicts itself.
+            DerivedFolderError: They cannot be kept.
+            StoppedError: It was asked to stop.
+        """
+        origin = Origin.now(connection)
+        if origin.count == 0:
+            return None
+        if not keep:
+            return Frozen(origin, gather(connection, origin, None, stop=stop), None)
+        try:
+            for old in self._folder.glob(".new-*"):  # of a process that died
+                shutil.rmtree(old, ignore_errors=True)
+            temporary = self._folder / f".new-{uuid.uuid4().hex}"
+            temporary.mkdir(parents=True)
+            try:
+                gather(connection, origin, temporary, stop=stop)
+                write_stamp(temporary, origin)
+                folder = temporary.rename(self._folder / f"rows-{uuid.uuid4().hex[:12]}")
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
+            return open_rows(folder)
+        except (OSError, ValueError) as error:
+            raise DerivedFolderError(f"{self._folder} cannot be written: {error}") from error
+
+    def damage(self) -> list[str]:
+        """Read all that is kept and say what is wrong with it; an empty list is a clean bill."""
+        problems = []
+        for folder in sorted(self._folder.glob("rows-*")):
+            try:
+                stamp = read_stamp_file(folder)
+                for name, facts in stamp["files"].items():
+                    if checksum(folder / name) != facts["checksum"]:
+                        problems.append(f"{folder / name} is damaged")
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                problems.append(f"{folder} is damaged: {error}")
+        return problems
+
+    def keep_only(self, frozen: Frozen | None) -> None:
+        """Delete all rows and indexes but these; the caller is `building`."""
+        for old in self._folder.glob("rows-*"):
+            if frozen is None or old != frozen.folder:
+                shutil.rmtree(old, ignore_errors=True)
+
+    def bytes(self) -> int:
+        """Size on disk."""
+        total = 0
+        for folder, _, names in os.walk(self._folder):  # which passes over what vanishes meanwhile
+            for name in names:
+                with contextlib.suppress(OSError):
+                    total += (Path(folder) / name).stat().st_size
+        return total
+
+
+def fresher(first: Frozen | None, second: Frozen | None) -> Frozen | None:
+    """The one that was made from the later state of the database; of the same state, the first."""
+    if first is None or second is None:
+        return first or second
+    return max(first, second, key=lambda frozen: (frozen.origin.last_row, frozen.origin.last_removal))
+
+
+def gather(
+    connection: sqlite3.Connection, origin: Origin, folder: Path | None, *, stop: threading.Event | None = None
+) -> dict[str, npt.NDArray[Any]]:
+    """Copy all rows out of the database, into files or into memory.
+
+    Raises:
+        GalleryDamagedError: There are not as many as the database says.
+        OSError: The disk is full.
+        StoppedError: It was asked to stop.
+    """
+    columns = width(origin.spaces)
+    shapes: dict[str, tuple[int, ...]] = {"numbers": (origin.count,)}
+    for name in ROWS if origin.raw else ROWS[:1]:
+        shapes[name] = (origin.count, columns)
+        shapes[f"{name} sums"] = (origin.count,)
+    arrays = {name: allocate(folder, name, shape) for name, shape in shapes.items()}
+    cursor = connection.execute("SELECT row, unit, raw, checksum FROM vectors ORDER BY row")
+    at = 0
+    while batch := checked_vectors(cursor.fetchmany(BATCH), width=columns):
+        if stop is not None and stop.is_set():
+            raise StoppedError
+        end = at + len(batch)
+        if end > origin.count:
+            break
+        arrays["numbers"][at:end] = [row for row, *_ in batch]
+        keep(arrays, "unit", at, read_vectors([unit for _, unit, _, _ in batch], width=columns))
+        if origin.raw:
+            keep(arrays, "raw", at, read_vectors([raw or unit for _, unit, raw, _ in batch], width=columns))
+        at = end
+    if at != origin.count or cursor.fetchone() is not None:
+        raise GalleryDamagedError("the database counts other items than it holds vectors; see `gallery verify`")
+    for array in arrays.values():
+        if isinstance(array, np.memmap):
+            array.flush()
+    return arrays
+
+
+def keep(arrays: dict[str, npt.NDArray[Any]], name: str, at: int, rows: Float32) -> None:
+    """Put rows, (B, sum of D) float32, and their checksums into their places."""
+    arrays[name][at : at + len(rows)] = rows
+    arrays[f"{name} sums"][at : at + len(rows)] = row_sums(rows)
+
+
+def allocate(folder: Path | None, name: str, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    """An array in memory, or in a file of its own, whose room is reserved: writing to memory cannot say what is full.
+
+    Raises:
+        OSError: There is no room.
+    """
+    file_name, dtype = FILES[name]
+    if folder is None:
+        return np.empty(shape, dtype=dtype)
+    array = np.memmap(folder / file_name, dtype=dtype, mode="w+", shape=shape)
+    if hasattr(os, "posix_fallocate"):  # not on macOS
+        with (folder / file_name).open("r+b") as file:
+            try:
+                os.posix_fallocate(file.fileno(), 0, array.nbytes)
+            except OSError as error:
+                if error.errno not in CANNOT_RESERVE:
+                    raise
+    return array
+
+
+def write_stamp(folder: Path, origin: Origin) -> None:
+    """Say what a folder of derived rows was made from, and seal it."""
+    files = {}
+    for path in sorted(folder.iterdir()):
+        files[path.name] = {"bytes": path.stat().st_size, "checksum": checksum(path)}
+    stamp = {"format": STAMP_FORMAT, "origin": asdict(origin), "files": files}
+    path = folder / "stamp.json"
+    path.write_text(json.dumps({"stamp": stamp, "seal": seal(stamp)}), encoding="utf-8")
+    flush(path)
+
+
+def read_stamp_file(folder: Path) -> dict[str, Any]:
+    """What a folder says of itself.
+
+    Raises:
+        OSError: It cannot be read, or something in the folder is no file.
+        ValueError: Nonsense, or in a format that we do not write.
+    """
+    for path in folder.iterdir():
+        check_regular(path.stat(), path)  # a pipe would be waited for
+    kept = json.loads((folder / "stamp.json").read_text(encoding="utf-8"))
+    stamp: dict[str, Any] = kept["stamp"]
+    if kept["seal"] != seal(stamp) or stamp["format"] != STAMP_FORMAT:
+        raise ValueError("its stamp is not one of ours")
+    return stamp
+
+
+def open_rows(folder: Path) -> Frozen:
+    """Map the rows of a folder into memory.
+
+    Raises:
+        OSError: A file is missing.
+        ValueError: A file is not what the stamp says.
+    """
+    stamp = read_stamp_file(folder)
+    facts = stamp["origin"]
+    origin = Origin(**{**facts, "spaces": tuple(Space(**space) for space in facts["spaces"])})
+    shape = (origin.count, width(origin.spaces))
+    files = stamp["files"]
+    rows = {name: mapped_rows(folder, name, files, shape=shape) for name in (ROWS if origin.raw else ROWS[:1])}
+    return Frozen(origin, {**rows, "numbers": read_whole(folder, "numbers", files)}, folder)
+
+
+def mapped_rows(folder: Path, name: str, about: dict[str, Any], *, shape: tuple[int, int]) -> Rows:
+    """Map rows into memory, and read their checksums.
+
+    Args:
+        folder: Where they are.
+        name: `unit` or `raw`.
+        about: What the stamp says of files.
+        shape: (N, D).
+
+    Raises:
+        OSError: A file is missing.
+        ValueError: A file is not what the stamp says.
+    """
+    file_name, dtype = FILES[name]
+    file = Mapped(folder / file_name)
+    sums = read_whole(folder, f"{name} sums", about)
+    if file.size() != about[file_name]["bytes"] or sums.shape != shape[:1]:
+        raise ValueError(f"{file.path} is damaged")
+    array = np.asarray(np.memmap(file.path, dtype=dtype, mode="r", shape=shape))
+    if not os.path.samestat(os.fstat(file.descriptor), file.path.stat()):
+        raise ValueError(f"{file.path} was replaced")
+    return Rows(array, sums=sums, file=file)
+
+
+def read_whole(folder: Path, name: str, about: dict[str, Any]) -> npt.NDArray[Any]:
+    """Read a file into memory.
+
+    Raises:
+        OSError: It is missing.
+        ValueError: It is not what the stamp says.
+    """
+    file_name, dtype = FILES[name]
+    content = (folder / file_name).read_bytes()
+    if zlib.crc32(content) != about[file_name]["checksum"]:
+        raise ValueError(f"{folder / file_name} is damaged")
+    return np.frombuffer(content, dtype=dtype)
+
+
+def checksum(path: Path) -> int:
+    """CRC-32 of a whole file."""
+    with path.open("rb") as file:
+        return checksummed.checksum(file, 0, path.stat().st_size)
+
+
+def seal(stamp: dict[str, Any]) -> int:
+    """CRC-32 of a stamp, written in one fixed way."""
+    return zlib.crc32(json.dumps(stamp, sort_keys=True).encode())

@@ -1,0 +1,199 @@
+"""What writers do to the database, inside of one transaction."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TypeAlias
+
+from lookalike.errors import MismatchError, UsageError
+from lookalike.gallery.local import overrides as edits
+from lookalike.gallery.local.metadata_table import (
+    increase,
+    last_number,
+    put,
+    read_spaces,
+    write_last_number,
+    write_spaces,
+)
+from lookalike.gallery.local.reads import item_by_id, rows_of_ids, unknown_item
+from lookalike.gallery.local.row_checksums import ITEM, check_items, crc_of, numbered, seal_items, vector_sum
+from lookalike.gallery.records import AttributeNames, item_row, stamp_row, vector_rows
+from lookalike.spaces import Space
+from lookalike.types import JSON, Float32, Item, Stamp, item_json
+
+Overrides: TypeAlias = Sequence[Mapping[str, JSON]] | None
+"""Attributes set by hand on each of some items, in place of those set before; None keeps these."""
+
+
+def add(
+    connection: sqlite3.Connection,
+    items: Sequence[Item],
+    vectors: Mapping[str, Float32],
+    *,
+    spaces: Sequence[Space],
+    source: str,
+    stamps: Sequence[Stamp] | None,
+    overrides: Overrides = None,
+) -> None:
+    """Add items, or replace those of the same id; see `Gallery.add`."""
+    agree_on_spaces(connection, spaces)
+    records = item_records(connection, items, source=source, stamps=stamps)
+    blobs = vector_rows(vectors, spaces, count=len(items))
+    ids = [item.id for item in items]
+    delete_rows(connection, ids)
+    first = last_number(connection, "items") + 1
+    numbers = range(first, first + len(items))
+    connection.executemany(
+        f"INSERT INTO items ({', '.join(ITEM)}, checksum) VALUES ({', '.join(numbered(11))}, {crc_of(*numbered(11))})",
+        [(row, *record) for row, record in zip(numbers, records, strict=True)],
+    )
+    connection.executemany(
+        "INSERT INTO vectors (row, unit, raw, checksum) VALUES (?, ?, ?, ?)",
+        [(row, unit, raw, vector_sum(row, unit, raw)) for row, (unit, raw) in zip(numbers, blobs, strict=True)],
+    )
+    override(connection, items, overrides)
+    increase(connection, "items", len(items))
+    write_last_number(connection, "items", first + len(items) - 1)
+    if any(raw is not None for _, raw in blobs):
+        put(connection, "raw", 1)
+
+
+def describe(
+    connection: sqlite3.Connection,
+    items: Sequence[Item],
+    *,
+    source: str,
+    stamps: Sequence[Stamp] | None,
+    overrides: Overrides = None,
+) -> None:
+    """Replace what is known of items whose vectors stay; see `Gallery.describe`."""
+    records = item_records(connection, items, source=source, stamps=stamps)
+    rows = rows_of_ids(connection, [item.id for item in items])
+    for item in items:
+        if item.id not in rows:
+            raise unknown_item(connection, item.id)
+    check_items(connection, rows.values())
+    connection.executemany(
+        "UPDATE items SET id = ?, product = ?, photo = ?, root = ?, box = ?, attributes = ? WHERE row = ?",
+        [(*record[:6], rows[item.id]) for item, record in zip(items, records, strict=True)],
+    )
+    override(connection, items, overrides)
+    if source:
+        connection.executemany("UPDATE items SET source = ? WHERE row = ?", [(source, row) for row in rows.values()])
+    if stamps is not None:
+        connection.executemany(
+            "UPDATE items SET size = ?, modified_ns = ?, sha256 = ? WHERE row = ?",
+            [(*record[7:], rows[item.id]) for item, record in zip(items, records, strict=True)],
+        )
+    seal_items(connection, rows.values())
+
+
+def edit(connection: sqlite3.Connection, item_id: str, changes: Mapping[str, JSON]) -> Item:
+    """Change attributes by hand; see `LocalGallery.edit`."""
+    known = item_by_id(connection, AttributeNames.read(connection), item_id)
+    check_changes(known, changes)
+    edits.edit(connection, known, changes)
+    return item_by_id(connection, AttributeNames.read(connection), item_id)
+
+
+def check_changes(item: Item, changes: Mapping[str, JSON]) -> None:
+    """Refuse attributes that cannot be set by hand.
+
+    Raises:
+        UsageError: A value is nothing that JSON can say, or not Unicode.
+    """
+    changed = replace(item, attributes=dict(changes))
+    AttributeNames([]).encode(changed)
+    if not is_unicode(changed):
+        raise UsageError(f"what is to be set on {item.id!r} has text that is not Unicode")
+
+
+def override(connection: sqlite3.Connection, items: Sequence[Item], overrides: Overrides) -> None:
+    """Set attributes by hand on items that have just been described, or keep on top what was set before."""
+    if overrides is None:
+        edits.keep_on_top(connection, [item.id for item in items])
+        return
+    for item, changes in zip(items, overrides, strict=True):
+        check_changes(item, changes)
+    edits.put(connection, items, overrides)
+
+
+def remove(connection: sqlite3.Connection, ids: Sequence[str]) -> int:
+    """Remove items and what was set on them by hand; ids that are not there are passed over."""
+    edits.forget(connection, ids)
+    return delete_rows(connection, ids)
+
+
+def delete_rows(connection: sqlite3.Connection, ids: Sequence[str]) -> int:
+    """Delete the rows of items and write down which rows went."""
+    rows = [(row,) for row in rows_of_ids(connection, ids).values()]
+    connection.executemany("DELETE FROM items WHERE row = ?", rows)
+    connection.executemany("DELETE FROM vectors WHERE row = ?", rows)
+    last = last_number(connection, "removed")
+    connection.executemany(
+        f"INSERT INTO removed (number, row, checksum) VALUES (?1, ?2, {crc_of(*numbered(2))})",
+        [(number, row) for number, (row,) in enumerate(rows, start=last + 1)],
+    )
+    write_last_number(connection, "removed", last + len(rows))
+    increase(connection, "items", -len(rows))
+    return len(rows)
+
+
+def agree_on_spaces(connection: sqlite3.Connection, spaces: Sequence[Space]) -> None:
+    """Decide the gallery's spaces, or refuse others than they are.
+
+    Raises:
+        MismatchError: They are others.
+    """
+    known = read_spaces(connection)
+    if known == tuple(spaces):
+        return
+    if known:
+        raise MismatchError(f"the gallery has the spaces {in_words(known)}, and these vectors are {in_words(spaces)}")
+    if not spaces or len({space.name for space in spaces}) != len(spaces):
+        raise UsageError(f"a gallery needs spaces, each of its own name, got {in_words(spaces)}")
+    write_spaces(connection, spaces)
+
+
+def item_records(
+    connection: sqlite3.Connection, items: Sequence[Item], *, source: str, stamps: Sequence[Stamp] | None
+) -> list[tuple[str | int | None, ...]]:
+    """Items as rows of the table, without their numbers; attributes that are new get theirs.
+
+    Raises:
+        UsageError: An id comes twice, a text is not Unicode, an attribute is nothing that JSON can say.
+    """
+    if len({item.id for item in items}) != len(items):
+        [(twice, _)] = Counter(item.id for item in items).most_common(1)
+        raise UsageError(f"the id {twice!r} comes twice")
+    if stamps is not None and len(stamps) != len(items):
+        raise UsageError(f"{len(items)} items came with {len(stamps)} stamps")
+    names = AttributeNames.read(connection)
+    records = [
+        (*item_row(item, names), source, *stamp_row(stamps[at] if stamps else None)) for at, item in enumerate(items)
+    ]
+    try:
+        "".join(text for record in records for text in record if isinstance(text, str)).encode()
+        names.save(connection)
+    except UnicodeEncodeError:
+        strange = next(item.id for item in items if not is_unicode(item))
+        raise UsageError(f"the item {strange!r} has text that is not Unicode") from None
+    return records
+
+
+def is_unicode(item: Item) -> bool:
+    """Whether all text of an item can be written; the names of files need not be such."""
+    try:
+        json.dumps([item_json(item), item.root], ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def in_words(spaces: Sequence[Space]) -> str:
+    """Spaces as an error shows them."""
+    return ", ".join(f"{space.name} ({space.dimension} of {space.maker})" for space in spaces) or "none"

@@ -1,0 +1,52 @@
+"""Questions about many items at once, which Milvus cannot answer alone: facets, and which texts fit a pattern.
+
+The items are read through and asked of an SQLite database in memory, by the statements that serve a gallery in a
+folder, so that the answers are the same.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from typing import Final
+
+from lookalike.gallery.filters.expression import FIELDS
+from lookalike.gallery.filters.milvus import there
+from lookalike.gallery.local import reads
+from lookalike.gallery.milvus.reads import Reader
+from lookalike.gallery.milvus.records import KNOWN, to_record
+from lookalike.gallery.protocol import Facet
+from lookalike.gallery.records import AttributeNames, Kinds
+from lookalike.types import Item
+
+AT_ONCE: Final = 4096
+"""Items without their vectors in one answer."""
+
+
+def items(reader: Reader, where: str) -> Iterator[Item]:
+    """All items that pass an expression, in the order of adding."""
+    for rows in reader.ordered(where, KNOWN, size=AT_ONCE):
+        yield from (to_record(row).item for row in rows)
+
+
+def facets(reader: Reader, where: str, *, kinds: Mapping[str, Kinds], limit: int) -> list[Facet]:
+    """The most frequent values of each attribute, and how often they occur."""
+    names = AttributeNames((number, name, int(held)) for number, (name, held) in enumerate(kinds.items(), start=1))
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("CREATE TABLE items (attributes TEXT NOT NULL)")
+        encoded = ((names.encode(item),) for item in items(reader, where))
+        connection.executemany("INSERT INTO items VALUES (?)", encoded)
+        return reads.facets(connection, names, reads.EVERYTHING, limit=limit)
+
+
+def fitting(reader: Reader, name: str, pattern: str) -> Sequence[str]:
+    """The different texts of an attribute that fit a pattern of `like`."""
+    found = (
+        getattr(item, name) if name in FIELDS else item.attributes.get(name) for item in items(reader, there(name))
+    )
+    texts = {value for value in found if isinstance(value, str)}
+    with closing(sqlite3.connect(":memory:")) as connection:
+        return sorted(
+            text for text in texts if connection.execute("SELECT ? LIKE ?", (text, pattern)).fetchone() == (1,)
+        )

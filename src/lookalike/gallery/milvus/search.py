@@ -1,0 +1,220 @@
+"""Searching the collection: Milvus proposes, and every score is computed from the rows, as in a gallery in a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from tempfile import TemporaryFile
+from typing import Any, Final
+
+import numpy as np
+
+from lookalike import index as indexes
+from lookalike.gallery.local.ranking import allow, nearest, nearest_by_metric
+from lookalike.gallery.local.segment import Origin
+from lookalike.gallery.local.snapshot import Snapshot, Tail
+from lookalike.gallery.milvus.connection import Connection
+from lookalike.gallery.milvus.reads import ALL, MANY_AT_ONCE, Reader, Row
+from lookalike.gallery.milvus.records import added_rows_of, unit_rows_of
+from lookalike.gallery.milvus.schema import FLOAT_INDEXES, IndexPlan, present
+from lookalike.gallery.records import AttributeNames, as_unit_rows
+from lookalike.index.scoring import best, empty_answer
+from lookalike.spaces import Space, scaled_query, slices, width
+from lookalike.types import Float32, Neighbours
+
+SPARE: Final = 16
+"""Candidates beyond k where the index knows the rows: enough for those whose scores differ by rounding only."""
+
+ANSWER_BYTES: Final = 32 << 20
+"""Of candidates in one answer."""
+
+
+class Searcher:
+    """Searches with the index that the collection has.
+
+    Args:
+        connection: To the server.
+        reader: Of the same gallery.
+    """
+
+    def __init__(self, connection: Connection, reader: Reader) -> None:
+        self._connection = connection
+        self._reader = reader
+        self._plan: IndexPlan | None = None
+
+    def forget_index(self) -> None:
+        """Look anew which index there is, at the next search."""
+        self._plan = None
+
+    @property
+    def plan(self) -> IndexPlan:
+        """The index that there is."""
+        if self._plan is None:
+            with self._connection.client(doing="looking at the index") as client:
+                self._plan = present(client, self._connection.collection)
+        return self._plan
+
+    def nearest(
+        self,
+        queries: Mapping[str, Float32],
+        weights: Mapping[str, float],
+        *,
+        spaces: Sequence[Space],
+        k: int,
+        where: str | None,
+        index: str,
+        probes: int | None,
+    ) -> Neighbours:
+        """Find the rows of highest score; see `Gallery.search`.
+
+        Args:
+            queries: (Q, D) float32 for each space that is weighted.
+            weights: One for each space.
+            spaces: Those of the gallery.
+            k: At least 1.
+            where: An expression of Milvus; None passes all.
+            index: `exact`, `auto`, or any other name, which the one index of the collection answers to.
+            probes: How many lists to look into, in each segment.
+        """
+        units = {name: as_unit_rows(rows, name=name) for name, rows in queries.items()}
+        query = scaled_query(units, weights, spaces)
+        plan = self.plan
+        if index == "auto":
+            everything = indexes.choose(count=MANY_AT_ONCE, allowed=None, weights=weights, spaces=spaces, k=1)
+            index = "exact" if everything == "exact" else plan.kind
+        count = k + SPARE if plan.kind in FLOAT_INDEXES else 60 + 5 * k
+        if count > MANY_AT_ONCE or (index == "exact" and not plan.lists and plan.kind != "FLAT"):
+            return self._scanned(queries, weights, spaces=spaces, k=k, where=where)
+        parameters = self._parameters(plan, count=count, probes=probes, exhaustive=index == "exact")
+        found: list[list[Row]] = []
+        step = max(1, ANSWER_BYTES // (4 * width(spaces) * count))
+        for at in range(0, len(query), step):
+            found += self._candidates(query[at : at + step], where, count, parameters)
+        if min(map(len, found)) < min(k, self._passing(found, where, count)):
+            return self._scanned(queries, weights, spaces=spaces, k=k, where=where)
+        exhaustive = plan.kind == "FLAT" or (plan.kind == "IVF_FLAT" and index == "exact")
+        name = "exact" if exhaustive else plan.kind.lower()
+        return scored(query, units, found, spaces=spaces, k=k, index=name)
+
+    def _parameters(self, plan: IndexPlan, *, count: int, probes: int | None, exhaustive: bool) -> dict[str, int]:
+        address = self._connection.address
+        if plan.lists:
+            usual = address.number("nprobe") or max(16, plan.lists // 16)
+            return {"nprobe": min(plan.lists, plan.lists if exhaustive else probes or usual)}
+        if plan.kind == "HNSW":
+            return {"ef": max(count, address.number("ef") or 0, min(2 * count, 32_768))}
+        return {}
+
+    def _candidates(
+        self, query: Float32, where: str | None, count: int, parameters: Mapping[str, int]
+    ) -> list[list[Row]]:
+        with self._connection.client(doing="searching") as client:
+            hits: Any = client.search(
+                self._connection.collection,
+                data=list(query),
+                anns_field="vector",
+                filter=where or "",
+                limit=count,
+                output_fields=["_row", "vector"],
+                search_params={"metric_type": "IP", "params": dict(parameters)},
+                consistency_level=self._reader.level(),
+            )
+        return [[hit["entity"] for hit in one] for one in hits]
+
+    def _passing(self, found: Sequence[Sequence[Row]], where: str | None, count: int) -> int:
+        """How many rows a filter passes; asked only when fewer candidates came than were asked for."""
+        return count if min(map(len, found)) >= count else self._reader.count(where or ALL)
+
+    def by_metric(
+        self,
+        queries: Mapping[str, Float32],
+        weights: Mapping[str, float],
+        *,
+        spaces: Sequence[Space],
+        k: int,
+        where: str | None,
+        metrics: Mapping[str, str],
+    ) -> Neighbours:
+        """Compare every row that passes, as it was added, by any metrics; see `Gallery.search`."""
+        with self._gathered(where, spaces=spaces, as_added=True) as rows:
+            return nearest_by_metric(rows, queries, weights, k=k, allowed=allow(rows, None), metrics=metrics)
+
+    def _scanned(
+        self,
+        queries: Mapping[str, Float32],
+        weights: Mapping[str, float],
+        *,
+        spaces: Sequence[Space],
+        k: int,
+        where: str | None,
+    ) -> Neighbours:
+        """Compare every row that passes, here."""
+        with self._gathered(where, spaces=spaces, as_added=False) as rows:
+            everything = allow(rows, None)
+            return nearest(rows, queries, weights, k=k, allowed=everything, index="exact", probes=None, keep=False)
+
+    @contextmanager
+    def _gathered(self, where: str | None, *, spaces: Sequence[Space], as_added: bool) -> Iterator[Snapshot]:
+        """All rows that pass, as a gallery in a folder has them, in a file that goes afterwards.
+
+        Args:
+            where: An expression of Milvus; None passes all.
+            spaces: Those of the gallery.
+            as_added: The rows as they were added, instead of the unit rows.
+        """
+        columns = width(spaces)
+        read, fields = (added_rows_of, ["_row", "vector", "_raw"]) if as_added else (unit_rows_of, ["_row", "vector"])
+        numbers: list[int] = []
+        with TemporaryFile() as file:
+            for batch in self._reader.ordered(where or ALL, fields):
+                file.write(read(batch, columns=columns).tobytes())
+                numbers += [row["_row"] for row in batch]
+            file.flush()
+            rows: Float32 = np.empty((0, columns), dtype=np.float32)
+            if numbers:
+                rows = np.memmap(file, dtype=np.float32, mode="r", shape=(len(numbers), columns))
+            origin = Origin("", tuple(spaces), 0, "", 0, 0, len(numbers), as_added)
+            tail = Tail(np.array(numbers, dtype=np.int64), rows, rows)
+            yield Snapshot(0, origin, AttributeNames([]), None, None, 0, tail)
+
+
+def scored(
+    query: Float32,
+    units: Mapping[str, Float32],
+    found: Sequence[Sequence[Row]],
+    *,
+    spaces: Sequence[Space],
+    k: int,
+    index: str,
+) -> Neighbours:
+    """Candidates in the order of their exact scores, the k best of them.
+
+    Args:
+        query: (Q, sum of D) float32, scaled by the weights.
+        units: The queries' unit rows by space, (Q, D) float32.
+        found: The candidates of each query, with `_row` and `vector`.
+        spaces: Those of the gallery.
+        k: How many to keep.
+        index: Which index answered.
+    """
+    k = min(k, max(map(len, found)))
+    if not k:
+        return nothing_found(units, len(query))
+    numbers, scores = empty_answer(len(query), k)
+    by_space = {name: np.full((len(query), k), np.nan, dtype=np.float32) for name in units}
+    for at, candidates in enumerate(found):
+        rows = unit_rows_of(candidates, columns=width(spaces))
+        positions, values = best(rows, query[at], np.arange(len(rows)), k=k)
+        kept = len(positions)
+        numbers[at, :kept] = [candidates[place]["_row"] for place in positions]
+        scores[at, :kept] = values
+        for name, place in slices(spaces).items():
+            if name in units:
+                by_space[name][at, :kept] = np.vecdot(rows[positions][:, place], units[name][at])
+    return Neighbours(numbers, scores, by_space, index)
+
+
+def nothing_found(queries: Mapping[str, Float32], count: int) -> Neighbours:
+    """The answer to queries when no row passes."""
+    numbers, scores = empty_answer(count, 0)
+    return Neighbours(numbers, scores, dict.fromkeys(queries, scores), "exact")

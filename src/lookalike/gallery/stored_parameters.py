@@ -1,0 +1,81 @@
+"""What was learned for a gallery and is kept in it: the usual weights of its spaces, and projections of their rows."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from lookalike.errors import GalleryDamagedError
+from lookalike.gallery.local import metadata_table
+from lookalike.gallery.local.row_checksums import damaged
+from lookalike.projection import Projection
+from lookalike.types import JSON
+
+WEIGHTS: Final = "learned weights"
+PROJECTION: Final = "projection "
+PROJECTIONS: Final = "projections"
+"""How many there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What was learned of the weights; nothing by default.
+
+    Attributes:
+        weights: One for each space, which a search takes when none are given; None where none were learned.
+        source: How they were learned: from what, by which measure, with what gain.
+    """
+
+    weights: Mapping[str, float] | None = None
+    source: Mapping[str, JSON] = field(default_factory=dict)
+
+
+def read(connection: sqlite3.Connection) -> Learned:
+    """What the database remembers of the weights.
+
+    Raises:
+        GalleryDamagedError: It makes no sense.
+    """
+    found = metadata_table.get(connection, WEIGHTS)
+    if found is None:
+        return Learned()
+    try:
+        kept: dict[str, Any] = json.loads(found)
+        return Learned({str(name): float(weight) for name, weight in kept["weights"].items()}, dict(kept["source"]))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise GalleryDamagedError(f"the weights that were learned for the gallery cannot be read: {error}") from error
+
+
+def write(connection: sqlite3.Connection, learned: Learned) -> None:
+    """Remember these weights, and none that were learned before."""
+    connection.execute("DELETE FROM meta WHERE key = ?", (WEIGHTS,))
+    if learned.weights is not None:
+        text = json.dumps({"weights": dict(learned.weights), "source": dict(learned.source)}, ensure_ascii=False)
+        metadata_table.put(connection, WEIGHTS, text)
+
+
+def read_projections(connection: sqlite3.Connection) -> dict[str, Projection]:
+    """The projections of spaces that have one.
+
+    Raises:
+        GalleryDamagedError: They make no sense.
+    """
+    keys = [key for (key,) in connection.execute("SELECT key FROM meta WHERE key GLOB ?", (f"{PROJECTION}*",))]
+    if len(keys) != (metadata_table.get(connection, PROJECTIONS) or 0):
+        raise damaged("the table of projections")
+    try:
+        kept = {key.removeprefix(PROJECTION): metadata_table.must_get(connection, key) for key in keys}
+        return {space: Projection.from_bytes(data) for space, data in kept.items()}
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise GalleryDamagedError(f"the projections of the gallery cannot be read: {error}") from error
+
+
+def write_projections(connection: sqlite3.Connection, projections: Mapping[str, Projection]) -> None:
+    """Keep the projections of a gallery that has no items yet."""
+    connection.execute("DELETE FROM meta WHERE key GLOB ?", (f"{PROJECTION}*",))
+    for name, projection in projections.items():
+        metadata_table.put(connection, PROJECTION + name, projection.to_bytes())
+    metadata_table.put(connection, PROJECTIONS, len(projections))

@@ -1,0 +1,1 @@
+"""Galleries copied, exported and imported."""

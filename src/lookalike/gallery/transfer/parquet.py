@@ -1,0 +1,266 @@
+"""Everything that a gallery knows, in one Parquet file that other programs can read.
+
+    id, product, photo, root, source   text
+    box                                list of four float64: x1, y1, x2, y2
+    attributes                         JSON text
+    size, modified_ns, sha256          the stamp of the photo's file
+    vector:<space>                     fixed-size list of float32, as it was added
+
+The spaces stand in the schema's metadata, under `lookalike`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from lookalike.errors import CatalogueError, UsageError
+from lookalike.gallery.local.writes import is_unicode
+from lookalike.gallery.protocol import Gallery
+from lookalike.gallery.records import AttributeNames
+from lookalike.gallery.transfer.original import Progress
+from lookalike.spaces import Space
+from lookalike.storage import sha256sums
+from lookalike.types import Box, Float32, Item, Stamp
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+FILE: Final = "gallery.parquet"
+METADATA_KEY: Final = b"lookalike"
+FORMAT: Final = 2
+BATCH: Final = 4096
+VECTOR: Final = "vector:"
+
+
+def export(gallery: Gallery, folder: Path, *, progress: Progress | None = None) -> None:
+    """Write all items and vectors of a gallery."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    spaces = gallery.spaces
+    remembered = {
+        item_id: (source, stamp)
+        for source in sources(gallery)
+        for item_id, (_, stamp) in gallery.stamps(source).items()
+    }
+    done = 0
+    table = schema(spaces)
+    with (
+        (folder / FILE).open("xb") as file,
+        parquet.ParquetWriter(
+            file, table, compression="zstd", use_dictionary=False, write_page_checksum=True
+        ) as writer,
+    ):
+        for items, vectors in gallery.rows():
+            columns = item_columns(items, remembered)
+            for space in spaces:
+                flat = pa.array(np.ascontiguousarray(vectors[space.name]).reshape(-1))
+                columns[VECTOR + space.name] = pa.FixedSizeListArray.from_arrays(flat, space.dimension)
+            writer.write_table(pa.table(columns, schema=table))
+            done += len(items)
+            if progress is not None:
+                progress(done, len(gallery))
+
+
+def sources(gallery: Gallery) -> list[str]:
+    """Where a gallery's items came from."""
+    named = gallery.info()["sources"]
+    assert isinstance(named, dict)
+    return list(named)
+
+
+def schema(spaces: Sequence[Space]) -> pa.Schema:
+    """The file's columns."""
+    import pyarrow as pa
+
+    texts = [pa.field(name, pa.string()) for name in ("id", "product", "photo", "root", "source", "attributes")]
+    stamp = [pa.field("size", pa.int64()), pa.field("modified_ns", pa.int64()), pa.field("sha256", pa.string())]
+    vectors = [pa.field(VECTOR + space.name, pa.list_(pa.float32(), space.dimension)) for space in spaces]
+    made = {"format": FORMAT, "spaces": [[space.name, space.dimension, space.maker] for space in spaces]}
+    box: Any = pa.field("box", pa.list_(pa.float64()))
+    fields: list[Any] = [*texts, box, *stamp, *vectors]
+    return pa.schema(fields, metadata={METADATA_KEY: json.dumps(made).encode()})
+
+
+def item_columns(items: Sequence[Item], remembered: Mapping[str, tuple[str, Stamp | None]]) -> dict[str, Any]:
+    """Everything but the vectors, column by column."""
+    sources_and_stamps = [remembered.get(item.id, ("", None)) for item in items]
+    stamps = [stamp for _, stamp in sources_and_stamps]
+    return {
+        "id": [item.id for item in items],
+        "product": [item.product for item in items],
+        "photo": [item.photo for item in items],
+        "root": [item.root for item in items],
+        "source": [source for source, _ in sources_and_stamps],
+        "attributes": [json.dumps(dict(item.attributes), ensure_ascii=False) for item in items],
+        "box": [item.box.to_list() if item.box else None for item in items],
+        "size": [stamp and stamp.size for stamp in stamps],
+        "modified_ns": [stamp and stamp.modified_ns for stamp in stamps],
+        "sha256": [stamp and stamp.sha256 for stamp in stamps],
+    }
+
+
+def load(folder: Path, gallery: Gallery, *, progress: Progress | None = None) -> int:
+    """Add the items of a Parquet file that `export` wrote.
+
+    All of it is checked before anything is added.
+
+    Returns:
+        How many items there were.
+
+    Raises:
+        CatalogueError: The file is not one of these, or damaged.
+        MismatchError: The gallery has other spaces.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    path = folder / FILE
+    try:
+        with parquet.ParquetFile(path, page_checksum_verification=True) as file:
+            spaces = read_spaces(path, file)
+            check(path, file, spaces)
+            sha256sums.check(folder, [FILE])
+            done, total = 0, file.metadata.num_rows
+            with gallery.writing():
+                for items, vectors, source, stamps in batches(file, spaces):
+                    gallery.add(items, vectors, spaces=spaces, source=source, stamps=stamps)
+                    done += len(items)
+                    if progress is not None:
+                        progress(done, total)
+                gallery.optimise()
+            return done
+    except (pa.ArrowException, OSError) as error:
+        raise CatalogueError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
+
+
+def read_spaces(path: Path, file: parquet.ParquetFile) -> list[Space]:
+    """The spaces of a file.
+
+    Raises:
+        CatalogueError: It is some other Parquet file.
+    """
+    metadata = file.schema_arrow.metadata or {}
+    try:
+        made = json.loads(metadata[METADATA_KEY])
+        spaces = [Space(name=name, dimension=dimension, maker=maker) for name, dimension, maker in made["spaces"]]
+        names = {space.name for space in spaces if all(isinstance(word, str) for word in (space.name, space.maker))}
+        known = (
+            made["format"] == FORMAT and 0 < len(names) == len(spaces) and all(space.dimension > 0 for space in spaces)
+        )
+        known = known and file.schema_arrow.equals(schema(spaces))
+    except (KeyError, ValueError, TypeError, RecursionError):
+        known = False
+    if not known:
+        raise CatalogueError(f"{path} was not written by `gallery export --format parquet` of this version") from None
+    return spaces
+
+
+def check(path: Path, file: parquet.ParquetFile, spaces: Sequence[Space]) -> None:
+    """Read through a file once, so that nothing of it is refused when half of it has been added.
+
+    Raises:
+        CatalogueError: An item lacks something, an id comes twice, a box or an attribute makes no sense, or a number of
+            a vector is missing or not finite.
+    """
+    seen: set[str] = set()
+    row = 0
+    for batch in file.iter_batches(BATCH):
+        columns = plain_columns(batch)
+        for place in range(batch.num_rows):
+            try:
+                item = checked_item(columns, place)
+            except (ValueError, TypeError, AttributeError, RecursionError, UsageError) as error:
+                raise CatalogueError(f"{path}: row {row + place} (from 0) cannot be understood: {error}") from None
+            if item.id in seen:
+                raise CatalogueError(f"{path}: the id {item.id!r} comes twice")
+            seen.add(item.id)
+        for space in spaces:
+            column: Any = batch.column(VECTOR + space.name)
+            if column.null_count or column.flatten().null_count:
+                raise CatalogueError(f"{path}: an item has no vector of {space.name!r}, or not all of it")
+            strange = np.flatnonzero(~np.isfinite(vector_rows(column, space)).all(axis=1))
+            if len(strange):
+                at = f"row {row + int(strange[0])} (from 0)"
+                raise CatalogueError(f"{path}: {at}: the vector of {space.name!r} holds numbers that are not finite")
+        row += batch.num_rows
+
+
+def checked_item(columns: Mapping[str, list[Any]], place: int) -> Item:
+    """One item of a batch, if the gallery can keep it.
+
+    Raises:
+        ValueError: It cannot, and so say the other errors that reading it raises, such as TypeError.
+        UsageError: Its box encloses nothing, or a value is nothing that JSON can say.
+    """
+    missing = [name for name in ("id", "photo", "root", "source", "attributes") if columns[name][place] is None]
+    if missing or not columns["id"][place]:
+        raise ValueError(f"it has no {(missing or ['id'])[0]}")
+    stamp = [columns[name][place] is None for name in ("size", "modified_ns", "sha256")]
+    if len(set(stamp)) > 1:
+        raise ValueError("it has a part of size, modified_ns and sha256, and not all three")
+    item = read_item(columns, place)
+    if not isinstance(item.attributes, dict):
+        raise TypeError("its attributes are not a JSON object")
+    AttributeNames([]).encode(item)
+    if not is_unicode(item):
+        raise ValueError("it has text that is not Unicode")
+    return item
+
+
+def plain_columns(batch: pa.RecordBatch) -> dict[str, list[Any]]:
+    """Everything but the vectors of a batch."""
+    return {name: batch.column(name).to_pylist() for name in batch.schema.names if not name.startswith(VECTOR)}
+
+
+def vector_rows(column: Any, space: Space) -> Float32:  # noqa: ANN401 - PyArrow's types are incomplete
+    """The vectors of a batch in one space, (B, D) float32."""
+    rows: Float32 = column.flatten().to_numpy().reshape(-1, space.dimension)
+    return rows
+
+
+def batches(
+    file: parquet.ParquetFile, spaces: Sequence[Space]
+) -> Iterator[tuple[list[Item], dict[str, Float32], str, list[Stamp] | None]]:
+    """Items in their order, their vectors, their source, and their stamps if they have any."""
+    for batch in file.iter_batches(BATCH):
+        columns = plain_columns(batch)
+        vectors = {space.name: vector_rows(batch.column(VECTOR + space.name), space) for space in spaces}
+        kinds = [(source, sha is None) for source, sha in zip(columns["source"], columns["sha256"], strict=True)]
+        start = 0
+        for end in range(1, len(kinds) + 1):
+            if end < len(kinds) and kinds[end] == kinds[start]:
+                continue
+            source, unstamped = kinds[start]
+            rows = range(start, end)
+            yield (
+                [read_item(columns, row) for row in rows],
+                {name: vector[start:end] for name, vector in vectors.items()},
+                source,
+                None if unstamped else [read_stamp(columns, row) for row in rows],
+            )
+            start = end
+
+
+def read_item(columns: Mapping[str, list[Any]], row: int) -> Item:
+    """One item of a batch."""
+    box = columns["box"][row]
+    return Item(
+        id=columns["id"][row],
+        photo=columns["photo"][row],
+        root=columns["root"][row],
+        product=columns["product"][row],
+        box=None if box is None else Box(*box),
+        attributes=json.loads(columns["attributes"][row]),
+    )
+
+
+def read_stamp(columns: Mapping[str, list[Any]], row: int) -> Stamp:
+    """The stamp of one item of a batch."""
+    return Stamp(size=columns["size"][row], modified_ns=columns["modified_ns"][row], sha256=columns["sha256"][row])

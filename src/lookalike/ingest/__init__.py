@@ -1,0 +1,1 @@
+"""From a catalogue into a gallery: photos are read, embedded and written."""

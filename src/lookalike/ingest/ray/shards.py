@@ -1,0 +1,180 @@
+"""Parts of a catalogue: what travels to a worker, and the Parquet file with its checksum that comes back.
+
+A shard is named after what it holds and what describes it. The same work has the same name in every run, so a file of
+that name is its result, whoever made it and when.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from itertools import groupby
+from typing import Any, Final
+
+import numpy as np
+
+from lookalike.embedding.batch_embedding import Embedded, Outcome, Refused, Same, Work
+from lookalike.errors import PhotoError
+from lookalike.gallery.transfer.parquet import VECTOR, item_columns, read_stamp, schema, vector_rows
+from lookalike.spaces import Space
+from lookalike.types import Box, Float32, Item, Stamp, item_json
+
+LARGEST, SMALLEST, FEWEST = 512, 16, 64
+"""Photos of a shard, at most and at least, and how many shards a catalogue has that allows it: enough for every worker
+to have some, and for little to be lost with one."""
+
+FORMAT: Final = 2
+DIGEST_BYTES: Final = 32
+
+OUTCOMES: Final = b"lookalike.shard"
+"""Where the schema's metadata keep what became of the photos that have no row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """Neighbours in a catalogue.
+
+    Attributes:
+        name: Tells their work, and what is to be made of it, from any other.
+        text: The work, as it travels.
+        work: The work.
+    """
+
+    name: str
+    text: str
+    work: Sequence[Work]
+
+    @classmethod
+    def of(cls, work: Sequence[Work], spaces: Sequence[Space]) -> Shard:
+        """Name some work."""
+        text = json.dumps([_work_json(each) for each in work], sort_keys=True)
+        made = [FORMAT, [[space.name, space.dimension, space.maker] for space in spaces]]
+        name = hashlib.sha256(f"{json.dumps(made)}\n{text}".encode()).hexdigest()[:32]
+        return cls(f"shard-{name}", text, work)
+
+    def halves(self, spaces: Sequence[Space]) -> list[Shard]:
+        """Its photos in two shards; none when there is only one photo."""
+        middle = len(self.work) // 2
+        return [Shard.of(part, spaces) for part in (self.work[:middle], self.work[middle:])] if middle else []
+
+
+def cut(work: Iterable[Work], *, count: int, spaces: Sequence[Space]) -> Iterator[Shard]:
+    """Cut work into shards by the places of the photos in their catalogue, whichever of them are left to be done.
+
+    Args:
+        work: In the catalogue's order.
+        count: Of photos in the catalogue.
+        spaces: What is to be made.
+    """
+    size = min(LARGEST, max(SMALLEST, -(-count // FEWEST)))
+    for _, part in groupby(work, key=lambda each: each.position // size):
+        yield Shard.of(list(part), spaces)
+
+
+def read_work(text: str) -> list[Work]:
+    """The work of a shard, as it arrives."""
+    return [_work(each) for each in json.loads(text)]
+
+
+def write_result(
+    outcomes: Iterable[Outcome], *, source: str, spaces: Sequence[Space], took: Mapping[str, float]
+) -> bytes:
+    """Write what became of a shard's photos: a Parquet file in the galleries' own format, and after it its SHA-256.
+
+    Args:
+        outcomes: Of all of its photos.
+        source: Of the catalogue.
+        spaces: What was made.
+        took: Seconds by phase; read when the outcomes have come to their end.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    items: list[Item] = []
+    remembered: dict[str, tuple[str, Stamp | None]] = {}
+    vectors: dict[str, list[Float32]] = {space.name: [np.zeros((0, space.dimension), np.float32)] for space in spaces}
+    same: list[tuple[str, int, int, str]] = []
+    refused: list[tuple[str, str]] = []
+    for outcome in outcomes:
+        if isinstance(outcome, Embedded):
+            items += outcome.items
+            for item, stamp in zip(outcome.items, outcome.stamps, strict=True):
+                remembered[item.id] = source, stamp
+            for name, rows in vectors.items():
+                rows.append(outcome.vectors[name])
+        elif isinstance(outcome, Same):
+            stamp = outcome.stamp
+            same.append((outcome.item.id, stamp.size, stamp.modified_ns, stamp.sha256))
+        else:
+            refused.append((outcome.item.id, outcome.error.reason))
+    columns = item_columns(items, remembered)
+    for space in spaces:
+        flat = pa.array(np.concatenate(vectors[space.name]).reshape(-1))
+        columns[VECTOR + space.name] = pa.FixedSizeListArray.from_arrays(flat, space.dimension)
+    told = json.dumps({"same": same, "refused": refused, "seconds": dict(took)}).encode()
+    kind = schema(spaces)
+    kind = kind.with_metadata({**(kind.metadata or {}), OUTCOMES: told})
+    file = BytesIO()
+    with parquet.ParquetWriter(file, kind, compression="zstd", use_dictionary=False) as writer:
+        writer.write_table(pa.table(columns, schema=kind))
+    content = file.getvalue()
+    return content + hashlib.sha256(content).digest()
+
+
+def read_result(shard: Shard, data: bytes, spaces: Sequence[Space]) -> tuple[list[Outcome], dict[str, float]]:
+    """Read what became of a shard's photos, each once, and the seconds by phase.
+
+    Raises:
+        ValueError: It is no such file, or damaged, or not of all of these photos.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    content, digest = data[:-DIGEST_BYTES], data[-DIGEST_BYTES:]
+    if hashlib.sha256(content).digest() != digest:
+        raise ValueError(f"{shard.name} is damaged: its content does not fit its checksum")
+    try:
+        with parquet.ParquetFile(BytesIO(content)) as file:
+            told = json.loads((file.schema_arrow.metadata or {})[OUTCOMES])
+            table: Any = file.read()  # its types are incomplete
+    except (pa.ArrowException, OSError, KeyError) as error:
+        raise ValueError(f"{shard.name} is not the result of a shard: {error}") from None
+    if not table.schema.equals(schema(spaces)):
+        raise ValueError(f"{shard.name} has vectors of other spaces")
+    item_of = {each.item.id: each.item for each in shard.work}
+    columns = {name: table.column(name).to_pylist() for name in table.schema.names if not name.startswith(VECTOR)}
+    ids: list[str] = columns["id"]
+    met = [*ids, *(each[0] for each in told["same"]), *(each[0] for each in told["refused"])]
+    if sorted(met) != sorted(item_of):
+        raise ValueError(f"{shard.name} has not each of its photos once")
+    outcomes: list[Outcome] = [Same(item_of[id_], Stamp(*stamp)) for id_, *stamp in told["same"]]
+    outcomes += [Refused(item_of[id_], PhotoError(item_of[id_].location, why)) for id_, why in told["refused"]]
+    if ids:
+        rows = {space.name: vector_rows(table.column(VECTOR + space.name).combine_chunks(), space) for space in spaces}
+        stamps = [read_stamp(columns, row) for row in range(len(ids))]
+        outcomes.append(Embedded([item_of[id_] for id_ in ids], stamps, rows))
+    return outcomes, told["seconds"]
+
+
+def _work_json(work: Work) -> dict[str, Any]:
+    stamp = work.stamp
+    return {
+        **item_json(work.item),
+        "root": work.item.root,
+        "stamp": None if stamp is None else [stamp.size, stamp.modified_ns, stamp.sha256],
+    }
+
+
+def _work(told: Mapping[str, Any]) -> Work:
+    item = Item(
+        id=told["id"],
+        photo=told["photo"],
+        root=told["root"],
+        product=told["product"],
+        box=None if told["box"] is None else Box(*told["box"]),
+        attributes=told["attributes"],
+    )
+    return Work(item, stamp=None if told["stamp"] is None else Stamp(*told["stamp"]))

@@ -1,0 +1,89 @@
+"""Models that the original system saved, for people who have its files.
+
+Source: deep-fashion-retrieval (2018): a ResNet-50 without its last two layers, the average over its last map, a linear
+layer to 512 numbers that are used as they are, and a linear layer from those to 20 category scores. A saved model is
+the dictionary of its tensors, `models/model_{epoch}_{batch or final}.pth.tar`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from torch import Tensor
+
+from lookalike.errors import ModelError
+from lookalike.models.network import Network, NetworkSettings, head_key
+from lookalike.models.preprocessing import Preprocessing
+from lookalike.models.weight_readers import read_tensors
+
+State = dict[str, Tensor]
+
+HEAD = "category"
+CATEGORIES = (
+    *("Anorak", "Blazer", "Blouse", "Bomber", "Button-Down", "Cardigan", "Flannel", "Halter", "Henley", "Hoodie"),
+    *("Jacket", "Jersey", "Parka", "Peacoat", "Poncho", "Sweater", "Tank", "Tee", "Top", "Turtleneck"),
+)
+"""The upper-body garments, categories 1 to 20 of DeepFashion's list_category_cloth.txt, in its order."""
+
+PREPROCESSING = Preprocessing(224, 224, fit="crop", short_side=224)
+SUFFIXES = (".tar", ".pth")
+
+
+def is_original(state: Mapping[str, Tensor]) -> bool:
+    """Whether these are the tensors of a model that the original saved."""
+    return all(key in state for key in ("backbone.0.weight", "fc.weight", "fc.bias", "fc2.weight", "fc2.bias"))
+
+
+def translated(state: Mapping[str, Tensor], classes: Mapping[str, Sequence[str]]) -> State:
+    """The original's tensors under our names for them.
+
+    Args:
+        state: As the original saved it.
+        classes: Of the heads that they are for; its category scores are left out unless one of the heads has just
+            its categories in its order.
+    """
+    named = {key: tensor for key, tensor in state.items() if key.startswith("backbone.")}
+    named |= {"embedding.weight": state["fc.weight"], "embedding.bias": state["fc.bias"]}
+    for head, names in classes.items():
+        if tuple(names) == category_names(len(state["fc2.weight"])):
+            named |= {f"heads.{head_key(head)}.{key}": state[f"fc2.{key}"] for key in ("weight", "bias")}
+    return named
+
+
+def category_names(count: int) -> tuple[str, ...]:
+    """What its classes are called; a model with another number of them than 20 has numbers for names."""
+    return CATEGORIES if count == len(CATEGORIES) else tuple(str(number + 1) for number in range(count))
+
+
+def read_original(path: Path) -> tuple[Network, dict[str, list[str]]]:
+    """Read a saved model, without running any code that the file may hold.
+
+    Returns:
+        The network, and the classes of its head.
+
+    Raises:
+        ModelError: It is missing, broken, or not a model of the original's.
+    """
+    state = read_tensors(path)
+    if not is_original(state):
+        raise ModelError(f"{path}: not a model that the original system saved: it lacks backbone.0, fc or fc2")
+    classes = {HEAD: list(category_names(len(state["fc2.weight"])))}
+    settings = NetworkSettings(
+        "torchvision:resnet50",
+        embedding=len(state["fc.weight"]),
+        normalise=False,
+        heads="linear",
+        attention=True,
+    )
+    network = Network(settings, heads={HEAD: len(classes[HEAD])})
+    try:
+        result = network.load_state_dict(translated(state, classes), strict=False)
+    except RuntimeError as error:
+        raise ModelError(f"{path}: not the original's ResNet-50: {str(error).splitlines()[-1].strip()}") from None
+    # PyTorch did not count batches in its day, and nothing depends on that.
+    missing = [key for key in result.missing_keys if not key.endswith("num_batches_tracked")]
+    if missing or result.unexpected_keys:
+        first = [*missing, *result.unexpected_keys][0]
+        raise ModelError(f"{path}: not the original's ResNet-50: {first} is missing or unknown")
+    return network, classes

@@ -1,0 +1,344 @@
+"""Reading from the web: bounded in bytes, time and redirects, and never by a redirect into a private network.
+
+Which computer a request goes to is decided on the IP address that is connected to, so that a name which resolves
+otherwise from one moment to the next leads nowhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import base64
+import errno
+import netrc
+import os
+import socket
+import threading
+import zlib
+from collections.abc import AsyncIterator, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+from urllib.parse import urljoin
+
+from lookalike.errors import MissingExtraError, PhotoError
+from lookalike.remote.addresses import Address, Reach, parse, shown
+from lookalike.remote.allowed_hosts import may_connect, names
+
+if TYPE_CHECKING:
+    from aiohttp import ClientResponse, ClientSession
+
+T = TypeVar("T")
+
+CONNECT_S: Final = 10.0
+SILENCE_S: Final = 30.0
+"""Longest time for a connection, and until the next byte."""
+
+REDIRECTS: Final = 5
+REDIRECTING: Final = frozenset({301, 302, 303, 307, 308})
+PIECE: Final = 2**16
+PRIVATE: Final = "its address leads into a private network, which only the gallery's owner may name"
+BROKEN: Final = "the connection broke off before the end"
+AGENT: Final = "lookalike"
+CLOSING_S: Final = 2.0
+RESOLVERS: Final = 32
+"""Names that are looked up at a time."""
+
+
+class StatusError(Exception):
+    """A server answers a request with an error.
+
+    Attributes:
+        status: Of HTTP.
+        retry_after: Seconds that it asks to wait; 0 where it does not.
+    """
+
+    def __init__(self, status: int, retry_after: float) -> None:
+        super().__init__(status, retry_after)  # as they are, so that it can be pickled
+        self.status, self.retry_after = status, retry_after
+
+    def __str__(self) -> str:
+        return f"the server answers {self.status}"
+
+
+class PrivateAddressError(OSError):
+    """A host that must be public is not."""
+
+
+@dataclass
+class Logins:
+    """Names and passwords of web servers: those of addresses that the operator gave, and of the file `.netrc`.
+
+    Attributes:
+        given: By origin, `user:password`.
+    """
+
+    given: dict[str, str] = field(default_factory=dict)
+
+    def remember(self, address: Address) -> None:
+        """Keep the login of an address for other files of its server, as long as this process runs."""
+        if address.login:
+            self.given[address.origin] = address.login
+
+    def headers(self, address: Address) -> dict[str, str]:
+        """What says user and password for an address; nothing where there are none."""
+        found = self._of(address)
+        if found is None:
+            return {}
+        return {"Authorization": "Basic " + base64.b64encode(":".join(found).encode()).decode()}
+
+    def _of(self, address: Address) -> tuple[str, str] | None:
+        from urllib.parse import unquote
+
+        if login := address.login or self.given.get(address.origin, ""):
+            user, _, password = login.partition(":")
+            return unquote(user), unquote(password)
+        try:
+            found = netrc.netrc(os.environ.get("NETRC")).authenticators(address.name)
+        except (OSError, netrc.NetrcParseError):
+            return None
+        return (found[0], found[2] or "") if found else None
+
+
+LOGINS: Final = Logins()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a server sent.
+
+    Attributes:
+        data: At most as many bytes as were asked for.
+        media_type: Such as `image/jpeg`; empty where the server did not say.
+    """
+
+    data: bytes
+    media_type: str
+
+
+def read(reach: Reach, *, limit: int, seconds: float) -> Page:
+    """Read a file of the web, and at most `limit` bytes of it.
+
+    Args:
+        reach: Its address.
+        limit: In bytes.
+        seconds: Longest time for all of it, redirects and the last byte included.
+
+    Raises:
+        StatusError: The server answers with an error.
+        PhotoError: It leads where nothing is read.
+        OSError: The connection cannot be made or breaks off, or time is up.
+    """
+    parts: list[bytes] = []
+    media_type = _LOOP.run(_read(reach, parts.append, limit=limit, seconds=seconds))
+    return Page(b"".join(parts), media_type)
+
+
+def download(reach: Reach, to: Path, *, limit: int, seconds: float) -> None:
+    """Copy a file of the web into a local file.
+
+    Raises:
+        PhotoError: It is longer than `limit` bytes, or leads where nothing is read.
+        StatusError: As for `read`.
+        OSError: As for `read`.
+    """
+    with to.open("wb") as file:
+        _LOOP.run(_read(reach, file.write, limit=limit + 1, seconds=seconds))
+        if file.tell() > limit:
+            raise PhotoError(reach.address.text, f"longer than the {limit:,} bytes allowed")
+
+
+class Loop:
+    """A thread with an event loop, and two sessions: for hosts that are named, and for those that must be public."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._process = 0
+        self._sessions: dict[bool, ClientSession] = {}
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine in the thread, and wait for it."""
+        future = asyncio.run_coroutine_threadsafe(work, self._started())
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def _started(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None or self._process != os.getpid():
+                self._loop, self._process, self._sessions = asyncio.new_event_loop(), os.getpid(), {}
+                self._loop.set_default_executor(ThreadPoolExecutor(RESOLVERS, thread_name_prefix="lookalike-dns"))
+                threading.Thread(target=_run, args=(self._loop,), name="lookalike-web", daemon=True).start()
+                atexit.register(self.close)
+            return self._loop
+
+    def close(self) -> None:
+        """Break off what is under way, and let go of all connections; what is asked for later opens them again."""
+        with self._lock:
+            loop, self._loop = self._loop, None
+        if loop is None or self._process != os.getpid():
+            return
+        with suppress(TimeoutError):
+            asyncio.run_coroutine_threadsafe(self._break_off(), loop).result(CLOSING_S)
+        loop.call_soon_threadsafe(loop.stop)
+
+    async def _break_off(self) -> None:
+        sessions, self._sessions = list(self._sessions.values()), {}
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+        for session in sessions:
+            await session.close()
+
+    def session(self, *, private: bool) -> ClientSession:
+        """The session for hosts of any network, or of public ones; called on the loop."""
+        if private not in self._sessions:
+            self._sessions[private] = _session(private=private)
+        return self._sessions[private]
+
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    try:
+        loop.run_forever()
+    finally:
+        loop.close()
+
+
+_LOOP: Final = Loop()
+
+
+def _session(*, private: bool) -> ClientSession:
+    try:
+        from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("reading https:// addresses", "stores") from error
+    connector = TCPConnector(limit=0, ttl_dns_cache=60, socket_factory=None if private else _public_socket)
+    return ClientSession(
+        connector=connector,
+        timeout=ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=SILENCE_S),
+        cookie_jar=DummyCookieJar(),
+        auto_decompress=False,
+        trust_env=False,  # a proxy would connect where this process must not
+        headers={"User-Agent": AGENT, "Accept-Encoding": "identity"},
+    )
+
+
+def _public_socket(info: tuple[Any, ...]) -> socket.socket:
+    """Make the socket for an address that a name was resolved to, if it may be connected to."""
+    family, kind, protocol, _, where = info
+    if not may_connect(where[0]):
+        raise PrivateAddressError(errno.EACCES, PRIVATE)
+    return socket.socket(family, kind, protocol)
+
+
+async def _read(reach: Reach, take: Callable[[bytes], object], *, limit: int, seconds: float) -> str:
+    """Hand the first `limit` bytes of a file on, and give its media type."""
+    left = limit
+    try:
+        async with asyncio.timeout(seconds), _answer(reach) as answer:
+            body = _Body(answer.headers.get("Content-Encoding", ""), reach.address)
+            async for piece in answer.content.iter_chunked(PIECE):
+                data = body.take(piece, room=left)
+                take(data)
+                left -= len(data)
+                if left <= 0:
+                    break
+            else:
+                body.end()
+            return answer.content_type if "Content-Type" in answer.headers else ""
+    except TimeoutError:
+        raise TimeoutError(f"not read within {seconds:.3g} s") from None
+
+
+@asynccontextmanager
+async def _answer(reach: Reach) -> AsyncIterator[ClientResponse]:
+    """Ask for a file, and follow redirects as far as they may lead."""
+    from aiohttp import ClientConnectionError, ClientResponseError, InvalidURL
+    from yarl import URL
+
+    first, address, private = reach.address, reach.address, reach.private
+    for _ in range(REDIRECTS + 1):
+        headers = LOGINS.headers(address) if private else {}
+        session = _LOOP.session(private=private)
+        try:
+            request = session.get(URL(address.text), allow_redirects=False, headers=headers)
+            async with request as answer:
+                if answer.status in REDIRECTING and "Location" in answer.headers:
+                    address = _redirected(address, answer.headers["Location"])
+                    private = (reach.private and _is_same(first, address)) or names(address)
+                    continue
+                if answer.status != 200:
+                    raise StatusError(answer.status, _seconds(answer.headers.get("Retry-After", "")))
+                yield answer
+                return
+        except InvalidURL:
+            raise PhotoError(shown(address.text), "expected an address of the web") from None
+        except ClientResponseError:
+            raise ConnectionError(BROKEN) from None
+        except ClientConnectionError as error:
+            if PRIVATE in str(error):
+                raise PhotoError(shown(first.text), PRIVATE) from None
+            raise
+    raise PhotoError(shown(first.text), f"it leads through more than {REDIRECTS} redirects")
+
+
+def _redirected(address: Address, location: str) -> Address:
+    try:
+        target = parse(urljoin(address.text, location))
+    except (PhotoError, ValueError):
+        raise PhotoError(shown(address.text), "the server redirects to an address that is not read") from None
+    if not target.is_on_the_web:
+        raise PhotoError(shown(address.text), "the server redirects to an address that is not read")
+    return replace(target, login="")
+
+
+def _is_same(first: Address, second: Address) -> bool:
+    """Whether two addresses are of one server: one origin, or one host by http and https with their usual ports."""
+    return first.origin == second.origin or (
+        first.host == second.host == first.name == second.name and second.scheme == "https"
+    )
+
+
+class _Body:
+    """Makes a body's bytes of those that are sent: as they are, or inflated.
+
+    Args:
+        encoding: As the server names it.
+        address: For errors.
+
+    Raises:
+        PhotoError: It is an encoding that was not asked for and is not read.
+    """
+
+    def __init__(self, encoding: str, address: Address) -> None:
+        encoding = encoding.strip().lower()
+        if encoding not in ("", "identity", "gzip", "x-gzip", "deflate"):
+            raise PhotoError(shown(address.text), f"the server sends it compressed as {encoding[:20]!r}, unasked")
+        self._inflater = None if encoding in ("", "identity") else zlib.decompressobj(47)
+        self._address = address
+
+    def take(self, data: bytes, *, room: int) -> bytes:
+        """What more there is of the body: at most `room` bytes."""
+        if self._inflater is None:
+            return data[:room]
+        try:
+            return self._inflater.decompress(data, max_length=room)
+        except zlib.error:
+            raise PhotoError(shown(self._address.text), "the server says it is compressed, and it is not") from None
+
+    def end(self) -> None:
+        """Check that nothing is missing.
+
+        Raises:
+            OSError: Something is.
+        """
+        if self._inflater is not None and not self._inflater.eof:
+            raise ConnectionError(BROKEN)
+
+
+def _seconds(text: str) -> float:
+    return float(text) if text.strip().isdecimal() and len(text) < 7 else 0.0

@@ -1,0 +1,299 @@
+"""Reading from object stores, through fsspec, and the web: few connections at a time, patient, never more than asked.
+
+Credentials and endpoints are those that the stores' own tools use (environment variables, profiles, instance roles).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from lookalike.errors import LookalikeError, MissingExtraError, PhotoError, UsageError
+from lookalike.remote import http_client
+from lookalike.remote.addresses import Address, Reach, is_address, parse, shown
+from lookalike.remote.retryable import may_pass, reason
+
+Result = TypeVar("Result")
+
+CONNECTIONS: Final = 16
+"""Requests of this process to one host, or one bucket, that are under way at a time."""
+
+TRIES: Final = 4
+FIRST_PAUSE_S: Final = 0.3
+"""Pauses double from try to try, and vary by half, so that many readers do not come back together."""
+
+CONNECT_S: Final = 10
+READ_S: Final = 30
+
+PHOTO_S: Final = 60.0
+CATALOGUE_S: Final = 3600.0
+CATALOGUE_BYTES: Final = 4 * 2**30
+"""Longest time for a photo and for a table or a listing, and the longest table."""
+
+PAGES: Final = ("text/html", "application/xhtml+xml")
+S3: Final[Mapping[str, Any]] = {
+    "config_kwargs": {"connect_timeout": CONNECT_S, "read_timeout": READ_S, "retries": {"total_max_attempts": 1}}
+}
+OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {"s3": S3, "gs": {}, "az": {}}
+"""What is passed to fsspec for each kind of store."""
+
+PATIENT: Final = ("gs",)
+"""Where what reads them has tries of its own, six, which cannot be set."""
+WANTED: Final[Mapping[str, str]] = {"az": "set AZURE_STORAGE_ACCOUNT_NAME, or AZURE_STORAGE_CONNECTION_STRING"}
+TALKATIVE: Final = ("gcsfs", "azure")
+"""Libraries that log what they then raise."""
+TIMES: Final = ("LastModified", "last_modified", "mtime", "updated")
+"""What the stores call the time of an object's last change."""
+
+_slots: defaultdict[str, threading.BoundedSemaphore] = defaultdict(lambda: threading.BoundedSemaphore(CONNECTIONS))
+_opening = threading.Lock()
+
+
+def fetch(where: str | Reach, *, limit: int, name: str, seconds: float = PHOTO_S) -> bytes:
+    """Read an object, and never more of it than `limit` bytes.
+
+    Args:
+        where: Its address; a text is the operator's own, which may lead to any host.
+        limit: In bytes.
+        name: What errors call it.
+        seconds: Longest time, tries and pauses included.
+
+    Raises:
+        PhotoError: It cannot be read, also after several tries.
+        MissingExtraError: What reads such addresses is not installed.
+    """
+    reach = as_reach(where)
+    if not reach.address.is_on_the_web:
+        return _ask(reach, name=name, seconds=seconds, ask=lambda left: _read_object(reach.address, limit, left))
+    page = _ask(reach, name=name, seconds=seconds, ask=lambda left: http_client.read(reach, limit=limit, seconds=left))
+    if page.media_type in PAGES and page.data.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
+        raise PhotoError(name, f"the server sends a page ({page.media_type}), and no photo")
+    return page.data
+
+
+def as_reach(where: str | Reach) -> Reach:
+    """What an address may reach; all that it names, when it is the operator's own.
+
+    Raises:
+        PhotoError: It is no address that is read.
+    """
+    return where if isinstance(where, Reach) else Reach(parse(where))
+
+
+def _read_object(address: Address, limit: int, seconds: float) -> bytes:
+    files, path = _store(address)
+    size = files.info(path, timeout=seconds)["size"]
+    if not size:
+        return b""
+    return bytes(files.cat_file(path, start=0, end=min(size, limit), timeout=seconds))
+
+
+def status(where: str | Reach, *, seconds: float = PHOTO_S) -> tuple[int, int] | None:
+    """Bytes and time of the last change (ns since 1970) of an object; None where the server does not say them.
+
+    Raises:
+        PhotoError: It cannot be asked for.
+        MissingExtraError: What reads such addresses is not installed.
+    """
+    reach = as_reach(where)
+    if reach.address.is_on_the_web:
+        return None
+    files, path = _store(reach.address)
+    return _size_and_time(_ask(reach, seconds=seconds, ask=lambda left: files.info(path, timeout=left)))
+
+
+def list_files(url: str) -> list[str]:
+    """Objects beneath an address, at any depth: their paths relative to it, in order.
+
+    Raises:
+        PhotoError: It cannot be listed.
+        MissingExtraError: What reads such addresses is not installed.
+    """
+    reach = as_reach(url)
+    files, path = _store(reach.address)
+    found: list[str] = _ask(reach, seconds=CATALOGUE_S, ask=lambda left: files.find(path, timeout=left))
+    start = path.rstrip("/") + "/"
+    return sorted(at.removeprefix(start) for at in found if at.startswith(start))
+
+
+def kind_of(url: str) -> str | None:
+    """`file`, `directory`, or None where there is nothing.
+
+    Raises:
+        PhotoError: That cannot be found out.
+        MissingExtraError: What reads such addresses is not installed.
+    """
+    reach = as_reach(url)
+    if reach.address.is_on_the_web:
+        return "file"
+    files, path = _store(reach.address)
+
+    def look(left: float) -> str | None:
+        try:
+            return str(files.info(path, timeout=left)["type"])
+        except FileNotFoundError:
+            return None
+
+    return _ask(reach, seconds=PHOTO_S, ask=look)
+
+
+def download(url: str, to: Path) -> None:
+    """Copy an object, of at most `CATALOGUE_BYTES`, into a local file.
+
+    Raises:
+        PhotoError: It cannot be read.
+        MissingExtraError: What reads such addresses is not installed.
+    """
+    reach = as_reach(url)
+    if reach.address.is_on_the_web:
+        http_client.LOGINS.remember(reach.address)
+
+    def copy(left: float) -> None:
+        if reach.address.is_on_the_web:
+            return http_client.download(reach, to, limit=CATALOGUE_BYTES, seconds=left)
+        files, path = _store(reach.address)
+        if files.info(path, timeout=left)["size"] > CATALOGUE_BYTES:
+            raise PhotoError(url, f"longer than the {CATALOGUE_BYTES:,} bytes allowed")
+        files.get_file(path, str(to), timeout=left)
+        return None
+
+    _ask(reach, seconds=CATALOGUE_S, ask=copy)
+
+
+def exists(place: str) -> bool:
+    """Whether there is an object, or a local file, at a place."""
+    if not is_address(place):
+        return Path(place).exists()
+    reach = as_reach(place)
+    files, path = _store(reach.address)
+    return _ask(reach, ask=lambda left: bool(files.exists(path, timeout=left)))
+
+
+def read(place: str) -> bytes:
+    """Read all of an object, or of a local file."""
+    if not is_address(place):
+        return Path(place).read_bytes()
+    reach = as_reach(place)
+    files, path = _store(reach.address)
+    return bytes(_ask(reach, seconds=CATALOGUE_S, ask=lambda left: files.cat_file(path, timeout=left)))
+
+
+def write(place: str, data: bytes) -> None:
+    """Write an object, or a local file; it is there as a whole, or not at all."""
+    if not is_address(place):
+        file = Path(place)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = file.with_name(f".{file.name}-{os.getpid()}-{time.monotonic_ns()}")
+        unfinished.write_bytes(data)
+        unfinished.replace(file)
+        return
+    reach = as_reach(place)
+    files, path = _store(reach.address)
+    _ask(reach, seconds=CATALOGUE_S, ask=lambda left: files.pipe_file(path, data, timeout=left))
+
+
+def remove(place: str) -> None:
+    """Remove an object, or a local file."""
+    if not is_address(place):
+        Path(place).unlink()
+        return
+    reach = as_reach(place)
+    files, path = _store(reach.address)
+    _ask(reach, ask=lambda left: files.rm_file(path, timeout=left))
+
+
+def _ask(reach: Reach, *, ask: Callable[[float], Result], name: str = "", seconds: float = PHOTO_S) -> Result:
+    """Ask a store, once more after a pause when the failure may pass, with a connection to spare.
+
+    Args:
+        reach: Whom.
+        ask: Asks it; the argument is how many seconds are left for it.
+        name: What errors call what is asked for; by default the address.
+        seconds: Longest time, tries and pauses included.
+
+    Raises:
+        PhotoError: It fails, and will go on to, or has failed `TRIES` times, or time is up.
+        MissingExtraError: What it needs is not installed.
+    """
+    name = shown(name or reach.address.text)
+    tries = 1 if reach.address.scheme in PATIENT else TRIES
+    end = time.monotonic() + seconds
+    with _opening:
+        slots = _slots[reach.address.origin]
+    for attempt in range(1, tries + 1):
+        if not slots.acquire(timeout=max(0.0, end - time.monotonic())):
+            raise PhotoError(name, f"cannot be read: its server was busy for {seconds:g} s")
+        try:
+            return ask(max(0.01, end - time.monotonic()))
+        except LookalikeError:
+            raise
+        except Exception as error:  # each store has errors of its own
+            pause = max(_pause(attempt), getattr(error, "retry_after", 0.0))
+            if attempt == tries or not may_pass(error) or time.monotonic() + pause >= end:
+                raise PhotoError(name, reason(error, tries=attempt)) from error
+        finally:
+            slots.release()
+        time.sleep(pause)
+    raise AssertionError("the last try returns or raises")
+
+
+def _pause(attempt: int) -> float:
+    from random import uniform
+
+    return FIRST_PAUSE_S * 2.0 ** (attempt - 1) * uniform(0.5, 1.5)
+
+
+@cache
+def _opened(scheme: str) -> Any:  # noqa: ANN401 - fsspec has no types
+    """The file system of a kind of address.
+
+    Raises:
+        UsageError: It cannot be opened without being told more.
+        MissingExtraError: What reads such addresses is not installed.
+    """
+    import fsspec
+
+    for name in TALKATIVE:  # whoever listens to them still does
+        logging.getLogger(name).addHandler(logging.NullHandler())
+    try:
+        # What was listed may have changed by the time that it is asked for.
+        files = fsspec.filesystem(scheme, use_listings_cache=False, **OPTIONS[scheme])
+    except ImportError as error:
+        raise MissingExtraError(f"reading {scheme}:// addresses", "stores") from error
+    except ValueError as error:
+        raise UsageError(f"{scheme}:// addresses cannot be read: {WANTED.get(scheme) or error}") from error
+    if hasattr(files, "retries"):
+        files.retries = 1  # patience is `patiently`'s
+    return files
+
+
+def _store(address: Address) -> tuple[Any, str]:
+    """The file system of an address, and the path in it.
+
+    Raises:
+        UsageError: It is on the web, where nothing can be listed or written, or the store cannot be opened.
+        MissingExtraError: What reads such addresses is not installed.
+    """
+    if address.is_on_the_web:
+        raise UsageError(
+            f"{shown(address.text)}: expected a folder, or an address that begins with s3://, gs:// or az://"
+        )
+    return _opened(address.scheme), f"{address.host}/{address.path}".rstrip("/")
+
+
+def _size_and_time(facts: Mapping[str, Any]) -> tuple[int, int] | None:
+    size = facts.get("size")
+    changed = next((facts[name] for name in TIMES if facts.get(name)), None)
+    if isinstance(changed, str):
+        changed = datetime.fromisoformat(changed)
+    if size is None or not isinstance(changed, datetime):
+        return None
+    return int(size), int(changed.timestamp()) * 10**9 + changed.microsecond * 1000

@@ -1,0 +1,142 @@
+"""An answer as one page that needs nothing else: no scripts, no files beside it, no network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+
+from PIL import Image
+
+from lookalike.render.captions import name_of, name_of_query, steps_line, value_text, weights_line
+from lookalike.render.thumbnails import OpenItem, Shown, asked_photo, data_uri, photo_of
+from lookalike.storage.files import not_written, write_whole
+from lookalike.types import JSON, Answer, Item, Match
+
+PHOTO_SIZE = (320, 427)
+JPEG_QUALITY = 84
+
+_HANGER = (
+    '<svg viewBox="0 0 120 90" fill="none" stroke-width="4" stroke-linejoin="round" aria-hidden="true">'
+    '<path d="M49 22a11 11 0 1 1 11 11v9M60 42 8 76h104z"/></svg>'
+)
+
+
+def write_html(path: Path, query: Image.Image | Item, *, answer: Answer, open_item: OpenItem | None = None) -> None:
+    """Write an answer as a page; see `html_page`.
+
+    Raises:
+        UsageError: The file cannot be written.
+        LookalikeError: The disk is full, bad or only to be read.
+    """
+    page = html_page(query, answer, open_item=open_item)
+    try:
+        write_whole(path, page.encode("utf-8", "backslashreplace"))
+    except OSError as error:
+        raise not_written(path, "the page", error) from None
+
+
+def html_page(query: Image.Image | Item, answer: Answer, *, open_item: OpenItem | None = None) -> str:
+    """Make a page of the query and its matches; photos are in the page itself, everything from a catalogue is escaped.
+
+    Args:
+        query: All of the photo that was asked with, upright, or the item.
+        answer: To it.
+        open_item: How to open an item's photo; None goes by its location. One that cannot be opened leaves a
+            placeholder.
+    """
+    name = name_of_query(answer.query)
+    cards = "\n".join(_card(match, open_item) for match in answer.matches)
+    matches = f'<ol class="matches">\n{cards}\n</ol>' if cards else '<p class="quiet">No item was found.</p>'
+    asked = asked_photo(query, answer.query.box, size=PHOTO_SIZE)
+    count = "1 match" if len(answer.matches) == 1 else f"{len(answer.matches)} matches"
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<title>Looks like {escape(name)}</title>
+<style>
+{files("lookalike.render").joinpath("html.css").read_text(encoding="utf-8")}</style>
+</head>
+<body>
+<main class="layout">
+<header class="query">
+{_photo(asked, alt=f"The query: {name}")}
+<div>
+<h1>{count}</h1>
+<p class="quiet">{escape(name)}</p>
+{_facts(_about(answer))}
+</div>
+</header>
+<section aria-label="Matches, best first">
+{matches}
+</section>
+</main>
+</body>
+</html>
+"""
+
+
+def _about(answer: Answer) -> dict[str, JSON]:
+    """What the page says of the search."""
+    query = answer.query
+    facts: dict[str, JSON] = {
+        "Weights": weights_line(query),
+        "Filter": query.where,
+        "Box": str(query.box) if query.box else None,
+        "Index": query.index,
+        "Model": query.model,
+        "Time": steps_line(answer),
+    }
+    return {name: value for name, value in facts.items() if value}
+
+
+def _card(match: Match, open_item: OpenItem | None) -> str:
+    item = match.item
+    name = name_of(item)
+    known = [f"id {item.id}", f"product {item.product}" if item.product else ""]
+    attributes = {key: value for key, value in item.attributes.items() if value != name and value not in (None, "")}
+    more = f"<details><summary>Details</summary>{_facts(attributes)}</details>" if attributes else ""
+    return f"""<li>
+<article class="card" tabindex="0" aria-label="Match {match.rank}: {escape(name)}">
+{_photo(photo_of(item, size=PHOTO_SIZE, open_item=open_item), alt=name)}
+<div class="rank"><b>{match.score:.3f}</b><span>#{match.rank}</span></div>
+<h2 class="name">{escape(name)}</h2>
+<p class="quiet">{escape(" · ".join(filter(None, known)))}</p>
+{_parts(match)}
+{more}
+</article>
+</li>"""
+
+
+def _parts(match: Match) -> str:
+    """The part of each space, with a bar where it is a cosine; distances are below 0 and have no full length."""
+    rows = []
+    for space, value in match.scores.items():
+        share = min(max(value, 0.0), 1.0)
+        track = f'<span class="track"><i style="width:{share:.1%}"></i></span>'
+        rows.append(f"<dt>{escape(space)}</dt><dd>{track}</dd><dd>{value:.3f}</dd>")
+    return f'<dl class="parts">{"".join(rows)}</dl>'
+
+
+def _facts(facts: Mapping[str, JSON]) -> str:
+    rows = (f"<dt>{escape(name)}</dt><dd>{escape(value_text(value))}</dd>" for name, value in facts.items())
+    return f'<dl class="facts">{"".join(rows)}</dl>'
+
+
+def _photo(shown: Shown, *, alt: str) -> str:
+    if shown.picture is None:
+        return f'<div class="photo missing">{_HANGER}<span>No photo: {escape(shown.reason)}</span></div>'
+    width, height = shown.picture.size
+    address = data_uri(shown.picture, quality=JPEG_QUALITY)
+    image = f'<img src="{address}" width="{width}" height="{height}" alt="{escape(alt)}">'
+    box = ""
+    if shown.frame:
+        left, top, right, bottom = shown.frame
+        place = f"left:{left:.2%};top:{top:.2%};width:{right - left:.2%};height:{bottom - top:.2%}"
+        box = f'<span class="box" style="{place}"></span>'
+    whole = f'<div class="whole" style="width:{width / PHOTO_SIZE[0]:.2%}">{image}{box}</div>'
+    return f'<div class="photo">{whole}</div>'

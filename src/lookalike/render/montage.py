@@ -1,0 +1,177 @@
+"""An answer as one picture: the query, and its matches in a row."""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+from pathlib import Path
+
+from PIL import Image, ImageDraw
+
+from lookalike.errors import UsageError
+from lookalike.render import lettering
+from lookalike.render.captions import name_of, name_of_query, weights_line
+from lookalike.render.saving import save_picture
+from lookalike.render.thumbnails import OpenItem, Shown, asked_photo, photo_of
+from lookalike.types import Answer, Item, Match
+
+FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+
+TILE = (216, 288)
+TEXT_HEIGHT = 76
+GAP = 20
+MARGIN = 28
+CORNER = 10
+MATCHES_IN_A_ROW = 6
+"""More matches than this are laid in rows of five."""
+
+PAPER = (246, 246, 243)
+CARD = (255, 255, 255)
+INK = (28, 30, 34)
+QUIET = (104, 108, 116)
+HAIRLINE = (222, 222, 217)
+ACCENT = (196, 64, 42)
+
+
+def picture_format(path: Path) -> str:
+    """The kind of picture that a file's ending asks for.
+
+    Raises:
+        UsageError: None that can be written.
+    """
+    try:
+        return FORMATS[path.suffix.lower()]
+    except KeyError:
+        raise UsageError(f"{path}: a montage is written as {', '.join(FORMATS)}, not as {path.suffix!r}") from None
+
+
+def write_montage(path: Path, query: Image.Image | Item, *, answer: Answer, open_item: OpenItem | None = None) -> None:
+    """Draw a montage and write it in the format of the file's ending; see `montage`.
+
+    Raises:
+        UsageError: The ending is unknown, or the file cannot be written.
+        LookalikeError: The disk is full, bad or only to be read.
+    """
+    picture_format(path)
+    save_picture(montage(query, answer, open_item=open_item), path, what="the montage")
+
+
+def montage(query: Image.Image | Item, answer: Answer, *, open_item: OpenItem | None = None) -> Image.Image:
+    """Draw the query on the left, and its matches beside it with rank, score and product.
+
+    Args:
+        query: All of the photo that was asked with, upright, or the item.
+        answer: To it.
+        open_item: How to open an item's photo; None goes by its location. One that cannot be opened leaves a
+            placeholder.
+
+    Returns:
+        RGB.
+    """
+    count = len(answer.matches)
+    columns = max(1, count if count <= MATCHES_IN_A_ROW else 5)
+    rows = max(1, -(-count // columns))
+    step = (TILE[0] + GAP, TILE[1] + TEXT_HEIGHT + GAP)
+    first_match = MARGIN + step[0] + GAP
+    size = (first_match + columns * step[0] - GAP + MARGIN, MARGIN * 2 + rows * step[1] - GAP)
+    picture = Image.new("RGB", size, PAPER)
+
+    _draw_tile(picture, (MARGIN, MARGIN), asked_photo(query, answer.query.box, size=TILE), is_query=True)
+    took = f"{sum(answer.took_ms.values()):.1f} ms, {answer.query.index} index"
+    lines = [name_of_query(answer.query), weights_line(answer.query), took]
+    _write(picture, (MARGIN, MARGIN + TILE[1] + 12), "Query", size=19, color=ACCENT)
+    for number, line in enumerate(lines):
+        _write(picture, (MARGIN, MARGIN + TILE[1] + 37 + 17 * number), line, size=13, color=QUIET)
+    rule = first_match - GAP - GAP // 2
+    ImageDraw.Draw(picture).line([(rule, MARGIN), (rule, size[1] - MARGIN)], fill=HAIRLINE)
+
+    for number, match in enumerate(answer.matches):
+        corner = (first_match + number % columns * step[0], MARGIN + number // columns * step[1])
+        _draw_tile(picture, corner, photo_of(match.item, size=TILE, open_item=open_item))
+        _write_match(picture, (corner[0], corner[1] + TILE[1] + 12), match)
+    if not answer.matches:
+        _write(picture, (first_match, MARGIN + TILE[1] // 2), "No item was found", size=17, color=QUIET)
+    return picture
+
+
+def _draw_tile(picture: Image.Image, corner: tuple[int, int], shown: Shown, *, is_query: bool = False) -> None:
+    """Draw a card with a photo in its middle, or with the reason why there is none."""
+    tile = Image.new("RGB", TILE, CARD)
+    draw = ImageDraw.Draw(tile)
+    if shown.picture is None:
+        _draw_placeholder(draw, shown.reason)
+    else:
+        photo = shown.picture
+        left, top = (TILE[0] - photo.width) // 2, (TILE[1] - photo.height) // 2
+        tile.paste(photo, (left, top))
+        if shown.frame:
+            x1, y1, x2, y2 = shown.frame
+            frame = [left + x1 * photo.width, top + y1 * photo.height, left + x2 * photo.width, top + y2 * photo.height]
+            draw.rectangle([frame[0] - 1, frame[1] - 1, frame[2], frame[3]], outline=CARD, width=4)
+            draw.rectangle([frame[0], frame[1], frame[2] - 1, frame[3] - 1], outline=ACCENT, width=2)
+    picture.paste(tile, corner, _rounded())
+    edge = (corner[0] - 1, corner[1] - 1, corner[0] + TILE[0], corner[1] + TILE[1])
+    frame_color, width = (ACCENT, 3) if is_query else (HAIRLINE, 1)
+    grown = (edge[0] - width + 1, edge[1] - width + 1, edge[2] + width - 1, edge[3] + width - 1)
+    ImageDraw.Draw(picture).rounded_rectangle(grown, CORNER + width, outline=frame_color, width=width)
+
+
+def _draw_placeholder(draw: ImageDraw.ImageDraw, reason: str) -> None:
+    """Draw an empty hanger, and say why."""
+    draw.rectangle([0, 0, *TILE], fill=(238, 238, 234))
+    x, y = TILE[0] // 2, TILE[1] // 2 - 16
+    draw.arc([x - 11, y - 46, x + 11, y - 24], 160, 90, fill=QUIET, width=3)
+    draw.line([(x, y - 25), (x, y - 14)], fill=QUIET, width=3)
+    draw.line([(x - 56, y + 22), (x, y - 14), (x + 56, y + 22), (x - 56, y + 22)], fill=QUIET, width=3, joint="curve")
+    for line, (text, size) in enumerate([("Photo not available", 14), (reason, 12)]):
+        fitted = lettering.fitted(text, width=TILE[0] - 24, size=size)
+        lettering.write(draw, (x, y + 50 + 20 * line), fitted, size=size, color=QUIET, anchor="mm")
+
+
+def _write_match(picture: Image.Image, place: tuple[int, int], match: Match) -> None:
+    """Write rank and score, the item's name, and the part of each space."""
+    x, y = place
+    rank = str(match.rank)
+    _write(picture, (x, y), rank, size=19, color=INK)
+    _write(picture, (x + TILE[0], y), f"{match.score:.3f}", size=19, color=INK, anchor="ra")
+    _write(picture, (x, y + 26), _name_to_write(match.item), size=14, color=INK)
+    parts = ", ".join(f"{space} {value:.2f}" for space, value in match.scores.items())
+    _write(picture, (x, y + 46), parts, size=13, color=QUIET)
+
+
+def _name_to_write(item: Item) -> str:
+    """The item's name, or its product or id when no font here has the letters of its name."""
+    names = (name_of(item), item.product or "", item.id)
+    writable = next((name for name in names if name and lettering.writable(name)), item.id)
+    if writable != names[0]:
+        _note_lacking_letters()
+    return writable
+
+
+@cache
+def _note_lacking_letters() -> None:
+    """Say once that there is a remedy."""
+    logging.getLogger(__name__).warning(
+        "no font of this system has the letters of some names, whose product or id is shown; Noto Sans has them"
+    )
+
+
+def _write(
+    picture: Image.Image,
+    place: tuple[int, int],
+    text: str,
+    *,
+    size: int,
+    color: tuple[int, int, int],
+    anchor: str = "la",
+) -> None:
+    line = lettering.fitted(text, width=TILE[0], size=size)
+    lettering.write(ImageDraw.Draw(picture), place, line, size=size, color=color, anchor=anchor)
+
+
+@cache
+def _rounded() -> Image.Image:
+    """Where a tile with round corners is opaque."""
+    large = Image.new("L", (TILE[0] * 3, TILE[1] * 3), 0)
+    ImageDraw.Draw(large).rounded_rectangle((0, 0, large.width - 1, large.height - 1), CORNER * 3, fill=255)
+    return large.reduce(3)

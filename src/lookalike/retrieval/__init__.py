@@ -1,0 +1,1 @@
+"""Search: the retriever, its results, and refinement of them."""

@@ -1,0 +1,350 @@
+"""The product: an embedder and a gallery, and with them an answer to a photo."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from time import perf_counter
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from lookalike.embedding.compatibility import check_agreement, makers_of
+from lookalike.embedding.model_choice import ModelFile
+from lookalike.embedding.projected import ProjectedEmbedder
+from lookalike.errors import GalleryNotFoundError, UsageError
+from lookalike.retrieval.examples import Examples, name_of
+from lookalike.retrieval.refinement import Refinement, search_refined
+from lookalike.retrieval.results import check_page, matches_of, of_one_state
+from lookalike.spaces import resolve_names, resolve_weights
+from lookalike.types import Answer, Box, Float32, Match, Neighbours, Query
+
+if TYPE_CHECKING:
+    from lookalike.embedding.protocol import Embedder
+    from lookalike.gallery.protocol import Gallery
+    from lookalike.images import Limits, Source
+    from lookalike.ingest.report import Report
+
+SKIPPED_FILE = "skipped.csv"
+REACH = 2000
+"""How many matches there are to page through: every page is cut from the same list of this length."""
+
+
+def open(
+    address: str | os.PathLike[str],
+    *,
+    model: str | Sequence[str] | None = None,
+    runtime: str = "auto",
+    device: str = "auto",
+) -> Retriever:
+    """Open a gallery together with the model that describes photos for it.
+
+    Nothing is loaded before it is needed. A gallery that does not exist is made by the first `index`.
+
+    Args:
+        address: The gallery's folder, or `milvus://HOST:PORT/COLLECTION`.
+        model: `default`, an `.onnx` file, or a `.safetensors` checkpoint, or several, each of which gets a space of its
+            own; None is what filled the gallery, and `default` for a new one.
+        runtime: `auto`, `onnx`, `openvino` or `torch`.
+        device: `auto`, `cpu` or `cuda`.
+    """
+    return Retriever(address, ModelFile(model, runtime, device))
+
+
+class Retriever:
+    """Answers photos from a gallery, and fills it; see `lookalike.open`."""
+
+    def __init__(
+        self,
+        gallery: Gallery | str | os.PathLike[str],
+        embedder: Embedder | ModelFile,
+        *,
+        limits: Limits | None = None,
+    ) -> None:
+        """Bring the two together.
+
+        Args:
+            gallery: A gallery, or the address of one, which is opened when it is needed.
+            embedder: An embedder, or the model that becomes one when it is needed.
+            limits: For photos that are asked with; None takes those of `lookalike.images`.
+        """
+        self._limits = limits
+        if isinstance(gallery, str | os.PathLike):
+            self._address, self._opened = os.fspath(gallery), None
+        else:
+            self._address, self._opened = "the gallery", gallery
+        self._embedder = embedder
+
+    def __enter__(self) -> Retriever:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the loaded model behind: what is unpickled loads it when it is needed, and reopens the gallery."""
+        return {name: value for name, value in vars(self).items() if name != "embedder"}
+
+    def close(self) -> None:
+        """Let go of the gallery's files; what is asked for later opens them again."""
+        if self._opened is not None:
+            self._opened.close()
+
+    @property
+    def gallery(self) -> Gallery:
+        """The gallery.
+
+        Raises:
+            GalleryNotFoundError: There is none at the address.
+        """
+        if self._opened is None:
+            from lookalike.gallery.opening import open_gallery
+
+            self._opened = open_gallery(self._address)
+        return self._opened
+
+    @cached_property
+    def embedder(self) -> Embedder:
+        """What describes photos.
+
+        Raises:
+            ModelError: The model cannot be loaded.
+        """
+        gallery, embedder = self._gallery_or_none(), self._embedder
+        if isinstance(embedder, ModelFile):
+            embedder = embedder.load(None if gallery is None else gallery.model, gallery=self._address)
+        projections = {} if gallery is None else gallery.projections
+        return ProjectedEmbedder(embedder, projections) if projections else embedder
+
+    def _gallery_or_none(self) -> Gallery | None:
+        """The gallery, if there is one."""
+        try:
+            return self.gallery
+        except GalleryNotFoundError:
+            return None
+
+    def search(
+        self,
+        photo: Source | Sequence[Source] | None = None,
+        *,
+        item: str | Sequence[str] | None = None,
+        unlike: Sequence[Source] = (),
+        unlike_item: Sequence[str] = (),
+        k: int = 10,
+        offset: int | None = None,
+        weights: Mapping[str, float] | None = None,
+        where: str | None = None,
+        box: Box | None = None,
+        metrics: Mapping[str, str] | None = None,
+        index: str = "auto",
+        probes: int | None = None,
+        expand: int = 0,
+        rerank: int = 0,
+    ) -> Answer:
+        """Find what looks like a photo, or like an item of the gallery, or like several; these items are left out.
+
+        Args:
+            photo: A path, a URL, bytes, a file open in binary mode, a Pillow image, or an array (H, W, 3) of uint8, red
+                first; or a list of such, of which the mean is taken.
+            item: The id of an item, or several, instead of photos or beside them; their vectors are as they are stored.
+            unlike: Photos to look less like.
+            unlike_item: Ids of items to look less like.
+            k: How many matches, at least 1; fewer come back when fewer pass the filter.
+            offset: Leave out so many of the best. Given, 0 too, the search is `REACH` deep, so that pages fit.
+            weights: Of the spaces, by name; those that are not named weigh nothing. None takes the defaults.
+            where: A filter on the items' attributes, such as `price < 80 and season = 'Summer'`.
+            box: The part of the photo to look at.
+            metrics: A metric of SciPy's cdist by space; the score is then minus the weighted sum of the distances.
+            index: `auto`, `exact`, `kmeans`, `ivf` or `hnsw`.
+            probes: How many lists `kmeans` or `ivf` look into.
+            expand: Ask once more with so many of the nearest items added to the query; 0 does not.
+            rerank: Put so many of the best in order by the neighbours that they share with the query; 0 does not. What
+                these two change is the order: the scores stay those with the query itself.
+
+        Raises:
+            UsageError: What is asked for makes no sense; the kinds of it are in `lookalike.errors`.
+            MismatchError: The gallery was filled by another model.
+        """
+        examples = Examples.of(photo, item, unlike, unlike_item)
+        examples.check(box=box, metrics=metrics)
+        refinement = Refinement(expand=expand, rerank=rerank)
+        refinement.check(metrics)
+        check_page(k, offset, probes=probes, reach=REACH)
+        gallery = self.gallery
+        if not (spaces := gallery.spaces):
+            raise UsageError(f"{self._address} is empty; fill it with `lookalike index`")
+        resolved = resolve_weights(weights, spaces, learned=gallery.learned.weights)
+        by_metric = resolve_names(metrics or {}, spaces)
+        took: dict[str, float] = {"decode": 0.0, "embed": 0.0}
+        vectors = examples.vectors(lambda photos: self._describe(photos, box, took), gallery.vectors)
+        started = perf_counter()
+
+        def found() -> tuple[Neighbours, list[Match]]:
+            neighbours = search_refined(
+                gallery,
+                vectors,
+                refinement=refinement,
+                k=(k if offset is None else REACH) + len(examples.ids),
+                weights=resolved,
+                where=where,
+                index=index,
+                probes=probes,
+                metrics=by_metric,
+                is_item=bool(examples.items),
+            )
+            return neighbours, matches_of(gallery, neighbours, k=k, offset=offset or 0, without=examples.ids)
+
+        neighbours, matches = of_one_state(found)
+        took["search"] = (perf_counter() - started) * 1000
+        query = Query(
+            photo=name_of(examples.photos[0]) if examples.photos else None,
+            item=examples.items[0] if examples.items else None,
+            box=box,
+            model="+".join(makers_of(spaces)),
+            weights=resolved,
+            where=where,
+            index=neighbours.index,
+            metrics=by_metric,
+            offset=offset,
+            expand=expand,
+            rerank=rerank,
+            examples=examples.names(name_of) if examples.several else None,
+        )
+        return Answer(query, took, matches)
+
+    def index(
+        self,
+        source: str | os.PathLike[str],
+        *,
+        columns: Mapping[str, str] | None = None,
+        encoding: str | None = None,
+        exclude: Sequence[str] = (),
+        whole_photos: bool = False,
+        batch: int | None = None,
+        workers: int | None = None,
+        prune: bool = False,
+        strict: bool = False,
+        progress: Callable[[Report, int], None] | None = None,
+        ray: str | None = None,
+        shards: str | None = None,
+    ) -> Report:
+        """Bring the gallery up to date with a catalogue; what has not changed is not looked at again.
+
+        Photos that cannot be read are skipped; they are listed in the report, and in `skipped.csv` in the gallery.
+
+        Args:
+            source: A folder or a CSV or Parquet table, here or in a store (`s3://...`), `drawn`, or `-` for paths on
+                standard input.
+            columns: For a table: the names of its columns by the names that are expected, `{"image": "file"}`.
+            encoding: For a CSV table that is not UTF-8, such as `cp1252`.
+            exclude: For a folder: globs of files and folders to leave out, such as `["*.psd", "returns/**"]`.
+            whole_photos: Take no notice of boxes: the whole of each photo is described.
+            batch: How many photos the network gets at once.
+            workers: How many threads read and decode.
+            prune: Remove items that an earlier run took from this source and that are gone, and not only out of reach.
+            strict: Stop at the first photo that cannot be read, instead of skipping it.
+            progress: Called now and then with what was done so far, and how many photos the catalogue has.
+            ray: Describe the photos on the Ray cluster of this address; `auto` takes, or starts, one on this machine.
+            shards: For `ray`: a folder or URL that all of its machines reach, for finished work until it is written.
+
+        Raises:
+            CatalogueError: The source cannot be read.
+            MismatchError: The gallery was filled by another model.
+            PhotoError: With `strict`, a photo cannot be read.
+            GalleryLockedError: Another process is writing to the gallery.
+        """
+        from lookalike.catalogue.opening import open_catalogue
+        from lookalike.embedding.batch_embedding import BATCH
+        from lookalike.gallery.local.gallery import LocalGallery
+        from lookalike.ingest.pipeline import index_catalogue
+
+        for name, number in (("batch", batch), ("workers", workers)):
+            if number is not None and number < 1:
+                raise UsageError(f"{name} must be at least 1, got {number}")
+        if shards is not None and ray is None:
+            raise UsageError("shards are made by a Ray cluster only, and none is named")
+        # Everything that can be the caller's mistake comes before the gallery is made.
+        catalogue = open_catalogue(
+            os.fspath(source), columns=columns, encoding=encoding, exclude=exclude, whole_photos=whole_photos
+        )
+        embedder = self.embedder
+        with self._made_if_needed() as gallery:
+            self.check_model()
+            with gallery.writing():
+                if isinstance(self._embedder, ModelFile):
+                    gallery.remember_model(self._embedder.address(gallery.model))
+                elsewhere = None
+                if ray is not None:
+                    from lookalike.ingest.ray.job import OnRay
+
+                    elsewhere = OnRay(
+                        ray,
+                        catalogue=catalogue,
+                        embedder=embedder,
+                        model=self._embedder,
+                        gallery=gallery,
+                        shards=shards,
+                        batch=batch,
+                        workers=workers,
+                    )
+                report = index_catalogue(
+                    catalogue,
+                    embedder,
+                    gallery,
+                    batch=batch or BATCH,
+                    workers=workers,
+                    prune=prune,
+                    strict=strict,
+                    progress=progress and (lambda so_far: progress(so_far, catalogue.count)),
+                    elsewhere=elsewhere,
+                )
+                if elsewhere is not None:
+                    elsewhere.clear()
+                if isinstance(gallery, LocalGallery):
+                    report.list_skipped(gallery.folder / SKIPPED_FILE)
+        gallery.optimise()
+        return report
+
+    @contextmanager
+    def _made_if_needed(self) -> Iterator[Gallery]:
+        """Lend the gallery, made if there is none; one that was made for work that fails at once is deleted again."""
+        from lookalike.gallery.opening import open_gallery
+
+        made = None
+        if self._opened is None:
+            self._opened = made = open_gallery(self._address, create=True)
+        try:
+            yield self._opened
+        except BaseException:
+            if made is not None:
+                made.discard_if_unused()
+                made.close()
+                self._opened = None
+            raise
+
+    def check_model(self, *, asking: bool = False) -> None:
+        """Compare only what one and the same model has made.
+
+        Args:
+            asking: With a photo: a model that was named is believed to have made what was imported, if it makes such.
+
+        Raises:
+            MismatchError: The gallery was filled by another model, or has spaces that this one does not make.
+        """
+        is_given = not isinstance(self._embedder, ModelFile) or self._embedder.given
+        remembered = None if is_given else self.gallery.model
+        named = asking and bool(is_given)
+        check_agreement(self._address, self.gallery.spaces, self.embedder, remembered=remembered, named=named)
+
+    def _describe(self, photos: Sequence[Source], box: Box | None, took: dict[str, float]) -> Mapping[str, Float32]:
+        """Embed what is asked with, once it is certain that the vectors can be compared with the gallery's."""
+        from lookalike.embedding.queries import embed_queries
+        from lookalike.images import DEFAULT_LIMITS
+
+        self.check_model(asking=True)
+        rows, decoding, embedding = embed_queries(self.embedder, photos, box=box, limits=self._limits or DEFAULT_LIMITS)
+        took.update(decode=decoding * 1000, embed=embedding * 1000)
+        return rows

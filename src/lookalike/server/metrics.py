@@ -1,0 +1,106 @@
+"""What is counted and timed, for Prometheus to fetch from `/metrics`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+
+from lookalike.errors import LookalikeError
+from lookalike.server.concurrency import Lane
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+BATCHES = (1, 2, 3, 4, 6, 8, 12, 16, 32)
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Metrics:
+    """The figures of one server, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        registry = self._registry
+        self._requests = Counter(
+            "lookalike_requests_total", "Requests answered.", ["method", "route", "status"], registry=registry
+        )
+        self._seconds = Histogram(
+            "lookalike_request_seconds",
+            "From the request's head to the answer's end.",
+            ["route"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self._phases = Histogram(
+            "lookalike_phase_seconds", "Phases of a search.", ["phase"], buckets=SECONDS, registry=registry
+        )
+        self._waited = Histogram(
+            "lookalike_wait_seconds", "Waiting for a worker.", ["lane"], buckets=SECONDS, registry=registry
+        )
+        self._batches = Histogram(
+            "lookalike_batch_photos", "Photos that the network got at once.", buckets=BATCHES, registry=registry
+        )
+        self._refused = Counter(
+            "lookalike_refused_total", "Requests refused, by the error's code.", ["code"], registry=registry
+        )
+        self._dropped = Counter(
+            "lookalike_connections_dropped_total", "Connections closed early, by reason.", ["reason"], registry=registry
+        )
+        self._connections = Gauge("lookalike_connections", "Open connections.", registry=registry)
+        self._places = Gauge(
+            "lookalike_lane_requests", "Requests that run or wait for a worker.", ["lane"], registry=registry
+        )
+        self._queue = Gauge("lookalike_queue_depth", "Requests that wait for a worker.", ["lane"], registry=registry)
+        self._items = Gauge("lookalike_gallery_items", "Items in the gallery; -1 if unreadable.", registry=registry)
+        for phase in ("decode", "embed", "search"):
+            self._phases.labels(phase)
+
+    def watch_lane(self, lane: Lane) -> None:
+        """Show how full a lane is."""
+        self._places.labels(lane.name).set_function(lambda: lane.taken)
+        self._queue.labels(lane.name).set_function(lambda: lane.waiting)
+
+    def watch_gallery(self, count: Callable[[], int]) -> None:
+        """Show how many items there are."""
+
+        def counted() -> float:
+            try:
+                return count()
+            except LookalikeError:
+                return -1
+
+        self._items.set_function(counted)
+
+    def answered(self, *, method: str, route: str, status: int, seconds: float) -> None:
+        """Count a request."""
+        self._requests.labels(method, route, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def refused(self, code: str) -> None:
+        """Count an error."""
+        self._refused.labels(code).inc()
+
+    def dropped(self, reason: str) -> None:
+        """Count a connection that was closed early."""
+        self._dropped.labels(reason).inc()
+
+    def watch_connections(self, count: Callable[[], int]) -> None:
+        """Show how many connections there are."""
+        self._connections.set_function(count)
+
+    def searched(self, took_ms: Mapping[str, float]) -> None:
+        """Time the phases of a search."""
+        for phase, milliseconds in took_ms.items():
+            self._phases.labels(phase).observe(milliseconds / 1000)
+
+    def waited(self, lane: str, seconds: float) -> None:
+        """Time how long work waited for a worker."""
+        self._waited.labels(lane).observe(seconds)
+
+    def batched(self, photos: int) -> None:
+        """Count the photos of a batch."""
+        self._batches.observe(photos)
+
+    def text(self) -> bytes:
+        """All of it, as Prometheus reads it."""
+        return generate_latest(self._registry)

@@ -1,0 +1,156 @@
+"""The outermost layer: what holds for every request, whatever it asks.
+
+It gives a request its id, an answer its security headers, the log its line, the metrics their count, and turns a bug
+into an answer that tells nothing of our insides. Written to ASGI itself: it is passed by every byte.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import uuid
+from collections.abc import MutableMapping
+from time import perf_counter
+from typing import Any, Final
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from lookalike.server.concurrency import CLIENT_GONE, ClientGone
+from lookalike.server.errors import KINDS, Refusal
+from lookalike.server.metrics import Metrics
+
+LOG: Final = logging.getLogger("lookalike.server")
+REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+
+POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
+    "manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'; trusted-types 'none'"
+)
+"""What the page may load: itself, and nothing from anywhere else."""
+
+HEADERS: Final = {
+    b"content-security-policy": POLICY.encode(),
+    b"x-content-type-options": b"nosniff",
+    b"x-frame-options": b"DENY",
+    b"referrer-policy": b"no-referrer",
+    b"cross-origin-opener-policy": b"same-origin",
+    b"cross-origin-resource-policy": b"same-origin",
+    b"permissions-policy": b"camera=(self), geolocation=(), microphone=(), payment=(), usb=()",
+    b"cache-control": b"no-store",
+}
+"""Of every answer that does not bring its own."""
+
+
+class Edge:
+    """The outermost layer; see the module."""
+
+    def __init__(self, app: ASGIApp, *, metrics: Metrics, shared: bool) -> None:
+        """Wrap an application.
+
+        Args:
+            app: What answers.
+            metrics: What counts.
+            shared: Whether pages of other origins may use the answers.
+        """
+        self._app, self._metrics = app, metrics
+        self._headers = dict(HEADERS)
+        if shared:
+            self._headers[b"cross-origin-resource-policy"] = b"cross-origin"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass one request on, and its answer back."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        exchange = _Exchange(scope, receive, send, headers=self._headers)
+        scope.setdefault("state", {})["exchange"] = exchange
+        error: BaseException | None = None
+        try:
+            await self._app(scope, exchange.receive, exchange.send)
+        except ClientGone:
+            exchange.status = CLIENT_GONE
+        except Exception as caught:  # noqa: BLE001 - the last line of defence: the client gets an answer, the log the rest
+            error = caught
+            if not exchange.started:
+                await exchange.fail()
+        finally:
+            self._account(exchange, error)
+
+    def _account(self, exchange: _Exchange, error: BaseException | None) -> None:
+        seconds = perf_counter() - exchange.began
+        route = exchange.route
+        method = exchange.method if exchange.method in METHODS else "other"
+        self._metrics.answered(method=method, route=route, status=exchange.status, seconds=seconds)
+        if exchange.code:
+            self._metrics.refused(exchange.code)
+        facts = {
+            "request": exchange.id,
+            "method": exchange.method[:16],
+            "path": exchange.path[:500],
+            "status": exchange.status,
+            "ms": round(seconds * 1000, 1),
+            "received": exchange.received,
+            "sent": exchange.sent,
+            **({"code": exchange.code} if exchange.code else {}),
+        }
+        LOG.log(logging.ERROR if error else logging.INFO, "request", extra={"facts": facts}, exc_info=error)
+
+
+METHODS: Final = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+
+
+class _Exchange:
+    """A request and its answer, as far as they have come."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, *, headers: MutableMapping[bytes, bytes]) -> None:
+        self._scope, self._receive, self._send, self._headers = scope, receive, send, headers
+        given = dict(scope["headers"]).get(b"x-request-id", b"")
+        self.id = given.decode() if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        self.began = perf_counter()
+        self.path: str = scope["path"]
+        self.method: str = scope["method"]
+        self.started = False
+        self.status = 500
+        self.code = ""
+        self.received = self.sent = 0
+
+    @property
+    def route(self) -> str:
+        """The route's pattern: there are few of them, whatever clients ask for."""
+        route = self._scope.get("route")
+        return getattr(route, "path_format", None) or getattr(route, "path", None) or "none"
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self.received += len(message.get("body", b""))
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.started, self.status = True, message["status"]
+            own: list[tuple[bytes, bytes]] = list(message.get("headers", ()))
+            names = {name for name, _ in own}
+            own += [header for header in self._headers.items() if header[0] not in names]
+            own.append((b"x-request-id", self.id.encode()))
+            message = {**message, "headers": own}
+        elif message["type"] == "http.response.body":
+            self.sent += len(message.get("body", b""))
+        await self._send(message)
+
+    async def fail(self) -> None:
+        """Answer that there is a bug."""
+        refusal = Refusal("bug", KINDS["bug"].message)
+        self.code = refusal.kind
+        body = json.dumps(refusal.to_json()).encode()
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        await self.send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+        await self.send({"type": "http.response.body", "body": body})
+
+
+def note_code(state: Any, code: str) -> None:  # noqa: ANN401 - Starlette's state has no type
+    """Remember an error's code for the log and the metrics."""
+    exchange = getattr(state, "exchange", None)
+    if exchange is not None:
+        exchange.code = code

@@ -1,0 +1,157 @@
+"""What the OpenAPI document says of errors and of bodies that are read by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import FastAPI
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from lookalike.server.errors import KINDS
+from lookalike.server.schemas import ErrorBody, Question
+from lookalike.server.write_schemas import BulkItem, ItemPatch, ItemText
+
+MEANINGS = {
+    400: "What was asked makes no sense, or cannot be understood.",
+    401: "The token is missing or wrong.",
+    403: "It is for the owner, or comes from a page that may not send it.",
+    404: "It is not there.",
+    405: "There is no such method here.",
+    408: "The body took too long to arrive.",
+    413: "The body is too long, or has too many parts.",
+    414: "The URL is too long.",
+    415: "The body is of another kind than is read here.",
+    416: "The photo has no such bytes.",
+    421: "The server does not answer to that name.",
+    422: "A value is out of its range, or the photo cannot be read.",
+    429: "Too much is asked at once; try again after `Retry-After` seconds.",
+    431: "The request's head is too long.",
+    500: "A bug in Lookalike.",
+    503: "It cannot be done at present.",
+    507: "There is no room left to write to.",
+}
+RETRY_AFTER = {"description": "Seconds to wait before trying again.", "schema": {"type": "integer", "minimum": 1}}
+REQUEST_ID = {
+    "name": "X-Request-Id",
+    "in": "header",
+    "required": False,
+    "description": "An id of your own for the answer and the log: 1 to 64 letters, digits, dots, hyphens, underscores.",
+    "schema": {"type": "string"},
+}
+ALWAYS = ("bug", "failed", "damaged", "gallery_gone", "unreachable", "not_ready", "busy", "timeout")
+"""What may come of anything that touches the gallery."""
+
+ASKED = ("bad_request", "unknown_name", *ALWAYS)
+"""What may come of anything that is asked with an address, besides."""
+
+
+def errors(*codes: str) -> dict[int | str, dict[str, Any]]:
+    """The responses of some errors, each with an example.
+
+    Args:
+        codes: Of `lookalike.server.errors.KINDS`.
+    """
+    responses: dict[int | str, dict[str, Any]] = {}
+    for code in codes:
+        kind = KINDS[code]
+        response = responses.setdefault(
+            kind.status,
+            {
+                "model": ErrorBody,
+                "description": MEANINGS[kind.status],
+                "content": {"application/json": {"examples": {}}},
+            },
+        )
+        body = {"error": {"code": code, "message": kind.message, **kind.facts}}
+        response["content"]["application/json"]["examples"][code] = {"value": body}
+        if kind.status in (429, 503):
+            response["headers"] = {"Retry-After": RETRY_AFTER}
+    return dict(sorted(responses.items()))
+
+
+@dataclass(frozen=True, slots=True)
+class FormShape:
+    """What a form may hold.
+
+    Attributes:
+        name: Of its schema, after which generated clients name their class.
+        schema: Of its parts; plain properties, since generators make no class of a choice between several shapes.
+        encoding: Media types of parts.
+    """
+
+    name: str
+    schema: Mapping[str, Any]
+    encoding: Mapping[str, Any]
+
+
+def body_of(
+    *,
+    json: type[BaseModel] | None = None,
+    form: FormShape | None = None,
+    more: Mapping[str, dict[str, Any]] | None = None,
+) -> dict[str, Any]:
+    """A request body that the route reads by itself.
+
+    Args:
+        json: The model of a JSON body.
+        form: The shape of a form.
+        more: Entries of other media types.
+    """
+    content: dict[str, Any] = {}
+    if form is not None:
+        content["multipart/form-data"] = {"schema": reference(form.name), "encoding": form.encoding}
+    if json is not None:
+        content["application/json"] = {"schema": reference(json.__name__)}
+    content.update(more or {})
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def reference(name: str) -> dict[str, str]:
+    """A reference to a schema of the document."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+BY_HAND: tuple[type[BaseModel], ...] = (Question, ItemText, ItemPatch, BulkItem)
+"""Models of bodies that routes read by themselves."""
+
+THEIRS = ("HTTPValidationError", "ValidationError")
+"""What FastAPI describes as the answer to wrong values; ours has another shape."""
+
+
+def complete_document(app: FastAPI, *, forms: Sequence[FormShape]) -> None:
+    """Have the application's OpenAPI document say all that there is to say.
+
+    Args:
+        app: The application.
+        forms: Those that its routes read.
+    """
+    plain = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = plain()
+            schemas = document["components"]["schemas"]
+            _, given = models_json_schema(
+                [(model, "validation") for model in BY_HAND], ref_template="#/components/schemas/{model}"
+            )
+            schemas.update(given["$defs"])
+            schemas.update({form.name: form.schema for form in forms})
+            for path in document["paths"].values():
+                for operation in path.values():
+                    _drop_theirs(operation["responses"])
+                    operation.setdefault("parameters", []).append(REQUEST_ID)
+            for name in THEIRS:
+                schemas.pop(name, None)
+            app.openapi_schema = document
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _drop_theirs(responses: dict[str, Any]) -> None:
+    schema = responses.get("422", {}).get("content", {}).get("application/json", {}).get("schema", {})
+    if schema.get("$ref", "").endswith(THEIRS):
+        del responses["422"]

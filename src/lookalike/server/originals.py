@@ -1,0 +1,108 @@
+"""The photos of indexed items as they are now: opened beneath the gallery's roots, and checked before they are sent."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import BinaryIO, Final
+
+from lookalike.errors import PhotoError
+from lookalike.images import content_type, open_image, read_bytes
+from lookalike.remote import object_store
+from lookalike.remote.addresses import Reach
+from lookalike.types import Item
+
+QUALITY: Final = 85
+LOOKED_AT: Final = 64
+"""Bytes at the beginning of a file that tell what it is."""
+
+REMEMBERED: Final = 100_000
+"""Photos that are known to be photos."""
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """The file of an item's photo.
+
+    Attributes:
+        name: What errors call it.
+        state: Tells this content of this file from any other, as far as that is known without reading it.
+        size: Bytes; 0 where that is not known.
+        data: All of it, for a photo of a store or of the web.
+    """
+
+    name: str
+    state: str
+    size: int
+    data: bytes | None = None
+
+    @classmethod
+    def of_file(cls, item: Item, file: BinaryIO) -> Original:
+        """Look at a file of this machine."""
+        found = os.fstat(file.fileno())
+        state = f"{item.location}\0{found.st_dev}\0{found.st_ino}\0{found.st_size}\0{found.st_mtime_ns}"
+        return cls(item.photo, f"{state}\0{found.st_ctime_ns}", found.st_size)
+
+    def tag(self, side: int | None) -> str:
+        """An ETag: changes whenever what would be sent changes.
+
+        Args:
+            side: Of the thumbnail; None for the file itself.
+        """
+        told = f"{self.state}\0{side}\0{QUALITY}"
+        return f'"{hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest()[:32]}"'
+
+
+def from_elsewhere(item: Item, reach: Reach, *, seconds: float) -> Original:
+    """Read a photo of a store or of the web.
+
+    Raises:
+        PhotoError: It cannot be read within that time.
+    """
+    told = object_store.status(reach, seconds=seconds)
+    data = read_bytes(reach, name=item.photo, seconds=seconds)
+    state = f"{reach.address.text}\0{told}\0{hashlib.sha256(data).hexdigest()}"
+    return Original(item.photo, state, len(data), data)
+
+
+class Checked:
+    """Remembers which files have been decoded, and so are photos. Safe in several threads at once."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[str, str] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def media_type(self, original: Original, source: BinaryIO | bytes) -> str:
+        """The media type of a file that decodes as a photo; each file is decoded once.
+
+        Args:
+            original: What it is.
+            source: Its content; a file is left at its beginning.
+
+        Raises:
+            PhotoError: It is not a photo, or not a whole one.
+        """
+        with self._lock:
+            if (known := self._known.get(original.state)) is not None:
+                self._known.move_to_end(original.state)
+                return known
+        start = source[:LOOKED_AT] if isinstance(source, bytes) else source.read(LOOKED_AT)
+        kind = content_type(start, name=original.name)
+        if not isinstance(source, bytes):
+            source.seek(0)
+        open_image(source, at_least=1, name=original.name)
+        if not isinstance(source, bytes):
+            source.seek(0)
+        with self._lock:
+            self._known[original.state] = kind
+            while len(self._known) > REMEMBERED:
+                self._known.popitem(last=False)
+        return kind
+
+
+def shown_reason(error: PhotoError) -> str:
+    """Why a photo cannot be shown, without places of the server's network."""
+    return "it cannot be read at present" if "://" in error.reason else error.reason

@@ -1,0 +1,183 @@
+"""Writing single items, with the token: put, change, remove."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, TypeVar
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from lookalike.server.auth import Writer
+from lookalike.server.context import Served, Serving
+from lookalike.server.convertors import ITEM
+from lookalike.server.errors import Refusal
+from lookalike.server.item_writer import Written
+from lookalike.server.json_limits import parsed
+from lookalike.server.openapi import ASKED, FormShape, body_of, errors
+from lookalike.server.presentation import shown_item
+from lookalike.server.request_bodies import FORM, JSON_TYPE, Body, Form, Upload, checked, invalid, other_kind
+from lookalike.server.routes.items import ItemPath
+from lookalike.server.routes.search import box_of
+from lookalike.server.schemas import LONGEST_ID, LONGEST_NAME, Item
+from lookalike.server.write_schemas import ItemPatch, ItemText
+from lookalike.types import Item as Stored
+
+T = TypeVar("T")
+
+router = APIRouter(tags=["writing"], dependencies=[Writer])
+
+BODY: Final = ("too_slow", "too_large", "too_complex", "unsupported_media_type", "invalid", "storage_full")
+FORM_SHAPE: Final = FormShape(
+    "ItemForm",
+    schema={
+        "type": "object",
+        "properties": {
+            "photo": {"type": "string", "format": "binary", "contentMediaType": "image/*"},
+            "product": {"type": "string", "maxLength": LONGEST_ID},
+            "box": {"type": "string", "format": "box", "description": "x1,y1,x2,y2 in pixels of the upright photo."},
+            "attributes": {
+                "type": "object",
+                "propertyNames": {"minLength": 1, "maxLength": LONGEST_NAME},
+                "description": 'As JSON: {"colour": "Green", "price": 79.9}',
+            },
+        },
+        "required": ["photo"],
+        "additionalProperties": False,
+    },
+    encoding={"photo": {"contentType": "image/*"}, "attributes": {"contentType": "application/json"}},
+)
+
+
+@router.put(
+    ITEM,
+    operation_id="put_item",
+    summary="Add an item, or replace it",
+    response_model=Item,
+    responses={
+        200: {"description": "It was replaced."},
+        201: {"description": "It is new.", "model": Item},
+        **errors(
+            *(
+                "bad_request",
+                "unauthorized",
+                "too_many_parts",
+                "unreadable_photo",
+                "photo_needed",
+                "mismatch",
+                "locked",
+            ),
+            *BODY,
+            *ASKED,
+        ),
+    },
+    openapi_extra=body_of(json=ItemText, form=FORM_SHAPE),
+)
+async def put_item(request: Request, serving: Served, id: ItemPath) -> JSONResponse:
+    """Send the photo and what is known of it as a form; JSON replaces what is known and keeps the photo.
+
+    The item can be found at once.
+    """
+    settings = serving.settings
+    with serving.intake.body(request, limit=settings.upload_bytes, seconds=settings.upload_seconds) as body:
+        written = await written_of(body, id, serving)
+        item, new = await serving.writes.run(lambda: put(written, serving), request=request)
+    return JSONResponse(shown_item(item), status_code=201 if new else 200)
+
+
+@router.patch(
+    ITEM,
+    operation_id="patch_item",
+    summary="Change some attributes of an item",
+    response_model=Item,
+    responses=errors("bad_request", "unauthorized", "unknown_item", "locked", *BODY, *ASKED),
+    openapi_extra=body_of(json=ItemPatch),
+)
+async def patch_item(request: Request, serving: Served, id: ItemPath) -> JSONResponse:
+    """Only the attributes named change; null takes one away. Changes stay when the catalogue is indexed again."""
+    settings = serving.settings
+    with serving.intake.body(request, limit=settings.upload_bytes, seconds=settings.upload_seconds) as body:
+        if body.kind != JSON_TYPE:
+            raise other_kind(body.kind, [JSON_TYPE])
+        patch = await body.json(ItemPatch)
+        changes = patch.attributes
+        item = await serving.writes.run(lambda: serving.writer.change(id, changes), request=request)
+    return JSONResponse(shown_item(item))
+
+
+@router.delete(
+    ITEM,
+    operation_id="delete_item",
+    summary="Remove an item",
+    status_code=204,
+    response_class=Response,
+    responses=errors("bad_request", "unauthorized", "unknown_item", "locked", "storage_full", *ASKED),
+)
+async def delete_item(request: Request, serving: Served, id: ItemPath) -> Response:
+    """The item is found no more; a photo that was sent for it is deleted."""
+    await serving.writes.run(lambda: serving.writer.remove(id), request=request)
+    return Response(status_code=204)
+
+
+async def written_of(body: Body, item_id: str, serving: Serving) -> Written:
+    """What a client wants an item to be.
+
+    Raises:
+        Refusal: The body cannot be understood.
+    """
+    if body.kind == JSON_TYPE:
+        text = await body.json(ItemText)
+        return Written(item_id, text.product, text.attributes)
+    if body.kind != FORM:
+        raise other_kind(body.kind, [FORM, JSON_TYPE])
+    form = await body.form(parts=serving.settings.parts)
+    if unknown := set(form.untouched) - {"photo", "box", *ItemText.model_fields}:
+        raise Refusal("bad_request", f"unknown part {min(unknown)!r} in the form")
+    fields = {name: only(form.fields[name], name) for name in form.fields}
+    box = fields.pop("box", None)
+    values: dict[str, object] = dict(fields)
+    if "attributes" in fields:
+        values["attributes"] = parsed(fields["attributes"])
+    text = checked(ItemText, values)
+    photo = photo_of(form)
+    if photo is None:
+        raise invalid([{"loc": ["photo"], "msg": "the form has no file of this name"}])
+    return Written(
+        item_id,
+        text.product,
+        text.attributes,
+        box=None if box is None else box_of(box),
+        photo=photo.getvalue(),
+        name=photo.name,
+    )
+
+
+def photo_of(form: Form) -> Upload | None:
+    """The one file of a form.
+
+    Raises:
+        Refusal: There are others.
+    """
+    for name in form.files:
+        if name != "photo":
+            raise Refusal("bad_request", f"unknown file {name!r} in the form; the photo's name is `photo`")
+    return only(form.files["photo"], "photo") if "photo" in form.files else None
+
+
+def only(given: Sequence[T], name: str) -> T:
+    """The only one.
+
+    Raises:
+        Refusal: There are several.
+    """
+    if len(given) > 1:
+        raise Refusal("bad_request", f"{name} comes {len(given)} times in the form")
+    return given[0]
+
+
+def put(written: Written, serving: Serving) -> tuple[Stored, bool]:
+    """Write an item; runs in the writer's thread. Returns it as it was committed, and whether it is new."""
+    if written.photo is None:
+        return serving.writer.describe(written), False
+    return serving.writer.add([serving.writer.prepare(written)])[0]

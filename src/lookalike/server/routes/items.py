@@ -1,0 +1,115 @@
+"""Reading items: one, a page of them, what attributes there are, and what is served at all."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from lookalike.embedding.compatibility import makers_of
+from lookalike.server.context import Served, Serving
+from lookalike.server.convertors import ITEM
+from lookalike.server.openapi import ASKED, errors
+from lookalike.server.presentation import shown_item
+from lookalike.server.schemas import FARTHEST, Facets, Info, Item, Page, Where
+from lookalike.spaces import resolve_weights
+from lookalike.types import JSON
+
+router = APIRouter(tags=["items"])
+
+ItemPath = Annotated[
+    str, Path(description="The item's id, percent-encoded: a slash in it is `%2F`.", examples=["d013-1"])
+]
+MOST_VALUES = 200
+
+
+@router.get(
+    "/v1/items",
+    operation_id="list_items",
+    summary="List items in the order they were added",
+    response_model=Page,
+    responses=errors("bad_filter", "invalid", *ASKED),
+)
+async def list_items(
+    request: Request,
+    serving: Served,
+    where: Annotated[Where | None, Query()] = None,
+    offset: Annotated[int, Query(ge=0, le=2**53)] = 0,
+    limit: Annotated[int, Query(ge=0, le=1000)] = 50,
+) -> JSONResponse:
+    """How many items a filter passes, and some of them."""
+    gallery = serving.retriever.gallery
+    lane = serving.reads if where is None else serving.scans
+    total, items = await lane.run(lambda: gallery.list(where=where, offset=offset, limit=limit), request=request)
+    return JSONResponse({"total": total, "items": [shown_item(item) for item in items]})
+
+
+@router.get(
+    ITEM,
+    operation_id="get_item",
+    summary="One item",
+    response_model=Item,
+    responses=errors("bad_request", "unknown_item", *ASKED),
+)
+async def get_item(request: Request, serving: Served, id: ItemPath) -> JSONResponse:
+    """What is known of an item."""
+    item = await serving.reads.run(lambda: serving.retriever.gallery.get(id), request=request)
+    return JSONResponse(shown_item(item))
+
+
+@router.get(
+    "/v1/facets",
+    operation_id="get_facets",
+    summary="Attributes with their values and counts",
+    response_model=Facets,
+    responses=errors("bad_filter", "invalid", "too_many_values", *ASKED),
+)
+async def get_facets(
+    request: Request,
+    serving: Served,
+    where: Annotated[Where | None, Query()] = None,
+    values: Annotated[int, Query(ge=1, le=MOST_VALUES, description="Most values of each attribute.")] = 50,
+) -> JSONResponse:
+    """What filters can be built from: values, counts and ranges among the items that a filter passes."""
+    gallery, facets = serving.retriever.gallery, serving.facets
+    return JSONResponse(await serving.scans.run(lambda: facets.of(gallery, where, values), request=request))
+
+
+@router.get(
+    "/v1/info",
+    operation_id="get_info",
+    summary="What is served",
+    response_model=Info,
+    responses=errors(*ASKED),
+)
+async def get_info(request: Request, serving: Served) -> JSONResponse:
+    """The gallery's spaces and attributes, and the server's limits."""
+    return JSONResponse(await serving.reads.run(lambda: info_of(serving), request=request))
+
+
+def info_of(serving: Serving) -> dict[str, JSON]:
+    """What is served; runs in a worker."""
+    from importlib.metadata import version
+
+    gallery, settings = serving.retriever.gallery, serving.settings
+    spaces = gallery.spaces
+    weights = resolve_weights(None, spaces, learned=gallery.learned.weights)
+    return {
+        "version": version("lookalike"),
+        "model": "+".join(makers_of(spaces)) or None,
+        "items": len(gallery),
+        "spaces": [
+            {"name": space.name, "dimension": space.dimension, "weight": weights[space.name]} for space in spaces
+        ],
+        "attributes": gallery.info()["attributes"],
+        "photos": serving.photos,
+        "writable": serving.token is not None,
+        "limits": {
+            "upload_bytes": settings.upload_bytes,
+            "pixels": settings.pixels,
+            "k": FARTHEST,
+            "offset": FARTHEST,
+        },
+    }

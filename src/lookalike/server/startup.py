@@ -1,0 +1,121 @@
+"""From an address to a server that can answer: what can be the operator's mistake shows here, before it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter
+from typing import Final
+
+from PIL import Image
+
+from lookalike.embedding.model_choice import ModelFile
+from lookalike.embedding.model_loading import processors
+from lookalike.embedding.protocol import Embedder
+from lookalike.errors import MismatchError
+from lookalike.gallery.photo_store import PhotoStore
+from lookalike.images import Budget, Limits
+from lookalike.retrieval.retriever import Retriever
+from lookalike.server.batching import BatchingEmbedder
+from lookalike.server.context import Serving
+from lookalike.server.item_writer import ItemWriter
+from lookalike.server.settings import Settings
+
+QUICK_S: Final = 0.02
+"""A network that takes one processor no longer than this for a photo is quick."""
+
+TRIALS: Final = 3
+
+
+def open_serving(
+    address: str,
+    *,
+    settings: Settings,
+    token: bytes | None = None,
+    model: str | None = None,
+    runtime: str = "auto",
+    device: str = "auto",
+    say: Callable[[str], None] = lambda _: None,
+) -> Serving:
+    """Open a gallery and its model, and run the model.
+
+    Args:
+        address: Of the gallery.
+        settings: The server's limits.
+        token: What writers must show.
+        model: See `lookalike.open`.
+        runtime: See `lookalike.open`.
+        device: See `lookalike.open`.
+        say: Tells the operator what to know.
+
+    Raises:
+        GalleryNotFoundError: There is no gallery.
+        ModelError: The model cannot be loaded.
+        MismatchError: The gallery was filled by another model.
+    """
+    opened, at_once = open_for_many(address, model=model, runtime=runtime, device=device)
+    gallery = opened.gallery
+    photos = True
+    try:
+        opened.check_model(asking=True)
+    except MismatchError as error:
+        if not all(space.maker.startswith("imported:") for space in gallery.spaces):
+            raise
+        photos = False
+        say(f"{error}; items can be asked with, photos cannot")
+    batching = BatchingEmbedder(opened.embedder, largest=settings.batch, at_once=at_once)
+    limits = Limits(bytes=settings.upload_bytes, pixels=settings.pixels)
+    retriever = Retriever(gallery, batching, limits=limits)
+    photo_store = PhotoStore(gallery, Path(settings.photos) if settings.photos else None)
+    writer = ItemWriter(retriever, photo_store, limits=limits, decoding=Budget(settings.decode_bytes))
+    serving = Serving(retriever, address, settings, token, writer, photos)
+    batching.observe = serving.metrics.batched
+    return serving
+
+
+def open_for_many(address: str, *, model: str | None, runtime: str, device: str) -> tuple[Retriever, int]:
+    """Open a gallery and its model, run the model, and decide how it shares the processors.
+
+    A network that is quick on one processor gains little from a second: each describes a photo of its own then. Without
+    decoding, two describe 660 photos a second by the default model in this way, and 520 when both work on batches of 8
+    (2-core x86-64, 2026-11-26); only a caller with many photos, such as a bulk request, is better off with batches. A
+    slow network gets all processors, for a lone photo must not wait for one of them while the others are idle.
+
+    Returns:
+        What was opened, and how many batches its network should be run on at once.
+
+    Raises:
+        GalleryNotFoundError: There is no gallery.
+        ModelError: The model cannot be loaded.
+    """
+    lean = Retriever(address, ModelFile(model, runtime, device, threads=1))
+    try:
+        _ = lean.gallery  # that there is none is said before a model is loaded
+        quick = seconds_for_one(lean.embedder) <= QUICK_S
+    except BaseException:
+        lean.close()
+        raise
+    if processors() == 1:
+        return lean, 1
+    if quick and lean.embedder.concurrent:
+        return lean, processors()
+    lean.close()
+    del lean  # and its model
+    whole = Retriever(address, ModelFile(model, runtime, device))
+    try:
+        seconds_for_one(whole.embedder)
+    except BaseException:
+        whole.close()
+        raise
+    return whole, 1
+
+
+def seconds_for_one(embedder: Embedder) -> float:
+    """How long an embedder takes for one photo, once it is warm and nothing comes between."""
+    prepared = embedder.prepare(Image.new("RGB", (embedder.wanted_size, embedder.wanted_size), "grey"))
+    taken = []
+    for _ in range(TRIALS):
+        started = perf_counter()
+        embedder.embed_prepared([prepared])
+        taken.append(perf_counter() - started)
+    return min(taken)

@@ -1,0 +1,1 @@
+"""Local files: locks, writes that survive a power cut, and checksums."""

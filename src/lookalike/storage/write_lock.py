@@ -1,0 +1,144 @@
+"""One writer at a time: a lock on a file, and beside it a note that says who holds it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lookalike.errors import GalleryLockedError, LookalikeError, storage_error
+from lookalike.storage.files import create_file, open_regular
+from lookalike.storage.fork import watch
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+PATIENCE_S = 2.0
+"""How long a writer waits for another one: a batch is written in less, a whole index run is not."""
+
+
+TRIES = 20
+
+
+class WriteLock:
+    """The right to write to a gallery; the same thread may take it again while it has it.
+
+    The operating system lets go of the lock when its holder dies, so a lock is never stale. The note may be: it is
+    read only when the lock could not be had.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._note = path.with_suffix(".json")
+        self._threads = threading.RLock()
+        self._depth = 0
+        self._file: tuple[int, int] | None = None
+        watch(self)
+        self._lock: BaseFileLock
+
+    def before_fork(self) -> None:
+        """Do nothing: filelock sees to its own."""
+
+    def after_fork(self, *, child: bool) -> None:
+        """In a child, hold nothing: it is the parent that does."""
+        if child:
+            self._threads, self._depth, self._file = threading.RLock(), 0, None
+
+    @contextmanager
+    def held(self, patience_s: float = PATIENCE_S) -> Iterator[None]:
+        """Hold the lock for a while.
+
+        Args:
+            patience_s: Seconds to wait for another process; 0 asks once.
+
+        Raises:
+            GalleryLockedError: Somebody else has it.
+            LookalikeError: The folder cannot be written to.
+        """
+        if not self._threads.acquire(timeout=patience_s):
+            raise self._refusal()
+        try:
+            if self._depth == 0:
+                self._acquire(patience_s)
+            self._depth += 1
+            try:
+                yield
+            finally:
+                self._depth -= 1
+                if self._depth == 0:
+                    self._release()
+        finally:
+            self._threads.release()
+
+    def is_in_place(self) -> bool:
+        """Whether the file that is locked is still the one at the path; with another, others may be writing, too."""
+        return self._file is not None and self._file == file_at(self._path)
+
+    def _acquire(self, patience_s: float) -> None:
+        from filelock import FileLock, Timeout
+
+        self._lock = FileLock(self._path, thread_local=False)
+        for _ in range(TRIES):
+            self._file = file_at(self._path)
+            try:
+                self._lock.acquire(timeout=patience_s, poll_interval=0.02)
+            except Timeout:
+                raise self._refusal() from None
+            except OSError as error:
+                raise storage_error(f"{self._path.parent} cannot be written to", error) from None
+            if self.is_in_place():
+                break
+            self._lock.release()  # of a file that was replaced, or made, while it was being locked
+        else:
+            raise LookalikeError(f"{self._path.parent} is being replaced all the time; try again")
+        with contextlib.suppress(OSError):  # a full disk must not stand in the way of removing items
+            create_file(self._note, json.dumps(describe_this_process()))
+
+    def _release(self) -> None:
+        try:
+            with contextlib.suppress(OSError):  # it may have been replaced by something that cannot be deleted
+                if self.is_in_place():
+                    self._note.unlink(missing_ok=True)
+        finally:
+            self._lock.release()
+
+    def _refusal(self) -> GalleryLockedError:
+        holder = self._read_note()
+        who = "process {pid} on {host} ({command}) since {since}".format(**holder) if holder else "another process"
+        return GalleryLockedError(
+            f"{self._path.parent} is being written to by {who}; wait until it has finished, or stop it", holder=holder
+        )
+
+    def _read_note(self) -> dict[str, Any]:
+        """What the holder says of itself; empty when that is gone, or nothing that we would write."""
+        note: object = None
+        with contextlib.suppress(OSError, ValueError, RecursionError), open_regular(self._note) as file:
+            note = json.loads(file.read())
+        return note if isinstance(note, dict) and note.keys() == describe_this_process().keys() else {}
+
+
+def file_at(path: Path) -> tuple[int, int] | None:
+    """Device and inode of the file at a path; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def describe_this_process() -> dict[str, str | int]:
+    """Who would be holding a lock, as its note says it."""
+    return {
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200],
+        "since": time.strftime("%Y-%m-%d %H:%M:%S"),
+    }

@@ -1,0 +1,168 @@
+"""How a training photo is changed: crop, pose, light, spoiling, and a new background."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageFilter
+from scipy import ndimage
+from torchvision.transforms import v2
+
+from lookalike.errors import PhotoError, TrainingError
+from lookalike.images import open_image
+from lookalike.training.settings.run_settings import AugmentationSettings
+from lookalike.types import Bool
+
+BILINEAR = Image.Resampling.BILINEAR
+
+
+class Augmentation:
+    """Makes a changed picture of a photo, at the size of the network's input.
+
+    Args:
+        settings: How much is changed.
+        size: (height, width) of what comes out, in pixels.
+        backgrounds: Photos to paste on, as `open_image` takes them; needed when `settings.paste` is above 0.
+    """
+
+    def __init__(self, settings: AugmentationSettings, *, size: tuple[int, int], backgrounds: Sequence[str]) -> None:
+        self.settings = settings
+        self.height, self.width = size
+        self.backgrounds = backgrounds
+        self.largest_stretch = math.log(settings.stretch)
+        light = settings.light
+        self.light = v2.ColorJitter(brightness=light, contrast=light, saturation=light / 2, hue=settings.hue)
+
+    def __call__(self, photo: Image.Image, *, random: np.random.Generator) -> Image.Image:
+        """Change an RGB photo; torch's own random numbers (for the light) must be seeded by the caller."""
+        pasted = None
+        if self.settings.paste and random.random() < self.settings.paste:
+            pasted = self.on_background(photo, random=random)
+        view = pasted or self._cropped(photo, random=random)
+        if random.random() < 0.5:
+            view = view.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        view = self.light(view)
+        for spoil in (_blurred, _coarse, _compressed):
+            if random.random() < self.settings.spoil:
+                view = spoil(view, random=random)
+        return view
+
+    def on_background(self, photo: Image.Image, *, random: np.random.Generator) -> Image.Image | None:
+        """Cut out what a photo on white shows and put it on a background; None if it is not on white.
+
+        Raises:
+            TrainingError: The background cannot be read.
+        """
+        whole = photo.resize((self.width, self.height), BILINEAR, reducing_gap=2.0)
+        mask = foreground(whole)
+        if mask is None:
+            return None
+        soft = Image.fromarray((mask * 255).astype(np.uint8)).filter(ImageFilter.MinFilter(3))
+        soft = soft.filter(ImageFilter.GaussianBlur(0.7))
+        scale = random.uniform(0.45, 1.0)
+        size = (max(8, round(self.width * scale)), max(8, round(self.height * scale)))
+        angle = random.uniform(-1.0, 1.0) * self.settings.rotation
+        garment = whole.resize(size, BILINEAR).rotate(angle, BILINEAR)
+        soft = soft.resize(size, BILINEAR).rotate(angle, BILINEAR)
+        view = self._resized(self._background(random), area=random.uniform(0.15, 1.0), stretch=1.0, random=random)
+        corner = (
+            int(random.integers(0, self.width - size[0] + 1)),
+            int(random.integers(0, self.height - size[1] + 1)),
+        )
+        view.paste(garment, corner, soft)
+        return view
+
+    def _background(self, random: np.random.Generator) -> Image.Image:
+        """Any of the backgrounds; unreadable ones are not passed over, for the photo to be pasted is not at fault."""
+        chosen = self.backgrounds[int(random.integers(len(self.backgrounds)))]
+        try:
+            return open_image(chosen, at_least=max(self.height, self.width))
+        except PhotoError as error:
+            raise TrainingError(f"{error}; take this background out of the catalogue `backgrounds`") from None
+
+    def _cropped(self, photo: Image.Image, *, random: np.random.Generator) -> Image.Image:
+        if self.settings.crop == "input":
+            view = self._cropped_like_input(photo, random=random)
+        else:
+            stretch = math.exp(random.uniform(-1.0, 1.0) * self.largest_stretch)
+            area = random.uniform(self.settings.smallest_crop, 1.0)
+            view = self._resized(photo, area=area, stretch=stretch, random=random)
+        if not self.settings.rotation:
+            return view
+        angle = random.uniform(-1.0, 1.0) * self.settings.rotation
+        if random.random() < 0.5:
+            return view.rotate(angle, BILINEAR, fillcolor=view.getpixel((0, 0)))
+        return view
+
+    def _cropped_like_input(self, photo: Image.Image, *, random: np.random.Generator) -> Image.Image:
+        """A part of the photo with nearly the input's shape: 10 tries, then the largest such part in the middle.
+
+        Source: Szegedy et al. 2015, Going Deeper with Convolutions, as in torchvision's RandomResizedCrop.
+        """
+        if self.settings.short_side:
+            scale = self.settings.short_side / min(photo.size)
+            photo = photo.resize((round(photo.width * scale), round(photo.height * scale)), BILINEAR)
+        shape = self.width / self.height
+        for _ in range(10):
+            area = photo.width * photo.height * random.uniform(self.settings.smallest_crop, 1.0)
+            ratio = shape * math.exp(random.uniform(-1.0, 1.0) * self.largest_stretch)
+            width, height = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+            if 0 < width <= photo.width and 0 < height <= photo.height:
+                left = int(random.integers(0, photo.width - width + 1))
+                top = int(random.integers(0, photo.height - height + 1))
+                break
+        else:
+            factor = math.exp(self.largest_stretch)
+            width = min(photo.width, round(photo.height * shape * factor))
+            height = min(photo.height, round(photo.width / shape * factor))
+            left, top = (photo.width - width) // 2, (photo.height - height) // 2
+        return photo.crop((left, top, left + width, top + height)).resize((self.width, self.height), BILINEAR)
+
+    def _resized(self, photo: Image.Image, *, area: float, stretch: float, random: np.random.Generator) -> Image.Image:
+        """A part of the photo with this share of its area, its ratio changed by `stretch`, at the input's size."""
+        width = photo.width * min(1.0, math.sqrt(area * stretch))
+        height = photo.height * min(1.0, math.sqrt(area / stretch))
+        left, top = random.uniform(0, photo.width - width), random.uniform(0, photo.height - height)
+        return photo.resize(
+            (self.width, self.height), BILINEAR, box=(left, top, left + width, top + height), reducing_gap=2.0
+        )
+
+
+def foreground(photo: Image.Image) -> Bool | None:
+    """What a photo on a white background shows.
+
+    Args:
+        photo: RGB.
+
+    Returns:
+        (H, W) bool, true on the garment; None when the border is not nearly all white, or the garment is
+        less than a thirtieth or more than nine tenths of the picture.
+    """
+    pixels = np.asarray(photo)
+    lowest = pixels.min(axis=2)
+    white = (lowest >= 232) & (pixels.max(axis=2) - lowest <= 16)
+    border = np.concatenate([white[0], white[-1], white[:, 0], white[:, -1]])
+    if border.mean() < 0.85:
+        return None
+    seeds = np.zeros_like(white)
+    seeds[0], seeds[-1], seeds[:, 0], seeds[:, -1] = white[0], white[-1], white[:, 0], white[:, -1]
+    shown: Bool = ~ndimage.binary_propagation(seeds, mask=white)
+    return shown if 1 / 30 <= shown.mean() <= 0.9 else None
+
+
+def _blurred(view: Image.Image, *, random: np.random.Generator) -> Image.Image:
+    return view.filter(ImageFilter.GaussianBlur(random.uniform(0.4, 1.6)))
+
+
+def _coarse(view: Image.Image, *, random: np.random.Generator) -> Image.Image:
+    scale = random.uniform(0.35, 0.8)
+    return view.resize((round(view.width * scale), round(view.height * scale)), BILINEAR).resize(view.size, BILINEAR)
+
+
+def _compressed(view: Image.Image, *, random: np.random.Generator) -> Image.Image:
+    buffer = io.BytesIO()
+    view.save(buffer, "JPEG", quality=int(random.integers(25, 75)))
+    return open_image(buffer.getvalue())

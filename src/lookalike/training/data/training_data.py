@@ -1,0 +1,190 @@
+"""What a run works on: its photos and labels, how they are shown to the network, and the network they ask for."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from lookalike.catalogue.opening import open_catalogue
+from lookalike.errors import CatalogueError, ConfigError
+from lookalike.models.network import Network
+from lookalike.models.preprocessing import Preprocessing
+from lookalike.models.pretrained import start_network
+from lookalike.models.weight_readers import estimate_statistics
+from lookalike.training.data.augmentation import Augmentation
+from lookalike.training.data.batch import UNKNOWN, View
+from lookalike.training.data.dataset import Split, TrainingPhotos, label_classes, read_splits, tag_classes
+from lookalike.training.data.sampling import make_sampler, steps_in_epoch
+from lookalike.training.data.unreadable import Shown
+from lookalike.training.losses.objective import Objective
+from lookalike.training.settings.run_settings import AugmentationSettings, StageSettings, TrainingSettings
+
+STATISTICS_PHOTOS = 512
+
+
+class Material:
+    """The catalogues of a run, read and numbered.
+
+    Args:
+        settings: Of the run.
+        base: Folder that paths in the settings are relative to.
+
+    Raises:
+        CatalogueError: A catalogue cannot be read, or has nothing to learn from.
+        ConfigError: The settings ask for something that is not in the catalogues.
+
+    Attributes:
+        dev: The dev split of each catalogue.
+        photos: The training photos of all catalogues.
+        preprocessing: How the finished network is shown a photo.
+    """
+
+    def __init__(self, settings: TrainingSettings, *, base: Path) -> None:
+        self.settings, self.base = settings, base
+        splits = [read_splits(data, folder=base) for data in settings.data]
+        train = [split["train"] for split in splits]
+        self.dev: list[Split] = [split["dev"] for split in splits]
+        heads = {head for data in settings.data for head in data.heads}
+        labels = {loss.labels for loss in settings.loss} - {"product"}
+        self.classes = label_classes(train, sorted(heads | labels))
+        self.tags = tag_classes(train)
+        self.heads = {name: values for name, values in self.classes.items() if name in heads} | self.tags
+        self.photos = TrainingPhotos(train, classes=self.classes, tags=self.tags)
+        self.preprocessing = settings.input.at(settings.input.height, settings.input.width)
+        self.backgrounds = {part: self._backgrounds(part) for part in ("train", "dev")}
+        self.check_measured()
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether there are dev photos to measure retrieval with."""
+        return any(split.settings.grades and len(split.items) >= 2 for split in self.dev)
+
+    def check_measured(self) -> None:
+        """Refuse to wait for measures that will never come.
+
+        Raises:
+            ConfigError: The settings go by measures, and there is nothing to measure.
+        """
+        if not self.is_measured and (self.settings.schedule == "plateau" or self.settings.early_stop):
+            raise ConfigError(
+                'schedule = "plateau" and early_stop need something to measure: `grades` in a [[data]] that has at '
+                "least two dev photos"
+            )
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every batch has something to learn for every head and loss."""
+        known = all(bool((numbers != UNKNOWN).all()) for numbers in self.photos.labels.values())
+        in_metric = all(data.instance_loss for data in self.settings.data)
+        return known and in_metric and not self.tags and self.settings.sampler.name != "triplets"
+
+    @property
+    def label(self) -> str:
+        """The leading grade of the first catalogue that has any, which pictures of answers show."""
+        return next((split.settings.grades[0] for split in self.dev if split.settings.grades), "id")
+
+    def fingerprint(self) -> int:
+        """A checksum of which photos are learnt from, in which order."""
+        checksum = 0
+        for item in self.photos.items:
+            checksum = zlib.crc32(f"{item.id}\n{item.product}\n".encode(), checksum)
+        return checksum
+
+    def make_network(self) -> Network:
+        """The network, with random weights.
+
+        Raises:
+            ConfigError: The settings do not go together, or not with the labels.
+        """
+        network = Network(self.settings.network, heads={head: len(values) for head, values in self.heads.items()})
+        for part in network.relevance_parts:
+            labels = [self.photos.labels[label] for label in part.settings.labels]
+            part.fit(torch.from_numpy(np.stack(labels, axis=1)))
+        return network
+
+    def make_objective(self, network: Network) -> Objective:
+        """The losses, with their own weights where they have any."""
+        return Objective(
+            self.settings,
+            classes=self.classes,
+            products=self.photos.metric_products,
+            embedding=network.metric_dimension,
+        )
+
+    def initialise(self, network: Network, readable: Dataset[Shown]) -> tuple[str, ...]:
+        """Load the starting weights, and give normalisation layers true statistics if the file has none.
+
+        Args:
+            network: To be changed in place.
+            readable: The training photos, as they are read.
+
+        Returns:
+            What people may want to know, a line each.
+
+        Raises:
+            ModelError: The weights cannot be fetched or read, or do not fit.
+        """
+        start = start_network(network, folder=self.base, classes=self.heads)
+        if not start.true_statistics:
+            estimate_statistics(network.backbone, self._some_photos(readable))
+        return start.notes
+
+    def _some_photos(self, readable: Dataset[Shown]) -> list[Tensor]:
+        """Changed training photos in batches, spread over the catalogues."""
+        self._show(self.preprocessing)
+        count = min(STATISTICS_PHOTOS, len(self.photos))
+        places = np.linspace(0, len(self.photos) - 1, count).astype(int)
+        tensors = [readable[View(int(place), int(place))][0] for place in places]
+        return [torch.stack(tensors[start : start + 64]) for start in range(0, len(tensors), 64)]
+
+    def show_for(self, stage: StageSettings) -> None:
+        """Show training photos at the size of a stage from now on."""
+        given = self.settings.input
+        self._show(given.at(stage.height or given.height, stage.width or given.width))
+
+    def _show(self, preprocessing: Preprocessing) -> None:
+        size = (preprocessing.height, preprocessing.width)
+        backgrounds = self.backgrounds["train"]
+        self.photos.show_as(Augmentation(self.settings.augmentation, size=size, backgrounds=backgrounds), preprocessing)
+
+    def make_sampler(self, *, steps: int, start: int, seed: int) -> Sampler[list[View]]:
+        """Whole batches of a stage; see `lookalike.training.data.sampling.make_sampler`."""
+        return make_sampler(self.settings, self.photos, steps=steps, start=start, seed=seed)
+
+    def steps(self, stage: StageSettings) -> int:
+        """How many steps of the optimiser a stage has."""
+        batches = stage.epochs * steps_in_epoch(self.settings, self.photos)
+        return max(1, round(batches / self.settings.accumulation))
+
+    def dev_changes(self) -> Mapping[str, Augmentation]:
+        """How dev photos are changed for the measure."""
+        size = (self.preprocessing.height, self.preprocessing.width)
+        return dev_changes(size=size, backgrounds=self.backgrounds["dev"])
+
+    def _backgrounds(self, part: str) -> list[str]:
+        """Places of the background photos of a split; those of a catalogue without splits serve both."""
+        given = self.settings.augmentation
+        if not given.backgrounds:
+            if given.paste:
+                raise ConfigError("[augmentation] paste needs `backgrounds`, a catalogue of photos to paste on")
+            return []
+        columns = given.background_columns
+        items = open_catalogue(str(self.base / given.backgrounds), columns=columns).items()
+        found = [item.location for item in items if item.attributes.get("split", part) == part]
+        if not found and given.paste and part == "train":
+            raise CatalogueError(f"{given.backgrounds}: has no photos of the split 'train' to paste on")
+        return found
+
+
+def dev_changes(*, size: tuple[int, int], backgrounds: Sequence[str]) -> dict[str, Augmentation]:
+    """How dev photos are changed for the measure: crop, light and compression; and, given any, on new backgrounds."""
+    changes = {"changed": Augmentation(AugmentationSettings(smallest_crop=0.6, spoil=0.3), size=size, backgrounds=())}
+    if backgrounds:
+        changes["pasted"] = Augmentation(AugmentationSettings(paste=1.0), size=size, backgrounds=backgrounds)
+    return changes

@@ -1,0 +1,85 @@
+"""The network and its objective as one module, whose output is the loss of a whole batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import torch
+from torch import Tensor, nn
+
+from lookalike.errors import UnknownNameError
+from lookalike.models.network import Network
+from lookalike.training.data.batch import Batch
+from lookalike.training.losses.objective import Objective
+from lookalike.training.run.processes import gather
+from lookalike.training.settings.run_settings import StageSettings
+
+BACKBONE = "network.backbone."
+"""What the names of the backbone's weights begin with."""
+
+BatchOf = Callable[[Tensor, Tensor], Batch]
+"""From places and roles, (B,) int64 each, to what is known of these photos."""
+
+
+class Learner(nn.Module):
+    """What is trained; it is one module so that DistributedDataParallel sees every weight that a loss may reach.
+
+    Args:
+        network: Embeds photos.
+        objective: Judges embeddings.
+        batch_of: Looks up what is known of photos.
+        autocast: The precision of the backbone; everything after it is float32.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        objective: Objective,
+        *,
+        batch_of: BatchOf,
+        autocast: Callable[[], AbstractContextManager[object]],
+    ) -> None:
+        super().__init__()
+        self.network, self.objective = network, objective
+        self.batch_of, self.autocast = batch_of, autocast
+
+    def forward(self, photos: Tensor, places: Tensor, roles: Tensor) -> dict[str, Tensor]:
+        """The weighted parts of the loss, the same in every process.
+
+        Args:
+            photos: (B, 3, H, W) float32 normalised, this process's part of the batch.
+            places: (B,) int64 in the training data.
+            roles: (B,) int64, what each photo was drawn for.
+        """
+        with self.autocast():
+            maps = self.network.maps(photos)
+        with torch.autocast(photos.device.type, enabled=False):
+            pooled = gather(self.network.pooled(maps.float()))
+            metric = self.network.metric_rows(pooled)
+            batch = self.batch_of(gather(places), gather(roles))
+            parts: dict[str, Tensor] = self.objective(
+                self.network, metric, batch, read=self.network.read_rows(pooled, metric)
+            )
+            return parts
+
+    def train_stage(self, stage: StageSettings) -> None:
+        """Prepare for steps of a stage; frozen parts keep the statistics of their normalisation layers, too.
+
+        Raises:
+            UnknownNameError: The backbone has no part of a name that the stage freezes.
+        """
+        self.train()
+        backbone = self.network.backbone
+        backbone.requires_grad_(True)
+        for part in [backbone] if stage.backbone_rate == 0 else [part_of(backbone, name) for name in stage.freeze]:
+            part.eval().requires_grad_(False)
+
+
+def part_of(backbone: nn.Module, name: str) -> nn.Module:
+    """A part of the backbone by its name, such as `blocks.0`."""
+    try:
+        return backbone.get_submodule(name)
+    except AttributeError:
+        known = [part for part, _ in backbone.named_modules() if part.count(".") == name.count(".")]
+        raise UnknownNameError("part of the backbone", name, known) from None

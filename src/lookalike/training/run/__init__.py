@@ -1,0 +1,1 @@
+"""The training run: loop, steps, checkpoints and log."""

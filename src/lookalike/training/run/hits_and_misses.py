@@ -1,0 +1,74 @@
+"""A picture of hits and misses on dev, for TensorBoard: each query, and beside it what it found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+from lookalike.errors import PhotoError
+from lookalike.images import open_image
+from lookalike.training.run.dev_measure import Ranked
+from lookalike.types import Bool, Int64, Item
+
+TILE = (84, 112)
+GAP = 8
+TEXT = 14
+ANSWERS = 5
+PAPER, INK = (246, 246, 243), (28, 30, 34)
+RIGHT, WRONG = (34, 110, 190), (214, 96, 30)
+"""Blue and orange, which are told apart by nearly every eye."""
+
+
+def draw_hits_and_misses(ranked: Ranked, *, each: int = 4, label: str) -> Image.Image:
+    """Draw queries whose first answer is right, then queries whose first answer is wrong, the worst of them.
+
+    Args:
+        ranked: The answers.
+        each: Most hits, and most misses.
+        label: The attribute that is written below each photo.
+
+    Returns:
+        RGB; right answers have a blue frame, wrong ones an orange frame.
+    """
+    hit: Bool = ranked.right[:, 0]
+    by_ndcg = np.argsort(ranked.ndcg, kind="stable")
+    hits, misses = by_ndcg[::-1][hit[by_ndcg[::-1]]], by_ndcg[~hit[by_ndcg]]
+    # The best hits are all alike; every n-th shows more.
+    chosen = np.concatenate([_spread(hits, each), misses[:each]])
+    columns = min(ANSWERS, ranked.answers.shape[1])
+    step = (TILE[0] + GAP, TILE[1] + TEXT + GAP)
+    size = (GAP * 3 + step[0] * (1 + columns), GAP + step[1] * max(1, len(chosen)))
+    picture = Image.new("RGB", size, PAPER)
+    for row, query in enumerate(chosen):
+        top = GAP + row * step[1]
+        _draw(picture, (GAP, top), ranked.items[ranked.asked[query]], label=label, frame=INK)
+        for column in range(columns):
+            corner = (GAP * 3 + step[0] * (1 + column), top)
+            item = ranked.items[ranked.answers[query, column]]
+            _draw(picture, corner, item, label=label, frame=RIGHT if ranked.right[query, column] else WRONG)
+    return picture
+
+
+def _spread(places: Int64, count: int) -> Int64:
+    if len(places) <= count:
+        return places
+    chosen: Int64 = places[np.linspace(0, len(places) - 1, count).astype(int)]
+    return chosen
+
+
+def _draw(picture: Image.Image, corner: tuple[int, int], item: Item, *, label: str, frame: Sequence[int]) -> None:
+    try:
+        photo = open_image(item, at_least=max(TILE), box=item.box)
+        picture.paste(ImageOps.pad(photo, TILE, color=(255, 255, 255)), corner)
+    except PhotoError:  # gone since it was measured; the caption says which it was
+        pass
+    draw = ImageDraw.Draw(picture)
+    x, y = corner
+    draw.rectangle([x - 2, y - 2, x + TILE[0] + 1, y + TILE[1] + 1], outline=tuple(frame), width=2)
+    value = item.product if label == "product" else item.id if label == "id" else item.attributes.get(label)
+    text, font = str(value), ImageFont.load_default(11)
+    while font.getlength(text) > TILE[0] and len(text) > 1:
+        text = text[:-1]
+    draw.text((x, y + TILE[1] + 3), text, fill=INK, font=font)

@@ -1,0 +1,149 @@
+"""One step of the optimiser: several batches if they are accumulated, on one process or several."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim import SGD, AdamW, Optimizer
+
+from lookalike.errors import TrainingError
+from lookalike.training.losses.learner import BACKBONE, Learner
+from lookalike.training.run.processes import spread
+from lookalike.training.settings.run_settings import StageSettings, TrainingSettings
+
+ShardOfBatch = tuple[Tensor, Tensor, Tensor, Tensor, Sequence[str]]
+"""Photos (B, 3, H, W), their places and roles, the places that were asked for, and why those are not shown; B each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stepped:
+    """What a step did.
+
+    Attributes:
+        parts: The loss in its weighted parts.
+        rates: Learning rates, by what they are for.
+        norm: Length of the gradient over all weights, before it was clipped.
+        batch: A checksum of which photos it was made of.
+    """
+
+    parts: dict[str, float]
+    rates: dict[str, float]
+    norm: float
+    batch: int
+
+
+class Stepper:
+    """The optimiser of a stage.
+
+    Args:
+        learner: To be trained.
+        stage: The stage.
+        settings: Of the run.
+        accelerator: The device, the precision and the processes.
+        may_leave_out: Whether a batch may have nothing for some of the losses.
+        note_replaced: Told of each photo that cannot be read: its place, and why.
+    """
+
+    def __init__(
+        self,
+        learner: Learner,
+        stage: StageSettings,
+        *,
+        settings: TrainingSettings,
+        accelerator: Accelerator,
+        may_leave_out: bool,
+        note_replaced: Callable[[int, str], None],
+    ) -> None:
+        self.stage, self.settings, self.accelerator = stage, settings, accelerator
+        self.note_replaced = note_replaced
+        learner.train_stage(stage)
+        self.optimizer: Optimizer = accelerator.prepare_optimizer(make_optimizer(learner, stage, settings))
+        self.model = spread(learner, accelerator, may_leave_out=may_leave_out)
+
+    def step(self, batches: Iterator[ShardOfBatch], *, number: int, factor: float) -> Stepped:
+        """Take one step.
+
+        Args:
+            batches: The next are taken from it.
+            number: Of the step in the run, from 0; what is dropped out follows from it.
+            factor: What the learning rates of the stage are multiplied by.
+
+        Raises:
+            TrainingError: The loss or its gradient is no number.
+        """
+        settings, accelerator = self.settings, self.accelerator
+        rates = self._set_rates(factor)
+        self.optimizer.zero_grad(set_to_none=True)
+        parts: dict[str, float] = {}
+        checksum = 0
+        for taken in range(1, settings.accumulation + 1):
+            photos, places, roles, wanted, reasons = next(batches)
+            for asked, place, reason in zip(wanted.tolist(), places.tolist(), reasons, strict=True):
+                if asked != place:
+                    self.note_replaced(asked, reason)
+            checksum = zlib.crc32(places.numpy().tobytes(), checksum)
+            # After the batch was taken: a loader that begins draws a number, too.
+            torch.manual_seed(zlib.crc32(f"{settings.seed} {number} {taken} {accelerator.process_index}".encode()))
+            with nullcontext() if taken == settings.accumulation else _not_averaged_yet(self.model):
+                for name, value in self._backward(photos, places, roles, number=number).items():
+                    parts[name] = parts.get(name, 0.0) + value
+        weights = [weight for group in self.optimizer.param_groups for weight in group["params"]]
+        norm = float(accelerator.clip_grad_norm_(weights, settings.clip_norm or math.inf))
+        if not math.isfinite(norm) and accelerator.scaler is None:  # a scaler leaves such a step out by itself
+            raise _no_number(number, f"the length of the gradient is {norm}")
+        self.optimizer.step()
+        return Stepped(parts, rates, norm, checksum)
+
+    def _backward(self, photos: Tensor, places: Tensor, roles: Tensor, *, number: int) -> dict[str, float]:
+        """Add the gradients of one batch; returns the parts of its loss, as they count in the step."""
+        device, share = self.accelerator.device, 1.0 / self.settings.accumulation
+        photos = photos.to(device, memory_format=torch.channels_last, non_blocking=True)
+        losses: dict[str, Tensor] = self.model(photos, places.to(device), roles.to(device))
+        parts = {name: share * float(part.detach()) for name, part in losses.items()}
+        if not all(map(math.isfinite, parts.values())):
+            raise _no_number(number, ", ".join(f"{name} is {value}" for name, value in parts.items()))
+        self.accelerator.backward(share * torch.stack(list(losses.values())).sum())
+        return parts
+
+    def _set_rates(self, factor: float) -> dict[str, float]:
+        rates = {"new layers": factor * self.stage.learning_rate, "backbone": factor * self.stage.backbone_rate}
+        for group in self.optimizer.param_groups:
+            group["lr"] = rates["backbone" if group["backbone"] else "new layers"]
+        return rates
+
+
+def make_optimizer(learner: Learner, stage: StageSettings, settings: TrainingSettings) -> Optimizer:
+    """Make the optimiser of a stage, with groups for new layers and for the backbone, unless that is frozen.
+
+    Only matrices and convolutions decay: decay would pull the scales of normalisation layers to 0.
+    """
+    groups: list[dict[str, object]] = []
+    for backbone in (False, True) if stage.backbone_rate else (False,):
+        named = [weight for name, weight in learner.named_parameters() if name.startswith(BACKBONE) == backbone]
+        for decays in (True, False):
+            chosen = [weight for weight in named if (weight.ndim > 1) == decays]
+            decay = {} if decays else {"weight_decay": 0.0}
+            groups.append({"params": chosen, "backbone": backbone, **decay})
+    if settings.optimizer == "sgd":
+        return SGD(groups, lr=0.0, momentum=settings.momentum, weight_decay=settings.weight_decay)
+    return AdamW(groups, lr=0.0, weight_decay=settings.weight_decay)
+
+
+def _not_averaged_yet(model: nn.Module) -> AbstractContextManager[None]:
+    """While gradients of several batches are added up, processes need not exchange them."""
+    return model.no_sync() if isinstance(model, DistributedDataParallel) else nullcontext()
+
+
+def _no_number(step: int, what: str) -> TrainingError:
+    return TrainingError(
+        f"the loss is no number any more after step {step} ({what}): start anew with lower learning rates, a longer "
+        f'warmup or precision = "no"; the checkpoints made before are kept'
+    )

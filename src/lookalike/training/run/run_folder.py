@@ -1,0 +1,190 @@
+"""A run's folder: what it was told, where it ran, its log, its checkpoints, and the state it is taken up from."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import platform
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from importlib.metadata import version
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+
+from lookalike.catalogue.protocol import Skip
+from lookalike.errors import ConfigError, ModelError, TrainingError
+from lookalike.models.weight_readers import read_plain
+from lookalike.storage.files import create_file, write_whole, written_whole
+from lookalike.training.settings.run_settings import TrainingSettings
+
+SETTINGS = "settings.json"
+ENVIRONMENT = "environment.json"
+LOG = "log.jsonl"
+STATE = "state.pt"
+BEST = "best.safetensors"
+LAST = "last.safetensors"
+SKIPPED = "skipped.csv"
+TENSORBOARD = "tensorboard"
+LOCK = "run.lock"
+
+PACKAGES = ("lookalike", "torch", "torchvision", "timm", "pytorch-metric-learning", "accelerate", "numpy", "pillow")
+
+
+class RunFolder:
+    """A run's folder, held by this process until it is closed.
+
+    Args:
+        path: Of the folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.lock = FileLock(path / LOCK)
+
+    @property
+    def best(self) -> Path:
+        """The checkpoint that was best on dev."""
+        return self.path / BEST
+
+    @property
+    def last(self) -> Path:
+        """The checkpoint of the last measure."""
+        return self.path / LAST
+
+    @property
+    def tensorboard(self) -> Path:
+        """The folder that TensorBoard is pointed at."""
+        return self.path / TENSORBOARD
+
+    def begin(self, settings: TrainingSettings) -> None:
+        """Make the folder for a new run; one whose run never came to its first state, such as a wrong one, is taken.
+
+        Raises:
+            ConfigError: It holds a run already.
+            TrainingError: It cannot be written.
+        """
+        if (self.path / STATE).exists():
+            raise ConfigError(
+                f"{self.path}: holds a run already; take it up with --resume {self.path}, or choose another name"
+            )
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._hold()
+            write_whole(self.path / ENVIRONMENT, json.dumps(environment(), indent=1).encode())
+            write_whole(self.path / SETTINGS, json.dumps(resolved(settings), indent=1).encode())
+        except OSError as error:
+            raise TrainingError(f"{self.path}: cannot be written: {error.strerror or error}") from None
+
+    def take_up(self, settings: TrainingSettings) -> None:
+        """Hold the folder of a run that shall go on.
+
+        Raises:
+            ConfigError: It holds no run, or one with other settings, or another process is at it.
+        """
+        path = self.path / SETTINGS
+        if not path.is_file():
+            raise ConfigError(f"{self.path}: not a run folder ({SETTINGS} is missing)")
+        then, now = json.loads(path.read_text(encoding="utf-8")), resolved(settings)
+        if changed := list(_differences(then, now, where="")):
+            raise ConfigError(
+                f"{self.path}: was made with other settings; resume with the same file and --set: {'; '.join(changed)}"
+            )
+        self._hold()
+
+    def _hold(self) -> None:
+        try:
+            self.lock.acquire(timeout=0)
+        except Timeout:
+            raise ConfigError(f"{self.path}: another process is training in this folder") from None
+
+    def release(self) -> None:
+        """Let another process take the run up."""
+        self.lock.release()
+
+    def log(self, entry: Mapping[str, object]) -> None:
+        """Write one line into the log."""
+        with (self.path / LOG).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
+
+    def log_length(self) -> int:
+        """Bytes in the log, to be saved with the state."""
+        path = self.path / LOG
+        return path.stat().st_size if path.exists() else 0
+
+    def cut_log(self, length: int) -> None:
+        """Forget the lines that were written after the state was saved; the same steps are about to be done again."""
+        if self.log_length() > length:
+            os.truncate(self.path / LOG, length)
+
+    def save_state(self, state: Mapping[str, object]) -> None:
+        """Replace the saved state; killed at any instant, the folder holds the old one or the new one.
+
+        Raises:
+            TrainingError: It cannot be written; the old one is still there.
+        """
+        try:
+            with written_whole(self.path / STATE) as unfinished, unfinished.open("xb") as file:
+                torch.save(state, file)
+        except (OSError, RuntimeError) as error:  # torch hides an OSError in a RuntimeError
+            reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
+            raise TrainingError(
+                f"{self.path / STATE}: cannot be written: {reason}; the state saved before it is unharmed: "
+                f"make room and go on with --resume {self.path}"
+            ) from None
+
+    def read_state(self) -> dict[str, Any] | None:
+        """Read what `save_state` wrote; None when the run was stopped before that.
+
+        Raises:
+            ConfigError: It is damaged.
+        """
+        path = self.path / STATE
+        if not path.is_file():
+            return None
+        try:
+            state = read_plain(path)
+        except ModelError as error:
+            raise ConfigError(f"{error}; delete {self.path}, and begin the run from its start") from None
+        if not isinstance(state, dict):
+            raise ConfigError(f"{path}: is damaged; delete {self.path}, and begin the run from its start")
+        return state
+
+    def write_skipped(self, skipped: Iterable[Skip]) -> None:
+        """List the photos that could not be read."""
+        table = StringIO(newline="")
+        writer = csv.writer(table)
+        writer.writerow(["photo", "reason"])
+        writer.writerows((skip.photo, skip.reason) for skip in skipped)
+        create_file(self.path / SKIPPED, table.getvalue())
+
+
+def resolved(settings: TrainingSettings) -> dict[str, Any]:
+    """All settings, defaults included, as JSON has them."""
+    values: dict[str, Any] = json.loads(json.dumps(asdict(settings), sort_keys=True, default=dict))
+    return values
+
+
+def environment() -> dict[str, str]:
+    """What a run's figures may depend on besides its settings."""
+    machine = {"python": sys.version, "machine": platform.platform(), "threads": str(torch.get_num_threads())}
+    if torch.cuda.is_available():
+        machine["gpu"] = torch.cuda.get_device_name()
+    return machine | {name: version(name) for name in PACKAGES}
+
+
+def _differences(then: object, now: object, *, where: str) -> Iterable[str]:
+    """Settings that differ, each as `name was this and is that`."""
+    if isinstance(then, dict) and isinstance(now, dict):
+        for name in sorted({*then, *now}):
+            yield from _differences(then.get(name), now.get(name), where=f"{where}.{name}" if where else name)
+    elif isinstance(then, list) and isinstance(now, list) and len(then) == len(now):
+        for place, (old, new) in enumerate(zip(then, now, strict=True)):
+            yield from _differences(old, new, where=f"{where}.{place}")
+    elif then != now:
+        yield f"{where} was {then!r} and is {now!r}"

@@ -1,0 +1,1 @@
+"""Galleries made better: learned weights, shorter vectors, database-side augmentation."""

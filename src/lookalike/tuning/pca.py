@@ -1,0 +1,196 @@
+"""A gallery with shorter rows, made of another one: principal components instead of all that a model says."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+from typing import Final
+
+import numpy as np
+
+from lookalike.errors import UsageError
+from lookalike.gallery.creation import new_gallery
+from lookalike.gallery.opening import open_gallery
+from lookalike.gallery.photo_store import SOURCE, PhotoStore, is_sent
+from lookalike.gallery.protocol import Gallery
+from lookalike.projection import Projection, learn_projection
+from lookalike.spaces import Space, resolve_names, resolve_weights
+from lookalike.types import JSON, Float32, Int64, Item, Stamp
+
+ASKED: Final = 500
+NEAREST: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Reduction:
+    """What was made, and what was lost.
+
+    Attributes:
+        items: How many there are.
+        floats: Of a row, before and after.
+        variance_kept: By reduced space, in [0, 1].
+        kept_of_ten: Of the ten nearest of an item by the whole rows, the part that the shorter rows find, in [0, 1].
+        asked: So many items.
+    """
+
+    items: int
+    floats: tuple[int, int]
+    variance_kept: Mapping[str, float]
+    kept_of_ten: float
+    asked: int
+
+    def to_json(self) -> dict[str, JSON]:
+        """As `lookalike reduce --json` shows it."""
+        return {
+            "items": self.items,
+            "floats": list(self.floats),
+            "variance_kept": dict(self.variance_kept),
+            "kept_of_ten": self.kept_of_ten,
+            "asked": self.asked,
+        }
+
+
+def reduce(
+    gallery: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    *,
+    dimensions: Mapping[str, int],
+    whiten: float = 0.0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Reduction:
+    """Copy a gallery, with the rows of some spaces projected to fewer dimensions; the gallery itself stays as it is.
+
+    The projections are learned from the gallery's rows and kept in the copy: whoever asks it, or indexes into it, gets
+    the same.
+
+    Args:
+        gallery: The address of the gallery.
+        target: That of a new one.
+        dimensions: How many, by the name of the space.
+        whiten: See `learn_projection`.
+        progress: Told how many items are copied, and how many there are.
+
+    Raises:
+        UsageError: A space cannot be reduced to so many, or there is a gallery at the target.
+        UnknownNameError: A space that the gallery has not.
+    """
+    with open_gallery(os.fspath(gallery)) as whole:
+        wanted = resolve_names(dimensions, whole.spaces)
+        if not wanted:
+            raise UsageError("name a space and its new length, such as deep=128")
+        if reduced := [name for name in wanted if name in whole.projections]:
+            raise UsageError(f"{reduced[0]!r} is reduced already; reduce the gallery that it was made of")
+        projections = {
+            name: learn_projection(partial(rows_of, whole, name), dimension=dimension, whiten=whiten)
+            for name, dimension in wanted.items()
+        }
+        with new_gallery(os.fspath(target)) as (copy, photos):
+            copy.project(projections)
+            if whole.model is not None:
+                copy.remember_model(whole.model)
+            spaces = [
+                projections[space.name].space(space) if space.name in projections else space for space in whole.spaces
+            ]
+            change = partial(projected, projections)
+            copy_rows(whole, copy, change, spaces=spaces, photos=photos, progress=progress)
+            copy.optimise()
+            kept, asked = kept_of_ten(whole, copy)
+            floats = tuple(sum(space.dimension for space in one.spaces) for one in (whole, copy))
+            return Reduction(
+                items=len(copy),
+                floats=(floats[0], floats[1]),
+                variance_kept={name: projection.kept for name, projection in projections.items()},
+                kept_of_ten=kept,
+                asked=asked,
+            )
+
+
+def rows_of(gallery: Gallery, name: str) -> Iterator[Float32]:
+    """The rows of one space, in batches, as the model made them."""
+    for _, vectors in gallery.rows():
+        yield vectors[name]
+
+
+def projected(
+    projections: Mapping[str, Projection], _: Sequence[Item], vectors: Mapping[str, Float32]
+) -> dict[str, Float32]:
+    """Rows of all spaces, those that have a projection made shorter."""
+    return {name: projections[name].apply(part) if name in projections else part for name, part in vectors.items()}
+
+
+def copy_rows(
+    gallery: Gallery,
+    copy: Gallery,
+    change: Callable[[Sequence[Item], Mapping[str, Float32]], Mapping[str, Float32]],
+    *,
+    spaces: Sequence[Space],
+    photos: PhotoStore,
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    """Bring all items over, in their order, with what is remembered of their files.
+
+    Args:
+        gallery: To read.
+        copy: To fill.
+        change: From B items and their (B, D) float32 rows by space to the rows that are written.
+        spaces: Of these.
+        photos: Of the copy; those that were sent for items are copied.
+        progress: Told how many items are copied, and how many there are.
+    """
+    known: dict[str, tuple[str, Stamp | None]] = {}
+    for source in sources_of(gallery):
+        known |= {item_id: (source, stamp) for item_id, (_, stamp) in gallery.stamps(source).items()}
+    with copy.writing():
+        for there, vectors in gallery.rows():
+            sent = [known[item.id][0] == SOURCE and is_sent(item) for item in there]
+            items = [photos.adopt(item) if own else item for item, own in zip(there, sent, strict=True)]
+            rows = change(items, vectors)
+            alike = groupby(range(len(items)), key=lambda at: (known[items[at].id][0], known[items[at].id][1] is None))
+            for (source, unstamped), places in alike:
+                taken = list(places)
+                stamps = [known[items[at].id][1] for at in taken]
+                copy.add(
+                    [items[at] for at in taken],
+                    {name: part[taken] for name, part in rows.items()},
+                    spaces=spaces,
+                    source=source,
+                    stamps=None if unstamped else [stamp for stamp in stamps if stamp is not None],
+                )
+            if progress is not None:
+                progress(len(copy), len(gallery))
+
+
+def sources_of(gallery: Gallery) -> list[str]:
+    """The catalogues that a gallery was filled from."""
+    sources = gallery.info()["sources"]
+    assert isinstance(sources, dict)
+    return list(sources)
+
+
+def kept_of_ten(gallery: Gallery, copy: Gallery) -> tuple[float, int]:
+    """How many of the ten nearest the shorter rows still find, in [0, 1], and how many items asked.
+
+    Both are asked by the default weights, and exactly.
+    """
+    weights = resolve_weights(None, gallery.spaces)
+    _, items = copy.list(limit=None)
+    step = max(1, len(items) // ASKED)
+    ids = [item.id for item in items[::step]][:ASKED]
+
+    def nearest(one: Gallery) -> list[set[str]]:
+        stored = [one.vectors(item_id) for item_id in ids]
+        queries = {name: np.concatenate([vectors[name] for vectors in stored]) for name in stored[0]}
+        near = one.search(queries, k=NEAREST + 1, weights=weights, index="exact")
+        rows: Int64 = near.rows
+        names = one.items([row for row in np.unique(rows).tolist() if row >= 0], moment=near.moment)
+        found = []
+        for item_id, answered in zip(ids, rows.tolist(), strict=True):
+            others = [names[row].id for row in answered if row >= 0 and names[row].id != item_id]
+            found.append(set(others[:NEAREST]))
+        return found
+
+    shares = [len(a & b) / len(a) for a, b in zip(nearest(gallery), nearest(copy), strict=True) if a]
+    return (float(np.mean(shares)) if shares else 1.0), len(ids)
