@@ -1,0 +1,106 @@
+"""The files that README.md and docs/ take for granted, each made of the drawn sample in `demo`."""
+
+from __future__ import annotations
+
+import csv
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from documented_commands import ROOT
+
+from lookalike.cli import main
+
+
+def rewrite(source: Path, to: Path, **names: str) -> None:
+    """Copy the drawn table to another place, with other names of columns; a name that is repeated is written twice."""
+    with source.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    with to.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(names)
+        for row in rows:
+            writer.writerow([row.get(column, column) for column in names.values()])
+
+
+def as_a_shop(folder: Path) -> None:
+    """A table whose columns have the names of README.md."""
+    shutil.copytree(folder / "demo" / "catalogue" / "photos", folder / "photos")
+    named = {"id": "id", "file": "image", "group_id": "product", "colour": "colour", "price": "price"}
+    rewrite(folder / "demo/catalogue/catalogue.csv", folder / "feed.csv", **named)
+    shutil.copy(folder / "demo/catalogue/catalogue.csv", folder / "catalogue.csv")
+    shutil.copy(folder / "demo/query.jpg", folder / "photo.jpg")
+    write_training(folder / "my-shop.toml", name="my-shop")
+
+
+def as_two_models(folder: Path) -> None:
+    """A catalogue with the labels of docs/fusion.md, and a second model: the default one under another name."""
+    onnx = pytest.importorskip("onnx")
+    from lookalike.models.content_hash import seal
+    from lookalike.models.default_model import SHIPPED_MODEL
+
+    shutil.copytree(folder / "demo" / "catalogue" / "photos", folder / "photos")
+    named = {"id": "id", "image": "image", "product": "product", "gender": "gender"}
+    rewrite(
+        folder / "demo/catalogue/catalogue.csv",
+        folder / "catalogue.csv",
+        **named,
+        articleType="type",
+        baseColour="colour",
+    )
+    shutil.copy(folder / "demo/query.jpg", folder / "photos" / "1766.jpg")
+    model = onnx.load(SHIPPED_MODEL)
+    facts = {entry.key: entry.value for entry in model.metadata_props}
+    facts |= {"lookalike.name": "imagenet", "lookalike.fingerprint": "5f1d0c3a00000000"}
+    onnx.helper.set_model_props(model, facts)
+    onnx.save(model, folder / "imagenet.onnx")
+    seal(folder / "imagenet.onnx")
+
+
+def as_labels(folder: Path) -> None:
+    """The labels of docs/evaluation.md, and two reports to compare."""
+    shutil.copytree(folder / "demo" / "catalogue" / "photos", folder / "photos")
+    named = {"id": "id", "file": "image", "group_id": "product", "gender": "gender", "split": "dev", "photo": "sq224"}
+    rewrite(
+        folder / "demo/catalogue/catalogue.csv", folder / "labels.csv", **named, articleType="type", baseColour="colour"
+    )
+    for name, weight in (("imagenet", "color=1"), ("default", "deep=1")):
+        asked = ["--gallery", "demo/drawn.gallery", "--weight", weight, "--report", name]
+        assert main(["evaluate", "demo/catalogue/catalogue.csv", *asked]) == 0
+
+
+def as_drawn_benchmark(folder: Path) -> None:
+    """The benchmark that docs/deepfashion.md looks at."""
+    assert main(["catalogue", "draw", "consumer2shop", "--to", "consumer2shop", "--products", "20"]) == 0
+
+
+def as_training(folder: Path) -> None:
+    """The configuration of docs/training.md."""
+    write_training(folder / "shop.toml", name="shop")
+
+
+def write_training(path: Path, *, name: str) -> None:
+    """Write the configuration that docs/training.md shows, with a thirteenth of its epochs."""
+    text = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    [settings] = re.findall(r"^```toml\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
+    short = re.sub(r"^epochs = \d+$", "epochs = 1", settings, flags=re.MULTILINE)
+    assert short.count("epochs = 1\n") == 2 and 'name = "shop"\n' in short
+    path.write_text(short.replace('name = "shop"\n', f'name = "{name}"\n'), encoding="utf-8")
+
+
+def as_own_catalogue(folder: Path) -> None:
+    """The catalogue of docs/python.md, and a configuration."""
+    shutil.copytree(folder / "demo" / "catalogue", folder, dirs_exist_ok=True)
+    write_training(folder / "my-shop.toml", name="my-shop")
+
+
+PREPARED: dict[str, Callable[[Path], None]] = {
+    "README.md": as_a_shop,
+    "docs/deepfashion.md": as_drawn_benchmark,
+    "docs/evaluation.md": as_labels,
+    "docs/fusion.md": as_two_models,
+    "docs/python.md": as_own_catalogue,
+    "docs/training.md": as_training,
+}

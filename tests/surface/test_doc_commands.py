@@ -1,0 +1,339 @@
+"""README.md and docs/: every command and every piece of Python in their blocks runs, from top to bottom of each page.
+
+The examples of docs/http-api.md against a running server are those of `test_http_docs.py`.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from documented_commands import PAGES, ROOT, Step, commands_of, inline_commands, steps, steps_of
+from documented_files import PREPARED
+
+import lookalike
+from lookalike.cli import main
+from lookalike.cli.commands import command as command_tree
+from store_servers import environment, forget_stores, s3_server
+
+# Commands that are not run here, by page and pattern, and why.
+NOT_RUN: dict[tuple[str, str], str] = {
+    ("*", "pip install *"): "needs a package index; `.ci/run` installs what it tests",
+    ("README.md", "make demo"): "`.ci/run` runs it",
+    ("README.md", "make test"): "is what runs this test",
+    ("docs/quickstart.md", "python3 -m venv *"): "makes an environment; `make` and `.ci/run` do",
+    ("docs/http-api.md", "curl * > lookalike.json"): "begins the making of a client; the document is tested by its own",
+    ("docs/http-api.md", "openapi-python-client *"): "needs a package that is not installed here",
+    ("docs/cluster.md", "python3 -m venv *"): "downloads a Milvus server; `make test-milvus` does",
+    ("docs/cluster.md", "milvus/bin/milvus-server *"): "needs that server; `make test-milvus` starts one",
+    ("docs/cluster.md", "*milvus://*"): "needs that server; `make test-milvus` runs all commands on one",
+    ("docs/cluster.md", "curl *"): "asks that server",
+    ("docs/ray.md", "*--ray *"): "needs a cluster; the tests of ray start one and index with it",
+    ("docs/ray.md", "export *"): "is for a cluster of several machines",
+    ("docs/ray.md", "ray *"): "starts and asks a cluster",
+    ("docs/ray.md", "*many.gallery*"): "reads what the cluster has indexed",
+    ("docs/object-storage.md", "python -m moto.server *"): "the test has started it, on another port",
+    ("docs/object-storage.md", "export *"): "the test has set them, with that port",
+    ("docs/scale.md", "python bench/*"): "takes 11 minutes, 30 GB of disk and 16 GB of memory",
+    ("docs/training.md", "accelerate launch *"): "needs two GPUs; tests train with two processes",
+}
+
+# Pages and commands that `make test-slow` runs: they train, or describe all photos by two models or from a store.
+SLOW = (
+    ("docs/fusion.md", "*"),
+    ("docs/object-storage.md", "*"),
+    ("docs/training.md", "*"),
+    ("docs/python.md", "*"),
+    ("README.md", "*my-shop*"),
+)
+
+# Commands that end with another code than 0, as their page says.
+ENDS_WITH = {("docs/object-storage.md", "lookalike index s3://shop/broken.csv -g s3.gallery"): 3}
+
+# What stands for a reader's own files.
+WORDS = {
+    "FOLDER": "demo/catalogue/photos",
+    "PHOTO": "demo/query.jpg",
+    "SOURCE": "demo/catalogue/catalogue.csv",
+    "G": "demo/drawn.gallery",
+    "M": "default",
+}
+
+# Lines of shown output that tell of the day or the machine, and commands whose output is that of other data.
+OF_THE_DAY = re.compile(r"\d (s|ms)[,;: ]|\d ms$|/home/me|\.\.\.|default@")
+OTHER_DATA = (
+    ("docs/evaluation.md", "lookalike evaluate --compare *"),
+    ("docs/fusion.md", "*"),
+    ("docs/training.md", "*"),
+)
+
+
+def stands_in(table: Iterable[tuple[str, str]], page: str, text: str) -> bool:
+    """Whether a command of a page is meant by a table of pages and patterns."""
+    return any(at in ("*", page) and fnmatchcase(text, pattern) for at, pattern in table)
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which `lookalike demo` was run."""
+    folder = tmp_path_factory.mktemp("documented")
+    assert main(["demo", "--out", str(folder / "demo")]) == 0
+    return folder
+
+
+@dataclass
+class Reader:
+    """Follows a page in a folder of its own, from top to bottom.
+
+    Attributes:
+        page: Its path in the project.
+        folder: Where its commands are run.
+        capsys: Gives what they print.
+        addresses: Addresses of the page, and where they are now.
+        names: What Python code of the page finds.
+    """
+
+    page: str
+    folder: Path
+    capsys: pytest.CaptureFixture[str]
+    addresses: dict[str, str]
+    names: dict[str, Any]
+    server: subprocess.Popen[str] | None = None
+
+    def follow(self, step: Step) -> None:
+        """Run one step, and compare what it prints with what the page shows."""
+        text = step.text
+        for said, here in self.addresses.items():
+            text = text.replace(said, here)
+        if step.language == "python":
+            exec(compile(text, self.page, "exec"), self.names)
+            return
+        words = [WORDS.get(word, word) for word in shlex.split(text)]
+        if words[:2] == ["lookalike", "serve"]:
+            self.serve(words)
+        elif words[0] == "lookalike":
+            self.capsys.readouterr()
+            code = main(words[1:])
+            printed = self.capsys.readouterr()
+            assert code == ENDS_WITH.get((self.page, step.text), 0), f"{step.text}\n{printed.err}"
+            self.compare(step, printed.out + printed.err)
+        else:
+            text = text.replace("curl -s", "curl -s --fail-with-body")
+            done = subprocess.run(["bash", "-euc", text], cwd=self.folder, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, f"{step.text}\n{done.stderr}"
+            self.compare(step, done.stdout)
+
+    def compare(self, step: Step, printed: str) -> None:
+        """Every line that the page shows was printed, but those of the day."""
+        lines = [" ".join(line.split()) for line in printed.splitlines()]
+        for shown in step.shown:
+            wanted = " ".join(shown.partition("…")[0].split())
+            if not (OF_THE_DAY.search(shown) or stands_in(OTHER_DATA, self.page, step.text)):
+                assert any(line.startswith(wanted) for line in lines), f"{step.text}\n{wanted}\n{printed}"
+
+    def serve(self, words: list[str]) -> None:
+        """Start a server that goes on until the page ends."""
+        self.stop()
+        self.server = subprocess.Popen(
+            [sys.executable, "-m", "lookalike.cli", *words[1:], "--port", "0"],
+            cwd=self.folder,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert self.server.stderr is not None
+        for line in self.server.stderr:
+            if found := re.search(r" at (http://127\.0\.0\.1:\d+)/", line):
+                self.addresses["http://127.0.0.1:8000"] = found[1]
+                return
+        raise AssertionError("the server did not start")
+
+    def stop(self) -> None:
+        """Stop the server, if there is one."""
+        if self.server is not None:
+            self.server.send_signal(signal.SIGTERM)
+            self.server.communicate(timeout=60)
+
+
+@pytest.fixture
+def reader(
+    request: pytest.FixtureRequest,
+    drawn: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Reader]:
+    """A reader of one page, in a folder with what the page takes for granted."""
+    page = request.param
+    if shutil.which("curl") is None and any(step.text.startswith("curl") for step in runs_here(page)):
+        pytest.skip("there is no curl here")
+    shutil.copytree(drawn, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    PREPARED.get(page, lambda folder: None)(tmp_path)
+    items = [
+        lookalike.Item(f"i{at}", photo=f"{at}.jpg", attributes={"category": "a", "colour": "b"}) for at in range(3)
+    ]
+    names = {"items": items, "rows": np.eye(3, dtype=np.float32)}
+    following = Reader(page, tmp_path, capsys, {}, names)
+    yield following
+    following.stop()
+
+
+def runs_here(page: str) -> list[Step]:
+    """The steps of a page that are run here."""
+    return [step for step in steps(page) if not stands_in(NOT_RUN, page, step.text)]
+
+
+def is_slow(page: str) -> bool:
+    """Whether a page has slow steps."""
+    return any(stands_in(SLOW, page, step.text) for step in runs_here(page))
+
+
+def is_quick(page: str) -> bool:
+    """Whether a page has other steps."""
+    return any(not stands_in(SLOW, page, step.text) for step in runs_here(page))
+
+
+STORE = "docs/object-storage.md"
+
+
+@pytest.mark.parametrize("reader", [*filter(is_quick, PAGES)], indirect=True, ids=str)
+def test_every_quick_command_of_a_page_runs(reader: Reader) -> None:
+    for step in runs_here(reader.page):
+        if not stands_in(SLOW, reader.page, step.text):
+            reader.follow(step)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("reader", [page for page in PAGES if is_slow(page) and page != STORE], indirect=True, ids=str)
+def test_every_command_of_a_page_runs(reader: Reader) -> None:
+    for step in runs_here(reader.page):
+        reader.follow(step)
+
+
+@pytest.fixture
+def store(drawn: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+    """A store and a web server over the drawn catalogue; the page's addresses of the two, and theirs."""
+    pytest.importorskip("s3fs")
+    with s3_server() as address:
+        for name, value in environment(address).items():
+            monkeypatch.setenv(name, value)
+        forget_stores()
+        handler = partial(QuietHandler, directory=drawn / "demo" / "catalogue")
+        with ThreadingHTTPServer(("127.0.0.1", 0), handler) as web:
+            thread = threading.Thread(target=web.serve_forever)
+            thread.start()
+            yield {"http://127.0.0.1:5601": f"http://127.0.0.1:{web.server_port}"}
+            web.shutdown()
+            thread.join()
+    forget_stores()
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    """Serves files and keeps no log."""
+
+    def log_message(self, format: str, *args: object) -> None: ...
+
+
+def put_broken_table(photos: Path) -> None:
+    """The four photos that cannot be read, and their lines below the whole table."""
+    import fsspec
+
+    s3 = fsspec.filesystem("s3")
+    table = s3.cat("shop/catalogue.csv").decode()
+    lost = "".join(f"{name},photos/{name}.jpg{',' * 8}\n" for name in ("cut", "empty", "note", "none"))
+    s3.pipe("shop/broken.csv", (table + lost).encode())
+    s3.pipe("shop/photos/cut.jpg", next(photos.glob("*.jpg")).read_bytes()[:2000])
+    s3.pipe("shop/photos/empty.jpg", b"")
+    s3.pipe("shop/photos/note.jpg", b"a note")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reader", [STORE], indirect=True, ids=str)
+def test_every_command_with_a_store_runs(store: dict[str, str], reader: Reader) -> None:
+    reader.addresses.update(store)
+    for step in runs_here(STORE):
+        if "broken.csv" in step.text:
+            put_broken_table(reader.folder / "demo" / "catalogue" / "photos")
+        reader.follow(step)
+
+
+def test_every_option_that_the_readme_recommends_runs(
+    drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(drawn, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    table = (ROOT / "README.md").read_text(encoding="utf-8").partition("| to | add |")[2].partition("\n\n")[0]
+    options = re.findall(r"`(--[^`]*)`", table)
+    assert len(options) >= 10
+    for option in options:
+        photo = [] if option.startswith("--item") else ["demo/query.jpg"]
+        index = ["--index", "kmeans"] if option.startswith("--probes") else []
+        words = [*index, *shlex.split(option.replace("--probes n", "--probes 3"))]
+        assert main(["search", *photo, "--gallery", "demo/drawn.gallery", *words]) == 0, option
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_in_sentences_have_commands_and_options_that_exist(page: str) -> None:
+    for words in inline_commands(page):
+        found = command_tree()
+        while words and words[0] in getattr(found, "commands", {}):
+            found = found.commands[words[0]]
+            words = words[1:]
+        known = {option for parameter in found.params for option in parameter.opts}
+        assert not hasattr(found, "commands"), f"{page}: lookalike {' '.join(words)}"
+        assert [word for word in words if word.startswith("-") and word not in known] == [], f"{page}: {found.name}"
+
+
+def test_what_the_tables_name_is_still_in_the_pages() -> None:
+    everything = [(page, step.text) for page in PAGES for step in steps(page)]
+    named = [*NOT_RUN, *SLOW, *OTHER_DATA]
+    assert [entry for entry in named if not any(stands_in([entry], *one) for one in everything)] == []
+    assert [entry for entry in ENDS_WITH if entry not in everything] == []
+
+
+PAGE = """
+```
+$ lookalike index a.csv \\
+    --gallery g   # a remark
+1 added
+$ cat g/skipped.csv
+```
+```
+pip install .     # first
+lookalike serve --gallery g
+id,image
+```
+```json
+lookalike no command
+```
+```python
+print(1)
+```
+"""
+
+
+def test_commands_are_found_in_blocks() -> None:
+    assert [*steps_of(PAGE)] == [
+        Step("lookalike index a.csv --gallery g", shown=["1 added"]),
+        Step("cat g/skipped.csv"),
+        Step("pip install ."),
+        Step("lookalike serve --gallery g", shown=["id,image"]),
+        Step("print(1)\n", "python"),
+    ]
+    assert [step.text for step in commands_of("printf 'a' |\n  curl -s x\n")] == ["printf 'a' | curl -s x"]
