@@ -231,6 +231,46 @@ def _report(copied: Copied, *, json: bool) -> None:
         )
 
 
+@app.command()
+def tune(
+    gallery: Gallery,
+    settings: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="NAME=VALUE...", help="Of nlist, nprobe, M, efConstruction, ef; none shows them."),
+    ] = None,
+    reset: Annotated[bool, typer.Option("--reset", help="Leave everything to the indexes again.")] = False,
+    json: Json = False,
+) -> None:
+    """Decide what the indexes of a gallery in a folder are made with, in place of what was decided before."""
+    from lookalike.gallery.local.gallery import LocalGallery
+
+    kept = opened(gallery)
+    if not isinstance(kept, LocalGallery):
+        raise UsageError(f"{gallery} is on Milvus, whose settings stand in the address, such as ?index=HNSW&M=32")
+    if settings or reset:
+        if settings and reset:
+            raise UsageError("--reset goes without settings")
+        kept.set_index(whole_numbers(settings or []))
+        kept.optimise()
+    made_with = kept.index_settings.to_json()
+    if json:
+        write_json(made_with)
+    else:
+        write(", ".join(f"{name} {value:,}" for name, value in made_with.items()) or "the indexes decide by themselves")
+
+
+def whole_numbers(texts: list[str]) -> dict[str, int]:
+    """Settings by their names.
+
+    Raises:
+        UsageError: One is no whole number.
+    """
+    try:
+        return {name: int(value) for name, value in pairs(texts, option="settings").items()}
+    except ValueError:
+        raise UsageError(f"settings are whole numbers, such as nlist=1024, got {' '.join(texts)}") from None
+
+
 def stored_bytes(gallery: LocalGallery | MilvusGallery) -> int:
     """Size of all files in a gallery's folder, or of what its server keeps."""
     from lookalike.gallery.local.gallery import LocalGallery

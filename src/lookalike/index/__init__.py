@@ -4,12 +4,14 @@ from lookalike.index.auto import choose
 from lookalike.index.protocol import INDEXES, Index, build, load
 from lookalike.index.rows import Mapped, Rows, row_sums
 from lookalike.index.scipy_metrics import METRICS, SPELLINGS, checked_metric, metric_scan
+from lookalike.index.settings import IndexSettings
 
 __all__ = [
     "INDEXES",
     "METRICS",
     "SPELLINGS",
     "Index",
+    "IndexSettings",
     "Mapped",
     "Rows",
     "build",

@@ -12,6 +12,7 @@ import numpy as np
 from lookalike.index import checksummed
 from lookalike.index.rows import Rows
 from lookalike.index.scoring import BLOCK_BYTES, best, empty_answer
+from lookalike.index.settings import USUAL, IndexSettings
 from lookalike.spaces import Space, slices
 from lookalike.types import Bool, Float32, Int64
 
@@ -45,13 +46,17 @@ class Exact:
         self._places = list(slices(spaces).values())
 
     @classmethod
-    def build(cls, rows: Float32 | Rows, *, spaces: Sequence[Space]) -> Exact:
+    def build(cls, rows: Float32 | Rows, *, spaces: Sequence[Space], settings: IndexSettings = USUAL) -> Exact:
         """Take the rows as they are; there is nothing to build."""
+        del settings  # there is nothing to set
         return cls(rows, spaces=spaces)
 
     @classmethod
-    def load(cls, path: Path, *, rows: Float32 | Rows, spaces: Sequence[Space]) -> Exact:
+    def load(
+        cls, path: Path, *, rows: Float32 | Rows, spaces: Sequence[Space], settings: IndexSettings = USUAL
+    ) -> Exact:
         """Check that the file was saved over rows of this shape."""
+        del settings
         checksummed.check(path, name="exact", count=len(rows), spaces=spaces)
         return cls(rows, spaces=spaces)
 

@@ -13,6 +13,7 @@ from lookalike.index.exact import Exact
 from lookalike.index.rescoring import FEWEST_ROWS, Among, Asked, FaissIndex
 from lookalike.index.rows import Rows
 from lookalike.index.scaling import Scale
+from lookalike.index.settings import USUAL, IndexSettings
 from lookalike.spaces import Space
 from lookalike.types import Bool, Float32, Int64
 
@@ -42,39 +43,49 @@ class Hnsw:
     """Walks from row to nearer row. See Malkov and Yashunin 2016, https://arxiv.org/abs/1603.09320."""
 
     def __init__(
-        self, rows: Float32 | Rows, *, spaces: Sequence[Space], graph: FaissIndex | None, path: Path | None = None
+        self,
+        rows: Float32 | Rows,
+        *,
+        spaces: Sequence[Space],
+        graph: FaissIndex | None,
+        settings: IndexSettings = USUAL,
+        path: Path | None = None,
     ) -> None:
         self._rows = Rows.of(rows)
         self._spaces = tuple(spaces)
         self._scale = Scale(spaces, multiple=LANES)
         self._exact = Exact(rows, spaces=spaces)
         self._graph = graph
+        self._least_look = settings.ef or 1
         self._path = path
 
     @classmethod
-    def build(cls, rows: Float32 | Rows, *, spaces: Sequence[Space]) -> Hnsw:
+    def build(cls, rows: Float32 | Rows, *, spaces: Sequence[Space], settings: IndexSettings = USUAL) -> Hnsw:
         """Place row after row in the graph; see `lookalike.index.build`."""
         if len(rows) < FEWEST_ROWS:
             return cls(rows, spaces=spaces, graph=None)
         whole = Rows.of(rows).whole()
         scale = Scale(spaces, multiple=LANES)
-        graph = faiss.IndexHNSWSQ(scale.width, faiss.ScalarQuantizer.QT_8bit, NEIGHBOURS, faiss.METRIC_INNER_PRODUCT)
-        graph.hnsw.efConstruction = BUILD_EFFORT
+        edges, bits = settings.M or NEIGHBOURS, faiss.ScalarQuantizer.QT_8bit
+        graph = faiss.IndexHNSWSQ(scale.width, bits, edges, faiss.METRIC_INNER_PRODUCT)
+        graph.hnsw.efConstruction = settings.efConstruction or BUILD_EFFORT
         chosen = np.linspace(0, len(rows) - 1, num=min(len(rows), TRAINING_ROWS)).astype(np.int64)
         graph.train(scale.rows(whole[chosen]))
         for at in range(0, len(rows), BLOCK):
             graph.add(scale.rows(whole[at : at + BLOCK]))
-        return cls(rows, spaces=spaces, graph=graph)
+        return cls(rows, spaces=spaces, graph=graph, settings=settings)
 
     @classmethod
-    def load(cls, path: Path, *, rows: Float32 | Rows, spaces: Sequence[Space]) -> Hnsw:
+    def load(
+        cls, path: Path, *, rows: Float32 | Rows, spaces: Sequence[Space], settings: IndexSettings = USUAL
+    ) -> Hnsw:
         """Read the graph from a file; see `lookalike.index.load`."""
         with checksummed.in_place(path):
             checksummed.check(path, name="hnsw", count=len(rows), spaces=spaces)
             if len(rows) < FEWEST_ROWS:
                 return cls(rows, spaces=spaces, graph=None)
             graph = rescoring.read(path, count=len(rows), width=Scale(spaces, multiple=LANES).width)
-        return cls(rows, spaces=spaces, graph=graph, path=path)
+        return cls(rows, spaces=spaces, graph=graph, settings=settings, path=path)
 
     def save(self, path: Path) -> None:
         """Write the graph, without the rows, to a file."""
@@ -96,7 +107,7 @@ class Hnsw:
         seen = self._scale.queries(queries)
 
         def find(asked: Asked, count: int, *, among: Among, effort: int) -> tuple[Int64, bool]:
-            looked = count * LOOK_FURTHER**effort
+            looked = max(count, self._least_look) * LOOK_FURTHER**effort
             parameters = faiss.SearchParametersHNSW(efSearch=looked, sel=among.selector)
             found = rescoring.search(graph, seen[asked], count, parameters=parameters)
             return found, looked * LOOK_FURTHER <= LONGEST_LOOK

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar, Self
@@ -23,6 +23,7 @@ from lookalike.index.mapped_lists import read_mapped, write_mapped
 from lookalike.index.rescoring import FEWEST_ROWS, Among, Asked, FaissIndex, FaissParameters
 from lookalike.index.rows import Rows
 from lookalike.index.scaling import Scale
+from lookalike.index.settings import USUAL, IndexSettings
 from lookalike.spaces import Space
 from lookalike.types import Bool, Float32, Int64
 
@@ -73,6 +74,11 @@ class Grouping:
     probes: int
     widens: bool
 
+    def as_set(self, settings: IndexSettings, *, count: int) -> Grouping:
+        """The same with the caller's numbers of lists and probes, for this many rows."""
+        lists = min(settings.nlist or self.lists, max(1, count))
+        return replace(self, lists=lists, probes=min(settings.nprobe or self.probes, lists))
+
 
 class ListIndex(ABC):
     """Rows in lists; a class for each way to group them is derived from it."""
@@ -80,12 +86,18 @@ class ListIndex(ABC):
     name: ClassVar[str]
 
     def __init__(
-        self, rows: Float32 | Rows, *, spaces: Sequence[Space], lists: FaissIndex | None, path: Path | None = None
+        self,
+        rows: Float32 | Rows,
+        *,
+        spaces: Sequence[Space],
+        lists: FaissIndex | None,
+        settings: IndexSettings = USUAL,
+        path: Path | None = None,
     ) -> None:
         self._rows = Rows.of(rows)
         self._spaces = tuple(spaces)
         self._scale = Scale(spaces, multiple=PAIR)
-        self._grouping = self.grouping(len(rows), spaces)
+        self._grouping = self.grouping(len(rows), spaces).as_set(settings, count=len(rows))
         grouped = np.where(self._scale.within(self._grouping.columns), self._scale.weights, 0)
         self._row_length = np.sqrt(grouped.sum())
         self._per_square = np.divide(1, grouped, out=np.zeros_like(grouped), where=grouped > 0)
@@ -101,13 +113,13 @@ class ListIndex(ABC):
         """How to group this many rows."""
 
     @classmethod
-    def build(cls, rows: Float32 | Rows, *, spaces: Sequence[Space]) -> Self:
+    def build(cls, rows: Float32 | Rows, *, spaces: Sequence[Space], settings: IndexSettings = USUAL) -> Self:
         """Group the rows and encode them; see `lookalike.index.build`."""
         if len(rows) < FEWEST_ROWS:
             return cls(rows, spaces=spaces, lists=None)
         whole = Rows.of(rows).whole()
         scale = Scale(spaces, multiple=PAIR)
-        grouping = cls.grouping(len(rows), spaces)
+        grouping = cls.grouping(len(rows), spaces).as_set(settings, count=len(rows))
         size = min(len(rows), grouping.sample * grouping.lists)
         chosen = np.random.default_rng(0).choice(len(rows), size=size, replace=False)
         sample = scale.rows(whole[np.sort(chosen)])
@@ -122,10 +134,12 @@ class ListIndex(ABC):
             index.train(sample)
         for at in range(0, len(rows), BLOCK):
             index.add(scale.rows(whole[at : at + BLOCK]))
-        return cls(rows, spaces=spaces, lists=index)
+        return cls(rows, spaces=spaces, lists=index, settings=settings)
 
     @classmethod
-    def load(cls, path: Path, *, rows: Float32 | Rows, spaces: Sequence[Space]) -> Self:
+    def load(
+        cls, path: Path, *, rows: Float32 | Rows, spaces: Sequence[Space], settings: IndexSettings = USUAL
+    ) -> Self:
         """Read the lists from a file; see `lookalike.index.load`."""
         with checksummed.in_place(path):
             bulk = checksummed.check(path, name=cls.name, count=len(rows), spaces=spaces)
@@ -133,7 +147,7 @@ class ListIndex(ABC):
                 return cls(rows, spaces=spaces, lists=None)
             width = Scale(spaces, multiple=PAIR).width
             lists = read_mapped(path, bulk=bulk, count=len(rows), width=width)
-        return cls(rows, spaces=spaces, lists=lists, path=path)
+        return cls(rows, spaces=spaces, lists=lists, settings=settings, path=path)
 
     def save(self, path: Path) -> None:
         """Write the lists, without the rows, to a file."""

@@ -13,6 +13,7 @@ from typing import Protocol, cast
 
 from lookalike.errors import UnknownNameError
 from lookalike.index.rows import Rows
+from lookalike.index.settings import USUAL, IndexSettings
 from lookalike.spaces import Space
 from lookalike.types import Bool, Float32, Int64
 
@@ -59,31 +60,36 @@ class IndexClass(Protocol):
     """What a class named in `INDEXES` offers to make its indexes."""
 
     @classmethod
-    def build(cls, rows: Float32 | Rows, *, spaces: Sequence[Space]) -> Index:
+    def build(cls, rows: Float32 | Rows, *, spaces: Sequence[Space], settings: IndexSettings = USUAL) -> Index:
         """Make an index over rows; see `build`."""
         ...
 
     @classmethod
-    def load(cls, path: Path, *, rows: Float32 | Rows, spaces: Sequence[Space]) -> Index:
+    def load(
+        cls, path: Path, *, rows: Float32 | Rows, spaces: Sequence[Space], settings: IndexSettings = USUAL
+    ) -> Index:
         """Read an index that was made over these rows; see `load`."""
         ...
 
 
-def build(name: str, rows: Float32 | Rows, *, spaces: Sequence[Space]) -> Index:
+def build(name: str, rows: Float32 | Rows, *, spaces: Sequence[Space], settings: IndexSettings = USUAL) -> Index:
     """Make an index over rows, which it keeps a view of.
 
     Args:
         name: One of `INDEXES`.
         rows: N of D numbers, concatenated unit rows, usually memory-mapped; or a C-contiguous (N, D) float32 array.
         spaces: What the columns are.
+        settings: What it is made with, and how far searches look.
 
     Raises:
         UnknownNameError: There is no such index.
     """
-    return index_class(name).build(rows, spaces=spaces)
+    return index_class(name).build(rows, spaces=spaces, settings=settings)
 
 
-def load(name: str, path: Path, *, rows: Float32 | Rows, spaces: Sequence[Space]) -> Index:
+def load(
+    name: str, path: Path, *, rows: Float32 | Rows, spaces: Sequence[Space], settings: IndexSettings = USUAL
+) -> Index:
     """Read an index that `Index.save` wrote, mapping its bulk into memory.
 
     Args:
@@ -92,12 +98,13 @@ def load(name: str, path: Path, *, rows: Float32 | Rows, spaces: Sequence[Space]
         rows: N of D numbers, the very rows that it was built over. That they are the same ones is for the caller to
             know; that their number and width are is checked.
         spaces: What the columns are.
+        settings: Those that it was built with.
 
     Raises:
         UnknownNameError: There is no such index.
         IndexFileError: The file is missing, damaged, of another index, or of rows of another number or width.
     """
-    return index_class(name).load(path, rows=rows, spaces=spaces)
+    return index_class(name).load(path, rows=rows, spaces=spaces, settings=settings)
 
 
 def index_class(name: str) -> IndexClass:

@@ -39,6 +39,7 @@ def facts(store: Store, derived: Derived, state: Snapshot) -> dict[str, JSON]:
             "removed_since": state.dead,
             "added_since": len(state.tail),
             "kept": [] if state.frozen is None else [*state.frozen.kept_indexes()],
+            **({"settings": dict(settings)} if (settings := state.origin.settings.to_json()) else {}),
         },
     }
 

@@ -10,8 +10,15 @@ from lookalike.gallery import roots
 from lookalike.gallery import stored_parameters as learned
 from lookalike.gallery.local import metadata_table, photo_owner
 from lookalike.gallery.local.database import Store
-from lookalike.gallery.local.metadata_table import read_model, read_spaces, write_model
+from lookalike.gallery.local.metadata_table import (
+    read_index_settings,
+    read_model,
+    read_spaces,
+    write_index_settings,
+    write_model,
+)
 from lookalike.gallery.stored_parameters import Learned
+from lookalike.index import IndexSettings
 from lookalike.projection import Projection
 from lookalike.spaces import Space
 
@@ -88,6 +95,28 @@ class LocalMetadata:
             if read_spaces(connection):
                 raise UsageError(f"{self.folder} has rows already; projections are decided before the first")
             learned.write_projections(connection, projections)
+
+    @property
+    def index_settings(self) -> IndexSettings:
+        """What its indexes are made with, and how far searches look, as far as that was decided for it."""
+        with self._store.reader() as reader:
+            return read_index_settings(reader.connection)
+
+    def set_index(self, settings: Mapping[str, int]) -> None:
+        """Decide what its indexes are made with, in place of all that was decided before.
+
+        The next search, or `optimise`, derives rows and index again.
+
+        Args:
+            settings: By the names of `lookalike.index.IndexSettings`; empty leaves everything to the indexes.
+
+        Raises:
+            UnknownNameError: There is no such setting.
+            UsageError: One is out of its range.
+        """
+        checked = IndexSettings.checked(settings)
+        with self._store.writing() as connection:
+            write_index_settings(connection, checked)
 
     def photo_owner(self) -> Sequence[str]:
         """Names of the folders whose photos are this gallery's own."""

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from lookalike.gallery.local.row_checksums import META_SUM, crc_of_any, damaged
+from lookalike.index.settings import IndexSettings
 from lookalike.spaces import Space
 
 SIGNATURES_KEPT: Final = 10_000
@@ -112,3 +113,14 @@ def read_model(connection: sqlite3.Connection) -> str | None:
 def write_model(connection: sqlite3.Connection, model: str) -> None:
     """Remember where the model is that fills the gallery."""
     put(connection, "model", model)
+
+
+def read_index_settings(connection: sqlite3.Connection) -> IndexSettings:
+    """What the gallery's indexes are made with; nothing before it was decided."""
+    found = get(connection, "index settings")
+    return IndexSettings() if found is None else IndexSettings(**json.loads(found))
+
+
+def write_index_settings(connection: sqlite3.Connection, settings: IndexSettings) -> None:
+    """Decide what the gallery's indexes are made with."""
+    put(connection, "index settings", json.dumps(settings.to_json()))

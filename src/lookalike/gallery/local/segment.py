@@ -16,9 +16,17 @@ import numpy as np
 
 from lookalike import index as indexes
 from lookalike.errors import IndexFileError
-from lookalike.gallery.local.metadata_table import last_number, meta_number, must_get, read_spaces, signature_of
+from lookalike.gallery.local.metadata_table import (
+    last_number,
+    meta_number,
+    must_get,
+    read_index_settings,
+    read_spaces,
+    signature_of,
+)
 from lookalike.index import Index, Rows, checksummed
 from lookalike.index.checksummed import SealedFile
+from lookalike.index.settings import USUAL, IndexSettings
 from lookalike.spaces import Space
 from lookalike.storage.durable import flush
 from lookalike.types import Bool, Float32, Int64
@@ -59,6 +67,7 @@ class Origin:
         last_removal: Removals up to this number were considered.
         count: N, how many rows there were.
         raw: Whether any row was not of unit length when it was added.
+        settings: Of the indexes over the rows.
     """
 
     generation: str
@@ -69,6 +78,13 @@ class Origin:
     last_removal: int
     count: int
     raw: bool
+    settings: IndexSettings = USUAL
+
+    @classmethod
+    def from_json(cls, facts: Mapping[str, Any]) -> Origin:
+        """Read what `dataclasses.asdict` made of one."""
+        spaces = tuple(Space(**space) for space in facts["spaces"])
+        return cls(**{**facts, "spaces": spaces, "settings": IndexSettings(**facts["settings"])})
 
     @classmethod
     def now(cls, connection: sqlite3.Connection) -> Origin:
@@ -83,6 +99,7 @@ class Origin:
             last_removal=last_number(connection, "removed"),
             count=meta_number(connection, "items"),
             raw=bool(meta_number(connection, "raw")),
+            settings=read_index_settings(connection),
         )
 
     @property
@@ -93,7 +110,7 @@ class Origin:
     def is_past_of(self, connection: sqlite3.Connection) -> bool:
         """Whether the database that a connection sees was once in this state."""
         now = Origin.now(connection)
-        same = (self.generation, self.spaces) == (now.generation, now.spaces)
+        same = (self.generation, self.spaces, self.settings) == (now.generation, now.spaces, now.settings)
         return same and self.change <= now.change and self.signature == signature_of(connection, self.change)
 
 
@@ -189,7 +206,7 @@ class Frozen:
             path, spaces = self.folder / f"index-{name}", self.origin.spaces
             try:
                 checksummed.check(path, name=name, count=len(self), spaces=spaces, all_of_it=True)
-                indexes.load(name, path, rows=self.unit, spaces=spaces)
+                indexes.load(name, path, rows=self.unit, spaces=spaces, settings=self.origin.settings)
             except IndexFileError as error:
                 problems.append(str(error))
         return problems
@@ -200,7 +217,7 @@ class Frozen:
         path = self.folder / f"index-{name}"
         try:
             file = SealedFile(path, name=name, count=len(self), spaces=self.origin.spaces)
-            loaded = indexes.load(name, path, rows=self.unit, spaces=self.origin.spaces)
+            loaded = indexes.load(name, path, rows=self.unit, spaces=self.origin.spaces, settings=self.origin.settings)
             file.check_in_place()
         except FileNotFoundError:
             return self._build_and_keep(name) if keep else self._build(name)
@@ -229,7 +246,7 @@ class Frozen:
     def _build(self, name: str) -> Index:
         if name != "exact" and len(self) >= LONG_TO_BUILD:
             logging.getLogger(__name__).info("building the index %s over %s items, once", name, f"{len(self):,}")
-        return indexes.build(name, self.unit, spaces=self.origin.spaces)
+        return indexes.build(name, self.unit, spaces=self.origin.spaces, settings=self.origin.settings)
 
 
 @dataclass(frozen=True, slots=True)

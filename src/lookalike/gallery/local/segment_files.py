@@ -38,12 +38,12 @@ from lookalike.gallery.local.row_checksums import checked_vectors
 from lookalike.gallery.local.segment import Frozen, Origin
 from lookalike.gallery.records import read_vectors
 from lookalike.index import Mapped, Rows, checksummed, row_sums
-from lookalike.spaces import Space, width
+from lookalike.spaces import width
 from lookalike.storage.durable import flush
 from lookalike.storage.files import check_regular
 from lookalike.types import Float32
 
-STAMP_FORMAT: Final = 3
+STAMP_FORMAT: Final = 4
 BATCH: Final = 4096
 FILES: Final = {
     "numbers": ("numbers.i64", "<i8"),
@@ -293,8 +293,7 @@ def open_rows(folder: Path) -> Frozen:
         ValueError: A file is not what the stamp says.
     """
     stamp = read_stamp_file(folder)
-    facts = stamp["origin"]
-    origin = Origin(**{**facts, "spaces": tuple(Space(**space) for space in facts["spaces"])})
+    origin = Origin.from_json(stamp["origin"])
     shape = (origin.count, width(origin.spaces))
     files = stamp["files"]
     rows = {name: mapped_rows(folder, name, files, shape=shape) for name in (ROWS if origin.raw else ROWS[:1])}
