@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from lookalike.errors import PhotoError, UsageError
 from lookalike.images import Limits, open_image
@@ -58,6 +59,22 @@ def test_a_pillow_image_of_a_file_stands_upright_and_on_white_like_the_file(tmp_
             assert opened.info == info
         assert photo.mode == "RGB" and not photo.info
         assert np.array_equal(np.asarray(photo), np.asarray(open_image(path)))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "CMYK", "L", "I;16"])
+@pytest.mark.parametrize("kind", [1, 3, 4], ids=["BYTE", "SHORT", "LONG"])
+def test_a_pillow_image_of_a_turned_tiff_is_the_photo_of_its_file(mode: str, kind: int, tmp_path: Path) -> None:
+    """Pillow maps uncompressed TIFF of most modes into memory, by the size that they have once turned."""
+    path, width = tmp_path / "a.tif", {"RGB": 3, "RGBA": 4, "CMYK": 4, "L": 1, "I;16": 2}[mode]
+    stored = np.random.default_rng(1).integers(0, 256, size=(40, 30, width), dtype=np.uint8)
+    for way in range(1, 9):
+        tags = ImageFileDirectory_v2()
+        tags.tagtype[0x0112], tags[0x0112] = kind, bytes([way]) if kind == 1 else way
+        Image.frombytes(mode, (30, 40), stored.tobytes()).save(path, tiffinfo=tags)
+        with Image.open(path) as opened:
+            photo = open_image(opened)
+            assert opened.filename == str(path)
+        assert np.array_equal(np.asarray(photo), np.asarray(open_image(path))), way
 
 
 @pytest.mark.parametrize(

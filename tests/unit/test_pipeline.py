@@ -8,13 +8,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 from PIL import Image
 
 from lookalike.catalogue.opening import open_catalogue
 from lookalike.catalogue.protocol import Catalogue, Skip
 from lookalike.embedding.protocol import Prepared
-from lookalike.errors import CatalogueError, MismatchError, PhotoError
+from lookalike.errors import AnnotationError, CatalogueError, MismatchError, PhotoError
 from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.ingest.pipeline import WRITE_ROWS, index_catalogue
 from lookalike.ingest.report import Report
@@ -198,6 +200,42 @@ def test_a_photo_that_became_unreadable_is_skipped_and_not_pruned(folder: Path, 
     assert counts(report) == (0, 0, 1, 0, 1)
     assert (report.skipped[0].id, report.skipped[0].photo) == ("b", "2.png")
     assert "damaged" in report.skipped[0].reason or "cut short" in report.skipped[0].reason
+    assert len(gallery) == 2
+
+
+@pytest.mark.parametrize("cell", ["", " ", r"\N", "none.png", "broken.png"])
+def test_a_row_whose_photo_is_out_of_order_for_a_run_keeps_its_item(
+    folder: Path, gallery: LocalGallery, cell: str
+) -> None:
+    (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and then nothing")
+    before = ["a,1.png,10,", "b,2.png,20,", "c,3.png,30,"]
+    indexed(table(folder, before), gallery)
+    gallery.edit("b", {"price": 17})
+    report, _ = indexed(table(folder, [before[0], f"b,{cell},20,"]), gallery, prune=True)
+    assert counts(report) == (0, 0, 1, 1, 1)
+    assert report.skipped[0].id == "b"
+    assert {item.id for item in gallery.list()[1]} == {"a", "b"}
+    restored, embedder = indexed(table(folder, before[:2]), gallery, prune=True)
+    assert (counts(restored), embedder.prepared) == ((0, 0, 2, 0, 0), 0)
+    assert gallery.get("b").attributes["price"] == 17
+
+
+def test_a_row_of_a_parquet_table_without_a_photo_keeps_its_item(folder: Path, gallery: LocalGallery) -> None:
+    source = folder / "table.parquet"
+    pyarrow.parquet.write_table(pyarrow.table({"id": [1, 2, 3], "image": ["1.png", "2.png", "3.png"]}), source)
+    indexed(source, gallery)
+    pyarrow.parquet.write_table(pyarrow.table({"id": [1, 2], "image": ["1.png", None]}), source)
+    report, _ = indexed(source, gallery, prune=True)
+    assert (counts(report), report.kept, report.skipped[0].id) == ((0, 0, 1, 1, 1), 1, "2")
+    assert {item.id for item in gallery.list()[1]} == {"1", "2"}
+
+
+def test_nothing_is_pruned_by_a_table_in_which_an_id_comes_twice(folder: Path, gallery: LocalGallery) -> None:
+    indexed(table(folder, ["a,1.png,10,", "b,2.png,20,"]), gallery)
+    with pytest.raises(AnnotationError, match="an id of its own"):
+        indexed(table(folder, ["a,1.png,10,", "a,3.png,10,"]), gallery, prune=True)
+    report, _ = indexed(table(folder, ["a,1.png,10,", "a,,10,", "b,,20,", "b,2.png,20,"]), gallery, prune=True)
+    assert counts(report) == (0, 0, 2, 0, 2)  # variants of one article, whose photo one row names
     assert len(gallery) == 2
 
 

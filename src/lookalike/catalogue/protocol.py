@@ -14,10 +14,17 @@ Kind = Literal["folder", "imagefolder", "csv", "parquet", "listing", "drawn", "a
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """A photo that is left out, and why, in a few words."""
+    """A photo that cannot become an item.
+
+    Attributes:
+        photo: Its path, or the place of its row.
+        reason: Why, in a few words.
+        id: Id of the item it would have been; empty where the source does not tell.
+    """
 
     photo: str
     reason: str
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +51,14 @@ class Catalogue:
     notes: tuple[str, ...] = ()
     benchmark: Benchmark | None = None
 
-    def may_be_there(self, photos: Iterable[str]) -> list[bool]:
-        """Tell of photos that are no items whether they may only be out of reach: skipped, or in an unlisted folder."""
-        skipped = {skip.photo for skip in self.skipped}
-        return [photo in skipped or self._is_unlisted(photo) for photo in photos]
+    def out_of_reach(self, items: Iterable[Item]) -> list[bool]:
+        """Whether each item of an earlier run may still be in the source: it was skipped, or its folder is unlisted.
+
+        Args:
+            items: Items that this catalogue does not hold.
+        """
+        photos, ids = {skip.photo for skip in self.skipped}, {skip.id for skip in self.skipped if skip.id}
+        return [item.id in ids or item.photo in photos or self._is_unlisted(item.photo) for item in items]
 
     def _is_unlisted(self, photo: str) -> bool:
         if not self.unlisted:

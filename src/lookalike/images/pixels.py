@@ -36,9 +36,32 @@ def picture_of(source: Source, *, limits: Limits, name: str) -> Image.Image | No
     _check_size(source.size, limits, name)
     try:
         with no_warnings():
-            return source.copy()
+            return _copy_of(source)
     except Exception as error:
         raise PhotoError(name, "this Pillow image cannot be decoded; was its file closed?") from error
+
+
+def _copy_of(image: Image.Image) -> Image.Image:
+    """Decode a Pillow image where that is still to do, and copy it.
+
+    Pillow maps an uncompressed TIFF into memory with the size that it has upright, which garbles one that lies on its
+    side, and does not heed an orientation of one byte. It maps files by their name only.
+    """
+    if image.format != "TIFF" or not getattr(image, "tile", None):
+        return image.copy()
+    from lookalike.images.tiff import ORIENTATION
+
+    way = image.tag_v2.get(ORIENTATION)  # type: ignore[attr-defined]
+    file = image.filename  # type: ignore[attr-defined]
+    image.filename = ""  # type: ignore[attr-defined]
+    try:
+        image.load()
+    finally:
+        image.filename = file  # type: ignore[attr-defined]
+    picture = image.copy()
+    if isinstance(way, bytes):
+        picture.info["orientation"] = way[0]
+    return picture
 
 
 def _check_size(size: tuple[int, int], limits: Limits, name: str) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 from PIL.TiffImagePlugin import TiffImageFile
 
 _BIG: Final = (b"II+\0", b"MM\0+")
-_ORIENTATION: Final = 0x0112
+ORIENTATION: Final = 0x0112
 _SIZES: Final = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _MOST_TAGS: Final = 4096
 _PIXEL_TAGS: Final = {
@@ -44,7 +44,7 @@ class TiffPhoto(TiffImageFile):
         data = file.getvalue()
         super().__init__(BytesIO(as_classic(data)) if data[:4] in _BIG else file)
         self._size = self.tag_v2[_WIDTH], self.tag_v2[_LENGTH]
-        value = self.tag_v2.get(_ORIENTATION)
+        value = self.tag_v2.get(ORIENTATION)
         self.info["orientation"] = value[0] if isinstance(value, bytes) and len(value) == 1 else value
         across, down = self.tag_v2.get(_TILE_WIDTH, 0), self.tag_v2.get(_TILE_LENGTH, 0)
         self.tile_pixels = across * down if isinstance(across, int) and isinstance(down, int) else 0

@@ -148,7 +148,7 @@ class _Run:
         strict: bool,
         progress: Callable[[Report], None] | None,
     ) -> None:
-        self.report = Report(skipped=[Skipped("", skip.photo, skip.reason) for skip in catalogue.skipped])
+        self.report = Report(skipped=[Skipped(skip.id, skip.photo, skip.reason) for skip in catalogue.skipped])
         self._catalogue, self._spaces, self._writer = catalogue, spaces, writer
         self._strict, self._progress = strict, progress
         self._known = {id_: _Known(*known) for id_, known in writer.stamps(catalogue.source).items()}
@@ -186,9 +186,8 @@ class _Run:
 
     def prune(self) -> None:
         """Remove what an earlier run took from this source and this one did not meet, unless it is out of reach."""
-        unmet = {id_: known.item.photo for id_, known in self._known.items() if id_ not in self._seen}
-        out_of_reach = self._catalogue.may_be_there(unmet.values())
-        gone = [id_ for id_, hidden in zip(unmet, out_of_reach, strict=True) if not hidden]
+        unmet = [known.item for id_, known in self._known.items() if id_ not in self._seen]
+        gone = [item.id for item, hidden in zip(unmet, self._catalogue.out_of_reach(unmet), strict=True) if not hidden]
         self.report.kept = len(unmet) - len(gone)
         self.report.removed = self._writer.remove(gone) if gone else 0
 

@@ -135,7 +135,8 @@ class RowReader:
         """
         photo = self._text(row, self.columns.image)
         if photo is None:
-            self.skipped.append(Skip(f"{self.path.name}:{line}", f"no photo in the column {self.columns.image!r}"))
+            reason = f"no photo in the column {self.columns.image!r}"
+            self.skipped.append(Skip(f"{self.path.name}:{line}", reason, self._text(row, self.columns.id) or ""))
             return None
         first, *others = NEXT_ADDRESS.split(photo) if "://" in photo else [photo]
         self.several += bool(others)
