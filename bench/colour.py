@@ -104,7 +104,7 @@ def ways(network: Path | None) -> list[Way]:
     return [
         *found,
         Way("OKLab histogram of the garment, square roots", roots(color.histogram)),
-        Way("**`color`**", color.describe),
+        Way("**`color`**", color.embed),
     ]
 
 

@@ -46,7 +46,7 @@ def hsv_histogram(photos: Sequence[Image.Image]) -> Float32:
 
 def color(photos: Sequence[Image.Image]) -> Float32:
     """The space `color`."""
-    describe = Color().describe
+    describe = Color().embed
     return np.stack([describe(photo) for photo in photos])
 
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     )
     from lookalike.evaluation.evaluate import Evaluation, evaluate
     from lookalike.gallery.protocol import Gallery
-    from lookalike.ingest.report import Report
+    from lookalike.ingest.report import IndexReport
     from lookalike.models.export_checkpoint import Exported, export
     from lookalike.retrieval.retriever import Retriever, open
     from lookalike.spaces import Space
@@ -65,6 +65,7 @@ __all__ = [
     "GalleryNotFoundError",
     "GalleryUnreachableError",
     "IndexFileError",
+    "IndexReport",
     "Item",
     "LookalikeError",
     "Match",
@@ -73,7 +74,6 @@ __all__ = [
     "ModelError",
     "PhotoError",
     "Reduction",
-    "Report",
     "Retriever",
     "RowFileError",
     "Space",
@@ -107,7 +107,7 @@ _HOMES = {
     **dict.fromkeys(("Stopped", "Trained", "train"), "lookalike.training.train"),
     "Fusion": "lookalike.tuning.weight_learning",
     "Gallery": "lookalike.gallery.protocol",
-    "Report": "lookalike.ingest.report",
+    "IndexReport": "lookalike.ingest.report",
     "Space": "lookalike.spaces",
 }
 

@@ -40,7 +40,7 @@ class Projection:
     def space(self, source: Space) -> Space:
         """The space of the projected rows: of the same name, and made by both the model and this projection."""
         digest = hashlib.sha256(self.mean.tobytes() + self.components.tobytes()).hexdigest()[:8]
-        return Space(source.name, self.dimension, f"{source.maker}/pca{self.dimension}@{digest}")
+        return Space(source.name, self.dimension, f"{source.model_id}/pca{self.dimension}@{digest}")
 
     def to_bytes(self) -> bytes:
         """As a gallery keeps it."""

@@ -33,12 +33,12 @@ class Space:
     Attributes:
         name: Such as `deep` or `color`.
         dimension: Length of its rows.
-        maker: What makes the rows, such as `default@9f3c`; rows of two makers are never compared.
+        model_id: What makes the rows, such as `default@9f3c`; rows of two model_ids are never compared.
     """
 
     name: str
     dimension: int
-    maker: str
+    model_id: str
 
 
 def resolve(name: str, spaces: Sequence[Space]) -> Space:
@@ -76,22 +76,23 @@ def resolve_names(named: Mapping[str, Named], spaces: Sequence[Space]) -> dict[s
 
 
 def resolve_weights(
-    weights: Mapping[str, float] | None, spaces: Sequence[Space], *, learned: Mapping[str, float] | None = None
+    weights: Mapping[str, float] | None, spaces: Sequence[Space], *, stored: Mapping[str, float] | None = None
 ) -> dict[str, float]:
-    """Turn the weights that a caller gave into one for every space; spaces that are not named weigh 0.
+    """Complete the weights of a query: one for every space, 0 for each space that is not named.
 
     Args:
-        weights: By the name of the space, each at least 0; None takes those that were learned.
-        spaces: Those of the gallery.
-        learned: What `lookalike fuse` learned for the gallery; None is `DEFAULT_WEIGHTS`, and 1 for other spaces.
+        weights: Weights by name of the space, each at least 0; None takes the stored weights.
+        spaces: Spaces of the gallery.
+        stored: Weights that `lookalike fuse` learned and the gallery keeps; None takes `DEFAULT_WEIGHTS`, and 1 for
+            spaces that are not in it.
 
     Raises:
-        UnknownNameError: A space that the gallery has not.
+        UnknownNameError: A name is not one of the gallery's spaces.
         UsageError: A weight is negative or not finite, none is above 0, or a space is named twice.
     """
     if weights is None:
-        usual = DEFAULT_WEIGHTS if learned is None else learned
-        return {space.name: usual.get(space.name, 1.0 if learned is None else 0.0) for space in spaces}
+        usual = DEFAULT_WEIGHTS if stored is None else stored
+        return {space.name: usual.get(space.name, 1.0 if stored is None else 0.0) for space in spaces}
     for name, weight in weights.items():
         if not math.isfinite(weight) or weight < 0:
             raise UsageError(f"the weight of {name!r} must be a number of at least 0, got {weight}")

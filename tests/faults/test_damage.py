@@ -216,7 +216,7 @@ def ask_import(folder: Path) -> Answers:
 def ask_model(folder: Path) -> Answers:
     photos = np.random.default_rng(0).standard_normal((1, 3, 32, 32)).astype(np.float32)
     network = open_network(folder / "tiny.onnx")
-    return {"embedding": network.run(photos).embedding.tolist(), "maker": network.identity.maker}
+    return {"embedding": network.run(photos).embedding.tolist(), "maker": network.identity.model_id}
 
 
 def ask_cache(folder: Path) -> Answers:

@@ -35,7 +35,7 @@ from fault_tries import Tries
 from lookalike.errors import CatalogueError
 from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.gallery.transfer.folders import export_gallery, import_folder
-from lookalike.ingest.report import Report
+from lookalike.ingest.report import IndexReport
 from lookalike.remote import object_store
 from lookalike.server.app import create_app
 from lookalike.server.settings import Settings
@@ -152,7 +152,7 @@ def place(tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> 
     listener.close()
 
 
-def index(place: Place, source: str | Path) -> Report:
+def index(place: Place, source: str | Path) -> IndexReport:
     with lookalike.open(place.gallery, model=str(place.model)) as shop:
         return shop.index(source)
 

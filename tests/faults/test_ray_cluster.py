@@ -15,7 +15,7 @@ from PIL import Image
 import lookalike
 from lookalike.errors import UsageError
 from lookalike.ingest.ray.cluster import import_ray
-from lookalike.ingest.report import Report
+from lookalike.ingest.report import IndexReport
 
 if find_spec("ray") is None:  # not importorskip: Ray reads its settings when it is imported
     pytest.skip("Ray is not installed", allow_module_level=True)
@@ -70,7 +70,7 @@ def test_a_node_is_killed_and_every_photo_is_there_once(
 ) -> None:
     killed: list[int] = []
 
-    def kill_one(report: Report, total: int) -> None:
+    def kill_one(report: IndexReport, total: int) -> None:
         if report.done and not killed:
             killed.append(report.done)
             cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)

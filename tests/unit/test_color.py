@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from lookalike.embedding.color import LEVELS, SIDE, Color, bins, learned, oklab
+from lookalike.embedding.color import LEVELS, SIDE, Color, bins, oklab, trained_parameters
 from lookalike.types import Float32
 
 COLORS = {
@@ -50,12 +50,12 @@ def shirt(tone: tuple[int, int, int], *, on: tuple[int, int, int] = (255, 255, 2
 
 def test_rows_are_of_unit_length_and_always_the_same(color: Color) -> None:
     photo = shirt(COLORS["red"])
-    row = color.describe(photo)
+    row = color.embed(photo)
     assert row.dtype == np.float32 and row.shape == (color.space.dimension,)
     assert np.linalg.norm(row) == pytest.approx(1.0, abs=1e-6)
     with ThreadPoolExecutor(4) as threads:
-        assert all(np.array_equal(row, other) for other in threads.map(color.describe, [photo] * 40))
-    assert np.array_equal(row, Color().describe(photo))
+        assert all(np.array_equal(row, other) for other in threads.map(color.embed, [photo] * 40))
+    assert np.array_equal(row, Color().embed(photo))
 
 
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 2**24 - 1), st.integers(0, 2**24 - 1))
@@ -63,23 +63,23 @@ def test_rows_are_of_unit_length_and_always_the_same(color: Color) -> None:
 def test_any_picture_has_a_row(width: int, height: int, first: int, second: int) -> None:
     image = Image.new("RGB", (width, height), f"#{first:06x}")
     image.putpixel((width // 2, height // 2), (second >> 16, second >> 8 & 255, second & 255))
-    row = Color().describe(image)
+    row = Color().embed(image)
     assert np.linalg.norm(row) == pytest.approx(1.0, abs=1e-6)
 
 
 @pytest.mark.parametrize("name", COLORS)
 @pytest.mark.parametrize("light", [0.93, 1.05])
 def test_the_same_colour_in_other_light_is_nearest(color: Color, name: str, light: float) -> None:
-    gallery = np.stack([color.describe(shirt(tone)) for tone in COLORS.values()])
-    likeness = gallery @ color.describe(shirt(COLORS[name], light=light))
+    gallery = np.stack([color.embed(shirt(tone)) for tone in COLORS.values()])
+    likeness = gallery @ color.embed(shirt(COLORS[name], light=light))
     assert list(COLORS)[int(likeness.argmax())] == name
 
 
 @pytest.mark.parametrize("name", ["red", "blue", "green", "black", "yellow", "purple"])
 @pytest.mark.parametrize("background", [(150, 145, 138), (60, 95, 75), (200, 175, 150), (70, 75, 120)])
 def test_the_background_does_not_hide_the_colour(color: Color, name: str, background: tuple[int, int, int]) -> None:
-    gallery = np.stack([color.describe(shirt(tone)) for tone in COLORS.values()])
-    likeness = gallery @ color.describe(shirt(COLORS[name], on=background))
+    gallery = np.stack([color.embed(shirt(tone)) for tone in COLORS.values()])
+    likeness = gallery @ color.embed(shirt(COLORS[name], on=background))
     assert list(COLORS)[int(likeness.argmax())] == name
 
 
@@ -141,8 +141,8 @@ class TestBins:
 def test_the_maker_names_what_was_learned(color: Color) -> None:
     file = files("lookalike.embedding").joinpath("color.npz").read_bytes()
     assert color.space.name == "color"
-    assert color.space.maker == f"color@{hashlib.sha256(file).hexdigest()[:8]}"
+    assert color.space.model_id == f"color@{hashlib.sha256(file).hexdigest()[:8]}"
     assert len(file) < 200_000
-    known = learned()
+    known = trained_parameters()
     assert known.mapping.shape == (color.space.dimension, bins().count)
     assert np.array_equal(known.place, known.place[:, ::-1])

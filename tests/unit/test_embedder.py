@@ -70,7 +70,7 @@ def test_the_maker_is_name_and_first_digits_of_the_fingerprint(tiny_model: Path)
     embedder = PhotoEmbedder(open_network(tiny_model))
     assert embedder.fingerprint == "tiny@01234567"
     deep = embedder.spaces[0]
-    assert (deep.name, deep.dimension, deep.maker) == ("deep", 16, "tiny@01234567")
+    assert (deep.name, deep.dimension, deep.model_id) == ("deep", 16, "tiny@01234567")
 
 
 def test_a_model_with_attention_gives_the_originals_colours_too(attentive_model: Path) -> None:

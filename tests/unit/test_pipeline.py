@@ -19,7 +19,7 @@ from lookalike.embedding.protocol import Prepared
 from lookalike.errors import AnnotationError, CatalogueError, MismatchError, PhotoError
 from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.ingest.pipeline import WRITE_ROWS, index_catalogue
-from lookalike.ingest.report import Report
+from lookalike.ingest.report import IndexReport
 from lookalike.spaces import Space
 from lookalike.types import Box, Float32, Item
 
@@ -69,11 +69,11 @@ def gallery(tmp_path: Path) -> LocalGallery:
     return LocalGallery(tmp_path / "g.gallery", create=True)
 
 
-def counts(report: Report) -> tuple[int, int, int, int, int]:
+def counts(report: IndexReport) -> tuple[int, int, int, int, int]:
     return report.added, report.updated, report.unchanged, report.removed, len(report.skipped)
 
 
-def indexed(folder: Path, gallery: LocalGallery, **options: bool | int) -> tuple[Report, MeanColor]:
+def indexed(folder: Path, gallery: LocalGallery, **options: bool | int) -> tuple[IndexReport, MeanColor]:
     embedder = MeanColor()
     return index_catalogue(open_catalogue(str(folder)), embedder, gallery, **options), embedder  # type: ignore[arg-type]
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lookalike.embedding.batch_embedding import Embedded, Outcome, Refused, Same, Work
+from lookalike.embedding.batch_embedding import Embedded, Outcome, PhotoTask, Unchanged, Unreadable
 from lookalike.errors import LookalikeError, PhotoError, UsageError
 from lookalike.ingest.ray import job
 from lookalike.ingest.ray.cluster import Share, _why_not_connected, share_of
-from lookalike.ingest.ray.job import OnRay
+from lookalike.ingest.ray.job import RayEmbedding
 from lookalike.ingest.ray.shards import Shard, cut, read_result, read_work, write_result
 from lookalike.ingest.ray.worker import BATCH, GPU_BYTES, ON_GPU, PER_INPUT, ShardWorker, Task, Tries, batch_for
 from lookalike.spaces import Space
@@ -24,10 +24,10 @@ from lookalike.types import Box, Item, Stamp
 SPACES = (Space("deep", 3, "mean@1"), Space("color", 2, "color@1"))
 
 
-def work_of(number: int) -> Work:
+def work_of(number: int) -> PhotoTask:
     box = Box(0, 0, number + 1, 9.5) if number % 2 else None
     item = Item(str(number), f"{number}.jpg", "/photos", f"p{number}", box, {"price": number, "où": "là"})
-    return Work(item, number, Stamp(number, 10**18 + number, f"{number:064x}") if number % 3 == 0 else None)
+    return PhotoTask(item, number, Stamp(number, 10**18 + number, f"{number:064x}") if number % 3 == 0 else None)
 
 
 def test_shards_are_neighbours_in_the_catalogue_whatever_is_left_to_do() -> None:
@@ -66,7 +66,7 @@ def test_work_arrives_as_it_was_sent() -> None:
     assert [(each.item, each.stamp) for each in arrived] == [(each.item, each.stamp) for each in work]
 
 
-def outcomes(work: list[Work]) -> list[Outcome]:
+def outcomes(work: list[PhotoTask]) -> list[Outcome]:
     """One photo as it was, one that cannot be read, the others with vectors that can be told apart."""
     described = work[2:]
     vectors = {
@@ -74,8 +74,8 @@ def outcomes(work: list[Work]) -> list[Outcome]:
         "color": np.array([[0.5, each.position] for each in described], dtype=np.float32),
     }
     return [
-        Same(work[0].item, Stamp(7, 8, "same")),
-        Refused(work[1].item, PhotoError(work[1].item.location, "no such file")),
+        Unchanged(work[0].item, Stamp(7, 8, "same")),
+        Unreadable(work[1].item, PhotoError(work[1].item.location, "no such file")),
         Embedded([each.item for each in described[:1]], [Stamp(1, 2, "x")], {n: v[:1] for n, v in vectors.items()}),
         Embedded([each.item for each in described[1:]], [Stamp(3, 4, "y")] * 2, {n: v[1:] for n, v in vectors.items()}),
     ]
@@ -87,8 +87,8 @@ def test_what_became_of_the_photos_comes_back_to_the_bit() -> None:
     data = write_result(outcomes(work), source="shop.csv", spaces=SPACES, took={"decode": 1.5})
     found, took = read_result(shard, data, SPACES)
     assert took == {"decode": 1.5}
-    assert found[0] == Same(work[0].item, Stamp(7, 8, "same"))
-    assert isinstance(found[1], Refused)
+    assert found[0] == Unchanged(work[0].item, Stamp(7, 8, "same"))
+    assert isinstance(found[1], Unreadable)
     assert (found[1].item, found[1].error.reason) == (work[1].item, "no such file")
     assert isinstance(found[2], Embedded)
     assert list(found[2].items) == [each.item for each in work[2:]]
@@ -99,8 +99,8 @@ def test_what_became_of_the_photos_comes_back_to_the_bit() -> None:
 
 def test_a_shard_of_unreadable_photos_comes_back_too() -> None:
     shard = Shard.of([work_of(1)], SPACES)
-    data = write_result([Refused(shard.work[0].item, PhotoError("x", "gone"))], source="", spaces=SPACES, took={})
-    assert [type(each) for each in read_result(shard, data, SPACES)[0]] == [Refused]
+    data = write_result([Unreadable(shard.work[0].item, PhotoError("x", "gone"))], source="", spaces=SPACES, took={})
+    assert [type(each) for each in read_result(shard, data, SPACES)[0]] == [Unreadable]
 
 
 def test_a_result_of_other_photos_or_half_a_file_is_not_taken() -> None:
@@ -170,7 +170,7 @@ def test_a_finished_shard_is_taken_and_a_damaged_one_is_made_again(tmp_path: Pat
     def described() -> Outcome:
         worker = ShardWorker(task)
         worker.__dict__["_embedder"] = embedder  # which it would load
-        shard = Shard.of([Work(Item("a", str(photo)))], task.spaces)
+        shard = Shard.of([PhotoTask(Item("a", str(photo)))], task.spaces)
         [outcome] = read_result(shard, worker.result(shard), task.spaces)[0]
         return outcome
 
@@ -182,27 +182,27 @@ def test_a_finished_shard_is_taken_and_a_damaged_one_is_made_again(tmp_path: Pat
     np.testing.assert_array_equal(again.vectors["deep"], first.vectors["deep"])
     [kept] = (tmp_path / "shards").iterdir()
     kept.write_bytes(kept.read_bytes()[:100])
-    assert isinstance(described(), Refused)
+    assert isinstance(described(), Unreadable)
 
 
 def test_a_machine_without_the_folder_of_the_photos_says_so_at_once(tmp_path: Path, tiny_model: Path) -> None:
     task, embedder = task_for(tiny_model, tmp_path / "shards")
     worker = ShardWorker(task)
     worker.__dict__["_embedder"] = embedder
-    elsewhere = [Work(Item("a", "a.png", root=str(tmp_path / "none"))), Work(Item("b", "/b.png"))]
+    elsewhere = [PhotoTask(Item("a", "a.png", root=str(tmp_path / "none"))), PhotoTask(Item("b", "/b.png"))]
     with pytest.raises(LookalikeError, match=f"a machine of the cluster, has no folder {tmp_path}/none; photos must"):
         worker.result(Shard.of(elsewhere, task.spaces))
-    stands_for_itself = Shard.of([Work(Item("b", "/none/b.png", root=str(tmp_path / "none")))], task.spaces)
+    stands_for_itself = Shard.of([PhotoTask(Item("b", "/none/b.png", root=str(tmp_path / "none")))], task.spaces)
     [refused] = read_result(stands_for_itself, worker.result(stands_for_itself), task.spaces)[0]
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, Unreadable)
 
 
 def test_a_photo_that_is_only_here_is_told_from_one_that_is_nowhere(tmp_path: Path) -> None:
     (tmp_path / "here.jpg").write_bytes(b"photo")
     items = [Item(name, name, root=str(tmp_path)) for name in ("here.jpg", "none.jpg")]
-    lost = [Refused(item, PhotoError(item.location, "no such file")) for item in items]
+    lost = [Unreadable(item, PhotoError(item.location, "no such file")) for item in items]
     outcomes = [job._seen_from_here(each) for each in lost]
-    assert [each.error.reason for each in outcomes if isinstance(each, Refused)] == [
+    assert [each.error.reason for each in outcomes if isinstance(each, Unreadable)] == [
         "no such file on the machine of the cluster that was to read it, though there is one here",
         "no such file",
     ]
@@ -232,11 +232,11 @@ def test_a_photo_that_ends_its_worker_is_found_by_halving(
     def results(shards: list[Shard], *_: object) -> Iterator[tuple[str, bytes]]:
         for shard in shards:
             if deadly.isdisjoint(each.position for each in shard.work):
-                same = [Same(each.item, Stamp(1, 1, "")) for each in shard.work]
+                same = [Unchanged(each.item, Stamp(1, 1, "")) for each in shard.work]
                 yield shard.name, write_result(same, source="", spaces=SPACES, took={"decode": 0.0})
 
     monkeypatch.setattr(job, "_results", results)
-    run = object.__new__(OnRay)
+    run = object.__new__(RayEmbedding)
     run._finished = []
     task = Task([], "auto", "cpu", SPACES, "")
     shards = [Shard.of([work_of(number) for number in part], SPACES) for part in (range(4), range(4, 8))]
@@ -246,6 +246,6 @@ def test_a_photo_that_ends_its_worker_is_found_by_halving(
             list(wave)
         return
     found = list(wave)
-    assert sorted(each.item.id for each in found if isinstance(each, Same)) == ["0", "1", "2", "3", "4", "6", "7"]
-    [refused] = [each for each in found if isinstance(each, Refused)]
+    assert sorted(each.item.id for each in found if isinstance(each, Unchanged)) == ["0", "1", "2", "3", "4", "6", "7"]
+    [refused] = [each for each in found if isinstance(each, Unreadable)]
     assert (refused.item.id, refused.error.reason) == ("5", "the process that reads it is lost, each time")

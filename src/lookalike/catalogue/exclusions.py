@@ -20,7 +20,7 @@ OF_SYSTEMS: Final = frozenset(
 ANY_DEPTH: Final = "**"
 
 
-class LeftOut:
+class Exclusions:
     """Tells of paths relative to a source whether they are left out.
 
     Hidden files and folders are (their names begin with a dot), so are those of systems, and those that a glob
@@ -47,7 +47,7 @@ class LeftOut:
             else:
                 self._names.append(bare)
 
-    def entry(self, path: str) -> bool:
+    def excludes_entry(self, path: str) -> bool:
         """Whether a file or folder is left out, given that the folder that it lies in is not."""
         name = path.rpartition("/")[2]
         if name.startswith(".") or name.lower() in OF_SYSTEMS:
@@ -56,13 +56,13 @@ class LeftOut:
             return True
         return any(_matches(path.split("/"), glob) for glob in self._paths)
 
-    def whole(self, path: str) -> bool:
+    def excludes(self, path: str) -> bool:
         """Whether a path, or a folder on the way to it, is left out."""
         parts = path.split("/")
-        return any(self.entry("/".join(parts[:depth])) for depth in range(1, len(parts) + 1))
+        return any(self.excludes_entry("/".join(parts[:depth])) for depth in range(1, len(parts) + 1))
 
 
-USUAL: Final = LeftOut()
+DEFAULT_EXCLUSIONS: Final = Exclusions()
 
 
 def _matches(parts: Sequence[str], glob: Sequence[str]) -> bool:

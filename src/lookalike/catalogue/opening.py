@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from lookalike.catalogue.exclusions import LeftOut
+from lookalike.catalogue.exclusions import Exclusions
 from lookalike.catalogue.protocol import Catalogue
 from lookalike.errors import CatalogueError, UsageError
 from lookalike.remote.addresses import EXPECTED, is_address, is_remote, shown
@@ -68,7 +68,7 @@ def open_catalogue(
         columns: For a table: the names that its columns have, by the names that are expected (`id`, `image`,
             `product`, `box`), such as `{"image": "file"}`.
         encoding: Of a CSV table that is not UTF-8 and has no mark that tells, such as `cp1252`.
-        exclude: For a folder: globs of files and folders to leave out; see `lookalike.catalogue.exclusions.LeftOut`.
+        exclude: For a folder: globs of files and folders to leave out; see `lookalike.catalogue.exclusions.Exclusions`.
         whole_photos: Take no notice of boxes: the whole of each photo is meant.
 
     Raises:
@@ -81,18 +81,18 @@ def open_catalogue(
     """
     if not source.strip():
         raise UsageError("expected a folder or a table, got an empty name")
-    catalogue = _open(source, columns or {}, encoding, LeftOut(exclude))
+    catalogue = _open(source, columns or {}, encoding, Exclusions(exclude))
     if exclude and catalogue.kind not in ("folder", "imagefolder"):
         raise UsageError(f"only files of a folder can be left out, and {source} lists its photos")
     return _without_boxes(catalogue) if whole_photos else catalogue
 
 
-def _open(source: str, columns: Mapping[str, str], encoding: str | None, left_out: LeftOut) -> Catalogue:
+def _open(source: str, columns: Mapping[str, str], encoding: str | None, exclusions: Exclusions) -> Catalogue:
     open_table = partial(_open_table, encoding=encoding)
     if is_remote(source):
         from lookalike.catalogue.readers.object_store import open_stored
 
-        return open_stored(source, columns=columns, left_out=left_out, open_table=open_table)
+        return open_stored(source, columns=columns, exclusions=exclusions, open_table=open_table)
     if is_address(source):
         raise CatalogueError(f"{shown(source)}: {EXPECTED}")
     path = Path(os.path.abspath(source))  # noqa: PTH100 - resolve() follows links, which may point elsewhere tomorrow
@@ -112,7 +112,7 @@ def _open(source: str, columns: Mapping[str, str], encoding: str | None, left_ou
         from lookalike.catalogue.readers.folder import open_folder
         from lookalike.catalogue.recognition import open_recognised
 
-        return open_recognised(path, left_out=left_out) or open_folder(path, left_out=left_out)
+        return open_recognised(path, exclusions=exclusions) or open_folder(path, exclusions=exclusions)
     if not is_table:
         raise CatalogueError(f"{source} is neither a folder nor a file; for paths on standard input give -")
     return open_table(path, columns)

@@ -10,7 +10,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Literal
 
-from lookalike.catalogue.exclusions import USUAL, LeftOut
+from lookalike.catalogue.exclusions import DEFAULT_EXCLUSIONS, Exclusions
 from lookalike.catalogue.protocol import Catalogue
 from lookalike.errors import CatalogueError
 from lookalike.storage.files import open_regular
@@ -58,12 +58,12 @@ SPLITS: Mapping[str, str] = {
 """Names of folders that are splits, and what the splits are called."""
 
 
-def recognise(folder: Path, *, left_out: LeftOut = USUAL) -> Layout | None:
+def recognise(folder: Path, *, exclusions: Exclusions = DEFAULT_EXCLUSIONS) -> Layout | None:
     """Tell what a folder is; None is just photos.
 
     Args:
         folder: An absolute path.
-        left_out: Sub-folders that do not count.
+        exclusions: Sub-folders that do not count.
 
     Raises:
         CatalogueError: A place in which the files of a benchmark may lie cannot be looked into.
@@ -79,7 +79,7 @@ def recognise(folder: Path, *, left_out: LeftOut = USUAL) -> Layout | None:
             return layout_of_partition
     if recognise_fine(folder):
         return "attributes"
-    splits = _sub_folders(folder, left_out, broken_links=True) or []
+    splits = _sub_folders(folder, exclusions, broken_links=True) or []
     split_names = {path.name for path in splits}
     # A split that cannot be listed now is one all the same: its photos must not turn into photos without a split.
     if "train" in split_names and split_names <= set(SPLITS) and not any(_has_no_folders(path) for path in splits):
@@ -98,22 +98,22 @@ def recognise_fine(folder: Path) -> bool:
     return any(_is_file(folder / "Anno_fine" / place / name) for place in places for name in names)
 
 
-def open_recognised(folder: Path, *, left_out: LeftOut = USUAL) -> Catalogue | None:
+def open_recognised(folder: Path, *, exclusions: Exclusions = DEFAULT_EXCLUSIONS) -> Catalogue | None:
     """Open a folder as what it is recognised to be; None when it is just photos.
 
     A folder in which there is nothing but folders of benchmarks is opened as the one that is there.
 
     Args:
         folder: An absolute path.
-        left_out: What is no part of a tree of splits and classes.
+        exclusions: What is no part of a tree of splits and classes.
 
     Raises:
         CatalogueError: The benchmark cannot be read, or there are several.
     """
-    layout = recognise(folder, left_out=left_out)
+    layout = recognise(folder, exclusions=exclusions)
     if layout is not None:
-        return _open(folder, layout, left_out)
-    children = _sub_folders(folder, left_out) or []
+        return _open(folder, layout, exclusions)
+    children = _sub_folders(folder, exclusions) or []
     found, closed = [], []
     for child in children:
         try:
@@ -131,7 +131,7 @@ def open_recognised(folder: Path, *, left_out: LeftOut = USUAL) -> Catalogue | N
     return None
 
 
-def _open(folder: Path, layout: Layout, left_out: LeftOut) -> Catalogue:
+def _open(folder: Path, layout: Layout, exclusions: Exclusions) -> Catalogue:
     if layout == "inshop":
         from lookalike.catalogue.deepfashion.inshop import open_inshop
 
@@ -143,14 +143,14 @@ def _open(folder: Path, layout: Layout, left_out: LeftOut) -> Catalogue:
     if layout == "imagefolder":
         from lookalike.catalogue.readers.imagefolder import open_imagefolder
 
-        return open_imagefolder(folder, left_out=left_out)
+        return open_imagefolder(folder, exclusions=exclusions)
     if layout == "fine":
         from lookalike.catalogue.deepfashion.fine import open_fine
 
         return open_fine(folder)
     places, names = MARKS["attributes"]
     if recognise_fine(folder) and not any(_is_file(folder / place / name) for place in places for name in names):
-        return _open(folder / "Anno_fine", "fine", left_out)
+        return _open(folder / "Anno_fine", "fine", exclusions)
     from lookalike.catalogue.deepfashion.attributes import open_attributes
 
     return open_attributes(folder, folders=ATTRIBUTE_FOLDERS)
@@ -193,18 +193,20 @@ def _layout_of_partition(path: Path) -> Layout | None:
     return COLUMNS.get(len(names.split()))
 
 
-def _sub_folders(folder: Path, left_out: LeftOut = USUAL, *, broken_links: bool = False) -> list[Path] | None:
+def _sub_folders(
+    folder: Path, exclusions: Exclusions = DEFAULT_EXCLUSIONS, *, broken_links: bool = False
+) -> list[Path] | None:
     """The folders in a folder; None where it cannot be listed.
 
     Args:
         folder: Its path.
-        left_out: Sub-folders that do not count.
+        exclusions: Sub-folders that do not count.
         broken_links: Take links that lead nowhere for folders that are out of reach; those with an ending, such as
             `1.jpg`, are links to photos.
     """
     try:
         with os.scandir(folder) as listing:
-            entries = [entry for entry in listing if not left_out.entry(entry.name)]
+            entries = [entry for entry in listing if not exclusions.excludes_entry(entry.name)]
     except OSError:
         return None
     return sorted(folder / entry.name for entry in entries if _is_folder(entry, broken_links=broken_links))

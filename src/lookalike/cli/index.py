@@ -13,7 +13,7 @@ from lookalike.cli.options import Columns, Device, Encoding, Exclude, Gallery, J
 from lookalike.cli.progress import progress_of
 
 if TYPE_CHECKING:
-    from lookalike.ingest.report import Report
+    from lookalike.ingest.report import IndexReport
 
 SOME_SKIPPED = 3
 RAY, ANY_CLUSTER = "--ray", "auto"
@@ -90,7 +90,7 @@ def index(
     return SOME_SKIPPED if report.skipped else 0
 
 
-def _present(report: Report, gallery: str) -> None:
+def _present(report: IndexReport, gallery: str) -> None:
     counts = ("added", "updated", "unchanged", "removed")
     write(", ".join(f"{getattr(report, name):,} {name}" for name in counts) + f", {len(report.skipped):,} skipped")
     embedded, total = report.embedded, report.seconds["total"]

@@ -1,6 +1,6 @@
 """Reading, decoding and embedding photos: what is done with a photo, wherever it is done.
 
-`describe` is all of it for one process. The pipeline runs it here; `lookalike.ingest.ray` runs it on many machines.
+`embed_photos` is all of it for one process. The pipeline runs it here; `lookalike.ingest.ray` runs it on many machines.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ BATCH = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class PhotoTask:
     """A photo to look at.
 
     Attributes:
@@ -57,7 +57,7 @@ class Embedded:
 
 
 @dataclass(frozen=True, slots=True)
-class Same:
+class Unchanged:
     """A photo whose content is that of the gallery's vectors."""
 
     item: Item
@@ -65,16 +65,16 @@ class Same:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class Unreadable:
     """A photo that cannot be read."""
 
     item: Item
     error: PhotoError
 
 
-Outcome: TypeAlias = Embedded | Same | Refused
+Outcome: TypeAlias = Embedded | Unchanged | Unreadable
 
-Describe: TypeAlias = Callable[[Iterable[Work], MutableMapping[str, float]], Generator[Outcome, None, None]]
+EmbedPhotos: TypeAlias = Callable[[Iterable[PhotoTask], MutableMapping[str, float]], Generator[Outcome, None, None]]
 """Deals with photos, taken from the first argument as they are needed; adds the seconds of each phase to the second.
 
 No photo is left out, and none comes out twice."""
@@ -89,15 +89,15 @@ class _Read:
     seconds: float
 
 
-def describe(
-    work: Iterable[Work],
+def embed_photos(
+    work: Iterable[PhotoTask],
     seconds: MutableMapping[str, float],
     *,
     embedder: Embedder,
     batch: int = BATCH,
     workers: int | None = None,
 ) -> Generator[Outcome, None, None]:
-    """Describe photos in this process: threads read and decode, the caller's thread embeds.
+    """Embed photos in this process: threads read and decode, the caller's thread embeds.
 
     Args:
         work: The photos; taken as they are needed, a few batches ahead of the network.
@@ -143,7 +143,7 @@ class _Line:
         """Whether one must come out before another goes in."""
         return len(self.on_their_way) >= self._ahead
 
-    def send(self, work: Work) -> None:
+    def send(self, work: PhotoTask) -> None:
         """Have a photo read, and more of them at a time where the waiting is for a store."""
         pool = self._fetchers if is_address(work.item.location) else self._decoders
         self.on_their_way.append((work.item, pool.submit(_read, work, self._embedder)))
@@ -154,12 +154,12 @@ class _Line:
         with timed(self._seconds, "wait"):
             error = future.exception()
         if isinstance(error, PhotoError):
-            yield Refused(item, error)
+            yield Unreadable(item, error)
             return
         read = future.result()
         self._seconds["decode"] += read.seconds
         if read.prepared is None:
-            yield Same(item, read.stamp)
+            yield Unchanged(item, read.stamp)
             return
         self.waiting.append((item, read.stamp, read.prepared))
         if len(self.waiting) == self._batch:
@@ -178,7 +178,7 @@ class _Line:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _read(work: Work, embedder: Embedder) -> _Read:
+def _read(work: PhotoTask, embedder: Embedder) -> _Read:
     """Read, and if need be decode and prepare, one photo; runs in the threads."""
     started = perf_counter()
     item, known = work.item, work.stamp

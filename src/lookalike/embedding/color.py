@@ -38,7 +38,7 @@ _STEPS = (0.1, 0.05, 0.05)  # between the bins, along L, a and b
 
 
 @dataclass(frozen=True, slots=True)
-class Learned:
+class TrainedParameters:
     """What `bench/learn_colour.py` writes.
 
     Attributes:
@@ -46,14 +46,14 @@ class Learned:
         tint: (N,) float32, what is added to them by the colour, for each bin.
         contrast: How strongly the border's colours are taken for background.
         mapping: (D, N) float32, from square roots of the histogram to the row.
-        maker: Names the file exactly, such as `color@9f3c21ab`.
+        model_id: Names the file exactly, such as `color@9f3c21ab`.
     """
 
     place: Float32
     tint: Float32
     contrast: np.float32
     mapping: Float32
-    maker: str
+    model_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +86,15 @@ class Color:
     """Describes the colours of the garment in a photo. Safe in several threads at once."""
 
     def __init__(self) -> None:
-        self._bins, self._learned = bins(), learned()
+        self._bins, self._parameters = bins(), trained_parameters()
         self._edge = np.ones((SIDE, SIDE), dtype=np.bool_)
         self._edge[BORDER:, BORDER:-BORDER] = False  # a garment often runs out of the photo below
-        self._middle = _logistic(self._learned.place).ravel()
-        self.space = Space(SPACE_NAME, len(self._learned.mapping), self._learned.maker)
+        self._middle = _logistic(self._parameters.place).ravel()
+        self.space = Space(SPACE_NAME, len(self._parameters.mapping), self._parameters.model_id)
 
-    def describe(self, photo: Image.Image) -> Float32:
-        """Describe an RGB photo: (D,) float32 of unit length."""
-        row = self._learned.mapping @ np.sqrt(self.histogram(photo))
+    def embed(self, photo: Image.Image) -> Float32:
+        """EmbedPhotos an RGB photo: (D,) float32 of unit length."""
+        row = self._parameters.mapping @ np.sqrt(self.histogram(photo))
         return np.asarray(row / np.linalg.norm(row), dtype=np.float32)
 
     def histogram(self, photo: Image.Image) -> Float32:
@@ -111,11 +111,11 @@ class Color:
         in_middle = np.bincount(colors, self._middle, LEVELS**3)
         middle = self._bins.histogram(in_middle)
         contrast = np.log((border + RARE) / (middle + RARE))
-        odds = np.asarray(self._learned.tint - self._learned.contrast * contrast, dtype=np.float32)
+        odds = np.asarray(self._parameters.tint - self._parameters.contrast * contrast, dtype=np.float32)
         present = np.flatnonzero(in_middle)
         by_color = np.zeros(LEVELS**3, dtype=np.float32)
         by_color[present] = self._bins.spread(odds, present)
-        return _logistic(self._learned.place.ravel() + by_color[colors])
+        return _logistic(self._parameters.place.ravel() + by_color[colors])
 
 
 def _colors(photo: Image.Image) -> Int64:
@@ -129,15 +129,15 @@ def _logistic(log_odds: Float32) -> Float32:
 
 
 @lru_cache(maxsize=1)
-def learned() -> Learned:
+def trained_parameters() -> TrainedParameters:
     """Read what was learned; it lies beside this module."""
     file = files("lookalike.embedding").joinpath("color.npz").read_bytes()
-    maker = f"{SPACE_NAME}@{hashlib.sha256(file).hexdigest()[:8]}"
+    model_id = f"{SPACE_NAME}@{hashlib.sha256(file).hexdigest()[:8]}"
     with np.load(BytesIO(file), allow_pickle=False) as arrays:
         place, tint, contrast, mapping = (
             arrays[name].astype(np.float32) for name in ("place", "tint", "contrast", "mapping")
         )
-        return Learned(place, tint, np.float32(contrast), mapping, maker)
+        return TrainedParameters(place, tint, np.float32(contrast), mapping, model_id)
 
 
 @lru_cache(maxsize=1)

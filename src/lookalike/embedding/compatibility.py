@@ -13,7 +13,7 @@ PROJECTED = "/"
 
 
 IMPORTED = "imported:"
-"""What the maker of features begins with that came from files which do not say it."""
+"""What the model_id of features begins with that came from files which do not say it."""
 
 
 def sizes_of(spaces: Iterable[Space]) -> dict[str, int]:
@@ -21,15 +21,15 @@ def sizes_of(spaces: Iterable[Space]) -> dict[str, int]:
     return {space.name: space.dimension for space in spaces}
 
 
-def makers_of(spaces: Iterable[Space]) -> list[str]:
+def model_ids_of(spaces: Iterable[Space]) -> list[str]:
     """The models that fill spaces, each once; of a gallery without deep features, what made its first space."""
     spaces = list(spaces)
-    deep = [space.maker for space in spaces if space.name.partition("-")[0] == "deep"]
-    makers = deep or [space.maker for space in spaces[:1]]
-    return list(dict.fromkeys(maker.partition(PROJECTED)[0] for maker in makers))
+    deep = [space.model_id for space in spaces if space.name.partition("-")[0] == "deep"]
+    model_ids = deep or [space.model_id for space in spaces[:1]]
+    return list(dict.fromkeys(model_id.partition(PROJECTED)[0] for model_id in model_ids))
 
 
-def check_agreement(
+def check_compatibility(
     address: str,
     spaces: Sequence[Space],
     embedder: Embedder,
@@ -50,9 +50,9 @@ def check_agreement(
     Raises:
         MismatchError: The gallery was filled by other models, or has spaces that these do not make.
     """
-    if set(spaces) <= set(embedder.spaces) and (not spaces or makers_of(embedder.spaces) == makers_of(spaces)):
+    if set(spaces) <= set(embedder.spaces) and (not spaces or model_ids_of(embedder.spaces) == model_ids_of(spaces)):
         return
-    held, given = makers_of(spaces), makers_of(embedder.spaces)
+    held, given = model_ids_of(spaces), model_ids_of(embedder.spaces)
     if held[0].startswith(IMPORTED):
         if named and sizes_of(spaces).items() <= sizes_of(embedder.spaces).items():
             return
@@ -72,13 +72,13 @@ def check_agreement(
             f"{address} was filled by the {noun} {in_words(held)}, and {these}; "
             f"give {way} with --model, or index the catalogue into another gallery"
         )
-    other = [f"{space.name} ({space.maker})" for space in spaces if space not in embedder.spaces]
+    other = [f"{space.name} ({space.model_id})" for space in spaces if space not in embedder.spaces]
     raise MismatchError(
         f"{address} has spaces that this version does not make: {', '.join(other)}; "
         "index the catalogue into another gallery"
     )
 
 
-def in_words(makers: Sequence[str]) -> str:
+def in_words(model_ids: Sequence[str]) -> str:
     """Models as an error shows them."""
-    return " and ".join(makers)
+    return " and ".join(model_ids)

@@ -33,18 +33,18 @@ class PhotoEmbedder:
         self._networks = dict(sorted(zip(names, networks, strict=True), key=lambda named: named[0]))
         self._color = Color()
         self.spaces: tuple[Space, ...] = (
-            *(Space(name, network.dimension, network.identity.maker) for name, network in self._networks.items()),
+            *(Space(name, network.dimension, network.identity.model_id) for name, network in self._networks.items()),
             self._color.space,
         )
         self._attentive = next((name for name, network in self._networks.items() if gives_colors(network)), None)
         if self._attentive is not None:
-            maker = self._networks[self._attentive].identity.maker
-            self.spaces += (Space("color-original", DIMENSION, maker),)
+            model_id = self._networks[self._attentive].identity.model_id
+            self.spaces += (Space("color-original", DIMENSION, model_id),)
 
     @property
     def fingerprint(self) -> str:
         """Names the networks, such as `default@9f3c21ab`, or `default@9f3c21ab+other@12345678`."""
-        return "+".join(network.identity.maker for network in self._networks.values())
+        return "+".join(network.identity.model_id for network in self._networks.values())
 
     @property
     def wanted_size(self) -> int:
@@ -59,7 +59,7 @@ class PhotoEmbedder:
     def prepare(self, photo: Image) -> Prepared:
         """Resize, normalise and measure the colour of one photo. Safe in several threads at once."""
         done: dict[Preprocessing, Float32] = {}
-        prepared = {self._color.space.name: self._color.describe(photo)}
+        prepared = {self._color.space.name: self._color.embed(photo)}
         for name, network in self._networks.items():
             steps = network.identity.preprocessing
             if steps not in done:
@@ -103,12 +103,12 @@ def as_kept(rows: Float32, identity: Identity) -> Float32:
     """
     if not identity.unit:
         if not np.isfinite(rows).all():
-            raise ModelError(f"the model {identity.maker} gives numbers that are not finite")
+            raise ModelError(f"the model {identity.model_id} gives numbers that are not finite")
         return rows
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     wrong = lengths[~(np.abs(lengths - 1.0) <= UNIT_TOLERANCE)]  # nan too
     if len(wrong):
-        raise ModelError(f"the model {identity.maker} gives rows of length {wrong[0]:.4g} instead of 1")
+        raise ModelError(f"the model {identity.model_id} gives rows of length {wrong[0]:.4g} instead of 1")
     unit: Float32 = rows / lengths
     return unit
 
@@ -121,9 +121,9 @@ def deep_names(identities: Sequence[Identity]) -> list[str]:
     """
     if not identities:
         raise UsageError("at least one model is needed")
-    makers = Counter(identity.maker for identity in identities)
-    if len(makers) < len(identities):
-        raise UsageError(f"the model {makers.most_common(1)[0][0]} is given twice")
+    model_ids = Counter(identity.model_id for identity in identities)
+    if len(model_ids) < len(identities):
+        raise UsageError(f"the model {model_ids.most_common(1)[0][0]} is given twice")
     if len(identities) == 1:
         return ["deep"]
     words = [typeable(identity.name) for identity in identities]

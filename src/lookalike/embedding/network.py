@@ -34,7 +34,7 @@ class Identity:
     unit: bool = True
 
     @property
-    def maker(self) -> str:
+    def model_id(self) -> str:
         """Names the network exactly and briefly, such as `default@9f3c21ab`."""
         return f"{self.name}@{self.fingerprint[:8]}"
 

@@ -166,7 +166,7 @@ def evaluate(
             category=by,
         )
         skipped = _absent(items, described)
-        found = Evaluation(os.fspath(source), outcome.measured, described.maker, used, skipped, outcome, described)
+        found = Evaluation(os.fspath(source), outcome.measured, described.model_id, used, skipped, outcome, described)
     if report is not None:
         found.write_report(report)
     return found
@@ -226,7 +226,7 @@ def _classified(
         from lookalike.models.class_scores import Classifier
     classifier = Classifier(model, device=device)
     measured, reasons = measure_classification(catalogue, items, classifier, progress=progress)
-    return Evaluation(source, measured, classifier.maker, {}, list(reasons.values()))
+    return Evaluation(source, measured, classifier.model_id, {}, list(reasons.values()))
 
 
 def _absent(items: Sequence[Item], described: Described) -> list[str]:

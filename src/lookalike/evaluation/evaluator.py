@@ -53,10 +53,10 @@ class Described:
     learned: Mapping[str, float] | None = None
 
     @property
-    def maker(self) -> str:
+    def model_id(self) -> str:
         """The models that made the vectors."""
-        makers = dict.fromkeys(space.maker for space in self.spaces if space.name.startswith("deep"))
-        return "+".join(makers) or self.spaces[0].maker
+        makers = dict.fromkeys(space.model_id for space in self.spaces if space.name.startswith("deep"))
+        return "+".join(makers) or self.spaces[0].model_id
 
 
 def combined_rows(described: Described, weights: Mapping[str, float]) -> Float32:
@@ -199,7 +199,7 @@ def measure_retrieval(
     )
     if protocol.name == "product":
         task = task.keeping_apart(np.where(described.absent, -1, identical_rows(described.rows)))
-    resolved = resolve_weights(weights, described.spaces, learned=described.learned)
+    resolved = resolve_weights(weights, described.spaces, stored=described.learned)
     if metrics:
         named = resolve_names(metrics, described.spaces)
         scorer = by_metric(described.rows, weights=resolved, metrics=named, task=task)

@@ -174,7 +174,9 @@ def unreadable_attributes(connection: sqlite3.Connection) -> Iterator[str]:
 def plain_spaces(connection: sqlite3.Connection) -> tuple[Space, ...]:
     """The gallery's spaces, also where their checksum is wrong."""
     (text,) = connection.execute("SELECT value FROM meta WHERE key = 'spaces'").fetchone()
-    return tuple(Space(name=name, dimension=dimension, maker=maker) for name, dimension, maker in json.loads(text))
+    return tuple(
+        Space(name=name, dimension=dimension, model_id=model_id) for name, dimension, model_id in json.loads(text)
+    )
 
 
 def wrong_vectors(connection: sqlite3.Connection, kept: Frozen | None) -> Iterator[str]:

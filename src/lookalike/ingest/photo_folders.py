@@ -11,14 +11,14 @@ from lookalike.remote.addresses import is_address
 from lookalike.types import Item
 
 
-class Places:
+class PhotoFolders:
     """Counts photos by the folders that they lie in, all links followed."""
 
     def __init__(self) -> None:
         self._real: dict[str, str] = {}
         self._photos: Counter[str] = Counter()
 
-    def take(self, item: Item) -> None:
+    def count(self, item: Item) -> None:
         """Count a photo; one at an address, or without a root, is passed over."""
         if not item.root or is_address(item.location) or "\0" in item.location:
             return

@@ -19,20 +19,20 @@ import numpy as np
 from lookalike.catalogue.protocol import Catalogue
 from lookalike.embedding.batch_embedding import (
     BATCH,
-    Describe,
     Embedded,
+    EmbedPhotos,
     Outcome,
-    Refused,
-    Same,
-    Work,
-    describe,
+    PhotoTask,
+    Unchanged,
+    Unreadable,
+    embed_photos,
     size_and_time,
     timed,
 )
 from lookalike.embedding.protocol import Embedder
 from lookalike.errors import CatalogueError, PhotoError
-from lookalike.ingest.photo_folders import Places
-from lookalike.ingest.report import Report, Skipped
+from lookalike.ingest.photo_folders import PhotoFolders
+from lookalike.ingest.report import IndexReport, Skipped
 from lookalike.remote.addresses import roots_of
 from lookalike.spaces import Space
 from lookalike.types import Float32, Item, Stamp
@@ -92,9 +92,9 @@ def index_catalogue(
     workers: int | None = None,
     prune: bool = False,
     strict: bool = False,
-    progress: Callable[[Report], None] | None = None,
-    elsewhere: Describe | None = None,
-) -> Report:
+    progress: Callable[[IndexReport], None] | None = None,
+    cluster: EmbedPhotos | None = None,
+) -> IndexReport:
     """Bring a gallery up to date with a catalogue.
 
     A photo is unchanged when its file has the size and time that are remembered, or else the same content. What has
@@ -110,7 +110,7 @@ def index_catalogue(
             out of reach, since a folder cannot be listed or a photo cannot be read, stay.
         strict: Stop at the first photo that cannot be read, instead of skipping it.
         progress: Called now and then with what was done so far.
-        elsewhere: Describes the photos as `embedder` would, in place of this process.
+        cluster: Embeds the photos on other machines, as `embedder` would; None embeds them in this process.
 
     Raises:
         CatalogueError: An id comes twice, or the catalogue cannot be read to its end; nothing is pruned then.
@@ -121,7 +121,7 @@ def index_catalogue(
     for note in catalogue.notes:
         logging.getLogger(__name__).info("%s: %s", catalogue.source, note)
     started = perf_counter()
-    run.go(elsewhere or partial(describe, embedder=embedder, batch=batch, workers=workers))
+    run.go(cluster or partial(embed_photos, embedder=embedder, batch=batch, workers=workers))
     if prune:
         run.prune()
     run.report.seconds["total"] = perf_counter() - started
@@ -146,9 +146,9 @@ class _Run:
         writer: Writer,
         *,
         strict: bool,
-        progress: Callable[[Report], None] | None,
+        progress: Callable[[IndexReport], None] | None,
     ) -> None:
-        self.report = Report(skipped=[Skipped(skip.id, skip.photo, skip.reason) for skip in catalogue.skipped])
+        self.report = IndexReport(skipped=[Skipped(skip.id, skip.photo, skip.reason) for skip in catalogue.skipped])
         self._catalogue, self._spaces, self._writer = catalogue, spaces, writer
         self._strict, self._progress = strict, progress
         self._known = {id_: _Known(*known) for id_, known in writer.stamps(catalogue.source).items()}
@@ -157,15 +157,15 @@ class _Run:
         self._vectors: list[Mapping[str, Float32]] = []
         self._described: list[tuple[Item, Stamp]] = []
         self._roots: set[str] = set()
-        self._places = Places()
+        self._folders = PhotoFolders()
         self._written_at = perf_counter()
 
-    def go(self, describe_photos: Describe) -> None:
+    def go(self, embed: EmbedPhotos) -> None:
         """Read the whole catalogue, and keep what becomes of its photos."""
         if self._strict and self.report.skipped:
             raise PhotoError(self.report.skipped[0].photo, self.report.skipped[0].reason)
         self._tell()  # rates are counted from here
-        outcomes = describe_photos(self._work(), self.report.seconds)
+        outcomes = embed(self._work(), self.report.seconds)
         try:
             with closing(outcomes):
                 for outcome in outcomes:
@@ -173,16 +173,16 @@ class _Run:
         finally:
             # Also when interrupted or stopped by an error: what is embedded has been paid for and is kept.
             self._write()
-        self.report.outside = self._places.count_outside(self._writer.roots)
+        self.report.outside = self._folders.count_outside(self._writer.roots)
 
-    def _work(self) -> Iterator[Work]:
+    def _work(self) -> Iterator[PhotoTask]:
         """Photos that have to be looked at, in the catalogue's order."""
         for position, item in enumerate(self._catalogue.items()):
             self._roots.update(roots_of(item, listed=self._catalogue.kind == "listing"))
-            self._places.take(item)
+            self._folders.count(item)
             if not self._is_unchanged(item):
                 known = self._known.get(item.id)
-                yield Work(item, position, known.stamp if known and known.item.box == item.box else None)
+                yield PhotoTask(item, position, known.stamp if known and known.item.box == item.box else None)
 
     def prune(self) -> None:
         """Remove what an earlier run took from this source and this one did not meet, unless it is out of reach."""
@@ -218,12 +218,12 @@ class _Run:
 
     def _take(self, outcome: Outcome) -> None:
         """Take note of what became of a photo, or of a batch."""
-        if isinstance(outcome, Refused):
+        if isinstance(outcome, Unreadable):
             if self._strict:
                 raise outcome.error
             self.report.skipped.append(Skipped(outcome.item.id, outcome.item.photo, outcome.error.reason))
             self._tell()
-        elif isinstance(outcome, Same):
+        elif isinstance(outcome, Unchanged):
             self._settle(outcome.item, outcome.stamp)
         else:
             self._take_embedded(outcome)

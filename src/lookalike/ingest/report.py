@@ -23,7 +23,7 @@ class Skipped:
 
 
 @dataclass(slots=True)
-class Report:
+class IndexReport:
     """What a run did.
 
     Attributes:

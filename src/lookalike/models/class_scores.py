@@ -35,7 +35,7 @@ class Classifier:
         return self._checkpoint.classes
 
     @property
-    def maker(self) -> str:
+    def model_id(self) -> str:
         """Names the model, such as `default@9f3c21ab`."""
         return f"{self._checkpoint.name}@{self._checkpoint.fingerprint[:8]}"
 

@@ -10,7 +10,7 @@ from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from lookalike.embedding.compatibility import check_agreement, makers_of
+from lookalike.embedding.compatibility import check_compatibility, model_ids_of
 from lookalike.embedding.model_choice import ModelFile
 from lookalike.embedding.projected import ProjectedEmbedder
 from lookalike.errors import GalleryNotFoundError, UsageError
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lookalike.embedding.protocol import Embedder
     from lookalike.gallery.protocol import Gallery
     from lookalike.images import Limits, Source
-    from lookalike.ingest.report import Report
+    from lookalike.ingest.report import IndexReport
 
 SKIPPED_FILE = "skipped.csv"
 REACH = 2000
@@ -176,7 +176,7 @@ class Retriever:
         gallery = self.gallery
         if not (spaces := gallery.spaces):
             raise UsageError(f"{self._address} is empty; fill it with `lookalike index`")
-        resolved = resolve_weights(weights, spaces, learned=gallery.learned.weights)
+        resolved = resolve_weights(weights, spaces, stored=gallery.learned.weights)
         by_metric = resolve_names(metrics or {}, spaces)
         took: dict[str, float] = {"decode": 0.0, "embed": 0.0}
         vectors = examples.vectors(lambda photos: self._describe(photos, box, took), gallery.vectors)
@@ -203,7 +203,7 @@ class Retriever:
             photo=name_of(examples.photos[0]) if examples.photos else None,
             item=examples.items[0] if examples.items else None,
             box=box,
-            model="+".join(makers_of(spaces)),
+            model="+".join(model_ids_of(spaces)),
             weights=resolved,
             where=where,
             index=neighbours.index,
@@ -227,10 +227,10 @@ class Retriever:
         workers: int | None = None,
         prune: bool = False,
         strict: bool = False,
-        progress: Callable[[Report, int], None] | None = None,
+        progress: Callable[[IndexReport, int], None] | None = None,
         ray: str | None = None,
         shards: str | None = None,
-    ) -> Report:
+    ) -> IndexReport:
         """Bring the gallery up to date with a catalogue; what has not changed is not looked at again.
 
         Photos that cannot be read are skipped; they are listed in the report, and in `skipped.csv` in the gallery.
@@ -276,11 +276,11 @@ class Retriever:
             with gallery.writing():
                 if isinstance(self._embedder, ModelFile):
                     gallery.remember_model(self._embedder.address(gallery.model))
-                elsewhere = None
+                cluster = None
                 if ray is not None:
-                    from lookalike.ingest.ray.job import OnRay
+                    from lookalike.ingest.ray.job import RayEmbedding
 
-                    elsewhere = OnRay(
+                    cluster = RayEmbedding(
                         ray,
                         catalogue=catalogue,
                         embedder=embedder,
@@ -299,10 +299,10 @@ class Retriever:
                     prune=prune,
                     strict=strict,
                     progress=progress and (lambda so_far: progress(so_far, catalogue.count)),
-                    elsewhere=elsewhere,
+                    cluster=cluster,
                 )
-                if elsewhere is not None:
-                    elsewhere.clear()
+                if cluster is not None:
+                    cluster.clear()
                 if isinstance(gallery, LocalGallery):
                     report.list_skipped(gallery.folder / SKIPPED_FILE)
         gallery.optimise()
@@ -337,7 +337,7 @@ class Retriever:
         is_given = not isinstance(self._embedder, ModelFile) or self._embedder.given
         remembered = None if is_given else self.gallery.model
         named = asking and bool(is_given)
-        check_agreement(self._address, self.gallery.spaces, self.embedder, remembered=remembered, named=named)
+        check_compatibility(self._address, self.gallery.spaces, self.embedder, remembered=remembered, named=named)
 
     def _describe(self, photos: Sequence[Source], box: Box | None, took: dict[str, float]) -> Mapping[str, Float32]:
         """Embed what is asked with, once it is certain that the vectors can be compared with the gallery's."""

@@ -59,7 +59,7 @@ def open_serving(
     try:
         opened.check_model(asking=True)
     except MismatchError as error:
-        if not all(space.maker.startswith("imported:") for space in gallery.spaces):
+        if not all(space.model_id.startswith("imported:") for space in gallery.spaces):
             raise
         photos = False
         say(f"{error}; items can be asked with, photos cannot")

@@ -112,7 +112,7 @@ def learn_weights(
     fusion = fuse(
         described.rows,
         task=task,
-        start=resolve_weights(None, spaces, learned=gallery.gallery.learned.weights),
+        start=resolve_weights(None, spaces, stored=gallery.gallery.learned.weights),
         metric=chosen,
         absent=described.absent,
         progress=told(progress, "weightings"),

@@ -62,7 +62,7 @@ class Problems:
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class DataSetFiles:
     """Finds the files of a data set wherever a release or a mirror keeps them.
 
     Attributes:

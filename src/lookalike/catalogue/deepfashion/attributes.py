@@ -16,7 +16,7 @@ from pathlib import Path
 from lookalike.catalogue.benchmark import Benchmark
 from lookalike.catalogue.deepfashion.annotation_file import (
     AnnotationFile,
-    Places,
+    DataSetFiles,
     Problems,
     counted_number,
     find_photos,
@@ -24,9 +24,9 @@ from lookalike.catalogue.deepfashion.annotation_file import (
 from lookalike.catalogue.deepfashion.photo_annotations import (
     CLOTHES_TYPES,
     Boxes,
-    Joined,
     Landmarks,
     Photos,
+    RowMatcher,
     read_boxes,
     read_landmarks,
 )
@@ -59,7 +59,7 @@ PUBLISHED = {
 
 
 @dataclass(slots=True)
-class AttributeFacts:
+class Annotations:
     """All that is known, by the number of the photo."""
 
     photos: Photos = field(default_factory=Photos)
@@ -90,26 +90,26 @@ def open_attributes(root: Path, *, folders: Sequence[str]) -> Catalogue:
         AnnotationErrors: Several cannot.
     """
     problems = Problems(str(root))
-    places = Places(root, folders)
-    partition = places.need("list_eval_partition.txt", problems=problems)
-    names = places.need("list_category_cloth.txt", problems=problems)
-    categories = places.need("list_category_img.txt", problems=problems)
-    facts = AttributeFacts()
+    files = DataSetFiles(root, folders)
+    partition = files.need("list_eval_partition.txt", problems=problems)
+    names = files.need("list_category_cloth.txt", problems=problems)
+    categories = files.need("list_category_img.txt", problems=problems)
+    annotations = Annotations()
     folder, photo_folder = find_photos(root, problems)
     if partition and names and categories:
-        _read_partition(AnnotationFile(partition, problems, PARTITION), facts)
-        facts.category_types = read_category_names(names, problems)
-        _read_categories(AnnotationFile(categories, problems, "image_name category_label"), facts)
-        _read_photos(places, facts, problems, boxes_fit=photo_folder == "img")
-        _read_labels(places, facts, problems)
+        _read_partition(AnnotationFile(partition, problems, PARTITION), annotations)
+        annotations.category_types = read_category_names(names, problems)
+        _read_categories(AnnotationFile(categories, problems, "image_name category_label"), annotations)
+        _read_photos(files, annotations, problems, boxes_fit=photo_folder == "img")
+        _read_labels(files, annotations, problems)
     problems.refuse()
     if (root / "Anno_fine").is_dir():
         problems.notes.append(f"the fine annotations are a catalogue of their own: {root / 'Anno_fine'}")
-    return attributes_catalogue(facts, problems, root=root, photos_in=(folder, photo_folder), published=PUBLISHED)
+    return attributes_catalogue(annotations, problems, root=root, photos_in=(folder, photo_folder), published=PUBLISHED)
 
 
 def attributes_catalogue(
-    facts: AttributeFacts,
+    annotations: Annotations,
     problems: Problems,
     *,
     root: Path,
@@ -118,25 +118,25 @@ def attributes_catalogue(
 ) -> Catalogue:
     """Make a catalogue of what is known."""
     folder, photo_folder = photos_in
-    names = list(facts.category_types)
+    names = list(annotations.category_types)
 
     def items() -> Iterator[Item]:
-        for number, name in enumerate(facts.photos.names):
-            known: dict[str, JSON] = {"split": facts.splits[number]}
-            if facts.categories[number]:
-                category = names[facts.categories[number] - 1]
-                known["category"], known["clothes_type"] = category, facts.category_types[category]
-            if facts.labels and number in facts.labels:
-                known["attributes"] = attributes = facts.labels.of(number)
-                known.update(_groups(attributes, facts.attribute_types))
-            if facts.landmarks and (landmarks := facts.landmarks.of(number)):
+        for number, name in enumerate(annotations.photos.names):
+            known: dict[str, JSON] = {"split": annotations.splits[number]}
+            if annotations.categories[number]:
+                category = names[annotations.categories[number] - 1]
+                known["category"], known["clothes_type"] = category, annotations.category_types[category]
+            if annotations.labels and number in annotations.labels:
+                known["attributes"] = attributes = annotations.labels.of(number)
+                known.update(_groups(attributes, annotations.attribute_types))
+            if annotations.landmarks and (landmarks := annotations.landmarks.of(number)):
                 known["landmarks"] = landmarks
             yield Item(
                 id=name,
                 photo=photo_folder + name.removeprefix("img"),
                 root=str(folder),
                 product=name.rpartition("/")[0].removeprefix("img/") or None,
-                box=facts.boxes.of(number) if facts.boxes else None,
+                box=annotations.boxes.of(number) if annotations.boxes else None,
                 attributes=known,
             )
 
@@ -144,12 +144,12 @@ def attributes_catalogue(
         kind="attributes",
         source=str(root),
         items=items,
-        count=len(facts.photos),
+        count=len(annotations.photos),
         notes=tuple(problems.notes),
         benchmark=Benchmark(
             name="attributes",
-            category_types=facts.category_types,
-            attribute_types=facts.attribute_types,
+            category_types=annotations.category_types,
+            attribute_types=annotations.attribute_types,
             published=published,
         ),
     )
@@ -165,13 +165,13 @@ def _groups(attributes: Sequence[JSON], types: dict[str, str]) -> dict[str, JSON
     return {kind: given[0] for kind, given in answers.items() if len(given) == 1}
 
 
-def _read_partition(file: AnnotationFile, facts: AttributeFacts) -> None:
+def _read_partition(file: AnnotationFile, annotations: Annotations) -> None:
     for line, (name, split) in file.fields(2):
         if split not in SPLITS:
             file.problems.line(file.path, line, split, expected=f"one of {', '.join(SPLITS)}")
-        elif facts.photos.add_new(file, line, name) is not None:
-            facts.splits.append(split)
-    if not facts.photos and not file.problems.found:
+        elif annotations.photos.add_new(file, line, name) is not None:
+            annotations.splits.append(split)
+    if not annotations.photos and not file.problems.found:
         file.problems.add(CatalogueError(f"{file.path}: there are no photos in it"))
 
 
@@ -220,37 +220,37 @@ def read_category(file: AnnotationFile, line: int, label: str, *, count: int) ->
     return number
 
 
-def _read_categories(file: AnnotationFile, facts: AttributeFacts) -> None:
-    facts.categories = bytearray(len(facts.photos))
-    joined = Joined(file, facts.photos)
+def _read_categories(file: AnnotationFile, annotations: Annotations) -> None:
+    annotations.categories = bytearray(len(annotations.photos))
+    matcher = RowMatcher(file, annotations.photos)
     for line, (name, label) in file.fields(2):
-        category = read_category(file, line, label, count=len(facts.category_types))
-        number = joined.number(name, line) if category else None
+        category = read_category(file, line, label, count=len(annotations.category_types))
+        number = matcher.number(name, line) if category else None
         if number is not None:
-            facts.categories[number] = category
-    joined.note(what="category")
+            annotations.categories[number] = category
+    matcher.note(what="category")
 
 
-def _read_photos(places: Places, facts: AttributeFacts, problems: Problems, *, boxes_fit: bool) -> None:
-    if path := places.want("list_bbox.txt", what="boxes", problems=problems):
-        boxes, _ = read_boxes(AnnotationFile(path, problems, "image_name x_1 y_1 x_2 y_2"), facts.photos)
+def _read_photos(files: DataSetFiles, annotations: Annotations, problems: Problems, *, boxes_fit: bool) -> None:
+    if path := files.want("list_bbox.txt", what="boxes", problems=problems):
+        boxes, _ = read_boxes(AnnotationFile(path, problems, "image_name x_1 y_1 x_2 y_2"), annotations.photos)
         if boxes_fit:
-            facts.boxes = boxes
+            annotations.boxes = boxes
         else:
             problems.notes.append("no boxes: they are those of img/, and the photos here are img_highres/")
-    if path := places.want("list_landmarks.txt", what="landmarks", problems=problems):
+    if path := files.want("list_landmarks.txt", what="landmarks", problems=problems):
         columns = "image_name clothes_type landmark_visibility_1 landmark_location_x_1 ..."
-        facts.landmarks, _ = read_landmarks(AnnotationFile(path, problems, columns), facts.photos, first=2)
+        annotations.landmarks, _ = read_landmarks(AnnotationFile(path, problems, columns), annotations.photos, first=2)
 
 
-def _read_labels(places: Places, facts: AttributeFacts, problems: Problems) -> None:
-    names = places.want("list_attr_cloth.txt", what="attributes", problems=problems)
-    labels = places.want("list_attr_img.txt", what="attributes of photos", problems=problems) if names else None
+def _read_labels(files: DataSetFiles, annotations: Annotations, problems: Problems) -> None:
+    names = files.want("list_attr_cloth.txt", what="attributes", problems=problems)
+    labels = files.want("list_attr_img.txt", what="attributes of photos", problems=problems) if names else None
     if names is None or labels is None:
         return
-    facts.attribute_types = read_attribute_names(names, problems)
-    facts.labels = Positives(list(facts.attribute_types), count=len(facts.photos))
+    annotations.attribute_types = read_attribute_names(names, problems)
+    annotations.labels = Positives(list(annotations.attribute_types), count=len(annotations.photos))
     file = AnnotationFile(labels, problems, "image_name attribute_labels", is_row=lambda text: text[-1].isdigit())
-    joined = Joined(file, facts.photos)
-    read_positives(file, facts.labels, row_of=joined.number)
-    joined.note(what="attributes")
+    matcher = RowMatcher(file, annotations.photos)
+    read_positives(file, annotations.labels, row_of=matcher.number)
+    matcher.note(what="attributes")

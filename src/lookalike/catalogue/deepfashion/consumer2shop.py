@@ -14,7 +14,7 @@ from lookalike.catalogue.benchmark import Benchmark, Pair, Sides
 from lookalike.catalogue.deepfashion.annotation_file import (
     PHOTO_NAME,
     AnnotationFile,
-    Places,
+    DataSetFiles,
     Problems,
     find_photos,
     is_photo_name,
@@ -48,7 +48,7 @@ SIDES = {
 
 
 @dataclass(slots=True)
-class _Facts:
+class _Annotations:
     """All that is known, by the number of the photo or the id of the product."""
 
     photos: Photos = field(default_factory=Photos)
@@ -81,45 +81,45 @@ def open_consumer2shop(root: Path) -> Catalogue:
         AnnotationErrors: Several cannot.
     """
     problems = Problems(str(root))
-    places = Places(root, FOLDERS)
-    partition = places.need("list_eval_partition.txt", problems=problems)
+    files = DataSetFiles(root, FOLDERS)
+    partition = files.need("list_eval_partition.txt", problems=problems)
     folder, photo_folder = find_photos(root, problems)
-    facts = _Facts()
+    annotations = _Annotations()
     if partition is not None:
-        _read_pairs(AnnotationFile(partition, problems, PARTITION), facts)
-        _read_items(places, facts, problems)
-        _read_photos(places, facts, problems, boxes_fit=photo_folder == "img")
-        _read_attributes(places, facts, problems)
+        _read_pairs(AnnotationFile(partition, problems, PARTITION), annotations)
+        _read_items(files, annotations, problems)
+        _read_photos(files, annotations, problems, boxes_fit=photo_folder == "img")
+        _read_attributes(files, annotations, problems)
     problems.refuse()
 
     def items() -> Iterator[Item]:
-        for number, name in enumerate(facts.photos.names):
+        for number, name in enumerate(annotations.photos.names):
             yield Item(
                 id=name,
                 photo=photo_folder + name.removeprefix("img"),
                 root=str(folder),
-                product=facts.products[number],
-                box=facts.boxes.of(number) if facts.boxes else None,
-                attributes=_attributes(facts, number),
+                product=annotations.products[number],
+                box=annotations.boxes.of(number) if annotations.boxes else None,
+                attributes=_attributes(annotations, number),
             )
 
     return Catalogue(
         kind="consumer2shop",
         source=str(root),
         items=items,
-        count=len(facts.photos),
+        count=len(annotations.photos),
         notes=tuple(problems.notes),
         benchmark=Benchmark(
             name="consumer2shop",
             sides=SIDES,
-            pairs=tuple(facts.pairs),
-            attribute_types=facts.attribute_types,
+            pairs=tuple(annotations.pairs),
+            attribute_types=annotations.attribute_types,
             published=PUBLISHED,
         ),
     )
 
 
-def _read_pairs(file: AnnotationFile, facts: _Facts) -> None:
+def _read_pairs(file: AnnotationFile, annotations: _Annotations) -> None:
     """Read the pairs; their count line counts pairs, whatever the README calls them."""
     for line, (consumer, shop, product, split) in file.fields(4):
         if not (is_photo_name(consumer) and is_photo_name(shop)):
@@ -129,18 +129,18 @@ def _read_pairs(file: AnnotationFile, facts: _Facts) -> None:
             file.problems.line(file.path, line, split, expected=f"one of {', '.join(SPLITS)}")
         else:
             fine = [
-                _take(file, line, facts, photo=photo, is_shop=is_shop, product=product, split=split)
+                _take(file, line, annotations, photo=photo, is_shop=is_shop, product=product, split=split)
                 for photo, is_shop in ((consumer, False), (shop, True))
             ]
             if all(fine):
-                names, numbers = facts.photos.names, facts.photos.numbers
-                facts.pairs.append(Pair(names[numbers[consumer]], names[numbers[shop]], product, split))
-    if not facts.pairs and not file.problems.found:
+                names, numbers = annotations.photos.names, annotations.photos.numbers
+                annotations.pairs.append(Pair(names[numbers[consumer]], names[numbers[shop]], product, split))
+    if not annotations.pairs and not file.problems.found:
         file.problems.add(CatalogueError(f"{file.path}: there are no pairs in it"))
     split_of: dict[str, str] = {}
     torn = {
         product
-        for product, split in zip(facts.products, facts.splits, strict=True)
+        for product, split in zip(annotations.products, annotations.splits, strict=True)
         if split_of.setdefault(product, split) != split
     }
     if torn:
@@ -148,16 +148,16 @@ def _read_pairs(file: AnnotationFile, facts: _Facts) -> None:
 
 
 def _take(
-    file: AnnotationFile, line: int, facts: _Facts, *, photo: str, is_shop: bool, product: str, split: str
+    file: AnnotationFile, line: int, annotations: _Annotations, *, photo: str, is_shop: bool, product: str, split: str
 ) -> bool:
     """Take in one photo of a pair; it must be told of as in the pairs before."""
-    number = facts.photos.add(photo)
-    if number == len(facts.products):
-        facts.products.append(product)
-        facts.splits.append(split)
-        facts.is_shop.append(is_shop)
+    number = annotations.photos.add(photo)
+    if number == len(annotations.products):
+        annotations.products.append(product)
+        annotations.splits.append(split)
+        annotations.is_shop.append(is_shop)
         return True
-    before = (facts.products[number], facts.splits[number], bool(facts.is_shop[number]))
+    before = (annotations.products[number], annotations.splits[number], bool(annotations.is_shop[number]))
     if before == (product, split, is_shop):
         return True
     told = f"{'a shop' if before[2] else 'a consumer'} photo of {before[0]} in {before[1]}, as in a pair before"
@@ -165,51 +165,51 @@ def _take(
     return False
 
 
-def _read_items(places: Places, facts: _Facts, problems: Problems) -> None:
+def _read_items(files: DataSetFiles, annotations: _Annotations, problems: Problems) -> None:
     names = ("list_item_consumer2shop.txt", "list_items_consumer2shop.txt")
-    path = places.want(*names, what="list of products", problems=problems)
+    path = files.want(*names, what="list of products", problems=problems)
     if path is None:
         return
     listed = {product for _, (product,) in AnnotationFile(path, problems).fields(1)}
-    without = listed.symmetric_difference(facts.products)
+    without = listed.symmetric_difference(annotations.products)
     if without:
         problems.notes.append(
             f"{len(without):,} products are either in {path.name} or in a pair, such as {min(without)}"
         )
 
 
-def _read_photos(places: Places, facts: _Facts, problems: Problems, *, boxes_fit: bool) -> None:
-    if path := places.want("list_bbox_consumer2shop.txt", what="boxes", problems=problems):
+def _read_photos(files: DataSetFiles, annotations: _Annotations, problems: Problems, *, boxes_fit: bool) -> None:
+    if path := files.want("list_bbox_consumer2shop.txt", what="boxes", problems=problems):
         file = AnnotationFile(path, problems, "image_name clothes_type source_type x_1 y_1 x_2 y_2")
-        boxes, (facts.types, sources) = read_boxes(file, facts.photos, codes=2)
-        told = zip(sources, facts.is_shop, strict=True)
+        boxes, (annotations.types, sources) = read_boxes(file, annotations.photos, codes=2)
+        told = zip(sources, annotations.is_shop, strict=True)
         other = sum(SOURCES.get(source) == ("shop", "consumer")[is_shop] for source, is_shop in told)
         if other:
             problems.notes.append(f"{other:,} photos are of the other source in {path.name} than in their pairs")
         if boxes_fit:
-            facts.boxes = boxes
+            annotations.boxes = boxes
         else:
             problems.notes.append("no boxes: they are those of img/, and the photos here are img_highres/")
-    if path := places.want("list_landmarks_consumer2shop.txt", what="landmarks", problems=problems):
+    if path := files.want("list_landmarks_consumer2shop.txt", what="landmarks", problems=problems):
         columns = "image_name clothes_type variation_type landmark_visibility_1 landmark_location_x_1 ..."
-        facts.landmarks, _ = read_landmarks(AnnotationFile(path, problems, columns), facts.photos, first=3)
+        annotations.landmarks, _ = read_landmarks(AnnotationFile(path, problems, columns), annotations.photos, first=3)
 
 
-def _read_attributes(places: Places, facts: _Facts, problems: Problems) -> None:
+def _read_attributes(files: DataSetFiles, annotations: _Annotations, problems: Problems) -> None:
     """Read which of the attributes each product has."""
-    names = places.want("list_attr_cloth.txt", what="attributes", problems=problems)
-    labels = places.want("list_attr_items.txt", what="attributes of products", problems=problems) if names else None
+    names = files.want("list_attr_cloth.txt", what="attributes", problems=problems)
+    labels = files.want("list_attr_items.txt", what="attributes of products", problems=problems) if names else None
     if names is None or labels is None:
         return
-    kinds = places.want("list_attr_type.txt", what="types of attributes", problems=problems)
+    kinds = files.want("list_attr_type.txt", what="types of attributes", problems=problems)
     type_names = {code: name for name, code in _read_names(kinds, problems)} if kinds else {}
     rows = _read_names(names, problems)
-    facts.attribute_types = {name: type_names.get(code, code) for name, code in rows}
-    for product in facts.products:
-        facts.product_rows.setdefault(product, len(facts.product_rows))
-    facts.labels = Positives([name for name, _ in rows], count=len(facts.product_rows))
+    annotations.attribute_types = {name: type_names.get(code, code) for name, code in rows}
+    for product in annotations.products:
+        annotations.product_rows.setdefault(product, len(annotations.product_rows))
+    annotations.labels = Positives([name for name, _ in rows], count=len(annotations.product_rows))
     file = AnnotationFile(labels, problems, "item_id attribute_labels", is_row=lambda text: text.startswith("id_"))
-    read_positives(file, facts.labels, row_of=unrepeated(file, facts.product_rows))
+    read_positives(file, annotations.labels, row_of=unrepeated(file, annotations.product_rows))
 
 
 def _read_names(path: Path, problems: Problems) -> list[tuple[str, str]]:
@@ -231,20 +231,20 @@ def _read_names(path: Path, problems: Problems) -> list[tuple[str, str]]:
     return rows
 
 
-def _attributes(facts: _Facts, number: int) -> dict[str, JSON]:
+def _attributes(annotations: _Annotations, number: int) -> dict[str, JSON]:
     """What is known of a photo, without what is not."""
-    folders = facts.photos.names[number].split("/")[1:-2]
-    product = facts.products[number]
+    folders = annotations.photos.names[number].split("/")[1:-2]
+    product = annotations.products[number]
     known: dict[str, JSON] = {
-        "split": facts.splits[number],
-        "source": "shop" if facts.is_shop[number] else "consumer",
+        "split": annotations.splits[number],
+        "source": "shop" if annotations.is_shop[number] else "consumer",
     }
     if len(folders) == 2:
         known["group"], known["category"] = folders
-    if facts.types and (clothes_type := CLOTHES_TYPES.get(str(facts.types[number]))):
+    if annotations.types and (clothes_type := CLOTHES_TYPES.get(str(annotations.types[number]))):
         known["clothes_type"] = clothes_type
-    if facts.labels and facts.product_rows[product] in facts.labels:
-        known["attributes"] = facts.labels.of(facts.product_rows[product])
-    if facts.landmarks and (landmarks := facts.landmarks.of(number)):
+    if annotations.labels and annotations.product_rows[product] in annotations.labels:
+        known["attributes"] = annotations.labels.of(annotations.product_rows[product])
+    if annotations.landmarks and (landmarks := annotations.landmarks.of(number)):
         known["landmarks"] = landmarks
     return known

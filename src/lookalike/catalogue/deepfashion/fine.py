@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from lookalike.catalogue.deepfashion.annotation_file import AnnotationFile, Places, Problems, find_photos
+from lookalike.catalogue.deepfashion.annotation_file import AnnotationFile, DataSetFiles, Problems, find_photos
 from lookalike.catalogue.deepfashion.attributes import (
     FINE_TYPES,
     SPLITS,
-    AttributeFacts,
+    Annotations,
     attributes_catalogue,
     read_attribute_names,
     read_category,
@@ -43,73 +43,73 @@ def open_fine(folder: Path) -> Catalogue:
         AnnotationErrors: Several cannot.
     """
     problems = Problems(str(folder))
-    places = Places(folder, (".",))
+    files = DataSetFiles(folder, (".",))
     root = folder.parent
     photos_in = find_photos(root, problems)
-    category_names = Places(root, (folder.name, "Anno_coarse", "Anno", ".")).need(
+    category_names = DataSetFiles(root, (folder.name, "Anno_coarse", "Anno", ".")).need(
         "list_category_cloth.txt", problems=problems
     )
-    attribute_names = places.need("list_attr_cloth.txt", problems=problems)
-    facts = AttributeFacts()
+    attribute_names = files.need("list_attr_cloth.txt", problems=problems)
+    annotations = Annotations()
     if category_names and attribute_names:
-        facts.category_types = read_category_names(category_names, problems)
-        facts.attribute_types = read_attribute_names(attribute_names, problems)
-        lists = {split: places.need(f"{split}.txt", problems=problems) for split in SPLITS}
+        annotations.category_types = read_category_names(category_names, problems)
+        annotations.attribute_types = read_attribute_names(attribute_names, problems)
+        lists = {split: files.need(f"{split}.txt", problems=problems) for split in SPLITS}
         for split, path in lists.items():
             if path is not None:
-                _read_paths(path, split, facts, problems)
-        _read_columns(places, facts, problems, boxes_fit=photos_in[1] == "img")
+                _read_paths(path, split, annotations, problems)
+        _read_columns(files, annotations, problems, boxes_fit=photos_in[1] == "img")
     problems.refuse()
     published = {"attributes": len(FINE_TYPES), "categories": 50}
-    return attributes_catalogue(facts, problems, root=folder, photos_in=photos_in, published=published)
+    return attributes_catalogue(annotations, problems, root=folder, photos_in=photos_in, published=published)
 
 
-def _read_paths(path: Path, split: str, facts: AttributeFacts, problems: Problems) -> None:
+def _read_paths(path: Path, split: str, annotations: Annotations, problems: Problems) -> None:
     file = AnnotationFile(path, problems, counted=False)
     for line, (name,) in file.fields(1):
-        if facts.photos.add_new(file, line, name) is not None:
-            facts.splits.append(split)
+        if annotations.photos.add_new(file, line, name) is not None:
+            annotations.splits.append(split)
 
 
-def _read_columns(places: Places, facts: AttributeFacts, problems: Problems, *, boxes_fit: bool) -> None:
+def _read_columns(files: DataSetFiles, annotations: Annotations, problems: Problems, *, boxes_fit: bool) -> None:
     """Read the files whose rows follow the lists of paths."""
-    count = len(facts.photos)
-    facts.categories = bytearray(count)
-    facts.labels = Positives(list(facts.attribute_types), count=count)
-    boxes, facts.landmarks = Boxes(count), Landmarks(count, width=2)
-    for number, file, line, text in _rows(places, "cate", facts, problems):
-        facts.categories[number] = read_category(file, line, text, count=len(facts.category_types))
-    for number, file, line, text in _rows(places, "attr", facts, problems):
-        labels = positive_labels(text, len(facts.attribute_types))
+    count = len(annotations.photos)
+    annotations.categories = bytearray(count)
+    annotations.labels = Positives(list(annotations.attribute_types), count=count)
+    boxes, annotations.landmarks = Boxes(count), Landmarks(count, width=2)
+    for number, file, line, text in _rows(files, "cate", annotations, problems):
+        annotations.categories[number] = read_category(file, line, text, count=len(annotations.category_types))
+    for number, file, line, text in _rows(files, "attr", annotations, problems):
+        labels = positive_labels(text, len(annotations.attribute_types))
         if labels is None:
-            problems.line(file.path, line, text, expected=f"{len(facts.attribute_types)} labels, each 1, -1 or 0")
+            problems.line(file.path, line, text, expected=f"{len(annotations.attribute_types)} labels, each 1, -1 or 0")
         else:
-            facts.labels.put(number, labels)
-    for number, file, line, text in _rows(places, "bbox", facts, problems):
+            annotations.labels.put(number, labels)
+    for number, file, line, text in _rows(files, "bbox", annotations, problems):
         corners = whole_numbers(text.split())
         if corners is None or len(corners) != 4:
             problems.line(file.path, line, text, expected="x_1 y_1 x_2 y_2, whole numbers")
         else:
             boxes.put(number, corners)
     boxes.note(problems, file="*_bbox.txt")
-    for number, file, line, text in _rows(places, "landmarks", facts, problems):
+    for number, file, line, text in _rows(files, "landmarks", annotations, problems):
         values = whole_numbers(text.split())
         if values is None or len(values) != LANDMARK_NUMBERS:
             problems.line(file.path, line, text, expected=f"{LANDMARK_NUMBERS} whole numbers, x and y of 8 landmarks")
         else:
-            facts.landmarks.put(number, values)
+            annotations.landmarks.put(number, values)
     if boxes_fit:
-        facts.boxes = boxes
+        annotations.boxes = boxes
 
 
 def _rows(
-    places: Places, what: str, facts: AttributeFacts, problems: Problems
+    files: DataSetFiles, what: str, annotations: Annotations, problems: Problems
 ) -> Iterator[tuple[int, AnnotationFile, int, str]]:
     """Yield the rows of `train_{what}.txt` and its like with the numbers of their photos, one for each."""
     first = 0
     for split in SPLITS:
-        wanted = facts.splits.count(split)
-        path = places.want(f"{split}_{what}.txt", what=f"{what} of {split}", problems=problems)
+        wanted = annotations.splits.count(split)
+        path = files.want(f"{split}_{what}.txt", what=f"{what} of {split}", problems=problems)
         if path is not None:
             file = AnnotationFile(path, problems, counted=False)
             count = 0

@@ -15,7 +15,7 @@ from pathlib import Path
 from lookalike.catalogue.benchmark import Benchmark, Sides
 from lookalike.catalogue.deepfashion.annotation_file import (
     AnnotationFile,
-    Places,
+    DataSetFiles,
     Problems,
     find_photos,
     told_as_catalogue_error,
@@ -23,9 +23,9 @@ from lookalike.catalogue.deepfashion.annotation_file import (
 from lookalike.catalogue.deepfashion.photo_annotations import (
     CLOTHES_TYPES,
     Boxes,
-    Joined,
     Landmarks,
     Photos,
+    RowMatcher,
     read_boxes,
     read_landmarks,
 )
@@ -55,7 +55,7 @@ _FILE_NAME = re.compile(r"(?P<variant>\d+)_(?P<number>\d+)_(?P<view>\w+)\.\w+")
 
 
 @dataclass(slots=True)
-class _Facts:
+class _Annotations:
     """All that is known, by the number of the photo or the id of the product."""
 
     photos: Photos = field(default_factory=Photos)
@@ -89,57 +89,57 @@ def open_inshop(root: Path) -> Catalogue:
         AnnotationErrors: Several cannot.
     """
     problems = Problems(str(root))
-    places = Places(root, FOLDERS)
-    partition = places.need("list_eval_partition.txt", problems=problems)
+    files = DataSetFiles(root, FOLDERS)
+    partition = files.need("list_eval_partition.txt", problems=problems)
     folder, photo_folder = find_photos(root, problems)
-    facts = _Facts()
+    annotations = _Annotations()
     if partition is not None:
-        _read_partition(AnnotationFile(partition, problems, PARTITION), facts)
-        _read_items(places, facts, problems)
-        _read_photos(places, facts, problems, boxes_fit=photo_folder == "img")
-        _read_attributes(places, facts, problems)
+        _read_partition(AnnotationFile(partition, problems, PARTITION), annotations)
+        _read_items(files, annotations, problems)
+        _read_photos(files, annotations, problems, boxes_fit=photo_folder == "img")
+        _read_attributes(files, annotations, problems)
     problems.refuse()
 
     def items() -> Iterator[Item]:
-        for number, name in enumerate(facts.photos.names):
+        for number, name in enumerate(annotations.photos.names):
             yield Item(
                 id=name,
                 photo=photo_folder + name.removeprefix("img"),
                 root=str(folder),
-                product=facts.products[number],
-                box=facts.boxes.of(number) if facts.boxes else None,
-                attributes=_attributes(facts, number),
+                product=annotations.products[number],
+                box=annotations.boxes.of(number) if annotations.boxes else None,
+                attributes=_attributes(annotations, number),
             )
 
     return Catalogue(
         kind="inshop",
         source=str(root),
         items=items,
-        count=len(facts.photos),
+        count=len(annotations.photos),
         notes=tuple(problems.notes),
         benchmark=Benchmark(
             name="inshop",
             sides=SIDES,
-            attribute_types=dict.fromkeys(facts.labels.names, "attribute") if facts.labels else {},
+            attribute_types=dict.fromkeys(annotations.labels.names, "attribute") if annotations.labels else {},
             published=PUBLISHED,
         ),
     )
 
 
-def _read_partition(file: AnnotationFile, facts: _Facts) -> None:
+def _read_partition(file: AnnotationFile, annotations: _Annotations) -> None:
     for line, (name, product, split) in file.fields(3):
         if split not in SPLITS:
             file.problems.line(file.path, line, split, expected=f"one of {', '.join(SPLITS)}")
-        elif facts.photos.add_new(file, line, name) is not None:
-            facts.products.append(product)
-            facts.splits.append(split)
-    if not facts.photos and not file.problems.found:
+        elif annotations.photos.add_new(file, line, name) is not None:
+            annotations.products.append(product)
+            annotations.splits.append(split)
+    if not annotations.photos and not file.problems.found:
         file.problems.add(CatalogueError(f"{file.path}: there are no photos in it"))
 
 
-def _read_items(places: Places, facts: _Facts, problems: Problems) -> None:
+def _read_items(files: DataSetFiles, annotations: _Annotations, problems: Problems) -> None:
     """Compare the list of products, which no other file needs, with those of the partition."""
-    path = places.want("list_item_inshop.txt", what="list of products", problems=problems)
+    path = files.want("list_item_inshop.txt", what="list of products", problems=problems)
     if path is None:
         return
     listed: set[str] = set()
@@ -147,7 +147,7 @@ def _read_items(places: Places, facts: _Facts, problems: Problems) -> None:
         if product in listed or not product.startswith("id_"):
             problems.line(path, line, product, expected="the id of a product, such as id_00000001, once")
         listed.add(product)
-    used = set(facts.products)
+    used = set(annotations.products)
     for missing, of, others in (
         (used - listed, path.name, "the partition"),
         (listed - used, "the partition", path.name),
@@ -156,38 +156,40 @@ def _read_items(places: Places, facts: _Facts, problems: Problems) -> None:
             problems.notes.append(f"{len(missing):,} products of {others} are not in {of}, such as {min(missing)}")
 
 
-def _read_photos(places: Places, facts: _Facts, problems: Problems, *, boxes_fit: bool) -> None:
-    if path := places.want("list_bbox_inshop.txt", what="boxes", problems=problems):
+def _read_photos(files: DataSetFiles, annotations: _Annotations, problems: Problems, *, boxes_fit: bool) -> None:
+    if path := files.want("list_bbox_inshop.txt", what="boxes", problems=problems):
         columns = "image_name clothes_type pose_type x_1 y_1 x_2 y_2"
-        boxes, (facts.types, facts.poses) = read_boxes(AnnotationFile(path, problems, columns), facts.photos, codes=2)
+        boxes, (annotations.types, annotations.poses) = read_boxes(
+            AnnotationFile(path, problems, columns), annotations.photos, codes=2
+        )
         if boxes_fit:
-            facts.boxes = boxes
+            annotations.boxes = boxes
         else:
             problems.notes.append("no boxes: they are those of img/, and the photos here are img_highres/")
-    if path := places.want("list_landmarks_inshop.txt", what="landmarks", problems=problems):
+    if path := files.want("list_landmarks_inshop.txt", what="landmarks", problems=problems):
         columns = "image_name clothes_type variation_type landmark_visibility_1 landmark_location_x_1 ..."
         file = AnnotationFile(path, problems, columns)
-        facts.landmarks, facts.variations = read_landmarks(file, facts.photos, first=3)
-    if path := places.want("list_color_cloth.txt", what="colours", problems=problems):
-        facts.colors = _read_colors(AnnotationFile(path, problems, "image_name color"), facts.photos)
-    if path := places.want("list_description_inshop.json", what="descriptions", problems=problems):
-        facts.descriptions = _read_descriptions(path, problems)
+        annotations.landmarks, annotations.variations = read_landmarks(file, annotations.photos, first=3)
+    if path := files.want("list_color_cloth.txt", what="colours", problems=problems):
+        annotations.colors = _read_colors(AnnotationFile(path, problems, "image_name color"), annotations.photos)
+    if path := files.want("list_description_inshop.json", what="descriptions", problems=problems):
+        annotations.descriptions = _read_descriptions(path, problems)
 
 
 def _read_colors(file: AnnotationFile, photos: Photos) -> list[str]:
     """Read the colour of each photo; a colour may hold spaces and slashes."""
-    colors, joined = [""] * len(photos), Joined(file, photos)
+    colors, matcher = [""] * len(photos), RowMatcher(file, photos)
     known: dict[str, str] = {}
     for line, text in file.rows():
         name, color = (*text.split(maxsplit=1), "")[:2]
         if not color:
             file.problems.line(file.path, line, text, expected=f"a photo and its colour ({file.columns})")
             continue
-        number = joined.number(name, line)
+        number = matcher.number(name, line)
         if number is not None:
             color = " ".join(color.split())
             colors[number] = known.setdefault(color, color)
-    joined.note(what="colour")
+    matcher.note(what="colour")
     return colors
 
 
@@ -206,8 +208,8 @@ def _read_descriptions(path: Path, problems: Problems) -> dict[str, dict[str, st
         return {}
     descriptions: dict[str, dict[str, str]] = {}
     for place, entry in enumerate(entries, start=1):
-        facts = entry if isinstance(entry, dict) else {}
-        item, color, lines = facts.get("item"), facts.get("color", ""), facts.get("description")
+        known = entry if isinstance(entry, dict) else {}
+        item, color, lines = known.get("item"), known.get("color", ""), known.get("description")
         lines = [lines] if isinstance(lines, str) else lines
         if not (isinstance(item, str) and isinstance(color, str) and isinstance(lines, list)):
             expected = "an object with item, color and description"
@@ -218,41 +220,43 @@ def _read_descriptions(path: Path, problems: Problems) -> dict[str, dict[str, st
     return descriptions
 
 
-def _read_attributes(places: Places, facts: _Facts, problems: Problems) -> None:
+def _read_attributes(files: DataSetFiles, annotations: _Annotations, problems: Problems) -> None:
     """Read which of the attributes each product has."""
-    names = places.want("list_attr_cloth.txt", what="attributes", problems=problems)
-    labels = places.want("list_attr_items.txt", what="attributes of products", problems=problems) if names else None
+    names = files.want("list_attr_cloth.txt", what="attributes", problems=problems)
+    labels = files.want("list_attr_items.txt", what="attributes of products", problems=problems) if names else None
     if names is None or labels is None:
         return
     file = AnnotationFile(names, problems, "attribute_name", is_row=lambda text: text != "attribute_name")
-    for product in facts.products:
-        facts.product_rows.setdefault(product, len(facts.product_rows))
-    facts.labels = Positives([" ".join(text.split()) for _, text in file.rows()], count=len(facts.product_rows))
+    for product in annotations.products:
+        annotations.product_rows.setdefault(product, len(annotations.product_rows))
+    annotations.labels = Positives(
+        [" ".join(text.split()) for _, text in file.rows()], count=len(annotations.product_rows)
+    )
     columns = "item_id attribute_labels"
     file = AnnotationFile(labels, problems, columns, is_row=lambda text: text.startswith("id_"))
-    read_positives(file, facts.labels, row_of=unrepeated(file, facts.product_rows))
+    read_positives(file, annotations.labels, row_of=unrepeated(file, annotations.product_rows))
 
 
-def _attributes(facts: _Facts, number: int) -> dict[str, JSON]:
+def _attributes(annotations: _Annotations, number: int) -> dict[str, JSON]:
     """What is known of a photo, without what is not."""
-    _, *folders, file_name = facts.photos.names[number].split("/")
-    product = facts.products[number]
-    known: dict[str, JSON] = {"split": facts.splits[number]}
+    _, *folders, file_name = annotations.photos.names[number].split("/")
+    product = annotations.products[number]
+    known: dict[str, JSON] = {"split": annotations.splits[number]}
     if len(folders) == 3:
         known["gender"], known["category"], _ = folders
     if match := _FILE_NAME.fullmatch(file_name):
         known["variant"], known["view"] = match["variant"], match["view"]
-    if facts.types and facts.poses:
-        known["clothes_type"] = CLOTHES_TYPES.get(str(facts.types[number]))
-        known["pose"] = POSES.get(facts.poses[number])
-    if facts.variations:
-        known["variation"] = VARIATIONS.get(facts.variations[number])
-    color = facts.colors[number] if facts.colors else ""
+    if annotations.types and annotations.poses:
+        known["clothes_type"] = CLOTHES_TYPES.get(str(annotations.types[number]))
+        known["pose"] = POSES.get(annotations.poses[number])
+    if annotations.variations:
+        known["variation"] = VARIATIONS.get(annotations.variations[number])
+    color = annotations.colors[number] if annotations.colors else ""
     known["color"] = color
-    by_color = facts.descriptions.get(product, {})
+    by_color = annotations.descriptions.get(product, {})
     known["description"] = by_color.get(color) or (next(iter(by_color.values())) if len(by_color) == 1 else "")
-    if facts.labels and facts.product_rows[product] in facts.labels:
-        known["attributes"] = facts.labels.of(facts.product_rows[product])
-    if facts.landmarks:
-        known["landmarks"] = facts.landmarks.of(number) or None
+    if annotations.labels and annotations.product_rows[product] in annotations.labels:
+        known["attributes"] = annotations.labels.of(annotations.product_rows[product])
+    if annotations.landmarks:
+        known["landmarks"] = annotations.landmarks.of(number) or None
     return {name: value for name, value in known.items() if value not in (None, "")}

@@ -44,7 +44,7 @@ class Photos:
         return None
 
 
-class Joined:
+class RowMatcher:
     """Takes the rows of one file to the photos that they tell of, and notes how well the two agree."""
 
     def __init__(self, file: AnnotationFile, photos: Photos) -> None:
@@ -132,7 +132,7 @@ def read_boxes(file: AnnotationFile, photos: Photos, *, codes: int = 0) -> tuple
     Returns:
         The boxes; and the codes, a column for each, 0 where unknown.
     """
-    boxes, joined = Boxes(len(photos)), Joined(file, photos)
+    boxes, matcher = Boxes(len(photos)), RowMatcher(file, photos)
     columns = [bytearray(len(photos)) for _ in range(codes)]
     for line, fields in file.fields(5 + codes):
         text = " ".join(fields)
@@ -141,12 +141,12 @@ def read_boxes(file: AnnotationFile, photos: Photos, *, codes: int = 0) -> tuple
         if corners is None or not all(len(code) == 1 and code in "123456789" for code in given):
             file.problems.line(file.path, line, text, expected=f"a name, then whole numbers ({file.columns})")
             continue
-        number = joined.number(fields[0], line)
+        number = matcher.number(fields[0], line)
         if number is not None:
             boxes.put(number, corners)
             for column, code in zip(columns, given, strict=True):
                 column[number] = int(code)
-    joined.note(what="box")
+    matcher.note(what="box")
     boxes.note(file.problems, file=file.path.name)
     return boxes, columns
 
@@ -162,7 +162,7 @@ def read_landmarks(file: AnnotationFile, photos: Photos, *, first: int) -> tuple
     Returns:
         The landmarks; and the field before them for each photo, 0 where unknown.
     """
-    landmarks, joined = Landmarks(len(photos), width=3), Joined(file, photos)
+    landmarks, matcher = Landmarks(len(photos), width=3), RowMatcher(file, photos)
     before = bytearray(len(photos))
     for line, fields in file.fields(first + 3, at_least=True):
         text = " ".join(fields)
@@ -173,13 +173,13 @@ def read_landmarks(file: AnnotationFile, photos: Photos, *, first: int) -> tuple
             expected = f"{count} of 3 whole numbers each from field {first + 1}, not {len(fields) - first} numbers"
             file.problems.line(file.path, line, text, expected=expected)
             continue
-        number = joined.number(fields[0], line)
+        number = matcher.number(fields[0], line)
         if number is not None:
             triples = values[first - 2 :]
             if first == 3:
                 before[number] = values[0] % 256
             landmarks.put(number, [triples[place + move] for place in range(0, len(triples), 3) for move in (1, 2, 0)])
-    joined.note(what="landmarks")
+    matcher.note(what="landmarks")
     return landmarks, before
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final, TypeAlias
 
-from lookalike.catalogue.exclusions import LeftOut
+from lookalike.catalogue.exclusions import Exclusions
 from lookalike.catalogue.protocol import Skip
 from lookalike.errors import CatalogueError
 
@@ -30,14 +30,14 @@ class Walk:
         passed_over: Links to folders that are walked elsewhere.
     """
 
-    def __init__(self, root: str, left_out: LeftOut) -> None:
+    def __init__(self, root: str, exclusions: Exclusions) -> None:
         """Prepare it.
 
         Args:
             root: An absolute path.
-            left_out: What is not walked through.
+            exclusions: What is not walked through.
         """
-        self._root, self._left_out = root, left_out
+        self._root, self._exclusions = root, exclusions
         self._been: set[Place] = set()
         self._links: list[str] = []
         self.skipped: list[Skip] = []
@@ -71,7 +71,7 @@ class Walk:
             folder = waiting.pop()
             for entry in self._entries(folder, by_link=by_link):
                 relative = f"{folder}/{entry.name}" if folder else entry.name
-                if self._left_out.entry(relative):
+                if self._exclusions.excludes_entry(relative):
                     self._leave_out(entry)
                     continue
                 try:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from lookalike.catalogue.exclusions import LeftOut
+from lookalike.catalogue.exclusions import Exclusions
 from lookalike.catalogue.protocol import Catalogue
 from lookalike.catalogue.readers.directory_walk import ROOT, Walk
 from lookalike.errors import CatalogueError, PhotoError
@@ -96,7 +96,7 @@ def unreadable(name: str, start: bytes) -> str | None:
     return None
 
 
-def open_folder(folder: Path, *, left_out: LeftOut) -> Catalogue:
+def open_folder(folder: Path, *, exclusions: Exclusions) -> Catalogue:
     """List the photos of a folder and of all folders in it, in the order of their paths.
 
     A file is a photo when it begins like an image, whatever its name, or when it is named like one. Links to folders
@@ -106,12 +106,12 @@ def open_folder(folder: Path, *, left_out: LeftOut) -> Catalogue:
 
     Args:
         folder: An absolute path.
-        left_out: What is no part of the catalogue.
+        exclusions: What is no part of the catalogue.
 
     Raises:
         CatalogueError: It cannot be listed, or there is no photo in it.
     """
-    search = _Search(Walk(str(folder), left_out))
+    search = _Search(Walk(str(folder), exclusions))
     walk, photos = search.walk, sorted(search.photos())
     others = f"{search.others} other {'file' if search.others == 1 else 'files'}"
     if not photos and not walk.skipped:

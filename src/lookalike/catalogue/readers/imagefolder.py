@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from lookalike.catalogue.exclusions import LeftOut
+from lookalike.catalogue.exclusions import Exclusions
 from lookalike.catalogue.protocol import Catalogue
 from lookalike.catalogue.readers.folder import open_folder
 from lookalike.catalogue.recognition import SPLITS
 from lookalike.types import JSON, Item
 
 
-def open_imagefolder(root: Path, *, left_out: LeftOut) -> Catalogue:
+def open_imagefolder(root: Path, *, exclusions: Exclusions) -> Catalogue:
     """Open a tree of splits and classes: the items of `readers.folder.open_folder` with two more attributes.
 
     The first folder is the `split` (`valid` and `validation` are `val`), the second the `class`. A tree of classes
@@ -21,12 +21,12 @@ def open_imagefolder(root: Path, *, left_out: LeftOut) -> Catalogue:
 
     Args:
         root: An absolute path.
-        left_out: What is no part of the catalogue.
+        exclusions: What is no part of the catalogue.
 
     Raises:
         CatalogueError: It cannot be listed, or there is no photo in it.
     """
-    folder = open_folder(root, left_out=left_out)
+    folder = open_folder(root, exclusions=exclusions)
 
     def items() -> Iterator[Item]:
         for item in folder.items():

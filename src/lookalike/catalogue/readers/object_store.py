@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 from weakref import finalize
 
-from lookalike.catalogue.exclusions import LeftOut
+from lookalike.catalogue.exclusions import Exclusions
 from lookalike.catalogue.protocol import Catalogue, Skip
 from lookalike.catalogue.readers.folder import IMAGE_ENDINGS, unreadable
 from lookalike.errors import CatalogueError, PhotoError, UsageError
@@ -26,13 +26,13 @@ PLAIN: Final = re.compile(r"\w[\w. -]{0,99}")
 OpenTable = Callable[[Path, Mapping[str, str]], Catalogue]
 
 
-def open_stored(url: str, *, columns: Mapping[str, str], left_out: LeftOut, open_table: OpenTable) -> Catalogue:
+def open_stored(url: str, *, columns: Mapping[str, str], exclusions: Exclusions, open_table: OpenTable) -> Catalogue:
     """Open what is at an address: a table, or all photos beneath it.
 
     Args:
         url: Such as `s3://bucket/catalogue.parquet`, or `s3://bucket/photos`. On the web there are only tables.
         columns: As for `lookalike.catalogue.open_catalogue`.
-        left_out: Objects that are no part of the catalogue.
+        exclusions: Objects that are no part of the catalogue.
         open_table: Opens a table that is on this machine.
 
     Raises:
@@ -51,15 +51,15 @@ def open_stored(url: str, *, columns: Mapping[str, str], left_out: LeftOut, open
             return _open_table(url, place, columns, open_table)
         if columns:
             raise UsageError(f"only a table has columns to name, and {place} is none")
-        return _open_listing(place, left_out)
+        return _open_listing(place, exclusions)
     except PhotoError as error:
         raise CatalogueError(f"{shown(url)}: {error.reason}") from None
 
 
-def _open_listing(url: str, left_out: LeftOut) -> Catalogue:
+def _open_listing(url: str, exclusions: Exclusions) -> Catalogue:
     """Take every object that is named like a photo; their contents are not looked at before they are read."""
     found = list_files(url)
-    shown = [path for path in found if not left_out.whole(path)]
+    shown = [path for path in found if not exclusions.excludes(path)]
     photos = [path for path in shown if path.lower().endswith(IMAGE_ENDINGS)]
     skipped = tuple(Skip(path, reason) for path in shown if (reason := unreadable(path, b"")))
     others = len(shown) - len(photos) - len(skipped)

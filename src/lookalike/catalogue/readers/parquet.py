@@ -42,16 +42,16 @@ def open_parquet(path: Path, *, columns: Mapping[str, str]) -> Catalogue:
     if not count:
         raise CatalogueError(f"{path}: there are no rows in the table")
     roles = (found.image, found.id, found.product, found.box)
-    left_out = [name for name, kind in kinds if name not in roles and (not name or not can_be_read(kind))]
-    kept = tuple(name for name in found.attributes if name not in left_out)
+    unreadable = [name for name, kind in kinds if name not in roles and (not name or not can_be_read(kind))]
+    kept = tuple(name for name in found.attributes if name not in unreadable)
     checked = _Reading(path, Columns(*roles, ()))
     count = sum(1 for _ in checked.items())
     if not count:
         raise CatalogueError(f"{path}: none of its rows has a photo in the column {found.image!r}")
     notes = [*checked.reader.notes()]
-    if left_out:
+    if unreadable:
         notes.append(
-            f"columns of bytes, or without a name, are left out: {', '.join(name or repr(name) for name in left_out)}"
+            f"columns of bytes, or without a name, are left out: {', '.join(name or repr(name) for name in unreadable)}"
         )
     return Catalogue(
         kind="parquet",

@@ -190,7 +190,7 @@ class LocalGallery(LocalMetadata):
         check_question(k=k, index=index, probes=probes, metrics=metrics)
         while True:
             state, allowed = self._states.to_search(where, index=index)
-            resolved = resolve_weights(weights, state.spaces, learned=state.weights)
+            resolved = resolve_weights(weights, state.spaces, stored=state.weights)
             checked = checked_queries(queries, resolved, state.spaces)
             try:
                 if metrics:

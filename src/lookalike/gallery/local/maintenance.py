@@ -29,7 +29,9 @@ def facts(store: Store, derived: Derived, state: Snapshot) -> dict[str, JSON]:
         "address": str(store.folder),
         "items": state.origin.count,
         "model": model,
-        "spaces": [{"name": space.name, "dimension": space.dimension, "maker": space.maker} for space in state.spaces],
+        "spaces": [
+            {"name": space.name, "dimension": space.dimension, "model_id": space.model_id} for space in state.spaces
+        ],
         **learned_facts,
         "sources": from_sources,
         "attributes": {name: kinds.words() for name, kinds in state.names.kinds.items()},
@@ -47,7 +49,7 @@ def facts(store: Store, derived: Derived, state: Snapshot) -> dict[str, JSON]:
 def weights_and_projections(connection: sqlite3.Connection, state: Snapshot) -> dict[str, JSON]:
     """The weights that a search takes when none are given, and what was learned for the gallery."""
     known, projections = stored_parameters.read(connection), stored_parameters.read_projections(connection)
-    shown: dict[str, JSON] = {"weights": dict(resolve_weights(None, state.spaces, learned=known.weights))}
+    shown: dict[str, JSON] = {"weights": dict(resolve_weights(None, state.spaces, stored=known.weights))}
     if known.weights is not None:
         shown["weights_learned"] = dict(known.source)
     if projections:

@@ -57,12 +57,14 @@ def increase(connection: sqlite3.Connection, key: str, by: int) -> None:
 def read_spaces(connection: sqlite3.Connection) -> tuple[Space, ...]:
     """The spaces that the first `add` decided; none before."""
     text = must_get(connection, "spaces")
-    return tuple(Space(name=name, dimension=dimension, maker=maker) for name, dimension, maker in json.loads(text))
+    return tuple(
+        Space(name=name, dimension=dimension, model_id=model_id) for name, dimension, model_id in json.loads(text)
+    )
 
 
 def write_spaces(connection: sqlite3.Connection, spaces: Sequence[Space]) -> None:
     """Decide the spaces of a gallery that has none."""
-    put(connection, "spaces", json.dumps([[space.name, space.dimension, space.maker] for space in spaces]))
+    put(connection, "spaces", json.dumps([[space.name, space.dimension, space.model_id] for space in spaces]))
 
 
 def sign_change(connection: sqlite3.Connection) -> None:

@@ -79,7 +79,7 @@ def build_usual_index(frozen: Frozen, weights: Mapping[str, float] | None, *, ke
         keep: See `Frozen.index`.
     """
     spaces = frozen.origin.spaces
-    resolved = resolve_weights(None, spaces, learned=weights)
+    resolved = resolve_weights(None, spaces, stored=weights)
     usual = choose(count=len(frozen), allowed=None, weights=resolved, spaces=spaces, k=USUAL_K)
     frozen.index(usual, keep=keep)
 

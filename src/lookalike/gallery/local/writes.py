@@ -196,4 +196,4 @@ def is_unicode(item: Item) -> bool:
 
 def in_words(spaces: Sequence[Space]) -> str:
     """Spaces as an error shows them."""
-    return ", ".join(f"{space.name} ({space.dimension} of {space.maker})" for space in spaces) or "none"
+    return ", ".join(f"{space.name} ({space.dimension} of {space.model_id})" for space in spaces) or "none"

@@ -280,7 +280,7 @@ class MilvusGallery(MilvusRoots):
         known = self._state.facts()
         if not known.spaces or not self._state.has_rows():
             raise UsageError(f"{self.address.text} is empty: nothing has been added to it")
-        resolved = resolve_weights(weights, known.spaces, learned=known.learned.weights)
+        resolved = resolve_weights(weights, known.spaces, stored=known.learned.weights)
         checked = checked_queries(queries, resolved, known.spaces)
         for metric in resolve_names(metrics or {}, known.spaces).values():  # before all rows are fetched for it
             checked_metric(metric)

@@ -81,8 +81,10 @@ def facts(connection: Connection, reader: Reader, known: Facts, *, there: bool) 
         "address": address.text,
         "items": reader.count() if there else 0,
         "model": known.model,
-        "spaces": [{"name": space.name, "dimension": space.dimension, "maker": space.maker} for space in known.spaces],
-        "weights": dict(resolve_weights(None, known.spaces, learned=known.learned.weights)),
+        "spaces": [
+            {"name": space.name, "dimension": space.dimension, "model_id": space.model_id} for space in known.spaces
+        ],
+        "weights": dict(resolve_weights(None, known.spaces, stored=known.learned.weights)),
     }
     if known.learned.weights is not None:
         shown["weights_learned"] = dict(known.learned.source)

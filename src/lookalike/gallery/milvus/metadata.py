@@ -137,7 +137,7 @@ class FactKeeper:
         Raises:
             UsageError: It should be in partitions, and the server is too old to find them again.
         """
-        decided = {"spaces": json.dumps([[space.name, space.dimension, space.maker] for space in spaces])}
+        decided = {"spaces": json.dumps([[space.name, space.dimension, space.model_id] for space in spaces])}
         partition_by = self._connection.address.settings.get("partition-by")
         if partition_by is not None:
             with self._connection.client(doing="asking for the version") as client:
@@ -247,7 +247,7 @@ def parsed(properties: Mapping[str, str]) -> Facts:
             kinds[name] = kinds.get(name, Kinds.NONE) | Kinds[kind.upper()]
             first_met[name] = min(first_met.get(name, int(value)), int(value))
     return Facts(
-        spaces=tuple(Space(name=name, dimension=dimension, maker=maker) for name, dimension, maker in spaces),
+        spaces=tuple(Space(name=name, dimension=dimension, model_id=model_id) for name, dimension, model_id in spaces),
         partition_by=properties.get(PREFIX + "partition_by"),
         model=properties.get(PREFIX + "model"),
         learned=Learned(weights["weights"], weights["source"]),

@@ -82,7 +82,7 @@ def schema(spaces: Sequence[Space]) -> pa.Schema:
     texts = [pa.field(name, pa.string()) for name in ("id", "product", "photo", "root", "source", "attributes")]
     stamp = [pa.field("size", pa.int64()), pa.field("modified_ns", pa.int64()), pa.field("sha256", pa.string())]
     vectors = [pa.field(VECTOR + space.name, pa.list_(pa.float32(), space.dimension)) for space in spaces]
-    made = {"format": FORMAT, "spaces": [[space.name, space.dimension, space.maker] for space in spaces]}
+    made = {"format": FORMAT, "spaces": [[space.name, space.dimension, space.model_id] for space in spaces]}
     box: Any = pa.field("box", pa.list_(pa.float64()))
     fields: list[Any] = [*texts, box, *stamp, *vectors]
     return pa.schema(fields, metadata={METADATA_KEY: json.dumps(made).encode()})
@@ -149,8 +149,10 @@ def read_spaces(path: Path, file: parquet.ParquetFile) -> list[Space]:
     metadata = file.schema_arrow.metadata or {}
     try:
         made = json.loads(metadata[METADATA_KEY])
-        spaces = [Space(name=name, dimension=dimension, maker=maker) for name, dimension, maker in made["spaces"]]
-        names = {space.name for space in spaces if all(isinstance(word, str) for word in (space.name, space.maker))}
+        spaces = [
+            Space(name=name, dimension=dimension, model_id=model_id) for name, dimension, model_id in made["spaces"]
+        ]
+        names = {space.name for space in spaces if all(isinstance(word, str) for word in (space.name, space.model_id))}
         known = (
             made["format"] == FORMAT and 0 < len(names) == len(spaces) and all(space.dimension > 0 for space in spaces)
         )

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lookalike.catalogue.protocol import Catalogue
-from lookalike.embedding.batch_embedding import Outcome, Refused, Work, size_and_time, timed
+from lookalike.embedding.batch_embedding import Outcome, PhotoTask, Unreadable, size_and_time, timed
 from lookalike.embedding.model_choice import ModelFile
 from lookalike.embedding.protocol import Embedder
 from lookalike.errors import LookalikeError, PhotoError, UsageError
@@ -32,8 +32,8 @@ WAVE, WAVE_OF_WORKER = 256, 32
 however long it is. Workers are started anew for each wave, which takes them some seconds."""
 
 
-class OnRay:
-    """Describes photos on a Ray cluster; it is a `lookalike.embedding.batch_embedding.Describe`."""
+class RayEmbedding:
+    """Describes photos on a Ray cluster; it is a `lookalike.embedding.batch_embedding.EmbedPhotos`."""
 
     def __init__(
         self,
@@ -81,8 +81,10 @@ class OnRay:
             workers=workers,
         )
 
-    def __call__(self, work: Iterable[Work], seconds: MutableMapping[str, float]) -> Generator[Outcome, None, None]:
-        """Describe photos; see `lookalike.embedding.batch_embedding.Describe`.
+    def __call__(
+        self, work: Iterable[PhotoTask], seconds: MutableMapping[str, float]
+    ) -> Generator[Outcome, None, None]:
+        """Embed photos; see `lookalike.embedding.batch_embedding.EmbedPhotos`.
 
         Raises:
             MissingExtraError: Ray is not installed.
@@ -122,7 +124,7 @@ class OnRay:
     def _wave(
         self, shards: Sequence[Shard], task: Task, share: Share, seconds: MutableMapping[str, float]
     ) -> Iterator[Outcome]:
-        """Describe some shards. One that is lost with each worker is halved, down to the photo that ends them."""
+        """Embed some shards. One that is lost with each worker is halved, down to the photo that ends them."""
         lost = {shard.name: shard for shard in shards}
         for name, data in _results(list(lost.values()), task, share, seconds):
             shard = lost.pop(name)
@@ -138,16 +140,16 @@ class OnRay:
             again += halves
             if not halves:
                 item = shard.work[0].item
-                yield Refused(item, PhotoError(item.location, "the process that reads it is lost, each time"))
+                yield Unreadable(item, PhotoError(item.location, "the process that reads it is lost, each time"))
         if again:
             yield from self._wave(again, task, share, seconds)
 
 
 def _seen_from_here(outcome: Outcome) -> Outcome:
     """Say so where a photo was not found that is there for this machine."""
-    if isinstance(outcome, Refused) and outcome.error.reason == NO_FILE and size_and_time(outcome.item.location):
+    if isinstance(outcome, Unreadable) and outcome.error.reason == NO_FILE and size_and_time(outcome.item.location):
         reason = f"{NO_FILE} on the machine of the cluster that was to read it, though there is one here"
-        return Refused(outcome.item, PhotoError(outcome.error.source, reason))
+        return Unreadable(outcome.item, PhotoError(outcome.error.source, reason))
     return outcome
 
 

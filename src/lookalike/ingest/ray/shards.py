@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from lookalike.embedding.batch_embedding import Embedded, Outcome, Refused, Same, Work
+from lookalike.embedding.batch_embedding import Embedded, Outcome, PhotoTask, Unchanged, Unreadable
 from lookalike.errors import PhotoError
 from lookalike.gallery.transfer.parquet import VECTOR, item_columns, read_stamp, schema, vector_rows
 from lookalike.spaces import Space
@@ -45,13 +45,13 @@ class Shard:
 
     name: str
     text: str
-    work: Sequence[Work]
+    work: Sequence[PhotoTask]
 
     @classmethod
-    def of(cls, work: Sequence[Work], spaces: Sequence[Space]) -> Shard:
+    def of(cls, work: Sequence[PhotoTask], spaces: Sequence[Space]) -> Shard:
         """Name some work."""
         text = json.dumps([_work_json(each) for each in work], sort_keys=True)
-        made = [FORMAT, [[space.name, space.dimension, space.maker] for space in spaces]]
+        made = [FORMAT, [[space.name, space.dimension, space.model_id] for space in spaces]]
         name = hashlib.sha256(f"{json.dumps(made)}\n{text}".encode()).hexdigest()[:32]
         return cls(f"shard-{name}", text, work)
 
@@ -61,7 +61,7 @@ class Shard:
         return [Shard.of(part, spaces) for part in (self.work[:middle], self.work[middle:])] if middle else []
 
 
-def cut(work: Iterable[Work], *, count: int, spaces: Sequence[Space]) -> Iterator[Shard]:
+def cut(work: Iterable[PhotoTask], *, count: int, spaces: Sequence[Space]) -> Iterator[Shard]:
     """Cut work into shards by the places of the photos in their catalogue, whichever of them are left to be done.
 
     Args:
@@ -74,7 +74,7 @@ def cut(work: Iterable[Work], *, count: int, spaces: Sequence[Space]) -> Iterato
         yield Shard.of(list(part), spaces)
 
 
-def read_work(text: str) -> list[Work]:
+def read_work(text: str) -> list[PhotoTask]:
     """The work of a shard, as it arrives."""
     return [_work(each) for each in json.loads(text)]
 
@@ -105,7 +105,7 @@ def write_result(
                 remembered[item.id] = source, stamp
             for name, rows in vectors.items():
                 rows.append(outcome.vectors[name])
-        elif isinstance(outcome, Same):
+        elif isinstance(outcome, Unchanged):
             stamp = outcome.stamp
             same.append((outcome.item.id, stamp.size, stamp.modified_ns, stamp.sha256))
         else:
@@ -150,8 +150,8 @@ def read_result(shard: Shard, data: bytes, spaces: Sequence[Space]) -> tuple[lis
     met = [*ids, *(each[0] for each in told["same"]), *(each[0] for each in told["refused"])]
     if sorted(met) != sorted(item_of):
         raise ValueError(f"{shard.name} has not each of its photos once")
-    outcomes: list[Outcome] = [Same(item_of[id_], Stamp(*stamp)) for id_, *stamp in told["same"]]
-    outcomes += [Refused(item_of[id_], PhotoError(item_of[id_].location, why)) for id_, why in told["refused"]]
+    outcomes: list[Outcome] = [Unchanged(item_of[id_], Stamp(*stamp)) for id_, *stamp in told["same"]]
+    outcomes += [Unreadable(item_of[id_], PhotoError(item_of[id_].location, why)) for id_, why in told["refused"]]
     if ids:
         rows = {space.name: vector_rows(table.column(VECTOR + space.name).combine_chunks(), space) for space in spaces}
         stamps = [read_stamp(columns, row) for row in range(len(ids))]
@@ -159,7 +159,7 @@ def read_result(shard: Shard, data: bytes, spaces: Sequence[Space]) -> tuple[lis
     return outcomes, told["seconds"]
 
 
-def _work_json(work: Work) -> dict[str, Any]:
+def _work_json(work: PhotoTask) -> dict[str, Any]:
     stamp = work.stamp
     return {
         **item_json(work.item),
@@ -168,7 +168,7 @@ def _work_json(work: Work) -> dict[str, Any]:
     }
 
 
-def _work(told: Mapping[str, Any]) -> Work:
+def _work(told: Mapping[str, Any]) -> PhotoTask:
     item = Item(
         id=told["id"],
         photo=told["photo"],
@@ -177,4 +177,4 @@ def _work(told: Mapping[str, Any]) -> Work:
         box=None if told["box"] is None else Box(*told["box"]),
         attributes=told["attributes"],
     )
-    return Work(item, stamp=None if told["stamp"] is None else Stamp(*told["stamp"]))
+    return PhotoTask(item, stamp=None if told["stamp"] is None else Stamp(*told["stamp"]))

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from lookalike.embedding.batch_embedding import BATCH, describe
+from lookalike.embedding.batch_embedding import BATCH, embed_photos
 from lookalike.embedding.embedder import PhotoEmbedder
 from lookalike.embedding.model_loading import open_network
 from lookalike.embedding.projected import ProjectedEmbedder
@@ -94,7 +94,7 @@ class ShardWorker:
         self._task = task
 
     def __call__(self, table: pa.Table) -> pa.Table:
-        """Describe the shards of a block.
+        """Embed the shards of a block.
 
         Args:
             table: Their `name` and their `work`.
@@ -137,7 +137,7 @@ class ShardWorker:
         _check_reach(shard)
         took = dict.fromkeys(PHASES, 0.0)
         workers = task.workers or task.processors
-        outcomes = describe(shard.work, took, embedder=self._embedder, batch=self._batch, workers=workers)
+        outcomes = embed_photos(shard.work, took, embedder=self._embedder, batch=self._batch, workers=workers)
         data = write_result(outcomes, source=task.source, spaces=task.spaces, took=took)
         if kept is not None:
             object_store.write(kept, data)

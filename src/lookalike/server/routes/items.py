@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from lookalike.embedding.compatibility import makers_of
+from lookalike.embedding.compatibility import model_ids_of
 from lookalike.server.context import Served, Serving
 from lookalike.server.convertors import ITEM
 from lookalike.server.openapi import ASKED, errors
@@ -95,10 +95,10 @@ def info_of(serving: Serving) -> dict[str, JSON]:
 
     gallery, settings = serving.retriever.gallery, serving.settings
     spaces = gallery.spaces
-    weights = resolve_weights(None, spaces, learned=gallery.learned.weights)
+    weights = resolve_weights(None, spaces, stored=gallery.learned.weights)
     return {
         "version": version("lookalike"),
-        "model": "+".join(makers_of(spaces)) or None,
+        "model": "+".join(model_ids_of(spaces)) or None,
         "items": len(gallery),
         "spaces": [
             {"name": space.name, "dimension": space.dimension, "weight": weights[space.name]} for space in spaces
