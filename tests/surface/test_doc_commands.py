@@ -187,7 +187,7 @@ def reader(
     items = [
         lookalike.Item(f"i{at}", photo=f"{at}.jpg", attributes={"category": "a", "colour": "b"}) for at in range(3)
     ]
-    names = {"items": items, "rows": np.eye(3, dtype=np.float32)}
+    names = {"items": items, "rows": np.eye(3, dtype=np.float32), "lookalike": lookalike}
     following = Reader(page, tmp_path, capsys, {}, names)
     yield following
     following.stop()

@@ -74,6 +74,7 @@ def test_hit_rate(sample: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_train_small(sample: Path) -> None:
     printed = run("train_small.py", "demo/catalogue/catalogue.csv", "demo/query.jpg", "1", folder=sample)
     assert re.search(r"^1\. d\d{3}-\d  score 0\.\d{3}$", printed, flags=re.MULTILINE)
