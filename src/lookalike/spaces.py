@@ -33,7 +33,7 @@ class Space:
     Attributes:
         name: Such as `deep` or `color`.
         dimension: Length of its rows.
-        model_id: What makes the rows, such as `default@9f3c`; rows of two model_ids are never compared.
+        model_id: What makes the rows, such as `default@9f3c`; rows of two models are never compared.
     """
 
     name: str

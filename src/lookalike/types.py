@@ -100,7 +100,7 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Stamp:
+class FileStamp:
     """What is remembered of a photo's file, to see later whether it has changed.
 
     Attributes:
@@ -125,8 +125,8 @@ class Neighbours:
             metric was asked for; nan where the row is -1.
         index: The index that answered.
         refined: (Q, K) float32 that decided the order where the answer was refined; then the scores need not fall.
-        moment: The gallery's state that `rows` are of, for `Gallery.items` and `Gallery.units`; None where a gallery
-            cannot tell.
+        version: Version of the gallery that `rows` belong to, for `Gallery.items` and `Gallery.unit_vectors`; None
+            where a gallery has none.
     """
 
     rows: Int64
@@ -134,7 +134,7 @@ class Neighbours:
     by_space: Mapping[str, Float32]
     index: str
     refined: Float32 | None = None
-    moment: object = None
+    version: object = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from lookalike.gallery.opening import open_gallery
 from lookalike.gallery.protocol import Facet, Gallery
 from lookalike.index import INDEXES
 from lookalike.spaces import Space, unit_rows, width
-from lookalike.types import JSON, Bool, Box, Float32, Item, Neighbours, Stamp
+from lookalike.types import JSON, Bool, Box, FileStamp, Float32, Item, Neighbours
 from milvus_server import MilvusServer, Stock
 
 SPACES = (Space("deep", 24, "tiny@1"), Space("color", 8, "colour@1"))
@@ -210,24 +210,24 @@ def test_describing_changes_what_is_known_and_not_the_vectors(gallery: Gallery) 
     shop.put_into(gallery, source="a.csv")
     before = gallery.search({"deep": shop.vectors["deep"][[3]]}, weights={"deep": 1})
     changed = Item(id="item 3", photo="new.jpg", product=None, attributes={"color": "Mauve"})
-    gallery.describe([changed])
+    gallery.update([changed])
     assert gallery.get("item 3") == changed
     assert gallery.list(where="color = 'Mauve'") == (1, [changed])
     assert_array_equal(gallery.vectors("item 3")["deep"], shop.vectors["deep"][[3]])
     after = gallery.search({"deep": shop.vectors["deep"][[3]]}, weights={"deep": 1})
     assert_array_equal(after.rows, before.rows)
     with pytest.raises(UnknownNameError):
-        gallery.describe([shop.items[0], Item(id="nobody", photo="x")])
+        gallery.update([shop.items[0], Item(id="nobody", photo="x")])
     assert gallery.get("item 0") == shop.items[0]
 
 
 def test_edits_are_found_at_once_and_stay(gallery: Gallery) -> None:
     shop = a_shop(6)
     shop.put_into(gallery)
-    gallery.edit("item 1", {"fit": "slim"})
-    gallery.edit("item 1", {"note": "x", "price": None})
-    gallery.edit("item 2", {"fit": "wide"})
-    gallery.describe(shop.items)
+    gallery.override("item 1", {"fit": "slim"})
+    gallery.override("item 1", {"note": "x", "price": None})
+    gallery.override("item 2", {"fit": "wide"})
+    gallery.update(shop.items)
     for where, ids in (("note = 'x'", ["item 1"]), ("fit in ('slim', 'wide')", ["item 1", "item 2"])):
         assert [item.id for item in gallery.list(where=where)[1]] == ids
     assert gallery.get("item 1").attributes == {"color": "Blue", "sale": False, "fit": "slim", "note": "x"}
@@ -267,18 +267,18 @@ def test_a_large_gallery_may_become_empty_and_be_filled_again(gallery: Gallery) 
 
 def test_remembers_sources_and_stamps(gallery: Gallery) -> None:
     shop = a_shop(6)
-    stamps = [Stamp(size=number, modified_ns=2**62 + number, sha256=f"{number:064x}") for number in range(6)]
-    shop.part(0, 3).put_into(gallery, source="a.csv", stamps=stamps[:3])
+    file_stamps = [FileStamp(size=number, modified_ns=2**62 + number, sha256=f"{number:064x}") for number in range(6)]
+    shop.part(0, 3).put_into(gallery, source="a.csv", file_stamps=file_stamps[:3])
     shop.part(3, 6).put_into(gallery, source="b.csv")
-    assert gallery.stamps("a.csv") == {
-        item.id: (item, stamp) for item, stamp in zip(shop.items[:3], stamps[:3], strict=True)
+    assert gallery.file_stamps("a.csv") == {
+        item.id: (item, file_stamp) for item, file_stamp in zip(shop.items[:3], file_stamps[:3], strict=True)
     }
-    assert gallery.stamps("b.csv") == {item.id: (item, None) for item in shop.items[3:]}
-    assert gallery.stamps("c.csv") == {}
-    gallery.describe(shop.items[3:4], source="a.csv", stamps=stamps[3:4])
-    assert gallery.stamps("a.csv")["item 3"] == (shop.items[3], stamps[3])
-    gallery.describe(shop.items[:1])
-    assert gallery.stamps("a.csv")["item 0"] == (shop.items[0], stamps[0])
+    assert gallery.file_stamps("b.csv") == {item.id: (item, None) for item in shop.items[3:]}
+    assert gallery.file_stamps("c.csv") == {}
+    gallery.update(shop.items[3:4], source="a.csv", file_stamps=file_stamps[3:4])
+    assert gallery.file_stamps("a.csv")["item 3"] == (shop.items[3], file_stamps[3])
+    gallery.update(shop.items[:1])
+    assert gallery.file_stamps("a.csv")["item 0"] == (shop.items[0], file_stamps[0])
 
 
 def test_lists_pages_in_the_order_of_adding(gallery: Gallery) -> None:
@@ -300,7 +300,7 @@ def test_lists_pages_in_the_order_of_adding(gallery: Gallery) -> None:
 def test_counts_facets(gallery: Gallery) -> None:
     shop = a_shop(10)
     shop.put_into(gallery)
-    gallery.describe([replace(shop.items[9], attributes={"tags": ["new"], "brand": None, "price": 0})])
+    gallery.update([replace(shop.items[9], attributes={"tags": ["new"], "brand": None, "price": 0})])
     facets = {facet.name: dict(facet.counts) for facet in gallery.facets()}
     assert facets["color"] == {"Red": 3, "Blue": 2, "Green": 2, "Black": 2}
     assert list(facets["color"]) == ["Red", "Black", "Blue", "Green"]  # the most frequent first
@@ -362,7 +362,7 @@ def test_filters_decide_what_may_be_answered(
     shop.part(1100, 1200).put_into(gallery)
     for _ in range(2):  # the second time from what was remembered
         check_search(gallery, shop, where=where, test=test)
-    gallery.describe([replace(item, attributes={"price": 5, "color": "Red", "sale": False}) for item in shop.items[:3]])
+    gallery.update([replace(item, attributes={"price": 5, "color": "Red", "sale": False}) for item in shop.items[:3]])
     assert len(ids(gallery, gallery.search({"deep": shop.vectors["deep"][:1]}, weights={"deep": 1},
                                            where="price = 5 and color = 'Red'"))) == 3  # fmt: skip
 
@@ -592,7 +592,7 @@ def test_items_are_whole_while_another_brings_in_new_attributes(opener: Opener) 
 
     def describe() -> None:
         for number in range(60):
-            writer.describe([replace(shop.items[0], attributes={f"name {number}": number})])
+            writer.update([replace(shop.items[0], attributes={f"name {number}": number})])
 
     with ThreadPoolExecutor(1) as pool:
         done = pool.submit(describe)

@@ -67,7 +67,7 @@ def deeds(gallery: LocalGallery, luck: Random) -> dict[str, Callable[[], object]
         "some rows": read_some,
         "add": lambda: add(gallery, luck.randrange(COUNT), 300),
         "remove": lambda: gallery.remove([str(luck.randrange(COUNT))]),
-        "describe": lambda: gallery.describe([Item(id="1", photo="y.jpg", attributes={"a0": 1})]),
+        "describe": lambda: gallery.update([Item(id="1", photo="y.jpg", attributes={"a0": 1})]),
         "optimise": gallery.optimise,
         "compact": gallery.compact,
         "verify": gallery.verify,
@@ -146,7 +146,7 @@ def test_what_was_begun_is_told_that_the_gallery_was_closed(filled: Path) -> Non
     gallery.close()
     with pytest.raises(GalleryClosedError, match="was closed while this was being done"):
         next(rows)
-    with gallery._store.reading() as connection:
+    with gallery._database.reading() as connection:
         gallery.close()  # by the very thread that reads
         with pytest.raises(Exception, match="closed"):
             connection.execute("SELECT 1")
@@ -161,7 +161,7 @@ def test_a_long_question_is_interrupted(filled: Path) -> None:
 
     def ask() -> None:
         try:
-            with gallery._store.reading() as connection:
+            with gallery._database.reading() as connection:
                 begun.set()
                 connection.execute(endless).fetchone()
         except GalleryClosedError as error:
@@ -182,7 +182,7 @@ def test_a_write_that_is_interrupted_has_not_happened(filled: Path) -> None:
 
     def write() -> None:
         try:
-            with gallery._store.writing() as connection:
+            with gallery._database.writing() as connection:
                 connection.execute("DELETE FROM items")
                 begun.set()
                 connection.execute(
@@ -205,13 +205,13 @@ def test_a_write_that_is_interrupted_has_not_happened(filled: Path) -> None:
 def test_a_forked_process_uses_connections_of_its_own(filled: Path) -> None:
     with LocalGallery(filled) as gallery:
         gallery.search({"deep": rows_of(7, 1)})
-        mine = gallery._store._connections._idle[0].connection
+        mine = gallery._database._connections._idle[0].connection
         child = os.fork()
         if child == 0:
             status = 1
             try:
                 add(gallery, COUNT, 10)
-                with gallery._store.reader() as reader:
+                with gallery._database.reader() as reader:
                     status = 0 if reader.connection is not mine and len(gallery) == COUNT + 10 else 2
                 gallery.close()
             finally:

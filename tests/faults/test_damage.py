@@ -28,7 +28,7 @@ from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.gallery.transfer.folders import export_gallery, import_folder
 from lookalike.remote.cache import PhotoCache
 from lookalike.spaces import Space, unit_rows
-from lookalike.types import Float32, Item, Stamp
+from lookalike.types import FileStamp, Float32, Item
 
 ITEMS = 1600
 SPACES = (Space("deep", 32, "tests"), Space("color", 7, "tests"))
@@ -70,17 +70,17 @@ def items(first: int, count: int) -> list[Item]:
 
 def fill(folder: Path) -> None:
     """A gallery with frozen rows, every index, rows added and removed since, edits and rows of other lengths."""
-    stamps = [Stamp(number, number, f"{number:064x}") for number in range(ITEMS)]
+    file_stamps = [FileStamp(number, number, f"{number:064x}") for number in range(ITEMS)]
     with LocalGallery(folder, create=True) as gallery:
         given = vectors(ITEMS, 1)
         given["deep"][:5] *= 3
-        gallery.add(items(0, ITEMS), given, spaces=SPACES, source="shop", stamps=stamps)
+        gallery.add(items(0, ITEMS), given, spaces=SPACES, source="shop", file_stamps=file_stamps)
         gallery.optimise()
         for name in ("ivf", "kmeans", "hnsw"):
             gallery.search(vectors(1, 2), index=name)
         gallery.add(items(ITEMS, 30), vectors(30, 3), spaces=SPACES, source="more")
         gallery.remove([f"item {number}" for number in range(7, 1607, 100)])
-        gallery.edit("item 3", {"color": "pink"})
+        gallery.override("item 3", {"color": "pink"})
 
 
 def ask_gallery(folder: Path) -> Answers:
@@ -111,8 +111,10 @@ def ask_gallery(folder: Path) -> Answers:
             )
         answers["list"] = [(item.id, item.product, dict(item.attributes)) for item in gallery.list(limit=None)[1]]
         answers["facets"] = [(facet.name, dict(facet.counts)) for facet in gallery.facets()]
-        stamps = gallery.stamps("shop")
-        answers["stamps"] = {id_: (dict(item.attributes), stamp) for id_, (item, stamp) in stamps.items()}
+        file_stamps = gallery.file_stamps("shop")
+        answers["stamps"] = {
+            id_: (dict(item.attributes), file_stamp) for id_, (item, file_stamp) in file_stamps.items()
+        }
         answers["item"] = gallery.get("item 3")
         answers["vectors"] = {name: rows.tolist() for name, rows in gallery.vectors("item 4").items()}
         answers["count"] = len(gallery)

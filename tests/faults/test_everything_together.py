@@ -95,7 +95,7 @@ def wrong_answers(gallery: LocalGallery, query: Float32, *, index: str, where: s
 
     def ask() -> tuple[Neighbours, dict[int, Item]]:
         found = gallery.search({"deep": query}, k=5, index=index, where=where)
-        return found, gallery.items(found.rows[0].tolist(), moment=found.moment)
+        return found, gallery.items(found.rows[0].tolist(), version=found.version)
 
     found, items = of_one_state(ask)
     wrong = []

@@ -56,7 +56,7 @@ for line in sys.stdin:
         told["error"] = str(error)
     for item in gallery.list(limit=None)[1]:
         if "hand" not in item.attributes:
-            gallery.edit(item.id, {"hand": item.id})
+            gallery.override(item.id, {"hand": item.id})
     told["items"] = {item.id: item.attributes["hand"] for item in gallery.list(limit=None)[1]}
     print(json.dumps(told), flush=True)
 """

@@ -229,7 +229,7 @@ def test_the_list_of_signatures_does_not_grow_without_end(filled: Path, monkeypa
         gallery.optimise()
         kept = derived_rows(filled)
         for _ in range(50):
-            gallery.describe([Item(id="5", photo="5.jpg", attributes={"number": 5})])
+            gallery.update([Item(id="5", photo="5.jpg", attributes={"number": 5})])
         with closing(sqlite3.connect(filled / "gallery.db")) as connection:
             (count,) = connection.execute("SELECT count(*) FROM meta WHERE key GLOB 'change *'").fetchone()
         assert count <= 20 + 10  # those before the limit was lowered stay
@@ -319,7 +319,7 @@ def test_verify_looks_for_photos_when_asked(tmp_path: Path) -> None:
 def test_compacting_gives_space_back_and_keeps_everything(filled: Path) -> None:
     with LocalGallery(filled) as gallery, LocalGallery(filled) as reader:
         gallery.remove([str(number) for number in range(100, COUNT)])
-        gallery.describe([Item(id="5", photo="5.jpg", attributes={"new": True})])
+        gallery.update([Item(id="5", photo="5.jpg", attributes={"new": True})])
         reader.search({"deep": rows_of(range(1))})
         before = gallery.info()["bytes"]["database"]  # type: ignore[call-overload, index]
         gallery.compact()

@@ -123,7 +123,7 @@ def test_follows_what_takes_its_place(shop: Path, other: Path, way: str, unsaved
         gallery.optimise()
         check(gallery, rows_of(2))
         gallery.add([Item(id=str(COUNT), photo="x.jpg")], {"deep": rows_of(3, 1)}, spaces=SPACES)
-        gallery.describe([Item(id=str(COUNT), photo="x.jpg", attributes={"even": True})])
+        gallery.update([Item(id=str(COUNT), photo="x.jpg", attributes={"even": True})])
         with LocalGallery(shop) as again:
             for opened in (gallery, again):
                 check(opened, np.concatenate([rows_of(2), rows_of(3, 1)]))
@@ -214,7 +214,7 @@ def test_acknowledges_no_write_when_it_is_moved_within_the_transaction(shop: Pat
     with LocalGallery(shop) as gallery:
         with (
             pytest.raises(GalleryGoneError, match="does not have what was written"),
-            gallery._store.writing() as writer,
+            gallery._database.writing() as writer,
         ):
             writer.execute("UPDATE items SET photo = 'y.jpg'")
             by_move(shop, other)
@@ -264,20 +264,20 @@ def test_names_no_items_for_rows_of_another_history(shop: Path, other: Path, tmp
         found = gallery.search({"deep": rows_of(1, 1)}, k=5)
         rows = found.rows[0].tolist()
         gallery.add([item], {"deep": row}, spaces=SPACES)
-        assert gallery.items(rows, moment=found.moment)[rows[0]].id == "0"
-        assert gallery.units(rows, moment=found.moment)["deep"][0] == pytest.approx(rows_of(1)[0], abs=1e-6)
+        assert gallery.items(rows, version=found.version)[rows[0]].id == "0"
+        assert gallery.unit_vectors(rows, version=found.version)["deep"][0] == pytest.approx(rows_of(1)[0], abs=1e-6)
         later = gallery.search({"deep": row}, k=5)
         with closing(sqlite3.connect(copy)) as source, closing(sqlite3.connect(shop / "gallery.db")) as to:
             source.backup(to)
-        assert gallery.items(rows, moment=found.moment)[rows[0]].id == "0"  # its own past
+        assert gallery.items(rows, version=found.version)[rows[0]].id == "0"  # its own past
         gallery.add([Item(id="another", photo="x.jpg")], {"deep": rows_of(4, 1)}, spaces=SPACES)
-        for moment in (later.moment, found.moment):
-            if moment is found.moment:
+        for version in (later.version, found.version):
+            if version is found.version:
                 by_backup(shop, other)
             with pytest.raises(GalleryReplacedError, match="ask again"):
-                gallery.items(rows, moment=moment)
+                gallery.items(rows, version=version)
             with pytest.raises(GalleryReplacedError, match="ask again"):
-                gallery.units(rows, moment=moment)
+                gallery.unit_vectors(rows, version=version)
 
 
 @pytest.mark.parametrize("refined", [{}, {"expand": 3}, {"rerank": 20}])

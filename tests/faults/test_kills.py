@@ -40,8 +40,8 @@ def contents(gallery: Path) -> Contents:
             item.id: (shown(item), [(name, row.tobytes()) for name, row in opened.vectors(item.id).items()])
             for item in opened.list(limit=None)[1]
         }
-        if opened.learned.weights is not None:
-            known["learned weights"] = dict(opened.learned.weights)
+        if opened.stored_weights.weights is not None:
+            known["learned weights"] = dict(opened.stored_weights.weights)
         return known
 
 

@@ -115,9 +115,9 @@ def test_a_copy_brings_what_was_set_by_hand_with_the_item(
     def stop(*_: object) -> None:
         raise StorageFullError("no room")
 
-    monkeypatch.setattr(LocalGallery, "edit", stop)
+    monkeypatch.setattr(LocalGallery, "override", stop)
     with LocalGallery(tmp_path / "a.gallery") as source, LocalGallery(tmp_path / "b.gallery", create=True) as target:
         assert copy_gallery(source, target).written == 1
         assert target.get("x").attributes == {"price": 2, "by hand": True}
-        target.describe([target.stamps("http")["x"][0]])
+        target.update([target.file_stamps("http")["x"][0]])
         assert target.get("x").attributes == {"price": 2, "by hand": True}

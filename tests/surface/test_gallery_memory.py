@@ -121,7 +121,7 @@ def test_what_was_set_by_hand_outlasts_the_catalogue(shop: Shop, tmp_path: Path,
 
 def test_an_item_whose_photo_is_gone_is_shown_with_its_matches(shop: Shop, tmp_path: Path, capsys: Capture) -> None:
     with LocalGallery(shop.gallery) as gallery:
-        gallery.describe([Item("red-1", "gone.png")])
+        gallery.update([Item("red-1", "gone.png")])
     montage, html = tmp_path / "answer.png", tmp_path / "answer.html"
     ask = ["search", "--item", "red-1", "-g", str(shop.gallery), "-k", "3"]
     assert main([*ask, "--montage", str(montage), "--html", str(html)]) == 0

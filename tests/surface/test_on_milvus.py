@@ -14,7 +14,7 @@ from test_python_equals_cli import QUESTIONS, without_times
 
 import lookalike
 from lookalike.cli import main
-from lookalike.gallery.stored_parameters import Learned
+from lookalike.gallery.stored_parameters import StoredWeights
 from lookalike.server.app import create_app
 from lookalike.server.settings import Settings
 from lookalike.server.startup import open_serving
@@ -164,7 +164,7 @@ def test_a_gallery_goes_there_and_back_with_one_command_each(
     with lookalike.open(shop.gallery) as here, lookalike.open(back) as there:
         assert there.gallery.list(limit=None) == here.gallery.list(limit=None)
         [source] = json.loads(json.dumps(here.gallery.info()))["sources"]
-        assert there.gallery.stamps(source) == here.gallery.stamps(source)
+        assert there.gallery.file_stamps(source) == here.gallery.file_stamps(source)
         assert there.gallery.model == here.gallery.model
     run(capsys, "gallery", "set", "red-0", "price=1", "-g", shop.gallery)
     assert run(capsys, "gallery", "export", "-g", shop.gallery, "--to", address)["written"] == 1
@@ -197,7 +197,7 @@ def test_reduces_augments_fuses_and_evaluates(
     assert reduced["matches"][0]["id"] == "red-2"
     with lookalike.open(f"{address}_reduced") as opened:
         assert [space.dimension for space in opened.gallery.spaces if space.name == "deep"] == [4]
-        opened.gallery.learn(Learned({"deep": 1.0, "color": 3.0}, {"protocol": "product"}))
+        opened.gallery.store_weights(StoredWeights({"deep": 1.0, "color": 3.0}, {"protocol": "product"}))
     weights = run(capsys, "search", photo, "-g", f"{address}_reduced", "-k", 1)["query"]["weights"]
     assert weights == {"deep": 1.0, "color": 3.0}
     assert main(["fuse", "-g", f"{address}_reduced", "--reset"]) == 0

@@ -49,13 +49,13 @@ def test_learned_weights_are_the_same_and_kept(shop: Shop, capsys: pytest.Captur
         assert as_shown(lookalike.learn_weights(gallery, shop.table, protocol="product", keep="never")) == shown
     assert shown["kept"] is False
     with lookalike.open(shop.gallery) as opened:
-        assert opened.gallery.learned.weights is None
+        assert opened.gallery.stored_weights.weights is None
         fusion = lookalike.learn_weights(opened, shop.table, protocol="product", keep="always")
-        assert fusion.kept and opened.gallery.learned.weights == fusion.after.weights
+        assert fusion.kept and opened.gallery.stored_weights.weights == fusion.after.weights
         assert opened.search(item="red-1").query.weights == fusion.after.weights
     lookalike.forget_weights(shop.gallery)
     with lookalike.open(shop.gallery) as opened:
-        assert opened.gallery.learned.weights is None
+        assert opened.gallery.stored_weights.weights is None
     with pytest.raises(lookalike.UnknownNameError, match="did you mean 'always'"):
         lookalike.learn_weights(shop.gallery, shop.table, protocol="product", keep="alway")
 

@@ -212,7 +212,7 @@ def test_an_item_is_no_neighbour_of_itself(shop: Shop) -> None:
         vectors = opened.gallery.vectors("red-1")
         weights = {"deep": 1.0, "color": 0.0}
         found = opened.gallery.search(vectors, k=2, weights=weights)
-        neighbour = opened.gallery.units(found.rows[0].tolist())["deep"][1]
+        neighbour = opened.gallery.unit_vectors(found.rows[0].tolist())["deep"][1]
         summed = vectors["deep"][0] + float(found.scores[0, 1]) ** 3 * neighbour
         expected = opened.gallery.search({"deep": summed[None] / np.linalg.norm(summed)}, k=12, weights=weights)
         refined = opened.search(item="red-1", k=11, weights={"deep": 1}, expand=1)

@@ -12,7 +12,8 @@ import numpy.typing as npt
 import pytest
 
 from lookalike.errors import IndexFileError
-from lookalike.gallery.local.segment import Frozen, Origin
+from lookalike.gallery.local.segment import Segment
+from lookalike.gallery.local.version import Version
 from lookalike.index import INDEXES, Index, build, checksummed, inverted_lists, load, rescoring
 from lookalike.index.mapped_lists import PLACE
 from lookalike.spaces import Space, unit_rows
@@ -45,9 +46,9 @@ def few_samples(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def frozen_at(rows: Float32) -> Callable[[Path], Frozen]:
-    origin = Origin("g", SPACES, 1, "s", ROWS, 0, ROWS, raw=False)
-    return lambda folder: Frozen(origin, {"unit": rows, "numbers": np.arange(1, ROWS + 1)}, folder)
+def segment_at(rows: Float32) -> Callable[[Path], Segment]:
+    version = Version("g", SPACES, 1, "s", ROWS, 0, ROWS, raw=False)
+    return lambda folder: Segment(version, {"unit": rows, "numbers": np.arange(1, ROWS + 1)}, folder)
 
 
 def bulk_of(path: Path) -> int:
@@ -89,7 +90,7 @@ def test_a_search_that_finds_damage_has_the_index_built_anew(
     damage: str,
     rows: Float32,
     built: dict[str, Index],
-    frozen_at: Callable[[Path], Frozen],
+    segment_at: Callable[[Path], Segment],
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -104,32 +105,32 @@ def test_a_search_that_finds_damage_has_the_index_built_anew(
     with pytest.raises(IndexFileError, match="rows that there are not, or a row twice"):
         load(name, path, rows=rows, spaces=SPACES).search(query, 10)
 
-    frozen = frozen_at(tmp_path)
-    (problem,) = frozen.damaged_indexes()
+    segment = segment_at(tmp_path)
+    (problem,) = segment.damaged_indexes()
     assert "bulk checksum" in problem
     for _ in range(2):
-        positions, scores = frozen.index(name, keep=True).search(query, 10)
+        positions, scores = segment.index(name, keep=True).search(query, 10)
         np.testing.assert_array_equal(positions, expected[0])
         np.testing.assert_array_equal(scores, expected[1])
         assert positions[0, 0] == built["exact"].search(query, 1)[0][0, 0] == row
     assert [record.message.count("built anew") for record in caplog.records] == [1]
     assert len(path.read_bytes()) == len(sound)
-    assert frozen.damaged_indexes() == frozen_at(tmp_path).damaged_indexes() == []
+    assert segment.damaged_indexes() == segment_at(tmp_path).damaged_indexes() == []
 
 
 @pytest.mark.usefixtures("few_samples")
 def test_one_who_may_not_write_leaves_the_damaged_file_and_answers_rightly(
-    rows: Float32, built: dict[str, Index], frozen_at: Callable[[Path], Frozen], tmp_path: Path
+    rows: Float32, built: dict[str, Index], segment_at: Callable[[Path], Segment], tmp_path: Path
 ) -> None:
     path = tmp_path / "index-ivf"
     built["ivf"].save(path)
     row, at = unseen_row(path)
     overwrite(path, at, ROWS)
-    damaged, frozen = path.read_bytes(), frozen_at(tmp_path)
+    damaged, segment = path.read_bytes(), segment_at(tmp_path)
     for _ in range(2):
-        assert frozen.index("ivf", keep=False).search(rows[row : row + 1], 1)[0].tolist() == [[row]]
+        assert segment.index("ivf", keep=False).search(rows[row : row + 1], 1)[0].tolist() == [[row]]
     assert path.read_bytes() == damaged
-    assert len(frozen.damaged_indexes()) == 1
+    assert len(segment.damaged_indexes()) == 1
 
 
 def resealed(path: Path, change: Callable[[Places], Places]) -> None:
@@ -143,7 +144,7 @@ def resealed(path: Path, change: Callable[[Places], Places]) -> None:
         file.truncate()
         np.save(file, change(places))
         np.save(file, rest)
-    checksummed.seal(path, name="ivf", count=ROWS, spaces=SPACES, bulk=bulk)
+    checksummed.write_footer(path, name="ivf", count=ROWS, spaces=SPACES, bulk=bulk)
 
 
 def put(field: str, number: int) -> Callable[[Places], Places]:
@@ -187,11 +188,11 @@ def test_lists_that_reach_out_of_the_bulk_are_refused(
 def test_a_file_without_its_lists_places_is_refused(rows: Float32, tmp_path: Path) -> None:
     path = tmp_path / "index"
     path.write_bytes(b"")
-    checksummed.seal(path, name="ivf", count=ROWS, spaces=SPACES)
+    checksummed.write_footer(path, name="ivf", count=ROWS, spaces=SPACES)
     with pytest.raises(IndexFileError):
         load("ivf", path, rows=rows, spaces=SPACES)
     path.write_bytes(b"")
-    checksummed.seal(path, name="ivf", count=ROWS, spaces=SPACES, bulk=10_000)  # beyond the file's end
+    checksummed.write_footer(path, name="ivf", count=ROWS, spaces=SPACES, bulk=10_000)  # beyond the file's end
     with pytest.raises(IndexFileError):
         load("ivf", path, rows=rows, spaces=SPACES)
 

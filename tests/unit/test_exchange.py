@@ -18,7 +18,7 @@ from lookalike.errors import CatalogueError, MismatchError, UnknownNameError, Us
 from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.gallery.transfer.folders import export_gallery, import_folder
 from lookalike.spaces import Space, unit_rows
-from lookalike.types import Box, Float32, Item, Stamp
+from lookalike.types import Box, FileStamp, Float32, Item
 
 SPACES = [Space("deep", 16, "tiny@1"), Space("color", 6, "colour@1")]
 
@@ -55,13 +55,13 @@ def filled(folder: Path) -> LocalGallery:
         )
         for number in range(60)
     ]
-    stamps = [Stamp(size=number, modified_ns=10**18 + number, sha256=f"{number:064x}") for number in range(30)]
+    file_stamps = [FileStamp(size=number, modified_ns=10**18 + number, sha256=f"{number:064x}") for number in range(30)]
     vectors = {space.name: unit_rows(random.standard_normal((60, space.dimension), np.float32)) for space in SPACES}
     vectors["color"][7] *= 3
     vectors["color"][8] = 0
-    for part, kept in ((slice(0, 30), stamps), (slice(30, 60), None)):
+    for part, kept in ((slice(0, 30), file_stamps), (slice(30, 60), None)):
         rows = {name: array[part] for name, array in vectors.items()}
-        gallery.add(items[part], rows, spaces=SPACES, source="catalogue.csv" if kept else "", stamps=kept)
+        gallery.add(items[part], rows, spaces=SPACES, source="catalogue.csv" if kept else "", file_stamps=kept)
     gallery.remove(["größe 11"])
     return gallery
 
@@ -76,7 +76,7 @@ def everything(gallery: LocalGallery) -> dict[str, Any]:
             space.name: np.concatenate([vectors[space.name] for _, vectors in batches]).tobytes()
             for space in gallery.spaces
         },
-        "stamps": {source: gallery.stamps(source) for source in ("catalogue.csv", "")},
+        "stamps": {source: gallery.file_stamps(source) for source in ("catalogue.csv", "")},
     }
 
 
@@ -365,7 +365,7 @@ def test_export_overwrites_nothing_and_leaves_no_half_files(tmp_path: Path) -> N
         assert (tmp_path / "out" / "all_feat.list").read_text() == "mine"
         with pytest.raises(UnknownNameError, match="did you mean 'parquet'"):
             export_gallery(gallery, tmp_path / "out", format="parket")
-        gallery.describe([Item(id="größe 50", photo="two\nlines.jpg")])
+        gallery.update([Item(id="größe 50", photo="two\nlines.jpg")])
         with pytest.raises(UsageError, match="line of its own"):
             export_gallery(gallery, tmp_path / "other", format="original")
         assert list((tmp_path / "other").iterdir()) == []

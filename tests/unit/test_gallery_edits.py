@@ -33,10 +33,10 @@ def gallery(tmp_path: Path) -> LocalGallery:
 
 
 def test_changes_lie_on_top_of_what_the_catalogue_says(gallery: LocalGallery) -> None:
-    assert gallery.edit("dress", {"price": 8, "sale": True}).attributes == {
+    assert gallery.override("dress", {"price": 8, "sale": True}).attributes == {
         "price": 8, "color": "red", "note": None, "sale": True,
     }  # fmt: skip
-    gallery.describe([dress(price=12, color="blue")], source=SOURCE)
+    gallery.update([dress(price=12, color="blue")], source=SOURCE)
     assert gallery.get("dress").attributes == {"price": 8, "color": "blue", "sale": True}
     add(gallery, dress(price=13, color="green"))  # its photo has changed as well
     assert gallery.get("dress").attributes == {"price": 8, "color": "green", "sale": True}
@@ -46,24 +46,24 @@ def test_changes_lie_on_top_of_what_the_catalogue_says(gallery: LocalGallery) ->
 
 
 def test_later_changes_lie_on_top_of_earlier_ones(gallery: LocalGallery) -> None:
-    gallery.edit("dress", {"price": 8, "sale": True})
-    gallery.edit("dress", {"price": 9, "sale": None})
+    gallery.override("dress", {"price": 8, "sale": True})
+    gallery.override("dress", {"price": 9, "sale": None})
     assert gallery.get("dress").attributes == {"price": 9, "color": "red", "note": None}
-    gallery.describe([dress(price=12, sale=False)], source=SOURCE)
+    gallery.update([dress(price=12, sale=False)], source=SOURCE)
     assert gallery.get("dress").attributes == {"price": 9}
 
 
 def test_a_source_is_compared_with_what_it_said_itself(gallery: LocalGallery) -> None:
-    gallery.edit("dress", {"price": 8, "color": None})
-    assert gallery.stamps(SOURCE)["dress"][0] == dress(price=10, color="red", note=None)
+    gallery.override("dress", {"price": 8, "color": None})
+    assert gallery.file_stamps(SOURCE)["dress"][0] == dress(price=10, color="red", note=None)
     gallery.compact()  # which forgets attributes that nobody speaks of, and only those
-    assert gallery.stamps(SOURCE)["dress"][0] == dress(price=10, color="red", note=None)
+    assert gallery.file_stamps(SOURCE)["dress"][0] == dress(price=10, color="red", note=None)
     assert gallery.get("dress") == dress(price=8, note=None)
     assert gallery.verify().problems == ()
 
 
 def test_an_item_that_is_removed_takes_its_changes_along(gallery: LocalGallery) -> None:
-    gallery.edit("dress", {"price": 8})
+    gallery.override("dress", {"price": 8})
     gallery.remove(["dress"])
     add(gallery, dress(price=10))
     assert gallery.get("dress") == dress(price=10)
@@ -76,22 +76,22 @@ def test_what_cannot_be_kept_changes_nothing(gallery: LocalGallery) -> None:
         nested = [nested]
     for value in (float("nan"), float("inf"), "\ud800", nested, {"a": object()}):
         with pytest.raises(UsageError):
-            gallery.edit("dress", {"price": value})  # type: ignore[dict-item]
+            gallery.override("dress", {"price": value})  # type: ignore[dict-item]
     with pytest.raises(UsageError):
-        gallery.edit("dress", {"\ud800": 1})
+        gallery.override("dress", {"\ud800": 1})
     with pytest.raises(UnknownNameError):
-        gallery.edit("hat", {"price": 1})
+        gallery.override("hat", {"price": 1})
     assert gallery.get("dress") == before
 
 
 def test_taking_away_what_was_never_there_makes_no_attribute(gallery: LocalGallery) -> None:
-    gallery.edit("dress", {"prize": None})
+    gallery.override("dress", {"prize": None})
     assert "prize" not in {facet.name for facet in gallery.facets()}
     assert "prize" not in gallery.info()["attributes"]  # type: ignore[operator]
 
 
 def test_changes_are_exported_as_part_of_the_item(gallery: LocalGallery, tmp_path: Path) -> None:
-    gallery.edit("dress", {"price": 8})
+    gallery.override("dress", {"price": 8})
     export_gallery(gallery, tmp_path / "out", format="parquet")
     with LocalGallery(tmp_path / "other.gallery", create=True) as other:
         import_folder(tmp_path / "out", other)
@@ -102,6 +102,6 @@ def test_values_are_nested_as_deep_as_filters_can_read(gallery: LocalGallery) ->
     nested: object = "x" + "[{" * 500
     for _ in range(99):  # the attributes themselves are one more
         nested = [nested]
-    gallery.edit("dress", {"tags": nested})  # type: ignore[dict-item]
+    gallery.override("dress", {"tags": nested})  # type: ignore[dict-item]
     assert gallery.list(where="price = 10")[0] == 1
     assert gallery.get("dress").attributes["tags"] == nested

@@ -80,16 +80,16 @@ def test_a_gallery_keeps_its_settings_and_builds_its_indexes_again(tmp_path: Pat
         for one in (gallery, other):
             assert one.index_settings == IndexSettings(nlist=10, nprobe=10)
             found = one.search({"deep": QUERIES}, k=5, index="ivf")
-            frozen: Any = one._states.present().frozen
-            assert frozen._indexes["ivf"]._lists.nlist == 10
+            segment: Any = one._current.present().segment
+            assert segment._indexes["ivf"]._lists.nlist == 10
             assert np.array_equal(found.rows[:, 0], wanted.rows[:, 0])
     with LocalGallery(tmp_path / "g") as again:
         again.search({"deep": QUERIES}, k=5, index="ivf")
-        state: Any = again._states.present().frozen
+        state: Any = again._current.present().segment
         assert state._indexes["ivf"]._lists.nlist == 10  # from its file
         again.set_index({})
         again.search({"deep": QUERIES}, k=5, index="ivf")
-        state = again._states.present().frozen
+        state = again._current.present().segment
         assert state._indexes["ivf"]._lists.nlist == 77
 
 

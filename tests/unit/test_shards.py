@@ -19,7 +19,7 @@ from lookalike.ingest.ray.job import RayEmbedding
 from lookalike.ingest.ray.shards import Shard, cut, read_result, read_work, write_result
 from lookalike.ingest.ray.worker import BATCH, GPU_BYTES, ON_GPU, PER_INPUT, ShardWorker, Task, Tries, batch_for
 from lookalike.spaces import Space
-from lookalike.types import Box, Item, Stamp
+from lookalike.types import Box, FileStamp, Item
 
 SPACES = (Space("deep", 3, "mean@1"), Space("color", 2, "color@1"))
 
@@ -27,7 +27,7 @@ SPACES = (Space("deep", 3, "mean@1"), Space("color", 2, "color@1"))
 def work_of(number: int) -> PhotoTask:
     box = Box(0, 0, number + 1, 9.5) if number % 2 else None
     item = Item(str(number), f"{number}.jpg", "/photos", f"p{number}", box, {"price": number, "où": "là"})
-    return PhotoTask(item, number, Stamp(number, 10**18 + number, f"{number:064x}") if number % 3 == 0 else None)
+    return PhotoTask(item, number, FileStamp(number, 10**18 + number, f"{number:064x}") if number % 3 == 0 else None)
 
 
 def test_shards_are_neighbours_in_the_catalogue_whatever_is_left_to_do() -> None:
@@ -63,7 +63,7 @@ def test_the_same_work_has_the_same_name_and_any_other_has_another() -> None:
 def test_work_arrives_as_it_was_sent() -> None:
     work = [work_of(number) for number in range(6)]
     arrived = read_work(Shard.of(work, SPACES).text)
-    assert [(each.item, each.stamp) for each in arrived] == [(each.item, each.stamp) for each in work]
+    assert [(each.item, each.file_stamp) for each in arrived] == [(each.item, each.file_stamp) for each in work]
 
 
 def outcomes(work: list[PhotoTask]) -> list[Outcome]:
@@ -74,10 +74,12 @@ def outcomes(work: list[PhotoTask]) -> list[Outcome]:
         "color": np.array([[0.5, each.position] for each in described], dtype=np.float32),
     }
     return [
-        Unchanged(work[0].item, Stamp(7, 8, "same")),
+        Unchanged(work[0].item, FileStamp(7, 8, "same")),
         Unreadable(work[1].item, PhotoError(work[1].item.location, "no such file")),
-        Embedded([each.item for each in described[:1]], [Stamp(1, 2, "x")], {n: v[:1] for n, v in vectors.items()}),
-        Embedded([each.item for each in described[1:]], [Stamp(3, 4, "y")] * 2, {n: v[1:] for n, v in vectors.items()}),
+        Embedded([each.item for each in described[:1]], [FileStamp(1, 2, "x")], {n: v[:1] for n, v in vectors.items()}),
+        Embedded(
+            [each.item for each in described[1:]], [FileStamp(3, 4, "y")] * 2, {n: v[1:] for n, v in vectors.items()}
+        ),
     ]
 
 
@@ -87,12 +89,12 @@ def test_what_became_of_the_photos_comes_back_to_the_bit() -> None:
     data = write_result(outcomes(work), source="shop.csv", spaces=SPACES, took={"decode": 1.5})
     found, took = read_result(shard, data, SPACES)
     assert took == {"decode": 1.5}
-    assert found[0] == Unchanged(work[0].item, Stamp(7, 8, "same"))
+    assert found[0] == Unchanged(work[0].item, FileStamp(7, 8, "same"))
     assert isinstance(found[1], Unreadable)
     assert (found[1].item, found[1].error.reason) == (work[1].item, "no such file")
     assert isinstance(found[2], Embedded)
     assert list(found[2].items) == [each.item for each in work[2:]]
-    assert list(found[2].stamps) == [Stamp(1, 2, "x"), Stamp(3, 4, "y"), Stamp(3, 4, "y")]
+    assert list(found[2].file_stamps) == [FileStamp(1, 2, "x"), FileStamp(3, 4, "y"), FileStamp(3, 4, "y")]
     np.testing.assert_array_equal(found[2].vectors["deep"], np.float32([[2, 1, 0.1], [3, 1, 0.1], [4, 1, 0.1]]))
     np.testing.assert_array_equal(found[2].vectors["color"], [[0.5, 2], [0.5, 3], [0.5, 4]])
 
@@ -232,7 +234,7 @@ def test_a_photo_that_ends_its_worker_is_found_by_halving(
     def results(shards: list[Shard], *_: object) -> Iterator[tuple[str, bytes]]:
         for shard in shards:
             if deadly.isdisjoint(each.position for each in shard.work):
-                same = [Unchanged(each.item, Stamp(1, 1, "")) for each in shard.work]
+                same = [Unchanged(each.item, FileStamp(1, 1, "")) for each in shard.work]
                 yield shard.name, write_result(same, source="", spaces=SPACES, took={"decode": 0.0})
 
     monkeypatch.setattr(job, "_results", results)

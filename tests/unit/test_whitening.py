@@ -58,7 +58,7 @@ def test_what_is_kept_is_what_was_learned() -> None:
     source = Space("deep", 6, "model@12345678")
     assert projection.space(source) == again.space(source)
     assert projection.space(source).dimension == 4
-    assert projection.space(source).maker.startswith("model@12345678/pca4@")
+    assert projection.space(source).model_id.startswith("model@12345678/pca4@")
     assert projection.space(source) != learned(rows[:200], 4).space(source)
 
 

@@ -76,7 +76,7 @@ def set_attributes(
     Removing the item, and indexing it anew, brings back what the catalogue says.
     """
     changes = {name: _json_or_text(text) for name, text in pairs(attributes, option="set").items()}
-    _show(opened(gallery).edit(item, changes), json=json)
+    _show(opened(gallery).override(item, changes), json=json)
 
 
 @app.command()

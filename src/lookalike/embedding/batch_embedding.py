@@ -21,7 +21,7 @@ from lookalike.errors import PhotoError
 from lookalike.images import open_image, read_bytes
 from lookalike.remote.addresses import is_address, reach_of, shown
 from lookalike.remote.object_store import CONNECTIONS, status
-from lookalike.types import Float32, Item, Stamp
+from lookalike.types import FileStamp, Float32, Item
 
 BATCH = 16
 
@@ -33,12 +33,12 @@ class PhotoTask:
     Attributes:
         item: Whose photo.
         position: Its place in the catalogue, from 0.
-        stamp: Of the file that the gallery has vectors of, for the same box; None when it has none.
+        file_stamp: Of the file that the gallery has vectors of, for the same box; None when it has none.
     """
 
     item: Item
     position: int = 0
-    stamp: Stamp | None = None
+    file_stamp: FileStamp | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +47,12 @@ class Embedded:
 
     Attributes:
         items: B items.
-        stamps: Of their files.
+        file_stamps: Of their files.
         vectors: By space, (B, D) float32.
     """
 
     items: Sequence[Item]
-    stamps: Sequence[Stamp]
+    file_stamps: Sequence[FileStamp]
     vectors: Mapping[str, Float32]
 
 
@@ -61,7 +61,7 @@ class Unchanged:
     """A photo whose content is that of the gallery's vectors."""
 
     item: Item
-    stamp: Stamp
+    file_stamp: FileStamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ No photo is left out, and none comes out twice."""
 class _Read:
     """A photo as a worker returns it; `prepared` is None when its content has not changed."""
 
-    stamp: Stamp
+    file_stamp: FileStamp
     prepared: Prepared | None
     seconds: float
 
@@ -136,7 +136,7 @@ class _Line:
         # Decoders must be a few photos ahead of the network at all times, also while a batch is being embedded.
         self._ahead = 2 * batch + decoders
         self.on_their_way: deque[tuple[Item, Future[_Read]]] = deque()
-        self.waiting: list[tuple[Item, Stamp, Prepared]] = []
+        self.waiting: list[tuple[Item, FileStamp, Prepared]] = []
 
     @property
     def is_full(self) -> bool:
@@ -159,18 +159,18 @@ class _Line:
         read = future.result()
         self._seconds["decode"] += read.seconds
         if read.prepared is None:
-            yield Unchanged(item, read.stamp)
+            yield Unchanged(item, read.file_stamp)
             return
-        self.waiting.append((item, read.stamp, read.prepared))
+        self.waiting.append((item, read.file_stamp, read.prepared))
         if len(self.waiting) == self._batch:
             yield self.embed()
 
     def embed(self) -> Embedded:
         """Run the network on the photos that wait."""
-        items, stamps, prepared = zip(*self.waiting, strict=True)
+        items, file_stamps, prepared = zip(*self.waiting, strict=True)
         self.waiting.clear()
         with timed(self._seconds, "embed"):
-            return Embedded(items, stamps, self._embedder.embed_prepared(prepared))
+            return Embedded(items, file_stamps, self._embedder.embed_prepared(prepared))
 
     def close(self) -> None:
         """Let the threads end; photos that no thread has taken up are left."""
@@ -181,19 +181,19 @@ class _Line:
 def _read(work: PhotoTask, embedder: Embedder) -> _Read:
     """Read, and if need be decode and prepare, one photo; runs in the threads."""
     started = perf_counter()
-    item, known = work.item, work.stamp
+    item, known = work.item, work.file_stamp
     now = size_and_time(item.location)  # before the bytes: a later change is then seen by the next run
     if now is None and is_address(item.location):
         now = status(reach_of(item))
         if known is not None and now == (known.size, known.modified_ns):
             return _Read(known, None, perf_counter() - started)
     data = read_bytes(item, keep=False)
-    stamp = Stamp(len(data), now[1] if now else 0, hashlib.sha256(data).hexdigest())
+    file_stamp = FileStamp(len(data), now[1] if now else 0, hashlib.sha256(data).hexdigest())
     prepared = None
-    if known is None or known.sha256 != stamp.sha256:
+    if known is None or known.sha256 != file_stamp.sha256:
         photo = open_image(data, at_least=embedder.wanted_size, box=item.box, name=shown(item.location))
         prepared = embedder.prepare(photo)
-    return _Read(stamp, prepared, perf_counter() - started)
+    return _Read(file_stamp, prepared, perf_counter() - started)
 
 
 def size_and_time(location: str) -> tuple[int, int] | None:

@@ -93,7 +93,7 @@ class Color:
         self.space = Space(SPACE_NAME, len(self._parameters.mapping), self._parameters.model_id)
 
     def embed(self, photo: Image.Image) -> Float32:
-        """EmbedPhotos an RGB photo: (D,) float32 of unit length."""
+        """Embed an RGB photo: (D,) float32 of unit length."""
         row = self._parameters.mapping @ np.sqrt(self.histogram(photo))
         return np.asarray(row / np.linalg.norm(row), dtype=np.float32)
 

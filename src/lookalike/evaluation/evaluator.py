@@ -42,7 +42,7 @@ class Described:
         absent: (n,) items that have no vectors.
         reasons: Why not, by the item's id, as far as that is known.
         contents: Hash of the photo's bytes by the item's id, as far as they are known.
-        learned: Weights that were learned for the gallery; None where none were.
+        stored_weights: Weights kept in the gallery; None where there are none.
     """
 
     spaces: tuple[Space, ...]
@@ -50,13 +50,13 @@ class Described:
     absent: Bool
     reasons: Mapping[str, str] = field(default_factory=dict)
     contents: Mapping[str, str] = field(default_factory=dict)
-    learned: Mapping[str, float] | None = None
+    stored_weights: Mapping[str, float] | None = None
 
     @property
     def model_id(self) -> str:
         """The models that made the vectors."""
-        makers = dict.fromkeys(space.model_id for space in self.spaces if space.name.startswith("deep"))
-        return "+".join(makers) or self.spaces[0].model_id
+        model_ids = dict.fromkeys(space.model_id for space in self.spaces if space.name.startswith("deep"))
+        return "+".join(model_ids) or self.spaces[0].model_id
 
 
 def combined_rows(described: Described, weights: Mapping[str, float]) -> Float32:
@@ -118,9 +118,9 @@ def described_by_gallery(items: Sequence[Item], gallery: Gallery, *, source: str
             f"the gallery has none of the {len(items):,} photos that take part{example}; "
             "fill it from the same source by `lookalike index`"
         )
-    stamps = gallery.stamps(source)
-    contents = {id_: stamp.sha256 for id_, (_, stamp) in stamps.items() if stamp is not None}
-    return Described(spaces, rows, absent, contents=contents, learned=gallery.learned.weights)
+    file_stamps = gallery.file_stamps(source)
+    contents = {id_: file_stamp.sha256 for id_, (_, file_stamp) in file_stamps.items() if file_stamp is not None}
+    return Described(spaces, rows, absent, contents=contents, stored_weights=gallery.stored_weights.weights)
 
 
 def described_by_model(
@@ -199,7 +199,7 @@ def measure_retrieval(
     )
     if protocol.name == "product":
         task = task.keeping_apart(np.where(described.absent, -1, identical_rows(described.rows)))
-    resolved = resolve_weights(weights, described.spaces, stored=described.learned)
+    resolved = resolve_weights(weights, described.spaces, stored=described.stored_weights)
     if metrics:
         named = resolve_names(metrics, described.spaces)
         scorer = by_metric(described.rows, weights=resolved, metrics=named, task=task)

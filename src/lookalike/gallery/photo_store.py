@@ -144,11 +144,11 @@ class PhotoStore:
             return 0
         with self._gallery.writing():
             roots = [root for root in self._roots() if is_folder(root)]
-            items = [item for item, _ in self._gallery.stamps(SOURCE).values()]
+            items = [item for item, _ in self._gallery.file_stamps(SOURCE).values()]
             lost = [item for item in items if Path(item.root) not in roots]
             moved = [found for item in lost for found in self._found(item, roots)]
             if moved:
-                self._gallery.describe(moved)
+                self._gallery.update(moved)
             wanted = {(Path(item.root).name, item.photo) for item in items}
             settled = None if isinstance(self._gallery, LocalGallery) else time.time() - SETTLED_S
             left = [

@@ -7,10 +7,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from lookalike.gallery.stored_parameters import Learned
+from lookalike.gallery.stored_parameters import StoredWeights
 from lookalike.projection import Projection
 from lookalike.spaces import Space
-from lookalike.types import JSON, Float32, Item, Neighbours, Stamp
+from lookalike.types import JSON, FileStamp, Float32, Item, Neighbours
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Gallery(Protocol):
         *,
         spaces: Sequence[Space],
         source: str = "",
-        stamps: Sequence[Stamp] | None = None,
+        file_stamps: Sequence[FileStamp] | None = None,
         overrides: Sequence[Mapping[str, JSON]] | None = None,
     ) -> None:
         """Add items, or replace those of the same id, durably and all together.
@@ -74,8 +74,8 @@ class Gallery(Protocol):
             items: B items with distinct ids.
             vectors: For every space, (B, D) float32. Rows that are not of unit length are kept as they came too.
             spaces: What the vectors are. The first `add` decides the gallery's; later ones must be equal.
-            source: The catalogue they come from; `stamps` and pruning go by it.
-            stamps: Of the photos' files.
+            source: The catalogue they come from; `file_stamps` and pruning go by it.
+            file_stamps: Size and time of the photos' files.
             overrides: Attributes set by hand on each item, in place of those set before; None takes an attribute
                 away. Without this argument, what was set by hand before stays on top.
 
@@ -85,12 +85,12 @@ class Gallery(Protocol):
         """
         ...
 
-    def describe(
+    def update(
         self,
         items: Sequence[Item],
         *,
         source: str = "",
-        stamps: Sequence[Stamp] | None = None,
+        file_stamps: Sequence[FileStamp] | None = None,
         overrides: Sequence[Mapping[str, JSON]] | None = None,
     ) -> None:
         """Replace what is known of items whose vectors stay, all together: product, attributes, place of the photo.
@@ -98,7 +98,7 @@ class Gallery(Protocol):
         Args:
             items: B items with distinct ids.
             source: The catalogue they come from; empty keeps the one they have.
-            stamps: Of the photos' files; None keeps those they have.
+            file_stamps: Size and time of the photos' files; None keeps those they have.
             overrides: As in `add`.
 
         Raises:
@@ -106,7 +106,7 @@ class Gallery(Protocol):
         """
         ...
 
-    def edit(self, item_id: str, attributes: Mapping[str, JSON]) -> Item:
+    def override(self, item_id: str, attributes: Mapping[str, JSON]) -> Item:
         """Change attributes of an item by hand; they stay whenever its catalogue describes it anew.
 
         Args:
@@ -134,7 +134,7 @@ class Gallery(Protocol):
         """
         ...
 
-    def stamps(self, source: str) -> dict[str, tuple[Item, Stamp | None]]:
+    def file_stamps(self, source: str) -> dict[str, tuple[Item, FileStamp | None]]:
         """Items that came from a source, by id, as it described them, with the stamps of their files."""
         ...
 
@@ -154,12 +154,12 @@ class Gallery(Protocol):
         """
         ...
 
-    def units(self, rows: Sequence[int], *, moment: object = None) -> dict[str, Float32]:
+    def unit_vectors(self, rows: Sequence[int], *, version: object = None) -> dict[str, Float32]:
         """Unit rows by space, each (B, D) float32; zeros for a row that is no longer there.
 
         Args:
             rows: B numbers of rows.
-            moment: As in `items`.
+            version: As in `items`.
 
         Raises:
             GalleryReplacedError: As in `items`.
@@ -167,11 +167,11 @@ class Gallery(Protocol):
         ...
 
     @property
-    def learned(self) -> Learned:
+    def stored_weights(self) -> StoredWeights:
         """The usual weights of its spaces, as far as they were learned for it."""
         ...
 
-    def learn(self, what: Learned) -> None:
+    def store_weights(self, what: StoredWeights) -> None:
         """Keep the weights that were learned for it, in place of those before.
 
         Raises:
@@ -184,7 +184,7 @@ class Gallery(Protocol):
         """By which the rows of some of its spaces are made from what a model makes."""
         ...
 
-    def project(self, projections: Mapping[str, Projection]) -> None:
+    def store_projections(self, projections: Mapping[str, Projection]) -> None:
         """Decide the projections; only before the first `add`.
 
         Raises:
@@ -192,12 +192,12 @@ class Gallery(Protocol):
         """
         ...
 
-    def items(self, rows: Sequence[int], *, moment: object = None) -> dict[int, Item]:
+    def items(self, rows: Sequence[int], *, version: object = None) -> dict[int, Item]:
         """Items by row; a row that is no longer there is left out.
 
         Args:
             rows: Numbers of rows.
-            moment: `Neighbours.moment` of the search that found them; None believes that the gallery is the same still.
+            version: `Neighbours.version` of the search that found them; None skips the check.
 
         Raises:
             GalleryReplacedError: The rows are of a state that the gallery has never been in: it was replaced, compacted

@@ -14,13 +14,13 @@ from lookalike.errors import MismatchError, UsageError
 from lookalike.gallery.local import metadata_table
 from lookalike.gallery.local.row_checksums import ITEM_SOUND, NAME_SUM, crc_of, damaged, numbered
 from lookalike.spaces import Space, check_rows, concatenate, slices
-from lookalike.types import JSON, Box, Float32, Item, Stamp
+from lookalike.types import JSON, Box, FileStamp, Float32, Item
 
 UNIT_TOLERANCE: Final = 1e-5
 """Rows whose length is this close to 1 are unit rows as they are: every maker rounds a little differently."""
 
 ITEM_COLUMNS: Final = f"{ITEM_SOUND}, id, product, photo, root, box, attributes"
-STAMP_COLUMNS: Final = "size, modified_ns, sha256"
+FILE_STAMP_COLUMNS: Final = "size, modified_ns, sha256"
 
 
 class Kinds(IntFlag):
@@ -210,15 +210,15 @@ def read_item(row: Sequence[Any], names: AttributeNames) -> Item:
     )
 
 
-def stamp_row(stamp: Stamp | None) -> tuple[int | str | None, ...]:
-    """A stamp as `STAMP_COLUMNS`."""
-    return (None, None, None) if stamp is None else (stamp.size, stamp.modified_ns, stamp.sha256)
+def file_stamp_row(file_stamp: FileStamp | None) -> tuple[int | str | None, ...]:
+    """A stamp as `FILE_STAMP_COLUMNS`."""
+    return (None, None, None) if file_stamp is None else (file_stamp.size, file_stamp.modified_ns, file_stamp.sha256)
 
 
-def read_stamp(row: Sequence[Any]) -> Stamp | None:
-    """A stamp from `STAMP_COLUMNS`."""
+def read_file_stamp(row: Sequence[Any]) -> FileStamp | None:
+    """A stamp from `FILE_STAMP_COLUMNS`."""
     size, modified_ns, sha256 = row
-    return None if sha256 is None else Stamp(size=size, modified_ns=modified_ns, sha256=sha256)
+    return None if sha256 is None else FileStamp(size=size, modified_ns=modified_ns, sha256=sha256)
 
 
 def vector_rows(

@@ -21,7 +21,7 @@ PROJECTIONS: Final = "projections"
 
 
 @dataclass(frozen=True, slots=True)
-class Learned:
+class StoredWeights:
     """What was learned of the weights; nothing by default.
 
     Attributes:
@@ -33,7 +33,7 @@ class Learned:
     source: Mapping[str, JSON] = field(default_factory=dict)
 
 
-def read(connection: sqlite3.Connection) -> Learned:
+def read(connection: sqlite3.Connection) -> StoredWeights:
     """What the database remembers of the weights.
 
     Raises:
@@ -41,19 +41,21 @@ def read(connection: sqlite3.Connection) -> Learned:
     """
     found = metadata_table.get(connection, WEIGHTS)
     if found is None:
-        return Learned()
+        return StoredWeights()
     try:
         kept: dict[str, Any] = json.loads(found)
-        return Learned({str(name): float(weight) for name, weight in kept["weights"].items()}, dict(kept["source"]))
+        return StoredWeights(
+            {str(name): float(weight) for name, weight in kept["weights"].items()}, dict(kept["source"])
+        )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise GalleryDamagedError(f"the weights that were learned for the gallery cannot be read: {error}") from error
 
 
-def write(connection: sqlite3.Connection, learned: Learned) -> None:
+def write(connection: sqlite3.Connection, stored: StoredWeights) -> None:
     """Remember these weights, and none that were learned before."""
     connection.execute("DELETE FROM meta WHERE key = ?", (WEIGHTS,))
-    if learned.weights is not None:
-        text = json.dumps({"weights": dict(learned.weights), "source": dict(learned.source)}, ensure_ascii=False)
+    if stored.weights is not None:
+        text = json.dumps({"weights": dict(stored.weights), "source": dict(stored.source)}, ensure_ascii=False)
         metadata_table.put(connection, WEIGHTS, text)
 
 

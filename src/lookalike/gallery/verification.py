@@ -18,11 +18,11 @@ import numpy as np
 from lookalike.errors import LookalikeError
 from lookalike.gallery import stored_parameters
 from lookalike.gallery.local import schema
-from lookalike.gallery.local.database import Store
+from lookalike.gallery.local.database import Database
 from lookalike.gallery.local.metadata_table import read_model, read_spaces
-from lookalike.gallery.local.row_checksums import EDIT_SUM, ITEM_SUM, META_SUM, NAME_SUM, REMOVED_SUM, vector_sum
-from lookalike.gallery.local.segment import Frozen
-from lookalike.gallery.local.segment_files import Derived
+from lookalike.gallery.local.row_checksums import ITEM_SUM, META_SUM, NAME_SUM, OVERRIDE_SUM, REMOVED_SUM, vector_sum
+from lookalike.gallery.local.segment import Segment
+from lookalike.gallery.local.segment_files import SegmentFiles
 from lookalike.gallery.records import UNIT_TOLERANCE, read_vectors
 from lookalike.spaces import Space, slices, width
 from lookalike.types import JSON, Float32, Int64, Item
@@ -33,12 +33,12 @@ MOST_NAMED: Final = 5
 
 Check = Callable[[sqlite3.Connection], Iterator[str]]
 
-SEALED: Final = (
+CHECKSUMMED: Final = (
     ("items", "id", ITEM_SUM, "the items {}"),
     ("meta", "key", META_SUM, "what the gallery keeps as {}"),
     ("attribute_names", "name", NAME_SUM, "the attributes {}"),
     ("removed", "row", REMOVED_SUM, "the removals of the rows {}"),
-    ("edits", "id", EDIT_SUM, "what was set by hand on {}"),
+    ("edits", "id", OVERRIDE_SUM, "what was set by hand on {}"),
 )
 """Each table but `vectors`: what names a row, its checksum, and what its rows are."""
 
@@ -60,12 +60,12 @@ class Health:
         return {"healthy": not self.problems, "items": self.items, "problems": list(self.problems)}
 
 
-def verify(store: Store, derived: Derived, *, photos: bool) -> Health:
+def verify(database: Database, segment_files: SegmentFiles, *, photos: bool) -> Health:
     """Check the database against itself, and what is derived against the database.
 
     Args:
-        store: The database.
-        derived: What is derived from it.
+        database: The database.
+        segment_files: What is derived from it.
         photos: Check that the files of photos are there, too; those at URLs are passed over.
     """
     problems: list[str] = []
@@ -73,15 +73,15 @@ def verify(store: Store, derived: Derived, *, photos: bool) -> Health:
     checks: list[tuple[str, Check]] = [
         ("the database's pages", pages),
         ("the database's tables", lambda connection: iter(schema.problems(connection))),
-        *((f"the table {table}", sealed(table, *about)) for table, *about in SEALED),
-        ("what the gallery says of itself", says),
+        *((f"the table {table}", wrong_checksums(table, *about)) for table, *about in CHECKSUMMED),
+        ("what the gallery says of itself", unreadable_metadata),
         ("the tables' agreement", contradictions),
         ("the attributes", unreadable_attributes),
         ("the vectors", lambda connection: wrong_vectors(connection, None)),
-        ("derived files", lambda connection: wrong_derived(connection, derived)),
+        ("derived files", lambda connection: wrong_segment_files(connection, segment_files)),
     ]
     checks += [("photos", missing_photos)] if photos else []
-    with store.examining() as connection:
+    with database.examining() as connection:
         for what, check in checks:
             try:
                 problems += check(connection)
@@ -116,7 +116,7 @@ def pages(connection: sqlite3.Connection) -> Iterator[str]:
             yield f"the database: {one_line(line)}"
 
 
-def sealed(table: str, name: str, checksum: str, words: str) -> Check:
+def wrong_checksums(table: str, name: str, checksum: str, words: str) -> Check:
     """A check of the checksums of a table's rows."""
 
     def check(connection: sqlite3.Connection) -> Iterator[str]:
@@ -128,7 +128,7 @@ def sealed(table: str, name: str, checksum: str, words: str) -> Check:
     return check
 
 
-def says(connection: sqlite3.Connection) -> Iterator[str]:
+def unreadable_metadata(connection: sqlite3.Connection) -> Iterator[str]:
     """What the gallery says of itself and cannot be understood."""
     for what, read in (
         ("its spaces", read_spaces),
@@ -179,7 +179,7 @@ def plain_spaces(connection: sqlite3.Connection) -> tuple[Space, ...]:
     )
 
 
-def wrong_vectors(connection: sqlite3.Connection, kept: Frozen | None) -> Iterator[str]:
+def wrong_vectors(connection: sqlite3.Connection, kept: Segment | None) -> Iterator[str]:
     """Vectors of a wrong length, or not as they were written, and derived rows that differ from them."""
     spaces = plain_spaces(connection)
     columns = width(spaces)
@@ -216,10 +216,10 @@ def are_unit(rows: Float32, spaces: tuple[Space, ...]) -> Any:  # noqa: ANN401 -
     return right
 
 
-def wrong_derived(connection: sqlite3.Connection, derived: Derived) -> Iterator[str]:
-    """Derived files that are damaged, or others than the database would have them."""
-    yield from derived.damage()
-    kept = derived.open(connection)
+def wrong_segment_files(connection: sqlite3.Connection, segment_files: SegmentFiles) -> Iterator[str]:
+    """SegmentFiles files that are damaged, or others than the database would have them."""
+    yield from segment_files.damage()
+    kept = segment_files.open(connection)
     if kept is not None:
         for problem in wrong_vectors(connection, kept):
             if "derived" in problem:
@@ -227,7 +227,7 @@ def wrong_derived(connection: sqlite3.Connection, derived: Derived) -> Iterator[
         yield from kept.damaged_indexes()
 
 
-def differences(kept: Frozen, rows: Int64, unit: Float32) -> int:
+def differences(kept: Segment, rows: Int64, unit: Float32) -> int:
     """How many derived rows are others than those of the database."""
     ours = rows[np.isin(rows, kept.numbers)]
     theirs = kept.unit.array[kept.positions(ours)]

@@ -34,7 +34,7 @@ READ_AT_ONCE: Final = 32 << 20
 """Bytes; CRC-32 of so many takes 12 ms."""
 
 
-def seal(path: Path, *, name: str, count: int, spaces: Sequence[Space], bulk: int = 0) -> None:
+def write_footer(path: Path, *, name: str, count: int, spaces: Sequence[Space], bulk: int = 0) -> None:
     """Put a seal at the end of a file that an index has written.
 
     Args:
@@ -101,7 +101,7 @@ def check_file(file: BinaryIO, path: Path, *, name: str, count: int, spaces: Seq
     return bulk
 
 
-class SealedFile(Mapped):
+class ChecksummedFile(Mapped):
     """A sealed file that is mapped into memory: read whole once, and again when it has changed.
 
     A small bulk is read when the file is opened. A large one is read aside, and searches go on meanwhile: what is

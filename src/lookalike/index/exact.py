@@ -63,7 +63,7 @@ class Exact:
     def save(self, path: Path) -> None:
         """Write a file that says what the rows are and nothing else."""
         path.write_bytes(b"")
-        checksummed.seal(path, name="exact", count=len(self._rows), spaces=self._spaces)
+        checksummed.write_footer(path, name="exact", count=len(self._rows), spaces=self._spaces)
 
     def search(
         self, queries: Float32, k: int, *, allowed: Bool | None = None, probes: int | None = None

@@ -94,7 +94,7 @@ class Hnsw:
         else:
             with rescoring.name_of(path, mode="wb") as name:
                 faiss.write_index(self._graph, name)
-        checksummed.seal(path, name="hnsw", count=len(self._rows), spaces=self._spaces)
+        checksummed.write_footer(path, name="hnsw", count=len(self._rows), spaces=self._spaces)
 
     def search(
         self, queries: Float32, k: int, *, allowed: Bool | None = None, probes: int | None = None

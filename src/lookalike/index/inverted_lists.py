@@ -156,7 +156,7 @@ class ListIndex(ABC):
             path.write_bytes(b"")
         else:
             bulk = write_mapped(self._lists, path)
-        checksummed.seal(path, name=self.name, count=len(self._rows), spaces=self._spaces, bulk=bulk)
+        checksummed.write_footer(path, name=self.name, count=len(self._rows), spaces=self._spaces, bulk=bulk)
 
     def search(
         self, queries: Float32, k: int, *, allowed: Bool | None = None, probes: int | None = None

@@ -35,7 +35,7 @@ from lookalike.ingest.photo_folders import PhotoFolders
 from lookalike.ingest.report import IndexReport, Skipped
 from lookalike.remote.addresses import roots_of
 from lookalike.spaces import Space
-from lookalike.types import Float32, Item, Stamp
+from lookalike.types import FileStamp, Float32, Item
 
 WRITE_ROWS = 512
 WRITE_SECONDS = 5.0
@@ -52,7 +52,7 @@ class Writer(Protocol):
         *,
         spaces: Sequence[Space],
         source: str = "",
-        stamps: Sequence[Stamp] | None = None,
+        file_stamps: Sequence[FileStamp] | None = None,
     ) -> None:
         """Add or replace items, durably and all together."""
         ...
@@ -61,7 +61,9 @@ class Writer(Protocol):
         """Number of items."""
         ...
 
-    def describe(self, items: Sequence[Item], *, source: str = "", stamps: Sequence[Stamp] | None = None) -> None:
+    def update(
+        self, items: Sequence[Item], *, source: str = "", file_stamps: Sequence[FileStamp] | None = None
+    ) -> None:
         """Replace what is known of items whose vectors stay."""
         ...
 
@@ -69,7 +71,7 @@ class Writer(Protocol):
         """Remove items; says how many."""
         ...
 
-    def stamps(self, source: str) -> dict[str, tuple[Item, Stamp | None]]:
+    def file_stamps(self, source: str) -> dict[str, tuple[Item, FileStamp | None]]:
         """Items that came from a source, by id, with the stamps of their files."""
         ...
 
@@ -133,7 +135,7 @@ class _Known:
     """What the gallery remembers of an item."""
 
     item: Item
-    stamp: Stamp | None
+    file_stamp: FileStamp | None
 
 
 class _Run:
@@ -151,11 +153,11 @@ class _Run:
         self.report = IndexReport(skipped=[Skipped(skip.id, skip.photo, skip.reason) for skip in catalogue.skipped])
         self._catalogue, self._spaces, self._writer = catalogue, spaces, writer
         self._strict, self._progress = strict, progress
-        self._known = {id_: _Known(*known) for id_, known in writer.stamps(catalogue.source).items()}
+        self._known = {id_: _Known(*known) for id_, known in writer.file_stamps(catalogue.source).items()}
         self._seen: set[str] = set()
-        self._embedded: list[tuple[Item, Stamp]] = []
+        self._embedded: list[tuple[Item, FileStamp]] = []
         self._vectors: list[Mapping[str, Float32]] = []
-        self._described: list[tuple[Item, Stamp]] = []
+        self._described: list[tuple[Item, FileStamp]] = []
         self._roots: set[str] = set()
         self._folders = PhotoFolders()
         self._written_at = perf_counter()
@@ -182,7 +184,7 @@ class _Run:
             self._folders.count(item)
             if not self._is_unchanged(item):
                 known = self._known.get(item.id)
-                yield PhotoTask(item, position, known.stamp if known and known.item.box == item.box else None)
+                yield PhotoTask(item, position, known.file_stamp if known and known.item.box == item.box else None)
 
     def prune(self) -> None:
         """Remove what an earlier run took from this source and this one did not meet, unless it is out of reach."""
@@ -197,22 +199,22 @@ class _Run:
             raise CatalogueError(f"the id {item.id!r} comes twice in {self._catalogue.source}; ids must be unique")
         self._seen.add(item.id)
         known = self._known.get(item.id)
-        if known is None or known.stamp is None or not _shows_the_same(item, known.item):
+        if known is None or known.file_stamp is None or not _shows_the_same(item, known.item):
             return False
-        if size_and_time(item.location) != (known.stamp.size, known.stamp.modified_ns):
+        if size_and_time(item.location) != (known.file_stamp.size, known.file_stamp.modified_ns):
             return False
-        self._settle(item, known.stamp)
+        self._settle(item, known.file_stamp)
         return True
 
-    def _settle(self, item: Item, stamp: Stamp) -> None:
+    def _settle(self, item: Item, file_stamp: FileStamp) -> None:
         """Keep the vectors of an item, and take note of what else may have changed."""
         known = self._known[item.id]
         if item == known.item:
             self.report.unchanged += 1
         else:
             self.report.updated += 1
-        if item != known.item or stamp != known.stamp:
-            self._described.append((item, stamp))
+        if item != known.item or file_stamp != known.file_stamp:
+            self._described.append((item, file_stamp))
         self._write_when_due()
         self._tell()
 
@@ -224,14 +226,14 @@ class _Run:
             self.report.skipped.append(Skipped(outcome.item.id, outcome.item.photo, outcome.error.reason))
             self._tell()
         elif isinstance(outcome, Unchanged):
-            self._settle(outcome.item, outcome.stamp)
+            self._settle(outcome.item, outcome.file_stamp)
         else:
             self._take_embedded(outcome)
 
     def _take_embedded(self, batch: Embedded) -> None:
         """Keep what the network made, and write when it is time."""
         self._vectors.append(batch.vectors)
-        self._embedded += zip(batch.items, batch.stamps, strict=True)
+        self._embedded += zip(batch.items, batch.file_stamps, strict=True)
         self.report.embedded += len(batch.items)
         for item in batch.items:
             if item.id in self._known:
@@ -253,18 +255,18 @@ class _Run:
         with timed(self.report.seconds, "write"):
             self._writer.remember_roots(self._roots)
             if embedded:
-                items, stamps = zip(*embedded, strict=True)
+                items, file_stamps = zip(*embedded, strict=True)
                 spaces = self._spaces
                 rows = {space.name: np.concatenate([part[space.name] for part in vectors]) for space in spaces}
                 before = len(self._writer)
-                self._writer.add(items, rows, spaces=spaces, source=self._catalogue.source, stamps=stamps)
+                self._writer.add(items, rows, spaces=spaces, source=self._catalogue.source, file_stamps=file_stamps)
                 new = sum(item.id not in self._known for item in items)
                 replaced = new - (len(self._writer) - before)
                 self.report.added -= replaced
                 self.report.replaced += replaced
             if described:
-                items, stamps = zip(*described, strict=True)
-                self._writer.describe(items, source=self._catalogue.source, stamps=stamps)
+                items, file_stamps = zip(*described, strict=True)
+                self._writer.update(items, source=self._catalogue.source, file_stamps=file_stamps)
         self._written_at = perf_counter()
 
     def _tell(self) -> None:

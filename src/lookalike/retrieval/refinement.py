@@ -73,7 +73,7 @@ class Searchable(Protocol):
         """Find the nearest items."""
         ...
 
-    def units(self, rows: Sequence[int], *, moment: object = None) -> dict[str, Float32]:
+    def unit_vectors(self, rows: Sequence[int], *, version: object = None) -> dict[str, Float32]:
         """Unit rows by space: (B, D) float32, zeros for a row that is no longer there."""
         ...
 
@@ -120,12 +120,12 @@ def search_refined(
     asked: Mapping[str, Float32] = weighted
     if refinement.expand:
         first = nearest(weighted, refinement.expand + 1)
-        units = gallery.units(first.rows[0].tolist(), moment=first.moment)
+        units = gallery.unit_vectors(first.rows[0].tolist(), version=first.version)
         asked = expanded(weighted, first, units, count=refinement.expand, is_item=is_item)
     found = nearest(asked, max(k, refinement.rerank))
     rows = found.rows[0]
     rows = rows[rows >= 0]
-    units = gallery.units(rows.tolist(), moment=found.moment)
+    units = gallery.unit_vectors(rows.tolist(), version=found.version)
     refined = found.scores[0, : len(rows)]
     if refinement.rerank and len(rows):
         refined = reranked(asked, units, weights=weights, spaces=gallery.spaces)

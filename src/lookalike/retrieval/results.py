@@ -31,7 +31,7 @@ def matches_of(gallery: Gallery, neighbours: Neighbours, *, k: int, offset: int,
         GalleryReplacedError: The gallery was replaced since the search, which must be done again.
     """
     rows = neighbours.rows[0, : offset + k + len(without)].tolist()
-    items = gallery.items([row for row in rows if row >= 0], moment=neighbours.moment)
+    items = gallery.items([row for row in rows if row >= 0], version=neighbours.version)
     found = [(place, items[row]) for place, row in enumerate(rows) if row in items and items[row].id not in without]
     return [
         Match(

@@ -176,7 +176,7 @@ class Retriever:
         gallery = self.gallery
         if not (spaces := gallery.spaces):
             raise UsageError(f"{self._address} is empty; fill it with `lookalike index`")
-        resolved = resolve_weights(weights, spaces, stored=gallery.learned.weights)
+        resolved = resolve_weights(weights, spaces, stored=gallery.stored_weights.weights)
         by_metric = resolve_names(metrics or {}, spaces)
         took: dict[str, float] = {"decode": 0.0, "embed": 0.0}
         vectors = examples.vectors(lambda photos: self._describe(photos, box, took), gallery.vectors)

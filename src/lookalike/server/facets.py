@@ -29,7 +29,7 @@ class Changing(Protocol):
     """A gallery that tells whether it has changed."""
 
     @property
-    def moment(self) -> object:
+    def version(self) -> object:
         """Another one after each change."""
         ...
 
@@ -43,7 +43,7 @@ class FacetMemory:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._moment: object = None
+        self._version: object = None
         self._told: OrderedDict[tuple[str | None, int], Told | float] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -62,16 +62,16 @@ class FacetMemory:
         """
         if not isinstance(gallery, Changing):
             return self._known(self._counted(gallery, where, values))
-        moment, key = gallery.moment, (where, values)
+        version, key = gallery.version, (where, values)
         with self._lock:
-            if moment != self._moment:
-                self._moment = moment
+            if version != self._version:
+                self._version = version
                 self._told.clear()
             told = self._told.get(key)
         if told is None or (isinstance(told, float) and monotonic() > told):
             told = self._counted(gallery, where, values)
-            if gallery.moment == moment:
-                self._remember(moment, key, told)
+            if gallery.version == version:
+                self._remember(version, key, told)
         return self._known(told)
 
     def _counted(self, gallery: Gallery, where: str | None, values: int) -> Told | float:
@@ -94,9 +94,9 @@ class FacetMemory:
             raise Refusal("too_many_values", message, facts={"limit": seconds})
         return told
 
-    def _remember(self, moment: object, key: tuple[str | None, int], told: Told | float) -> None:
+    def _remember(self, version: object, key: tuple[str | None, int], told: Told | float) -> None:
         with self._lock:
-            if moment == self._moment:
+            if version == self._version:
                 self._told[key] = told
                 if len(self._told) > MOST:
                     self._told.popitem(last=False)

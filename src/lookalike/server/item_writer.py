@@ -16,7 +16,7 @@ from lookalike.gallery.protocol import Gallery
 from lookalike.images import Budget, Limits, one_photo, open_image
 from lookalike.retrieval.retriever import Retriever
 from lookalike.server.errors import Refusal
-from lookalike.types import JSON, Box, Item, Stamp
+from lookalike.types import JSON, Box, FileStamp, Item
 
 LOG: Final = logging.getLogger("lookalike.server")
 
@@ -121,7 +121,7 @@ class ItemWriter:
                     {space.name: rows[space.name] for space in spaces},
                     spaces=spaces,
                     source=SOURCE,
-                    stamps=[_stamp(each.written.photo or b"") for each in ready],
+                    file_stamps=[_stamp(each.written.photo or b"") for each in ready],
                     overrides=[{}] * len(items),
                 )
             except (StorageFailedError, GalleryUnreachableError):
@@ -146,7 +146,7 @@ class ItemWriter:
             if written.box is not None and written.box != old.box:
                 raise Refusal("photo_needed", "another box shows something else; send the photo with it")
             item = replace(old, product=written.product, attributes=dict(written.attributes))
-            self.gallery.describe([item], overrides=[{}])
+            self.gallery.update([item], overrides=[{}])
             return item
 
     def change(self, item_id: str, changes: Mapping[str, JSON]) -> Item:
@@ -156,7 +156,7 @@ class ItemWriter:
             UnknownNameError: There is no such item.
             LookalikeError: It cannot be written; nothing was changed.
         """
-        return self.gallery.edit(item_id, changes)
+        return self.gallery.override(item_id, changes)
 
     def remove(self, item_id: str) -> None:
         """Remove an item, and its photo when that was sent for it.
@@ -191,5 +191,5 @@ class ItemWriter:
                 LOG.warning("photos", extra={"facts": {"problem": str(error)}})
 
 
-def _stamp(data: bytes) -> Stamp:
-    return Stamp(len(data), 0, hashlib.sha256(data).hexdigest())
+def _stamp(data: bytes) -> FileStamp:
+    return FileStamp(len(data), 0, hashlib.sha256(data).hexdigest())

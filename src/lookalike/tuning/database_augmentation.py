@@ -64,7 +64,7 @@ def augment(
         raise UsageError(f"expected 1 to {MOST} neighbours, got {neighbours}")
     with open_gallery(os.fspath(gallery)) as plain, new_gallery(os.fspath(target)) as (copy, photos):
         if plain.projections:
-            copy.project(plain.projections)
+            copy.store_projections(plain.projections)
         if plain.model is not None:
             copy.remember_model(plain.model)
         change = partial(augmented, plain, neighbours=neighbours)
@@ -79,11 +79,11 @@ def augmented(
     """Rows of items of a gallery with those of their neighbours added, by space; only rows of unit length change."""
     found = gallery.search(vectors, k=neighbours + 1, index="exact")
     places = found.rows.reshape(-1).tolist()
-    names = gallery.items([row for row in set(places) if row >= 0], moment=found.moment)
+    names = gallery.items([row for row in set(places) if row >= 0], version=found.version)
     ids = np.array([names[row].id if row in names else "" for row in places]).reshape(found.rows.shape)
     borrowed = (found.rows >= 0) & (ids != np.array([item.id for item in items])[:, None])
     borrowed &= borrowed.cumsum(axis=1) <= neighbours  # one more was asked for, in the item's own place
-    near = gallery.units(np.maximum(found.rows, 0).reshape(-1).tolist(), moment=found.moment)
+    near = gallery.unit_vectors(np.maximum(found.rows, 0).reshape(-1).tolist(), version=found.version)
     made: dict[str, Float32] = {}
     for name, rows in vectors.items():
         others = near[name].reshape(*found.rows.shape, -1)

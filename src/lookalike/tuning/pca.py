@@ -18,7 +18,7 @@ from lookalike.gallery.photo_store import SOURCE, PhotoStore, is_sent
 from lookalike.gallery.protocol import Gallery
 from lookalike.projection import Projection, learn_projection
 from lookalike.spaces import Space, resolve_names, resolve_weights
-from lookalike.types import JSON, Float32, Int64, Item, Stamp
+from lookalike.types import JSON, FileStamp, Float32, Int64, Item
 
 ASKED: Final = 500
 NEAREST: Final = 10
@@ -88,7 +88,7 @@ def reduce(
             for name, dimension in wanted.items()
         }
         with new_gallery(os.fspath(target)) as (copy, photos):
-            copy.project(projections)
+            copy.store_projections(projections)
             if whole.model is not None:
                 copy.remember_model(whole.model)
             spaces = [
@@ -140,9 +140,9 @@ def copy_rows(
         photos: Of the copy; those that were sent for items are copied.
         progress: Told how many items are copied, and how many there are.
     """
-    known: dict[str, tuple[str, Stamp | None]] = {}
+    known: dict[str, tuple[str, FileStamp | None]] = {}
     for source in sources_of(gallery):
-        known |= {item_id: (source, stamp) for item_id, (_, stamp) in gallery.stamps(source).items()}
+        known |= {item_id: (source, file_stamp) for item_id, (_, file_stamp) in gallery.file_stamps(source).items()}
     with copy.writing():
         for there, vectors in gallery.rows():
             sent = [known[item.id][0] == SOURCE and is_sent(item) for item in there]
@@ -151,13 +151,15 @@ def copy_rows(
             alike = groupby(range(len(items)), key=lambda at: (known[items[at].id][0], known[items[at].id][1] is None))
             for (source, unstamped), places in alike:
                 taken = list(places)
-                stamps = [known[items[at].id][1] for at in taken]
+                file_stamps = [known[items[at].id][1] for at in taken]
                 copy.add(
                     [items[at] for at in taken],
                     {name: part[taken] for name, part in rows.items()},
                     spaces=spaces,
                     source=source,
-                    stamps=None if unstamped else [stamp for stamp in stamps if stamp is not None],
+                    file_stamps=None
+                    if unstamped
+                    else [file_stamp for file_stamp in file_stamps if file_stamp is not None],
                 )
             if progress is not None:
                 progress(len(copy), len(gallery))
@@ -185,7 +187,7 @@ def kept_of_ten(gallery: Gallery, copy: Gallery) -> tuple[float, int]:
         queries = {name: np.concatenate([vectors[name] for vectors in stored]) for name in stored[0]}
         near = one.search(queries, k=NEAREST + 1, weights=weights, index="exact")
         rows: Int64 = near.rows
-        names = one.items([row for row in np.unique(rows).tolist() if row >= 0], moment=near.moment)
+        names = one.items([row for row in np.unique(rows).tolist() if row >= 0], version=near.version)
         found = []
         for item_id, answered in zip(ids, rows.tolist(), strict=True):
             others = [names[row].id for row in answered if row >= 0 and names[row].id != item_id]

@@ -16,7 +16,7 @@ from lookalike.evaluation.evaluator import Described, described_by_gallery, desc
 from lookalike.evaluation.figures import Metric
 from lookalike.evaluation.protocol import Protocol
 from lookalike.evaluation.task import UNKNOWN, identical_rows
-from lookalike.gallery.stored_parameters import Learned
+from lookalike.gallery.stored_parameters import StoredWeights
 from lookalike.retrieval.retriever import Retriever
 from lookalike.retrieval.retriever import open as open_retriever
 from lookalike.spaces import resolve_weights
@@ -112,7 +112,7 @@ def learn_weights(
     fusion = fuse(
         described.rows,
         task=task,
-        start=resolve_weights(None, spaces, stored=gallery.gallery.learned.weights),
+        start=resolve_weights(None, spaces, stored=gallery.gallery.stored_weights.weights),
         metric=chosen,
         absent=described.absent,
         progress=told(progress, "weightings"),
@@ -144,7 +144,7 @@ def keep_weights(shop: Retriever, fusion: Fusion, *, source: str | os.PathLike[s
         "judged_by": fusion.judged_by,
         "date": date.today().isoformat(),
     }
-    shop.gallery.learn(Learned(fusion.after.weights, learned_from))
+    shop.gallery.store_weights(StoredWeights(fusion.after.weights, learned_from))
 
 
 def forget_weights(gallery: Retriever | str | os.PathLike[str]) -> None:
@@ -157,7 +157,7 @@ def forget_weights(gallery: Retriever | str | os.PathLike[str]) -> None:
         GalleryLockedError: Another process is writing.
     """
     if isinstance(gallery, Retriever):
-        gallery.gallery.learn(Learned())
+        gallery.gallery.store_weights(StoredWeights())
         return
     with open_retriever(gallery) as shop:
         forget_weights(shop)
@@ -170,7 +170,7 @@ def _described(
     progress: Progress | None,
 ) -> Described:
     """The photos' vectors: the gallery's, where it was filled from this catalogue."""
-    if shop.gallery.stamps(catalogue.source):
+    if shop.gallery.file_stamps(catalogue.source):
         return described_by_gallery(items, shop.gallery, source=catalogue.source)
     shop.check_model()
     return described_by_model(catalogue, items, shop.embedder, progress=told(progress, "photos"))

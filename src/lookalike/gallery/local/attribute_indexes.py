@@ -13,7 +13,7 @@ from typing import Final
 
 from lookalike.errors import LookalikeError
 from lookalike.gallery.filters.sqlite import Clause
-from lookalike.gallery.local.database import Store
+from lookalike.gallery.local.database import Database
 from lookalike.gallery.local.schema import ATTRIBUTE_INDEX, attribute_index
 
 WORTH_IT: Final = 10_000
@@ -23,14 +23,14 @@ MOST: Final = 8
 """Each index makes adding items a little slower."""
 
 
-def make_missing(store: Store, clause: Clause, *, count: int) -> None:
+def make_missing(database: Database, clause: Clause, *, count: int) -> None:
     """Make a filter fast from now on, if that is worth while among `count` items and nobody is writing just now."""
-    if count < WORTH_IT or not store.writable:
+    if count < WORTH_IT or not database.writable:
         return
-    with store.reading() as connection:
+    with database.reading() as connection:
         wanted = missing(connection, clause.attributes)
     if wanted:
-        with contextlib.suppress(LookalikeError), store.writing(patience_s=0) as connection:
+        with contextlib.suppress(LookalikeError), database.writing(patience_s=0) as connection:
             create(connection, wanted)
 
 

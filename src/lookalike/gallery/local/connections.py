@@ -23,7 +23,7 @@ from urllib.parse import quote
 
 from lookalike.errors import GalleryClosedError, LookalikeError
 from lookalike.gallery.local import schema
-from lookalike.gallery.local.file_identity import Files, Place, database_at, files_at, is_sealed
+from lookalike.gallery.local.file_identity import Files, Place, database_at, files_at, is_immutable
 from lookalike.gallery.local.row_checksums import equip
 from lookalike.gallery.wal import check_log
 from lookalike.storage.fork import watch
@@ -63,12 +63,12 @@ class Reader:
         self.closed = False
         self.sound = False
         self._known: dict[Callable[[sqlite3.Connection], Any], Any] = {}
-        self._known_version = -1
+        self._known_data_version = -1
 
-    def version(self) -> int:
+    def data_version(self) -> int:
         """A number that changes when another connection commits; 4 microseconds."""
-        version: int = self.connection.execute("PRAGMA data_version").fetchone()[0]
-        return version
+        data_version: int = self.connection.execute("PRAGMA data_version").fetchone()[0]
+        return data_version
 
     def known(self, read: Callable[[sqlite3.Connection], T]) -> T:
         """What a function reads from the database, read again only when something was committed since.
@@ -77,10 +77,10 @@ class Reader:
             read: A function of a module or class, not a closure: what it read is kept under it. Its result must not be
                 changed.
         """
-        version = self.version()
-        if version != self._known_version:
+        data_version = self.data_version()
+        if data_version != self._known_data_version:
             self._known.clear()
-            self._known_version = version
+            self._known_data_version = data_version
         if read not in self._known:
             self._known[read] = read(self.connection)
         found: T = self._known[read]
@@ -280,7 +280,7 @@ class Connections:
             try:
                 connection = connect(self._path, mode)
             except sqlite3.OperationalError as error:
-                if mode != "ro" or not is_sealed(self._path, error):
+                if mode != "ro" or not is_immutable(self._path, error):
                     raise
                 # A WAL database needs its helper files; where none are, and none can be made, it may do without them.
                 immutable = True

@@ -40,7 +40,7 @@ from lookalike.storage.write_lock import PATIENCE_S, WriteLock
 T = TypeVar("T")
 
 
-class Store:
+class Database:
     """Opens the database, hands out its connections, and turns what SQLite complains about into our errors.
 
     Attributes:

@@ -128,7 +128,7 @@ def check_only_name(path: Path) -> None:
         )
 
 
-def is_sealed(path: Path, error: sqlite3.OperationalError) -> bool:
+def is_immutable(path: Path, error: sqlite3.OperationalError) -> bool:
     """Whether a database stands alone, with nothing of a writer beside it, and this process can put nothing there."""
     path = path.resolve()  # SQLite puts them beside the file, and not beside a link to it
     alone = not size_of(f"{path}-wal") and size_of(f"{path}-shm") < SHARED

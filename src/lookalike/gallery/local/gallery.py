@@ -14,20 +14,20 @@ from typing import Any
 from lookalike.errors import GalleryLockedError, RowFileError, UsageError
 from lookalike.gallery import verification
 from lookalike.gallery.local import maintenance, reads, writes
-from lookalike.gallery.local.database import Store
+from lookalike.gallery.local.current_snapshot import CurrentSnapshot
+from lookalike.gallery.local.database import Database
 from lookalike.gallery.local.metadata import LocalMetadata
 from lookalike.gallery.local.metadata_table import read_spaces
-from lookalike.gallery.local.ranking import check_question, checked_queries, nearest, nearest_by_metric
+from lookalike.gallery.local.ranking import check_search, checked_queries, nearest, nearest_by_metric
 from lookalike.gallery.local.refresh import build_usual_index
-from lookalike.gallery.local.segment_files import Derived
+from lookalike.gallery.local.segment_files import SegmentFiles
 from lookalike.gallery.local.snapshot import SMALL as FEW
-from lookalike.gallery.local.state import States
 from lookalike.gallery.local.writes import Overrides
 from lookalike.gallery.protocol import Facet
 from lookalike.gallery.records import AttributeNames
 from lookalike.gallery.verification import Health
 from lookalike.spaces import Space, resolve_weights, slices, width
-from lookalike.types import JSON, Float32, Item, Neighbours, Stamp
+from lookalike.types import JSON, FileStamp, Float32, Item, Neighbours
 
 BATCH = 1024
 WAIT_FOR_BUILDER_S = 600.0
@@ -50,9 +50,9 @@ class LocalGallery(LocalMetadata):
     """
 
     def __init__(self, folder: Path, *, create: bool = False, read_only: bool = False) -> None:
-        super().__init__(Store(folder, create=create, read_only=read_only))
-        self._derived = Derived(self.folder)
-        self._states = States(self._store, self._derived)
+        super().__init__(Database(folder, create=create, read_only=read_only))
+        self._segment_files = SegmentFiles(self.folder)
+        self._current = CurrentSnapshot(self._database, self._segment_files)
 
     def __enter__(self) -> LocalGallery:
         return self
@@ -64,19 +64,19 @@ class LocalGallery(LocalMetadata):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel to another process as the folder, which is opened there."""
-        return partial(LocalGallery, read_only=self._store.read_only), (self.folder.absolute(),)
+        return partial(LocalGallery, read_only=self._database.read_only), (self.folder.absolute(),)
 
     def close(self) -> None:
         """Let go of files and connections; what is asked for later opens them again.
 
         What other threads are doing is interrupted and waited for: it ends with an answer or with GalleryClosedError.
         """
-        with self._states.ending():
-            self._store.close()
+        with self._current.ending():
+            self._database.close()
 
     def discard_if_unused(self) -> None:
         """Delete the gallery again when this very object has made it and nothing was ever added; else do nothing."""
-        self._store.discard_if_unused()
+        self._database.discard_if_unused()
 
     def writing(self) -> AbstractContextManager[None]:
         """Be the only writer for as long as the context lasts, such as a whole index run.
@@ -84,7 +84,7 @@ class LocalGallery(LocalMetadata):
         Raises:
             GalleryLockedError: Another process is writing.
         """
-        return self._store.locked()
+        return self._database.locked()
 
     def add(
         self,
@@ -93,76 +93,78 @@ class LocalGallery(LocalMetadata):
         *,
         spaces: Sequence[Space],
         source: str = "",
-        stamps: Sequence[Stamp] | None = None,
+        file_stamps: Sequence[FileStamp] | None = None,
         overrides: Overrides = None,
     ) -> None:
         """Add items, or replace those of the same id, durably and all together."""
-        with self._store.writing() as connection:
-            writes.add(connection, items, vectors, spaces=spaces, source=source, stamps=stamps, overrides=overrides)
+        with self._database.writing() as connection:
+            writes.add(
+                connection, items, vectors, spaces=spaces, source=source, file_stamps=file_stamps, overrides=overrides
+            )
 
-    def describe(
+    def update(
         self,
         items: Sequence[Item],
         *,
         source: str = "",
-        stamps: Sequence[Stamp] | None = None,
+        file_stamps: Sequence[FileStamp] | None = None,
         overrides: Overrides = None,
     ) -> None:
         """Replace what is known of items whose vectors stay, all together."""
-        with self._store.writing() as connection:
-            writes.describe(connection, items, source=source, stamps=stamps, overrides=overrides)
+        with self._database.writing() as connection:
+            writes.update(connection, items, source=source, file_stamps=file_stamps, overrides=overrides)
 
-    def edit(self, item_id: str, attributes: Mapping[str, JSON]) -> Item:
+    def override(self, item_id: str, attributes: Mapping[str, JSON]) -> Item:
         """Change attributes of an item by hand; they stay whenever its catalogue describes it anew.
 
         Raises:
             UnknownNameError: It is not there.
             UsageError: A value is nothing that JSON can say.
         """
-        with self._store.writing() as connection:
-            return writes.edit(connection, item_id, attributes)
+        with self._database.writing() as connection:
+            return writes.override_item(connection, item_id, attributes)
 
     def remove(self, ids: Sequence[str]) -> int:
         """Remove items; ids that are not there are passed over. Returns how many were removed."""
-        with self._store.writing() as connection:
+        with self._database.writing() as connection:
             return writes.remove(connection, ids)
 
-    def stamps(self, source: str) -> dict[str, tuple[Item, Stamp | None]]:
+    def file_stamps(self, source: str) -> dict[str, tuple[Item, FileStamp | None]]:
         """Items that came from a source, by id, with the stamps of their files."""
-        with self._store.asking() as connection:
+        with self._database.asking() as connection:
             return reads.stamped_items(connection, AttributeNames.read(connection), source)
 
     def get(self, item_id: str) -> Item:
         """One item."""
-        with self._store.viewing() as reader:
+        with self._database.viewing() as reader:
             return reads.item_by_id(reader.connection, reader.known(AttributeNames.read), item_id)
 
     def vectors(self, item_id: str) -> dict[str, Float32]:
         """The rows of one item by space, each (1, D) float32, as they were added."""
-        with self._store.viewing() as reader:
+        with self._database.viewing() as reader:
             spaces = reader.known(read_spaces)
             row = reads.vectors_by_id(reader.connection, item_id, columns=width(spaces))
         return {name: row[:, place] for name, place in slices(spaces).items()}
 
-    def units(self, rows: Sequence[int], *, moment: object = None) -> dict[str, Float32]:
+    def unit_vectors(self, rows: Sequence[int], *, version: object = None) -> dict[str, Float32]:
         """Unit rows by space, each (B, D) float32; zeros for a row that is no longer there."""
-        with self._store.viewing() as reader:
-            self._states.check_moment(reader, moment)
+        with self._database.viewing() as reader:
+            self._current.check_version(reader, version)
             spaces = reader.known(read_spaces)
             found = reads.units_by_row(reader.connection, rows, columns=width(spaces))
         return {name: found[:, place] for name, place in slices(spaces).items()}
 
-    def items(self, rows: Sequence[int], *, moment: object = None) -> dict[int, Item]:
+    def items(self, rows: Sequence[int], *, version: object = None) -> dict[int, Item]:
         """Items by row; a row that is no longer there is left out."""
-        with self._store.viewing() as reader:  # one state: another process may bring in new names just now
-            self._states.check_moment(reader, moment)
+        with self._database.viewing() as reader:  # one state: another process may bring in new names just now
+            self._current.check_version(reader, version)
             return reads.items_by_row(reader.connection, reader.known(AttributeNames.read), rows)
 
     def list(self, *, where: str | None = None, offset: int = 0, limit: int | None = 50) -> tuple[int, Sequence[Item]]:
         """How many items a filter passes, and a page of them in the order they were added."""
         if offset < 0 or (limit is not None and limit < 0):
             raise UsageError(f"offset and limit must be at least 0, got {offset} and {limit}")
-        with self._store.asking() as connection:
+        with self._database.asking() as connection:
             names = AttributeNames.read(connection)
             clause = reads.compile_filter(where, names)
             return reads.page(connection, names, clause, offset=offset, limit=limit)
@@ -171,7 +173,7 @@ class LocalGallery(LocalMetadata):
         """Values and counts of each attribute among the items that a filter passes."""
         if limit < 0:
             raise UsageError(f"limit must be at least 0, got {limit}")
-        with self._store.asking() as connection:
+        with self._database.asking() as connection:
             names = AttributeNames.read(connection)
             return reads.facets(connection, names, reads.compile_filter(where, names), limit=limit)
 
@@ -187,36 +189,36 @@ class LocalGallery(LocalMetadata):
         metrics: Mapping[str, str] | None = None,
     ) -> Neighbours:
         """Find the nearest items."""
-        check_question(k=k, index=index, probes=probes, metrics=metrics)
+        check_search(k=k, index=index, probes=probes, metrics=metrics)
         while True:
-            state, allowed = self._states.to_search(where, index=index)
+            state, allowed = self._current.for_search(where, index=index)
             resolved = resolve_weights(weights, state.spaces, stored=state.weights)
             checked = checked_queries(queries, resolved, state.spaces)
             try:
                 if metrics:
                     return nearest_by_metric(state, checked, resolved, k=k, allowed=allowed, metrics=metrics)
-                keep = self._store.writable
+                keep = self._database.writable
                 return nearest(state, checked, resolved, k=k, allowed=allowed, index=index, probes=probes, keep=keep)
             except RowFileError as error:
-                self._states.give_up(state, error)
+                self._current.discard_segment(state, error)
 
     @property
-    def moment(self) -> object:
+    def version(self) -> object:
         """Another one after each change: what was read of the gallery is good for as long as this stays."""
-        return self._states.present().origin.moment
+        return self._current.present().version.id
 
     def has_index(self, name: str) -> bool:
         """Whether an index can be searched without building it first; over a few rows it is built in no time."""
         if name == "auto":
             return True
-        state = self._states.present()
-        if state.origin.count <= FEW:
+        state = self._current.present()
+        if state.version.count <= FEW:
             return True
-        return state.frozen is not None and state.frozen.has(name)
+        return state.segment is not None and state.segment.has(name)
 
     def find_passing(self, where: str) -> None:
         """Find out what a filter passes, so that a search with it, which comes next, need not."""
-        self._states.to_search(where, index="auto")
+        self._current.for_search(where, index="auto")
 
     def rows(self) -> Iterator[tuple[Sequence[Item], dict[str, Float32]]]:
         """All items with their vectors as they were added, in batches, in the order they were added."""
@@ -226,16 +228,16 @@ class LocalGallery(LocalMetadata):
             for items, vectors in reads.batches(connection, names, columns=width(spaces), size=BATCH):
                 yield items, {name: vectors[:, place] for name, place in slices(spaces).items()}
 
-        return self._store.steps(batches)
+        return self._database.steps(batches)
 
     def optimise(self) -> None:
         """Make searches as fast as they can be; call it at the end of an index run. It may take seconds."""
-        state = self._states.refreshed(wait_s=WAIT_FOR_BUILDER_S)
-        if state.frozen is not None:
-            build_usual_index(state.frozen, state.weights, keep=self._store.writable)
-        if self._store.writable:
+        state = self._current.refreshed(wait_s=WAIT_FOR_BUILDER_S)
+        if state.segment is not None:
+            build_usual_index(state.segment, state.weights, keep=self._database.writable)
+        if self._database.writable:
             with contextlib.suppress(GalleryLockedError):  # the other writer will do it
-                self._store.checkpoint()
+                self._database.checkpoint()
 
     def verify(self, *, photos: bool = False) -> Health:
         """Check everything against everything; reads all of the gallery.
@@ -243,7 +245,7 @@ class LocalGallery(LocalMetadata):
         Args:
             photos: Check that the photos' files are there, too.
         """
-        return verification.verify(self._store, self._derived, photos=photos)
+        return verification.verify(self._database, self._segment_files, photos=photos)
 
     def compact(self) -> None:
         """Give back the space of what was removed, and derive everything anew.
@@ -251,9 +253,9 @@ class LocalGallery(LocalMetadata):
         Raises:
             GalleryLockedError: Another process is writing.
         """
-        maintenance.compact(self._store, self._derived, wait_s=WAIT_FOR_BUILDER_S)
+        maintenance.compact(self._database, self._segment_files, wait_s=WAIT_FOR_BUILDER_S)
         self.optimise()
 
     def info(self) -> dict[str, JSON]:
         """What the gallery is: counts, spaces, sizes, the state of its index."""
-        return maintenance.facts(self._store, self._derived, self._states.present())
+        return maintenance.info(self._database, self._segment_files, self._current.present())

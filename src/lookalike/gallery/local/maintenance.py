@@ -7,41 +7,41 @@ import uuid
 
 from lookalike.errors import GalleryLockedError
 from lookalike.gallery import stored_parameters
-from lookalike.gallery.local import overrides
-from lookalike.gallery.local.database import Store
+from lookalike.gallery.local import overrides_table
+from lookalike.gallery.local.database import Database
 from lookalike.gallery.local.metadata_table import put, read_model, sign_change, signature_key
 from lookalike.gallery.local.reads import sources
 from lookalike.gallery.local.row_checksums import crc_of
-from lookalike.gallery.local.segment import Origin
-from lookalike.gallery.local.segment_files import Derived
+from lookalike.gallery.local.segment_files import SegmentFiles
 from lookalike.gallery.local.snapshot import Snapshot, is_stale
+from lookalike.gallery.local.version import Version
 from lookalike.gallery.records import AttributeNames, Kinds
 from lookalike.spaces import resolve_weights
 from lookalike.types import JSON
 
 
-def facts(store: Store, derived: Derived, state: Snapshot) -> dict[str, JSON]:
+def info(database: Database, segment_files: SegmentFiles, state: Snapshot) -> dict[str, JSON]:
     """What a gallery is: counts, spaces, sizes, the state of its index."""
-    with store.asking() as connection:
+    with database.asking() as connection:
         from_sources, model = sources(connection), read_model(connection)
-        learned_facts = weights_and_projections(connection, state)
+        parameters = weights_and_projections(connection, state)
     return {
-        "address": str(store.folder),
-        "items": state.origin.count,
+        "address": str(database.folder),
+        "items": state.version.count,
         "model": model,
         "spaces": [
             {"name": space.name, "dimension": space.dimension, "model_id": space.model_id} for space in state.spaces
         ],
-        **learned_facts,
+        **parameters,
         "sources": from_sources,
         "attributes": {name: kinds.words() for name, kinds in state.names.kinds.items()},
-        "bytes": {"database": store.bytes(), "derived": derived.bytes()},
+        "bytes": {"database": database.bytes(), "derived": segment_files.bytes()},
         "index": {
             "rows": state.split,
-            "removed_since": state.dead,
-            "added_since": len(state.tail),
-            "kept": [] if state.frozen is None else [*state.frozen.kept_indexes()],
-            **({"settings": dict(settings)} if (settings := state.origin.settings.to_json()) else {}),
+            "removed_since": state.deleted_count,
+            "added_since": len(state.unindexed),
+            "kept": [] if state.segment is None else [*state.segment.kept_indexes()],
+            **({"settings": dict(settings)} if (settings := state.version.settings.to_json()) else {}),
         },
     }
 
@@ -60,28 +60,28 @@ def weights_and_projections(connection: sqlite3.Connection, state: Snapshot) -> 
     return shown
 
 
-def compact(store: Store, derived: Derived, *, wait_s: float) -> None:
+def compact(database: Database, segment_files: SegmentFiles, *, wait_s: float) -> None:
     """Give back the space of what was removed, forget attributes that no item has, and begin a new generation.
 
     What needs room comes first: when the disk is full nothing has changed. New rows are derived before the new
     generation is committed, and the old ones deleted afterwards, so that searches in other processes go on throughout.
 
     Args:
-        store: The database.
-        derived: What is derived from it.
+        database: The database.
+        segment_files: What is derived from it.
         wait_s: Seconds to wait for another process that derives rows.
 
     Raises:
         GalleryLockedError: Another process is writing, or derives rows.
         StorageFullError: There is no room on the disk.
     """
-    with store.locked(), derived.building(wait_s=wait_s) as mine:
+    with database.locked(), segment_files.building(wait_s=wait_s) as mine:
         if not mine:
-            message = f"another process makes the index of {store.folder}; try again when it has finished"
+            message = f"another process makes the index of {database.folder}; try again when it has finished"
             raise GalleryLockedError(message, holder={})
-        with store.alone() as connection:
+        with database.alone() as connection:
             connection.execute("VACUUM")
-        with store.writing() as connection:
+        with database.writing() as connection:
             recount_kinds(connection)
             connection.execute("DELETE FROM removed")
             connection.execute("DELETE FROM meta WHERE key GLOB ?", (signature_key("*"),))
@@ -89,9 +89,9 @@ def compact(store: Store, derived: Derived, *, wait_s: float) -> None:
             (strange,) = connection.execute("SELECT count(*) FROM vectors WHERE raw IS NOT NULL").fetchone()
             put(connection, "raw", int(strange > 0))
             sign_change(connection)
-            many = is_stale(None, Origin.now(connection))
-            frozen = derived.freeze(connection, keep=True) if many else None
-        derived.keep_only(frozen)
+            many = is_stale(None, Version.now(connection))
+            segment = segment_files.build(connection, keep=True) if many else None
+        segment_files.keep_only(segment)
 
 
 def recount_kinds(connection: sqlite3.Connection) -> None:
@@ -104,7 +104,7 @@ def recount_kinds(connection: sqlite3.Connection) -> None:
     ):
         kinds[number] = kinds.get(number, Kinds.NONE) | by_type[type_name]
     names = AttributeNames.read(connection)
-    for number in overrides.numbers(connection):
+    for number in overrides_table.numbers(connection):
         kinds.setdefault(number, Kinds.NONE)
     gone = [number for number in map(names.number, names.kinds) if number not in kinds]
     connection.executemany("DELETE FROM attribute_names WHERE number = ?", [(number,) for number in gone])

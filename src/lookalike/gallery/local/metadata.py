@@ -6,10 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from lookalike.errors import UsageError
-from lookalike.gallery import roots
-from lookalike.gallery import stored_parameters as learned
+from lookalike.gallery import roots, stored_parameters
 from lookalike.gallery.local import metadata_table, photo_owner
-from lookalike.gallery.local.database import Store
+from lookalike.gallery.local.database import Database
 from lookalike.gallery.local.metadata_table import (
     read_index_settings,
     read_model,
@@ -17,7 +16,7 @@ from lookalike.gallery.local.metadata_table import (
     write_index_settings,
     write_model,
 )
-from lookalike.gallery.stored_parameters import Learned
+from lookalike.gallery.stored_parameters import StoredWeights
 from lookalike.index import IndexSettings
 from lookalike.projection import Projection
 from lookalike.spaces import Space
@@ -27,79 +26,79 @@ class LocalMetadata:
     """The part of a gallery's interface that needs its database alone.
 
     Args:
-        store: The database.
+        database: The database.
     """
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     @property
     def folder(self) -> Path:
         """Where it is."""
-        return self._store.folder
+        return self._database.folder
 
     @property
     def spaces(self) -> tuple[Space, ...]:
         """The spaces, in the order of the concatenated rows; empty before the first `add`."""
-        return self._store.spaces()
+        return self._database.spaces()
 
     def __len__(self) -> int:
-        with self._store.reader() as reader:
+        with self._database.reader() as reader:
             return reader.known(metadata_table.count_items)
 
     @property
     def model(self) -> str | None:
         """Where the model is that filled the gallery: `default` or a path; None when nobody has said."""
-        with self._store.reader() as reader:
+        with self._database.reader() as reader:
             return reader.known(read_model)
 
     def remember_model(self, model: str) -> None:
         """Remember where the model is that fills the gallery."""
         if model != self.model:
-            with self._store.writing() as connection:
+            with self._database.writing() as connection:
                 write_model(connection, model)
 
     @property
     def roots(self) -> tuple[str, ...]:
         """Folders and addresses that photos were indexed from."""
-        with self._store.reader() as reader:
+        with self._database.reader() as reader:
             return reader.known(roots.read)
 
     def remember_roots(self, more: Iterable[str]) -> None:
         """Keep more roots."""
         new = set(more)
         if not new <= set(self.roots):
-            with self._store.writing() as connection:
+            with self._database.writing() as connection:
                 roots.write(connection, new.union(roots.read(connection)))
 
     @property
-    def learned(self) -> Learned:
+    def stored_weights(self) -> StoredWeights:
         """The usual weights of its spaces, as far as they were learned for it."""
-        with self._store.reader() as reader:
-            return reader.known(learned.read)
+        with self._database.reader() as reader:
+            return reader.known(stored_parameters.read)
 
-    def learn(self, what: Learned) -> None:
+    def store_weights(self, what: StoredWeights) -> None:
         """Keep the weights that were learned for it, in place of those before."""
-        with self._store.writing() as connection:
-            learned.write(connection, what)
+        with self._database.writing() as connection:
+            stored_parameters.write(connection, what)
 
     @property
     def projections(self) -> Mapping[str, Projection]:
         """By which the rows of some of its spaces are made from what a model makes."""
-        with self._store.viewing() as reader:
-            return reader.known(learned.read_projections)
+        with self._database.viewing() as reader:
+            return reader.known(stored_parameters.read_projections)
 
-    def project(self, projections: Mapping[str, Projection]) -> None:
+    def store_projections(self, projections: Mapping[str, Projection]) -> None:
         """Decide the projections; only before the first `add`."""
-        with self._store.writing() as connection:
+        with self._database.writing() as connection:
             if read_spaces(connection):
                 raise UsageError(f"{self.folder} has rows already; projections are decided before the first")
-            learned.write_projections(connection, projections)
+            stored_parameters.write_projections(connection, projections)
 
     @property
     def index_settings(self) -> IndexSettings:
         """What its indexes are made with, and how far searches look, as far as that was decided for it."""
-        with self._store.reader() as reader:
+        with self._database.reader() as reader:
             return read_index_settings(reader.connection)
 
     def set_index(self, settings: Mapping[str, int]) -> None:
@@ -115,9 +114,9 @@ class LocalMetadata:
             UsageError: One is out of its range.
         """
         checked = IndexSettings.checked(settings)
-        with self._store.writing() as connection:
+        with self._database.writing() as connection:
             write_index_settings(connection, checked)
 
     def photo_owner(self) -> Sequence[str]:
         """Names of the folders whose photos are this gallery's own."""
-        return photo_owner.claimed(self._store)
+        return photo_owner.claimed(self._database)

@@ -19,26 +19,26 @@ from typing import Final
 
 from lookalike.errors import GalleryDamagedError
 from lookalike.gallery.local import metadata_table
-from lookalike.gallery.local.database import Store
+from lookalike.gallery.local.database import Database
 
 KEY: Final = "photo owner"
 NAME: Final = re.compile(r"[0-9a-f]{32}")
 """A name becomes part of a path, and a database can come from elsewhere."""
 
 
-def claimed(store: Store) -> Sequence[str]:
+def claimed(database: Database) -> Sequence[str]:
     """The names of a gallery's photo folders: the present one, and those from before its database was copied.
 
     Raises:
         GalleryLockedError: A name must be written down, and another process is writing.
         GalleryDamagedError: What is written down makes no sense.
     """
-    place = place_of(store.path)
-    with store.reading() as connection:
+    place = place_of(database.path)
+    with database.reading() as connection:
         known, names = read(connection)
     if known == place:
         return names
-    with store.writing() as connection:
+    with database.writing() as connection:
         known, names = read(connection)  # another process may have been quicker
         if known != place:
             names = [secrets.token_hex(16), *names]

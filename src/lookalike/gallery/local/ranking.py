@@ -1,4 +1,4 @@
-"""Searching one state of a gallery: the frozen rows through an index, the tail exactly, and the best of both."""
+"""Search of one snapshot: the segment through an index, the unindexed rows exactly, and the best of both."""
 
 from __future__ import annotations
 
@@ -19,43 +19,44 @@ GATHER_BYTES: Final = 32 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Allowed:
+class AllowedRows:
     """Which rows may be answered: those that a filter passes and that have not been removed.
 
     Attributes:
-        frozen: (N,) bool; None allows all frozen rows.
-        frozen_count: How many that are.
-        tail: (M,) bool; None allows the whole tail.
-        tail_count: How many that are.
+        segment: (N,) bool; None allows the whole segment.
+        segment_count: How many that are.
+        unindexed: (M,) bool; None allows all unindexed rows.
+        unindexed_count: How many that are.
     """
 
-    frozen: Bool | None
-    frozen_count: int
-    tail: Bool | None
-    tail_count: int
+    segment: Bool | None
+    segment_count: int
+    unindexed: Bool | None
+    unindexed_count: int
 
     def together(self, snapshot: Snapshot) -> Bool | None:
-        """Frozen rows and tail in one: (N + M,) bool; None allows all."""
-        if self.frozen is None and self.tail is None:
+        """Both in one array, (N + M,) bool; None allows all."""
+        if self.segment is None and self.unindexed is None:
             return None
-        frozen = np.ones(snapshot.split, dtype=np.bool_) if self.frozen is None else self.frozen
-        tail = np.ones(len(snapshot.tail), dtype=np.bool_) if self.tail is None else self.tail
-        return np.concatenate([frozen, tail])
+        segment = np.ones(snapshot.split, dtype=np.bool_) if self.segment is None else self.segment
+        unindexed = np.ones(len(snapshot.unindexed), dtype=np.bool_) if self.unindexed is None else self.unindexed
+        return np.concatenate([segment, unindexed])
 
 
-def allow(snapshot: Snapshot, rows: Int64 | None) -> Allowed:
+def allow(snapshot: Snapshot, rows: Int64 | None) -> AllowedRows:
     """Mark rows; None passes all of them."""
     if rows is None:
-        return Allowed(snapshot.alive, snapshot.split - snapshot.dead, None, len(snapshot.tail))
-    frozen = None
-    if snapshot.frozen is not None:
-        frozen = np.zeros(snapshot.split, dtype=np.bool_)
-        frozen[snapshot.frozen.positions(rows)] = True  # a removed row is in no table, so no filter passes it
-    tail = np.isin(snapshot.tail.numbers, rows)
-    return Allowed(frozen, 0 if frozen is None else int(frozen.sum()), tail, int(tail.sum()))
+        kept = None if snapshot.deletion_bitmap is None else ~snapshot.deletion_bitmap
+        return AllowedRows(kept, snapshot.split - snapshot.deleted_count, None, len(snapshot.unindexed))
+    segment = None
+    if snapshot.segment is not None:
+        segment = np.zeros(snapshot.split, dtype=np.bool_)
+        segment[snapshot.segment.positions(rows)] = True  # a removed row is in no table, so no filter passes it
+    unindexed = np.isin(snapshot.unindexed.numbers, rows)
+    return AllowedRows(segment, 0 if segment is None else int(segment.sum()), unindexed, int(unindexed.sum()))
 
 
-def check_question(*, k: int, index: str, probes: int | None, metrics: Mapping[str, str] | None) -> None:
+def check_search(*, k: int, index: str, probes: int | None, metrics: Mapping[str, str] | None) -> None:
     """Refuse what no gallery can answer; see `Gallery.search`.
 
     Raises:
@@ -97,7 +98,7 @@ def nearest(
     weights: Mapping[str, float],
     *,
     k: int,
-    allowed: Allowed,
+    allowed: AllowedRows,
     index: str,
     probes: int | None,
     keep: bool,
@@ -116,26 +117,26 @@ def nearest(
     """
     units = {name: as_unit_rows(rows, name=name) for name, rows in queries.items()}
     query = scaled_query(units, weights, snapshot.spaces)
-    k = min(k, allowed.frozen_count + allowed.tail_count)
+    k = min(k, allowed.segment_count + allowed.unindexed_count)
     if index == "auto":
         index = chosen_index(snapshot, weights, k=k, allowed=allowed)
     parts = []
-    if k and snapshot.frozen is not None and allowed.frozen_count:
-        searched = snapshot.frozen.index(index, keep=keep)
-        parts.append(searched.search(query, k, allowed=allowed.frozen, probes=probes))
-    if k and allowed.tail_count:
-        exact = indexes.build("exact", snapshot.tail.unit, spaces=snapshot.spaces)
-        places, scores = exact.search(query, k, allowed=allowed.tail)
+    if k and snapshot.segment is not None and allowed.segment_count:
+        searched = snapshot.segment.index(index, keep=keep)
+        parts.append(searched.search(query, k, allowed=allowed.segment, probes=probes))
+    if k and allowed.unindexed_count:
+        exact = indexes.build("exact", snapshot.unindexed.unit, spaces=snapshot.spaces)
+        places, scores = exact.search(query, k, allowed=allowed.unindexed)
         parts.append((np.where(places >= 0, places + snapshot.split, -1), scores))
     positions, scores = merged(parts, queries=len(query), k=k)
     by_space = cosines(snapshot, units, positions)
-    return Neighbours(snapshot.numbers(positions), scores, by_space, index, moment=snapshot.origin.moment)
+    return Neighbours(snapshot.numbers(positions), scores, by_space, index, version=snapshot.version.id)
 
 
-def chosen_index(snapshot: Snapshot, weights: Mapping[str, float], *, k: int, allowed: Allowed) -> str:
+def chosen_index(snapshot: Snapshot, weights: Mapping[str, float], *, k: int, allowed: AllowedRows) -> str:
     """What `auto` stands for: the rules are the indexes' own."""
     count = snapshot.split
-    passing = None if allowed.frozen_count == count else allowed.frozen_count
+    passing = None if allowed.segment_count == count else allowed.segment_count
     return indexes.choose(count=count, allowed=passing, weights=weights, spaces=snapshot.spaces, k=k)
 
 
@@ -145,7 +146,7 @@ def nearest_by_metric(
     weights: Mapping[str, float],
     *,
     k: int,
-    allowed: Allowed,
+    allowed: AllowedRows,
     metrics: Mapping[str, str],
 ) -> Neighbours:
     """Scan all rows as they were added, by any metrics; see `Gallery.search`."""
@@ -155,14 +156,14 @@ def nearest_by_metric(
     named = resolve_names(metrics, snapshot.spaces)
     for metric in named.values():  # also those of spaces that weigh nothing, and where no item passes the filter
         indexes.checked_metric(metric)
-    k = min(k, allowed.frozen_count + allowed.tail_count)
+    k = min(k, allowed.segment_count + allowed.unindexed_count)
     if k == 0:
         nothing = np.empty((len(next(iter(queries.values()))), 0), dtype=np.float32)
         return Neighbours(
-            nothing.astype(np.int64), nothing, dict.fromkeys(queries, nothing), "exact", moment=snapshot.origin.moment
+            nothing.astype(np.int64), nothing, dict.fromkeys(queries, nothing), "exact", version=snapshot.version.id
         )
-    parts = [] if snapshot.frozen is None else [snapshot.frozen.raw.whole()]
-    parts.append(snapshot.tail.raw)
+    parts = [] if snapshot.segment is None else [snapshot.segment.raw.whole()]
+    parts.append(snapshot.unindexed.raw)
     places = slices(snapshot.spaces)
     with np.errstate(over="ignore"):
         positions, scores, by_space = indexes.metric_scan(
@@ -181,7 +182,7 @@ def nearest_by_metric(
             )
     if not np.isfinite(scores[positions >= 0]).all():
         raise UsageError("the weighted sum of the distances is too large to be written down; take smaller weights")
-    return Neighbours(snapshot.numbers(positions), scores, by_space, "exact", moment=snapshot.origin.moment)
+    return Neighbours(snapshot.numbers(positions), scores, by_space, "exact", version=snapshot.version.id)
 
 
 def merged(parts: list[tuple[Int64, Float32]], *, queries: int, k: int) -> tuple[Int64, Float32]:

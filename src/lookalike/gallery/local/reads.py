@@ -12,20 +12,20 @@ import numpy as np
 from lookalike.errors import UnknownNameError
 from lookalike.gallery.filters import expression
 from lookalike.gallery.filters.sqlite import Clause, SqliteWriter
-from lookalike.gallery.local import overrides
+from lookalike.gallery.local import overrides_table
 from lookalike.gallery.local.integrity import CHECKED, check_all
 from lookalike.gallery.local.metadata_table import meta_number
 from lookalike.gallery.local.row_checksums import VectorRow, checked_vectors, damaged
 from lookalike.gallery.protocol import Facet
 from lookalike.gallery.records import (
+    FILE_STAMP_COLUMNS,
     ITEM_COLUMNS,
-    STAMP_COLUMNS,
     AttributeNames,
+    read_file_stamp,
     read_item,
-    read_stamp,
     read_vectors,
 )
-from lookalike.types import JSON, Float32, Int64, Item, Stamp
+from lookalike.types import JSON, FileStamp, Float32, Int64, Item
 
 LARGEST: Final = 2**63 - 1
 """SQLite's largest number."""
@@ -179,14 +179,14 @@ def unknown_item(connection: sqlite3.Connection, item_id: str) -> UnknownNameErr
 
 def stamped_items(
     connection: sqlite3.Connection, names: AttributeNames, source: str
-) -> dict[str, tuple[Item, Stamp | None]]:
+) -> dict[str, tuple[Item, FileStamp | None]]:
     """Items of a source, as it described them, with the stamps of their files."""
-    described = overrides.described(connection)
-    rows = connection.execute(f"SELECT {ITEM_COLUMNS}, {STAMP_COLUMNS} FROM items WHERE source = ?", (source,))
+    described = overrides_table.described(connection)
+    rows = connection.execute(f"SELECT {ITEM_COLUMNS}, {FILE_STAMP_COLUMNS} FROM items WHERE source = ?", (source,))
     found = {}
     for *item, attributes, size, modified_ns, sha256 in rows:
         text = described.get(item[1], attributes)
-        found[item[1]] = read_item((*item, text), names), read_stamp((size, modified_ns, sha256))
+        found[item[1]] = read_item((*item, text), names), read_file_stamp((size, modified_ns, sha256))
     return found
 
 

@@ -8,17 +8,18 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from lookalike.errors import GalleryClosedError, GalleryDamagedError, GalleryLockedError, LookalikeError
-from lookalike.gallery.local.database import Store
-from lookalike.gallery.local.segment import Frozen, Origin
-from lookalike.gallery.local.segment_files import Derived, DerivedFolderError, StoppedError, fresher
+from lookalike.gallery.local.database import Database
+from lookalike.gallery.local.segment import Segment
+from lookalike.gallery.local.segment_files import SegmentFiles, SegmentFolderError, StoppedError, newer
 from lookalike.gallery.local.snapshot import has_outgrown, is_stale
+from lookalike.gallery.local.version import Version
 from lookalike.index import choose
 from lookalike.spaces import resolve_weights
 
 USUAL_K: Final = 10
 
 
-class Aside:
+class BackgroundBuild:
     """One thread that derives, while searches go on with the rows at hand: it takes a second for each 10,000.
 
     Attributes:
@@ -29,9 +30,9 @@ class Aside:
         self.stopping = threading.Event()
         self._guard = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._failed: Origin | None = None
+        self._failed: Version | None = None
 
-    def start(self, work: Callable[[], None], now: Origin) -> None:
+    def start(self, work: Callable[[], None], now: Version) -> None:
         """Do some work, unless something is being done already, or failed when there was hardly less to do.
 
         Args:
@@ -54,7 +55,7 @@ class Aside:
                 self._thread.join()
                 self.stopping.clear()
 
-    def _run(self, work: Callable[[], None], now: Origin) -> None:
+    def _run(self, work: Callable[[], None], now: Version) -> None:
         log = logging.getLogger(__name__)
         self._failed = now
         try:
@@ -70,80 +71,82 @@ class Aside:
         self._failed = None
 
 
-def build_usual_index(frozen: Frozen, weights: Mapping[str, float] | None, *, keep: bool) -> None:
+def build_usual_index(segment: Segment, weights: Mapping[str, float] | None, *, keep: bool) -> None:
     """Build, or load, the index that most queries ask for.
 
     Args:
-        frozen: The rows.
+        segment: The rows.
         weights: Those that were learned for the gallery, if any.
-        keep: See `Frozen.index`.
+        keep: See `Segment.index`.
     """
-    spaces = frozen.origin.spaces
+    spaces = segment.version.spaces
     resolved = resolve_weights(None, spaces, stored=weights)
-    usual = choose(count=len(frozen), allowed=None, weights=resolved, spaces=spaces, k=USUAL_K)
-    frozen.index(usual, keep=keep)
+    usual = choose(count=len(segment), allowed=None, weights=resolved, spaces=spaces, k=USUAL_K)
+    segment.index(usual, keep=keep)
 
 
-def fresh_rows(
-    store: Store,
-    derived: Derived,
+def refreshed_segment(
+    database: Database,
+    segment_files: SegmentFiles,
     *,
-    held: Frozen | None,
-    now: Origin,
+    held: Segment | None,
+    now: Version,
     wait_s: float,
     stop: threading.Event | None = None,
-) -> Frozen | None:
+) -> Segment | None:
     """Rows that are not stale: those that are kept, or new ones, unless somebody else is about to derive them.
 
     Then those that are held, if any, and a long tail must do for the moment.
 
     Args:
-        store: The database.
-        derived: What is derived from it.
+        database: The database.
+        segment_files: What is derived from it.
         held: The rows at hand.
         now: The present state of the database.
         wait_s: Seconds to wait for another process that derives them. With 0, somebody waits for an answer: rows that
             cannot be kept are derived in memory.
-        stop: See `Derived.freeze`.
+        stop: See `SegmentFiles.build`.
 
     Raises:
-        DerivedFolderError: They cannot be kept, and were to be waited for.
+        SegmentFolderError: They cannot be kept, and were to be waited for.
     """
-    kept = kept_rows(store, derived)
+    kept = kept_segment(database, segment_files)
     if not is_stale(kept, now):
         return kept
-    if not store.writable:
-        return in_memory(store, derived, stop=stop)
-    if wait_s == 0 and is_written_to(store):  # the writer will do it when it has finished
-        return fresher(held, kept)
+    if not database.writable:
+        return segment_in_memory(database, segment_files, stop=stop)
+    if wait_s == 0 and is_written_to(database):  # the writer will do it when it has finished
+        return newer(held, kept)
     try:
-        with derived.building(wait_s=wait_s) as mine:
+        with segment_files.building(wait_s=wait_s) as mine:
             if not mine:
-                return fresher(held, kept)
-            kept = kept_rows(store, derived)  # another process may have been quicker
+                return newer(held, kept)
+            kept = kept_segment(database, segment_files)  # another process may have been quicker
             if kept is not None and not is_stale(kept, now):
                 return kept
-            with store.reading() as connection:
-                made = derived.freeze(connection, keep=True, stop=stop)
-            derived.keep_only(made)
+            with database.reading() as connection:
+                made = segment_files.build(connection, keep=True, stop=stop)
+            segment_files.keep_only(made)
             return made
-    except DerivedFolderError as error:
+    except SegmentFolderError as error:
         if wait_s > 0:
             raise
         logging.getLogger(__name__).warning("%s; searches are answered from memory", error)
-        return in_memory(store, derived, stop=stop)
+        return segment_in_memory(database, segment_files, stop=stop)
 
 
-def in_memory(store: Store, derived: Derived, *, stop: threading.Event | None) -> Frozen | None:
+def segment_in_memory(
+    database: Database, segment_files: SegmentFiles, *, stop: threading.Event | None
+) -> Segment | None:
     """Rows that are new and not kept."""
-    with store.reading() as connection:
-        return derived.freeze(connection, keep=False, stop=stop)
+    with database.reading() as connection:
+        return segment_files.build(connection, keep=False, stop=stop)
 
 
-def is_written_to(store: Store) -> bool:
+def is_written_to(database: Database) -> bool:
     """Whether another process, or thread, is writing just now."""
     try:
-        with store.locked(patience_s=0):
+        with database.locked(patience_s=0):
             return False
     except GalleryLockedError:
         return True
@@ -151,7 +154,7 @@ def is_written_to(store: Store) -> bool:
         return False
 
 
-def kept_rows(store: Store, derived: Derived) -> Frozen | None:
+def kept_segment(database: Database, segment_files: SegmentFiles) -> Segment | None:
     """The newest rows that were derived and kept."""
-    with store.reading() as connection:
-        return derived.open(connection)
+    with database.reading() as connection:
+        return segment_files.open(connection)

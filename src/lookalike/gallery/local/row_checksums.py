@@ -51,7 +51,7 @@ ITEM_SOUND: Final = f"items.checksum IS {ITEM_SUM}"
 META_SUM: Final = crc_of_any("key", "value")
 NAME_SUM: Final = crc_of("number", "name", "kinds")
 REMOVED_SUM: Final = crc_of("number", "row")
-EDIT_SUM: Final = crc_of("id", "described", "changes")
+OVERRIDE_SUM: Final = crc_of("id", "described", "changes")
 
 
 def numbered(count: int) -> list[str]:
@@ -91,7 +91,7 @@ def checked_vectors(rows: Sequence[VectorRow], *, width: int) -> Sequence[Vector
     return rows
 
 
-def seal_items(connection: sqlite3.Connection, rows: Iterable[int]) -> None:
+def write_item_checksums(connection: sqlite3.Connection, rows: Iterable[int]) -> None:
     """Write the checksums of items that have just been changed."""
     connection.execute(
         f"UPDATE items SET checksum = {ITEM_SUM} WHERE row IN (SELECT value FROM json_each(?))",

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import shutil
 import sqlite3
@@ -26,7 +25,6 @@ import threading
 import uuid
 import zlib
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,16 +32,15 @@ import numpy as np
 import numpy.typing as npt
 
 from lookalike.errors import GalleryDamagedError, LookalikeError
+from lookalike.gallery.local.manifest import checksum, read_manifest, write_manifest
 from lookalike.gallery.local.row_checksums import checked_vectors
-from lookalike.gallery.local.segment import Frozen, Origin
+from lookalike.gallery.local.segment import Segment
+from lookalike.gallery.local.version import Version
 from lookalike.gallery.records import read_vectors
-from lookalike.index import Mapped, Rows, checksummed, row_sums
+from lookalike.index import Mapped, Rows, row_sums
 from lookalike.spaces import width
-from lookalike.storage.durable import flush
-from lookalike.storage.files import check_regular
 from lookalike.types import Float32
 
-STAMP_FORMAT: Final = 4
 BATCH: Final = 4096
 FILES: Final = {
     "numbers": ("numbers.i64", "<i8"),
@@ -60,7 +57,7 @@ CANNOT_RESERVE: Final = (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)
 """What file systems answer that cannot reserve room."""
 
 
-class DerivedFolderError(LookalikeError):
+class SegmentFolderError(LookalikeError):
     """What is derived cannot be kept: the disk is full, read-only or failing, or something else has its name."""
 
 
@@ -68,7 +65,7 @@ class StoppedError(Exception):
     """Who derived was asked to stop; nobody but whoever asked sees it."""
 
 
-class Derived:
+class SegmentFiles:
     """The folder of derived files of one gallery."""
 
     def __init__(self, gallery: Path) -> None:
@@ -76,23 +73,23 @@ class Derived:
         self._lock_path = gallery / "build.lock"
         self._refused: set[str] = set()
 
-    def open(self, connection: sqlite3.Connection) -> Frozen | None:
+    def open(self, connection: sqlite3.Connection) -> Segment | None:
         """Open the newest rows that are whole and were made from an earlier state of the database.
 
         Args:
             connection: In a transaction.
         """
-        newest: Frozen | None = None
+        newest: Segment | None = None
         for folder in sorted(self._folder.glob("rows-*")):
             if folder.name in self._refused:
                 continue
             with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-                frozen = open_rows(folder)
-                if frozen.origin.is_past_of(connection):
-                    newest = fresher(newest, frozen)
+                segment = open_segment(folder)
+                if segment.version.is_past_of(connection):
+                    newest = newer(newest, segment)
         return newest
 
-    def refuse(self, damaged: Frozen, *, delete: bool) -> None:
+    def refuse(self, damaged: Segment, *, delete: bool) -> None:
         """Open rows that turned out to be damaged never again, and delete them if that is asked for."""
         if damaged.folder is not None:
             self._refused.add(damaged.folder.name)
@@ -107,7 +104,7 @@ class Derived:
             wait_s: Seconds to wait for another process that is at it; 0 asks once.
 
         Raises:
-            DerivedFolderError: There is no knowing, for the lock cannot be made.
+            SegmentFolderError: There is no knowing, for the lock cannot be made.
         """
         from filelock import FileLock, Timeout
 
@@ -118,15 +115,15 @@ class Derived:
             yield False
             return
         except OSError as error:
-            raise DerivedFolderError(f"{self._lock_path} cannot be written: {error.strerror or error}") from error
+            raise SegmentFolderError(f"{self._lock_path} cannot be written: {error.strerror or error}") from error
         try:
             yield True
         finally:
             lock.release()
 
-    def freeze(
+    def build(
         self, connection: sqlite3.Connection, *, keep: bool, stop: threading.Event | None = None
-    ) -> Frozen | None:
+    ) -> Segment | None:
         """Derive the rows of the state that a connection sees; None when there are no items.
 
         Args:
@@ -136,46 +133,46 @@ class Derived:
 
         Raises:
             GalleryDamagedError: The database contradicts itself.
-            DerivedFolderError: They cannot be kept.
+            SegmentFolderError: They cannot be kept.
             StoppedError: It was asked to stop.
         """
-        origin = Origin.now(connection)
-        if origin.count == 0:
+        version = Version.now(connection)
+        if version.count == 0:
             return None
         if not keep:
-            return Frozen(origin, gather(connection, origin, None, stop=stop), None)
+            return Segment(version, gather(connection, version, None, stop=stop), None)
         try:
             for old in self._folder.glob(".new-*"):  # of a process that died
                 shutil.rmtree(old, ignore_errors=True)
             temporary = self._folder / f".new-{uuid.uuid4().hex}"
             temporary.mkdir(parents=True)
             try:
-                gather(connection, origin, temporary, stop=stop)
-                write_stamp(temporary, origin)
+                gather(connection, version, temporary, stop=stop)
+                write_manifest(temporary, version)
                 folder = temporary.rename(self._folder / f"rows-{uuid.uuid4().hex[:12]}")
             finally:
                 shutil.rmtree(temporary, ignore_errors=True)
-            return open_rows(folder)
+            return open_segment(folder)
         except (OSError, ValueError) as error:
-            raise DerivedFolderError(f"{self._folder} cannot be written: {error}") from error
+            raise SegmentFolderError(f"{self._folder} cannot be written: {error}") from error
 
     def damage(self) -> list[str]:
         """Read all that is kept and say what is wrong with it; an empty list is a clean bill."""
         problems = []
         for folder in sorted(self._folder.glob("rows-*")):
             try:
-                stamp = read_stamp_file(folder)
-                for name, facts in stamp["files"].items():
-                    if checksum(folder / name) != facts["checksum"]:
+                manifest = read_manifest(folder)
+                for name, recorded in manifest["files"].items():
+                    if checksum(folder / name) != recorded["checksum"]:
                         problems.append(f"{folder / name} is damaged")
             except (OSError, ValueError, KeyError, TypeError) as error:
                 problems.append(f"{folder} is damaged: {error}")
         return problems
 
-    def keep_only(self, frozen: Frozen | None) -> None:
+    def keep_only(self, segment: Segment | None) -> None:
         """Delete all rows and indexes but these; the caller is `building`."""
         for old in self._folder.glob("rows-*"):
-            if frozen is None or old != frozen.folder:
+            if segment is None or old != segment.folder:
                 shutil.rmtree(old, ignore_errors=True)
 
     def bytes(self) -> int:
@@ -188,15 +185,15 @@ class Derived:
         return total
 
 
-def fresher(first: Frozen | None, second: Frozen | None) -> Frozen | None:
+def newer(first: Segment | None, second: Segment | None) -> Segment | None:
     """The one that was made from the later state of the database; of the same state, the first."""
     if first is None or second is None:
         return first or second
-    return max(first, second, key=lambda frozen: (frozen.origin.last_row, frozen.origin.last_removal))
+    return max(first, second, key=lambda segment: (segment.version.last_row, segment.version.last_removal))
 
 
 def gather(
-    connection: sqlite3.Connection, origin: Origin, folder: Path | None, *, stop: threading.Event | None = None
+    connection: sqlite3.Connection, version: Version, folder: Path | None, *, stop: threading.Event | None = None
 ) -> dict[str, npt.NDArray[Any]]:
     """Copy all rows out of the database, into files or into memory.
 
@@ -205,11 +202,11 @@ def gather(
         OSError: The disk is full.
         StoppedError: It was asked to stop.
     """
-    columns = width(origin.spaces)
-    shapes: dict[str, tuple[int, ...]] = {"numbers": (origin.count,)}
-    for name in ROWS if origin.raw else ROWS[:1]:
-        shapes[name] = (origin.count, columns)
-        shapes[f"{name} sums"] = (origin.count,)
+    columns = width(version.spaces)
+    shapes: dict[str, tuple[int, ...]] = {"numbers": (version.count,)}
+    for name in ROWS if version.raw else ROWS[:1]:
+        shapes[name] = (version.count, columns)
+        shapes[f"{name} sums"] = (version.count,)
     arrays = {name: allocate(folder, name, shape) for name, shape in shapes.items()}
     cursor = connection.execute("SELECT row, unit, raw, checksum FROM vectors ORDER BY row")
     at = 0
@@ -217,14 +214,14 @@ def gather(
         if stop is not None and stop.is_set():
             raise StoppedError
         end = at + len(batch)
-        if end > origin.count:
+        if end > version.count:
             break
         arrays["numbers"][at:end] = [row for row, *_ in batch]
         keep(arrays, "unit", at, read_vectors([unit for _, unit, _, _ in batch], width=columns))
-        if origin.raw:
+        if version.raw:
             keep(arrays, "raw", at, read_vectors([raw or unit for _, unit, raw, _ in batch], width=columns))
         at = end
-    if at != origin.count or cursor.fetchone() is not None:
+    if at != version.count or cursor.fetchone() is not None:
         raise GalleryDamagedError("the database counts other items than it holds vectors; see `gallery verify`")
     for array in arrays.values():
         if isinstance(array, np.memmap):
@@ -258,46 +255,19 @@ def allocate(folder: Path | None, name: str, shape: tuple[int, ...]) -> npt.NDAr
     return array
 
 
-def write_stamp(folder: Path, origin: Origin) -> None:
-    """Say what a folder of derived rows was made from, and seal it."""
-    files = {}
-    for path in sorted(folder.iterdir()):
-        files[path.name] = {"bytes": path.stat().st_size, "checksum": checksum(path)}
-    stamp = {"format": STAMP_FORMAT, "origin": asdict(origin), "files": files}
-    path = folder / "stamp.json"
-    path.write_text(json.dumps({"stamp": stamp, "seal": seal(stamp)}), encoding="utf-8")
-    flush(path)
-
-
-def read_stamp_file(folder: Path) -> dict[str, Any]:
-    """What a folder says of itself.
-
-    Raises:
-        OSError: It cannot be read, or something in the folder is no file.
-        ValueError: Nonsense, or in a format that we do not write.
-    """
-    for path in folder.iterdir():
-        check_regular(path.stat(), path)  # a pipe would be waited for
-    kept = json.loads((folder / "stamp.json").read_text(encoding="utf-8"))
-    stamp: dict[str, Any] = kept["stamp"]
-    if kept["seal"] != seal(stamp) or stamp["format"] != STAMP_FORMAT:
-        raise ValueError("its stamp is not one of ours")
-    return stamp
-
-
-def open_rows(folder: Path) -> Frozen:
+def open_segment(folder: Path) -> Segment:
     """Map the rows of a folder into memory.
 
     Raises:
         OSError: A file is missing.
-        ValueError: A file is not what the stamp says.
+        ValueError: A file is not what the manifest says.
     """
-    stamp = read_stamp_file(folder)
-    origin = Origin.from_json(stamp["origin"])
-    shape = (origin.count, width(origin.spaces))
-    files = stamp["files"]
-    rows = {name: mapped_rows(folder, name, files, shape=shape) for name in (ROWS if origin.raw else ROWS[:1])}
-    return Frozen(origin, {**rows, "numbers": read_whole(folder, "numbers", files)}, folder)
+    manifest = read_manifest(folder)
+    version = Version.from_json(manifest["origin"])
+    shape = (version.count, width(version.spaces))
+    files = manifest["files"]
+    rows = {name: mapped_rows(folder, name, files, shape=shape) for name in (ROWS if version.raw else ROWS[:1])}
+    return Segment(version, {**rows, "numbers": read_whole(folder, "numbers", files)}, folder)
 
 
 def mapped_rows(folder: Path, name: str, about: dict[str, Any], *, shape: tuple[int, int]) -> Rows:
@@ -306,12 +276,12 @@ def mapped_rows(folder: Path, name: str, about: dict[str, Any], *, shape: tuple[
     Args:
         folder: Where they are.
         name: `unit` or `raw`.
-        about: What the stamp says of files.
+        about: Sizes and checksums of files, by name.
         shape: (N, D).
 
     Raises:
         OSError: A file is missing.
-        ValueError: A file is not what the stamp says.
+        ValueError: A file is not what the manifest says.
     """
     file_name, dtype = FILES[name]
     file = Mapped(folder / file_name)
@@ -329,21 +299,10 @@ def read_whole(folder: Path, name: str, about: dict[str, Any]) -> npt.NDArray[An
 
     Raises:
         OSError: It is missing.
-        ValueError: It is not what the stamp says.
+        ValueError: It is not what the manifest says.
     """
     file_name, dtype = FILES[name]
     content = (folder / file_name).read_bytes()
     if zlib.crc32(content) != about[file_name]["checksum"]:
         raise ValueError(f"{folder / file_name} is damaged")
     return np.frombuffer(content, dtype=dtype)
-
-
-def checksum(path: Path) -> int:
-    """CRC-32 of a whole file."""
-    with path.open("rb") as file:
-        return checksummed.checksum(file, 0, path.stat().st_size)
-
-
-def seal(stamp: dict[str, Any]) -> int:
-    """CRC-32 of a stamp, written in one fixed way."""
-    return zlib.crc32(json.dumps(stamp, sort_keys=True).encode())

@@ -15,21 +15,22 @@ import numpy as np
 from lookalike.gallery import stored_parameters
 from lookalike.gallery.local.metadata_table import meta_number
 from lookalike.gallery.local.row_checksums import REMOVED_SUM, checked_vectors, damaged
-from lookalike.gallery.local.segment import Frozen, Origin
+from lookalike.gallery.local.segment import Segment
+from lookalike.gallery.local.version import Version
 from lookalike.gallery.records import AttributeNames, read_vectors
 from lookalike.spaces import Space, width
 from lookalike.types import Bool, Float32, Int64
 
 if TYPE_CHECKING:
-    from lookalike.gallery.local.ranking import Allowed
+    from lookalike.gallery.local.ranking import AllowedRows
 
 SMALL: Final = 1000
 """So many rows are scanned, and read from the database, in no time: nothing need be derived for them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Tail:
-    """Rows added since the frozen ones; see `Frozen` for the arrays."""
+class UnindexedRows:
+    """Rows added since the frozen ones; see `Segment` for the arrays."""
 
     numbers: Int64
     unit: Float32
@@ -38,15 +39,15 @@ class Tail:
     def __len__(self) -> int:
         return len(self.numbers)
 
-    def without(self, removed: Int64) -> Tail:
+    def without(self, removed: Int64) -> UnindexedRows:
         """The same, less some rows."""
         kept = ~np.isin(self.numbers, removed)
         if kept.all():
             return self
         unit = self.unit[kept]
-        return Tail(self.numbers[kept], unit, unit if self.raw is self.unit else self.raw[kept])
+        return UnindexedRows(self.numbers[kept], unit, unit if self.raw is self.unit else self.raw[kept])
 
-    def followed_by(self, later: Tail) -> Tail:
+    def followed_by(self, later: UnindexedRows) -> UnindexedRows:
         """The same, and more rows; only once, for what follows may take the room behind these."""
         if not len(later):
             return self
@@ -59,7 +60,7 @@ class Tail:
             raw = unit
         else:  # from here on they differ, so each needs room of its own
             raw = extended(self.raw.copy(), later.raw)
-        return Tail(extended(self.numbers, later.numbers), unit, raw)
+        return UnindexedRows(extended(self.numbers, later.numbers), unit, raw)
 
 
 Rows = TypeVar("Rows", Float32, Int64)
@@ -85,51 +86,51 @@ class Snapshot:
 
     Attributes:
         change: Counts the commits.
-        origin: The state.
+        version: The state.
         names: The attributes that are known.
-        frozen: Rows with indexes over them; None while there are few.
-        alive: (N,) bool, which frozen rows have not been removed since; None when all of them are.
-        dead: How many have been.
-        tail: Rows added since.
+        segment: Rows with indexes over them; None while there are few.
+        deletion_bitmap: (N,) bool, true for the segment's rows that were removed since; None when none was.
+        deleted_count: Number of these rows.
+        unindexed: Rows added since.
         weights: Those of the spaces that were learned for the gallery; None where none were.
-        answers: What filters pass, good for as long as this state is.
+        answers: Rows that filters pass, by their expression; None is no filter.
     """
 
     change: int
-    origin: Origin
+    version: Version
     names: AttributeNames
-    frozen: Frozen | None
-    alive: Bool | None
-    dead: int
-    tail: Tail
+    segment: Segment | None
+    deletion_bitmap: Bool | None
+    deleted_count: int
+    unindexed: UnindexedRows
     weights: Mapping[str, float] | None = None
-    answers: dict[str, Allowed] = field(default_factory=dict)
+    answers: dict[str | None, AllowedRows] = field(default_factory=dict)
 
     @property
     def spaces(self) -> tuple[Space, ...]:
         """The gallery's."""
-        return self.origin.spaces
+        return self.version.spaces
 
     @property
     def split(self) -> int:
         """How many positions belong to frozen rows; those after them belong to the tail."""
-        return 0 if self.frozen is None else len(self.frozen)
+        return 0 if self.segment is None else len(self.segment)
 
-    def _all_frozen(self, positions: Int64) -> bool:
+    def _all_in_segment(self, positions: Int64) -> bool:
         """Whether all positions are of frozen rows, as they nearly always are."""
-        return self.frozen is not None and not len(self.tail) and bool((positions >= 0).all())
+        return self.segment is not None and not len(self.unindexed) and bool((positions >= 0).all())
 
     def numbers(self, positions: Int64) -> Int64:
         """Row numbers at positions; -1 where the position is."""
-        if self._all_frozen(positions):
-            assert self.frozen is not None
-            return self.frozen.numbers[positions]
+        if self._all_in_segment(positions):
+            assert self.segment is not None
+            return self.segment.numbers[positions]
         found = np.full(positions.shape, -1, dtype=np.int64)
-        if self.frozen is not None:
+        if self.segment is not None:
             held = (positions >= 0) & (positions < self.split)
-            found[held] = self.frozen.numbers[positions[held]]
+            found[held] = self.segment.numbers[positions[held]]
         later = positions >= self.split
-        found[later] = self.tail.numbers[positions[later] - self.split]
+        found[later] = self.unindexed.numbers[positions[later] - self.split]
         return found
 
     def unit(self, positions: Int64) -> Float32:
@@ -137,26 +138,26 @@ class Snapshot:
 
         They are those that a search has just found, and so checked.
         """
-        if self._all_frozen(positions):
-            assert self.frozen is not None
-            return self.frozen.unit.array[positions]
+        if self._all_in_segment(positions):
+            assert self.segment is not None
+            return self.segment.unit.array[positions]
         rows = np.full((*positions.shape, width(self.spaces)), np.nan, dtype=np.float32)
-        if self.frozen is not None:
+        if self.segment is not None:
             held = (positions >= 0) & (positions < self.split)
-            rows[held] = self.frozen.unit.array[positions[held]]
+            rows[held] = self.segment.unit.array[positions[held]]
         later = positions >= self.split
-        rows[later] = self.tail.unit[positions[later] - self.split]
+        rows[later] = self.unindexed.unit[positions[later] - self.split]
         return rows
 
 
-def is_stale(frozen: Frozen | None, now: Origin) -> bool:
+def is_stale(segment: Segment | None, now: Version) -> bool:
     """Whether the rows added and removed since the frozen ones pass a tenth of them."""
-    if frozen is None or now.count == 0:
+    if segment is None or now.count == 0:
         return now.count > SMALL
-    return has_outgrown(frozen.origin, now)
+    return has_outgrown(segment.version, now)
 
 
-def has_outgrown(then: Origin, now: Origin) -> bool:
+def has_outgrown(then: Version, now: Version) -> bool:
     """Whether the rows added and removed since a state pass a tenth of those it had."""
     since = now.last_row - then.last_row + now.last_removal - then.last_removal
     return since > max(SMALL, then.count // 10)
@@ -171,7 +172,7 @@ def removed_since(connection: sqlite3.Connection, removal: int) -> Int64:
     return np.array([row for row, _ in found], dtype=np.int64)
 
 
-def added_since(connection: sqlite3.Connection, row: int, *, columns: int) -> Tail:
+def added_since(connection: sqlite3.Connection, row: int, *, columns: int) -> UnindexedRows:
     """Rows that come after a row.
 
     Raises:
@@ -182,66 +183,74 @@ def added_since(connection: sqlite3.Connection, row: int, *, columns: int) -> Ta
     unit = read_vectors([unit for _, unit, _, _ in found], width=columns)
     strange = any(raw is not None for _, _, raw, _ in found)
     raw = read_vectors([raw or unit for _, unit, raw, _ in found], width=columns) if strange else unit
-    return Tail(np.array([row for row, *_ in found], dtype=np.int64), unit, raw)
+    return UnindexedRows(np.array([row for row, *_ in found], dtype=np.int64), unit, raw)
 
 
-def check_count(origin: Origin, frozen: Frozen | None, dead: int, tail: Tail) -> None:
+def check_count(version: Version, segment: Segment | None, deleted_count: int, unindexed: UnindexedRows) -> None:
     """Make sure that there are as many vectors as items.
 
     Raises:
         GalleryDamagedError: There are not.
     """
-    if (0 if frozen is None else len(frozen)) - dead + len(tail) != origin.count:
+    if (0 if segment is None else len(segment)) - deleted_count + len(unindexed) != version.count:
         raise damaged("the table of vectors, or that of removed rows,")
 
 
-def take(connection: sqlite3.Connection, frozen: Frozen | None) -> Snapshot:
+def take(connection: sqlite3.Connection, segment: Segment | None) -> Snapshot:
     """Take a snapshot of the state that a connection, in a transaction, sees.
 
     Args:
         connection: In a transaction.
-        frozen: Rows of this generation of the database, at most as new as the state.
+        segment: Rows of this generation of the database, at most as new as the state.
     """
-    origin = Origin.now(connection)
-    columns = width(origin.spaces)
-    alive, dead = None, 0
-    if frozen is not None:
-        places = frozen.positions(removed_since(connection, frozen.origin.last_removal))
+    version = Version.now(connection)
+    columns = width(version.spaces)
+    deletion_bitmap, deleted_count = None, 0
+    if segment is not None:
+        places = segment.positions(removed_since(connection, segment.version.last_removal))
         if len(places):
-            alive = np.ones(len(frozen), dtype=np.bool_)
-            alive[places] = False
-            dead = len(places)
-    tail = added_since(connection, 0 if frozen is None else frozen.origin.last_row, columns=columns)
-    check_count(origin, frozen, dead, tail)
+            deletion_bitmap = np.zeros(len(segment), dtype=np.bool_)
+            deletion_bitmap[places] = True
+            deleted_count = len(places)
+    unindexed = added_since(connection, 0 if segment is None else segment.version.last_row, columns=columns)
+    check_count(version, segment, deleted_count, unindexed)
     names = AttributeNames.read(connection)
     weights = stored_parameters.read(connection).weights
-    return Snapshot(meta_number(connection, "change"), origin, names, frozen, alive, dead, tail, weights)
+    return Snapshot(
+        meta_number(connection, "change"), version, names, segment, deletion_bitmap, deleted_count, unindexed, weights
+    )
 
 
 def follow(connection: sqlite3.Connection, previous: Snapshot) -> Snapshot:
     """Take a snapshot that goes on from an earlier one of the same generation."""
-    origin = Origin.now(connection)
-    alive, dead, tail = previous.alive, previous.dead, previous.tail
-    removed = removed_since(connection, previous.origin.last_removal)
+    version = Version.now(connection)
+    deletion_bitmap, deleted_count, unindexed = (
+        previous.deletion_bitmap,
+        previous.deleted_count,
+        previous.unindexed,
+    )
+    removed = removed_since(connection, previous.version.last_removal)
     if len(removed):
-        places = removed[:0] if previous.frozen is None else previous.frozen.positions(removed)
+        places = removed[:0] if previous.segment is None else previous.segment.positions(removed)
         if len(places):
-            alive = np.ones(previous.split, dtype=np.bool_) if alive is None else alive.copy()
-            alive[places] = False
-            dead += len(places)
-        tail = tail.without(removed)
-    if origin.last_row > previous.origin.last_row:
-        columns = width(origin.spaces)
-        tail = tail.followed_by(added_since(connection, previous.origin.last_row, columns=columns))
-    check_count(origin, previous.frozen, dead, tail)
+            deletion_bitmap = (
+                np.zeros(previous.split, dtype=np.bool_) if deletion_bitmap is None else deletion_bitmap.copy()
+            )
+            deletion_bitmap[places] = True
+            deleted_count += len(places)
+        unindexed = unindexed.without(removed)
+    if version.last_row > previous.version.last_row:
+        columns = width(version.spaces)
+        unindexed = unindexed.followed_by(added_since(connection, previous.version.last_row, columns=columns))
+    check_count(version, previous.segment, deleted_count, unindexed)
     names = AttributeNames.read(connection)
     return Snapshot(
         change=meta_number(connection, "change"),
-        origin=origin,
+        version=version,
         names=names,
-        frozen=previous.frozen,
-        alive=alive,
-        dead=dead,
-        tail=tail,
+        segment=previous.segment,
+        deletion_bitmap=deletion_bitmap,
+        deleted_count=deleted_count,
+        unindexed=unindexed,
         weights=stored_parameters.read(connection).weights,
     )

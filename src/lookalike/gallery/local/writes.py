@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from lookalike.errors import MismatchError, UsageError
-from lookalike.gallery.local import overrides as edits
+from lookalike.gallery.local import overrides_table
 from lookalike.gallery.local.metadata_table import (
     increase,
     last_number,
@@ -20,10 +20,10 @@ from lookalike.gallery.local.metadata_table import (
     write_spaces,
 )
 from lookalike.gallery.local.reads import item_by_id, rows_of_ids, unknown_item
-from lookalike.gallery.local.row_checksums import ITEM, check_items, crc_of, numbered, seal_items, vector_sum
-from lookalike.gallery.records import AttributeNames, item_row, stamp_row, vector_rows
+from lookalike.gallery.local.row_checksums import ITEM, check_items, crc_of, numbered, vector_sum, write_item_checksums
+from lookalike.gallery.records import AttributeNames, file_stamp_row, item_row, vector_rows
 from lookalike.spaces import Space
-from lookalike.types import JSON, Float32, Item, Stamp, item_json
+from lookalike.types import JSON, FileStamp, Float32, Item, item_json
 
 Overrides: TypeAlias = Sequence[Mapping[str, JSON]] | None
 """Attributes set by hand on each of some items, in place of those set before; None keeps these."""
@@ -36,12 +36,12 @@ def add(
     *,
     spaces: Sequence[Space],
     source: str,
-    stamps: Sequence[Stamp] | None,
+    file_stamps: Sequence[FileStamp] | None,
     overrides: Overrides = None,
 ) -> None:
     """Add items, or replace those of the same id; see `Gallery.add`."""
     agree_on_spaces(connection, spaces)
-    records = item_records(connection, items, source=source, stamps=stamps)
+    records = item_records(connection, items, source=source, file_stamps=file_stamps)
     blobs = vector_rows(vectors, spaces, count=len(items))
     ids = [item.id for item in items]
     delete_rows(connection, ids)
@@ -55,23 +55,23 @@ def add(
         "INSERT INTO vectors (row, unit, raw, checksum) VALUES (?, ?, ?, ?)",
         [(row, unit, raw, vector_sum(row, unit, raw)) for row, (unit, raw) in zip(numbers, blobs, strict=True)],
     )
-    override(connection, items, overrides)
+    apply_overrides(connection, items, overrides)
     increase(connection, "items", len(items))
     write_last_number(connection, "items", first + len(items) - 1)
     if any(raw is not None for _, raw in blobs):
         put(connection, "raw", 1)
 
 
-def describe(
+def update(
     connection: sqlite3.Connection,
     items: Sequence[Item],
     *,
     source: str,
-    stamps: Sequence[Stamp] | None,
+    file_stamps: Sequence[FileStamp] | None,
     overrides: Overrides = None,
 ) -> None:
-    """Replace what is known of items whose vectors stay; see `Gallery.describe`."""
-    records = item_records(connection, items, source=source, stamps=stamps)
+    """Replace what is known of items whose vectors stay; see `Gallery.update`."""
+    records = item_records(connection, items, source=source, file_stamps=file_stamps)
     rows = rows_of_ids(connection, [item.id for item in items])
     for item in items:
         if item.id not in rows:
@@ -81,22 +81,22 @@ def describe(
         "UPDATE items SET id = ?, product = ?, photo = ?, root = ?, box = ?, attributes = ? WHERE row = ?",
         [(*record[:6], rows[item.id]) for item, record in zip(items, records, strict=True)],
     )
-    override(connection, items, overrides)
+    apply_overrides(connection, items, overrides)
     if source:
         connection.executemany("UPDATE items SET source = ? WHERE row = ?", [(source, row) for row in rows.values()])
-    if stamps is not None:
+    if file_stamps is not None:
         connection.executemany(
             "UPDATE items SET size = ?, modified_ns = ?, sha256 = ? WHERE row = ?",
             [(*record[7:], rows[item.id]) for item, record in zip(items, records, strict=True)],
         )
-    seal_items(connection, rows.values())
+    write_item_checksums(connection, rows.values())
 
 
-def edit(connection: sqlite3.Connection, item_id: str, changes: Mapping[str, JSON]) -> Item:
-    """Change attributes by hand; see `LocalGallery.edit`."""
+def override_item(connection: sqlite3.Connection, item_id: str, changes: Mapping[str, JSON]) -> Item:
+    """Change attributes by hand; see `LocalGallery.override`."""
     known = item_by_id(connection, AttributeNames.read(connection), item_id)
     check_changes(known, changes)
-    edits.edit(connection, known, changes)
+    overrides_table.override(connection, known, changes)
     return item_by_id(connection, AttributeNames.read(connection), item_id)
 
 
@@ -112,19 +112,19 @@ def check_changes(item: Item, changes: Mapping[str, JSON]) -> None:
         raise UsageError(f"what is to be set on {item.id!r} has text that is not Unicode")
 
 
-def override(connection: sqlite3.Connection, items: Sequence[Item], overrides: Overrides) -> None:
+def apply_overrides(connection: sqlite3.Connection, items: Sequence[Item], overrides: Overrides) -> None:
     """Set attributes by hand on items that have just been described, or keep on top what was set before."""
     if overrides is None:
-        edits.keep_on_top(connection, [item.id for item in items])
+        overrides_table.keep_on_top(connection, [item.id for item in items])
         return
     for item, changes in zip(items, overrides, strict=True):
         check_changes(item, changes)
-    edits.put(connection, items, overrides)
+    overrides_table.put(connection, items, overrides)
 
 
 def remove(connection: sqlite3.Connection, ids: Sequence[str]) -> int:
     """Remove items and what was set on them by hand; ids that are not there are passed over."""
-    edits.forget(connection, ids)
+    overrides_table.forget(connection, ids)
     return delete_rows(connection, ids)
 
 
@@ -160,7 +160,7 @@ def agree_on_spaces(connection: sqlite3.Connection, spaces: Sequence[Space]) -> 
 
 
 def item_records(
-    connection: sqlite3.Connection, items: Sequence[Item], *, source: str, stamps: Sequence[Stamp] | None
+    connection: sqlite3.Connection, items: Sequence[Item], *, source: str, file_stamps: Sequence[FileStamp] | None
 ) -> list[tuple[str | int | None, ...]]:
     """Items as rows of the table, without their numbers; attributes that are new get theirs.
 
@@ -170,11 +170,12 @@ def item_records(
     if len({item.id for item in items}) != len(items):
         [(twice, _)] = Counter(item.id for item in items).most_common(1)
         raise UsageError(f"the id {twice!r} comes twice")
-    if stamps is not None and len(stamps) != len(items):
-        raise UsageError(f"{len(items)} items came with {len(stamps)} stamps")
+    if file_stamps is not None and len(file_stamps) != len(items):
+        raise UsageError(f"{len(items)} items came with {len(file_stamps)} stamps")
     names = AttributeNames.read(connection)
     records = [
-        (*item_row(item, names), source, *stamp_row(stamps[at] if stamps else None)) for at, item in enumerate(items)
+        (*item_row(item, names), source, *file_stamp_row(file_stamps[at] if file_stamps else None))
+        for at, item in enumerate(items)
     ]
     try:
         "".join(text for record in records for text in record if isinstance(text, str)).encode()

@@ -13,7 +13,7 @@ import numpy as np
 from lookalike.errors import UnknownNameError, UsageError
 from lookalike.gallery.filters import expression as filters
 from lookalike.gallery.filters.milvus import MilvusWriter, literal, within_partitions
-from lookalike.gallery.local.ranking import check_question, checked_queries
+from lookalike.gallery.local.ranking import check_search, checked_queries
 from lookalike.gallery.local.writes import Overrides
 from lookalike.gallery.milvus import facets as browsing
 from lookalike.gallery.milvus import maintenance
@@ -26,12 +26,12 @@ from lookalike.gallery.milvus.state import State
 from lookalike.gallery.milvus.writes import Writer, agree, check_items, with_overrides
 from lookalike.gallery.protocol import Facet
 from lookalike.gallery.records import vector_rows
-from lookalike.gallery.stored_parameters import Learned
+from lookalike.gallery.stored_parameters import StoredWeights
 from lookalike.gallery.verification import Health
 from lookalike.index import checked_metric
 from lookalike.projection import Projection
 from lookalike.spaces import Space, resolve_names, resolve_weights, slices, width
-from lookalike.types import JSON, Float32, Item, Neighbours, Stamp
+from lookalike.types import JSON, FileStamp, Float32, Item, Neighbours
 
 
 class MilvusGallery(MilvusRoots):
@@ -54,7 +54,11 @@ class MilvusGallery(MilvusRoots):
     def __init__(self, address: Address, *, create: bool = False) -> None:
         self.address = address
         self._state = State(address, create=create)
-        self._connection, self._reader, self._keeper = self._state.connection, self._state.reader, self._state.keeper
+        self._connection, self._reader, self._metadata_store = (
+            self._state.connection,
+            self._state.reader,
+            self._state.metadata_store,
+        )
         self._writer = Writer(self._connection, self._reader)
         self._searcher = Searcher(self._connection, self._reader)
         self._projections: dict[str, Projection] | None = None
@@ -78,7 +82,7 @@ class MilvusGallery(MilvusRoots):
     @property
     def spaces(self) -> tuple[Space, ...]:
         """The spaces, in the order of the concatenated rows; empty before the first `add`."""
-        return self._state.facts().spaces
+        return self._state.metadata().spaces
 
     def __len__(self) -> int:
         return self._reader.count() if self._state.has_rows() else 0
@@ -86,11 +90,11 @@ class MilvusGallery(MilvusRoots):
     @property
     def model(self) -> str | None:
         """Where the model is that filled the gallery: `default` or a path; None when nobody has said."""
-        return self._state.facts().model
+        return self._state.metadata().model
 
     def remember_model(self, model: str) -> None:
         """Remember where the model is that fills the gallery."""
-        if model != self._state.facts(fresh=True).model:
+        if model != self._state.metadata(fresh=True).model:
             self._state.remember({"model": model})
 
     def writing(self) -> AbstractContextManager[None]:
@@ -104,66 +108,59 @@ class MilvusGallery(MilvusRoots):
         *,
         spaces: Sequence[Space],
         source: str = "",
-        stamps: Sequence[Stamp] | None = None,
+        file_stamps: Sequence[FileStamp] | None = None,
         overrides: Overrides = None,
     ) -> None:
         """Add items, or replace those of the same id."""
-        check_items(items, source=source, stamps=stamps)
+        check_items(items, source=source, file_stamps=file_stamps)
         kinds = kinds_of(with_overrides(items, overrides))
-        known = self._state.facts(fresh=True)
+        known = self._state.metadata(fresh=True)
         agree(known.spaces, spaces)
         blobs = vector_rows(vectors, spaces, count=len(items))
         if not known.spaces:
-            self._keeper.decide_spaces(spaces)
-            self._state.forget_facts()
+            self._metadata_store.decide_spaces(spaces)
+            self._state.forget_metadata()
         self._state.make_collection()
-        known = self._state.facts()
-        if self._keeper.meet(known, kinds, source=source):
-            self._state.forget_facts()
-        self._state.note_edits(known, overrides)
-        self._writer.add(items, blobs, source=source, stamps=stamps, known=known, overrides=overrides)
+        known = self._state.metadata()
+        if self._metadata_store.meet(known, kinds, source=source):
+            self._state.forget_metadata()
+        self._state.note_overrides(known, overrides)
+        self._writer.add(items, blobs, source=source, file_stamps=file_stamps, known=known, overrides=overrides)
 
-    def describe(
+    def update(
         self,
         items: Sequence[Item],
         *,
         source: str = "",
-        stamps: Sequence[Stamp] | None = None,
+        file_stamps: Sequence[FileStamp] | None = None,
         overrides: Overrides = None,
     ) -> None:
         """Replace what is known of items whose vectors stay; each item as a whole, a large batch part by part."""
-        check_items(items, source=source, stamps=stamps)
-        known = self._state.facts(fresh=True)
+        check_items(items, source=source, file_stamps=file_stamps)
+        known = self._state.metadata(fresh=True)
         kinds = kinds_of(with_overrides(items, overrides))
-        if self._keeper.meet(known, kinds, source=source or next(iter(known.sources), "")):
-            self._state.forget_facts()
+        if self._metadata_store.meet(known, kinds, source=source or next(iter(known.sources), "")):
+            self._state.forget_metadata()
         if items and not self._state.has_rows():
             raise UnknownNameError("item", items[0].id, [])
-        self._state.note_edits(known, overrides)
-        self._writer.describe(items, source=source, stamps=stamps, known=known, overrides=overrides)
+        self._state.note_overrides(known, overrides)
+        self._writer.update(items, source=source, file_stamps=file_stamps, known=known, overrides=overrides)
 
-    def edit(self, item_id: str, attributes: Mapping[str, JSON]) -> Item:
+    def override(self, item_id: str, attributes: Mapping[str, JSON]) -> Item:
         """Change attributes of an item by hand; they stay whenever its catalogue describes it anew.
-
-        Args:
-            item_id: The item.
-            attributes: By name; None takes an attribute away.
-
-        Returns:
-            The item as it is now.
 
         Raises:
             UnknownNameError: It is not there.
             UsageError: A value is nothing that JSON can say.
         """
         record = self._record(item_id, fresh=True)
-        known = self._state.facts(fresh=True)
+        known = self._state.metadata(fresh=True)
         changes = {name: value for name, value in attributes.items() if value is not None or name in known.kinds}
         changed = record.with_changes(changes)
-        check_items([replace(record.item, attributes=changes)], source=record.source, stamps=None)
-        if self._keeper.meet(known, kinds_of([replace(record.item, attributes=changes)]), source=record.source):
-            self._state.forget_facts()
-        self._state.note_edits(known, [changes])
+        check_items([replace(record.item, attributes=changes)], source=record.source, file_stamps=None)
+        if self._metadata_store.meet(known, kinds_of([replace(record.item, attributes=changes)]), source=record.source):
+            self._state.forget_metadata()
+        self._state.note_overrides(known, [changes])
         self._writer.put(changed, known=known)
         return changed.item
 
@@ -177,13 +174,13 @@ class MilvusGallery(MilvusRoots):
         """The name of the folder whose photos are this gallery's own."""
         return [self._state.photo_owner()]
 
-    def stamps(self, source: str) -> dict[str, tuple[Item, Stamp | None]]:
+    def file_stamps(self, source: str) -> dict[str, tuple[Item, FileStamp | None]]:
         """Items that came from a source, by id, as it described them, with the stamps of their files."""
         if not self._state.has_rows():
             return {}
         batches = self._reader.ordered(f"_source == {literal(source)}", KNOWN, size=browsing.AT_ONCE)
         records = (to_record(row) for rows in batches for row in rows)
-        return {record.item.id: (record.as_described, record.stamp) for record in records}
+        return {record.item.id: (record.as_described, record.file_stamp) for record in records}
 
     def _record(self, item_id: str, *, fresh: bool = False) -> Record:
         check_unicode(item_id)
@@ -202,9 +199,9 @@ class MilvusGallery(MilvusRoots):
         rows = added_rows_of(found, columns=width(self.spaces))
         return {name: rows[:, place] for name, place in slices(self.spaces).items()}
 
-    def units(self, rows: Sequence[int], *, moment: object = None) -> dict[str, Float32]:
+    def unit_vectors(self, rows: Sequence[int], *, version: object = None) -> dict[str, Float32]:
         """Unit rows by space, each (B, D) float32; zeros for a row that is no longer there."""
-        del moment  # searches here give none
+        del version  # searches here give none
         wanted = [int(row) for row in rows]
         found = self._reader.by_row(wanted, ["vector"]) if self._state.has_rows() else {}
         together = np.zeros((len(wanted), width(self.spaces)), dtype=np.float32)
@@ -214,34 +211,34 @@ class MilvusGallery(MilvusRoots):
         return {name: together[:, place] for name, place in slices(self.spaces).items()}
 
     @property
-    def learned(self) -> Learned:
+    def stored_weights(self) -> StoredWeights:
         """The usual weights of its spaces, as far as they were learned for it."""
-        return self._state.facts().learned
+        return self._state.metadata().weights
 
-    def learn(self, what: Learned) -> None:
+    def store_weights(self, what: StoredWeights) -> None:
         """Keep the weights that were learned for it, in place of those before."""
-        self._keeper.write_learned(what)
-        self._state.forget_facts()
+        self._metadata_store.write_weights(what)
+        self._state.forget_metadata()
 
     @property
     def projections(self) -> Mapping[str, Projection]:
         """By which the rows of some of its spaces are made from what a model makes."""
-        names = self._state.facts().projections
+        names = self._state.metadata().projections
         if self._projections is None or set(names) != set(self._projections):
-            self._projections = self._keeper.read_projections(names)
+            self._projections = self._metadata_store.read_projections(names)
         return self._projections
 
-    def project(self, projections: Mapping[str, Projection]) -> None:
+    def store_projections(self, projections: Mapping[str, Projection]) -> None:
         """Decide the projections; only before the first `add`."""
-        if self._state.facts(fresh=True).spaces:
+        if self._state.metadata(fresh=True).spaces:
             raise UsageError(f"{self.address.text} has rows already; projections are decided before the first")
-        self._keeper.write_projections(projections)
-        self._state.forget_facts()
+        self._metadata_store.write_projections(projections)
+        self._state.forget_metadata()
         self._projections = None
 
-    def items(self, rows: Sequence[int], *, moment: object = None) -> dict[int, Item]:
+    def items(self, rows: Sequence[int], *, version: object = None) -> dict[int, Item]:
         """Items by row; a row that is no longer there is left out."""
-        del moment  # searches here give none
+        del version  # searches here give none
         found = self._reader.by_row([int(row) for row in rows], KNOWN) if rows and self._state.has_rows() else {}
         return {number: to_record(row).item for number, row in found.items()}
 
@@ -262,7 +259,7 @@ class MilvusGallery(MilvusRoots):
         expression = self._expression(where)
         if not self._state.has_rows():
             return []
-        return browsing.facets(self._reader, expression, kinds=self._state.facts().kinds, limit=limit)
+        return browsing.facets(self._reader, expression, kinds=self._state.metadata().kinds, limit=limit)
 
     def search(
         self,
@@ -276,11 +273,11 @@ class MilvusGallery(MilvusRoots):
         metrics: Mapping[str, str] | None = None,
     ) -> Neighbours:
         """Find the nearest items, with the one index that the collection has; the answer says which that is."""
-        check_question(k=k, index=index, probes=probes, metrics=metrics)
-        known = self._state.facts()
+        check_search(k=k, index=index, probes=probes, metrics=metrics)
+        known = self._state.metadata()
         if not known.spaces or not self._state.has_rows():
             raise UsageError(f"{self.address.text} is empty: nothing has been added to it")
-        resolved = resolve_weights(weights, known.spaces, stored=known.learned.weights)
+        resolved = resolve_weights(weights, known.spaces, stored=known.weights.weights)
         checked = checked_queries(queries, resolved, known.spaces)
         for metric in resolve_names(metrics or {}, known.spaces).values():  # before all rows are fetched for it
             checked_metric(metric)
@@ -300,7 +297,7 @@ class MilvusGallery(MilvusRoots):
         if where is None:
             return ALL
         check_unicode(where)
-        known = self._state.facts()
+        known = self._state.metadata()
         condition = filters.parse(where, known.kinds)
         expression = MilvusWriter(partial(browsing.fitting, self._reader)).passing(condition)
         return within_partitions(expression, condition, known.partition_by)
@@ -332,7 +329,7 @@ class MilvusGallery(MilvusRoots):
         """
         if not self._state.has_rows():
             return Health(0, ())
-        return maintenance.verify(self._reader, self._state.facts(fresh=True), photos=photos)
+        return maintenance.verify(self._reader, self._state.metadata(fresh=True), photos=photos)
 
     def compact(self) -> None:
         """Have what was removed thrown away."""
@@ -345,6 +342,6 @@ class MilvusGallery(MilvusRoots):
 
     def info(self) -> dict[str, JSON]:
         """What the gallery is: counts, spaces, sizes, the state of its index."""
-        return maintenance.facts(
-            self._connection, self._reader, self._state.facts(fresh=True), there=self._state.has_rows()
+        return maintenance.info(
+            self._connection, self._reader, self._state.metadata(fresh=True), there=self._state.has_rows()
         )

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from lookalike.gallery.milvus.connection import BUILDING_S, Connection
-from lookalike.gallery.milvus.metadata import Facts
+from lookalike.gallery.milvus.metadata import Metadata
 from lookalike.gallery.milvus.reads import Reader
 from lookalike.gallery.milvus.records import KNOWN, to_record, unit_rows_of
 from lookalike.gallery.milvus.schema import IndexPlan, build_index, load, planned, present
@@ -67,7 +67,7 @@ def stored_bytes(connection: Connection, *, columns: int) -> int:
     return rows * 4 * columns
 
 
-def facts(connection: Connection, reader: Reader, known: Facts, *, there: bool) -> dict[str, JSON]:
+def info(connection: Connection, reader: Reader, known: Metadata, *, there: bool) -> dict[str, JSON]:
     """What a gallery is: counts, spaces, sizes, the state of its index.
 
     Args:
@@ -84,10 +84,10 @@ def facts(connection: Connection, reader: Reader, known: Facts, *, there: bool) 
         "spaces": [
             {"name": space.name, "dimension": space.dimension, "model_id": space.model_id} for space in known.spaces
         ],
-        "weights": dict(resolve_weights(None, known.spaces, stored=known.learned.weights)),
+        "weights": dict(resolve_weights(None, known.spaces, stored=known.weights.weights)),
     }
-    if known.learned.weights is not None:
-        shown["weights_learned"] = dict(known.learned.source)
+    if known.weights.weights is not None:
+        shown["weights_learned"] = dict(known.weights.source)
     if known.projections:
         shown["projections"] = [{"space": name} for name in known.projections]
     shown |= {
@@ -113,13 +113,13 @@ def facts(connection: Connection, reader: Reader, known: Facts, *, there: bool) 
     return shown
 
 
-def sources(reader: Reader, known: Facts) -> dict[str, JSON]:
+def sources(reader: Reader, known: Metadata) -> dict[str, JSON]:
     """How many items came from each source."""
     counts = {source: reader.count(f"_source == {json.dumps(source, ensure_ascii=False)}") for source in known.sources}
     return {source: count for source, count in counts.items() if count}
 
 
-def verify(reader: Reader, known: Facts, *, photos: bool) -> Health:
+def verify(reader: Reader, known: Metadata, *, photos: bool) -> Health:
     """Read everything and check it against itself.
 
     Args:

@@ -22,7 +22,7 @@ from typing import Any, Final
 from lookalike.errors import GalleryDamagedError, MismatchError, UsageError
 from lookalike.gallery.milvus.connection import BUILDING_S, Connection
 from lookalike.gallery.records import Kinds
-from lookalike.gallery.stored_parameters import Learned
+from lookalike.gallery.stored_parameters import StoredWeights
 from lookalike.projection import Projection
 from lookalike.spaces import Space
 
@@ -39,16 +39,16 @@ ROOM: Final = 500_000
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class Metadata:
     """What is remembered.
 
     Attributes:
         spaces: In the order of the concatenated rows; none before the first `add`.
         partition_by: The attribute by which the collection is in partitions.
         model: Where the model is that filled the gallery.
-        learned: The usual weights.
+        weights: Weights of the spaces that a search takes by default, and where they came from.
         projections: Names of the spaces that have one.
-        edited: Whether anything was ever set by hand.
+        overridden: Whether anything was ever set by hand.
         sources: Every source that items came from, also those of which none is left.
         roots: Folders and addresses that photos were indexed from.
         kinds: Every attribute and the kinds of values that it ever had, in the order in which they came.
@@ -59,9 +59,9 @@ class Facts:
     spaces: tuple[Space, ...] = ()
     partition_by: str | None = None
     model: str | None = None
-    learned: Learned = field(default_factory=Learned)
+    weights: StoredWeights = field(default_factory=StoredWeights)
     projections: tuple[str, ...] = ()
-    edited: bool = False
+    overridden: bool = False
     sources: tuple[str, ...] = ()
     roots: tuple[str, ...] = ()
     kinds: Mapping[str, Kinds] = field(default_factory=dict)
@@ -69,14 +69,14 @@ class Facts:
     bytes: int = 0
 
 
-class FactKeeper:
+class MetadataStore:
     """Reads and writes the facts of one gallery."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.collection = f"{connection.collection}_facts"
 
-    def read(self) -> Facts | None:
+    def read(self) -> Metadata | None:
         """What is remembered now; None when there is no gallery.
 
         Raises:
@@ -145,7 +145,7 @@ class FactKeeper:
             decided["partition_by"] = partition_by
         self.write(decided)
 
-    def meet(self, known: Facts, kinds: Mapping[str, Kinds], *, source: str) -> bool:
+    def meet(self, known: Metadata, kinds: Mapping[str, Kinds], *, source: str) -> bool:
         """Remember attributes, kinds of their values, and a source, as far as they are new.
 
         Returns:
@@ -172,9 +172,9 @@ class FactKeeper:
         self.write(changes)
         return bool(changes)
 
-    def write_learned(self, learned: Learned) -> None:
+    def write_weights(self, stored: StoredWeights) -> None:
         """Remember these weights, and none that were learned before."""
-        kept = {"weights": None if learned.weights is None else dict(learned.weights), "source": dict(learned.source)}
+        kept = {"weights": None if stored.weights is None else dict(stored.weights), "source": dict(stored.source)}
         self.write({"weights": json.dumps(kept, ensure_ascii=False)})
 
     def write_projections(self, projections: Mapping[str, Projection]) -> None:
@@ -235,8 +235,8 @@ def check_keeps_partitions(version: str) -> None:
         raise UsageError(f"partition-by wants Milvus 2.4 or newer, and the server has {version}")
 
 
-def parsed(properties: Mapping[str, str]) -> Facts:
-    """Facts from the properties of a collection."""
+def parsed(properties: Mapping[str, str]) -> Metadata:
+    """Metadata from the properties of a collection."""
     spaces = json.loads(properties.get(PREFIX + "spaces", "[]"))
     weights: dict[str, Any] = json.loads(properties.get(PREFIX + "weights", '{"weights": null, "source": {}}'))
     first_met: dict[str, int] = {}
@@ -246,13 +246,13 @@ def parsed(properties: Mapping[str, str]) -> Facts:
             kind, _, name = key.removeprefix(ATTRIBUTE).partition(".")
             kinds[name] = kinds.get(name, Kinds.NONE) | Kinds[kind.upper()]
             first_met[name] = min(first_met.get(name, int(value)), int(value))
-    return Facts(
+    return Metadata(
         spaces=tuple(Space(name=name, dimension=dimension, model_id=model_id) for name, dimension, model_id in spaces),
         partition_by=properties.get(PREFIX + "partition_by"),
         model=properties.get(PREFIX + "model"),
-        learned=Learned(weights["weights"], weights["source"]),
+        weights=StoredWeights(weights["weights"], weights["source"]),
         projections=tuple(json.loads(properties.get(PREFIX + "projections", "[]"))),
-        edited=PREFIX + "edited" in properties,
+        overridden=PREFIX + "edited" in properties,
         sources=tuple(sorted(key.removeprefix(SOURCE) for key in properties if key.startswith(SOURCE))),
         roots=tuple(sorted(key.removeprefix(ROOT) for key in properties if key.startswith(ROOT))),
         kinds={name: kinds[name] for name in sorted(kinds, key=lambda name: (first_met[name], name))},

@@ -24,7 +24,7 @@ import numpy as np
 
 from lookalike.errors import UsageError
 from lookalike.gallery.records import ENCODER, AttributeNames, Kinds
-from lookalike.types import JSON, Box, Float32, Item, Stamp
+from lookalike.types import JSON, Box, FileStamp, Float32, Item
 
 FIXED: Final = ("id", "_row", "_added", "_source", "_edited", "_item", "_raw", "_partition", "vector")
 KNOWN: Final = ("id", "_row", "_added", "_source", "_edited", "_item")
@@ -46,7 +46,7 @@ class Record:
         row: Its number.
         added: When, in microseconds since 1970.
         source: Where it came from.
-        stamp: Of its photo's file.
+        file_stamp: Of its photo's file.
         described: Its attributes as they were last described, when something was set by hand on top of them.
         changes: What was set by hand; None takes an attribute away.
     """
@@ -55,7 +55,7 @@ class Record:
     row: int
     added: int
     source: str
-    stamp: Stamp | None = None
+    file_stamp: FileStamp | None = None
     described: Mapping[str, JSON] | None = None
     changes: Mapping[str, JSON] | None = None
 
@@ -97,8 +97,8 @@ def to_row(record: Record) -> dict[str, Any]:
         "box": list(item.box.to_list()) if item.box else None,
         "attributes": dict(item.attributes),
     }
-    if record.stamp is not None:
-        known["stamp"] = [record.stamp.size, record.stamp.modified_ns, record.stamp.sha256]
+    if record.file_stamp is not None:
+        known["stamp"] = [record.file_stamp.size, record.file_stamp.modified_ns, record.file_stamp.sha256]
     if record.changes is not None:
         known |= {"described": dict(record.described or {}), "changes": dict(record.changes)}
     text = ENCODER.encode(known)
@@ -149,13 +149,13 @@ def to_record(row: Mapping[str, Any]) -> Record:
         box=None if known["box"] is None else Box(*known["box"]),
         attributes=known["attributes"],
     )
-    stamp = known.get("stamp")
+    file_stamp = known.get("stamp")
     return Record(
         item,
         row["_row"],
         row["_added"],
         row["_source"],
-        None if stamp is None else Stamp(*stamp),
+        None if file_stamp is None else FileStamp(*file_stamp),
         known.get("described"),
         known.get("changes"),
     )

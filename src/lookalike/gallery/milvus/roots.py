@@ -24,7 +24,7 @@ class MilvusRoots:
     @property
     def roots(self) -> tuple[str, ...]:
         """Folders and addresses that photos were indexed from."""
-        return self._state.facts().roots
+        return self._state.metadata().roots
 
     def remember_roots(self, more: Iterable[str]) -> None:
         """Keep more roots.
@@ -32,7 +32,7 @@ class MilvusRoots:
         Raises:
             UsageError: There are too many.
         """
-        known = self._state.facts(fresh=True)
+        known = self._state.metadata(fresh=True)
         new = {f"root.{root}": "1" for root in more if root not in known.roots}
         if known.bytes + sum(len(name.encode()) + 20 for name in new) > ROOM:
             raise UsageError(

@@ -122,9 +122,11 @@ def build_index(client: Timed, collection: str, plan: IndexPlan, *, wait: bool =
 
 def present(client: Timed, collection: str) -> IndexPlan:
     """The index that the vectors have."""
-    facts = client.describe_index(collection, "vector")
-    kind = str(facts["index_type"])
-    return IndexPlan(kind, {name: int(facts[name]) for name in INDEX_SETTINGS.get(kind, ()) if name in facts})
+    description = client.describe_index(collection, "vector")
+    kind = str(description["index_type"])
+    return IndexPlan(
+        kind, {name: int(description[name]) for name in INDEX_SETTINGS.get(kind, ()) if name in description}
+    )
 
 
 def load(client: Timed, address: Address, collection: str) -> None:

@@ -11,8 +11,8 @@ import numpy as np
 
 from lookalike import index as indexes
 from lookalike.gallery.local.ranking import allow, nearest, nearest_by_metric
-from lookalike.gallery.local.segment import Origin
-from lookalike.gallery.local.snapshot import Snapshot, Tail
+from lookalike.gallery.local.snapshot import Snapshot, UnindexedRows
+from lookalike.gallery.local.version import Version
 from lookalike.gallery.milvus.connection import Connection
 from lookalike.gallery.milvus.reads import ALL, MANY_AT_ONCE, Reader, Row
 from lookalike.gallery.milvus.records import added_rows_of, unit_rows_of
@@ -173,9 +173,9 @@ class Searcher:
             rows: Float32 = np.empty((0, columns), dtype=np.float32)
             if numbers:
                 rows = np.memmap(file, dtype=np.float32, mode="r", shape=(len(numbers), columns))
-            origin = Origin("", tuple(spaces), 0, "", 0, 0, len(numbers), as_added)
-            tail = Tail(np.array(numbers, dtype=np.int64), rows, rows)
-            yield Snapshot(0, origin, AttributeNames([]), None, None, 0, tail)
+            version = Version("", tuple(spaces), 0, "", 0, 0, len(numbers), as_added)
+            unindexed = UnindexedRows(np.array(numbers, dtype=np.int64), rows, rows)
+            yield Snapshot(0, version, AttributeNames([]), None, None, 0, unindexed)
 
 
 def scored(

@@ -12,11 +12,11 @@ from lookalike.gallery.local.writes import Overrides, in_words
 from lookalike.gallery.milvus import schema
 from lookalike.gallery.milvus.address import Address
 from lookalike.gallery.milvus.connection import Connection
-from lookalike.gallery.milvus.metadata import FactKeeper, Facts
+from lookalike.gallery.milvus.metadata import Metadata, MetadataStore
 from lookalike.gallery.milvus.reads import Reader
 from lookalike.spaces import width
 
-FACTS_GOOD_FOR_S: Final = 2.0
+METADATA_GOOD_FOR_S: Final = 2.0
 """Seconds for which a reader that need not be up to date goes by what it knows of the gallery."""
 
 
@@ -29,7 +29,7 @@ class State:
 
     Attributes:
         connection: To its server.
-        keeper: Of what it remembers.
+        metadata_store: Of what it remembers.
         reader: Of its rows.
 
     Raises:
@@ -39,13 +39,13 @@ class State:
 
     def __init__(self, address: Address, *, create: bool) -> None:
         self.connection = Connection(address)
-        self.keeper = FactKeeper(self.connection)
+        self.metadata_store = MetadataStore(self.connection)
         self.reader = Reader(self.connection)
-        self._known: Facts | None = None
+        self._known: Metadata | None = None
         self._known_since = 0.0
         self._there = False
         self._made = False
-        if self.keeper.read() is None:
+        if self.metadata_store.read() is None:
             self._create(allowed=create)
 
     def _create(self, *, allowed: bool) -> None:
@@ -60,48 +60,48 @@ class State:
             raise GalleryNotFoundError(
                 f"there is no gallery at {address.text}; `lookalike index` or `lookalike gallery import` makes one"
             )
-        self.keeper.create()
+        self.metadata_store.create()
         self._made = True
 
     def discard_if_unused(self) -> None:
         """Delete the gallery again when this very object has made it and nothing was ever added; else do nothing."""
-        if self._made and not self.facts(fresh=True).spaces:
-            self.keeper.drop()
+        if self._made and not self.metadata(fresh=True).spaces:
+            self.metadata_store.drop()
             self._known, self._made = None, False
 
-    def facts(self, *, fresh: bool = False) -> Facts:
+    def metadata(self, *, fresh: bool = False) -> Metadata:
         """What the gallery remembers of itself; a reader need not ask the server each time.
 
         Raises:
             GalleryNotFoundError: It was deleted.
         """
-        good_for = 0.0 if fresh or self.reader.level() == "Strong" else FACTS_GOOD_FOR_S
+        good_for = 0.0 if fresh or self.reader.level() == "Strong" else METADATA_GOOD_FOR_S
         if self._known is None or monotonic() - self._known_since > good_for:
-            known = self.keeper.read()
+            known = self.metadata_store.read()
             if known is None:
                 raise GalleryNotFoundError(f"there is no gallery at {self.connection.address.text} any more")
             self._known, self._known_since = known, monotonic()
         return self._known
 
-    def forget_facts(self) -> None:
+    def forget_metadata(self) -> None:
         """Ask the server the next time: they have just been changed."""
         self._known = None
 
     def remember(self, changes: Mapping[str, str]) -> None:
         """Change what the gallery remembers of itself."""
-        self.keeper.write(changes)
-        self.forget_facts()
+        self.metadata_store.write(changes)
+        self.forget_metadata()
 
-    def note_edits(self, known: Facts, overrides: Overrides) -> None:
+    def note_overrides(self, known: Metadata, overrides: Overrides) -> None:
         """Remember, before the first attribute is set by hand, that there may be such."""
-        if any(overrides or ()) and not known.edited:
+        if any(overrides or ()) and not known.overridden:
             self.remember({"edited": "1"})
 
     def photo_owner(self) -> str:
         """The name of the folder whose photos are this gallery's own; it gets one when it is first asked."""
-        if not (known := self.facts(fresh=True)).photos:
+        if not (known := self.metadata(fresh=True)).photos:
             self.remember({"photos": secrets.token_hex(16)})
-            known = self.facts(fresh=True)
+            known = self.metadata(fresh=True)
         return known.photos
 
     def has_rows(self) -> bool:
@@ -110,7 +110,7 @@ class State:
         Raises:
             MismatchError: It is not of the gallery's spaces.
         """
-        known = self.facts()
+        known = self.metadata()
         spaces, partitioned = known.spaces, known.partition_by is not None
         if self._there or not spaces:
             return self._there
@@ -133,6 +133,6 @@ class State:
     def make_collection(self) -> None:
         """Make the collection for the gallery's spaces, as far as it is not there."""
         if not self.has_rows():
-            known = self.facts(fresh=True)
+            known = self.metadata(fresh=True)
             schema.create(self.connection, columns=width(known.spaces), partitioned=known.partition_by is not None)
             self._there = True

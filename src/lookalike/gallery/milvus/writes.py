@@ -18,12 +18,12 @@ import numpy as np
 from lookalike.errors import MismatchError, UsageError
 from lookalike.gallery.local.writes import Overrides, in_words, is_unicode
 from lookalike.gallery.milvus.connection import Connection
-from lookalike.gallery.milvus.metadata import Facts
+from lookalike.gallery.milvus.metadata import Metadata
 from lookalike.gallery.milvus.reads import Reader, Row, now_us
 from lookalike.gallery.milvus.records import KNOWN, LONGEST, Record, partition_of, raw_text, to_record, to_row
 from lookalike.gallery.records import json_text
 from lookalike.spaces import Space
-from lookalike.types import Item, Stamp
+from lookalike.types import FileStamp, Item
 
 AT_ONCE_BYTES: Final = 8 << 20
 """Of rows in one request; Milvus takes 64 MiB."""
@@ -51,8 +51,8 @@ class Writer:
         blobs: Sequence[tuple[bytes, bytes | None]],
         *,
         source: str,
-        stamps: Sequence[Stamp] | None,
-        known: Facts,
+        file_stamps: Sequence[FileStamp] | None,
+        known: Metadata,
         overrides: Overrides = None,
     ) -> None:
         """Add items, or replace those of the same id; they have been checked.
@@ -61,34 +61,34 @@ class Writer:
             items: B items.
             blobs: Their unit rows, and the rows as they came where these are others, as `vector_rows` makes them.
             source: Where they come from.
-            stamps: Of their photos' files.
+            file_stamps: Size and time of their photos' files.
             known: What the gallery remembers: whether something was ever set by hand and may have to stay on top.
             overrides: What is set by hand on each, in place of that.
         """
         start = max(now_us(), self._last_us + 1)
         self._last_us = start + len(items)
         records = [
-            Record(item, secrets.randbelow(NEVER), start + place, source, stamps[place] if stamps else None)
+            Record(item, secrets.randbelow(NEVER), start + place, source, file_stamps[place] if file_stamps else None)
             for place, item in enumerate(items)
         ]
         if overrides is not None:
             pairs = zip(records, overrides, strict=True)
             records = [record.with_changes(changes) if changes else record for record, changes in pairs]
-        elif known.edited:
-            records = self._with_edits(records)
+        elif known.overridden:
+            records = self._with_overrides(records)
         rows = [
             {**to_row(record), "vector": np.frombuffer(unit, dtype="<f4"), "_raw": raw_text(raw)}
             for record, (unit, raw) in zip(records, blobs, strict=True)
         ]
         self._upsert(rows, known)
 
-    def describe(
+    def update(
         self,
         items: Sequence[Item],
         *,
         source: str,
-        stamps: Sequence[Stamp] | None,
-        known: Facts,
+        file_stamps: Sequence[FileStamp] | None,
+        known: Metadata,
         overrides: Overrides = None,
     ) -> None:
         """Replace what is known of items whose vectors stay.
@@ -106,7 +106,7 @@ class Writer:
                 now,
                 item=item,
                 source=source or now.source,
-                stamp=stamps[place] if stamps else now.stamp,
+                file_stamp=file_stamps[place] if file_stamps else now.file_stamp,
                 described=None,
                 changes=None,
             )
@@ -114,7 +114,7 @@ class Writer:
             rows.append(changed(found[item.id], record if changes is None else record.with_changes(changes)))
         self._upsert(rows, known)
 
-    def put(self, record: Record, *, known: Facts) -> None:
+    def put(self, record: Record, *, known: Metadata) -> None:
         """Replace what is known of one item that is there."""
         self._upsert([changed(self._whole([record.item.id])[record.item.id], record)], known)
 
@@ -130,7 +130,7 @@ class Writer:
             self._reader.removed = True
         return len(there)
 
-    def _with_edits(self, records: list[Record]) -> list[Record]:
+    def _with_overrides(self, records: list[Record]) -> list[Record]:
         """Records with what was set by hand on the items of the same ids on top."""
         found = self._reader.by_id([record.item.id for record in records], KNOWN, fresh=True)
         changes = {row["id"]: to_record(row).changes for row in found if row["_edited"]}
@@ -143,7 +143,7 @@ class Writer:
         fields = [*KNOWN, "_raw", "vector"]
         return {row["id"]: row for row in self._reader.by_id(ids, fields, fresh=True)}
 
-    def _upsert(self, unplaced: Sequence[Row], known: Facts) -> None:
+    def _upsert(self, unplaced: Sequence[Row], known: Metadata) -> None:
         """Write rows, as many at once as fit; a large batch is durable part by part."""
         rows = [row | partition_of(row, known.partition_by) for row in unplaced]
         at = 0
@@ -163,7 +163,7 @@ def changed(row: Row, record: Record) -> Row:
     return {**to_row(record), "vector": np.array(row["vector"], dtype=np.float32), "_raw": row["_raw"]}
 
 
-def check_items(items: Sequence[Item], *, source: str, stamps: Sequence[Stamp] | None) -> None:
+def check_items(items: Sequence[Item], *, source: str, file_stamps: Sequence[FileStamp] | None) -> None:
     """Refuse what cannot be written, before any of it is.
 
     Raises:
@@ -172,8 +172,8 @@ def check_items(items: Sequence[Item], *, source: str, stamps: Sequence[Stamp] |
     if len({item.id for item in items}) != len(items):
         [(twice, _)] = Counter(item.id for item in items).most_common(1)
         raise UsageError(f"the id {twice!r} comes twice")
-    if stamps is not None and len(stamps) != len(items):
-        raise UsageError(f"{len(items)} items came with {len(stamps)} stamps")
+    if file_stamps is not None and len(file_stamps) != len(items):
+        raise UsageError(f"{len(items)} items came with {len(file_stamps)} stamps")
     for item in items:
         json_text(item.attributes, item.id)
         if not is_unicode(item):

@@ -21,7 +21,7 @@ from lookalike.gallery.photo_store import SOURCE, PhotoStore, is_sent
 from lookalike.gallery.protocol import Gallery
 from lookalike.gallery.transfer.original import Progress
 from lookalike.spaces import Space
-from lookalike.types import JSON, Float32, Item, Stamp, item_json
+from lookalike.types import JSON, FileStamp, Float32, Item, item_json
 
 DIGEST_BYTES: Final = 16
 
@@ -51,7 +51,7 @@ class Origin:
 
     source: str
     described: Item
-    stamp: Stamp | None
+    file_stamp: FileStamp | None
 
 
 def is_gallery(address: str) -> bool:
@@ -82,11 +82,11 @@ def copy_gallery(
     total = len(source)
     with target.writing():
         if not target.spaces and source.projections:
-            target.project(source.projections)
+            target.store_projections(source.projections)
         if source.model is not None:
             target.remember_model(source.model)
-        if source.learned.weights is not None:
-            target.learn(source.learned)
+        if source.stored_weights.weights is not None:
+            target.store_weights(source.stored_weights)
         if with_roots:
             target.remember_roots(source.roots)
         origins, photos = origins_of(source), PhotoStore(target)
@@ -125,13 +125,13 @@ def put(
     """Write items of one source, as they were described, and what was set on them by hand on top."""
     known = [origins.get(item.id) for item in items]
     described = [item if one is None else one.described for item, one in zip(items, known, strict=True)]
-    stamps = [one.stamp for one in known if one is not None and one.stamp is not None]
+    file_stamps = [one.file_stamp for one in known if one is not None and one.file_stamp is not None]
     target.add(
         described,
         vectors,
         spaces=spaces,
         source=known[0].source if known[0] else "",
-        stamps=stamps if len(stamps) == len(items) else None,
+        file_stamps=file_stamps if len(file_stamps) == len(items) else None,
         overrides=[
             changes_between(before.attributes, item.attributes) for item, before in zip(items, described, strict=True)
         ],
@@ -159,7 +159,7 @@ def by_origin(ids: Sequence[str], origins: Mapping[str, Origin]) -> Iterator[set
     groups: dict[tuple[str, bool], set[str]] = {}
     for item_id in ids:
         one = origins.get(item_id)
-        key = ("", False) if one is None else (one.source, one.stamp is not None)
+        key = ("", False) if one is None else (one.source, one.file_stamp is not None)
         groups.setdefault(key, set()).add(item_id)
     yield from groups.values()
 
@@ -169,9 +169,9 @@ def origins_of(gallery: Gallery) -> dict[str, Origin]:
     named = gallery.info()["sources"]
     assert isinstance(named, dict)
     return {
-        item_id: Origin(source, described, stamp)
+        item_id: Origin(source, described, file_stamp)
         for source in named
-        for item_id, (described, stamp) in gallery.stamps(source).items()
+        for item_id, (described, file_stamp) in gallery.file_stamps(source).items()
     }
 
 

@@ -25,7 +25,7 @@ from lookalike.gallery.records import AttributeNames
 from lookalike.gallery.transfer.original import Progress
 from lookalike.spaces import Space
 from lookalike.storage import sha256sums
-from lookalike.types import Box, Float32, Item, Stamp
+from lookalike.types import Box, FileStamp, Float32, Item
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -45,9 +45,9 @@ def export(gallery: Gallery, folder: Path, *, progress: Progress | None = None) 
 
     spaces = gallery.spaces
     remembered = {
-        item_id: (source, stamp)
+        item_id: (source, file_stamp)
         for source in sources(gallery)
-        for item_id, (_, stamp) in gallery.stamps(source).items()
+        for item_id, (_, file_stamp) in gallery.file_stamps(source).items()
     }
     done = 0
     table = schema(spaces)
@@ -80,18 +80,18 @@ def schema(spaces: Sequence[Space]) -> pa.Schema:
     import pyarrow as pa
 
     texts = [pa.field(name, pa.string()) for name in ("id", "product", "photo", "root", "source", "attributes")]
-    stamp = [pa.field("size", pa.int64()), pa.field("modified_ns", pa.int64()), pa.field("sha256", pa.string())]
+    file_stamp = [pa.field("size", pa.int64()), pa.field("modified_ns", pa.int64()), pa.field("sha256", pa.string())]
     vectors = [pa.field(VECTOR + space.name, pa.list_(pa.float32(), space.dimension)) for space in spaces]
     made = {"format": FORMAT, "spaces": [[space.name, space.dimension, space.model_id] for space in spaces]}
     box: Any = pa.field("box", pa.list_(pa.float64()))
-    fields: list[Any] = [*texts, box, *stamp, *vectors]
+    fields: list[Any] = [*texts, box, *file_stamp, *vectors]
     return pa.schema(fields, metadata={METADATA_KEY: json.dumps(made).encode()})
 
 
-def item_columns(items: Sequence[Item], remembered: Mapping[str, tuple[str, Stamp | None]]) -> dict[str, Any]:
+def item_columns(items: Sequence[Item], remembered: Mapping[str, tuple[str, FileStamp | None]]) -> dict[str, Any]:
     """Everything but the vectors, column by column."""
     sources_and_stamps = [remembered.get(item.id, ("", None)) for item in items]
-    stamps = [stamp for _, stamp in sources_and_stamps]
+    file_stamps = [file_stamp for _, file_stamp in sources_and_stamps]
     return {
         "id": [item.id for item in items],
         "product": [item.product for item in items],
@@ -100,9 +100,9 @@ def item_columns(items: Sequence[Item], remembered: Mapping[str, tuple[str, Stam
         "source": [source for source, _ in sources_and_stamps],
         "attributes": [json.dumps(dict(item.attributes), ensure_ascii=False) for item in items],
         "box": [item.box.to_list() if item.box else None for item in items],
-        "size": [stamp and stamp.size for stamp in stamps],
-        "modified_ns": [stamp and stamp.modified_ns for stamp in stamps],
-        "sha256": [stamp and stamp.sha256 for stamp in stamps],
+        "size": [file_stamp and file_stamp.size for file_stamp in file_stamps],
+        "modified_ns": [file_stamp and file_stamp.modified_ns for file_stamp in file_stamps],
+        "sha256": [file_stamp and file_stamp.sha256 for file_stamp in file_stamps],
     }
 
 
@@ -129,8 +129,8 @@ def load(folder: Path, gallery: Gallery, *, progress: Progress | None = None) ->
             sha256sums.check(folder, [FILE])
             done, total = 0, file.metadata.num_rows
             with gallery.writing():
-                for items, vectors, source, stamps in batches(file, spaces):
-                    gallery.add(items, vectors, spaces=spaces, source=source, stamps=stamps)
+                for items, vectors, source, file_stamps in batches(file, spaces):
+                    gallery.add(items, vectors, spaces=spaces, source=source, file_stamps=file_stamps)
                     done += len(items)
                     if progress is not None:
                         progress(done, total)
@@ -204,8 +204,8 @@ def checked_item(columns: Mapping[str, list[Any]], place: int) -> Item:
     missing = [name for name in ("id", "photo", "root", "source", "attributes") if columns[name][place] is None]
     if missing or not columns["id"][place]:
         raise ValueError(f"it has no {(missing or ['id'])[0]}")
-    stamp = [columns[name][place] is None for name in ("size", "modified_ns", "sha256")]
-    if len(set(stamp)) > 1:
+    file_stamp = [columns[name][place] is None for name in ("size", "modified_ns", "sha256")]
+    if len(set(file_stamp)) > 1:
         raise ValueError("it has a part of size, modified_ns and sha256, and not all three")
     item = read_item(columns, place)
     if not isinstance(item.attributes, dict):
@@ -229,7 +229,7 @@ def vector_rows(column: Any, space: Space) -> Float32:  # noqa: ANN401 - PyArrow
 
 def batches(
     file: parquet.ParquetFile, spaces: Sequence[Space]
-) -> Iterator[tuple[list[Item], dict[str, Float32], str, list[Stamp] | None]]:
+) -> Iterator[tuple[list[Item], dict[str, Float32], str, list[FileStamp] | None]]:
     """Items in their order, their vectors, their source, and their stamps if they have any."""
     for batch in file.iter_batches(BATCH):
         columns = plain_columns(batch)
@@ -245,7 +245,7 @@ def batches(
                 [read_item(columns, row) for row in rows],
                 {name: vector[start:end] for name, vector in vectors.items()},
                 source,
-                None if unstamped else [read_stamp(columns, row) for row in rows],
+                None if unstamped else [read_file_stamp(columns, row) for row in rows],
             )
             start = end
 
@@ -263,6 +263,6 @@ def read_item(columns: Mapping[str, list[Any]], row: int) -> Item:
     )
 
 
-def read_stamp(columns: Mapping[str, list[Any]], row: int) -> Stamp:
+def read_file_stamp(columns: Mapping[str, list[Any]], row: int) -> FileStamp:
     """The stamp of one item of a batch."""
-    return Stamp(size=columns["size"][row], modified_ns=columns["modified_ns"][row], sha256=columns["sha256"][row])
+    return FileStamp(size=columns["size"][row], modified_ns=columns["modified_ns"][row], sha256=columns["sha256"][row])

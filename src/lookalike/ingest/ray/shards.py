@@ -18,9 +18,9 @@ import numpy as np
 
 from lookalike.embedding.batch_embedding import Embedded, Outcome, PhotoTask, Unchanged, Unreadable
 from lookalike.errors import PhotoError
-from lookalike.gallery.transfer.parquet import VECTOR, item_columns, read_stamp, schema, vector_rows
+from lookalike.gallery.transfer.parquet import VECTOR, item_columns, read_file_stamp, schema, vector_rows
 from lookalike.spaces import Space
-from lookalike.types import Box, Float32, Item, Stamp, item_json
+from lookalike.types import Box, FileStamp, Float32, Item, item_json
 
 LARGEST, SMALLEST, FEWEST = 512, 16, 64
 """Photos of a shard, at most and at least, and how many shards a catalogue has that allows it: enough for every worker
@@ -94,20 +94,20 @@ def write_result(
     from pyarrow import parquet
 
     items: list[Item] = []
-    remembered: dict[str, tuple[str, Stamp | None]] = {}
+    remembered: dict[str, tuple[str, FileStamp | None]] = {}
     vectors: dict[str, list[Float32]] = {space.name: [np.zeros((0, space.dimension), np.float32)] for space in spaces}
     same: list[tuple[str, int, int, str]] = []
     refused: list[tuple[str, str]] = []
     for outcome in outcomes:
         if isinstance(outcome, Embedded):
             items += outcome.items
-            for item, stamp in zip(outcome.items, outcome.stamps, strict=True):
-                remembered[item.id] = source, stamp
+            for item, file_stamp in zip(outcome.items, outcome.file_stamps, strict=True):
+                remembered[item.id] = source, file_stamp
             for name, rows in vectors.items():
                 rows.append(outcome.vectors[name])
         elif isinstance(outcome, Unchanged):
-            stamp = outcome.stamp
-            same.append((outcome.item.id, stamp.size, stamp.modified_ns, stamp.sha256))
+            file_stamp = outcome.file_stamp
+            same.append((outcome.item.id, file_stamp.size, file_stamp.modified_ns, file_stamp.sha256))
         else:
             refused.append((outcome.item.id, outcome.error.reason))
     columns = item_columns(items, remembered)
@@ -150,21 +150,21 @@ def read_result(shard: Shard, data: bytes, spaces: Sequence[Space]) -> tuple[lis
     met = [*ids, *(each[0] for each in told["same"]), *(each[0] for each in told["refused"])]
     if sorted(met) != sorted(item_of):
         raise ValueError(f"{shard.name} has not each of its photos once")
-    outcomes: list[Outcome] = [Unchanged(item_of[id_], Stamp(*stamp)) for id_, *stamp in told["same"]]
+    outcomes: list[Outcome] = [Unchanged(item_of[id_], FileStamp(*file_stamp)) for id_, *file_stamp in told["same"]]
     outcomes += [Unreadable(item_of[id_], PhotoError(item_of[id_].location, why)) for id_, why in told["refused"]]
     if ids:
         rows = {space.name: vector_rows(table.column(VECTOR + space.name).combine_chunks(), space) for space in spaces}
-        stamps = [read_stamp(columns, row) for row in range(len(ids))]
-        outcomes.append(Embedded([item_of[id_] for id_ in ids], stamps, rows))
+        file_stamps = [read_file_stamp(columns, row) for row in range(len(ids))]
+        outcomes.append(Embedded([item_of[id_] for id_ in ids], file_stamps, rows))
     return outcomes, told["seconds"]
 
 
 def _work_json(work: PhotoTask) -> dict[str, Any]:
-    stamp = work.stamp
+    file_stamp = work.file_stamp
     return {
         **item_json(work.item),
         "root": work.item.root,
-        "stamp": None if stamp is None else [stamp.size, stamp.modified_ns, stamp.sha256],
+        "stamp": None if file_stamp is None else [file_stamp.size, file_stamp.modified_ns, file_stamp.sha256],
     }
 
 
@@ -177,4 +177,4 @@ def _work(told: Mapping[str, Any]) -> PhotoTask:
         box=None if told["box"] is None else Box(*told["box"]),
         attributes=told["attributes"],
     )
-    return PhotoTask(item, stamp=None if told["stamp"] is None else Stamp(*told["stamp"]))
+    return PhotoTask(item, file_stamp=None if told["stamp"] is None else FileStamp(*told["stamp"]))

@@ -95,7 +95,7 @@ def info_of(serving: Serving) -> dict[str, JSON]:
 
     gallery, settings = serving.retriever.gallery, serving.settings
     spaces = gallery.spaces
-    weights = resolve_weights(None, spaces, stored=gallery.learned.weights)
+    weights = resolve_weights(None, spaces, stored=gallery.stored_weights.weights)
     return {
         "version": version("lookalike"),
         "model": "+".join(model_ids_of(spaces)) or None,

@@ -11,11 +11,11 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from lookalike.gallery.local.row_checksums import EDIT_SUM, crc_of, damaged, numbered, seal_items
+from lookalike.gallery.local.row_checksums import OVERRIDE_SUM, crc_of, damaged, numbered, write_item_checksums
 from lookalike.gallery.records import ENCODER, AttributeNames
 from lookalike.types import JSON, Item
 
-SOUND: Final = f"edits.checksum IS {EDIT_SUM}"
+SOUND: Final = f"edits.checksum IS {OVERRIDE_SUM}"
 
 
 def described(connection: sqlite3.Connection) -> dict[str, str]:
@@ -28,7 +28,7 @@ def described(connection: sqlite3.Connection) -> dict[str, str]:
     return {item_id: text for item_id, text, sound in found if checked(item_id, sound)}
 
 
-def edit(connection: sqlite3.Connection, item: Item, changes: Mapping[str, JSON]) -> None:
+def override(connection: sqlite3.Connection, item: Item, changes: Mapping[str, JSON]) -> None:
     """Change attributes of an item that is there, on top of what was changed before.
 
     Raises:
@@ -48,7 +48,7 @@ def edit(connection: sqlite3.Connection, item: Item, changes: Mapping[str, JSON]
     over = ENCODER.encode(json.loads(over) | json.loads(text))
     write(connection, [(item.id, under, over)])
     connection.execute("UPDATE items SET attributes = ? WHERE row = ?", (together(under, over), row))
-    seal_items(connection, [row])
+    write_item_checksums(connection, [row])
 
 
 def keep_on_top(connection: sqlite3.Connection, ids: Iterable[str]) -> None:
@@ -69,7 +69,7 @@ def keep_on_top(connection: sqlite3.Connection, ids: Iterable[str]) -> None:
         "UPDATE items SET attributes = ? WHERE row = ?",
         [(together(under, over), row) for row, _, under, over, _ in found],
     )
-    seal_items(connection, [row for row, *_ in found])
+    write_item_checksums(connection, [row for row, *_ in found])
 
 
 def write(connection: sqlite3.Connection, rows: Iterable[tuple[str, str, str]]) -> None:
@@ -98,7 +98,7 @@ def put(connection: sqlite3.Connection, items: Iterable[Item], overrides: Iterab
     forget(connection, [item.id for item in items])
     for item, changes in zip(items, overrides, strict=True):
         if changes:
-            edit(connection, item, changes)
+            override(connection, item, changes)
 
 
 def forget(connection: sqlite3.Connection, ids: Iterable[str]) -> None:

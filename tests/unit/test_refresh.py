@@ -15,10 +15,11 @@ import pytest
 from lookalike.errors import GalleryDamagedError, LookalikeError
 from lookalike.gallery.local import segment_files, snapshot
 from lookalike.gallery.local.gallery import LocalGallery
-from lookalike.gallery.local.refresh import fresh_rows
-from lookalike.gallery.local.segment import Frozen, Origin
-from lookalike.gallery.local.segment_files import Derived
-from lookalike.gallery.local.snapshot import Tail, extended
+from lookalike.gallery.local.refresh import refreshed_segment
+from lookalike.gallery.local.segment import Segment
+from lookalike.gallery.local.segment_files import SegmentFiles
+from lookalike.gallery.local.snapshot import UnindexedRows, extended
+from lookalike.gallery.local.version import Version
 from lookalike.gallery.records import read_vectors
 from lookalike.spaces import Space, unit_rows
 from lookalike.types import Float32, Item
@@ -42,7 +43,7 @@ def check(gallery: LocalGallery, *numbers: int) -> None:
 @pytest.fixture
 def grown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalGallery:
     """One that calls 1,000 rows many, and has 1,200."""
-    monkeypatch.setattr("lookalike.gallery.local.state.LONG_TO_BUILD", 1000)
+    monkeypatch.setattr("lookalike.gallery.local.current_snapshot.LONG_TO_BUILD", 1000)
     gallery = LocalGallery(tmp_path / "gallery", create=True)
     add(gallery, 0, 1200)
     check(gallery, 0)
@@ -51,13 +52,13 @@ def grown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalGallery:
 
 
 def test_searches_go_on_while_rows_are_derived_anew(grown: LocalGallery, monkeypatch: pytest.MonkeyPatch) -> None:
-    derive, may_go_on = Derived.freeze, threading.Event()
+    derive, may_go_on = SegmentFiles.build, threading.Event()
 
-    def slowly(*arguments: Any, **named: Any) -> Frozen | None:
+    def slowly(*arguments: Any, **named: Any) -> Segment | None:
         assert may_go_on.wait(60)
         return derive(*arguments, **named)
 
-    monkeypatch.setattr(Derived, "freeze", slowly)
+    monkeypatch.setattr(SegmentFiles, "build", slowly)
     add(grown, 1200, 2400)
     check(grown, 5, 2399)
     grown.remove(["7"])
@@ -101,24 +102,24 @@ def test_rows_at_hand_stay_while_another_process_writes(grown: LocalGallery) -> 
     add(grown, 1200, 2400)
     with LocalGallery(grown.folder) as other, other.writing():
         check(grown, 5, 2399)
-        assert grown._states.snapshot is not None
-        held = grown._states.snapshot.frozen
+        assert grown._current.snapshot is not None
+        held = grown._current.snapshot.segment
         assert held is not None
-        with grown._store.reading() as connection:
-            now = Origin.now(connection)
-        assert fresh_rows(grown._store, grown._derived, held=held, now=now, wait_s=0) is held
+        with grown._database.reading() as connection:
+            now = Version.now(connection)
+        assert refreshed_segment(grown._database, grown._segment_files, held=held, now=now, wait_s=0) is held
         grown.close()
 
 
 def test_rows_that_are_newer_than_what_was_derived_stay(grown: LocalGallery, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert grown._states.snapshot is not None
-    before = grown._states.snapshot
-    with grown._store.reading() as connection:
-        older = grown._derived.freeze(connection, keep=False)
+    assert grown._current.snapshot is not None
+    before = grown._current.snapshot
+    with grown._database.reading() as connection:
+        older = grown._segment_files.build(connection, keep=False)
     add(grown, 1200, 2400)
     grown.optimise()
-    monkeypatch.setattr("lookalike.gallery.local.state.fresh_rows", lambda *_, **__: older)
-    grown._states._derive(before, before.origin)
+    monkeypatch.setattr("lookalike.gallery.local.current_snapshot.refreshed_segment", lambda *_, **__: older)
+    grown._current._rebuild_segment(before, before.version)
     assert grown.info()["index"]["rows"] == 2400  # type: ignore[call-overload, index]
     grown.close()
 
@@ -137,17 +138,17 @@ def test_what_failed_is_tried_again_when_there_is_more_to_do(
 ) -> None:
     tries = 0
 
-    def fail(*_: Any, **__: Any) -> Frozen | None:
+    def fail(*_: Any, **__: Any) -> Segment | None:
         nonlocal tries
         tries += 1
         raise error
 
     def settle(wanted: int) -> None:
         check(grown, 5)
-        grown._states.aside.stop()
+        grown._current.background_build.stop()
         assert tries == wanted
 
-    monkeypatch.setattr(Derived, "freeze", fail)
+    monkeypatch.setattr(SegmentFiles, "build", fail)
     monkeypatch.setattr(snapshot, "SMALL", 100)
     add(grown, 1200, 1400)
     settle(1)
@@ -159,7 +160,7 @@ def test_what_failed_is_tried_again_when_there_is_more_to_do(
     assert [record.levelname for record in caplog.records] == [level, level]
     assert (str(error) or "MemoryError") in caplog.text
     monkeypatch.undo()
-    monkeypatch.setattr("lookalike.gallery.local.state.LONG_TO_BUILD", 1000)
+    monkeypatch.setattr("lookalike.gallery.local.current_snapshot.LONG_TO_BUILD", 1000)
     monkeypatch.setattr(snapshot, "SMALL", 100)
     add(grown, 1600, 1800)
     check(grown, 5)
@@ -187,13 +188,13 @@ def test_a_full_disk_is_said_before_rows_are_written(grown: LocalGallery, monkey
 def test_rows_at_hand_serve_where_none_can_be_derived(
     grown: LocalGallery, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail(*_: Any, **__: Any) -> Frozen | None:
+    def fail(*_: Any, **__: Any) -> Segment | None:
         raise LookalikeError("the disk is full")
 
-    monkeypatch.setattr(Derived, "freeze", fail)
+    monkeypatch.setattr(SegmentFiles, "build", fail)
     add(grown, 1200, 2400)
     check(grown, 5, 2399)
-    grown._states.aside.stop()
+    grown._current.background_build.stop()
     grown.close()
     assert "the disk is full" in caplog.text
 
@@ -212,12 +213,12 @@ def test_a_tail_grows_in_place_and_what_was_seen_before_stays() -> None:
 
 @pytest.mark.parametrize("lengths", [(1, 1, 3), (1, 1, 1, 3, 1), (3, 1, 1), (1, 3, 3, 1), (1, 1, 3, 3, 3)])
 def test_a_tail_keeps_rows_of_any_length_beside_unit_rows(lengths: tuple[int, ...]) -> None:
-    tail, seen = Tail(np.empty(0, np.int64), ROWS[:0], ROWS[:0]), []
+    unindexed, seen = UnindexedRows(np.empty(0, np.int64), ROWS[:0], ROWS[:0]), []
     parts = [ROWS[number * 2 : number * 2 + 2] for number in range(len(lengths))]
     for number, (part, length) in enumerate(zip(parts, lengths, strict=True)):
         numbers = np.arange(number * 2, number * 2 + 2)
-        tail = tail.followed_by(Tail(numbers, part, part if length == 1 else part * length))
-        seen.append(tail)
+        unindexed = unindexed.followed_by(UnindexedRows(numbers, part, part if length == 1 else part * length))
+        seen.append(unindexed)
     for count, then in enumerate(seen, start=1):
         np.testing.assert_array_equal(then.numbers, np.arange(count * 2))
         np.testing.assert_array_equal(then.unit, np.concatenate(parts[:count]))
