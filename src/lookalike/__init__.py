@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from lookalike.models.export_checkpoint import Exported, export
     from lookalike.retrieval.retriever import Retriever, open
     from lookalike.spaces import Space
-    from lookalike.training.train import Stopped, Trained, train
+    from lookalike.training.outcome import Stopped, Trained
+    from lookalike.training.train import train
     from lookalike.tuning.database_augmentation import Augmentation, augment
     from lookalike.tuning.pca import Reduction, reduce
     from lookalike.tuning.weight_learning import Fusion
@@ -104,7 +105,8 @@ _HOMES = {
     **dict.fromkeys(("forget_weights", "learn_weights"), "lookalike.tuning.weights"),
     **dict.fromkeys(("Exported", "export"), "lookalike.models.export_checkpoint"),
     **dict.fromkeys(("Reduction", "reduce"), "lookalike.tuning.pca"),
-    **dict.fromkeys(("Stopped", "Trained", "train"), "lookalike.training.train"),
+    **dict.fromkeys(("Stopped", "Trained"), "lookalike.training.outcome"),
+    "train": "lookalike.training.train",
     "Fusion": "lookalike.tuning.weight_learning",
     "Gallery": "lookalike.gallery.protocol",
     "IndexReport": "lookalike.ingest.report",

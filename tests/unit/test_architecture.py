@@ -7,10 +7,12 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from itertools import chain
 from pathlib import Path
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -95,6 +97,22 @@ def test_each_room_imports_only_from_those_before_it() -> None:
         if name.startswith("lookalike") and room_of_import(name) not in rooms_before(path)
     ]
     assert not wrong
+
+
+def imported_modules(path: Path, names: Mapping[str, Path]) -> set[str]:
+    """Our modules that a module imports, also where only a type checker does; `names` are those of all modules."""
+    for_module = (name if name in names else name.rpartition(".")[0] for _, name in imports_of(path))
+    return {name for name in for_module if name in names and names[name] != path}
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    names = {".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): path for path in MODULES}
+    names = {name.removesuffix(".__init__"): path for name, path in names.items()}
+    graph = {name: imported_modules(path, names) for name, path in names.items()}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"modules import each other in a circle: {' <- '.join(error.args[1])}")
 
 
 def test_heavy_libraries_stay_in_their_rooms() -> None:

@@ -12,6 +12,7 @@ from typing import Literal
 
 from lookalike.catalogue.exclusions import DEFAULT_EXCLUSIONS, Exclusions
 from lookalike.catalogue.protocol import Catalogue
+from lookalike.catalogue.splits import SPLITS
 from lookalike.errors import CatalogueError
 from lookalike.storage.files import open_regular
 
@@ -46,16 +47,6 @@ MARKS: Mapping[Layout, tuple[Sequence[str], Sequence[str]]] = {
 
 COLUMNS: Mapping[int, Layout] = {2: "attributes", 3: "inshop", 4: "consumer2shop"}
 """A partition tells by its number of columns whose it is."""
-
-SPLITS: Mapping[str, str] = {
-    "train": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "dev": "dev",
-    "test": "test",
-}
-"""Names of folders that are splits, and what the splits are called."""
 
 
 def recognise(folder: Path, *, exclusions: Exclusions = DEFAULT_EXCLUSIONS) -> Layout | None:

@@ -35,7 +35,7 @@ def train(
         return 0
     if not config:
         raise UsageError("expected CONFIG.toml or the name of a preset; `lookalike train --list` lists them")
-    from lookalike.training.train import Stopped
+    from lookalike.training.outcome import Stopped
     from lookalike.training.train import train as run
 
     first = os.environ.get("RANK", "0") == "0"  # as launchers of several processes number them

@@ -6,7 +6,7 @@ import ipaddress
 from collections import Counter
 from enum import Enum, IntEnum
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from lookalike.server.errors import Refusal
 from lookalike.server.middleware import LOG
@@ -14,7 +14,6 @@ from lookalike.server.middleware import LOG
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from lookalike.server.connections import Connection
     from lookalike.server.metrics import Metrics
     from lookalike.server.settings import Settings
 
@@ -57,6 +56,37 @@ def place_of(address: str) -> str:
     if parsed.ipv4_mapped is not None:
         return str(parsed.ipv4_mapped)
     return str(parsed) if parsed.is_loopback else str(ipaddress.ip_network((parsed, 64), strict=False))
+
+
+class Connection(Protocol):
+    """A connection as its limits see it.
+
+    Attributes:
+        place: Address or network that it is counted under.
+        heard: Time of the client's last byte, in seconds of `time.monotonic`.
+        stuck_since: Time since which the client does not read, in the same seconds; None while it reads.
+    """
+
+    place: str
+    heard: float
+    stuck_since: float | None
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that wait to be sent."""
+        ...
+
+    def worth(self, now: float) -> Worth:
+        """What would be lost with the connection."""
+        ...
+
+    def overdue(self, now: float) -> str | None:
+        """Reason to drop the connection; None where it may stay."""
+        ...
+
+    def drop(self) -> None:
+        """Close the connection at once."""
+        ...
 
 
 class Crowd:

@@ -4,38 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from lookalike.catalogue.protocol import Skip
 from lookalike.errors import UsageError, extra_wanted
+from lookalike.training.outcome import Trained
 from lookalike.training.settings.presets import find_settings
-
-
-@dataclass(frozen=True, slots=True)
-class Trained:
-    """What a run left.
-
-    Attributes:
-        checkpoint: The best on dev, or the last when there was nothing to measure.
-        skipped: Photos that could not be read.
-    """
-
-    checkpoint: Path
-    skipped: Sequence[Skip]
-
-
-class Stopped(KeyboardInterrupt):
-    """The run was asked to stop, and its state is saved.
-
-    Attributes:
-        folder: Of the run.
-        steps: That are done.
-    """
-
-    def __init__(self, folder: Path, steps: int) -> None:
-        super().__init__(folder, steps)  # as they are, so that it can be pickled
-        self.folder, self.steps = folder, steps
 
 
 def train(

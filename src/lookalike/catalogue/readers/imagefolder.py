@@ -9,7 +9,7 @@ from pathlib import Path
 from lookalike.catalogue.exclusions import Exclusions
 from lookalike.catalogue.protocol import Catalogue
 from lookalike.catalogue.readers.folder import open_folder
-from lookalike.catalogue.recognition import SPLITS
+from lookalike.catalogue.splits import SPLITS
 from lookalike.types import JSON, Item
 
 

@@ -11,10 +11,10 @@ from typing import cast
 
 from lookalike.errors import GalleryReplacedError, RowFileError, UsageError
 from lookalike.gallery.local import snapshot
+from lookalike.gallery.local.allowed_rows import AllowedRows
 from lookalike.gallery.local.connections import Reader
 from lookalike.gallery.local.database import Database
 from lookalike.gallery.local.filtering import passing
-from lookalike.gallery.local.ranking import AllowedRows
 from lookalike.gallery.local.refresh import BackgroundBuild, build_usual_index, refreshed_segment
 from lookalike.gallery.local.segment import LONG_TO_BUILD
 from lookalike.gallery.local.segment_files import SegmentFiles, newer

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from lookalike.gallery.local import attribute_indexes, reads
+from lookalike.gallery.local.allowed_rows import AllowedRows
 from lookalike.gallery.local.database import Database
-from lookalike.gallery.local.ranking import AllowedRows, allow
+from lookalike.gallery.local.ranking import allow
 from lookalike.gallery.local.snapshot import Snapshot
 
 FILTERS_REMEMBERED: Final = 32

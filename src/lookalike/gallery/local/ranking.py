@@ -3,44 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 
 from lookalike import index as indexes
 from lookalike.errors import MismatchError, UnknownNameError, UsageError
+from lookalike.gallery.exact_scan import cosines, scan_by_metric
+from lookalike.gallery.local.allowed_rows import AllowedRows
 from lookalike.gallery.local.snapshot import Snapshot
 from lookalike.gallery.records import as_unit_rows
-from lookalike.spaces import Space, check_rows, resolve_names, scaled_query, slices
-from lookalike.types import Bool, Float32, Int64, Neighbours
-
-GATHER_BYTES: Final = 32 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class AllowedRows:
-    """Which rows may be answered: those that a filter passes and that have not been removed.
-
-    Attributes:
-        segment: (N,) bool; None allows the whole segment.
-        segment_count: How many that are.
-        unindexed: (M,) bool; None allows all unindexed rows.
-        unindexed_count: How many that are.
-    """
-
-    segment: Bool | None
-    segment_count: int
-    unindexed: Bool | None
-    unindexed_count: int
-
-    def together(self, snapshot: Snapshot) -> Bool | None:
-        """Both in one array, (N + M,) bool; None allows all."""
-        if self.segment is None and self.unindexed is None:
-            return None
-        segment = np.ones(snapshot.split, dtype=np.bool_) if self.segment is None else self.segment
-        unindexed = np.ones(len(snapshot.unindexed), dtype=np.bool_) if self.unindexed is None else self.unindexed
-        return np.concatenate([segment, unindexed])
+from lookalike.spaces import Space, check_rows, scaled_query
+from lookalike.types import Float32, Int64, Neighbours
 
 
 def allow(snapshot: Snapshot, rows: Int64 | None) -> AllowedRows:
@@ -117,7 +90,7 @@ def nearest(
     """
     units = {name: as_unit_rows(rows, name=name) for name, rows in queries.items()}
     query = scaled_query(units, weights, snapshot.spaces)
-    k = min(k, allowed.segment_count + allowed.unindexed_count)
+    k = min(k, allowed.count)
     if index == "auto":
         index = chosen_index(snapshot, weights, k=k, allowed=allowed)
     parts = []
@@ -129,7 +102,7 @@ def nearest(
         places, scores = exact.search(query, k, allowed=allowed.unindexed)
         parts.append((np.where(places >= 0, places + snapshot.split, -1), scores))
     positions, scores = merged(parts, queries=len(query), k=k)
-    by_space = cosines(snapshot, units, positions)
+    by_space = cosines(snapshot.unit, units, positions, spaces=snapshot.spaces)
     return Neighbours(snapshot.numbers(positions), scores, by_space, index, version=snapshot.version.id)
 
 
@@ -150,38 +123,16 @@ def nearest_by_metric(
     metrics: Mapping[str, str],
 ) -> Neighbours:
     """Scan all rows as they were added, by any metrics; see `Gallery.search`."""
-    for name, rows in queries.items():
-        if not np.isfinite(rows).all():
-            raise UsageError(f"the vectors of {name!r} hold numbers that are not finite")
-    named = resolve_names(metrics, snapshot.spaces)
-    for metric in named.values():  # also those of spaces that weigh nothing, and where no item passes the filter
-        indexes.checked_metric(metric)
-    k = min(k, allowed.segment_count + allowed.unindexed_count)
-    if k == 0:
-        nothing = np.empty((len(next(iter(queries.values()))), 0), dtype=np.float32)
-        return Neighbours(
-            nothing.astype(np.int64), nothing, dict.fromkeys(queries, nothing), "exact", version=snapshot.version.id
-        )
     parts = [] if snapshot.segment is None else [snapshot.segment.raw.whole()]
-    parts.append(snapshot.unindexed.raw)
-    places = slices(snapshot.spaces)
-    with np.errstate(over="ignore"):
-        positions, scores, by_space = indexes.metric_scan(
-            queries,
-            [{name: rows[:, places[name]] for name in queries} for rows in parts],
-            metrics=named,
-            weights=weights,
-            k=k,
-            allowed=allowed.together(snapshot),
-        )
-    for name, part in by_space.items():
-        if not np.isfinite(part[positions >= 0]).all():
-            raise UsageError(
-                f"the metric {named.get(name, 'euclidean')!r} gives distances that are not finite between vectors of "
-                f"{name!r}; ask by another metric"
-            )
-    if not np.isfinite(scores[positions >= 0]).all():
-        raise UsageError("the weighted sum of the distances is too large to be written down; take smaller weights")
+    positions, scores, by_space = scan_by_metric(
+        [*parts, snapshot.unindexed.raw],
+        queries,
+        weights,
+        spaces=snapshot.spaces,
+        metrics=metrics,
+        k=k,
+        allowed=allowed.together(snapshot.split, len(snapshot.unindexed)),
+    )
     return Neighbours(snapshot.numbers(positions), scores, by_space, "exact", version=snapshot.version.id)
 
 
@@ -195,16 +146,3 @@ def merged(parts: list[tuple[Int64, Float32]], *, queries: int, k: int) -> tuple
     scores = np.concatenate([values for _, values in parts], axis=1)
     order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
     return np.take_along_axis(positions, order, axis=1), np.take_along_axis(scores, order, axis=1)
-
-
-def cosines(snapshot: Snapshot, units: Mapping[str, Float32], positions: Int64) -> dict[str, Float32]:
-    """The cosine of each row found in each space asked for: (Q, K) float32, nan where there is no row."""
-    places = slices(snapshot.spaces)
-    found = {name: np.empty(positions.shape, dtype=np.float32) for name in units}
-    columns = max(1, positions.shape[1] * sum(rows.shape[1] for rows in units.values()))
-    step = max(1, GATHER_BYTES // (4 * columns))
-    for at in range(0, len(positions), step):
-        rows = snapshot.unit(positions[at : at + step])
-        for name, unit in units.items():
-            np.vecdot(rows[..., places[name]], unit[at : at + step, np.newaxis], out=found[name][at : at + step])
-    return found

@@ -8,11 +8,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
 
 from lookalike.gallery import stored_parameters
+from lookalike.gallery.local.allowed_rows import AllowedRows
 from lookalike.gallery.local.metadata_table import meta_number
 from lookalike.gallery.local.row_checksums import REMOVED_SUM, checked_vectors, damaged
 from lookalike.gallery.local.segment import Segment
@@ -20,9 +21,6 @@ from lookalike.gallery.local.version import Version
 from lookalike.gallery.records import AttributeNames, read_vectors
 from lookalike.spaces import Space, width
 from lookalike.types import Bool, Float32, Int64
-
-if TYPE_CHECKING:
-    from lookalike.gallery.local.ranking import AllowedRows
 
 SMALL: Final = 1000
 """So many rows are scanned, and read from the database, in no time: nothing need be derived for them."""

@@ -11,6 +11,7 @@ from types import TracebackType
 import numpy as np
 
 from lookalike.errors import UnknownNameError, UsageError
+from lookalike.gallery.exact_scan import checked_metrics
 from lookalike.gallery.filters import expression as filters
 from lookalike.gallery.filters.milvus import MilvusWriter, literal, within_partitions
 from lookalike.gallery.local.ranking import check_search, checked_queries
@@ -28,9 +29,8 @@ from lookalike.gallery.protocol import Facet
 from lookalike.gallery.records import vector_rows
 from lookalike.gallery.stored_parameters import StoredWeights
 from lookalike.gallery.verification import Health
-from lookalike.index import checked_metric
 from lookalike.projection import Projection
-from lookalike.spaces import Space, resolve_names, resolve_weights, slices, width
+from lookalike.spaces import Space, resolve_weights, slices, width
 from lookalike.types import JSON, FileStamp, Float32, Item, Neighbours
 
 
@@ -279,8 +279,7 @@ class MilvusGallery(MilvusRoots):
             raise UsageError(f"{self.address.text} is empty: nothing has been added to it")
         resolved = resolve_weights(weights, known.spaces, stored=known.weights.weights)
         checked = checked_queries(queries, resolved, known.spaces)
-        for metric in resolve_names(metrics or {}, known.spaces).values():  # before all rows are fetched for it
-            checked_metric(metric)
+        checked_metrics(metrics or {}, known.spaces)  # before all rows are fetched for it
         passing = None if where is None else self._expression(where)
         if metrics:
             return self._searcher.by_metric(checked, resolved, spaces=known.spaces, k=k, where=passing, metrics=metrics)

@@ -10,17 +10,15 @@ from typing import Any, Final
 import numpy as np
 
 from lookalike import index as indexes
-from lookalike.gallery.local.ranking import allow, nearest, nearest_by_metric
-from lookalike.gallery.local.snapshot import Snapshot, UnindexedRows
-from lookalike.gallery.local.version import Version
+from lookalike.gallery.exact_scan import scan, scan_by_metric
 from lookalike.gallery.milvus.connection import Connection
 from lookalike.gallery.milvus.reads import ALL, MANY_AT_ONCE, Reader, Row
 from lookalike.gallery.milvus.records import added_rows_of, unit_rows_of
 from lookalike.gallery.milvus.schema import FLOAT_INDEXES, IndexPlan, present
-from lookalike.gallery.records import AttributeNames, as_unit_rows
+from lookalike.gallery.records import as_unit_rows
 from lookalike.index.scoring import best, empty_answer
 from lookalike.spaces import Space, scaled_query, slices, width
-from lookalike.types import Float32, Neighbours
+from lookalike.types import Float32, Int64, Neighbours
 
 SPARE: Final = 16
 """Candidates beyond k where the index knows the rows: enough for those whose scores differ by rounding only."""
@@ -136,8 +134,9 @@ class Searcher:
         metrics: Mapping[str, str],
     ) -> Neighbours:
         """Compare every row that passes, as it was added, by any metrics; see `Gallery.search`."""
-        with self._gathered(where, spaces=spaces, as_added=True) as rows:
-            return nearest_by_metric(rows, queries, weights, k=k, allowed=allow(rows, None), metrics=metrics)
+        with self._gathered(where, spaces=spaces, as_added=True) as (numbers, rows):
+            positions, scores, by_space = scan_by_metric([rows], queries, weights, spaces=spaces, metrics=metrics, k=k)
+            return Neighbours(numbers_at(numbers, positions), scores, by_space, "exact")
 
     def _scanned(
         self,
@@ -148,14 +147,17 @@ class Searcher:
         k: int,
         where: str | None,
     ) -> Neighbours:
-        """Compare every row that passes, here."""
-        with self._gathered(where, spaces=spaces, as_added=False) as rows:
-            everything = allow(rows, None)
-            return nearest(rows, queries, weights, k=k, allowed=everything, index="exact", probes=None, keep=False)
+        """Compare every row that passes, in this process."""
+        units = {name: as_unit_rows(part, name=name) for name, part in queries.items()}
+        with self._gathered(where, spaces=spaces, as_added=False) as (numbers, rows):
+            positions, scores, by_space = scan(rows, units, weights, spaces=spaces, k=k)
+            return Neighbours(numbers_at(numbers, positions), scores, by_space, "exact")
 
     @contextmanager
-    def _gathered(self, where: str | None, *, spaces: Sequence[Space], as_added: bool) -> Iterator[Snapshot]:
-        """All rows that pass, as a gallery in a folder has them, in a file that goes afterwards.
+    def _gathered(
+        self, where: str | None, *, spaces: Sequence[Space], as_added: bool
+    ) -> Iterator[tuple[Int64, Float32]]:
+        """Fetch all rows that pass into a temporary file: their numbers (N,) int64, and (N, sum of D) float32.
 
         Args:
             where: An expression of Milvus; None passes all.
@@ -173,9 +175,14 @@ class Searcher:
             rows: Float32 = np.empty((0, columns), dtype=np.float32)
             if numbers:
                 rows = np.memmap(file, dtype=np.float32, mode="r", shape=(len(numbers), columns))
-            version = Version("", tuple(spaces), 0, "", 0, 0, len(numbers), as_added)
-            unindexed = UnindexedRows(np.array(numbers, dtype=np.int64), rows, rows)
-            yield Snapshot(0, version, AttributeNames([]), None, None, 0, unindexed)
+            yield np.array(numbers, dtype=np.int64), rows
+
+
+def numbers_at(numbers: Int64, positions: Int64) -> Int64:
+    """Row numbers at positions; -1 where the position is."""
+    found = np.full(positions.shape, -1, dtype=np.int64)
+    found[positions >= 0] = numbers[positions[positions >= 0]]
+    return found
 
 
 def scored(

@@ -24,6 +24,7 @@ from lookalike.models.weight_readers import match_first_block
 from lookalike.training.data.training_data import Material
 from lookalike.training.data.unreadable import ReadablePhotos, Unreadable
 from lookalike.training.losses.learner import BACKBONE, Learner
+from lookalike.training.outcome import Stopped, Trained
 from lookalike.training.run.interruption import Interruption, leave_interruption_to_the_run
 from lookalike.training.run.optimiser_step import ShardOfBatch, Stepper
 from lookalike.training.run.processes import Shards, any_process, share_statistics, start_processes
@@ -32,7 +33,6 @@ from lookalike.training.run.run_log import Done, Notes
 from lookalike.training.run.schedule import Gains, rate_factor
 from lookalike.training.run.validation import Validation
 from lookalike.training.settings.run_settings import StageSettings, TrainingSettings, load_settings
-from lookalike.training.train import Stopped, Trained
 from lookalike.types import Item
 
 
