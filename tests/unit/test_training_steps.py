@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -238,12 +239,18 @@ def test_a_background_that_cannot_be_read_is_named_in_one_line(config: Path, tmp
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's full disk")
 def test_a_full_disk_is_told_and_leaves_the_state_before_it(config: Path, tmp_path: Path) -> None:
-    def fill_the_disk(done: int, total: int) -> None:
-        if done == 2:
-            (tmp_path / "run" / "state.pt.part").symlink_to("/dev/full")
+    sizes = resource.getrlimit(resource.RLIMIT_FSIZE)
 
-    with pytest.raises(TrainingError, match=r"No space left on device.*--resume"):
-        loop.train(config, overrides=["save_every=1"], out=tmp_path / "run", progress=fill_the_disk)
+    def leave_no_room(done: int, total: int) -> None:
+        if done == 2:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, sizes[1]))  # bytes of a file
+
+    try:
+        with pytest.raises(TrainingError, match=r"File too large.*--resume"):
+            loop.train(config, overrides=["save_every=1"], out=tmp_path / "run", progress=leave_no_room)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, sizes)
+    assert not list((tmp_path / "run").glob(".*"))
     loop.train(config, overrides=["save_every=1"], resume=tmp_path / "run")
     assert len(log_of(tmp_path / "run", "loss")) == 2
 
