@@ -46,7 +46,7 @@ class LookalikeError(Exception):
         exit_code: What the command line exits with.
     """
 
-    code: ClassVar[str] = "failed"
+    code: str = "failed"
     exit_code: ClassVar[int] = 1
 
     def __reduce__(self) -> tuple[Any, ...]:

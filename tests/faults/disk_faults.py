@@ -201,12 +201,12 @@ def ask(job: dict[str, Any], disk: Any, tell: Any) -> int:
 
     from lookalike.server.app import create_app
     from lookalike.server.settings import Settings
-    from lookalike.server.startup import open_serving
+    from lookalike.server.startup import open_context
 
-    serving = open_serving(job["gallery"], settings=Settings(), token=TOKEN.encode(), model=job["model"])
+    context = open_context(job["gallery"], settings=Settings(), token=TOKEN.encode(), model=job["model"])
     with ExitStack() as closing:
         client = closing.enter_context(
-            TestClient(create_app(serving), raise_server_exceptions=False, base_url="http://127.0.0.1")
+            TestClient(create_app(context), raise_server_exceptions=False, base_url="http://127.0.0.1")
         )
         client.headers["Authorization"] = f"Bearer {TOKEN}"
         disk.disk_order(job["number"], job["after"], ALL)

@@ -15,7 +15,7 @@ from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.gallery.photo_store import PhotoStore
 from lookalike.images import Limits
 from lookalike.images.budget import Budget
-from lookalike.server.item_writer import ItemWriter, Written
+from lookalike.server.item_writer import ItemWrite, ItemWriter
 
 
 def picture(seed: int) -> bytes:
@@ -38,7 +38,7 @@ def writer_of(gallery: Path, model: Path, photos: Path | None = None) -> Iterato
 
 def put(writer: ItemWriter, item_id: str, seed: int, **attributes: int) -> None:
     """Add an item, or replace it."""
-    written = Written(item_id, None, attributes, photo=picture(seed))
+    written = ItemWrite(item_id, None, attributes, photo=picture(seed))
     writer.add([writer.prepare(written)])
 
 

@@ -39,7 +39,7 @@ from lookalike.ingest.report import IndexReport
 from lookalike.remote import object_store
 from lookalike.server.app import create_app
 from lookalike.server.settings import Settings
-from lookalike.server.startup import open_serving
+from lookalike.server.startup import open_context
 from raw_server import RawServer, head, whole
 
 CANARY = b"CANARY-5f0c1f7e-not-for-anybody"
@@ -108,8 +108,8 @@ class Place:
 
     @contextmanager
     def served(self, **settings: Any) -> Iterator[TestClient]:
-        serving = open_serving(str(self.gallery), settings=Settings(**settings), model=str(self.model))
-        with TestClient(create_app(serving), raise_server_exceptions=False) as client:
+        context = open_context(str(self.gallery), settings=Settings(**settings), model=str(self.model))
+        with TestClient(create_app(context), raise_server_exceptions=False) as client:
             yield client
 
     def answers(self, ids: Iterable[str]) -> dict[str, list[int]]:
@@ -407,8 +407,8 @@ def test_an_import_shows_no_files_of_this_machine(form: str, place: Place, tiny_
         [item] = gallery.list()[1]
     assert item.location == str(place.secret)
     serving_model = None if form == "original" else str(tiny_model)
-    serving = open_serving(str(place.gallery), settings=Settings(), model=serving_model)
-    with TestClient(create_app(serving), raise_server_exceptions=False) as client:
+    context = open_context(str(place.gallery), settings=Settings(), model=serving_model)
+    with TestClient(create_app(context), raise_server_exceptions=False) as client:
         for query in ("", "?size=16"):
             answer = client.get(f"/v1/items/{quote(item.id, safe='')}/photo{query}")
             assert (answer.status_code, answer.json()["error"]["code"]) == (404, "photo_gone")

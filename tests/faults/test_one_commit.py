@@ -11,7 +11,7 @@ from sent_photos import files_in, photos_of, picture, put, writer_of
 from lookalike.errors import GalleryLockedError, StorageFullError, UsageError
 from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.gallery.transfer.copy import copy_gallery
-from lookalike.server.item_writer import Written
+from lookalike.server.item_writer import ItemWrite
 from lookalike.storage.write_lock import WriteLock
 from lookalike.types import Item
 
@@ -37,7 +37,7 @@ def test_no_reader_sees_a_part_of_what_was_put(tmp_path: Path, tiny_model: Path,
                 put(writer, "x", number, put=number)
                 photo[writer.gallery.get("x").photo] = number
             else:
-                writer.describe(Written("x", None, {"put": number}))
+                writer.describe(ItemWrite("x", None, {"put": number}))
         done.set()
         reading.join()
     assert len(seen) > 60
@@ -51,11 +51,11 @@ def test_no_reader_sees_a_part_of_what_was_put(tmp_path: Path, tiny_model: Path,
 def test_a_put_answers_what_it_committed(tmp_path: Path, tiny_model: Path) -> None:
     with writer_of(tmp_path / "a.gallery", tiny_model) as writer:
         for number in range(3):
-            written = Written("x", "p", {"number": number, "nothing": None}, photo=picture(number))
+            written = ItemWrite("x", "p", {"number": number, "nothing": None}, photo=picture(number))
             [(item, new)] = writer.add([writer.prepare(written)])
             assert (item, new) == (writer.gallery.get("x"), number == 0)
             assert writer.change("x", {"by hand": True}) == writer.gallery.get("x")
-            assert writer.describe(Written("x", None, {"described": number})) == writer.gallery.get("x")
+            assert writer.describe(ItemWrite("x", None, {"described": number})) == writer.gallery.get("x")
             assert writer.gallery.get("x").attributes == {"described": number}
 
 
@@ -85,7 +85,7 @@ def test_a_write_that_is_refused_has_changed_nothing(
         for write in (
             lambda: put(writer, "x", 2, price=2),
             lambda: put(writer, "y", 2, price=2),
-            lambda: writer.describe(Written("x", None, {})),
+            lambda: writer.describe(ItemWrite("x", None, {})),
             lambda: writer.change("x", {"by hand": 2}),
             lambda: writer.remove("x"),
         ):
@@ -96,9 +96,9 @@ def test_a_write_that_is_refused_has_changed_nothing(
         holding.join()
         for bad in ({"price": float("nan")}, {"price": "\udc80"}):
             with pytest.raises(UsageError):
-                writer.add([writer.prepare(Written("x", None, bad, photo=picture(3)))])  # type: ignore[arg-type]
+                writer.add([writer.prepare(ItemWrite("x", None, bad, photo=picture(3)))])  # type: ignore[arg-type]
             with pytest.raises(UsageError):
-                writer.describe(Written("x", None, bad))  # type: ignore[arg-type]
+                writer.describe(ItemWrite("x", None, bad))  # type: ignore[arg-type]
             assert state() == before
         put(writer, "x", 2, price=2)
         assert photos_of(gallery) == {"x": picture(2)}

@@ -13,9 +13,9 @@ from starlette.testclient import TestClient
 
 import lookalike
 from lookalike.server.app import create_app
-from lookalike.server.context import Serving
+from lookalike.server.context import AppContext
 from lookalike.server.settings import Settings
-from lookalike.server.startup import open_serving
+from lookalike.server.startup import open_context
 
 
 @pytest.fixture(scope="session")
@@ -47,16 +47,16 @@ def shop(finished_shop: Shop, tmp_path: Path) -> Shop:
 
 
 @pytest.fixture
-def serving(shop: Shop) -> Serving:
+def context(shop: Shop) -> AppContext:
     """The shop, ready to be served."""
     settings = Settings(upload_bytes=200_000, pixels=1_000_000, bulk_bytes=2_000_000, workers=2, waiting=4)
-    return open_serving(str(shop.gallery), settings=settings, token=TOKEN.encode(), model=str(shop.model))
+    return open_context(str(shop.gallery), settings=settings, token=TOKEN.encode(), model=str(shop.model))
 
 
 @pytest.fixture
-def client(serving: Serving) -> Iterator[TestClient]:
+def client(context: AppContext) -> Iterator[TestClient]:
     """A client of the served shop, without the token."""
-    with TestClient(create_app(serving), raise_server_exceptions=False) as client:
+    with TestClient(create_app(context), raise_server_exceptions=False) as client:
         yield client
 
 

@@ -19,7 +19,7 @@ from lookalike.cli import main
 from lookalike.cli import search as searching
 from lookalike.server.app import create_app
 from lookalike.server.settings import Settings
-from lookalike.server.startup import open_serving
+from lookalike.server.startup import open_context
 from unprivileged import start
 
 Capture = pytest.CaptureFixture[str]
@@ -160,8 +160,8 @@ def test_photos_that_became_pipes_keep_no_other_photo_waiting(shop: Shop, tmp_pa
     for name in ("a", "b"):
         (tmp_path / f"{name}.png").unlink()
         os.mkfifo(tmp_path / f"{name}.png")
-    serving = open_serving(str(gallery), settings=Settings(workers=2), token=None, model=str(shop.model))
-    with TestClient(create_app(serving), raise_server_exceptions=False) as client:
+    context = open_context(str(gallery), settings=Settings(workers=2), token=None, model=str(shop.model))
+    with TestClient(create_app(context), raise_server_exceptions=False) as client:
         for size in ("", "?size=64"):
             for name in ("a", "b"):
                 refused = client.get(f"/v1/items/{name}.png/photo{size}")

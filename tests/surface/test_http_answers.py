@@ -15,11 +15,11 @@ from test_python_equals_cli import QUESTIONS, asked_in_terminal, without_times
 
 import lookalike
 from lookalike.server.app import create_app
-from lookalike.server.context import Serving
-from lookalike.server.errors import KINDS
+from lookalike.server.context import AppContext
+from lookalike.server.errors import ERROR_CODES
 from lookalike.server.middleware import HEADERS
 from lookalike.server.settings import Settings
-from lookalike.server.startup import open_serving
+from lookalike.server.startup import open_context
 
 
 def png(color: tuple[int, int, int] = (200, 30, 40), number: int = 2) -> bytes:
@@ -36,7 +36,7 @@ def form_of(options: dict[str, Any]) -> dict[str, str]:
 def refused(answer: Any, code: str) -> dict[str, Any]:
     """The facts of an error, which must be of that code and its status, and of the one shape."""
     error: dict[str, Any] = answer.json()["error"]
-    assert (error["code"], answer.status_code) == (code, KINDS[code].status), answer.text
+    assert (error["code"], answer.status_code) == (code, ERROR_CODES[code].status), answer.text
     assert error["message"]
     assert set(answer.json()) == {"error"}
     return error
@@ -221,12 +221,12 @@ def test_a_photo_is_not_sent_twice(shop: Shop, writer: TestClient, size: dict[st
     assert changed.headers["etag"] != tag
 
 
-def test_thumbnails_are_kept_up_to_a_bound(shop: Shop, serving: Serving, client: TestClient) -> None:
-    serving.thumbnails._limit = 1500
+def test_thumbnails_are_kept_up_to_a_bound(shop: Shop, context: AppContext, client: TestClient) -> None:
+    context.thumbnails._limit = 1500
     for name in ("red-0", "red-1", "blue-0", "white-2"):
         assert client.get(f"/v1/items/{name}/photo", params={"size": 48}).status_code == 200
-    kept = serving.thumbnails._kept
-    assert 0 < sum(map(len, kept.values())) == serving.thumbnails._held <= 1500
+    kept = context.thumbnails._kept
+    assert 0 < sum(map(len, kept.values())) == context.thumbnails._held <= 1500
 
 
 @pytest.mark.parametrize(
@@ -268,8 +268,8 @@ def test_a_request_id_is_taken_over_when_it_is_harmless(client: TestClient) -> N
 
 def test_other_origins_are_let_in_only_when_configured(shop: Shop) -> None:
     settings = Settings(origins=("https://shop.example",))
-    serving = open_serving(str(shop.gallery), settings=settings, model=str(shop.model))
-    with TestClient(create_app(serving)) as client:
+    context = open_context(str(shop.gallery), settings=settings, model=str(shop.model))
+    with TestClient(create_app(context)) as client:
         good = client.get("/v1/items/red-0", headers={"Origin": "https://shop.example"})
         assert good.headers["access-control-allow-origin"] == "https://shop.example"
         other = client.get("/v1/items/red-0", headers={"Origin": "https://evil.example"})

@@ -18,10 +18,10 @@ from lookalike.embedding.embedder import PhotoEmbedder
 from lookalike.embedding.model_loading import open_network
 from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.server.app import create_app
-from lookalike.server.context import Serving
-from lookalike.server.errors import Refusal
+from lookalike.server.context import AppContext
+from lookalike.server.errors import ApiError
 from lookalike.server.settings import Settings
-from lookalike.server.startup import open_serving
+from lookalike.server.startup import open_context
 from lookalike.spaces import unit_rows
 from lookalike.types import Item
 
@@ -51,19 +51,19 @@ def crowded(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
 
 
 @pytest.fixture
-def serving(crowded: Path, tiny_model: Path) -> Serving:
+def context(crowded: Path, tiny_model: Path) -> AppContext:
     settings = Settings(workers=1, scan_seconds=0.1)
-    return open_serving(str(crowded), settings=settings, token=TOKEN.encode(), model=str(tiny_model))
+    return open_context(str(crowded), settings=settings, token=TOKEN.encode(), model=str(tiny_model))
 
 
 @pytest.fixture
-def client(serving: Serving) -> Iterator[TestClient]:
-    with TestClient(create_app(serving), raise_server_exceptions=False) as client:
+def client(context: AppContext) -> Iterator[TestClient]:
+    with TestClient(create_app(context), raise_server_exceptions=False) as client:
         yield client
 
 
 @pytest.mark.parametrize("index", ["hnsw", "kmeans", "ivf"])
-def test_only_the_owner_has_an_index_built(client: TestClient, serving: Serving, crowded: Path, index: str) -> None:
+def test_only_the_owner_has_an_index_built(client: TestClient, context: AppContext, crowded: Path, index: str) -> None:
     asked = {"id": "3", "index": index}
     refused = client.post("/v1/search", json=asked)
     assert (refused.status_code, refused.json()["error"]["setting"]) == (403, "build_indexes"), refused.text
@@ -78,7 +78,7 @@ def test_only_the_owner_has_an_index_built(client: TestClient, serving: Serving,
 
 def test_a_setting_lets_all_have_indexes_built(crowded: Path, tiny_model: Path) -> None:
     settings = Settings(workers=1, build_indexes=True)
-    with TestClient(create_app(open_serving(str(crowded), settings=settings, model=str(tiny_model)))) as client:
+    with TestClient(create_app(open_context(str(crowded), settings=settings, model=str(tiny_model)))) as client:
         assert client.post("/v1/search", json={"id": "3", "index": "kmeans"}).status_code == 200
 
 
@@ -121,7 +121,7 @@ def test_sql_goes_on_after_what_was_stopped(crowded: Path) -> None:
             assert len(gallery) == COUNT
 
 
-def test_facets_are_counted_once_for_each_state(client: TestClient, serving: Serving) -> None:
+def test_facets_are_counted_once_for_each_state(client: TestClient, context: AppContext) -> None:
     """Too many different values to count: that is found out once, and not for everybody who asks."""
     codes = []
     for _ in range(200):  # who asks while they are being counted is told that there is no answer in time
@@ -135,22 +135,22 @@ def test_facets_are_counted_once_for_each_state(client: TestClient, serving: Ser
         codes.append((answer.status_code, answer.json()["error"]["code"]))
         assert time.monotonic() - began < 1
     assert codes[-5:] == [(422, "too_many_values")] * 5
-    gallery = serving.retriever.gallery
-    with pytest.raises(Refusal, match=r"too many values to be counted within 0\.1 s"):
-        serving.facets.of(gallery, None, 50)  # although there is time now
-    assert serving.facets.of(gallery, "id = '3'", 50)["total"] == 1
+    gallery = context.retriever.gallery
+    with pytest.raises(ApiError, match=r"too many values to be counted within 0\.1 s"):
+        context.facets.of(gallery, None, 50)  # although there is time now
+    assert context.facets.of(gallery, "id = '3'", 50)["total"] == 1
     changed = client.patch("/v1/items/3", json={"attributes": {"a1": "changed"}}, headers=OWNER)
     assert changed.status_code == 200
-    values = {facet["name"]: facet["values"] for facet in serving.facets.of(gallery, "id = '3'", 50)["facets"]}
+    values = {facet["name"]: facet["values"] for facet in context.facets.of(gallery, "id = '3'", 50)["facets"]}
     assert values["a1"] == [{"value": "changed", "count": 1}]
 
 
-def test_facets_that_had_no_time_are_counted_again(client: TestClient, serving: Serving) -> None:
+def test_facets_that_had_no_time_are_counted_again(client: TestClient, context: AppContext) -> None:
     """A queue of slow filters must not have facets refused for as long as the gallery stays the same."""
-    gallery = serving.retriever.gallery
+    gallery = context.retriever.gallery
     with deadline.within(0.0), pytest.raises(deadline.DeadlineError):
-        serving.facets.of(gallery, "id < '2'", 50)
-    assert serving.facets.of(gallery, "id < '2'", 50)["facets"]
+        context.facets.of(gallery, "id < '2'", 50)
+    assert context.facets.of(gallery, "id < '2'", 50)["facets"]
 
 
 def test_checks_do_not_wait_for_others(client: TestClient) -> None:

@@ -17,10 +17,10 @@ import pytest
 import lookalike
 from lookalike.catalogue.sample.drawn import changed_photo, make_products, write_drawn
 from lookalike.cli.serve import listen
-from lookalike.server.errors import KINDS
+from lookalike.server.errors import ERROR_CODES
 from lookalike.server.run import make_server
 from lookalike.server.settings import Settings
-from lookalike.server.startup import open_serving
+from lookalike.server.startup import open_context
 
 TEXT = (Path(__file__).parents[2] / "docs" / "http-api.md").read_text(encoding="utf-8")
 TOKEN = "0123456789abcdef0123456789abcdef"
@@ -39,10 +39,10 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]
         shop.index(write_drawn(folder / "demo" / "catalogue"))
     changed_photo(make_products(60)[12]).save(folder / "demo" / "query.jpg", quality=90)
     (folder / "token").write_text(TOKEN)
-    serving = open_serving(str(folder / "demo" / "drawn.gallery"), settings=Settings(), token=TOKEN.encode())
+    context = open_context(str(folder / "demo" / "drawn.gallery"), settings=Settings(), token=TOKEN.encode())
     with listen("127.0.0.1", 0) as listening:
         address = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        server = make_server(serving)
+        server = make_server(context)
         thread = threading.Thread(target=lambda: server.run(sockets=[listening]))
         thread.start()
         while not server.started:
@@ -89,7 +89,7 @@ def test_every_python_example_runs(demo: tuple[Path, str]) -> None:
 
 
 def test_the_tables_are_complete() -> None:
-    for code, kind in KINDS.items():
+    for code, kind in ERROR_CODES.items():
         assert re.search(rf"^\| {kind.status} \|.*`{code}`", TEXT, flags=re.MULTILINE), code
     [settings] = blocks("toml")
     assert settings.strip() == defaults()

@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 
 from lookalike.server.app import create_app
 from lookalike.server.settings import Settings
-from lookalike.server.startup import open_serving
+from lookalike.server.startup import open_context
 
 FILTERS = [
     "price < 80",
@@ -65,8 +65,8 @@ def filter_case(context: schemathesis.HookContext, case: schemathesis.Case) -> b
 
 
 def test_every_form_is_a_class_that_generators_can_make(shop: Shop) -> None:
-    serving = open_serving(str(shop.gallery), settings=Settings(), token=TOKEN.encode(), model=str(shop.model))
-    document = create_app(serving).openapi()
+    context = open_context(str(shop.gallery), settings=Settings(), token=TOKEN.encode(), model=str(shop.model))
+    document = create_app(context).openapi()
     operations = [operation for path in document["paths"].values() for operation in path.values()]
     bodies = [one["requestBody"]["content"] for one in operations if "requestBody" in one]
     forms = [body["multipart/form-data"]["schema"]["$ref"] for body in bodies if "multipart/form-data" in body]
@@ -104,8 +104,8 @@ def found_by_schemathesis(app: FastAPI) -> tuple[list[str], set[str], int]:
 
 
 def test_schemathesis_finds_nothing(shop: Shop) -> None:
-    serving = open_serving(str(shop.gallery), settings=Settings(), token=TOKEN.encode(), model=str(shop.model))
-    app = create_app(serving)
+    context = open_context(str(shop.gallery), settings=Settings(), token=TOKEN.encode(), model=str(shop.model))
+    app = create_app(context)
     with TestClient(app):
         faults, checks, requests = found_by_schemathesis(app)
     assert not faults, "\n\n".join(faults)

@@ -14,9 +14,9 @@ import lookalike
 from lookalike.errors import ConfigError
 from lookalike.server.allowed_hosts import name_in
 from lookalike.server.app import create_app
-from lookalike.server.presentation import shown_photo, shown_text
+from lookalike.server.presentation import public_photo, redacted
 from lookalike.server.settings import Settings
-from lookalike.server.startup import open_serving
+from lookalike.server.startup import open_context
 from lookalike.types import Item
 
 PHOTOS = {
@@ -36,14 +36,14 @@ PHOTOS = {
 @pytest.mark.parametrize("photo", PHOTOS)
 def test_a_photo_is_shown_from_the_root_on(photo: str) -> None:
     root, shown = PHOTOS[photo]
-    assert shown_photo(Item("1", photo, root)) == shown
+    assert public_photo(Item("1", photo, root)) == shown
 
 
 def test_messages_name_no_place() -> None:
     places = ("/srv/shop.gallery", "shop.gallery")
-    told = shown_text("/srv/shop.gallery is empty; shop.gallery/x: http://minio:9000/b cannot be read", places)
+    told = redacted("/srv/shop.gallery is empty; shop.gallery/x: http://minio:9000/b cannot be read", places)
     assert told == "... is empty; .../x: .../b cannot be read"
-    assert shown_text("workshop.gallery stays", places) == "workshop.gallery stays"
+    assert redacted("workshop.gallery stays", places) == "workshop.gallery stays"
 
 
 @pytest.fixture
@@ -61,8 +61,8 @@ def strange(shop: Shop, tmp_path: Path) -> TestClient:
         gone = Item("gone", str(tmp_path / "secret" / "gone.jpg"))
         rows = {space.name: np.ones((2, space.dimension), dtype=np.float32) for space in opened.gallery.spaces}
         opened.gallery.add([far, gone], rows, spaces=opened.gallery.spaces)
-    serving = open_serving(str(gallery), settings=Settings(workers=1), token=TOKEN.encode(), model=str(shop.model))
-    client = TestClient(create_app(serving), raise_server_exceptions=False)
+    context = open_context(str(gallery), settings=Settings(workers=1), token=TOKEN.encode(), model=str(shop.model))
+    client = TestClient(create_app(context), raise_server_exceptions=False)
     client.headers["Authorization"] = f"Bearer {TOKEN}"
     return client
 
@@ -153,9 +153,9 @@ def test_the_name_in_a_host(host: str, name: str | None) -> None:
 def test_only_known_names_are_answered(
     shop: Shop, hosts: tuple[str, ...], address: str, host: str, status: int
 ) -> None:
-    serving = open_serving(str(shop.gallery), settings=Settings(workers=1, hosts=hosts), model=str(shop.model))
+    context = open_context(str(shop.gallery), settings=Settings(workers=1, hosts=hosts), model=str(shop.model))
     with TestClient(
-        create_app(serving), base_url=f"http://[{address}]" if ":" in address else f"http://{address}"
+        create_app(context), base_url=f"http://[{address}]" if ":" in address else f"http://{address}"
     ) as to:
         answer = to.get("/v1/info", headers={"Host": host})
         assert answer.status_code == status, answer.text
@@ -181,7 +181,7 @@ def test_pages_of_other_sites_may_send_nothing(client: TestClient) -> None:
 
 def test_pages_of_origins_that_are_named_may(shop: Shop) -> None:
     settings = Settings(workers=1, origins=("https://shop.example",))
-    serving = open_serving(str(shop.gallery), settings=settings, model=str(shop.model))
-    with TestClient(create_app(serving)) as client:
+    context = open_context(str(shop.gallery), settings=settings, model=str(shop.model))
+    with TestClient(create_app(context)) as client:
         answer = client.post("/v1/search", json={"id": "red-0"}, headers={"Origin": "https://shop.example"})
         assert answer.headers["access-control-allow-origin"] == "https://shop.example"

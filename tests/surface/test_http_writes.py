@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 from test_http_answers import ids, png, refused
 
 import lookalike
-from lookalike.server.context import Serving
+from lookalike.server.context import AppContext
 from lookalike.server.logs import JsonLines
 
 WRITES = [("PUT", "/v1/items/x"), ("PATCH", "/v1/items/red-0"), ("DELETE", "/v1/items/red-0"), ("POST", "/v1/items")]
@@ -36,8 +36,8 @@ def test_nobody_writes_without_the_token(
     assert shop.contents() == before
 
 
-def test_a_server_without_a_token_takes_no_writes(serving: Serving, writer: TestClient) -> None:
-    serving.token = None
+def test_a_server_without_a_token_takes_no_writes(context: AppContext, writer: TestClient) -> None:
+    context.token = None
     assert "takes no writes" in refused(writer.delete("/v1/items/red-0"), "unauthorized")["message"]
 
 
@@ -187,9 +187,9 @@ def test_a_form_has_the_photos_beside_the_lines(writer: TestClient) -> None:
         assert writer.get(f"/v1/items/form-{name}/photo").content == photo
 
 
-def test_too_many_lines_are_refused_before_any_is_written(shop: Shop, serving: Serving, writer: TestClient) -> None:
+def test_too_many_lines_are_refused_before_any_is_written(shop: Shop, context: AppContext, writer: TestClient) -> None:
     before = shop.contents()
-    body = lines(*({"id": "red-0", "attributes": {"at": at}} for at in range(serving.settings.bulk_items + 1)))
+    body = lines(*({"id": "red-0", "attributes": {"at": at}} for at in range(context.settings.bulk_items + 1)))
     answer = writer.post("/v1/items", content=body, headers={"Content-Type": "application/x-ndjson"})
-    assert refused(answer, "too_large")["limit"] == serving.settings.bulk_items
+    assert refused(answer, "too_large")["limit"] == context.settings.bulk_items
     assert shop.contents() == before

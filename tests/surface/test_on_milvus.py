@@ -17,7 +17,7 @@ from lookalike.cli import main
 from lookalike.gallery.stored_parameters import StoredWeights
 from lookalike.server.app import create_app
 from lookalike.server.settings import Settings
-from lookalike.server.startup import open_serving
+from lookalike.server.startup import open_context
 from milvus_server import MilvusServer
 
 pytestmark = pytest.mark.milvus
@@ -129,8 +129,8 @@ def test_items_are_indexed_changed_removed_and_measured(shop: Shop, address: str
 def test_serves_the_page_and_writes_through_http(shop: Shop, address: str, capsys: Capture) -> None:
     assert main(["gallery", "export", "-g", str(shop.gallery), "--format", "gallery", "--to", address]) == 0
     settings = Settings(photos=str(shop.gallery.with_name("sent")))
-    serving = open_serving(address, settings=settings, token=TOKEN)
-    with TestClient(create_app(serving)) as client:
+    context = open_context(address, settings=settings, token=TOKEN)
+    with TestClient(create_app(context)) as client:
         client.headers["Authorization"] = f"Bearer {TOKEN.decode()}"
         assert client.get("/readyz").status_code == 200
         with shop.photo("red-2").open("rb") as file:

@@ -21,9 +21,9 @@ pytest.importorskip("aiohttp")
 import lookalike
 from lookalike.remote import object_store
 from lookalike.server.app import create_app
-from lookalike.server.photo_hosts import EACH, Hosts
+from lookalike.server.photo_hosts import EACH, PhotoHostLimiter
 from lookalike.server.settings import Settings
-from lookalike.server.startup import open_serving
+from lookalike.server.startup import open_context
 from raw_server import RawServer, head, whole
 
 pytestmark = pytest.mark.alone
@@ -89,10 +89,10 @@ def hosted(tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) ->
         (tmp_path / "shop.csv").write_text("\n".join(["id,image", *rows, "here,here.png", ""]))
         with lookalike.open(tmp_path / "g", model=str(tiny_model)) as shop:
             assert shop.index(tmp_path / "shop.csv").skipped == []
-        serving = open_serving(str(tmp_path / "g"), settings=Settings(), model=str(tiny_model))
-        serving.hosts = Hosts(seconds=SECONDS, pause_s=1.0)
+        context = open_context(str(tmp_path / "g"), settings=Settings(), model=str(tiny_model))
+        context.photo_hosts = PhotoHostLimiter(seconds=SECONDS, pause_s=1.0)
         try:
-            with TestClient(create_app(serving), raise_server_exceptions=False) as client:
+            with TestClient(create_app(context), raise_server_exceptions=False) as client:
                 yield Hosted(client, moody, slow, quick)
         finally:
             moody.awake.set()
@@ -147,9 +147,9 @@ def test_a_photo_that_is_gone_is_not_asked_for_at_each_request(tmp_path: Path, t
         (tmp_path / "shop.csv").write_text(f"id,image\na,{server.address}/a.png\n")
         with lookalike.open(tmp_path / "g", model=str(tiny_model)) as shop:
             shop.index(tmp_path / "shop.csv")
-        serving = open_serving(str(tmp_path / "g"), settings=Settings(), model=str(tiny_model))
+        context = open_context(str(tmp_path / "g"), settings=Settings(), model=str(tiny_model))
         gone.set()
-        with TestClient(create_app(serving), raise_server_exceptions=False) as client:
+        with TestClient(create_app(context), raise_server_exceptions=False) as client:
             answers = [client.get("/v1/items/a/photo") for _ in range(5)]
     assert {(one.status_code, one.json()["error"]["reason"]) for one in answers} == {(404, "no such file")}
     assert server.asked["/a.png"] == 2
@@ -160,8 +160,8 @@ def test_an_answer_does_not_tell_where_a_store_is(tmp_path: Path, tiny_model: Pa
         (tmp_path / "shop.csv").write_text(f"id,image\na,{server.address}/a.png\n")
         with lookalike.open(tmp_path / "g", model=str(tiny_model)) as shop:
             shop.index(tmp_path / "shop.csv")
-        serving = open_serving(str(tmp_path / "g"), settings=Settings(), model=str(tiny_model))
-    with TestClient(create_app(serving), raise_server_exceptions=False) as client:  # nothing listens there any more
+        context = open_context(str(tmp_path / "g"), settings=Settings(), model=str(tiny_model))
+    with TestClient(create_app(context), raise_server_exceptions=False) as client:  # nothing listens there any more
         answer = client.get("/v1/items/a/photo")
     assert answer.status_code == 503
     assert "127.0.0.1" not in answer.text
@@ -176,9 +176,9 @@ def test_an_original_that_browsers_do_not_show_is_sent_as_jpeg(tmp_path: Path, t
     picture.save(file, {"heic": "HEIF", "tiff": "TIFF", "jp2": "JPEG2000"}[kind])
     with lookalike.open(tmp_path / "g", model=str(tiny_model)) as shop:
         shop.index(tmp_path / "shop")
-    serving = open_serving(str(tmp_path / "g"), settings=Settings(), model=str(tiny_model))
+    context = open_context(str(tmp_path / "g"), settings=Settings(), model=str(tiny_model))
     place = f"/v1/items/a.{kind}/photo"
-    with TestClient(create_app(serving), raise_server_exceptions=False) as client:
+    with TestClient(create_app(context), raise_server_exceptions=False) as client:
         for accept in ("*/*", "image/avif,image/webp,image/*,*/*;q=0.8", f"image/{kind};q=0, */*", ""):
             shown = client.get(place, headers={"Accept": accept})
             assert (shown.status_code, shown.headers["content-type"]) == (200, "image/jpeg"), accept
@@ -199,8 +199,8 @@ def test_an_original_is_shown_as_it_is_and_a_changed_one_by_its_new_type(tmp_pat
     file.write_bytes(png(1))
     with lookalike.open(tmp_path / "g", model=str(tiny_model)) as shop:
         shop.index(tmp_path / "shop")
-    serving = open_serving(str(tmp_path / "g"), settings=Settings(), model=str(tiny_model))
-    with TestClient(create_app(serving), raise_server_exceptions=False) as client:
+    context = open_context(str(tmp_path / "g"), settings=Settings(), model=str(tiny_model))
+    with TestClient(create_app(context), raise_server_exceptions=False) as client:
         first = client.get("/v1/items/a.png/photo")
         assert (first.content, first.headers["content-type"]) == (png(1), "image/png")
         Image.open(BytesIO(png(3))).save(file, "BMP")

@@ -18,7 +18,7 @@ pytest.importorskip("moto")
 import lookalike
 from lookalike.server.app import create_app
 from lookalike.server.settings import Settings
-from lookalike.server.startup import open_serving
+from lookalike.server.startup import open_context
 from store_servers import BUCKET, WebServer, client, environment, forget_stores, put, s3_server
 
 
@@ -40,8 +40,8 @@ def served(tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) ->
             put(f"{number}.png", png(number))
         with lookalike.open(tmp_path / "g", model=str(tiny_model)) as shop:
             shop.index(f"s3://{BUCKET}")
-        serving = open_serving(str(tmp_path / "g"), settings=Settings(), token=TOKEN.encode(), model=str(tiny_model))
-        with TestClient(create_app(serving), raise_server_exceptions=False) as opened:
+        context = open_context(str(tmp_path / "g"), settings=Settings(), token=TOKEN.encode(), model=str(tiny_model))
+        with TestClient(create_app(context), raise_server_exceptions=False) as opened:
             yield opened
         forget_stores()
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lookalike.server.errors import Refusal
-from lookalike.server.json_limits import DEEPEST, MOST_VALUES, parsed
+from lookalike.server.errors import ApiError
+from lookalike.server.json_limits import DEEPEST, MOST_VALUES, parse_json
 
 VALUES = st.recursive(
     st.none()
@@ -26,21 +26,21 @@ VALUES = st.recursive(
     "text", ['{"id": "a", "id": "b"}', '{"a": {"b": 1, "c": 2, "\\u0062": 1}}', '[{"": 1, "": 1}]']
 )
 def test_a_key_that_comes_twice_is_refused(text: str) -> None:
-    with pytest.raises(Refusal, match="comes twice"):
-        parsed(text)
+    with pytest.raises(ApiError, match="comes twice"):
+        parse_json(text)
 
 
 @given(VALUES, st.booleans())
 def test_what_is_small_is_read_as_it_is(value: object, escaped: bool) -> None:
     text = json.dumps(value, ensure_ascii=escaped)
-    assert parsed(text) == value
-    assert parsed(text.encode("utf-8", "surrogatepass")) == value
+    assert parse_json(text) == value
+    assert parse_json(text.encode("utf-8", "surrogatepass")) == value
 
 
 @pytest.mark.parametrize("piece", [b",", b"[", b"{", b"]", b'\\"', b"9", b"\\\\"])
 def test_what_stands_in_a_text_is_no_value(piece: bytes) -> None:
     text = (piece * 30_000).decode()
-    assert parsed(b'{"a": "' + piece * 30_000 + b'"}') == {"a": json.loads(f'"{text}"')}
+    assert parse_json(b'{"a": "' + piece * 30_000 + b'"}') == {"a": json.loads(f'"{text}"')}
 
 
 @pytest.mark.parametrize(
@@ -57,19 +57,19 @@ def test_what_stands_in_a_text_is_no_value(piece: bytes) -> None:
     ],
 )
 def test_what_is_too_much_is_refused(text: str, said: str) -> None:
-    with pytest.raises(Refusal, match=said) as refused:
-        parsed(text)
+    with pytest.raises(ApiError, match=said) as refused:
+        parse_json(text)
     assert refused.value.status == 413
 
 
 def test_the_limits_themselves_are_allowed() -> None:
-    assert len(parsed("[" + "0," * (MOST_VALUES - 2) + "0]")) == MOST_VALUES - 1  # type: ignore[arg-type]
-    assert parsed("[" * DEEPEST + "]" * DEEPEST)
-    assert parsed("9" * 400) == int("9" * 400)
+    assert len(parse_json("[" + "0," * (MOST_VALUES - 2) + "0]")) == MOST_VALUES - 1  # type: ignore[arg-type]
+    assert parse_json("[" * DEEPEST + "]" * DEEPEST)
+    assert parse_json("9" * 400) == int("9" * 400)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1,]", "NaN", "[Infinity]", '"a', "\ufeff1", "1 2", "'a'"])
 def test_what_is_no_json_is_refused(text: str) -> None:
-    with pytest.raises(Refusal) as refused:
-        parsed(text)
+    with pytest.raises(ApiError) as refused:
+        parse_json(text)
     assert refused.value.status == 400

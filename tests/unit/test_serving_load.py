@@ -22,8 +22,8 @@ from lookalike.errors import ModelError
 from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.server import startup
 from lookalike.server.batching import BatchingEmbedder
-from lookalike.server.concurrency import ClientGone, Lane
-from lookalike.server.errors import Refusal
+from lookalike.server.concurrency import ClientGone, ConcurrencyLimiter
+from lookalike.server.errors import ApiError
 from lookalike.server.startup import open_for_many
 from lookalike.types import Float32
 
@@ -154,14 +154,14 @@ def request_of(client: asyncio.Event) -> Request:
     return Request({"type": "http", "method": "GET", "headers": [], "path": "/"}, receive)
 
 
-async def until(lane: Lane, taken: int) -> None:
-    while lane.taken != taken:
+async def until(limiter: ConcurrencyLimiter, taken: int) -> None:
+    while limiter.taken != taken:
         await asyncio.sleep(0.005)
 
 
 def test_a_full_lane_refuses_at_once_and_a_late_answer_is_not_waited_for() -> None:
     async def check() -> None:
-        lane, go = Lane("searches", workers=1, waiting=1, seconds=0.3), threading.Event()
+        limiter, go = ConcurrencyLimiter("searches", workers=1, waiting=1, seconds=0.3), threading.Event()
         stays = request_of(asyncio.Event())
         begun: list[str] = []
 
@@ -170,39 +170,43 @@ def test_a_full_lane_refuses_at_once_and_a_late_answer_is_not_waited_for() -> No
             go.wait(20)
             return name
 
-        running = asyncio.create_task(lane.run(lambda: work("first"), request=stays))
-        waiting = asyncio.create_task(lane.run(lambda: work("second"), request=stays))
-        await until(lane, 2)
-        assert lane.waiting == 1
-        with pytest.raises(Refusal, match="2 searches are running or waiting") as full:
-            await lane.run(lambda: work("third"), request=stays)
+        running = asyncio.create_task(limiter.run(lambda: work("first"), request=stays))
+        waiting = asyncio.create_task(limiter.run(lambda: work("second"), request=stays))
+        await until(limiter, 2)
+        assert limiter.waiting == 1
+        with pytest.raises(ApiError, match="2 searches are running or waiting") as full:
+            await limiter.run(lambda: work("third"), request=stays)
         assert (full.value.status, full.value.headers) == (429, {"Retry-After": "1"})
         for late in (running, waiting):
-            with pytest.raises(Refusal, match="no answer within") as refused:
+            with pytest.raises(ApiError, match="no answer within") as refused:
                 await late
             assert (refused.value.status, refused.value.headers) == (503, {"Retry-After": "5"})
         go.set()
-        await until(lane, 0)
+        await until(limiter, 0)
         assert begun == ["first"]  # what waited has gone without ever beginning
-        assert await lane.run(lambda: work("fourth"), request=stays) == "fourth"
-        lane.close()
+        assert await limiter.run(lambda: work("fourth"), request=stays) == "fourth"
+        limiter.close()
 
     asyncio.run(check())
 
 
 def test_a_client_that_goes_away_frees_its_place() -> None:
     async def check() -> None:
-        lane, go, client = Lane("searches", workers=1, waiting=1, seconds=20), threading.Event(), asyncio.Event()
-        running = asyncio.create_task(lane.run(lambda: go.wait(20), request=request_of(asyncio.Event())))
-        await until(lane, 1)
-        waiting = asyncio.create_task(lane.run(lambda: go.wait(20), request=request_of(client)))
-        await until(lane, 2)
+        limiter, go, client = (
+            ConcurrencyLimiter("searches", workers=1, waiting=1, seconds=20),
+            threading.Event(),
+            asyncio.Event(),
+        )
+        running = asyncio.create_task(limiter.run(lambda: go.wait(20), request=request_of(asyncio.Event())))
+        await until(limiter, 1)
+        waiting = asyncio.create_task(limiter.run(lambda: go.wait(20), request=request_of(client)))
+        await until(limiter, 2)
         client.set()
         with pytest.raises(ClientGone):
             await waiting
-        await until(lane, 1)
+        await until(limiter, 1)
         go.set()
         assert await running is True
-        lane.close()
+        limiter.close()
 
     asyncio.run(check())

@@ -61,15 +61,15 @@ def run(
         LookalikeError: The gallery or the model cannot be opened, or the address cannot be listened on.
     """
     from lookalike.server.run import serve_app
-    from lookalike.server.startup import open_serving
+    from lookalike.server.startup import open_context
 
-    serving = open_serving(
+    context = open_context(
         gallery, settings=settings, token=token, model=model, runtime=runtime, device=device, say=say
     )
     with listen(host, port) as listening:
         shown = f"[{host}]" if ":" in host else host
         say(f"Lookalike serves {gallery} at http://{shown}:{listening.getsockname()[1]}/ (Ctrl-C stops it)")
-        serve_app(serving, listening)
+        serve_app(context, listening)
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -1,1 +1,1 @@
-"""The HTTP API and its page: a door to the same `Retriever` that Python and the command line use."""
+"""HTTP API and web page over the `Retriever` that Python and the command line use."""

@@ -1,7 +1,7 @@
-"""Which names the server answers to, and whose pages may send it anything.
+"""Middleware that checks the `Host` and `Origin` headers.
 
-A page from elsewhere can have its own name resolve to 127.0.0.1, and would then be of the same origin as what listens
-there (DNS rebinding). So what comes in on a loopback address must name that address, or a name that the operator gave.
+A foreign page can let its own host name resolve to 127.0.0.1, and is then of the same origin as a server there (DNS
+rebinding). Requests on a loopback address must therefore name that address, or a host that the operator allows.
 """
 
 from __future__ import annotations
@@ -15,50 +15,50 @@ from urllib.parse import urlsplit
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from lookalike.server.errors import Refusal
+from lookalike.server.errors import ApiError
 
 SAFE: Final = ("GET", "HEAD", "OPTIONS")
 HOST: Final = re.compile(r"(?:\[([0-9a-f:.]+(?:%[\w.~%-]+)?)\]|([^\s\[\]:/?#@,]*?)\.?)(?::\d{0,5})?")
 """A `Host` header in lower case. Source: RFC 9110, section 7.2."""
 
 
-class KnownHosts:
-    """A layer that refuses requests to other names, and requests of other sites' pages that are more than a look."""
+class AllowedHostsMiddleware:
+    """Refuses requests to other hosts, and writing requests from pages of other origins."""
 
     def __init__(self, app: ASGIApp, *, hosts: Sequence[str], origins: Sequence[str]) -> None:
         """Wrap an application.
 
         Args:
-            app: What answers.
-            hosts: Names that it answers to, beside `localhost` and loopback addresses; none given, a server that is
-                reached at another address than a loopback one answers to all.
-            origins: Whose pages may use it beside its own.
+            app: Application.
+            hosts: Allowed host names, beside `localhost` and loopback addresses; without any, requests on other than
+                loopback addresses may name any host.
+            origins: Allowed origins, beside the server's own.
         """
         self._app = app
         self._hosts = {host.lower().strip("[]").rstrip(".") for host in hosts}
         self._origins = set(origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or refuse it."""
+        """Handle one request."""
         if scope["type"] == "http":
-            refusal = self._refusal(scope)
-            if refusal is not None:
-                scope["state"]["exchange"].code = refusal.kind
-                response = JSONResponse(refusal.to_json(), status_code=refusal.status, headers=refusal.headers)
+            api_error = self._error(scope)
+            if api_error is not None:
+                scope["state"]["exchange"].code = api_error.code
+                response = JSONResponse(api_error.to_json(), status_code=api_error.status, headers=api_error.headers)
                 await response(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
-    def _refusal(self, scope: Scope) -> Refusal | None:
+    def _error(self, scope: Scope) -> ApiError | None:
         named = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
         if len(named) > 1 or (not named and scope["http_version"] == "1.1"):
-            return Refusal("bad_request", f"expected one Host header, got {len(named)}")
+            return ApiError("bad_request", f"expected one Host header, got {len(named)}")
         host = name_in(named[0]) if named else None
         if named and host is None:
-            return Refusal("bad_request", f"the Host header {named[0][:100]!r} is not a name with or without a port")
+            return ApiError("bad_request", f"the Host header {named[0][:100]!r} is not a name with or without a port")
         if host is not None and not self._answers_to(host, scope):
             message = f"this server does not answer to the name {host[:100]!r}; name it in `hosts`"
-            return Refusal("unknown_host", message, facts={"host": host[:100]})
+            return ApiError("unknown_host", message, details={"host": host[:100]})
         origin = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"origin"), None)
         if scope["method"] in SAFE or origin is None or origin in self._origins:
             return None
@@ -66,7 +66,7 @@ class KnownHosts:
         if netloc and netloc in ((named[0].lower() if named else ""), *self._hosts):
             return None
         message = f"pages of {origin[:100]} may not send this; name the origin in `origins`"
-        return Refusal("foreign_origin", message, facts={"origin": origin[:100]})
+        return ApiError("foreign_origin", message, details={"origin": origin[:100]})
 
     def _answers_to(self, host: str, scope: Scope) -> bool:
         if host in self._hosts or host == "localhost" or is_loopback(host):
@@ -76,17 +76,17 @@ class KnownHosts:
 
 
 def name_in(host: str) -> str | None:
-    """The name in a `Host` header, in lower case, without its port, a last dot, and the brackets of an IPv6 address.
+    """Host name of a `Host` header: lower case, without port, trailing dot, and brackets of IPv6.
 
     Returns:
-        None where the header is malformed.
+        None if the header is malformed.
     """
     found = HOST.fullmatch(host.strip().lower())
     return (found[1] or found[2]) if found else None
 
 
 def netloc_of(origin: str) -> str:
-    """What an origin says in the place of a `Host` header; empty where it says none, such as `null`."""
+    """Host and port of an origin; empty for an opaque origin such as `null`."""
     try:
         return urlsplit(origin).netloc.lower()
     except ValueError:
@@ -94,7 +94,7 @@ def netloc_of(origin: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is an address of this machine that no other one reaches."""
+    """Whether a host is a loopback address."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The application: routes, limits and layers put together."""
+"""The ASGI application: routes, error handlers and middleware."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse
 
 from lookalike.errors import LookalikeError
-from lookalike.server.allowed_hosts import KnownHosts
-from lookalike.server.context import Serving
-from lookalike.server.convertors import EncodedItemPaths
-from lookalike.server.errors import Refusal, refusal_of
-from lookalike.server.head import HeadAsGet
-from lookalike.server.middleware import LOG, Edge, note_code
+from lookalike.server.allowed_hosts import AllowedHostsMiddleware
+from lookalike.server.context import AppContext
+from lookalike.server.convertors import EncodedItemPathsMiddleware
+from lookalike.server.errors import ApiError, api_error_of
+from lookalike.server.middleware import LOG, HeadAsGetMiddleware, RequestMiddleware, note_code
 from lookalike.server.openapi import complete_document
-from lookalike.server.presentation import shown_refusal
+from lookalike.server.presentation import public_error
 from lookalike.server.query_strings import KNOWN_QUERY
 from lookalike.server.request_bodies import invalid
 from lookalike.server.routes import bulk, docs_page, health, item_writes, items, photos, search
@@ -29,25 +28,25 @@ from lookalike.server.routes.page import page_router
 
 DESCRIPTION: Final = """A photo of a garment in, the same and similar garments out.
 
-Every error is `{"error": {"code": ..., "message": ..., more facts}}`: go by `code`, show `message`.
-Every answer has the header `X-Request-Id`; give it when you report a problem.
+Every error is `{"error": {"code": ..., "message": ..., more details}}`: go by `code`, show `message`.
+Every response has the header `X-Request-Id`; quote it when you report a problem.
 """
 
 
-def create_app(serving: Serving) -> FastAPI:
-    """Put the application together.
+def create_app(context: AppContext) -> FastAPI:
+    """Build the application.
 
     Args:
-        serving: What it serves; it is started and stopped with the application.
+        context: Shared state of the routes; it is started and stopped with the application.
     """
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        serving.start()
+        context.start()
         try:
             yield
         finally:
-            serving.stop()
+            context.stop()
 
     app = FastAPI(
         title="Lookalike",
@@ -59,7 +58,7 @@ def create_app(serving: Serving) -> FastAPI:
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False},
     )
-    app.state.serving = serving
+    app.state.context = context
     for module in (search, photos, items, item_writes, bulk):
         app.include_router(module.router, dependencies=[KNOWN_QUERY])
     for module in (health, docs_page):
@@ -67,9 +66,9 @@ def create_app(serving: Serving) -> FastAPI:
     app.include_router(page_router())
     complete_document(app, forms=[module.FORM_SHAPE for module in (search, item_writes, bulk)])
     handle_errors(app)
-    app.add_middleware(EncodedItemPaths)
-    app.add_middleware(HeadAsGet)
-    origins = list(serving.settings.origins)
+    app.add_middleware(EncodedItemPathsMiddleware)
+    app.add_middleware(HeadAsGetMiddleware)
+    origins = list(context.settings.origins)
     if origins:
         app.add_middleware(
             CORSMiddleware,
@@ -78,22 +77,22 @@ def create_app(serving: Serving) -> FastAPI:
             allow_headers=["Authorization", "Content-Type", "X-Request-Id"],
             expose_headers=["ETag", "Retry-After", "X-Request-Id"],
         )
-    app.add_middleware(KnownHosts, hosts=serving.settings.hosts, origins=origins)
-    app.add_middleware(Edge, metrics=serving.metrics, shared=bool(origins))
+    app.add_middleware(AllowedHostsMiddleware, hosts=context.settings.hosts, origins=origins)
+    app.add_middleware(RequestMiddleware, metrics=context.metrics, shared=bool(origins))
     return app
 
 
 def handle_errors(app: FastAPI) -> None:
-    """Give every error its shape."""
+    """Register handlers that turn every error into `{"error": {...}}`."""
 
     async def refuse(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, LookalikeError)
-        refusal = refusal_of(error)
-        if refusal.status >= 500 and not isinstance(error, Refusal):
-            LOG.error("failed", extra={"facts": {"problem": str(error)}})
-        note_code(request.state, refusal.kind)
-        told = shown_refusal(refusal, request.app.state.serving.places)
-        return JSONResponse(told, status_code=refusal.status, headers=refusal.headers)
+        api_error = api_error_of(error)
+        if api_error.status >= 500 and not isinstance(error, ApiError):
+            LOG.error("failed", extra={"fields": {"problem": str(error)}})
+        note_code(request.state, api_error.code)
+        body = public_error(api_error, request.app.state.context.private_locations)
+        return JSONResponse(body, status_code=api_error.status, headers=api_error.headers)
 
     async def refuse_values(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
@@ -101,28 +100,28 @@ def handle_errors(app: FastAPI) -> None:
 
     async def refuse_route(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
-        return await refuse(request, of_route(request, error))
+        return await refuse(request, routing_error(request, error))
 
     app.add_exception_handler(LookalikeError, refuse)
     app.add_exception_handler(RequestValidationError, refuse_values)
     app.add_exception_handler(HTTPException, refuse_route)
 
 
-def of_route(request: Request, error: HTTPException) -> Refusal:
-    """What the framework itself refuses: paths and methods that there are not."""
+def routing_error(request: Request, error: HTTPException) -> ApiError:
+    """Translate an error of the framework: unknown path or method, malformed request."""
     headers: dict[str, str] = {}
     if error.status_code == 405:
         allowed = methods_at(request)
         headers["Allow"] = ", ".join(allowed)
         message = f"{request.scope['path']} does not know {request.method}"
-        return Refusal("method_not_allowed", message, facts={"allowed": list[Any](allowed)}, headers=headers)
+        return ApiError("method_not_allowed", message, details={"allowed": list[Any](allowed)}, headers=headers)
     if error.status_code == 404:
-        return Refusal("not_found", f"there is nothing at {request.scope['path']}; /docs lists what there is")
-    return Refusal("bad_request", str(error.detail))
+        return ApiError("not_found", f"there is nothing at {request.scope['path']}; /docs lists what there is")
+    return ApiError("bad_request", str(error.detail))
 
 
 def methods_at(request: Request) -> list[str]:
-    """The methods of a path; its routes may lie in several routers."""
+    """Methods of the path of a request, over all routers."""
     shown = getattr(request.scope.get("route"), "path_format", "")
     methods = {method.upper() for method in request.app.openapi()["paths"].get(shown, {"get": None})}
     return sorted(methods | {"HEAD"} if "GET" in methods else methods)

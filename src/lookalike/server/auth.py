@@ -1,4 +1,4 @@
-"""Who may write: whoever shows the token. It is compared in constant time and never logged."""
+"""Bearer token authentication of writes. The token is compared in constant time and never logged."""
 
 from __future__ import annotations
 
@@ -9,42 +9,42 @@ from typing import Annotated, Final
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 
-from lookalike.server.context import Served, Serving
-from lookalike.server.errors import Refusal
+from lookalike.server.context import AppContext, Context
+from lookalike.server.errors import ApiError
 
 SHORTEST: Final = 16
-"""Characters; a shorter token could be guessed."""
+"""Least length of a token, in characters."""
 
 BEARER: Final = HTTPBearer(auto_error=False, description="The token of `--token-file`.")
 ASK: Final = {"WWW-Authenticate": "Bearer"}
 
 
-async def check_token(request: Request, serving: Served, _: Annotated[object, Depends(BEARER)] = None) -> None:
-    """Let nobody pass who does not show the token.
+async def check_token(request: Request, context: Context, _: Annotated[object, Depends(BEARER)] = None) -> None:
+    """Require the token.
 
     Raises:
-        Refusal: It is missing or wrong, or the server takes no writes.
+        ApiError: The token is missing or wrong, or writes are disabled.
     """
-    token = serving.token
+    token = context.token
     if token is None:
-        raise Refusal("unauthorized", "this server takes no writes: it was started without --token-file", headers=ASK)
+        raise ApiError("unauthorized", "this server takes no writes: it was started without --token-file", headers=ASK)
     scheme, _, shown = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not shown:
-        raise Refusal("unauthorized", "writing needs the header `Authorization: Bearer TOKEN`", headers=ASK)
+        raise ApiError("unauthorized", "writing needs the header `Authorization: Bearer TOKEN`", headers=ASK)
     if not hmac.compare_digest(digest(shown.strip().encode("utf-8", "surrogateescape")), digest(token)):
-        raise Refusal("unauthorized", "the token is wrong", headers=ASK)
+        raise ApiError("unauthorized", "the token is wrong", headers=ASK)
 
 
-def is_owner(request: Request, serving: Serving) -> bool:
-    """Whether a request shows the token, where it need not."""
+def is_owner(request: Request, context: AppContext) -> bool:
+    """Whether a request that needs no token carries it."""
     scheme, _, shown = request.headers.get("authorization", "").partition(" ")
-    if serving.token is None or scheme.lower() != "bearer":
+    if context.token is None or scheme.lower() != "bearer":
         return False
-    return hmac.compare_digest(digest(shown.strip().encode("utf-8", "surrogateescape")), digest(serving.token))
+    return hmac.compare_digest(digest(shown.strip().encode("utf-8", "surrogateescape")), digest(context.token))
 
 
 def digest(text: bytes) -> bytes:
-    """Of the same length for every text, so that the time to compare tells nothing."""
+    """Digest of a token: of fixed length, so that the time of a comparison reveals nothing."""
     return hashlib.sha256(text).digest()
 
 

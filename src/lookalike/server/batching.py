@@ -1,9 +1,9 @@
-"""Micro-batching: photos of simultaneous requests go through the network together.
+"""Micro-batching: photos of simultaneous requests are embedded together.
 
-Nobody waits for a batch to fill. A photo that finds the network free goes through it at once, in the thread that brings
-it; while the network runs, photos gather, and when it is free again, one of those who wait takes all of them, up to a
-limit, through it. So a lone request is as quick as ever, and many are quicker together. There is no thread that does
-nothing else: handing photos to it and rows back costs more than a small network itself.
+No request waits for a batch to fill. If the network is idle, the thread of a request runs it at once; photos that
+arrive meanwhile are queued, and when the network is idle again a waiting thread runs it on the whole queue, up to a
+limit. A single request is not delayed, and simultaneous ones share a run. There is no dedicated thread:
+passing photos and vectors between threads costs more than a small network itself.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ Rows: TypeAlias = dict[str, Float32]
 
 
 @dataclass(slots=True, eq=False)
-class _Asked:
-    """A photo on its way through the network."""
+class _Pending:
+    """A photo that is queued or being embedded."""
 
     prepared: Prepared
     taken: bool = False
@@ -39,12 +39,12 @@ class _Asked:
 
 
 class BatchingEmbedder:
-    """An embedder for any number of threads, made of one that runs its network for a few at a time.
+    """Thread-safe embedder that batches the calls of simultaneous threads.
 
     Implements `lookalike.embedding.protocol.Embedder`.
 
     Attributes:
-        observe: Is told the size of each batch.
+        observe: Called with the size of each batch.
         concurrent: Always True: any number of threads may call.
     """
 
@@ -52,62 +52,62 @@ class BatchingEmbedder:
         """Wrap an embedder.
 
         Args:
-            embedder: The one that does the work.
-            largest: Most photos of a batch.
-            at_once: Batches that the network is run on at the same time; above 1 for a `concurrent` embedder only.
+            embedder: Embedder that runs the network.
+            largest: Largest batch size.
+            at_once: Batches that run at the same time; above 1 for a `concurrent` embedder only.
         """
         self.observe: Callable[[int], None] | None = None
         self.concurrent = True
         self._embedder, self._largest = embedder, largest
-        self._waiting: deque[_Asked] = deque()
-        self._changed = threading.Condition()  # guards what waits, what is free, and all that is noted of a photo
+        self._waiting: deque[_Pending] = deque()
+        self._changed = threading.Condition()  # guards the queue, the free slots and the pending photos
         self._free = at_once
 
     @property
     def spaces(self) -> tuple[Space, ...]:
-        """What it makes."""
+        """Spaces of the vectors."""
         return self._embedder.spaces
 
     @property
     def fingerprint(self) -> str:
-        """Names the model exactly."""
+        """Fingerprint of the model."""
         return self._embedder.fingerprint
 
     @property
     def wanted_size(self) -> int:
-        """Decode photos so that both sides keep at least this many pixels."""
+        """Least side of decoded photos, in pixels."""
         return self._embedder.wanted_size
 
     def prepare(self, photo: Image) -> Prepared:
-        """Do all that is done photo by photo."""
+        """Prepare one photo for the network."""
         return self._embedder.prepare(photo)
 
     def embed_prepared(self, batch: Sequence[Prepared]) -> Rows:
-        """Take B prepared photos through the network, with those of others: (B, D) float32 rows for each space."""
-        asked = [_Asked(prepared) for prepared in batch]
+        """Embed B prepared photos, together with those of other threads: (B, D) float32 rows for each space."""
+        pending = [_Pending(prepared) for prepared in batch]
         with self._changed:
-            self._waiting.extend(asked)
-        while taken := self._turn(asked):
+            self._waiting.extend(pending)
+        while taken := self._turn(pending):
             self._run(taken)
-        failed = next((each.error for each in asked if each.error is not None), None)
+        failed = next((each.error for each in pending if each.error is not None), None)
         if failed is not None:
             raise failed
-        rows = [each.rows for each in asked if each.rows is not None]
+        rows = [each.rows for each in pending if each.rows is not None]
         return {name: np.concatenate([part[name] for part in rows]) for name in rows[0]}
 
     def embed(self, photos: Sequence[Image]) -> Rows:
         """Prepare and run: (B, D) float32 unit rows for each space."""
         return self.embed_prepared([self.prepare(photo) for photo in photos])
 
-    def _turn(self, asked: Sequence[_Asked]) -> list[_Asked]:
-        """Wait until these photos are done, or it is their thread's turn to run the network.
+    def _turn(self, pending: Sequence[_Pending]) -> list[_Pending]:
+        """Wait until these photos are done, or it is this thread's turn to run the network.
 
         Returns:
-            The photos that have waited longest, to be run on now; none when all that were asked for are done.
+            The batch to run: the photos that have waited longest. Empty when all of these photos are done.
         """
         with self._changed:
-            while not all(each.done for each in asked):
-                if self._free and not all(each.taken for each in asked):
+            while not all(each.done for each in pending):
+                if self._free and not all(each.taken for each in pending):
                     self._free -= 1
                     taken = [self._waiting.popleft() for _ in range(min(self._largest, len(self._waiting)))]
                     for each in taken:
@@ -116,15 +116,15 @@ class BatchingEmbedder:
                 self._changed.wait()
         return []
 
-    def _run(self, taken: Sequence[_Asked]) -> None:
-        """Run the network on photos, and tell those who wait."""
+    def _run(self, taken: Sequence[_Pending]) -> None:
+        """Run the network on a batch, and wake the waiting threads."""
         rows: Rows = {}
         failed: BaseException = RuntimeError("the network was interrupted")
         try:
             rows = self._embedder.embed_prepared([each.prepared for each in taken])
-        except Exception as error:  # noqa: BLE001 - whoever waits raises it
+        except Exception as error:  # noqa: BLE001 - raised again in the waiting threads
             failed = error
-        finally:  # whatever happened, nobody waits in vain
+        finally:  # no thread waits in vain
             with self._changed:
                 for at, each in enumerate(taken):
                     if rows:

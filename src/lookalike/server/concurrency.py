@@ -1,7 +1,7 @@
-"""Bounded work: a few threads, a few places to wait, and an immediate refusal for whatever comes beyond.
+"""Concurrency limiters: a few threads, a bounded queue, and an immediate error when the queue is full.
 
-Work that blocks never runs on the event loop. Each kind of work has a lane of its own, so that a page full of
-thumbnails does not stand in the way of searches, nor a long write in that of anything.
+Blocking work never runs on the event loop. Each kind of work has a limiter of its own, so that thumbnails do not delay
+searches, nor long writes anything else.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from typing import Any, TypeVar
 from starlette.requests import Request
 
 from lookalike.deadline import within
-from lookalike.server.errors import Refusal, busy
+from lookalike.server.errors import ApiError, busy
 
 T = TypeVar("T")
 
 CLIENT_GONE = 499
-"""The status that the log shows when nobody waits for the answer any more; it is never sent."""
+"""Status logged when the client has closed the connection; never sent."""
 
 
 class ClientGone(Exception):
-    """The client has closed the connection, so there is nobody to answer."""
+    """The client has closed the connection; no response is sent."""
 
 
-class Lane:
-    """Runs functions in threads; safe to use from one event loop.
+class ConcurrencyLimiter:
+    """Runs functions in a few threads, with a bounded queue; for use from one event loop.
 
     Attributes:
-        name: In metrics and messages, such as `searches`.
-        taken: Places in use: what runs and what waits.
+        name: Name in metrics and messages, such as `searches`.
+        taken: Number of functions that run or wait.
     """
 
     def __init__(
@@ -47,35 +47,35 @@ class Lane:
         observe: Callable[[str, float], None] | None = None,
         stops: bool = True,
     ) -> None:
-        """Make the threads ready.
+        """Start a thread pool.
 
         Args:
-            name: Of what runs here.
-            workers: Threads.
-            waiting: Places for what waits.
-            seconds: Longest time from being admitted to the answer.
-            stops: Whether work that looks at its deadline is stopped when nobody waits for its answer any longer.
-            observe: Is told the lane's name and how many seconds each piece of work has waited.
+            name: Name in metrics and messages.
+            workers: Number of threads.
+            waiting: Length of the queue.
+            seconds: Longest time from admission to the result.
+            stops: Whether work that checks its deadline is stopped when its time is up.
+            observe: Called with the name and the seconds that a function has waited in the queue.
         """
         self.name, self.taken = name, 0
         self._workers, self._places, self._seconds = workers, workers + waiting, seconds
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix=f"lookalike-{name}")
         self._observe, self._stops = observe, stops
-        self._usual = 0.05  # seconds that a piece of work takes, as a moving mean
+        self._usual = 0.05  # seconds that a function takes, as a moving mean
 
     @property
     def waiting(self) -> int:
-        """How many pieces of work wait for a thread."""
+        """Number of functions in the queue."""
         return max(0, self.taken - self._workers)
 
     async def run(self, work: Callable[[], T], *, request: Request) -> T:
-        """Run a function in a thread and wait for it.
+        """Run a function in a thread and wait for its result.
 
-        When the client goes away or time is up, work that has not begun never will; what runs keeps its place until
-        it has finished.
+        When the client disconnects or the time is up, a function still in the queue is cancelled; one that runs keeps
+        its thread until it has finished.
 
         Raises:
-            Refusal: All places are taken, or there was no answer in time.
+            ApiError: The queue is full, or there was no result in time.
             ClientGone: The client has closed the connection.
         """
         if self.taken >= self._places:
@@ -99,10 +99,10 @@ class Lane:
             return answer.result()
         if gone.done() and not gone.cancelled():
             raise ClientGone
-        raise Refusal("timeout", f"there was no answer within {self._seconds:g} s", facts={"limit": self._seconds})
+        raise ApiError("timeout", f"there was no answer within {self._seconds:g} s", details={"limit": self._seconds})
 
     def close(self) -> None:
-        """Finish what runs and waits, and stop the threads."""
+        """Finish running and queued functions, and stop the threads."""
         self._pool.shutdown(wait=True)
 
     def _timed(self, work: Callable[[], T], admitted: float) -> T:
@@ -116,7 +116,7 @@ class Lane:
             self._usual += 0.1 * (perf_counter() - started - self._usual)
 
     def _settle(self, done: Future[T], answer: asyncio.Future[T]) -> None:
-        """Free the place of work that is done, and tell who waits for it; on the event loop."""
+        """Free the place of a finished function, and pass its result on; runs on the event loop."""
         self.taken -= 1
         if answer.done():
             return
@@ -133,6 +133,6 @@ def _tell(loop: asyncio.AbstractEventLoop, function: Callable[[], None]) -> None
 
 
 async def _disconnected(request: Request) -> None:
-    """Return when the client has closed the connection; its body has been read by now."""
+    """Return when the client has closed the connection; the body has been read before."""
     while (await request.receive())["type"] != "http.disconnect":
         pass

@@ -1,4 +1,4 @@
-"""All connections of a server: how many there may be, in all and from one address, and who goes first."""
+"""Connection limits: how many connections are open, in all and per network, and which is closed to make room."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import Enum, IntEnum
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Protocol
 
-from lookalike.server.errors import Refusal
+from lookalike.server.errors import ApiError
 from lookalike.server.middleware import LOG
 
 if TYPE_CHECKING:
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     from lookalike.server.metrics import Metrics
     from lookalike.server.settings import Settings
 
-TURNED_AWAY: Final = 64
-"""Connections that were refused and may still read why; beyond these they are closed at once."""
+MOST_REJECTED: Final = 64
+"""Most rejected connections that may still read the error; the oldest beyond these is closed."""
 
 
 class State(Enum):
-    """What a connection is waiting for.
+    """State of a connection.
 
     Attributes:
-        NEW: its first request.
-        IDLE: another request.
-        HEAD: the rest of a head.
-        BUSY: the rest of a body, or the answer.
-        LEAVING: the client's last bytes; nothing is read of them.
+        NEW: Waits for the first request.
+        IDLE: Waits for another request.
+        HEAD: Waits for the rest of a request's head.
+        BUSY: Receives a body, or sends a response.
+        LEAVING: Closing; further bytes of the client are discarded.
     """
 
     NEW = "new"
@@ -39,14 +39,14 @@ class State(Enum):
     LEAVING = "leaving"
 
 
-class Worth(IntEnum):
-    """What would be lost with a connection; those worth least make room for others."""
+class Priority(IntEnum):
+    """Priority of a connection; those of lowest priority are closed to make room."""
 
     SILENT, IDLE, SLOW, BUSY = range(4)
 
 
-def place_of(address: str) -> str:
-    """What connections from an address are counted under: the address, or the /64 network of an IPv6 address."""
+def network_of(address: str) -> str:
+    """The network that connections of an address are counted under: the IPv4 address, or the /64 network of IPv6."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
@@ -62,26 +62,26 @@ class Connection(Protocol):
     """A connection as its limits see it.
 
     Attributes:
-        place: Address or network that it is counted under.
+        network: Network that it is counted under.
         heard: Time of the client's last byte, in seconds of `time.monotonic`.
         stuck_since: Time since which the client does not read, in the same seconds; None while it reads.
     """
 
-    place: str
+    network: str
     heard: float
     stuck_since: float | None
 
     @property
     def unsent(self) -> int:
-        """Bytes that wait to be sent."""
+        """Bytes of responses that the client has not read."""
         ...
 
-    def worth(self, now: float) -> Worth:
-        """What would be lost with the connection."""
+    def priority(self, now: float) -> Priority:
+        """Priority when room is needed."""
         ...
 
     def overdue(self, now: float) -> str | None:
-        """Reason to drop the connection; None where it may stay."""
+        """Name of the time limit that the connection has exceeded, or None."""
         ...
 
     def drop(self) -> None:
@@ -89,75 +89,76 @@ class Connection(Protocol):
         ...
 
 
-class Crowd:
-    """The connections of one server, all used from its event loop.
+class ConnectionLimits:
+    """Open connections of one server and their limits; for use from its event loop.
 
     Attributes:
-        members: Those that are open.
+        open: Open connections, oldest first.
     """
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
-        self.members: dict[Connection, None] = {}
+        self.open: dict[Connection, None] = {}
         self._settings, self._metrics = settings, metrics
-        self._leaving: dict[Connection, None] = {}  # refused when they came, and not counted
-        self._places: Counter[str] = Counter()
-        self._exempt = {place_of(address) for address in settings.proxies}
+        self._leaving: dict[Connection, None] = {}  # rejected, and not counted
+        self._by_network: Counter[str] = Counter()
+        self._exempt = {network_of(address) for address in settings.proxies}
         self._dropped: Counter[str] = Counter()
 
-    def admit(self, connection: Connection) -> Refusal | None:
-        """Take a connection in; where there is no room, the one that can best be spared goes.
+    def admit(self, connection: Connection) -> ApiError | None:
+        """Admit a connection; when all places are taken, close the one of lowest priority.
 
         Returns:
-            Why it cannot be taken in, or None.
+            The error to send when no place can be freed, else None.
         """
         settings = self._settings
-        if len(self.members) >= settings.connections and not self._spare(self.members):
-            return self._turned_away(connection, f"all {settings.connections:,} connections are in use")
+        if len(self.open) >= settings.connections and not self._evict(self.open):
+            return self._reject(connection, f"all {settings.connections:,} connections are in use")
         each = settings.connections_each
-        if connection.place not in self._exempt and self._places[connection.place] >= each:
-            own = [member for member in self.members if member.place == connection.place]
-            if not self._spare(own):
-                return self._turned_away(connection, f"all {each:,} connections of one address are in use")
-        self.members[connection] = None
-        self._places[connection.place] += 1
+        if connection.network not in self._exempt and self._by_network[connection.network] >= each:
+            own = [member for member in self.open if member.network == connection.network]
+            if not self._evict(own):
+                return self._reject(connection, f"all {each:,} connections of one address are in use")
+        self.open[connection] = None
+        self._by_network[connection.network] += 1
         return None
 
     def forget(self, connection: Connection) -> None:
-        """Give the place of a connection back."""
+        """Free the place of a connection."""
         self._leaving.pop(connection, None)
-        if connection in self.members:
-            del self.members[connection]
-            self._places[connection.place] -= 1
-            if not self._places[connection.place]:
-                del self._places[connection.place]
+        if connection in self.open:
+            del self.open[connection]
+            self._by_network[connection.network] -= 1
+            if not self._by_network[connection.network]:
+                del self._by_network[connection.network]
 
-    def refused(self, connection: Connection, refusal: Refusal) -> None:
-        """Count a request that never got to the application."""
-        self._metrics.refused(refusal.kind)
-        LOG.info("refused", extra={"facts": {"from": connection.place, "status": refusal.status, "code": refusal.kind}})
+    def refused(self, connection: Connection, api_error: ApiError) -> None:
+        """Count and log a request that was refused before it reached the application."""
+        self._metrics.refused(api_error.code)
+        fields = {"from": connection.network, "status": api_error.status, "code": api_error.code}
+        LOG.info("refused", extra={"fields": fields})
 
-    def tend(self) -> None:
-        """Drop connections that have had their time, and those that hold too much unsent; call it often."""
+    def enforce(self) -> None:
+        """Close connections that are overdue, and those with the most unsent bytes beyond the limit; call it often."""
         now = monotonic()
-        for connection in [*self.members, *self._leaving]:
+        for connection in [*self.open, *self._leaving]:
             reason = connection.overdue(now)
             if reason is not None:
                 self._drop(connection, reason)
-        unsent = {connection: connection.unsent for connection in self.members if connection.stuck_since is not None}
+        unsent = {connection: connection.unsent for connection in self.open if connection.stuck_since is not None}
         total = sum(unsent.values())
         while total > self._settings.intake_bytes:
             largest = max(unsent, key=lambda connection: unsent[connection])
             total -= unsent.pop(largest)
             self._drop(largest, "unsent")
         if self._dropped:
-            LOG.info("dropped connections", extra={"facts": {"reasons": dict(self._dropped)}})
+            LOG.info("dropped connections", extra={"fields": {"reasons": dict(self._dropped)}})
             self._dropped.clear()
 
-    def _spare(self, among: Iterable[Connection]) -> bool:
-        """Drop a connection that waits for its client: a silent one, an idle one, or else one that is slow."""
+    def _evict(self, among: Iterable[Connection]) -> bool:
+        """Close a connection that waits for its client: a silent one, an idle one, or else a slow one."""
         now = monotonic()
-        best = min(among, key=lambda connection: (connection.worth(now), connection.heard), default=None)
-        if best is None or best.worth(now) is Worth.BUSY:
+        best = min(among, key=lambda connection: (connection.priority(now), connection.heard), default=None)
+        if best is None or best.priority(now) is Priority.BUSY:
             return False
         self._drop(best, "room")
         return True
@@ -168,8 +169,8 @@ class Crowd:
         self.forget(connection)
         connection.drop()
 
-    def _turned_away(self, connection: Connection, what: str) -> Refusal:
+    def _reject(self, connection: Connection, what: str) -> ApiError:
         self._leaving[connection] = None
-        if len(self._leaving) > TURNED_AWAY:
+        if len(self._leaving) > MOST_REJECTED:
             self._drop(next(iter(self._leaving)), "room")
-        return Refusal("full", f"{what}; try again in 1 s", facts={"retry_after": 1}, headers={"Retry-After": "1"})
+        return ApiError("full", f"{what}; try again in 1 s", details={"retry_after": 1}, headers={"Retry-After": "1"})

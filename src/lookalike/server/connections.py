@@ -1,8 +1,8 @@
-"""HTTP/1.1 connections with bounds on all that comes before the application, and after it.
+"""HTTP/1.1 protocol with limits of bytes and seconds before and after the application.
 
-uvicorn's own protocol takes a head, trailers and pipelined requests of any length, waits for them for ever, and refuses
-every new connection while old ones stay silent. This one counts bytes and seconds, reads no request before the last one
-is answered, and when all places are taken gives that of the longest silent connection to the new one.
+uvicorn's protocol accepts heads, trailers and pipelined requests of any length, waits for them without limit, and
+refuses new connections while old ones stay silent. This one counts bytes and seconds, parses no request before the last
+one is answered, and closes the longest silent connection when a new one needs its place.
 """
 
 from __future__ import annotations
@@ -14,90 +14,92 @@ from typing import TYPE_CHECKING, Any, Final
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from lookalike.server.connection_limits import State, Worth, place_of
-from lookalike.server.errors import Refusal
-from lookalike.server.transport import BoundedFlow, LingeringTransport, answer_of, framing_problem, with_host_of
+from lookalike.server.connection_limits import Priority, State, network_of
+from lookalike.server.errors import ApiError
+from lookalike.server.transport import BoundedFlow, LingeringTransport, framing_problem, raw_response, with_host_of
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, Scope
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-    from lookalike.server.connection_limits import Crowd
+    from lookalike.server.connection_limits import ConnectionLimits
     from lookalike.server.settings import Settings
 
 PIECE: Final = 4096
-"""Bytes given to the parser at once where a request may end within them: at most 227 requests fit."""
+"""Bytes parsed at once where a request may end within them: at most 227 requests fit."""
 
 MOST_HEADERS: Final = 100
 STALLED_S: Final = 0.1
 STUCK_S: Final = 2.0
-"""A body of which nothing has come, and an answer of which nothing was read, for so long may make room for another
-connection when there is none."""
+"""Seconds without a byte of the body (stalled), or without the client reading the response (stuck), after which a
+connection may be closed to make room for another."""
 
 LINGER_S: Final = 3.0
 LINGER_BYTES: Final = 2**20
-"""How long, and how much of, what a refused client still sends is read and dropped, so that it gets to read why."""
+"""Seconds and bytes that a refused client may go on sending; they are read and discarded, so that it reads the error
+before the connection is reset."""
 
 
 class Connection(HttpToolsProtocol):
-    """One connection within bounds; uvicorn makes one for each that it accepts.
+    """One connection; uvicorn makes an instance for each that it accepts. Times are in seconds of `time.monotonic`.
 
     Attributes:
-        crowd: All connections of the server.
-        state: What it is waiting for.
-        since: Since when, in seconds of `time.monotonic`.
-        heard: When the client last sent anything.
-        stuck_since: Since when the client has not read what was sent; None while it reads.
-        place: What `connections_each` counts it under.
+        connection_limits: Open connections of the server.
+        settings: Limits of the server.
+        state: State of the connection.
+        since: Time of the last change of state.
+        heard: Time of the last byte from the client.
+        stuck_since: Time since which the client reads nothing; None while it reads.
+        network: Network that `connections_each` counts it under.
     """
 
-    def __init__(self, *args: Any, crowd: Crowd, bounds: Settings, **options: Any) -> None:  # noqa: ANN401 - uvicorn's
+    def __init__(self, *args: Any, connection_limits: ConnectionLimits, settings: Settings, **options: Any) -> None:  # noqa: ANN401 - uvicorn's
         super().__init__(*args, **options)
-        self.crowd, self.bounds = crowd, bounds
+        self.connection_limits, self.settings = connection_limits, settings
         self.state, self.since = State.NEW, monotonic()
         self.heard = self.since
         self.stuck_since: float | None = None
-        self.place = ""
+        self.network = ""
         self._wire: asyncio.Transport
         self._held = b""
-        self._refusal: Refusal | None = None
+        self._api_error: ApiError | None = None
         self._head = self._headers = self._frame = self._body = 0
         self._length: int | None = None
         self._spared = LINGER_BYTES
 
     @property
     def leaving(self) -> bool:
-        """Whether nothing more is sent, and nothing read of what comes."""
+        """Whether the connection is closing: nothing is sent, and what comes is discarded."""
         return self.state is State.LEAVING
 
     @property
     def receiving(self) -> bool:
-        """Whether the body of a request is still on its way."""
+        """Whether the body of a request is incomplete."""
         return self.state is State.BUSY and self.cycle is not None and self.cycle.more_body
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take a place, or refuse when there is none."""
+        """Take a place; send an error when there is none."""
         self._wire = transport
         super().connection_made(LingeringTransport(transport, self))  # type: ignore[arg-type]
         self.flow = BoundedFlow(transport)
-        self.place = place_of(self.client[0] if self.client else "")
-        refusal = self.crowd.admit(self)
-        if refusal is not None:
-            self.refuse(refusal)
+        self.network = network_of(self.client[0] if self.client else "")
+        api_error = self.connection_limits.admit(self)
+        if api_error is not None:
+            self.refuse(api_error)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Give the place back."""
-        self.crowd.forget(self)
+        """Free the place."""
+        self.connection_limits.forget(self)
         self.state, self._held = State.LEAVING, b""
         super().connection_lost(exc)
 
     def eof_received(self) -> None:
-        """The client sends no more, so there is nothing to wait for any longer."""
+        """Close a connection that waited for the client to stop sending."""
         if self.state is State.LEAVING:
             self._wire.close()
 
     def data_received(self, data: bytes) -> None:
-        """Parse what may be parsed now, and hold back the rest."""
+        """Parse up to the end of the current request, and buffer the rest."""
         self.heard = monotonic()
         if self.state is State.LEAVING:
             self._spared -= len(data)
@@ -121,12 +123,12 @@ class Connection(HttpToolsProtocol):
 
     @property
     def _answering(self) -> bool:
-        """Whether a request has come in whole and is not answered yet: then the next one waits, unparsed."""
+        """Whether a complete request is not answered yet; the next one waits unparsed."""
         cycle = self.cycle
         return self.state is State.BUSY and not cycle.response_complete and not cycle.more_body
 
     def _end_of_piece(self, data: bytes, at: int) -> int:
-        """Where to stop parsing for a look: at the end of a head or body if that can be told."""
+        """Where parsing stops next: at the end of the head or body if known, else after `PIECE` bytes."""
         if self.state is not State.BUSY:
             end = data.find(b"\r\n\r\n", at, at + PIECE)
             return at + PIECE if end < 0 else end + 4
@@ -142,46 +144,46 @@ class Connection(HttpToolsProtocol):
         try:
             self.parser.feed_data(piece)
         except httptools.HttpParserUpgrade:
-            self.cycle.keep_alive = False  # other protocols are not spoken here; the request is answered as it is
+            self.cycle.keep_alive = False  # no other protocol is supported; the request is answered as HTTP/1.1
         except httptools.HttpParserError:
-            self._refusal = self._refusal or Refusal("bad_request", "this is not a request of HTTP/1.1")
+            self._api_error = self._api_error or ApiError("bad_request", "this is not a request of HTTP/1.1")
         if before is State.HEAD:
             self._head += len(piece)
-            if self.state is State.HEAD and self._head > self.bounds.head_bytes:
-                self._too_large("head_too_large", "the request's head", self.bounds.head_bytes)
+            if self.state is State.HEAD and self._head > self.settings.head_bytes:
+                self._too_large("head_too_large", "the request's head", self.settings.head_bytes)
         elif self._length is None:
             self._frame += len(piece) - (self._body - body)
-            if self._frame > self.bounds.head_bytes + self._body:
-                self._too_large("head_too_large", "what frames the body's chunks", self.bounds.head_bytes)
-        if self._refusal is not None:
-            self.refuse(self._refusal)
+            if self._frame > self.settings.head_bytes + self._body:
+                self._too_large("head_too_large", "what frames the body's chunks", self.settings.head_bytes)
+        if self._api_error is not None:
+            self.refuse(self._api_error)
 
     def _too_large(self, code: str, what: str, limit: int) -> None:
         message = f"{what} is longer than the {limit:,} bytes allowed"
-        self._refusal = self._refusal or Refusal(code, message, facts={"limit": limit})
+        self._api_error = self._api_error or ApiError(code, message, details={"limit": limit})
 
     def on_url(self, url: bytes) -> None:
-        """Take a part of the URL in."""
-        if len(self.url) + len(url) > self.bounds.url_bytes:
-            self._too_large("url_too_long", "the URL", self.bounds.url_bytes)
+        """Add a part of the URL."""
+        if len(self.url) + len(url) > self.settings.url_bytes:
+            self._too_large("url_too_long", "the URL", self.settings.url_bytes)
         else:
             super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header in; one that comes after the body is none of the request's, and is dropped."""
+        """Add a header; trailers are dropped."""
         if self.state is not State.HEAD:
             return
         self._headers += 1
         if self._headers > MOST_HEADERS:
             message = f"the request has more than the {MOST_HEADERS} headers allowed"
-            self._refusal = self._refusal or Refusal("head_too_large", message, facts={"limit": MOST_HEADERS})
+            self._api_error = self._api_error or ApiError("head_too_large", message, details={"limit": MOST_HEADERS})
         else:
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Start answering."""
-        self._refusal = self._refusal or framing_problem(self.parser.get_http_version(), self.headers)
-        if self._refusal is not None:
+        self._api_error = self._api_error or framing_problem(self.parser.get_http_version(), self.headers)
+        if self._api_error is not None:
             return
         self.headers[:] = with_host_of(self.url, self.headers)
         self._enter(State.BUSY)
@@ -190,32 +192,32 @@ class Connection(HttpToolsProtocol):
         super().on_headers_complete()
 
     def _declared(self) -> int | None:
-        """Bytes that the body has; None where its chunks tell."""
+        """Content length in bytes; None for a chunked body."""
         names = dict(self.headers)
         if b"transfer-encoding" in names:
             return None
         return int(names.get(b"content-length", b"0"))
 
     def on_body(self, body: bytes) -> None:
-        """Take a part of the body in."""
+        """Add a part of the body."""
         self._body += len(body)
-        if self._refusal is None:
+        if self._api_error is None:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Note that the request has come in whole."""
-        if self._refusal is None:
+        """Mark the request as complete."""
+        if self._api_error is None:
             super().on_message_complete()
 
     def on_message_begin(self) -> None:
-        """Make ready for a request."""
+        """Begin a request."""
         if self.state is not State.HEAD:  # it came in one piece with the end of the one before
             self._enter(State.HEAD)
             self._head = self._headers = 0
         super().on_message_begin()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        """Have a request answered; where its body is not taken in before the answer, the connection ends with that."""
+        """Run the application; a response that starts before the whole body has come ends the connection."""
 
         async def announcing(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
             async def announce(message: ASGISendEvent) -> None:
@@ -243,29 +245,29 @@ class Connection(HttpToolsProtocol):
         self.flow.resume_reading()
 
     def pause_writing(self) -> None:
-        """The client does not read as fast as is sent."""
+        """Note that the client reads more slowly than is sent."""
         self.stuck_since = monotonic()
         super().pause_writing()
 
     def resume_writing(self) -> None:
-        """The client has read on."""
+        """Note that the client reads again."""
         self.stuck_since = None
         super().resume_writing()
 
-    def refuse(self, refusal: Refusal) -> None:
-        """Answer for the application, and close."""
+    def refuse(self, api_error: ApiError) -> None:
+        """Send an error in place of the application, and close."""
         started = self._disown()
-        self.crowd.refused(self, refusal)
+        self.connection_limits.refused(self, api_error)
         if not started:
-            self._wire.write(answer_of(refusal, self.server_state.default_headers))
+            self._wire.write(raw_response(api_error, self.server_state.default_headers))
         self.leave(lingering=True)
 
     def leave(self, *, lingering: bool | None = None) -> None:
-        """Close when all is sent, and where the client is still sending, after a moment in which it can read why."""
+        """Close after all is sent; with `lingering`, discard what the client sends, so that it reads the answer."""
         if self.state is State.LEAVING:
             return
-        if lingering is None:  # an answer that a client gets while it sends a body, or more requests
-            lingers, self._spared = self.receiving or bool(self._held), self.bounds.upload_bytes
+        if lingering is None:  # decided by whether the client is still sending
+            lingers, self._spared = self.receiving or bool(self._held), self.settings.upload_bytes
         else:
             lingers = lingering
         self._enter(State.LEAVING)
@@ -279,15 +281,15 @@ class Connection(HttpToolsProtocol):
             flow.resume_reading()
 
     def drop(self) -> None:
-        """Close at once, whatever is on its way."""
+        """Close at once."""
         self._disown()
         self._wire.abort()
 
     def _disown(self) -> bool:
-        """Let what answers the present request know that there is no client any more.
+        """Tell the running application that the client is gone.
 
         Returns:
-            Whether it had begun to answer.
+            Whether the response had started.
         """
         cycle = self.cycle
         if cycle is None or cycle.response_complete:
@@ -297,7 +299,7 @@ class Connection(HttpToolsProtocol):
         return cycle.response_started
 
     def shutdown(self) -> None:
-        """Close as soon as what runs is answered."""
+        """Close after the current response."""
         if self.state is State.LEAVING:
             self._wire.close()
         else:
@@ -305,35 +307,39 @@ class Connection(HttpToolsProtocol):
 
     @property
     def unsent(self) -> int:
-        """Bytes of answers that the client has not taken yet."""
+        """Bytes of responses that the client has not read."""
         return self._wire.get_write_buffer_size()
 
-    def worth(self, now: float) -> Worth:
-        """How much would be lost with the connection.
+    def priority(self, now: float) -> Priority:
+        """Priority of the connection when room is needed.
 
         Args:
-            now: As `time.monotonic` tells.
+            now: Time, in seconds of `time.monotonic`.
         """
         if self.state in (State.NEW, State.HEAD, State.LEAVING):
-            return Worth.SILENT
+            return Priority.SILENT
         if self.state is State.IDLE:
-            return Worth.IDLE
+            return Priority.IDLE
         stuck = self.stuck_since is not None and now - self.stuck_since > STUCK_S
         stalled = self.receiving and now - self.heard > STALLED_S
-        return Worth.SLOW if stuck or stalled else Worth.BUSY
+        return Priority.SLOW if stuck or stalled else Priority.BUSY
 
     def overdue(self, now: float) -> str | None:
-        """Why the connection has had its time, or None.
+        """Name of the time limit that the connection has exceeded, or None.
 
         Args:
-            now: As `time.monotonic` tells.
+            now: Time, in seconds of `time.monotonic`.
         """
-        bounds, waited = self.bounds, now - self.since
-        if self.stuck_since is not None and now - self.stuck_since > bounds.send_seconds:
+        settings, waited = self.settings, now - self.since
+        if self.stuck_since is not None and now - self.stuck_since > settings.send_seconds:
             return "stuck"
-        limits = {State.NEW: bounds.head_seconds, State.HEAD: bounds.head_seconds, State.IDLE: bounds.idle_seconds}
+        limits = {
+            State.NEW: settings.head_seconds,
+            State.HEAD: settings.head_seconds,
+            State.IDLE: settings.idle_seconds,
+        }
         if self.state is State.LEAVING:
-            limits[State.LEAVING] = bounds.send_seconds if self.unsent else LINGER_S
+            limits[State.LEAVING] = settings.send_seconds if self.unsent else LINGER_S
         limit = limits.get(self.state)
         return self.state.value if limit is not None and waited > limit else None
 

@@ -1,4 +1,4 @@
-"""What the routes share: the retriever, the lanes that work runs in, and what is counted."""
+"""Application context: the retriever, concurrency limiters, caches and metrics that the routes share."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from lookalike.gallery.protocol import Gallery
 from lookalike.gallery.roots import Roots
 from lookalike.images import Budget
 from lookalike.retrieval.retriever import Retriever
-from lookalike.server.concurrency import Lane
-from lookalike.server.facets import FacetMemory
+from lookalike.server.concurrency import ConcurrencyLimiter
+from lookalike.server.facets import FacetCache
 from lookalike.server.item_writer import ItemWriter
 from lookalike.server.metrics import Metrics
-from lookalike.server.originals import Checked
-from lookalike.server.photo_hosts import Hosts
-from lookalike.server.presentation import places_of
+from lookalike.server.originals import DecodedPhotos
+from lookalike.server.photo_hosts import PhotoHostLimiter
+from lookalike.server.presentation import locations_to_hide
 from lookalike.server.request_bodies import Intake
 from lookalike.server.settings import Settings
 from lookalike.server.thumbnails import Thumbnails
@@ -37,19 +37,19 @@ WRITE_SECONDS = 600.0
 
 
 @dataclass
-class Serving:
-    """One running server.
+class AppContext:
+    """State of one running server.
 
     Attributes:
-        retriever: Answers, its embedder shared by all threads.
-        address: Of the gallery, as the operator wrote it.
-        settings: Its limits.
-        token: What writers must show; None lets nobody write.
-        ready: Whether it takes requests, from the start until it is told to stop.
-        writer: Writes items; only the lane of writes uses it.
-        places: Paths and addresses that no answer tells.
-        decoding: Memory that photos share while they are decoded.
-        photos: Whether the model at hand makes vectors like the gallery's.
+        retriever: Retriever whose embedder all threads share.
+        address: Folder or address of the gallery, as the operator wrote it.
+        settings: Limits of the server.
+        token: Bearer token for writes; None disables them.
+        ready: Whether requests are accepted: from `start` until `stop`.
+        writer: Item writer; used only under the `writes` limiter.
+        private_locations: Paths and addresses that are redacted from errors.
+        decoding: Memory budget for decoding photos, shared by all requests.
+        photos: Whether searches by photo are possible: the model makes vectors of the gallery's spaces.
     """
 
     retriever: Retriever
@@ -61,61 +61,62 @@ class Serving:
     ready: bool = False
     metrics: Metrics = field(init=False)
     intake: Intake = field(init=False)
-    searches: Lane = field(init=False)
-    reads: Lane = field(init=False)
-    scans: Lane = field(init=False)
-    facets: FacetMemory = field(init=False)
-    checks: Lane = field(init=False)
-    pictures: Lane = field(init=False)
-    writes: Lane = field(init=False)
+    searches: ConcurrencyLimiter = field(init=False)
+    reads: ConcurrencyLimiter = field(init=False)
+    scans: ConcurrencyLimiter = field(init=False)
+    facets: FacetCache = field(init=False)
+    checks: ConcurrencyLimiter = field(init=False)
+    pictures: ConcurrencyLimiter = field(init=False)
+    writes: ConcurrencyLimiter = field(init=False)
     thumbnails: Thumbnails = field(init=False)
-    checked: Checked = field(init=False)
-    hosts: Hosts = field(init=False)
+    decoded_photos: DecodedPhotos = field(init=False)
+    photo_hosts: PhotoHostLimiter = field(init=False)
     decoding: Budget = field(init=False)
-    places: Sequence[str] = ()
+    private_locations: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         settings = self.settings
         self.intake = Intake(settings.intake_bytes)
         self.decoding = self.writer.decoding
         self.thumbnails = Thumbnails(settings.thumbnails_bytes)
-        self.checked = Checked()
-        self.hosts = Hosts()
-        self.facets = FacetMemory(settings.scan_seconds)
+        self.decoded_photos = DecodedPhotos()
+        self.photo_hosts = PhotoHostLimiter()
+        self.facets = FacetCache(settings.scan_seconds)
         self.metrics = Metrics()
         workers = settings.workers or max(2, processors())
 
-        def lane(
+        def make_limiter(
             name: str, workers: int, waiting: int, seconds: float = settings.answer_seconds, *, stops: bool = True
-        ) -> Lane:
-            made = Lane(
+        ) -> ConcurrencyLimiter:
+            made = ConcurrencyLimiter(
                 name, workers=workers, waiting=waiting, seconds=seconds, observe=self.metrics.waited, stops=stops
             )
-            self.metrics.watch_lane(made)
+            self.metrics.watch_limiter(made)
             return made
 
-        self.searches = lane("searches", workers, settings.waiting)
-        self.reads = lane("reads", READERS, READS_WAITING)
-        self.scans = lane("scans", SCANNERS, SCANS_WAITING, settings.scan_seconds)
-        self.checks = lane("checks", CHECKERS, CHECKS_WAITING)
-        self.pictures = lane("pictures", PAINTERS, PICTURES_WAITING)
-        self.writes = lane("writes", WRITERS, WRITES_WAITING, WRITE_SECONDS, stops=False)
+        self.searches = make_limiter("searches", workers, settings.waiting)
+        self.reads = make_limiter("reads", READERS, READS_WAITING)
+        self.scans = make_limiter("scans", SCANNERS, SCANS_WAITING, settings.scan_seconds)
+        self.checks = make_limiter("checks", CHECKERS, CHECKS_WAITING)
+        self.pictures = make_limiter("pictures", PAINTERS, PICTURES_WAITING)
+        self.writes = make_limiter("writes", WRITERS, WRITES_WAITING, WRITE_SECONDS, stops=False)
 
     def roots_for(self, item: Item) -> Roots:
-        """What the photo of an item may be shown from: the gallery's roots and the settings', or what was sent here."""
+        """Roots below which the photo of an item may be read: the gallery's, the settings', and folders of uploads."""
         sent = [str(folder) for folder in self.writer.photo_folders] if is_sent(item) else []
         return Roots([*self.retriever.gallery.roots, *self.settings.roots, *sent])
 
     def start(self) -> None:
-        """Load the model and open the gallery, so that the first request is as quick as any.
+        """Warm up the index, and accept requests.
 
         Raises:
-            LookalikeError: That cannot be done.
+            LookalikeError: The gallery cannot be read.
         """
         self.metrics.watch_gallery(lambda: len(self.retriever.gallery))
         folder = getattr(self.retriever.gallery, "folder", None)
         known = [self.address, self.settings.photos, self.retriever.gallery.model, folder and str(folder)]
-        self.places = places_of(*known, *(os.path.abspath(place) for place in known if place and "://" not in place))  # noqa: PTH100
+        absolute = [os.path.abspath(place) for place in known if place and "://" not in place]  # noqa: PTH100
+        self.private_locations = locations_to_hide(*known, *absolute)
         with suppress(LookalikeError):  # `/readyz` and every request say so
             warm(self.retriever.gallery)
         if self.token is not None:
@@ -123,35 +124,35 @@ class Serving:
         self.ready = True
 
     def check(self) -> None:
-        """Make sure that the gallery can be asked.
+        """Check that the gallery can be searched.
 
         Raises:
-            MismatchError: It is now one that was filled by another model.
-            LookalikeError: It is gone or cannot be read.
+            MismatchError: The gallery was replaced by one of another model.
+            LookalikeError: The gallery is gone or cannot be read.
         """
         items = len(self.retriever.gallery)
         if self.photos and items:
             self.retriever.check_model()
 
     def stop(self) -> None:
-        """Finish what runs, and let go of everything."""
+        """Finish running work, and close everything."""
         self.ready = False
-        for lane in (self.searches, self.reads, self.scans, self.checks, self.pictures, self.writes):
-            lane.close()
-        self.hosts.close()
+        for limiter in (self.searches, self.reads, self.scans, self.checks, self.pictures, self.writes):
+            limiter.close()
+        self.photo_hosts.close()
         self.retriever.close()
 
 
 def warm(gallery: Gallery) -> None:
-    """Search once, so that the index that is usually searched is loaded, or built where it is not there."""
+    """Search once, which loads the default index or builds it."""
     if gallery.spaces and len(gallery):
         gallery.search({space.name: np.eye(1, space.dimension, dtype=np.float32) for space in gallery.spaces})
 
 
-async def serving_of(request: Request) -> Serving:
-    """The server that a request came to; not a plain function, which FastAPI would run in a thread."""
-    serving: Serving = request.app.state.serving
-    return serving
+async def context_of(request: Request) -> AppContext:
+    """Application context of a request. A coroutine, since FastAPI would run a plain function in a thread."""
+    context: AppContext = request.app.state.context
+    return context
 
 
-Served = Annotated[Serving, Depends(serving_of)]
+Context = Annotated[AppContext, Depends(context_of)]

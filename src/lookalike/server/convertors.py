@@ -1,8 +1,8 @@
-"""Ids in paths: any text is an id, slashes, quotes and spaces included.
+"""Path convertor for item ids, which may be any text: slashes, quotes and spaces included.
 
-Servers decode a path before routes see it, and then the id `a/photo` and the photo of the item `a` look the same. So
-paths of items are routed as they were sent, and only the id is decoded: `/v1/items/a%2Fphoto` is the item and
-`/v1/items/a/photo` the photo.
+Servers decode a path before routing, after which the id `a/photo` and the photo of the item `a` look the same. Paths of
+items are therefore routed undecoded, and only the id is decoded: `/v1/items/a%2Fphoto` is an item, and
+`/v1/items/a/photo` a photo.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ BELOW: Final = "/v1/items/"
 
 
 class ItemIdConvertor(Convertor[str]):
-    """An id, percent-encoded."""
+    """Percent-encoded item id."""
 
     regex: ClassVar[str] = "[^/]+"
 
     def convert(self, value: str) -> str:
-        """Decode it; bytes that are not UTF-8 become text that no item has."""
+        """Decode an id; bytes that are not UTF-8 become surrogates, which no id contains."""
         return unquote_to_bytes(value).decode("utf-8", "surrogateescape")
 
     def to_string(self, value: str) -> str:
-        """Encode it."""
+        """Percent-encode an id."""
         return quote(value, safe="", errors="surrogateescape")
 
 
-class EncodedItemPaths:
-    """Lets routes of items see the path as it was sent."""
+class EncodedItemPathsMiddleware:
+    """Routes paths of items as they were sent, undecoded."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass one request on."""
+        """Handle one request."""
         if scope["type"] == "http":
             root = scope.get("root_path", "")
             raw = scope.get("raw_path")
@@ -50,4 +50,4 @@ class EncodedItemPaths:
 register_url_convertor("item", ItemIdConvertor())
 
 ITEM: Final = BELOW + "{id:item}"
-"""The path of an item, for routes."""
+"""Route path of an item."""

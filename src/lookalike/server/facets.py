@@ -1,4 +1,4 @@
-"""Facets as they are sent, counted once for each state of the gallery: many values of many items take seconds."""
+"""Cache of facets per version of the gallery: counting many values of many items takes seconds."""
 
 from __future__ import annotations
 
@@ -10,74 +10,74 @@ from typing import Any, Final, Protocol, TypeAlias, runtime_checkable
 
 from lookalike.deadline import DeadlineError
 from lookalike.gallery.protocol import Facet, Gallery
-from lookalike.server.errors import Refusal
+from lookalike.server.errors import ApiError
 
 MOST: Final = 64
-"""Answers that are remembered."""
+"""Capacity of the cache."""
 
 ALL_THE_TIME: Final = 0.5
-"""A count that had less than this part of its time, because it waited for others, says nothing of the next one."""
+"""Least fraction of the time limit that a count must have run to be remembered as too slow: it may have been queued."""
 
 FORGOTTEN_S: Final = 600.0
-"""After so long it is tried again whether facets can be counted: the machine may have been busy."""
+"""Seconds after which facets that were too slow to count are counted again: the machine may have been busy."""
 
-Told: TypeAlias = dict[str, Any]
+FacetsJson: TypeAlias = dict[str, Any]
 
 
 @runtime_checkable
-class Changing(Protocol):
-    """A gallery that tells whether it has changed."""
+class Versioned(Protocol):
+    """Interface of a gallery with a version."""
 
     @property
     def version(self) -> object:
-        """Another one after each change."""
+        """Differs after each change."""
         ...
 
 
-class FacetMemory:
-    """Remembers facets, and that they take too long, for as long as the gallery stays as it is. Safe in threads.
+class FacetCache:
+    """Cache of facets, and of filters whose facets are too slow to count, for one version of the gallery. Thread-safe.
 
     Args:
-        seconds: Longest time to count them; the caller sets the deadline.
+        seconds: Time limit of a count; the caller sets the deadline.
     """
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._version: object = None
-        self._told: OrderedDict[tuple[str | None, int], Told | float] = OrderedDict()
+        self._cached: OrderedDict[tuple[str | None, int], FacetsJson | float] = OrderedDict()
         self._lock = threading.Lock()
 
-    def of(self, gallery: Gallery, where: str | None, values: int) -> Told:
-        """The facets of the items that a filter passes.
+    def of(self, gallery: Gallery, where: str | None, values: int) -> FacetsJson:
+        """Facets of the items that pass a filter.
 
         Args:
-            gallery: Whose.
-            where: The filter.
+            gallery: Gallery to count in.
+            where: Filter expression.
             values: Most values of each attribute.
 
         Raises:
             FilterError: The filter cannot be understood.
-            Refusal: There are too many values to be counted in time.
-            DeadlineError: There was less time than that.
+            ApiError: The count exceeds the time limit.
+            DeadlineError: The deadline came earlier.
         """
-        if not isinstance(gallery, Changing):
+        if not isinstance(gallery, Versioned):
             return self._known(self._counted(gallery, where, values))
         version, key = gallery.version, (where, values)
         with self._lock:
             if version != self._version:
                 self._version = version
-                self._told.clear()
-            told = self._told.get(key)
-        if told is None or (isinstance(told, float) and monotonic() > told):
-            told = self._counted(gallery, where, values)
+                self._cached.clear()
+            cached = self._cached.get(key)
+        if cached is None or (isinstance(cached, float) and monotonic() > cached):
+            cached = self._counted(gallery, where, values)
             if gallery.version == version:
-                self._remember(version, key, told)
-        return self._known(told)
+                self._remember(version, key, cached)
+        return self._known(cached)
 
-    def _counted(self, gallery: Gallery, where: str | None, values: int) -> Told | float:
-        """The facets; or, where there are too many values, when to try again, in seconds of `time.monotonic`."""
+    def _counted(self, gallery: Gallery, where: str | None, values: int) -> FacetsJson | float:
+        """Facets; or, if the count is too slow, the time of the next try, in seconds of `time.monotonic`."""
         began = monotonic()
-        total, _ = gallery.list(where=where, limit=0)  # a filter that takes long is another matter
+        total, _ = gallery.list(where=where, limit=0)  # a slow filter raises DeadlineError here
         try:
             return counted(gallery, where, values, total=total)
         except DeadlineError:
@@ -85,35 +85,35 @@ class FacetMemory:
                 raise
             return monotonic() + FORGOTTEN_S
 
-    def _known(self, told: Told | float) -> Told:
-        if isinstance(told, float):
+    def _known(self, cached: FacetsJson | float) -> FacetsJson:
+        if isinstance(cached, float):
             seconds = self._seconds
             message = (
                 f"the attributes have too many values to be counted within {seconds:g} s; count fewer items, by `where`"
             )
-            raise Refusal("too_many_values", message, facts={"limit": seconds})
-        return told
+            raise ApiError("too_many_values", message, details={"limit": seconds})
+        return cached
 
-    def _remember(self, version: object, key: tuple[str | None, int], told: Told | float) -> None:
+    def _remember(self, version: object, key: tuple[str | None, int], cached: FacetsJson | float) -> None:
         with self._lock:
             if version == self._version:
-                self._told[key] = told
-                if len(self._told) > MOST:
-                    self._told.popitem(last=False)
+                self._cached[key] = cached
+                if len(self._cached) > MOST:
+                    self._cached.popitem(last=False)
 
 
-def counted(gallery: Gallery, where: str | None, values: int, *, total: int) -> Told:
-    """Count the facets of the `total` items that a filter passes."""
+def counted(gallery: Gallery, where: str | None, values: int, *, total: int) -> FacetsJson:
+    """Count the facets of the `total` items that pass a filter."""
     kinds = gallery.info()["attributes"]
     assert isinstance(kinds, dict)
     found = gallery.facets(where=where, limit=values)
     return {"total": total, "facets": [facet_json(facet, kinds.get(facet.name, [])) for facet in found]}
 
 
-def facet_json(facet: Facet, kinds: list[str]) -> Told:
-    """One facet; values are typed where all of them are of one kind, and text otherwise."""
-    told = [kind for kind in kinds if kind != "none"]
-    typed = told in (["number"], ["boolean"])
-    ends = list(facet.range) if facet.range is not None and told == ["number"] else None
+def facet_json(facet: Facet, kinds: list[str]) -> FacetsJson:
+    """JSON of a facet; values are typed if all of them are numbers or all booleans, and text otherwise."""
+    cached = [kind for kind in kinds if kind != "none"]
+    typed = cached in (["number"], ["boolean"])
+    ends = list(facet.range) if facet.range is not None and cached == ["number"] else None
     values = [{"value": json.loads(value) if typed else value, "count": count} for value, count in facet.counts.items()]
-    return {"name": facet.name, "kinds": told, "range": ends, "values": values}
+    return {"name": facet.name, "kinds": cached, "range": ends, "values": values}

@@ -1,4 +1,4 @@
-"""Forms with files (multipart/form-data), parsed more strictly than Starlette does: all of the form, and in UTF-8."""
+"""Strict parser of multipart/form-data: incomplete forms and text other than UTF-8 are errors, unlike in Starlette."""
 
 from __future__ import annotations
 
@@ -10,52 +10,52 @@ from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from lookalike.server.errors import Refusal
+from lookalike.server.errors import ApiError
 from lookalike.types import JSON
 
 LONGEST_NAME: Final = 200
 MOST_PART_HEADERS: Final = 16
 PLAIN_CHARSETS: Final = ("utf-8", "utf8", "us-ascii")
-"""Of forms: a client that could name any of Python's codecs could name one that takes seconds."""
+"""Charsets of forms; others could name a codec of Python that takes seconds."""
 
 NAME_CHARSETS: Final = {b"utf-8": "utf-8", b"iso-8859-1": "latin-1"}
-"""Of file names. Source: RFC 5987, section 3.2."""
+"""Charsets of file names. Source: RFC 5987, section 3.2."""
 
 EXTENDED: Final = re.compile(rb""";\s*filename\*\s*=\s*"?([\w-]+)'[^';]*'([^;"\s]*)""", re.IGNORECASE)
 
 
 class FormParser(MultiPartParser):
-    """Parses one form; files are kept in memory, where `Intake` counts them.
+    """Parser of one form; files are kept in memory, where `Intake` counts them.
 
     Attributes:
-        ended: Whether the boundary that ends the form has come; Starlette takes a form without it for whole.
+        ended: Whether the final boundary has come; Starlette accepts a form without it.
     """
 
     spool_max_size = 2**40
     ended = False
 
     def on_end(self) -> None:
-        """Take down that the form is whole."""
+        """Note the final boundary."""
         self.ended = True
 
     async def parse(self) -> FormData:
         """Read the form.
 
         Raises:
-            MultiPartException: It is none, or its end is cut off.
+            MultiPartException: The form is malformed or incomplete.
         """
         data = await super().parse()
         if not self.ended:
-            for file in self._files_to_close_on_error:  # those that came whole, and the last one
+            for file in self._files_to_close_on_error:  # complete ones, and the last one
                 file.close()
             raise MultiPartException("its end is cut off; nothing was done")
         return data
 
     def on_part_end(self) -> None:
-        """Take a part down.
+        """Finish a part.
 
         Raises:
-            MultiPartException: It is a field, and not text in UTF-8.
+            MultiPartException: A field is not UTF-8.
         """
         part = self._current_part
         if part.file is None:
@@ -66,17 +66,17 @@ class FormParser(MultiPartParser):
         super().on_part_end()
 
     def on_header_end(self) -> None:
-        """Take a header of a part down; more than a few are refused.
+        """Finish a header of a part.
 
         Raises:
-            MultiPartException: There are too many.
+            MultiPartException: The part has too many headers.
         """
         super().on_header_end()
         if len(self._current_part.item_headers) > MOST_PART_HEADERS:
             raise MultiPartException(f"a part has more than {MOST_PART_HEADERS} headers")
 
     def on_headers_finished(self) -> None:
-        """Take a part for a file that is declared to be a picture, or has a name only as RFC 5987 writes it."""
+        """Treat a part as a file if its media type is an image, or its file name is encoded by RFC 5987."""
         part = self._current_part
         given = part.content_disposition or b""
         headers = dict(part.item_headers)
@@ -95,9 +95,9 @@ class FormParser(MultiPartParser):
 
 
 def extended_name(disposition: bytes) -> str | None:
-    """The file name that a part gives as `filename*=UTF-8''...`; None where there is none.
+    """File name given as `filename*=UTF-8''...`, or None.
 
-    Source: RFC 5987, section 3.2. RFC 7578 forbids it in forms, and some clients send it all the same.
+    Source: RFC 5987, section 3.2. RFC 7578 forbids it in forms, but some clients send it.
     """
     found = EXTENDED.search(disposition)
     if found is None:
@@ -110,13 +110,13 @@ def extended_name(disposition: bytes) -> str | None:
 
 
 def check_charset(content_type: str) -> None:
-    """Refuse a form whose text is not UTF-8.
+    """Check the charset of a form.
 
     Raises:
-        Refusal: It declares another charset.
+        ApiError: The form declares another charset than UTF-8.
     """
     charset = parse_options_header(content_type)[1].get(b"charset", b"utf-8").decode("latin-1").strip().lower()
     if charset not in PLAIN_CHARSETS:
         got = f"charset={charset[:LONGEST_NAME]}"
-        facts: dict[str, JSON] = {"expected": ["charset=utf-8"], "got": got}
-        raise Refusal("unsupported_media_type", f"expected a form in UTF-8, got one with {got}", facts=facts)
+        details: dict[str, JSON] = {"expected": ["charset=utf-8"], "got": got}
+        raise ApiError("unsupported_media_type", f"expected a form in UTF-8, got one with {got}", details=details)

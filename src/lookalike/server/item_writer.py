@@ -1,4 +1,4 @@
-"""Writing items: photos are embedded, stored and added; what is written is searchable at once."""
+"""Writing items: their photos are embedded and stored, and they are searchable at once."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from lookalike.gallery.photo_store import SOURCE, PhotoStore
 from lookalike.gallery.protocol import Gallery
 from lookalike.images import Budget, Limits, one_photo, open_image
 from lookalike.retrieval.retriever import Retriever
-from lookalike.server.errors import Refusal
+from lookalike.server.errors import ApiError
 from lookalike.types import JSON, Box, FileStamp, Item
 
 LOG: Final = logging.getLogger("lookalike.server")
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """An item as a client wants it.
+class ItemWrite:
+    """An item to write.
 
     Attributes:
-        id: Of the item.
-        product: What the photo shows.
-        attributes: All of them.
-        box: The part of the photo to look at.
-        photo: The file; None keeps the photo that the item has.
-        name: What errors call the photo.
+        id: Id of the item.
+        product: Product that the photo shows.
+        attributes: All attributes.
+        box: Part of the photo to embed.
+        photo: Content of the photo file; None keeps the present photo.
+        name: Name of the photo in errors.
     """
 
     id: str
@@ -43,51 +43,51 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
-    """An item whose photo has been read and prepared."""
+class PreparedWrite:
+    """An item whose photo is decoded and prepared for embedding."""
 
-    written: Written
+    written: ItemWrite
     prepared: Prepared
 
 
 class ItemWriter:
-    """Writes items, for one thread at a time."""
+    """Writes items; for use by one thread at a time."""
 
     def __init__(self, retriever: Retriever, photos: PhotoStore, *, limits: Limits, decoding: Budget) -> None:
-        """Make ready.
+        """Make a writer.
 
         Args:
-            retriever: Its gallery is written to.
-            photos: Where photos are kept.
-            limits: For photos.
-            decoding: Memory for decoding them.
+            retriever: Retriever with the gallery to write to.
+            photos: Store of uploaded photos.
+            limits: Limits of photos.
+            decoding: Memory budget for decoding.
         """
         self._retriever, self._photos, self._limits = retriever, photos, limits
         self.decoding = decoding
 
     @property
     def photo_folders(self) -> list[Path]:
-        """Where photos that were sent may be."""
+        """Folders of uploaded photos."""
         return self._photos.folders
 
     @property
     def gallery(self) -> Gallery:
-        """What is written to."""
+        """Gallery to write to."""
         return self._retriever.gallery
 
     def known(self, item_id: str) -> Item | None:
-        """An item, if it is there."""
+        """Item with an id, or None."""
         try:
             return self.gallery.get(item_id)
         except UnknownNameError:
             return None
 
-    def prepare(self, written: Written) -> Ready:
-        """Read the photo of an item.
+    def prepare(self, written: ItemWrite) -> PreparedWrite:
+        """Decode and prepare the photo of an item.
 
         Raises:
             PhotoError: It cannot be read.
-            MismatchError: The model at hand is not the one that filled the gallery.
+            MismatchError: The gallery was filled by another model.
         """
         assert written.photo is not None
         self._retriever.check_model()
@@ -95,16 +95,16 @@ class ItemWriter:
         size = embedder.wanted_size
         with self.decoding.in_use(refuse=True), one_photo():
             picture = open_image(written.photo, at_least=size, box=written.box, limits=self._limits, name=written.name)
-            return Ready(written, embedder.prepare(picture))
+            return PreparedWrite(written, embedder.prepare(picture))
 
-    def add(self, ready: Sequence[Ready]) -> list[tuple[Item, bool]]:
-        """Embed and add items of distinct ids, all together: photos, attributes, and nothing set by hand before.
+    def add(self, ready: Sequence[PreparedWrite]) -> list[tuple[Item, bool]]:
+        """Embed and add items of distinct ids in one transaction; overrides are dropped.
 
         Returns:
-            Each item as it was committed, and whether it is new.
+            Each item as committed, and whether it is new.
 
         Raises:
-            UsageError: Something of them cannot be kept; nothing was changed.
+            UsageError: An attribute cannot be stored; nothing was changed.
             GalleryLockedError: Another process is writing; nothing was changed.
             LookalikeError: They cannot be written; nothing was changed.
         """
@@ -125,32 +125,32 @@ class ItemWriter:
                     overrides=[{}] * len(items),
                 )
             except (StorageFailedError, GalleryUnreachableError):
-                raise  # they may be there after all, and need their photos then; `tidy` sees to that
+                raise  # the commit may have succeeded, so photos stay; `tidy` removes unused ones
             except LookalikeError:
                 self._drop(items)
                 raise
             self._drop(old for old in before if old is not None)
         return [(item, old is None) for item, old in zip(items, before, strict=True)]
 
-    def describe(self, written: Written) -> Item:
-        """Replace what is known of an item whose photo stays, what was set by hand too. Returns it as it is now.
+    def describe(self, written: ItemWrite) -> Item:
+        """Replace product and attributes of an item, overrides included, and keep its photo. Returns the new item.
 
         Raises:
-            Refusal: There is no such item, so its photo is needed; or another box was given.
+            ApiError: There is no such item, or the box differs; both need the photo.
             LookalikeError: It cannot be written; nothing was changed.
         """
         with self.gallery.writing():
             old = self.known(written.id)
             if old is None:
-                raise Refusal("photo_needed", f"there is no item {written.id!r} yet; send its photo with it")
+                raise ApiError("photo_needed", f"there is no item {written.id!r} yet; send its photo with it")
             if written.box is not None and written.box != old.box:
-                raise Refusal("photo_needed", "another box shows something else; send the photo with it")
+                raise ApiError("photo_needed", "another box shows something else; send the photo with it")
             item = replace(old, product=written.product, attributes=dict(written.attributes))
             self.gallery.update([item], overrides=[{}])
             return item
 
     def change(self, item_id: str, changes: Mapping[str, JSON]) -> Item:
-        """Change some attributes of an item; None takes one away. Returns it as it is now.
+        """Change attributes of an item; None removes one. Returns the new item.
 
         Raises:
             UnknownNameError: There is no such item.
@@ -159,7 +159,7 @@ class ItemWriter:
         return self.gallery.override(item_id, changes)
 
     def remove(self, item_id: str) -> None:
-        """Remove an item, and its photo when that was sent for it.
+        """Remove an item, and its photo if it was uploaded.
 
         Raises:
             UnknownNameError: There is no such item.
@@ -171,24 +171,24 @@ class ItemWriter:
             self._drop([item])
 
     def tidy(self) -> None:
-        """Remove photos that a kill has left behind, and find those again whose folder was moved with the gallery."""
+        """Remove photos left behind by a kill, and relocate those whose folder was moved with the gallery."""
         try:
             self._photos.tidy()
         except LookalikeError as error:  # the next start does it
-            LOG.warning("photos", extra={"facts": {"problem": f"left as they are: {error}"}})
+            LOG.warning("photos", extra={"fields": {"problem": f"left as they are: {error}"}})
 
-    def _stored(self, written: Written) -> Item:
+    def _stored(self, written: ItemWrite) -> Item:
         assert written.photo is not None
         kept = self._photos.keep(written.id, written.photo)
         return replace(kept, product=written.product, box=written.box, attributes=dict(written.attributes))
 
     def _drop(self, items: Iterable[Item]) -> None:
-        """Remove photos that the gallery names no more; what cannot be removed is left to `tidy`."""
+        """Remove photos of replaced items; what cannot be removed is left to `tidy`."""
         for item in items:
             try:
                 self._photos.drop(item)
             except LookalikeError as error:
-                LOG.warning("photos", extra={"facts": {"problem": str(error)}})
+                LOG.warning("photos", extra={"fields": {"problem": str(error)}})
 
 
 def _stamp(data: bytes) -> FileStamp:

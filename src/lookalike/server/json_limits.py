@@ -1,7 +1,7 @@
-"""Reading JSON that strangers send: how much of it there may be is seen before a single object is made of it.
+"""JSON parsing with limits of values, depth and length, checked before any object is made.
 
-A megabyte of `{"a":{"a":...` or of `[0,0,...` becomes a hundred megabytes of Python objects, and the interpreter does
-nothing else meanwhile. So what stands between the strings is counted first, which takes a few milliseconds.
+A megabyte of `{"a":{"a":...` or of `[0,0,...` becomes a hundred megabytes of Python objects, and parsing holds the
+interpreter lock. Counting the brackets and commas outside of strings first takes a few milliseconds.
 """
 
 from __future__ import annotations
@@ -10,34 +10,33 @@ import json
 import re
 from typing import Final, NoReturn
 
-from lookalike.server.errors import Refusal
+from lookalike.server.errors import ApiError
 
 LONGEST: Final = 2**20
-"""Bytes of a body that is JSON; photos are sent as forms."""
+"""Longest JSON body in bytes; photos are sent as forms."""
 
 MOST_VALUES: Final = 10_000
-"""Values of all objects and lists together."""
+"""Most values of all objects and lists together."""
 
 MOST_QUOTES: Final = 8 * MOST_VALUES
-"""Each value has at most four, a key's and its own; a text with quotes in it may have some more."""
+"""Most quotes: four a value, of its key and its own, and as many for escaped ones."""
 
 DEEPEST: Final = 64
-"""Objects and lists inside each other."""
+"""Deepest nesting of objects and lists."""
 
 LONGEST_NUMBER: Final = 400
-"""Characters: no number that a computer calculates with needs more, and a very long one takes very long to read."""
+"""Longest number in characters; parsing takes quadratic time, and no float needs more."""
 
 STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 NUMBER: Final = re.compile(rb"[0-9.eE+-]{%d}" % (LONGEST_NUMBER + 1))
 BRACKETS: Final = bytes(sorted(set(range(256)) - set(b"[]{}")))
 
 
-def parsed(data: bytes | str) -> object:
-    """Read JSON.
+def parse_json(data: bytes | str) -> object:
+    """Parse JSON.
 
     Raises:
-        Refusal: It is none, holds numbers that JSON has not or a key twice, or has more values or is deeper than is
-            allowed.
+        ApiError: The text is not JSON, has NaN, infinities or a repeated key, or exceeds a limit.
     """
     text = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
     check_extent(text)
@@ -45,19 +44,19 @@ def parsed(data: bytes | str) -> object:
         return json.loads(data, parse_constant=refuse_constant, object_pairs_hook=distinct)
     except (ValueError, RecursionError) as error:
         reason = str(error) if isinstance(error, ValueError) else "it is nested too deeply"
-        raise Refusal("bad_request", f"expected JSON: {reason}") from None
+        raise ApiError("bad_request", f"expected JSON: {reason}") from None
 
 
 def refuse_constant(constant: str) -> NoReturn:
-    """Refuse NaN and the infinities, which Python would read."""
+    """Reject NaN and infinities, which Python accepts."""
     raise ValueError(f"{constant} is no number in JSON")
 
 
 def distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Make an object of its keys and values, of which Python would keep the last where a key comes twice.
+    """Make an object of distinct keys; Python would keep the last of equal ones.
 
     Raises:
-        ValueError: A key comes twice.
+        ValueError: A key is repeated.
     """
     made = dict(pairs)
     if len(made) < len(pairs):
@@ -68,13 +67,13 @@ def distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def check_extent(text: bytes) -> None:
-    """Count values and depth; what is no JSON is found out later.
+    """Check the limits; syntax is checked later.
 
     Raises:
-        Refusal: There is too much.
+        ApiError: A limit is exceeded, or the text is not UTF-8.
     """
     if text[:4].find(b"\0") >= 0 or text[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise Refusal("bad_request", "expected JSON in UTF-8")
+        raise ApiError("bad_request", "expected JSON in UTF-8")
     if text.count(b'"') > MOST_QUOTES:
         raise too_complex(f"the JSON has more than the {MOST_VALUES:,} values allowed", MOST_VALUES)
     between = STRING.sub(b"", text)
@@ -90,6 +89,6 @@ def check_extent(text: bytes) -> None:
         raise too_complex(f"the JSON has a number of more than the {LONGEST_NUMBER} characters allowed", LONGEST_NUMBER)
 
 
-def too_complex(message: str, limit: int) -> Refusal:
-    """Refuse JSON that would take too much to read."""
-    return Refusal("too_complex", message, facts={"limit": limit})
+def too_complex(message: str, limit: int) -> ApiError:
+    """Error for JSON beyond a limit."""
+    return ApiError("too_complex", message, details={"limit": limit})

@@ -1,4 +1,4 @@
-"""The log: one JSON object a line on standard error. No photo, no token and no text of a query ever stands in it."""
+"""Logging as JSON lines on standard error. Photos, tokens and texts of queries are never logged."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from typing import Any
 
 
 class JsonLines(logging.Formatter):
-    """Writes a record as one line of JSON."""
+    """Formats a record as one line of JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line."""
-        facts: dict[str, Any] = {
+        """Format one record."""
+        details: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "event": record.getMessage(),
-            **getattr(record, "facts", {}),
+            **getattr(record, "fields", {}),
         }
         if record.exc_info:
-            facts["trace"] = self.formatException(record.exc_info)
-        return json.dumps(facts, ensure_ascii=True, default=str)
+            details["trace"] = self.formatException(record.exc_info)
+        return json.dumps(details, ensure_ascii=True, default=str)
 
 
 def log_settings() -> dict[str, Any]:
-    """For `logging.config.dictConfig`."""
+    """Configuration for `logging.config.dictConfig`."""
     return {
         "version": 1,
         "disable_existing_loggers": False,

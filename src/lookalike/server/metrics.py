@@ -1,4 +1,4 @@
-"""What is counted and timed, for Prometheus to fetch from `/metrics`."""
+"""Prometheus metrics, exposed at `/metrics`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 from lookalike.errors import LookalikeError
-from lookalike.server.concurrency import Lane
+from lookalike.server.concurrency import ConcurrencyLimiter
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 BATCHES = (1, 2, 3, 4, 6, 8, 12, 16, 32)
@@ -15,7 +15,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Metrics:
-    """The figures of one server, in a registry of their own."""
+    """Metrics of one server, in a registry of their own."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -55,13 +55,13 @@ class Metrics:
         for phase in ("decode", "embed", "search"):
             self._phases.labels(phase)
 
-    def watch_lane(self, lane: Lane) -> None:
-        """Show how full a lane is."""
-        self._places.labels(lane.name).set_function(lambda: lane.taken)
-        self._queue.labels(lane.name).set_function(lambda: lane.waiting)
+    def watch_limiter(self, limiter: ConcurrencyLimiter) -> None:
+        """Expose the load of a limiter."""
+        self._places.labels(limiter.name).set_function(lambda: limiter.taken)
+        self._queue.labels(limiter.name).set_function(lambda: limiter.waiting)
 
     def watch_gallery(self, count: Callable[[], int]) -> None:
-        """Show how many items there are."""
+        """Expose the number of items."""
 
         def counted() -> float:
             try:
@@ -85,7 +85,7 @@ class Metrics:
         self._dropped.labels(reason).inc()
 
     def watch_connections(self, count: Callable[[], int]) -> None:
-        """Show how many connections there are."""
+        """Expose the number of connections."""
         self._connections.set_function(count)
 
     def searched(self, took_ms: Mapping[str, float]) -> None:
@@ -93,14 +93,14 @@ class Metrics:
         for phase, milliseconds in took_ms.items():
             self._phases.labels(phase).observe(milliseconds / 1000)
 
-    def waited(self, lane: str, seconds: float) -> None:
-        """Time how long work waited for a worker."""
-        self._waited.labels(lane).observe(seconds)
+    def waited(self, limiter: str, seconds: float) -> None:
+        """Time spent in a limiter's queue."""
+        self._waited.labels(limiter).observe(seconds)
 
     def batched(self, photos: int) -> None:
         """Count the photos of a batch."""
         self._batches.observe(photos)
 
     def text(self) -> bytes:
-        """All of it, as Prometheus reads it."""
+        """All metrics in Prometheus' text format."""
         return generate_latest(self._registry)

@@ -1,7 +1,6 @@
-"""The outermost layer: what holds for every request, whatever it asks.
+"""ASGI middleware for every request: request id, security headers, log, metrics, HEAD, and the response to a bug.
 
-It gives a request its id, an answer its security headers, the log its line, the metrics their count, and turns a bug
-into an answer that tells nothing of our insides. Written to ASGI itself: it is passed by every byte.
+Written to ASGI and not to Starlette's `BaseHTTPMiddleware`, since every chunk of every body passes it.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from typing import Any, Final
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lookalike.server.concurrency import CLIENT_GONE, ClientGone
-from lookalike.server.errors import KINDS, Refusal
+from lookalike.server.errors import ERROR_CODES, ApiError
 from lookalike.server.metrics import Metrics
 
 LOG: Final = logging.getLogger("lookalike.server")
@@ -28,7 +27,7 @@ POLICY: Final = (
     "manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
     "require-trusted-types-for 'script'; trusted-types 'none'"
 )
-"""What the page may load: itself, and nothing from anywhere else."""
+"""Content security policy: the page loads its own files and nothing else."""
 
 HEADERS: Final = {
     b"content-security-policy": POLICY.encode(),
@@ -40,19 +39,19 @@ HEADERS: Final = {
     b"permissions-policy": b"camera=(self), geolocation=(), microphone=(), payment=(), usb=()",
     b"cache-control": b"no-store",
 }
-"""Of every answer that does not bring its own."""
+"""Default headers of every response."""
 
 
-class Edge:
-    """The outermost layer; see the module."""
+class RequestMiddleware:
+    """Outermost middleware: ids, headers, log and metrics of requests, and error 500 for exceptions that are bugs."""
 
     def __init__(self, app: ASGIApp, *, metrics: Metrics, shared: bool) -> None:
         """Wrap an application.
 
         Args:
-            app: What answers.
-            metrics: What counts.
-            shared: Whether pages of other origins may use the answers.
+            app: Application.
+            metrics: Metrics to count requests in.
+            shared: Whether pages of other origins may use the responses.
         """
         self._app, self._metrics = app, metrics
         self._headers = dict(HEADERS)
@@ -60,7 +59,7 @@ class Edge:
             self._headers[b"cross-origin-resource-policy"] = b"cross-origin"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass one request on, and its answer back."""
+        """Handle one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -71,7 +70,7 @@ class Edge:
             await self._app(scope, exchange.receive, exchange.send)
         except ClientGone:
             exchange.status = CLIENT_GONE
-        except Exception as caught:  # noqa: BLE001 - the last line of defence: the client gets an answer, the log the rest
+        except Exception as caught:  # noqa: BLE001 - a bug: the client gets error 500, the log the traceback
             error = caught
             if not exchange.started:
                 await exchange.fail()
@@ -85,7 +84,7 @@ class Edge:
         self._metrics.answered(method=method, route=route, status=exchange.status, seconds=seconds)
         if exchange.code:
             self._metrics.refused(exchange.code)
-        facts = {
+        details = {
             "request": exchange.id,
             "method": exchange.method[:16],
             "path": exchange.path[:500],
@@ -95,14 +94,14 @@ class Edge:
             "sent": exchange.sent,
             **({"code": exchange.code} if exchange.code else {}),
         }
-        LOG.log(logging.ERROR if error else logging.INFO, "request", extra={"facts": facts}, exc_info=error)
+        LOG.log(logging.ERROR if error else logging.INFO, "request", extra={"fields": details}, exc_info=error)
 
 
 METHODS: Final = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
 class _Exchange:
-    """A request and its answer, as far as they have come."""
+    """State of a request and its response."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, *, headers: MutableMapping[bytes, bytes]) -> None:
         self._scope, self._receive, self._send, self._headers = scope, receive, send, headers
@@ -118,7 +117,7 @@ class _Exchange:
 
     @property
     def route(self) -> str:
-        """The route's pattern: there are few of them, whatever clients ask for."""
+        """Pattern of the route, as a metrics label of bounded cardinality."""
         route = self._scope.get("route")
         return getattr(route, "path_format", None) or getattr(route, "path", None) or "none"
 
@@ -140,17 +139,37 @@ class _Exchange:
         await self._send(message)
 
     async def fail(self) -> None:
-        """Answer that there is a bug."""
-        refusal = Refusal("bug", KINDS["bug"].message)
-        self.code = refusal.kind
-        body = json.dumps(refusal.to_json()).encode()
+        """Send error 500."""
+        api_error = ApiError("bug", ERROR_CODES["bug"].message)
+        self.code = api_error.code
+        body = json.dumps(api_error.to_json()).encode()
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-        await self.send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+        await self.send({"type": "http.response.start", "status": api_error.status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
 
 
+class HeadAsGetMiddleware:
+    """Answers HEAD like GET: the same status and headers, without the body."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_head(message: Message) -> None:
+            scope["method"] = "HEAD"  # uvicorn reads it, and expects no body then
+            await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+        scope["method"] = "GET"
+        await self._app(scope, receive, send_head)
+
+
 def note_code(state: Any, code: str) -> None:  # noqa: ANN401 - Starlette's state has no type
-    """Remember an error's code for the log and the metrics."""
+    """Record the code of an error for the log and the metrics."""
     exchange = getattr(state, "exchange", None)
     if exchange is not None:
         exchange.code = code

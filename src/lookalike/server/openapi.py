@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of errors and of bodies that are read by hand."""
+"""OpenAPI document: error responses, and bodies that routes parse themselves."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from lookalike.server.errors import KINDS
+from lookalike.server.errors import ERROR_CODES
 from lookalike.server.schemas import ErrorBody, Question
 from lookalike.server.write_schemas import BulkItem, ItemPatch, ItemText
 
@@ -41,22 +41,22 @@ REQUEST_ID = {
     "description": "An id of your own for the answer and the log: 1 to 64 letters, digits, dots, hyphens, underscores.",
     "schema": {"type": "string"},
 }
-ALWAYS = ("bug", "failed", "damaged", "gallery_gone", "unreachable", "not_ready", "busy", "timeout")
-"""What may come of anything that touches the gallery."""
+COMMON_ERRORS = ("bug", "failed", "damaged", "gallery_gone", "unreachable", "not_ready", "busy", "timeout")
+"""Error codes of every route that reads the gallery."""
 
-ASKED = ("bad_request", "unknown_name", *ALWAYS)
-"""What may come of anything that is asked with an address, besides."""
+QUERY_ERRORS = ("bad_request", "unknown_name", *COMMON_ERRORS)
+"""Error codes of every route with parameters, beside."""
 
 
 def errors(*codes: str) -> dict[int | str, dict[str, Any]]:
-    """The responses of some errors, each with an example.
+    """Responses of error codes, each with an example.
 
     Args:
-        codes: Of `lookalike.server.errors.KINDS`.
+        codes: Keys of `lookalike.server.errors.ERROR_CODES`.
     """
     responses: dict[int | str, dict[str, Any]] = {}
     for code in codes:
-        kind = KINDS[code]
+        kind = ERROR_CODES[code]
         response = responses.setdefault(
             kind.status,
             {
@@ -65,7 +65,7 @@ def errors(*codes: str) -> dict[int | str, dict[str, Any]]:
                 "content": {"application/json": {"examples": {}}},
             },
         )
-        body = {"error": {"code": code, "message": kind.message, **kind.facts}}
+        body = {"error": {"code": code, "message": kind.message, **kind.details}}
         response["content"]["application/json"]["examples"][code] = {"value": body}
         if kind.status in (429, 503):
             response["headers"] = {"Retry-After": RETRY_AFTER}
@@ -74,11 +74,11 @@ def errors(*codes: str) -> dict[int | str, dict[str, Any]]:
 
 @dataclass(frozen=True, slots=True)
 class FormShape:
-    """What a form may hold.
+    """Description of a form.
 
     Attributes:
-        name: Of its schema, after which generated clients name their class.
-        schema: Of its parts; plain properties, since generators make no class of a choice between several shapes.
+        name: Name of its schema, after which generated clients name their class.
+        schema: JSON schema of its parts: plain properties, since generators make no class of `oneOf`.
         encoding: Media types of parts.
     """
 
@@ -93,11 +93,11 @@ def body_of(
     form: FormShape | None = None,
     more: Mapping[str, dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
-    """A request body that the route reads by itself.
+    """OpenAPI entry of a request body that the route parses itself.
 
     Args:
-        json: The model of a JSON body.
-        form: The shape of a form.
+        json: Model of a JSON body.
+        form: Description of a form.
         more: Entries of other media types.
     """
     content: dict[str, Any] = {}
@@ -114,19 +114,19 @@ def reference(name: str) -> dict[str, str]:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-BY_HAND: tuple[type[BaseModel], ...] = (Question, ItemText, ItemPatch, BulkItem)
-"""Models of bodies that routes read by themselves."""
+MANUAL_BODIES: tuple[type[BaseModel], ...] = (Question, ItemText, ItemPatch, BulkItem)
+"""Models of bodies that routes parse themselves."""
 
-THEIRS = ("HTTPValidationError", "ValidationError")
-"""What FastAPI describes as the answer to wrong values; ours has another shape."""
+FASTAPI_SCHEMAS = ("HTTPValidationError", "ValidationError")
+"""Schemas of FastAPI for invalid values, which this API does not use."""
 
 
 def complete_document(app: FastAPI, *, forms: Sequence[FormShape]) -> None:
-    """Have the application's OpenAPI document say all that there is to say.
+    """Add the bodies, forms and headers that FastAPI does not know to the application's OpenAPI document.
 
     Args:
-        app: The application.
-        forms: Those that its routes read.
+        app: Application.
+        forms: Forms that its routes parse.
     """
     plain = app.openapi
 
@@ -135,15 +135,15 @@ def complete_document(app: FastAPI, *, forms: Sequence[FormShape]) -> None:
             document = plain()
             schemas = document["components"]["schemas"]
             _, given = models_json_schema(
-                [(model, "validation") for model in BY_HAND], ref_template="#/components/schemas/{model}"
+                [(model, "validation") for model in MANUAL_BODIES], ref_template="#/components/schemas/{model}"
             )
             schemas.update(given["$defs"])
             schemas.update({form.name: form.schema for form in forms})
             for path in document["paths"].values():
                 for operation in path.values():
-                    _drop_theirs(operation["responses"])
+                    _drop_fastapi_error(operation["responses"])
                     operation.setdefault("parameters", []).append(REQUEST_ID)
-            for name in THEIRS:
+            for name in FASTAPI_SCHEMAS:
                 schemas.pop(name, None)
             app.openapi_schema = document
         return app.openapi_schema
@@ -151,7 +151,7 @@ def complete_document(app: FastAPI, *, forms: Sequence[FormShape]) -> None:
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-def _drop_theirs(responses: dict[str, Any]) -> None:
+def _drop_fastapi_error(responses: dict[str, Any]) -> None:
     schema = responses.get("422", {}).get("content", {}).get("application/json", {}).get("schema", {})
-    if schema.get("$ref", "").endswith(THEIRS):
+    if schema.get("$ref", "").endswith(FASTAPI_SCHEMAS):
         del responses["422"]

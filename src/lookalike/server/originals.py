@@ -1,4 +1,4 @@
-"""The photos of indexed items as they are now: opened beneath the gallery's roots, and checked before they are sent."""
+"""Photo files of indexed items: opened below the gallery's roots, and decoded once before they are sent."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from lookalike.types import Item
 
 QUALITY: Final = 85
 LOOKED_AT: Final = 64
-"""Bytes at the beginning of a file that tell what it is."""
+"""Leading bytes of a file that identify its format."""
 
 REMEMBERED: Final = 100_000
-"""Photos that are known to be photos."""
+"""Most entries of `DecodedPhotos`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +28,10 @@ class Original:
     """The file of an item's photo.
 
     Attributes:
-        name: What errors call it.
-        state: Tells this content of this file from any other, as far as that is known without reading it.
-        size: Bytes; 0 where that is not known.
-        data: All of it, for a photo of a store or of the web.
+        name: Name in errors.
+        state: Identity of the content: path, inode, size and times of a local file.
+        size: Size in bytes; 0 if unknown.
+        data: Content of a photo from a store or the web; None for a local file.
     """
 
     name: str
@@ -41,23 +41,23 @@ class Original:
 
     @classmethod
     def of_file(cls, item: Item, file: BinaryIO) -> Original:
-        """Look at a file of this machine."""
+        """Describe an open local file."""
         found = os.fstat(file.fileno())
         state = f"{item.location}\0{found.st_dev}\0{found.st_ino}\0{found.st_size}\0{found.st_mtime_ns}"
         return cls(item.photo, f"{state}\0{found.st_ctime_ns}", found.st_size)
 
     def tag(self, side: int | None) -> str:
-        """An ETag: changes whenever what would be sent changes.
+        """ETag of the file or of a thumbnail.
 
         Args:
-            side: Of the thumbnail; None for the file itself.
+            side: Longest side of the thumbnail in pixels; None for the file itself.
         """
         told = f"{self.state}\0{side}\0{QUALITY}"
         return f'"{hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest()[:32]}"'
 
 
 def from_elsewhere(item: Item, reach: Reach, *, seconds: float) -> Original:
-    """Read a photo of a store or of the web.
+    """Read a photo from a store or the web.
 
     Raises:
         PhotoError: It cannot be read within that time.
@@ -68,19 +68,19 @@ def from_elsewhere(item: Item, reach: Reach, *, seconds: float) -> Original:
     return Original(item.photo, state, len(data), data)
 
 
-class Checked:
-    """Remembers which files have been decoded, and so are photos. Safe in several threads at once."""
+class DecodedPhotos:
+    """Cache of files that are known to decode as photos. Thread-safe."""
 
     def __init__(self) -> None:
         self._known: OrderedDict[str, str] = OrderedDict()
         self._lock = threading.Lock()
 
     def media_type(self, original: Original, source: BinaryIO | bytes) -> str:
-        """The media type of a file that decodes as a photo; each file is decoded once.
+        """Media type of a photo; each file is decoded once to check it.
 
         Args:
-            original: What it is.
-            source: Its content; a file is left at its beginning.
+            original: File to check.
+            source: Content; a file is left at its beginning.
 
         Raises:
             PhotoError: It is not a photo, or not a whole one.
@@ -103,6 +103,6 @@ class Checked:
         return kind
 
 
-def shown_reason(error: PhotoError) -> str:
-    """Why a photo cannot be shown, without places of the server's network."""
+def public_reason(error: PhotoError) -> str:
+    """Reason that a photo cannot be shown, without addresses."""
     return "it cannot be read at present" if "://" in error.reason else error.reason

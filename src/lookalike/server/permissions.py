@@ -9,8 +9,8 @@ from typing import Protocol, runtime_checkable
 
 from lookalike.deadline import within
 from lookalike.index import SPELLINGS
-from lookalike.server.context import Serving
-from lookalike.server.errors import Refusal
+from lookalike.server.context import AppContext
+from lookalike.server.errors import ApiError
 from lookalike.server.schemas import Options
 
 
@@ -27,14 +27,14 @@ class Building(Protocol):
         ...
 
 
-def check_allowed(options: Options, serving: Serving) -> None:
+def check_allowed(options: Options, context: AppContext) -> None:
     """Refuse a stranger what is for the owner; it may look into the gallery, so it runs in a worker.
 
     Raises:
-        Refusal: The search asks for such.
+        ApiError: The search asks for such.
         DeadlineError: Its filter takes too long.
     """
-    settings, gallery = serving.settings, serving.retriever.gallery
+    settings, gallery = context.settings, context.retriever.gallery
     if options.where is not None and isinstance(gallery, Building):
         with within(settings.scan_seconds):
             gallery.find_passing(options.where)
@@ -46,11 +46,11 @@ def check_allowed(options: Options, serving: Serving) -> None:
             raise owner_only(f"the metric {metric!r} takes long, and is for the owner", "owner_metrics")
 
 
-def owner_only(what: str, setting: str) -> Refusal:
+def owner_only(what: str, setting: str) -> ApiError:
     """Refuse what is for the owner.
 
     Args:
         what: Is refused, and why.
         setting: Opens it to all.
     """
-    return Refusal("owner_only", f"{what}; show the token, or set `{setting}`", facts={"setting": setting})
+    return ApiError("owner_only", f"{what}; show the token, or set `{setting}`", details={"setting": setting})

@@ -1,4 +1,4 @@
-"""Photos on other computers: a lane for each host, so that a slow one keeps none but its own photos waiting."""
+"""Reading photos from other hosts, with a concurrency limit per host: a slow host delays its own photos only."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import Any, Final, TypeVar
 
 from lookalike.errors import PhotoError
 from lookalike.remote.retryable import may_pass, status_of
-from lookalike.server.errors import Refusal, busy
+from lookalike.server.errors import ApiError, busy
 
 T = TypeVar("T")
 
 EACH: Final = 2
-"""Photos of one host that are read at a time."""
+"""Photos of one host that are read at once."""
 
 WAITING: Final = 64
 """Photos of one host that may wait."""
@@ -27,17 +27,17 @@ SECONDS: Final = 8.0
 """Longest time from a request to the photo."""
 
 PAUSE_S: Final = 10.0
-"""For so long a host that did not answer, or a photo that could not be read, is not asked for again."""
+"""Seconds before a silent host, or a photo that could not be read, is tried again."""
 
 REMEMBERED: Final = 4_096
 
 
-class Hosts:
-    """Runs what reads from other computers; safe to use from one event loop.
+class PhotoHostLimiter:
+    """Runs functions that read from other hosts; for use from one event loop.
 
     Args:
-        seconds: Longest time for a photo.
-        pause_s: How long a failure is remembered.
+        seconds: Longest time for a photo, in seconds.
+        pause_s: Seconds for which a failure is remembered.
     """
 
     def __init__(self, *, seconds: float = SECONDS, pause_s: float = PAUSE_S) -> None:
@@ -50,16 +50,16 @@ class Hosts:
         self._silent: dict[str, float] = {}
 
     async def run(self, host: str, key: Hashable, work: Callable[[], T]) -> T:
-        """Run a function that reads from a host; two requests for the same thing share one run.
+        """Run a function that reads from a host; simultaneous requests with the same key share one run.
 
         Args:
-            host: Which computer, such as `https://shop.example`.
-            key: What is read.
-            work: Reads it, in a thread, within `seconds`.
+            host: Scheme and host, such as `https://shop.example`.
+            key: Identifies what is read.
+            work: Reads it, in a thread, within `seconds` seconds.
 
         Raises:
-            PhotoError: It cannot be read, or could not a moment ago.
-            Refusal: The host does not answer, or too many of its photos are waited for.
+            PhotoError: It cannot be read, or could not within the last `pause_s` seconds.
+            ApiError: The host does not answer, or its queue is full.
         """
         if (failed := self._failed.get(key)) is not None:
             if failed[0] > monotonic():
@@ -80,7 +80,7 @@ class Hosts:
         return answer
 
     def close(self) -> None:
-        """Start nothing more; what runs ends by its own time limit."""
+        """Cancel what is queued; what runs ends by its own time limit."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def _take(self, host: str, key: Hashable, work: Callable[[], T]) -> T:
@@ -107,7 +107,7 @@ class Hosts:
     def _settle(self, key: Hashable, task: asyncio.Task[Any]) -> None:
         self._under_way.pop(key, None)
         if not task.cancelled():
-            task.exception()  # so that it counts as seen when all who asked have gone
+            task.exception()  # mark it as retrieved, also when all clients have gone
 
     def _check(self, host: str) -> None:
         left = self._silent.get(host, 0.0) - monotonic()
@@ -116,11 +116,11 @@ class Hosts:
         self._silent.pop(host, None)
 
     @staticmethod
-    def _unanswered(seconds: float) -> Refusal:
+    def _unanswered(seconds: float) -> ApiError:
         wait = max(1, math.ceil(seconds))
-        return Refusal(
+        return ApiError(
             "host_silent",
             f"the computer that has this photo does not answer; try again in {wait} s",
-            facts={"retry_after": wait},
+            details={"retry_after": wait},
             headers={"Retry-After": str(wait)},
         )

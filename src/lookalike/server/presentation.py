@@ -1,7 +1,7 @@
-"""Answers as clients may see them: photos by where they are beneath what was indexed, never by where that is.
+"""Presentation of items, answers and errors to clients: paths of the server and addresses of stores are removed.
 
-The command line shows what its user can open. Over HTTP a photo is fetched by its item, so a path of the server, or the
-address of a store, would tell a client nothing but how the server is set up.
+The command line shows paths that its user can open. Over HTTP photos are fetched by item id, and a path or an address
+would reveal only how the server is set up.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import Any, Final
 
-from lookalike.server.errors import Refusal
+from lookalike.server.errors import ApiError
 from lookalike.types import Answer, Item, item_json
 
 ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#\s]*")
@@ -20,14 +20,11 @@ REPEATS: Final = {
     *("bad_filter", "unknown_name", "unknown_item", "not_found", "method_not_allowed"),
     *("unknown_host", "foreign_origin", "invalid"),
 }
-"""Codes of errors that repeat what the client has said, which is left as it is."""
+"""Codes of errors that quote the client; their messages are not redacted."""
 
 
-def shown_photo(item: Item) -> str:
-    """What a client is told of where a photo is.
-
-    A path, or the path of a URL, from the indexed root on; of one that lies elsewhere, the last part.
-    """
+def public_photo(item: Item) -> str:
+    """Path of a photo relative to its root; the last part for a photo outside of it."""
     photo, root = item.photo, item.root.rstrip("/")
     if root and photo.startswith(root + "/"):
         photo = photo[len(root) + 1 :]
@@ -38,42 +35,42 @@ def shown_photo(item: Item) -> str:
     return "/".join(part for part in photo.split("/") if part != "..") if ".." in photo else photo
 
 
-def shown_item(item: Item) -> dict[str, Any]:
-    """An item as it is sent."""
-    return {**item_json(item), "photo": shown_photo(item)}
+def public_item(item: Item) -> dict[str, Any]:
+    """JSON of an item."""
+    return {**item_json(item), "photo": public_photo(item)}
 
 
-def shown_answer(answer: Answer) -> dict[str, Any]:
-    """An answer as it is sent."""
+def public_answer(answer: Answer) -> dict[str, Any]:
+    """JSON of an answer."""
     told = answer.to_json()
     for match, told_match in zip(answer.matches, told["matches"], strict=True):
-        told_match["photo"] = shown_photo(match.item)
+        told_match["photo"] = public_photo(match.item)
     return told
 
 
-def shown_refusal(refusal: Refusal, places: Iterable[str]) -> dict[str, Any]:
-    """An error as it is sent: where it does not repeat what the client has said, places of the server are left out.
+def public_error(api_error: ApiError, private_locations: Iterable[str]) -> dict[str, Any]:
+    """JSON of an error, redacted unless it quotes the client.
 
     Args:
-        refusal: What the client is told.
-        places: Paths and addresses of the server, as `places_of` gives them.
+        api_error: Error to send.
+        private_locations: Paths and addresses to redact, see `locations_to_hide`.
     """
-    told = refusal.to_json()
-    if refusal.kind not in REPEATS:
+    told = api_error.to_json()
+    if api_error.code not in REPEATS:
         about = told["error"]
         for name in ("message", "reason"):
             if isinstance(about.get(name), str):
-                about[name] = shown_text(about[name], places)
+                about[name] = redacted(about[name], private_locations)
     return told
 
 
-def shown_text(message: str, places: Iterable[str]) -> str:
-    """A message without the places that it names, and without the host in any URL."""
-    for place in sorted(places, key=len, reverse=True):
+def redacted(message: str, private_locations: Iterable[str]) -> str:
+    """Replace private locations, and the hosts of URLs, in a message."""
+    for place in sorted(private_locations, key=len, reverse=True):
         message = re.sub(rf"(?<![\w/]){re.escape(place)}(?![\w])", HIDDEN, message)
     return ADDRESS.sub(HIDDEN, message)
 
 
-def places_of(*addresses: str | None) -> tuple[str, ...]:
-    """Those of some addresses that are worth hiding: a short one would be replaced within other words."""
+def locations_to_hide(*addresses: str | None) -> tuple[str, ...]:
+    """Distinct addresses long enough to be redacted; a short one would match within other words."""
     return tuple(address for address in dict.fromkeys(addresses) if address and len(address) > SHORT)

@@ -1,4 +1,4 @@
-"""What stands behind the `?` of an address: nothing that the route does not know, and nothing twice."""
+"""Strict query strings: unknown and repeated parameters are errors."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Final
 from fastapi import Depends, Request
 
 from lookalike.errors import UnknownNameError
-from lookalike.server.errors import Refusal
+from lookalike.server.errors import ApiError
 
 
 async def check_query(request: Request) -> None:
-    """Refuse parameters that the route does not know, or that come twice.
+    """Check the parameters of a request against its route.
 
     Raises:
         UnknownNameError: There is no such parameter.
-        Refusal: A parameter comes twice.
+        ApiError: A parameter is repeated.
     """
     given = Counter(name for name, _ in request.query_params.multi_items())
     known = [parameter.alias for parameter in request.scope["route"].dependant.query_params] if given else []
@@ -24,7 +24,7 @@ async def check_query(request: Request) -> None:
         if name not in known:
             raise UnknownNameError("query parameter", name[:200], known)
         if count > 1:
-            raise Refusal("bad_request", f"the query parameter {name!r} comes {count} times")
+            raise ApiError("bad_request", f"the query parameter {name!r} comes {count} times")
 
 
 KNOWN_QUERY: Final = Depends(check_query)

@@ -1,4 +1,4 @@
-"""Reading what clients send: within limits of bytes, parts and time, and never trusting what they say of it."""
+"""Request bodies: JSON and forms, read within limits of bytes, parts and seconds."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect, Request
 
 from lookalike.server.concurrency import ClientGone
-from lookalike.server.errors import Refusal, busy
+from lookalike.server.errors import ApiError, busy
 from lookalike.server.form_parser import LONGEST_NAME, FormParser, check_charset
-from lookalike.server.json_limits import LONGEST, parsed
+from lookalike.server.json_limits import LONGEST, parse_json
 from lookalike.types import JSON
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -26,11 +26,11 @@ FORM: Final = "multipart/form-data"
 JSON_TYPE: Final = "application/json"
 LONGEST_FIELD: Final = 65_536
 SHORT_JSON: Final = 16_384
-"""Bytes that are read in no time, so that the event loop can do it."""
+"""Longest JSON in bytes that is parsed on the event loop."""
 
 
 class Upload(BytesIO):
-    """A file that was sent, and what it was called; the name is for people and opens nothing."""
+    """An uploaded file with its name, which is for messages only."""
 
     def __init__(self, data: bytes, *, name: str) -> None:
         super().__init__(data)
@@ -39,13 +39,13 @@ class Upload(BytesIO):
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A form.
+    """A parsed form.
 
     Attributes:
-        fields: By the names of the parts; none is empty.
-        files: By the names of the parts.
-        untouched: Names of parts that are empty: a web page sends its optional inputs like this when nothing was
-            entered or chosen, so they count as not given.
+        fields: Values of the fields by name; empty ones are left out.
+        files: Files by name of the part.
+        untouched: Names of empty parts: browsers send optional inputs like this when nothing was entered or chosen,
+            so they count as not given.
     """
 
     fields: Mapping[str, Sequence[str]]
@@ -54,19 +54,19 @@ class Form:
 
 
 class Intake:
-    """Takes bodies in, up to so many bytes of all requests together."""
+    """Budget of bytes for the bodies of all requests together."""
 
     def __init__(self, limit: int) -> None:
         self.limit, self.held = limit, 0
 
     @contextmanager
     def body(self, request: Request, *, limit: int, seconds: float) -> Iterator[Body]:
-        """Lend the body of a request; its bytes count until the context ends.
+        """Body of a request; its bytes count until the context ends.
 
         Args:
-            request: Whose body.
-            limit: Most bytes.
-            seconds: Longest time for all of it to arrive.
+            request: Request to read.
+            limit: Longest body in bytes.
+            seconds: Longest time until the whole body has arrived.
         """
         body = Body(self, request, limit=limit, seconds=seconds)
         try:
@@ -79,7 +79,7 @@ class Body:
     """The body of one request.
 
     Attributes:
-        taken: Bytes that have arrived.
+        taken: Number of bytes that have arrived.
     """
 
     def __init__(self, intake: Intake, request: Request, *, limit: int, seconds: float) -> None:
@@ -87,15 +87,15 @@ class Body:
         self.taken = 0
 
     @property
-    def kind(self) -> str:
-        """The media type that the client declares, without its parameters."""
+    def media_type(self) -> str:
+        """Declared media type, without parameters."""
         return self._request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
     async def whole(self) -> bytes:
-        """All of it.
+        """Read the whole body.
 
         Raises:
-            Refusal: It is too long or too slow, or there is too much of others.
+            ApiError: The body is too long or too slow, or the budget of all bodies is spent.
             ClientGone: The client has closed the connection.
         """
         with _arriving(self._seconds):
@@ -103,24 +103,24 @@ class Body:
                 return b"".join([chunk async for chunk in self._chunks()])
 
     async def json(self, model: type[Model]) -> Model:
-        """A JSON body, checked.
+        """Read and validate a JSON body.
 
         Raises:
-            Refusal: It is no JSON, or not what the model wants; and see `whole`.
+            ApiError: The body is not JSON, or not valid for the model; and see `whole`.
         """
         self._limit = min(self._limit, LONGEST)
         data = await self.whole()
-        value = parsed(data) if len(data) < SHORT_JSON else await asyncio.to_thread(parsed, data)
-        return checked(model, value)
+        value = parse_json(data) if len(data) < SHORT_JSON else await asyncio.to_thread(parse_json, data)
+        return validated(model, value)
 
     async def form(self, *, parts: int) -> Form:
-        """A form with files.
+        """Read a form.
 
         Args:
             parts: Most fields, and most files.
 
         Raises:
-            Refusal: It is no form in UTF-8, or has too many parts; and see `whole`.
+            ApiError: The form is malformed, not UTF-8, or has too many parts; and see `whole`.
         """
         check_charset(self._request.headers.get("content-type", ""))
         parser = FormParser(
@@ -135,10 +135,10 @@ class Body:
                 async with asyncio.timeout(self._seconds):
                     data = await parser.parse()
         except MultiPartException as error:
-            raise _form_refusal(error, parts=parts) from None
+            raise _form_error(error, parts=parts) from None
         except (KeyError, UnicodeDecodeError, ValueError, LookupError) as error:
-            # what the parser stumbles over in headers of parts that are not as they should be
-            raise Refusal("bad_request", "the form cannot be read: a part's headers are broken") from error
+            # raised by the parser at malformed headers of parts
+            raise ApiError("bad_request", "the form cannot be read: a part's headers are broken") from error
         try:
             return await _sorted_out(data.multi_items())
         finally:
@@ -148,8 +148,8 @@ class Body:
         encoding = self._request.headers.get("content-encoding", "identity")
         if encoding.strip().lower() not in ("identity", ""):
             message = f"expected a body as it is, got one with Content-Encoding: {encoding[:LONGEST_NAME]}"
-            facts: dict[str, JSON] = {"expected": ["identity"], "got": encoding[:LONGEST_NAME]}
-            raise Refusal("unsupported_media_type", message, facts=facts, headers={"Accept-Encoding": "identity"})
+            details: dict[str, JSON] = {"expected": ["identity"], "got": encoding[:LONGEST_NAME]}
+            raise ApiError("unsupported_media_type", message, details=details, headers={"Accept-Encoding": "identity"})
         declared = self._request.headers.get("content-length", "")
         if declared.isdecimal() and int(declared) > self._limit:
             raise self._too_large()
@@ -162,9 +162,9 @@ class Body:
                 raise busy("too many uploads are on their way", seconds=1)
             yield chunk
 
-    def _too_large(self) -> Refusal:
+    def _too_large(self) -> ApiError:
         message = f"the body is longer than the {self._limit:,} bytes allowed"
-        return Refusal("too_large", message, facts={"limit": self._limit})
+        return ApiError("too_large", message, details={"limit": self._limit})
 
 
 async def _sorted_out(parts: Sequence[tuple[str, UploadFile | str]]) -> Form:
@@ -180,55 +180,55 @@ async def _sorted_out(parts: Sequence[tuple[str, UploadFile | str]]) -> Form:
         else:
             data = await part.read()
             if data or part.filename:
-                files.setdefault(name, []).append(Upload(data, name=shown_name(part.filename)))
+                files.setdefault(name, []).append(Upload(data, name=printable_name(part.filename)))
             else:
                 untouched.append(name)
     return Form(fields, files, tuple(untouched))
 
 
-def _form_refusal(error: MultiPartException, *, parts: int) -> Refusal:
+def _form_error(error: MultiPartException, *, parts: int) -> ApiError:
     if error.message.startswith("Too many"):
-        return Refusal("too_many_parts", f"the form has more than the {parts} parts allowed", facts={"limit": parts})
+        return ApiError("too_many_parts", f"the form has more than the {parts} parts allowed", details={"limit": parts})
     if "maximum size" in error.message:
         message = f"a field is longer than the {LONGEST_FIELD:,} bytes allowed"
-        return Refusal("too_large", message, facts={"limit": LONGEST_FIELD})
-    return Refusal("bad_request", f"the form cannot be read: {error.message}")
+        return ApiError("too_large", message, details={"limit": LONGEST_FIELD})
+    return ApiError("bad_request", f"the form cannot be read: {error.message}")
 
 
 @contextmanager
 def _arriving(seconds: float) -> Iterator[None]:
-    """Say what it means when a body stops arriving."""
+    """Translate a timeout or disconnection while a body arrives."""
     try:
         yield
     except TimeoutError:
         message = f"the body did not arrive within {seconds:g} s"
-        # the rest of it may still come, and would be taken for the next request
-        raise Refusal("too_slow", message, facts={"limit": seconds}, headers={"Connection": "close"}) from None
+        # the rest may still come, and would be parsed as the next request
+        raise ApiError("too_slow", message, details={"limit": seconds}, headers={"Connection": "close"}) from None
     except ClientDisconnect:
         raise ClientGone from None
 
 
-def shown_name(name: str | None) -> str:
-    """A file's name as a client sent it, as far as it can be shown; without folders."""
+def printable_name(name: str | None) -> str:
+    """Printable part of a client's file name, without folders."""
     last = (name or "").replace("\\", "/").rpartition("/")[2]
     printable = "".join(letter for letter in last if letter.isprintable())
     return printable[:LONGEST_NAME] or "photo"
 
 
-def other_kind(got: str, expected: Sequence[str]) -> Refusal:
-    """Refuse a body of a kind that is not read here."""
-    return Refusal(
+def unsupported_media_type(got: str, expected: Sequence[str]) -> ApiError:
+    """Error for a body of another media type than expected."""
+    return ApiError(
         "unsupported_media_type",
         f"expected a body of {' or '.join(expected)}, got {got[:LONGEST_NAME] or 'none'}",
-        facts={"expected": list(expected), "got": got[:LONGEST_NAME]},
+        details={"expected": list(expected), "got": got[:LONGEST_NAME]},
     )
 
 
-def checked(model: type[Model], value: object) -> Model:
-    """Fill a model.
+def validated(model: type[Model], value: object) -> Model:
+    """Validate a value by a pydantic model.
 
     Raises:
-        Refusal: It wants something else.
+        ApiError: The value is not valid.
     """
     try:
         return model.model_validate(value)
@@ -236,12 +236,12 @@ def checked(model: type[Model], value: object) -> Model:
         raise invalid(error.errors(include_url=False, include_context=False, include_input=False)) from None
 
 
-def invalid(problems: Sequence[Mapping[str, Any]], *, skip: int = 0) -> Refusal:
-    """Refuse values, by what pydantic says of them.
+def invalid(problems: Sequence[Mapping[str, Any]], *, skip: int = 0) -> ApiError:
+    """Error for values that pydantic rejects.
 
     Args:
-        problems: As pydantic lists them.
-        skip: So many first parts of each place are of no use to the client.
+        problems: Errors as pydantic lists them.
+        skip: Number of leading parts of each location to leave out.
     """
     listed = [
         {
@@ -251,4 +251,4 @@ def invalid(problems: Sequence[Mapping[str, Any]], *, skip: int = 0) -> Refusal:
         for problem in problems[:20]
     ]
     first = listed[0]
-    return Refusal("invalid", f"{first['field']}: {first['problem']}", facts={"problems": list[Any](listed)})
+    return ApiError("invalid", f"{first['field']}: {first['problem']}", details={"problems": list[Any](listed)})

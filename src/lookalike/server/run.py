@@ -1,4 +1,4 @@
-"""Running the application under uvicorn, with our log, until a signal asks it to stop."""
+"""Running the application under uvicorn until a signal stops it."""
 
 from __future__ import annotations
 
@@ -15,37 +15,37 @@ from typing import Final
 import uvicorn
 
 from lookalike.server.app import create_app
-from lookalike.server.connection_limits import Crowd
+from lookalike.server.connection_limits import ConnectionLimits
 from lookalike.server.connections import Connection
-from lookalike.server.context import Serving
+from lookalike.server.context import AppContext
 from lookalike.server.logs import log_settings
 
 SHUTDOWN_S: Final = 30
 SWITCH_S: Final = 5e-5
-"""How long a thread may keep the interpreter from another. A search lets go of it dozens of times, whenever it decodes
-or multiplies; with Python's usual 5 ms it then waits for the event loop, and in a crowd hardly any gets done."""
+"""Switch interval of the interpreter, in seconds. A search releases the lock dozens of times, at each decoding and
+multiplication; with Python's default of 5 ms it then waits for the event loop each time, and throughput drops."""
 
 
 class Server(uvicorn.Server):
-    """Stops as asked and then returns, instead of raising the signal once more: being stopped is no failure.
+    """A uvicorn server that returns after SIGINT or SIGTERM instead of raising the signal again.
 
     Attributes:
-        crowd: The connections.
+        connection_limits: Open connections and their limits.
     """
 
-    def __init__(self, config: uvicorn.Config, crowd: Crowd) -> None:
+    def __init__(self, config: uvicorn.Config, connection_limits: ConnectionLimits) -> None:
         super().__init__(config)
-        self.crowd = crowd
+        self.connection_limits = connection_limits
 
     async def on_tick(self, counter: int) -> bool:
-        """Look after the connections, ten times a second."""
-        self.crowd.tend()
+        """Enforce time limits of connections; called ten times a second."""
+        self.connection_limits.enforce()
         return await super().on_tick(counter)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Take the signals that ask to stop, for as long as the context lasts."""
-        if threading.current_thread() is not threading.main_thread():  # the only one that signals come to
+        """Handle SIGINT and SIGTERM while the context lasts."""
+        if threading.current_thread() is not threading.main_thread():  # only the main thread receives signals
             yield
             return
         before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -56,18 +56,14 @@ class Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-def make_server(serving: Serving) -> Server:
-    """Configure a server.
-
-    Args:
-        serving: What to serve.
-    """
-    settings = serving.settings
-    crowd = Crowd(settings, serving.metrics)
-    serving.metrics.watch_connections(lambda: len(crowd.members))
+def make_server(context: AppContext) -> Server:
+    """Configure uvicorn for an application context."""
+    settings = context.settings
+    connection_limits = ConnectionLimits(settings, context.metrics)
+    context.metrics.watch_connections(lambda: len(connection_limits.open))
     config = uvicorn.Config(
-        create_app(serving),
-        http=partial(Connection, crowd=crowd, bounds=settings),  # type: ignore[arg-type]
+        create_app(context),
+        http=partial(Connection, connection_limits=connection_limits, settings=settings),  # type: ignore[arg-type]
         log_config=log_settings(),
         access_log=False,
         server_header=False,
@@ -75,19 +71,14 @@ def make_server(serving: Serving) -> Server:
         lifespan="on",
         ws="none",
     )
-    return Server(config, crowd)
+    return Server(config, connection_limits)
 
 
-def serve_app(serving: Serving, listening: socket.socket) -> None:
-    """Serve until a signal asks to stop; what runs then is finished first.
-
-    Args:
-        serving: What to serve.
-        listening: Where.
-    """
+def serve_app(context: AppContext, listening: socket.socket) -> None:
+    """Serve on a listening socket until SIGINT or SIGTERM; requests under way are finished first."""
     sys.setswitchinterval(SWITCH_S)
-    server = make_server(serving)
-    # What is loaded by now stays. To look through all of it for garbage takes some 40 ms, in which nobody is answered.
+    server = make_server(context)
+    # Objects loaded by now stay. A garbage collection over all of them takes some 40 ms, in which no request proceeds.
     gc.collect()
     gc.freeze()
     server.run(sockets=[listening])

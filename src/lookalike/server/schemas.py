@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from lookalike.server.errors import KINDS
+from lookalike.server.errors import ERROR_CODES
 
 LONGEST_FILTER = 4000
 LONGEST_ID = 1000
@@ -297,9 +297,9 @@ class Health(BaseModel):
 
 
 class ErrorFacts(BaseModel):
-    """What went wrong, for people and for programs; some codes have more facts."""
+    """What went wrong, for people and for programs; some codes have more details."""
 
-    code: str = Field(examples=[*KINDS])
+    code: str = Field(examples=[*ERROR_CODES])
     message: str
 
     model_config = ConfigDict(extra="allow")

@@ -1,4 +1,4 @@
-"""What the server allows, and how much of everything it holds at once."""
+"""Settings of the server: limits of size, time and number, and access."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From an address to a server that can answer: what can be the operator's mistake shows here, before it starts."""
+"""Opening a gallery and its model for serving; mistakes of the operator are reported here, before the server starts."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from lookalike.gallery.photo_store import PhotoStore
 from lookalike.images import Budget, Limits
 from lookalike.retrieval.retriever import Retriever
 from lookalike.server.batching import BatchingEmbedder
-from lookalike.server.context import Serving
+from lookalike.server.context import AppContext
 from lookalike.server.item_writer import ItemWriter
 from lookalike.server.settings import Settings
 
 QUICK_S: Final = 0.02
-"""A network that takes one processor no longer than this for a photo is quick."""
+"""Longest time for one photo on one processor, in seconds, of a network that counts as quick."""
 
 TRIALS: Final = 3
 
 
-def open_serving(
+def open_context(
     address: str,
     *,
     settings: Settings,
@@ -36,17 +36,17 @@ def open_serving(
     runtime: str = "auto",
     device: str = "auto",
     say: Callable[[str], None] = lambda _: None,
-) -> Serving:
+) -> AppContext:
     """Open a gallery and its model, and run the model.
 
     Args:
-        address: Of the gallery.
-        settings: The server's limits.
-        token: What writers must show.
+        address: Folder or address of the gallery.
+        settings: Limits of the server.
+        token: Bearer token for writes; None disables them.
         model: See `lookalike.open`.
         runtime: See `lookalike.open`.
         device: See `lookalike.open`.
-        say: Tells the operator what to know.
+        say: Called with messages for the operator.
 
     Raises:
         GalleryNotFoundError: There is no gallery.
@@ -62,27 +62,27 @@ def open_serving(
         if not all(space.model_id.startswith("imported:") for space in gallery.spaces):
             raise
         photos = False
-        say(f"{error}; items can be asked with, photos cannot")
+        say(f"{error}; searches by item work, searches by photo do not")
     batching = BatchingEmbedder(opened.embedder, largest=settings.batch, at_once=at_once)
     limits = Limits(bytes=settings.upload_bytes, pixels=settings.pixels)
     retriever = Retriever(gallery, batching, limits=limits)
     photo_store = PhotoStore(gallery, Path(settings.photos) if settings.photos else None)
     writer = ItemWriter(retriever, photo_store, limits=limits, decoding=Budget(settings.decode_bytes))
-    serving = Serving(retriever, address, settings, token, writer, photos)
-    batching.observe = serving.metrics.batched
-    return serving
+    context = AppContext(retriever, address, settings, token, writer, photos)
+    batching.observe = context.metrics.batched
+    return context
 
 
 def open_for_many(address: str, *, model: str | None, runtime: str, device: str) -> tuple[Retriever, int]:
-    """Open a gallery and its model, run the model, and decide how it shares the processors.
+    """Open a gallery and its model, time the model, and decide how it shares the processors.
 
-    A network that is quick on one processor gains little from a second: each describes a photo of its own then. Without
-    decoding, two describe 660 photos a second by the default model in this way, and 520 when both work on batches of 8
-    (2-core x86-64, 2026-11-26); only a caller with many photos, such as a bulk request, is better off with batches. A
-    slow network gets all processors, for a lone photo must not wait for one of them while the others are idle.
+    A network that is quick on one processor runs once per processor, on one photo each: without decoding, two
+    processors embed 660 photos a second with the default model in this way, and 520 when both work on batches of 8
+    (2-core x86-64, 2026-11-26); only bulk requests would gain from batches. A slow network runs once, on all
+    processors, so that a single photo does not leave some of them idle.
 
     Returns:
-        What was opened, and how many batches its network should be run on at once.
+        The retriever, and the number of batches that its network runs on at once.
 
     Raises:
         GalleryNotFoundError: There is no gallery.
@@ -90,7 +90,7 @@ def open_for_many(address: str, *, model: str | None, runtime: str, device: str)
     """
     lean = Retriever(address, ModelFile(model, runtime, device, threads=1))
     try:
-        _ = lean.gallery  # that there is none is said before a model is loaded
+        _ = lean.gallery  # a missing gallery is reported before a model is loaded
         quick = seconds_for_one(lean.embedder) <= QUICK_S
     except BaseException:
         lean.close()
@@ -100,7 +100,7 @@ def open_for_many(address: str, *, model: str | None, runtime: str, device: str)
     if quick and lean.embedder.concurrent:
         return lean, processors()
     lean.close()
-    del lean  # and its model
+    del lean  # frees its model
     whole = Retriever(address, ModelFile(model, runtime, device))
     try:
         seconds_for_one(whole.embedder)
@@ -111,7 +111,7 @@ def open_for_many(address: str, *, model: str | None, runtime: str, device: str)
 
 
 def seconds_for_one(embedder: Embedder) -> float:
-    """How long an embedder takes for one photo, once it is warm and nothing comes between."""
+    """Seconds that a warm embedder takes for one photo: the least of a few trials."""
     prepared = embedder.prepare(Image.new("RGB", (embedder.wanted_size, embedder.wanted_size), "grey"))
     taken = []
     for _ in range(TRIALS):

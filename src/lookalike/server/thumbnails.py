@@ -1,4 +1,4 @@
-"""Small pictures of indexed items, made when they are first asked for and kept in memory up to a bound."""
+"""In-memory cache of thumbnails, made on first request."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from lookalike.server.originals import QUALITY, Original
 
 
 class Thumbnails:
-    """Makes small pictures. Safe in several threads at once."""
+    """Least-recently-used cache of thumbnails. Thread-safe."""
 
     def __init__(self, limit: int) -> None:
-        """Start with none.
+        """Make an empty cache.
 
         Args:
-            limit: Most bytes to keep.
+            limit: Capacity in bytes.
         """
         self._limit, self._held = limit, 0
         self._kept: OrderedDict[str, bytes] = OrderedDict()
         self._lock = threading.Lock()
 
     def get(self, tag: str) -> bytes | None:
-        """The picture of that tag, if it is kept."""
+        """Thumbnail with an ETag, if cached."""
         with self._lock:
             found = self._kept.get(tag)
             if found is not None:
@@ -35,12 +35,12 @@ class Thumbnails:
             return found
 
     def make(self, original: Original, source: BinaryIO | bytes, *, side: int) -> bytes:
-        """Scale a photo down so that neither side is longer than `side` pixels: a JPEG.
+        """Scale a photo down to at most `side` pixels a side, as a JPEG.
 
         Args:
-            original: What it is.
-            source: Its content.
-            side: In pixels.
+            original: File of the photo.
+            source: Content of the file.
+            side: Longest side in pixels.
 
         Raises:
             PhotoError: It cannot be read.

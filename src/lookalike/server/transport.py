@@ -1,4 +1,4 @@
-"""What a connection writes to and reads from, so that it can hold back what it has read, and close without a reset."""
+"""Transport and flow control of a connection: buffering of pipelined requests, and closing without a reset."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from typing import Any, Final, Protocol, TypeAlias
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from lookalike.server.errors import Refusal
+from lookalike.server.errors import ApiError
 from lookalike.server.middleware import HEADERS
 
 Headers: TypeAlias = list[tuple[bytes, bytes]]
 
 WHOLE_URL: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?([^/?#]*)")
-"""A URL with its host, as proxies are asked with."""
+"""A URL in absolute form, as sent to proxies."""
 
 
 class Leaving(Protocol):
-    """A connection, as its transport knows it."""
+    """Interface of a connection towards its transport."""
 
     @property
     def leaving(self) -> bool:
-        """Whether it sends nothing more."""
+        """Whether the connection is closing."""
         ...
 
     def leave(self) -> None:
-        """Close, in a way that lets the client read what was sent."""
+        """Close so that the client can read the response."""
         ...
 
 
 class BoundedFlow(FlowControl):
-    """Flow control that does not read on while bytes are held back.
+    """Flow control that pauses reading while bytes are buffered.
 
     Attributes:
-        holding: Whether the protocol has bytes that it has not parsed yet.
+        holding: Whether the protocol has unparsed bytes.
     """
 
     def __init__(self, transport: asyncio.Transport) -> None:
@@ -45,12 +45,12 @@ class BoundedFlow(FlowControl):
         self.holding = False
 
     def pause_reading(self) -> None:
-        """Read no more, unless the connection is closed already."""
+        """Pause reading, unless the connection is closing."""
         if not self._transport.is_closing():
             super().pause_reading()
 
     def resume_reading(self) -> None:
-        """Read on, unless what was read has to wait."""
+        """Resume reading, unless bytes are buffered."""
         if not self.holding and not self._transport.is_closing():
             super().resume_reading()
 
@@ -61,52 +61,52 @@ class LingeringTransport:
     def __init__(self, transport: asyncio.Transport, connection: Leaving) -> None:
         self._transport, self._connection = transport, connection
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever a transport has
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any attribute of a transport
         return getattr(self._transport, name)
 
     def is_closing(self) -> bool:
-        """Whether nothing more is sent."""
+        """Whether the transport is closing."""
         return self._connection.leaving or self._transport.is_closing()
 
     def write(self, data: bytes) -> None:
-        """Send something, unless the connection is closed already."""
+        """Send bytes, unless the connection is closing."""
         if not self.is_closing():
             self._transport.write(data)
 
     def close(self) -> None:
-        """Send what is left, and close; where the client is still sending, wait a little for it to stop."""
+        """Send what is buffered, and close; see `Connection.leave`."""
         self._connection.leave()
 
 
-def answer_of(refusal: Refusal, headers: Headers) -> bytes:
-    """A refusal as it is sent where no application answers."""
-    body = json.dumps(refusal.to_json()).encode()
-    told = [*headers, *HEADERS.items(), (b"content-type", b"application/json")]
-    told += [
+def raw_response(api_error: ApiError, headers: Headers) -> bytes:
+    """Bytes of a response with an error, sent in place of the application."""
+    body = json.dumps(api_error.to_json()).encode()
+    fields = [*headers, *HEADERS.items(), (b"content-type", b"application/json")]
+    fields += [
         (b"content-length", b"%d" % len(body)),
         (b"connection", b"close"),
         (b"x-request-id", uuid.uuid4().hex.encode()),
     ]
-    told += [(name.lower().encode(), value.encode()) for name, value in refusal.headers.items()]
-    return STATUS_LINE[refusal.status] + b"".join(b"%s: %s\r\n" % header for header in told) + b"\r\n" + body
+    fields += [(name.lower().encode(), value.encode()) for name, value in api_error.headers.items()]
+    return STATUS_LINE[api_error.status] + b"".join(b"%s: %s\r\n" % header for header in fields) + b"\r\n" + body
 
 
-def framing_problem(version: str, headers: Headers) -> Refusal | None:
-    """Refuse requests of versions, and with transfer codings, that are not read here.
+def framing_problem(version: str, headers: Headers) -> ApiError | None:
+    """Check the version and transfer coding of a request; returns the error to send, or None.
 
     Source: RFC 9112, section 6.1.
     """
     codings = [value.strip().lower() for name, value in headers if name == b"transfer-encoding"]
     if version not in ("1.0", "1.1"):
-        return Refusal("bad_request", f"expected HTTP/1.1, got HTTP/{version}")
+        return ApiError("bad_request", f"expected HTTP/1.1, got HTTP/{version}")
     if codings not in ([], [b"chunked"]):
         got = b", ".join(codings)[:100].decode("latin-1")
-        return Refusal("bad_request", f"expected Transfer-Encoding: chunked, got {got!r}")
+        return ApiError("bad_request", f"expected Transfer-Encoding: chunked, got {got!r}")
     return None
 
 
 def with_host_of(url: bytes, headers: Headers) -> Headers:
-    """The headers of a request; where its URL names the host, that replaces the `Host` header.
+    """Headers of a request; the host of a URL in absolute form replaces the `Host` header.
 
     Source: RFC 9112, section 3.2.2.
     """

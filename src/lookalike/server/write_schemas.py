@@ -1,4 +1,4 @@
-"""The shapes of what is written, and of the reports on it."""
+"""Pydantic models of writing requests and their reports."""
 
 from __future__ import annotations
 

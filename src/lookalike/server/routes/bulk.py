@@ -15,13 +15,13 @@ from starlette.responses import JSONResponse
 
 from lookalike.errors import LookalikeError, UsageError
 from lookalike.server.auth import Writer
-from lookalike.server.context import Served, Serving
-from lookalike.server.errors import Refusal, refusal_of
-from lookalike.server.item_writer import ItemWriter, Ready, Written
-from lookalike.server.json_limits import parsed
-from lookalike.server.openapi import ASKED, FormShape, body_of, errors
-from lookalike.server.presentation import shown_refusal
-from lookalike.server.request_bodies import FORM, Body, checked, other_kind
+from lookalike.server.context import AppContext, Context
+from lookalike.server.errors import ApiError, api_error_of
+from lookalike.server.item_writer import ItemWrite, ItemWriter, PreparedWrite
+from lookalike.server.json_limits import parse_json
+from lookalike.server.openapi import QUERY_ERRORS, FormShape, body_of, errors
+from lookalike.server.presentation import public_error
+from lookalike.server.request_bodies import FORM, Body, unsupported_media_type, validated
 from lookalike.server.routes.item_writes import BODY
 from lookalike.server.write_schemas import BulkItem, BulkReport
 from lookalike.types import Box
@@ -29,7 +29,7 @@ from lookalike.types import Box
 router = APIRouter(tags=["writing"], dependencies=[Writer])
 
 Photos: TypeAlias = Mapping[str, bytes | None]
-"""By the names of their files; None where several have the same."""
+"""Contents by file name; None where several files have the same."""
 
 NDJSON: Final = "application/x-ndjson"
 LINES_TEXT: Final = "One JSON object a line: id, photo or photo_base64, product, box, attributes."
@@ -59,102 +59,102 @@ AS_LINES: Final = {NDJSON: {"schema": {"type": "string", "format": "ndjson", "de
     operation_id="put_items",
     summary="Add or replace many items",
     response_model=BulkReport,
-    responses=errors("bad_request", "unauthorized", "too_many_parts", *BODY, *ASKED),
+    responses=errors("bad_request", "unauthorized", "too_many_parts", *BODY, *QUERY_ERRORS),
     openapi_extra=body_of(form=FORM_SHAPE, more=AS_LINES),
 )
-async def put_items(request: Request, serving: Served) -> JSONResponse:
+async def put_items(request: Request, context: Context) -> JSONResponse:
     """Send lines of JSON, alone (`application/x-ndjson`) or in a form with the photos beside them.
 
     Each line is an item. A line with a photo adds or replaces the item; one without replaces what is known of an item
     that is there. A line that fails does not hold up the others: the report says what became of each. Sending the same
     again does no harm.
     """
-    settings = serving.settings
-    with serving.intake.body(request, limit=settings.bulk_bytes, seconds=10 * settings.upload_seconds) as body:
-        lines, photos = await lines_of(body, serving)
-        report = await serving.writes.run(lambda: write_lines(lines, photos, serving), request=request)
+    settings = context.settings
+    with context.intake.body(request, limit=settings.bulk_bytes, seconds=10 * settings.upload_seconds) as body:
+        lines, photos = await lines_of(body, context)
+        report = await context.writes.run(lambda: write_lines(lines, photos, context), request=request)
     return JSONResponse(report)
 
 
-async def lines_of(body: Body, serving: Serving) -> tuple[list[bytes], Photos]:
-    """The lines of a body, and the photos beside them.
+async def lines_of(body: Body, context: AppContext) -> tuple[list[bytes], Photos]:
+    """Read the lines of a body, and the photos of a form.
 
     Raises:
-        Refusal: The body cannot be understood, or has too many lines.
+        ApiError: The body is malformed, or has too many lines.
     """
     photos: dict[str, bytes | None] = {}
-    most = serving.settings.bulk_items
-    if body.kind == NDJSON:
+    most = context.settings.bulk_items
+    if body.media_type == NDJSON:
         text = await body.whole()
-    elif body.kind == FORM:
+    elif body.media_type == FORM:
         form = await body.form(parts=most + 1)
         given = [text.encode() for text in form.fields.get("items", ())]
         given += [file.getvalue() for file in form.files.get("items", ())]
         given += [b"" for name in form.untouched if name == "items"]
         unknown = ({*form.fields} - {"items"}) | ({*form.files, *form.untouched} - {"items", "photo"})
         if len(given) != 1 or unknown:
-            raise Refusal("bad_request", "expected one part `items` and files `photo`, and nothing else")
+            raise ApiError("bad_request", "expected one part `items` and files `photo`, and nothing else")
         text = given[0]
         for file in form.files.get("photo", ()):
             photos[file.name] = None if file.name in photos else file.getvalue()
     else:
-        raise other_kind(body.kind, [NDJSON, FORM])
+        raise unsupported_media_type(body.media_type, [NDJSON, FORM])
     lines = text.split(b"\n")
     check_end(lines)
     if sum(1 for line in lines if line.strip()) > most:
-        raise Refusal("too_large", f"at most {most:,} items can be sent at once", facts={"limit": most})
+        raise ApiError("too_large", f"at most {most:,} items can be sent at once", details={"limit": most})
     return lines, photos
 
 
 def check_end(lines: Sequence[bytes]) -> None:
-    """Refuse lines of which the last is cut off: it has no end, and is no JSON.
+    """Check that the last line is complete.
 
     Raises:
-        Refusal: It is.
+        ApiError: It has no newline and is not JSON.
     """
     if lines[-1].strip():
         try:
-            parsed(lines[-1])
-        except Refusal as error:
+            parse_json(lines[-1])
+        except ApiError as error:
             message = f"the body is cut off in line {len(lines)}, nothing was written: {error}"
-            raise Refusal("bad_request", message) from None
+            raise ApiError("bad_request", message) from None
 
 
 @dataclass
 class Report:
-    """What became of the lines so far."""
+    """Report on the lines written so far."""
 
     lines: list[dict[str, Any]]
-    places: Sequence[str]
+    private_locations: Sequence[str]
 
     def done(self, line: int, item_id: str, *, new: bool) -> None:
-        """Take down that a line was written."""
+        """Record a written line."""
         self.lines.append({"line": line, "id": item_id, "status": "added" if new else "updated", "error": None})
 
     def failed(self, line: int, item_id: str | None, error: LookalikeError) -> None:
-        """Take down that a line was not."""
-        told = shown_refusal(refusal_of(error), self.places)["error"]
+        """Record a failed line."""
+        told = public_error(api_error_of(error), self.private_locations)["error"]
         self.lines.append({"line": line, "id": item_id, "status": "failed", "error": told})
 
     def to_json(self) -> dict[str, Any]:
-        """As it is sent."""
+        """Body of the response."""
         counts = {
             status: sum(line["status"] == status for line in self.lines) for status in ("added", "updated", "failed")
         }
         return {**counts, "lines": sorted(self.lines, key=lambda line: int(line["line"]))}
 
 
-def write_lines(lines: list[bytes], photos: Photos, serving: Serving) -> dict[str, Any]:
-    """Write all lines, a batch at a time; runs in the writer's thread."""
-    writer, batch = serving.writer, serving.settings.batch
-    report = Report([], serving.places)
-    waiting: dict[str, tuple[int, Ready]] = {}
+def write_lines(lines: list[bytes], photos: Photos, context: AppContext) -> dict[str, Any]:
+    """Write all lines in batches; runs under the `writes` limiter."""
+    writer, batch = context.writer, context.settings.batch
+    report = Report([], context.private_locations)
+    waiting: dict[str, tuple[int, PreparedWrite]] = {}
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         item_id = None
         try:
-            item = checked(BulkItem, parsed(line))
+            item = validated(BulkItem, parse_json(line))
             item_id = item.id
             written = written_of(item, photos)
             if item_id in waiting or written.photo is None:
@@ -172,8 +172,8 @@ def write_lines(lines: list[bytes], photos: Photos, serving: Serving) -> dict[st
     return report.to_json()
 
 
-def write_batch(waiting: dict[str, tuple[int, Ready]], writer: ItemWriter, report: Report) -> None:
-    """Write the items that wait, all together; if one of them is to blame for a failure, one by one, to find it."""
+def write_batch(waiting: dict[str, tuple[int, PreparedWrite]], writer: ItemWriter, report: Report) -> None:
+    """Write a batch in one transaction; after an error of the caller, item by item."""
     batch = [*waiting.values()]
     waiting.clear()
     if not batch:
@@ -184,7 +184,7 @@ def write_batch(waiting: dict[str, tuple[int, Ready]], writer: ItemWriter, repor
         if len(batch) > 1 and isinstance(error, UsageError):
             for number, ready in batch:
                 write_batch({ready.written.id: (number, ready)}, writer, report)
-        else:  # a full disk or another writer is no item's fault
+        else:  # a full disk or another writer: not caused by an item
             for number, ready in batch:
                 report.failed(number, ready.written.id, error)
         return
@@ -192,41 +192,41 @@ def write_batch(waiting: dict[str, tuple[int, Ready]], writer: ItemWriter, repor
         report.done(number, ready.written.id, new=new)
 
 
-def written_of(item: BulkItem, photos: Photos) -> Written:
-    """What a line wants.
+def written_of(item: BulkItem, photos: Photos) -> ItemWrite:
+    """The item that a line describes.
 
     Raises:
-        Refusal: Its photo is not there, or there are two.
+        ApiError: Its photo is missing or ambiguous.
     """
     if item.photo is not None and item.photo_base64 is not None:
-        raise Refusal("invalid", "photo: give either photo or photo_base64")
+        raise ApiError("invalid", "photo: give either photo or photo_base64")
     data, name = None, "photo_base64"
     if item.photo is not None:
         if item.photo not in photos:
-            raise Refusal("photo_needed", f"no file of the form is called {item.photo!r}")
+            raise ApiError("photo_needed", f"no file of the form is called {item.photo!r}")
         data, name = photos[item.photo], item.photo
         if data is None:
-            raise Refusal("invalid", f"photo: several files of the form are called {item.photo!r}")
+            raise ApiError("invalid", f"photo: several files of the form are called {item.photo!r}")
     elif item.photo_base64 is not None:
         data = from_base64(item.photo_base64)
     box = None if item.box is None else Box(*item.box)
-    return Written(item.id, item.product, item.attributes, box=box, photo=data, name=name)
+    return ItemWrite(item.id, item.product, item.attributes, box=box, photo=data, name=name)
 
 
 def from_base64(text: str) -> bytes:
-    """Read a photo in base64: in lines or not, with either alphabet, padded or not, also as a `data:` URI.
+    """Decode base64: with or without line breaks and padding, in either alphabet, also as a `data:` URI.
 
     Raises:
-        Refusal: It is none.
+        ApiError: The text is not base64.
     """
     text = text.strip()
     if text[:5].lower() == "data:":
         kind, comma, text = text.partition(",")
         if not comma or not kind.replace(" ", "").lower().endswith(";base64"):
-            raise Refusal("invalid", "photo_base64: expected data:image/...;base64,... or base64 alone")
+            raise ApiError("invalid", "photo_base64: expected data:image/...;base64,... or base64 alone")
         text = unquote(text)
     plain = "".join(text.split()).translate(STANDARD).rstrip("=")
     try:
         return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
     except (binascii.Error, ValueError):
-        raise Refusal("invalid", "photo_base64: not base64") from None
+        raise ApiError("invalid", "photo_base64: not base64") from None

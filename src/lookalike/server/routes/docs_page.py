@@ -1,4 +1,4 @@
-"""`/docs`: the OpenAPI document for people, as one page that needs nothing from anywhere else."""
+"""`GET /docs`: the OpenAPI document as one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ POLICY: Final = (
 
 @router.get("/docs")
 async def docs(request: Request) -> HTMLResponse:
-    """The page."""
+    """Serve the page."""
     return HTMLResponse(page_of(request.app.openapi()), headers={"Content-Security-Policy": POLICY})
 
 
 def page_of(document: Mapping[str, Any]) -> str:
-    """The document as HTML."""
+    """Render an OpenAPI document as HTML."""
     info = document["info"]
     head = f"<title>{escape(info['title'])} API</title><style>{STYLE}</style>"
     body = "\n".join(
@@ -67,7 +67,7 @@ def page_of(document: Mapping[str, Any]) -> str:
 
 
 def operation_parts(method: str, path: str, operation: Mapping[str, Any]) -> Iterator[str]:
-    """One operation: what it does, takes and answers."""
+    """Render one operation: description, parameters, bodies, responses."""
     yield f"<h2 id='{escape(operation['operationId'])}'><code>{method.upper()} {escape(path)}</code></h2>"
     yield f"<p><strong>{escape(operation['summary'])}.</strong> {escape(operation.get('description', ''))}</p>"
     if "security" in operation:
@@ -89,11 +89,11 @@ def operation_parts(method: str, path: str, operation: Mapping[str, Any]) -> Ite
 
 
 def codes_of(response: Mapping[str, Any]) -> list[str]:
-    """The error codes that a response may have."""
+    """Error codes of a response."""
     examples = response.get("content", {}).get("application/json", {}).get("examples", {})
     return [f"<code>{escape(code)}</code>" for code in examples]
 
 
 def code(value: object) -> str:
-    """JSON, ready to be read."""
+    """Render JSON as preformatted text."""
     return f"<pre>{escape(json.dumps(value, indent=2, ensure_ascii=False))}</pre>"

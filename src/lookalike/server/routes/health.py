@@ -1,4 +1,4 @@
-"""Whether the server lives, whether it can answer, and its figures."""
+"""`GET /healthz`, `/readyz` and `/metrics`: liveness, readiness and metrics."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from lookalike.errors import LookalikeError, MismatchError
-from lookalike.server.context import Served
-from lookalike.server.errors import Refusal, refusal_of
+from lookalike.server.context import Context
+from lookalike.server.errors import ApiError, api_error_of
 from lookalike.server.metrics import CONTENT_TYPE
-from lookalike.server.openapi import ALWAYS, errors
+from lookalike.server.openapi import COMMON_ERRORS, errors
 from lookalike.server.schemas import Health
 
 router = APIRouter(tags=["operation"])
@@ -18,7 +18,7 @@ router = APIRouter(tags=["operation"])
 
 @router.get("/healthz", operation_id="healthz", summary="Whether the server lives", response_model=Health)
 async def healthz() -> JSONResponse:
-    """Answer as long as there is anybody to answer."""
+    """The process runs."""
     return JSONResponse({"status": "ok"})
 
 
@@ -27,20 +27,20 @@ async def healthz() -> JSONResponse:
     operation_id="readyz",
     summary="Whether the server can answer",
     response_model=Health,
-    responses=errors("not_ready", *ALWAYS),
+    responses=errors("not_ready", *COMMON_ERRORS),
 )
-async def readyz(request: Request, serving: Served) -> JSONResponse:
+async def readyz(request: Request, context: Context) -> JSONResponse:
     """The model is loaded, and the gallery is there, can be read and was filled by that model."""
-    if not serving.ready:
-        raise Refusal("not_ready", "the server is stopping")
+    if not context.ready:
+        raise ApiError("not_ready", "the server is stopping")
     try:
-        await serving.checks.run(serving.check, request=request)
+        await context.checks.run(context.check, request=request)
     except MismatchError:
-        raise Refusal("not_ready", "the gallery is now one that was filled by another model") from None
-    except Refusal:
+        raise ApiError("not_ready", "the gallery is now one that was filled by another model") from None
+    except ApiError:
         raise
     except LookalikeError as error:
-        raise Refusal("not_ready", str(refusal_of(error))) from error
+        raise ApiError("not_ready", str(api_error_of(error))) from error
     return JSONResponse({"status": "ready"})
 
 
@@ -51,10 +51,10 @@ async def readyz(request: Request, serving: Served) -> JSONResponse:
     response_class=Response,
     responses={
         200: {"description": "In Prometheus' text format.", "content": {"text/plain": {"schema": {"type": "string"}}}},
-        **errors(*ALWAYS),
+        **errors(*COMMON_ERRORS),
     },
 )
-async def metrics(request: Request, serving: Served) -> Response:
+async def metrics(request: Request, context: Context) -> Response:
     """Counts, latencies, queues and the gallery's size."""
-    text = await serving.checks.run(serving.metrics.text, request=request)
+    text = await context.checks.run(context.metrics.text, request=request)
     return Response(text, headers={"Content-Type": CONTENT_TYPE})

@@ -10,14 +10,23 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from lookalike.server.auth import Writer
-from lookalike.server.context import Served, Serving
+from lookalike.server.context import AppContext, Context
 from lookalike.server.convertors import ITEM
-from lookalike.server.errors import Refusal
-from lookalike.server.item_writer import Written
-from lookalike.server.json_limits import parsed
-from lookalike.server.openapi import ASKED, FormShape, body_of, errors
-from lookalike.server.presentation import shown_item
-from lookalike.server.request_bodies import FORM, JSON_TYPE, Body, Form, Upload, checked, invalid, other_kind
+from lookalike.server.errors import ApiError
+from lookalike.server.item_writer import ItemWrite
+from lookalike.server.json_limits import parse_json
+from lookalike.server.openapi import QUERY_ERRORS, FormShape, body_of, errors
+from lookalike.server.presentation import public_item
+from lookalike.server.request_bodies import (
+    FORM,
+    JSON_TYPE,
+    Body,
+    Form,
+    Upload,
+    invalid,
+    unsupported_media_type,
+    validated,
+)
 from lookalike.server.routes.items import ItemPath
 from lookalike.server.routes.search import box_of
 from lookalike.server.schemas import LONGEST_ID, LONGEST_NAME, Item
@@ -69,21 +78,21 @@ FORM_SHAPE: Final = FormShape(
                 "locked",
             ),
             *BODY,
-            *ASKED,
+            *QUERY_ERRORS,
         ),
     },
     openapi_extra=body_of(json=ItemText, form=FORM_SHAPE),
 )
-async def put_item(request: Request, serving: Served, id: ItemPath) -> JSONResponse:
+async def put_item(request: Request, context: Context, id: ItemPath) -> JSONResponse:
     """Send the photo and what is known of it as a form; JSON replaces what is known and keeps the photo.
 
     The item can be found at once.
     """
-    settings = serving.settings
-    with serving.intake.body(request, limit=settings.upload_bytes, seconds=settings.upload_seconds) as body:
-        written = await written_of(body, id, serving)
-        item, new = await serving.writes.run(lambda: put(written, serving), request=request)
-    return JSONResponse(shown_item(item), status_code=201 if new else 200)
+    settings = context.settings
+    with context.intake.body(request, limit=settings.upload_bytes, seconds=settings.upload_seconds) as body:
+        written = await written_of(body, id, context)
+        item, new = await context.writes.run(lambda: put(written, context), request=request)
+    return JSONResponse(public_item(item), status_code=201 if new else 200)
 
 
 @router.patch(
@@ -91,19 +100,19 @@ async def put_item(request: Request, serving: Served, id: ItemPath) -> JSONRespo
     operation_id="patch_item",
     summary="Change some attributes of an item",
     response_model=Item,
-    responses=errors("bad_request", "unauthorized", "unknown_item", "locked", *BODY, *ASKED),
+    responses=errors("bad_request", "unauthorized", "unknown_item", "locked", *BODY, *QUERY_ERRORS),
     openapi_extra=body_of(json=ItemPatch),
 )
-async def patch_item(request: Request, serving: Served, id: ItemPath) -> JSONResponse:
+async def patch_item(request: Request, context: Context, id: ItemPath) -> JSONResponse:
     """Only the attributes named change; null takes one away. Changes stay when the catalogue is indexed again."""
-    settings = serving.settings
-    with serving.intake.body(request, limit=settings.upload_bytes, seconds=settings.upload_seconds) as body:
-        if body.kind != JSON_TYPE:
-            raise other_kind(body.kind, [JSON_TYPE])
+    settings = context.settings
+    with context.intake.body(request, limit=settings.upload_bytes, seconds=settings.upload_seconds) as body:
+        if body.media_type != JSON_TYPE:
+            raise unsupported_media_type(body.media_type, [JSON_TYPE])
         patch = await body.json(ItemPatch)
         changes = patch.attributes
-        item = await serving.writes.run(lambda: serving.writer.change(id, changes), request=request)
-    return JSONResponse(shown_item(item))
+        item = await context.writes.run(lambda: context.writer.change(id, changes), request=request)
+    return JSONResponse(public_item(item))
 
 
 @router.delete(
@@ -112,38 +121,38 @@ async def patch_item(request: Request, serving: Served, id: ItemPath) -> JSONRes
     summary="Remove an item",
     status_code=204,
     response_class=Response,
-    responses=errors("bad_request", "unauthorized", "unknown_item", "locked", "storage_full", *ASKED),
+    responses=errors("bad_request", "unauthorized", "unknown_item", "locked", "storage_full", *QUERY_ERRORS),
 )
-async def delete_item(request: Request, serving: Served, id: ItemPath) -> Response:
+async def delete_item(request: Request, context: Context, id: ItemPath) -> Response:
     """The item is found no more; a photo that was sent for it is deleted."""
-    await serving.writes.run(lambda: serving.writer.remove(id), request=request)
+    await context.writes.run(lambda: context.writer.remove(id), request=request)
     return Response(status_code=204)
 
 
-async def written_of(body: Body, item_id: str, serving: Serving) -> Written:
-    """What a client wants an item to be.
+async def written_of(body: Body, item_id: str, context: AppContext) -> ItemWrite:
+    """The item that a body describes.
 
     Raises:
-        Refusal: The body cannot be understood.
+        ApiError: The body is malformed.
     """
-    if body.kind == JSON_TYPE:
+    if body.media_type == JSON_TYPE:
         text = await body.json(ItemText)
-        return Written(item_id, text.product, text.attributes)
-    if body.kind != FORM:
-        raise other_kind(body.kind, [FORM, JSON_TYPE])
-    form = await body.form(parts=serving.settings.parts)
+        return ItemWrite(item_id, text.product, text.attributes)
+    if body.media_type != FORM:
+        raise unsupported_media_type(body.media_type, [FORM, JSON_TYPE])
+    form = await body.form(parts=context.settings.parts)
     if unknown := set(form.untouched) - {"photo", "box", *ItemText.model_fields}:
-        raise Refusal("bad_request", f"unknown part {min(unknown)!r} in the form")
+        raise ApiError("bad_request", f"unknown part {min(unknown)!r} in the form")
     fields = {name: only(form.fields[name], name) for name in form.fields}
     box = fields.pop("box", None)
     values: dict[str, object] = dict(fields)
     if "attributes" in fields:
-        values["attributes"] = parsed(fields["attributes"])
-    text = checked(ItemText, values)
+        values["attributes"] = parse_json(fields["attributes"])
+    text = validated(ItemText, values)
     photo = photo_of(form)
     if photo is None:
         raise invalid([{"loc": ["photo"], "msg": "the form has no file of this name"}])
-    return Written(
+    return ItemWrite(
         item_id,
         text.product,
         text.attributes,
@@ -154,30 +163,30 @@ async def written_of(body: Body, item_id: str, serving: Serving) -> Written:
 
 
 def photo_of(form: Form) -> Upload | None:
-    """The one file of a form.
+    """The photo of a form, or None.
 
     Raises:
-        Refusal: There are others.
+        ApiError: The form has other or several files.
     """
     for name in form.files:
         if name != "photo":
-            raise Refusal("bad_request", f"unknown file {name!r} in the form; the photo's name is `photo`")
+            raise ApiError("bad_request", f"unknown file {name!r} in the form; the photo's name is `photo`")
     return only(form.files["photo"], "photo") if "photo" in form.files else None
 
 
 def only(given: Sequence[T], name: str) -> T:
-    """The only one.
+    """The only value of a part.
 
     Raises:
-        Refusal: There are several.
+        ApiError: The part is repeated.
     """
     if len(given) > 1:
-        raise Refusal("bad_request", f"{name} comes {len(given)} times in the form")
+        raise ApiError("bad_request", f"{name} comes {len(given)} times in the form")
     return given[0]
 
 
-def put(written: Written, serving: Serving) -> tuple[Stored, bool]:
-    """Write an item; runs in the writer's thread. Returns it as it was committed, and whether it is new."""
+def put(written: ItemWrite, context: AppContext) -> tuple[Stored, bool]:
+    """Write an item, under the `writes` limiter. Returns it as committed, and whether it is new."""
     if written.photo is None:
-        return serving.writer.describe(written), False
-    return serving.writer.add([serving.writer.prepare(written)])[0]
+        return context.writer.describe(written), False
+    return context.writer.add([context.writer.prepare(written)])[0]

@@ -1,4 +1,4 @@
-"""Reading items: one, a page of them, what attributes there are, and what is served at all."""
+"""`GET /v1/items`, `/v1/facets` and `/v1/info`: reading items, facets and the gallery's metadata."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from lookalike.embedding.compatibility import model_ids_of
-from lookalike.server.context import Served, Serving
+from lookalike.server.context import AppContext, Context
 from lookalike.server.convertors import ITEM
-from lookalike.server.openapi import ASKED, errors
-from lookalike.server.presentation import shown_item
+from lookalike.server.openapi import QUERY_ERRORS, errors
+from lookalike.server.presentation import public_item
 from lookalike.server.schemas import FARTHEST, Facets, Info, Item, Page, Where
 from lookalike.spaces import resolve_weights
 from lookalike.types import JSON
@@ -30,20 +30,20 @@ MOST_VALUES = 200
     operation_id="list_items",
     summary="List items in the order they were added",
     response_model=Page,
-    responses=errors("bad_filter", "invalid", *ASKED),
+    responses=errors("bad_filter", "invalid", *QUERY_ERRORS),
 )
 async def list_items(
     request: Request,
-    serving: Served,
+    context: Context,
     where: Annotated[Where | None, Query()] = None,
     offset: Annotated[int, Query(ge=0, le=2**53)] = 0,
     limit: Annotated[int, Query(ge=0, le=1000)] = 50,
 ) -> JSONResponse:
     """How many items a filter passes, and some of them."""
-    gallery = serving.retriever.gallery
-    lane = serving.reads if where is None else serving.scans
-    total, items = await lane.run(lambda: gallery.list(where=where, offset=offset, limit=limit), request=request)
-    return JSONResponse({"total": total, "items": [shown_item(item) for item in items]})
+    gallery = context.retriever.gallery
+    limiter = context.reads if where is None else context.scans
+    total, items = await limiter.run(lambda: gallery.list(where=where, offset=offset, limit=limit), request=request)
+    return JSONResponse({"total": total, "items": [public_item(item) for item in items]})
 
 
 @router.get(
@@ -51,12 +51,12 @@ async def list_items(
     operation_id="get_item",
     summary="One item",
     response_model=Item,
-    responses=errors("bad_request", "unknown_item", *ASKED),
+    responses=errors("bad_request", "unknown_item", *QUERY_ERRORS),
 )
-async def get_item(request: Request, serving: Served, id: ItemPath) -> JSONResponse:
+async def get_item(request: Request, context: Context, id: ItemPath) -> JSONResponse:
     """What is known of an item."""
-    item = await serving.reads.run(lambda: serving.retriever.gallery.get(id), request=request)
-    return JSONResponse(shown_item(item))
+    item = await context.reads.run(lambda: context.retriever.gallery.get(id), request=request)
+    return JSONResponse(public_item(item))
 
 
 @router.get(
@@ -64,17 +64,17 @@ async def get_item(request: Request, serving: Served, id: ItemPath) -> JSONRespo
     operation_id="get_facets",
     summary="Attributes with their values and counts",
     response_model=Facets,
-    responses=errors("bad_filter", "invalid", "too_many_values", *ASKED),
+    responses=errors("bad_filter", "invalid", "too_many_values", *QUERY_ERRORS),
 )
 async def get_facets(
     request: Request,
-    serving: Served,
+    context: Context,
     where: Annotated[Where | None, Query()] = None,
     values: Annotated[int, Query(ge=1, le=MOST_VALUES, description="Most values of each attribute.")] = 50,
 ) -> JSONResponse:
     """What filters can be built from: values, counts and ranges among the items that a filter passes."""
-    gallery, facets = serving.retriever.gallery, serving.facets
-    return JSONResponse(await serving.scans.run(lambda: facets.of(gallery, where, values), request=request))
+    gallery, facets = context.retriever.gallery, context.facets
+    return JSONResponse(await context.scans.run(lambda: facets.of(gallery, where, values), request=request))
 
 
 @router.get(
@@ -82,18 +82,18 @@ async def get_facets(
     operation_id="get_info",
     summary="What is served",
     response_model=Info,
-    responses=errors(*ASKED),
+    responses=errors(*QUERY_ERRORS),
 )
-async def get_info(request: Request, serving: Served) -> JSONResponse:
+async def get_info(request: Request, context: Context) -> JSONResponse:
     """The gallery's spaces and attributes, and the server's limits."""
-    return JSONResponse(await serving.reads.run(lambda: info_of(serving), request=request))
+    return JSONResponse(await context.reads.run(lambda: info_of(context), request=request))
 
 
-def info_of(serving: Serving) -> dict[str, JSON]:
-    """What is served; runs in a worker."""
+def info_of(context: AppContext) -> dict[str, JSON]:
+    """Body of `/v1/info`; runs under the `reads` limiter."""
     from importlib.metadata import version
 
-    gallery, settings = serving.retriever.gallery, serving.settings
+    gallery, settings = context.retriever.gallery, context.settings
     spaces = gallery.spaces
     weights = resolve_weights(None, spaces, stored=gallery.stored_weights.weights)
     return {
@@ -104,8 +104,8 @@ def info_of(serving: Serving) -> dict[str, JSON]:
             {"name": space.name, "dimension": space.dimension, "weight": weights[space.name]} for space in spaces
         ],
         "attributes": gallery.info()["attributes"],
-        "photos": serving.photos,
-        "writable": serving.token is not None,
+        "photos": context.photos,
+        "writable": context.token is not None,
         "limits": {
             "upload_bytes": settings.upload_bytes,
             "pixels": settings.pixels,

@@ -13,11 +13,11 @@ from starlette.responses import Response, StreamingResponse
 
 from lookalike.errors import PhotoError
 from lookalike.remote.addresses import Reach, is_address
-from lookalike.server.context import Served, Serving
+from lookalike.server.context import AppContext, Context
 from lookalike.server.convertors import ITEM
-from lookalike.server.errors import Refusal
-from lookalike.server.openapi import ASKED, errors
-from lookalike.server.originals import Original, from_elsewhere, shown_reason
+from lookalike.server.errors import ApiError
+from lookalike.server.openapi import QUERY_ERRORS, errors
+from lookalike.server.originals import Original, from_elsewhere, public_reason
 from lookalike.server.routes.items import ItemPath
 from lookalike.server.schemas import THUMBNAIL_SIDES
 from lookalike.types import Item
@@ -51,12 +51,12 @@ TAG: Final = {"ETag": {"description": "Changes when the photo does.", "schema": 
         200: {"description": "The photo.", "content": {"image/*": PHOTO}, "headers": TAG},
         206: {"description": "A part of the original.", "content": {"image/*": PHOTO}, "headers": TAG},
         304: {"description": "It has not changed since the `If-None-Match` given.", "headers": TAG},
-        **errors("bad_request", "unknown_item", "photo_gone", "bad_range", "invalid", "host_silent", *ASKED),
+        **errors("bad_request", "unknown_item", "photo_gone", "bad_range", "invalid", "host_silent", *QUERY_ERRORS),
     },
 )
 async def get_photo(
     request: Request,
-    serving: Served,
+    context: Context,
     id: ItemPath,
     size: Annotated[
         int | None,
@@ -71,59 +71,59 @@ async def get_photo(
 ) -> Response:
     """The original file, or a small JPEG of it."""
     asked = {name: request.headers.get(name) for name in ("if-none-match", "if-range", "range", "accept")}
-    found = await serving.pictures.run(lambda: find(serving, id, side=size, asked=asked), request=request)
+    found = await context.pictures.run(lambda: find(context, id, side=size, asked=asked), request=request)
     if isinstance(found, Response):
         return found
     item, reach = found
     try:
         key = (item.location, item.root)
-        seconds = serving.hosts.seconds
-        original = await serving.hosts.run(
+        seconds = context.photo_hosts.seconds
+        original = await context.photo_hosts.run(
             reach.address.origin, key, lambda: from_elsewhere(item, reach, seconds=seconds)
         )
-        return await serving.pictures.run(
-            lambda: photo_response(serving, item, original, None, side=size, asked=asked), request=request
+        return await context.pictures.run(
+            lambda: photo_response(context, item, original, None, side=size, asked=asked), request=request
         )
     except PhotoError as error:
         raise gone(item, error) from None
 
 
 def find(
-    serving: Serving, item_id: str, *, side: int | None, asked: Mapping[str, str | None]
+    context: AppContext, item_id: str, *, side: int | None, asked: Mapping[str, str | None]
 ) -> Response | tuple[Item, Reach]:
     """Answer with a photo of this machine, or say where else it is; runs in a worker.
 
     Args:
-        serving: The server.
+        context: The server.
         item_id: The item.
         side: Of the small picture; None for the original.
         asked: Headers of the request.
 
     Raises:
         UnknownNameError: There is no such item.
-        Refusal: Its photo cannot be shown, or has no such bytes.
+        ApiError: Its photo cannot be shown, or has no such bytes.
     """
-    item = serving.retriever.gallery.get(item_id)
+    item = context.retriever.gallery.get(item_id)
     try:
-        roots = serving.roots_for(item)
+        roots = context.roots_for(item)
         if is_address(item.location):
             return item, roots.reach(item)
         with ExitStack() as closing:
             file = closing.enter_context(roots.open(item))
             original = Original.of_file(item, file)
-            response = photo_response(serving, item, original, file, side=side, asked=asked)
+            response = photo_response(context, item, original, file, side=side, asked=asked)
             if isinstance(response, StreamingResponse):
                 closing.pop_all()  # `sent` closes it, when its last byte has gone
             return response
     except PhotoError as error:
-        now = serving.retriever.gallery.get(item_id)
+        now = context.retriever.gallery.get(item_id)
         if now.location != item.location:  # it was replaced just now, and its photo deleted
-            return find(serving, item_id, side=side, asked=asked)
+            return find(context, item_id, side=side, asked=asked)
         raise gone(item, error) from None
 
 
 def photo_response(
-    serving: Serving,
+    context: AppContext,
     item: Item,
     original: Original,
     file: BinaryIO | None,
@@ -134,7 +134,7 @@ def photo_response(
     """What to answer with a photo that has been found; runs in a worker.
 
     Args:
-        serving: The server.
+        context: The server.
         item: Whose photo.
         original: What was found.
         file: Open for reading; None where `original` has the data.
@@ -143,13 +143,13 @@ def photo_response(
 
     Raises:
         PhotoError: It is no photo any more.
-        Refusal: It has no such bytes.
+        ApiError: It has no such bytes.
     """
     source = file if file is not None else original.data or b""
     kind = ""
     if side is None:
-        with serving.decoding.in_use():
-            kind = serving.checked.media_type(original, source)
+        with context.decoding.in_use():
+            kind = context.decoded_photos.media_type(original, source)
         if kind not in SHOWN and not accepts(asked["accept"] or "", kind):
             side = WHOLE
     tag = original.tag(side)
@@ -158,8 +158,8 @@ def photo_response(
     if known is not None and names(known, tag):
         return Response(status_code=304, headers=headers)
     if side is not None:
-        with serving.decoding.in_use():
-            picture = serving.thumbnails.make(original, source, side=side)
+        with context.decoding.in_use():
+            picture = context.thumbnails.make(original, source, side=side)
         return Response(picture, media_type="image/jpeg", headers=headers)
     if file is None:
         return Response(original.data, media_type=kind, headers=headers)
@@ -173,10 +173,10 @@ def photo_response(
     return StreamingResponse(pieces, 206 if part else 200, headers=headers, media_type=kind)
 
 
-def gone(item: Item, error: PhotoError) -> Refusal:
+def gone(item: Item, error: PhotoError) -> ApiError:
     """Say why the photo of an item cannot be shown."""
-    reason = shown_reason(error)
-    return Refusal("photo_gone", f"the photo of {item.id!r} cannot be shown: {reason}", facts={"reason": reason})
+    reason = public_reason(error)
+    return ApiError("photo_gone", f"the photo of {item.id!r} cannot be shown: {reason}", details={"reason": reason})
 
 
 def sent(file: BinaryIO, first: int, count: int) -> Iterator[bytes]:
@@ -192,7 +192,7 @@ def part_of(ranged: str | None, *, size: int) -> tuple[int, int] | None:
     """First and last byte of a range; None where no single range is asked for, and all is sent.
 
     Raises:
-        Refusal: It is not there.
+        ApiError: It is not there.
     """
     found = ONE_RANGE.fullmatch(ranged or "")
     if found is None or not any(found.groups()):
@@ -205,8 +205,8 @@ def part_of(ranged: str | None, *, size: int) -> tuple[int, int] | None:
         if end and int(end) < first:
             return None
     if first >= size:
-        facts = {"Content-Range": f"bytes */{size}"}
-        raise Refusal("bad_range", f"the photo has {size:,} bytes", facts={"size": size}, headers=facts)
+        details = {"Content-Range": f"bytes */{size}"}
+        raise ApiError("bad_range", f"the photo has {size:,} bytes", details={"size": size}, headers=details)
     return first, last
 
 

@@ -14,13 +14,13 @@ from starlette.responses import JSONResponse
 from lookalike.deadline import within
 from lookalike.errors import UsageError
 from lookalike.server.auth import is_owner
-from lookalike.server.context import Served, Serving
-from lookalike.server.errors import Refusal
-from lookalike.server.json_limits import parsed
-from lookalike.server.openapi import ASKED, FormShape, body_of, errors
+from lookalike.server.context import AppContext, Context
+from lookalike.server.errors import ApiError
+from lookalike.server.json_limits import parse_json
+from lookalike.server.openapi import QUERY_ERRORS, FormShape, body_of, errors
 from lookalike.server.permissions import check_allowed
-from lookalike.server.presentation import shown_answer
-from lookalike.server.request_bodies import FORM, JSON_TYPE, Form, Upload, checked, invalid, other_kind
+from lookalike.server.presentation import public_answer
+from lookalike.server.request_bodies import FORM, JSON_TYPE, Form, Upload, invalid, unsupported_media_type, validated
 from lookalike.server.schemas import FARTHEST, LONGEST_FILTER, LONGEST_ID, MOST, Answer, Options, Question
 from lookalike.types import Answer as Found
 from lookalike.types import Box
@@ -115,28 +115,28 @@ class Asked:
     responses=errors(
         *("bad_request", "bad_filter", "unknown_name", "unknown_item", "too_slow", "too_large", "too_many_parts"),
         *("unsupported_media_type", "invalid", "unreadable_photo", "mismatch", "owner_only", "too_complex"),
-        *ASKED,
+        *QUERY_ERRORS,
     ),
     openapi_extra=body_of(json=Question, form=FORM_SHAPE),
 )
-async def search(request: Request, serving: Served) -> JSONResponse:
+async def search(request: Request, context: Context) -> JSONResponse:
     """Send a photo as a form, or ask with indexed items as a form or JSON.
 
     Scores are weighted means of cosines, in [-1, 1]; higher is better. With several photos or items, the answer looks
     like their mean; what is given as `unlike` is taken away from it. Items that are asked with are left out.
     """
-    settings = serving.settings
-    with serving.intake.body(request, limit=settings.upload_bytes, seconds=settings.upload_seconds) as body:
-        if body.kind == FORM:
+    settings = context.settings
+    with context.intake.body(request, limit=settings.upload_bytes, seconds=settings.upload_seconds) as body:
+        if body.media_type == FORM:
             asked = asked_in_form(await body.form(parts=settings.parts))
-        elif body.kind == JSON_TYPE:
+        elif body.media_type == JSON_TYPE:
             asked = asked_in_json(await body.json(Question))
         else:
-            raise other_kind(body.kind, [FORM, JSON_TYPE])
-        owner = is_owner(request, serving)
-        answer = await serving.searches.run(lambda: answer_to(asked, serving, owner=owner), request=request)
-    serving.metrics.searched(answer.took_ms)
-    return JSONResponse(shown_answer(answer))
+            raise unsupported_media_type(body.media_type, [FORM, JSON_TYPE])
+        owner = is_owner(request, context)
+        answer = await context.searches.run(lambda: answer_to(asked, context, owner=owner), request=request)
+    context.metrics.searched(answer.took_ms)
+    return JSONResponse(public_answer(answer))
 
 
 def asked_in_json(question: Question) -> Asked:
@@ -148,7 +148,7 @@ def asked_in_form(form: Form) -> Asked:
     """A question with photos.
 
     Raises:
-        Refusal: A part is unknown, comes too often, or is not what it should be.
+        ApiError: A part is unknown, comes too often, or is not what it should be.
     """
     check_parts(form)
     check_examples(form)
@@ -157,8 +157,8 @@ def asked_in_form(form: Form) -> Asked:
         if name in SEVERAL:
             continue
         if len(given) > 1:
-            raise Refusal("bad_request", f"{name} comes {len(given)} times in the form")
-        values[name] = parsed(given[0]) if name in AS_JSON else given[0]
+            raise ApiError("bad_request", f"{name} comes {len(given)} times in the form")
+        values[name] = parse_json(given[0]) if name in AS_JSON else given[0]
     box = values.pop("box", None)
     return Asked(
         photos=form.files.get("photo", ()),
@@ -166,7 +166,7 @@ def asked_in_form(form: Form) -> Asked:
         unlike_photos=form.files.get("unlike", ()),
         unlike_ids=form.fields.get("unlike_id", ()),
         box=None if box is None else box_of(str(box)),
-        options=checked(Options, values),
+        options=validated(Options, values),
     )
 
 
@@ -174,25 +174,25 @@ def check_parts(form: Form) -> None:
     """Refuse parts that a search has not.
 
     Raises:
-        Refusal: There are some, or a file came as a field, or the other way round.
+        ApiError: There are some, or a file came as a field, or the other way round.
     """
     known = (*FILES, *SEVERAL, "box", *Options.model_fields)
     for name in (*form.fields, *form.files, *form.untouched):
         if name not in known:
-            raise Refusal("bad_request", f"unknown part {name!r} in the form; known: {', '.join(known)}")
+            raise ApiError("bad_request", f"unknown part {name!r} in the form; known: {', '.join(known)}")
     for name in form.files:
         if name not in FILES:
-            raise Refusal("bad_request", f"{name} is a field and was sent as a file: leave out its file name")
+            raise ApiError("bad_request", f"{name} is a field and was sent as a file: leave out its file name")
     for name in form.fields:
         if name in FILES:
-            raise Refusal("bad_request", f"{name} must be sent as a file: give it a file name")
+            raise ApiError("bad_request", f"{name} must be sent as a file: give it a file name")
 
 
 def check_examples(form: Form) -> None:
     """Refuse to search for nothing, and for too much at once.
 
     Raises:
-        Refusal: That is what is asked.
+        ApiError: That is what is asked.
     """
     for name in (*FILES, *SEVERAL):
         if len(form.files.get(name, form.fields.get(name, ()))) > MOST:
@@ -208,7 +208,7 @@ def box_of(text: str) -> Box:
     """Read a box.
 
     Raises:
-        Refusal: It is none.
+        ApiError: It is none.
     """
     try:
         return Box.parse(text)
@@ -216,18 +216,18 @@ def box_of(text: str) -> Box:
         raise invalid([{"loc": ["box"], "msg": str(error)}]) from None
 
 
-def answer_to(asked: Asked, serving: Serving, *, owner: bool) -> Found:
+def answer_to(asked: Asked, context: AppContext, *, owner: bool) -> Found:
     """Ask the retriever; runs in a worker.
 
     Raises:
-        Refusal: It asks for what only the owner may have.
+        ApiError: It asks for what only the owner may have.
     """
     options = asked.options
     if not owner:
-        check_allowed(options, serving)
-    stopped = within(serving.settings.scan_seconds) if options.metrics and not owner else nullcontext()
-    with serving.decoding.in_use(refuse=True), stopped:
-        return serving.retriever.search(
+        check_allowed(options, context)
+    stopped = within(context.settings.scan_seconds) if options.metrics and not owner else nullcontext()
+    with context.decoding.in_use(refuse=True), stopped:
+        return context.retriever.search(
             asked.photos,
             item=asked.ids,
             unlike=asked.unlike_photos,
