@@ -13,8 +13,8 @@ import numpy as np
 import onnx
 import torch
 
-from lookalike.benchmarking.report import Report, Row
-from lookalike.benchmarking.timing import Timing, Way, once, take_turns
+from lookalike.benchmarking.report import BenchmarkReport, Row
+from lookalike.benchmarking.timing import TimedCall, Timing, time_in_turns, time_once
 from lookalike.catalogue.opening import open_catalogue
 from lookalike.catalogue.sample.drawn import TABLE, write_drawn
 from lookalike.embedding.embedder import PhotoEmbedder
@@ -24,7 +24,7 @@ from lookalike.errors import MissingExtraError
 from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.images import open_image
 from lookalike.ingest.pipeline import BATCH, index_catalogue
-from lookalike.models.content_hash import seal
+from lookalike.models.content_hash import append_checksum
 from lookalike.models.export import quantized
 from lookalike.models.preprocessing import Preprocessing
 from lookalike.types import Float32
@@ -73,7 +73,7 @@ def write_onnx(network: OriginalNetwork, path: Path) -> None:
     }
     onnx.helper.set_model_props(model, {f"lookalike.{name}": value for name, value in facts.items()})
     onnx.save(model, path)
-    seal(path)
+    append_checksum(path)
 
 
 def write_int8(path: Path, photos: Float32) -> Path:
@@ -83,7 +83,7 @@ def write_int8(path: Path, photos: Float32) -> Path:
     facts = {each.key: each.value for each in float32.metadata_props}
     onnx.helper.set_model_props(model, {**facts, "lookalike.fingerprint": "1" * 64})
     onnx.save(model, made)
-    seal(made)
+    append_checksum(made)
     return made
 
 
@@ -117,8 +117,8 @@ def beside_pytorch(folder: Path) -> list[Row]:
         except MissingExtraError as error:
             rows.append(Row(what, "3x", note=str(error)))
             continue
-        ours, theirs = Way(run(ready, inputs), RUNS), Way(eager, RUNS)
-        take_turns(ours, theirs)
+        ours, theirs = TimedCall(run(ready, inputs), RUNS), TimedCall(eager, RUNS)
+        time_in_turns(ours, theirs)
         same = float(np.sum(ready.run(inputs).embedding * eager(0), axis=1).min())
         rates = [PEER_BATCH * 1000 / way.timing.median_ms for way in (ours, theirs)]
         note = f"{rates[0]:.0f} and {rates[1]:.0f} photos/s; cosine {same:.6f}"
@@ -143,13 +143,13 @@ def beside_bare_network(folder: Path, *, model: str | Path, name: str, photos: i
     embedder = PhotoEmbedder(network)
     first = [open_image(drawn / file, at_least=embedder.wanted_size) for file in files[:BATCH]]
     inputs = np.stack([embedder.prepare(photo)["deep"] for photo in first])
-    before, after = (Way(lambda _: network.run(inputs), photos // BATCH // 2) for _ in range(2))
-    take_turns(before, rounds=1)
+    before, after = (TimedCall(lambda _: network.run(inputs), photos // BATCH // 2) for _ in range(2))
+    time_in_turns(before, rounds=1)
     with LocalGallery(folder / f"{name}.gallery", create=True) as gallery:
-        timing = once(lambda: index_catalogue(open_catalogue(str(table)), embedder, gallery))
+        timing = time_once(lambda: index_catalogue(open_catalogue(str(table)), embedder, gallery))
         if len(gallery) != photos:
             raise SystemExit(f"{len(gallery)} of {photos} photos were indexed")
-    take_turns(after, rounds=1)
+    time_in_turns(after, rounds=1)
     bare = Timing([sum(before.timing.calls_ms + after.timing.calls_ms) * photos / (2 * before.calls * BATCH)])
     rates = [photos * 1000 / way.median_ms for way in (timing, bare)]
     size = "x".join(str(side) for side in first[0].size)
@@ -169,7 +169,7 @@ if __name__ == "__main__":
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="lookalike-bench-") as temporary:
         place = Path(temporary)
-        report = Report([])
+        report = BenchmarkReport([])
         report.rows.extend(beside_pytorch(place))
         resnet = place / "resnet50.onnx"
         report.rows.append(beside_bare_network(place, model=resnet, name="ResNet-50 at 224", photos=asked.photos // 6))

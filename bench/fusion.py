@@ -30,7 +30,7 @@ from lookalike.retrieval.k_reciprocal import reciprocal_scores
 from lookalike.spaces import DEFAULT_WEIGHTS, concatenate, slices, unit_rows
 from lookalike.training.data.dataset import Split, read_splits
 from lookalike.training.data.training_data import dev_changes
-from lookalike.training.run.dev_measure import _changed, _described  # the very same changed photos as bench/quality.py
+from lookalike.training.run.dev_measure import _changed, _embedded  # the very same changed photos as bench/quality.py
 from lookalike.training.settings.run_settings import load_settings
 from lookalike.types import Float32
 
@@ -74,11 +74,11 @@ def read_parts(config: Path, models: Sequence[str], kept: Path | None) -> list[P
             from lookalike.images import open_image
 
             photos = (open_image(item.location, at_least=240, box=item.box) for item in split.items)
-            known[f"{place}/rows"] = _described(describe, photos)
+            known[f"{place}/rows"] = _embedded(describe, photos)
             for name, change in changes.items():
                 found: list[int] = []
                 photos = _changed(split.items, change, at_least=240, found=found)
-                known[f"{place}/{name}"] = _described(describe, photos)
+                known[f"{place}/{name}"] = _embedded(describe, photos)
                 known[f"{place}/{name} found"] = np.array(found)
         changed = {
             name: (spaces(known[f"{place}/{name}"]), known[f"{place}/{name} found"])
@@ -109,7 +109,7 @@ def measure(parts: Sequence[Part], weights: Mapping[str, float], look: Look | No
     values: dict[str, np.ndarray] = {}
     for place, part in enumerate(parts):
         gallery = joined(part.rows, weights)
-        measured = evaluate_scores(scorer_of(part.task, gallery, look), task=part.task).measured
+        measured = evaluate_scores(scorer_of(part.task, gallery, look), task=part.task).metric_values
         for at, name in enumerate(measured.metrics):
             if name == "ndcg@10" or name.startswith("precision@1[") or (name == "precision@1" and place):
                 values[f"{place}/{name.partition('[')[0]}"] = measured.values[:, at]

@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from lookalike.benchmarking.features import synthetic
-from lookalike.benchmarking.report import Report
+from lookalike.benchmarking.report import BenchmarkReport
 from lookalike.benchmarking.searching import ROWS, K
-from lookalike.benchmarking.timing import Timing, Way, take_turns
+from lookalike.benchmarking.timing import TimedCall, Timing, time_in_turns
 from lookalike.index import INDEXES, Index, build, choose, load
 from lookalike.index.scaling import alignment
 from lookalike.spaces import Space, scaled_query
@@ -35,7 +35,7 @@ PASSING = (0.5, 0.1, 0.05, 0.025, 0.01)
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class QueryKind:
     """What all indexes are asked.
 
     Attributes:
@@ -50,10 +50,10 @@ class Question:
     weights: Mapping[str, float]
     queries: Float32
     allowed: Bool | None
-    right: Float32
+    truth: Float32
 
 
-def questions(rows: Float32, vectors: Mapping[str, Float32], exact: Index) -> list[Question]:
+def query_kinds(rows: Float32, vectors: Mapping[str, Float32], exact: Index) -> list[QueryKind]:
     """All weights, and all filters under the default weights."""
     random = np.random.default_rng(0)
     asked: list[tuple[str, tuple[float, float], Bool | None]] = []
@@ -63,32 +63,32 @@ def questions(rows: Float32, vectors: Mapping[str, Float32], exact: Index) -> li
     for name, pair, allowed in asked:
         weights = dict(zip(vectors, pair, strict=True))
         queries = scaled_query(vectors, weights, SPACES)
-        made.append(Question(name, weights, queries, allowed, exact.search(queries, K, allowed=allowed)[1]))
+        made.append(QueryKind(name, weights, queries, allowed, exact.search(queries, K, allowed=allowed)[1]))
     return made
 
 
-def measure(index: Index, question: Question) -> tuple[float, Timing]:
+def measure(index: Index, kind: QueryKind) -> tuple[float, Timing]:
     """Ask one query after the other: the recall, ties with the last right answer counted as right, and the times."""
 
     def ask(number: int) -> tuple[Int64, Float32]:
-        return index.search(question.queries[number : number + 1], K, allowed=question.allowed)
+        return index.search(kind.queries[number : number + 1], K, allowed=kind.allowed)
 
-    way = Way(ask, len(question.queries))
-    take_turns(way)
-    scores = np.concatenate([ask(number)[1] for number in range(len(question.queries))])
-    return float((scores >= question.right[:, -1:] - 1e-6).mean()), way.timing
+    way = TimedCall(ask, len(kind.queries))
+    time_in_turns(way)
+    scores = np.concatenate([ask(number)[1] for number in range(len(kind.queries))])
+    return float((scores >= kind.right[:, -1:] - 1e-6).mean()), way.timing
 
 
-def table(name: str, index: Index, asked: Sequence[Question], count: int) -> list[str]:
-    """A row of the table for each question."""
+def table(name: str, index: Index, asked: Sequence[QueryKind], count: int) -> list[str]:
+    """A row of the table for each kind."""
     lines = []
-    for question in asked:
-        recall, timing = measure(index, question)
-        allowed = None if question.allowed is None else int(question.allowed.sum())
-        auto = choose(count=count, allowed=allowed, weights=question.weights, spaces=SPACES, k=K)
-        near = alignment(question.weights, SPACES)
+    for kind in asked:
+        recall, timing = measure(index, kind)
+        allowed = None if kind.allowed is None else int(kind.allowed.sum())
+        auto = choose(count=count, allowed=allowed, weights=kind.weights, spaces=SPACES, k=K)
+        near = alignment(kind.weights, SPACES)
         lines.append(
-            f"| {name} | {question.name} | {near:.2f} | {recall:.4f} | {timing.median_ms:.3f} | {timing.p99_ms:.3f} "
+            f"| {name} | {kind.name} | {near:.2f} | {recall:.4f} | {timing.median_ms:.3f} | {timing.p99_ms:.3f} "
             f"| {'taken' if auto == name else ''} |"
         )
     return lines
@@ -101,12 +101,12 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=300)
     parser.add_argument("--index", action="append", choices=list(INDEXES), help="only this one; can be repeated")
     options = parser.parse_args()
-    report = Report([])  # first, for it notes how busy the machine is
+    report = BenchmarkReport([])  # first, for it notes how busy the machine is
     drawn = synthetic(options.rows, queries=options.queries)
     rows = np.concatenate(list(drawn.gallery.values()), axis=1)
     vectors = {space.name: made for space, made in zip(SPACES, drawn.queries.values(), strict=True)}
     drawn.gallery.clear()
-    asked = questions(rows, vectors, build("exact", rows, spaces=SPACES))
+    asked = query_kinds(rows, vectors, build("exact", rows, spaces=SPACES))
     made, answered = [], []
     with tempfile.TemporaryDirectory(prefix="lookalike-bench-") as folder:
         for name in options.index or INDEXES:

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lookalike.benchmarking.report import Report, Row
+from lookalike.benchmarking.report import BenchmarkReport, Row
 from lookalike.benchmarking.searching import ROWS
-from lookalike.benchmarking.timing import Way, take_turns
+from lookalike.benchmarking.timing import TimedCall, time_in_turns
 from lookalike.catalogue.sample.drawn import changed_photo, make_products
 from lookalike.embedding.embedder import PhotoEmbedder
 from lookalike.embedding.model_loading import open_network
@@ -63,9 +63,9 @@ def write_original(folder: Path, *, rows: int) -> None:
     torch.save(make_network().state_dict(), folder / "model.pth.tar")
 
 
-def measure(*, rows: int) -> Report:
+def measure(*, rows: int) -> BenchmarkReport:
     """Time both by turns, each run in a new process."""
-    report = Report([])
+    report = BenchmarkReport([])
     with tempfile.TemporaryDirectory(prefix="lookalike-bench-") as name:
         folder = Path(name)
         photo = folder / "query.jpg"
@@ -90,8 +90,8 @@ def measure(*, rows: int) -> Report:
             raise SystemExit(f"the photo itself was not found: {found}")
         if len(run(original).splitlines()) != ANSWERS:
             raise SystemExit("the original's way gave no answers")
-        ours, theirs = Way(lambda _: run(search), RUNS), Way(lambda _: run(original), RUNS)
-        take_turns(ours, theirs, rounds=RUNS // 2)
+        ours, theirs = TimedCall(lambda _: run(search), RUNS), TimedCall(lambda _: run(original), RUNS)
+        time_in_turns(ours, theirs, rounds=RUNS // 2)
     what = f"a photo in a new process, `lookalike search`, default model, {rows:,} rows"
     peer = "original on today's PyTorch, ResNet-50"
     report.rows.append(Row(what, "10x", ours.timing, peer, theirs.timing))

@@ -21,8 +21,8 @@ import faiss
 import numpy as np
 
 from lookalike.benchmarking.features import SPACES, Drawing
-from lookalike.benchmarking.report import Report
-from lookalike.benchmarking.timing import Way, take_turns
+from lookalike.benchmarking.report import BenchmarkReport
+from lookalike.benchmarking.timing import TimedCall, time_in_turns
 from lookalike.gallery.local.schema import PAGE_BYTES
 from lookalike.gallery.milvus.schema import SEGMENT_BYTES
 from lookalike.index.ivf import Ivf
@@ -271,9 +271,9 @@ def search_ms(rows: np.ndarray, queries: np.ndarray, *, code: str, lists: int, p
     index.train(rows[: 40 * lists])
     index.add(rows)
     index.nprobe = probed
-    way = Way(lambda number: index.search(queries[number : number + 1], candidate_count(10)), len(queries))
+    way = TimedCall(lambda number: index.search(queries[number : number + 1], candidate_count(10)), len(queries))
     with one_thread():
-        take_turns(way)
+        time_in_turns(way)
     return way.timing.median_ms
 
 
@@ -304,7 +304,7 @@ def main() -> None:
     parser.add_argument("figures", type=Path, help="what `scale.py --json` wrote")
     parser.add_argument("--node-price", type=float, default=1.0, help="of a node for an hour, in any money")
     options = parser.parse_args()
-    report = Report([])
+    report = BenchmarkReport([])
     figures = json.loads(options.figures.read_text(encoding="utf-8"))["rows"]
     assumed = Assumptions(node_price=options.node_price)
     segments = measure_segments()

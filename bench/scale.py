@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import scale_phases as phases
 from lookalike.benchmarking.features import SPACES
-from lookalike.benchmarking.report import Report
+from lookalike.benchmarking.report import BenchmarkReport
 from lookalike.benchmarking.searching import ROWS
 from lookalike.render.plots import GROUPS, plot
 from lookalike.spaces import width
@@ -245,7 +245,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="a file for all figures, written anew after each step")
     parser.add_argument("--pictures", type=Path, help="a folder for the pictures")
     options = parser.parse_args()
-    report = Report([])  # first, for it notes how busy the machine is
+    report = BenchmarkReport([])  # first, for it notes how busy the machine is
     points: list[Point] = []
     with tempfile.TemporaryDirectory(prefix="lookalike-bench-") as temporary:
         for points in measure(options.rows, Path(temporary)):

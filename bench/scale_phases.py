@@ -17,9 +17,9 @@ from typing import TypeVar
 import numpy as np
 
 from lookalike.benchmarking.features import BLOCK, LOTS, SPACES, Drawing
+from lookalike.benchmarking.ground_truth import FilteredQuery, GroundTruth, best_of_drawing, from_best
 from lookalike.benchmarking.searching import BATCH, WEIGHTS, K, numbers
-from lookalike.benchmarking.timing import Timing, Way, take_turns
-from lookalike.benchmarking.truth import Question, Truth, best_of_drawing, of_best
+from lookalike.benchmarking.timing import TimedCall, Timing, time_in_turns
 from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.index.protocol import index_class
 from lookalike.types import Float32, Item, Neighbours
@@ -77,20 +77,22 @@ class Asked:
     """
 
     queries: Queries
-    right: Truth
-    filtered: Mapping[float, Truth]
+    right: GroundTruth
+    filtered: Mapping[float, GroundTruth]
 
 
 def right_answers(rows: int) -> Asked:
     """Find the right answers among so many rows, which need not all be in memory."""
     drawing = Drawing(rows, queries=QUERIES)
-    questions = [Question(number) for number in range(QUERIES)]
+    questions = [FilteredQuery(number) for number in range(QUERIES)]
     for share in SHARES:
-        questions += [Question(number, lots_of(number, share)) for number in range(FILTERED_QUERIES)]
+        questions += [FilteredQuery(number, lots_of(number, share)) for number in range(FILTERED_QUERIES)]
     best = best_of_drawing(drawing, questions, WEIGHTS, k=K)
     starts = range(QUERIES, len(best), FILTERED_QUERIES)
-    filtered = {share: of_best(best[at : at + FILTERED_QUERIES], k=K) for share, at in zip(SHARES, starts, strict=True)}
-    return Asked(drawing.queries, of_best(best[:QUERIES], k=K), filtered)
+    filtered = {
+        share: from_best(best[at : at + FILTERED_QUERIES], k=K) for share, at in zip(SHARES, starts, strict=True)
+    }
+    return Asked(drawing.queries, from_best(best[:QUERIES], k=K), filtered)
 
 
 def lots_of(number: int, share: float) -> range:
@@ -261,8 +263,8 @@ def search(galleries: Mapping[Path, Asked]) -> list[Searched]:
             found = numbers(gallery, answers)
             asked.right.check(found, [answer.scores[0] for answer in answers])
             recalls.append(asked.right.recall(found))
-            ways.append(Way(ask, QUERIES))
-        take_turns(*ways)
+            ways.append(TimedCall(ask, QUERIES))
+        time_in_turns(*ways)
     return [Searched.of(way.timing, recall) for way, recall in zip(ways, recalls, strict=True)]
 
 

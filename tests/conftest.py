@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lookalike.cli import show_notes
-from lookalike.models.content_hash import seal
+from lookalike.models.content_hash import append_checksum
 from lookalike.models.preprocessing import Preprocessing
 
 pytest_plugins = ["milvus_server", "fault_tries", "alone", "inherited_signals", "skipped_parts"]
@@ -53,7 +53,7 @@ def write_tiny_model(
     }
     helper.set_model_props(model, metadata)
     onnx.save(model, path)
-    seal(path)
+    append_checksum(path)
     return path
 
 

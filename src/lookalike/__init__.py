@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         UnknownNameError,
         UsageError,
     )
+    from lookalike.evaluation.comparison import Comparison, compare_evaluations
     from lookalike.evaluation.evaluate import Evaluation, evaluate
     from lookalike.gallery.protocol import Gallery
     from lookalike.ingest.report import IndexReport
@@ -53,6 +54,7 @@ __all__ = [
     "Augmentation",
     "Box",
     "CatalogueError",
+    "Comparison",
     "ConfigError",
     "Evaluation",
     "Exported",
@@ -86,6 +88,7 @@ __all__ = [
     "UnknownNameError",
     "UsageError",
     "augment",
+    "compare_evaluations",
     "evaluate",
     "export",
     "forget_weights",
@@ -101,6 +104,7 @@ _HOMES = {
     **dict.fromkeys(("Answer", "Box", "Item", "Match"), "lookalike.types"),
     **dict.fromkeys(("Retriever", "open"), "lookalike.retrieval.retriever"),
     **dict.fromkeys(("Augmentation", "augment"), "lookalike.tuning.database_augmentation"),
+    **dict.fromkeys(("Comparison", "compare_evaluations"), "lookalike.evaluation.comparison"),
     **dict.fromkeys(("Evaluation", "evaluate"), "lookalike.evaluation.evaluate"),
     **dict.fromkeys(("forget_weights", "learn_weights"), "lookalike.tuning.weights"),
     **dict.fromkeys(("Exported", "export"), "lookalike.models.export_checkpoint"),

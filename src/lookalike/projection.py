@@ -1,4 +1,4 @@
-"""Shorter rows: principal components of a gallery's rows, and whitened, if that is asked for."""
+"""PCA projections of a space's vectors, optionally whitened."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from lookalike.types import Float32
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Projection:
-    """From rows of one length to unit rows of a smaller one.
+    """PCA projection of vectors to unit vectors of a smaller dimension.
 
     Attributes:
-        mean: (D,) float32, of the rows that it was learned from.
-        components: (D, d) float32, a column for each new dimension; whitened, it is divided by its standard deviation.
-        kept: Share of the rows' variance that the d components hold, in [0, 1].
+        mean: (D,) float32 mean of the training vectors.
+        components: (D, d) float32 principal components, as columns; if whitened, divided by standard deviations.
+        kept: Fraction of the variance in the d components, in [0, 1].
     """
 
     mean: Float32
@@ -30,11 +30,11 @@ class Projection:
 
     @property
     def dimension(self) -> int:
-        """Length of the projected rows."""
+        """Dimension of the projected vectors."""
         return int(self.components.shape[1])
 
     def apply(self, rows: Float32) -> Float32:
-        """Project rows: (B, D) float32 to (B, d) float32 unit rows."""
+        """Project vectors, (B, D) float32, to unit vectors, (B, d) float32."""
         return unit_rows(((rows - self.mean) @ self.components).astype(np.float32))
 
     def space(self, source: Space) -> Space:
@@ -43,29 +43,29 @@ class Projection:
         return Space(source.name, self.dimension, f"{source.model_id}/pca{self.dimension}@{digest}")
 
     def to_bytes(self) -> bytes:
-        """As a gallery keeps it."""
+        """Serialise the projection, for a gallery."""
         file = BytesIO()
         np.savez(file, mean=self.mean, components=self.components, kept=np.float64(self.kept))
         return file.getvalue()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Projection:
-        """Read what `to_bytes` wrote."""
+        """Deserialise a projection."""
         with np.load(BytesIO(data), allow_pickle=False) as arrays:
             return cls(arrays["mean"], arrays["components"], float(arrays["kept"]))
 
 
 def learn_projection(blocks: Callable[[], Iterable[Float32]], *, dimension: int, whiten: float = 0.0) -> Projection:
-    """Find the directions in which rows vary most.
+    """Learn a PCA projection.
 
     Args:
-        blocks: Starts over with the rows each time it is called; each block is (B, D) float32.
-        dimension: d, at least 1, at most D; there must be more rows than that.
-        whiten: In [0, 1], the power of its standard deviation that each direction is divided by: 0 leaves all as they
-            are, 1 makes all vary alike.
+        blocks: Returns an iterator over the vectors, in blocks of (B, D) float32; called twice.
+        dimension: d, at least 1, at most D, and less than the number of vectors.
+        whiten: Exponent of the standard deviation that each component is divided by, in [0, 1]: 0 keeps the variances,
+            1 makes them equal.
 
     Raises:
-        UsageError: There are too few rows, they vary in fewer directions, or a number is out of range.
+        UsageError: There are too few vectors, their rank is below `dimension`, or a number is out of range.
 
     Source: Jegou and Chum 2012, Negative Evidences and Co-occurrences in Image Retrieval: the Benefit of PCA and
     Whitening.
@@ -90,6 +90,6 @@ def learn_projection(blocks: Callable[[], Iterable[Float32]], *, dimension: int,
         raise UsageError(f"the rows vary in {varied} directions only; reduce them to at most that many dimensions")
     taken = directions[:, :dimension]
     largest = np.abs(taken).argmax(axis=0)
-    taken = taken * np.sign(taken[largest, np.arange(dimension)])  # else their signs are chance
+    taken = taken * np.sign(taken[largest, np.arange(dimension)])  # fix the signs, which are arbitrary
     components = (taken / variances[:dimension] ** (whiten / 2)).astype(np.float32)
     return Projection(mean.astype(np.float32), components, float(variances[:dimension].sum() / variances.sum()))

@@ -20,7 +20,7 @@ from lookalike.models.checkpoint import load_checkpoint, save_checkpoint
 from lookalike.models.class_scores import Classifier
 from lookalike.models.network import Network, NetworkSettings
 from lookalike.models.preprocessing import Preprocessing
-from lookalike.models.pretrained import start_network
+from lookalike.models.pretrained import load_pretrained
 from lookalike.models.relevance import RelevanceSettings
 from lookalike.types import Float32
 
@@ -55,7 +55,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         network = Network(settings, heads={"type": len(CLASSES["type"])})
         for part in network.relevance_parts:
             part.fit(torch.arange(3)[:, None])
-        start_network(network, folder=folder, classes=CLASSES)
+        load_pretrained(network, folder=folder, classes=CLASSES)
         preprocessing = Preprocessing(SIZES[name], SIZES[name])
         save_checkpoint(
             folder / f"{name}.safetensors", network, preprocessing=preprocessing, name=name, classes=CLASSES

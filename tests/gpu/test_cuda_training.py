@@ -24,7 +24,7 @@ from lookalike.images import open_image
 from lookalike.models.checkpoint import load_checkpoint
 from lookalike.models.export import export_onnx
 from lookalike.models.weight_readers import read_tensors
-from lookalike.training.data.training_data import Material
+from lookalike.training.data.training_data import TrainingData
 from lookalike.training.run import loop
 from lookalike.training.settings.run_settings import load_settings
 
@@ -150,7 +150,7 @@ def log_of(run: Path, kind: str) -> list[dict[str, Any]]:
 
 def chance_of(config: Path) -> float:
     """How often a dev photo is of the product of another one that is chosen blindly."""
-    [split] = Material(load_settings(config), base=config.parent).dev
+    [split] = TrainingData(load_settings(config), base=config.parent).dev
     counts = Counter(split.field("product"))
     return sum(count * (count - 1) for count in counts.values()) / (len(split.items) * (len(split.items) - 1))
 

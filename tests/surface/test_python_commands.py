@@ -1,4 +1,4 @@
-"""What the command line does beside searching and indexing, done from Python: the same outcome, from one core."""
+"""What the command line does beside searching and indexing, done from Python: the same retrieval, from one core."""
 
 from __future__ import annotations
 
@@ -40,6 +40,26 @@ def test_an_evaluation_is_the_same(shop: Shop, tmp_path: Path, capsys: pytest.Ca
         lookalike.evaluate(shop.table)
     with pytest.raises(lookalike.UsageError, match="either a gallery"):
         lookalike.evaluate(shop.table, gallery=shop.gallery, model=shop.model)
+
+
+def test_a_comparison_of_evaluations_is_the_same(
+    shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folders = tmp_path / "deep", tmp_path / "color"
+    found = [
+        lookalike.evaluate(shop.table, gallery=shop.gallery, protocol="product", weights={space: 1}, report=folder)
+        for space, folder in zip(("deep", "color"), folders, strict=True)
+    ]
+    compared = lookalike.compare_evaluations(*folders)
+    assert as_shown(compared) == in_terminal(capsys, "evaluate", "--compare", *folders)
+    assert list(compared.metrics) == list(found[0].figures)
+    for name, one in compared.metrics.items():
+        a, b = (evaluation.figures[name] for evaluation in found)
+        assert (one.a, one.b, one.difference) == pytest.approx((a, b, b - a))
+        assert one.interval[0] <= one.difference <= one.interval[1]
+    assert compared._repr_html_().count("<tr>") == 1 + len(compared.metrics)
+    with pytest.raises(lookalike.UsageError, match="not a report"):
+        lookalike.compare_evaluations(folders[0], tmp_path)
 
 
 def test_learned_weights_are_the_same_and_kept(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:

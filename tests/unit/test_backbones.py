@@ -16,7 +16,7 @@ from lookalike.models.checkpoint import load_checkpoint, save_checkpoint
 from lookalike.models.export import export_onnx
 from lookalike.models.network import Network, NetworkSettings
 from lookalike.models.preprocessing import Preprocessing
-from lookalike.models.pretrained import start_network, torchvision_names
+from lookalike.models.pretrained import load_pretrained, torchvision_names
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 
@@ -36,7 +36,7 @@ FAMILIES = {
 def make(settings: NetworkSettings) -> Network:
     torch.manual_seed(3)
     described = TOWER if settings.backbone.startswith("hf-hub:") else ""
-    return Network(settings, heads={"type": 3}, described=described).eval()
+    return Network(settings, heads={"type": 3}, config=described).eval()
 
 
 @pytest.mark.parametrize("settings", FAMILIES.values(), ids=list(FAMILIES))
@@ -107,15 +107,15 @@ def test_files_that_the_libraries_share_are_loaded(tmp_path: Path) -> None:
     torch.save(whole.state_dict(), tmp_path / "resnet18.pth")
     settings = NetworkSettings("torchvision:resnet18", init="resnet18.pth")
     network = Network(settings, heads={})
-    assert start_network(network, folder=tmp_path, classes={}).notes == ()
+    assert load_pretrained(network, folder=tmp_path, classes={}).notes == ()
     assert torch.equal(network.backbone[4][0].conv1.weight, whole.layer1[0].conv1.weight)
     assert "fc.weight" not in torchvision_names(whole.state_dict())
 
     tower = make(FAMILIES["open_clip"])
     clip = {f"visual.{name}": tensor for name, tensor in tower.backbone.state_dict().items()}
     torch.save(clip | {"logit_scale": torch.ones(())}, tmp_path / "clip.pt")
-    other = Network(NetworkSettings("hf-hub:nobody/tiny", init="clip.pt", pooling="own"), heads={}, described=TOWER)
-    start_network(other, folder=tmp_path, classes={})
+    other = Network(NetworkSettings("hf-hub:nobody/tiny", init="clip.pt", pooling="own"), heads={}, config=TOWER)
+    load_pretrained(other, folder=tmp_path, classes={})
     assert torch.equal(other.backbone.proj, tower.backbone.proj)
 
 
@@ -126,9 +126,9 @@ def test_a_trained_network_is_a_start_and_says_what_begins_anew(tmp_path: Path) 
     save_checkpoint(tmp_path / "one.safetensors", trained, preprocessing=steps, name="one", classes=names)
     settings = NetworkSettings("test_resnet", init="one.safetensors", pooling="gem", embedding=16)
     network = Network(settings, heads={"type": 5})
-    start = start_network(network, folder=tmp_path, classes={"type": list("vwxyz")})
+    loaded = load_pretrained(network, folder=tmp_path, classes={"type": list("vwxyz")})
     assert torch.equal(network.embedding.weight, trained.embedding.weight)
-    assert [note.rpartition(": ")[2] for note in start.notes] == ["heads.head_type.weight"]
+    assert [note.rpartition(": ")[2] for note in loaded.notes] == ["heads.head_type.weight"]
 
 
 @pytest.mark.parametrize(
@@ -145,13 +145,13 @@ def test_weights_that_cannot_be_had_are_one_line(
 ) -> None:
     network = Network(NetworkSettings(backbone, init=init, pooling=pooling), heads={})  # type: ignore[arg-type]
     with pytest.raises((ModelError, UnknownNameError), match=words) as caught:
-        start_network(network, folder=tmp_path, classes={})
+        load_pretrained(network, folder=tmp_path, classes={})
     assert "\n" not in str(caught.value)
 
 
 def test_a_description_that_cannot_be_had_is_one_line(no_hub: None) -> None:
     with pytest.raises(ModelError, match="its description cannot be fetched") as caught:
-        open_clip.describe("hf-hub:nobody/tiny")
+        open_clip.read_config("hf-hub:nobody/tiny")
     assert "\n" not in str(caught.value)
     with pytest.raises(ModelError, match="cannot be made of"):
         open_clip.make_tower(json.dumps({"embed_dim": 24, "quick_gelu": False, "vision_cfg": {"layrs": 1}}))

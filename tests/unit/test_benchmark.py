@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lookalike.benchmarking import original, searching, truth
+from lookalike.benchmarking import ground_truth, original, searching
 from lookalike.benchmarking.features import LOTS, SPACES, Drawing, Features, synthetic
-from lookalike.benchmarking.report import HEADINGS, Report, Row
-from lookalike.benchmarking.timing import Timing, Way, take_turns
+from lookalike.benchmarking.report import HEADINGS, BenchmarkReport, Row
+from lookalike.benchmarking.timing import TimedCall, Timing, time_in_turns
 from lookalike.cli import main
 from lookalike.errors import LookalikeError
 from lookalike.gallery.local.gallery import LocalGallery
@@ -27,12 +27,12 @@ def features() -> Features:
 
 
 @pytest.fixture(scope="module")
-def report() -> Report:
+def report() -> BenchmarkReport:
     return searching.run(rows=1000, queries=20)
 
 
 @pytest.fixture(scope="module")
-def rows(report: Report) -> dict[str, dict[str, Any]]:
+def rows(report: BenchmarkReport) -> dict[str, dict[str, Any]]:
     """The measured rows by the last words that tell them apart."""
     return {str(row.what).rpartition("1,000 x 542, ")[2]: row.to_json() for row in report.rows}
 
@@ -47,7 +47,7 @@ def slow_original_scores(features: Features, query: int) -> list[float]:
     ]
 
 
-def test_json_has_the_promised_shape(report: Report) -> None:
+def test_json_has_the_promised_shape(report: BenchmarkReport) -> None:
     shown = json.loads(json.dumps(report.to_json()))
     assert set(shown) == {"machine", "versions", "rows"}
     assert shown["machine"]["cores"] >= 1
@@ -68,14 +68,14 @@ def test_both_sides_find_what_is_right(rows: dict[str, dict[str, Any]]) -> None:
     assert 0.2 < rows["index kmeans"]["peer_recall"] < 1
 
 
-def test_markdown_has_a_line_for_each_row(report: Report) -> None:
+def test_markdown_has_a_line_for_each_row(report: BenchmarkReport) -> None:
     table, _, circumstances = report.to_markdown().partition("\n\n")
     assert len(table.splitlines()) == 2 + len(report.rows)
     assert len({line.count(" | ") for line in table.splitlines()}) == 1
     assert circumstances.startswith("processor ")
 
 
-def test_the_terminals_table_leaves_out_empty_columns(report: Report) -> None:
+def test_the_terminals_table_leaves_out_empty_columns(report: BenchmarkReport) -> None:
     assert [column.header for column in report.to_table().columns] == list(HEADINGS[:-1])
     assert len(report.to_table().rows) == len(report.rows)
 
@@ -111,10 +111,10 @@ def test_a_clustered_query_sees_its_own_cluster_only(features: Features) -> None
 @pytest.mark.parametrize("kind", ["cosines", "original"])
 def test_the_truth_knows_the_kth_best_score(features: Features, kind: str) -> None:
     if kind == "original":
-        right = truth.of_original(features, k=10)
+        right = ground_truth.from_original(features, k=10)
         scores = slow_original_scores(features, 3)
     else:
-        right = truth.of_cosines(features, {"deep": 3.0, "color-original": 1.0}, k=10)
+        right = ground_truth.from_cosines(features, {"deep": 3.0, "color-original": 1.0}, k=10)
         deep = features.gallery["deep"].astype(float) @ features.queries["deep"][3]
         scores = list(0.75 * deep + 0.25 * features.gallery["color-original"] @ features.queries["color-original"][3])
     assert right.needed[3] == pytest.approx(sorted(scores)[-10], abs=1e-6)
@@ -131,12 +131,15 @@ def test_block_by_block_is_the_same_as_all_together(features: Features) -> None:
 
 def test_the_truth_is_found_block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lookalike.benchmarking.features.BLOCK", 150)
-    monkeypatch.setattr("lookalike.benchmarking.truth.BLOCK", 3)
+    monkeypatch.setattr("lookalike.benchmarking.ground_truth.BLOCK", 3)
     drawing, features, weights = Drawing(400, queries=8), synthetic(400, queries=8), searching.WEIGHTS
     lots = range(100, 700)
-    questions = [*map(truth.Question, range(8)), *(truth.Question(query, lots) for query in range(8))]
-    best = truth.best_of_drawing(drawing, questions, weights, k=10)
-    right, among_all = truth.of_best(best, k=10), truth.of_cosines(features, weights, k=10)
+    questions = [
+        *map(ground_truth.FilteredQuery, range(8)),
+        *(ground_truth.FilteredQuery(query, lots) for query in range(8)),
+    ]
+    best = ground_truth.best_of_drawing(drawing, questions, weights, k=10)
+    right, among_all = ground_truth.from_best(best, k=10), ground_truth.from_cosines(features, weights, k=10)
     assert right.needed[:8] == pytest.approx(among_all.needed, abs=1e-6)
     passing = [row for row in range(400) if 100 <= drawing.lots[row] < 700]
     for query in range(8):
@@ -150,7 +153,7 @@ def test_the_truth_is_found_block_by_block(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_recall_counts_ties_and_refuses_repeats_and_wrong_scores() -> None:
     scored = np.array([0.9, 0.8, 0.5, 0.5, 0.1])
-    right = truth.Truth(lambda _, rows: scored[rows], np.array([0.5]), 3)
+    right = ground_truth.GroundTruth(lambda _, rows: scored[rows], np.array([0.5]), 3)
     assert right.recall([np.array([0, 1, 2])]) == 1
     assert right.recall([np.array([0, 1, 3])]) == 1
     assert right.recall([np.array([0, 4, -1])]) == pytest.approx(1 / 3)
@@ -163,9 +166,9 @@ def test_recall_counts_ties_and_refuses_repeats_and_wrong_scores() -> None:
 
 def test_ways_take_turns() -> None:
     called: list[tuple[str, int]] = []
-    ours = Way(lambda number: called.append(("ours", number)), 4)
-    theirs = Way(lambda number: called.append(("theirs", number)), 2)
-    take_turns(ours, theirs, rounds=2)
+    ours = TimedCall(lambda number: called.append(("ours", number)), 4)
+    theirs = TimedCall(lambda number: called.append(("theirs", number)), 2)
+    time_in_turns(ours, theirs, rounds=2)
     assert called == [
         *[("ours", 0), ("ours", 0), ("ours", 1), ("theirs", 0), ("theirs", 0)],
         *[("ours", 2), ("ours", 2), ("ours", 3), ("theirs", 1), ("theirs", 1)],

@@ -15,8 +15,8 @@ from lookalike.models.preprocessing import Preprocessing
 from lookalike.training.data.augmentation import Augmentation
 from lookalike.training.data.dataset import Split, TrainingPhotos
 from lookalike.training.run import dev_measure as measuring
-from lookalike.training.run.dev_measure import Ranked, measure, rank
-from lookalike.training.run.hits_and_misses import RIGHT, WRONG, draw_hits_and_misses
+from lookalike.training.run.dev_measure import DevRanking, measure, rank
+from lookalike.training.run.hits_and_misses import RIGHT, WRONG, draw_hits_and_misses_grid
 from lookalike.training.settings.run_settings import AugmentationSettings, DataSettings
 from lookalike.types import Float32, Item
 
@@ -128,8 +128,8 @@ def test_hits_and_misses_are_drawn_with_frames(photos: Split) -> None:
     readable = [item for item in photos.items if item.id != "4"]
     answers = np.array([[2, 1], [0, 3]])
     right = np.array([[True, False], [False, True]])
-    ranked = Ranked(readable, np.array([0, 1]), answers, right, np.array([1.0, 0.2]))
-    picture = np.asarray(draw_hits_and_misses(ranked, label="kind"))
+    ranked = DevRanking(readable, np.array([0, 1]), answers, right, np.array([1.0, 0.2]))
+    picture = np.asarray(draw_hits_and_misses_grid(ranked, label="kind"))
     frames = [(picture == color).all(axis=2) for color in (RIGHT, WRONG)]
     rows = np.array_split(np.arange(len(picture)), 2)
     columns = [np.flatnonzero(frame[rows[row]].any(axis=0)) for row in (0, 1) for frame in frames]

@@ -13,7 +13,7 @@ from lookalike.embedding.embedder import PhotoEmbedder, as_kept
 from lookalike.embedding.model_loading import choose_runtime, open_network
 from lookalike.embedding.network import Identity
 from lookalike.errors import ModelError, UnknownNameError, UsageError
-from lookalike.models.content_hash import seal
+from lookalike.models.content_hash import append_checksum
 from lookalike.models.default_model import SHIPPED_MODEL
 from lookalike.models.preprocessing import Preprocessing
 
@@ -108,7 +108,7 @@ def changed_model(source: Path, target: Path, change: str) -> Path:
     del model.metadata_props[:]
     helper.set_model_props(model, metadata)
     onnx.save(model, target)
-    seal(target)
+    append_checksum(target)
     return target
 
 
@@ -149,7 +149,7 @@ def test_rows_that_are_not_of_length_one_are_refused(tiny_model: Path, tmp_path:
     del model.graph.node[-1].attribute[:]
     del model.metadata_props[-1]
     onnx.save(model, tmp_path / "long.onnx")
-    seal(tmp_path / "long.onnx")
+    append_checksum(tmp_path / "long.onnx")
     embedder = PhotoEmbedder(open_network(tmp_path / "long.onnx"))
     with pytest.raises(ModelError, match="instead of 1"):
         embedder.embed(photos(1))

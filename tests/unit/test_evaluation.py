@@ -15,7 +15,7 @@ from lookalike.errors import MismatchError, UnknownNameError, UsageError
 from lookalike.evaluation.classes import found_among_top, measure_classes, rank_of_class
 from lookalike.evaluation.comparison import compare, read_run
 from lookalike.evaluation.intervals import bootstrap_intervals, paired_significance
-from lookalike.evaluation.measured import NO_CATEGORY, Measured
+from lookalike.evaluation.metric_values import NO_CATEGORY, MetricValues
 from lookalike.evaluation.protocol import Protocol
 from lookalike.evaluation.ranking import by_metric, evaluate_rows, evaluate_scores
 from lookalike.evaluation.report.data import page, queries_csv
@@ -46,26 +46,26 @@ def test_a_product_is_looked_for_among_all_other_photos() -> None:
     assert "1 photos are the only ones" in task.notes[0]
     assert "1 photos have no known product" in task.notes[1]
     #                          a1   a2   b1   b2    c1   x
-    outcome = evaluate_rows(on_a_circle(0, 10, 12, 100, 20, 95), weights=DEEP, task=task)
-    figures = outcome.figures()
+    retrieval = evaluate_rows(on_a_circle(0, 10, 12, 100, 20, 95), weights=DEEP, task=task)
+    figures = retrieval.figures()
     # a1: a2 first. a2: b1, a1 (c1 is as far as a1, and comes later). b1: a2, c1, a1, x, b2. b2: x, c1, b1.
-    assert outcome.first_rank.tolist() == [1, 2, 5, 3]
+    assert retrieval.first_rank.tolist() == [1, 2, 5, 3]
     assert figures["hit_rate@1"] == 1 / 4
     assert figures["hit_rate@5"] == 1.0
     assert figures["mrr"] == pytest.approx((1 + 1 / 2 + 1 / 5 + 1 / 3) / 4)
     assert figures["map@r"] == 1 / 4
-    assert [items[place].id for place in outcome.answers[3, :5]] == ["x", "c1", "b1", "a2", "a1"]
-    assert outcome.answers[3, 5:].tolist() == [-1] * 5  # it never answers itself
-    assert outcome.hit_rates(5).tolist() == [0.25, 0.5, 0.75, 0.75, 1.0]
+    assert [items[place].id for place in retrieval.answers[3, :5]] == ["x", "c1", "b1", "a2", "a1"]
+    assert retrieval.answers[3, 5:].tolist() == [-1] * 5  # it never answers itself
+    assert retrieval.hit_rates(5).tolist() == [0.25, 0.5, 0.75, 0.75, 1.0]
 
 
 def test_twins_never_answer_each_other() -> None:
     """Two files of one content, and two contents of one vector: what is left to find is the other photo."""
     items = [item(name, "a") for name in ("one", "copy", "other")]
     task = product_task(items, contents={"one": "77", "copy": "77", "other": "99"})
-    outcome = evaluate_rows(on_a_circle(0, 0, 90), weights=DEEP, task=task)
-    assert [row[0] for row in outcome.answers.tolist()] == [2, 2, 0]
-    assert outcome.figures()["recall@1"] == pytest.approx((1 + 1 + 1 / 2) / 3)
+    retrieval = evaluate_rows(on_a_circle(0, 0, 90), weights=DEEP, task=task)
+    assert [row[0] for row in retrieval.answers.tolist()] == [2, 2, 0]
+    assert retrieval.figures()["recall@1"] == pytest.approx((1 + 1 + 1 / 2) / 3)
     rows = on_a_circle(0, 0, 90)
     by_vector = product_task(items).keeping_apart(identical_rows(rows))
     assert [row[0] for row in evaluate_rows(rows, weights=DEEP, task=by_vector).answers.tolist()] == [2, 2, 0]
@@ -77,8 +77,8 @@ def test_a_collapsed_model_finds_nothing() -> None:
     """All photos described alike are all twins: the figure is 0, and not that of the luck of their order."""
     items = [item(f"a{n}", "a") for n in range(4)]
     rows = on_a_circle(30, 30, 30, 30)
-    outcome = evaluate_rows(rows, weights=DEEP, task=product_task(items).keeping_apart(identical_rows(rows)))
-    assert set(outcome.figures().values()) == {0.0}
+    retrieval = evaluate_rows(rows, weights=DEEP, task=product_task(items).keeping_apart(identical_rows(rows)))
+    assert set(retrieval.figures().values()) == {0.0}
 
 
 def test_grades_are_counted_by_hand() -> None:
@@ -97,16 +97,16 @@ def test_grades_are_counted_by_hand() -> None:
     ]
     task = grades_task(items, ("type", "color", "gender"))
     # In the order of their scores: shoe 0, blue 1, same 3, men 2; the twin is of the query's own product.
-    outcome = evaluate_rows(on_a_circle(0, 1, 30, 40, 20, 10), weights=DEEP, task=task)
+    retrieval = evaluate_rows(on_a_circle(0, 1, 30, 40, 20, 10), weights=DEEP, task=task)
     gained = 0 / 1 + 1 / np.log2(3) + 7 / 2 + 3 / np.log2(5)
     ideal = 7 / 1 + 3 / np.log2(3) + 1 / 2
-    values = dict(zip(outcome.measured.metrics, outcome.measured.values[0], strict=True))
+    values = dict(zip(retrieval.metric_values.metrics, retrieval.metric_values.values[0], strict=True))
     assert values["ndcg@10"] == pytest.approx(gained / ideal)
     assert values["precision@1"] == 0
     assert values["precision@10"] == pytest.approx(1 / 10)
     assert values["map@r"] == 0  # one item has the highest grade, and it is not the first
     assert values["precision@10[type]"] == pytest.approx(3 / 10)
-    assert [items[place].id for place in outcome.answers[0, :4]] == ["shoe", "blue", "same", "men"]
+    assert [items[place].id for place in retrieval.answers[0, :4]] == ["shoe", "blue", "same", "men"]
 
 
 def test_what_is_unknown_agrees_with_nothing_and_does_not_ask() -> None:
@@ -138,9 +138,9 @@ def test_an_unknown_product_is_none() -> None:
 def test_photos_of_unknown_products_answer_each_other_by_grades() -> None:
     items = [item("a", "NA", type="Dress"), item("b", "NA", type="Dress"), item("c", "none", type="Dress")]
     task = grades_task(items, ("type",), unknown=UNKNOWN)
-    outcome = evaluate_rows(on_a_circle(0, 10, 30), weights=DEEP, task=task)
-    assert [row[:2] for row in outcome.answers.tolist()] == [[1, 2], [0, 2], [1, 0]]
-    assert outcome.figures()["precision@1"] == 1.0
+    retrieval = evaluate_rows(on_a_circle(0, 10, 30), weights=DEEP, task=task)
+    assert [row[:2] for row in retrieval.answers.tolist()] == [[1, 2], [0, 2], [1, 0]]
+    assert retrieval.figures()["precision@1"] == 1.0
 
 
 def test_unknown_values_keep_nothing_apart_and_are_no_category() -> None:
@@ -153,8 +153,8 @@ def test_unknown_values_keep_nothing_apart_and_are_no_category() -> None:
         assert task.categories() == ["plain", NO_CATEGORY, NO_CATEGORY]
     known = [*items, item("b", "b", sender="me")]
     task = Protocol.parse("product").task(known, apart=["sender"], unknown=UNKNOWN)
-    outcome = evaluate_rows(on_a_circle(0, 10, 30, 90), weights=DEEP, task=task)
-    assert [row[0] for row in outcome.answers.tolist()] == [1, 0, 1]
+    retrieval = evaluate_rows(on_a_circle(0, 10, 30, 90), weights=DEEP, task=task)
+    assert [row[0] for row in retrieval.answers.tolist()] == [1, 0, 1]
 
 
 def test_a_benchmarks_unknown_products_are_no_right_answers() -> None:
@@ -167,8 +167,10 @@ def test_a_benchmarks_unknown_products_are_no_right_answers() -> None:
 
 def test_photos_of_one_sender_never_answer_each_other() -> None:
     items = [item(f"p{n}", label="Hat", sender=sender) for n, sender in enumerate(("ann", "ann", "bob"))]
-    outcome = evaluate_rows(on_a_circle(0, 1, 50), weights=DEEP, task=grades_task(items, ("label",), apart=("sender",)))
-    assert [row[:2] for row in outcome.answers.tolist()] == [[2, -1], [2, -1], [1, 0]]
+    retrieval = evaluate_rows(
+        on_a_circle(0, 1, 50), weights=DEEP, task=grades_task(items, ("label",), apart=("sender",))
+    )
+    assert [row[:2] for row in retrieval.answers.tolist()] == [[2, -1], [2, -1], [1, 0]]
 
 
 def test_a_benchmark_asks_its_whole_gallery_and_excludes_nobody() -> None:
@@ -181,19 +183,19 @@ def test_a_benchmark_asks_its_whole_gallery_and_excludes_nobody() -> None:
     ]
     sides = Sides({"side": ("query",)}, {"side": ("gallery",)})
     task = sides_task(items, sides, protocol="inshop")
-    outcome = evaluate_rows(on_a_circle(0, 0, 5, 9, 0), weights=DEEP, task=task)
-    assert outcome.first_rank.tolist() == [2, 0]
-    assert outcome.figures()["hit_rate@1"] == 0
-    assert outcome.figures()["hit_rate@10"] == 0.5  # q2 has no counterpart: it counts as 0 and does not vanish
+    retrieval = evaluate_rows(on_a_circle(0, 0, 5, 9, 0), weights=DEEP, task=task)
+    assert retrieval.first_rank.tolist() == [2, 0]
+    assert retrieval.figures()["hit_rate@1"] == 0
+    assert retrieval.figures()["hit_rate@10"] == 0.5  # q2 has no counterpart: it counts as 0 and does not vanish
     assert "1 queries have no right answer" in task.notes[0]
 
 
 def test_a_photo_without_vectors_finds_nothing_and_is_not_found() -> None:
     items = [item("a1", "a"), item("a2", "a"), item("a3", "a")]
     absent = np.array([False, False, True])
-    outcome = evaluate_rows(on_a_circle(0, 1, 0), weights=DEEP, task=product_task(items), absent=absent)
-    assert outcome.first_rank.tolist() == [1, 1, 0]
-    assert outcome.figures()["recall@10"] == pytest.approx((1 / 2 + 1 / 2 + 0) / 3)
+    retrieval = evaluate_rows(on_a_circle(0, 1, 0), weights=DEEP, task=product_task(items), absent=absent)
+    assert retrieval.first_rank.tolist() == [1, 1, 0]
+    assert retrieval.figures()["recall@10"] == pytest.approx((1 / 2 + 1 / 2 + 0) / 3)
 
 
 # The figures.
@@ -248,7 +250,7 @@ def test_euclidean_distances_of_unit_rows_order_as_cosines_do() -> None:
 
 def test_the_parts_make_up_the_whole() -> None:
     items, rows = random_shop(photos=90, products=30)
-    measured = evaluate_rows(rows, weights=DEEP, task=product_task(items, category="kind")).measured
+    measured = evaluate_rows(rows, weights=DEEP, task=product_task(items, category="kind")).metric_values
     parts = measured.per_category()
     assert [part["queries"] for part in parts.values()] == [30, 30, 30]
     for name, value in measured.figures().items():
@@ -307,7 +309,7 @@ def test_significance_is_that_of_all_exchanges() -> None:
 
 def run(folder: Path, values: list[float], *, queries: tuple[str, ...] = ("a", "b", "c", "d"), **other: object) -> Path:
     """A report folder of one metric."""
-    measured = Measured(
+    measured = MetricValues(
         protocol=str(other.get("protocol", "product")),
         metrics=("hit_rate@1",),
         queries=queries,
@@ -477,7 +479,7 @@ def test_a_benchmark_decides_who_asks() -> None:
 
 def test_the_page_says_what_the_json_says() -> None:
     items, rows = random_shop(photos=12, products=4)
-    measured = evaluate_rows(rows, weights=DEEP, task=product_task(items, category="kind")).measured
+    measured = evaluate_rows(rows, weights=DEEP, task=product_task(items, category="kind")).metric_values
     facts = measured.to_json(model="tiny@1", weights={"deep": 1.0, "color": 0.0})
     text = page(facts, title="T", made={"Source": "`s.csv`"}, pictures={"curves.png": "Curves"})
     low, high = facts["metrics"]["mrr"]["interval"]  # type: ignore[call-overload,index]

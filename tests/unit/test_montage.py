@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lookalike.show import write_montage
 from PIL import Image
 
 from lookalike.errors import PhotoError, UsageError
-from lookalike.render import lettering, montage
+from lookalike.render import lettering, montage, write_montage
 from lookalike.render.montage import ACCENT, CARD, GAP, MARGIN, TEXT_HEIGHT, TILE
 from lookalike.types import Answer, Box, Item, Match, Query
 

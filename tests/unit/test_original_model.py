@@ -25,7 +25,7 @@ from lookalike.models.checkpoint import load_checkpoint
 from lookalike.models.network import Network, NetworkSettings
 from lookalike.models.original_checkpoint import CATEGORIES
 from lookalike.models.preprocessing import Preprocessing
-from lookalike.models.pretrained import start_network
+from lookalike.models.pretrained import load_pretrained
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 
@@ -99,13 +99,13 @@ def test_the_crop_is_torchvisions_to_the_pixel(size: tuple[int, int]) -> None:
 def test_training_begins_with_it(saved: Path, theirs: TheirNetwork) -> None:
     settings = NetworkSettings("torchvision:resnet50", init=saved.name, normalise=False, heads="linear")
     upper = Network(settings, heads={"category": 20})
-    assert start_network(upper, folder=saved.parent, classes={"category": CATEGORIES}).notes == ()
+    assert load_pretrained(upper, folder=saved.parent, classes={"category": CATEGORIES}).notes == ()
     assert torch.equal(upper.heads["head_category"].weight, theirs.fc2.weight)
     assert torch.equal(upper.embedding.weight, theirs.fc.weight)
     every = Network(settings, heads={"category": 50})
-    start = start_network(every, folder=saved.parent, classes={"category": [f"c{n}" for n in range(50)]})
+    loaded = load_pretrained(every, folder=saved.parent, classes={"category": [f"c{n}" for n in range(50)]})
     assert torch.equal(every.embedding.weight, theirs.fc.weight)
-    assert "heads.head_category.bias, heads.head_category.weight" in start.notes[0]
+    assert "heads.head_category.bias, heads.head_category.weight" in loaded.notes[0]
 
 
 def test_it_is_indexed_and_searched_at_once(saved: Path, photo: Image.Image, tmp_path: Path) -> None:

@@ -24,12 +24,12 @@ from lookalike.models.checkpoint import load_checkpoint
 from lookalike.models.default_model import SHIPPED_MODEL
 from lookalike.models.export import export_onnx
 from lookalike.models.network import Network, NetworkSettings
-from lookalike.models.pretrained import start_network
+from lookalike.models.pretrained import load_pretrained
 from lookalike.models.weight_readers import estimate_statistics, read_tensors
 from lookalike.training.data.augmentation import foreground
 from lookalike.training.data.batch import View
 from lookalike.training.data.dataset import read_splits
-from lookalike.training.data.training_data import Material
+from lookalike.training.data.training_data import TrainingData
 from lookalike.training.data.unreadable import ReadablePhotos
 from lookalike.training.run import loop
 from lookalike.training.settings.run_settings import DataSettings, load_settings
@@ -197,7 +197,7 @@ def test_the_half_file_is_half_as_large_and_agrees(
     fingerprint = session.get_modelmeta().custom_metadata_map["lookalike.fingerprint"]
     assert fingerprint != load_checkpoint(trained).fingerprint
     with pytest.raises(UsageError, match="exclude each other"):
-        export_onnx(trained, tmp_path / "both.onnx", half=True, int8=True)
+        export_onnx(trained, tmp_path / "both.onnx", fp16=True, int8=True)
 
 
 def test_the_int8_file_is_another_model_that_agrees_nearly(trained: Path) -> None:
@@ -229,11 +229,11 @@ def test_starting_weights_are_loaded_from_every_format(tmp_path: Path) -> None:
     for file, names in (("w.npz", "names.csv"), ("w.pth", "")):
         settings = NetworkSettings("mobilenetv3_small_050", embedding=8, init=file, init_names=names)
         network = Network(settings, heads={})
-        assert start_network(network, folder=tmp_path, classes={}).true_statistics
+        assert load_pretrained(network, folder=tmp_path, classes={}).true_statistics
         assert torch.equal(network.backbone.conv_stem.weight, state["conv_stem.weight"])
     unnamed = Network(NetworkSettings("mobilenetv3_small_050", init="w.npz"), heads={})
     with pytest.raises(ModelError, match="does not fit"):
-        start_network(unnamed, folder=tmp_path, classes={})
+        load_pretrained(unnamed, folder=tmp_path, classes={})
 
 
 def test_a_file_that_holds_code_is_refused(tmp_path: Path) -> None:
@@ -253,9 +253,9 @@ def test_what_a_photo_on_white_shows() -> None:
 
 
 def test_batches_are_the_same_in_other_processes(config: Path) -> None:
-    material = Material(load_settings(config), base=config.parent)
-    material.show_for(material.settings.stage[0])
-    readable = ReadablePhotos(material.photos)
+    training_data = TrainingData(load_settings(config), base=config.parent)
+    training_data.show_for(training_data.settings.stage[0])
+    readable = ReadablePhotos(training_data.photos)
     batches = [[View(0, 1), View(1, 2)], [View(2, 3), View(3, 4)]]
     here = list(DataLoader(readable, batch_sampler=batches, num_workers=0))
     there = list(DataLoader(readable, batch_sampler=batches, num_workers=1))
@@ -270,7 +270,7 @@ def test_an_exported_file_is_a_start_for_training(
     exported: lookalike.Exported = request.getfixturevalue(kind)
     source = load_checkpoint(trained).network.eval()
     network = Network(replace(source.settings, init=exported.file.name), heads={})
-    assert not start_network(network, folder=exported.file.parent, classes={}).true_statistics
+    assert not load_pretrained(network, folder=exported.file.parent, classes={}).true_statistics
     photos = torch.randn(2, 3, 64, 48, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         theirs, ours = source.maps(photos), network.eval().maps(photos)
@@ -279,13 +279,13 @@ def test_an_exported_file_is_a_start_for_training(
 
 def test_the_shipped_model_is_a_start_for_training() -> None:
     network = Network(NetworkSettings("mobilenetv2_100", init="default", embedding=8), heads={})
-    start_network(network, folder=Path(), classes={})
+    load_pretrained(network, folder=Path(), classes={})
     weights = read_tensors(SHIPPED_MODEL)
     stem = network.backbone.get_parameter("conv_stem.weight")
     torch.testing.assert_close(stem.data, weights["network.backbone.conv_stem.weight"])
     with pytest.raises(ModelError, match="does not fit mobilenetv3_small_050"):
         other = Network(NetworkSettings("mobilenetv3_small_050", init="default"), heads={})
-        start_network(other, folder=Path(), classes={})
+        load_pretrained(other, folder=Path(), classes={})
 
 
 def test_a_table_that_is_not_utf_8_is_learnt_from(tmp_path: Path) -> None:

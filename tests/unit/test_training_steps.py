@@ -17,11 +17,11 @@ from lookalike.errors import ConfigError, TrainingError, UnknownNameError
 from lookalike.models.weight_readers import read_tensors
 from lookalike.training.run import loop
 from lookalike.training.run.interruption import Interruption
-from lookalike.training.run.optimiser_step import Stepped
+from lookalike.training.run.optimiser_step import OptimiserStep
 from lookalike.training.run.processes import start_processes
 from lookalike.training.run.run_folder import RunFolder
-from lookalike.training.run.run_log import Done, Notes
-from lookalike.training.run.schedule import Gains, rate_factor
+from lookalike.training.run.run_log import RunLog, RunPosition
+from lookalike.training.run.schedule import PlateauTracker, rate_factor
 from lookalike.training.settings.run_settings import load_settings
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
@@ -97,7 +97,7 @@ def test_a_step_follows_the_mean_gradient_of_its_batches_and_no_further_than_all
     overrides = ("accumulation=2", "optimizer=sgd", "momentum=0.0", "weight_decay=0.0", "schedule=constant")
     run = make_run(config, tmp_path / "run", *overrides, f"clip_norm={longest}")
     before = weights_of(run)
-    run.material.show_for(run.settings.stage[0])
+    run.training_data.show_for(run.settings.stage[0])
     run.learner.train()
     gradients: dict[str, Tensor] = {}
     batches = run._batches(0, 1)
@@ -140,7 +140,7 @@ def test_a_plateau_lowers_the_rates_and_an_early_stop_ends_the_stage(config: Pat
 
 
 def test_gains_are_counted() -> None:
-    gains = Gains()
+    gains = PlateauTracker()
     noted = [gains.note(figure, patience=2, factor=0.1) for figure in (0.3, 0.4, 0.4, 0.1, 0.2, 0.5, 0.4)]
     assert noted == [True, True, False, False, False, True, False]
     assert (gains.best, gains.waited, gains.drop) == (0.5, 1, 0.1)
@@ -173,7 +173,7 @@ def test_without_dev_photos_the_last_checkpoint_is_the_best(config: Path, tmp_pa
         )
 
 
-def test_a_loss_that_is_no_number_ends_the_run(config: Path, tmp_path: Path) -> None:
+def test_a_loss_that_is_not_finite_ends_the_run(config: Path, tmp_path: Path) -> None:
     rates = ["stage.0.learning_rate=1e30", "stage.0.backbone_rate=1e30", "clip_norm=0.0", "optimizer=sgd"]
     with pytest.raises(TrainingError, match=r"no number any more after step .*lower learning rates"):
         loop.train(config, overrides=rates, out=tmp_path / "run")
@@ -204,8 +204,8 @@ def test_parts_that_a_stage_freezes_stay_as_they_are(config: Path, tmp_path: Pat
 def damaged(config: Path, tmp_path: Path) -> Path:
     """The same catalogue, two training photos and a dev photo of which cannot be read."""
     write_drawn(tmp_path / "sample", products=12, photos=2)
-    material = loop.Material(load_settings(config), base=config.parent)
-    train, dev = material.photos.items, material.dev[0].items
+    training_data = loop.TrainingData(load_settings(config), base=config.parent)
+    train, dev = training_data.photos.items, training_data.dev[0].items
     for item in (train[0], train[3], dev[1]):
         (tmp_path / "sample" / "photos" / Path(item.location).name).write_text("no photo", encoding="utf-8")
     (tmp_path / "steps.toml").write_text(SETTINGS, encoding="utf-8")
@@ -256,9 +256,9 @@ def test_a_full_disk_is_told_and_leaves_the_state_before_it(config: Path, tmp_pa
 
 
 def test_a_step_that_fp16_left_out_has_no_length_of_the_gradient(tmp_path: Path) -> None:
-    notes = Notes(RunFolder(tmp_path), Done())
+    notes = RunLog(RunFolder(tmp_path), RunPosition())
     for norm in (math.inf, math.nan, 2.5):
-        notes.step(Stepped({"SupConLoss": 1.0}, {"backbone": 0.1}, norm, batch=1))
+        notes.step(OptimiserStep({"SupConLoss": 1.0}, {"backbone": 0.1}, norm, batch=1))
     notes.close()
     assert "Infinity" not in (tmp_path / "log.jsonl").read_text(encoding="utf-8")
     assert log_of(tmp_path, "gradient_norm") == [None, None, 2.5]

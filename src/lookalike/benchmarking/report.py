@@ -85,7 +85,7 @@ HEADINGS = ("what", "ours, ms (p99)", "peer", "peer, ms (p99)", "ratio", "recall
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class BenchmarkReport:
     """All that one run measured, and on what."""
 
     rows: list[Row]

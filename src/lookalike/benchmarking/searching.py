@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from lookalike.benchmarking import original, truth
+from lookalike.benchmarking import ground_truth, original
 from lookalike.benchmarking.features import SPACES, Features, synthetic
-from lookalike.benchmarking.report import Report, Row
-from lookalike.benchmarking.timing import Way, once, take_turns
+from lookalike.benchmarking.report import BenchmarkReport, Row
+from lookalike.benchmarking.timing import TimedCall, time_in_turns, time_once
 from lookalike.errors import LookalikeError, UsageError
 from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.spaces import DEFAULT_WEIGHTS, width
@@ -34,7 +34,7 @@ CLUSTERED = "original, clustered (scikit-learn)"
 NO_CLUSTERS = "original, clustered: not run, scikit-learn is not installed"
 
 
-def run(*, rows: int = ROWS, queries: int = QUERIES, say: Callable[[str], None] = lambda _: None) -> Report:
+def run(*, rows: int = ROWS, queries: int = QUERIES, say: Callable[[str], None] = lambda _: None) -> BenchmarkReport:
     """Measure the search of a gallery in a folder beside the original's way.
 
     The features are made up (see `lookalike.benchmarking.features`). Both sides answer the same queries, by turns.
@@ -49,7 +49,7 @@ def run(*, rows: int = ROWS, queries: int = QUERIES, say: Callable[[str], None] 
     """
     if rows < 1000:
         raise UsageError(f"a benchmark needs at least 1000 rows, got {rows}")
-    report = Report([])  # first, for it notes how busy the machine is
+    report = BenchmarkReport([])  # first, for it notes how busy the machine is
     say(f"drawing {rows:,} features")
     drawn = synthetic(rows + min(MORE, rows), queries=queries)
     features = Features({name: made[:rows] for name, made in drawn.gallery.items()}, drawn.queries)
@@ -61,9 +61,9 @@ def run(*, rows: int = ROWS, queries: int = QUERIES, say: Callable[[str], None] 
         opened = measure_opening(place, features, size)
         asked = []
         with LocalGallery(place / "gallery") as gallery:
-            for question in questions(features, clusters):
-                say(f"asking: {question.what}")
-                asked.append(question.measure(gallery, features, size))
+            for kind in query_kinds(features, clusters):
+                say(f"asking: {kind.what}")
+                asked.append(kind.measure(gallery, features, size))
         say("adding more")
         more = measure_adding_more(place, drawn, features)
     report.rows.extend([*asked, added, opened, more])
@@ -97,16 +97,16 @@ def numbers(gallery: LocalGallery, answers: Sequence[Neighbours]) -> list[Int64]
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class QueryKind:
     """A kind of query, and the original's way of asking it.
 
     Attributes:
         what: In a few words.
         goal: What the design asks for.
-        right: What our answers are held against.
+        truth: What our answers are held against.
         peer: The original's way, in words.
         ask_peer: The k best rows for a query; None when it cannot be asked here.
-        peer_right: What the original's answers are held against.
+        peer_truth: What the original's answers are held against.
         peer_queries: How many the original is asked.
         index: Ours.
         metrics: Ours; None scores by cosines.
@@ -114,10 +114,10 @@ class Question:
 
     what: str
     goal: str
-    right: truth.Truth
+    truth: ground_truth.GroundTruth
     peer: str
     ask_peer: Callable[[Mapping[str, Float32], int], list[str]] | None
-    peer_right: truth.Truth
+    peer_truth: ground_truth.GroundTruth
     peer_queries: int
     index: str = "auto"
     metrics: Mapping[str, str] | None = None
@@ -129,44 +129,46 @@ class Question:
             query = features.query(number)
             return gallery.search(query, k=K, weights=WEIGHTS, index=self.index, metrics=self.metrics)
 
-        answers = [ask(number) for number in range(len(self.right.needed))]
+        answers = [ask(number) for number in range(len(self.truth.needed))]
         found = numbers(gallery, answers)
-        self.right.check(found, [answer.scores[0] for answer in answers])
+        self.truth.check(found, [answer.scores[0] for answer in answers])
         took = "" if answers[0].index == self.index or self.metrics else f" ({answers[0].index})"
         what = f"one query, {size}, {self.what}{took}"
-        recall = self.right.recall(found)
-        ours = Way(ask, len(answers))
+        recall = self.truth.recall(found)
+        ours = TimedCall(ask, len(answers))
         if self.ask_peer is None:
-            take_turns(ours)
+            time_in_turns(ours)
             return Row(what, self.goal, ours.timing, self.peer, recall=recall)
         ask_peer = self.ask_peer
-        theirs = Way(lambda number: ask_peer(features.query(number), K), self.peer_queries)
-        take_turns(ours, theirs)
+        theirs = TimedCall(lambda number: ask_peer(features.query(number), K), self.peer_queries)
+        time_in_turns(ours, theirs)
         named = [ask_peer(features.query(number), K) for number in range(self.peer_queries)]
-        peer_recall = self.peer_right.recall([np.array([*map(original.number_of, names)]) for names in named])
+        peer_recall = self.peer_truth.recall([np.array([*map(original.number_of, names)]) for names in named])
         return Row(what, self.goal, ours.timing, self.peer, theirs.timing, recall=recall, peer_recall=peer_recall)
 
 
-def questions(features: Features, clusters: original.Clusters | None) -> list[Question]:
+def query_kinds(features: Features, clusters: original.Clusters | None) -> list[QueryKind]:
     """All kinds of query that are measured."""
     names = [original.name_of(number) for number in range(len(features))]
     peer = original.Original(features.gallery["deep"], features.gallery["color-original"], names, clusters)
-    cosines = truth.of_cosines(features, WEIGHTS, k=K)
-    distances = truth.of_original(features, k=K)
+    cosines = ground_truth.from_cosines(features, WEIGHTS, k=K)
+    distances = ground_truth.from_original(features, k=K)
     queries = len(features.queries["deep"])
     few = min(queries, NAIVE_QUERIES)
     own, clustered = (NO_CLUSTERS, None) if clusters is None else (CLUSTERED, peer.clustered)
     return [
-        Question("index auto", "300x, recall .99", cosines, NAIVE, peer.naive, distances, few),
-        Question("index exact", "8x", cosines, NAIVE, peer.naive, distances, few, "exact"),
-        Question("index kmeans", "20x, recall as the peer's", cosines, own, clustered, distances, queries, "kmeans"),
-        Question("the original's own score", "recall 1", distances, NAIVE, peer.naive, distances, few, metrics=METRICS),
+        QueryKind("index auto", "300x, recall .99", cosines, NAIVE, peer.naive, distances, few),
+        QueryKind("index exact", "8x", cosines, NAIVE, peer.naive, distances, few, "exact"),
+        QueryKind("index kmeans", "20x, recall as the peer's", cosines, own, clustered, distances, queries, "kmeans"),
+        QueryKind(
+            "the original's own score", "recall 1", distances, NAIVE, peer.naive, distances, few, metrics=METRICS
+        ),
     ]
 
 
 def measure_adding(folder: Path, features: Features, size: str) -> tuple[Row, original.Clusters | None]:
     """Write ready vectors, and make of them what the search needs; also the original's clusters."""
-    ours = once(lambda: fill(folder / "gallery", features))
+    ours = time_once(lambda: fill(folder / "gallery", features))
     what, goal = f"add {size}, index included", f"8 s at {ROWS:,}"
     clusters = []
 
@@ -176,7 +178,7 @@ def measure_adding(folder: Path, features: Features, size: str) -> tuple[Row, or
         clusters.append(original.fit_clusters(features.gallery["deep"]))
 
     try:
-        theirs = once(write_as_original)
+        theirs = time_once(write_as_original)
     except ModuleNotFoundError:
         return Row(what, goal, ours, NO_CLUSTERS), None
     return Row(what, goal, ours, "original (numpy.save, scikit-learn)", theirs), clusters[0]
@@ -193,8 +195,8 @@ def measure_opening(folder: Path, features: Features, size: str) -> Row:
         for name in features.gallery:
             np.load(folder / f"{name}.npy")
 
-    ours, theirs = Way(open_ours, 20), Way(open_theirs, 20)
-    take_turns(ours, theirs)
+    ours, theirs = TimedCall(open_ours, 20), TimedCall(open_theirs, 20)
+    time_in_turns(ours, theirs)
     what = f"open {size} and answer"
     return Row(what, f"50 ms at {ROWS:,}", ours.timing, "original (numpy.load)", theirs.timing)
 
@@ -212,6 +214,6 @@ def measure_adding_more(folder: Path, drawn: Features, features: Features) -> Ro
             if numbers(gallery, [answer])[0][0] != held + count - 1:
                 raise LookalikeError("the row that was added last is not found")
 
-        ours = once(add_more)
+        ours = time_once(add_more)
     what = f"add {count:,} more and find the last"
     return Row(what, f"1 s for {MORE:,}", ours)

@@ -31,13 +31,13 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class TimedCall:
     """One way of doing something.
 
     Attributes:
         call: Does it for the query of a number.
         calls: How often it is timed in all, with the numbers from 0.
-        timing: Filled in by `take_turns`.
+        timing: Filled in by `time_in_turns`.
     """
 
     call: Callable[[int], object]
@@ -45,7 +45,7 @@ class Way:
     timing: Timing = field(default_factory=Timing)
 
 
-def take_turns(*ways: Way, rounds: int = 10) -> None:
+def time_in_turns(*ways: TimedCall, rounds: int = 10) -> None:
     """Time several ways by turns: in every round each does its share, after one call that warms it up."""
     for turn in range(rounds):
         for way in ways:
@@ -58,7 +58,7 @@ def take_turns(*ways: Way, rounds: int = 10) -> None:
                 way.timing.calls_ms.append(1000 * (time.perf_counter() - began))
 
 
-def once(call: Callable[[], object]) -> Timing:
+def time_once(call: Callable[[], object]) -> Timing:
     """Time something that cannot be repeated."""
     began = time.perf_counter()
     call()

@@ -159,12 +159,12 @@ def item_columns(items: Sequence[Item]) -> dict[str, Sequence[str]]:
 
 def known_of(item: Item) -> str:
     """What is known of an item in one line: its title, other words, and numbers and the like with their name."""
-    from lookalike.render.captions import name_of
+    from lookalike.render.captions import item_title
 
     words = [
         value if isinstance(value, str) else f"{name} {shown(value)}"
         for name, value in item.attributes.items()
         if value not in (None, "")
     ]
-    words.sort(key=lambda word: word != name_of(item))
+    words.sort(key=lambda word: word != item_title(item))
     return ", ".join(words) or (item.photo if item.photo != item.id else "")

@@ -24,7 +24,7 @@ def demo(
     """Draw a small catalogue, index it, and ask for a garment by a photo that is not in it."""
     import lookalike
     from lookalike.catalogue.sample.drawn import changed_photo, make_products, write_drawn
-    from lookalike.render.saving import save_picture
+    from lookalike.render.saving import save_image
 
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is a file; name a folder")
@@ -32,7 +32,7 @@ def demo(
     table = write_drawn(out / "catalogue")
     product = make_products(60)[ASKED]
     photo = out / "query.jpg"
-    save_picture(changed_photo(product), photo)
+    save_image(changed_photo(product), photo)
 
     shop = lookalike.open(out / "drawn.gallery")
     say("indexing it")

@@ -100,14 +100,16 @@ def evaluate(
 
 def _present(found: Evaluation, *, json: bool, report: Path | None) -> int:
     """Show the figures, and say what was left out and where the report is."""
-    facts = found.to_json()
+    summary = found.to_json()
     if json:
-        write_json(facts)
+        write_json(summary)
     else:
-        about = f"{facts['queries']:,} queries" + (f", gallery of {facts['gallery']:,}" if facts["gallery"] else "")
-        say(f"{facts['protocol']}: {about}; model {found.model}; weights: {_weights(found.weights)}")
-        write_table(_columns(facts["metrics"]), right=("value",))
-    for note in found.measured.notes:
+        about = f"{summary['queries']:,} queries" + (
+            f", gallery of {summary['gallery']:,}" if summary["gallery"] else ""
+        )
+        say(f"{summary['protocol']}: {about}; model {found.model}; weights: {_weights(found.weights)}")
+        write_table(_columns(summary["metrics"]), right=("value",))
+    for note in found.metric_values.notes:
         say(note)
     for line in found.skipped[:REASONS_SHOWN]:
         say(f"skipped {line}")
@@ -134,23 +136,21 @@ def _weights(weights: Mapping[str, float]) -> str:
 
 def _compare(first: Path, second: Path, *, json: bool) -> int:
     """Show two runs side by side."""
-    from lookalike.evaluation.comparison import compare, read_run
+    from lookalike.evaluation.comparison import compare_evaluations
 
-    facts = compare(read_run(first), read_run(second))
+    found = compare_evaluations(first, second)
     if json:
-        write_json(facts)
+        write_json(found.to_json())
         return 0
-    metrics = facts["metrics"]
-    assert isinstance(metrics, dict)
-    figures = list(metrics.values())
-    say(f"{facts['protocol']}: {facts['queries']:,} queries; A is {first}, B is {second}")
+    say(f"{found.protocol}: {found.queries:,} queries; A is {first}, B is {second}")
+    figures = list(found.metrics.values())
     columns: dict[str, Sequence[str]] = {
-        "metric": list(metrics),
-        "A": [f"{figure['a']:.4f}" for figure in figures],
-        "B": [f"{figure['b']:.4f}" for figure in figures],
-        "B - A": [f"{figure['difference']:+.4f}" for figure in figures],
-        "95 % interval": ["{:+.4f} to {:+.4f}".format(*figure["interval"]) for figure in figures],
-        "p": [f"{figure['p_value']:.4f}" for figure in figures],
+        "metric": list(found.metrics),
+        "A": [f"{figure.a:.4f}" for figure in figures],
+        "B": [f"{figure.b:.4f}" for figure in figures],
+        "B - A": [f"{figure.difference:+.4f}" for figure in figures],
+        "95 % interval": [f"{figure.interval[0]:+.4f} to {figure.interval[1]:+.4f}" for figure in figures],
+        "p": [f"{figure.p_value:.4f}" for figure in figures],
     }
     write_table(columns, right=("A", "B", "B - A", "p"))
     return 0

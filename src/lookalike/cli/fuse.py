@@ -14,7 +14,7 @@ from lookalike.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lookalike.tuning.weight_learning import Fusion, Judged
+    from lookalike.tuning.weight_learning import Fusion, HeldOutFigure
 
 
 def fuse(
@@ -102,7 +102,7 @@ def present(fusion: Fusion, *, gallery: str) -> None:
         f"{fusion.protocol}: learned on {fusion.learned_on:,} queries, judged by {fusion.judged_by:,} others, "
         f"gallery of {fusion.gallery:,}; {fusion.tried} weightings tried"
     )
-    rows: dict[str, Judged] = {"until now": fusion.before, "learned": fusion.after}
+    rows: dict[str, HeldOutFigure] = {"until now": fusion.before, "learned": fusion.after}
     rows |= {f"{name} alone": judged for name, judged in fusion.alone.items()}
     longest = max(map(len, rows))
     for name, row in rows.items():

@@ -183,9 +183,9 @@ def check_can_be_written(*, montage: Path | None, html: Path | None) -> None:
         except OSError as error:
             raise UsageError(f"{file} cannot be written: {error.strerror}") from None
     if montage is not None:
-        from lookalike.render.montage import picture_format
+        from lookalike.render.montage import image_format
 
-        picture_format(montage)
+        image_format(montage)
 
 
 def show(answer: Answer, photo: Source | Item, *, montage: Path | None, html: Path | None) -> None:

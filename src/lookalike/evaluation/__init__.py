@@ -1,1 +1,1 @@
-"""How good a ranking is: metrics and protocols."""
+"""Evaluation: protocols, metrics and reports."""

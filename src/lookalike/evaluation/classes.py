@@ -1,4 +1,4 @@
-"""Category & Attribute Prediction: how high a network's own scores rank the right classes.
+"""Category and attribute prediction: top-k accuracy and recall of a network's class scores.
 
 Definitions are those of DeepFashion (Liu et al. 2016, section 4.1), as the published evaluators compute them.
 """
@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from lookalike.errors import MismatchError, UsageError
-from lookalike.evaluation.measured import NO_CATEGORY, Measured
+from lookalike.evaluation.metric_values import NO_CATEGORY, MetricValues
 from lookalike.evaluation.metrics import Float64
 from lookalike.types import Bool, Float32, Int64, Item
 
@@ -21,11 +21,11 @@ BLOCK: Final = 4096
 
 
 def rank_of_class(scores: Float32, right: Int64) -> Int64:
-    """Rank, from 1, of the right class of each photo; of classes that score the same, the first comes first.
+    """Return the rank, from 1, of the right class of each photo; ties are ranked in class order.
 
     Args:
-        scores: (B, C) higher is more likely.
-        right: (B,) class numbers.
+        scores: (B, C) float32, higher is more likely.
+        right: (B,) int64 class numbers.
 
     Returns:
         (B,) int64.
@@ -37,11 +37,11 @@ def rank_of_class(scores: Float32, right: Int64) -> Int64:
 
 
 def found_among_top(scores: Float32, positive: Bool, k: int) -> Int64:
-    """How many of a photo's attributes are among its k highest-scored ones.
+    """Count each photo's attributes among the k with the highest scores.
 
     Args:
-        scores: (B, C) of the attributes that compete, such as those of one type.
-        positive: (B, C) which the photo has.
+        scores: (B, C) float32 scores of the competing attributes, such as those of one type.
+        positive: (B, C) bool, whether the photo has the attribute.
         k: From 1.
 
     Returns:
@@ -65,12 +65,12 @@ def measure_classes(
     attribute_scores: Float32 | None,
     absent: Bool | None = None,
     seed: int = 0,
-) -> Measured:
-    """Top-3 and top-5 category accuracy, and attribute recall over all attributes and within each type.
+) -> MetricValues:
+    """Compute top-3 and top-5 category accuracy, and attribute recall over all attributes and within each type.
 
-    Attribute recall is the number of attributes found by the number there are, summed over all photos (not the mean of
-    each photo's part): within a type only the attributes of that type compete for the first k places. Attributes that
-    a photo is not known to have count as not there, and those that the model does not know as not found.
+    Attribute recall is the number of attributes found divided by the number of attributes present, summed over all
+    photos (not the mean of each photo's recall); within a type only the attributes of that type compete for the first
+    k places. Attributes not annotated for a photo count as absent, and those unknown to the model as not found.
 
     Args:
         items: Q photos, with the attributes `category` and `attributes` (a list).
@@ -79,11 +79,11 @@ def measure_classes(
         attribute_types: The type of each attribute by name.
         attributes: Names of the A attribute scores.
         attribute_scores: (Q, A) float32; None when the model has none.
-        absent: (Q,) photos without scores; they find nothing.
-        seed: Of the intervals.
+        absent: (Q,) bool, photos without scores; they find nothing.
+        seed: Seed of the intervals.
 
     Raises:
-        UsageError: There are no scores, or no photo.
+        UsageError: There are no scores, or no photos.
         MismatchError: The model knows none of the categories, or none of the attributes.
 
     Source: Liu et al. 2016, section 4.1, "top-k classification accuracy" and "top-k recall rate".
@@ -120,7 +120,7 @@ def measure_classes(
             names.append(name)
             values.append(value * there)
             counts.append(total)
-    return Measured(
+    return MetricValues(
         protocol="attributes",
         metrics=tuple(names),
         queries=[item.id for item in items],
@@ -135,12 +135,12 @@ def measure_classes(
 
 
 def _recalls(scores: Float32, positive: Bool, groups: Mapping[str, Bool]) -> Iterator[tuple[str, Float64, Int64]]:
-    """Of each group and k: the metric's name, the part of each photo's attributes that is found, their number (Q,).
+    """Yield for each group and k the metric's name, the fraction of attributes found and their number, (Q,) each.
 
     Args:
-        scores: (Q, A).
-        positive: (Q, A + B) which attributes the photos have; the last B are without scores.
-        groups: Which compete with each other, (A + B,).
+        scores: (Q, A) float32.
+        positive: (Q, A + B) bool, whether a photo has an attribute; the last B attributes have no scores.
+        groups: (A + B,) bool membership of the competing attributes, by group.
     """
     scored = scores.shape[1]
     for group, members in groups.items():
@@ -153,14 +153,14 @@ def _recalls(scores: Float32, positive: Bool, groups: Mapping[str, Bool]) -> Ite
 
 
 def _groups(attributes: Sequence[str], types: Mapping[str, str]) -> dict[str, Bool]:
-    """Which attributes compete with each other: all, and those of each type, (A,)."""
+    """Return the groups of competing attributes: all, and those of each type, (A,) bool."""
     kinds = np.array([types.get(name, "") for name in attributes])
     of_types = {kind: kinds == kind for kind in dict.fromkeys(types.values())}
     return {ALL: np.ones(len(attributes), dtype=np.bool_), **{kind: of for kind, of in of_types.items() if of.any()}}
 
 
 def _unknown_to(attributes: Sequence[str], items: Sequence[Item]) -> list[str]:
-    """Attributes that photos have and that are none of these, sorted."""
+    """Return the attributes of photos that are not among the given ones, sorted."""
     there: set[str] = set()
     for item in items:
         known = item.attributes.get("attributes")
@@ -169,7 +169,7 @@ def _unknown_to(attributes: Sequence[str], items: Sequence[Item]) -> list[str]:
 
 
 def _positives(items: Sequence[Item], attributes: Sequence[str]) -> Bool:
-    """Which attributes each photo is known to have: (Q, A)."""
+    """Return whether each photo has each attribute, (Q, A) bool."""
     places = {name: place for place, name in enumerate(attributes)}
     positive = np.zeros((len(items), len(attributes)), dtype=np.bool_)
     for row, item in enumerate(items):

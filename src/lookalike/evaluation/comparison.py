@@ -1,10 +1,13 @@
-"""Two runs over the same queries, side by side."""
+"""Comparison of two evaluations of the same queries: differences, intervals and p-values."""
 
 from __future__ import annotations
 
 import csv
 import json
-from dataclasses import dataclass
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -18,40 +21,130 @@ from lookalike.types import JSON
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """A run as its report folder tells it.
+class Difference:
+    """One metric of two evaluations.
 
     Attributes:
-        folder: Of the report.
-        facts: Its figures, as `lookalike evaluate --json` showed them.
+        a: Mean of the first evaluation, in [0, 1].
+        b: Mean of the second evaluation, in [0, 1].
+        difference: `b` minus `a`, in [-1, 1].
+        interval: 95 % bootstrap interval of the difference.
+        p_value: Two-sided p-value of a paired randomisation test, in (0, 1].
+    """
+
+    a: float
+    b: float
+    difference: float
+    interval: tuple[float, float]
+    p_value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two evaluations of the same queries, side by side.
+
+    Attributes:
+        protocol: Protocol of both.
+        a: Report folder of the first evaluation.
+        b: Report folder of the second evaluation.
+        queries: Number of queries.
+        metrics: Differences by metric, for the metrics that both have.
+    """
+
+    protocol: str
+    a: str
+    b: str
+    queries: int
+    metrics: Mapping[str, Difference]
+
+    def to_json(self) -> dict[str, JSON]:
+        """Return the JSON of `lookalike evaluate --compare --json`."""
+        metrics = {name: asdict(one) | {"interval": list(one.interval)} for name, one in self.metrics.items()}
+        return {"protocol": self.protocol, "a": self.a, "b": self.b, "queries": self.queries, "metrics": metrics}
+
+    def _repr_html_(self) -> str:
+        """Return the table that a notebook shows."""
+        rows = "".join(
+            f"<tr><td>{escape(name)}</td><td>{one.a:.4f}</td><td>{one.b:.4f}</td><td>{one.difference:+.4f}</td>"
+            f"<td>{one.interval[0]:+.4f} to {one.interval[1]:+.4f}</td><td>{one.p_value:.4f}</td></tr>"
+            for name, one in self.metrics.items()
+        )
+        head = "<tr><th>metric</th><th>A</th><th>B</th><th>B - A</th><th>95 % interval</th><th>p</th></tr>"
+        caption = f"{self.protocol}: {self.queries:,} queries; A is {self.a}, B is {self.b}"
+        return f"<table><caption>{escape(caption)}</caption>{head}{rows}</table>"
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedEvaluation:
+    """An evaluation read from its report folder.
+
+    Attributes:
+        folder: Report folder.
+        summary: JSON of the evaluation, as in `report.json`.
         queries: Ids of the Q queries.
-        values: (Q,) float64 by metric.
-        counts: (Q,) float64 what the values count for in the mean, by metric; metrics that are not here count all
-            queries alike.
+        values: (Q,) float64 values by metric.
+        counts: (Q,) float64 weights of the values in the mean, by metric; metrics without them weigh all queries
+            equally.
     """
 
     folder: Path
-    facts: dict[str, Any]
+    summary: dict[str, Any]
     queries: tuple[str, ...]
     values: dict[str, Float64]
     counts: dict[str, Float64]
 
 
-def read_run(folder: Path) -> Run:
+def compare_evaluations(first: str | os.PathLike[str], second: str | os.PathLike[str], *, seed: int = 0) -> Comparison:
+    """Compare two evaluations, query by query.
+
+    Args:
+        first: Report folder of one evaluation, from `evaluate(report=...)`.
+        second: Report folder of the other; differences are its figures minus those of the first.
+        seed: Seed of the bootstrap and the randomisation test.
+
+    Raises:
+        UsageError: A folder is not a report.
+        MismatchError: The evaluations differ in protocol, queries or gallery size, or have no metric in common.
+
+    Source: Smucker, Allan, Carterette 2007, A Comparison of Statistical Significance Tests for Information Retrieval
+    Evaluation.
+    """
+    one, other = read_report(Path(first)), read_report(Path(second))
+    _check_comparable(one, other)
+    names = [name for name in one.values if name in other.values]
+    if not names:
+        raise MismatchError("the runs have no metric in common")
+    places = {query: place for place, query in enumerate(other.queries)}
+    order = [places[query] for query in one.queries]
+    a, b = (np.stack([_weighted(each, name) for name in names], axis=1) for each in (one, other))
+    b = b[order]
+    intervals = bootstrap_intervals(b - a, seed=seed).tolist()
+    p_values = paired_significance(a, b, seed=seed).tolist()
+    means = zip(names, a.mean(axis=0).tolist(), b.mean(axis=0).tolist(), intervals, p_values, strict=True)
+    return Comparison(
+        protocol=one.summary["protocol"],
+        a=str(one.folder),
+        b=str(other.folder),
+        queries=len(one.queries),
+        metrics={name: Difference(x, y, y - x, (low, high), p) for name, x, y, (low, high), p in means},
+    )
+
+
+def read_report(folder: Path) -> ReportedEvaluation:
     """Read a report folder.
 
     Raises:
-        UsageError: It is none.
+        UsageError: The folder is not a report, or the report is damaged.
     """
     try:
-        facts = json.loads((folder / FIGURES_FILE).read_text(encoding="utf-8"))
+        summary = json.loads((folder / FIGURES_FILE).read_text(encoding="utf-8"))
         with (folder / QUERIES_FILE).open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
-        metrics = list(facts["metrics"])
+        metrics = list(summary["metrics"])
         values = {name: np.array([float(row[name]) for row in rows]) for name in metrics}
         counted = [name for name in metrics if rows and COUNT_PREFIX + name in rows[0]]
         counts = {name: np.array([float(row[COUNT_PREFIX + name]) for row in rows]) for name in counted}
-        return Run(folder, facts, tuple(row["query"] for row in rows), values, counts)
+        return ReportedEvaluation(folder, summary, tuple(row["query"] for row in rows), values, counts)
     except OSError as error:
         raise UsageError(
             f"{folder}: not a report of `lookalike evaluate --report`: {Path(error.filename).name}: {error.strerror}"
@@ -60,22 +153,13 @@ def read_run(folder: Path) -> Run:
         raise UsageError(f"{folder}: this report is damaged: {error}; make it again") from None
 
 
-def compare(first: Run, second: Run, *, seed: int = 0) -> dict[str, JSON]:
-    """Put two runs side by side.
-
-    Args:
-        first: One run.
-        second: The other; differences are this one's figures minus the first's.
-        seed: Of intervals and significance.
-
-    Returns:
-        As `lookalike evaluate --compare --json` shows it: for each metric both figures, the difference with its 95 %
-        bootstrap interval, and the p-value of a paired randomisation test.
+def _check_comparable(first: ReportedEvaluation, second: ReportedEvaluation) -> None:
+    """Check that two evaluations have the same protocol, queries and gallery size.
 
     Raises:
-        MismatchError: They have different protocols or queries, or no metric in common.
+        MismatchError: They differ.
     """
-    protocols = [run.facts["protocol"] for run in (first, second)]
+    protocols = [one.summary["protocol"] for one in (first, second)]
     if protocols[0] != protocols[1]:
         raise MismatchError(f"the runs have different protocols, {protocols[0]} and {protocols[1]}: nothing to compare")
     if sorted(first.queries) != sorted(second.queries):
@@ -84,37 +168,17 @@ def compare(first: Run, second: Run, *, seed: int = 0) -> dict[str, JSON]:
             f"the runs have different queries: {only[0]:,} are only in {first.folder}, {only[1]:,} only in "
             f"{second.folder}; measure both on the same photos"
         )
-    galleries = [run.facts["gallery"] for run in (first, second)]
+    galleries = [one.summary["gallery"] for one in (first, second)]
     if galleries[0] != galleries[1]:
         raise MismatchError(
             f"the runs have galleries of {galleries[0]:,} and {galleries[1]:,} photos; the smaller one is the easier"
         )
-    names = [name for name in first.values if name in second.values]
-    if not names:
-        raise MismatchError("the runs have no metric in common")
-    places = {query: place for place, query in enumerate(second.queries)}
-    order = [places[query] for query in first.queries]
-    both = [np.stack([_scaled(run, name) for name in names], axis=1) for run in (first, second)]
-    one, other = both[0], both[1][order]
-    intervals = bootstrap_intervals(other - one, seed=seed).tolist()
-    p_values = paired_significance(one, other, seed=seed).tolist()
-    means = one.mean(axis=0).tolist(), other.mean(axis=0).tolist()
-    return {
-        "protocol": protocols[0],
-        "a": str(first.folder),
-        "b": str(second.folder),
-        "queries": len(first.queries),
-        "metrics": {
-            name: {"a": a, "b": b, "difference": b - a, "interval": interval, "p_value": p_value}
-            for name, a, b, interval, p_value in zip(names, *means, intervals, p_values, strict=True)
-        },
-    }
 
 
-def _scaled(run: Run, name: str) -> Float64:
-    """Values of which the plain mean over queries is the figure, also where they count differently."""
-    counts = run.counts.get(name)
+def _weighted(report: ReportedEvaluation, name: str) -> Float64:
+    """Return values scaled by their weights, so that their plain mean over queries is the figure."""
+    counts = report.counts.get(name)
     if counts is None or not counts.any():
-        return run.values[name]
-    scaled: Float64 = run.values[name] * counts / counts.mean()
-    return scaled
+        return report.values[name]
+    weighted: Float64 = report.values[name] * counts / counts.mean()
+    return weighted

@@ -1,4 +1,4 @@
-"""Measuring how good answers are, from a source with labels to figures and a report."""
+"""The public evaluation function: from a labelled catalogue to figures and a report."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING, Any
 
 from lookalike.errors import UsageError, extra_wanted
 from lookalike.evaluation.evaluator import (
-    Described,
-    combined_rows,
-    described_by_gallery,
-    described_by_model,
+    EmbeddedItems,
+    computed_embeddings,
+    filtered_items,
     measure_classification,
     measure_retrieval,
-    selected,
+    stored_embeddings,
+    weighted_rows,
 )
 from lookalike.evaluation.protocol import Protocol
 from lookalike.evaluation.task import UNKNOWN
 
 if TYPE_CHECKING:
     from lookalike.catalogue.protocol import Catalogue
-    from lookalike.evaluation.measured import Measured
-    from lookalike.evaluation.ranking import Outcome
+    from lookalike.evaluation.metric_values import MetricValues
+    from lookalike.evaluation.ranking import RetrievalResult
     from lookalike.types import Item
 
 Progress = Callable[[int, int], None]
@@ -34,59 +34,61 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """How good the answers are, by one protocol.
+    """Result of an evaluation.
 
     Attributes:
-        source: What was measured on.
-        measured: The value of every metric for every query.
-        model: What made the vectors or the class scores, such as `default@9f3c`.
-        weights: Of the spaces, as they were used; empty for class scores.
-        skipped: Photos without vectors, a line each; as queries they count as 0, and no query finds them.
-        outcome: The answers of each query; None for class scores.
-        described: The vectors; None for class scores.
+        source: Labelled catalogue.
+        metric_values: Values of all metrics by query.
+        model: Model id of the vectors or the class scores, such as `default@9f3c21ab`.
+        weights: Weights of the spaces; empty for class scores.
+        skipped: Photos without vectors, a line each; as queries they count as 0, and they match no query.
+        retrieval: Answers of each query; None for class scores.
+        embedded: Vectors of the items; None for class scores.
     """
 
     source: str
-    measured: Measured
+    metric_values: MetricValues
     model: str
     weights: Mapping[str, float]
     skipped: Sequence[str]
-    outcome: Outcome | None = field(default=None, repr=False)
-    described: Described | None = field(default=None, repr=False)
+    retrieval: RetrievalResult | None = field(default=None, repr=False)
+    embedded: EmbeddedItems | None = field(default=None, repr=False)
 
     @property
     def figures(self) -> dict[str, float]:
-        """The mean of each metric over all queries, by name, in [0, 1]."""
-        return self.measured.figures()
+        """Mean of each metric over all queries, by name, in [0, 1]."""
+        return self.metric_values.figures()
 
     def to_json(self) -> dict[str, Any]:
-        """As `lookalike evaluate --json` shows it, with a 95 % interval of each figure."""
-        return {**self.measured.to_json(model=self.model, weights=dict(self.weights)), "absent": len(self.skipped)}
+        """Return the JSON of `lookalike evaluate --json`, with a 95 % interval of each figure."""
+        return {**self.metric_values.to_json(model=self.model, weights=dict(self.weights)), "absent": len(self.skipped)}
 
     def _repr_html_(self) -> str:
-        """How a notebook shows it: a table of the figures with their 95 % intervals."""
-        facts = self.to_json()
-        about = f"{facts['protocol']}: {facts['queries']:,} queries, model {self.model}"
+        """Return the table that a notebook shows: figures with their 95 % intervals."""
+        summary = self.to_json()
+        about = f"{summary['protocol']}: {summary['queries']:,} queries, model {self.model}"
         rows = "".join(
             f"<tr><td>{escape(name)}</td><td>{one['value']:.4f}</td>"
             f"<td>{one['interval'][0]:.4f} to {one['interval'][1]:.4f}</td></tr>"
-            for name, one in facts["metrics"].items()
+            for name, one in summary["metrics"].items()
         )
         head = "<tr><th>metric</th><th>value</th><th>95 % interval</th></tr>"
         return f"<table><caption>{escape(about)}</caption>{head}{rows}</table>"
 
     def write_report(self, folder: str | os.PathLike[str]) -> None:
-        """Write figures, pictures and a page into a folder, which is made if there is none.
+        """Write figures, plots and a page into a folder, which is created if missing.
 
         Raises:
-            UsageError: It cannot be written.
-            MissingExtraError: What draws the pictures is not installed.
+            UsageError: The folder cannot be written.
+            MissingExtraError: A package that the plots need is not installed.
         """
         from lookalike.evaluation.report.folder import write_report
 
         check_folder(Path(folder))
-        rows = None if self.described is None else combined_rows(self.described, self.weights)
-        write_report(Path(folder), self.to_json(), self.measured, source=self.source, outcome=self.outcome, rows=rows)
+        rows = None if self.embedded is None else weighted_rows(self.embedded, self.weights)
+        write_report(
+            Path(folder), self.to_json(), self.metric_values, source=self.source, retrieval=self.retrieval, rows=rows
+        )
 
 
 def evaluate(
@@ -109,33 +111,33 @@ def evaluate(
     report: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Measure how good the answers are, on photos with labels.
+    """Measure the quality of answers on a labelled catalogue.
 
     Args:
         source: A folder, a table or the root of DeepFashion, with labels.
-        gallery: The address of a gallery that was filled from the source, whose vectors are measured.
-        model: Instead of `gallery`: a model, or several, that describes the photos now.
-        protocol: `inshop`, `consumer2shop`, `attributes`, `product` or `grades=a,b,c`; None is the source's own, or
+        gallery: Address of a gallery that was filled from the source and has the vectors.
+        model: Instead of `gallery`: a model, or several, to embed the photos with.
+        protocol: `inshop`, `consumer2shop`, `attributes`, `product` or `grades=a,b,c`; None is that of the source, or
             `product`.
-        weights: Of the spaces, by name; None takes those learned for the gallery, or the defaults.
-        metrics: A metric of SciPy's cdist by space, as for a search.
-        where: Only photos that pass this filter take part.
-        apart: Attributes whose equal values never answer each other.
-        unknown: Values that say nothing, beside NA.
-        by: Attribute that the figures are broken down by; None takes a likely one.
-        columns: For a table: the names of its columns by the names that are expected.
-        encoding: For a CSV table that is not UTF-8, such as `cp1252`.
-        whole_photos: Take no notice of boxes.
-        runtime: For `model`: `auto`, `onnx`, `openvino` or `torch`.
-        device: For `model`: `auto`, `cpu` or `cuda`.
-        report: A folder for figures, pictures and a page; None writes none.
-        progress: Told how many of how many photos are described.
+        weights: Weights of the spaces by name; None takes those learned for the gallery, or the defaults.
+        metrics: Distances of SciPy's cdist by space, as for a search.
+        where: Filter; only photos that pass it take part.
+        apart: Attributes that keep photos of equal values from matching each other.
+        unknown: Attribute values that mean "unknown", besides NA.
+        by: Attribute for the figures by category; None chooses one.
+        columns: Columns of a table by the standard names.
+        encoding: Encoding of a CSV table that is not UTF-8, such as `cp1252`.
+        whole_photos: Whether to ignore boxes.
+        runtime: Runtime of `model`: `auto`, `onnx`, `openvino` or `torch`.
+        device: Device of `model`: `auto`, `cpu` or `cuda`.
+        report: Folder for figures, plots and a page; None writes none.
+        progress: Called with the number of photos embedded and in all.
 
     Raises:
-        UsageError: The photos do not allow it, or not exactly one of `gallery` and `model` is given.
-        FilterError: The filter cannot be understood.
-        UnknownNameError: A name is no protocol, attribute, space or metric.
-        MissingExtraError: What the pictures of a report, or class scores, need is not installed.
+        UsageError: The photos do not suit the protocol, or not exactly one of `gallery` and `model` is given.
+        FilterError: The filter is malformed.
+        UnknownNameError: A protocol, attribute, space or metric is unknown.
+        MissingExtraError: A package that the plots of a report or class scores need is not installed.
     """
     models = [os.fspath(model)] if isinstance(model, str | os.PathLike) else list(model or ())
     if (gallery is None) == (not models):
@@ -144,20 +146,20 @@ def evaluate(
 
     catalogue = open_catalogue(os.fspath(source), columns=columns, encoding=encoding, whole_photos=whole_photos)
     chosen = Protocol.parse(protocol) if protocol is not None else Protocol.usual(catalogue.benchmark)
-    items = chosen.taking_part(selected(catalogue, where), catalogue.benchmark)
+    items = chosen.taking_part(filtered_items(catalogue, where), catalogue.benchmark)
     if report is not None:
         check_folder(Path(report))
     if chosen.name == "attributes":
         found = _classified(catalogue, items, models, device=device, progress=progress, source=os.fspath(source))
     else:
         if gallery is not None:
-            described = _from_gallery(catalogue, items, os.fspath(gallery))
+            embedded = _from_gallery(catalogue, items, os.fspath(gallery))
         else:
-            described = _from_models(catalogue, items, models, runtime=runtime, device=device, progress=progress)
-        outcome, used = measure_retrieval(
+            embedded = _from_models(catalogue, items, models, runtime=runtime, device=device, progress=progress)
+        retrieval, used = measure_retrieval(
             catalogue,
             items,
-            described,
+            embedded,
             protocol=chosen,
             weights=weights,
             metrics=metrics,
@@ -165,18 +167,20 @@ def evaluate(
             unknown=(*UNKNOWN, *unknown),
             category=by,
         )
-        skipped = _absent(items, described)
-        found = Evaluation(os.fspath(source), outcome.measured, described.model_id, used, skipped, outcome, described)
+        skipped = _absent(items, embedded)
+        found = Evaluation(
+            os.fspath(source), retrieval.metric_values, embedded.model_id, used, skipped, retrieval, embedded
+        )
     if report is not None:
         found.write_report(report)
     return found
 
 
 def check_folder(folder: Path) -> None:
-    """Refuse a place where no report could be written, before any work is done for it.
+    """Check that a report folder can be created, before any work is done.
 
     Raises:
-        UsageError: It is a file, or in no folder.
+        UsageError: The path is a file, or its parent does not exist.
     """
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file; a report is a folder")
@@ -184,11 +188,11 @@ def check_folder(folder: Path) -> None:
         raise UsageError(f"{folder.parent}: no such folder")
 
 
-def _from_gallery(catalogue: Catalogue, items: Sequence[Item], address: str) -> Described:
+def _from_gallery(catalogue: Catalogue, items: Sequence[Item], address: str) -> EmbeddedItems:
     from lookalike.gallery.opening import open_gallery
 
     with closing(open_gallery(address)) as gallery:
-        return described_by_gallery(items, gallery, source=catalogue.source)
+        return stored_embeddings(items, gallery, source=catalogue.source)
 
 
 def _from_models(
@@ -199,12 +203,12 @@ def _from_models(
     runtime: str,
     device: str,
     progress: Progress | None,
-) -> Described:
+) -> EmbeddedItems:
     from lookalike.embedding.embedder import PhotoEmbedder
     from lookalike.embedding.model_loading import open_network
 
     embedder = PhotoEmbedder(*(open_network(model, runtime=runtime, device=device) for model in models))
-    return described_by_model(catalogue, items, embedder, progress=progress)
+    return computed_embeddings(catalogue, items, embedder, progress=progress)
 
 
 def _classified(
@@ -229,10 +233,10 @@ def _classified(
     return Evaluation(source, measured, classifier.model_id, {}, list(reasons.values()))
 
 
-def _absent(items: Sequence[Item], described: Described) -> list[str]:
-    """Photos without vectors, and why."""
+def _absent(items: Sequence[Item], embedded: EmbeddedItems) -> list[str]:
+    """Return the photos without vectors, with the reasons, a line each."""
     return [
-        described.reasons.get(item.id, f"{item.photo}: the gallery has no vectors of it")
-        for item, gone in zip(items, described.absent.tolist(), strict=True)
+        embedded.reasons.get(item.id, f"{item.photo}: the gallery has no vectors of it")
+        for item, gone in zip(items, embedded.absent.tolist(), strict=True)
         if gone
     ]

@@ -1,6 +1,6 @@
-"""Measuring: items with what is known of them, and their vectors from a gallery or fresh from a model.
+"""Evaluation of items with vectors from a gallery or from a model, and of class scores.
 
-Which items ask and answer is the protocol's matter (`lookalike.evaluation`); here they get their vectors.
+`lookalike.evaluation.protocol` decides which items are queries and gallery; this module gets their vectors.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 
 from lookalike.errors import PhotoError, UsageError
 from lookalike.evaluation.protocol import Protocol
-from lookalike.evaluation.ranking import Outcome, by_cosine, by_metric, evaluate_scores
+from lookalike.evaluation.ranking import RetrievalResult, by_cosine, by_metric, evaluate_scores
 from lookalike.evaluation.task import UNKNOWN, identical_rows
 from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.spaces import Space, resolve_names, resolve_weights, unit_rows
@@ -25,7 +25,7 @@ from lookalike.types import Bool, Float32, Item
 if TYPE_CHECKING:
     from lookalike.catalogue.protocol import Catalogue
     from lookalike.embedding.protocol import Embedder
-    from lookalike.evaluation.measured import Measured
+    from lookalike.evaluation.metric_values import MetricValues
     from lookalike.gallery.protocol import Gallery
     from lookalike.models.class_scores import Classifier
 
@@ -33,16 +33,16 @@ CLASSIFIED_AT_ONCE: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Described:
-    """Vectors of n items.
+class EmbeddedItems:
+    """Vectors of n items in several spaces.
 
     Attributes:
-        spaces: What the vectors are.
-        rows: For each space, (n, D) float32 as they were made; zeros where there are none.
-        absent: (n,) items that have no vectors.
-        reasons: Why not, by the item's id, as far as that is known.
-        contents: Hash of the photo's bytes by the item's id, as far as they are known.
-        stored_weights: Weights kept in the gallery; None where there are none.
+        spaces: Spaces of the vectors.
+        rows: (n, D) float32 vectors by space; zeros where there are none.
+        absent: (n,) bool, items without vectors.
+        reasons: Reasons for missing vectors by the item's id, where known.
+        contents: SHA-256 of the photo's bytes by the item's id, where known.
+        stored_weights: Weights stored in the gallery; None without any.
     """
 
     spaces: tuple[Space, ...]
@@ -54,33 +54,33 @@ class Described:
 
     @property
     def model_id(self) -> str:
-        """The models that made the vectors."""
+        """Ids of the models of the vectors, joined by `+`."""
         model_ids = dict.fromkeys(space.model_id for space in self.spaces if space.name.startswith("deep"))
         return "+".join(model_ids) or self.spaces[0].model_id
 
 
-def combined_rows(described: Described, weights: Mapping[str, float]) -> Float32:
-    """Rows whose inner products are the scores: (n, sum of D) float32 of unit length, zeros where there are none."""
+def weighted_rows(embedded: EmbeddedItems, weights: Mapping[str, float]) -> Float32:
+    """Return rows whose inner products are the scores: (n, sum of D) float32 unit vectors, zeros where absent."""
     total = sum(weights.values())
     parts = [
-        unit_rows(described.rows[name]) * np.float32(math.sqrt(weight / total))
+        unit_rows(embedded.rows[name]) * np.float32(math.sqrt(weight / total))
         for name, weight in weights.items()
         if weight > 0
     ]
     return np.concatenate(parts, axis=1)
 
 
-def selected(catalogue: Catalogue, where: str | None) -> list[Item]:
-    """The items of a catalogue that a filter passes, in its order.
+def filtered_items(catalogue: Catalogue, where: str | None) -> list[Item]:
+    """Return the items of a catalogue that pass a filter, in order.
 
     Raises:
-        FilterError: The filter cannot be understood.
-        UsageError: It passes nothing.
+        FilterError: The filter is malformed.
+        UsageError: No item passes.
     """
     items = list(catalogue.items())
     if where is None or not items:
         return items
-    # A gallery of the items alone answers the filter, so that it means here what it means in a search.
+    # A temporary gallery evaluates the filter, so that it means the same as in a search.
     with TemporaryDirectory() as folder, LocalGallery(Path(folder) / "items", create=True) as gallery:
         nothing = np.ones((len(items), 1), dtype=np.float32)
         gallery.add(items, {"none": nothing}, spaces=[Space("none", 1, "none")])
@@ -90,13 +90,13 @@ def selected(catalogue: Catalogue, where: str | None) -> list[Item]:
     return [item for item in items if item.id in passed]
 
 
-def described_by_gallery(items: Sequence[Item], gallery: Gallery, *, source: str) -> Described:
-    """Take vectors from a gallery, by the items' ids.
+def stored_embeddings(items: Sequence[Item], gallery: Gallery, *, source: str) -> EmbeddedItems:
+    """Read the vectors of items from a gallery, by id.
 
     Args:
         items: n items.
-        gallery: That was filled from the same catalogue.
-        source: The catalogue's, which the gallery remembers hashes by.
+        gallery: Gallery filled from the same catalogue.
+        source: Source of the catalogue, under which the gallery keeps content hashes.
 
     Raises:
         UsageError: The gallery has none of the items.
@@ -120,17 +120,17 @@ def described_by_gallery(items: Sequence[Item], gallery: Gallery, *, source: str
         )
     file_stamps = gallery.file_stamps(source)
     contents = {id_: file_stamp.sha256 for id_, (_, file_stamp) in file_stamps.items() if file_stamp is not None}
-    return Described(spaces, rows, absent, contents=contents, stored_weights=gallery.stored_weights.weights)
+    return EmbeddedItems(spaces, rows, absent, contents=contents, stored_weights=gallery.stored_weights.weights)
 
 
-def described_by_model(
+def computed_embeddings(
     catalogue: Catalogue,
     items: Sequence[Item],
     embedder: Embedder,
     *,
     progress: Callable[[int, int], None] | None = None,
-) -> Described:
-    """Describe photos by the pipeline that fills galleries; the gallery that it fills is deleted again.
+) -> EmbeddedItems:
+    """Embed photos with the indexing pipeline, into a temporary gallery.
 
     Args:
         catalogue: Where the items come from.
@@ -154,13 +154,13 @@ def described_by_model(
         reasons = {one.id: f"{one.photo}: {one.reason}" for one in report.skipped}
         if len(reasons) == len(items):
             raise UsageError(f"none of the {len(items):,} photos can be read; {next(iter(reasons.values()), '')}")
-        return replace(described_by_gallery(items, gallery, source=catalogue.source), reasons=reasons)
+        return replace(stored_embeddings(items, gallery, source=catalogue.source), reasons=reasons)
 
 
 def measure_retrieval(
     catalogue: Catalogue,
     items: Sequence[Item],
-    described: Described,
+    embedded: EmbeddedItems,
     *,
     protocol: Protocol,
     weights: Mapping[str, float] | None = None,
@@ -168,13 +168,13 @@ def measure_retrieval(
     apart: Sequence[str] = (),
     unknown: Sequence[str] = UNKNOWN,
     category: str | None = None,
-) -> tuple[Outcome, dict[str, float]]:
+) -> tuple[RetrievalResult, dict[str, float]]:
     """Let the queries of a protocol ask its gallery.
 
     Args:
         catalogue: Where the items come from.
         items: n items.
-        described: Their vectors.
+        embedded: Their vectors.
         protocol: Who asks whom.
         weights: Of the spaces; None takes those learned for the gallery, or the defaults.
         metrics: A metric of SciPy's cdist by space, as for a search.
@@ -183,7 +183,7 @@ def measure_retrieval(
         category: Attribute for the break-down; None takes a likely one.
 
     Returns:
-        The outcome, and the weights that were used.
+        The retrieval, and the weights that were used.
 
     Raises:
         UsageError: The items do not allow it.
@@ -192,20 +192,20 @@ def measure_retrieval(
     task = protocol.task(
         items,
         benchmark=catalogue.benchmark,
-        contents=described.contents,
+        contents=embedded.contents,
         apart=apart,
         unknown=unknown,
         category=category,
     )
     if protocol.name == "product":
-        task = task.keeping_apart(np.where(described.absent, -1, identical_rows(described.rows)))
-    resolved = resolve_weights(weights, described.spaces, stored=described.stored_weights)
+        task = task.keeping_apart(np.where(embedded.absent, -1, identical_rows(embedded.rows)))
+    resolved = resolve_weights(weights, embedded.spaces, stored=embedded.stored_weights)
     if metrics:
-        named = resolve_names(metrics, described.spaces)
-        scorer = by_metric(described.rows, weights=resolved, metrics=named, task=task)
+        named = resolve_names(metrics, embedded.spaces)
+        scorer = by_metric(embedded.rows, weights=resolved, metrics=named, task=task)
     else:
-        scorer = by_cosine(described.rows, weights=resolved, task=task)
-    return evaluate_scores(scorer, task=task, absent=described.absent), resolved
+        scorer = by_cosine(embedded.rows, weights=resolved, task=task)
+    return evaluate_scores(scorer, task=task, absent=embedded.absent), resolved
 
 
 def measure_classification(
@@ -214,7 +214,7 @@ def measure_classification(
     classifier: Classifier,
     *,
     progress: Callable[[int, int], None] | None = None,
-) -> tuple[Measured, dict[str, str]]:
+) -> tuple[MetricValues, dict[str, str]]:
     """Compare a network's class scores with what is known of its photos: Category & Attribute Prediction.
 
     Args:

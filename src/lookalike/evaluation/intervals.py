@@ -1,6 +1,6 @@
-"""How certain a mean over queries is: bootstrap intervals, and the significance of a difference between two runs.
+"""Uncertainty of means over queries: bootstrap intervals, and the significance of a difference between two runs.
 
-Both take queries for independent draws. Where many queries show one product, the true intervals are somewhat wider.
+Both assume independent queries. Where many queries show one product, the true intervals are somewhat wider.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ CONFIDENCE: Final = 0.95
 RESAMPLES: Final = 1000
 PERMUTATIONS: Final = 10_000
 BLOCK: Final = 1 << 22
-"""Random numbers at a time."""
+"""Random numbers per block."""
 
 
 def bootstrap_intervals(values: Float64, *, counts: Float64 | None = None, seed: int = 0) -> Float64:
-    """Percentile bootstrap intervals of means over queries.
+    """Compute percentile bootstrap intervals of means over queries.
 
     Args:
-        values: (Q, M) of M metrics.
-        counts: (Q, M) what each value counts for in the mean; None counts all alike.
+        values: (Q, M) float64 values of M metrics.
+        counts: (Q, M) float64 weights of the values in the mean; None weighs them equally.
         seed: Of the draws.
 
     Returns:
-        (M, 2) float64: between these the mean of 95 % of the resamples lies; zeros for no queries.
+        (M, 2) float64 bounds of 95 % of the resampled means; zeros for no queries.
 
     Source: Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 13.
     """
@@ -48,14 +48,14 @@ def bootstrap_intervals(values: Float64, *, counts: Float64 | None = None, seed:
 
 
 def paired_significance(first: Float64, second: Float64, *, seed: int = 0) -> Float64:
-    """How often chance alone would make two runs over the same queries differ as much, for each metric.
+    """Compute the p-values of a paired randomisation test between two runs over the same queries.
 
-    Every query's pair of values is exchanged or not by the toss of a coin; the p-value is the part of these
-    exchanges whose means differ at least as much as the observed ones, the observed one included.
+    Each query's pair of values is exchanged at random; the p-value is the fraction of these exchanges whose means
+    differ at least as much as the observed ones, the observed one included.
 
     Args:
-        first: (Q, M) of one run.
-        second: (Q, M) of the other, the same queries in the same order.
+        first: (Q, M) float64 values of one run.
+        second: (Q, M) float64 values of the other, for the same queries in the same order.
         seed: Of the draws.
 
     Returns:
@@ -79,7 +79,7 @@ def paired_significance(first: Float64, second: Float64, *, seed: int = 0) -> Fl
 
 
 def _blocks(draws: int, count: int) -> Iterator[int]:
-    """Part draws of `count` numbers each, so that few of them are held at a time."""
+    """Split draws of `count` numbers each into blocks of bounded memory."""
     step = max(1, BLOCK // count)
     for start in range(0, draws, step):
         yield min(step, draws - start)

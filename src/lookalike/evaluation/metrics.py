@@ -1,10 +1,10 @@
-"""Metrics of a ranking: pure functions of what is relevant where, each with its definition and its rival's name.
+"""Ranking metrics: pure functions of relevance, each with its definition and the metric it is often confused with.
 
-A ranking is given as relevances in the order of the answers: (Q, K), one row a query. Every function returns one number
-for each query, (Q,) float64 in [0, 1], and `mean_of` turns these into a figure. An unanswered query counts as 0, and so
-does one for which nothing is relevant: neither vanishes from the mean.
+A ranking is given as relevances in the order of the answers: (Q, K), one row per query. Every function returns one
+value per query, (Q,) float64 in [0, 1], and `mean_of` averages them. Queries without answers or without relevant items
+count as 0; they stay in the mean.
 
-Where K is less than the number of items that may answer, answers after the K-th are taken for irrelevant.
+Where K is smaller than the number of candidates, answers after the K-th count as irrelevant.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from lookalike.types import Bool, Float32, Int64
 Float64: TypeAlias = npt.NDArray[np.float64]
 
 RECALL_TENTHS: Int64 = np.arange(11)
-"""Tenths of recall at which `interpolated_precision` is given."""
+"""Recall levels of `interpolated_precision`, in tenths."""
 
 
 def mean_of(values: Float64) -> float:
-    """The mean over queries, (Q,); 0 for no queries."""
+    """Return the mean over queries, (Q,); 0 for no queries."""
     return float(values.mean()) if len(values) else 0.0
 
 
 def hit_rate_at_k(relevant: Bool, k: int) -> Float64:
-    """1 for each query with at least one relevant answer among the first k, else 0.
+    """Return 1 for each query with at least one relevant answer among the first k, else 0.
 
     Fashion papers print its mean as "Recall@k" (Liu et al. 2016, DeepFashion, section 4); `recall_at_k` is the fraction
     of all relevant items that was found.
@@ -42,7 +42,7 @@ def hit_rate_at_k(relevant: Bool, k: int) -> Float64:
 
 
 def recall_at_k(relevant: Bool, total: Int64, k: int) -> Float64:
-    """Part of a query's relevant items that is among its first k answers.
+    """Return the fraction of a query's relevant items among its first k answers.
 
     Its rival is `hit_rate_at_k`, which fashion and metric-learning papers call Recall@k. With more than k relevant
     items it stays below 1; `r_precision` does not.
@@ -58,7 +58,7 @@ def recall_at_k(relevant: Bool, total: Int64, k: int) -> Float64:
 
 
 def precision_at_k(relevant: Bool, k: int) -> Float64:
-    """Part of the first k answers that is relevant; answers that are missing count as irrelevant.
+    """Return the fraction of relevant answers among the first k; missing answers count as irrelevant.
 
     Its rival divides by the number of answers where that is less than k.
 
@@ -73,7 +73,7 @@ def precision_at_k(relevant: Bool, k: int) -> Float64:
 
 
 def r_precision(relevant: Bool, total: Int64) -> Float64:
-    """Part of the first R answers that is relevant, where R is how many items are relevant to that query.
+    """Return the fraction of relevant answers among the first R, the number of relevant items of the query.
 
     Its rival is `map_at_r`, which also looks at the order within the first R.
 
@@ -87,7 +87,7 @@ def r_precision(relevant: Bool, total: Int64) -> Float64:
 
 
 def average_precision(relevant: Bool, total: Int64, k: int | None = None) -> Float64:
-    """Sum of the precisions at the ranks of the relevant answers, by the number of relevant items; its mean is mAP.
+    """Return the sum of precisions at the ranks of relevant answers over the number of relevant items; its mean is mAP.
 
     With k, answers after the k-th count as not found, and the sum is still divided by the number of all relevant
     items, as trec_eval's map_cut does. Rivals divide by min(R, k), or by the number of relevant answers among the first
@@ -104,7 +104,7 @@ def average_precision(relevant: Bool, total: Int64, k: int | None = None) -> Flo
 
 
 def map_at_r(relevant: Bool, total: Int64) -> Float64:
-    """Average precision of the first R answers, where R is how many items are relevant to that query.
+    """Return the average precision of the first R answers, R being the number of relevant items of the query.
 
     Its rivals: `average_precision` goes on after the R-th answer; `r_precision` does not look at the order.
 
@@ -118,7 +118,7 @@ def map_at_r(relevant: Bool, total: Int64) -> Float64:
 
 
 def reciprocal_rank(relevant: Bool) -> Float64:
-    """1 divided by the rank of the first relevant answer, 0 where there is none; its mean is MRR.
+    """Return the reciprocal rank of the first relevant answer, 0 without one; its mean is MRR.
 
     Args:
         relevant: (Q, K) whether the answer is relevant.
@@ -130,7 +130,7 @@ def reciprocal_rank(relevant: Bool) -> Float64:
 
 
 def rank_of_first(relevant: Bool) -> Int64:
-    """Rank, from 1, of the first relevant answer of each query, (Q,) int64; 0 where there is none."""
+    """Return the rank, from 1, of the first relevant answer of each query, (Q,) int64; 0 without one."""
     if relevant.shape[1] == 0:
         return np.zeros(len(relevant), dtype=np.int64)
     ranks: Int64 = np.where(relevant.any(axis=1), relevant.argmax(axis=1) + 1, 0).astype(np.int64)
@@ -138,14 +138,14 @@ def rank_of_first(relevant: Bool) -> Int64:
 
 
 def ndcg_at_k(grades: Int64, ideal: Int64, k: int) -> Float64:
-    """Normalised discounted cumulative gain of the first k answers, with the gain 2^grade - 1.
+    """Return the normalised discounted cumulative gain of the first k answers, with the gain 2^grade - 1.
 
     Its rival has the gain `grade` (Järvelin and Kekäläinen 2002; trec_eval's ndcg_cut, scikit-learn's ndcg_score): the
     same for grades 0 and 1.
 
     Args:
-        grades: (Q, K) relevance of the answers, at least 0; answers that are missing count as 0.
-        ideal: (Q, K') the highest grades in the gallery for each query, falling.
+        grades: (Q, K) grades of the answers, at least 0; missing answers count as 0.
+        ideal: (Q, K') highest grades in the gallery for each query, descending.
         k: From 1.
 
     Source: Burges et al. 2005, Learning to Rank using Gradient Descent, section 5: gain 2^r - 1, discount
@@ -159,14 +159,14 @@ def ndcg_at_k(grades: Int64, ideal: Int64, k: int) -> Float64:
 
 
 def interpolated_precision(relevant: Bool, total: Int64) -> Float64:
-    """The recall-precision curve of each query: the highest precision from where a recall is reached onwards.
+    """Return the interpolated recall-precision curve of each query: the highest precision at or beyond each recall.
 
     Args:
         relevant: (Q, K) whether the answer is relevant.
         total: (Q,) how many items are relevant.
 
     Returns:
-        (Q, 11) float64, at recall 0, 0.1, ... 1; 0 where that recall is never reached.
+        (Q, 11) float64, at recall 0, 0.1, ... 1; 0 where the recall is never reached.
 
     Source: Manning, Raghavan, Schütze 2008, section 8.4: eleven-point interpolated average precision.
     """
@@ -183,7 +183,7 @@ def interpolated_precision(relevant: Bool, total: Int64) -> Float64:
 
 
 def graded_relevance(query_labels: list[Int64], gallery_labels: list[Int64]) -> Int64:
-    """How many leading fields of query and gallery item agree: with type, colour, gender 3, 2, 1 or 0.
+    """Return the number of leading fields in which query and gallery item agree: with type, colour, gender 3 to 0.
 
     Args:
         query_labels: For each field, the leading one first, (Q,) class numbers; -1 is unknown and agrees with nothing.
@@ -201,15 +201,15 @@ def graded_relevance(query_labels: list[Int64], gallery_labels: list[Int64]) -> 
 
 
 def order_by_score(scores: Float32, apart: Bool, k: int) -> tuple[Int64, Bool]:
-    """The k best answers of each query, leaving out those that may not answer it; equal scores by their column.
+    """Rank the k best answers of each query without excluded pairs; ties are ranked by column.
 
     Args:
-        scores: (Q, N) higher is better; nan is worse than anything.
-        apart: (Q, N) pairs that never answer each other.
+        scores: (Q, N) float32, higher is better; nan is ranked last.
+        apart: (Q, N) bool, excluded pairs.
         k: From 1.
 
     Returns:
-        (Q, min(k, N)) int64 columns, best first, and whether each may answer at all.
+        (Q, min(k, N)) int64 columns, best first, and whether each is allowed.
     """
     falling = np.where(apart, np.inf, -scores)
     order = np.argsort(falling, axis=1, kind="stable")[:, :k]
@@ -217,17 +217,17 @@ def order_by_score(scores: Float32, apart: Bool, k: int) -> tuple[Int64, Bool]:
 
 
 def _precisions_at_hits(relevant: Bool) -> Float64:
-    """Precision at each rank that holds a relevant answer, 0 at the others: (Q, K)."""
+    """Return the precision at each rank with a relevant answer, 0 at the others: (Q, K)."""
     precisions: Float64 = np.cumsum(relevant, axis=1) * relevant / np.arange(1, relevant.shape[1] + 1)
     return precisions
 
 
 def _first(relevant: Bool, counts: Int64) -> Bool:
-    """Marks the first `counts` answers of each query: (Q, K)."""
+    """Return a mask of the first `counts` answers of each query: (Q, K)."""
     marks: Bool = np.arange(relevant.shape[1])[None, :] < counts[:, None]
     return marks
 
 
 def _divided(above: Float64 | Int64 | Bool, below: Float64 | Int64) -> Float64:
-    """A quotient for each query, 0 where there is nothing to divide by."""
+    """Divide for each query; 0 where the divisor is 0."""
     return np.divide(above, below, out=np.zeros(len(above)), where=below > 0)

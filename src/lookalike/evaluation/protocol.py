@@ -1,4 +1,4 @@
-"""From the name of a protocol to its task: `inshop`, `consumer2shop=val+test`, `product`, `grades=type,colour`."""
+"""Evaluation protocols by name: `inshop`, `consumer2shop=val+test`, `product`, `grades=type,colour`."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ Name = Literal["inshop", "consumer2shop", "attributes", "product", "grades"]
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """How a catalogue is asked.
+    """An evaluation protocol.
 
     Attributes:
-        name: One of the known ones.
-        words: What stands after the equals sign: the fields of `grades`, or which sides of a benchmark.
+        name: Name of the protocol.
+        words: Arguments after the equals sign: the fields of `grades`, or the variant of a benchmark.
     """
 
     name: Name
@@ -31,11 +31,11 @@ class Protocol:
 
     @classmethod
     def parse(cls, text: str) -> Protocol:
-        """Read what the user typed.
+        """Parse a protocol as given by the user.
 
         Raises:
-            UnknownNameError: There is no such protocol.
-            UsageError: It needs what stands after an equals sign, or takes nothing there.
+            UnknownNameError: The protocol is unknown.
+            UsageError: Arguments after the equals sign are missing, or not allowed.
         """
         name, equals, rest = text.partition("=")
         names = get_args(Name)
@@ -52,15 +52,15 @@ class Protocol:
 
     @classmethod
     def usual(cls, benchmark: Benchmark | None) -> Protocol:
-        """What a catalogue is asked by when nobody says."""
+        """Return the default protocol of a catalogue."""
         return cls(benchmark.name if benchmark else "product")
 
     def sides(self, benchmark: Benchmark | None) -> Sides | None:
-        """Who asks and who answers, where the benchmark says so.
+        """Return the queries and gallery that a benchmark defines; None for the other protocols.
 
         Raises:
-            UsageError: The catalogue is not the benchmark that this protocol is of.
-            UnknownNameError: The benchmark has no such way of asking.
+            UsageError: The catalogue is not the benchmark of this protocol.
+            UnknownNameError: The benchmark has no such variant.
         """
         if self.name in ("product", "grades"):
             return None
@@ -75,7 +75,7 @@ class Protocol:
         return benchmark.sides[wanted]
 
     def taking_part(self, items: Sequence[Item], benchmark: Benchmark | None) -> list[Item]:
-        """The items that ask or answer; the others need no vectors."""
+        """Return the items on either side; the others need no vectors."""
         sides = self.sides(benchmark)
         if self.name == "attributes":
             return [item for item in items if item.attributes.get("split") == "test"]
@@ -93,16 +93,16 @@ class Protocol:
         unknown: Collection[str] = UNKNOWN,
         category: str | None = None,
     ) -> Task:
-        """Make the task; see the function of each protocol in `lookalike.evaluation.task`.
+        """Make the task of the protocol; see `lookalike.evaluation.task`.
 
         Raises:
-            UsageError: The items do not allow it.
-            UnknownNameError: A name is no attribute.
+            UsageError: The items do not suit the protocol.
+            UnknownNameError: A name is not an attribute.
         """
         sides = self.sides(benchmark)
         if sides is not None:
             if apart:
-                raise UsageError(f"the protocol {self.name!r} is fixed: nobody is kept apart")
+                raise UsageError(f"the protocol {self.name!r} is fixed: no photos are kept apart")
             return sides_task(items, sides, protocol=str(self), unknown=unknown, category=category)
         if self.name == "grades":
             return grades_task(items, self.words, apart=apart, unknown=unknown, category=category)

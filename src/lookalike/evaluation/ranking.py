@@ -1,7 +1,7 @@
-"""Measuring a task: every query ranks the whole gallery, exactly, a block of queries at a time.
+"""Exact ranking of the gallery for every query of a task, and its metrics, block by block.
 
-Memory does not grow with queries x gallery: a block of queries is scored, ordered and measured, and only what is told
-about each query is kept.
+Memory does not grow with queries x gallery: a block of queries is scored, ranked and measured, and only the values and
+the first answers of each query are kept.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 from lookalike.errors import UsageError
 from lookalike.evaluation.figures import Ranking
-from lookalike.evaluation.measured import Measured
+from lookalike.evaluation.metric_values import MetricValues
 from lookalike.evaluation.metrics import (
     Float64,
     graded_relevance,
@@ -28,32 +28,32 @@ from lookalike.spaces import unit_rows
 from lookalike.types import Bool, Float32, Int64
 
 Scorer: TypeAlias = Callable[[Int64], Float32]
-"""From places of B queries among the task's items to their scores with the task's gallery: (B, N), higher is better."""
+"""Scores B queries, given by their places in the task's items, against the task's gallery: (B, N), higher is better."""
 
 BLOCK_BYTES: Final = 64 << 20
 BYTES_A_PAIR: Final = 64
-"""What a query and an item take while their block is measured: scores, order, grades, running counts."""
+"""Memory per pair of query and item while their block is measured: scores, order, grades, running counts."""
 
 FIRST_ANSWERS: Final = 10
 METRIC_BLOCK: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What was measured, and what was answered.
+class RetrievalResult:
+    """Metrics and answers of a task.
 
     Attributes:
-        task: What was asked.
-        measured: Each query's value of each of the task's metrics.
-        answers: (Q, 10) int64 places of the first answers in the task's items; -1 where nobody answers.
-        scores: (Q, 10) float32, nan where nobody answers.
+        task: Task that was evaluated.
+        metric_values: Values of the task's metrics by query.
+        answers: (Q, 10) int64 places of the first answers in the task's items; -1 for missing answers.
+        scores: (Q, 10) float32 scores of the answers; nan for missing answers.
         first_right: (Q,) int64 place of the best-ranked answer of the highest grade; -1 without one.
-        first_rank: (Q,) int64 its rank from 1; 0 without one.
+        first_rank: (Q,) int64 rank of that answer, from 1; 0 without one.
         recall_precision: (11,) float64 mean interpolated precision at recall 0, 0.1, ... 1, for the highest grade.
     """
 
     task: Task
-    measured: Measured
+    metric_values: MetricValues
     answers: Int64
     scores: Float32
     first_right: Int64
@@ -61,11 +61,11 @@ class Outcome:
     recall_precision: Float64
 
     def figures(self) -> dict[str, float]:
-        """The mean of each metric over all queries, by name."""
-        return self.measured.figures()
+        """Return the mean of each metric over all queries, by name."""
+        return self.metric_values.figures()
 
     def hit_rates(self, most: int) -> Float64:
-        """The hit rate at k = 1, 2, ... most, for the highest grade: (most,)."""
+        """Return the hit rate at k = 1, 2, ... most, for the highest grade: (most,) float64."""
         ranks = self.first_rank[(self.first_rank > 0) & (self.first_rank <= most)]
         rates: Float64 = np.cumsum(np.bincount(ranks, minlength=most + 1)[1:]) / len(self.first_rank)
         return rates
@@ -73,15 +73,15 @@ class Outcome:
 
 def evaluate_rows(
     rows: Mapping[str, Float32], *, weights: Mapping[str, float], task: Task, absent: Bool | None = None, seed: int = 0
-) -> Outcome:
-    """Measure the score of the product, the weighted mean of the cosines, on a task.
+) -> RetrievalResult:
+    """Evaluate the search score, the weighted mean of cosines, on a task.
 
     Args:
-        rows: For each space of weight above 0, (n, D) float32, a row for each of the task's items.
-        weights: Of the spaces; those that are not named weigh nothing.
-        task: What is asked.
-        absent: (n,) photos that have no row, such as unreadable ones: they find nothing and are never found.
-        seed: Of the intervals.
+        rows: (n, D) float32 rows of the task's items, for each space of weight above 0.
+        weights: Weights of the spaces; missing spaces have weight 0.
+        task: Task to evaluate.
+        absent: (n,) bool, photos without rows, such as unreadable ones: they find nothing and are never found.
+        seed: Seed of the intervals.
 
     Raises:
         UsageError: No space has a weight above 0.
@@ -89,8 +89,8 @@ def evaluate_rows(
     return evaluate_scores(by_cosine(rows, weights=weights, task=task), task=task, absent=absent, seed=seed)
 
 
-def evaluate_scores(scorer: Scorer, *, task: Task, absent: Bool | None = None, seed: int = 0) -> Outcome:
-    """Measure any way of scoring the gallery; see `evaluate_rows`."""
+def evaluate_scores(scorer: Scorer, *, task: Task, absent: Bool | None = None, seed: int = 0) -> RetrievalResult:
+    """Evaluate any scorer on a task; see `evaluate_rows`."""
     missing = np.zeros(len(task.items), dtype=np.bool_) if absent is None else absent
     step = max(1, BLOCK_BYTES // (BYTES_A_PAIR * len(task.gallery)))
     blocks = [
@@ -98,7 +98,7 @@ def evaluate_scores(scorer: Scorer, *, task: Task, absent: Bool | None = None, s
         for start in range(0, len(task.queries), step)
     ]
     values, answers, scores, right, rank, curves = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
-    measured = Measured(
+    measured = MetricValues(
         protocol=task.protocol,
         metrics=tuple(str(metric) for metric in task.metrics),
         queries=[task.items[place].id for place in task.queries.tolist()],
@@ -109,11 +109,11 @@ def evaluate_scores(scorer: Scorer, *, task: Task, absent: Bool | None = None, s
         notes=task.notes,
         seed=seed,
     )
-    return Outcome(task, measured, answers, scores, right, rank, curves.mean(axis=0))
+    return RetrievalResult(task, measured, answers, scores, right, rank, curves.mean(axis=0))
 
 
 def by_cosine(rows: Mapping[str, Float32], *, weights: Mapping[str, float], task: Task) -> Scorer:
-    """Score by `sum(w_s * cos_s) / sum(w_s)`, as search does.
+    """Return a scorer by `sum(w_s * cos_s) / sum(w_s)`, as in a search.
 
     Raises:
         UsageError: No space has a weight above 0.
@@ -137,10 +137,10 @@ def by_cosine(rows: Mapping[str, Float32], *, weights: Mapping[str, float], task
 def by_metric(
     rows: Mapping[str, Float32], *, weights: Mapping[str, float], metrics: Mapping[str, str], task: Task
 ) -> Scorer:
-    """Score by minus the weighted sum of SciPy's distances, as search does when it is given metrics.
+    """Return a scorer by minus the weighted sum of SciPy's distances, as in a search with metrics.
 
     Raises:
-        UnknownNameError: cdist has no such metric.
+        UnknownNameError: A metric is unknown to cdist.
         UsageError: No space has a weight above 0, or a metric cannot be estimated from these rows.
     """
     used = {name: weight for name, weight in weights.items() if weight > 0}
@@ -168,7 +168,7 @@ _Block: TypeAlias = tuple[Float64, Int64, Float32, Int64, Int64, Float64]
 
 
 def _measured_block(scorer: Scorer, queries: Int64, task: Task, missing: Bool) -> _Block:
-    """Everything that is kept of some queries: values, answers, scores, first right answer, its rank, curve."""
+    """Return the values, answers, scores, first right answers, their ranks and curves of a block of queries."""
     gallery = task.gallery
     relevance = graded_relevance([part[queries] for part in task.labels], [part[gallery] for part in task.labels])
     apart = np.zeros(relevance.shape, dtype=np.bool_)

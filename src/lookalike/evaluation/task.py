@@ -1,4 +1,4 @@
-"""Who asks, who may answer whom, and what is a right answer: the protocols, as data."""
+"""Retrieval tasks: queries, gallery, relevance grades and excluded pairs, one function for each protocol."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ import numpy as np
 from lookalike.catalogue.benchmark import Sides, selects
 from lookalike.errors import UnknownNameError, UsageError
 from lookalike.evaluation.figures import GRADED, LEADING, SAME_ITEM, Metric, named
-from lookalike.evaluation.measured import NO_CATEGORY
+from lookalike.evaluation.metric_values import NO_CATEGORY
 from lookalike.types import Float32, Int64, Item
 
 UNKNOWN: Final = ("NA",)
-"""Values that say that nothing is known, beside empty ones."""
+"""Attribute values that mean "unknown", besides empty ones."""
 
 LIKELY_CATEGORIES: Final = ("category", "articleType", "label")
-"""Attributes that figures are broken down by where no other is asked for."""
+"""Default attributes for the figures by category, in order of preference."""
 
 TWIN_DIGITS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Queries, gallery, and which answers are right.
+    """A retrieval task: queries, gallery and relevance.
 
-    The grade of an answer is the number of leading fields in which it agrees with the query. Two photos whose numbers
-    agree in a row of `apart` never answer each other; -1 agrees with nothing.
+    The grade of an answer is the number of leading fields in which it agrees with the query. Two photos with equal
+    numbers in a row of `apart` never match each other; -1 equals nothing.
 
     Attributes:
-        protocol: Its name, as the user gives it.
-        items: n items, the photos of both sides.
+        protocol: Name of the protocol, as given by the user.
+        items: The n items of both sides.
         queries: (Q,) int64 places in `items`.
         gallery: (N,) int64 places in `items`.
-        fields: What the grades go by, the leading field first.
-        labels: For each field, (n,) int64 class numbers; -1 is unknown.
-        apart: Rows of (n,) int64 numbers.
-        category: The attribute that figures are broken down by; empty for none.
-        metrics: What is measured, the most telling first.
-        notes: What the user should know of the choice, a line each.
-        unknown: Values that mean that nothing is known.
+        fields: Attributes of the grades, the leading one first.
+        labels: (n,) int64 class numbers of each field; -1 is unknown.
+        apart: Rows of (n,) int64 group numbers that keep photos apart.
+        category: Attribute for the figures by category; empty for none.
+        metrics: Metrics of the task, the most important first.
+        notes: Notes for the user, a line each.
+        unknown: Attribute values that mean "unknown".
     """
 
     protocol: str
@@ -63,16 +63,16 @@ class Task:
             raise UsageError(f"the protocol {self.protocol!r} finds no photo for its {side} among {len(self.items):,}")
 
     def keeping_apart(self, numbers: Int64, *, note: str = "") -> Task:
-        """The same task, in which photos of equal numbers (n,) never answer each other; -1 equals nothing."""
+        """Return the task with one more row of `apart`, (n,) int64."""
         notes = (*self.notes, note) if note else self.notes
         return replace(self, apart=(*self.apart, numbers), notes=notes)
 
     def categories(self) -> list[str]:
-        """The category of each query."""
+        """Return the category of each query."""
         return [self.category_of(self.items[place]) for place in self.queries.tolist()]
 
     def category_of(self, item: Item) -> str:
-        """The category of one photo, or the word for none."""
+        """Return the category of a photo, or `NO_CATEGORY`."""
         return (value_of(item, self.category, unknown=self.unknown) if self.category else None) or NO_CATEGORY
 
 
@@ -84,18 +84,18 @@ def sides_task(
     unknown: Collection[str] = UNKNOWN,
     category: str | None = None,
 ) -> Task:
-    """The protocol of a published benchmark: its queries ask all of its gallery, and nobody is excluded.
+    """Make the task of a published benchmark: its queries against its whole gallery, without exclusions.
 
     Args:
-        items: Of the benchmark, or more.
-        sides: Who asks, and who answers; an answer is right when it shows the same product.
-        protocol: Its name.
-        unknown: Values that mean that nothing is known; a query whose product is one has no right answer.
-        category: Attribute for the break-down; None takes a likely one.
+        items: Items of the benchmark, or more.
+        sides: Definition of queries and gallery; an answer is right if it shows the same product.
+        protocol: Name of the protocol.
+        unknown: Attribute values that mean "unknown"; a query of unknown product has no right answer.
+        category: Attribute for the figures by category; None chooses one.
 
     Raises:
-        UsageError: No item is on one of the sides.
-        UnknownNameError: `category` is no attribute.
+        UsageError: There are no queries, or the gallery is empty.
+        UnknownNameError: `category` is not an attribute.
 
     Source: Liu et al. 2016, DeepFashion, section 4.2; the split files that come with the data.
     """
@@ -128,22 +128,21 @@ def product_task(
     unknown: Collection[str] = UNKNOWN,
     category: str | None = None,
 ) -> Task:
-    """Leave one out: every photo of a product that has another photo asks all others for these.
+    """Make the leave-one-out task: each photo of a product with several photos queries all other photos.
 
-    A photo never answers itself nor a twin, which is a photo of the same content. Photos that are the only one of
-    their product, or whose product is unknown, answer and do not ask. `identical_rows` finds twins that have other
-    bytes.
+    A photo never matches itself or a duplicate, which is a photo of the same content. The only photo of a product, and
+    photos of unknown product, belong to the gallery alone. `identical_rows` finds duplicates with different bytes.
 
     Args:
         items: All photos.
-        contents: Hash of each photo's bytes by the item's id, where known.
-        apart: Attributes whose equal values never answer each other.
-        unknown: Values that mean that nothing is known, of products, of `apart` and of `category`.
-        category: Attribute for the break-down; None takes a likely one.
+        contents: SHA-256 of each photo's bytes by the item's id, where known.
+        apart: Attributes that keep photos of equal values from matching each other.
+        unknown: Attribute values that mean "unknown", in products, `apart` and `category`.
+        category: Attribute for the figures by category; None chooses one.
 
     Raises:
-        UsageError: No product has two photos.
-        UnknownNameError: `apart` or `category` is no attribute.
+        UsageError: No product has two different photos.
+        UnknownNameError: `apart` or `category` is not an attribute.
     """
     products = numbers([value_of(item, "product", unknown=unknown) for item in items])
     known = contents or {}
@@ -181,22 +180,22 @@ def grades_task(
     unknown: Collection[str] = UNKNOWN,
     category: str | None = None,
 ) -> Task:
-    """Graded similarity: every photo whose leading field is known asks all photos of other products.
+    """Make the task of graded similarity: each photo with a known leading field queries photos of other products.
 
     The grade of an answer is the number of leading fields in which it agrees, so with type, colour and gender 3, 2, 1
-    or 0. NDCG weighs all grades; the other metrics count answers of the highest grade, or of the leading field where
-    they say so.
+    or 0. NDCG uses all grades; the other metrics count answers of the highest grade, or those that agree in the
+    leading field if their name says so.
 
     Args:
-        items: All photos; those of one product are the same item and never answer each other.
-        fields: Attributes, the leading one first.
-        apart: More attributes whose equal values never answer each other.
-        unknown: Values that mean that nothing is known, of fields, of products, of `apart` and of `category`.
-        category: Attribute for the break-down; None takes the leading field.
+        items: All photos; those of one product never match each other.
+        fields: Attributes of the grades, the leading one first.
+        apart: Further attributes that keep photos of equal values from matching each other.
+        unknown: Attribute values that mean "unknown", in fields, products, `apart` and `category`.
+        category: Attribute for the figures by category; None takes the leading field.
 
     Raises:
-        UsageError: No photo's leading field is known.
-        UnknownNameError: One of the names is no attribute.
+        UsageError: The leading field is unknown for all photos.
+        UnknownNameError: A name is not an attribute.
     """
     labels = tuple(field_numbers(items, name, unknown=unknown) for name in fields)
     products = [value_of(item, "product", unknown=unknown) for item in items]
@@ -223,10 +222,10 @@ def grades_task(
 
 
 def identical_rows(rows: Mapping[str, Float32]) -> Int64:
-    """Number photos so that those with the same vectors in all spaces, to four digits, have equal numbers.
+    """Number photos by their vectors: photos with equal vectors in all spaces, to four digits, have equal numbers.
 
     Args:
-        rows: (n, D) float32 for each space.
+        rows: (n, D) float32 vectors by space.
 
     Returns:
         (n,) int64.
@@ -236,7 +235,7 @@ def identical_rows(rows: Mapping[str, Float32]) -> Int64:
 
 
 def numbers(values: Sequence[str | bytes | None]) -> Int64:
-    """Number values so that equal ones have equal numbers, from 0: (n,) int64; -1 for None."""
+    """Number values from 0, equal values equally: (n,) int64; -1 for None."""
     places: dict[str | bytes, int] = {}
     return np.array(
         [-1 if value is None else places.setdefault(value, len(places)) for value in values], dtype=np.int64
@@ -247,7 +246,7 @@ def field_numbers(items: Sequence[Item], name: str, *, unknown: Collection[str] 
     """Number the values of one attribute, `product` or `id`: (n,) int64, -1 where it is unknown.
 
     Raises:
-        UnknownNameError: No item has it.
+        UnknownNameError: No item has the attribute.
     """
     values = [value_of(item, name, unknown=unknown) for item in items]
     if not any(values):
@@ -257,17 +256,17 @@ def field_numbers(items: Sequence[Item], name: str, *, unknown: Collection[str] 
 
 
 def value_of(item: Item, name: str, *, unknown: Collection[str] = UNKNOWN) -> str | None:
-    """One attribute, `product` or `id` as text; None where it is unknown."""
+    """Return an attribute, `product` or `id` as text; None where it is unknown."""
     value = item.product if name == "product" else item.id if name == "id" else item.attributes.get(name)
-    text = "" if value is None or value != value else str(value)  # what is not equal to itself is not a number
+    text = "" if value is None or value != value else str(value)  # not equal to itself: a NaN
     return None if not text.strip() or text in unknown else text
 
 
 def category_of(items: Sequence[Item], wanted: str | None, *, unknown: Collection[str] = UNKNOWN) -> str:
-    """The attribute that figures are broken down by; empty for none.
+    """Return the attribute for the figures by category; empty for none.
 
     Raises:
-        UnknownNameError: The wanted one is no attribute.
+        UnknownNameError: `wanted` is not an attribute.
     """
     if wanted is not None:
         field_numbers(items, wanted, unknown=unknown)

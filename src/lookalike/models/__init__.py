@@ -1,1 +1,1 @@
-"""Networks, their pre-processing, checkpoints and export."""
+"""Networks, preprocessing, checkpoints and export."""

@@ -1,8 +1,8 @@
 """Backbones by name, from timm, torchvision and open_clip.
 
-`resnet50`, `vit_small_patch16_224.dino`: any name that timm knows. `torchvision:resnet50`: ResNets of torchvision,
-without pooling and classifier. `open_clip:ViT-B-32`, `open_clip:hf-hub:org/name`: the visual tower of a model of
-open_clip; what begins with `hf-hub:` is one, too.
+`resnet50`, `vit_small_patch16_224.dino`: any model of timm. `torchvision:resnet50`: a ResNet of torchvision, without
+pooling and classifier. `open_clip:ViT-B-32`, `open_clip:hf-hub:org/name`, `hf-hub:org/name`: the visual tower of an
+open_clip model.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ Family = Literal["timm", "torchvision", "open_clip"]
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What a backbone gives for B photos.
+    """Shape of a backbone's output for B photos.
 
     Attributes:
-        channels: C.
-        kind: `maps` (B, C, H, W), `tokens` (B, N, C), or `rows` (B, C) that it has pooled itself.
-        prefix: How many of the tokens come before those of the patches; the first is the class token.
-        last: Whether maps come as (B, H, W, C).
-        described: JSON of what the backbone is made of, where its name alone does not say it for ever.
+        channels: C, number of channels.
+        kind: `maps` (B, C, H, W), `tokens` (B, N, C), or `rows` (B, C), pooled by the backbone itself.
+        prefix: Number of tokens before those of the patches; the first is the class token.
+        last: Whether maps are channels-last, (B, H, W, C).
+        config: Architecture as JSON, for open_clip, whose names may change their meaning.
     """
 
     channels: int
     kind: Literal["maps", "tokens", "rows"]
     prefix: int = 0
     last: bool = False
-    described: str = ""
+    config: str = ""
 
 
 def split_name(backbone: str) -> tuple[Family, str]:
-    """The library that a backbone comes from, and its name there."""
+    """Return the library of a backbone, and its name there."""
     if backbone.startswith("hf-hub:"):
         return "open_clip", backbone
     if backbone.startswith("open_clip:"):
@@ -52,27 +52,27 @@ def split_name(backbone: str) -> tuple[Family, str]:
     return "timm", backbone
 
 
-def make_backbone(backbone: str, pooling: Pooling, *, described: str = "") -> tuple[nn.Module, Shape]:
+def make_backbone(backbone: str, pooling: Pooling, *, config: str = "") -> tuple[nn.Module, Shape]:
     """Make a backbone with random weights.
 
     Args:
-        backbone: Its name; see above.
-        pooling: What is done with its output.
-        described: For open_clip: what the tower is made of, as `Shape.described` has it; empty to look it up.
+        backbone: Name of the backbone; see the module.
+        pooling: Pooling of its output.
+        config: Architecture of an open_clip tower, from `Shape.config`; empty to look it up by name.
 
     Raises:
-        UnknownNameError: Its library has none of that name.
-        ConfigError: It does not offer this pooling.
-        MissingExtraError: Its library is not installed.
-        ModelError: Its description cannot be fetched.
+        UnknownNameError: The library has no backbone of that name.
+        ConfigError: The backbone does not offer the pooling.
+        MissingExtraError: The library is not installed.
+        ModelError: The architecture cannot be fetched.
     """
     family, name = split_name(backbone)
     if family == "open_clip":
         if pooling != "own":
             raise ConfigError(f'{backbone}: pools its tokens itself; set network.pooling = "own"')
-        described = described or open_clip.describe(name)
-        tower, channels = open_clip.make_tower(described)
-        return tower, Shape(channels, "rows", described=described)
+        config = config or open_clip.read_config(name)
+        tower, channels = open_clip.make_tower(config)
+        return tower, Shape(channels, "rows", config=config)
     made, shape = (_timm if family == "timm" else _torchvision)(name, pooling)
     if pooling == "cls" and not shape.prefix:
         raise ConfigError(f"{backbone}: has no class token for the pooling 'cls'; take 'average', 'gem' or 'own'")
@@ -96,7 +96,7 @@ def _timm(name: str, pooling: Pooling) -> tuple[nn.Module, Shape]:
 
 
 def _timm_of_any_size(name: str, arguments: Mapping[str, Any]) -> Any:  # noqa: ANN401 - timm has no types
-    """A timm model; a transformer, when it can, takes inputs of other sizes than it was trained with."""
+    """Make a timm model; transformers accept other input sizes than in training, where timm supports it."""
     config = timm.get_pretrained_cfg(name, allow_unregistered=True)
     if config is not None and config.fixed_input_size:
         for flexible in ("dynamic_img_size", "not strict_img_size"):
@@ -109,10 +109,10 @@ def _timm_of_any_size(name: str, arguments: Mapping[str, Any]) -> Any:  # noqa: 
 
 
 def check_timm_name(name: str) -> None:
-    """Refuse a name, or a tag of pretrained weights behind a dot, that timm does not know.
+    """Check the name of a timm model, and its tag of pretrained weights after a dot.
 
     Raises:
-        UnknownNameError: It does not.
+        UnknownNameError: timm does not know the name or the tag.
     """
     if not timm.is_model(name):
         raise UnknownNameError("backbone of timm", name, timm.list_models())
@@ -123,7 +123,7 @@ def check_timm_name(name: str) -> None:
 
 
 def resnets() -> list[str]:
-    """The ResNets of torchvision: those whose last two layers are pooling and classifier."""
+    """Return the ResNets of torchvision, whose last two layers are pooling and classifier."""
     names: list[str] = torchvision_models.list_models(include=["resnet*", "resnext*", "wide_resnet*"])
     return names
 

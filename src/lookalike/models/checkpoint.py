@@ -1,4 +1,4 @@
-"""Checkpoints: one safetensors file with the weights and, in its header, all that is needed to use them."""
+"""Checkpoints: safetensors files with the weights, and in the header the settings, preprocessing and classes."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from lookalike.storage.files import written_whole
 
 FORMAT = "1"
 CONTENT = "lookalike.content"
-"""Where the header keeps the checksum of everything else."""
+"""Key of the content checksum in the header."""
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A trained network and what belongs to it.
+    """A trained network with its preprocessing and classes.
 
     Attributes:
-        network: In eval mode.
-        preprocessing: How a photo becomes its input.
-        name: Of the model.
-        fingerprint: SHA-256 over weights and pre-processing, in hexadecimal: the same embeddings, the same fingerprint.
-        classes: The classes of each head, in the order of its scores.
+        network: Network in eval mode.
+        preprocessing: Preprocessing of its input.
+        name: Name of the model.
+        fingerprint: SHA-256 over weights and preprocessing, in hexadecimal; equal fingerprints give equal embeddings.
+        classes: Class names of each head, in the order of its scores.
     """
 
     network: Network
@@ -47,13 +47,13 @@ class Checkpoint:
 def save_checkpoint(
     path: Path, network: Network, *, preprocessing: Preprocessing, name: str, classes: Mapping[str, Sequence[str]]
 ) -> None:
-    """Write a checkpoint; the file appears whole or not at all."""
+    """Write a checkpoint atomically."""
     header = {
         "lookalike.format": FORMAT,
         "lookalike.name": name,
         "lookalike.preprocessing": preprocessing.to_json(),
         "lookalike.network": json.dumps(asdict(network.settings)),
-        "lookalike.backbone": network.shape.described,
+        "lookalike.backbone": network.shape.config,
         "lookalike.classes": json.dumps({head: list(names) for head, names in classes.items()}),
     }
     state = {key: tensor.detach().cpu().contiguous() for key, tensor in network.state_dict().items()}
@@ -63,10 +63,10 @@ def save_checkpoint(
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint, or a model that the original system saved.
+    """Read a checkpoint, or a saved model of the original system.
 
     Raises:
-        ModelError: It is missing, broken, or neither.
+        ModelError: The file is missing, damaged, or neither.
     """
     if not path.is_file():
         raise ModelError(f"{path}: no such file")
@@ -89,7 +89,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     network = Network(
         build(NetworkSettings, json.loads(header["lookalike.network"]), where=str(path)),
         heads={head: len(names) for head, names in classes.items()},
-        described=header.get("lookalike.backbone", ""),
+        config=header.get("lookalike.backbone", ""),
     )
     match_first_block(network.backbone, {key.removeprefix("backbone."): state[key] for key in state})
     for place, part in enumerate(network.relevance_parts):
@@ -118,7 +118,7 @@ def _checkpoint(
 
 
 def content_sum(state: Mapping[str, torch.Tensor], header: Mapping[str, str]) -> str:
-    """SHA-256, in hexadecimal, over everything that a checkpoint holds."""
+    """Return the SHA-256 of a checkpoint's tensors and header, in hexadecimal."""
     digest = hashlib.sha256(json.dumps(dict(header), sort_keys=True).encode())
     for key, tensor in sorted(state.items()):
         digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}".encode())
@@ -127,9 +127,9 @@ def content_sum(state: Mapping[str, torch.Tensor], header: Mapping[str, str]) ->
 
 
 def fingerprint(network: Network, preprocessing: Preprocessing) -> str:
-    """SHA-256, in hexadecimal, over all that decides the embeddings: weights, pooling, pre-processing.
+    """Return the SHA-256, in hexadecimal, of everything that the embeddings depend on: weights, pooling, preprocessing.
 
-    Heads belong to it only where the embedding holds what they expect.
+    Heads are included only if the embedding has relevance parts, which depend on them.
     """
     digest = hashlib.sha256(preprocessing.to_json().encode())
     settings = network.settings

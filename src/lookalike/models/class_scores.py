@@ -1,4 +1,4 @@
-"""The class scores of a checkpoint, for those who want its heads and not its embeddings."""
+"""Class scores of a checkpoint's heads."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from lookalike.types import Float32
 
 
 class Classifier:
-    """Scores the classes that a network was trained with.
+    """Classifier from the heads of a checkpoint.
 
     Args:
-        path: A `.safetensors` checkpoint, or a `.pth.tar` that the original system saved.
+        path: A `.safetensors` checkpoint, or a `.pth.tar` of the original system.
         device: `auto`, `cpu` or `cuda`.
 
     Raises:
-        ModelError: It is missing, broken, or neither.
+        ModelError: The file is missing, damaged, or neither.
     """
 
     def __init__(self, path: Path, *, device: str = "auto") -> None:
@@ -31,22 +31,22 @@ class Classifier:
 
     @property
     def classes(self) -> Mapping[str, Sequence[str]]:
-        """The names of the classes of each head, in the order of their scores."""
+        """Class names of each head, in the order of the scores."""
         return self._checkpoint.classes
 
     @property
     def model_id(self) -> str:
-        """Names the model, such as `default@9f3c21ab`."""
+        """Id of the model, such as `default@9f3c21ab`."""
         return f"{self._checkpoint.name}@{self._checkpoint.fingerprint[:8]}"
 
     @property
     def wanted_size(self) -> int:
-        """Decode photos so that both sides keep at least this many pixels."""
+        """Smallest side in pixels that photos may be decoded at."""
         return self._checkpoint.preprocessing.wanted_size
 
     @torch.no_grad()
     def scores(self, photos: Sequence[Image], heads: Sequence[str]) -> dict[str, Float32]:
-        """The scores of B upright RGB photos by head: (B, classes) float32."""
+        """Compute the scores of B upright RGB photos by head: (B, classes) float32."""
         network = self._checkpoint.network
         pixels = torch.from_numpy(np.stack([self._checkpoint.preprocessing(photo) for photo in photos]))
         pooled = network.pooled(network.maps(pixels.to(self._device)))

@@ -1,4 +1,4 @@
-"""The model that comes with the package."""
+"""The default model, shipped with the package."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from pathlib import Path
 from typing import Final
 
 SHIPPED: Final = "default"
-"""Its name."""
+"""Name of the default model."""
 
 SHIPPED_MODEL: Final = Path(__file__).parent / "default" / "model.onnx"

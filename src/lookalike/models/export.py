@@ -1,4 +1,4 @@
-"""From a checkpoint to an ONNX file that search uses, checked against PyTorch on photos."""
+"""Export of checkpoints to ONNX, checked against PyTorch on photos."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from lookalike.catalogue.opening import open_catalogue
 from lookalike.errors import LookalikeError, UsageError
 from lookalike.images import open_image
 from lookalike.models.checkpoint import FORMAT, Checkpoint, load_checkpoint
-from lookalike.models.content_hash import seal
-from lookalike.models.fp16 import halved
+from lookalike.models.content_hash import append_checksum
+from lookalike.models.fp16 import to_fp16
 from lookalike.models.network import Network
 from lookalike.models.preprocessing import Preprocessing
 from lookalike.storage.files import NAME_KEPT
@@ -36,25 +36,25 @@ PHOTOS = 64
 
 
 def export_onnx(
-    checkpoint: Path, file: Path, *, half: bool = False, int8: bool = False, calibrate: str | None = None
+    checkpoint: Path, file: Path, *, fp16: bool = False, int8: bool = False, calibrate: str | None = None
 ) -> float:
-    """Write a checkpoint as an ONNX file with its pre-processing in the metadata.
+    """Write a checkpoint as an ONNX file with its preprocessing in the metadata.
 
     Args:
-        checkpoint: As training wrote it.
-        file: To write, its folder too; it appears whole, or not at all.
-        half: Store weights in 16 bits: half the size, as fast. Embeddings differ a little, and so does the fingerprint.
-        int8: Compute with 8-bit integers; smaller and faster. Embeddings differ more, and so does the fingerprint.
-        calibrate: Photos that the file is checked with, and whose ranges `int8` uses; None is the drawn sample.
+        checkpoint: Checkpoint of a training run.
+        file: File to write atomically; its folder is created if missing.
+        fp16: Store weights in 16 bits: half the size, the same speed. Embeddings and fingerprint change slightly.
+        int8: Quantise to 8-bit integers: smaller and faster. Embeddings and fingerprint change more.
+        calibrate: Catalogue of photos for the check and for the ranges of `int8`; None is the drawn sample.
 
     Returns:
-        The least cosine between the file's embeddings and PyTorch's over the photos.
+        Smallest cosine between the embeddings of the file and of PyTorch over the photos.
 
     Raises:
-        UsageError: There are no photos to check with, or both kinds of smaller files were asked for.
-        LookalikeError: A file's embeddings are not PyTorch's, unless it computes with integers.
+        UsageError: There are no photos, or both `fp16` and `int8` are set.
+        LookalikeError: The embeddings differ from PyTorch's by more than `LEAST_COSINE` allows, except for `int8`.
     """
-    if half and int8:
+    if fp16 and int8:
         raise UsageError("half and int8 exclude each other: 8-bit weights are a quarter already")
     loaded = load_checkpoint(checkpoint)
     photos = _photos(calibrate or "drawn", loaded.preprocessing)
@@ -63,8 +63,8 @@ def export_onnx(
         made = folder / "model.onnx"
         _write(loaded, made, photos)
         fingerprint = loaded.fingerprint
-        if half or int8:
-            made = quantized(made, photos) if int8 else halved(made)
+        if fp16 or int8:
+            made = quantized(made, photos) if int8 else to_fp16(made)
             fingerprint = hashlib.sha256(made.read_bytes()).hexdigest()
         _describe(made, loaded, fingerprint)
         least = least_cosine(loaded.network, made, photos)
@@ -81,7 +81,7 @@ def export_onnx(
 
 @contextmanager
 def _hidden_beside(file: Path) -> Iterator[Path]:
-    """Lend an empty folder beside a file; one that was left by a kill is emptied."""
+    """Create an empty temporary folder beside a file; a folder left by a killed process is emptied."""
     folder = file.absolute().with_name(f".{file.name[:NAME_KEPT]}.part")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
@@ -92,12 +92,12 @@ def _hidden_beside(file: Path) -> Iterator[Path]:
 
 
 def least_cosine(network: Network, file: Path, photos: Float32) -> float:
-    """The least cosine between the embeddings that PyTorch and an ONNX file give of the same photos.
+    """Return the smallest cosine between the embeddings of PyTorch and of an ONNX file.
 
     Args:
-        network: In eval mode.
+        network: Network in eval mode.
         file: The ONNX file.
-        photos: (B, 3, H, W) float32, prepared.
+        photos: (B, 3, H, W) float32, preprocessed.
     """
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
     ours = session.run(["embedding"], {"photos": photos})[0]
@@ -108,14 +108,14 @@ def least_cosine(network: Network, file: Path, photos: Float32) -> float:
 
 
 class _Exported(nn.Module):
-    """A network with the outputs that its ONNX file has."""
+    """A network with the outputs of its ONNX file."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, photos: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        """Embeddings (B, D), and the mean of the last map (B, h, w) when the settings ask for it."""
+        """Compute embeddings (B, D), and the channel mean of the last map (B, h, w) if `attention` is set."""
         maps = self.network.maps(photos)
         embedding = self.network.embed_maps(maps)
         return (embedding, maps.mean(dim=1)) if self.network.settings.attention else embedding
@@ -147,7 +147,7 @@ def _write(loaded: Checkpoint, file: Path, photos: Float32) -> None:
 
 
 def _forget_origins(file: Path) -> None:
-    """Take out where in the code each part was made: it names folders of this machine, and differs from run to run."""
+    """Remove the source locations of the nodes: they name folders of this machine and differ between runs."""
     model = onnx.load(str(file))
     graph = model.graph
     for part in (graph, *graph.node, *graph.initializer, *graph.input, *graph.output, *graph.value_info):
@@ -157,14 +157,14 @@ def _forget_origins(file: Path) -> None:
 
 
 def quantized(file: Path, photos: Float32) -> Path:
-    """Write a float32 ONNX file anew so that it computes with 8-bit integers.
+    """Quantise a float32 ONNX file to 8-bit integers.
 
     Args:
         file: To read.
-        photos: (B, 3, H, W) float32, prepared; the ranges of all values are taken from them.
+        photos: (B, 3, H, W) float32, preprocessed; they calibrate the ranges.
 
     Returns:
-        The new file, `int8.onnx` beside the other, without metadata.
+        Path of the new file, `int8.onnx` in the same folder, without metadata.
     """
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]
@@ -202,4 +202,4 @@ def _describe(file: Path, loaded: Checkpoint, fingerprint: str) -> None:
     for key, value in about.items():
         model.metadata_props.add(key=key, value=value)
     onnx.save(model, str(file))
-    seal(file)
+    append_checksum(file)

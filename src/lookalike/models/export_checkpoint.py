@@ -1,4 +1,4 @@
-"""From a checkpoint to a file that search uses; PyTorch is imported when it starts."""
+"""The public export function; PyTorch is imported when it is called."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from lookalike.errors import UsageError, extra_wanted
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """An ONNX file, and how near it is to its checkpoint.
+    """Result of an export.
 
     Attributes:
-        file: The ONNX file.
-        least_cosine: Between its embeddings and the checkpoint's own, over the photos that it was checked with; in
-            [-1, 1].
+        file: Path of the ONNX file.
+        least_cosine: Smallest cosine between the embeddings of the file and of the checkpoint over the photos of the
+            check, in [-1, 1].
     """
 
     file: Path
@@ -31,19 +31,19 @@ def export(
     int8: bool = False,
     calibrate: str | os.PathLike[str] | None = None,
 ) -> Exported:
-    """Write a checkpoint as an ONNX file, which search uses.
+    """Write a checkpoint as an ONNX file for searching.
 
     Args:
-        checkpoint: A `.safetensors` file that training wrote.
-        onnx: The file to write, its folder too; it appears whole, or not at all.
-        half: Store weights in 16 bits: half the size, as fast.
-        int8: Store and compute with 8-bit integers: a quarter of the size, and faster.
-        calibrate: A catalogue to check the file with, and to find the ranges of `int8` by; None is the drawn sample.
+        checkpoint: A `.safetensors` file of a training run.
+        onnx: File to write atomically; its folder is created if missing.
+        half: Store weights in 16 bits: half the size, the same speed.
+        int8: Quantise to 8-bit integers: a quarter of the size, and faster.
+        calibrate: Catalogue of photos for the check and for the ranges of `int8`; None is the drawn sample.
 
     Raises:
-        UsageError: There is no such checkpoint, there are no photos, or both smaller kinds were asked for.
-        LookalikeError: A file's embeddings are not PyTorch's, unless it computes with integers.
-        MissingExtraError: What exporting needs is not installed.
+        UsageError: The checkpoint does not exist, there are no photos, or both `half` and `int8` are set.
+        LookalikeError: The embeddings differ from PyTorch's, except for `int8`.
+        MissingExtraError: A package that exporting needs is not installed.
     """
     path, file = Path(checkpoint), Path(onnx)
     if not path.is_file():
@@ -51,4 +51,4 @@ def export(
     with extra_wanted("export", "train"):
         from lookalike.models.export import export_onnx
     photos = None if calibrate is None else os.fspath(calibrate)
-    return Exported(file, export_onnx(path, file, half=half, int8=int8, calibrate=photos))
+    return Exported(file, export_onnx(path, file, fp16=half, int8=int8, calibrate=photos))

@@ -1,4 +1,4 @@
-"""ONNX files of half the size: weights are stored in 16 bits, and still computed with in 32."""
+"""fp16 export: ONNX files with weights stored in 16 bits, which runtimes convert back to 32."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-HALF = ":half"
-"""What the names of weights that are stored in 16 bits end in."""
+FP16_SUFFIX = ":half"
+"""Suffix of the names of fp16 weights."""
 
 SMALLEST = 1024
-"""Numbers; smaller tensors, such as scales and shapes, stay as they are."""
+"""Smallest size of a converted tensor, in elements; smaller ones, such as scales and shapes, stay float32."""
 
 
-def halved(file: Path) -> Path:
-    """Write an ONNX file anew with float16 weights, each turned back to float32 where it is used.
+def to_fp16(file: Path) -> Path:
+    """Convert the weights of an ONNX file to float16, each cast back to float32 where it is used.
 
-    Runtimes do that once, when they load the file. A weight keeps 11 bits of its 24.
+    Runtimes fold the casts when they load the file. A weight keeps 11 of its 24 significant bits.
 
     Args:
-        file: To read.
+        file: ONNX file with float32 weights.
 
     Returns:
-        The new file, `half.onnx` beside the other.
+        Path of the new file, `half.onnx` in the same folder.
     """
     model = onnx.load(str(file))
     graph = model.graph
@@ -36,8 +36,8 @@ def halved(file: Path) -> Path:
         if np.abs(values).max() > np.finfo(np.float16).max:
             continue
         name = tensor.name
-        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), name + HALF))
-        casts.append(helper.make_node("Cast", [name + HALF], [name], f"{name}:whole", to=TensorProto.FLOAT))
+        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), name + FP16_SUFFIX))
+        casts.append(helper.make_node("Cast", [name + FP16_SUFFIX], [name], f"{name}:whole", to=TensorProto.FLOAT))
     nodes = [*casts, *graph.node]
     del graph.node[:]
     graph.node.extend(nodes)

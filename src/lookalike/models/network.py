@@ -1,4 +1,4 @@
-"""The network: backbone -> pooling -> heads and embedding, which may hold what the heads expect."""
+"""The network: backbone, pooling, embedding and heads."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ HeadKind = Literal["cosine", "linear"]
 
 @dataclass(frozen=True, slots=True)
 class NetworkSettings:
-    """What a network is made of.
+    """Settings of a network.
 
     Attributes:
-        backbone: A name that timm knows, `torchvision:resnet50`, or `open_clip:ViT-B-32`; see
+        backbone: Name of a backbone: a timm model, `torchvision:resnet50`, or `open_clip:ViT-B-32`; see
             `lookalike.models.backbones`.
-        init: Where the first weights come from: empty for random ones; `default` for those of the model that is
-            shipped, whose backbone is `mobilenetv2_100`; a file (.npz, .pth, .pth.tar, .safetensors,
-            .onnx; relative to the TOML file), which may be a model that the original system saved; or the name that
-            pretrained weights have in the backbone's library: `timm`, torchvision's `IMAGENET1K_V2`, or a tag of
-            open_clip such as `laion2b_s34b_b79k`.
-        init_names: Table of two columns that translates the file's names into the backbone's; relative likewise.
-        pooling: How maps or tokens become one row: `average`, `gem` (generalised mean), `cls` (the class token), or
-            `own`, whatever the backbone itself does.
-        embedding: D, the length of the embedding; 0 takes the pooled row as it is.
-        normalise: Whether embeddings are scaled to length 1; the original's are not.
-        heads: Class scores are `head_scale` times the cosine between embedding and class, or a `linear` function of
-            the embedding with a bias.
-        head_scale: See `heads`.
-        relevance: Parts of a longer embedding that hold what photos probably are; see `lookalike.models.relevance`.
-            The heads then read the pooled row, and the metric losses the rest of the embedding, `embedding` numbers.
-        attention: Whether a model also gives the mean of its last map, which `color-original` is made from.
+        init: Pretrained weights: empty for random ones; `default` for those of the default model, whose backbone is
+            `mobilenetv2_100`; a file (.npz, .pth, .pth.tar, .safetensors, .onnx; relative to the TOML file), which may
+            be a saved model of the original system; or a name in the backbone's library: `timm`, torchvision's
+            `IMAGENET1K_V2`, or a tag of open_clip such as `laion2b_s34b_b79k`.
+        init_names: CSV table of two columns that maps the file's tensor names to the backbone's; relative to the TOML
+            file.
+        pooling: Pooling of maps or tokens: `average`, `gem` (generalised mean), `cls` (the class token), or `own`, the
+            backbone's own.
+        embedding: Dimension of the embedding layer; 0 uses the pooled row.
+        normalise: Whether embeddings are scaled to unit length; those of the original system are not.
+        heads: Class scores: `cosine`, `head_scale` times the cosine between embedding and class, or `linear`, with a
+            bias.
+        head_scale: Scale of the scores of `cosine` heads.
+        relevance: Additional parts of the embedding with the expected relevance; see `lookalike.models.relevance`.
+            The heads then read the pooled row, and the metric losses use the first part, of dimension `embedding`.
+        attention: Whether a model also returns the channel mean of its last map, for the space `color-original`.
     """
 
     backbone: str = "mobilenetv2_100"
@@ -56,22 +56,22 @@ class NetworkSettings:
 
 
 class Network(nn.Module):
-    """A backbone with an embedding on top, and on that the heads that it is trained with.
+    """A backbone with pooling, an embedding layer, and the class heads of training.
 
     Args:
-        settings: What it is made of; weights are random until `lookalike.models.weight_readers` loads some.
+        settings: Settings of the network; weights are random until `lookalike.models.pretrained` loads some.
         heads: Number of classes, or of tags, of each head.
-        described: What the backbone is made of, as a checkpoint has it; empty to look it up by its name.
+        config: Architecture of the backbone, from a checkpoint; empty to look it up by name.
 
     Raises:
-        UnknownNameError: There is no such backbone.
-        ConfigError: The settings do not go together.
+        UnknownNameError: The backbone is unknown.
+        ConfigError: The settings contradict each other.
     """
 
-    def __init__(self, settings: NetworkSettings, *, heads: Mapping[str, int], described: str = "") -> None:
+    def __init__(self, settings: NetworkSettings, *, heads: Mapping[str, int], config: str = "") -> None:
         super().__init__()
         self.settings = settings
-        self.backbone, self.shape = make_backbone(settings.backbone, settings.pooling, described=described)
+        self.backbone, self.shape = make_backbone(settings.backbone, settings.pooling, config=config)
         if settings.attention and self.shape.kind != "maps":
             raise ConfigError(f"{settings.backbone}: gives no maps, and `attention` is made of them")
         self.power = nn.Parameter(torch.tensor(3.0)) if settings.pooling == "gem" else None
@@ -90,21 +90,21 @@ class Network(nn.Module):
 
     @property
     def dimension(self) -> int:
-        """D, the length of the embedding with all its parts."""
+        """D, dimension of the embedding with all its parts."""
         return self.metric_dimension + sum(part.vectors.shape[1] for part in self.relevance_parts)
 
     @property
     def relevance_parts(self) -> list[RelevancePart]:
-        """The parts that hold what photos probably are."""
+        """Relevance parts of the embedding."""
         return [part for part in self.relevance if isinstance(part, RelevancePart)]
 
     def maps(self, photos: Tensor) -> Tensor:
-        """What the backbone gives for normalised photos (B, 3, H, W): maps, tokens or rows, as `shape` says."""
+        """Run the backbone on normalised photos (B, 3, H, W); returns maps, tokens or rows, as in `shape`."""
         features: Tensor = self.backbone(photos)
         return features.permute(0, 3, 1, 2) if self.shape.last else features
 
     def pooled(self, maps: Tensor) -> Tensor:
-        """One row for each photo, (B, C), of what `maps` gives."""
+        """Pool the output of `maps` to rows (B, C)."""
         if self.settings.pooling == "own":
             return maps
         if self.settings.pooling == "cls":
@@ -116,16 +116,16 @@ class Network(nn.Module):
         return cells.clamp(min=1e-6).pow(self.power).mean(dim=2).pow(1.0 / self.power)
 
     def metric_rows(self, pooled: Tensor) -> Tensor:
-        """What the metric losses are about, for pooled rows: of length 1 unless the settings leave them as they are."""
+        """Return the metric embeddings of pooled rows, unit vectors if `normalise` is set."""
         rows: Tensor = self.embedding(pooled)
         return functional.normalize(rows, dim=1) if self.settings.normalise else rows
 
     def read_rows(self, pooled: Tensor, metric: Tensor) -> Tensor:
-        """What the heads read: pooled rows, where the embedding holds what they expect; otherwise the metric rows."""
+        """Return the input of the heads: pooled rows if there are relevance parts, else the metric embeddings."""
         return pooled if self.settings.relevance else metric
 
     def embed_maps(self, maps: Tensor) -> Tensor:
-        """Embeddings (B, D) of what `maps` gives; of length 1 unless the settings leave them as they are."""
+        """Compute embeddings (B, D) from the output of `maps`, unit vectors if `normalise` is set."""
         pooled = self.pooled(maps)
         metric = self.metric_rows(pooled)
         if not self.settings.relevance:
@@ -139,11 +139,11 @@ class Network(nn.Module):
         return torch.cat([expected, left * metric], dim=1)
 
     def forward(self, photos: Tensor) -> Tensor:
-        """Embeddings (B, D) of normalised photos (B, 3, H, W)."""
+        """Compute embeddings (B, D) of normalised photos (B, 3, H, W)."""
         return self.embed_maps(self.maps(photos))
 
     def scores(self, head: str, read: Tensor) -> Tensor:
-        """Scores (B, classes) of one head for `read_rows`: what a softmax, or for tags a sigmoid, is taken of."""
+        """Compute the logits (B, classes) of one head from `read_rows`, for a softmax, or for tags a sigmoid."""
         layer = self.heads.get_submodule(head_key(head))
         assert isinstance(layer, nn.Linear)
         if self.settings.heads == "linear":
@@ -154,5 +154,5 @@ class Network(nn.Module):
 
 
 def head_key(head: str) -> str:
-    """A head's name as a module's, where torch allows no dots and no names of its own methods, such as `type`."""
+    """Return the module name of a head; torch allows neither dots nor names of its methods, such as `type`."""
     return f"head_{head.replace('.', '_')}"

@@ -1,4 +1,4 @@
-"""The visual towers of open_clip: CLIP, SigLIP and their like, without their text towers."""
+"""The visual towers of open_clip models (CLIP, SigLIP and others), without their text towers."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from lookalike.errors import MissingExtraError, ModelError, UnknownNameError
 
 HUB = "hf-hub:"
 HUB_WEIGHTS = "hf-hub"
-"""The name of the weights of a model that is fetched from the hub, which has only one."""
+"""Tag of the weights of a model from the hub, which has only one."""
 
 
-def describe(name: str) -> str:
-    """What a model's visual tower is made of, as JSON.
+def read_config(name: str) -> str:
+    """Return the architecture of a model's visual tower, as JSON.
 
     Args:
-        name: Of a model that open_clip knows, or `hf-hub:org/name`, whose description is fetched.
+        name: Name of an open_clip model, or `hf-hub:org/name`, whose configuration is fetched.
 
     Raises:
-        UnknownNameError: open_clip has none of that name.
-        ModelError: The description cannot be fetched.
+        UnknownNameError: open_clip has no model of that name.
+        ModelError: The configuration cannot be fetched.
         MissingExtraError: open_clip is not installed.
     """
     library = _library()
@@ -41,40 +41,40 @@ def describe(name: str) -> str:
     return json.dumps(wanted)
 
 
-def make_tower(described: str) -> tuple[nn.Module, int]:
+def make_tower(config: str) -> tuple[nn.Module, int]:
     """Make a tower with random weights.
 
     Args:
-        described: As `describe` gives it.
+        config: JSON that `read_config` returns.
 
     Returns:
-        The tower, and the length of its rows.
+        The tower, and the dimension of its rows.
 
     Raises:
-        ModelError: The description makes no sense.
+        ModelError: The architecture is invalid.
         MissingExtraError: open_clip is not installed.
     """
     _library()
     from open_clip.model import _build_vision_tower
 
     try:
-        config = json.loads(described)
-        tower: nn.Module = _build_vision_tower(config["embed_dim"], config["vision_cfg"], config["quick_gelu"])
-        return tower, int(config["embed_dim"])
+        parts = json.loads(config)
+        tower: nn.Module = _build_vision_tower(parts["embed_dim"], parts["vision_cfg"], parts["quick_gelu"])
+        return tower, int(parts["embed_dim"])
     except (KeyError, TypeError, ValueError, RuntimeError, AssertionError) as error:
-        raise ModelError(f"a visual tower of open_clip cannot be made of {described}: {one_line(error)}") from None
+        raise ModelError(f"a visual tower of open_clip cannot be made of {config}: {one_line(error)}") from None
 
 
 def tower_weights(name: str, tag: str) -> dict[str, Tensor]:
-    """The tower's part of published weights; they are fetched, and kept where open_clip keeps them.
+    """Return the tower's part of published weights; they are downloaded into open_clip's cache.
 
     Args:
-        name: Of the model.
-        tag: Of the weights; `hf-hub` for a model from the hub.
+        name: Name of the model.
+        tag: Tag of the weights; `hf-hub` for a model from the hub.
 
     Raises:
-        UnknownNameError: The model has no such weights.
-        ModelError: They cannot be fetched.
+        UnknownNameError: The model has no weights of that tag.
+        ModelError: The weights cannot be fetched.
         MissingExtraError: open_clip is not installed.
     """
     library = _library()
@@ -118,7 +118,7 @@ def _library() -> Any:  # noqa: ANN401 - it has no types
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep the libraries that fetch weights from logging what the error says in the end, once for every attempt."""
+    """Silence the logs of download attempts; the final error has the message."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
@@ -128,5 +128,5 @@ def quiet() -> Iterator[None]:
 
 
 def one_line(error: BaseException) -> str:
-    """What an error of another library says, on one line."""
+    """Return the message of another library's error on one line."""
     return " ".join(str(error).split()) or type(error).__name__

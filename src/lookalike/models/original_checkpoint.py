@@ -1,4 +1,4 @@
-"""Models that the original system saved, for people who have its files.
+"""Reader of saved models of the original system.
 
 Source: deep-fashion-retrieval (2018): a ResNet-50 without its last two layers, the average over its last map, a linear
 layer to 512 numbers that are used as they are, and a linear layer from those to 20 category scores. A saved model is
@@ -24,24 +24,24 @@ CATEGORIES = (
     *("Anorak", "Blazer", "Blouse", "Bomber", "Button-Down", "Cardigan", "Flannel", "Halter", "Henley", "Hoodie"),
     *("Jacket", "Jersey", "Parka", "Peacoat", "Poncho", "Sweater", "Tank", "Tee", "Top", "Turtleneck"),
 )
-"""The upper-body garments, categories 1 to 20 of DeepFashion's list_category_cloth.txt, in its order."""
+"""Upper-body garments: categories 1 to 20 of DeepFashion's list_category_cloth.txt, in order."""
 
 PREPROCESSING = Preprocessing(224, 224, fit="crop", short_side=224)
 SUFFIXES = (".tar", ".pth")
 
 
-def is_original(state: Mapping[str, Tensor]) -> bool:
-    """Whether these are the tensors of a model that the original saved."""
+def is_original_state(state: Mapping[str, Tensor]) -> bool:
+    """Return whether these are the tensors of a saved model of the original system."""
     return all(key in state for key in ("backbone.0.weight", "fc.weight", "fc.bias", "fc2.weight", "fc2.bias"))
 
 
-def translated(state: Mapping[str, Tensor], classes: Mapping[str, Sequence[str]]) -> State:
-    """The original's tensors under our names for them.
+def translate_state(state: Mapping[str, Tensor], classes: Mapping[str, Sequence[str]]) -> State:
+    """Rename the tensors of the original system to those of `Network`.
 
     Args:
-        state: As the original saved it.
-        classes: Of the heads that they are for; its category scores are left out unless one of the heads has just
-            its categories in its order.
+        state: Tensors of the original system.
+        classes: Classes of the network's heads; the original's category head is kept for heads with exactly its
+            categories in its order.
     """
     named = {key: tensor for key, tensor in state.items() if key.startswith("backbone.")}
     named |= {"embedding.weight": state["fc.weight"], "embedding.bias": state["fc.bias"]}
@@ -52,21 +52,21 @@ def translated(state: Mapping[str, Tensor], classes: Mapping[str, Sequence[str]]
 
 
 def category_names(count: int) -> tuple[str, ...]:
-    """What its classes are called; a model with another number of them than 20 has numbers for names."""
+    """Return the names of its classes; numbers if there are not 20 of them."""
     return CATEGORIES if count == len(CATEGORIES) else tuple(str(number + 1) for number in range(count))
 
 
 def read_original(path: Path) -> tuple[Network, dict[str, list[str]]]:
-    """Read a saved model, without running any code that the file may hold.
+    """Read a saved model without executing code from the file.
 
     Returns:
         The network, and the classes of its head.
 
     Raises:
-        ModelError: It is missing, broken, or not a model of the original's.
+        ModelError: The file is missing, damaged, or not a model of the original system.
     """
     state = read_tensors(path)
-    if not is_original(state):
+    if not is_original_state(state):
         raise ModelError(f"{path}: not a model that the original system saved: it lacks backbone.0, fc or fc2")
     classes = {HEAD: list(category_names(len(state["fc2.weight"])))}
     settings = NetworkSettings(
@@ -78,10 +78,10 @@ def read_original(path: Path) -> tuple[Network, dict[str, list[str]]]:
     )
     network = Network(settings, heads={HEAD: len(classes[HEAD])})
     try:
-        result = network.load_state_dict(translated(state, classes), strict=False)
+        result = network.load_state_dict(translate_state(state, classes), strict=False)
     except RuntimeError as error:
         raise ModelError(f"{path}: not the original's ResNet-50: {str(error).splitlines()[-1].strip()}") from None
-    # PyTorch did not count batches in its day, and nothing depends on that.
+    # PyTorch did not count batches at that time, and nothing depends on the count.
     missing = [key for key in result.missing_keys if not key.endswith("num_batches_tracked")]
     if missing or result.unexpected_keys:
         first = [*missing, *result.unexpected_keys][0]

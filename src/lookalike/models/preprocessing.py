@@ -1,4 +1,4 @@
-"""How a photo becomes a network's input; the same code for training and for search, and free of torch."""
+"""Preprocessing of photos for a network; shared by training and search, without torch."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from lookalike.types import Float32
 
 Fit = Literal["stretch", "crop", "pad"]
 LONGEST = 8
-"""A photo with a longer side than this, in short sides, is not resized as a whole before its centre is cut out."""
+"""Largest aspect ratio of a photo that is resized as a whole before the centre crop."""
 
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
-    """The way from an upright RGB photo to (C, H, W) float32; it travels inside the model's file.
+    """Preprocessing of an upright RGB photo to (C, H, W) float32; stored in the model's file.
 
     Attributes:
-        height: Of the input, in pixels.
-        width: Of the input, in pixels.
-        fit: `stretch` gives the photo the input's shape; `crop` resizes the short side to `short_side` and cuts the
-            centre out, as ImageNet models and the original system do; `pad` fits all of it in and fills with white.
-        short_side: For `crop`, in pixels.
-        mean: Of each channel, for values in [0, 1].
-        std: Of each channel, for values in [0, 1].
+        height: Height of the input, in pixels.
+        width: Width of the input, in pixels.
+        fit: `stretch` changes the aspect ratio to the input's; `crop` resizes the short side to `short_side` and takes
+            the centre, as ImageNet models and the original system do; `pad` keeps the whole photo and fills with white.
+        short_side: Short side before a `crop`, in pixels.
+        mean: Mean of each channel, for values in [0, 1].
+        std: Standard deviation of each channel, for values in [0, 1].
     """
 
     height: int
@@ -46,11 +46,11 @@ class Preprocessing:
 
     @property
     def wanted_size(self) -> int:
-        """Photos should be decoded so that both sides keep at least this many pixels."""
+        """Smallest side in pixels that photos may be decoded at."""
         return max(self.height, self.width, self.short_side)
 
     def fitted(self, photo: Image.Image) -> Image.Image:
-        """Give an RGB photo the input's size, still as a picture."""
+        """Fit an RGB photo to the input's size, as an image."""
         size = (self.width, self.height)
         if self.fit == "stretch":
             return photo.resize(size, Image.Resampling.BILINEAR)
@@ -65,9 +65,9 @@ class Preprocessing:
         return canvas
 
     def _centre(self, photo: Image.Image) -> Image.Image:
-        """What is left of a photo when its short side is resized to `short_side` and the centre is cut out.
+        """Resize the short side to `short_side` and take the centre.
 
-        Sizes and places are rounded as torchvision does, and so the pixels are the same.
+        Sizes and offsets are rounded as in torchvision, so the pixels are the same.
         """
         short = min(photo.size)
         across, down = (int(self.short_side * side / short) for side in photo.size)
@@ -75,7 +75,7 @@ class Preprocessing:
         if max(across, down) <= LONGEST * self.short_side:
             inner = photo.resize((across, down), Image.Resampling.BILINEAR)
             return inner.crop((left, top, left + self.width, top + self.height))
-        # All of a photo of 60,000 x 10 pixels at a height of 256 pixels would fill the memory.
+        # A photo of 60,000 x 10 pixels, resized as a whole to a height of 256, would fill the memory.
         right, bottom = (left + self.width) * photo.width / across, (top + self.height) * photo.height / down
         box = (
             left * photo.width / across,

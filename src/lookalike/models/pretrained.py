@@ -1,4 +1,4 @@
-"""The first weights of a network: random, published with a backbone's library, or from a file."""
+"""Pretrained weights of a network: published with the backbone's library, or from a file."""
 
 from __future__ import annotations
 
@@ -16,54 +16,61 @@ from lookalike.models import open_clip, original_checkpoint
 from lookalike.models.backbones import Family, split_name
 from lookalike.models.default_model import SHIPPED, SHIPPED_MODEL
 from lookalike.models.network import Network
-from lookalike.models.weight_readers import READERS, State, match_first_block, read_tensors, renamed, unfold
+from lookalike.models.weight_readers import (
+    READERS,
+    State,
+    match_first_block,
+    read_tensors,
+    rename_tensors,
+    unfold_batch_norms,
+)
 
 WHOLE = "backbone."
-"""What the names of the backbone's tensors begin with in a file that holds a whole network."""
+"""Prefix of the backbone's tensors in a file with a whole network."""
 
 EXPORTED, FOLDED = "network.backbone.", ".weight_bias"
-"""What they begin with in a file that `lookalike export` wrote, and what the biases of convolutions end in there."""
+"""Prefix of the backbone's tensors, and suffix of the convolutions' biases, in a file of `lookalike export`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
-    """What came of loading the first weights.
+class PretrainedWeights:
+    """Result of loading pretrained weights.
 
     Attributes:
-        true_statistics: Whether the statistics of the normalisation layers are true; when False (the file had them
-            folded into the convolutions) `estimate_statistics` must follow before they are trained.
-        notes: What people may want to know, a line each.
+        true_statistics: Whether the normalisation layers have real statistics; if False (the file has them folded into
+            the convolutions), `estimate_statistics` must follow before training.
+        notes: Notes for the user, a line each.
     """
 
     true_statistics: bool = True
     notes: tuple[str, ...] = ()
 
 
-def start_network(network: Network, *, folder: Path, classes: Mapping[str, Sequence[str]]) -> Start:
-    """Load the first weights that a network's settings ask for.
+def load_pretrained(network: Network, *, folder: Path, classes: Mapping[str, Sequence[str]]) -> PretrainedWeights:
+    """Load the pretrained weights of a network's settings.
 
     Args:
-        network: With random weights; changed in place.
-        folder: What files are relative to.
-        classes: Of its heads.
+        network: Network with random weights, changed in place.
+        folder: Folder that files are relative to.
+        classes: Classes of its heads.
 
     Raises:
-        UnknownNameError: The backbone has no published weights of that name, or the file is of an unknown kind.
+        UnknownNameError: The backbone has no published weights of that name, or the file format is unknown.
         ModelError: The weights cannot be fetched or read, or do not fit.
     """
     settings = network.settings
     if not settings.init:
-        return Start()
+        return PretrainedWeights()
     family, name = split_name(settings.backbone)
     if not _is_file(settings.init) and settings.init != SHIPPED:
         network.backbone.load_state_dict(PUBLISHED[family](name, settings.init))
-        return Start()
+        return PretrainedWeights()
     path = SHIPPED_MODEL if settings.init == SHIPPED else folder / settings.init
     state = read_tensors(path)
     if settings.init_names:
-        state = renamed(state, folder / settings.init_names)
-    if original_checkpoint.is_original(state):
-        state = original_checkpoint.translated(state, classes)
+        state = rename_tensors(state, folder / settings.init_names)
+    if original_checkpoint.is_original_state(state):
+        state = original_checkpoint.translate_state(state, classes)
     if any(key.startswith(EXPORTED) for key in state):
         return _load_backbone(network, _of_exported(state, network.backbone), path)
     if any(key.startswith(WHOLE) for key in state):
@@ -72,14 +79,14 @@ def start_network(network: Network, *, folder: Path, classes: Mapping[str, Seque
 
 
 def _is_file(init: str) -> bool:
-    """Whether this is the name of a file: by its ending, or the folder in it."""
+    """Return whether `init` names a file: by its suffix, or a folder in it."""
     return Path(init).suffix in READERS or "/" in init
 
 
 def _of_exported(state: State, backbone: nn.Module) -> State:
-    """The backbone's tensors of an ONNX file that we exported, each bias where the normalisation had it.
+    """Return the backbone's tensors of an exported ONNX file, with each bias in its normalisation layer.
 
-    Biases that are nothing but zeros are not in the file.
+    Biases that are all zeros are missing in the file.
     """
     inner = {key.removeprefix(EXPORTED): tensor for key, tensor in state.items() if key.startswith(EXPORTED)}
     match_first_block(backbone, inner)
@@ -95,29 +102,29 @@ def _of_exported(state: State, backbone: nn.Module) -> State:
     return named
 
 
-def _load_whole(network: Network, state: State, path: Path) -> Start:
-    """Load a network that was trained before: all of its backbone, and of the rest what fits."""
+def _load_whole(network: Network, state: State, path: Path) -> PretrainedWeights:
+    """Load a trained network: its whole backbone, and the other tensors of matching shape."""
     inner = {key.removeprefix(WHOLE): tensor for key, tensor in state.items() if key.startswith(WHOLE)}
-    start = _load_backbone(network, inner, path)
+    loaded = _load_backbone(network, inner, path)
     own = network.state_dict()
-    made = (WHOLE, "relevance.")  # the latter follow from the labels that are learnt
+    made = (WHOLE, "relevance.")  # relevance parts are computed from the training labels
     rest = {key: tensor for key, tensor in state.items() if not key.startswith(made)}
     fitting = {key: tensor for key, tensor in rest.items() if key in own and own[key].shape == tensor.shape}
     network.load_state_dict(fitting, strict=False)
-    anew = sorted(key for key in own if not key.startswith(made) and key not in fitting)
-    note = f"{path}: does not hold, or not in this size, what starts anew: {', '.join(anew)}"
-    return Start(start.true_statistics, (note,) if anew else ())
+    fresh = sorted(key for key in own if not key.startswith(made) and key not in fitting)
+    note = f"{path}: does not hold, or not in this size, what starts from random weights: {', '.join(fresh)}"
+    return PretrainedWeights(loaded.true_statistics, (note,) if fresh else ())
 
 
-def _load_backbone(network: Network, state: State, path: Path) -> Start:
-    """Load all of a backbone.
+def _load_backbone(network: Network, state: State, path: Path) -> PretrainedWeights:
+    """Load a whole backbone.
 
     Raises:
-        ModelError: The file lacks a tensor, has an unknown one, or one of another size.
+        ModelError: A tensor is missing, unknown, or of another shape.
     """
     name, backbone = network.settings.backbone, network.backbone
     match_first_block(backbone, state)
-    folded = unfold(backbone, state)
+    folded = unfold_batch_norms(backbone, state)
     try:
         result = backbone.load_state_dict(state, strict=False)
     except RuntimeError as error:
@@ -129,11 +136,11 @@ def _load_backbone(network: Network, state: State, path: Path) -> Start:
             f"{path}: does not fit {name}: {len(missing)} tensors missing (first {missing[:1]}), "
             f"{len(unexpected)} unknown (first {unexpected[:1]}); `init_names` can translate names"
         )
-    return Start(true_statistics=not folded)
+    return PretrainedWeights(true_statistics=not folded)
 
 
 def _of_backbone(state: State, family: Family, backbone: nn.Module) -> State:
-    """The tensors of a file under the names that the backbone has for them, as its library shares them."""
+    """Return the backbone's tensors of a file in the layout of the backbone's library."""
     if family == "open_clip" and any(key.startswith("visual.") for key in state):
         return {key.removeprefix("visual."): tensor for key, tensor in state.items() if key.startswith("visual.")}
     if family == "torchvision" and "conv1.weight" in state:
@@ -142,7 +149,7 @@ def _of_backbone(state: State, family: Family, backbone: nn.Module) -> State:
 
 
 def torchvision_names(state: State) -> State:
-    """The tensors of a ResNet of torchvision under their names in the sequence of its layers, without the last two."""
+    """Rename the tensors of a torchvision ResNet to a sequence of its layers, without the last two."""
     places = {"conv1": 0, "bn1": 1, "layer1": 4, "layer2": 5, "layer3": 6, "layer4": 7}
     split = [(*key.partition("."), tensor) for key, tensor in state.items()]
     return {f"{places[layer]}.{rest}": tensor for layer, _, rest, tensor in split if layer in places}

@@ -1,10 +1,10 @@
-"""A part of the embedding that holds what photos probably are, so that dot products are expected relevance.
+"""Relevance parts of the embedding, whose dot products are the expected graded relevance of two photos.
 
-Photos whose leading g of G labels agree have the graded relevance (2^g - 1) / (2^G - 1), as NDCG counts it
-(`lookalike.evaluation.metrics`). Every combination of labels gets a vector such that the dot products of two vectors
-are the relevance of their combinations. A photo lies where the vectors lie that its class heads expect, each as much
-as they believe in it. So the dot product of two photos is the relevance that is to be expected of them, and a ranking
-by it is the best one that the heads can give.
+Photos that agree in the leading g of G labels have the graded relevance (2^g - 1) / (2^G - 1), as in NDCG
+(`lookalike.evaluation.metrics`). Every combination of labels has a vector, so that the dot product of two vectors is
+the relevance of their combinations. The vector of a photo is the mean of these vectors, weighted by the probabilities
+of its class heads. The dot product of two photos is then their expected relevance, and a ranking by it is the best
+that the heads allow.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from torch import Tensor, nn
 from lookalike.errors import ConfigError
 
 COMBINATIONS = 2048
-"""So many of the most frequent combinations of labels are known; rarer ones lie between them."""
+"""Largest number of combinations of labels, the most frequent ones."""
 
 BALANCE = 0.5
-"""How much the frequent combinations decide what a shortened vector keeps: their frequency to this power."""
+"""Exponent of the frequency of a combination, its weight in the reduction of the vectors."""
 
 SHARPNESS = 0.5
-"""A photo's vector, of length r <= 1, is made r ** (1 - SHARPNESS) long. Shorter vectors leave more of the embedding to
-what photos look like, which disturbs the order; with 1, all would be of length 1 and doubtful photos would rank too
-high. Chosen on the default model's dev split."""
+"""A photo's vector of length r <= 1 is scaled to the length r ** (1 - SHARPNESS). Shorter vectors leave more of the
+embedding to the metric part, which disturbs the order; with 1, all vectors have unit length and uncertain photos rank
+too high. Chosen on the default model's dev split."""
 
 
 @dataclass(frozen=True, slots=True)
 class RelevanceSettings:
-    """One part of the embedding.
+    """Settings of a relevance part of the embedding.
 
     Attributes:
-        labels: The leading one first; each is a class head.
-        dimension: Most numbers of it.
-        share: Of the squared length of the embedding, at most: how much it counts beside the other parts.
+        labels: Class heads of the relevance, the leading one first.
+        dimension: Largest dimension of the part.
+        share: Largest fraction of the embedding's squared length, which is the part's weight.
     """
 
     labels: tuple[str, ...]
@@ -45,14 +45,14 @@ class RelevanceSettings:
 
 
 class RelevancePart(nn.Module):
-    """What photos probably are, by some of the heads.
+    """Expected relevance from some of the class heads.
 
     Args:
-        settings: Of the part.
+        settings: Settings of the part.
         classes: Number of classes of each of its labels.
 
     Raises:
-        ConfigError: The settings make no sense.
+        ConfigError: The settings are invalid.
     """
 
     def __init__(self, settings: RelevanceSettings, *, classes: Mapping[str, int]) -> None:
@@ -67,12 +67,12 @@ class RelevancePart(nn.Module):
         self.make_room(combinations=1, dimension=settings.dimension)
 
     def make_room(self, *, combinations: int, dimension: int) -> None:
-        """Give the vectors another number and length; what they hold is lost."""
+        """Reallocate the vectors; their values are lost."""
         self.register_buffer("places", torch.zeros(combinations, len(self.settings.labels), dtype=torch.int64))
         self.register_buffer("vectors", torch.zeros(combinations, dimension))
 
     def fit(self, labels: Tensor) -> None:
-        """Make the vectors of the combinations that occur.
+        """Compute the vectors of the combinations in the training data.
 
         Args:
             labels: (N, G) int64 class numbers of the training photos, a column for each label; -1 where unknown.
@@ -86,7 +86,7 @@ class RelevancePart(nn.Module):
         found, counts = torch.unique(known, dim=0, return_counts=True)
         kept = torch.sort(counts, descending=True, stable=True).indices[:COMBINATIONS]
         places, weights = found[kept], (counts[kept] / counts.sum()).double() ** (BALANCE / 2)
-        # The best short vectors for the relevance of frequent combinations: its leading eigenvectors.
+        # The best low-rank vectors for the relevance of frequent combinations: the leading eigenvectors.
         values, directions = torch.linalg.eigh(weights[:, None] * relevance(places) * weights[None, :])
         dimension = min(self.settings.dimension, len(places))
         lengths = values[-dimension:].clamp(min=0).sqrt()
@@ -96,7 +96,7 @@ class RelevancePart(nn.Module):
         self.vectors.copy_(vectors)
 
     def forward(self, scores: Sequence[Tensor]) -> Tensor:
-        """Rows of a length up to 1, (B, D), for the scores of each label's head, (B, classes) each."""
+        """Compute rows of length up to 1, (B, D), from the logits of each label's head, (B, classes) each."""
         belief: Tensor | None = None
         for column, score in enumerate(scores):
             factor = score.softmax(dim=1)[:, self.places[:, column]]
@@ -110,10 +110,10 @@ class RelevancePart(nn.Module):
 
 
 def relevance(places: Tensor) -> Tensor:
-    """The graded relevance of every combination for every other, (C, C) float64 in [0, 1].
+    """Return the graded relevance of every pair of combinations, (C, C) float64 in [0, 1].
 
     Args:
-        places: (C, G) class numbers, the leading label first.
+        places: (C, G) int64 class numbers, the leading label first.
     """
     agree = torch.ones(len(places), len(places), dtype=torch.bool)
     gain = torch.zeros(len(places), len(places), dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""Tensors from a file in one of the formats that weights are shared in, and how they are made to fit a backbone."""
+"""Readers of weights in the common file formats, and their adaptation to a backbone."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from timm.models._efficientnet_blocks import InvertedResidual
 from torch import Tensor, nn
 
 from lookalike.errors import LONGEST_QUOTE, ModelError, UnknownNameError
-from lookalike.models.fp16 import HALF
+from lookalike.models.fp16 import FP16_SUFFIX
 
 State = dict[str, Tensor]
 
 
 def read_tensors(path: Path) -> State:
-    """Read all tensors of a file, without running any code that the file may hold.
+    """Read all tensors of a file without executing code from the file.
 
     Raises:
-        ModelError: The file is missing, broken, or of an unknown format.
+        ModelError: The file is missing or damaged.
     """
     if path.suffix not in READERS:
         raise UnknownNameError("format of weights", path.suffix or path.name, READERS)
@@ -60,7 +60,7 @@ def _read_onnx(path: Path) -> State:
     except (DecodeError, OSError) as error:
         raise ModelError(f"{path}: not an ONNX file: {error}") from None
     return {
-        tensor.name.removesuffix(HALF): torch.from_numpy(onnx.numpy_helper.to_array(tensor).copy()).float()
+        tensor.name.removesuffix(FP16_SUFFIX): torch.from_numpy(onnx.numpy_helper.to_array(tensor).copy()).float()
         for tensor in initializers
     }
 
@@ -74,19 +74,19 @@ def _read_torch(path: Path) -> State:
 
 
 def read_plain(path: Path) -> object:
-    """Read what PyTorch saved, as far as it is plain: tensors, numbers, texts, lists and dictionaries.
+    """Read a PyTorch file of plain values: tensors, numbers, strings, lists and dictionaries.
 
-    PyTorch writes checksums and does not compare them; files of its format before 2020 have none.
+    PyTorch writes checksums and does not verify them, so they are verified here; its format before 2020 has none.
 
     Raises:
-        ModelError: It is damaged, or not plain.
+        ModelError: The file is damaged, or has other values.
     """
     try:
         wrong = _wrong_part(path)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about what a damaged file asks for
+            warnings.simplefilter("ignore")  # about the contents of a damaged file
             loaded: object = torch.load(path, map_location="cpu", weights_only=True) if wrong is None else None
-    except Exception as error:  # noqa: BLE001 - over a damaged file the reader stumbles in every way there is
+    except Exception as error:  # noqa: BLE001 - a damaged file can raise any error in the reader
         said = error.strerror if isinstance(error, OSError) else None
         words = str(said or error).splitlines() if not isinstance(error, UnicodeError) else []
         reason = words[0][:LONGEST_QUOTE] if words else "it is damaged"
@@ -97,7 +97,7 @@ def read_plain(path: Path) -> object:
 
 
 def _wrong_part(path: Path) -> str | None:
-    """The first part of a zip file that does not fit its checksum; None when all do, or it is none."""
+    """Return the first member of a zip file with a wrong checksum; None if all are right, or for other files."""
     if not is_zipfile(path):
         return None
     with ZipFile(path) as parts:
@@ -112,15 +112,15 @@ READERS: Mapping[str, Callable[[Path], State]] = {
     ".pt": _read_torch,
     ".tar": _read_torch,
 }
-"""By the ending of the file's name."""
+"""Readers by suffix of the file name."""
 
 
-def renamed(state: State, table: Path) -> State:
-    """Tensors under other names.
+def rename_tensors(state: State, table: Path) -> State:
+    """Rename tensors by a table.
 
     Args:
-        state: By the names of a file.
-        table: A CSV of two columns, the file's name of a tensor and the backbone's.
+        state: Tensors by the names of the file.
+        table: CSV file of two columns, a tensor's name in the file and in the backbone.
 
     Raises:
         ModelError: The table cannot be read, or lacks a name.
@@ -128,7 +128,7 @@ def renamed(state: State, table: Path) -> State:
     try:
         with table.open(encoding="utf-8", newline="") as file:
             _, *rows = csv.reader(file)
-        names = dict(rows)  # refuses rows of another length, too
+        names = dict(rows)  # also refuses rows of another length
     except (OSError, ValueError) as error:
         raise ModelError(f"{table}: not a table of two columns of names: {error}") from None
     unknown = sorted(set(state) - set(names))
@@ -138,20 +138,20 @@ def renamed(state: State, table: Path) -> State:
 
 
 def match_first_block(backbone: nn.Module, state: State) -> None:
-    """Give a MobileNetV2 the 1x1 expansion in its first block that some published weights have and timm's has not."""
+    """Add the 1x1 expansion to the first block of a MobileNetV2, if the weights have it; timm's does not."""
     if "blocks.0.0.conv_pwl.weight" in state and not hasattr(backbone.get_submodule("blocks.0.0"), "conv_pwl"):
         backbone.set_submodule("blocks.0.0", InvertedResidual(32, 16, exp_ratio=1.0, act_layer=nn.ReLU6))
 
 
-def unfold(backbone: nn.Module, state: State) -> bool:
-    """Turn biases that a normalisation was folded into back into a normalisation that adds just that bias.
+def unfold_batch_norms(backbone: nn.Module, state: State) -> bool:
+    """Turn biases of folded normalisation layers into normalisation layers that add just the bias.
 
     Args:
-        backbone: That the tensors are for.
-        state: Changed in place.
+        backbone: Backbone of the tensors.
+        state: Tensors, changed in place.
 
     Returns:
-        Whether there were any.
+        Whether there were any folded layers.
     """
     folded = False
     for name, layer in backbone.named_modules():
@@ -165,13 +165,13 @@ def unfold(backbone: nn.Module, state: State) -> bool:
 
 @torch.no_grad()
 def estimate_statistics(backbone: nn.Module, batches: Iterable[Tensor]) -> None:
-    """Give made-up normalisation layers the statistics of real photos, without changing what the network computes.
+    """Set the statistics of unfolded normalisation layers from photos, without changing the network's output.
 
     With y = w (x - m) / s + b unchanged and the new m', s' of x: w' = w s' / s and b' = b + w (m' - m) / s.
 
     Args:
         backbone: Its BatchNorm2d layers are changed in place.
-        batches: Normalised photos, each (B, 3, H, W).
+        batches: Batches of normalised photos, (B, 3, H, W) each.
     """
     layers = [layer for layer in backbone.modules() if isinstance(layer, nn.BatchNorm2d)]
     sums = {layer: (torch.zeros_like(layer.bias), torch.zeros_like(layer.bias), 0) for layer in layers}

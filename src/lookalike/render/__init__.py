@@ -1,6 +1,6 @@
 """Answers as pictures and pages."""
 
 from lookalike.render.html import html_page, write_html
-from lookalike.render.montage import montage, picture_format, write_montage
+from lookalike.render.montage import image_format, montage, write_montage
 
-__all__ = ["html_page", "montage", "picture_format", "write_html", "write_montage"]
+__all__ = ["html_page", "image_format", "montage", "write_html", "write_montage"]

@@ -7,7 +7,7 @@ from lookalike.types import JSON, Answer, Item, Query
 NAMING_ATTRIBUTES = ("title", "name", "productDisplayName")
 
 
-def name_of(item: Item) -> str:
+def item_title(item: Item) -> str:
     """What people call an item: its title when it has one, else its product or id."""
     for name in NAMING_ATTRIBUTES:
         for attribute, value in item.attributes.items():
@@ -16,7 +16,7 @@ def name_of(item: Item) -> str:
     return item.product or item.id
 
 
-def name_of_query(query: Query) -> str:
+def query_title(query: Query) -> str:
     """What was asked with: the last part of the photo's path, or an item."""
     if query.item is not None:
         return f"item {query.item}"

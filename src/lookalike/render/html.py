@@ -9,8 +9,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from lookalike.render.captions import name_of, name_of_query, steps_line, value_text, weights_line
-from lookalike.render.thumbnails import OpenItem, Shown, asked_photo, data_uri, photo_of
+from lookalike.render.captions import item_title, query_title, steps_line, value_text, weights_line
+from lookalike.render.thumbnails import OpenItem, Thumbnail, data_uri, item_thumbnail, query_thumbnail
 from lookalike.storage.files import not_written, write_whole
 from lookalike.types import JSON, Answer, Item, Match
 
@@ -46,10 +46,10 @@ def html_page(query: Image.Image | Item, answer: Answer, *, open_item: OpenItem 
         open_item: How to open an item's photo; None goes by its location. One that cannot be opened leaves a
             placeholder.
     """
-    name = name_of_query(answer.query)
+    name = query_title(answer.query)
     cards = "\n".join(_card(match, open_item) for match in answer.matches)
     matches = f'<ol class="matches">\n{cards}\n</ol>' if cards else '<p class="quiet">No item was found.</p>'
-    asked = asked_photo(query, answer.query.box, size=PHOTO_SIZE)
+    asked = query_thumbnail(query, answer.query.box, size=PHOTO_SIZE)
     count = "1 match" if len(answer.matches) == 1 else f"{len(answer.matches)} matches"
     return f"""<!doctype html>
 <html lang="en">
@@ -68,7 +68,7 @@ def html_page(query: Image.Image | Item, answer: Answer, *, open_item: OpenItem 
 <div>
 <h1>{count}</h1>
 <p class="quiet">{escape(name)}</p>
-{_facts(_about(answer))}
+{_definition_list(_search_summary(answer))}
 </div>
 </header>
 <section aria-label="Matches, best first">
@@ -80,10 +80,10 @@ def html_page(query: Image.Image | Item, answer: Answer, *, open_item: OpenItem 
 """
 
 
-def _about(answer: Answer) -> dict[str, JSON]:
+def _search_summary(answer: Answer) -> dict[str, JSON]:
     """What the page says of the search."""
     query = answer.query
-    facts: dict[str, JSON] = {
+    pairs: dict[str, JSON] = {
         "Weights": weights_line(query),
         "Filter": query.where,
         "Box": str(query.box) if query.box else None,
@@ -91,18 +91,18 @@ def _about(answer: Answer) -> dict[str, JSON]:
         "Model": query.model,
         "Time": steps_line(answer),
     }
-    return {name: value for name, value in facts.items() if value}
+    return {name: value for name, value in pairs.items() if value}
 
 
 def _card(match: Match, open_item: OpenItem | None) -> str:
     item = match.item
-    name = name_of(item)
+    name = item_title(item)
     known = [f"id {item.id}", f"product {item.product}" if item.product else ""]
     attributes = {key: value for key, value in item.attributes.items() if value != name and value not in (None, "")}
-    more = f"<details><summary>Details</summary>{_facts(attributes)}</details>" if attributes else ""
+    more = f"<details><summary>Details</summary>{_definition_list(attributes)}</details>" if attributes else ""
     return f"""<li>
 <article class="card" tabindex="0" aria-label="Match {match.rank}: {escape(name)}">
-{_photo(photo_of(item, size=PHOTO_SIZE, open_item=open_item), alt=name)}
+{_photo(item_thumbnail(item, size=PHOTO_SIZE, open_item=open_item), alt=name)}
 <div class="rank"><b>{match.score:.3f}</b><span>#{match.rank}</span></div>
 <h2 class="name">{escape(name)}</h2>
 <p class="quiet">{escape(" · ".join(filter(None, known)))}</p>
@@ -122,16 +122,16 @@ def _parts(match: Match) -> str:
     return f'<dl class="parts">{"".join(rows)}</dl>'
 
 
-def _facts(facts: Mapping[str, JSON]) -> str:
-    rows = (f"<dt>{escape(name)}</dt><dd>{escape(value_text(value))}</dd>" for name, value in facts.items())
+def _definition_list(pairs: Mapping[str, JSON]) -> str:
+    rows = (f"<dt>{escape(name)}</dt><dd>{escape(value_text(value))}</dd>" for name, value in pairs.items())
     return f'<dl class="facts">{"".join(rows)}</dl>'
 
 
-def _photo(shown: Shown, *, alt: str) -> str:
-    if shown.picture is None:
+def _photo(shown: Thumbnail, *, alt: str) -> str:
+    if shown.image is None:
         return f'<div class="photo missing">{_HANGER}<span>No photo: {escape(shown.reason)}</span></div>'
-    width, height = shown.picture.size
-    address = data_uri(shown.picture, quality=JPEG_QUALITY)
+    width, height = shown.image.size
+    address = data_uri(shown.image, quality=JPEG_QUALITY)
     image = f'<img src="{address}" width="{width}" height="{height}" alt="{escape(alt)}">'
     box = ""
     if shown.frame:

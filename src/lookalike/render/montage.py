@@ -10,9 +10,9 @@ from PIL import Image, ImageDraw
 
 from lookalike.errors import UsageError
 from lookalike.render import lettering
-from lookalike.render.captions import name_of, name_of_query, weights_line
-from lookalike.render.saving import save_picture
-from lookalike.render.thumbnails import OpenItem, Shown, asked_photo, photo_of
+from lookalike.render.captions import item_title, query_title, weights_line
+from lookalike.render.saving import save_image
+from lookalike.render.thumbnails import OpenItem, Thumbnail, item_thumbnail, query_thumbnail
 from lookalike.types import Answer, Item, Match
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
@@ -33,7 +33,7 @@ HAIRLINE = (222, 222, 217)
 ACCENT = (196, 64, 42)
 
 
-def picture_format(path: Path) -> str:
+def image_format(path: Path) -> str:
     """The kind of picture that a file's ending asks for.
 
     Raises:
@@ -52,8 +52,8 @@ def write_montage(path: Path, query: Image.Image | Item, *, answer: Answer, open
         UsageError: The ending is unknown, or the file cannot be written.
         LookalikeError: The disk is full, bad or only to be read.
     """
-    picture_format(path)
-    save_picture(montage(query, answer, open_item=open_item), path, what="the montage")
+    image_format(path)
+    save_image(montage(query, answer, open_item=open_item), path, what="the montage")
 
 
 def montage(query: Image.Image | Item, answer: Answer, *, open_item: OpenItem | None = None) -> Image.Image:
@@ -76,9 +76,9 @@ def montage(query: Image.Image | Item, answer: Answer, *, open_item: OpenItem | 
     size = (first_match + columns * step[0] - GAP + MARGIN, MARGIN * 2 + rows * step[1] - GAP)
     picture = Image.new("RGB", size, PAPER)
 
-    _draw_tile(picture, (MARGIN, MARGIN), asked_photo(query, answer.query.box, size=TILE), is_query=True)
+    _draw_tile(picture, (MARGIN, MARGIN), query_thumbnail(query, answer.query.box, size=TILE), is_query=True)
     took = f"{sum(answer.took_ms.values()):.1f} ms, {answer.query.index} index"
-    lines = [name_of_query(answer.query), weights_line(answer.query), took]
+    lines = [query_title(answer.query), weights_line(answer.query), took]
     _write(picture, (MARGIN, MARGIN + TILE[1] + 12), "Query", size=19, color=ACCENT)
     for number, line in enumerate(lines):
         _write(picture, (MARGIN, MARGIN + TILE[1] + 37 + 17 * number), line, size=13, color=QUIET)
@@ -87,21 +87,21 @@ def montage(query: Image.Image | Item, answer: Answer, *, open_item: OpenItem | 
 
     for number, match in enumerate(answer.matches):
         corner = (first_match + number % columns * step[0], MARGIN + number // columns * step[1])
-        _draw_tile(picture, corner, photo_of(match.item, size=TILE, open_item=open_item))
+        _draw_tile(picture, corner, item_thumbnail(match.item, size=TILE, open_item=open_item))
         _write_match(picture, (corner[0], corner[1] + TILE[1] + 12), match)
     if not answer.matches:
         _write(picture, (first_match, MARGIN + TILE[1] // 2), "No item was found", size=17, color=QUIET)
     return picture
 
 
-def _draw_tile(picture: Image.Image, corner: tuple[int, int], shown: Shown, *, is_query: bool = False) -> None:
+def _draw_tile(picture: Image.Image, corner: tuple[int, int], shown: Thumbnail, *, is_query: bool = False) -> None:
     """Draw a card with a photo in its middle, or with the reason why there is none."""
     tile = Image.new("RGB", TILE, CARD)
     draw = ImageDraw.Draw(tile)
-    if shown.picture is None:
+    if shown.image is None:
         _draw_placeholder(draw, shown.reason)
     else:
-        photo = shown.picture
+        photo = shown.image
         left, top = (TILE[0] - photo.width) // 2, (TILE[1] - photo.height) // 2
         tile.paste(photo, (left, top))
         if shown.frame:
@@ -134,22 +134,22 @@ def _write_match(picture: Image.Image, place: tuple[int, int], match: Match) -> 
     rank = str(match.rank)
     _write(picture, (x, y), rank, size=19, color=INK)
     _write(picture, (x + TILE[0], y), f"{match.score:.3f}", size=19, color=INK, anchor="ra")
-    _write(picture, (x, y + 26), _name_to_write(match.item), size=14, color=INK)
+    _write(picture, (x, y + 26), _writable_name(match.item), size=14, color=INK)
     parts = ", ".join(f"{space} {value:.2f}" for space, value in match.scores.items())
     _write(picture, (x, y + 46), parts, size=13, color=QUIET)
 
 
-def _name_to_write(item: Item) -> str:
+def _writable_name(item: Item) -> str:
     """The item's name, or its product or id when no font here has the letters of its name."""
-    names = (name_of(item), item.product or "", item.id)
+    names = (item_title(item), item.product or "", item.id)
     writable = next((name for name in names if name and lettering.writable(name)), item.id)
     if writable != names[0]:
-        _note_lacking_letters()
+        _warn_about_fonts()
     return writable
 
 
 @cache
-def _note_lacking_letters() -> None:
+def _warn_about_fonts() -> None:
     """Say once that there is a remedy."""
     logging.getLogger(__name__).warning(
         "no font of this system has the letters of some names, whose product or id is shown; Noto Sans has them"

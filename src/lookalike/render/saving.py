@@ -10,7 +10,7 @@ from PIL import Image
 from lookalike.storage.files import not_written, write_whole
 
 
-def save_picture(picture: Image.Image, path: Path, *, what: str = "the picture") -> None:
+def save_image(picture: Image.Image, path: Path, *, what: str = "the picture") -> None:
     """Write a picture in the format of the file's ending.
 
     Args:

@@ -20,21 +20,21 @@ OpenItem: TypeAlias = Callable[[Item], Image.Image]
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class Thumbnail:
     """A photo to be shown.
 
     Attributes:
-        picture: Scaled, RGB; None when it could not be opened.
+        image: Scaled, RGB; None when it could not be opened.
         frame: Left, top, right and bottom of the box as fractions of the photo, in [0, 1]; None without one.
         reason: Why there is no picture.
     """
 
-    picture: Image.Image | None
+    image: Image.Image | None
     frame: tuple[float, float, float, float] | None = None
     reason: str = ""
 
 
-def fitted_photo(photo: Image.Image, box: Box | None, *, size: tuple[int, int]) -> Shown:
+def fit_thumbnail(photo: Image.Image, box: Box | None, *, size: tuple[int, int]) -> Thumbnail:
     """Scale a photo, down or up, so that all of it just fits into a size, undistorted.
 
     Args:
@@ -49,26 +49,26 @@ def fitted_photo(photo: Image.Image, box: Box | None, *, size: tuple[int, int]) 
         frame = (left, top, right, bottom)
     scale = min(size[0] / photo.width, size[1] / photo.height)
     within = (max(1, round(photo.width * scale)), max(1, round(photo.height * scale)))
-    return Shown(photo.resize(within, Image.Resampling.LANCZOS, reducing_gap=3.0), frame)
+    return Thumbnail(photo.resize(within, Image.Resampling.LANCZOS, reducing_gap=3.0), frame)
 
 
-def asked_photo(query: Image.Image | Item, box: Box | None, *, size: tuple[int, int]) -> Shown:
+def query_thumbnail(query: Image.Image | Item, box: Box | None, *, size: tuple[int, int]) -> Thumbnail:
     """Scale what was asked with.
 
     Args:
         query: All of a photo, upright, or an item, whose photo need not be there any more.
         box: In the photo's pixels; that of an item is its own.
-        size: As for `fitted_photo`.
+        size: As for `fit_thumbnail`.
     """
-    return photo_of(query, size=size) if isinstance(query, Item) else fitted_photo(query, box, size=size)
+    return item_thumbnail(query, size=size) if isinstance(query, Item) else fit_thumbnail(query, box, size=size)
 
 
-def photo_of(item: Item, *, size: tuple[int, int], open_item: OpenItem | None = None) -> Shown:
+def item_thumbnail(item: Item, *, size: tuple[int, int], open_item: OpenItem | None = None) -> Thumbnail:
     """Open an item's photo and scale it; a photo that is gone is no reason to show nothing.
 
     Args:
         item: Whose photo.
-        size: As for `fitted_photo`.
+        size: As for `fit_thumbnail`.
         open_item: How to open it; None goes by `item.location`.
     """
     if open_item is None:
@@ -76,9 +76,9 @@ def photo_of(item: Item, *, size: tuple[int, int], open_item: OpenItem | None = 
         at_least = None if item.box else max(size)
         open_item = partial(_open_location, at_least=at_least)
     try:
-        return fitted_photo(open_item(item), item.box, size=size)
+        return fit_thumbnail(open_item(item), item.box, size=size)
     except PhotoError as error:
-        return Shown(None, reason=error.reason)
+        return Thumbnail(None, reason=error.reason)
 
 
 def _open_location(item: Item, *, at_least: int | None) -> Image.Image:

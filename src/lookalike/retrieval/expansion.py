@@ -1,4 +1,4 @@
-"""Rows that borrow from their neighbours: of the query (expansion) and of the answers (augmentation)."""
+"""Alpha-weighted query expansion; on the gallery's side, database-side augmentation."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from lookalike.spaces import unit_rows
 from lookalike.types import Float32
 
 ALPHA = 3.0
-"""Of Radenovic et al.; larger trusts far neighbours less."""
+"""Exponent of Radenovic et al.; larger values give far neighbours less weight."""
 
 
 def expand(row: Float32, neighbours: Float32, scores: Float32, *, alpha: float = ALPHA) -> Float32:
-    """Add the neighbours of a query to it, each as much as its score to the power of alpha.
+    """Add neighbours to a vector, each weighted by its score to the power of alpha.
 
-    Applied to the rows of the gallery, each with its own neighbours, the same sum is database-side augmentation.
+    Applied to the gallery's vectors with their own neighbours, this is database-side augmentation.
 
     Args:
-        row: (..., D) float32 unit rows.
-        neighbours: (..., K, D) float32 unit rows.
-        scores: (..., K) float32 in [-1, 1]; below 0 a neighbour adds nothing.
+        row: (..., D) float32 unit vectors.
+        neighbours: (..., K, D) float32 unit vectors.
+        scores: (..., K) float32 in [-1, 1]; neighbours with negative scores have no weight.
         alpha: At least 0; 0 is the plain mean.
 
     Returns:

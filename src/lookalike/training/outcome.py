@@ -1,4 +1,4 @@
-"""What a training run leaves."""
+"""Results of a training run."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from lookalike.catalogue.protocol import Skip
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What a run left.
+    """Result of a training run.
 
     Attributes:
-        checkpoint: The best on dev, or the last when there was nothing to measure.
-        skipped: Photos that could not be read.
+        checkpoint: Path of the best checkpoint on dev, or of the last one if there was nothing to measure.
+        skipped: Unreadable photos.
     """
 
     checkpoint: Path
@@ -23,11 +23,11 @@ class Trained:
 
 
 class Stopped(KeyboardInterrupt):
-    """The run was asked to stop, and its state is saved.
+    """The run was interrupted, and its state is saved.
 
     Attributes:
-        folder: Of the run.
-        steps: That are done.
+        folder: Run folder.
+        steps: Number of completed steps.
     """
 
     def __init__(self, folder: Path, steps: int) -> None:

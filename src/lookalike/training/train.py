@@ -1,4 +1,4 @@
-"""Training by the name of a preset or a file of settings, and what a run leaves; PyTorch is imported when it starts."""
+"""The public training function; PyTorch is imported when a run starts."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ def train(
     Args:
         config: A TOML file of settings, or the name of a preset; see `lookalike.training.settings.run_settings`.
         overrides: Settings that replace those of the file, as `key=value`.
-        resume: A run folder to go on with, from where its state was last saved.
-        out: The run folder to make; None is `runs/NAME`.
-        progress: Told after each step how many steps of how many are done.
-        report: Given a line after each measure on dev, and for each photo that cannot be read.
+        resume: Run folder to resume from its last saved state.
+        out: Run folder to create; None is `runs/NAME`.
+        progress: Called after each step with the number of steps done and in all.
+        report: Called with a line after each dev measure and for each unreadable photo.
 
     Raises:
-        UsageError: There is no such file, preset or run folder; its kinds tell of settings, catalogues and weights.
-        TrainingError: The loss is no number any more, too many photos cannot be read, or the disk is full.
-        Stopped: Ctrl-C or SIGTERM came; the state is saved.
-        MissingExtraError: What training needs is not installed.
+        UsageError: The file, preset or run folder does not exist; subclasses for settings, catalogues and weights.
+        TrainingError: The loss is not finite, too many photos are unreadable, or the disk is full.
+        Stopped: The run was interrupted by Ctrl-C or SIGTERM; its state is saved.
+        MissingExtraError: A package that training needs is not installed.
     """
     file, base = find_settings(os.fspath(config))
     if resume is not None and not Path(resume).is_dir():

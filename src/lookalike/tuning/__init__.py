@@ -1,1 +1,1 @@
-"""Galleries made better: learned weights, shorter vectors, database-side augmentation."""
+"""Tuning of galleries: learned weights, PCA projections, database-side augmentation."""

@@ -1,4 +1,4 @@
-"""A gallery whose items borrow from their neighbours, made of another one: database-side augmentation."""
+"""Database-side augmentation: a copy of a gallery with each item's neighbours added to its vectors."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from lookalike.tuning.pca import copy_rows
 from lookalike.types import JSON, Float32, Item
 
 MOST: Final = 100
-"""Neighbours; more would make all items of a kind the same."""
+"""Largest number of neighbours; more would make all items of a kind the same."""
 
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
-    """What was made.
+    """Result of `augment`.
 
     Attributes:
-        items: How many there are.
-        neighbours: How many of each item were added to it.
+        items: Number of items.
+        neighbours: Neighbours added to each item.
     """
 
     items: int
     neighbours: int
 
     def to_json(self) -> dict[str, JSON]:
-        """As `lookalike augment --json` shows it."""
+        """Return the JSON of `lookalike augment --json`."""
         return {"items": self.items, "neighbours": self.neighbours}
 
 
@@ -46,19 +46,19 @@ def augment(
     neighbours: int = 5,
     progress: Callable[[int, int], None] | None = None,
 ) -> Augmentation:
-    """Copy a gallery, each item's nearest neighbours added to its own rows as `refine.expansion` does.
+    """Copy a gallery with each item's nearest neighbours added to its vectors; see `lookalike.retrieval.expansion`.
 
-    Neighbours are found by the gallery's usual weights, and exactly. Queries stay as they are. Items that are indexed
-    into the copy later come with their own rows only.
+    Neighbours come from an exact search by the gallery's default weights. Queries do not change. Items that are indexed
+    into the copy later keep their own vectors.
 
     Args:
-        gallery: The address of the gallery; it stays as it is.
-        target: That of a new one.
-        neighbours: How many of each item, from 1 to 100.
-        progress: Told how many items are copied, and how many there are.
+        gallery: Address of the gallery, which is not changed.
+        target: Address of the new gallery.
+        neighbours: Neighbours per item, from 1 to 100.
+        progress: Called with the number of items copied and in all.
 
     Raises:
-        UsageError: The number of neighbours makes no sense, or there is a gallery at the target.
+        UsageError: The number of neighbours is out of range, or the target exists.
     """
     if not 1 <= neighbours <= MOST:
         raise UsageError(f"expected 1 to {MOST} neighbours, got {neighbours}")
@@ -76,13 +76,13 @@ def augment(
 def augmented(
     gallery: Gallery, items: Sequence[Item], vectors: Mapping[str, Float32], *, neighbours: int
 ) -> dict[str, Float32]:
-    """Rows of items of a gallery with those of their neighbours added, by space; only rows of unit length change."""
+    """Return the rows of items with those of their neighbours added, by space; only unit vectors change."""
     found = gallery.search(vectors, k=neighbours + 1, index="exact")
     places = found.rows.reshape(-1).tolist()
     names = gallery.items([row for row in set(places) if row >= 0], version=found.version)
     ids = np.array([names[row].id if row in names else "" for row in places]).reshape(found.rows.shape)
     borrowed = (found.rows >= 0) & (ids != np.array([item.id for item in items])[:, None])
-    borrowed &= borrowed.cumsum(axis=1) <= neighbours  # one more was asked for, in the item's own place
+    borrowed &= borrowed.cumsum(axis=1) <= neighbours  # the search returns one more, for the item itself
     near = gallery.unit_vectors(np.maximum(found.rows, 0).reshape(-1).tolist(), version=found.version)
     made: dict[str, Float32] = {}
     for name, rows in vectors.items():

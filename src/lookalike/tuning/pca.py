@@ -1,4 +1,4 @@
-"""A gallery with shorter rows, made of another one: principal components instead of all that a model says."""
+"""PCA reduction: a copy of a gallery with projected vectors."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ NEAREST: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Reduction:
-    """What was made, and what was lost.
+    """Result of `reduce`.
 
     Attributes:
-        items: How many there are.
-        floats: Of a row, before and after.
-        variance_kept: By reduced space, in [0, 1].
-        kept_of_ten: Of the ten nearest of an item by the whole rows, the part that the shorter rows find, in [0, 1].
-        asked: So many items.
+        items: Number of items.
+        floats: Numbers per item, before and after.
+        variance_kept: Fraction of the variance in the components, by reduced space, in [0, 1].
+        kept_of_ten: Recall@10 of the copy against the gallery, in [0, 1].
+        asked: Number of query items of `kept_of_ten`.
     """
 
     items: int
@@ -43,7 +43,7 @@ class Reduction:
     asked: int
 
     def to_json(self) -> dict[str, JSON]:
-        """As `lookalike reduce --json` shows it."""
+        """Return the JSON of `lookalike reduce --json`."""
         return {
             "items": self.items,
             "floats": list(self.floats),
@@ -61,21 +61,21 @@ def reduce(
     whiten: float = 0.0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Reduction:
-    """Copy a gallery, with the rows of some spaces projected to fewer dimensions; the gallery itself stays as it is.
+    """Copy a gallery with the vectors of some spaces projected to fewer dimensions.
 
-    The projections are learned from the gallery's rows and kept in the copy: whoever asks it, or indexes into it, gets
-    the same.
+    The projections are learned from the gallery's vectors and stored in the copy, where they apply to queries and to
+    items indexed later.
 
     Args:
-        gallery: The address of the gallery.
-        target: That of a new one.
-        dimensions: How many, by the name of the space.
-        whiten: See `learn_projection`.
-        progress: Told how many items are copied, and how many there are.
+        gallery: Address of the gallery, which is not changed.
+        target: Address of the new gallery.
+        dimensions: New dimension of each space to reduce.
+        whiten: Whitening, in [0, 1]; see `learn_projection`.
+        progress: Called with the number of items copied and in all.
 
     Raises:
-        UsageError: A space cannot be reduced to so many, or there is a gallery at the target.
-        UnknownNameError: A space that the gallery has not.
+        UsageError: A space cannot be reduced to the dimension, or the target exists.
+        UnknownNameError: The gallery has no such space.
     """
     with open_gallery(os.fspath(gallery)) as whole:
         wanted = resolve_names(dimensions, whole.spaces)
@@ -109,7 +109,7 @@ def reduce(
 
 
 def rows_of(gallery: Gallery, name: str) -> Iterator[Float32]:
-    """The rows of one space, in batches, as the model made them."""
+    """Yield the vectors of one space, in batches, as the model returned them."""
     for _, vectors in gallery.rows():
         yield vectors[name]
 
@@ -117,7 +117,7 @@ def rows_of(gallery: Gallery, name: str) -> Iterator[Float32]:
 def projected(
     projections: Mapping[str, Projection], _: Sequence[Item], vectors: Mapping[str, Float32]
 ) -> dict[str, Float32]:
-    """Rows of all spaces, those that have a projection made shorter."""
+    """Project the vectors of the spaces that have a projection."""
     return {name: projections[name].apply(part) if name in projections else part for name, part in vectors.items()}
 
 

@@ -1,4 +1,4 @@
-"""Learning the weights of spaces on photos with labels: on one half of the queries, judged by the other."""
+"""Learning the weights of spaces from labelled queries: search on one half, evaluation on the held-out half."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from lookalike.tuning.weight_search import search_weights
 from lookalike.types import JSON, Bool, Float32, Int64
 
 MOST_QUERIES: Final = 2000
-"""Of a half; more make the figures hardly more certain, and every weighting that is tried measures all of them."""
+"""Largest number of queries per half; more hardly improve the figures, and every trial evaluates all of them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """A weighting and its figure on the queries held back, with a 95 % interval, in [0, 1]."""
+class HeldOutFigure:
+    """Weights with their figure on the held-out queries and its 95 % interval, in [0, 1]."""
 
     weights: Mapping[str, float]
     value: float
@@ -36,21 +36,21 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Fusion:
-    """What was learned, and what it is worth on the queries that it was not learned on.
+    """Learned weights, and their figures on held-out queries.
 
     Attributes:
-        protocol: Of the task.
-        metric: What was made as large as it gets.
-        learned_on: How many queries.
-        judged_by: How many other queries.
-        gallery: Among how many items they asked.
-        tried: How many weightings were measured.
-        before: The weights until now.
-        after: The learned ones.
-        alone: Each space by itself.
-        gain: Mean of `after` minus `before`, query by query, in [-1, 1].
+        protocol: Protocol of the task.
+        metric: Metric that was maximised.
+        learned_on: Number of queries in the weight search.
+        judged_by: Number of held-out queries.
+        gallery: Number of items in the task's gallery.
+        tried: Number of weightings that were evaluated.
+        before: Weights before learning.
+        after: Learned weights.
+        alone: Each space alone.
+        gain: Mean difference of `after` and `before` over the held-out queries, in [-1, 1].
         gain_interval: 95 % interval of the gain.
-        kept: Whether the gallery's searches take the learned weights from now on.
+        kept: Whether the learned weights were stored in the gallery.
     """
 
     protocol: str
@@ -59,16 +59,16 @@ class Fusion:
     judged_by: int
     gallery: int
     tried: int
-    before: Judged
-    after: Judged
-    alone: Mapping[str, Judged]
+    before: HeldOutFigure
+    after: HeldOutFigure
+    alone: Mapping[str, HeldOutFigure]
     gain: float
     gain_interval: tuple[float, float]
     kept: bool = False
 
     @property
     def holds(self) -> bool:
-        """Whether the whole interval of the gain is above 0."""
+        """Whether the gain is significant: its whole interval is above 0."""
         return self.gain_interval[0] > 0
 
     def to_json(self) -> dict[str, JSON]:
@@ -98,22 +98,22 @@ def fuse(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Fusion:
-    """Learn weights for spaces.
+    """Learn the weights of spaces.
 
-    The queries are parted into halves such that photos of one item, or what else the task keeps apart, are in the same
-    half. Both halves ask the task's whole gallery.
+    The queries are split into halves; photos of one product, or of another group that the task keeps apart, are in the
+    same half. Both halves search the task's whole gallery.
 
     Args:
-        rows: For each space, (n, D) float32, a row for each of the task's items.
-        task: What is asked.
-        start: The weights until now, one for each space.
-        metric: What to make large; None takes the task's first.
-        absent: (n,) photos that have no row.
-        seed: Of the halves.
-        progress: Called with how many weightings were tried, and how many it may take.
+        rows: (n, D) float32 rows of the task's items, by space.
+        task: Labelled task.
+        start: Initial weights, one for each space.
+        metric: Metric to maximise; None takes the task's first.
+        absent: (n,) bool, photos without rows.
+        seed: Seed of the split.
+        progress: Called with the number of weightings tried, and the largest number to try.
 
     Raises:
-        UsageError: There is only one space, or nothing to part into halves.
+        UsageError: There is only one space, or the queries cannot be split.
     """
     if len(rows) < 2:
         raise UsageError(f"there is only one space, {next(iter(rows))!r}, and nothing to weigh it against")
@@ -122,10 +122,10 @@ def fuse(
     learning, judging = (replace(task, queries=queries, metrics=(chosen,)) for queries in (first, second))
 
     def values(asked: Task, weights: Mapping[str, float]) -> Float64:
-        return evaluate_rows(rows, weights=weights, task=asked, absent=absent).measured.values
+        return evaluate_rows(rows, weights=weights, task=asked, absent=absent).metric_values.values
 
-    def measured(weights: Mapping[str, float], found: Float64) -> Judged:
-        return Judged(weights, float(found.mean()), interval_of(found))
+    def measured(weights: Mapping[str, float], found: Float64) -> HeldOutFigure:
+        return HeldOutFigure(weights, float(found.mean()), interval_of(found))
 
     found = search_weights(lambda weights: float(values(learning, weights).mean()), start, progress=progress)
     before, after = values(judging, start), values(judging, found.weights)
@@ -147,10 +147,10 @@ def fuse(
 
 
 def halves(task: Task, *, seed: int) -> tuple[Int64, Int64]:
-    """Part a task's queries into two halves that share no item: places in its items, at most `MOST_QUERIES` each.
+    """Split a task's queries into halves without common groups: places in its items, at most `MOST_QUERIES` each.
 
     Raises:
-        UsageError: All queries belong together.
+        UsageError: All queries belong to one group.
     """
     groups = together(task)[task.queries]
     random = np.random.default_rng(seed)
@@ -166,9 +166,9 @@ def halves(task: Task, *, seed: int) -> tuple[Int64, Int64]:
 
 
 def together(task: Task) -> Int64:
-    """A number for each of the task's items, (n,), equal for those that belong into one half.
+    """Number the task's items by group, (n,) int64; items of one group belong to the same half.
 
-    These are photos of one product, or those that the task keeps apart, whatever is coarser.
+    The groups are products, or those that the task keeps apart, whichever are coarser.
     """
     reasons = [numbers([item.product for item in task.items]), *task.apart]
     coarsest = min(reasons, key=lambda known: len(np.unique(known[known >= 0])) + int((known < 0).sum()))
@@ -177,6 +177,6 @@ def together(task: Task) -> Int64:
 
 
 def interval_of(values: Float64) -> tuple[float, float]:
-    """The 95 % bootstrap interval of a mean over queries, (Q, 1)."""
+    """Return the 95 % bootstrap interval of the mean of values, (Q, 1)."""
     [(low, high)] = bootstrap_intervals(values).tolist()
     return low, high

@@ -1,4 +1,4 @@
-"""Weights of spaces that make a measure largest, found by going through one space after the other."""
+"""Weight search: coordinate search for the weights of spaces that maximise a metric."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 LADDER = (0.0, 0.03, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0, 1.4, 2.0, 2.5, 3.3, 5.0, 7.0, 10.0)
-"""What is tried for a space: so many times the largest weight of the others."""
+"""Trial weights of a space, as multiples of the largest weight of the others."""
 
 ROUNDS = 4
-"""More have never changed anything with two to four spaces."""
+"""Largest number of rounds; further rounds changed nothing with two to four spaces."""
 
 WORTH = 0.0005
-"""A step is taken only if the measure grows by more than this, so that noise moves no weight."""
+"""Smallest improvement of the metric for a step, so that noise changes no weight."""
 
 
 @dataclass(frozen=True, slots=True)
-class Weighing:
-    """What was found.
+class WeightSearch:
+    """Result of a weight search.
 
     Attributes:
-        weights: One for each space, the largest 1, to two digits.
-        value: Of the measure.
-        tried: How many weightings were measured.
+        weights: Weight of each space, to two digits; the largest is 1.
+        value: Value of the metric.
+        tried: Number of weightings that were evaluated.
     """
 
     weights: Mapping[str, float]
@@ -35,13 +35,13 @@ def search_weights(
     start: Mapping[str, float],
     *,
     progress: Callable[[int, int], None] | None = None,
-) -> Weighing:
-    """Find weights by coordinate search: each space in turn gets the step of the ladder that serves best.
+) -> WeightSearch:
+    """Search weights by coordinates: each space in turn takes the step of `LADDER` with the highest metric.
 
     Args:
-        measure: Of weights; larger is better. Only the ratios of the weights can matter to it.
-        start: One weight for each space, at least 0, not all 0.
-        progress: Called with how many weightings were tried, and how many it may take.
+        measure: Metric of weights, larger is better; it depends on their ratios only.
+        start: Initial weight of each space, at least 0, not all 0.
+        progress: Called with the number of weightings tried, and the largest number to try.
     """
     measured: dict[tuple[float, ...], float] = {}
 
@@ -59,7 +59,7 @@ def search_weights(
         before = best
         for name in start:
             others = max(weight for other, weight in best.items() if other != name)
-            if others == 0:  # this space stands alone: its weight means nothing before another has one
+            if others == 0:  # the only space with a weight: its value has no effect
                 continue
             for step in LADDER:
                 tried = scaled({**best, name: others * step})
@@ -67,10 +67,10 @@ def search_weights(
                     best, value = tried, value_of(tried)
         if best == before:
             break
-    return Weighing(best, value, len(measured))
+    return WeightSearch(best, value, len(measured))
 
 
 def scaled(weights: Mapping[str, float]) -> dict[str, float]:
-    """The same ratios, to two digits, with 1 as the largest."""
+    """Scale weights so that the largest is 1, to two digits."""
     largest = max(weights.values())
     return {name: float(f"{weight / largest:.2g}") for name, weight in weights.items()}

@@ -1,4 +1,4 @@
-"""Learning the weights of a gallery's spaces from labelled photos, and keeping them in the gallery."""
+"""The public functions that learn the weights of a gallery's spaces from labelled photos, and store them there."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import numpy as np
 
 from lookalike.errors import UnknownNameError, UsageError
-from lookalike.evaluation.evaluator import Described, described_by_gallery, described_by_model, selected
+from lookalike.evaluation.evaluator import EmbeddedItems, computed_embeddings, filtered_items, stored_embeddings
 from lookalike.evaluation.figures import Metric
 from lookalike.evaluation.protocol import Protocol
 from lookalike.evaluation.task import UNKNOWN, identical_rows
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from lookalike.types import JSON, Item
 
 KEEP: Final = ("gain", "always", "never")
-"""When learned weights are kept."""
+"""Conditions under which learned weights are stored."""
 
 Progress: TypeAlias = Callable[[str, int, int], None]
-"""Told what is counted, how many are done, and how many there are."""
+"""Called with the unit that is counted, the number done and the number in all."""
 
 
 def learn_weights(
@@ -47,27 +47,27 @@ def learn_weights(
     metric: str | None = None,
     progress: Progress | None = None,
 ) -> Fusion:
-    """Learn how much each of a gallery's spaces should weigh; searches that give no weights use them from then on.
+    """Learn the weights of a gallery's spaces, which become the default of its searches.
 
-    The photos that take part are those of the source. Where the gallery was filled from that source, their vectors are
-    the gallery's; else they are described now, by the gallery's models.
+    The photos are those of the source. If the gallery was filled from it, their vectors are the gallery's; else they
+    are embedded by the gallery's models.
 
     Args:
-        gallery: The gallery's address; or a retriever, which brings its own model too.
-        source: Photos with labels.
-        protocol: Who asks whom, as `lookalike evaluate` has it: `grades=articleType,baseColour`, `product`, `inshop`.
-        keep: Keep the weights in the gallery: `gain` (when it is certain that they are better), `always` or `never`.
-        columns: For a table: the names of its columns by the names that are expected.
-        encoding: For a CSV table that is not UTF-8, such as `cp1252`.
-        where: Only photos that pass this filter take part.
-        apart: Attributes whose equal values never answer each other.
-        unknown: Values that mean that nothing is known.
-        metric: What to make large, such as `hit_rate@1`; None takes the protocol's first.
-        progress: Called now and then.
+        gallery: Address of the gallery; or a retriever with its own model.
+        source: Labelled catalogue.
+        protocol: Evaluation protocol: `grades=articleType,baseColour`, `product`, `inshop` or `consumer2shop`.
+        keep: When to store the weights: `gain` (if they are significantly better), `always` or `never`.
+        columns: Columns of a table by the standard names.
+        encoding: Encoding of a CSV table that is not UTF-8, such as `cp1252`.
+        where: Filter; only photos that pass it take part.
+        apart: Attributes that keep photos of equal values from matching each other.
+        unknown: Attribute values that mean "unknown", besides NA.
+        metric: Metric to maximise, such as `hit_rate@1`; None takes the protocol's first.
+        progress: Called at intervals; see `Progress`.
 
     Raises:
-        UsageError: The gallery is empty or has one space only, or the photos do not allow it.
-        UnknownNameError: A name is no protocol, attribute, metric or value of `keep`.
+        UsageError: The gallery is empty or has one space only, or the photos do not suit the protocol.
+        UnknownNameError: A protocol, attribute, metric or value of `keep` is unknown.
         MismatchError: The gallery was filled by another model.
     """
     from lookalike.catalogue.opening import open_catalogue
@@ -96,25 +96,25 @@ def learn_weights(
         what = f"only the space {spaces[0].name!r}" if spaces else "no items"
         raise UsageError(f"the gallery has {what}; weights are learned for two spaces or more")
     catalogue = open_catalogue(os.fspath(source), columns=columns, encoding=encoding)
-    items = asked.taking_part(selected(catalogue, where), catalogue.benchmark)
-    described = _described(gallery, catalogue, items, progress)
+    items = asked.taking_part(filtered_items(catalogue, where), catalogue.benchmark)
+    embedded = _embedded(gallery, catalogue, items, progress)
     task = asked.task(
         items,
         benchmark=catalogue.benchmark,
-        contents=described.contents,
+        contents=embedded.contents,
         apart=apart,
         unknown=(*UNKNOWN, *unknown),
     )
     if asked.name == "product":
-        task = task.keeping_apart(np.where(described.absent, -1, identical_rows(described.rows)))
+        task = task.keeping_apart(np.where(embedded.absent, -1, identical_rows(embedded.rows)))
     if chosen is not None:
         chosen = Metric(chosen.kind, chosen.k, level=len(task.labels))
     fusion = fuse(
-        described.rows,
+        embedded.rows,
         task=task,
         start=resolve_weights(None, spaces, stored=gallery.gallery.stored_weights.weights),
         metric=chosen,
-        absent=described.absent,
+        absent=embedded.absent,
         progress=told(progress, "weightings"),
     )
     if keep == "always" or (keep == "gain" and fusion.holds):
@@ -124,12 +124,12 @@ def learn_weights(
 
 
 def keep_weights(shop: Retriever, fusion: Fusion, *, source: str | os.PathLike[str]) -> None:
-    """Make what was learned the weights that the gallery's searches take when none are given.
+    """Store learned weights as the default weights of a gallery.
 
     Args:
-        shop: The gallery.
-        fusion: What was learned.
-        source: What it was learned from, for those who ask later.
+        shop: Retriever of the gallery.
+        fusion: Learned weights.
+        source: Source of the labels, stored with the weights.
 
     Raises:
         GalleryLockedError: Another process is writing.
@@ -148,10 +148,10 @@ def keep_weights(shop: Retriever, fusion: Fusion, *, source: str | os.PathLike[s
 
 
 def forget_weights(gallery: Retriever | str | os.PathLike[str]) -> None:
-    """Go back to the weights that searches take where none were learned.
+    """Delete a gallery's learned weights; its searches use the defaults again.
 
     Args:
-        gallery: The gallery's address, or a retriever.
+        gallery: Address of the gallery, or a retriever.
 
     Raises:
         GalleryLockedError: Another process is writing.
@@ -163,19 +163,19 @@ def forget_weights(gallery: Retriever | str | os.PathLike[str]) -> None:
         forget_weights(shop)
 
 
-def _described(
+def _embedded(
     shop: Retriever,
     catalogue: Catalogue,
     items: Sequence[Item],
     progress: Progress | None,
-) -> Described:
-    """The photos' vectors: the gallery's, where it was filled from this catalogue."""
+) -> EmbeddedItems:
+    """Return the vectors of photos: the gallery's, if it was filled from this catalogue, or new ones."""
     if shop.gallery.file_stamps(catalogue.source):
-        return described_by_gallery(items, shop.gallery, source=catalogue.source)
+        return stored_embeddings(items, shop.gallery, source=catalogue.source)
     shop.check_model()
-    return described_by_model(catalogue, items, shop.embedder, progress=told(progress, "photos"))
+    return computed_embeddings(catalogue, items, shop.embedder, progress=told(progress, "photos"))
 
 
 def told(progress: Progress | None, what: str) -> Callable[[int, int], None] | None:
-    """The same, for counting one thing."""
+    """Return a progress function for one unit."""
     return None if progress is None else partial(progress, what)

@@ -9,7 +9,7 @@ import onnxruntime
 
 from lookalike.embedding.network import ATTENTION, EMBEDDING, INPUT, Device, Identity, Outputs, check_signature
 from lookalike.errors import LookalikeError, ModelError, UsageError
-from lookalike.models.content_hash import check_sealed, read_checked
+from lookalike.models.content_hash import read_checked, require_checksum
 from lookalike.types import Float32
 
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
@@ -43,7 +43,7 @@ class OnnxNetwork:
             inputs={node.name: node.shape for node in self._session.get_inputs()},
             outputs=outputs,
         )
-        check_sealed(path, content)
+        require_checksum(path, content)
         self.has_attention = ATTENTION in outputs
         self._wanted = [EMBEDDING, ATTENTION] if self.has_attention else [EMBEDDING]
 

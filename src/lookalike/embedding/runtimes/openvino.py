@@ -10,7 +10,7 @@ import openvino
 
 from lookalike.embedding.network import ATTENTION, EMBEDDING, INPUT, Device, Identity, Outputs, check_signature
 from lookalike.errors import ModelError, UsageError
-from lookalike.models.content_hash import check_sealed, read_checked
+from lookalike.models.content_hash import read_checked, require_checksum
 from lookalike.types import Float32
 
 
@@ -46,7 +46,7 @@ class OpenVinoNetwork:
             inputs={port.get_any_name(): _shape(port) for port in model.inputs},
             outputs=outputs,
         )
-        check_sealed(path, content)
+        require_checksum(path, content)
         self.has_attention = ATTENTION in outputs
         # Its own choice would be bf16 where the processor has it: twice as fast, and answers that differ in the third
         # digit from those of every other runtime and machine.

@@ -1,4 +1,4 @@
-"""Curves and bars of an evaluation."""
+"""Plots of an evaluation: hit rate, precision over recall, and figures by category."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from lookalike.evaluation.metrics import RECALL_TENTHS
-from lookalike.evaluation.ranking import Outcome
+from lookalike.evaluation.ranking import RetrievalResult
 from lookalike.render.plots import LINE, QUIET, plot
 
 MOST_ANSWERS = 50
@@ -16,20 +16,20 @@ BARS = 25
 LONGEST_NAME = 28
 
 
-def draw_curves(path: Path, outcome: Outcome) -> None:
+def draw_curves(path: Path, retrieval: RetrievalResult) -> None:
     """Draw the hit rate over k, and precision over recall.
 
     Args:
         path: A .png file.
-        outcome: Of a gallery that was asked.
+        retrieval: Answers of the queries.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
         UsageError: The file cannot be written.
     """
-    ks = np.arange(1, min(MOST_ANSWERS, len(outcome.task.gallery)) + 1)
-    rates = outcome.hit_rates(len(ks))
-    same = ", ".join(outcome.task.fields)
+    ks = np.arange(1, min(MOST_ANSWERS, len(retrieval.task.gallery)) + 1)
+    rates = retrieval.hit_rates(len(ks))
+    same = ", ".join(retrieval.task.fields)
     with plot(path, columns=2, size=(9.6, 4.2)) as (hits, precision):
         hits.plot(ks, rates, color=LINE, linewidth=2)
         for k in (1, 5, 10, 20, 50):
@@ -40,7 +40,7 @@ def draw_curves(path: Path, outcome: Outcome) -> None:
                 )
         hits.set(title=f"Hit rate: the same {same}", xlabel="k answers", xlim=(0, len(ks) * 1.13), ylim=(0, 1.02))
         recall = RECALL_TENTHS / 10
-        precision.plot(recall, outcome.recall_precision, color=LINE, linewidth=2, marker="o", markersize=4)
+        precision.plot(recall, retrieval.recall_precision, color=LINE, linewidth=2, marker="o", markersize=4)
         precision.set(
             title="Precision, interpolated",
             xlabel="recall (found, of all that are right)",
@@ -50,13 +50,13 @@ def draw_curves(path: Path, outcome: Outcome) -> None:
 
 
 def draw_categories(path: Path, rows: Mapping[str, Mapping[str, float]], *, metric: str, by: str) -> None:
-    """Draw a bar for each of the most frequent categories, the best at the top.
+    """Draw a bar for each of the most frequent categories, the highest figure at the top.
 
     Args:
         path: A .png file.
         rows: Figures by category, the most frequent first.
-        metric: Which of them.
-        by: What the categories are of.
+        metric: Metric to draw.
+        by: Attribute of the categories.
 
     Raises:
         MissingExtraError: matplotlib is not installed.

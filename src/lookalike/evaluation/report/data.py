@@ -1,4 +1,4 @@
-"""A report as data: figures for programs, a page for people, and one row for each query."""
+"""The text files of a report: the Markdown page and the table of queries."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from lookalike.evaluation.measured import Measured
-from lookalike.evaluation.ranking import Outcome
+from lookalike.evaluation.metric_values import MetricValues
+from lookalike.evaluation.ranking import RetrievalResult
 
 FIGURES_FILE: Final = "report.json"
 PAGE_FILE: Final = "report.md"
@@ -18,66 +18,70 @@ CATEGORIES_SHOWN: Final = 30
 METRICS_OF_CATEGORIES: Final = 6
 
 
-def queries_csv(measured: Measured, outcome: Outcome | None = None) -> str:
-    """One row for each query: its category, the value of every metric, and what was answered.
+def queries_csv(metric_values: MetricValues, retrieval: RetrievalResult | None = None) -> str:
+    """Return a CSV table with a row for each query: category, metric values and answers.
 
     Args:
-        measured: The values.
-        outcome: The answers, where a gallery was asked.
+        metric_values: Values of the metrics.
+        retrieval: Answers of the queries; None for class scores.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    counted = [] if measured.counts is None else [COUNT_PREFIX + name for name in measured.metrics]
-    answered = [] if outcome is None else ["rank of first right", "first right", "answers"]
-    writer.writerow(["query", "category", *measured.metrics, *counted, *answered])
-    for at, query in enumerate(measured.queries):
-        row: list[object] = [query, measured.categories[at], *(repr(value) for value in measured.values[at].tolist())]
-        if measured.counts is not None:
-            row += [f"{count:g}" for count in measured.counts[at].tolist()]
-        if outcome is not None:
-            items = outcome.task.items
-            rank, right = int(outcome.first_rank[at]), int(outcome.first_right[at])
-            answers = " ".join(items[place].id for place in outcome.answers[at].tolist() if place >= 0)
+    counted = [] if metric_values.counts is None else [COUNT_PREFIX + name for name in metric_values.metrics]
+    answered = [] if retrieval is None else ["rank of first right", "first right", "answers"]
+    writer.writerow(["query", "category", *metric_values.metrics, *counted, *answered])
+    for at, query in enumerate(metric_values.queries):
+        row: list[object] = [
+            query,
+            metric_values.categories[at],
+            *(repr(value) for value in metric_values.values[at].tolist()),
+        ]
+        if metric_values.counts is not None:
+            row += [f"{count:g}" for count in metric_values.counts[at].tolist()]
+        if retrieval is not None:
+            items = retrieval.task.items
+            rank, right = int(retrieval.first_rank[at]), int(retrieval.first_right[at])
+            answers = " ".join(items[place].id for place in retrieval.answers[at].tolist() if place >= 0)
             row += [rank or "", items[right].id if rank else "", answers]
         writer.writerow(row)
     return text.getvalue()
 
 
-def page(facts: Mapping[str, Any], *, title: str, made: Mapping[str, str], pictures: Mapping[str, str]) -> str:
-    """A report in Markdown.
+def page(summary: Mapping[str, Any], *, title: str, made: Mapping[str, str], pictures: Mapping[str, str]) -> str:
+    """Return the page of a report, in Markdown.
 
     Args:
-        facts: What `lookalike evaluate --json` shows.
-        title: Of the page.
-        made: How the figures were made, by name: source, date, version.
+        summary: JSON of `lookalike evaluate --json`.
+        title: Title of the page.
+        made: Origin of the figures, by name: source, date, version.
         pictures: Captions by file name.
     """
     lines = [f"# {title}", ""]
-    weights = ", ".join(f"{name} {weight:g}" for name, weight in facts["weights"].items() if weight)
+    weights = ", ".join(f"{name} {weight:g}" for name, weight in summary["weights"].items() if weight)
     about = {
-        "Protocol": f"`{facts['protocol']}`",
-        "Model": facts["model"],
+        "Protocol": f"`{summary['protocol']}`",
+        "Model": summary["model"],
         "Weights": weights,
-        "Queries": f"{facts['queries']:,}",
-        "Gallery": f"{facts['gallery']:,} photos" if facts["gallery"] else "",
+        "Queries": f"{summary['queries']:,}",
+        "Gallery": f"{summary['gallery']:,} photos" if summary["gallery"] else "",
         **made,
     }
     lines += [f"- {name}: {value}" for name, value in about.items() if value]
-    lines += [f"- {note[0].upper()}{note[1:]}" for note in facts["notes"]]
+    lines += [f"- {note[0].upper()}{note[1:]}" for note in summary["notes"]]
     lines += ["", "| metric | value | 95 % interval |", "|---|---:|---|"]
-    for name, figure in facts["metrics"].items():
+    for name, figure in summary["metrics"].items():
         low, high = figure["interval"]
         lines.append(f"| {name} | {figure['value']:.4f} | {low:.4f} to {high:.4f} |")
     lines += ["", "Intervals: percentile bootstrap over the queries.", ""]
     for file, caption in pictures.items():
         lines += [f"![{caption}]({file})", ""]
-    if facts["per_category"]:
-        lines += [f"## By {facts['by']}", "", *_category_table(facts["per_category"], list(facts["metrics"]))]
+    if summary["per_category"]:
+        lines += [f"## By {summary['by']}", "", *_category_table(summary["per_category"], list(summary["metrics"]))]
     return "\n".join(lines).rstrip() + "\n"
 
 
 def _category_table(rows: Mapping[str, Mapping[str, float]], metrics: Sequence[str]) -> list[str]:
-    """The most frequent categories, and the most telling metrics."""
+    """Return the table of the most frequent categories and the most important metrics."""
     shown = list(metrics)[:METRICS_OF_CATEGORIES]
     lines = ["| | queries | " + " | ".join(shown) + " |", "|---|" + "---:|" * (1 + len(shown))]
     for name, row in list(rows.items())[:CATEGORIES_SHOWN]:

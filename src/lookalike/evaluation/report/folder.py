@@ -1,4 +1,4 @@
-"""A report of an evaluation: a folder with figures, a page and pictures."""
+"""The report folder of an evaluation: figures, a page and plots."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ from lookalike.storage.files import not_written, write_whole
 from lookalike.types import Float32
 
 if TYPE_CHECKING:
-    from lookalike.evaluation.measured import Measured
-    from lookalike.evaluation.ranking import Outcome
+    from lookalike.evaluation.metric_values import MetricValues
+    from lookalike.evaluation.ranking import RetrievalResult
 
 
 def write_report(
     folder: Path,
-    facts: Mapping[str, Any],
-    measured: Measured,
+    summary: Mapping[str, Any],
+    metric_values: MetricValues,
     *,
     source: str,
-    outcome: Outcome | None = None,
+    retrieval: RetrievalResult | None = None,
     rows: Float32 | None = None,
 ) -> None:
-    """Write `report.json`, `report.md`, `queries.csv` and the pictures; a report that is there is replaced.
+    """Write `report.json`, `report.md`, `queries.csv` and the plots; an existing report is replaced.
 
     Args:
-        folder: Made if it is not there.
-        facts: What `lookalike evaluate --json` shows.
-        measured: The value of every metric for every query.
-        source: What was measured on, as the user named it.
-        outcome: The answers, where a gallery was asked: for curves, worst queries and the map.
-        rows: (n, D) float32 unit rows of the outcome's items, by which they were compared, for the map.
+        folder: Report folder, created if missing.
+        summary: JSON of `lookalike evaluate --json`.
+        metric_values: Values of the metrics by query.
+        source: Labelled catalogue, as given by the user.
+        retrieval: Answers of the queries, for curves, worst queries and the map; None for class scores.
+        rows: (n, D) float32 unit vectors of the task's items, for the map.
 
     Raises:
-        MissingExtraError: What draws the pictures is not installed.
+        MissingExtraError: A package that the plots need is not installed.
         UsageError: The folder cannot be written.
-        LookalikeError: The disk is full, bad or only to be read.
+        LookalikeError: The disk is full, damaged or read-only.
     """
     made = {
         "Source": f"`{source}`",
@@ -51,38 +51,40 @@ def write_report(
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        pictures = _draw(folder, measured, outcome, rows)
-        text = page(facts, title="How good the answers are", made=made, pictures=pictures)
+        pictures = _draw(folder, metric_values, retrieval, rows)
+        text = page(summary, title="How good the answers are", made=made, pictures=pictures)
         write_whole(folder / PAGE_FILE, text.encode())
-        write_whole(folder / QUERIES_FILE, queries_csv(measured, outcome).encode())
-        whole = {**facts, **{name.lower(): value.strip("`") for name, value in made.items()}}
+        write_whole(folder / QUERIES_FILE, queries_csv(metric_values, retrieval).encode())
+        whole = {**summary, **{name.lower(): value.strip("`") for name, value in made.items()}}
         write_whole(folder / FIGURES_FILE, f"{json.dumps(whole, indent=2, ensure_ascii=False)}\n".encode())
     except OSError as error:
         raise not_written(folder, "the report", error) from None
 
 
-def _draw(folder: Path, measured: Measured, outcome: Outcome | None, rows: Float32 | None) -> dict[str, str]:
-    """Draw what there is to draw; says which files, and what they show."""
+def _draw(
+    folder: Path, metric_values: MetricValues, retrieval: RetrievalResult | None, rows: Float32 | None
+) -> dict[str, str]:
+    """Draw the plots; return their captions by file name."""
     pictures = {}
-    if outcome is not None:
-        curves.draw_curves(folder / "curves.png", outcome)
+    if retrieval is not None:
+        curves.draw_curves(folder / "curves.png", retrieval)
         pictures["curves.png"] = "Hit rate over k, and precision over recall"
-    categories = measured.per_category()
+    categories = metric_values.per_category()
     if len(categories) > 1:
-        first = measured.metrics[0]
-        curves.draw_categories(folder / "categories.png", categories, metric=first, by=measured.by)
-        pictures["categories.png"] = f"{first} by {measured.by}"
-    if outcome is not None:
-        worst_queries.draw_worst(folder / "worst.png", outcome)
+        first = metric_values.metrics[0]
+        curves.draw_categories(folder / "categories.png", categories, metric=first, by=metric_values.by)
+        pictures["categories.png"] = f"{first} by {metric_values.by}"
+    if retrieval is not None:
+        worst_queries.draw_worst(folder / "worst.png", retrieval)
         pictures["worst.png"] = "The worst queries: query, first answers, best-ranked right answer"
-    if outcome is not None and rows is not None and len(outcome.task.gallery) >= gallery_map.FEWEST_POINTS:
-        pictures.update(_draw_maps(folder, outcome, rows))
+    if retrieval is not None and rows is not None and len(retrieval.task.gallery) >= gallery_map.FEWEST_POINTS:
+        pictures.update(_draw_maps(folder, retrieval, rows))
     return pictures
 
 
-def _draw_maps(folder: Path, outcome: Outcome, rows: Float32) -> dict[str, str]:
-    """Draw the gallery as points and as photos."""
-    task = outcome.task
+def _draw_maps(folder: Path, retrieval: RetrievalResult, rows: Float32) -> dict[str, str]:
+    """Draw the maps of the gallery, as points and as photos; return their captions by file name."""
+    task = retrieval.task
     gallery = task.gallery[np.abs(rows[task.gallery]).sum(axis=1) > 0]
     points = gallery[gallery_map.chosen_points(len(gallery))]
     if len(points) < gallery_map.FEWEST_POINTS:

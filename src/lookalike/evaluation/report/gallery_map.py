@@ -1,4 +1,4 @@
-"""A map of a gallery: photos that are described alike lie near each other."""
+"""Map of a gallery: a t-SNE layout of its vectors, as points and as photos."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from PIL import Image
 from lookalike.errors import MissingExtraError
 from lookalike.evaluation.metrics import Float64
 from lookalike.render.plots import GROUPS, OTHERS, plot
-from lookalike.render.saving import save_picture
-from lookalike.render.thumbnails import photo_of
+from lookalike.render.saving import save_image
+from lookalike.render.thumbnails import item_thumbnail
 from lookalike.types import Float32, Item
 
 MOST_POINTS: Final = 2000
 FEWEST_POINTS: Final = 5
 CELLS: Final = 22
-"""A photo is shown in every cell of so many columns and rows in which there is one."""
+"""Columns and rows of the grid of the photo map; each cell shows one photo."""
 
 THUMBNAIL: Final = (64, 64)
 
 
 def chosen_points(count: int, *, seed: int = 0) -> list[int]:
-    """Which of so many photos are on the map: all of them, or a fair draw, in order."""
+    """Choose the photos on the map: all of them, or a random sample, in order."""
     if count <= MOST_POINTS:
         return list(range(count))
     return sorted(np.random.default_rng(seed).choice(count, MOST_POINTS, replace=False).tolist())
 
 
 def flattened(rows: Float32, *, seed: int = 0) -> Float64:
-    """Lay rows out in the plane by t-SNE of their cosines, scaled to [0, 1] on both axes.
+    """Lay vectors out in the plane by t-SNE of their cosines, scaled to [0, 1] on both axes.
 
     Args:
-        rows: (N, D) float32 unit rows, N at least 5.
-        seed: Of the layout.
+        rows: (N, D) float32 unit vectors, N at least 5.
+        seed: Seed of the layout.
 
     Returns:
-        (N, 2) float64. Near neighbours mean something; distances between far groups, and their sizes, do not.
+        (N, 2) float64. Only near neighbours are meaningful; distances and sizes of groups are not.
 
     Raises:
         MissingExtraError: scikit-learn is not installed.
@@ -59,7 +59,7 @@ def flattened(rows: Float32, *, seed: int = 0) -> Float64:
     # Cosines of unit rows order pairs as Euclidean distances do, and principal components keep those.
     main = PCA(few, random_state=seed).fit_transform(rows)
     perplexity = min(30.0, (len(rows) - 1) / 3)
-    with threadpool_limits(limits=1):  # the same map every time, and no waiting for each other on a busy machine
+    with threadpool_limits(limits=1):  # deterministic, and faster on a busy machine
         places = TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(main).astype(np.float64)
     low, high = places.min(axis=0), places.max(axis=0)
     scaled: Float64 = (places - low) / np.maximum(high - low, 1e-9)
@@ -67,13 +67,13 @@ def flattened(rows: Float32, *, seed: int = 0) -> Float64:
 
 
 def draw_map(path: Path, places: Float64, *, labels: Sequence[str], by: str) -> None:
-    """Draw a point for each photo, in the colour of its group.
+    """Draw a point for each photo, coloured by group.
 
     Args:
         path: A .png file.
         places: (N, 2) in [0, 1].
-        labels: The group of each; the ten most frequent have colours of their own.
-        by: What the groups are of; empty for none.
+        labels: Group of each photo; the ten most frequent groups have their own colours.
+        by: Attribute of the groups; empty for none.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
@@ -106,7 +106,7 @@ def draw_map(path: Path, places: Float64, *, labels: Sequence[str], by: str) -> 
 
 
 def draw_photo_map(path: Path, places: Float64, items: Sequence[Item]) -> int:
-    """Draw the photos themselves at their places, as many as find room; a photo that cannot be opened leaves a gap.
+    """Draw photos at their places, one for each cell of the grid; an unreadable photo gives way to another one.
 
     Args:
         path: A .png file.
@@ -114,7 +114,7 @@ def draw_photo_map(path: Path, places: Float64, items: Sequence[Item]) -> int:
         items: N photos.
 
     Returns:
-        How many are shown.
+        Number of photos drawn.
 
     Raises:
         UsageError: The file cannot be written.
@@ -129,12 +129,12 @@ def draw_photo_map(path: Path, places: Float64, items: Sequence[Item]) -> int:
         column, row = (int(cell) for cell in cells[place])
         if (column, row) in taken:
             continue
-        shown = photo_of(items[place], size=(THUMBNAIL[0] - 4, THUMBNAIL[1] - 4)).picture
+        shown = item_thumbnail(items[place], size=(THUMBNAIL[0] - 4, THUMBNAIL[1] - 4)).image
         if shown is None:
             continue
         taken.add((column, row))
         x = column * THUMBNAIL[0] + (THUMBNAIL[0] - shown.width) // 2
         y = (CELLS - 1 - row) * THUMBNAIL[1] + (THUMBNAIL[1] - shown.height) // 2
         picture.paste(shown, (x, y))
-    save_picture(picture, path)
+    save_image(picture, path)
     return len(taken)

@@ -1,4 +1,4 @@
-"""The queries that were answered worst: what was asked, what came first, and what would have been right."""
+"""The worst queries: each with its first answers and its best-ranked right answer."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Final
 import numpy as np
 from PIL import Image, ImageDraw
 
-from lookalike.evaluation.ranking import Outcome
+from lookalike.evaluation.ranking import RetrievalResult
 from lookalike.evaluation.task import value_of
 from lookalike.render import lettering
 from lookalike.render.montage import ACCENT, CARD, HAIRLINE, INK, PAPER, QUIET
-from lookalike.render.saving import save_picture
-from lookalike.render.thumbnails import photo_of
+from lookalike.render.saving import save_image
+from lookalike.render.thumbnails import item_thumbnail
 from lookalike.types import Int64, Item
 
 QUERIES: Final = 12
@@ -23,34 +23,34 @@ TEXT_HEIGHT: Final = 44
 GAP: Final = 12
 MARGIN: Final = 24
 BREAK: Final = 30
-"""Between the query, its answers, and the right answer."""
+"""Gap between the query, its answers and the right answer, in pixels."""
 
 HEAD: Final = 40
 RIGHT: Final = (63, 143, 95)
 
 
-def worst_queries(outcome: Outcome, count: int) -> Int64:
-    """Places of the queries with the lowest first metric, and of these with the latest right answer, worst first.
+def worst_queries(retrieval: RetrievalResult, count: int) -> Int64:
+    """Return the places of the queries with the lowest first metric, worst first; ties by the rank of the right answer.
 
-    Queries to which nothing right was there come last: there is nothing to learn from them.
+    Queries without a right answer in the gallery come last.
     """
-    values = outcome.measured.values[:, 0]
-    never = outcome.first_rank == 0
-    order: Int64 = np.lexsort((-outcome.first_rank, values, never))[:count]
+    values = retrieval.metric_values.values[:, 0]
+    never = retrieval.first_rank == 0
+    order: Int64 = np.lexsort((-retrieval.first_rank, values, never))[:count]
     return order
 
 
-def draw_worst(path: Path, outcome: Outcome) -> None:
+def draw_worst(path: Path, retrieval: RetrievalResult) -> None:
     """Draw the worst queries, a row each: the query, its first answers, the best-ranked right answer.
 
     Args:
         path: A .png file.
-        outcome: Of a gallery that was asked.
+        retrieval: Answers of the queries.
 
     Raises:
         UsageError: The file cannot be written.
     """
-    chosen = worst_queries(outcome, QUERIES).tolist()
+    chosen = worst_queries(retrieval, QUERIES).tolist()
     step = TILE[0] + GAP
     first = MARGIN + TILE[0] + BREAK
     last = first + ANSWERS * step - GAP + BREAK
@@ -58,37 +58,37 @@ def draw_worst(path: Path, outcome: Outcome) -> None:
     picture = Image.new("RGB", (last + TILE[0] + MARGIN, HEAD + len(chosen) * tall + MARGIN), PAPER)
     for x, words in ((MARGIN, "Query"), (first, "First answers"), (last, "Right answer")):
         _write(picture, (x, MARGIN // 2), words, size=15, color=INK)
-    items = outcome.task.items
+    items = retrieval.task.items
     for row, query in enumerate(chosen):
         y = HEAD + row * tall
-        asking = items[int(outcome.task.queries[query])]
-        value = outcome.measured.values[query, 0]
-        note = f"{outcome.measured.metrics[0]} {value:.2f}"
-        _draw(picture, (MARGIN, y), asking, lines=(_known(asking, outcome), note), color=ACCENT)
-        for column, place in enumerate(outcome.answers[query, :ANSWERS].tolist()):
+        asking = items[int(retrieval.task.queries[query])]
+        value = retrieval.metric_values.values[query, 0]
+        note = f"{retrieval.metric_values.metrics[0]} {value:.2f}"
+        _draw(picture, (MARGIN, y), asking, lines=(_known(asking, retrieval), note), color=ACCENT)
+        for column, place in enumerate(retrieval.answers[query, :ANSWERS].tolist()):
             if place >= 0:
-                lines = (_known(items[place], outcome), f"{outcome.scores[query, column]:.3f}")
-                color = RIGHT if _is_right(outcome, query, place) else HAIRLINE
+                lines = (_known(items[place], retrieval), f"{retrieval.scores[query, column]:.3f}")
+                color = RIGHT if _is_right(retrieval, query, place) else HAIRLINE
                 _draw(picture, (first + column * step, y), items[place], lines=lines, color=color)
-        right = int(outcome.first_right[query])
+        right = int(retrieval.first_right[query])
         if right >= 0:
-            lines = (_known(items[right], outcome), f"rank {outcome.first_rank[query]:,}")
+            lines = (_known(items[right], retrieval), f"rank {retrieval.first_rank[query]:,}")
             _draw(picture, (last, y), items[right], lines=lines, color=RIGHT)
         else:
             _write(picture, (last, y + TILE[1] // 2), "none in the gallery", size=12, color=QUIET)
-    save_picture(picture, path)
+    save_image(picture, path)
 
 
-def _is_right(outcome: Outcome, query: int, place: int) -> bool:
-    """Whether an answer agrees with the query in every field."""
-    asking = int(outcome.task.queries[query])
-    return all(labels[asking] >= 0 and labels[asking] == labels[place] for labels in outcome.task.labels)
+def _is_right(retrieval: RetrievalResult, query: int, place: int) -> bool:
+    """Return whether an answer agrees with the query in every field."""
+    asking = int(retrieval.task.queries[query])
+    return all(labels[asking] >= 0 and labels[asking] == labels[place] for labels in retrieval.task.labels)
 
 
-def _known(item: Item, outcome: Outcome) -> str:
-    """What the grades go by, as far as it is known of an item."""
-    unknown = outcome.task.unknown
-    return ", ".join(value_of(item, name, unknown=unknown) or "?" for name in outcome.task.fields)
+def _known(item: Item, retrieval: RetrievalResult) -> str:
+    """Return the known fields of an item as a caption."""
+    unknown = retrieval.task.unknown
+    return ", ".join(value_of(item, name, unknown=unknown) or "?" for name in retrieval.task.fields)
 
 
 def _draw(
@@ -99,11 +99,11 @@ def _draw(
     width = 1 if color == HAIRLINE else 3
     draw.rectangle([x - width, y - width, x + TILE[0] + width - 1, y + TILE[1] + width - 1], fill=color)
     draw.rectangle([x, y, x + TILE[0] - 1, y + TILE[1] - 1], fill=CARD)
-    shown = photo_of(item, size=TILE)
-    if shown.picture is None:
+    shown = item_thumbnail(item, size=TILE)
+    if shown.image is None:
         _write(picture, (x + 6, y + TILE[1] // 2), "no photo", size=12, color=QUIET)
     else:
-        photo = shown.picture
+        photo = shown.image
         picture.paste(photo, (x + (TILE[0] - photo.width) // 2, y + (TILE[1] - photo.height) // 2))
     for line, text in enumerate(lines):
         _write(picture, (x, y + TILE[1] + 6 + 16 * line), text, size=12, color=INK if line == 0 else QUIET)

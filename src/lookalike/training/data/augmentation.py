@@ -1,4 +1,4 @@
-"""How a training photo is changed: crop, pose, light, spoiling, and a new background."""
+"""Augmentation of training photos: crop, rotation, light, degradation, and new backgrounds."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ BILINEAR = Image.Resampling.BILINEAR
 
 
 class Augmentation:
-    """Makes a changed picture of a photo, at the size of the network's input.
+    """Random augmentation of a photo to the size of the network's input.
 
     Args:
-        settings: How much is changed.
-        size: (height, width) of what comes out, in pixels.
+        settings: Strength of each change.
+        size: (height, width) of the result, in pixels.
         backgrounds: Photos to paste on, as `open_image` takes them; needed when `settings.paste` is above 0.
     """
 
@@ -37,7 +37,7 @@ class Augmentation:
         self.light = v2.ColorJitter(brightness=light, contrast=light, saturation=light / 2, hue=settings.hue)
 
     def __call__(self, photo: Image.Image, *, random: np.random.Generator) -> Image.Image:
-        """Change an RGB photo; torch's own random numbers (for the light) must be seeded by the caller."""
+        """Augment an RGB photo; the caller seeds torch's random numbers, which the light uses."""
         pasted = None
         if self.settings.paste and random.random() < self.settings.paste:
             pasted = self.on_background(photo, random=random)
@@ -51,7 +51,7 @@ class Augmentation:
         return view
 
     def on_background(self, photo: Image.Image, *, random: np.random.Generator) -> Image.Image | None:
-        """Cut out what a photo on white shows and put it on a background; None if it is not on white.
+        """Cut a garment out of a photo on white and paste it on a background; None if the photo is not on white.
 
         Raises:
             TrainingError: The background cannot be read.
@@ -76,7 +76,7 @@ class Augmentation:
         return view
 
     def _background(self, random: np.random.Generator) -> Image.Image:
-        """Any of the backgrounds; unreadable ones are not passed over, for the photo to be pasted is not at fault."""
+        """Open a random background; an unreadable one ends the run, since the training photo is not at fault."""
         chosen = self.backgrounds[int(random.integers(len(self.backgrounds)))]
         try:
             return open_image(chosen, at_least=max(self.height, self.width))
@@ -98,7 +98,7 @@ class Augmentation:
         return view
 
     def _cropped_like_input(self, photo: Image.Image, *, random: np.random.Generator) -> Image.Image:
-        """A part of the photo with nearly the input's shape: 10 tries, then the largest such part in the middle.
+        """Crop a part of nearly the input's aspect ratio: 10 tries, then the largest such part in the centre.
 
         Source: Szegedy et al. 2015, Going Deeper with Convolutions, as in torchvision's RandomResizedCrop.
         """
@@ -122,7 +122,7 @@ class Augmentation:
         return photo.crop((left, top, left + width, top + height)).resize((self.width, self.height), BILINEAR)
 
     def _resized(self, photo: Image.Image, *, area: float, stretch: float, random: np.random.Generator) -> Image.Image:
-        """A part of the photo with this share of its area, its ratio changed by `stretch`, at the input's size."""
+        """Crop a part with this fraction of the area, its aspect ratio changed by `stretch`, and resize it."""
         width = photo.width * min(1.0, math.sqrt(area * stretch))
         height = photo.height * min(1.0, math.sqrt(area / stretch))
         left, top = random.uniform(0, photo.width - width), random.uniform(0, photo.height - height)
@@ -132,7 +132,7 @@ class Augmentation:
 
 
 def foreground(photo: Image.Image) -> Bool | None:
-    """What a photo on a white background shows.
+    """Segment the garment of a photo on a white background.
 
     Args:
         photo: RGB.

@@ -1,4 +1,4 @@
-"""What is known of the photos of a batch, and what each of them was drawn for."""
+"""A batch of views with its labels, and the role of each photo in the losses."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from torch import Tensor
 UNKNOWN = -1
 
 EVERY_LOSS = -1
-"""The role of a photo that takes part in all that is learnt."""
+"""Role of a photo in all losses."""
 
 CLASSIFIED = -2
-"""The role of a photo that takes part in the class heads only; those above are members of a drawn triplet."""
+"""Role of a photo in the class heads only; roles from 0 are members of drawn triplets."""
 
 
 class View(NamedTuple):
-    """One photo of a batch.
+    """One augmented view of a photo.
 
     Attributes:
-        place: In the training data.
-        seed: Of the change that is made to it.
-        role: `EVERY_LOSS`, `CLASSIFIED`, or as `member` gives it.
+        place: Row of the photo in the training data.
+        seed: Seed of the augmentation.
+        role: `EVERY_LOSS`, `CLASSIFIED`, or the result of `member`.
     """
 
     place: int
@@ -32,19 +32,19 @@ class View(NamedTuple):
 
 
 def member(triplet: int, part: int) -> int:
-    """The role of an anchor (0), positive (1) or negative (2) of a triplet, which are numbered from 0 in each batch."""
+    """Return the role of the anchor (0), positive (1) or negative (2) of a triplet, numbered from 0 in each batch."""
     return 3 * triplet + part
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What is known of the B photos of a whole batch, in the order of their embeddings.
+    """Labels of the B photos of a whole batch, in the order of their embeddings.
 
     Attributes:
-        roles: (B,) int64, what each was drawn for.
-        products: (B,) int64 numbers from 0; -1 where a product takes no part in the metric losses.
-        labels: For each class head, and each attribute that a metric loss is about: (B,) int64; -1 where unknown.
-        tags: For each multi-label head: (B, T) float32, 1 where the photo has the tag, 0 where not, nan where unknown.
+        roles: (B,) int64, role of each photo in the losses.
+        products: (B,) int64 product numbers from 0; -1 for products outside the metric losses.
+        labels: (B,) int64 class numbers by label of a class head or metric loss; -1 where unknown.
+        tags: (B, T) float32 by multi-label head: 1 where the photo has the tag, 0 where not, nan where unknown.
     """
 
     roles: Tensor

@@ -1,4 +1,4 @@
-"""Catalogues as training data: labels as class numbers, photos as changed views."""
+"""Catalogues as a torch data set: labels as class numbers, photos as augmented views."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from lookalike.training.settings.run_settings import DataSettings
 from lookalike.types import Int64, Item
 
 JOIN = "+"
-"""Between the names of attributes that make a label together."""
+"""Separator of the attributes of a combined label."""
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """The photos of one split of one catalogue.
+    """One split of one catalogue.
 
     Attributes:
-        settings: What is learnt from it.
+        settings: Settings of the catalogue.
         items: N items.
     """
 
@@ -38,19 +38,19 @@ class Split:
     items: Sequence[Item]
 
     def field(self, name: str) -> list[str | None]:
-        """A label of each item as text: an attribute, `product`, `id`, or several joined by `+`.
+        """Return a label of each item as text: an attribute, `product`, `id`, or several joined by `+`.
 
-        None where it, or a part of it, is unknown or not learnt.
+        None where the label, or a part of it, is unknown or ignored.
         """
         return [label_of(item, name, self.settings.ignore) for item in self.items]
 
     def numbers(self, name: str, classes: Sequence[str]) -> Int64:
-        """One attribute as class numbers, (N,); -1 where it is unknown."""
+        """Return a label as class numbers, (N,) int64; -1 where it is unknown."""
         places = {value: place for place, value in enumerate(classes)}
         return np.array([places.get(value, -1) if value else -1 for value in self.field(name)], dtype=np.int64)
 
     def tags(self, name: str) -> list[frozenset[str] | None]:
-        """The values of an attribute that has several at once, of each item; None where it is unknown."""
+        """Return the tags of each item, from an attribute whose values are lists; None where they are unknown."""
         found: list[frozenset[str] | None] = []
         for item in self.items:
             value = item.attributes.get(name)
@@ -60,15 +60,15 @@ class Split:
 
 
 def read_splits(data: DataSettings, *, folder: Path) -> dict[str, Split]:
-    """Read a catalogue and part it into train and dev.
+    """Read a catalogue and split it into `train` and `dev`.
 
     Args:
-        data: What to read.
-        folder: What its source is relative to.
+        data: Settings of the catalogue.
+        folder: Folder that the source is relative to.
 
     Raises:
-        CatalogueError: It cannot be read, or has no training photos.
-        UnknownNameError: A head, grade or `apart` is no attribute of it.
+        CatalogueError: The catalogue cannot be read, or has no training photos.
+        UnknownNameError: A head, grade or `apart` is not an attribute of the catalogue.
     """
     source = data.source if data.source == "drawn" else str(folder / data.source)
     splits: dict[str, list[Item]] = {"train": [], "dev": []}
@@ -93,7 +93,7 @@ def read_splits(data: DataSettings, *, folder: Path) -> dict[str, Split]:
 
 
 def _part_of(item: Item, data: DataSettings) -> str | None:
-    """`train`, `dev`, or None for an item that is in neither."""
+    """Return the split of an item, `train` or `dev`; None for neither."""
     given = item.attributes.get(data.split)
     if given in data.dev:
         return "dev" if _has(item, data.dev_where) else None
@@ -106,14 +106,14 @@ def _part_of(item: Item, data: DataSettings) -> str | None:
 
 
 def label_classes(splits: Sequence[Split], names: Iterable[str]) -> dict[str, list[str]]:
-    """The classes of labels: the values that each takes in the training data, sorted.
+    """Return the classes of each label: its values in the training data, sorted.
 
     Args:
-        splits: The training data; a label that is a head of some catalogues is taken from those only.
-        names: Of the labels.
+        splits: Training splits; a label that is a head of some catalogues takes its classes from those only.
+        names: Names of the labels.
 
     Raises:
-        ConfigError: A label has fewer than two values, or products of several catalogues would be mixed up.
+        ConfigError: A label has fewer than two values, or `product` is a head of several catalogues.
     """
     classes: dict[str, list[str]] = {}
     for name in names:
@@ -128,15 +128,15 @@ def label_classes(splits: Sequence[Split], names: Iterable[str]) -> dict[str, li
 
 
 def splits_of(splits: Sequence[Split], label: str) -> list[Split]:
-    """The catalogues that a label is learnt from: those that name it as a head; all, when none does."""
+    """Return the splits that a label is learnt from: those with a head of that name, or all if there are none."""
     return [split for split in splits if label in split.settings.heads] or list(splits)
 
 
 def tag_classes(splits: Sequence[Split]) -> dict[str, list[str]]:
-    """The tags of each multi-label head: those that occur in the training data, sorted.
+    """Return the tags of each multi-label head: its values in the training data, sorted.
 
     Raises:
-        ConfigError: There are none.
+        ConfigError: A head has no tags.
     """
     found: dict[str, set[str]] = {name: set() for split in splits for name in split.settings.tags}
     for name, tags in found.items():
@@ -149,19 +149,19 @@ def tag_classes(splits: Sequence[Split]) -> dict[str, list[str]]:
 
 
 class TrainingPhotos(Dataset[tuple[Tensor, int, int]]):
-    """The training photos of all catalogues, one after the other.
+    """Training photos of all catalogues, concatenated.
 
     Args:
-        splits: The training data.
-        classes: Of each label, as `label_classes` gives them.
-        tags: Of each multi-label head, as `tag_classes` gives them.
+        splits: Training split of each catalogue.
+        classes: Classes of each label, from `label_classes`.
+        tags: Tags of each multi-label head, from `tag_classes`.
 
     Attributes:
         items: N items.
-        products: (N,) int64; equal numbers are photos of the same product.
-        metric_products: How many products take part in the metric losses; theirs are the lowest numbers.
-        origin: (N,) int64, the catalogue that each comes from.
-        labels: (N,) int64 class numbers of each label; -1 where unknown or not learnt from that catalogue.
+        products: (N,) int64 product numbers; photos of one product have equal numbers.
+        metric_products: Number of products in the metric losses; they have the lowest numbers.
+        origin: (N,) int64, the catalogue of each photo.
+        labels: (N,) int64 class numbers by label; -1 where unknown or not learnt from that catalogue.
     """
 
     def __init__(
@@ -197,18 +197,18 @@ class TrainingPhotos(Dataset[tuple[Tensor, int, int]]):
         )
 
     def field(self, name: str) -> list[str | None]:
-        """A label of each photo as text, as `Split.field` has it."""
+        """Return a label of each photo as text; see `Split.field`."""
         return [value for split in self.splits for value in split.field(name)]
 
     def show_as(self, augmentation: Augmentation, preprocessing: Preprocessing) -> None:
-        """Decide how photos are changed and made ready from now on."""
+        """Set the augmentation and the preprocessing of photos."""
         self.augmentation, self.preprocessing = augmentation, preprocessing
 
     def __len__(self) -> int:
         return len(self.items)
 
     def __getitem__(self, view: View | tuple[int, int]) -> tuple[Tensor, int, int]:
-        """A changed photo (3, H, W) float32, its place and its role; the same view is the same in every process."""
+        """Return an augmented photo (3, H, W) float32, its place and its role; deterministic for a given view."""
         assert self.augmentation and self.preprocessing
         place, seed, role = View(*view)
         item = self.items[place]
@@ -220,7 +220,7 @@ class TrainingPhotos(Dataset[tuple[Tensor, int, int]]):
         return torch.from_numpy(self.preprocessing(changed)), place, role
 
     def batch(self, places: Tensor, roles: Tensor) -> Batch:
-        """What is known of the photos of a whole batch, (B,) int64 places and roles; on the device of `places`."""
+        """Return the labels of a whole batch, (B,) int64 places and roles, on the device of `places`."""
         index = places.cpu().numpy()
         products = self.products[index]
 
@@ -235,7 +235,7 @@ class TrainingPhotos(Dataset[tuple[Tensor, int, int]]):
         )
 
     def _tag_rows(self, name: str, index: Int64) -> Tensor:
-        """The tags of photos, (B, T) float32; nan where they are unknown."""
+        """Return the tags of photos, (B, T) float32; nan where they are unknown."""
         places = self.tag_places[name]
         rows = torch.zeros(len(index), len(places))
         for row, photo in enumerate(index):
@@ -252,12 +252,12 @@ def _tags_if_learnt(split: Split, name: str) -> Sequence[frozenset[str] | None]:
 
 
 def parts_of(label: str, names: Container[str]) -> list[str]:
-    """The attributes that make a label: itself, when there is one of that name, or those joined by `+`."""
+    """Return the attributes of a label: the one of that name, or those joined by `+`."""
     return [label] if label in names else label.split(JOIN)
 
 
 def label_of(item: Item, name: str, ignore: Sequence[str]) -> str | None:
-    """A label of an item as text; None where it, or a part of it, is unknown or not learnt."""
+    """Return a label of an item as text; None where it, or a part of it, is unknown or ignored."""
     values = [_value(item, part, ignore) for part in parts_of(name, item.attributes)]
     return None if None in values else JOIN.join(filter(None, values))
 

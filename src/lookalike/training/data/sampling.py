@@ -1,6 +1,6 @@
-"""Which photos make a batch: P products with K photos each, balanced or not, or the original system's triplets.
+"""Batch samplers: P products with K photos each, balanced or not, or the original system's triplets.
 
-The same seed and step give the same batch, wherever a run is taken up.
+A batch depends on the seed and the step alone, so a resumed run continues with the same batches.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from lookalike.types import Int64
 def make_sampler(
     settings: TrainingSettings, photos: TrainingPhotos, *, steps: int, start: int, seed: int
 ) -> Sampler[list[View]]:
-    """The batches of a stage; each is a whole one, of which every process takes its part.
+    """Make the sampler of a stage; it yields whole batches, of which each process takes its shard.
 
     Args:
-        settings: Of the run.
-        photos: That it learns from.
+        settings: Settings of the run.
+        photos: Training photos.
         steps: Batches in the stage.
-        start: The first batch to yield.
-        seed: Of the stage.
+        start: First batch to yield.
+        seed: Seed of the stage.
 
     Raises:
-        ConfigError: The photos do not allow such batches.
+        ConfigError: The photos do not suffice for the batches.
     """
     shares = [data.share for data in settings.data]
     if settings.sampler.name == "triplets":
@@ -51,9 +51,9 @@ def make_sampler(
 
 
 def steps_in_epoch(settings: TrainingSettings, photos: TrainingPhotos) -> float:
-    """How many batches show as many photos as an epoch has.
+    """Return the number of batches in an epoch.
 
-    Drawn triplets come on top of the photos to classify: an epoch shows each of the latter once.
+    Drawn triplets do not count: with them, an epoch is one pass over the photos for the class heads.
     """
     if settings.sampler.name == "triplets" and settings.sampler.classified:
         classified = sum(len(split.items) for split in photos.splits if split.settings.heads or split.settings.tags)
@@ -80,18 +80,18 @@ def products_by_share(shares: Sequence[float], products: int) -> list[int]:
 
 
 class ProductSampler(Sampler[list[View]]):
-    """P products in a batch, K photos of each.
+    """Sampler of batches with P products and K photos of each.
 
     Args:
         products: (N,) int64, the product of each photo.
         origin: (N,) int64, the catalogue of each photo.
         counts: For each catalogue, how many of its products are in a batch.
-        photos: K; a product with fewer photos is repeated, to be changed in different ways.
+        photos: K; the photos of a product with fewer are repeated, each augmented differently.
         steps: Batches in the stage.
-        start: The first batch to yield.
-        seed: Of the stage.
-        balance: For each photo a value, of which each comes as often as any other in its catalogue (a product has the
-            value of its first photo); a value with few products repeats them. None takes the products as they are.
+        start: First batch to yield.
+        seed: Seed of the stage.
+        balance: Value of each photo; within a catalogue all values are drawn equally often (the value of a product is
+            that of its first photo), and a value with few products repeats them. None draws all products equally.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class ProductSampler(Sampler[list[View]]):
             yield batch
 
     def _product(self, place: int, number: int) -> Int64:
-        """The photos of product `number` of a catalogue's endless row: a class in its turn, and its next product."""
+        """Return the photos of a catalogue's `number`-th product: classes take turns, products are shuffled."""
         classes = self.classes[place]
         turn = self.shuffles.at(number, size=len(classes), key=(place,))
         products = classes[turn]
@@ -138,7 +138,7 @@ class ProductSampler(Sampler[list[View]]):
 
 
 def _by_value(groups: Sequence[Int64], values: Sequence[str | None]) -> list[list[Int64]]:
-    """Products by the value of their first photo; those without one make a class of their own."""
+    """Group products by the value of their first photo; products without a value form one group."""
     classes: dict[str | None, list[Int64]] = {}
     for group in groups:
         classes.setdefault(values[group[0]], []).append(group)

@@ -1,4 +1,4 @@
-"""Shuffles without end that can be entered anywhere."""
+"""Endless sequences of shuffles with random access."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from lookalike.types import Int64
 
 
 class Shuffles:
-    """Endless rows of shuffles of 0 to n - 1, one row for each key; any place of a row can be asked for.
+    """Endless sequences of shuffles of 0 to n - 1, one for each key, with random access.
 
     Args:
-        seed: Of all rows.
+        seed: Seed of all sequences.
     """
 
     def __init__(self, seed: int) -> None:
@@ -19,7 +19,7 @@ class Shuffles:
         self.latest: dict[tuple[int, ...], tuple[int, Int64]] = {}
 
     def at(self, number: int, *, size: int, key: tuple[int, ...]) -> int:
-        """Place `number` of the row of shuffles of `size` numbers that a key has."""
+        """Return element `number` of a key's sequence of shuffles of `size` numbers."""
         if size == 1:
             return 0
         lap, position = divmod(number, size)

@@ -1,4 +1,4 @@
-"""What a run works on: its photos and labels, how they are shown to the network, and the network they ask for."""
+"""Training data of a run: photos and labels, their augmentation, and the network and losses that fit them."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ from lookalike.catalogue.opening import open_catalogue
 from lookalike.errors import CatalogueError, ConfigError
 from lookalike.models.network import Network
 from lookalike.models.preprocessing import Preprocessing
-from lookalike.models.pretrained import start_network
+from lookalike.models.pretrained import load_pretrained
 from lookalike.models.weight_readers import estimate_statistics
 from lookalike.training.data.augmentation import Augmentation
 from lookalike.training.data.batch import UNKNOWN, View
 from lookalike.training.data.dataset import Split, TrainingPhotos, label_classes, read_splits, tag_classes
 from lookalike.training.data.sampling import make_sampler, steps_in_epoch
-from lookalike.training.data.unreadable import Shown
+from lookalike.training.data.unreadable import LoadedView
 from lookalike.training.losses.objective import Objective
 from lookalike.training.settings.run_settings import AugmentationSettings, StageSettings, TrainingSettings
 
 STATISTICS_PHOTOS = 512
 
 
-class Material:
-    """The catalogues of a run, read and numbered.
+class TrainingData:
+    """Catalogues of a run with numbered labels.
 
     Args:
-        settings: Of the run.
+        settings: Settings of the run.
         base: Folder that paths in the settings are relative to.
 
     Raises:
-        CatalogueError: A catalogue cannot be read, or has nothing to learn from.
-        ConfigError: The settings ask for something that is not in the catalogues.
+        CatalogueError: A catalogue cannot be read, or has no training photos.
+        ConfigError: The settings do not fit the catalogues.
 
     Attributes:
-        dev: The dev split of each catalogue.
-        photos: The training photos of all catalogues.
-        preprocessing: How the finished network is shown a photo.
+        dev: Dev split of each catalogue.
+        photos: Training photos of all catalogues.
+        preprocessing: Preprocessing of the finished network.
     """
 
     def __init__(self, settings: TrainingSettings, *, base: Path) -> None:
@@ -66,10 +66,10 @@ class Material:
         return any(split.settings.grades and len(split.items) >= 2 for split in self.dev)
 
     def check_measured(self) -> None:
-        """Refuse to wait for measures that will never come.
+        """Check that a plateau schedule or an early stop has something to measure.
 
         Raises:
-            ConfigError: The settings go by measures, and there is nothing to measure.
+            ConfigError: The settings depend on dev measures, and there are no dev photos with grades.
         """
         if not self.is_measured and (self.settings.schedule == "plateau" or self.settings.early_stop):
             raise ConfigError(
@@ -79,28 +79,28 @@ class Material:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every batch has something to learn for every head and loss."""
+        """Whether every batch contributes to every head and loss."""
         known = all(bool((numbers != UNKNOWN).all()) for numbers in self.photos.labels.values())
         in_metric = all(data.instance_loss for data in self.settings.data)
         return known and in_metric and not self.tags and self.settings.sampler.name != "triplets"
 
     @property
     def label(self) -> str:
-        """The leading grade of the first catalogue that has any, which pictures of answers show."""
+        """Leading grade of the first catalogue that has any; the caption of the hits-and-misses grid."""
         return next((split.settings.grades[0] for split in self.dev if split.settings.grades), "id")
 
     def fingerprint(self) -> int:
-        """A checksum of which photos are learnt from, in which order."""
+        """Return a checksum of the training photos and their order."""
         checksum = 0
         for item in self.photos.items:
             checksum = zlib.crc32(f"{item.id}\n{item.product}\n".encode(), checksum)
         return checksum
 
     def make_network(self) -> Network:
-        """The network, with random weights.
+        """Make the network with random weights.
 
         Raises:
-            ConfigError: The settings do not go together, or not with the labels.
+            ConfigError: The settings contradict each other or the labels.
         """
         network = Network(self.settings.network, heads={head: len(values) for head, values in self.heads.items()})
         for part in network.relevance_parts:
@@ -109,7 +109,7 @@ class Material:
         return network
 
     def make_objective(self, network: Network) -> Objective:
-        """The losses, with their own weights where they have any."""
+        """Make the losses with their own parameters."""
         return Objective(
             self.settings,
             classes=self.classes,
@@ -117,26 +117,26 @@ class Material:
             embedding=network.metric_dimension,
         )
 
-    def initialise(self, network: Network, readable: Dataset[Shown]) -> tuple[str, ...]:
-        """Load the starting weights, and give normalisation layers true statistics if the file has none.
+    def initialise(self, network: Network, readable: Dataset[LoadedView]) -> tuple[str, ...]:
+        """Load the pretrained weights; estimate the statistics of normalisation layers if the file has none.
 
         Args:
-            network: To be changed in place.
-            readable: The training photos, as they are read.
+            network: Network to initialise in place.
+            readable: Training photos.
 
         Returns:
-            What people may want to know, a line each.
+            Notes for the user, a line each.
 
         Raises:
             ModelError: The weights cannot be fetched or read, or do not fit.
         """
-        start = start_network(network, folder=self.base, classes=self.heads)
-        if not start.true_statistics:
+        loaded = load_pretrained(network, folder=self.base, classes=self.heads)
+        if not loaded.true_statistics:
             estimate_statistics(network.backbone, self._some_photos(readable))
-        return start.notes
+        return loaded.notes
 
-    def _some_photos(self, readable: Dataset[Shown]) -> list[Tensor]:
-        """Changed training photos in batches, spread over the catalogues."""
+    def _some_photos(self, readable: Dataset[LoadedView]) -> list[Tensor]:
+        """Return augmented training photos in batches, spread over the catalogues."""
         self._show(self.preprocessing)
         count = min(STATISTICS_PHOTOS, len(self.photos))
         places = np.linspace(0, len(self.photos) - 1, count).astype(int)
@@ -144,7 +144,7 @@ class Material:
         return [torch.stack(tensors[start : start + 64]) for start in range(0, len(tensors), 64)]
 
     def show_for(self, stage: StageSettings) -> None:
-        """Show training photos at the size of a stage from now on."""
+        """Set the input size of training photos to that of a stage."""
         given = self.settings.input
         self._show(given.at(stage.height or given.height, stage.width or given.width))
 
@@ -154,21 +154,21 @@ class Material:
         self.photos.show_as(Augmentation(self.settings.augmentation, size=size, backgrounds=backgrounds), preprocessing)
 
     def make_sampler(self, *, steps: int, start: int, seed: int) -> Sampler[list[View]]:
-        """Whole batches of a stage; see `lookalike.training.data.sampling.make_sampler`."""
+        """Make the batch sampler of a stage; see `lookalike.training.data.sampling.make_sampler`."""
         return make_sampler(self.settings, self.photos, steps=steps, start=start, seed=seed)
 
     def steps(self, stage: StageSettings) -> int:
-        """How many steps of the optimiser a stage has."""
+        """Return the number of optimiser steps of a stage."""
         batches = stage.epochs * steps_in_epoch(self.settings, self.photos)
         return max(1, round(batches / self.settings.accumulation))
 
     def dev_changes(self) -> Mapping[str, Augmentation]:
-        """How dev photos are changed for the measure."""
+        """Return the augmentations of dev photos by name."""
         size = (self.preprocessing.height, self.preprocessing.width)
         return dev_changes(size=size, backgrounds=self.backgrounds["dev"])
 
     def _backgrounds(self, part: str) -> list[str]:
-        """Places of the background photos of a split; those of a catalogue without splits serve both."""
+        """Return the locations of the background photos of a split; a catalogue without splits serves both."""
         given = self.settings.augmentation
         if not given.backgrounds:
             if given.paste:
@@ -183,7 +183,7 @@ class Material:
 
 
 def dev_changes(*, size: tuple[int, int], backgrounds: Sequence[str]) -> dict[str, Augmentation]:
-    """How dev photos are changed for the measure: crop, light and compression; and, given any, on new backgrounds."""
+    """Return the augmentations of dev photos: `changed` (crop, light, compression) and `pasted` (on backgrounds)."""
     changes = {"changed": Augmentation(AugmentationSettings(smallest_crop=0.6, spoil=0.3), size=size, backgrounds=())}
     if backgrounds:
         changes["pasted"] = Augmentation(AugmentationSettings(paste=1.0), size=size, backgrounds=backgrounds)

@@ -21,14 +21,14 @@ from lookalike.types import Int64
 
 
 @dataclass(frozen=True, slots=True)
-class Kin:
-    """The photos of a catalogue that triplets are drawn from.
+class TripletPool:
+    """Photos of one catalogue, grouped by class, from which triplets are drawn.
 
     Attributes:
-        photos: (M,) int64 places of photos whose class is known, those of a class side by side.
-        first: (M,) int64, where the class of each begins in `photos`.
-        size: (M,) int64, how many photos its class has.
-        anchors: (A,) int64, places in `photos` of those that are not alone in their class.
+        photos: (M,) int64 places of the photos of known class, sorted by class.
+        first: (M,) int64, start of each photo's class in `photos`.
+        size: (M,) int64, size of each photo's class.
+        anchors: (A,) int64, places in `photos` of classes with two photos or more.
     """
 
     photos: Int64
@@ -37,10 +37,10 @@ class Kin:
     anchors: Int64
 
     def draw(self, count: int, random: np.random.Generator) -> Int64:
-        """Triplets, (count, 3) int64: any photo, another of its class, and one of another class."""
+        """Draw triplets, (count, 3) int64: an anchor, another photo of its class, and one of another class."""
         anchor = random.choice(self.anchors, count)
         first, size = self.first[anchor], self.size[anchor]
-        # Of the others, each is equally likely: count on from the anchor, around its class or around all the rest.
+        # Uniform over the other photos: a random offset from the anchor, modulo its class or modulo all the rest.
         positive = first + (anchor - first + random.integers(1, size)) % size
         negative = (first + size + random.integers(0, len(self.photos) - size)) % len(self.photos)
         drawn: Int64 = self.photos[np.stack([anchor, positive, negative], axis=1)]
@@ -48,18 +48,18 @@ class Kin:
 
 
 class TripletSampler(Sampler[list[View]]):
-    """Photos to classify, and triplets.
+    """Sampler of batches with photos for the class heads and triplets.
 
     Args:
-        photos: To draw from.
-        settings: How many of each.
-        shares: For each catalogue, the chance that a step's triplets come from it, up to a factor.
+        photos: Training photos.
+        settings: Numbers of photos and triplets per batch.
+        shares: For each catalogue, the probability that a step's triplets come from it, up to a factor.
         steps: Batches in the stage.
-        start: The first batch to yield.
-        seed: Of the stage.
+        start: First batch to yield.
+        seed: Seed of the stage.
 
     Raises:
-        ConfigError: A catalogue has no photos for what it is asked for.
+        ConfigError: No catalogue has photos for the class heads, or for triplets.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class TripletSampler(Sampler[list[View]]):
         drawn = [place for place, share in enumerate(shares) if settings.triplets and positives[place] and share]
         if settings.triplets and not drawn:
             raise ConfigError("the sampler 'triplets' finds no catalogue with `positives` and a share above 0")
-        self.kin = [_kin_of(photos, place) for place in drawn]
+        self.pools = [_triplet_pool(photos, place) for place in drawn]
         total = sum(shares[place] for place in drawn)
         self.chances = [shares[place] / total for place in drawn]
         self.shuffles = Shuffles(seed)
@@ -98,9 +98,9 @@ class TripletSampler(Sampler[list[View]]):
                 View(int(self.classified[self.shuffles.at(number, size=size, key=(0,))]), _seed(random), CLASSIFIED)
                 for number in numbers
             ]
-            if self.kin:
-                kin = self.kin[random.choice(len(self.kin), p=self.chances)]
-                triplets = kin.draw(self.settings.triplets, random)
+            if self.pools:
+                pool = self.pools[random.choice(len(self.pools), p=self.chances)]
+                triplets = pool.draw(self.settings.triplets, random)
                 batch.extend(
                     View(int(place), _seed(random), member(number, part))
                     for number, places in enumerate(triplets)
@@ -113,8 +113,8 @@ def _seed(random: np.random.Generator) -> int:
     return int(random.integers(2**62))
 
 
-def _kin_of(photos: TrainingPhotos, place: int) -> Kin:
-    """The photos of one catalogue, by what makes two of them a positive pair.
+def _triplet_pool(photos: TrainingPhotos, place: int) -> TripletPool:
+    """Group the photos of one catalogue by the class of positive pairs.
 
     Raises:
         ConfigError: No class has two photos, or there is only one class.
@@ -130,4 +130,4 @@ def _kin_of(photos: TrainingPhotos, place: int) -> Kin:
     size = counts[inverse]
     if len(counts) < 2 or counts.max() < 2:
         raise ConfigError(f"{split.settings.source}: triplets need two classes of {name!r}, and two photos of one")
-    return Kin(np.array([number for _, number in known]), first[inverse], size, np.flatnonzero(size >= 2))
+    return TripletPool(np.array([number for _, number in known]), first[inverse], size, np.flatnonzero(size >= 2))

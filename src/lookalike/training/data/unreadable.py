@@ -1,4 +1,4 @@
-"""Training photos that cannot be read: another one is shown instead, and it is taken down, up to a limit."""
+"""Unreadable training photos: each is replaced by another one and recorded, up to a limit."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from lookalike.training.data.dataset import TrainingPhotos
 
 MOST_TRIES = 20
 
-Shown = tuple[Tensor, int, int, int, str]
-"""A changed photo (3, H, W), its place and role, the place that was asked for, and why that one is not shown."""
+LoadedView = tuple[Tensor, int, int, int, str]
+"""Augmented photo (3, H, W), its place and role, the requested place, and the reason if that one was unreadable."""
 
 
-class ReadablePhotos(Dataset[Shown]):
-    """Training photos where an unreadable one is replaced: by another of its product, else by the next.
+class ReadablePhotos(Dataset[LoadedView]):
+    """Training photos; an unreadable one is replaced by another of its product, or else by the next photo.
 
     Args:
-        photos: To be read.
+        photos: Photos to load.
     """
 
     def __init__(self, photos: TrainingPhotos) -> None:
@@ -32,11 +32,11 @@ class ReadablePhotos(Dataset[Shown]):
     def __len__(self) -> int:
         return len(self.photos)
 
-    def __getitem__(self, view: View | tuple[int, int]) -> Shown:
-        """The same view is the same tensor in every process.
+    def __getitem__(self, view: View | tuple[int, int]) -> LoadedView:
+        """Load a view, or its replacement; deterministic for a given view.
 
         Raises:
-            TrainingError: None of the photos that were tried can be read.
+            TrainingError: None of `MOST_TRIES` photos can be read.
         """
         wanted, seed, role = View(*view)
         reason = ""
@@ -56,14 +56,14 @@ class ReadablePhotos(Dataset[Shown]):
         yield from (place % len(self.photos) for place in range(wanted + 1, wanted + len(self.photos)))
 
 
-class Unreadable:
-    """Which photos could not be read, and why; one too many ends the run.
+class UnreadablePhotos:
+    """Record of unreadable photos, with a limit.
 
     Args:
-        most: Training photos that may be unreadable.
+        most: Largest number of unreadable photos.
 
     Attributes:
-        skipped: By the name of the photo.
+        skipped: Reason by name of the photo.
     """
 
     def __init__(self, most: int) -> None:
@@ -71,13 +71,13 @@ class Unreadable:
         self.skipped: dict[str, str] = {}
 
     def note(self, photo: str, reason: str) -> bool:
-        """Take a photo down.
+        """Record a photo.
 
         Returns:
-            Whether it is new.
+            Whether it was not recorded before.
 
         Raises:
-            TrainingError: There are too many.
+            TrainingError: The limit is exceeded.
         """
         if photo in self.skipped:
             return False
@@ -90,5 +90,5 @@ class Unreadable:
         return True
 
     def rows(self) -> list[Skip]:
-        """All of them, in the order in which they were met."""
+        """Return the recorded photos in order."""
         return [Skip(photo, reason) for photo, reason in self.skipped.items()]

@@ -1,4 +1,4 @@
-"""The network and its objective as one module, whose output is the loss of a whole batch."""
+"""Network and objective as one module, whose output is the loss of a whole batch."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from lookalike.training.run.processes import gather
 from lookalike.training.settings.run_settings import StageSettings
 
 BACKBONE = "network.backbone."
-"""What the names of the backbone's weights begin with."""
+"""Prefix of the names of the backbone's weights."""
 
 BatchOf = Callable[[Tensor, Tensor], Batch]
-"""From places and roles, (B,) int64 each, to what is known of these photos."""
+"""Returns the labels of photos from their places and roles, (B,) int64 each."""
 
 
 class Learner(nn.Module):
-    """What is trained; it is one module so that DistributedDataParallel sees every weight that a loss may reach.
+    """Network and losses as one module, so that DistributedDataParallel sees every trainable parameter.
 
     Args:
-        network: Embeds photos.
-        objective: Judges embeddings.
-        batch_of: Looks up what is known of photos.
-        autocast: The precision of the backbone; everything after it is float32.
+        network: Network to train.
+        objective: Losses.
+        batch_of: Returns the labels of photos.
+        autocast: Mixed precision of the backbone; everything after it is float32.
     """
 
     def __init__(
@@ -45,12 +45,12 @@ class Learner(nn.Module):
         self.batch_of, self.autocast = batch_of, autocast
 
     def forward(self, photos: Tensor, places: Tensor, roles: Tensor) -> dict[str, Tensor]:
-        """The weighted parts of the loss, the same in every process.
+        """Compute the weighted parts of the loss; every process gets the same values.
 
         Args:
-            photos: (B, 3, H, W) float32 normalised, this process's part of the batch.
-            places: (B,) int64 in the training data.
-            roles: (B,) int64, what each photo was drawn for.
+            photos: (B, 3, H, W) float32 normalised, this process's shard of the batch.
+            places: (B,) int64 rows in the training data.
+            roles: (B,) int64, role of each photo in the losses.
         """
         with self.autocast():
             maps = self.network.maps(photos)
@@ -64,10 +64,10 @@ class Learner(nn.Module):
             return parts
 
     def train_stage(self, stage: StageSettings) -> None:
-        """Prepare for steps of a stage; frozen parts keep the statistics of their normalisation layers, too.
+        """Set the train mode of a stage; frozen parts also keep the statistics of their normalisation layers.
 
         Raises:
-            UnknownNameError: The backbone has no part of a name that the stage freezes.
+            UnknownNameError: The backbone has no module of a name in `freeze`.
         """
         self.train()
         backbone = self.network.backbone
@@ -77,7 +77,7 @@ class Learner(nn.Module):
 
 
 def part_of(backbone: nn.Module, name: str) -> nn.Module:
-    """A part of the backbone by its name, such as `blocks.0`."""
+    """Return a module of the backbone by name, such as `blocks.0`."""
     try:
         return backbone.get_submodule(name)
     except AttributeError:

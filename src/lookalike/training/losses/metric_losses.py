@@ -1,4 +1,4 @@
-"""Metric losses and miners by their names in pytorch-metric-learning, with what the settings say of them checked."""
+"""Metric losses and miners of pytorch-metric-learning by name, with checked arguments."""
 
 from __future__ import annotations
 
@@ -19,38 +19,38 @@ UNFIT = (
     *("GenericPairLoss", "ManifoldLoss", "P2SGradLoss", "VICRegLoss", "HistogramLoss", "InstanceLoss"),
     *("DynamicSoftMarginLoss", "SmoothAPLoss"),
 )
-"""Losses that want something else than embeddings and labels, or remember what a saved state would not hold."""
+"""Losses that need other inputs than embeddings and labels, or have state outside `state_dict`."""
 
 FILLED_IN = ("num_classes", "embedding_size")
 NAMED: Mapping[str, ModuleType] = {"distance": distances, "reducer": reducers}
-"""Arguments that are objects; settings name their class."""
+"""Arguments that are objects, given by class name in the settings."""
 
 NOT_SETTABLE = ("self", "args", "kwargs", "weight_init_func", "weight_regularizer", "embedding_regularizer")
 
 
 def known_losses() -> list[str]:
-    """The names that `[[loss]]` takes, sorted."""
+    """Return the names of the metric losses, sorted."""
     theirs = [name for name in dir(metric_losses) if name.endswith("Loss") and name not in (*WRAPPERS, *UNFIT)]
     return sorted([*theirs, DRAWN_TRIPLETS])
 
 
 def known_miners() -> list[str]:
-    """The names that `miner` takes, sorted."""
+    """Return the names of the miners, sorted."""
     unfit = ("BaseMiner", "EmbeddingsAlreadyPackagedAsTriplets")
     return sorted(name for name in dir(miners) if name.endswith("Miner") and name not in unfit)
 
 
 class MetricLoss(nn.Module):
-    """One loss of the settings with its miner, its memory and its own parameters.
+    """One metric loss with its miner, its memory and its own parameters.
 
     Args:
-        settings: Of this loss.
-        classes: How many classes its labels have.
-        embedding: D.
+        settings: Settings of the loss.
+        classes: Number of classes of its labels.
+        embedding: D, the dimension of the embedding.
 
     Raises:
-        UnknownNameError: Its name, its miner's, or that of an argument is not known.
-        ConfigError: It does not take these arguments.
+        UnknownNameError: The name of the loss, of its miner or of an argument is unknown.
+        ConfigError: The loss does not take these arguments.
     """
 
     def __init__(self, settings: LossSettings, *, classes: int, embedding: int) -> None:
@@ -87,10 +87,10 @@ class MetricLoss(nn.Module):
         return Memory(self.loss, embedding, memory_size=self.settings.memory, miner=self.miner)
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
-        """The loss of a batch.
+        """Compute the loss of a batch.
 
         Args:
-            embeddings: (B, D) float32; of drawn triplets the rows are anchor, positive, negative, anchor, ...
+            embeddings: (B, D) float32; rows of drawn triplets are anchor, positive, negative, anchor, ...
             labels: (B,) int64.
         """
         if self.drawn:
@@ -102,16 +102,16 @@ class MetricLoss(nn.Module):
 
 
 class Memory(metric_losses.CrossBatchMemory):  # type: ignore[misc]
-    """A cross-batch memory whose place in its ring is a buffer too, so that a saved state holds all of it."""
+    """A cross-batch memory with its ring position in buffers, so that `state_dict` is complete."""
 
     def reset_queue(self) -> None:
-        """Forget everything."""
+        """Empty the memory."""
         self.register_buffer("ring", torch.zeros(2, dtype=torch.int64))
         super().reset_queue()
 
     @property
     def queue_idx(self) -> int:
-        """Where the next embedding is put."""
+        """Position of the next embedding in the ring."""
         return int(self.ring[0])
 
     @queue_idx.setter
@@ -120,7 +120,7 @@ class Memory(metric_losses.CrossBatchMemory):  # type: ignore[misc]
 
     @property
     def has_been_filled(self) -> bool:
-        """Whether every place holds an embedding."""
+        """Whether the ring is full."""
         return bool(self.ring[1])
 
     @has_been_filled.setter
@@ -129,7 +129,7 @@ class Memory(metric_losses.CrossBatchMemory):  # type: ignore[misc]
 
 
 def parameters_of(kind: type) -> dict[str, object]:
-    """The arguments that a class and those above it take by name, with their defaults."""
+    """Return the named arguments of a class and its bases, with their defaults."""
     found: dict[str, object] = {}
     for one in inspect.getmro(kind):
         if "__init__" in vars(one) and one not in (nn.Module, object):
@@ -141,11 +141,11 @@ def parameters_of(kind: type) -> dict[str, object]:
 def _made(
     kind: type[nn.Module], name: str, arguments: Mapping[str, object], *, filled_in: Mapping[str, object] | None = None
 ) -> nn.Module:
-    """An object of a class, by arguments as the settings have them.
+    """Make an object from the arguments of the settings.
 
     Raises:
-        UnknownNameError: It has no such argument.
-        ConfigError: It does not take such a value.
+        UnknownNameError: The class has no such argument.
+        ConfigError: The class does not take the value.
     """
     known = parameters_of(kind)
     settable = [argument for argument in known if argument not in FILLED_IN]
@@ -162,7 +162,7 @@ def _made(
 
 
 def _let_tensors_follow(loss: nn.Module) -> None:
-    """Make buffers of tensors that a loss keeps as plain attributes, as MarginLoss does: those stay when it moves."""
+    """Register plain tensor attributes of a loss, as MarginLoss has, as buffers, so that they move with the module."""
     for part in loss.modules():
         for name, value in list(vars(part).items()):
             if isinstance(value, Tensor):
@@ -171,7 +171,7 @@ def _let_tensors_follow(loss: nn.Module) -> None:
 
 
 def _named(argument: str, value: object) -> nn.Module:
-    """A distance or a reducer, of its name or of a table with its name and arguments."""
+    """Make a distance or a reducer from its name, or from a table with its name and arguments."""
     table: Mapping[str, object] = value if isinstance(value, dict) else {"name": value}
     name = str(table.get("name"))
     suffix = "Reducer" if argument == "reducer" else ""
@@ -183,7 +183,7 @@ def _named(argument: str, value: object) -> nn.Module:
 
 
 def _fitting(name: str, argument: str, value: object, default: object) -> object:
-    """A value, when it is of the kind of the default that it replaces."""
+    """Check that a value has the type of the default that it replaces."""
     kinds: Sequence[type] = (bool,) if isinstance(default, bool) else (int, float, str)
     number = isinstance(default, int | float) and not isinstance(default, bool)
     if number:

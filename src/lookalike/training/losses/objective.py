@@ -1,4 +1,4 @@
-"""What is minimised: metric losses, class heads and multi-label heads, weighted and summed."""
+"""The training objective: the weighted sum of metric losses, class heads and multi-label heads."""
 
 from __future__ import annotations
 
@@ -16,24 +16,21 @@ from lookalike.training.settings.run_settings import DataSettings, TrainingSetti
 
 
 class Objective(nn.Module):
-    """All losses of a run, with their own parameters (class centres, proxies) and memories as its state.
+    """All losses of a run, with their own parameters (class centres, proxies) and memories as state.
 
-    A metric loss compares the photos of a batch with each other, so a batch that is split over several processes must
-    be put together again first: `forward` wants the embeddings of the whole batch, gathered with their gradients, and
-    `Batch` of the whole batch in the same order. Each process then computes the same loss; averaging the gradients
-    over the processes, as DistributedDataParallel does, gives those of one process with the whole batch, if gathering
-    hands back to each process the sum of what all of them ask of its embeddings (as
-    `torch.distributed.nn.functional.all_gather` does). All that has to be gathered, besides, is the photos' places and
-    roles: `TrainingPhotos.batch` makes the `Batch` of them. Memories are filled with whole batches, alike everywhere.
+    A metric loss compares the photos of a batch with each other, so `forward` needs the whole batch: with several
+    processes, the embeddings gathered with their gradients (see `lookalike.training.run.processes.gather`) and the
+    `Batch` in the same order, which `TrainingPhotos.batch` makes from the gathered places and roles. Every process
+    computes the same loss and fills its memories with the same batches.
 
     Args:
-        settings: Of the run.
-        classes: The classes of each label, as `label_classes` gives them.
-        products: How many products take part in the metric losses.
-        embedding: D.
+        settings: Settings of the run.
+        classes: Classes of each label, from `label_classes`.
+        products: Number of products in the metric losses.
+        embedding: D, the dimension of the embedding.
 
     Raises:
-        UnknownNameError: A loss, a miner or an argument is not known.
+        UnknownNameError: A loss, a miner or an argument is unknown.
         ConfigError: A loss does not take its arguments, or has fewer than two classes.
     """
 
@@ -56,16 +53,16 @@ class Objective(nn.Module):
     def forward(
         self, network: Network, embeddings: Tensor, batch: Batch, *, read: Tensor | None = None
     ) -> dict[str, Tensor]:
-        """The loss in weighted parts, which sum to what is minimised.
+        """Compute the weighted parts of the loss; their sum is minimised.
 
         Args:
-            network: Whose heads are trained.
-            embeddings: (B, D) float32, the network's metric rows, of all processes together.
-            batch: What is known of them, in the same order.
-            read: (B, C) float32, what its heads read; None is the embeddings.
+            network: Network with the heads.
+            embeddings: (B, D) float32 metric embeddings of the whole batch, of all processes.
+            batch: Labels of the batch, in the same order.
+            read: (B, C) float32 input of the heads; None is the embeddings.
 
         Returns:
-            Scalars by name: one for each metric loss and each head that found photos to learn from; never empty.
+            Scalars by name, one for each metric loss and head with labelled photos in the batch; never empty.
         """
         parts: dict[str, Tensor] = {}
         read = embeddings if read is None else read
@@ -90,15 +87,15 @@ class Objective(nn.Module):
         return parts or {"nothing": embeddings.sum() * 0.0}
 
     def _tag_loss(self, scores: Tensor, tags: Tensor, known: Tensor) -> Tensor:
-        """Mean binary cross entropy over the tags that are known, (B, T) each."""
+        """Compute the mean binary cross entropy over the known tags, (B, T) each."""
         weight = torch.tensor(self.settings.heads.positive_weight, device=scores.device)
         return functional.binary_cross_entropy_with_logits(scores[known], tags[known], pos_weight=weight)
 
 
 def metric_rows(loss: MetricLoss, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Which rows of a batch a metric loss is about, (R,) int64, and their labels, (R,) int64.
+    """Return the rows of a batch in a metric loss, (R,) int64, and their labels, (R,) int64.
 
-    Drawn triplets come in their order: anchor, positive and negative of the first, then of the second.
+    Rows of drawn triplets are ordered: anchor, positive and negative of the first triplet, then of the second.
     """
     if loss.drawn:
         rows = torch.argsort(batch.roles, stable=True)[int((batch.roles < 0).sum()) :]
@@ -109,7 +106,7 @@ def metric_rows(loss: MetricLoss, batch: Batch) -> tuple[Tensor, Tensor]:
 
 
 def part_names(losses: Sequence[str]) -> list[str]:
-    """A name for each part of the loss: that of the loss, numbered when it comes twice."""
+    """Return the name of each part of the loss: that of the loss, numbered if it is used twice."""
     return [
         name if losses.count(name) == 1 else f"{name} {losses[: place + 1].count(name)}"
         for place, name in enumerate(losses)
@@ -117,5 +114,5 @@ def part_names(losses: Sequence[str]) -> list[str]:
 
 
 def weights_of(data: Sequence[DataSettings], *, tags: bool) -> dict[str, float]:
-    """The weight of each class head, or multi-label head, of all catalogues; the last one that names it decides."""
+    """Return the weights of the class heads, or of the multi-label heads; the last catalogue with a head decides."""
     return {head: weight for each in data for head, weight in (each.tags if tags else each.heads).items()}

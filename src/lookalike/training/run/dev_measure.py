@@ -1,7 +1,7 @@
-"""The measure on dev that decides which checkpoint is kept; it judges anything that describes photos.
+"""The dev measure, which selects the best checkpoint: graded retrieval among the dev photos.
 
-Its memory grows with the number of photos, never with queries times gallery: similarities are computed for a few
-queries at a time.
+Memory grows with the number of photos, not with queries times gallery: similarities are computed for a few queries at
+a time.
 """
 
 from __future__ import annotations
@@ -32,28 +32,28 @@ from lookalike.training.data.augmentation import Augmentation
 from lookalike.training.data.dataset import Split
 from lookalike.types import Bool, Float32, Int64, Item
 
-Describe = Callable[[Sequence[Image.Image]], Float32]
-"""From B RGB photos to (B, D) float32 unit rows."""
+Embed = Callable[[Sequence[Image.Image]], Float32]
+"""Embeds B RGB photos as (B, D) float32 unit vectors."""
 
 SkipItem = Callable[[Item, str], None]
-"""Told which photo could not be read, and why."""
+"""Called with an unreadable photo and the reason."""
 
 BATCH = 64
 CELLS = 2**18
-"""Similarities that are looked at together: about 60 MB with what is made of them."""
+"""Similarities per block of queries: about 60 MB with all intermediate arrays."""
 ANSWERS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Ranked:
-    """What the photos of a split answered each other.
+class DevRanking:
+    """Leave-one-out rankings of a dev split.
 
     Attributes:
         items: N items.
-        asked: (Q,) places of the queries.
-        answers: (Q, K) places of the answers, best first, K <= 10.
-        right: (Q, K) whether each agrees in the leading grade; False where nobody could answer any more.
-        ndcg: (Q,) NDCG@10 of each query, in [0, 1].
+        asked: (Q,) int64 places of the queries in `items`.
+        answers: (Q, K) int64 places of the answers, best first, K <= 10.
+        right: (Q, K) bool, whether the answer agrees in the leading grade; False past the last allowed answer.
+        ndcg: (Q,) float64 NDCG@10 of each query, in [0, 1].
     """
 
     items: Sequence[Item]
@@ -64,45 +64,46 @@ class Ranked:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """What a measure found.
+class DevMeasure:
+    """Result of a dev measure.
 
     Attributes:
-        figures: In [0, 1] by `catalogue number/name`, and their mean as `mean`; empty when there is nothing to measure.
-        ranked: The answers in the first split that has any, to be looked at; None without one.
+        figures: Figures in [0, 1] by `catalogue number/name`, and their mean as `mean`; empty without graded splits.
+        ranked: Rankings of the first graded split, for the hits-and-misses grid; None without one.
     """
 
     figures: dict[str, float] = field(default_factory=dict)
-    ranked: Ranked | None = None
+    ranked: DevRanking | None = None
 
 
 def measure(
-    describe: Describe,
+    embed: Embed,
     splits: Sequence[Split],
     *,
     changes: Mapping[str, Augmentation],
     at_least: int,
     skip: SkipItem = lambda item, reason: None,
-) -> Measured:
+) -> DevMeasure:
     """Measure retrieval on the dev splits.
 
-    Every dev photo asks among the other photos of its catalogue: NDCG@10 with the grades of its settings, and
-    precision@1 of the leading grade. Every change (such as `pasted`) asks with changed photos for the unchanged ones.
+    Every dev photo queries the other photos of its catalogue: NDCG@10 with the grades of the settings, and
+    precision@1 of the leading grade. For each augmentation (such as `pasted`), augmented photos query the original
+    ones: hit rate@1.
 
     Args:
-        describe: What is judged.
-        splits: The dev splits; those without grades are passed over.
+        embed: Model to measure.
+        splits: Dev splits; those without grades are left out.
         changes: Augmentations by name.
-        at_least: Photos are decoded with both sides at least this many pixels, where they have them.
-        skip: Told of each photo that cannot be read; it neither asks nor answers.
+        at_least: Smallest side in pixels that photos may be decoded at.
+        skip: Called for each unreadable photo, which is left out.
     """
     figures: dict[str, float] = {}
-    shown: Ranked | None = None
+    shown: DevRanking | None = None
     for place, split in enumerate(splits):
         if not split.settings.grades:
             continue
         kept: list[Item] = []
-        rows = _described(describe, _readable(split.items, at_least=at_least, kept=kept, skip=skip))
+        rows = _embedded(embed, _readable(split.items, at_least=at_least, kept=kept, skip=skip))
         if len(kept) < 2:
             continue
         ranked = rank(Split(split.settings, kept), rows)
@@ -111,21 +112,21 @@ def measure(
         figures[f"{place}/precision@1"] = mean_of(precision_at_k(ranked.right, 1))
         for name, change in changes.items():
             found: list[int] = []
-            changed = _described(describe, _changed(kept, change, at_least=at_least, found=found))
+            changed = _embedded(embed, _changed(kept, change, at_least=at_least, found=found))
             if len(found) >= 2:
                 hits = (_nearest(changed, rows) == np.asarray(found))[:, None]
                 figures[f"{place}/{name} hit_rate@1"] = mean_of(hit_rate_at_k(hits, 1))
     if figures:
         figures["mean"] = float(np.mean(list(figures.values())))
-    return Measured(figures, shown)
+    return DevMeasure(figures, shown)
 
 
-def rank(split: Split, rows: Float32) -> Ranked:
-    """Leave-one-out graded retrieval among the photos of a split.
+def rank(split: Split, rows: Float32) -> DevRanking:
+    """Rank the photos of a split for each other, leave-one-out, by graded relevance.
 
     Args:
-        split: N >= 1 items.
-        rows: (N, D) float32 unit rows.
+        split: Split with N >= 1 items.
+        rows: (N, D) float32 unit vectors.
     """
     labels: list[Int64] = []
     for grade in split.settings.grades:
@@ -143,26 +144,26 @@ def rank(split: Split, rows: Float32) -> Ranked:
         order, allowed = order_by_score(rows[some] @ rows.T, apart, ANSWERS)
         found = np.where(allowed, np.take_along_axis(relevance, order, axis=1), 0)
         ndcg.append(ndcg_at_k(found, _highest(np.where(apart, 0, relevance), ANSWERS), ANSWERS))
-        answers.append(order.copy())  # it is a view of the whole order, which would be kept with it
+        answers.append(order.copy())  # a view would keep the whole order in memory
         right.append(found >= 1)
     if not len(asked):
         none = np.zeros((0, ANSWERS), dtype=np.int64)
-        return Ranked(split.items, asked, none, none.astype(bool), np.zeros(0))
-    return Ranked(split.items, asked, np.concatenate(answers), np.concatenate(right), np.concatenate(ndcg))
+        return DevRanking(split.items, asked, none, none.astype(bool), np.zeros(0))
+    return DevRanking(split.items, asked, np.concatenate(answers), np.concatenate(right), np.concatenate(ndcg))
 
 
-def described_by(network: Network, preprocessing: Preprocessing) -> Describe:
-    """A network in eval mode as something that describes photos."""
+def embed_with(network: Network, preprocessing: Preprocessing) -> Embed:
+    """Return a function that embeds photos with a network in eval mode."""
 
     @torch.no_grad()
-    def describe(photos: Sequence[Image.Image]) -> Float32:
+    def embed(photos: Sequence[Image.Image]) -> Float32:
         device = next(network.parameters()).device
         pixels = torch.from_numpy(np.stack([preprocessing(photo) for photo in photos]))
         rows = network(pixels.to(device, memory_format=torch.channels_last))
-        unit: Float32 = functional.normalize(rows, dim=1).cpu().numpy()  # search compares directions, too
+        unit: Float32 = functional.normalize(rows, dim=1).cpu().numpy()  # search compares directions too
         return unit
 
-    return describe
+    return embed
 
 
 def _few_at_a_time(queries: Int64, *, gallery: int) -> Iterator[Int64]:
@@ -172,14 +173,14 @@ def _few_at_a_time(queries: Int64, *, gallery: int) -> Iterator[Int64]:
 
 
 def _highest(grades: Int64, k: int) -> Int64:
-    """The k highest of each row, falling: (Q, min(k, N))."""
+    """Return the k highest grades of each row, descending: (Q, min(k, N))."""
     k = min(k, grades.shape[1])
     highest: Int64 = -np.sort(np.partition(-grades, k - 1, axis=1)[:, :k], axis=1)
     return highest
 
 
 def _nearest(queries: Float32, rows: Float32) -> Int64:
-    """The place of the row nearest to each query, (Q,)."""
+    """Return the place of the nearest row of each query, (Q,)."""
     places = np.arange(len(queries))
     return np.concatenate(
         [(queries[some] @ rows.T).argmax(axis=1) for some in _few_at_a_time(places, gallery=len(rows))]
@@ -187,7 +188,7 @@ def _nearest(queries: Float32, rows: Float32) -> Int64:
 
 
 def _readable(items: Sequence[Item], *, at_least: int, kept: list[Item], skip: SkipItem) -> Iterator[Image.Image]:
-    """The photos that can be read; notes in `kept` whose they are."""
+    """Yield the readable photos, and append their items to `kept`."""
     for item in items:
         try:
             photo = open_image(item, at_least=at_least, box=item.box)
@@ -199,13 +200,13 @@ def _readable(items: Sequence[Item], *, at_least: int, kept: list[Item], skip: S
 
 
 def _changed(items: Sequence[Item], change: Augmentation, *, at_least: int, found: list[int]) -> Iterator[Image.Image]:
-    """Changed photos, the same ones every time; notes in `found` the places of those that could be changed."""
+    """Yield augmented photos, deterministically, and append the places of those that could be augmented to `found`."""
     for place, item in enumerate(items):
         photo = open_image(item, at_least=at_least, box=item.box)
         seed = zlib.crc32(item.id.encode())
         random = np.random.default_rng(seed)
         with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed the GPUs, too
+            torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed the GPUs too
             pasted = change.settings.paste > 0
             changed = change.on_background(photo, random=random) if pasted else change(photo, random=random)
         if changed is not None:
@@ -213,6 +214,6 @@ def _changed(items: Sequence[Item], change: Augmentation, *, at_least: int, foun
             yield changed
 
 
-def _described(describe: Describe, photos: Iterator[Image.Image]) -> Float32:
-    rows = [describe(batch) for batch in iter(lambda: list(islice(photos, BATCH)), [])]
+def _embedded(embed: Embed, photos: Iterator[Image.Image]) -> Float32:
+    rows = [embed(batch) for batch in iter(lambda: list(islice(photos, BATCH)), [])]
     return np.concatenate(rows) if rows else np.zeros((0, 1), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""A picture of hits and misses on dev, for TensorBoard: each query, and beside it what it found."""
+"""The hits-and-misses grid for TensorBoard: dev queries with their first answers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from lookalike.errors import PhotoError
 from lookalike.images import open_image
-from lookalike.training.run.dev_measure import Ranked
+from lookalike.training.run.dev_measure import DevRanking
 from lookalike.types import Bool, Int64, Item
 
 TILE = (84, 112)
@@ -18,24 +18,24 @@ TEXT = 14
 ANSWERS = 5
 PAPER, INK = (246, 246, 243), (28, 30, 34)
 RIGHT, WRONG = (34, 110, 190), (214, 96, 30)
-"""Blue and orange, which are told apart by nearly every eye."""
+"""Blue and orange, safe for most forms of colour blindness."""
 
 
-def draw_hits_and_misses(ranked: Ranked, *, each: int = 4, label: str) -> Image.Image:
-    """Draw queries whose first answer is right, then queries whose first answer is wrong, the worst of them.
+def draw_hits_and_misses_grid(ranked: DevRanking, *, each: int = 4, label: str) -> Image.Image:
+    """Draw queries whose first answer is right, then the worst queries whose first answer is wrong.
 
     Args:
-        ranked: The answers.
-        each: Most hits, and most misses.
-        label: The attribute that is written below each photo.
+        ranked: Queries and answers of a dev split.
+        each: Largest number of hits, and of misses.
+        label: Attribute in the caption of each photo.
 
     Returns:
-        RGB; right answers have a blue frame, wrong ones an orange frame.
+        RGB image; right answers have a blue frame, wrong ones an orange one.
     """
     hit: Bool = ranked.right[:, 0]
     by_ndcg = np.argsort(ranked.ndcg, kind="stable")
     hits, misses = by_ndcg[::-1][hit[by_ndcg[::-1]]], by_ndcg[~hit[by_ndcg]]
-    # The best hits are all alike; every n-th shows more.
+    # The best hits look the same; an even spread shows more.
     chosen = np.concatenate([_spread(hits, each), misses[:each]])
     columns = min(ANSWERS, ranked.answers.shape[1])
     step = (TILE[0] + GAP, TILE[1] + TEXT + GAP)
@@ -62,7 +62,7 @@ def _draw(picture: Image.Image, corner: tuple[int, int], item: Item, *, label: s
     try:
         photo = open_image(item, at_least=max(TILE), box=item.box)
         picture.paste(ImageOps.pad(photo, TILE, color=(255, 255, 255)), corner)
-    except PhotoError:  # gone since it was measured; the caption says which it was
+    except PhotoError:  # removed since the measure; the caption remains
         pass
     draw = ImageDraw.Draw(picture)
     x, y = corner

@@ -1,4 +1,4 @@
-"""Ctrl-C and a polite end: the step under way is finished and saved before the run stops."""
+"""Graceful stop at Ctrl-C and SIGTERM: the current step is finished and saved before the run stops."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interruption:
-    """Takes down that Ctrl-C, or SIGTERM as cluster schedulers send it, has come; a second Ctrl-C stops at once.
+    """Signal handlers that record Ctrl-C, or SIGTERM as sent by cluster schedulers; a second Ctrl-C stops at once.
 
     Attributes:
-        asked: Whether the run shall stop after this step.
+        asked: Whether to stop after the current step.
     """
 
     def __init__(self) -> None:
         self.asked = False
-        # A launcher passes the terminal's Ctrl-C on once more, which is no second wish.
+        # A launcher forwards the terminal's Ctrl-C, so the second signal is not a second request.
         self.launched = "TORCHELASTIC_RUN_ID" in os.environ
         self.before: dict[signal.Signals, object] = {}
 
     def __enter__(self) -> Interruption:
-        if threading.current_thread() is threading.main_thread():  # elsewhere Python allows no handlers
+        if threading.current_thread() is threading.main_thread():  # other threads cannot install handlers
             self.before = {number: signal.signal(number, self._note) for number in SIGNALS}
         return self
 
@@ -41,5 +41,5 @@ class Interruption:
 
 
 def leave_interruption_to_the_run(worker: int) -> None:
-    """Let a process that prepares photos go on at Ctrl-C, for the run still needs its batch."""
+    """Ignore Ctrl-C in a data loader's worker; the run still needs its batch."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,7 +1,7 @@
-"""The training loop: stages, steps, measures, and how a run is taken up again.
+"""The training loop: stages, optimiser steps, dev measures, and resuming.
 
-A step's batch, its changes to photos and what is dropped out follow from the seed and the step alone, so a run that
-was killed and taken up again goes the way that it would have gone.
+The batch, the augmentation and the dropout of a step depend on the seed and the step alone, so a run that is killed
+and resumed takes the same course as one that is not.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from torch.utils.data import DataLoader
 from lookalike.errors import ConfigError, TrainingError
 from lookalike.models.network import Network
 from lookalike.models.weight_readers import match_first_block
-from lookalike.training.data.training_data import Material
-from lookalike.training.data.unreadable import ReadablePhotos, Unreadable
+from lookalike.training.data.training_data import TrainingData
+from lookalike.training.data.unreadable import ReadablePhotos, UnreadablePhotos
 from lookalike.training.losses.learner import BACKBONE, Learner
 from lookalike.training.outcome import Stopped, Trained
 from lookalike.training.run.interruption import Interruption, leave_interruption_to_the_run
-from lookalike.training.run.optimiser_step import ShardOfBatch, Stepper
+from lookalike.training.run.optimiser_step import OptimiserStepper, ShardOfBatch
 from lookalike.training.run.processes import Shards, any_process, share_statistics, start_processes
 from lookalike.training.run.run_folder import RunFolder
-from lookalike.training.run.run_log import Done, Notes
-from lookalike.training.run.schedule import Gains, rate_factor
+from lookalike.training.run.run_log import RunLog, RunPosition
+from lookalike.training.run.schedule import PlateauTracker, rate_factor
 from lookalike.training.run.validation import Validation
 from lookalike.training.settings.run_settings import StageSettings, TrainingSettings, load_settings
 from lookalike.types import Item
@@ -46,30 +46,30 @@ def train(
     progress: Callable[[int, int], None] = lambda done, total: None,
     report: Callable[[str], None] = lambda line: None,
 ) -> Trained:
-    """Train as a TOML file says.
+    """Train a model with the settings of a TOML file.
 
     Args:
-        config: The file; see `lookalike.training.settings.run_settings`.
+        config: Settings file; see `lookalike.training.settings.run_settings`.
         overrides: Settings that replace those of the file, as `key=value`.
         base: Folder that paths in the settings are relative to; None is the file's.
-        resume: A run folder to take up where its state was last saved.
-        out: The run folder to make; None is `runs/NAME`.
-        progress: Told after each step how many steps of how many are done.
-        report: Given a line after each measure on dev, and for each photo that cannot be read.
+        resume: Run folder to resume from its last saved state.
+        out: Run folder to create; None is `runs/NAME`.
+        progress: Called after each step with the number of steps done and in all.
+        report: Called with a line after each dev measure and for each unreadable photo.
 
     Raises:
-        ConfigError: A setting is wrong, or the run folder is in use or not one of this configuration.
+        ConfigError: A setting is wrong, or the run folder is in use or was made with other settings.
         CatalogueError: A catalogue cannot be read.
-        ModelError: Starting weights cannot be read or do not fit.
-        TrainingError: The loss is no number any more, too many photos cannot be read, or the disk is full.
-        Stopped: Ctrl-C or SIGTERM came; the state is saved.
+        ModelError: The pretrained weights cannot be read or do not fit.
+        TrainingError: The loss is not finite, too many photos are unreadable, or the disk is full.
+        Stopped: The run was interrupted by Ctrl-C or SIGTERM; its state is saved.
     """
     settings = load_settings(config, overrides=tuple(overrides))
     accelerator = start_processes(settings.device, settings.precision)
     folder = RunFolder(resume or out or Path("runs") / settings.name)
     if accelerator.is_main_process:
         if resume:
-            folder.take_up(settings)
+            folder.resume(settings)
         else:
             folder.begin(settings)
     accelerator.wait_for_everyone()
@@ -91,15 +91,15 @@ def train(
 
 
 class Run:
-    """One run: its network, how far it is, and how it goes on.
+    """One training run: its network, its position and its state.
 
     Args:
-        settings: What to do.
+        settings: Settings of the run.
         base: Folder that paths in the settings are relative to.
-        folder: The run's; a state in it is taken up.
-        accelerator: The device, the precision and the processes.
-        interruption: Asked after each step whether to stop.
-        report: As for `train`.
+        folder: Run folder; a saved state in it is resumed.
+        accelerator: Device, precision and processes.
+        interruption: Stop request, checked after each step.
+        report: See `train`.
     """
 
     def __init__(
@@ -115,22 +115,22 @@ class Run:
         self.settings, self.folder, self.accelerator, self.report = settings, folder, accelerator, report
         self.interruption = interruption
         torch.manual_seed(settings.seed)
-        self.material = Material(settings, base=base)
-        self.readable = ReadablePhotos(self.material.photos)
-        self.unreadable = Unreadable(settings.unreadable)
-        self.done, self.gains = Done(), Gains()
-        self.stepper: Stepper | None = None
+        self.training_data = TrainingData(settings, base=base)
+        self.readable = ReadablePhotos(self.training_data.photos)
+        self.unreadable = UnreadablePhotos(settings.unreadable)
+        self.position, self.plateau = RunPosition(), PlateauTracker()
+        self.stepper: OptimiserStepper | None = None
         self.saved_optimizer: dict[str, Any] | None = None
-        self.network = self.material.make_network()
+        self.network = self.training_data.make_network()
         self.learner = Learner(
             self.network,
-            self.material.make_objective(self.network),
-            batch_of=self.material.photos.batch,
+            self.training_data.make_objective(self.network),
+            batch_of=self.training_data.photos.batch,
             autocast=accelerator.autocast,
         )
         state = folder.read_state()
         if state is None:
-            for note in self.material.initialise(self.network, self.readable):
+            for note in self.training_data.initialise(self.network, self.readable):
                 self.report(note)
         else:
             match_first_block(self.network.backbone, _part_of(state["learner"], BACKBONE))
@@ -138,92 +138,94 @@ class Run:
         self.learner.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = ModelEmaV3(self.network, decay=settings.ema, use_warmup=True) if settings.ema else None
         if state is not None:
-            self._take_up(state)
+            self._resume(state)
         self.validation: Validation | None = None
         if accelerator.is_main_process:
             self.validation = Validation(
-                self.material, folder, Notes(folder, self.done), report=report, skip=self._skip
+                self.training_data, folder, RunLog(folder, self.position), report=report, skip=self._skip
             )
-            self._say_what_to_expect(shared_statistics=shared)
+            self._report_start(shared_statistics=shared)
 
     @property
     def kept(self) -> Network:
-        """The weights that are measured and kept: their moving average, if there is one."""
+        """The network that is measured and saved: with the moving average of the weights, if there is one."""
         network = self.average.module if self.average else self.network
         assert isinstance(network, Network)
         return network
 
     def all_stages(self, progress: Callable[[int, int], None]) -> None:
-        """Run what is not done yet, measure after each stage, and leave the best checkpoint.
+        """Run the remaining steps, measure after each stage, and keep the best checkpoint.
 
         Args:
-            progress: As for `train`.
+            progress: See `train`.
         """
         stages = self.settings.stage
-        if self.done.all_steps == 0:
+        if self.position.all_steps == 0:
             self._save_state()
-        while self.done.stage < len(stages):
-            self._stage(self.done.stage, stages[self.done.stage], progress)
-            self.done.stage, self.done.step = self.done.stage + 1, 0
+        while self.position.stage < len(stages):
+            self._stage(self.position.stage, stages[self.position.stage], progress)
+            self.position.stage, self.position.step = self.position.stage + 1, 0
             self._measure()
-        if self.done.measure_due:  # it was stopped within the last measure
+        if self.position.measure_due:  # the run was stopped during the last measure
             self._measure()
         self._save_state()
         if self.validation:
-            self.validation.notes.close()
+            self.validation.run_log.close()
 
     def _stage(self, number: int, stage: StageSettings, progress: Callable[[int, int], None]) -> None:
-        settings, done = self.settings, self.done
-        self.material.show_for(stage)
-        all_steps = [self.material.steps(each) for each in settings.stage]
+        settings, position = self.settings, self.position
+        self.training_data.show_for(stage)
+        all_steps = [self.training_data.steps(each) for each in settings.stage]
         steps = all_steps[number]
-        self.stepper = Stepper(
+        self.stepper = OptimiserStepper(
             self.learner,
             stage,
             settings=settings,
             accelerator=self.accelerator,
-            may_leave_out=not self.material.is_complete,
-            note_replaced=lambda place, reason: self._skip(self.material.photos.items[place], reason),
+            may_leave_out=not self.training_data.is_complete,
+            on_unreadable=lambda place, reason: self._skip(self.training_data.photos.items[place], reason),
         )
         if self.saved_optimizer is not None:
             self.stepper.optimizer.load_state_dict(self.saved_optimizer)
             self.saved_optimizer = None
-        if done.measure_due:  # it was stopped within the measure
+        if position.measure_due:  # the run was stopped during the measure
             self._measure()
-        if done.step == 0:
-            self.gains.start_stage()
+        if position.step == 0:
+            self.plateau.start_stage()
         batches = self._batches(number, steps)
-        progress(sum(all_steps[:number]) + done.step, sum(all_steps))
-        while done.step < steps and not 0 < settings.early_stop <= self.gains.waited:
+        progress(sum(all_steps[:number]) + position.step, sum(all_steps))
+        while position.step < steps and not 0 < settings.early_stop <= self.plateau.waited:
             self._step(self.stepper, batches, stage, steps)
-            progress(sum(all_steps[:number]) + done.step, sum(all_steps))
-            if settings.measure_every and done.step % settings.measure_every == 0 and done.step < steps:
+            progress(sum(all_steps[:number]) + position.step, sum(all_steps))
+            if settings.measure_every and position.step % settings.measure_every == 0 and position.step < steps:
                 self._measure()
-            elif done.all_steps % settings.save_every == 0:
+            elif position.all_steps % settings.save_every == 0:
                 self._save_state()
             if any_process(self.interruption.asked, self.accelerator):
                 self._save_state()
-                raise Stopped(self.folder.path, done.all_steps)
+                raise Stopped(self.folder.path, position.all_steps)
         self.stepper = None  # the next stage makes its own
         self.accelerator.free_memory()
 
-    def _step(self, stepper: Stepper, batches: Iterator[ShardOfBatch], stage: StageSettings, steps: int) -> None:
-        """Take one step, and write it down."""
-        done, schedule = self.done, self.settings.schedule
-        factor = rate_factor(done.step, steps, warmup=stage.warmup, schedule=schedule, drop=self.gains.drop)
-        stepped = stepper.step(batches, number=done.all_steps, factor=factor)
-        done.step, done.all_steps = done.step + 1, done.all_steps + 1
+    def _step(
+        self, stepper: OptimiserStepper, batches: Iterator[ShardOfBatch], stage: StageSettings, steps: int
+    ) -> None:
+        """Take one optimiser step, and log it."""
+        position, schedule = self.position, self.settings.schedule
+        factor = rate_factor(position.step, steps, warmup=stage.warmup, schedule=schedule, drop=self.plateau.drop)
+        step = stepper.step(batches, number=position.all_steps, factor=factor)
+        position.step, position.all_steps = position.step + 1, position.all_steps + 1
         if self.average:
-            self.average.update(self.network, step=done.all_steps)
+            self.average.update(self.network, step=position.all_steps)
         if self.validation:
-            self.validation.notes.step(stepped)
+            self.validation.run_log.step(step)
 
     def _batches(self, number: int, steps: int) -> Iterator[ShardOfBatch]:
-        """This process's part of the batches of a stage, from the step that is next."""
+        """Yield this process's shards of the batches of a stage, from the next step on."""
         accumulation = self.settings.accumulation
-        sampler = self.material.make_sampler(
+        sampler = self.training_data.make_sampler(
             steps=steps * accumulation,
-            start=self.done.step * accumulation,
+            start=self.position.step * accumulation,
             seed=self.settings.seed * 1000 + number,
         )
         processes, process = self.accelerator.num_processes, self.accelerator.process_index
@@ -236,13 +238,13 @@ class Run:
         )
         try:
             yield from loader
-        except TrainingError as error:  # torch puts a traceback before what a process that prepares photos says
+        except TrainingError as error:  # torch prefixes the message with the worker's traceback
             raise TrainingError(str(error).rpartition(f"{TrainingError.__name__}: ")[2].strip()) from None
 
     def _measure(self) -> None:
-        """Measure on dev in the first process, and let all of them know; the best is kept."""
-        self.done.measure_due = True
-        self._save_state()  # so that no step is lost when the run is stopped within the measure
+        """Measure on dev in the first process, broadcast the figure, and keep the best checkpoint."""
+        self.position.measure_due = True
+        self._save_state()  # no step is lost if the run is stopped during the measure
         found: list[float | None] = [None]
         if self.validation:
             try:
@@ -252,14 +254,14 @@ class Run:
         if self.accelerator.num_processes > 1:
             broadcast_object_list(found)
         if found[0] is None:
-            raise Stopped(self.folder.path, self.done.all_steps)
-        self.done.measure_due = False
-        better = self.gains.note(found[0], patience=self.settings.patience, factor=self.settings.plateau_factor)
-        if self.validation and (better or not self.material.is_measured):
+            raise Stopped(self.folder.path, self.position.all_steps)
+        self.position.measure_due = False
+        better = self.plateau.note(found[0], patience=self.settings.patience, factor=self.settings.plateau_factor)
+        if self.validation and (better or not self.training_data.is_measured):
             self.validation.keep_as_best(self.kept)
 
     def _save_state(self) -> None:
-        """Save all that the run goes on from; every process comes here at the same step."""
+        """Save the state that a resumed run starts from; called by every process at the same step."""
         if self.accelerator.num_processes > 1:
             for skipped in gather_object([self.unreadable.skipped]):
                 self.unreadable.skipped.update(skipped)
@@ -274,21 +276,21 @@ class Run:
                 "average": self.average.module.state_dict() if self.average else None,
                 "optimizer": self.stepper.optimizer.state_dict() if self.stepper else None,
                 "scaler": scaler.state_dict() if scaler else None,
-                "done": asdict(self.done),
-                "gains": asdict(self.gains),
+                "done": asdict(self.position),
+                "gains": asdict(self.plateau),
                 "skipped": self.unreadable.skipped,
-                "material": self.material.fingerprint(),
+                "material": self.training_data.fingerprint(),
                 "log": self.folder.log_length(),
             }
         )
 
-    def _take_up(self, state: Mapping[str, Any]) -> None:
-        """Go on from a saved state.
+    def _resume(self, state: Mapping[str, Any]) -> None:
+        """Restore a saved state.
 
         Raises:
-            ConfigError: The training photos are others now.
+            ConfigError: The training photos have changed.
         """
-        if state["material"] != self.material.fingerprint():
+        if state["material"] != self.training_data.fingerprint():
             raise ConfigError(f"{self.folder.path}: the training photos are not those that the run began with")
         self.learner.load_state_dict(state["learner"])
         if self.average:
@@ -296,7 +298,7 @@ class Run:
         if self.accelerator.scaler and state["scaler"]:
             self.accelerator.scaler.load_state_dict(state["scaler"])
         self.saved_optimizer = state["optimizer"]
-        self.done, self.gains = Done(**state["done"]), Gains(**state["gains"])
+        self.position, self.plateau = RunPosition(**state["done"]), PlateauTracker(**state["gains"])
         self.unreadable.skipped.update(state["skipped"])
         if self.accelerator.is_main_process:
             self.folder.cut_log(state["log"])
@@ -305,17 +307,17 @@ class Run:
         if self.unreadable.note(item.photo, reason):
             self.report(f"cannot be read, and is left out: {reason}")
 
-    def _say_what_to_expect(self, *, shared_statistics: bool) -> None:
-        """Say what may surprise."""
-        if not self.material.is_measured:
+    def _report_start(self, *, shared_statistics: bool) -> None:
+        """Report the size of the run and its limitations."""
+        if not self.training_data.is_measured:
             self.report("no dev photos with `grades`, so nothing is measured: the last checkpoint counts as the best")
         if not shared_statistics:
             self.report("BatchNorm layers see each process's part of a batch only: PyTorch shares them on GPUs alone")
-        steps = f"{sum(map(self.material.steps, self.settings.stage)):,} steps"
-        done = f" ({self.done.all_steps:,} done)" if self.done.all_steps else ""
+        steps = f"{sum(map(self.training_data.steps, self.settings.stage)):,} steps"
+        done = f" ({self.position.all_steps:,} done)" if self.position.all_steps else ""
         count = self.accelerator.num_processes
         self.report(
-            f"{len(self.material.photos):,} photos, {steps}{done} in {self.folder.path}; {count} "
+            f"{len(self.training_data.photos):,} photos, {steps}{done} in {self.folder.path}; {count} "
             f"process{'es' if count > 1 else ''} on {self.accelerator.device.type}, precision {self.settings.precision}"
         )
 

@@ -1,4 +1,4 @@
-"""One step of the optimiser: several batches if they are accumulated, on one process or several."""
+"""Optimiser steps: gradient accumulation, clipping and learning rates, on one process or several."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from lookalike.training.run.processes import spread
 from lookalike.training.settings.run_settings import StageSettings, TrainingSettings
 
 ShardOfBatch = tuple[Tensor, Tensor, Tensor, Tensor, Sequence[str]]
-"""Photos (B, 3, H, W), their places and roles, the places that were asked for, and why those are not shown; B each."""
+"""B photos (B, 3, H, W), their places and roles, the requested places, and why those were unreadable."""
 
 
 @dataclass(frozen=True, slots=True)
-class Stepped:
-    """What a step did.
+class OptimiserStep:
+    """Record of one optimiser step.
 
     Attributes:
-        parts: The loss in its weighted parts.
-        rates: Learning rates, by what they are for.
-        norm: Length of the gradient over all weights, before it was clipped.
-        batch: A checksum of which photos it was made of.
+        parts: Weighted parts of the loss, by name.
+        rates: Learning rates by parameter group.
+        norm: Norm of the gradient over all weights, before clipping.
+        batch: Checksum of the photos of the step.
     """
 
     parts: dict[str, float]
@@ -40,16 +40,16 @@ class Stepped:
     batch: int
 
 
-class Stepper:
-    """The optimiser of a stage.
+class OptimiserStepper:
+    """Optimiser of one stage.
 
     Args:
-        learner: To be trained.
-        stage: The stage.
-        settings: Of the run.
-        accelerator: The device, the precision and the processes.
-        may_leave_out: Whether a batch may have nothing for some of the losses.
-        note_replaced: Told of each photo that cannot be read: its place, and why.
+        learner: Network and losses to train.
+        stage: Settings of the stage.
+        settings: Settings of the run.
+        accelerator: Device, precision and processes.
+        may_leave_out: Whether a batch may give no gradient to some parameters.
+        on_unreadable: Called with the place of each unreadable photo and the reason.
     """
 
     def __init__(
@@ -60,24 +60,24 @@ class Stepper:
         settings: TrainingSettings,
         accelerator: Accelerator,
         may_leave_out: bool,
-        note_replaced: Callable[[int, str], None],
+        on_unreadable: Callable[[int, str], None],
     ) -> None:
         self.stage, self.settings, self.accelerator = stage, settings, accelerator
-        self.note_replaced = note_replaced
+        self.on_unreadable = on_unreadable
         learner.train_stage(stage)
         self.optimizer: Optimizer = accelerator.prepare_optimizer(make_optimizer(learner, stage, settings))
         self.model = spread(learner, accelerator, may_leave_out=may_leave_out)
 
-    def step(self, batches: Iterator[ShardOfBatch], *, number: int, factor: float) -> Stepped:
+    def step(self, batches: Iterator[ShardOfBatch], *, number: int, factor: float) -> OptimiserStep:
         """Take one step.
 
         Args:
-            batches: The next are taken from it.
-            number: Of the step in the run, from 0; what is dropped out follows from it.
-            factor: What the learning rates of the stage are multiplied by.
+            batches: Source of batches.
+            number: Number of the step in the run, from 0; it seeds the dropout.
+            factor: Factor of the stage's learning rates.
 
         Raises:
-            TrainingError: The loss or its gradient is no number.
+            TrainingError: The loss or its gradient is not finite.
         """
         settings, accelerator = self.settings, self.accelerator
         rates = self._set_rates(factor)
@@ -88,28 +88,28 @@ class Stepper:
             photos, places, roles, wanted, reasons = next(batches)
             for asked, place, reason in zip(wanted.tolist(), places.tolist(), reasons, strict=True):
                 if asked != place:
-                    self.note_replaced(asked, reason)
+                    self.on_unreadable(asked, reason)
             checksum = zlib.crc32(places.numpy().tobytes(), checksum)
-            # After the batch was taken: a loader that begins draws a number, too.
+            # After taking the batch: a loader that starts draws a random number too.
             torch.manual_seed(zlib.crc32(f"{settings.seed} {number} {taken} {accelerator.process_index}".encode()))
-            with nullcontext() if taken == settings.accumulation else _not_averaged_yet(self.model):
+            with nullcontext() if taken == settings.accumulation else _without_gradient_sync(self.model):
                 for name, value in self._backward(photos, places, roles, number=number).items():
                     parts[name] = parts.get(name, 0.0) + value
         weights = [weight for group in self.optimizer.param_groups for weight in group["params"]]
         norm = float(accelerator.clip_grad_norm_(weights, settings.clip_norm or math.inf))
-        if not math.isfinite(norm) and accelerator.scaler is None:  # a scaler leaves such a step out by itself
-            raise _no_number(number, f"the length of the gradient is {norm}")
+        if not math.isfinite(norm) and accelerator.scaler is None:  # a gradient scaler skips such a step itself
+            raise _not_finite(number, f"the length of the gradient is {norm}")
         self.optimizer.step()
-        return Stepped(parts, rates, norm, checksum)
+        return OptimiserStep(parts, rates, norm, checksum)
 
     def _backward(self, photos: Tensor, places: Tensor, roles: Tensor, *, number: int) -> dict[str, float]:
-        """Add the gradients of one batch; returns the parts of its loss, as they count in the step."""
+        """Accumulate the gradients of one batch; return the parts of its loss, scaled by its share in the step."""
         device, share = self.accelerator.device, 1.0 / self.settings.accumulation
         photos = photos.to(device, memory_format=torch.channels_last, non_blocking=True)
         losses: dict[str, Tensor] = self.model(photos, places.to(device), roles.to(device))
         parts = {name: share * float(part.detach()) for name, part in losses.items()}
         if not all(map(math.isfinite, parts.values())):
-            raise _no_number(number, ", ".join(f"{name} is {value}" for name, value in parts.items()))
+            raise _not_finite(number, ", ".join(f"{name} is {value}" for name, value in parts.items()))
         self.accelerator.backward(share * torch.stack(list(losses.values())).sum())
         return parts
 
@@ -121,9 +121,9 @@ class Stepper:
 
 
 def make_optimizer(learner: Learner, stage: StageSettings, settings: TrainingSettings) -> Optimizer:
-    """Make the optimiser of a stage, with groups for new layers and for the backbone, unless that is frozen.
+    """Make the optimiser of a stage, with parameter groups for new layers and for the backbone, unless it is frozen.
 
-    Only matrices and convolutions decay: decay would pull the scales of normalisation layers to 0.
+    Weight decay applies to matrices and convolutions only; it would pull the scales of normalisation layers to 0.
     """
     groups: list[dict[str, object]] = []
     for backbone in (False, True) if stage.backbone_rate else (False,):
@@ -137,13 +137,13 @@ def make_optimizer(learner: Learner, stage: StageSettings, settings: TrainingSet
     return AdamW(groups, lr=0.0, weight_decay=settings.weight_decay)
 
 
-def _not_averaged_yet(model: nn.Module) -> AbstractContextManager[None]:
-    """While gradients of several batches are added up, processes need not exchange them."""
+def _without_gradient_sync(model: nn.Module) -> AbstractContextManager[None]:
+    """Accumulate gradients without exchanging them between processes."""
     return model.no_sync() if isinstance(model, DistributedDataParallel) else nullcontext()
 
 
-def _no_number(step: int, what: str) -> TrainingError:
+def _not_finite(step: int, what: str) -> TrainingError:
     return TrainingError(
-        f"the loss is no number any more after step {step} ({what}): start anew with lower learning rates, a longer "
+        f"the loss is no number any more after step {step} ({what}): start again with lower learning rates, a longer "
         f'warmup or precision = "no"; the checkpoints made before are kept'
     )

@@ -1,7 +1,7 @@
-"""One run on several processes: who takes which photos, and one loss over all of them.
+"""Data-parallel training: shards of batches, and one loss over the embeddings of all processes.
 
-Each process prepares and embeds an equal part of every batch. The embeddings are gathered with their gradients, so the
-loss sees every pair of the whole batch, as it does in one process.
+Each process loads and embeds an equal shard of every batch. The embeddings are gathered with their gradients, so the
+loss sees every pair of the whole batch, as in a single process.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from lookalike.training.data.batch import View
 from lookalike.training.settings.run_settings import Device, Precision
 
 LONGEST_WAIT = timedelta(hours=4)
-"""The other processes wait for the first one while it measures on dev."""
+"""Time limit of collective operations; the other processes wait while the first one measures on dev."""
 
 
 def start_processes(device: Device, precision: Precision) -> Accelerator:
-    """Find the device and, when this process was launched as one of several, the others.
+    """Select the device, and join the other processes if this one was launched as one of several.
 
     Raises:
-        ConfigError: This machine cannot do what is asked.
+        ConfigError: The machine does not support the device or the precision.
     """
     if device == "cuda" and not torch.cuda.is_available():
         raise ConfigError('device = "cuda": PyTorch sees no CUDA GPU on this machine; use device = "auto" or "cpu"')
@@ -41,27 +41,27 @@ def start_processes(device: Device, precision: Precision) -> Accelerator:
     if precision == "bf16" and on_gpu and not torch.cuda.is_bf16_supported(including_emulation=False):
         name = torch.cuda.get_device_name()
         raise ConfigError(f'precision = "bf16" is not supported by this GPU ({name}); use "fp16" or "no"')
-    # It outlives a run, and would give the next one in this process the device of the first, whatever is asked.
+    # The state outlives a run, and would give the next run in this process the device of the first.
     AcceleratorState._reset_state(reset_partial_state=True)
     waiting = InitProcessGroupKwargs(timeout=LONGEST_WAIT)
-    # A GPU other than CUDA's is left alone: nothing here has been tried on one.
+    # GPUs without CUDA are not used: nothing here has been tested on one.
     return Accelerator(mixed_precision=precision, cpu=not on_gpu, kwargs_handlers=[waiting])
 
 
 class Shards:
-    """The part of each batch that one process takes: equal slices, in the order of the processes.
+    """The shards of one process: equal slices of each batch, in the order of the processes.
 
     Args:
         batches: Whole batches, the same in every process.
-        process: This one, from 0.
-        processes: How many there are.
+        process: Number of this process, from 0.
+        processes: Number of processes.
     """
 
     def __init__(self, batches: Iterable[list[View]], *, process: int, processes: int) -> None:
         self.batches, self.process, self.processes = batches, process, processes
 
     def __iter__(self) -> Iterator[list[View]]:
-        """Yield this process's slice of each batch.
+        """Yield this process's shard of each batch.
 
         Raises:
             ConfigError: A batch cannot be divided evenly.
@@ -88,10 +88,10 @@ class _GatherWithGradient(torch.autograd.Function):
 
 
 def gather(rows: Tensor) -> Tensor:
-    """Put the rows of all processes one below the other, (processes x B, ...), in the order of the processes.
+    """Concatenate the rows of all processes, (processes x B, ...), in the order of the processes.
 
-    Every process computes the same loss of them. A process's own rows get the gradients of all those losses, summed;
-    `DistributedDataParallel` then takes the mean over processes, so each weight gets the gradient of one loss.
+    Every process computes the same loss of the result. A process's own rows get the sum of the gradients of all those
+    losses; `DistributedDataParallel` then averages over the processes, so each weight gets the gradient of one loss.
     """
     if not distributed.is_initialized():
         return rows
@@ -100,12 +100,12 @@ def gather(rows: Tensor) -> Tensor:
 
 
 def spread(learner: nn.Module, accelerator: Accelerator, *, may_leave_out: bool) -> nn.Module:
-    """Make the gradients of a module be averaged over the processes; alone, it is left as it is.
+    """Wrap a module in `DistributedDataParallel` if there are several processes.
 
     Args:
-        learner: The module.
-        accelerator: The processes.
-        may_leave_out: Whether a batch may give no gradient to some weights, as to a head of which it has no labels.
+        learner: Module to wrap.
+        accelerator: Processes of the run.
+        may_leave_out: Whether a batch may give no gradient to some parameters, such as those of a head without labels.
     """
     if accelerator.num_processes == 1:
         return learner
@@ -117,10 +117,10 @@ def spread(learner: nn.Module, accelerator: Accelerator, *, may_leave_out: bool)
 
 
 def share_statistics(network: nn.Module, accelerator: Accelerator) -> bool:
-    """Make BatchNorm layers take the statistics of the whole batch; PyTorch can do so on GPUs only.
+    """Synchronise BatchNorm statistics over the processes; PyTorch supports this on GPUs only.
 
     Returns:
-        False where there are such layers and they keep to their own process's part of the batch.
+        False if there are BatchNorm layers that see their own process's shard only.
     """
     if accelerator.num_processes == 1 or not any(isinstance(layer, _BatchNorm) for layer in network.modules()):
         return True
@@ -131,7 +131,7 @@ def share_statistics(network: nn.Module, accelerator: Accelerator) -> bool:
 
 
 def any_process(flag: bool, accelerator: Accelerator) -> bool:
-    """Whether something is true of any process; every process must ask at the same point."""
+    """Return whether a flag is set in any process; a collective operation."""
     if accelerator.num_processes == 1:
         return flag
     return bool(accelerator.reduce(torch.tensor(float(flag), device=accelerator.device), "sum").item() > 0)

@@ -1,4 +1,4 @@
-"""A run's folder: what it was told, where it ran, its log, its checkpoints, and the state it is taken up from."""
+"""Run folder: settings, environment, log, checkpoints, and the state that a run resumes from."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ PACKAGES = ("lookalike", "torch", "torchvision", "timm", "pytorch-metric-learnin
 
 
 class RunFolder:
-    """A run's folder, held by this process until it is closed.
+    """Folder of a run, locked by this process until `release`.
 
     Args:
-        path: Of the folder.
+        path: Path of the folder.
     """
 
     def __init__(self, path: Path) -> None:
@@ -49,29 +49,29 @@ class RunFolder:
 
     @property
     def best(self) -> Path:
-        """The checkpoint that was best on dev."""
+        """Path of the checkpoint with the best dev measure."""
         return self.path / BEST
 
     @property
     def last(self) -> Path:
-        """The checkpoint of the last measure."""
+        """Path of the checkpoint of the last dev measure."""
         return self.path / LAST
 
     @property
     def tensorboard(self) -> Path:
-        """The folder that TensorBoard is pointed at."""
+        """Path of the TensorBoard events."""
         return self.path / TENSORBOARD
 
     def begin(self, settings: TrainingSettings) -> None:
-        """Make the folder for a new run; one whose run never came to its first state, such as a wrong one, is taken.
+        """Create and lock the folder of a new run; a folder without a saved state is reused.
 
         Raises:
-            ConfigError: It holds a run already.
-            TrainingError: It cannot be written.
+            ConfigError: The folder holds a run already.
+            TrainingError: The folder cannot be written.
         """
         if (self.path / STATE).exists():
             raise ConfigError(
-                f"{self.path}: holds a run already; take it up with --resume {self.path}, or choose another name"
+                f"{self.path}: holds a run already; resume it with --resume {self.path}, or choose another name"
             )
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -81,11 +81,11 @@ class RunFolder:
         except OSError as error:
             raise TrainingError(f"{self.path}: cannot be written: {error.strerror or error}") from None
 
-    def take_up(self, settings: TrainingSettings) -> None:
-        """Hold the folder of a run that shall go on.
+    def resume(self, settings: TrainingSettings) -> None:
+        """Lock the folder of a run to resume.
 
         Raises:
-            ConfigError: It holds no run, or one with other settings, or another process is at it.
+            ConfigError: The folder holds no run, one with other settings, or is in use by another process.
         """
         path = self.path / SETTINGS
         if not path.is_file():
@@ -104,29 +104,29 @@ class RunFolder:
             raise ConfigError(f"{self.path}: another process is training in this folder") from None
 
     def release(self) -> None:
-        """Let another process take the run up."""
+        """Unlock the folder."""
         self.lock.release()
 
     def log(self, entry: Mapping[str, object]) -> None:
-        """Write one line into the log."""
+        """Append a line to the log."""
         with (self.path / LOG).open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
 
     def log_length(self) -> int:
-        """Bytes in the log, to be saved with the state."""
+        """Return the length of the log in bytes, to be saved with the state."""
         path = self.path / LOG
         return path.stat().st_size if path.exists() else 0
 
     def cut_log(self, length: int) -> None:
-        """Forget the lines that were written after the state was saved; the same steps are about to be done again."""
+        """Truncate the log to its length at the saved state; the steps after it are about to be repeated."""
         if self.log_length() > length:
             os.truncate(self.path / LOG, length)
 
     def save_state(self, state: Mapping[str, object]) -> None:
-        """Replace the saved state; killed at any instant, the folder holds the old one or the new one.
+        """Replace the saved state atomically: after a kill, the folder holds the old state or the new one.
 
         Raises:
-            TrainingError: It cannot be written; the old one is still there.
+            TrainingError: The state cannot be written; the old one is kept.
         """
         try:
             with written_whole(self.path / STATE) as unfinished, unfinished.open("xb") as file:
@@ -139,10 +139,10 @@ class RunFolder:
             ) from None
 
     def read_state(self) -> dict[str, Any] | None:
-        """Read what `save_state` wrote; None when the run was stopped before that.
+        """Read the saved state; None if there is none yet.
 
         Raises:
-            ConfigError: It is damaged.
+            ConfigError: The state is damaged.
         """
         path = self.path / STATE
         if not path.is_file():
@@ -156,7 +156,7 @@ class RunFolder:
         return state
 
     def write_skipped(self, skipped: Iterable[Skip]) -> None:
-        """List the photos that could not be read."""
+        """Write the list of unreadable photos."""
         table = StringIO(newline="")
         writer = csv.writer(table)
         writer.writerow(["photo", "reason"])
@@ -165,13 +165,13 @@ class RunFolder:
 
 
 def resolved(settings: TrainingSettings) -> dict[str, Any]:
-    """All settings, defaults included, as JSON has them."""
+    """Return all settings, defaults included, as JSON values."""
     values: dict[str, Any] = json.loads(json.dumps(asdict(settings), sort_keys=True, default=dict))
     return values
 
 
 def environment() -> dict[str, str]:
-    """What a run's figures may depend on besides its settings."""
+    """Return the versions and the machine that a run's figures may depend on."""
     machine = {"python": sys.version, "machine": platform.platform(), "threads": str(torch.get_num_threads())}
     if torch.cuda.is_available():
         machine["gpu"] = torch.cuda.get_device_name()
@@ -179,7 +179,7 @@ def environment() -> dict[str, str]:
 
 
 def _differences(then: object, now: object, *, where: str) -> Iterable[str]:
-    """Settings that differ, each as `name was this and is that`."""
+    """Yield the settings that differ, each as `name was this and is that`."""
     if isinstance(then, dict) and isinstance(now, dict):
         for name in sorted({*then, *now}):
             yield from _differences(then.get(name), now.get(name), where=f"{where}.{name}" if where else name)

@@ -1,4 +1,4 @@
-"""What a run writes down as it goes: its log, and the same for TensorBoard."""
+"""Run log: optimiser steps and dev measures as JSON lines and for TensorBoard."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from torch.utils.tensorboard import SummaryWriter
 
-from lookalike.training.run.dev_measure import Measured
-from lookalike.training.run.hits_and_misses import draw_hits_and_misses
-from lookalike.training.run.optimiser_step import Stepped
+from lookalike.training.run.dev_measure import DevMeasure
+from lookalike.training.run.hits_and_misses import draw_hits_and_misses_grid
+from lookalike.training.run.optimiser_step import OptimiserStep
 from lookalike.training.run.run_folder import RunFolder
 
 
 @dataclass
-class Done:
-    """How far a run is.
+class RunPosition:
+    """Position of a run.
 
     Attributes:
-        stage: The stage under way, from 0.
-        step: Steps of it that are done.
-        all_steps: Steps of all stages that are done.
-        measure_due: Whether the measure that belongs after these steps has yet to be made.
+        stage: Current stage, from 0.
+        step: Completed steps of the current stage.
+        all_steps: Completed steps of all stages.
+        measure_due: Whether the dev measure after these steps is still to be made.
     """
 
     stage: int = 0
@@ -32,52 +32,54 @@ class Done:
     measure_due: bool = False
 
 
-class Notes:
-    """The log and TensorBoard of a run; only the first of several processes keeps them.
+class RunLog:
+    """JSON lines and TensorBoard events of a run, written by the first process.
 
     Args:
-        folder: Of the run.
-        done: How far it is, which changes as it goes.
+        folder: Run folder.
+        position: Current position of the run; it changes as the run proceeds.
     """
 
-    def __init__(self, folder: RunFolder, done: Done) -> None:
-        self.folder, self.done = folder, done
-        # What was written after the state was saved is written once more, and TensorBoard is told to hide the first.
-        self.writer = SummaryWriter(str(folder.tensorboard), purge_step=done.all_steps + 1)
+    def __init__(self, folder: RunFolder, position: RunPosition) -> None:
+        self.folder, self.position = folder, position
+        # Steps after the last saved state are repeated; TensorBoard hides their first events.
+        self.writer = SummaryWriter(str(folder.tensorboard), purge_step=position.all_steps + 1)
 
-    def step(self, stepped: Stepped) -> None:
-        """Take down a step."""
-        for name, value in stepped.parts.items():
+    def step(self, step: OptimiserStep) -> None:
+        """Log an optimiser step."""
+        for name, value in step.parts.items():
             self._scalar(f"loss/{name}", value)
-        self._scalar("loss", sum(stepped.parts.values()))
-        for name, value in stepped.rates.items():
+        self._scalar("loss", sum(step.parts.values()))
+        for name, value in step.rates.items():
             self._scalar(f"rate/{name}", value)
-        self._scalar("gradient norm", stepped.norm)
-        # A step that fp16 leaves out has no length of the gradient, and JSON no infinity.
-        norm = stepped.norm if math.isfinite(stepped.norm) else None
-        self._log({"loss": stepped.parts, "rate": stepped.rates, "gradient_norm": norm, "batch": stepped.batch})
+        self._scalar("gradient norm", step.norm)
+        # A step that fp16 skips has an infinite norm, which JSON cannot hold.
+        norm = step.norm if math.isfinite(step.norm) else None
+        self._log({"loss": step.parts, "rate": step.rates, "gradient_norm": norm, "batch": step.batch})
 
-    def measured(self, measured: Measured, *, label: str) -> None:
-        """Take down a measure on dev.
+    def measured(self, measured: DevMeasure, *, label: str) -> None:
+        """Log a dev measure.
 
         Args:
-            measured: What it found.
-            label: The attribute that is written below the photos of hits and misses.
+            measured: The measure.
+            label: Attribute in the captions of the hits-and-misses grid.
         """
         for name, value in measured.figures.items():
             self._scalar(f"dev/{name}", value)
         if measured.ranked is not None and len(measured.ranked.asked):
-            picture = draw_hits_and_misses(measured.ranked, label=label)
-            self.writer.add_image("dev/hits and misses", np.asarray(picture), self.done.all_steps, dataformats="HWC")
+            picture = draw_hits_and_misses_grid(measured.ranked, label=label)
+            self.writer.add_image(
+                "dev/hits and misses", np.asarray(picture), self.position.all_steps, dataformats="HWC"
+            )
         self._log({"dev": measured.figures})
 
     def close(self) -> None:
-        """Write out what is still in memory."""
+        """Flush and close the TensorBoard events."""
         self.writer.close()
 
     def _scalar(self, name: str, value: float) -> None:
-        self.writer.add_scalar(name, value, self.done.all_steps)
+        self.writer.add_scalar(name, value, self.position.all_steps)
 
     def _log(self, entry: Mapping[str, object]) -> None:
-        where = {name: value for name, value in asdict(self.done).items() if name != "measure_due"}
+        where = {name: value for name, value in asdict(self.position).items() if name != "measure_due"}
         self.folder.log({**where, **entry})

@@ -1,4 +1,4 @@
-"""How the learning rates go, and when there is no more to gain: pure functions and counts, no optimiser."""
+"""Learning rate schedule and plateau detection, without an optimiser."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from lookalike.training.settings.run_settings import Schedule
 
 
 def rate_factor(step: int, steps: int, *, warmup: float, schedule: Schedule = "cosine", drop: float = 1.0) -> float:
-    """What the learning rates are multiplied by: a linear rise, then a cosine from 1 down to 0.01, or a level.
+    """Return the factor of the learning rates: a linear warm-up, then a cosine from 1 down to 0.01, or a constant.
 
     Args:
-        step: From 0.
-        steps: In the stage.
-        warmup: Part of the steps that the rise takes, in [0, 1).
-        schedule: `cosine`; the other two stay on the level of `drop`.
-        drop: To what a plateau has lowered the rates by now, in (0, 1].
+        step: Step of the stage, from 0.
+        steps: Number of steps in the stage.
+        warmup: Fraction of the steps that warm up, in [0, 1).
+        schedule: `cosine`; the other two keep the level `drop`.
+        drop: Factor after the plateaus so far, in (0, 1].
     """
     rise = round(warmup * steps)
     if step < rise:
@@ -27,13 +27,13 @@ def rate_factor(step: int, steps: int, *, warmup: float, schedule: Schedule = "c
 
 
 @dataclass
-class Gains:
-    """What measures on dev have gained so far; a plateau and an early stop go by it.
+class PlateauTracker:
+    """Best dev figure of a run, and the measures since; it decides on plateaus and early stops.
 
     Attributes:
-        best: The highest figure of the run, in [0, 1]; below 0 before the first measure.
-        waited: Measures of this stage in a row without gain.
-        drop: What a plateau has lowered the rates to, in (0, 1].
+        best: Highest figure of the run, in [0, 1]; negative before the first measure.
+        waited: Measures of this stage in a row without improvement.
+        drop: Factor of the learning rates after the plateaus so far, in (0, 1].
     """
 
     best: float = -1.0
@@ -41,19 +41,19 @@ class Gains:
     drop: float = 1.0
 
     def start_stage(self) -> None:
-        """Begin to wait anew; the best of the run remains."""
+        """Reset the count and the factor; the best figure of the run remains."""
         self.waited, self.drop = 0, 1.0
 
     def note(self, figure: float, *, patience: int, factor: float) -> bool:
-        """Take a figure down.
+        """Record a dev figure.
 
         Args:
-            figure: Of a measure, in [0, 1].
-            patience: Measures without gain after which the rates drop.
-            factor: What they drop by.
+            figure: Mean figure of a dev measure, in [0, 1].
+            patience: Measures without improvement after which the learning rates drop.
+            factor: Factor of a drop, in (0, 1).
 
         Returns:
-            Whether it is the best so far.
+            Whether the figure is the best so far.
         """
         if figure > self.best:
             self.best, self.waited = figure, 0

@@ -1,1 +1,1 @@
-"""The settings of a training run, and the presets."""
+"""Training settings and the shipped presets."""

@@ -1,4 +1,4 @@
-"""What a training run is told of its losses, its heads and its batches."""
+"""Settings of the losses, the heads and the batches of a training run."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ DRAWN_TRIPLETS = "DrawnTripletLoss"
 
 @dataclass(frozen=True, slots=True)
 class LossSettings:
-    """One metric loss; several are summed.
+    """Settings of one metric loss; several are summed.
 
     Attributes:
-        name: Of a loss of pytorch-metric-learning, such as `SupConLoss`, `TripletMarginLoss`, `ArcFaceLoss` or
+        name: Name of a loss of pytorch-metric-learning, such as `SupConLoss`, `TripletMarginLoss`, `ArcFaceLoss` or
             `ProxyAnchorLoss`; or `DrawnTripletLoss`, over the triplets that the sampler `triplets` draws.
-        weight: Of this loss in the sum.
-        labels: What photos of one class have in common: `product`, or an attribute.
-        arguments: Passed to it, such as `{temperature = 0.1}`; `distance` and `reducer` are given by their names,
+        weight: Weight of this loss in the sum.
+        labels: Classes of the loss: `product`, or an attribute.
+        arguments: Arguments of the loss, such as `{temperature = 0.1}`; `distance` and `reducer` are given by name,
             with arguments as `{name = "LpDistance", normalize_embeddings = false}`. The number of classes and the
             length of the embedding are filled in.
-        miner: Of pytorch-metric-learning, such as `BatchHardMiner`, or `TripletMarginMiner` with
+        miner: Miner of pytorch-metric-learning, such as `BatchHardMiner`, or `TripletMarginMiner` with
             `{type_of_triplets = "semihard"}`; empty for none.
-        miner_arguments: Passed to it; it measures by the loss's `distance` where that is given.
-        memory: How many photos of earlier batches are compared with, too (cross-batch memory); 0 for none.
+        miner_arguments: Arguments of the miner; it uses the loss's `distance`, if one is given.
+        memory: Number of embeddings of earlier batches to compare with (cross-batch memory); 0 for none.
     """
 
     name: str
@@ -41,11 +41,11 @@ class LossSettings:
 
 @dataclass(frozen=True, slots=True)
 class HeadSettings:
-    """How class heads and multi-label heads are learnt.
+    """Settings of class heads and multi-label heads.
 
     Attributes:
-        label_smoothing: Of the class heads' cross entropy.
-        positive_weight: Of a tag that a photo has, beside one that it has not, in the multi-label heads.
+        label_smoothing: Label smoothing of the class heads' cross entropy, in [0, 1).
+        positive_weight: Weight of the positive tags of a photo against its negative ones in the multi-label heads.
     """
 
     label_smoothing: float = 0.05
@@ -54,14 +54,14 @@ class HeadSettings:
 
 @dataclass(frozen=True, slots=True)
 class SamplerSettings:
-    """How batches are drawn.
+    """Settings of the batch sampler.
 
     Attributes:
-        name: `products`: P products with K photos each; `balanced`: the same, each value of `balance` as often as any
-            other; `triplets`: as the original system did, photos to classify and, beside them, triplets.
-        balance: Attribute for `balanced`.
-        classified: For `triplets`: photos of the catalogues with heads, for the class heads.
-        triplets: For `triplets`: of anchor, positive and negative, all from one catalogue.
+        name: `products`: P products with K photos each; `balanced`: the same, each value of `balance` equally often;
+            `triplets`: photos for the class heads and triplets side by side, as in the original system.
+        balance: Attribute that `balanced` balances.
+        classified: Photos per batch for the class heads, for `triplets`.
+        triplets: Triplets (anchor, positive, negative) per batch, all from one catalogue, for `triplets`.
     """
 
     name: SamplerName = "products"
@@ -71,16 +71,16 @@ class SamplerSettings:
 
 
 def check_losses(losses: Sequence[LossSettings], sampler: SamplerSettings, *, batch: int, where: str) -> None:
-    """Refuse losses that the batches cannot serve.
+    """Check that the sampler and the batch size suit the losses.
 
     Args:
-        losses: All of a run.
-        sampler: Draws its batches.
-        batch: Photos in a batch of the samplers `products` and `balanced`.
-        where: Named in errors.
+        losses: All losses of the run.
+        sampler: Sampler of the run.
+        batch: Batch size of the samplers `products` and `balanced`, in photos.
+        where: Name of the settings in errors.
 
     Raises:
-        ConfigError: They cannot.
+        ConfigError: They do not.
     """
     if sampler.name == "balanced" and not sampler.balance:
         raise ConfigError(f"{where}: the sampler 'balanced' needs `balance`, the attribute to balance by")

@@ -1,4 +1,4 @@
-"""The presets that are shipped: settings of a whole run by name, and what each is for."""
+"""The shipped presets: complete training settings by name, with a description of each."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ FOLDER = Path(__file__).parent / "presets"
 
 @dataclass(frozen=True, slots=True)
 class AboutSettings:
-    """What a preset is for.
+    """Description of a preset.
 
     Attributes:
-        summary: In a few words.
-        aim: The published figure that it aims at, and whose it is; empty when there is none.
-        measured: What was measured with it, or that nothing was.
+        summary: Short description.
+        aim: Published figure that the preset aims at, with its origin; empty for none.
+        measured: Measured results, or a statement that there are none.
     """
 
     summary: str = ""
@@ -28,7 +28,7 @@ class AboutSettings:
 
 
 def presets() -> dict[str, AboutSettings]:
-    """What each preset is for, by name, sorted."""
+    """List the presets with their descriptions, sorted by name."""
     found: dict[str, AboutSettings] = {}
     for path in sorted(FOLDER.glob("*.toml")):
         about = tomllib.loads(path.read_text(encoding="utf-8")).get("about", {})
@@ -37,17 +37,17 @@ def presets() -> dict[str, AboutSettings]:
 
 
 def find_settings(given: str) -> tuple[Path, Path]:
-    """The settings that a user names.
+    """Find a settings file or a preset.
 
     Args:
-        given: The path of a TOML file, or the name of a preset.
+        given: Path of a TOML file, or name of a preset.
 
     Returns:
-        The file, and the folder that paths in it are relative to: its own, or for a preset the current one.
+        The file, and the folder that its paths are relative to: the file's own, or for a preset the current one.
 
     Raises:
-        UsageError: There is no such file.
-        UnknownNameError: There is no such preset.
+        UsageError: The file does not exist.
+        UnknownNameError: The preset does not exist.
     """
     path = Path(given)
     if path.is_file():

@@ -1,4 +1,4 @@
-"""What a training run is told: the dataclasses behind its TOML file."""
+"""Training settings: the dataclasses behind the TOML file of a run."""
 
 from __future__ import annotations
 
@@ -24,31 +24,31 @@ Crop = Literal["photo", "input"]
 
 @dataclass(frozen=True, slots=True)
 class DataSettings:
-    """One catalogue of the mixture.
+    """Settings of one catalogue of the training mixture.
 
     Attributes:
-        source: A catalogue, as `lookalike index` takes it; relative to the TOML file.
-        columns: Its columns under the names that a catalogue has: `image`, `product`, ...
-        encoding: Of a CSV table that is not UTF-8 and has no mark that tells, such as `cp1252`; empty takes UTF-8.
-        boxes: Whether photos are cropped to the boxes that the catalogue gives them; the whole photos are shown else.
-        split: Attribute that says of each item which split it is in.
-        train: Values of `split` that are learnt from; an item without a split is, too.
-        dev: Values of `split` that are measured.
-        hold_out: Part of the training products that is measured instead of learnt, for catalogues without a dev
-            split; which ones follows from their names alone.
-        where: Attributes that an item must have, such as `{gender = ["Women"]}`; empty takes all.
-        heads: For each attribute that is learnt, the weight of its class head. `product` is one too, and
-            `type+colour` is the attribute that the two make together.
-        tags: For each attribute with several values at once (a list), the weight of its multi-label head.
-        ignore: Attribute values that are not learnt, such as `Other`.
-        share: Part of each batch's products that come from here, or the chance that a step's triplets do; the shares
-            are scaled to sum to 1.
+        source: Catalogue, as for `lookalike index`; relative to the TOML file.
+        columns: Columns of a table by the standard names `image`, `product`, ...
+        encoding: Encoding of a CSV table without a byte order mark, such as `cp1252`; empty for UTF-8.
+        boxes: Whether photos are cropped to the boxes of the catalogue.
+        split: Attribute with the split of each item.
+        train: Values of `split` that belong to the training split; items without a value belong to it too.
+        dev: Values of `split` that belong to the dev split.
+        hold_out: Fraction of the training products that is moved to the dev split, for catalogues without one; the
+            choice depends on the products' names alone.
+        where: Attribute values that an item must have, such as `{gender = ["Women"]}`; empty takes all items.
+        heads: Weight of the class head of each attribute. `product` is allowed, and `type+colour` is the combination
+            of two attributes.
+        tags: Weight of the multi-label head of each attribute whose values are lists.
+        ignore: Attribute values that count as unknown, such as `Other`.
+        share: Fraction of each batch's products that come from this catalogue, or the probability that a step's
+            triplets do; the shares are scaled to sum to 1.
         instance_loss: Whether products of this catalogue take part in the metric losses.
-        positives: What two photos of a drawn triplet have in common: `product`, or an attribute; empty draws none.
-        grades: Attributes for the dev measure, the leading one first.
-        apart: Attribute (or `product`) whose equal values never answer each other in the dev measure.
-        dev_photos: Most dev photos that are measured, spread evenly; 0 takes all.
-        dev_where: Attributes that a dev item must have, such as `{photo = ["p225x300"]}`; empty takes all.
+        positives: Classes of drawn triplets: `product`, or an attribute; empty draws none.
+        grades: Attributes that grade the answers in the dev measure, the leading one first.
+        apart: Attribute (or `product`) that keeps photos of equal values from matching each other in the dev measure.
+        dev_photos: Largest number of dev photos, spread evenly; 0 takes all.
+        dev_where: Attribute values that a dev item must have, such as `{photo = ["p225x300"]}`; empty takes all items.
     """
 
     source: str
@@ -74,16 +74,16 @@ class DataSettings:
 
 @dataclass(frozen=True, slots=True)
 class InputSettings:
-    """The network's input.
+    """Settings of the network's input.
 
     Attributes:
         height: Height of the input, in pixels.
         width: Width of the input, in pixels.
-        fit: How a photo is brought to that size: `stretch` changes its shape; `crop` resizes the short side to
-            `short_side` and cuts the centre out; `pad` fits all of it in and fills with white.
-        short_side: For `crop`, in pixels, at least height and width.
-        mean: Subtracted from each channel, red, green, blue, of values in [0, 1]; the default is ImageNet's.
-        std: Divides each channel after that; the default is ImageNet's.
+        fit: How a photo is brought to that size: `stretch` changes its aspect ratio; `crop` resizes the short side to
+            `short_side` and takes the centre; `pad` keeps the whole photo and fills with white.
+        short_side: Short side before a `crop`, in pixels, at least height and width.
+        mean: Mean of the channels red, green, blue of values in [0, 1]; the default is ImageNet's.
+        std: Standard deviation of the channels; the default is ImageNet's.
     """
 
     height: int = 224
@@ -94,10 +94,10 @@ class InputSettings:
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
 
     def at(self, height: int, width: int) -> Preprocessing:
-        """The way into the network at the size of a stage, in pixels.
+        """Return the preprocessing at the input size of a stage, in pixels.
 
         Raises:
-            ConfigError: Mean or std are not three numbers.
+            ConfigError: `mean` or `std` is not three numbers.
         """
         if len(self.mean) != 3 or len(self.std) != 3:
             raise ConfigError("[input] mean and std are three numbers each, one for each channel")
@@ -115,22 +115,22 @@ class InputSettings:
 
 @dataclass(frozen=True, slots=True)
 class AugmentationSettings:
-    """How training photos are changed.
+    """Settings of the augmentation of training photos.
 
     Attributes:
-        crop: A crop's shape follows the `photo` (which suits `fit = "stretch"`) or the network's `input` (as ImageNet
-            models are trained; suits `fit = "crop"`).
-        smallest_crop: Least part of the photo's area that a crop keeps.
-        stretch: Largest change of a crop's width-to-height ratio, as a factor.
-        short_side: Photos are first resized to this short side, in pixels; 0 leaves them as they are.
+        crop: Aspect ratio of a crop: that of the `photo` (for `fit = "stretch"`) or of the network's `input` (as in
+            the training of ImageNet models; for `fit = "crop"`).
+        smallest_crop: Smallest area of a crop, as a fraction of the photo's.
+        stretch: Largest change of a crop's aspect ratio, as a factor.
+        short_side: Short side that photos are resized to first, in pixels; 0 leaves them as they are.
         light: Largest relative change of brightness and contrast; saturation changes half as much.
-        hue: Largest turn of the hue, as a part of the circle.
-        rotation: Largest turn, in degrees.
-        spoil: Chance of each of: blur, lower resolution, strong JPEG compression.
-        paste: Chance that a photo on white is cut out and put on a background.
-        backgrounds: Catalogue of photos to paste on, relative to the TOML file; with an attribute `split` its dev
-            photos are kept for the dev measure.
-        background_columns: Its columns under the names that a catalogue has.
+        hue: Largest rotation of the hue, as a fraction of the circle.
+        rotation: Largest rotation, in degrees.
+        spoil: Probability of each of blur, lower resolution and strong JPEG compression.
+        paste: Probability that a photo on white is cut out and pasted on a background.
+        backgrounds: Catalogue of background photos, relative to the TOML file; if it has the attribute `split`, its
+            dev photos are reserved for the dev measure.
+        background_columns: Columns of `backgrounds` by the standard names.
     """
 
     crop: Crop = "photo"
@@ -148,17 +148,17 @@ class AugmentationSettings:
 
 @dataclass(frozen=True, slots=True)
 class StageSettings:
-    """One stage of the schedule: warm-up, then as `schedule` says.
+    """Settings of one stage of the schedule: warm-up, then the course that `schedule` gives.
 
     Attributes:
-        epochs: Passes over as many photos as the largest catalogue's share asks for.
-        learning_rate: Of the new layers.
-        backbone_rate: Of the backbone; 0 freezes it, its normalisation layers included.
-        freeze: Parts of the backbone that stay as they are, by their names in it, such as `blocks.0`. The first ones
-            cost most and change least.
-        warmup: Part of the stage's steps in which the rates rise.
-        height: Input height of this stage; 0 takes that of `[input]`.
-        width: Input width of this stage; 0 takes that of `[input]`.
+        epochs: Length of the stage in epochs of `epoch_photos` photos; fractions are allowed.
+        learning_rate: Learning rate of the new layers.
+        backbone_rate: Learning rate of the backbone; 0 freezes it, its normalisation layers included.
+        freeze: Names of frozen modules of the backbone, such as `blocks.0`. The first ones are the most expensive and
+            change least.
+        warmup: Fraction of the stage's steps in which the learning rates rise.
+        height: Input height of this stage, in pixels; 0 takes that of `[input]`.
+        width: Input width of this stage, in pixels; 0 takes that of `[input]`.
     """
 
     epochs: float
@@ -172,35 +172,35 @@ class StageSettings:
 
 @dataclass(frozen=True, slots=True)
 class TrainingSettings:
-    """A whole run.
+    """All settings of a training run.
 
     Attributes:
-        name: Of the model.
-        data: The catalogues that are mixed.
-        stage: The schedule.
-        loss: The metric losses; a run with class heads may do without.
-        seed: Decides the first weights, the batches, how photos are changed, and what is dropped out.
-        products: Products in a batch (P).
-        photos: Photos of each product in a batch (K); a product with fewer gives changed copies.
-        accumulation: Batches whose gradients are averaged for one step; each has its own loss.
-        epoch_photos: Photos in an epoch; 0 takes all training photos once.
+        name: Name of the model.
+        data: Catalogues of the training mixture.
+        stage: Stages of the schedule.
+        loss: Metric losses; optional for a run with class heads.
+        seed: Seed of the initial weights, the batches, the augmentation and the dropout.
+        products: Products per batch (P).
+        photos: Photos of each product per batch (K); the photos of a product with fewer are repeated.
+        accumulation: Batches whose gradients are averaged for one optimiser step; each has its own loss.
+        epoch_photos: Photos per epoch; 0 takes all training photos once.
         optimizer: `adamw` or `sgd`.
-        momentum: Of `sgd`, in [0, 1).
-        weight_decay: Of matrices and convolutions; biases and normalisation layers have none.
-        clip_norm: Longest gradient, as the norm over all weights; longer ones are scaled down, 0 leaves them.
-        ema: What a step keeps of the moving average of the weights, such as 0.999; the average is what is measured
-            and kept as checkpoints. 0 averages nothing. It rises to this value in the first steps.
-        schedule: Of the learning rates: `cosine` falls to a hundredth over the stage, `plateau` multiplies them by
-            `plateau_factor` after `patience` measures in a row without gain, `constant` leaves them.
+        momentum: Momentum of `sgd`, in [0, 1).
+        weight_decay: Weight decay of matrices and convolutions; biases and normalisation layers have none.
+        clip_norm: Largest norm of the gradient over all weights; larger gradients are scaled down, 0 disables it.
+        ema: Decay of the exponential moving average of the weights, such as 0.999, which is measured and saved as
+            checkpoints; it rises to this value in the first steps. 0 disables the average.
+        schedule: Schedule of the learning rates: `cosine` falls to a hundredth over the stage, `plateau` multiplies
+            them by `plateau_factor` after `patience` measures in a row without improvement, `constant` keeps them.
         patience: See `schedule`.
         plateau_factor: See `schedule`.
-        early_stop: Measures in a row without gain after which the stage ends; 0 never ends it early.
-        device: Where it runs: `cuda`, `cpu`, or `auto` for whatever there is.
-        precision: Of the backbone: `no` is float32; `fp16` needs a GPU.
-        measure_every: Steps between two measures on dev; 0 measures at the end of each stage only.
-        save_every: Steps between two saved states that a run resumes from.
-        unreadable: Training photos that may turn out unreadable; one more stops the run.
-        workers: Processes that prepare photos; 0 prepares them in the training process.
+        early_stop: Measures in a row without improvement that end the stage; 0 disables it.
+        device: `cuda`, `cpu`, or `auto` for a GPU if there is one.
+        precision: Mixed precision of the backbone: `no` is float32; `fp16` needs a GPU.
+        measure_every: Steps between two dev measures; 0 measures at the end of each stage only.
+        save_every: Steps between two saved states.
+        unreadable: Largest number of unreadable training photos; one more ends the run.
+        workers: Worker processes that load photos; 0 loads them in the training process.
     """
 
     name: str
@@ -236,11 +236,11 @@ class TrainingSettings:
 
 
 def load_settings(path: Path, *, overrides: tuple[str, ...] = ()) -> TrainingSettings:
-    """Read a training file.
+    """Read and check the settings of a run.
 
     Raises:
-        ConfigError: It is missing, no TOML, incomplete, or has values out of range.
-        UnknownNameError: It has a key that is not known.
+        ConfigError: The file is missing, not TOML or incomplete, or a value is out of range.
+        UnknownNameError: A key is unknown.
     """
     settings = load(TrainingSettings, path, overrides=overrides)
     if not settings.data or not settings.stage:
@@ -255,7 +255,7 @@ def load_settings(path: Path, *, overrides: tuple[str, ...] = ()) -> TrainingSet
 
 
 def _check_numbers(settings: TrainingSettings, path: Path) -> None:
-    """Refuse numbers that make no sense, or none together."""
+    """Check the ranges of the numbers."""
     rates = [rate for stage in settings.stage for rate in (stage.learning_rate, stage.backbone_rate)]
     rules = {
         "accumulation >= 1": settings.accumulation >= 1,

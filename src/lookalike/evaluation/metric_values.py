@@ -1,4 +1,4 @@
-"""What was measured, query by query, and the figures that are made of it."""
+"""Values of metrics by query, and the figures computed from them."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ NO_CATEGORY = "(unknown)"
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """The value of every metric for every query.
+class MetricValues:
+    """Values of M metrics for Q queries.
 
     Attributes:
-        protocol: Its name, as the user gives it.
-        metrics: Names of M metrics, the most telling first.
-        queries: Ids of the Q items that asked.
-        gallery: How many items could answer.
-        by: The attribute that categories are of; empty for none.
-        categories: Of each query.
+        protocol: Name of the protocol, as given by the user.
+        metrics: Names of the metrics, the most important first.
+        queries: Ids of the query items.
+        gallery: Number of items in the gallery.
+        by: Attribute of the categories; empty for none.
+        categories: Category of each query.
         values: (Q, M) float64 in [0, 1].
-        counts: (Q, M) float64 what each value counts for in a mean, such as a photo's number of attributes; None
-            counts all queries alike.
-        notes: What the user should know, a line each.
-        seed: Of the intervals.
+        counts: (Q, M) float64 weights of the values in a mean, such as a photo's number of attributes; None weighs
+            all queries equally.
+        notes: Notes for the user, a line each.
+        seed: Seed of the intervals.
     """
 
     protocol: str
@@ -44,11 +44,11 @@ class Measured:
     seed: int = 0
 
     def figures(self) -> dict[str, float]:
-        """The mean of each metric over all queries, by name."""
+        """Return the mean of each metric over all queries, by name."""
         return self._means(np.arange(len(self.queries)))
 
     def with_intervals(self) -> dict[str, JSON]:
-        """The same with 95 % bootstrap intervals, as JSON shows them."""
+        """Return the means with 95 % bootstrap intervals, as JSON."""
         intervals = bootstrap_intervals(self.values, counts=self.counts, seed=self.seed).tolist()
         return {
             name: {"value": value, "interval": interval}
@@ -56,7 +56,7 @@ class Measured:
         }
 
     def per_category(self) -> dict[str, dict[str, float]]:
-        """The means in each category, and how many queries it has, the most frequent category first."""
+        """Return the means and the number of queries of each category, the most frequent first."""
         if not self.by:
             return {}
         names, places = np.unique(np.asarray(self.categories), return_inverse=True)
@@ -65,7 +65,7 @@ class Measured:
         return {name: {"queries": len(queries), **self._means(queries)} for name, queries in chosen.items()}
 
     def to_json(self, *, model: str, weights: dict[str, float]) -> dict[str, JSON]:
-        """As `lookalike evaluate --json` shows it."""
+        """Return the JSON of `lookalike evaluate --json`."""
         return {
             "protocol": self.protocol,
             "model": model,

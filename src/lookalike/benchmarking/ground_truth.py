@@ -28,7 +28,7 @@ BLOCK = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Truth:
+class GroundTruth:
     """What answers are held against.
 
     Attributes:
@@ -73,7 +73,7 @@ class Truth:
                 raise LookalikeError(f"query {query} was answered with wrong scores: {said_here} instead of {scores}")
 
 
-def of_cosines(features: Features, weights: Mapping[str, float], *, k: int) -> Truth:
+def from_cosines(features: Features, weights: Mapping[str, float], *, k: int) -> GroundTruth:
     """By our score, the weighted mean of cosines."""
     shares = {name: weight / sum(weights.values()) for name, weight in weights.items()}
 
@@ -92,7 +92,7 @@ def of_cosines(features: Features, weights: Mapping[str, float], *, k: int) -> T
     return _truth(features, score, roughly, k=k)
 
 
-def of_original(features: Features, *, k: int) -> Truth:
+def from_original(features: Features, *, k: int) -> GroundTruth:
     """By the original's score, minus a weighted sum of distances."""
     weights = {"deep": np.float32(1), "color-original": np.float32(original.COLOR_WEIGHT)}
 
@@ -111,7 +111,7 @@ def of_original(features: Features, *, k: int) -> Truth:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class FilteredQuery:
     """One of many that are answered in one pass over the rows.
 
     Attributes:
@@ -130,7 +130,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Best:
+class BestRows:
     """The best rows for one question, among those seen so far.
 
     Attributes:
@@ -156,11 +156,11 @@ class Best:
             found = found[np.argpartition(values[found], -keep)[-keep:]]
         return found if passing is None else passing[found]
 
-    def joined(self, rows: Int64, scores: Float64, *, keep: int) -> Best:
+    def joined(self, rows: Int64, scores: Float64, *, keep: int) -> BestRows:
         """The best of these and of further rows."""
         every, values = np.concatenate([self.rows, rows]), np.concatenate([self.scores, scores])
         order = np.argsort(-values, kind="stable")[:keep]
-        return Best(every[order], values[order])
+        return BestRows(every[order], values[order])
 
     def score(self, rows: Int64) -> Float64:
         """The scores of rows; -inf of those that are not among the best."""
@@ -169,12 +169,12 @@ class Best:
 
 
 def best_of_drawing(
-    drawing: Drawing, questions: Sequence[Question], weights: Mapping[str, float], *, k: int
-) -> list[Best]:
+    drawing: Drawing, questions: Sequence[FilteredQuery], weights: Mapping[str, float], *, k: int
+) -> list[BestRows]:
     """The k best rows for each question and a few more, by our score, in one pass over rows drawn block by block."""
     numbers = [question.query for question in questions]
     asked = scaled_query({name: rows[numbers] for name, rows in drawing.queries.items()}, weights, SPACES)
-    best = [Best(np.empty(0, dtype=np.int64), np.empty(0)) for _ in questions]
+    best = [BestRows(np.empty(0, dtype=np.int64), np.empty(0)) for _ in questions]
     for at, block in drawing.blocks():
         rows = concatenate(block, SPACES)
         for start in range(0, len(questions), BLOCK):
@@ -186,12 +186,12 @@ def best_of_drawing(
     return best
 
 
-def of_best(best: Sequence[Best], *, k: int) -> Truth:
+def from_best(best: Sequence[BestRows], *, k: int) -> GroundTruth:
     """Hold answers against the best rows of each question."""
-    return Truth(partial(_score_among, best), np.array([found.scores[:k][-1] for found in best]), k)
+    return GroundTruth(partial(_score_among, best), np.array([found.scores[:k][-1] for found in best]), k)
 
 
-def _score_among(best: Sequence[Best], question: int, rows: Int64) -> Float64:
+def _score_among(best: Sequence[BestRows], question: int, rows: Int64) -> Float64:
     return best[question].score(rows)
 
 
@@ -201,7 +201,7 @@ def _truth(
     roughly: Callable[[Mapping[str, Float32]], Float32],
     *,
     k: int,
-) -> Truth:
+) -> GroundTruth:
     """Find the k-th best score of each query: a few more than k rows by float32, and those again in float64."""
     queries, gallery = len(features.queries["deep"]), len(features)
     k = min(k, gallery)
@@ -211,4 +211,4 @@ def _truth(
         asked = {name: rows[start : start + BLOCK] for name, rows in features.queries.items()}
         candidates = np.argpartition(roughly(asked), -near, axis=1)[:, -near:]
         needed += [np.sort(score(start + place, rows))[-k] for place, rows in enumerate(candidates)]
-    return Truth(score, np.asarray(needed), k)
+    return GroundTruth(score, np.asarray(needed), k)
