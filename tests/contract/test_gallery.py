@@ -606,3 +606,26 @@ def test_closes_and_opens_again(gallery: Gallery) -> None:
     shop.put_into(gallery)
     gallery.close()
     check_search(gallery, shop)
+
+
+def test_records_come_out_as_they_went_in(gallery: Gallery) -> None:
+    shop = a_shop(5)
+    sources = ["a.csv", "b.csv", "a.csv", "", "b.csv"]
+    file_stamps = [FileStamp(number, number, f"{number:064x}") if number % 2 else None for number in range(5)]
+    overrides: list[Mapping[str, JSON]] = [{}, {"price": None, "fit": "slim"}, {}, {}, {"color": "Pink"}]
+    shop.put_into(gallery, source=sources, file_stamps=file_stamps, overrides=overrides)
+    assert gallery.sources() == {"": 1, "a.csv": 2, "b.csv": 2}
+    (batch,) = gallery.records()
+    assert list(batch.items) == shop.items
+    assert list(batch.sources) == sources
+    assert list(batch.file_stamps) == file_stamps
+    assert list(batch.overrides) == overrides
+    assert batch.current_items == [gallery.get(item.id) for item in shop.items]
+    assert batch.current_items[1].attributes == {"color": "Blue", "sale": False, "fit": "slim"}
+    for name, rows in shop.vectors.items():
+        assert_allclose(batch.vectors[name], rows, atol=1e-6)
+    part = batch.take([4, 1])
+    assert [item.id for item in part.items] == ["item 4", "item 1"]
+    assert_array_equal(part.vectors["deep"], batch.vectors["deep"][[4, 1]])
+    with pytest.raises(UsageError, match="5 items came with 2 sources"):
+        shop.put_into(gallery, source=["a.csv", "b.csv"])

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lookalike.errors import GalleryDamagedError, LookalikeError
+from lookalike.errors import GalleryDamagedError, LookalikeError, StorageFailedError
 from lookalike.gallery.local import segment_files, snapshot
 from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.gallery.local.refresh import refreshed_segment
@@ -234,3 +234,32 @@ def test_scores_stay_cosines_when_rows_of_another_length_follow(tmp_path: Path) 
             found = gallery.search({"deep": ROWS[: number + 1]}, k=1)
             np.testing.assert_allclose(found.scores[:, 0], 1.0, atol=1e-5)
         np.testing.assert_allclose(gallery.vectors("3")["deep"], ROWS[3:4] * 3, rtol=1e-6)
+
+
+def test_a_disk_that_damages_every_segment_ends_the_search(
+    grown: LocalGallery, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    build, built = SegmentFiles.build, 0
+
+    def damage(segment: Segment) -> None:
+        assert segment.folder is not None
+        with (segment.folder / "unit.f32").open("r+b") as file:
+            file.write(b"other")
+
+    def damaging(*arguments: Any, **named: Any) -> Segment | None:
+        nonlocal built
+        segment = build(*arguments, **named)
+        assert segment is not None
+        damage(segment)
+        built += 1
+        return segment
+
+    monkeypatch.setattr(SegmentFiles, "build", damaging)
+    kept = grown._current.present().segment
+    assert kept is not None
+    damage(kept)
+    with pytest.raises(StorageFailedError, match="each of 3 segments made from the database"):
+        grown.search({"deep": ROWS[:1]}, index="exact")
+    assert built == 2
+    monkeypatch.undo()
+    assert grown.search({"deep": ROWS[:1]}, k=1, index="exact").scores[0, 0] == pytest.approx(1, abs=1e-5)

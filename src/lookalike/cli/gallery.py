@@ -103,9 +103,9 @@ def remove(
 def compact(gallery: Gallery, json: Json = False) -> None:
     """Give back the space of removed items, and make the indexes anew."""
     shop = opened(gallery)
-    before = stored_bytes(shop)
+    before = shop.stored_bytes()
     shop.compact()
-    after = stored_bytes(shop)
+    after = shop.stored_bytes()
     if json:
         write_json({"bytes_before": before, "bytes_after": after})
     else:
@@ -269,15 +269,6 @@ def whole_numbers(texts: list[str]) -> dict[str, int]:
         return {name: int(value) for name, value in pairs(texts, option="settings").items()}
     except ValueError:
         raise UsageError(f"settings are whole numbers, such as nlist=1024, got {' '.join(texts)}") from None
-
-
-def stored_bytes(gallery: LocalGallery | MilvusGallery) -> int:
-    """Size of all files in a gallery's folder, or of what its server keeps."""
-    from lookalike.gallery.local.gallery import LocalGallery
-
-    if not isinstance(gallery, LocalGallery):
-        return gallery.bytes()
-    return sum(file.stat().st_size for file in gallery.folder.rglob("*") if file.is_file())
 
 
 def opened(gallery: str, *, strong: bool = False) -> LocalGallery | MilvusGallery:

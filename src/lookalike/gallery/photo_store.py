@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Final
 
 from lookalike.errors import storage_error
-from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.gallery.protocol import Gallery
+from lookalike.gallery.record_batch import RecordBatch
 from lookalike.images import content_type
 from lookalike.storage.durable import write_durably
 from lookalike.storage.files import open_regular
@@ -55,7 +55,7 @@ class PhotoStore:
 
     def __init__(self, gallery: Gallery, folder: Path | None = None, *, becomes: Path | None = None) -> None:
         self._gallery = gallery
-        self._inside = gallery.folder.resolve() / "photos" if isinstance(gallery, LocalGallery) else None
+        self._inside = None if gallery.photo_folder is None else gallery.photo_folder.resolve()
         self.folder = (folder or self._inside or Path("photos")).resolve()
         self._shown = self.folder if becomes is None else becomes.resolve() / "photos"
 
@@ -113,6 +113,12 @@ class PhotoStore:
             write_durably(target, data)
         return replace(item, root=str(self._shown / root.name))
 
+    def adopt_all(self, batch: RecordBatch) -> RecordBatch:
+        """Records of another gallery with copies of those photos that were sent for it; see `adopt`."""
+        sent = [source == SOURCE and is_sent(item) for item, source in zip(batch.items, batch.sources, strict=True)]
+        items = [self.adopt(item) if own else item for item, own in zip(batch.items, sent, strict=True)]
+        return replace(batch, items=items)
+
     def owns(self, item: Item) -> bool:
         """Whether an item's photo is a file of this gallery's own, in this folder or another one."""
         if not is_sent(item):
@@ -150,7 +156,7 @@ class PhotoStore:
             if moved:
                 self._gallery.update(moved)
             wanted = {(Path(item.root).name, item.photo) for item in items}
-            settled = None if isinstance(self._gallery, LocalGallery) else time.time() - SETTLED_S
+            settled = None if self._gallery.has_exclusive_writer else time.time() - SETTLED_S
             left = [
                 path
                 for root in roots

@@ -10,13 +10,13 @@ import json
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
 from lookalike.errors import LookalikeError
 from lookalike.gallery import stored_parameters
+from lookalike.gallery.health import Health
 from lookalike.gallery.local import schema
 from lookalike.gallery.local.database import Database
 from lookalike.gallery.local.metadata_table import read_model, read_spaces
@@ -25,7 +25,7 @@ from lookalike.gallery.local.segment import Segment
 from lookalike.gallery.local.segment_files import SegmentFiles
 from lookalike.gallery.records import UNIT_TOLERANCE, read_vectors
 from lookalike.spaces import Space, slices, width
-from lookalike.types import JSON, Float32, Int64, Item
+from lookalike.types import Float32, Int64, Item
 
 BATCH: Final = 4096
 MOST_NAMED: Final = 5
@@ -41,23 +41,6 @@ CHECKSUMMED: Final = (
     ("edits", "id", OVERRIDE_SUM, "what was set by hand on {}"),
 )
 """Each table but `vectors`: what names a row, its checksum, and what its rows are."""
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """What `verify` found.
-
-    Attributes:
-        items: How many were looked at.
-        problems: One line each; none is a clean bill.
-    """
-
-    items: int
-    problems: tuple[str, ...]
-
-    def to_json(self) -> dict[str, JSON]:
-        """As `gallery verify --json` shows it."""
-        return {"healthy": not self.problems, "items": self.items, "problems": list(self.problems)}
 
 
 def verify(database: Database, segment_files: SegmentFiles, *, photos: bool) -> Health:

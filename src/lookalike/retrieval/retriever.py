@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from lookalike.images import Limits, Source
     from lookalike.ingest.report import IndexReport
 
-SKIPPED_FILE = "skipped.csv"
 REACH = 2000
 """How many matches there are to page through: every page is cut from the same list of this length."""
 
@@ -258,7 +257,6 @@ class Retriever:
         """
         from lookalike.catalogue.opening import open_catalogue
         from lookalike.embedding.batch_embedding import BATCH
-        from lookalike.gallery.local.gallery import LocalGallery
         from lookalike.ingest.pipeline import index_catalogue
 
         for name, number in (("batch", batch), ("workers", workers)):
@@ -303,8 +301,8 @@ class Retriever:
                 )
                 if cluster is not None:
                     cluster.clear()
-                if isinstance(gallery, LocalGallery):
-                    report.list_skipped(gallery.folder / SKIPPED_FILE)
+                if gallery.skipped_list is not None:
+                    report.list_skipped(gallery.skipped_list)
         gallery.optimise()
         return report
 

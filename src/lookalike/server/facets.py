@@ -6,7 +6,7 @@ import json
 import threading
 from collections import OrderedDict
 from time import monotonic
-from typing import Any, Final, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Final, TypeAlias
 
 from lookalike.deadline import DeadlineError
 from lookalike.gallery.protocol import Facet, Gallery
@@ -22,16 +22,6 @@ FORGOTTEN_S: Final = 600.0
 """Seconds after which facets that were too slow to count are counted again: the machine may have been busy."""
 
 FacetsJson: TypeAlias = dict[str, Any]
-
-
-@runtime_checkable
-class Versioned(Protocol):
-    """Interface of a gallery with a version."""
-
-    @property
-    def version(self) -> object:
-        """Differs after each change."""
-        ...
 
 
 class FacetCache:
@@ -60,7 +50,7 @@ class FacetCache:
             ApiError: The count exceeds the time limit.
             DeadlineError: The deadline came earlier.
         """
-        if not isinstance(gallery, Versioned):
+        if gallery.version is None:
             return self._known(self._counted(gallery, where, values))
         version, key = gallery.version, (where, values)
         with self._lock:

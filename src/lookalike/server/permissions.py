@@ -5,26 +5,11 @@ The owner is who shows the token; the settings open single things to all.
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
-
 from lookalike.deadline import within
 from lookalike.index import SPELLINGS
 from lookalike.server.context import AppContext
 from lookalike.server.errors import ApiError
 from lookalike.server.schemas import Options
-
-
-@runtime_checkable
-class Building(Protocol):
-    """A gallery in this process, which builds indexes when they are first asked for."""
-
-    def has_index(self, name: str) -> bool:
-        """Whether an index can be searched without building it first."""
-        ...
-
-    def find_passing(self, where: str) -> None:
-        """Find out what a filter passes, so that a search with it, which comes next, need not."""
-        ...
 
 
 def check_allowed(options: Options, context: AppContext) -> None:
@@ -35,10 +20,10 @@ def check_allowed(options: Options, context: AppContext) -> None:
         DeadlineError: Its filter takes too long.
     """
     settings, gallery = context.settings, context.retriever.gallery
-    if options.where is not None and isinstance(gallery, Building):
+    if options.where is not None:
         with within(settings.scan_seconds):
-            gallery.find_passing(options.where)
-    if not settings.build_indexes and isinstance(gallery, Building) and not gallery.has_index(options.index):
+            gallery.prepare_filter(options.where)
+    if not settings.build_indexes and not gallery.has_index(options.index):
         what = f"the index {options.index!r} is not built, and only the owner may have it built"
         raise owner_only(what, "build_indexes")
     for metric in (options.metrics or {}).values():

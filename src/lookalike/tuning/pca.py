@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import groupby
 from typing import Final
 
 import numpy as np
@@ -14,11 +13,11 @@ import numpy as np
 from lookalike.errors import UsageError
 from lookalike.gallery.creation import new_gallery
 from lookalike.gallery.opening import open_gallery
-from lookalike.gallery.photo_store import SOURCE, PhotoStore, is_sent
+from lookalike.gallery.photo_store import PhotoStore
 from lookalike.gallery.protocol import Gallery
 from lookalike.projection import Projection, learn_projection
 from lookalike.spaces import Space, resolve_names, resolve_weights
-from lookalike.types import JSON, FileStamp, Float32, Int64, Item
+from lookalike.types import JSON, Float32, Int64, Item
 
 ASKED: Final = 500
 NEAREST: Final = 10
@@ -140,36 +139,19 @@ def copy_rows(
         photos: Of the copy; those that were sent for items are copied.
         progress: Told how many items are copied, and how many there are.
     """
-    known: dict[str, tuple[str, FileStamp | None]] = {}
-    for source in sources_of(gallery):
-        known |= {item_id: (source, file_stamp) for item_id, (_, file_stamp) in gallery.file_stamps(source).items()}
     with copy.writing():
-        for there, vectors in gallery.rows():
-            sent = [known[item.id][0] == SOURCE and is_sent(item) for item in there]
-            items = [photos.adopt(item) if own else item for item, own in zip(there, sent, strict=True)]
-            rows = change(items, vectors)
-            alike = groupby(range(len(items)), key=lambda at: (known[items[at].id][0], known[items[at].id][1] is None))
-            for (source, unstamped), places in alike:
-                taken = list(places)
-                file_stamps = [known[items[at].id][1] for at in taken]
-                copy.add(
-                    [items[at] for at in taken],
-                    {name: part[taken] for name, part in rows.items()},
-                    spaces=spaces,
-                    source=source,
-                    file_stamps=None
-                    if unstamped
-                    else [file_stamp for file_stamp in file_stamps if file_stamp is not None],
-                )
+        for there in gallery.records():
+            batch = photos.adopt_all(there)
+            items = batch.current_items
+            copy.add(
+                items,
+                change(items, batch.vectors),
+                spaces=spaces,
+                source=batch.sources,
+                file_stamps=batch.file_stamps,
+            )
             if progress is not None:
                 progress(len(copy), len(gallery))
-
-
-def sources_of(gallery: Gallery) -> list[str]:
-    """The catalogues that a gallery was filled from."""
-    sources = gallery.info()["sources"]
-    assert isinstance(sources, dict)
-    return list(sources)
 
 
 def kept_of_ten(gallery: Gallery, copy: Gallery) -> tuple[float, int]:

@@ -11,8 +11,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from lookalike.errors import GalleryLockedError, RowFileError, UsageError
+from lookalike.errors import GalleryLockedError, RowFileError, StorageFailedError, UsageError
 from lookalike.gallery import verification
+from lookalike.gallery.health import Health
 from lookalike.gallery.local import maintenance, reads, writes
 from lookalike.gallery.local.current_snapshot import CurrentSnapshot
 from lookalike.gallery.local.database import Database
@@ -24,12 +25,16 @@ from lookalike.gallery.local.segment_files import SegmentFiles
 from lookalike.gallery.local.snapshot import SMALL as FEW
 from lookalike.gallery.local.writes import Overrides
 from lookalike.gallery.protocol import Facet
+from lookalike.gallery.record_batch import RecordBatch
 from lookalike.gallery.records import AttributeNames
-from lookalike.gallery.verification import Health
 from lookalike.spaces import Space, resolve_weights, slices, width
 from lookalike.types import JSON, FileStamp, Float32, Item, Neighbours
 
 BATCH = 1024
+
+SEGMENT_TRIES = 3
+"""Segments that a search makes one after the other where each is damaged when it is read."""
+
 WAIT_FOR_BUILDER_S = 600.0
 
 
@@ -92,8 +97,8 @@ class LocalGallery(LocalMetadata):
         vectors: Mapping[str, Float32],
         *,
         spaces: Sequence[Space],
-        source: str = "",
-        file_stamps: Sequence[FileStamp] | None = None,
+        source: str | Sequence[str] = "",
+        file_stamps: Sequence[FileStamp | None] | None = None,
         overrides: Overrides = None,
     ) -> None:
         """Add items, or replace those of the same id, durably and all together."""
@@ -107,7 +112,7 @@ class LocalGallery(LocalMetadata):
         items: Sequence[Item],
         *,
         source: str = "",
-        file_stamps: Sequence[FileStamp] | None = None,
+        file_stamps: Sequence[FileStamp | None] | None = None,
         overrides: Overrides = None,
     ) -> None:
         """Replace what is known of items whose vectors stay, all together."""
@@ -190,7 +195,8 @@ class LocalGallery(LocalMetadata):
     ) -> Neighbours:
         """Find the nearest items."""
         check_search(k=k, index=index, probes=probes, metrics=metrics)
-        while True:
+        damage: RowFileError | None = None
+        for _ in range(SEGMENT_TRIES):
             state, allowed = self._current.for_search(where, index=index)
             resolved = resolve_weights(weights, state.spaces, stored=state.weights)
             checked = checked_queries(queries, resolved, state.spaces)
@@ -201,6 +207,11 @@ class LocalGallery(LocalMetadata):
                 return nearest(state, checked, resolved, k=k, allowed=allowed, index=index, probes=probes, keep=keep)
             except RowFileError as error:
                 self._current.discard_segment(state, error)
+                damage = error
+        raise StorageFailedError(
+            f"{damage}, and so was each of {SEGMENT_TRIES} segments made from the database; see the system's log, the "
+            "disk may be failing"
+        )
 
     @property
     def version(self) -> object:
@@ -216,8 +227,8 @@ class LocalGallery(LocalMetadata):
             return True
         return state.segment is not None and state.segment.has(name)
 
-    def find_passing(self, where: str) -> None:
-        """Find out what a filter passes, so that a search with it, which comes next, need not."""
+    def prepare_filter(self, where: str) -> None:
+        """Evaluate a filter ahead of the search that uses it."""
         self._current.for_search(where, index="auto")
 
     def rows(self) -> Iterator[tuple[Sequence[Item], dict[str, Float32]]]:
@@ -227,6 +238,15 @@ class LocalGallery(LocalMetadata):
             spaces, names = read_spaces(connection), AttributeNames.read(connection)
             for items, vectors in reads.batches(connection, names, columns=width(spaces), size=BATCH):
                 yield items, {name: vectors[:, place] for name, place in slices(spaces).items()}
+
+        return self._database.steps(batches)
+
+    def records(self) -> Iterator[RecordBatch]:
+        """All records, in batches, in the order in which their items were added."""
+
+        def batches(connection: sqlite3.Connection) -> Iterator[RecordBatch]:
+            spaces, names = read_spaces(connection), AttributeNames.read(connection)
+            return reads.record_batches(connection, names, spaces=spaces, size=BATCH)
 
         return self._database.steps(batches)
 

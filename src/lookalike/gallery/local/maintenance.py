@@ -33,7 +33,7 @@ def info(database: Database, segment_files: SegmentFiles, state: Snapshot) -> di
             {"name": space.name, "dimension": space.dimension, "model_id": space.model_id} for space in state.spaces
         ],
         **parameters,
-        "sources": from_sources,
+        "sources": dict(from_sources),
         "attributes": {name: kinds.words() for name, kinds in state.names.kinds.items()},
         "bytes": {"database": database.bytes(), "derived": segment_files.bytes()},
         "index": {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lookalike.errors import UsageError
 from lookalike.gallery import roots, stored_parameters
-from lookalike.gallery.local import metadata_table, photo_owner
+from lookalike.gallery.local import metadata_table, photo_owner, reads
 from lookalike.gallery.local.database import Database
 from lookalike.gallery.local.metadata_table import (
     read_index_settings,
@@ -116,6 +116,30 @@ class LocalMetadata:
         checked = IndexSettings.checked(settings)
         with self._database.writing() as connection:
             write_index_settings(connection, checked)
+
+    @property
+    def photo_folder(self) -> Path:
+        """Folder inside the gallery for photos that were sent for it."""
+        return self.folder / "photos"
+
+    @property
+    def skipped_list(self) -> Path:
+        """File for the list of photos that an index run skipped."""
+        return self.folder / "skipped.csv"
+
+    @property
+    def has_exclusive_writer(self) -> bool:
+        """Whether `writing` keeps other writers out."""
+        return True
+
+    def stored_bytes(self) -> int:
+        """Bytes of all files in the folder."""
+        return sum(file.stat().st_size for file in self.folder.rglob("*") if file.is_file())
+
+    def sources(self) -> Mapping[str, int]:
+        """Number of items of each source."""
+        with self._database.asking() as connection:
+            return reads.sources(connection)
 
     def photo_owner(self) -> Sequence[str]:
         """Names of the folders whose photos are this gallery's own."""

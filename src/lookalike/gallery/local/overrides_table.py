@@ -28,6 +28,16 @@ def described(connection: sqlite3.Connection) -> dict[str, str]:
     return {item_id: text for item_id, text, sound in found if checked(item_id, sound)}
 
 
+def read_all(connection: sqlite3.Connection) -> dict[str, tuple[str, str]]:
+    """Attributes as last described, and what was set by hand on top of them, by id; both as `items.attributes`.
+
+    Raises:
+        GalleryDamagedError: An override is not as it was written.
+    """
+    found = connection.execute(f"SELECT id, described, changes, {SOUND} FROM edits").fetchall()
+    return {item_id: (described, changes) for item_id, described, changes, sound in found if checked(item_id, sound)}
+
+
 def override(connection: sqlite3.Connection, item: Item, changes: Mapping[str, JSON]) -> None:
     """Change attributes of an item that is there, on top of what was changed before.
 

@@ -17,6 +17,7 @@ from lookalike.gallery.local.integrity import CHECKED, check_all
 from lookalike.gallery.local.metadata_table import meta_number
 from lookalike.gallery.local.row_checksums import VectorRow, checked_vectors, damaged
 from lookalike.gallery.protocol import Facet
+from lookalike.gallery.record_batch import RecordBatch
 from lookalike.gallery.records import (
     FILE_STAMP_COLUMNS,
     ITEM_COLUMNS,
@@ -25,7 +26,8 @@ from lookalike.gallery.records import (
     read_item,
     read_vectors,
 )
-from lookalike.types import JSON, FileStamp, Float32, Int64, Item
+from lookalike.spaces import Space, slices, width
+from lookalike.types import FileStamp, Float32, Int64, Item
 
 LARGEST: Final = 2**63 - 1
 """SQLite's largest number."""
@@ -190,8 +192,8 @@ def stamped_items(
     return found
 
 
-def sources(connection: sqlite3.Connection) -> dict[str, JSON]:
-    """How many items came from each source."""
+def sources(connection: sqlite3.Connection) -> dict[str, int]:
+    """Number of items of each source."""
     return dict(connection.execute("SELECT source, count(*) FROM items GROUP BY source ORDER BY source"))
 
 
@@ -216,6 +218,39 @@ def batches(
     count = 0
     while rows := cursor.fetchmany(size):
         yield [read_item(row[:-4], names) for row in rows], as_added([row[-4:] for row in rows], columns=columns)
+        count += len(rows)
+    if count != meta_number(connection, "items"):
+        raise damaged("the table of items")
+
+
+def record_batches(
+    connection: sqlite3.Connection, names: AttributeNames, *, spaces: Sequence[Space], size: int
+) -> Iterator[RecordBatch]:
+    """All records in the order of their rows.
+
+    Args:
+        connection: In a transaction for as long as the batches last.
+        names: Names of attributes.
+        spaces: Spaces of the gallery.
+        size: Records of a batch.
+    """
+    set_by_hand = overrides_table.read_all(connection)
+    columns, places = width(spaces), slices(spaces)
+    cursor = connection.execute(
+        f"""SELECT {ITEM_COLUMNS}, source, {FILE_STAMP_COLUMNS}, row, unit, raw, vectors.checksum
+            FROM items LEFT JOIN vectors USING (row) ORDER BY row"""
+    )
+    count = 0
+    while rows := cursor.fetchmany(size):
+        kept = [set_by_hand.get(row[1], (row[6], "{}")) for row in rows]
+        vectors = as_added([row[-4:] for row in rows], columns=columns)
+        yield RecordBatch(
+            [read_item((*row[:6], described), names) for row, (described, _) in zip(rows, kept, strict=True)],
+            {name: vectors[:, place] for name, place in places.items()},
+            [row[7] for row in rows],
+            [read_file_stamp(row[8:11]) for row in rows],
+            [names.decode(changes) for _, changes in kept],
+        )
         count += len(rows)
     if count != meta_number(connection, "items"):
         raise damaged("the table of items")

@@ -35,8 +35,8 @@ def add(
     vectors: Mapping[str, Float32],
     *,
     spaces: Sequence[Space],
-    source: str,
-    file_stamps: Sequence[FileStamp] | None,
+    source: str | Sequence[str],
+    file_stamps: Sequence[FileStamp | None] | None,
     overrides: Overrides = None,
 ) -> None:
     """Add items, or replace those of the same id; see `Gallery.add`."""
@@ -67,7 +67,7 @@ def update(
     items: Sequence[Item],
     *,
     source: str,
-    file_stamps: Sequence[FileStamp] | None,
+    file_stamps: Sequence[FileStamp | None] | None,
     overrides: Overrides = None,
 ) -> None:
     """Replace what is known of items whose vectors stay; see `Gallery.update`."""
@@ -160,7 +160,11 @@ def agree_on_spaces(connection: sqlite3.Connection, spaces: Sequence[Space]) -> 
 
 
 def item_records(
-    connection: sqlite3.Connection, items: Sequence[Item], *, source: str, file_stamps: Sequence[FileStamp] | None
+    connection: sqlite3.Connection,
+    items: Sequence[Item],
+    *,
+    source: str | Sequence[str],
+    file_stamps: Sequence[FileStamp | None] | None,
 ) -> list[tuple[str | int | None, ...]]:
     """Items as rows of the table, without their numbers; attributes that are new get theirs.
 
@@ -170,11 +174,14 @@ def item_records(
     if len({item.id for item in items}) != len(items):
         [(twice, _)] = Counter(item.id for item in items).most_common(1)
         raise UsageError(f"the id {twice!r} comes twice")
+    sources = [source] * len(items) if isinstance(source, str) else source
+    if len(sources) != len(items):
+        raise UsageError(f"{len(items)} items came with {len(sources)} sources")
     if file_stamps is not None and len(file_stamps) != len(items):
         raise UsageError(f"{len(items)} items came with {len(file_stamps)} stamps")
     names = AttributeNames.read(connection)
     records = [
-        (*item_row(item, names), source, *file_stamp_row(file_stamps[at] if file_stamps else None))
+        (*item_row(item, names), sources[at], *file_stamp_row(file_stamps[at] if file_stamps else None))
         for at, item in enumerate(items)
     ]
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from types import TracebackType
@@ -14,21 +13,22 @@ from lookalike.errors import UnknownNameError, UsageError
 from lookalike.gallery.exact_scan import checked_metrics
 from lookalike.gallery.filters import expression as filters
 from lookalike.gallery.filters.milvus import MilvusWriter, literal, within_partitions
+from lookalike.gallery.health import Health
 from lookalike.gallery.local.ranking import check_search, checked_queries
 from lookalike.gallery.local.writes import Overrides
 from lookalike.gallery.milvus import facets as browsing
 from lookalike.gallery.milvus import maintenance
 from lookalike.gallery.milvus.address import Address
 from lookalike.gallery.milvus.reads import ALL, check_unicode
-from lookalike.gallery.milvus.records import KNOWN, Record, added_rows_of, kinds_of, to_record
+from lookalike.gallery.milvus.records import KNOWN, Record, added_rows_of, kinds_of, record_batch, to_record
 from lookalike.gallery.milvus.roots import MilvusRoots
 from lookalike.gallery.milvus.search import Searcher
 from lookalike.gallery.milvus.state import State
 from lookalike.gallery.milvus.writes import Writer, agree, check_items, with_overrides
 from lookalike.gallery.protocol import Facet
+from lookalike.gallery.record_batch import RecordBatch
 from lookalike.gallery.records import vector_rows
 from lookalike.gallery.stored_parameters import StoredWeights
-from lookalike.gallery.verification import Health
 from lookalike.projection import Projection
 from lookalike.spaces import Space, resolve_weights, slices, width
 from lookalike.types import JSON, FileStamp, Float32, Item, Neighbours
@@ -87,32 +87,19 @@ class MilvusGallery(MilvusRoots):
     def __len__(self) -> int:
         return self._reader.count() if self._state.has_rows() else 0
 
-    @property
-    def model(self) -> str | None:
-        """Where the model is that filled the gallery: `default` or a path; None when nobody has said."""
-        return self._state.metadata().model
-
-    def remember_model(self, model: str) -> None:
-        """Remember where the model is that fills the gallery."""
-        if model != self._state.metadata(fresh=True).model:
-            self._state.remember({"model": model})
-
-    def writing(self) -> AbstractContextManager[None]:
-        """Nothing is locked: any number of processes may write at once."""
-        return nullcontext()
-
     def add(
         self,
         items: Sequence[Item],
         vectors: Mapping[str, Float32],
         *,
         spaces: Sequence[Space],
-        source: str = "",
-        file_stamps: Sequence[FileStamp] | None = None,
+        source: str | Sequence[str] = "",
+        file_stamps: Sequence[FileStamp | None] | None = None,
         overrides: Overrides = None,
     ) -> None:
         """Add items, or replace those of the same id."""
-        check_items(items, source=source, file_stamps=file_stamps)
+        sources = [source] * len(items) if isinstance(source, str) else source
+        check_items(items, sources=sources, file_stamps=file_stamps)
         kinds = kinds_of(with_overrides(items, overrides))
         known = self._state.metadata(fresh=True)
         agree(known.spaces, spaces)
@@ -122,24 +109,24 @@ class MilvusGallery(MilvusRoots):
             self._state.forget_metadata()
         self._state.make_collection()
         known = self._state.metadata()
-        if self._metadata_store.meet(known, kinds, source=source):
+        if self._metadata_store.meet(known, kinds, sources=sources):
             self._state.forget_metadata()
         self._state.note_overrides(known, overrides)
-        self._writer.add(items, blobs, source=source, file_stamps=file_stamps, known=known, overrides=overrides)
+        self._writer.add(items, blobs, sources=sources, file_stamps=file_stamps, known=known, overrides=overrides)
 
     def update(
         self,
         items: Sequence[Item],
         *,
         source: str = "",
-        file_stamps: Sequence[FileStamp] | None = None,
+        file_stamps: Sequence[FileStamp | None] | None = None,
         overrides: Overrides = None,
     ) -> None:
         """Replace what is known of items whose vectors stay; each item as a whole, a large batch part by part."""
-        check_items(items, source=source, file_stamps=file_stamps)
+        check_items(items, sources=[source] * len(items), file_stamps=file_stamps)
         known = self._state.metadata(fresh=True)
         kinds = kinds_of(with_overrides(items, overrides))
-        if self._metadata_store.meet(known, kinds, source=source or next(iter(known.sources), "")):
+        if self._metadata_store.meet(known, kinds, sources=[source or next(iter(known.sources), "")]):
             self._state.forget_metadata()
         if items and not self._state.has_rows():
             raise UnknownNameError("item", items[0].id, [])
@@ -157,8 +144,10 @@ class MilvusGallery(MilvusRoots):
         known = self._state.metadata(fresh=True)
         changes = {name: value for name, value in attributes.items() if value is not None or name in known.kinds}
         changed = record.with_changes(changes)
-        check_items([replace(record.item, attributes=changes)], source=record.source, file_stamps=None)
-        if self._metadata_store.meet(known, kinds_of([replace(record.item, attributes=changes)]), source=record.source):
+        check_items([replace(record.item, attributes=changes)], sources=[record.source], file_stamps=None)
+        if self._metadata_store.meet(
+            known, kinds_of([replace(record.item, attributes=changes)]), sources=[record.source]
+        ):
             self._state.forget_metadata()
         self._state.note_overrides(known, [changes])
         self._writer.put(changed, known=known)
@@ -313,6 +302,17 @@ class MilvusGallery(MilvusRoots):
                 {name: vectors[:, place] for name, place in slices(spaces).items()},
             )
 
+    def records(self) -> Iterator[RecordBatch]:
+        """All records, in batches, in the order in which their items were added."""
+        if self._state.has_rows():
+            for batch in self._reader.ordered(ALL, [*KNOWN, "_raw", "vector"]):
+                yield record_batch(batch, spaces=self.spaces)
+
+    def sources(self) -> Mapping[str, int]:
+        """Number of items of each source."""
+        known = self._state.metadata(fresh=True)
+        return maintenance.sources(self._reader, known) if self._state.has_rows() else {}
+
     def optimise(self) -> None:
         """Give the collection the index that fits its size, and wait until it has it. It may take minutes."""
         if self._state.has_rows():
@@ -335,7 +335,7 @@ class MilvusGallery(MilvusRoots):
         if self._state.has_rows():
             maintenance.compact(self._connection)
 
-    def bytes(self) -> int:
+    def stored_bytes(self) -> int:
         """About how many bytes of vectors the server keeps, those of removed items too."""
         return maintenance.stored_bytes(self._connection, columns=width(self.spaces)) if self._state.has_rows() else 0
 

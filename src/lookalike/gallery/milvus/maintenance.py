@@ -10,13 +10,14 @@ from typing import Final
 
 import numpy as np
 
+from lookalike.gallery.health import Health
 from lookalike.gallery.milvus.connection import BUILDING_S, Connection
 from lookalike.gallery.milvus.metadata import Metadata
 from lookalike.gallery.milvus.reads import Reader
 from lookalike.gallery.milvus.records import KNOWN, to_record, unit_rows_of
 from lookalike.gallery.milvus.schema import IndexPlan, build_index, load, planned, present
 from lookalike.gallery.records import UNIT_TOLERANCE
-from lookalike.gallery.verification import Health, named
+from lookalike.gallery.verification import named
 from lookalike.spaces import resolve_weights, slices, width
 from lookalike.types import JSON
 
@@ -91,7 +92,7 @@ def info(connection: Connection, reader: Reader, known: Metadata, *, there: bool
     if known.projections:
         shown["projections"] = [{"space": name} for name in known.projections]
     shown |= {
-        "sources": sources(reader, known) if there else {},
+        "sources": dict(sources(reader, known)) if there else {},
         "attributes": {name: kinds.words() for name, kinds in known.kinds.items()},
         "consistency": reader.level(),
     }
@@ -113,8 +114,8 @@ def info(connection: Connection, reader: Reader, known: Metadata, *, there: bool
     return shown
 
 
-def sources(reader: Reader, known: Metadata) -> dict[str, JSON]:
-    """How many items came from each source."""
+def sources(reader: Reader, known: Metadata) -> dict[str, int]:
+    """Number of items of each source."""
     counts = {source: reader.count(f"_source == {json.dumps(source, ensure_ascii=False)}") for source in known.sources}
     return {source: count for source, count in counts.items() if count}
 

@@ -145,8 +145,8 @@ class MetadataStore:
             decided["partition_by"] = partition_by
         self.write(decided)
 
-    def meet(self, known: Metadata, kinds: Mapping[str, Kinds], *, source: str) -> bool:
-        """Remember attributes, kinds of their values, and a source, as far as they are new.
+    def meet(self, known: Metadata, kinds: Mapping[str, Kinds], *, sources: Sequence[str]) -> bool:
+        """Remember attributes, kinds of their values, and sources, as far as they are new.
 
         Returns:
             Whether anything was.
@@ -161,8 +161,7 @@ class MetadataStore:
             for kind in (held & ~known.kinds.get(name, Kinds.NONE) or ([Kinds.NONE] if name not in known.kinds else []))
             if kind.name
         }
-        if source not in known.sources:
-            changes[f"source.{source}"] = str(now)
+        changes |= {f"source.{source}": str(now) for source in sources if source not in known.sources}
         size = known.bytes + sum(len(name.encode()) + len(value) + len(PREFIX) for name, value in changes.items())
         if size > ROOM:
             raise UsageError(

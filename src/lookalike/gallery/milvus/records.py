@@ -23,7 +23,9 @@ from typing import Any, Final
 import numpy as np
 
 from lookalike.errors import UsageError
+from lookalike.gallery.record_batch import RecordBatch
 from lookalike.gallery.records import ENCODER, AttributeNames, Kinds
+from lookalike.spaces import Space, slices, width
 from lookalike.types import JSON, Box, FileStamp, Float32, Item
 
 FIXED: Final = ("id", "_row", "_added", "_source", "_edited", "_item", "_raw", "_partition", "vector")
@@ -178,6 +180,19 @@ def added_rows_of(rows: Sequence[Mapping[str, Any]], *, columns: int) -> Float32
         if row["_raw"]:
             found[place] = np.frombuffer(base64.b64decode(row["_raw"]), dtype="<f4")
     return found
+
+
+def record_batch(rows: Sequence[Mapping[str, Any]], *, spaces: Sequence[Space]) -> RecordBatch:
+    """Records from rows that were read with `KNOWN`, `vector` and `_raw`."""
+    records = [to_record(row) for row in rows]
+    vectors = added_rows_of(rows, columns=width(spaces))
+    return RecordBatch(
+        [record.as_described for record in records],
+        {name: vectors[:, place] for name, place in slices(spaces).items()},
+        [record.source for record in records],
+        [record.file_stamp for record in records],
+        [record.changes or {} for record in records],
+    )
 
 
 def kinds_of(items: Sequence[Item]) -> dict[str, Kinds]:

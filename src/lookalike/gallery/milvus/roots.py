@@ -1,8 +1,9 @@
-"""Where a gallery on Milvus is, and the roots of its photos; see `lookalike.gallery.roots`."""
+"""What a gallery on Milvus answers without looking at its rows: its address, its roots, and what it is not."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from lookalike.errors import UsageError
@@ -20,6 +21,45 @@ class MilvusRoots:
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel to another process as the address, which is opened there."""
         return type(self), (self.address,)
+
+    @property
+    def model(self) -> str | None:
+        """Where the model is that filled the gallery: `default` or a path; None when nobody has said."""
+        return self._state.metadata().model
+
+    def remember_model(self, model: str) -> None:
+        """Remember where the model is that fills the gallery."""
+        if model != self._state.metadata(fresh=True).model:
+            self._state.remember({"model": model})
+
+    @property
+    def version(self) -> None:
+        """None: Milvus does not tell whether rows have changed."""
+
+    @property
+    def photo_folder(self) -> None:
+        """None: the gallery is not a folder."""
+
+    @property
+    def skipped_list(self) -> None:
+        """None: the gallery is not a folder."""
+
+    @property
+    def has_exclusive_writer(self) -> bool:
+        """Whether `writing` keeps other writers out: it does not."""
+        return False
+
+    def writing(self) -> AbstractContextManager[None]:
+        """Lock nothing: any number of processes may write at once."""
+        return nullcontext()
+
+    def has_index(self, name: str) -> bool:
+        """Whether an index can be searched without being built first: the collection's one index always can."""
+        del name
+        return True
+
+    def prepare_filter(self, where: str) -> None:
+        """Do nothing: the server evaluates filters."""
 
     @property
     def roots(self) -> tuple[str, ...]:

@@ -50,8 +50,8 @@ class Writer:
         items: Sequence[Item],
         blobs: Sequence[tuple[bytes, bytes | None]],
         *,
-        source: str,
-        file_stamps: Sequence[FileStamp] | None,
+        sources: Sequence[str],
+        file_stamps: Sequence[FileStamp | None] | None,
         known: Metadata,
         overrides: Overrides = None,
     ) -> None:
@@ -60,7 +60,7 @@ class Writer:
         Args:
             items: B items.
             blobs: Their unit rows, and the rows as they came where these are others, as `vector_rows` makes them.
-            source: Where they come from.
+            sources: Source of each item.
             file_stamps: Size and time of their photos' files.
             known: What the gallery remembers: whether something was ever set by hand and may have to stay on top.
             overrides: What is set by hand on each, in place of that.
@@ -68,7 +68,13 @@ class Writer:
         start = max(now_us(), self._last_us + 1)
         self._last_us = start + len(items)
         records = [
-            Record(item, secrets.randbelow(NEVER), start + place, source, file_stamps[place] if file_stamps else None)
+            Record(
+                item,
+                secrets.randbelow(NEVER),
+                start + place,
+                sources[place],
+                file_stamps[place] if file_stamps else None,
+            )
             for place, item in enumerate(items)
         ]
         if overrides is not None:
@@ -87,7 +93,7 @@ class Writer:
         items: Sequence[Item],
         *,
         source: str,
-        file_stamps: Sequence[FileStamp] | None,
+        file_stamps: Sequence[FileStamp | None] | None,
         known: Metadata,
         overrides: Overrides = None,
     ) -> None:
@@ -163,7 +169,9 @@ def changed(row: Row, record: Record) -> Row:
     return {**to_row(record), "vector": np.array(row["vector"], dtype=np.float32), "_raw": row["_raw"]}
 
 
-def check_items(items: Sequence[Item], *, source: str, file_stamps: Sequence[FileStamp] | None) -> None:
+def check_items(
+    items: Sequence[Item], *, sources: Sequence[str], file_stamps: Sequence[FileStamp | None] | None
+) -> None:
     """Refuse what cannot be written, before any of it is.
 
     Raises:
@@ -174,12 +182,14 @@ def check_items(items: Sequence[Item], *, source: str, file_stamps: Sequence[Fil
         raise UsageError(f"the id {twice!r} comes twice")
     if file_stamps is not None and len(file_stamps) != len(items):
         raise UsageError(f"{len(items)} items came with {len(file_stamps)} stamps")
-    for item in items:
+    if len(sources) != len(items):
+        raise UsageError(f"{len(items)} items came with {len(sources)} sources")
+    for item, source in zip(items, sources, strict=True):
         json_text(item.attributes, item.id)
         if not is_unicode(item):
             raise UsageError(f"the item {item.id!r} has text that is not Unicode")
         to_row(Record(item, 0, 0, source))
-    if len(source.encode()) > LONGEST:
+    if max((len(source.encode()) for source in set(sources)), default=0) > LONGEST:
         raise UsageError(f"the name of the source is longer than {LONGEST:,} bytes")
 
 

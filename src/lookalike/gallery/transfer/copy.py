@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from lookalike.errors import LookalikeError, MismatchError
 from lookalike.gallery.local.writes import in_words
-from lookalike.gallery.photo_store import SOURCE, PhotoStore, is_sent
+from lookalike.gallery.photo_store import PhotoStore
 from lookalike.gallery.protocol import Gallery
+from lookalike.gallery.record_batch import RecordBatch
 from lookalike.gallery.transfer.original import Progress
-from lookalike.spaces import Space
-from lookalike.types import JSON, FileStamp, Float32, Item, item_json
+from lookalike.types import JSON, item_json
 
 DIGEST_BYTES: Final = 16
 
@@ -43,15 +43,6 @@ class Copied:
     def to_json(self) -> dict[str, JSON]:
         """As the command line shows it."""
         return {"items": self.items, "written": self.written, "checksum": self.checksum}
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where an item came from, and how its source described it."""
-
-    source: str
-    described: Item
-    file_stamp: FileStamp | None
 
 
 def is_gallery(address: str) -> bool:
@@ -89,125 +80,82 @@ def copy_gallery(
             target.store_weights(source.stored_weights)
         if with_roots:
             target.remember_roots(source.roots)
-        origins, photos = origins_of(source), PhotoStore(target)
-        there, kept = digests(target), origins_of(target)
-        wanted: dict[str, bytes] = {}
+        photos, there = PhotoStore(target), digests(target)
+        wanted: dict[str, Digest] = {}
         written = done = 0
-        for there_before, vectors in source.rows():
-            items = [with_photo(item, origins, photos) for item in there_before]
-            found = dict(zip((item.id for item in items), digests_of(items, vectors), strict=True))
+        for batch in map(photos.adopt_all, source.records()):
+            found = digests_of(batch)
             wanted |= found
-            missing = [
-                place
-                for place, item in enumerate(items)
-                if there.get(item.id) != found[item.id] or origins.get(item.id) != kept.get(item.id)
-            ]
-            for group in by_origin([items[place].id for place in missing], origins):
-                places = [place for place in missing if items[place].id in group]
-                part = {name: rows[places] for name, rows in vectors.items()}
-                put(target, [items[place] for place in places], part, spaces=spaces, origins=origins)
+            missing = [place for place, item in enumerate(batch.items) if there.get(item.id) != found[item.id]]
+            if missing:
+                part = batch.take(missing)
+                target.add(
+                    part.items,
+                    part.vectors,
+                    spaces=spaces,
+                    source=part.sources,
+                    file_stamps=part.file_stamps,
+                    overrides=part.overrides,
+                )
             written += len(missing)
-            done += len(items)
+            done += len(batch)
             if progress is not None:
                 progress(done, total)
         target.optimise()
     return compared(wanted, digests(target), written=written)
 
 
-def put(
-    target: Gallery,
-    items: Sequence[Item],
-    vectors: Mapping[str, Float32],
-    *,
-    spaces: Sequence[Space],
-    origins: Mapping[str, Origin],
-) -> None:
-    """Write items of one source, as they were described, and what was set on them by hand on top."""
-    known = [origins.get(item.id) for item in items]
-    described = [item if one is None else one.described for item, one in zip(items, known, strict=True)]
-    file_stamps = [one.file_stamp for one in known if one is not None and one.file_stamp is not None]
-    target.add(
-        described,
-        vectors,
-        spaces=spaces,
-        source=known[0].source if known[0] else "",
-        file_stamps=file_stamps if len(file_stamps) == len(items) else None,
-        overrides=[
-            changes_between(before.attributes, item.attributes) for item, before in zip(items, described, strict=True)
-        ],
-    )
+class Digest(NamedTuple):
+    """Digests of one record.
+
+    Attributes:
+        shown: Digest of the item with its overrides and of its vectors, bit for bit, as they were added.
+        origin: Digest of its source, its file stamp, and the item as its source describes it.
+    """
+
+    shown: bytes
+    origin: bytes
 
 
-def with_photo(item: Item, origins: dict[str, Origin], photos: PhotoStore) -> Item:
-    """An item as the target has it: a photo that was sent for it is copied there, and its origin changed alike."""
-    one = origins.get(item.id)
-    if one is None or one.source != SOURCE or not is_sent(item):
-        return item
-    copied = photos.adopt(item)
-    origins[item.id] = replace(one, described=replace(one.described, root=copied.root))
-    return copied
+def digests(gallery: Gallery) -> dict[str, Digest]:
+    """Digests of all records of a gallery, by id; reads all of it."""
+    found: dict[str, Digest] = {}
+    for batch in gallery.records():
+        found |= digests_of(batch)
+    return found
 
 
-def changes_between(before: Mapping[str, JSON], after: Mapping[str, JSON]) -> dict[str, JSON]:
-    """What was set by hand, from the attributes before and after it; None takes an attribute away."""
-    gone: dict[str, JSON] = {name: None for name in before if name not in after}
-    return gone | {name: value for name, value in after.items() if name not in before or before[name] != value}
+def digests_of(batch: RecordBatch) -> dict[str, Digest]:
+    """Digests of the records of a batch, by id."""
+    rows = [np.ascontiguousarray(batch.vectors[name], dtype="<f4") for name in sorted(batch.vectors)]
+    found = {}
+    for place, (described, item) in enumerate(zip(batch.items, batch.current_items, strict=True)):
+        file_stamp = batch.file_stamps[place]
+        origin: list[JSON] = [
+            item_json(described),
+            described.root,
+            batch.sources[place],
+            None if file_stamp is None else list(astuple(file_stamp)),
+        ]
+        shown = digest_of([item_json(item), item.root], *(part[place].tobytes() for part in rows))
+        found[item.id] = Digest(shown, digest_of(origin))
+    return found
 
 
-def by_origin(ids: Sequence[str], origins: Mapping[str, Origin]) -> Iterator[set[str]]:
-    """Ids of one source, with stamps or without, that can be added together."""
-    groups: dict[tuple[str, bool], set[str]] = {}
-    for item_id in ids:
-        one = origins.get(item_id)
-        key = ("", False) if one is None else (one.source, one.file_stamp is not None)
-        groups.setdefault(key, set()).add(item_id)
-    yield from groups.values()
+def digest_of(about: Sequence[JSON], *more: bytes) -> bytes:
+    """Digest of a JSON list, and of bytes after it."""
+    text = json.dumps(about, sort_keys=True, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    return hashlib.sha256(b"".join([text, *more])).digest()[:DIGEST_BYTES]
 
 
-def origins_of(gallery: Gallery) -> dict[str, Origin]:
-    """Where the items of a gallery came from."""
-    named = gallery.info()["sources"]
-    assert isinstance(named, dict)
-    return {
-        item_id: Origin(source, described, file_stamp)
-        for source in named
-        for item_id, (described, file_stamp) in gallery.file_stamps(source).items()
-    }
-
-
-def digests(gallery: Gallery) -> dict[str, bytes]:
-    """A digest of each item of a gallery, by id; reads all of it."""
-    return {
-        item.id: digest
-        for items, vectors in gallery.rows()
-        for item, digest in zip(items, digests_of(items, vectors), strict=True)
-    }
-
-
-def digests_of(items: Sequence[Item], vectors: Mapping[str, Float32]) -> list[bytes]:
-    """A digest of each item: of all that is known of it and of its vectors, bit for bit, as they were added."""
-    rows = [np.ascontiguousarray(vectors[name], dtype="<f4") for name in sorted(vectors)]
-    return [
-        hashlib.sha256(
-            b"".join(
-                [
-                    json.dumps([item_json(item), item.root], sort_keys=True, ensure_ascii=False).encode(),
-                    *(part[place].tobytes() for part in rows),
-                ]
-            )
-        ).digest()[:DIGEST_BYTES]
-        for place, item in enumerate(items)
-    ]
-
-
-def compared(wanted: Mapping[str, bytes], found: Mapping[str, bytes], *, written: int) -> Copied:
+def compared(wanted: Mapping[str, Digest], found: Mapping[str, Digest], *, written: int) -> Copied:
     """Compare what should be there with what is.
 
     Raises:
         LookalikeError: They differ.
     """
     missing = [item_id for item_id in wanted if item_id not in found]
-    other = [item_id for item_id, digest in wanted.items() if item_id in found and found[item_id] != digest]
+    other = [item_id for item_id, digest in wanted.items() if item_id in found and found[item_id].shown != digest.shown]
     if missing or other:
         named = ", ".join(repr(item_id) for item_id in (missing + other)[:3])
         raise LookalikeError(
@@ -217,10 +165,10 @@ def compared(wanted: Mapping[str, bytes], found: Mapping[str, bytes], *, written
     return Copied(len(wanted), written, checksum(wanted))
 
 
-def checksum(found: Mapping[str, bytes]) -> str:
+def checksum(found: Mapping[str, Digest]) -> str:
     """One digest of many items, whatever their order."""
     total = 0
     for item_id, digest in found.items():
-        part = hashlib.sha256(item_id.encode() + b"\0" + digest).digest()
+        part = hashlib.sha256(item_id.encode() + b"\0" + digest.shown).digest()
         total = (total + int.from_bytes(part[:DIGEST_BYTES], "little")) % (1 << 8 * DIGEST_BYTES)
     return f"{total:032x}"

@@ -21,6 +21,7 @@ import numpy as np
 from lookalike.errors import CatalogueError, UsageError
 from lookalike.gallery.local.writes import is_unicode
 from lookalike.gallery.protocol import Gallery
+from lookalike.gallery.record_batch import RecordBatch
 from lookalike.gallery.records import AttributeNames
 from lookalike.gallery.transfer.original import Progress
 from lookalike.spaces import Space
@@ -44,11 +45,6 @@ def export(gallery: Gallery, folder: Path, *, progress: Progress | None = None) 
     from pyarrow import parquet
 
     spaces = gallery.spaces
-    remembered = {
-        item_id: (source, file_stamp)
-        for source in sources(gallery)
-        for item_id, (_, file_stamp) in gallery.file_stamps(source).items()
-    }
     done = 0
     table = schema(spaces)
     with (
@@ -57,22 +53,15 @@ def export(gallery: Gallery, folder: Path, *, progress: Progress | None = None) 
             file, table, compression="zstd", use_dictionary=False, write_page_checksum=True
         ) as writer,
     ):
-        for items, vectors in gallery.rows():
-            columns = item_columns(items, remembered)
+        for batch in gallery.records():
+            columns = item_columns(batch.current_items, batch.sources, batch.file_stamps)
             for space in spaces:
-                flat = pa.array(np.ascontiguousarray(vectors[space.name]).reshape(-1))
+                flat = pa.array(np.ascontiguousarray(batch.vectors[space.name]).reshape(-1))
                 columns[VECTOR + space.name] = pa.FixedSizeListArray.from_arrays(flat, space.dimension)
             writer.write_table(pa.table(columns, schema=table))
-            done += len(items)
+            done += len(batch)
             if progress is not None:
                 progress(done, len(gallery))
-
-
-def sources(gallery: Gallery) -> list[str]:
-    """Where a gallery's items came from."""
-    named = gallery.info()["sources"]
-    assert isinstance(named, dict)
-    return list(named)
 
 
 def schema(spaces: Sequence[Space]) -> pa.Schema:
@@ -88,16 +77,16 @@ def schema(spaces: Sequence[Space]) -> pa.Schema:
     return pa.schema(fields, metadata={METADATA_KEY: json.dumps(made).encode()})
 
 
-def item_columns(items: Sequence[Item], remembered: Mapping[str, tuple[str, FileStamp | None]]) -> dict[str, Any]:
-    """Everything but the vectors, column by column."""
-    sources_and_stamps = [remembered.get(item.id, ("", None)) for item in items]
-    file_stamps = [file_stamp for _, file_stamp in sources_and_stamps]
+def item_columns(
+    items: Sequence[Item], sources: Sequence[str], file_stamps: Sequence[FileStamp | None]
+) -> dict[str, Any]:
+    """All columns but those of the vectors."""
     return {
         "id": [item.id for item in items],
         "product": [item.product for item in items],
         "photo": [item.photo for item in items],
         "root": [item.root for item in items],
-        "source": [source for source, _ in sources_and_stamps],
+        "source": list(sources),
         "attributes": [json.dumps(dict(item.attributes), ensure_ascii=False) for item in items],
         "box": [item.box.to_list() if item.box else None for item in items],
         "size": [file_stamp and file_stamp.size for file_stamp in file_stamps],
@@ -129,9 +118,11 @@ def load(folder: Path, gallery: Gallery, *, progress: Progress | None = None) ->
             sha256sums.check(folder, [FILE])
             done, total = 0, file.metadata.num_rows
             with gallery.writing():
-                for items, vectors, source, file_stamps in batches(file, spaces):
-                    gallery.add(items, vectors, spaces=spaces, source=source, file_stamps=file_stamps)
-                    done += len(items)
+                for batch in batches(file, spaces):
+                    gallery.add(
+                        batch.items, batch.vectors, spaces=spaces, source=batch.sources, file_stamps=batch.file_stamps
+                    )
+                    done += len(batch)
                     if progress is not None:
                         progress(done, total)
                 gallery.optimise()
@@ -227,27 +218,17 @@ def vector_rows(column: Any, space: Space) -> Float32:  # noqa: ANN401 - PyArrow
     return rows
 
 
-def batches(
-    file: parquet.ParquetFile, spaces: Sequence[Space]
-) -> Iterator[tuple[list[Item], dict[str, Float32], str, list[FileStamp] | None]]:
-    """Items in their order, their vectors, their source, and their stamps if they have any."""
+def batches(file: parquet.ParquetFile, spaces: Sequence[Space]) -> Iterator[RecordBatch]:
+    """Records in their order; their overrides are part of their attributes."""
     for batch in file.iter_batches(BATCH):
         columns = plain_columns(batch)
-        vectors = {space.name: vector_rows(batch.column(VECTOR + space.name), space) for space in spaces}
-        kinds = [(source, sha is None) for source, sha in zip(columns["source"], columns["sha256"], strict=True)]
-        start = 0
-        for end in range(1, len(kinds) + 1):
-            if end < len(kinds) and kinds[end] == kinds[start]:
-                continue
-            source, unstamped = kinds[start]
-            rows = range(start, end)
-            yield (
-                [read_item(columns, row) for row in rows],
-                {name: vector[start:end] for name, vector in vectors.items()},
-                source,
-                None if unstamped else [read_file_stamp(columns, row) for row in rows],
-            )
-            start = end
+        yield RecordBatch(
+            [read_item(columns, row) for row in range(batch.num_rows)],
+            {space.name: vector_rows(batch.column(VECTOR + space.name), space) for space in spaces},
+            columns["source"],
+            [None if sha256 is None else read_file_stamp(columns, row) for row, sha256 in enumerate(columns["sha256"])],
+            [{}] * batch.num_rows,
+        )
 
 
 def read_item(columns: Mapping[str, list[Any]], row: int) -> Item:

@@ -94,15 +94,14 @@ def write_result(
     from pyarrow import parquet
 
     items: list[Item] = []
-    remembered: dict[str, tuple[str, FileStamp | None]] = {}
+    file_stamps: list[FileStamp | None] = []
     vectors: dict[str, list[Float32]] = {space.name: [np.zeros((0, space.dimension), np.float32)] for space in spaces}
     same: list[tuple[str, int, int, str]] = []
     refused: list[tuple[str, str]] = []
     for outcome in outcomes:
         if isinstance(outcome, Embedded):
             items += outcome.items
-            for item, file_stamp in zip(outcome.items, outcome.file_stamps, strict=True):
-                remembered[item.id] = source, file_stamp
+            file_stamps += outcome.file_stamps
             for name, rows in vectors.items():
                 rows.append(outcome.vectors[name])
         elif isinstance(outcome, Unchanged):
@@ -110,7 +109,7 @@ def write_result(
             same.append((outcome.item.id, file_stamp.size, file_stamp.modified_ns, file_stamp.sha256))
         else:
             refused.append((outcome.item.id, outcome.error.reason))
-    columns = item_columns(items, remembered)
+    columns = item_columns(items, [source] * len(items), file_stamps)
     for space in spaces:
         flat = pa.array(np.concatenate(vectors[space.name]).reshape(-1))
         columns[VECTOR + space.name] = pa.FixedSizeListArray.from_arrays(flat, space.dimension)

@@ -1,0 +1,53 @@
+"""Batches of records: items with all that a gallery keeps of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from lookalike.types import JSON, FileStamp, Float32, Item
+
+
+@dataclass(frozen=True, slots=True)
+class RecordBatch:
+    """B records, column by column, as `Gallery.records` gives them and `Gallery.add` takes them.
+
+    Attributes:
+        items: B items as their sources describe them.
+        vectors: (B, D) float32 by space, as they were added.
+        sources: Source of each item.
+        file_stamps: File stamp of each item; None where there is none.
+        overrides: Attributes set by hand on each item; None as a value takes an attribute away.
+    """
+
+    items: Sequence[Item]
+    vectors: Mapping[str, Float32]
+    sources: Sequence[str]
+    file_stamps: Sequence[FileStamp | None]
+    overrides: Sequence[Mapping[str, JSON]]
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @property
+    def current_items(self) -> list[Item]:
+        """The items with their overrides applied."""
+        return [overridden(item, changes) for item, changes in zip(self.items, self.overrides, strict=True)]
+
+    def take(self, places: Sequence[int]) -> RecordBatch:
+        """Some of the records, by their positions."""
+        return RecordBatch(
+            [self.items[place] for place in places],
+            {name: rows[list(places)] for name, rows in self.vectors.items()},
+            [self.sources[place] for place in places],
+            [self.file_stamps[place] for place in places],
+            [self.overrides[place] for place in places],
+        )
+
+
+def overridden(item: Item, changes: Mapping[str, JSON]) -> Item:
+    """An item with attributes set by hand; None takes an attribute away."""
+    if not changes:
+        return item
+    kept = {name: value for name, value in item.attributes.items() if name not in changes}
+    return replace(item, attributes=kept | {name: value for name, value in changes.items() if value is not None})
