@@ -1,4 +1,4 @@
-"""How long a piece of work may take: what can take long asks now and then, and stops when it has had its time.
+"""Deadlines: long computations check the time now and then, and stop when it is up.
 
 A thread cannot be stopped from outside, so what scans rows or runs SQL looks at the clock itself.
 """
@@ -14,7 +14,7 @@ from lookalike.errors import LookalikeError
 
 
 class DeadlineError(LookalikeError):
-    """A piece of work has had its time."""
+    """The deadline of a computation has passed."""
 
     code = "timeout"
 
@@ -24,7 +24,7 @@ _END: ContextVar[float | None] = ContextVar("end", default=None)
 
 @contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """Have this thread's work stop after some time; an earlier end that is set already stays."""
+    """Set a deadline for this thread; an earlier one stays."""
     end, before = monotonic() + seconds, _END.get()
     token = _END.set(end if before is None else min(before, end))
     try:
@@ -34,18 +34,18 @@ def within(seconds: float) -> Iterator[None]:
 
 
 def limited() -> bool:
-    """Whether this thread's work has an end at all."""
+    """Whether this thread has a deadline."""
     return _END.get() is not None
 
 
 def passed() -> bool:
-    """Whether the time of this thread's work is up."""
+    """Whether the deadline of this thread has passed."""
     end = _END.get()
     return end is not None and monotonic() > end
 
 
 def check() -> None:
-    """Stop when the time of this thread's work is up.
+    """Raise when the deadline of this thread has passed.
 
     Raises:
         DeadlineError: It is.

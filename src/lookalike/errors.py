@@ -15,7 +15,7 @@
     ├── GalleryLockedError       another process is writing to the gallery
     ├── GalleryGoneError         an open gallery is no longer where it was
     │   └── GalleryReplacedError  it was replaced between a search and a look at what was found
-    ├── GalleryClosedError       a gallery was closed while something was being asked of it
+    ├── GalleryClosedError       a gallery was closed during a call
     ├── GalleryDamagedError      the gallery's database fails its own checks
     ├── StorageFullError         there is no room left where something is to be written
     ├── StorageFailedError       a disk fails, and what was being written may be there after all
@@ -43,7 +43,7 @@ class LookalikeError(Exception):
 
     Attributes:
         code: A stable identifier for programs, such as the HTTP API's clients.
-        exit_code: What the command line exits with.
+        exit_code: Exit code of the command line.
     """
 
     code: str = "failed"
@@ -80,8 +80,8 @@ class PhotoError(UsageError):
     """These bytes are not a photo that can, or may, be read.
 
     Attributes:
-        source: What was opened, as the user would recognise it.
-        reason: Why it was refused, in a few words.
+        source: Path, URL or name of the photo.
+        reason: Cause, in a few words.
     """
 
     code = "unreadable_photo"
@@ -96,8 +96,8 @@ class FilterError(UsageError):
 
     Attributes:
         expression: The whole expression.
-        position: Where it went wrong, counted in characters from 0.
-        expected: What would have been understood there.
+        position: Character at which it cannot be understood, from 0.
+        expected: Description of a valid continuation.
     """
 
     code = "bad_filter"
@@ -141,8 +141,8 @@ class AnnotationErrors(CatalogueError):
     """Several lines or files of a data set cannot be understood.
 
     Attributes:
-        problems: What is wrong, in the order in which it was met.
-        complete: Whether the reading went on to the end, so that there are no others.
+        problems: Errors, in the order of reading.
+        complete: Whether all files were read to the end, so that no problem is missing.
     """
 
     def __init__(self, source: str, problems: Sequence[CatalogueError], *, complete: bool) -> None:
@@ -202,7 +202,7 @@ class GalleryReplacedError(GalleryGoneError):
 
 
 class GalleryClosedError(LookalikeError):
-    """A gallery was closed, by another thread, while something was being asked of it."""
+    """A gallery was closed by another thread during a call."""
 
     code = "closed"
 
@@ -214,7 +214,7 @@ class GalleryDamagedError(LookalikeError):
 
 
 class StorageFullError(LookalikeError):
-    """There is no room left on a disk, or in somebody's share of it; nothing was changed."""
+    """A disk or its quota is full; nothing was changed."""
 
     code = "storage_full"
 
@@ -228,7 +228,7 @@ def storage_error(place: Path | str, error: OSError) -> LookalikeError:
 
     Args:
         place: The file or folder.
-        error: What the operating system says.
+        error: Error of the operating system.
     """
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StorageFullError(f"{place}: no room left on the disk; nothing was changed, free some and try again")
@@ -246,7 +246,7 @@ class IndexFileError(LookalikeError):
 
     Attributes:
         path: The file.
-        reason: Why it was refused, in a few words.
+        reason: Cause, in a few words.
     """
 
     code = "index_file"
@@ -261,7 +261,7 @@ class RowFileError(LookalikeError):
 
     Attributes:
         path: The file.
-        reason: Why it was refused, in a few words.
+        reason: Cause, in a few words.
     """
 
     code = "row_file"

@@ -1,4 +1,4 @@
-"""Spaces and the score: everything that describes a photo is a unit row, and a query weights the spaces.
+"""Spaces, weights and the score of an item.
 
 The score of an item is the weighted mean of its cosines, `sum(w_s * cos_s) / sum(w_s)`, in [-1, 1]. Only the query
 side carries the weights: with the query's parts scaled by `w_s / sum(w)`, the score is one inner product with the
@@ -28,12 +28,12 @@ better with it."""
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """One way to describe a photo.
+    """Named vector field.
 
     Attributes:
-        name: Such as `deep` or `color`.
-        dimension: Length of its rows.
-        model_id: What makes the rows, such as `default@9f3c`; rows of two models are never compared.
+        name: Name, such as `deep` or `color`.
+        dimension: D, length of its vectors.
+        model_id: Model that makes the vectors, such as `default@9f3c`; only vectors of one model id are compared.
     """
 
     name: str
@@ -48,7 +48,7 @@ def resolve(name: str, spaces: Sequence[Space]) -> Space:
     'color'
 
     Raises:
-        UnknownNameError: No space, or more than one, is meant.
+        UnknownNameError: The name fits no space, or more than one.
     """
     for space in spaces:
         if space.name == name:
@@ -60,11 +60,11 @@ def resolve(name: str, spaces: Sequence[Space]) -> Space:
 
 
 def resolve_names(named: Mapping[str, Named], spaces: Sequence[Space]) -> dict[str, Named]:
-    """Turn what a caller gave by names of spaces, or beginnings of them, into the same by the spaces' own names.
+    """Replace names of spaces, or unique beginnings of them, by full names.
 
     Raises:
-        UnknownNameError: A space that there is not.
-        UsageError: Two names mean one space.
+        UnknownNameError: A name fits no space.
+        UsageError: Two names resolve to one space.
     """
     resolved: dict[str, Named] = {}
     for name, value in named.items():
@@ -106,18 +106,18 @@ def resolve_weights(
 
 
 def width(spaces: Sequence[Space]) -> int:
-    """Length of the concatenated rows."""
+    """Length of the concatenated vectors."""
     return sum(space.dimension for space in spaces)
 
 
 def slices(spaces: Sequence[Space]) -> dict[str, slice]:
-    """Where each space stands in the concatenated rows."""
+    """Slice of each space in the concatenated vectors."""
     ends = accumulate(space.dimension for space in spaces)
     return {space.name: slice(end - space.dimension, end) for space, end in zip(spaces, ends, strict=True)}
 
 
 def unit_rows(rows: Float32) -> Float32:
-    """Scale rows to length 1; a row of zeros stays one, so its cosine to everything is 0.
+    """Scale rows to length 1; rows of zeros stay zeros, so that their cosines are 0.
 
     Args:
         rows: (B, D) float32.
@@ -147,7 +147,7 @@ def scaled_query(vectors: Mapping[str, Float32], weights: Mapping[str, float], s
     Args:
         vectors: For each space of weight above 0, unit rows (Q, D) float32; others may be missing.
         weights: One for every space, as `resolve_weights` gives them.
-        spaces: Those of the gallery, in its order.
+        spaces: Spaces of the gallery, in its order.
 
     Returns:
         (Q, sum of D) float32, zeros where a space weighs nothing.
@@ -167,10 +167,10 @@ def scaled_query(vectors: Mapping[str, Float32], weights: Mapping[str, float], s
 
 
 def check_rows(vectors: Mapping[str, Float32], space: Space) -> None:
-    """Refuse vectors that lack a space or have rows of another length than it.
+    """Check that vectors of a space are there and have its dimension.
 
     Raises:
-        MismatchError: They do.
+        MismatchError: They are missing, or of another shape.
     """
     if space.name not in vectors:
         raise MismatchError(f"the space {space.name!r} needs vectors, and there are only {sorted(vectors)}")

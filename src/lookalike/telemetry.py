@@ -1,4 +1,4 @@
-"""The telemetry of the libraries that Lookalike stands on, switched off before any of them is imported.
+"""Switches off the telemetry of libraries, before any of them is imported.
 
 Some report home by themselves, past the program that uses them: ONNX Runtime writes an identifier of the machine under
 the home folder and uploads events from threads of its own, OpenVINO counts imports, Ray reports clusters. Most read
@@ -19,14 +19,14 @@ SWITCHES: Final[Mapping[str, str]] = {
     "RAY_USAGE_STATS_ENABLED": "0",  # Ray, when a cluster is started
     "HF_HUB_DISABLE_TELEMETRY": "1",  # huggingface_hub, from which timm and open_clip fetch weights
 }
-"""Environment variables that switch telemetry off; processes that are started inherit them."""
+"""Environment variables that switch telemetry off; child processes inherit them."""
 
 LEFT_OUT: Final = ("openvino_telemetry",)
-"""Packages that do nothing but report. What imports them does without when they cannot be imported."""
+"""Packages that only report; libraries that import them work without."""
 
 
 def switch_off() -> None:
-    """Switch off what libraries would send, in this process and in those that it starts."""
+    """Switch off the telemetry of libraries, in this process and its children."""
     os.environ.update(SWITCHES)
     for package in LEFT_OUT:
         sys.modules.setdefault(package, None)  # type: ignore[arg-type]  # None makes an import of it fail

@@ -1,4 +1,4 @@
-"""The values that travel between the rooms of this package.
+"""Value types shared by all modules: items, boxes, neighbours, matches, answers.
 
 The letters used for shapes everywhere: B photos of a batch, Q queries, N items, K neighbours, D dimensions,
 H height, W width, C channels.
@@ -27,7 +27,7 @@ JSON: TypeAlias = bool | int | float | str | list[Any] | dict[str, Any] | None
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A rectangle in a photo, in pixels of the upright photo at its full size; x2 and y2 are outside of it."""
+    """Rectangle in a photo, in pixels of the upright photo at full size; x2 and y2 are exclusive."""
 
     x1: float
     y1: float
@@ -59,21 +59,21 @@ class Box:
         return ",".join(f"{c:g}" for c in (self.x1, self.y1, self.x2, self.y2))
 
     def to_list(self) -> list[float]:
-        """The four corners as JSON shows them: [x1, y1, x2, y2]."""
+        """Corners as JSON: [x1, y1, x2, y2]."""
         return [self.x1, self.y1, self.x2, self.y2]
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One photo of a catalogue and what is known about it.
+    """One row of a catalogue: a photo, its id and its attributes.
 
     Attributes:
         id: Unique in its gallery.
         photo: Path of the photo as its catalogue writes it, usually relative to `root`; or a URL.
         root: Folder or URL that `photo` is relative to; empty when `photo` stands for itself.
-        product: What the photo shows; photos of one product share it.
-        box: The part of the photo to look at; None is all of it.
-        attributes: Anything else that is known, by name.
+        product: Id of the product that the photo shows; None where it is not known.
+        box: Part of the photo to embed; None is the whole photo.
+        attributes: Further values by name.
     """
 
     id: str
@@ -116,7 +116,7 @@ class FileStamp:
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """What a search found, best first.
+    """Rows found by a search, best first.
 
     Attributes:
         rows: (Q, K) int64, numbers of the rows in the gallery; -1 where fewer than K were found.
@@ -139,14 +139,14 @@ class Neighbours:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """One item of an answer.
+    """Item of an answer with its rank and scores.
 
     Attributes:
         rank: From 1.
-        item: What was found.
+        item: Item found.
         score: Weighted mean of the cosines, in [-1, 1]; or minus the weighted sum of distances.
-        scores: The part of each space.
-        refined: What the rank goes by when the answer was refined; the score stays what it always is.
+        scores: Cosine, or minus the distance, by name of the space.
+        refined: Value that decides the rank of a refined answer; None where the score does.
     """
 
     rank: int
@@ -156,7 +156,7 @@ class Match:
     refined: float | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The shape that the command line, HTTP and Python all show."""
+        """JSON form, the same for the command line, HTTP and Python."""
         match: dict[str, Any] = {
             "rank": self.rank,
             **item_json(self.item),
@@ -170,7 +170,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What was asked, as it was understood: the weights are those that were used."""
+    """Resolved query of an answer; `weights` are those that were used."""
 
     photo: str | None
     item: str | None
@@ -195,7 +195,7 @@ class Answer:
     matches: Sequence[Match]
 
     def to_json(self) -> dict[str, Any]:
-        """The shape that the command line, HTTP and Python all show."""
+        """JSON form, the same for the command line, HTTP and Python."""
         query: dict[str, Any] = {
             "photo": self.query.photo,
             "box": self.query.box.to_list() if self.query.box else None,
@@ -222,14 +222,14 @@ class Answer:
         }
 
     def _repr_html_(self) -> str:
-        """How a notebook shows it: small pictures in the HTML itself, with ranks and scores."""
+        """HTML for notebooks: embedded thumbnails with ranks and scores."""
         # by name: how answers look lies far above this module, and only a notebook asks
         page: str = import_module("lookalike.render.notebook").notebook_html(self)
         return page
 
 
 def item_json(item: Item) -> dict[str, Any]:
-    """An item as every door shows it."""
+    """JSON form of an item, the same for the command line, HTTP and Python."""
     return {
         "id": item.id,
         "product": item.product,

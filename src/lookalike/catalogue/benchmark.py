@@ -1,4 +1,4 @@
-"""What a published benchmark knows beyond its items: who asks whom, which photos belong together, what was counted."""
+"""Published benchmarks: query and gallery splits, pairs of photos, and published totals."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def selects(selection: Selection, item: Item) -> bool:
 
 
 class Pair(NamedTuple):
-    """A consumer's photo and a shop's photo of the same product, by the ids of their items.
+    """Consumer photo and shop photo of one product, by item ids.
 
-    An item is in as many pairs as it has counterparts: ask each consumer photo once, and keep each shop photo once.
+    An item may be in several pairs; each consumer photo is one query, and each shop photo one gallery item.
     """
 
     consumer: str
@@ -33,9 +33,9 @@ class Pair(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """Who asks, and who may answer; an answer is right when it has the query's `Item.product`.
+    """Queries and gallery of a protocol; a match is relevant when it has the product of the query.
 
-    The two have no item in common, so there is nobody to exclude.
+    Queries and gallery have no item in common.
     """
 
     queries: Selection
@@ -44,12 +44,12 @@ class Sides:
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """A published benchmark, beside the items of its catalogue; each item has its published `split` as an attribute.
+    """Published benchmark of a catalogue; the attribute `split` of each item is the published split.
 
     Attributes:
-        name: As `lookalike evaluate --protocol` calls it.
+        name: Name, as for `lookalike evaluate --protocol`.
         sides: Ways of asking by name, the official one first; empty for `attributes`, which has classes and no queries.
-        pairs: Of Consumer-to-shop.
+        pairs: Pairs of Consumer-to-shop; empty for other benchmarks.
         category_types: For each category by name, in the published order: `upper`, `lower` or `full`.
         attribute_types: For each attribute by name, in the published order, its type, such as `texture`. An item's
             attribute `attributes` lists those that it is known to have.

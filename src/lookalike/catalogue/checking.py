@@ -1,4 +1,4 @@
-"""Looking a catalogue through: what is in it, what is missing, what cannot be answered, what is wrong."""
+"""Checks of catalogues: counts by split, missing photos, queries without relevant items, and malformed files."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ from lookalike.types import Item
 
 WHOLE = "all"
 UNSPLIT = "none"
-"""What the split is called where there are none, and where an item among others has none."""
+"""Names of the split when no item has one, and when an item among others has none."""
 
 
 @dataclass(slots=True)
 class SplitTotals:
-    """What is in one split.
+    """Counts of one split.
 
     Attributes:
-        photos: How many.
-        products: How many different ones; 0 where the catalogue does not tell.
-        pairs: Of a consumer's and a shop's photo; None but in Consumer-to-shop, as the others.
+        photos: Number of photos.
+        products: Number of distinct products; 0 where the catalogue has none.
+        pairs: Number of pairs of a consumer and a shop photo; this and the following are None except in
+            Consumer-to-shop.
         query: Consumers' photos.
         gallery: Shops' photos, each once.
     """
@@ -40,23 +41,23 @@ class SplitTotals:
     gallery: int | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Names and numbers; those that do not apply are left out."""
+        """Counts by name, without those that are None."""
         numbers = {name: getattr(self, name) for name in ("photos", "products", "pairs", "query", "gallery")}
         return {name: number for name, number in numbers.items() if number is not None}
 
 
 @dataclass(slots=True)
 class Check:
-    """What a check has found.
+    """Result of a check.
 
     Attributes:
-        kind: As `Catalogue.kind`; None when the catalogue could not be read that far.
-        source: What was checked.
+        kind: `Catalogue.kind`; None when the catalogue cannot be recognised.
+        source: Source of the catalogue.
         splits: Totals by the items' attribute `split`.
         missing: Photos that are not there, as the catalogue calls them.
         unanswerable: Ids of items that ask and have no right answer among the photos that are there.
         problems: Why the catalogue cannot be used.
-        notes: What is worth knowing and does no harm; here stand totals that differ from the published ones.
+        notes: Harmless remarks, such as totals that differ from the published ones.
     """
 
     kind: str | None
@@ -68,7 +69,7 @@ class Check:
     notes: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
-        """The shape that `lookalike catalogue check --json` shows."""
+        """JSON form, as printed by `lookalike catalogue check --json`."""
         return {
             "kind": self.kind,
             "source": self.source,
@@ -88,13 +89,13 @@ def check_catalogue(
     exclude: Sequence[str] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> Check:
-    """Look a catalogue through. Photos are looked for and not opened.
+    """Check a catalogue; photos are not opened.
 
     Args:
-        source: As for `lookalike.catalogue.open_catalogue`.
-        columns: Likewise.
-        encoding: Likewise.
-        exclude: Likewise.
+        source: Source, see `lookalike.catalogue.open_catalogue`.
+        columns: Names of columns, see `open_catalogue`.
+        encoding: Encoding of a CSV table, see `open_catalogue`.
+        exclude: Globs to leave out, see `open_catalogue`.
         progress: Called now and then with how many photos were looked for, of how many.
 
     Raises:
@@ -122,7 +123,7 @@ def check_catalogue(
 
 
 def _layout(path: Path) -> Layout | None:
-    """What a folder looks like, although it cannot be opened as that."""
+    """Layout of a folder that cannot be opened."""
     try:
         return recognise(path) if path.is_dir() else None
     except (CatalogueError, OSError):
@@ -130,7 +131,7 @@ def _layout(path: Path) -> Layout | None:
 
 
 def _look_through(catalogue: Catalogue, check: Check, *, progress: Callable[[int, int], None] | None) -> int:
-    """Count the items and look for their photos, in one reading; gives the number of different products."""
+    """Count items and missing photos in one pass; returns the number of distinct products."""
     products: dict[str, set[str]] = {}
     sides = _Sides(catalogue.benchmark)
     for number, item in enumerate(catalogue.items(), start=1):
@@ -159,7 +160,7 @@ def _look_through(catalogue: Catalogue, check: Check, *, progress: Callable[[int
 
 
 class _Sides:
-    """Remembers who asks and which products answer: by the benchmark, or else every photo asks the others."""
+    """Queries and products of the gallery, by the benchmark; without one, every photo is a query among the others."""
 
     def __init__(self, benchmark: Benchmark | None) -> None:
         self._among_all = benchmark is None
@@ -173,7 +174,7 @@ class _Sides:
         self.of_source: Counter[tuple[object, str]] = Counter()
 
     def take(self, item: Item, *, is_there: bool) -> None:
-        """Take in an item; one whose photo is missing does not answer."""
+        """Add an item; an item whose photo is missing is not in the gallery."""
         self.of_source[item.attributes.get("source"), str(item.attributes.get("split"))] += 1
         if item.product is None:
             return
@@ -184,7 +185,7 @@ class _Sides:
                 answering[item.product] += 1
 
     def unanswerable(self) -> list[str]:
-        """Ids of those that have no right answer, each once."""
+        """Ids of queries without a relevant item."""
         fewest = 2 if self._among_all else 1
         found = (
             item_id
@@ -196,7 +197,7 @@ class _Sides:
 
 
 def _compare_totals(benchmark: Benchmark, check: Check, *, products: int) -> None:
-    """Note which totals differ from the published ones; they may, in a part of the data."""
+    """Note totals that differ from the published ones, as they do in a part of the data."""
     totals = check.splits.values()
     found = {
         "photos": sum(one.photos for one in totals),

@@ -1,4 +1,4 @@
-"""What of a folder is no part of a catalogue: what systems keep for themselves, and what the user names by globs."""
+"""Files and folders that are left out of a catalogue: hidden ones, those of systems, and those that globs match."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ OF_SYSTEMS: Final = frozenset(
         *("desktop.ini", "__macosx", "network trash folder", "temporary items", "lost+found"),
     }
 )
-"""Names, in small letters, of waste bins, snapshots and thumbnails of NAS boxes, Windows, macOS and file systems."""
+"""Lower-case names of waste bins, snapshots and thumbnails of NAS boxes, Windows, macOS and file systems."""
 
 ANY_DEPTH: Final = "**"
 
 
 class Exclusions:
-    """Tells of paths relative to a source whether they are left out.
+    """Set of excluded paths, relative to a source.
 
-    Hidden files and folders are (their names begin with a dot), so are those of systems, and those that a glob
+    Excluded are hidden files and folders (their names begin with a dot), those of systems, and those that a glob
     matches. A glob without a slash matches names at any depth; one with a slash matches the path from the source on,
-    in which `*` stays within a name and `**` is any number of folders. What lies in a folder that is left out is, too.
+    in which `*` stays within a name and `**` is any number of folders. The contents of excluded folders are excluded.
     """
 
     def __init__(self, globs: Sequence[str] = ()) -> None:
-        """Read the globs.
+        """Parse the globs.
 
         Raises:
-            UsageError: One is empty, or there is only one text where a list is expected.
+            UsageError: A glob is empty, or `globs` is a single text.
         """
         if isinstance(globs, str):
             raise UsageError(f"exclude is a list of globs, got the text {globs!r}")
@@ -48,7 +48,7 @@ class Exclusions:
                 self._names.append(bare)
 
     def excludes_entry(self, path: str) -> bool:
-        """Whether a file or folder is left out, given that the folder that it lies in is not."""
+        """Whether a file or folder is excluded; its parent folder is not."""
         name = path.rpartition("/")[2]
         if name.startswith(".") or name.lower() in OF_SYSTEMS:
             return True
@@ -57,7 +57,7 @@ class Exclusions:
         return any(_matches(path.split("/"), glob) for glob in self._paths)
 
     def excludes(self, path: str) -> bool:
-        """Whether a path, or a folder on the way to it, is left out."""
+        """Whether a path or one of its parent folders is excluded."""
         parts = path.split("/")
         return any(self.excludes_entry("/".join(parts[:depth])) for depth in range(1, len(parts) + 1))
 
@@ -66,7 +66,7 @@ DEFAULT_EXCLUSIONS: Final = Exclusions()
 
 
 def _matches(parts: Sequence[str], glob: Sequence[str]) -> bool:
-    """Whether all parts of a path match all parts of a glob."""
+    """Whether a path matches a glob, part by part."""
     if not glob:
         return not parts
     if glob[0] == ANY_DEPTH:

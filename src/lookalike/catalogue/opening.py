@@ -35,7 +35,7 @@ OTHER_FILES = {
     b"\xfd7zXZ": "compressed by xz; unpack it",
     b"version https://git-lfs": "a pointer of Git LFS to a file; fetch the file with: git lfs pull",
 }
-"""What is handed in as a table and is none, by its first bytes."""
+"""Files of other formats by their first bytes, and what to do with them."""
 
 OTHER_PATTERNS: Final = {
     re.compile(rb"PARE[^ -~\t]"): "an encrypted Parquet table; decrypt it",  # and no column called PARENT
@@ -44,7 +44,7 @@ OTHER_PATTERNS: Final = {
     re.compile(rb'(\xef\xbb\xbf)?\s*(\{\s*["}]|\[\s*[\[{"\d\]])'): "JSON; save it as CSV or Parquet",
     re.compile(rb"(\xef\xbb\xbf)?\s*<[?!a-zA-Z]"): "XML or HTML, as some shops name .csv or .xls; save it as CSV",
 }
-"""Likewise, by patterns that the first bytes match."""
+"""Files of other formats by a pattern of their first bytes, and what to do with them."""
 
 
 def open_catalogue(
@@ -60,16 +60,16 @@ def open_catalogue(
     Folders and tables may be in an object store, `s3://bucket/photos`, and tables on the web; see
     `lookalike.catalogue.readers.object_store`.
 
-    A folder is looked at first: DeepFashion's benchmarks, and trees such as `train/dress/1.jpg`, are opened as what
-    they are; see `lookalike.catalogue.recognition`.
+    DeepFashion's benchmarks, and trees such as `train/dress/1.jpg`, are recognised; see
+    `lookalike.catalogue.recognition`.
 
     Args:
-        source: What to open. A folder that is really called `drawn` is `./drawn`.
+        source: Folder, table, URL, `drawn` or `-`. A folder called `drawn` is `./drawn`.
         columns: For a table: the names that its columns have, by the names that are expected (`id`, `image`,
             `product`, `box`), such as `{"image": "file"}`.
-        encoding: Of a CSV table that is not UTF-8 and has no mark that tells, such as `cp1252`.
+        encoding: Encoding of a CSV table without a byte order mark, such as `cp1252`; None is UTF-8.
         exclude: For a folder: globs of files and folders to leave out; see `lookalike.catalogue.exclusions.Exclusions`.
-        whole_photos: Take no notice of boxes: the whole of each photo is meant.
+        whole_photos: Ignore boxes and use whole photos.
 
     Raises:
         CatalogueError: There is nothing there, or it cannot be read.
@@ -119,10 +119,10 @@ def _open(source: str, columns: Mapping[str, str], encoding: str | None, exclusi
 
 
 def _mode(path: Path, source: str) -> int:
-    """What a path leads to.
+    """Mode of a path.
 
     Raises:
-        CatalogueError: It leads nowhere, or that cannot be told.
+        CatalogueError: There is no such path, or it cannot be read.
     """
     try:
         return path.stat().st_mode
@@ -140,7 +140,7 @@ def _without_boxes(catalogue: Catalogue) -> Catalogue:
 
 
 def _open_table(path: Path, columns: Mapping[str, str], *, encoding: str | None) -> Catalogue:
-    """Open a table as what its first bytes say it is."""
+    """Open a table in the format of its first bytes."""
     from lookalike.catalogue.readers.folder import begins_like_an_image
 
     try:

@@ -1,4 +1,4 @@
-"""What the rest of the package needs from a catalogue, wherever its items come from."""
+"""Interface of catalogues: a source of items, and the photos that cannot become items."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Skip:
     """A photo that cannot become an item.
 
     Attributes:
-        photo: Its path, or the place of its row.
-        reason: Why, in a few words.
+        photo: Path of the photo, or table and line of its row.
+        reason: Cause, in a few words.
         id: Id of the item it would have been; empty where the source does not tell.
     """
 
@@ -29,17 +29,17 @@ class Skip:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """A source of items that has been looked through once: what is malformed in it has been refused already.
+    """Checked source of items.
 
     Attributes:
-        kind: What it is.
-        source: Names it, the same in every run: the absolute path of the folder or table, `drawn` or `-`.
-        items: Reads the items, in the same order each time, without holding them all in memory.
-        count: How many items there are.
-        skipped: Photos that cannot become items, to be reported with those that fail later.
-        unlisted: Folders that could not be listed, as paths that the photos' paths begin with; empty text is all.
-        notes: What the user may want to know of the reading, a line each.
-        benchmark: Of a published benchmark: splits, pairs, totals.
+        kind: Format of the source.
+        source: Stable name: absolute path or URL of the folder or table, `drawn` or `-`.
+        items: Returns an iterator over the items, in the same order each time; not all are in memory.
+        count: Number of items.
+        skipped: Photos that cannot become items, reported with those that fail later.
+        unlisted: Folders that cannot be listed, relative to the source; the empty text is the source itself.
+        notes: Remarks on the reading for the user, one line each.
+        benchmark: Published benchmark; None for other catalogues.
     """
 
     kind: Kind
@@ -52,10 +52,10 @@ class Catalogue:
     benchmark: Benchmark | None = None
 
     def out_of_reach(self, items: Iterable[Item]) -> list[bool]:
-        """Whether each item of an earlier run may still be in the source: it was skipped, or its folder is unlisted.
+        """Tell which items of an earlier run may still be in the source: skipped ones, and those in unlisted folders.
 
         Args:
-            items: Items that this catalogue does not hold.
+            items: Items that are not in this catalogue.
         """
         photos, ids = {skip.photo for skip in self.skipped}, {skip.id for skip in self.skipped if skip.id}
         return [item.id in ids or item.photo in photos or self._is_unlisted(item.photo) for item in items]

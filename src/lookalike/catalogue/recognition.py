@@ -1,4 +1,4 @@
-"""Telling what a folder is: a benchmark as DeepFashion publishes it, a tree of splits and classes, or just photos."""
+"""Recognition of folder layouts: a benchmark of DeepFashion, a tree of splits and classes, or a folder of photos."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ MARKS: Mapping[Layout, tuple[Sequence[str], Sequence[str]]] = {
     "fine": ((".",), ("train_cate.txt", "train_attr.txt")),
     "attributes": (ATTRIBUTE_FOLDERS, ("list_category_img.txt", "list_category_cloth.txt", "list_attr_img.txt")),
 }
-"""Files that only one benchmark has, and where they may lie."""
+"""Files that occur in one benchmark only, and their folders."""
 
 COLUMNS: Mapping[int, Layout] = {2: "attributes", 3: "inshop", 4: "consumer2shop"}
-"""A partition tells by its number of columns whose it is."""
+"""Benchmark by the number of columns of its partition file."""
 
 
 def recognise(folder: Path, *, exclusions: Exclusions = DEFAULT_EXCLUSIONS) -> Layout | None:
-    """Tell what a folder is; None is just photos.
+    """Recognise the layout of a folder; None is a folder of photos.
 
     Args:
         folder: An absolute path.
@@ -79,24 +79,24 @@ def recognise(folder: Path, *, exclusions: Exclusions = DEFAULT_EXCLUSIONS) -> L
 
 
 def _has_no_folders(split: Path) -> bool:
-    """Whether a folder can be listed, and there is no folder in it."""
+    """Whether a folder can be listed and has no sub-folders."""
     return _sub_folders(split, broken_links=True) == []
 
 
 def recognise_fine(folder: Path) -> bool:
-    """Whether the fine annotations lie in a folder, in their own."""
+    """Whether a folder has the fine annotations, in `Anno_fine`."""
     places, names = MARKS["fine"]
     return any(_is_file(folder / "Anno_fine" / place / name) for place in places for name in names)
 
 
 def open_recognised(folder: Path, *, exclusions: Exclusions = DEFAULT_EXCLUSIONS) -> Catalogue | None:
-    """Open a folder as what it is recognised to be; None when it is just photos.
+    """Open a folder in its layout; None for a folder of photos.
 
     A folder in which there is nothing but folders of benchmarks is opened as the one that is there.
 
     Args:
         folder: An absolute path.
-        exclusions: What is no part of a tree of splits and classes.
+        exclusions: Paths left out of a tree of splits and classes.
 
     Raises:
         CatalogueError: The benchmark cannot be read, or there are several.
@@ -148,7 +148,7 @@ def _open(folder: Path, layout: Layout, exclusions: Exclusions) -> Catalogue:
 
 
 def _look_into(place: Path) -> None:
-    """Make sure that a place is not there, or can be looked into.
+    """Check that a path does not exist or can be read.
 
     Raises:
         CatalogueError: It is there, and cannot be.
@@ -187,7 +187,7 @@ def _layout_of_partition(path: Path) -> Layout | None:
 def _sub_folders(
     folder: Path, exclusions: Exclusions = DEFAULT_EXCLUSIONS, *, broken_links: bool = False
 ) -> list[Path] | None:
-    """The folders in a folder; None where it cannot be listed.
+    """Sub-folders of a folder; None when it cannot be listed.
 
     Args:
         folder: Its path.

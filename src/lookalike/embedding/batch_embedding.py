@@ -1,6 +1,6 @@
-"""Reading, decoding and embedding photos: what is done with a photo, wherever it is done.
+"""Reading, decoding and embedding of photos in batches.
 
-`embed_photos` is all of it for one process. The pipeline runs it here; `lookalike.ingest.ray` runs it on many machines.
+`embed_photos` does it in this process; `lookalike.ingest.ray` runs it on many machines.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ BATCH = 16
 
 @dataclass(frozen=True, slots=True)
 class PhotoTask:
-    """A photo to look at.
+    """Photo to embed, unless its content is unchanged.
 
     Attributes:
-        item: Whose photo.
-        position: Its place in the catalogue, from 0.
-        file_stamp: Of the file that the gallery has vectors of, for the same box; None when it has none.
+        item: Item of the photo.
+        position: Position in the catalogue, from 0.
+        file_stamp: File stamp of the vectors in the gallery, of the same box; None when there are none.
     """
 
     item: Item
@@ -43,12 +43,12 @@ class PhotoTask:
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """Photos that the network saw.
+    """Batch of embedded photos.
 
     Attributes:
         items: B items.
-        file_stamps: Of their files.
-        vectors: By space, (B, D) float32.
+        file_stamps: B file stamps.
+        vectors: (B, D) float32 by name of the space.
     """
 
     items: Sequence[Item]
@@ -58,7 +58,7 @@ class Embedded:
 
 @dataclass(frozen=True, slots=True)
 class Unchanged:
-    """A photo whose content is that of the gallery's vectors."""
+    """Photo whose content is that of the vectors in the gallery."""
 
     item: Item
     file_stamp: FileStamp
@@ -66,7 +66,7 @@ class Unchanged:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A photo that cannot be read."""
+    """Photo that cannot be read."""
 
     item: Item
     error: PhotoError
@@ -75,14 +75,14 @@ class Unreadable:
 Outcome: TypeAlias = Embedded | Unchanged | Unreadable
 
 EmbedPhotos: TypeAlias = Callable[[Iterable[PhotoTask], MutableMapping[str, float]], Generator[Outcome, None, None]]
-"""Deals with photos, taken from the first argument as they are needed; adds the seconds of each phase to the second.
+"""Embeds photos of an iterable, which is read as needed, and adds the seconds of each phase to a mapping.
 
-No photo is left out, and none comes out twice."""
+Yields one outcome for each photo."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A photo as a worker returns it; `prepared` is None when its content has not changed."""
+    """Decoded photo of a worker thread; `prepared` is None when its content is unchanged."""
 
     file_stamp: FileStamp
     prepared: Prepared | None
@@ -97,17 +97,17 @@ def embed_photos(
     batch: int = BATCH,
     workers: int | None = None,
 ) -> Generator[Outcome, None, None]:
-    """Embed photos in this process: threads read and decode, the caller's thread embeds.
+    """Embed photos in this process: threads read and decode, the calling thread runs the network.
 
     Args:
-        work: The photos; taken as they are needed, a few batches ahead of the network.
-        seconds: `decode`, summed over the threads, `wait` and `embed` are added to.
-        embedder: What describes them.
-        batch: How many photos the network gets at once, at least 1.
-        workers: Threads that read and decode; None takes one for each processor, and more for photos in stores.
+        work: Photos; read a few batches ahead of the network.
+        seconds: Seconds by phase: `decode` (summed over the threads), `wait` and `embed` are added to.
+        embedder: Embeds the photos.
+        batch: Batch size of the network, at least 1.
+        workers: Number of threads that read and decode; None is one for each processor, and more for photos in stores.
 
     Yields:
-        What became of the photos, in their order but for those whose content is known: these come as soon as it is.
+        Outcomes in the order of the photos, except that unchanged photos come as soon as they are known.
     """
     line = _Line(embedder, seconds, batch=batch, workers=workers)
     try:
@@ -124,7 +124,7 @@ def embed_photos(
 
 
 class _Line:
-    """Photos on their way through the threads to the network, in their order."""
+    """Queue of photos from the decoding threads to the network, in order."""
 
     def __init__(
         self, embedder: Embedder, seconds: MutableMapping[str, float], *, batch: int, workers: int | None
@@ -133,23 +133,23 @@ class _Line:
         decoders = workers or processors()
         self._decoders = ThreadPoolExecutor(decoders, thread_name_prefix="decode")
         self._fetchers = ThreadPoolExecutor(workers or max(decoders, CONNECTIONS), thread_name_prefix="fetch")
-        # Decoders must be a few photos ahead of the network at all times, also while a batch is being embedded.
+        # Keeps the decoders busy while a batch is embedded.
         self._ahead = 2 * batch + decoders
         self.on_their_way: deque[tuple[Item, Future[_Read]]] = deque()
         self.waiting: list[tuple[Item, FileStamp, Prepared]] = []
 
     @property
     def is_full(self) -> bool:
-        """Whether one must come out before another goes in."""
+        """Whether no further photo can be sent before one is taken."""
         return len(self.on_their_way) >= self._ahead
 
     def send(self, work: PhotoTask) -> None:
-        """Have a photo read, and more of them at a time where the waiting is for a store."""
+        """Start reading a photo, in the larger pool when it is in a store."""
         pool = self._fetchers if is_address(work.item.location) else self._decoders
         self.on_their_way.append((work.item, pool.submit(_read, work, self._embedder)))
 
     def take(self) -> Iterator[Outcome]:
-        """Wait for the first photo, and embed when a batch is full."""
+        """Wait for the oldest photo, and embed when a batch is full."""
         item, future = self.on_their_way.popleft()
         with timed(self._seconds, "wait"):
             error = future.exception()
@@ -166,20 +166,20 @@ class _Line:
             yield self.embed()
 
     def embed(self) -> Embedded:
-        """Run the network on the photos that wait."""
+        """Run the network on the waiting photos."""
         items, file_stamps, prepared = zip(*self.waiting, strict=True)
         self.waiting.clear()
         with timed(self._seconds, "embed"):
             return Embedded(items, file_stamps, self._embedder.embed_prepared(prepared))
 
     def close(self) -> None:
-        """Let the threads end; photos that no thread has taken up are left."""
+        """Stop the threads; photos that are not started are dropped."""
         for pool in (self._decoders, self._fetchers):
             pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _read(work: PhotoTask, embedder: Embedder) -> _Read:
-    """Read, and if need be decode and prepare, one photo; runs in the threads."""
+    """Read one photo, and decode and prepare it when its content is new; runs in the threads."""
     started = perf_counter()
     item, known = work.item, work.file_stamp
     now = size_and_time(item.location)  # before the bytes: a later change is then seen by the next run
@@ -197,7 +197,7 @@ def _read(work: PhotoTask, embedder: Embedder) -> _Read:
 
 
 def size_and_time(location: str) -> tuple[int, int] | None:
-    """Bytes and time of the last change (ns since 1970) of a local file; None where that cannot be told cheaply."""
+    """Size (bytes) and modification time (ns since 1970) of a local file; None for URLs and missing files."""
     if is_address(location):
         return None
     try:
@@ -209,7 +209,7 @@ def size_and_time(location: str) -> tuple[int, int] | None:
 
 @contextmanager
 def timed(seconds: MutableMapping[str, float], phase: str) -> Iterator[None]:
-    """Add how long something takes to the seconds of a phase."""
+    """Add the duration of the context to the seconds of a phase."""
     started = perf_counter()
     try:
         yield

@@ -1,4 +1,4 @@
-"""What colours a garment has: a soft histogram in OKLab of the pixels that are likely the garment's.
+"""Colour embedding: a soft OKLab histogram of the pixels that likely belong to the garment.
 
 The photo shrinks to 64x64 pixels. How likely each belongs to the garment is a logistic sum of three parts: where it
 lies, which colour it has (skin is rarely what is sold), and how much commoner its colour is along the photo's border
@@ -39,14 +39,14 @@ _STEPS = (0.1, 0.05, 0.05)  # between the bins, along L, a and b
 
 @dataclass(frozen=True, slots=True)
 class TrainedParameters:
-    """What `bench/learn_colour.py` writes.
+    """Parameters trained by `bench/learn_colour.py`.
 
     Attributes:
         place: (64, 64) float32, log-odds that a pixel belongs to the garment, by where it lies; rows go downwards.
         tint: (N,) float32, what is added to them by the colour, for each bin.
         contrast: How strongly the border's colours are taken for background.
         mapping: (D, N) float32, from square roots of the histogram to the row.
-        model_id: Names the file exactly, such as `color@9f3c21ab`.
+        model_id: Model id with a hash of the file, such as `color@9f3c21ab`.
     """
 
     place: Float32
@@ -83,7 +83,7 @@ class Bins:
 
 
 class Color:
-    """Describes the colours of the garment in a photo. Safe in several threads at once."""
+    """Colour embedder. Thread-safe."""
 
     def __init__(self) -> None:
         self._bins, self._parameters = bins(), trained_parameters()
@@ -130,7 +130,7 @@ def _logistic(log_odds: Float32) -> Float32:
 
 @lru_cache(maxsize=1)
 def trained_parameters() -> TrainedParameters:
-    """Read what was learned; it lies beside this module."""
+    """Load the parameters from `color.npz` beside this module."""
     file = files("lookalike.embedding").joinpath("color.npz").read_bytes()
     model_id = f"{SPACE_NAME}@{hashlib.sha256(file).hexdigest()[:8]}"
     with np.load(BytesIO(file), allow_pickle=False) as arrays:
@@ -142,7 +142,7 @@ def trained_parameters() -> TrainedParameters:
 
 @lru_cache(maxsize=1)
 def bins() -> Bins:
-    """The grid that the histogram is made on."""
+    """Grid of the histogram."""
     level = ((np.arange(LEVELS) + 0.5) * (256 / LEVELS) - 0.5) / 255
     red, green, blue = np.meshgrid(level, level, level, indexing="ij")
     place = oklab(np.stack([red, green, blue], axis=-1).reshape(-1, 3)) / np.asarray(_STEPS)

@@ -1,4 +1,4 @@
-"""Whether the vectors of a model may be compared with those that a gallery holds."""
+"""Compatibility of an embedder with the vectors of a gallery."""
 
 from __future__ import annotations
 
@@ -9,20 +9,19 @@ from lookalike.errors import MismatchError
 from lookalike.spaces import Space
 
 PROJECTED = "/"
-"""Stands between a model's name and that of a projection of its rows."""
-
+"""Separator of model and projection in a model id."""
 
 IMPORTED = "imported:"
-"""What the model_id of features begins with that came from files which do not say it."""
+"""Beginning of the model id of imported features, whose files do not name a model."""
 
 
 def sizes_of(spaces: Iterable[Space]) -> dict[str, int]:
-    """The dimensions of spaces, by name."""
+    """Dimensions of spaces, by name."""
     return {space.name: space.dimension for space in spaces}
 
 
 def model_ids_of(spaces: Iterable[Space]) -> list[str]:
-    """The models that fill spaces, each once; of a gallery without deep features, what made its first space."""
+    """Distinct model ids of the deep spaces, without projections; of the first space where there is no deep one."""
     spaces = list(spaces)
     deep = [space.model_id for space in spaces if space.name.partition("-")[0] == "deep"]
     model_ids = deep or [space.model_id for space in spaces[:1]]
@@ -37,12 +36,12 @@ def check_compatibility(
     remembered: str | None,
     named: bool = False,
 ) -> None:
-    """Compare only what the same models have made.
+    """Check that an embedder makes the spaces of a gallery.
 
     Args:
-        address: Of the gallery.
-        spaces: Of the gallery.
-        embedder: Of the query.
+        address: Address of the gallery.
+        spaces: Spaces of the gallery.
+        embedder: Embedder of the query.
         remembered: The models that were loaded because the gallery remembers them; None when they were given.
         named: Whether the user has named the model, to ask with it: of imported features none but the user can know
             what made them, so a model is believed whose spaces have their names and dimensions.
@@ -80,5 +79,5 @@ def check_compatibility(
 
 
 def in_words(model_ids: Sequence[str]) -> str:
-    """Models as an error shows them."""
+    """Model ids as text of a message."""
     return " and ".join(model_ids)

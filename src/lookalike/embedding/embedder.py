@@ -1,4 +1,4 @@
-"""The embedder that the product uses: networks for what a garment is, and a descriptor for its colour."""
+"""Embedder of photos: one or several networks, and the colour embedding."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ UNIT_TOLERANCE = 1e-3
 
 
 class PhotoEmbedder:
-    """Deep and colour rows of photos; implements `lookalike.embedding.protocol.Embedder`.
+    """Deep and colour vectors of photos; implements `lookalike.embedding.protocol.Embedder`.
 
     The space of a single network is `deep`. Of several, each has its own, `deep-` and the model's name, and they stand
     in the order of these names, so that the order in which models are given does not matter.
@@ -43,17 +43,17 @@ class PhotoEmbedder:
 
     @property
     def fingerprint(self) -> str:
-        """Names the networks, such as `default@9f3c21ab`, or `default@9f3c21ab+other@12345678`."""
+        """Model ids of the networks, such as `default@9f3c21ab` or `default@9f3c21ab+other@12345678`."""
         return "+".join(network.identity.model_id for network in self._networks.values())
 
     @property
     def wanted_size(self) -> int:
-        """Decode photos so that both sides keep at least this many pixels."""
+        """Smallest side, in pixels, that photos need when decoded."""
         return max(network.identity.preprocessing.wanted_size for network in self._networks.values())
 
     @property
     def concurrent(self) -> bool:
-        """Whether several threads may run the networks at once, each on a processor of its own."""
+        """Whether several threads may run the networks in parallel."""
         return all(network.concurrent for network in self._networks.values())
 
     def prepare(self, photo: Image) -> Prepared:
@@ -114,7 +114,7 @@ def as_kept(rows: Float32, identity: Identity) -> Float32:
 
 
 def deep_names(identities: Sequence[Identity]) -> list[str]:
-    """What the spaces of networks are called; of two models of one name the fingerprint tells which.
+    """Names of the spaces of networks; two models of one name are told apart by their fingerprints.
 
     Raises:
         UsageError: There is no model, or one is given twice.
@@ -139,6 +139,6 @@ def typeable(name: str) -> str:
 
 
 def gives_colors(network: Network) -> bool:
-    """Whether the original system's colours can be had from a network."""
+    """Whether a network gives the colours of the original system."""
     steps = network.identity.preprocessing
     return network.has_attention and (steps.height, steps.width) == (SIDE, SIDE)

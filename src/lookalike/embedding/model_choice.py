@@ -1,4 +1,4 @@
-"""Which models describe photos for a gallery, and how they are to run; nothing is loaded before it is needed."""
+"""Choice of models, runtime and device for a gallery; models are loaded when first needed."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ class ModelFile:
     threads: int | None = None
 
     def address(self, remembered: str | None) -> str:
-        """What a gallery should remember from now on, wherever it will be asked from.
+        """Models as a gallery stores them, with absolute paths.
 
         Args:
-            remembered: What it has remembered until now.
+            remembered: Models that the gallery stores now.
         """
         if not self.given:
             return remembered or "default"
         return remembered_as([whole_path(model) for model in self._given()])
 
     def load(self, remembered: str | None, *, gallery: str) -> Embedder:
-        """Make an embedder of it.
+        """Load the models into an embedder.
 
         Args:
-            remembered: What the gallery remembers, if it does.
-            gallery: Its address, for the error.
+            remembered: Models that the gallery stores; None when there are none.
+            gallery: Address of the gallery for messages.
 
         Raises:
             ModelError: A model cannot be loaded.
@@ -87,5 +87,5 @@ def models_of(remembered: str | None) -> list[str]:
 
 
 def whole_path(model: str) -> str:
-    """Where a model is, from wherever it is asked for."""
+    """Absolute path of a model; `default` stays."""
     return model if model == "default" else str(Path(model).absolute())

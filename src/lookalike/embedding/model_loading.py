@@ -1,4 +1,4 @@
-"""Which model, run by what: from the words a user types to a network that is ready.
+"""Loads a model into a runtime, and decides which runtime `auto` is.
 
 The rule of `auto`, measured with 2 threads of an AVX-512 processor, float32, photos/s:
 
@@ -30,7 +30,7 @@ RUNTIMES: Mapping[str, str] = {
     "torch": "lookalike.embedding.runtimes.torch:TorchNetwork",
 }
 EXTRAS: Mapping[str, str] = {"openvino": "openvino", "torch": "train"}
-"""The extra that brings what a runtime needs beyond the base install."""
+"""Extra that installs the library of a runtime."""
 
 CHECKPOINTS = (".safetensors", ".tar", ".pth")
 """Endings of what PyTorch runs: our checkpoints, and models that the original system saved."""
@@ -83,7 +83,7 @@ def find_model(model: str | Path) -> Path:
 
 
 def choose_runtime(path: Path, runtime: str = "auto") -> str:
-    """Pick what runs a model's file; this is the one place that decides what `auto` means.
+    """Choose the runtime of a model file; `auto` is resolved here only.
 
     Raises:
         ModelError: This runtime does not read such files.
@@ -101,6 +101,6 @@ def choose_runtime(path: Path, runtime: str = "auto") -> str:
 
 
 def processors() -> int:
-    """How many processors this process may use."""
+    """Number of processors that this process may use."""
     affinity: Any = getattr(os, "sched_getaffinity", None)  # only some systems have it
     return len(affinity(0)) if affinity else os.cpu_count() or 1

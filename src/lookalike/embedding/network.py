@@ -1,4 +1,4 @@
-"""What a runtime has to offer: a network that turns prepared photos into embeddings, and says who it is."""
+"""Interface of a network that a runtime runs, and its identity."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ HOW_TO_EXPORT = "make the file with `lookalike export CHECKPOINT --onnx FILE`"
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who a network is and how it wants its photos; it travels inside the model's file.
+    """Name, fingerprint and pre-processing of a network, stored in the metadata of its file.
 
     Attributes:
-        name: A word for people.
-        fingerprint: Of the weights and the pre-processing, in hexadecimal.
-        preprocessing: From an upright RGB photo to the network's input.
+        name: Display name.
+        fingerprint: Hash of weights and pre-processing, hexadecimal.
+        preprocessing: Steps from an upright RGB photo to the input of the network.
         unit: Whether its embeddings are of length 1; those of the original system's models are not.
     """
 
@@ -35,7 +35,7 @@ class Identity:
 
     @property
     def model_id(self) -> str:
-        """Names the network exactly and briefly, such as `default@9f3c21ab`."""
+        """Name and short fingerprint, such as `default@9f3c21ab`."""
         return f"{self.name}@{self.fingerprint[:8]}"
 
     @classmethod
@@ -43,8 +43,8 @@ class Identity:
         """Read the metadata of an ONNX file.
 
         Args:
-            metadata: Its custom metadata.
-            file: Its name, for the error.
+            metadata: Custom metadata of the file.
+            file: File name for messages.
 
         Raises:
             ModelError: Something is missing, or it is of a format that this version does not know.
@@ -63,7 +63,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """What a network makes of B photos.
+    """Outputs of a network for B photos.
 
     Attributes:
         embedding: (B, D) float32; rows of length 1, unless `Identity.unit` is False.
@@ -75,31 +75,31 @@ class Outputs:
 
 
 class Network(Protocol):
-    """A model made ready to run by one of the runtimes."""
+    """Model loaded by a runtime."""
 
     @property
     def identity(self) -> Identity:
-        """Who it is."""
+        """Identity of the network."""
         ...
 
     @property
     def dimension(self) -> int:
-        """Length of its embeddings."""
+        """D, length of the embeddings."""
         ...
 
     @property
     def has_attention(self) -> bool:
-        """Whether it gives its attention too."""
+        """Whether it has the attention output."""
         ...
 
     @property
     def device(self) -> str:
-        """Where it really runs: `cpu` or `cuda`."""
+        """Device in use: `cpu` or `cuda`."""
         ...
 
     @property
     def concurrent(self) -> bool:
-        """Whether several threads may call `run` at once, each on a processor of its own; else one call at a time."""
+        """Whether several threads may call `run` in parallel."""
         ...
 
     def run(self, photos: Float32) -> Outputs:
@@ -113,10 +113,10 @@ def check_signature(
     """Find the embeddings' length in the shapes that a model's file declares.
 
     Args:
-        file: Its name, for the error.
-        preprocessing: What it says of its own input.
-        inputs: Shapes by name; a side that may vary is anything but an integer.
-        outputs: The same.
+        file: File name for messages.
+        preprocessing: Pre-processing in its metadata.
+        inputs: Shapes by name; variable dimensions are not integers.
+        outputs: Shapes by name, as `inputs`.
 
     Raises:
         ModelError: The shapes are not those of `lookalike.embedding.network`'s contract.

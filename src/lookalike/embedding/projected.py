@@ -1,4 +1,4 @@
-"""An embedder whose rows are shortened by projections that a gallery keeps, so that queries get the same treatment."""
+"""Embedder with PCA projections, which a gallery stores and applies to queries too."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lookalike.types import Float32
 
 
 class ProjectedEmbedder:
-    """Another embedder, and projections of some of its spaces; implements `lookalike.embedding.protocol.Embedder`."""
+    """Embedder with PCA projections of some of its spaces; implements `lookalike.embedding.protocol.Embedder`."""
 
     def __init__(self, embedder: Embedder, projections: Mapping[str, Projection]) -> None:
         """Put projections behind an embedder.

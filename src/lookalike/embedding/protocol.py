@@ -1,4 +1,4 @@
-"""What the pipeline and the retriever need from whatever turns photos into vectors."""
+"""Interface of embedders."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from lookalike.spaces import Space
 from lookalike.types import Float32
 
 Prepared: TypeAlias = Mapping[str, Float32]
-"""One photo made ready: arrays by name, such as the network's normalised input and finished colour rows."""
+"""Prepared photo: arrays by name, such as the normalised input of the network and the colour vector."""
 
 
 class Embedder(Protocol):
-    """Turns photos into unit rows, one for each of its spaces."""
+    """Turns photos into vectors, one for each of its spaces."""
 
     @property
     def spaces(self) -> tuple[Space, ...]:
-        """What it makes, in the order of the concatenated rows."""
+        """Spaces of the vectors, in the order of concatenation."""
         ...
 
     @property
     def fingerprint(self) -> str:
-        """Names the model exactly, such as `default@9f3c21ab`; the maker of its deep space."""
+        """Model id, such as `default@9f3c21ab`."""
         ...
 
     @property
     def wanted_size(self) -> int:
-        """Decode photos so that both sides keep at least this many pixels (the photo's own size permitting)."""
+        """Smallest side, in pixels, that photos need when decoded."""
         ...
 
     @property
     def concurrent(self) -> bool:
-        """Whether several threads may run the network at once, each on a processor of its own."""
+        """Whether several threads may run the network in parallel."""
         ...
 
     def prepare(self, photo: Image) -> Prepared:
-        """Do all that is done photo by photo: resize, normalise, measure colour. Safe in several threads at once."""
+        """Resize and normalise one photo and embed its colours. Thread-safe."""
         ...
 
     def embed_prepared(self, batch: Sequence[Prepared]) -> dict[str, Float32]:

@@ -1,4 +1,4 @@
-"""Embedding the photos that a search is asked with."""
+"""Embedding of query photos."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from lookalike.types import Box, Float32
 def embed_queries(
     embedder: Embedder, photos: Sequence[Source], *, box: Box | None, limits: Limits
 ) -> tuple[dict[str, Float32], float, float]:
-    """Embed Q photos. One is opened after the other: of each, only what is made ready for the network is kept.
+    """Embed Q photos; one is decoded at a time, and only its prepared arrays are kept.
 
     Args:
-        embedder: What describes them.
-        photos: Where they are.
-        box: The part of each to look at.
-        limits: What is refused before decoding.
+        embedder: Embeds the photos.
+        photos: Q photos.
+        box: Part of each photo to embed; None is the whole photo.
+        limits: Limits checked before decoding.
 
     Returns:
-        (Q, D) float32 unit rows for each space, the seconds that decoding took, and those of the rest.
+        (Q, D) float32 unit vectors by name of the space, seconds of decoding, and seconds of embedding.
 
     Raises:
         PhotoError: One cannot be read.

@@ -1,4 +1,4 @@
-"""Memory that photos being decoded may hold at one time, over all threads of the process.
+"""Memory budget of decoding, shared by all threads of the process.
 
 A photo of few bytes can have many pixels, so what is bounded is the memory that decoding takes, which its header tells
 beforehand. Photos wait for their share in the order in which they come; one that needs more than all has all, alone.
@@ -17,11 +17,11 @@ from lookalike.errors import PhotoError
 
 
 class Budget:
-    """Memory shared by the photos that are being decoded. Safe in several threads at once.
+    """Memory shared by photos that are being decoded. Thread-safe.
 
     Attributes:
-        limit: Bytes.
-        held: Bytes that are in use, as estimated.
+        limit: Size of the budget, bytes.
+        held: Estimated memory in use, bytes.
     """
 
     def __init__(self, limit: int) -> None:
@@ -31,10 +31,10 @@ class Budget:
 
     @contextmanager
     def in_use(self, *, refuse: bool = False) -> Iterator[None]:
-        """Have the photos that this thread opens within share this budget.
+        """Use this budget for photos that this thread opens in the context.
 
         Args:
-            refuse: Refuse a photo that needs more than all of the memory, which otherwise has it alone.
+            refuse: Refuse photos that need more than the budget; else they are decoded alone.
         """
         before = _IN_USE.set((self, refuse))
         try:
@@ -43,7 +43,7 @@ class Budget:
             _IN_USE.reset(before)
 
     def take(self, needed: int) -> None:
-        """Wait for memory, and take it.
+        """Wait for memory and reserve it.
 
         Args:
             needed: Bytes.
@@ -58,7 +58,7 @@ class Budget:
             self._changed.notify_all()
 
     def give_back(self, held: int) -> None:
-        """Let others have memory again.
+        """Release memory.
 
         Args:
             held: Bytes.
@@ -70,7 +70,7 @@ class Budget:
 
 
 OF_THE_PROCESS: Final = Budget(2 << 30)
-"""For photos that are opened outside of any `Budget.in_use`."""
+"""Budget of photos that are opened outside `Budget.in_use`."""
 
 _IN_USE: ContextVar[tuple[Budget, bool]] = ContextVar("in_use", default=(OF_THE_PROCESS, False))
 _HELD: ContextVar[list[int] | None] = ContextVar("held", default=None)
@@ -78,7 +78,7 @@ _HELD: ContextVar[list[int] | None] = ContextVar("held", default=None)
 
 @contextmanager
 def one_photo() -> Iterator[None]:
-    """Hold the memory of the photo that is opened within until the end of the context, as long as it is looked at."""
+    """Hold the memory of the photo opened in the context until the context ends."""
     budget, _ = _IN_USE.get()
     held: list[int] = []
     before = _HELD.set(held)
@@ -91,14 +91,14 @@ def one_photo() -> Iterator[None]:
 
 @contextmanager
 def memory_for(needed: int, *, name: str) -> Iterator[None]:
-    """Hold memory for one photo while it is decoded, and within `one_photo` until that ends.
+    """Reserve memory for one photo while it is decoded; in `one_photo`, until that ends.
 
     Args:
-        needed: Bytes, as `memory.decoded_bytes` estimates them.
-        name: What errors call the photo.
+        needed: Bytes, as estimated by `memory.decoded_bytes`.
+        name: Name of the photo in errors.
 
     Raises:
-        PhotoError: It needs more than the budget has, and `Budget.in_use` was told to refuse such.
+        PhotoError: It needs more than the budget, and `refuse` of `Budget.in_use` is set.
     """
     budget, refuse = _IN_USE.get()
     if refuse and needed > budget.limit:

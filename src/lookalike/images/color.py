@@ -1,4 +1,4 @@
-"""Decoded pictures of every mode and colour profile become 8-bit RGB in sRGB; `images` is the only caller."""
+"""Conversion of decoded images of any mode and colour profile to 8-bit sRGB."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _BAND_PIXELS: Final = 2**20
 
 
 def to_srgb(image: Image.Image, profile: bytes | None, *, white: int | None = None) -> Image.Image:
-    """Turn a decoded picture into RGB in sRGB, on white where it is transparent.
+    """Convert a decoded image to sRGB, on white where it is transparent.
 
-    A large picture is turned in bands of rows, so that copies of it stay small.
+    Large images are converted in bands of rows, so that copies stay small.
 
     Args:
-        image: Of any mode that Pillow decodes to.
-        profile: The colour profile (ICC) that came with it; one that is broken, or for other colours, is ignored.
-        white: What white is in a picture of more than 8 bits, where the file says so.
+        image: Image of any mode of Pillow.
+        profile: Its ICC colour profile; broken ones, and ones of other colour spaces, are ignored.
+        white: Value of white in an image of more than 8 bits, where the file tells it.
     """
     if image.mode == "RGB" and not image.has_transparency_data and (not profile or not _changes_rgb(profile)):
         return image
@@ -60,10 +60,9 @@ def _band_to_srgb(image: Image.Image, profile: bytes | None, levels: float) -> I
 
 
 def _levels(image: Image.Image, white: int | None) -> float:
-    """What white is in a picture of 16 or 32 bits or of floating point; 255 for all others.
+    """Value of white in an image of 16 or 32 bits or of floating point; 255 for all others.
 
-    Sixteen bits are 0..65535. The wider kinds do not say what white is: it is taken to be the first of the usual
-    values that no pixel exceeds.
+    Sixteen bits are 0..65535. Wider modes do not tell white: it is the first of the usual values that no pixel exceeds.
     """
     if image.mode.startswith("I;16"):
         return 65535.0
@@ -92,12 +91,12 @@ def _lab_transform() -> ImageCms.ImageCmsTransform:
 
 
 def _changes_rgb(profile: bytes) -> bool:
-    """Whether a profile moves any RGB colour by more than can be seen."""
+    """Whether a profile changes any RGB colour visibly."""
     return profile[16:20] == b"RGB " and _profile_transform(profile, "RGB") is not None
 
 
 def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image:
-    """Convert by a colour profile; leave the picture as it is when the profile is broken or for other colours."""
+    """Convert an image by a colour profile; return it unchanged when the profile is broken or does not fit."""
     mode = {b"RGB ": "RGB", b"GRAY": "L", b"CMYK": "CMYK"}.get(profile[16:20])
     if image.mode == "L" and mode == "RGB":
         image = image.convert("RGB")
@@ -109,7 +108,7 @@ def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image:
 
 @lru_cache(maxsize=16)
 def _profile_transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """The way from a profile to sRGB; None when it is broken, or changes nothing that can be seen.
+    """Transform from a profile to sRGB; None when the profile is broken or changes nothing visibly.
 
     Kept, because a catalogue's photos share a few profiles and a transform costs more than a photo. Applying one is
     safe in several threads at once.

@@ -1,4 +1,4 @@
-"""Formats that are read, known by a file's first bytes, and what opens each."""
+"""Image formats by their first bytes, and the reader of each."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ _ONE_AT_A_TIME: Final = threading.Lock()
 
 
 def format_of(data: bytes) -> str | None:
-    """The format of a photo by the first bytes of its file, as its media type calls it; None for any other file."""
+    """Format of a photo by the first bytes of its file, as in its media type; None for other files."""
     for signature, offset, kind in _SIGNATURES:
         if data.startswith(signature, offset):
             return kind
@@ -73,11 +73,11 @@ def content_type(start: bytes, *, name: str) -> str:
     """Tell the media type of a photo, such as `image/jpeg`, by the first bytes of its file.
 
     Args:
-        start: At least 64 of them.
-        name: What errors call the photo.
+        start: First bytes, at least 64.
+        name: Name of the photo in errors.
 
     Raises:
-        PhotoError: It is not a photo that `open_image` reads.
+        PhotoError: It is not a photo in a supported format.
     """
     kind = format_of(start)
     if kind is None and isobmff.is_container(start):
@@ -93,7 +93,7 @@ def open_file(data: bytes, *, most_pixels: int, name: str) -> ImageFile:
     Args:
         data: The whole file.
         most_pixels: Largest width x height, where it must be checked before the reader sees the file.
-        name: What errors call the photo.
+        name: Name of the photo in errors.
 
     Raises:
         PhotoError: It is not a photo in a format that can be read, or too large.
@@ -124,7 +124,7 @@ def check_pixels(size: tuple[int, int], most: int, name: str) -> None:
     """Refuse a photo that has too many pixels.
 
     Raises:
-        PhotoError: It has.
+        PhotoError: It has too many pixels.
     """
     width, height = size
     if width * height > most:

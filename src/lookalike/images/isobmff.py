@@ -1,4 +1,4 @@
-"""The boxes around the pixels of AVIF and HEIC: what is in the file, and what its colours mean.
+"""ISO base media files (AVIF, HEIC): coding, colour and metadata boxes.
 
 Source: ISO/IEC 14496-12 (boxes) and 23008-12 (items and their properties).
 """
@@ -19,7 +19,7 @@ _IN_SEQUENCES: Final = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd")
 
 
 def coding(data: bytes) -> str | None:
-    """How the photo in a file is coded: `avif`, `heic`, or None when it is neither or no such file.
+    """Coding of the photo in a file: `avif`, `heic`, or None for other files.
 
     The brands decide, those that it is compatible with too; where none of them names a coding (`mif1` alone), the
     items do. The beginning of a file is enough where brands decide.
@@ -35,7 +35,7 @@ def coding(data: bytes) -> str | None:
 
 
 def is_container(data: bytes) -> bool:
-    """Whether a file begins as a photo in boxes, whatever codes its pixels."""
+    """Whether a file begins as an image container, of any coding."""
     return data[4:8] == b"ftyp" and data[8:12] in _CONTAINER_BRANDS
 
 

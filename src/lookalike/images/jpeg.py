@@ -1,4 +1,4 @@
-"""JPEG: files that only their remarks or a missing end marker keep from being read, and how many scans one has."""
+"""JPEG: removal of metadata, repair of a missing end marker, and the number of scans."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def completed(data: bytes) -> bytes | None:
 
 
 def scans(data: bytes, *, most: int) -> int:
-    """How many scans a file has, counted up to `most`.
+    """Number of scans of a file, counted up to `most`.
 
     A progressive photo has some ten. Each takes as long as all pixels do, however few bytes it has.
     """

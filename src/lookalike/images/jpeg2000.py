@@ -1,4 +1,4 @@
-"""JPEG 2000: how a file divides its wavelets, which decides the sizes that it can be decoded at, and the memory."""
+"""JPEG 2000: wavelet levels, blocks and precincts, which decide reduced sizes and memory."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _PRECINCT_BYTES: Final = 300
 
 @dataclass(frozen=True, slots=True)
 class Coding:
-    """How the wavelets of one or all components are stored.
+    """Coding parameters of one or all components.
 
     Attributes:
-        levels: How often the photo was halved.
+        levels: Number of decomposition levels.
         block: Binary logarithms of the width and height of a code block.
         precincts: The same of the precincts of each resolution, the smallest first; empty where there is one for all.
     """
@@ -45,7 +45,7 @@ class Coding:
 
 
 def levels(data: bytes) -> int:
-    """How often a file can be halved while it is decoded."""
+    """Number of times a file can be halved while decoding."""
     return min((coding.levels for coding in _codings(data)), default=0)
 
 
@@ -87,8 +87,8 @@ def halvings(size: tuple[int, int], most: int, possible: int) -> int:
 
     Args:
         size: Width and height.
-        most: Of the result; 3 is an eighth.
-        possible: As `levels` tells.
+        most: Largest result; 3 is an eighth.
+        possible: Result of `levels`.
     """
     for times in range(min(most, possible), 0, -1):
         power = 2**times

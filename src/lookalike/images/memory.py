@@ -1,4 +1,4 @@
-"""Memory that a photo takes while it is decoded, told by its header."""
+"""Estimated memory of decoding, from the header of a photo."""
 
 from __future__ import annotations
 

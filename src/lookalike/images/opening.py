@@ -1,7 +1,7 @@
-"""The one door for pixels: bytes, a path, a file or a URL in; an upright sRGB photo out.
+"""Opening of photos: an upright sRGB image from bytes, a path, a file, a URL or pixels.
 
-Gallery, query and training photos all pass it, so rotation, colour profiles, transparency and limits are decided
-once. A photo is known by its content, never by the ending of its name, and only raster formats that are decoded
+Gallery, query and training photos are all opened here, so that rotation, colour profiles, transparency and limits are
+the same. A photo is known by its content, never by the ending of its name, and only raster formats that are decoded
 within this process are read at all.
 """
 
@@ -43,19 +43,19 @@ def open_image(
     """Open a photo, upright and in sRGB; of an animation, the first frame; transparency onto white.
 
     Args:
-        source: Where it is.
+        source: Photo.
         at_least: Both sides of the result may shrink to about this many pixels, and never below it; a big JPEG or
             JPEG 2000 is then decoded at an eighth, a quarter or half its size, which is several times faster.
         box: The part to return, in pixels of the upright photo at full size; clipped to the photo.
-        limits: What is refused before decoding.
-        name: What errors call the photo; by default the path or URL.
+        limits: Limits checked before decoding.
+        name: Name of the photo in errors; by default its path or URL.
 
     Returns:
-        An RGB picture, fully decoded, that carries nothing of the file's metadata.
+        Decoded RGB image without metadata.
 
     Raises:
-        PhotoError: It cannot be read, is no photo, is damaged or too large, or the box lies outside of it.
-        UsageError: The source is of no kind that photos come from, or what was given as box is not a `Box`.
+        PhotoError: It cannot be read, is not a photo, is damaged or too large, or the box lies outside of it.
+        UsageError: The source is not of a supported type, or `box` is not a `Box`.
     """
     if box is not None and not isinstance(box, Box):
         raise UsageError(f"a box is lookalike.Box(x1, y1, x2, y2), got {box!r}")
@@ -85,7 +85,7 @@ def open_image(
 def _opened(
     data: bytes, at_least: int | None, box: Box | None, limits: Limits, name: str
 ) -> tuple[ImageFile, tuple[int, int]]:
-    """Open a file and check its size; returned with its full size, for it may be set to come reduced."""
+    """Open a file and check its size; returns it with its full size, since it may be set to a reduced scale."""
     with no_warnings():
         try:
             file = open_file(data, most_pixels=limits.pixels, name=name)
@@ -105,10 +105,10 @@ def _opened(
 
 
 def check_scans(data: bytes, size: tuple[int, int], name: str) -> None:
-    """Refuse a JPEG that takes long to decode because its pixels come in very many scans.
+    """Refuse a JPEG with so many scans that decoding takes long.
 
     Raises:
-        PhotoError: They do.
+        PhotoError: It has too many scans.
     """
     most = min(MOST_SCANS, MOST_SCANNED // (size[0] * size[1]))
     if scans(data, most=most + 1) > most:
@@ -116,7 +116,7 @@ def check_scans(data: bytes, size: tuple[int, int], name: str) -> None:
 
 
 def _finished(file: Image.Image, size: tuple[int, int], box: Box | None, name: str) -> Image.Image:
-    """Stand a decoded photo upright, cut out the box and bring it to sRGB."""
+    """Rotate a decoded photo upright, crop the box and convert to sRGB."""
     profile, way = file.info.get("icc_profile"), orientation(file)
     white = 65535 if file.format == "PPM" else None
     photo = file.transpose(UPRIGHT[way]) if way in UPRIGHT else file
@@ -129,7 +129,7 @@ def _finished(file: Image.Image, size: tuple[int, int], box: Box | None, name: s
 
 @contextmanager
 def _told_as_photo_error(name: str) -> Iterator[None]:
-    """Turn whatever a decoder raises on odd bytes into the one error; decoders raise nearly anything."""
+    """Turn exceptions of decoders, which may be of any class, into a PhotoError."""
     try:
         yield
     except PhotoError:
@@ -142,7 +142,7 @@ def _told_as_photo_error(name: str) -> Iterator[None]:
 
 
 def _reduce(file: ImageFile, data: bytes, *, at_least: int, box: Box | None, name: str) -> None:
-    """Have a file decoded at the smallest scale whose result, or the box in it, keeps `at_least` pixels a side."""
+    """Set a file to the smallest scale at which the photo, or the box in it, keeps `at_least` pixels a side."""
     width, height = file.size
     side: float = min(width, height)
     if box is not None:
@@ -166,7 +166,7 @@ def _clipped(box: Box, size: tuple[int, int], name: str) -> tuple[float, float, 
 
 
 def _crop(photo: Image.Image, box: Box, full_size: tuple[int, int], name: str) -> Image.Image:
-    """Cut out a box, in pixels of the full size, with every pixel that it touches."""
+    """Crop a box, in pixels of the full size, with every pixel that it touches."""
     left, top, right, bottom = _clipped(box, full_size, name)
     across, down = photo.width / full_size[0], photo.height / full_size[1]
     place = (

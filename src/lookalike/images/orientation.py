@@ -1,4 +1,4 @@
-"""The way a photo was held: EXIF's orientation, and the turn that stands the photo upright."""
+"""EXIF orientation, and the transposition that makes a photo upright."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _WHOLE_TYPES: Final = {1: "B", 3: "H", 4: "L", 6: "b", 8: "h", 9: "l"}
 def orientation(file: Image.Image) -> int:
     """Read the orientation, 1 to 8, from the first directory of a photo's EXIF; 1 when there is none to be found.
 
-    A reader that knows it from elsewhere leaves it in `info["orientation"]`.
+    A reader that knows it from another place puts it into `info["orientation"]`.
 
     The number may be of any of EXIF's whole types: cameras write SHORT, programs LONG, BYTE and signed ones too.
     Pillow's own reader is slower and warns about the damaged EXIF that many cameras write.
@@ -49,5 +49,5 @@ def orientation(file: Image.Image) -> int:
 
 
 def upright_size(size: tuple[int, int], orientation: int) -> tuple[int, int]:
-    """Width and height of a photo of a stored size once it stands upright."""
+    """Upright width and height of a photo of a stored size."""
     return (size[1], size[0]) if orientation in _SIDEWAYS else size

@@ -1,4 +1,4 @@
-"""Photos that are in memory as pixels already: Pillow images and arrays."""
+"""Photos given as pixels: Pillow images and arrays."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from lookalike.images.source import Limits, Source
 
 
 def picture_of(source: Source, *, limits: Limits, name: str) -> Image.Image | None:
-    """Copy the pixels of a source that has pixels; None for one that has a file's bytes.
+    """Copy the pixels of a Pillow image or an array; None for other sources.
 
     Args:
-        source: Where the photo is.
+        source: Photo.
         limits: `limits.pixels` is the largest width x height.
-        name: What errors call the photo.
+        name: Name of the photo in errors.
 
     Raises:
         UsageError: An array is not (H, W, 3) uint8.
@@ -42,10 +42,10 @@ def picture_of(source: Source, *, limits: Limits, name: str) -> Image.Image | No
 
 
 def _copy_of(image: Image.Image) -> Image.Image:
-    """Decode a Pillow image where that is still to do, and copy it.
+    """Load a Pillow image and copy it.
 
-    Pillow maps an uncompressed TIFF into memory with the size that it has upright, which garbles one that lies on its
-    side, and does not heed an orientation of one byte. It maps files by their name only.
+    Pillow memory-maps uncompressed TIFF by file name with the upright size, which garbles images stored sideways; an
+    empty `filename` prevents the mapping. It also ignores an orientation of type BYTE.
     """
     if image.format != "TIFF" or not getattr(image, "tile", None):
         return image.copy()

@@ -1,4 +1,4 @@
-"""The bytes of a photo: from memory, a path, a URL or an open file, and never more of them than the limit."""
+"""Bytes of a photo, from memory, a path, a URL or an open file, up to a limit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lookalike.types import Item, UInt8
 Source: TypeAlias = (
     bytes | bytearray | memoryview | str | os.PathLike[str] | BinaryIO | Item | Reach | Image.Image | UInt8
 )
-"""What a photo can come from: its bytes, a path, a URL (a string with `://`), a file open for reading in binary mode,
+"""Source of a photo: its bytes, a path, a URL (a string with `://`), a file open for reading in binary mode,
 an item, a Pillow image, or an array of pixels: (H, W, 3) uint8 in sRGB, red first.
 
 A URL as such is the caller's own and may lead anywhere. The photo of an item is given as the item: what its URL may
@@ -29,12 +29,12 @@ lead to depends on the catalogue that named it, see `lookalike.remote.addresses.
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What is refused before any pixel is decoded.
+    """Limits checked before decoding.
 
     Attributes:
-        bytes: Longest file.
+        bytes: Largest file, bytes.
         pixels: Largest width x height.
-        memory: Most bytes that decoding may take, as `memory.decoded_bytes` estimates them.
+        memory: Largest memory of decoding, bytes, as estimated by `memory.decoded_bytes`.
     """
 
     bytes: int = 64 * 2**20
@@ -53,19 +53,19 @@ def read_bytes(
     keep: bool = True,
     seconds: float = PHOTO_S,
 ) -> bytes:
-    """Read a photo's file, and never more of it than the limit.
+    """Read the file of a photo, up to the limit.
 
     Args:
-        source: Where it is.
+        source: Photo.
         limits: `limits.bytes` is the longest file.
-        name: What errors call the photo; by default the path or URL.
-        keep: Keep what comes from a store in the local cache, and look there first; not for photos that are read once.
-        seconds: Longest time for what comes from a store or the web.
+        name: Name of the photo in errors; by default its path or URL.
+        keep: Use the local cache for photos of stores; not for photos that are read once.
+        seconds: Longest time for photos of stores and the web.
 
     Raises:
         PhotoError: There is no such file, it cannot be read, it is empty or too long.
-        UsageError: The source is of no kind that photos come from, or has pixels instead of a file's bytes.
-        MissingExtraError: It is in a store, and what reads from such is not installed.
+        UsageError: The source is not of a supported type, or has pixels instead of bytes.
+        MissingExtraError: The library for its store is not installed.
     """
     name = name or name_of(source)
     try:
@@ -96,7 +96,7 @@ def read_bytes(
 
 
 def name_of(source: Source) -> str:
-    """What errors call a photo: its path, its URL, or `photo`."""
+    """Name of a photo in errors: its path, its URL, or `photo`."""
     if isinstance(source, Item):
         return shown(source.location)
     if isinstance(source, Reach):
@@ -126,7 +126,7 @@ def _fetch(reach: Reach, limit: int, name: str, *, keep: bool, seconds: float) -
     kept = shared_cache() if keep else None
     if kept is None:
         return fetch(reach, limit=limit, name=name, seconds=seconds)
-    told = status(reach, seconds=seconds)  # None on the web, and then for a while nobody asks whether it has changed
+    told = status(reach, seconds=seconds)  # None on the web, where the cache is used for a while without asking
     key = f"{reach.address.text}\0{reach.private}\0{told}"
     data = kept.get(key, fresh_s=None if told else FRESH_S)
     if data is None or len(data) >= limit:

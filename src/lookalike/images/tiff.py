@@ -1,4 +1,4 @@
-"""TIFF and BigTIFF, decoded by Pillow, which knows orientations of one type alone and reads the tags twice."""
+"""TIFF and BigTIFF, decoded by Pillow, which reads orientations of few types, and the tags twice."""
 
 from __future__ import annotations
 

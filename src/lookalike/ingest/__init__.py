@@ -1,1 +1,1 @@
-"""From a catalogue into a gallery: photos are read, embedded and written."""
+"""Indexing: photos of a catalogue are read, embedded and written to a gallery."""

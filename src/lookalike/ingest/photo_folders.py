@@ -1,4 +1,4 @@
-"""Where the photos of a run really lie, to tell of those that a server will not show."""
+"""Folders that hold the photos of a run, to count photos that a server will not show."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from lookalike.types import Item
 
 
 class PhotoFolders:
-    """Counts photos by the folders that they lie in, all links followed."""
+    """Photos of a run by folder, with links resolved."""
 
     def __init__(self) -> None:
         self._real: dict[str, str] = {}
         self._photos: Counter[str] = Counter()
 
     def count(self, item: Item) -> None:
-        """Count a photo; one at an address, or without a root, is passed over."""
+        """Count a photo; photos with a URL or without a root are ignored."""
         if not item.root or is_address(item.location) or "\0" in item.location:
             return
         folder = os.path.dirname(item.location)  # noqa: PTH120 - a Path for each of millions of photos would be slow
@@ -31,10 +31,10 @@ class PhotoFolders:
         self._photos[self._real[folder]] += 1
 
     def count_outside(self, roots: Iterable[str]) -> int:
-        """How many photos lie in none of the roots, and so are shown by no server that is not told of their folders.
+        """Number of photos outside all roots; a server shows them only when its setting `roots` names their folders.
 
         Args:
-            roots: Folders and addresses, as a gallery keeps them.
+            roots: Folders and URLs that the gallery was indexed from.
         """
         homes = {os.path.realpath(root) for root in roots if not is_address(root)}
         outside = 0

@@ -1,7 +1,7 @@
-"""From a catalogue into a gallery: what need not be looked at -> photos described -> durable writes.
+"""Indexing pipeline: compares a catalogue with a gallery, embeds new and changed photos, and writes them durably.
 
-Only photos that are new or have changed are decoded. At no time are more than a few batches of photos in memory,
-whatever the catalogue's size, and new items are written in the catalogue's order.
+Only new and changed photos are decoded. A few batches of photos are in memory at a time, whatever the size of the
+catalogue, and new items are written in its order.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ from lookalike.types import FileStamp, Float32, Item
 
 WRITE_ROWS = 512
 WRITE_SECONDS = 5.0
-"""Rows are committed when there are this many, or when the last commit is this long ago."""
+"""Rows and seconds after which a commit is due."""
 
 
 class Writer(Protocol):
-    """What the pipeline needs of a gallery; `lookalike.gallery.protocol.Gallery` says what each method promises."""
+    """Methods of a gallery that the pipeline calls; `lookalike.gallery.protocol.Gallery` documents them."""
 
     def add(
         self,
@@ -54,7 +54,7 @@ class Writer(Protocol):
         source: str = "",
         file_stamps: Sequence[FileStamp] | None = None,
     ) -> None:
-        """Add or replace items, durably and all together."""
+        """Add or replace items in one transaction."""
         ...
 
     def __len__(self) -> int:
@@ -64,24 +64,24 @@ class Writer(Protocol):
     def update(
         self, items: Sequence[Item], *, source: str = "", file_stamps: Sequence[FileStamp] | None = None
     ) -> None:
-        """Replace what is known of items whose vectors stay."""
+        """Replace the metadata of items; vectors stay."""
         ...
 
     def remove(self, ids: Sequence[str]) -> int:
-        """Remove items; says how many."""
+        """Remove items; returns how many."""
         ...
 
     def file_stamps(self, source: str) -> dict[str, tuple[Item, FileStamp | None]]:
-        """Items that came from a source, by id, with the stamps of their files."""
+        """Items of a source, by id, with their file stamps."""
         ...
 
     @property
     def roots(self) -> tuple[str, ...]:
-        """The folders and addresses that photos came from so far."""
+        """Folders and URLs that photos came from so far."""
         ...
 
     def remember_roots(self, more: Iterable[str]) -> None:
-        """Keep the folders and addresses that photos come from."""
+        """Store folders and URLs that photos come from."""
         ...
 
 
@@ -99,19 +99,19 @@ def index_catalogue(
 ) -> IndexReport:
     """Bring a gallery up to date with a catalogue.
 
-    A photo is unchanged when its file has the size and time that are remembered, or else the same content. What has
-    been committed stays when the run is interrupted or killed, and the next run goes on from there.
+    A photo is unchanged when its file has the stored size and time, or the same content. Committed items stay when the
+    run is interrupted or killed, and the next run continues from there.
 
     Args:
-        catalogue: What to read.
-        embedder: What describes the photos.
-        writer: The gallery.
-        batch: How many photos the network gets at once, at least 1.
-        workers: Threads that read and decode; None takes one for each processor.
-        prune: Remove items that came from this source in an earlier run and are no longer in it; those that may only be
-            out of reach, since a folder cannot be listed or a photo cannot be read, stay.
-        strict: Stop at the first photo that cannot be read, instead of skipping it.
-        progress: Called now and then with what was done so far.
+        catalogue: Catalogue to read.
+        embedder: Embeds the photos.
+        writer: Gallery to write to.
+        batch: Batch size of the network, at least 1.
+        workers: Number of threads that read and decode; None is one for each processor.
+        prune: Remove items of earlier runs that are no longer in the source. Items stay when their folder, photo or row
+            cannot be read in this run.
+        strict: Stop at the first photo that cannot be read instead of skipping it.
+        progress: Called repeatedly with the report so far.
         cluster: Embeds the photos on other machines, as `embedder` would; None embeds them in this process.
 
     Raises:
@@ -132,14 +132,14 @@ def index_catalogue(
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What the gallery remembers of an item."""
+    """Item of an earlier run with its file stamp."""
 
     item: Item
     file_stamp: FileStamp | None
 
 
 class _Run:
-    """One run; everything in it happens in the caller's thread."""
+    """One indexing run, in the caller's thread."""
 
     def __init__(
         self,
@@ -157,13 +157,13 @@ class _Run:
         self._seen: set[str] = set()
         self._embedded: list[tuple[Item, FileStamp]] = []
         self._vectors: list[Mapping[str, Float32]] = []
-        self._described: list[tuple[Item, FileStamp]] = []
+        self._metadata: list[tuple[Item, FileStamp]] = []
         self._roots: set[str] = set()
         self._folders = PhotoFolders()
         self._written_at = perf_counter()
 
     def go(self, embed: EmbedPhotos) -> None:
-        """Read the whole catalogue, and keep what becomes of its photos."""
+        """Read the whole catalogue and write new and changed items."""
         if self._strict and self.report.skipped:
             raise PhotoError(self.report.skipped[0].photo, self.report.skipped[0].reason)
         self._tell()  # rates are counted from here
@@ -173,12 +173,12 @@ class _Run:
                 for outcome in outcomes:
                     self._take(outcome)
         finally:
-            # Also when interrupted or stopped by an error: what is embedded has been paid for and is kept.
+            # Also after an interrupt or error: embedded photos are not lost.
             self._write()
         self.report.outside = self._folders.count_outside(self._writer.roots)
 
     def _work(self) -> Iterator[PhotoTask]:
-        """Photos that have to be looked at, in the catalogue's order."""
+        """Tasks for new and possibly changed photos, in the order of the catalogue."""
         for position, item in enumerate(self._catalogue.items()):
             self._roots.update(roots_of(item, listed=self._catalogue.kind == "listing"))
             self._folders.count(item)
@@ -187,14 +187,14 @@ class _Run:
                 yield PhotoTask(item, position, known.file_stamp if known and known.item.box == item.box else None)
 
     def prune(self) -> None:
-        """Remove what an earlier run took from this source and this one did not meet, unless it is out of reach."""
+        """Remove items of earlier runs that are no longer in the source."""
         unmet = [known.item for id_, known in self._known.items() if id_ not in self._seen]
         gone = [item.id for item, hidden in zip(unmet, self._catalogue.out_of_reach(unmet), strict=True) if not hidden]
         self.report.kept = len(unmet) - len(gone)
         self.report.removed = self._writer.remove(gone) if gone else 0
 
     def _is_unchanged(self, item: Item) -> bool:
-        """Whether an item can be told to need no look at its photo; if so, its account is settled."""
+        """Whether size and time show that the photo is unchanged; if so, keep its vectors."""
         if item.id in self._seen:
             raise CatalogueError(f"the id {item.id!r} comes twice in {self._catalogue.source}; ids must be unique")
         self._seen.add(item.id)
@@ -207,19 +207,19 @@ class _Run:
         return True
 
     def _settle(self, item: Item, file_stamp: FileStamp) -> None:
-        """Keep the vectors of an item, and take note of what else may have changed."""
+        """Keep the vectors of an item, and update its metadata and file stamp where they changed."""
         known = self._known[item.id]
         if item == known.item:
             self.report.unchanged += 1
         else:
             self.report.updated += 1
         if item != known.item or file_stamp != known.file_stamp:
-            self._described.append((item, file_stamp))
+            self._metadata.append((item, file_stamp))
         self._write_when_due()
         self._tell()
 
     def _take(self, outcome: Outcome) -> None:
-        """Take note of what became of a photo, or of a batch."""
+        """Record the outcome of a photo or a batch."""
         if isinstance(outcome, Unreadable):
             if self._strict:
                 raise outcome.error
@@ -231,7 +231,7 @@ class _Run:
             self._take_embedded(outcome)
 
     def _take_embedded(self, batch: Embedded) -> None:
-        """Keep what the network made, and write when it is time."""
+        """Queue embedded photos, and write when a commit is due."""
         self._vectors.append(batch.vectors)
         self._embedded += zip(batch.items, batch.file_stamps, strict=True)
         self.report.embedded += len(batch.items)
@@ -244,14 +244,14 @@ class _Run:
         self._tell()
 
     def _write_when_due(self) -> None:
-        rows = max(len(self._embedded), len(self._described))
+        rows = max(len(self._embedded), len(self._metadata))
         if rows >= WRITE_ROWS or perf_counter() - self._written_at > WRITE_SECONDS:
             self._write()
 
     def _write(self) -> None:
-        """Commit what has been embedded and described."""
-        embedded, vectors, described = self._embedded, self._vectors, self._described
-        self._embedded, self._vectors, self._described = [], [], []  # what fails to be written is not tried again
+        """Commit queued items and metadata."""
+        embedded, vectors, metadata = self._embedded, self._vectors, self._metadata
+        self._embedded, self._vectors, self._metadata = [], [], []  # a failed write is not repeated
         with timed(self.report.seconds, "write"):
             self._writer.remember_roots(self._roots)
             if embedded:
@@ -264,8 +264,8 @@ class _Run:
                 replaced = new - (len(self._writer) - before)
                 self.report.added -= replaced
                 self.report.replaced += replaced
-            if described:
-                items, file_stamps = zip(*described, strict=True)
+            if metadata:
+                items, file_stamps = zip(*metadata, strict=True)
                 self._writer.update(items, source=self._catalogue.source, file_stamps=file_stamps)
         self._written_at = perf_counter()
 
@@ -275,5 +275,5 @@ class _Run:
 
 
 def _shows_the_same(item: Item, known: Item) -> bool:
-    """Whether two items mean the same part of a photo at the same place."""
+    """Whether two items have the same photo and box."""
     return item.location == known.location and item.box == known.box

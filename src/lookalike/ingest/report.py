@@ -1,4 +1,4 @@
-"""What a run of the pipeline did."""
+"""Results of an indexing run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PHASES = ("decode", "wait", "embed", "write", "total")
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A photo that was left out, and why, in a few words."""
+    """Photo that was skipped, and the cause in a few words."""
 
     id: str
     photo: str
@@ -24,21 +24,21 @@ class Skipped:
 
 @dataclass(slots=True)
 class IndexReport:
-    """What a run did.
+    """Counts, skipped photos and times of an indexing run.
 
     Attributes:
-        added: Items that are new.
-        updated: Items whose photo, or what is known of them, has changed.
-        replaced: Items that took the place of an item of the same id from another source.
-        unchanged: Items that were left as they were.
-        embedded: Photos that the network saw; others had only their description changed, or nothing.
-        removed: Items that had vanished from the source.
-        kept: Items that were not met and stay, since what they lie in cannot be listed or read.
-        outside: Items whose photos lie outside the folders that this gallery was indexed from, so that a server shows
-            them only when it is told of their folders.
-        skipped: Photos that could not be read.
-        seconds: By phase. `wait`, in which the network had no photos, `embed` and `write` follow each other, and with
-            the reading of the catalogue add up to `total`; `decode` runs beside them, and is summed over its threads.
+        added: New items.
+        updated: Items whose photo, product, box or attributes changed.
+        replaced: Items that replaced an item of the same id from another source.
+        unchanged: Items without changes.
+        embedded: Photos that were embedded.
+        removed: Items removed because they are no longer in the source.
+        kept: Items that were not read and stay, since their folder or row cannot be read.
+        outside: Items whose photos lie outside the folders that the gallery was indexed from; a server shows them
+            only when `roots` of its settings names their folders.
+        skipped: Photos that cannot be read.
+        seconds: Seconds by phase. `wait` (the network has no photos), `embed` and `write` do not overlap, and with the
+            reading of the catalogue add up to `total`; `decode` runs in parallel and is summed over its threads.
     """
 
     added: int = 0
@@ -54,11 +54,11 @@ class IndexReport:
 
     @property
     def done(self) -> int:
-        """How many photos were dealt with so far."""
+        """Number of photos processed so far."""
         return self.added + self.updated + self.replaced + self.unchanged + len(self.skipped)
 
     def list_skipped(self, file: Path) -> None:
-        """Write the list of skipped photos; where none are, there is no list."""
+        """Write the skipped photos as CSV; delete the file when there are none."""
         if not self.skipped:
             file.unlink(missing_ok=True)
             return
@@ -69,7 +69,7 @@ class IndexReport:
         create_file(file, table.getvalue())
 
     def to_json(self) -> dict[str, JSON]:
-        """As `lookalike index --json` shows it."""
+        """JSON form, as printed by `lookalike index --json`."""
         return {
             "added": self.added,
             "updated": self.updated,

@@ -22,7 +22,7 @@ WEB: Final = ("http", "https")
 SCHEMES: Final = (*STORES, *WEB)
 
 LONGEST: Final = 8_192
-"""Characters of an address."""
+"""Most characters of an address."""
 
 EXPECTED: Final = "addresses that can be read begin with s3://, gs://, az:// or https://"
 
@@ -37,11 +37,11 @@ _QUERY: Final = re.compile(r"(https?://[^\s?#'\"]*)[?#][^\s'\"]*", re.IGNORECASE
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """An address that has been understood.
+    """Parsed address.
 
     Attributes:
         scheme: One of `SCHEMES`.
-        host: Bucket or container; on the web the host, in lower case, with the port where one is given.
+        host: Bucket or container; on the web, lower-case host with the port where one is given.
         path: The key of an object; on the web the path with its query, beginning with `/`.
         login: `user:password` of a web address; empty without.
     """
@@ -88,7 +88,7 @@ def is_on_the_web(text: str) -> bool:
 
 
 def parse(text: str) -> Address:
-    """Understand an address.
+    """Parse an address.
 
     Raises:
         PhotoError: It is of another scheme, chained, or malformed, or steps out of its folder by `..`.
@@ -136,7 +136,7 @@ def has_parent_step(path: str) -> bool:
 
 
 def shown(text: str) -> str:
-    """A text in which no address has its login or its query: these may hold passwords and tokens."""
+    """Remove logins and queries, which may hold secrets, from the addresses in a text."""
     return _QUERY.sub(r"\1", _LOGIN.sub("", text)) if "://" in text else text
 
 
@@ -153,11 +153,11 @@ def place_of(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """An address, and how far it may lead.
+    """Address, and whether it may lead to private networks.
 
     Attributes:
-        address: It.
-        private: Whether its host may be of a private network, as its owner has named it; redirects to other hosts may
+        address: Address.
+        private: Whether the host may be in a private network, as one that the operator named; redirects to others may
             not lead there in any case.
     """
 
@@ -166,7 +166,7 @@ class Reach:
 
 
 def reach_of(item: Item) -> Reach:
-    """Decide what the address of an item's photo may reach.
+    """Decide which hosts the address of an item's photo may reach.
 
     A table on this machine is its owner's, and so are the addresses in it. What an item from elsewhere names lies
     beneath its catalogue's own address, has the same host or bucket, or is on a public host of the web; other buckets
@@ -208,11 +208,11 @@ def _without_login(text: str) -> Address:
 
 
 def roots_of(item: Item, *, listed: bool = False) -> list[str]:
-    """What an owner who indexes an item allows to be shown.
+    """Folders and URLs that indexing an item allows a server to show.
 
     Args:
-        item: Of a catalogue.
-        listed: Whether the owner named each path by itself; then the photo's folder is meant.
+        item: Item of a catalogue.
+        listed: Whether paths were listed one by one; the root is then the folder of the photo.
 
     Returns:
         The folder or address that the item is relative to, and the host or the bucket of an absolute address.

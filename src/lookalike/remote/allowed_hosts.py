@@ -1,4 +1,4 @@
-"""Which computers an address from elsewhere may lead to: public ones, and those that the operator allows."""
+"""Hosts that untrusted addresses may reach: public ones, and those that the operator allows."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def may_connect(address: str) -> bool:
     """Whether a connection may be made to an IP address: it is public, or the operator allows its network.
 
     Args:
-        address: As the system resolved it, also with a zone, `fe80::1%eth0`.
+        address: Resolved IP address, also with a zone, `fe80::1%eth0`.
 
     Raises:
         ConfigError: `LOOKALIKE_ALLOWED_HOSTS` makes no sense.

@@ -1,4 +1,4 @@
-"""Photos of stores, kept on this machine up to a bound, for those who look at the same ones again and again."""
+"""Local cache of photos from stores and the web, limited in bytes."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from pathlib import Path
 from typing import Final
 
 DIGEST_BYTES: Final = 32
-"""Of the SHA-256 that each file begins with."""
+"""Length of the SHA-256 at the beginning of each file."""
 
 LIMIT: Final = 2**30
-"""Bytes that are kept; beyond them those go that nobody has looked at for longest."""
+"""Size of the cache, bytes; the least recently used photos are removed."""
 
 FRESH_S: Final = 600.0
-"""For so long a photo of the web is taken to be the same: there it is not asked first whether it has changed."""
+"""Seconds for which a photo of the web is used without asking the server."""
 
 FOLDER: Final = "LOOKALIKE_CACHE"
-"""The environment variable that names another folder; when it is set to nothing, nothing is kept."""
+"""Environment variable with the folder of the cache; empty switches it off."""
 
 UNFINISHED: Final = ".lookalike-"
 OURS: Final = re.compile(r"[0-9a-f]{64}|\.lookalike-\w{8}")
-"""Names of files that are removed when there is no more room: the folder may hold others."""
+"""Names of files of the cache; the folder may hold others, which are not removed."""
 
 
 class PhotoCache:
-    """Files in a folder, named by a hash of what they are; several processes may share one."""
+    """Files in a folder, named by a hash of their key; several processes may share it."""
 
     def __init__(self, folder: Path, *, limit: int = LIMIT) -> None:
         self._folder, self._limit = folder, limit
@@ -40,11 +40,11 @@ class PhotoCache:
         self._held: int | None = None
 
     def get(self, key: str, *, fresh_s: float | None = None) -> bytes | None:
-        """What is kept under a key, if anything is; what was damaged on the disk is not.
+        """Bytes of a key; None when there are none or they are damaged.
 
         Args:
-            key: What it is.
-            fresh_s: What is older is not wanted.
+            key: Key of the photo.
+            fresh_s: Largest age, seconds; None is any age.
         """
         path = self._path(key)
         try:
@@ -63,7 +63,7 @@ class PhotoCache:
         return data if hashlib.sha256(data).digest() == digest else None
 
     def keep(self, key: str, data: bytes) -> None:
-        """Keep something; where that is not possible, it is not kept."""
+        """Store bytes under a key; failures are ignored."""
         path = self._path(key)
         with suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -105,7 +105,7 @@ class PhotoCache:
 
 @cache
 def shared_cache() -> PhotoCache | None:
-    """The cache of this user; None when nothing is to be kept."""
+    """Cache of this user; None when it is switched off."""
     named = os.environ.get(FOLDER)
     if named == "":
         return None

@@ -1,7 +1,7 @@
-"""Reading from the web: bounded in bytes, time and redirects, and never by a redirect into a private network.
+"""HTTP client for photos and tables: limits bytes, time and redirects, and never follows one to a private network.
 
-Which computer a request goes to is decided on the IP address that is connected to, so that a name which resolves
-otherwise from one moment to the next leads nowhere else.
+Hosts are checked by the IP address of the connection, so that a name that resolves differently the next moment cannot
+lead to another host.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 CONNECT_S: Final = 10.0
 SILENCE_S: Final = 30.0
-"""Longest time for a connection, and until the next byte."""
+"""Longest time, in seconds, of a connection and until the next byte."""
 
 REDIRECTS: Final = 5
 REDIRECTING: Final = frozenset({301, 302, 303, 307, 308})
@@ -51,8 +51,8 @@ class StatusError(Exception):
     """A server answers a request with an error.
 
     Attributes:
-        status: Of HTTP.
-        retry_after: Seconds that it asks to wait; 0 where it does not.
+        status: HTTP status code.
+        retry_after: Seconds to wait, from the server; 0 where it does not say.
     """
 
     def __init__(self, status: int, retry_after: float) -> None:
@@ -64,7 +64,7 @@ class StatusError(Exception):
 
 
 class PrivateAddressError(OSError):
-    """A host that must be public is not."""
+    """Host of a private network where only public ones are allowed."""
 
 
 @dataclass
@@ -72,7 +72,7 @@ class Logins:
     """Names and passwords of web servers: those of addresses that the operator gave, and of the file `.netrc`.
 
     Attributes:
-        given: By origin, `user:password`.
+        given: `user:password` by origin.
     """
 
     given: dict[str, str] = field(default_factory=dict)
@@ -83,7 +83,7 @@ class Logins:
             self.given[address.origin] = address.login
 
     def headers(self, address: Address) -> dict[str, str]:
-        """What says user and password for an address; nothing where there are none."""
+        """Authorization header of an address; empty without a login."""
         found = self._of(address)
         if found is None:
             return {}
@@ -107,11 +107,11 @@ LOGINS: Final = Logins()
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What a server sent.
+    """Body of a response.
 
     Attributes:
-        data: At most as many bytes as were asked for.
-        media_type: Such as `image/jpeg`; empty where the server did not say.
+        data: Bytes, up to the limit.
+        media_type: Media type such as `image/jpeg`; empty where the server does not say.
     """
 
     data: bytes
@@ -119,11 +119,11 @@ class Page:
 
 
 def read(reach: Reach, *, limit: int, seconds: float) -> Page:
-    """Read a file of the web, and at most `limit` bytes of it.
+    """Read a file of the web, up to `limit` bytes.
 
     Args:
         reach: Its address.
-        limit: In bytes.
+        limit: Most bytes.
         seconds: Longest time for all of it, redirects and the last byte included.
 
     Raises:
@@ -160,7 +160,7 @@ class Loop:
         self._sessions: dict[bool, ClientSession] = {}
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine in the thread, and wait for it."""
+        """Run a coroutine in the thread and wait for its result."""
         future = asyncio.run_coroutine_threadsafe(work, self._started())
         try:
             return future.result()
@@ -178,7 +178,7 @@ class Loop:
             return self._loop
 
     def close(self) -> None:
-        """Break off what is under way, and let go of all connections; what is asked for later opens them again."""
+        """Cancel running requests and close all connections; later requests open new ones."""
         with self._lock:
             loop, self._loop = self._loop, None
         if loop is None or self._process != os.getpid():
@@ -236,7 +236,7 @@ def _public_socket(info: tuple[Any, ...]) -> socket.socket:
 
 
 async def _read(reach: Reach, take: Callable[[bytes], object], *, limit: int, seconds: float) -> str:
-    """Hand the first `limit` bytes of a file on, and give its media type."""
+    """Pass the first `limit` bytes of a file on; returns its media type."""
     left = limit
     try:
         async with asyncio.timeout(seconds), _answer(reach) as answer:
@@ -304,11 +304,11 @@ def _is_same(first: Address, second: Address) -> bool:
 
 
 class _Body:
-    """Makes a body's bytes of those that are sent: as they are, or inflated.
+    """Decodes a response body: identity, gzip or deflate.
 
     Args:
-        encoding: As the server names it.
-        address: For errors.
+        encoding: Content encoding.
+        address: Address, for errors.
 
     Raises:
         PhotoError: It is an encoding that was not asked for and is not read.
@@ -322,7 +322,7 @@ class _Body:
         self._address = address
 
     def take(self, data: bytes, *, room: int) -> bytes:
-        """What more there is of the body: at most `room` bytes."""
+        """Decode a part of the body, at most `room` bytes."""
         if self._inflater is None:
             return data[:room]
         try:
@@ -331,10 +331,10 @@ class _Body:
             raise PhotoError(shown(self._address.text), "the server says it is compressed, and it is not") from None
 
     def end(self) -> None:
-        """Check that nothing is missing.
+        """Check that the body is complete.
 
         Raises:
-            OSError: Something is.
+            OSError: It is not.
         """
         if self._inflater is not None and not self._inflater.eof:
             raise ConnectionError(BROKEN)

@@ -1,4 +1,4 @@
-"""Reading from object stores, through fsspec, and the web: few connections at a time, patient, never more than asked.
+"""Reading from object stores (through fsspec) and the web, with bounded connections, retries and sizes.
 
 Credentials and endpoints are those that the stores' own tools use (environment variables, profiles, instance roles).
 """
@@ -24,7 +24,7 @@ from lookalike.remote.retryable import may_pass, reason
 Result = TypeVar("Result")
 
 CONNECTIONS: Final = 16
-"""Requests of this process to one host, or one bucket, that are under way at a time."""
+"""Concurrent requests of this process to one host or bucket."""
 
 TRIES: Final = 4
 FIRST_PAUSE_S: Final = 0.3
@@ -43,27 +43,27 @@ S3: Final[Mapping[str, Any]] = {
     "config_kwargs": {"connect_timeout": CONNECT_S, "read_timeout": READ_S, "retries": {"total_max_attempts": 1}}
 }
 OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {"s3": S3, "gs": {}, "az": {}}
-"""What is passed to fsspec for each kind of store."""
+"""Options of fsspec by scheme."""
 
 PATIENT: Final = ("gs",)
-"""Where what reads them has tries of its own, six, which cannot be set."""
+"""Schemes whose library makes six tries of its own, which cannot be set."""
 WANTED: Final[Mapping[str, str]] = {"az": "set AZURE_STORAGE_ACCOUNT_NAME, or AZURE_STORAGE_CONNECTION_STRING"}
 TALKATIVE: Final = ("gcsfs", "azure")
-"""Libraries that log what they then raise."""
+"""Libraries that log errors which they also raise."""
 TIMES: Final = ("LastModified", "last_modified", "mtime", "updated")
-"""What the stores call the time of an object's last change."""
+"""Names of the modification time in the metadata of stores."""
 
 _slots: defaultdict[str, threading.BoundedSemaphore] = defaultdict(lambda: threading.BoundedSemaphore(CONNECTIONS))
 _opening = threading.Lock()
 
 
 def fetch(where: str | Reach, *, limit: int, name: str, seconds: float = PHOTO_S) -> bytes:
-    """Read an object, and never more of it than `limit` bytes.
+    """Read an object, up to `limit` bytes.
 
     Args:
         where: Its address; a text is the operator's own, which may lead to any host.
         limit: In bytes.
-        name: What errors call it.
+        name: Name of the object in errors.
         seconds: Longest time, tries and pauses included.
 
     Raises:
@@ -211,12 +211,12 @@ def remove(place: str) -> None:
 
 
 def _ask(reach: Reach, *, ask: Callable[[float], Result], name: str = "", seconds: float = PHOTO_S) -> Result:
-    """Ask a store, once more after a pause when the failure may pass, with a connection to spare.
+    """Call a store with a free connection, and retry after a pause when the failure may pass.
 
     Args:
         reach: Whom.
         ask: Asks it; the argument is how many seconds are left for it.
-        name: What errors call what is asked for; by default the address.
+        name: Name of the object in errors; by default the address.
         seconds: Longest time, tries and pauses included.
 
     Raises:
@@ -261,7 +261,7 @@ def _opened(scheme: str) -> Any:  # noqa: ANN401 - fsspec has no types
     """
     import fsspec
 
-    for name in TALKATIVE:  # whoever listens to them still does
+    for name in TALKATIVE:  # handlers of the user stay
         logging.getLogger(name).addHandler(logging.NullHandler())
     try:
         # What was listed may have changed by the time that it is asked for.

@@ -1,4 +1,4 @@
-"""What the errors of stores and of the web mean: whether they may pass, and what to say of them."""
+"""Errors of stores and web servers: which to retry, and how to report them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TOLD: Final[Mapping[str, str]] = {
 
 
 def may_pass(error: Exception) -> bool:
-    """Whether it may be otherwise in a moment: the server is busy, or the connection broke."""
+    """Whether a retry may help: the server is busy, or the connection broke."""
     if isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError | NotADirectoryError):
         return False
     code = status_of(error)
@@ -39,7 +39,7 @@ def may_pass(error: Exception) -> bool:
 
 
 def status_of(error: Exception) -> int | None:
-    """The status of HTTP that an error came with."""
+    """HTTP status code of an error; None without one."""
     for each in (error, error.__cause__):
         if any(kind.__name__ in MALFORMED for kind in type(each).__mro__):
             continue
@@ -57,7 +57,7 @@ def _as_status(code: object) -> int | None:
 
 
 def reason(error: Exception, *, tries: int) -> str:
-    """Why it cannot be read, in a few words."""
+    """Cause of an error, in a few words."""
     code = status_of(error)
     if isinstance(error, FileNotFoundError) or code in (404, 410):
         return "no such file"

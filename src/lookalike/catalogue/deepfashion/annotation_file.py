@@ -21,12 +21,12 @@ SHOWN = 80
 
 @dataclass(slots=True)
 class Problems:
-    """What is wrong with a data set; reading stops when there are `MOST_PROBLEMS`.
+    """Problems of a data set; reading stops after `MOST_PROBLEMS`.
 
     Attributes:
-        source: The data set.
-        found: In the order in which it was met.
-        notes: What differs from the published data and does no harm.
+        source: Path of the data set.
+        found: Problems in the order of reading.
+        notes: Harmless differences from the published data.
     """
 
     source: str
@@ -34,26 +34,26 @@ class Problems:
     notes: list[str] = field(default_factory=list)
 
     def add(self, problem: CatalogueError) -> None:
-        """Take down a problem.
+        """Add a problem.
 
         Raises:
-            AnnotationErrors: It is one too many to go on.
+            AnnotationErrors: There are `MOST_PROBLEMS`.
         """
         self.found.append(problem)
         if len(self.found) == MOST_PROBLEMS:
             raise AnnotationErrors(self.source, self.found, complete=False)
 
     def line(self, path: Path, line: int, text: str, *, expected: str) -> None:
-        """Take down a line that cannot be understood; a long one is shown shortened."""
+        """Add a malformed line; long lines are shortened."""
         shown = text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
         self.add(AnnotationError(path, line, shown, expected))
 
     def refuse(self) -> None:
-        """Raise what was found, if anything was.
+        """Raise the problems, if there are any.
 
         Raises:
-            CatalogueError: The one problem.
-            AnnotationErrors: All of them.
+            CatalogueError: There is one problem.
+            AnnotationErrors: There are several.
         """
         if len(self.found) == 1:
             raise self.found[0]
@@ -63,30 +63,30 @@ class Problems:
 
 @dataclass(frozen=True, slots=True)
 class DataSetFiles:
-    """Finds the files of a data set wherever a release or a mirror keeps them.
+    """Files of a data set, in the folders of any release or mirror.
 
     Attributes:
         root: An absolute path.
-        folders: Where files may lie beneath the root, the likeliest first; `.` is the root itself.
+        folders: Folders below the root to search in, in order; `.` is the root itself.
     """
 
     root: Path
     folders: Sequence[str]
 
     def find(self, *names: str) -> Path | None:
-        """The first file of these names, or None."""
+        """Path of the first file of these names; None when there is none."""
         candidates = (self.root / folder / name for name in names for folder in self.folders)
         return next((path for path in candidates if path.is_file()), None)
 
     def need(self, *names: str, problems: Problems) -> Path | None:
-        """The same for a file without which nothing can be read; a missing one is a problem."""
+        """Find a required file; a missing one is a problem."""
         path = self.find(*names)
         if path is None:
             problems.add(CatalogueError(f"{self.root}: {' or '.join(names)} is missing; {self.looked_in}"))
         return path
 
     def want(self, *names: str, what: str, problems: Problems) -> Path | None:
-        """The same for a file that can be done without; a missing one is a note."""
+        """Find an optional file; a missing one is a note."""
         path = self.find(*names)
         if path is None:
             problems.notes.append(f"no {what}: {' or '.join(names)} is missing; {self.looked_in}")
@@ -94,22 +94,22 @@ class DataSetFiles:
 
     @property
     def looked_in(self) -> str:
-        """Where a file that is not there was looked for."""
+        """Searched folders, as text of a message."""
         folders = ["the folder itself" if folder == "." else f"{folder}/" for folder in self.folders]
         return f"looked in {', '.join(folders)}"
 
 
 @dataclass(frozen=True, slots=True)
 class AnnotationFile:
-    """One file.
+    """Annotation file: count line, column names, rows.
 
     Attributes:
-        path: The file.
-        problems: Takes what is wrong with it.
-        columns: What its second line should hold, as the data set has it; empty where the rows follow at once.
-        is_row: Tells a row from a line of column names, so that no row is lost where that line is missing.
-        counted: Whether its first line is the number of rows.
-        lenient: Whether bytes that are no UTF-8 are replaced: names in other scripts have suffered in the release.
+        path: Path of the file.
+        problems: Collects problems of the file.
+        columns: Column names of the second line; empty where there is no such line.
+        is_row: Tells a row from a line of column names, to keep the first row when that line is missing.
+        counted: Whether the first line is the number of rows.
+        lenient: Whether to replace bytes that are not UTF-8, which names in other scripts have in the release.
     """
 
     path: Path
@@ -120,7 +120,7 @@ class AnnotationFile:
     lenient: bool = False
 
     def rows(self) -> Iterator[tuple[int, str]]:
-        """Yield each row's line, from 1, and its text without the spaces around it; at the end the count is checked."""
+        """Yield line number, from 1, and stripped text of each row; check the count at the end."""
         lines = self._lines()
         announced, count_text = None, ""
         if self.counted:
@@ -142,7 +142,7 @@ class AnnotationFile:
             self.problems.line(self.path, 1, count_text, expected=expected)
 
     def fields(self, count: int, *, at_least: bool = False) -> Iterator[tuple[int, list[str]]]:
-        """Yield each row's line and its fields; rows with another number of them are problems."""
+        """Yield line number and fields of each row; rows with another number of fields are problems."""
         expected = f"{'at least ' if at_least else ''}{count} fields" + (f" ({self.columns})" if self.columns else "")
         for line, text in self.rows():
             parts = text.split()
@@ -152,7 +152,7 @@ class AnnotationFile:
                 self.problems.line(self.path, line, text, expected=expected)
 
     def _lines(self) -> Iterator[tuple[int, str]]:
-        """Yield the lines in which something stands."""
+        """Yield lines that are not blank."""
         with told_as_catalogue_error(self.path), self.path.open("rb") as file:
             number = 0
             while data := file.readline(LONGEST_LINE + 1):
@@ -173,16 +173,16 @@ class AnnotationFile:
 
 
 def counted_number(text: str) -> int | None:
-    """Read a number that counts something, at most twelve digits; None when it is none."""
+    """Parse a count of at most twelve digits; None for any other text."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 12 else None
 
 
 @contextmanager
 def told_as_catalogue_error(path: Path) -> Iterator[None]:
-    """Say in one line that a file cannot be read.
+    """Turn errors of reading a file into a CatalogueError.
 
     Raises:
-        CatalogueError: It cannot.
+        CatalogueError: The file cannot be read.
     """
     try:
         yield
@@ -191,7 +191,7 @@ def told_as_catalogue_error(path: Path) -> Iterator[None]:
 
 
 def is_photo_name(name: str) -> bool:
-    """Whether a photo's name is a path beneath `img/` and leads nowhere else."""
+    """Whether a photo's name is a plain path below `img/`."""
     parts = name.split("/")
     return (
         len(parts) >= 2
@@ -207,10 +207,10 @@ PHOTO_NAME = "the path of a photo beneath img/"
 
 
 def find_photos(root: Path, problems: Problems) -> tuple[Path, str]:
-    """Find the folder that the data set's `img/...` stands for.
+    """Find the folder of the photos `img/...`.
 
     Returns:
-        A folder, and what its name beneath that folder is: `img`, or `img_highres` where only that was unpacked.
+        Parent folder, and name of the folder: `img`, or `img_highres` where only that is unpacked.
     """
     for name in ("img", "img_highres"):
         for parent in (root / "Img", root):

@@ -60,7 +60,7 @@ PUBLISHED = {
 
 @dataclass(slots=True)
 class Annotations:
-    """All that is known, by the number of the photo."""
+    """Annotations by number of the photo."""
 
     photos: Photos = field(default_factory=Photos)
     splits: list[str] = field(default_factory=list)
@@ -82,7 +82,7 @@ def open_attributes(root: Path, *, folders: Sequence[str]) -> Catalogue:
 
     Args:
         root: An absolute path.
-        folders: Where the annotations may lie beneath it, the likeliest first.
+        folders: Folders below the root with annotations, in order of search.
 
     Raises:
         CatalogueError: A file that is needed is missing, or cannot be read.
@@ -116,7 +116,7 @@ def attributes_catalogue(
     photos_in: tuple[Path, str],
     published: dict[str, int],
 ) -> Catalogue:
-    """Make a catalogue of what is known."""
+    """Make a catalogue of annotations."""
     folder, photo_folder = photos_in
     names = list(annotations.category_types)
 
@@ -156,7 +156,7 @@ def attributes_catalogue(
 
 
 def _groups(attributes: Sequence[JSON], types: dict[str, str]) -> dict[str, JSON]:
-    """The fine attributes are six questions with one answer each: those answers by question, such as `sleeve`."""
+    """Fine attributes by type, such as `sleeve`; each of the six types has one."""
     if len(types) != len(FINE_TYPES):
         return {}
     answers: dict[str, list[JSON]] = {}
@@ -206,13 +206,13 @@ def read_attribute_names(path: Path, problems: Problems) -> dict[str, str]:
 
 
 def _named(text: str) -> tuple[str, str]:
-    """Part a name, which may hold spaces, from the code after it."""
+    """Split a row into a name, which may hold spaces, and its code."""
     *words, code = text.split()
     return " ".join(words), code
 
 
 def read_category(file: AnnotationFile, line: int, label: str, *, count: int) -> int:
-    """Read the number of a category, from 1; 0 when it is a problem."""
+    """Parse the number of a category, from 1; 0 for a malformed one."""
     number = counted_number(label)
     if number is None or not 1 <= number <= count:
         file.problems.line(file.path, line, label, expected=f"the number of a category from 1 to {count}")

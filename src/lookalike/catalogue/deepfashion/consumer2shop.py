@@ -49,7 +49,7 @@ SIDES = {
 
 @dataclass(slots=True)
 class _Annotations:
-    """All that is known, by the number of the photo or the id of the product."""
+    """Annotations by number of the photo or id of the product."""
 
     photos: Photos = field(default_factory=Photos)
     products: list[str] = field(default_factory=list)
@@ -196,7 +196,7 @@ def _read_photos(files: DataSetFiles, annotations: _Annotations, problems: Probl
 
 
 def _read_attributes(files: DataSetFiles, annotations: _Annotations, problems: Problems) -> None:
-    """Read which of the attributes each product has."""
+    """Read the attributes of products."""
     names = files.want("list_attr_cloth.txt", what="attributes", problems=problems)
     labels = files.want("list_attr_items.txt", what="attributes of products", problems=problems) if names else None
     if names is None or labels is None:
@@ -232,7 +232,7 @@ def _read_names(path: Path, problems: Problems) -> list[tuple[str, str]]:
 
 
 def _attributes(annotations: _Annotations, number: int) -> dict[str, JSON]:
-    """What is known of a photo, without what is not."""
+    """Attributes of a photo; missing values are left out."""
     folders = annotations.photos.names[number].split("/")[1:-2]
     product = annotations.products[number]
     known: dict[str, JSON] = {

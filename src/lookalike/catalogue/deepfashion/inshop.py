@@ -56,7 +56,7 @@ _FILE_NAME = re.compile(r"(?P<variant>\d+)_(?P<number>\d+)_(?P<view>\w+)\.\w+")
 
 @dataclass(slots=True)
 class _Annotations:
-    """All that is known, by the number of the photo or the id of the product."""
+    """Annotations by number of the photo or id of the product."""
 
     photos: Photos = field(default_factory=Photos)
     products: list[str] = field(default_factory=list)
@@ -221,7 +221,7 @@ def _read_descriptions(path: Path, problems: Problems) -> dict[str, dict[str, st
 
 
 def _read_attributes(files: DataSetFiles, annotations: _Annotations, problems: Problems) -> None:
-    """Read which of the attributes each product has."""
+    """Read the attributes of products."""
     names = files.want("list_attr_cloth.txt", what="attributes", problems=problems)
     labels = files.want("list_attr_items.txt", what="attributes of products", problems=problems) if names else None
     if names is None or labels is None:
@@ -238,7 +238,7 @@ def _read_attributes(files: DataSetFiles, annotations: _Annotations, problems: P
 
 
 def _attributes(annotations: _Annotations, number: int) -> dict[str, JSON]:
-    """What is known of a photo, without what is not."""
+    """Attributes of a photo; missing values are left out."""
     _, *folders, file_name = annotations.photos.names[number].split("/")
     product = annotations.products[number]
     known: dict[str, JSON] = {"split": annotations.splits[number]}

@@ -1,4 +1,4 @@
-"""What DeepFashion's three benchmarks tell of each photo in files of one shape: boxes and landmarks."""
+"""Boxes and landmarks of photos, in the file formats that DeepFashion's three benchmarks share."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from lookalike.types import JSON, Box
 
 CLOTHES_TYPES = {"1": "upper", "2": "lower", "3": "full"}
 LANDMARKS = {"upper": 6, "lower": 4, "full": 8}
-"""How many points each type of clothes has. Their order is left and right collar, sleeve, waistline, hem; `upper` has
+"""Number of points by type of clothes. Their order is left and right collar, sleeve, waistline, hem; `upper` has
 no waistline, `lower` neither collar nor sleeve."""
 
 
 class Photos:
-    """The photos of a data set in its order, and the number of each."""
+    """Photos of a data set, numbered in its order."""
 
     def __init__(self) -> None:
         self.names: list[str] = []
@@ -27,14 +27,14 @@ class Photos:
         return len(self.names)
 
     def add(self, name: str) -> int:
-        """Take in a photo, once; gives its number."""
+        """Add a photo unless it is there; returns its number."""
         number = self.numbers.setdefault(name, len(self.names))
         if number == len(self.names):
             self.names.append(name)
         return number
 
     def add_new(self, file: AnnotationFile, line: int, name: str) -> int | None:
-        """Take in a photo that must be a path beneath `img/` and not have come before; else that is a problem."""
+        """Add a photo; a repeated one, or one that is not a path below `img/`, is a problem."""
         if not is_photo_name(name):
             file.problems.line(file.path, line, name, expected=PHOTO_NAME)
         elif name in self.numbers:
@@ -45,7 +45,7 @@ class Photos:
 
 
 class RowMatcher:
-    """Takes the rows of one file to the photos that they tell of, and notes how well the two agree."""
+    """Matches the rows of a file to photos, and counts rows and photos without a counterpart."""
 
     def __init__(self, file: AnnotationFile, photos: Photos) -> None:
         self.file, self.photos = file, photos
@@ -53,7 +53,7 @@ class RowMatcher:
         self._others = 0
 
     def number(self, name: str, line: int) -> int | None:
-        """The photo that a row tells of; None, when there is none, or it has had its row."""
+        """Number of the photo of a row; None when there is none, or it already has a row."""
         number = self.photos.numbers.get(name)
         if number is None:
             self._others += 1
@@ -65,7 +65,7 @@ class RowMatcher:
         return number
 
     def note(self, *, what: str) -> None:
-        """Say how many photos have no row, and how many rows no photo."""
+        """Note the numbers of photos without a row and of rows without a photo."""
         without = len(self.photos) - sum(self._seen)
         notes, name = self.file.problems.notes, self.file.path.name
         if without:
@@ -75,14 +75,14 @@ class RowMatcher:
 
 
 class Boxes:
-    """The box of each photo, where one is known."""
+    """Boxes of photos."""
 
     def __init__(self, count: int) -> None:
         self._corners = array("i", [0]) * (4 * count)
         self.empty = 0
 
     def put(self, number: int, corners: Sequence[int]) -> None:
-        """Keep a box; one that encloses nothing is counted and left out."""
+        """Set the box of a photo; empty boxes are counted and dropped."""
         try:
             Box(*corners)
         except UsageError:
@@ -91,18 +91,18 @@ class Boxes:
             self._corners[4 * number : 4 * number + 4] = array("i", corners)
 
     def of(self, number: int) -> Box | None:
-        """A photo's box."""
+        """Box of a photo; None when it has none."""
         x1, y1, x2, y2 = self._corners[4 * number : 4 * number + 4]
         return Box(x1, y1, x2, y2) if x2 > x1 else None
 
     def note(self, problems: Problems, *, file: str) -> None:
-        """Say how many boxes were left out."""
+        """Note the number of empty boxes."""
         if self.empty:
             problems.notes.append(f"{self.empty:,} boxes in {file} enclose nothing; those photos are used whole")
 
 
 class Landmarks:
-    """The landmarks of each photo, where they are known: `[x, y, visibility]` or `[x, y]` each.
+    """Landmarks of photos, each `[x, y, visibility]` or `[x, y]`.
 
     Pixels of the photo; visibility 0 is visible, 1 hidden, 2 cut off, as published.
     """
@@ -112,11 +112,11 @@ class Landmarks:
         self._numbers = Ragged(count, kind="h")
 
     def put(self, number: int, values: Sequence[int]) -> None:
-        """Keep a photo's landmarks, one after the other."""
+        """Set the landmarks of a photo, flattened."""
         self._numbers.put(number, values)
 
     def of(self, number: int) -> list[JSON]:
-        """A photo's landmarks; none where nothing is known."""
+        """Landmarks of a photo; empty when it has none."""
         values = self._numbers.of(number)
         return [values[place : place + self.width] for place in range(0, len(values), self.width)]
 
@@ -126,11 +126,11 @@ def read_boxes(file: AnnotationFile, photos: Photos, *, codes: int = 0) -> tuple
 
     Args:
         file: The file.
-        photos: Those that are of interest.
-        codes: How many numbers from 1 to 9 stand between the name and the box.
+        photos: Photos of the partition; rows of other photos are ignored.
+        codes: Number of codes from 1 to 9 between name and box.
 
     Returns:
-        The boxes; and the codes, a column for each, 0 where unknown.
+        Boxes, and a column for each code, 0 where unknown.
     """
     boxes, matcher = Boxes(len(photos)), RowMatcher(file, photos)
     columns = [bytearray(len(photos)) for _ in range(codes)]
@@ -156,11 +156,11 @@ def read_landmarks(file: AnnotationFile, photos: Photos, *, first: int) -> tuple
 
     Args:
         file: The file.
-        photos: Those that are of interest.
-        first: The field, from 0, at which the landmarks begin: 2, or 3 where a variation stands before them.
+        photos: Photos of the partition; rows of other photos are ignored.
+        first: Field, from 0, at which the landmarks begin: 2, or 3 where a variation stands before them.
 
     Returns:
-        The landmarks; and the field before them for each photo, 0 where unknown.
+        Landmarks, and the field before them for each photo, 0 where unknown.
     """
     landmarks, matcher = Landmarks(len(photos), width=3), RowMatcher(file, photos)
     before = bytearray(len(photos))

@@ -13,8 +13,8 @@ class Positives:
     """The positive labels of each of N rows.
 
     Args:
-        names: Of the labels.
-        count: N.
+        names: Names of the labels.
+        count: N, number of rows.
     """
 
     def __init__(self, names: Sequence[str], *, count: int) -> None:
@@ -43,10 +43,10 @@ def read_positives(
     """Read a file of labels: 1 is positive, -1 negative, 0 unknown.
 
     Args:
-        file: Each row a key and one label for each name.
-        positives: Takes them.
-        row_of: From a row's key and line to the number that its labels are kept under; None passes it over.
-        keyed: Whether the rows begin with a key; else the key is empty.
+        file: File with a key and one label for each name in a row.
+        positives: Receives the labels.
+        row_of: Maps key and line to a row number; None ignores the row.
+        keyed: Whether rows begin with a key; else the key is empty.
     """
     count = len(positives.names)
     for line, text in file.rows():
@@ -62,7 +62,7 @@ def read_positives(
 
 
 def positive_labels(text: str, count: int) -> list[int] | None:
-    """Find the positive ones among so many labels, as numbers from 0; None when the text is anything else."""
+    """Numbers, from 0, of the positive labels of a row; None when it does not have `count` labels."""
     labels = text.split()
     positive = labels.count("1")
     others = labels.count("-1")
@@ -79,7 +79,7 @@ def positive_labels(text: str, count: int) -> list[int] | None:
 
 
 def unrepeated(file: AnnotationFile, rows: Mapping[str, int]) -> Callable[[str, int], int | None]:
-    """A look-up of rows that takes a second use of one for a problem."""
+    """Look-up of row numbers by key; a repeated key is a problem."""
     seen: set[str] = set()
 
     def row_of(key: str, line: int) -> int | None:

@@ -1,4 +1,4 @@
-"""Rows of small numbers, some longer than others, in a few bytes a number: what is known of 289,222 photos at once."""
+"""Ragged array of small integers, a few bytes each, for the annotations of 289,222 photos."""
 
 from __future__ import annotations
 
@@ -29,5 +29,5 @@ class Ragged:
         return self._starts[row] >= 0
 
     def of(self, row: int) -> list[int]:
-        """A row; empty where none was set."""
+        """Row as a list; empty when it was not set."""
         return self._numbers[self._starts[row] : self._ends[row]].tolist() if row in self else []

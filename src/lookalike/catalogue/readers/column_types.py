@@ -1,4 +1,4 @@
-"""Which columns of a text table hold numbers, and how their cells are written: decided by all cells of a column."""
+"""Types of the columns of a text table: numbers or text, decided by all cells of a column."""
 
 from __future__ import annotations
 
@@ -71,11 +71,11 @@ Convert = Callable[[str], JSON]
 
 
 class ColumnType:
-    """What is known of a column after some of its cells.
+    """Type of a column, inferred cell by cell.
 
     Args:
-        name: The column's.
-        decimal_comma: Whether a comma may be a decimal point here: the table's own delimiter is another.
+        name: Name of the column.
+        decimal_comma: Whether a comma may be a decimal point, because the delimiter is another character.
     """
 
     def __init__(self, name: str, *, decimal_comma: bool) -> None:
@@ -90,7 +90,7 @@ class ColumnType:
         self._gtins = True
 
     def see(self, cell: str, line: int) -> None:
-        """Take a cell that is not blank into account."""
+        """Add a cell that is not blank."""
         if self._settled:
             return
         if cell.casefold() in MISSING:
@@ -111,7 +111,7 @@ class ColumnType:
         self._gtins &= len(number) in GTIN_LENGTHS and has_check_digit(number)
 
     def converter(self) -> Convert | None:
-        """How a cell becomes a number; None where the column is text."""
+        """Function from cells to numbers; None for a column of text."""
         notation = None if self._settled or self._wrong else self._notation()
         if notation is None:
             return None
@@ -127,7 +127,7 @@ class ColumnType:
         return convert
 
     def note(self) -> str | None:
-        """What the user may want to know of the reading of this column, in one line."""
+        """Remark for the user on the type of this column, in one line."""
         if self.converter() is not None:
             told = []
             if self._missing:
@@ -148,7 +148,7 @@ class ColumnType:
         return None if self._gtins else f"column {self.name!r} is text: its numbers are not all written in one way"
 
     def _notation(self) -> re.Pattern[str] | None:
-        """The way in which all numbers of the column are written."""
+        """Notation of all numbers of the column; None when there is no common one."""
         if not self._numbers or len(self._units) != 1:
             return None
         if self._fits[WHOLE] and self._gtins and self._numbers >= FEWEST_GTINS:

@@ -19,13 +19,13 @@ from lookalike.types import JSON, Item
 
 DELIMITERS: Final = ",;\t|"
 EXCEL_DELIMITER: Final = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
-"""The first line by which Excel is told what stands between cells."""
+"""First line that names the delimiter for Excel."""
 
 LONGEST_CELL: Final = 2**24
 """Characters; descriptions in HTML are longer than the 131,072 that Python's reader takes by itself."""
 
 SPACE: Final = " \t\u00a0"
-"""What is taken off both ends of cells and names."""
+"""Characters stripped from cells and names."""
 
 MARKS: Final = {
     codecs.BOM_UTF8: "utf-8-sig",
@@ -34,7 +34,7 @@ MARKS: Final = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-"""The marks at the beginning of files that tell their encoding."""
+"""Byte order marks and their encodings."""
 
 BYTES_AT_ONCE: Final = 2**16
 
@@ -47,8 +47,8 @@ def open_delimited(path: Path, *, columns: Mapping[str, str], encoding: str | No
 
     Args:
         path: An absolute path.
-        columns: As for `lookalike.catalogue.open_catalogue`.
-        encoding: Likewise.
+        columns: Column names by role, see `lookalike.catalogue.open_catalogue`.
+        encoding: Encoding, see `open_catalogue`.
 
     Raises:
         CatalogueError: It is not such a table, or it is empty.
@@ -71,7 +71,7 @@ def open_delimited(path: Path, *, columns: Mapping[str, str], encoding: str | No
 
 
 class _Delimited:
-    """One table; `check` reads it through and must come before `items`."""
+    """CSV table; call `check` before `items`."""
 
     def __init__(self, path: Path, *, columns: Mapping[str, str], encoding: str | None) -> None:
         self.path = path
@@ -95,7 +95,7 @@ class _Delimited:
         self.converters: dict[str, Convert] = {}
 
     def check(self) -> int:
-        """Refuse malformed rows, decide the type of each column, and count the rows."""
+        """Check all rows, decide the type of each column, and count the items."""
         comma = self.delimiter not in (",", "|")
         types = {name: ColumnType(name, decimal_comma=comma) for name in self.columns.attributes}
         count = 0
@@ -109,7 +109,7 @@ class _Delimited:
         return count
 
     def notes(self) -> tuple[str, ...]:
-        """What the user may want to know of the reading."""
+        """Remarks for the user."""
         told = [note for kind in self.types if (note := kind.note())]
         if self.unnamed:
             told.append(f"columns without a name are left out: {self.unnamed:,}")
@@ -138,7 +138,7 @@ class _Delimited:
             yield line, dict(zip(self.names, told, strict=True))
 
     def _lines(self, delimiter: str, *, strict: bool = True) -> Iterator[tuple[int, list[str]]]:
-        """Yield the line that a row begins at, from 1, and its cells; empty lines are passed over."""
+        """Yield first line, from 1, and cells of each row; empty lines are ignored."""
         csv.field_size_limit(LONGEST_CELL)
         line = self.first_line
         try:
@@ -158,7 +158,7 @@ class _Delimited:
             raise CatalogueError(f"{self.path}: {error.strerror}") from None
 
     def _damaged_line(self) -> int:
-        """The first line that cannot be decoded: what reads text decodes many lines before it gives the first."""
+        """First line that cannot be decoded; text files are decoded in blocks, so the reader does not know it."""
         decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(self.encoding)(), translate=True)
         line = 1
         try:
@@ -181,7 +181,7 @@ class _Delimited:
         )
 
     def _mark(self) -> str | None:
-        """The encoding that a mark at the beginning tells; None without a mark."""
+        """Encoding of the byte order mark; None without one."""
         with self.path.open("rb") as file:
             start = file.read(4)
         return next((encoding for mark, encoding in MARKS.items() if start.startswith(mark)), None)
@@ -203,10 +203,10 @@ class _Delimited:
 
 
 def check_encoding(name: str) -> str:
-    """The name of an encoding of text that Python knows.
+    """Python's name of a text encoding.
 
     Raises:
-        UsageError: It knows none of that name.
+        UsageError: There is no such text encoding.
     """
     try:
         found = codecs.lookup(name)

@@ -25,7 +25,7 @@ class Walk:
     folder in which the walk has been is passed over, so a loop of links ends and no photo has thousands of paths.
 
     Attributes:
-        skipped: What cannot be followed, listed or read, and why.
+        skipped: Links, folders and files that cannot be followed, listed or read.
         unlisted: Paths beneath which there may be photos that were not met.
         passed_over: Links to folders that are walked elsewhere.
     """
@@ -35,7 +35,7 @@ class Walk:
 
         Args:
             root: An absolute path.
-            exclusions: What is not walked through.
+            exclusions: Paths left out of the walk.
         """
         self._root, self._exclusions = root, exclusions
         self._been: set[Place] = set()

@@ -1,4 +1,4 @@
-"""A folder of photos: every file in it that is an image, at any depth."""
+"""Catalogue of the photos in a folder and its sub-folders."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ IMAGE_ENDINGS = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".j2k", ".png", ".webp", ".avif", ".gif", ".bmp"),
     *(".tif", ".tiff", ".heic", ".heif", ".ppm", ".pgm", ".pbm", ".tga"),
 )
-"""A file that is named so is meant to be a photo: when it cannot be read, the user must hear of it."""
+"""Endings of photos; such a file that cannot be read is listed as skipped."""
 
 RAW: Final = (
     *(".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".iiq", ".k25", ".kdc", ".mef", ".mos"),
@@ -45,7 +45,7 @@ PICTURES: Final[Mapping[str, str]] = {
     ".wmf": "Windows metafiles",
     ".emf": "Windows metafiles",
 }
-"""Endings of pictures that are not read, and what these are called."""
+"""Endings of images that cannot be read, and names of their formats."""
 
 NAMED_LIKE_PHOTOS: Final = (*IMAGE_ENDINGS, *RAW, *PICTURES)
 
@@ -65,7 +65,7 @@ SIGNATURE_BYTES = 16
 
 
 def begins_like_an_image(start: bytes) -> bool:
-    """Tell from its first 16 bytes whether a file is an image of one of the common kinds."""
+    """Whether the first 16 bytes of a file are those of a common image format."""
     if start.startswith(IMAGE_SIGNATURES):
         return True
     if start[:4] == b"RIFF":
@@ -81,7 +81,7 @@ def unreadable(name: str, start: bytes) -> str | None:
     A camera's raw file begins like a TIFF, whose first picture is a stamp-sized preview: its ending decides.
 
     Args:
-        name: Of the file.
+        name: File name.
         start: Its first bytes, `SIGNATURE_BYTES` or more; empty where only the name is known.
     """
     ending = os.path.splitext(name)[1].lower()  # noqa: PTH122 - millions of Paths would be made for nothing
@@ -106,7 +106,7 @@ def open_folder(folder: Path, *, exclusions: Exclusions) -> Catalogue:
 
     Args:
         folder: An absolute path.
-        exclusions: What is no part of the catalogue.
+        exclusions: Paths left out of the catalogue.
 
     Raises:
         CatalogueError: It cannot be listed, or there is no photo in it.
@@ -139,7 +139,7 @@ def open_folder(folder: Path, *, exclusions: Exclusions) -> Catalogue:
 
 
 class _Search:
-    """Tells which files of a walk are photos; counts what it passes over."""
+    """Finds photos among the files of a walk, and counts other files."""
 
     def __init__(self, walk: Walk) -> None:
         self.walk = walk

@@ -21,7 +21,7 @@ def open_imagefolder(root: Path, *, exclusions: Exclusions) -> Catalogue:
 
     Args:
         root: An absolute path.
-        exclusions: What is no part of the catalogue.
+        exclusions: Paths left out of the catalogue.
 
     Raises:
         CatalogueError: It cannot be listed, or there is no photo in it.

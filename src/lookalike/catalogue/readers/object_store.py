@@ -1,4 +1,4 @@
-"""Catalogues in object stores and on the web: listings of photos, and tables whose photos lie beside them."""
+"""Catalogues in object stores and on the web: photos below a URL, and tables."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from lookalike.remote.object_store import download, kind_of, list_files
 from lookalike.types import Item
 
 PLAIN: Final = re.compile(r"\w[\w. -]{0,99}")
-"""Names that a copy of a table may have here."""
+"""File names that the local copy of a table may keep."""
 
 OpenTable = Callable[[Path, Mapping[str, str]], Catalogue]
 
 
 def open_stored(url: str, *, columns: Mapping[str, str], exclusions: Exclusions, open_table: OpenTable) -> Catalogue:
-    """Open what is at an address: a table, or all photos beneath it.
+    """Open the table at a URL, or all photos below it.
 
     Args:
-        url: Such as `s3://bucket/catalogue.parquet`, or `s3://bucket/photos`. On the web there are only tables.
-        columns: As for `lookalike.catalogue.open_catalogue`.
-        exclusions: Objects that are no part of the catalogue.
-        open_table: Opens a table that is on this machine.
+        url: URL such as `s3://bucket/catalogue.parquet` or `s3://bucket/photos`; on the web, of a table.
+        columns: Column names by role, see `lookalike.catalogue.open_catalogue`.
+        exclusions: Objects left out of the catalogue.
+        open_table: Opens a local table.
 
     Raises:
         CatalogueError: There is nothing there, or it cannot be read.
-        UsageError: `columns` is given for what has none.
-        MissingExtraError: What reads such addresses is not installed.
+        UsageError: `columns` is given for photos.
+        MissingExtraError: The library for such URLs is not installed.
     """
     if not url.partition("://")[2].strip("/"):
         raise CatalogueError(f"{url}: expected the name of a bucket, or of a server, after it")
@@ -57,7 +57,7 @@ def open_stored(url: str, *, columns: Mapping[str, str], exclusions: Exclusions,
 
 
 def _open_listing(url: str, exclusions: Exclusions) -> Catalogue:
-    """Take every object that is named like a photo; their contents are not looked at before they are read."""
+    """Make an item of every object with the ending of a photo; contents are read when indexed."""
     found = list_files(url)
     shown = [path for path in found if not exclusions.excludes(path)]
     photos = [path for path in shown if path.lower().endswith(IMAGE_ENDINGS)]
@@ -85,13 +85,13 @@ def _open_listing(url: str, exclusions: Exclusions) -> Catalogue:
 
 
 def _open_table(url: str, place: str, columns: Mapping[str, str], open_table: OpenTable) -> Catalogue:
-    """Read a copy of the table: it is read several times, and must be the same each time.
+    """Open a local copy of a table, which is read several times and must not change.
 
     Args:
-        url: As given, with a login or a token where there is one.
-        place: Without them: it names the catalogue, and is kept.
-        columns: As for `open_stored`.
-        open_table: As for `open_stored`.
+        url: URL as given, with login or token.
+        place: URL without them; stored as the source of the catalogue.
+        columns: See `open_stored`.
+        open_table: See `open_stored`.
     """
     folder = Path(tempfile.mkdtemp(prefix="lookalike-"))
     root, _, name = place.rpartition("/")
@@ -113,7 +113,7 @@ def _open_table(url: str, place: str, columns: Mapping[str, str], open_table: Op
 
 @contextmanager
 def _told_of(url: str, copy: Path) -> Iterator[None]:
-    """Have errors name the table, and not its copy."""
+    """Name the URL instead of the local copy in errors."""
     try:
         yield
     except CatalogueError as error:

@@ -24,7 +24,7 @@ def open_parquet(path: Path, *, columns: Mapping[str, str]) -> Catalogue:
 
     Args:
         path: An absolute path.
-        columns: As for `lookalike.catalogue.open_catalogue`.
+        columns: Column names by role, see `lookalike.catalogue.open_catalogue`.
 
     Raises:
         CatalogueError: It is damaged, empty, or keeps something else than paths where the photos should be.
@@ -64,7 +64,7 @@ def open_parquet(path: Path, *, columns: Mapping[str, str]) -> Catalogue:
 
 
 class _Reading:
-    """One reading of a table, with the columns that it needs."""
+    """One pass over a table, with the columns that it needs."""
 
     def __init__(self, path: Path, columns: Columns) -> None:
         self.path, self.reader = path, RowReader(path, columns)
@@ -114,13 +114,13 @@ class _Reading:
 
 
 def _digits(value: Decimal) -> str:
-    """All digits of a decimal, without the zeros at the end of its fraction."""
+    """Digits of a decimal without trailing zeros of the fraction."""
     text = f"{value:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _damage() -> tuple[type[Exception], ...]:
-    """What reading a damaged table may raise."""
+    """Exceptions raised on damaged tables."""
     import pyarrow
 
     return (pyarrow.ArrowException, OSError, UnicodeDecodeError, OverflowError, MemoryError, KeyError)

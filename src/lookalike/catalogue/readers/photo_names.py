@@ -1,4 +1,4 @@
-"""Names of photos that a table writes otherwise than the folder has them, and that mean the same."""
+"""Matching of photo paths in tables to file names in other Unicode forms or with backslashes."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from collections.abc import Iterator
 
 
 def as_in_folder(root: str, photo: str) -> str:
-    r"""Find the way in which a folder spells the path of a photo.
+    r"""Find the spelling of a photo's path in a folder.
 
     A path is taken as it is written where there is such a file. Else `\` stands for `/`, as Windows writes it, and
     each name may be composed or decomposed (`é` in one character or in two): macOS writes the second, most editors
     and programs the first.
 
     Args:
-        root: The folder that the path is relative to.
-        photo: As the table writes it.
+        root: Folder of relative paths.
+        photo: Path in the table.
 
     Returns:
-        The path as it was found; as it is written where nothing was.
+        Path that was found, else `photo`.
     """
     if (photo.isascii() and "\\" not in photo) or "://" in photo or "\0" in photo:
         return photo

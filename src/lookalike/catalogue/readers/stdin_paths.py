@@ -19,12 +19,12 @@ def open_standard_input() -> Catalogue:
 
 
 def open_listing(listing: bytes, *, root: Path) -> Catalogue:
-    """Make items of a list of paths or URLs; the path is the id, and one that is listed twice is one item.
+    """Make an item of each distinct path or URL of a list; the path is the id.
 
     Args:
         listing: One path a line; or, when there is a NUL anywhere, NUL after each path, and any other byte in it.
-            A mark of UTF-8 or UTF-16 at its beginning is no part of a path.
-        root: What relative paths are relative to.
+            A byte order mark of UTF-8 or UTF-16 is removed.
+        root: Folder of relative paths.
 
     Raises:
         CatalogueError: There is no path, or the list is UTF-16 that is damaged.

@@ -1,4 +1,4 @@
-"""Tables: which column is what, and how a row becomes an item."""
+"""Columns of tables, and the conversion of rows to items."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ ROLES = ("id", "image", "product", "box")
 LIKELY_IMAGE_COLUMNS = ("image", "file", "path", "url", "photo", "picture", "img")
 SHOWN = 20
 LONGEST_NAME = 80
-"""Names of columns in a message, and characters of each."""
+"""Most column names in a message, and most characters of each."""
 
 LOOKS_LIKE_A_PHOTO = re.compile(r".*(://|\.(jpe?g|png|webp|avif|gif|tiff?|bmp|heic)$)", re.IGNORECASE)
 NEXT_ADDRESS = re.compile(r"\s*[,;|]\s*(?=https?://)", re.IGNORECASE)
-"""Between the addresses of several photos in one cell, as shops export them."""
+"""Separator of several photo URLs in one cell."""
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Which column of a table holds what; the names are the table's own.
+    """Columns of a table by role.
 
     Attributes:
-        image: The photo's path, relative to the table, or its URL.
-        id: None when the photo's path is the id.
-        product: None when the table does not tell.
-        box: None when the whole photo is meant.
-        attributes: All others.
+        image: Column of the photo's path, relative to the table, or its URL.
+        id: Column of the id; None when the photo's path is the id.
+        product: Column of the product; None when there is none.
+        box: Column of the box; None when there is none.
+        attributes: All other columns.
     """
 
     image: str
@@ -46,16 +46,16 @@ class Columns:
 
 
 def assign_columns(path: Path, names: Iterable[str], *, columns: Mapping[str, str]) -> Columns:
-    """Find out which column is what.
+    """Assign columns to roles.
 
     Args:
-        path: The table, for messages.
-        names: Of its columns.
-        columns: Names that differ from the expected ones, by the expected ones.
+        path: Path of the table, for messages.
+        names: Column names.
+        columns: Column names by role, where they differ from the role.
 
     Raises:
-        CatalogueError: There is no column for the photo, or a name occurs twice.
-        UnknownNameError: `columns` names a role or a column that does not exist.
+        CatalogueError: There is no column of photos, or a name occurs twice.
+        UnknownNameError: `columns` has an unknown role or column.
     """
     names = list(names)
     for name, count in Counter(names).items():
@@ -91,27 +91,27 @@ def _few(names: list[str]) -> str:
 
 
 def _likely_image_column(names: list[str]) -> str:
-    """Guess which column the user should name: one that is called like it, or has such a word in its name."""
+    """Suggest the column of the photos: one with a usual name, or a usual word in its name."""
     names = [name for name in names if name.isprintable() and len(name) <= LONGEST_NAME]
-    for alike in (str.__eq__, str.__contains__):
+    for matches in (str.__eq__, str.__contains__):
         for wanted in LIKELY_IMAGE_COLUMNS:
             for name in names:
-                if alike(name.lower(), wanted):
+                if matches(name.lower(), wanted):
                     return name
     near = difflib.get_close_matches("image", names, n=1)
     return near[0] if near else "NAME"
 
 
 class RowReader:
-    """Turns the rows of one reading of a table into items, and refuses an id that comes twice.
+    """Converts rows of a table to items, and checks that ids are unique.
 
     Args:
-        path: The table.
-        columns: Of the table.
+        path: Path of the table.
+        columns: Columns by role.
 
     Attributes:
-        skipped: Rows without a photo, as shops write them for variants of an article.
-        several: How many rows named several photos, of which the first was taken.
+        skipped: Rows without a photo, such as variants of an article in exports of shops.
+        several: Number of rows with several photos, of which the first is used.
     """
 
     def __init__(self, path: Path, columns: Columns) -> None:
@@ -121,17 +121,17 @@ class RowReader:
         self._line_of_id: dict[str, int] = {}
 
     def item(self, row: Mapping[str, JSON], line: int) -> Item | None:
-        """Make an item of a row.
+        """Convert a row to an item.
 
         Args:
-            row: Values by column; None and empty text are absent.
-            line: Where the row begins, counted from 1.
+            row: Values by column; None and empty text are missing values.
+            line: First line of the row, from 1.
 
         Returns:
-            None where the row has no photo; it is among the skipped then.
+            None for a row without a photo, which is added to `skipped`.
 
         Raises:
-            AnnotationError: The row has no id, its id has come before, or its box is none.
+            AnnotationError: The row has no id, its id is not unique, or its box is malformed.
         """
         photo = self._text(row, self.columns.image)
         if photo is None:
@@ -157,7 +157,7 @@ class RowReader:
         )
 
     def notes(self) -> tuple[str, ...]:
-        """What the user may want to know of this reading."""
+        """Remarks for the user."""
         if not self.several:
             return ()
         return (f"{self.several:,} rows name several photos; the first of each was taken",)

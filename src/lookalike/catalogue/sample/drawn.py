@@ -246,7 +246,7 @@ def cached_sample() -> Path:
 def _put_in_place(finished: Path, folder: Path) -> None:
     """Rename a finished sample; another process may have been quicker, and then its own serves as well."""
     if folder.exists() and not (folder / TABLE).is_file():
-        shutil.rmtree(folder)  # somebody has removed a part of it
+        shutil.rmtree(folder)  # a part of it was removed
     try:
         finished.rename(folder)
     except OSError:

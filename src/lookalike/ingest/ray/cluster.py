@@ -1,4 +1,4 @@
-"""The Ray cluster that photos are described on: how it is reached, and what of it each worker gets."""
+"""Connection to a Ray cluster, and the share of it that each worker gets."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ QUIET: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What of a machine one worker gets.
+    """Resources of one worker.
 
     Attributes:
-        processors: How many.
-        gpus: How many.
+        processors: Number of processors.
+        gpus: Number of GPUs.
         memory: Bytes.
-        workers: How many such shares the cluster has.
+        workers: Number of workers in the cluster.
     """
 
     processors: int
@@ -50,11 +50,11 @@ def share_of(nodes: Sequence[Mapping[str, Any]], *, device: str) -> Share:
     """Divide a cluster among workers: each has one GPU and its part of the processors, or one processor.
 
     Args:
-        nodes: As `ray.nodes()` describes them.
+        nodes: Result of `ray.nodes()`.
         device: `cpu` leaves the GPUs alone.
 
     Raises:
-        UsageError: There is nothing to divide.
+        UsageError: No machine has the processors or GPUs that are needed.
     """
     alive = [node["Resources"] for node in nodes if node["Alive"]]
     with_gpus = [each for each in alive if each.get("GPU", 0) >= 1 and each.get("CPU", 0) >= 1 and device != "cpu"]
@@ -98,10 +98,10 @@ def import_ray() -> None:
 
 @contextmanager
 def connected(address: str) -> Iterator[None]:
-    """Be connected to a cluster; a connection that there is already is used, and stays.
+    """Connect to a cluster; an open connection is used and stays open.
 
     Raises:
-        UsageError: There is none at the address, or it lets nobody in.
+        UsageError: There is no cluster at the address, or it refuses the connection.
     """
     import ray
     from ray.data import DataContext
@@ -131,7 +131,7 @@ def connected(address: str) -> Iterator[None]:
 
 @contextmanager
 def _few_tries() -> Iterator[None]:
-    """Have Ray give up on an address after a few seconds, where somebody listens who does not let it in."""
+    """Limit Ray to a few seconds for an address that accepts connections and does not answer."""
     if WAIT in os.environ:
         yield
         return
@@ -144,7 +144,7 @@ def _few_tries() -> Iterator[None]:
 
 @contextmanager
 def _speechless() -> Iterator[None]:
-    """Keep Ray's native part, which writes to C's standard error, past Python, from telling how it connects."""
+    """Silence Ray's native part, which writes to standard error directly."""
     spoken, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:
@@ -156,7 +156,7 @@ def _speechless() -> Iterator[None]:
 
 
 def _why_not_connected(address: str, error: BaseException) -> str:
-    """What keeps Ray from a cluster, in one line. It hides the cause in the text of an error that it has caught."""
+    """Cause of a failed connection in one line; Ray hides it in the text of an error that it has caught."""
     if any(word in f"{error!r} {error.__context__!r}" for word in ("AuthenticationError", "InvalidAuthToken")):
         return (
             f"the Ray cluster at {address} wants its token: set RAY_AUTH_MODE=token, "
@@ -166,15 +166,15 @@ def _why_not_connected(address: str, error: BaseException) -> str:
 
 
 def in_one_line(error: BaseException) -> str:
-    """What an error says, without its line breaks."""
+    """Message of an error without line breaks."""
     return " ".join(str(error).split())
 
 
 def _knock(address: str) -> None:
-    """See whether anybody listens at an address: Ray itself would go on asking for minutes.
+    """Check that an address accepts connections; Ray itself would try for minutes.
 
     Raises:
-        UsageError: Nobody does, or it is no address.
+        UsageError: It does not, or it is not an address.
     """
     host, _, port = address.removeprefix(CLIENT).rpartition(":")
     if not host or not port.isdecimal() or int(port) > LAST_PORT:

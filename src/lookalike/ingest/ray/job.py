@@ -29,11 +29,11 @@ NOT_INSTALLED: Final = "No module named 'lookalike'"
 
 WAVE, WAVE_OF_WORKER = 256, 32
 """Shards that are handed to Ray at a time, at least and for each worker: it bounds what of the catalogue is in memory,
-however long it is. Workers are started anew for each wave, which takes them some seconds."""
+however long it is. Each wave starts new workers, which takes some seconds."""
 
 
 class RayEmbedding:
-    """Describes photos on a Ray cluster; it is a `lookalike.embedding.batch_embedding.EmbedPhotos`."""
+    """Embeds photos on a Ray cluster; a `lookalike.embedding.batch_embedding.EmbedPhotos`."""
 
     def __init__(
         self,
@@ -50,17 +50,17 @@ class RayEmbedding:
         """Plan a run.
 
         Args:
-            address: Of the cluster, `host:port`, or `auto`.
-            catalogue: What is to be described.
-            embedder: What the workers' must equal.
-            model: Which model that is.
-            gallery: Remembers a model, and has projections.
+            address: Address of the cluster, `host:port`, or `auto`.
+            catalogue: Catalogue of the photos.
+            embedder: Embedder whose spaces the workers' embedders must have.
+            model: Model of the embedder.
+            gallery: Gallery with the stored model and projections.
             shards: A folder or URL that every machine reaches and that keeps finished shards until the run is complete.
-            batch: Photos for a network at once.
-            workers: Threads that decode, of each worker.
+            batch: Batch size of the network.
+            workers: Decoding threads of each worker.
 
         Raises:
-            UsageError: The embedder is an object of this process, of no model that could be sent to others.
+            UsageError: The model is an embedder of this process, which cannot be sent to others.
         """
         if not isinstance(model, ModelFile):
             raise UsageError("a Ray cluster needs a model that can be sent to it: open the gallery with a model's name")
@@ -146,7 +146,7 @@ class RayEmbedding:
 
 
 def _seen_from_here(outcome: Outcome) -> Outcome:
-    """Say so where a photo was not found that is there for this machine."""
+    """Explain a photo that a worker did not find and this machine has."""
     if isinstance(outcome, Unreadable) and outcome.error.reason == NO_FILE and size_and_time(outcome.item.location):
         reason = f"{NO_FILE} on the machine of the cluster that was to read it, though there is one here"
         return Unreadable(outcome.item, PhotoError(outcome.error.source, reason))
@@ -156,7 +156,7 @@ def _seen_from_here(outcome: Outcome) -> Outcome:
 def _results(
     shards: Sequence[Shard], task: Task, share: Share, seconds: MutableMapping[str, float]
 ) -> Iterator[tuple[str, bytes]]:
-    """Hand shards to workers: names and results as they come; those that were lost again and again do not."""
+    """Send shards to workers, and yield names and results as they come; shards lost each time are left out."""
     import ray.data
     from ray.exceptions import RayError, RayTaskError
 

@@ -1,7 +1,7 @@
-"""Parts of a catalogue: what travels to a worker, and the Parquet file with its checksum that comes back.
+"""Shards of a catalogue: tasks sent to a worker, and checksummed Parquet files with the results.
 
-A shard is named after what it holds and what describes it. The same work has the same name in every run, so a file of
-that name is its result, whoever made it and when.
+A shard is named by a hash of its tasks and spaces. The same tasks have the same name in every run, so a file of
+that name is its result.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ OUTCOMES: Final = b"lookalike.shard"
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """Neighbours in a catalogue.
+    """Consecutive photos of a catalogue.
 
     Attributes:
-        name: Tells their work, and what is to be made of it, from any other.
-        text: The work, as it travels.
-        work: The work.
+        name: Hash of tasks and spaces.
+        text: Tasks as JSON.
+        work: Tasks.
     """
 
     name: str
@@ -49,25 +49,25 @@ class Shard:
 
     @classmethod
     def of(cls, work: Sequence[PhotoTask], spaces: Sequence[Space]) -> Shard:
-        """Name some work."""
+        """Make a shard of tasks."""
         text = json.dumps([_work_json(each) for each in work], sort_keys=True)
         made = [FORMAT, [[space.name, space.dimension, space.model_id] for space in spaces]]
         name = hashlib.sha256(f"{json.dumps(made)}\n{text}".encode()).hexdigest()[:32]
         return cls(f"shard-{name}", text, work)
 
     def halves(self, spaces: Sequence[Space]) -> list[Shard]:
-        """Its photos in two shards; none when there is only one photo."""
+        """Split into two shards; empty for a single photo."""
         middle = len(self.work) // 2
         return [Shard.of(part, spaces) for part in (self.work[:middle], self.work[middle:])] if middle else []
 
 
 def cut(work: Iterable[PhotoTask], *, count: int, spaces: Sequence[Space]) -> Iterator[Shard]:
-    """Cut work into shards by the places of the photos in their catalogue, whichever of them are left to be done.
+    """Cut tasks into shards by position in the catalogue.
 
     Args:
-        work: In the catalogue's order.
-        count: Of photos in the catalogue.
-        spaces: What is to be made.
+        work: Tasks in the order of the catalogue.
+        count: Number of photos in the catalogue.
+        spaces: Spaces to embed into.
     """
     size = min(LARGEST, max(SMALLEST, -(-count // FEWEST)))
     for _, part in groupby(work, key=lambda each: each.position // size):
@@ -75,19 +75,19 @@ def cut(work: Iterable[PhotoTask], *, count: int, spaces: Sequence[Space]) -> It
 
 
 def read_work(text: str) -> list[PhotoTask]:
-    """The work of a shard, as it arrives."""
+    """Parse the tasks of a shard."""
     return [_work(each) for each in json.loads(text)]
 
 
 def write_result(
     outcomes: Iterable[Outcome], *, source: str, spaces: Sequence[Space], took: Mapping[str, float]
 ) -> bytes:
-    """Write what became of a shard's photos: a Parquet file in the galleries' own format, and after it its SHA-256.
+    """Write the outcomes of a shard: a Parquet file in the format of gallery exports, followed by its SHA-256.
 
     Args:
-        outcomes: Of all of its photos.
-        source: Of the catalogue.
-        spaces: What was made.
+        outcomes: Outcomes of all photos.
+        source: Source of the catalogue.
+        spaces: Spaces of the vectors.
         took: Seconds by phase; read when the outcomes have come to their end.
     """
     import pyarrow as pa
@@ -124,10 +124,10 @@ def write_result(
 
 
 def read_result(shard: Shard, data: bytes, spaces: Sequence[Space]) -> tuple[list[Outcome], dict[str, float]]:
-    """Read what became of a shard's photos, each once, and the seconds by phase.
+    """Read the outcomes of a shard, one for each photo, and the seconds by phase.
 
     Raises:
-        ValueError: It is no such file, or damaged, or not of all of these photos.
+        ValueError: It is not a result of this shard, or damaged.
     """
     import pyarrow as pa
     from pyarrow import parquet

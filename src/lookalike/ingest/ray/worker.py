@@ -1,4 +1,4 @@
-"""What runs on each machine of a cluster: one model, and shard after shard of photos that it describes."""
+"""Worker of a Ray cluster: loads one model and embeds shards of photos."""
 
 from __future__ import annotations
 
@@ -42,22 +42,22 @@ need about 40."""
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What every worker of a run has to know; it travels to each of them.
+    """Settings of a run, sent to every worker.
 
     Attributes:
         models: `default`, or the name of a model's file and a reference to its bytes.
-        runtime: As for `lookalike.open`.
-        device: Likewise.
-        spaces: What the models make, with the projections: a worker with others is of another version.
-        source: Of the catalogue.
-        projections: Of the gallery.
+        runtime: Runtime, see `lookalike.open`.
+        device: Device, see `lookalike.open`.
+        spaces: Spaces of the models and projections; a worker with other spaces has another version.
+        source: Source of the catalogue.
+        projections: Projections of the gallery.
         shards: A folder or URL that keeps finished shards; None keeps none.
         batch: Photos for the network at once; None goes by the memory.
         workers: Threads that decode; None takes one for each processor of the worker.
-        processors: Of the worker.
-        memory: Of the worker, in bytes.
-        gpu: Whether it has one.
-        tries: An actor that is a `Tries`.
+        processors: Processors of the worker.
+        memory: Memory of the worker, bytes.
+        gpu: Whether the worker has a GPU.
+        tries: Actor of class `Tries`.
     """
 
     models: Sequence[tuple[str, Any]]
@@ -76,19 +76,19 @@ class Task:
 
 
 class Tries:
-    """Counts how often each shard was begun; Ray itself would try one that ends its process again for ever."""
+    """Counts how often each shard was started; Ray repeats a shard that kills its process without limit."""
 
     def __init__(self) -> None:
         self._begun: Counter[str] = Counter()
 
     def begin(self, name: str) -> int:
-        """Count one more; says how many it makes."""
+        """Count one start; returns the number of starts."""
         self._begun[name] += 1
         return self._begun[name]
 
 
 class ShardWorker:
-    """Describes shards, one at a time; Ray starts it again when its process or machine is lost."""
+    """Embeds shards, one at a time; Ray restarts it when its process or machine is lost."""
 
     def __init__(self, task: Task) -> None:
         self._task = task
@@ -123,7 +123,7 @@ class ShardWorker:
         return pa.table({"name": names, "result": results, "error": errors}, schema=kind)
 
     def result(self, shard: Shard) -> bytes:
-        """What becomes of a shard: found where finished shards are kept, or made, and then kept there."""
+        """Result of a shard: read from the finished shards, or computed and stored there."""
         task = self._task
         kept = None if task.shards is None else f"{task.shards.rstrip('/')}/{shard.name}.parquet"
         if kept is not None and object_store.exists(kept):
@@ -145,10 +145,10 @@ class ShardWorker:
 
     @cached_property
     def _embedder(self) -> Embedder:
-        """Loads the models.
+        """Load the models.
 
         Raises:
-            MismatchError: They make something else here than where the run was started.
+            MismatchError: Their spaces differ from those of the machine that started the run.
         """
         import ray
 
@@ -182,10 +182,10 @@ class ShardWorker:
 
 
 def _check_reach(shard: Shard) -> None:
-    """See whether this machine has the folders that photos lie in; without them every photo would be skipped.
+    """Check that this machine has the folders of the photos; every photo would be skipped without them.
 
     Raises:
-        LookalikeError: It has not.
+        LookalikeError: A folder is missing.
     """
     for folder in sorted({work.item.root for work in shard.work if work.item.location != work.item.photo}):
         if "://" not in folder and not os.path.isdir(folder):  # noqa: PTH112 - Path.is_dir may raise
@@ -196,12 +196,12 @@ def _check_reach(shard: Shard) -> None:
 
 
 def batch_for(embedder: Embedder, *, memory: int, gpu: bool) -> int:
-    """How many photos the network should get at once.
+    """Batch size of the network.
 
     Args:
-        embedder: It is.
-        memory: Of the worker, in bytes; a quarter of it may be taken.
-        gpu: Whether the network runs on one; then it is its memory that counts.
+        embedder: Embedder with the network.
+        memory: Memory of the worker, bytes; a quarter of it may be used.
+        gpu: Whether the network runs on a GPU; its memory counts then.
     """
     photo = 3 * 4 * embedder.wanted_size**2 * PER_INPUT
     fits = (GPU_BYTES if gpu else memory // 4) // photo

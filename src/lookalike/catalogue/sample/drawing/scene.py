@@ -43,7 +43,7 @@ def studio_pose(rng: Random) -> Pose:
 
 
 def free_pose(rng: Random) -> Pose:
-    """As somebody lays a garment down and takes a picture."""
+    """Pose of a garment laid flat for a photo."""
     return Pose(
         turn=rng.uniform(-16, 16),
         fill=rng.choice([rng.uniform(0.7, 0.95), rng.uniform(0.95, 1.2)]),

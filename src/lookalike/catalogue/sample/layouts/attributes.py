@@ -98,7 +98,7 @@ def _draw(root: Path, *, products: int, photos: int, seed: int) -> list[Photo]:
 
 
 def _coarse(garment: Garment, names: list[str]) -> list[str]:
-    """Which attributes a garment has: what is drawn, and two that somebody has clicked on."""
+    """Attributes of a garment: those that are drawn, and two random labels."""
     known = {garment.pattern, f"{garment.color} {garment.pattern}"}
     known.update(Random(f"{garment.seed}/coarse").sample(names, 2))
     return [name for name in names if name in known]
