@@ -41,7 +41,7 @@ class GalleryReader(Protocol):
 
     @property
     def model(self) -> str | None:
-        """Where the model is that filled the gallery: `default` or a path; None when nobody has said."""
+        """Where the model is that filled the gallery: `default` or a path; None where it is unknown."""
         ...
 
     @property
@@ -54,7 +54,7 @@ class GalleryReader(Protocol):
         ...
 
     def file_stamps(self, source: str) -> dict[str, tuple[Item, FileStamp | None]]:
-        """Items that came from a source, by id, as it described them, with the stamps of their files."""
+        """Items that came from a source, by id, as it described them, with their file stamps."""
         ...
 
     def get(self, item_id: str) -> Item:
@@ -234,7 +234,7 @@ class GalleryWriter(Protocol):
         ...
 
     def override(self, item_id: str, attributes: Mapping[str, JSON]) -> Item:
-        """Change attributes of an item by hand; they stay whenever its catalogue describes it anew.
+        """Change attributes of an item by hand; they stay when its catalogue is indexed again.
 
         Args:
             item_id: The item.

@@ -44,11 +44,11 @@ CHECKSUMMED: Final = (
 
 
 def verify(database: Database, segment_files: SegmentFiles, *, photos: bool) -> Health:
-    """Check the database against itself, and what is derived against the database.
+    """Check the database against itself, and segment files against the database.
 
     Args:
         database: The database.
-        segment_files: What is derived from it.
+        segment_files: Its segment files.
         photos: Check that the files of photos are there, too; those at URLs are passed over.
     """
     problems: list[str] = []
@@ -163,7 +163,7 @@ def plain_spaces(connection: sqlite3.Connection) -> tuple[Space, ...]:
 
 
 def wrong_vectors(connection: sqlite3.Connection, kept: Segment | None) -> Iterator[str]:
-    """Vectors of a wrong length, or not as they were written, and derived rows that differ from them."""
+    """Vectors of a wrong length, or not as they were written, and rows of the segment that differ from them."""
     spaces = plain_spaces(connection)
     columns = width(spaces)
     sizes = "length(unit) IS NOT ?1 OR coalesce(length(raw), ?1) IS NOT ?1"
@@ -211,7 +211,7 @@ def wrong_segment_files(connection: sqlite3.Connection, segment_files: SegmentFi
 
 
 def differences(kept: Segment, rows: Int64, unit: Float32) -> int:
-    """How many derived rows are others than those of the database."""
+    """Number of the segment's rows that differ from those of the database."""
     ours = rows[np.isin(rows, kept.numbers)]
     theirs = kept.unit.array[kept.positions(ours)]
     return int((theirs != unit[np.isin(rows, ours)]).any(axis=1).sum())

@@ -1,6 +1,6 @@
-"""The files that indexes are saved in: whatever the index wrote, then a seal that says what it is.
+"""The files that indexes are saved in: what the index wrote, then a footer with checksums.
 
-The seal is JSON at the end of the file, and its length after it: the index's name, the number of rows, the spaces
+The footer is JSON at the end of the file, and its length after it: the index's name, the number of rows, the spaces
 that their columns are, the payload's length and its checksums. A file that is cut short, mixed up with another's or
 made over other rows is refused before an index library sees it, and so is one that was changed, but for its bulk: what
 an index maps into memory, which stands at the beginning. Of that, opening looks at samples only, or it would take the
@@ -35,7 +35,7 @@ READ_AT_ONCE: Final = 32 << 20
 
 
 def write_footer(path: Path, *, name: str, count: int, spaces: Sequence[Space], bulk: int = 0) -> None:
-    """Put a seal at the end of a file that an index has written.
+    """Append the footer to a file that an index has written.
 
     Args:
         path: The file.
@@ -57,7 +57,7 @@ def write_footer(path: Path, *, name: str, count: int, spaces: Sequence[Space], 
 
 
 def check(path: Path, *, name: str, count: int, spaces: Sequence[Space], all_of_it: bool = False) -> int:
-    """Check a file's seal, and what it seals.
+    """Check a file against its footer.
 
     Args:
         path: The file.
@@ -80,7 +80,7 @@ def check(path: Path, *, name: str, count: int, spaces: Sequence[Space], all_of_
 
 
 def check_file(file: BinaryIO, path: Path, *, name: str, count: int, spaces: Sequence[Space], all_of_it: bool) -> int:
-    """Check an open file's seal, and what it seals; see `check`."""
+    """Check an open file against its footer; see `check`."""
     try:
         end = file.seek(0, 2) - LENGTH_DIGITS
         file.seek(max(0, end))
@@ -102,7 +102,7 @@ def check_file(file: BinaryIO, path: Path, *, name: str, count: int, spaces: Seq
 
 
 class ChecksummedFile(Mapped):
-    """A sealed file that is mapped into memory: read whole once, and again when it has changed.
+    """A checksummed file that is mapped into memory: read whole once, and again when it has changed.
 
     A small bulk is read when the file is opened. A large one is read aside, and searches go on meanwhile: what is
     damaged there makes them miss rows, but a score is always right, for it is computed from the rows.
@@ -188,7 +188,7 @@ def identity(name: str, count: int, spaces: Sequence[Space]) -> dict[str, object
 
 
 def contents(file: BinaryIO, bulk: int, length: int) -> dict[str, object]:
-    """What is sealed, by samples of the bulk and by all that comes after it."""
+    """Checksums of the contents, by samples of the bulk and by all that comes after it."""
     sample = sampled_checksum(file, bulk)
     return {"length": length, "bulk": bulk, "bulk sample": sample, "checksum": checksum(file, bulk, length)}
 

@@ -81,7 +81,7 @@ class Grouping:
 
 
 class ListIndex(ABC):
-    """Rows in lists; a class for each way to group them is derived from it."""
+    """Inverted lists; a subclass for each way to group rows."""
 
     name: ClassVar[str]
 

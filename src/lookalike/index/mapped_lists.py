@@ -55,7 +55,7 @@ def write_mapped(index: FaissIndex, path: Path) -> int:
 
 
 def without_lists(index: FaissIndex) -> np.ndarray:
-    """All of an index but its lists, as the library writes it: (B,) uint8. Nobody may search in it meanwhile."""
+    """All of an index but its lists, as the library writes it: (B,) uint8. It must not be searched meanwhile."""
     lists, owned = index.invlists, index.own_invlists
     none = faiss.ArrayInvertedLists(index.nlist, index.code_size)
     index.own_invlists = False  # so that they are not deleted

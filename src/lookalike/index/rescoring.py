@@ -2,7 +2,7 @@
 
 The library returns more candidates than were asked for, by estimated scores. They are scored again from the rows.
 When it finds too few, as happens when a filter passes little of what is near the query, it is asked to look further;
-in the end the exact scan answers, so that nobody gets fewer results than there are.
+in the end the exact scan answers, so that no query gets fewer results than there are.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Files and galleries that appear at their place whole or not at all, and leave nothing in the way when that fails.
 
-Whoever writes them may be killed at any instant. So they are written into a folder with a name of our own, which says
+Their writer may be killed at any instant. So they are written into a folder with a name of our own, which says
 by a lock that its writer lives, and moved when they are whole; what a dead writer left is deleted by the next one.
 """
 

@@ -60,7 +60,7 @@ class WriteLock:
             patience_s: Seconds to wait for another process; 0 asks once.
 
         Raises:
-            GalleryLockedError: Somebody else has it.
+            GalleryLockedError: Another process, or thread, holds it.
             LookalikeError: The folder cannot be written to.
         """
         if not self._threads.acquire(timeout=patience_s):

@@ -1,7 +1,7 @@
 """Indexes in the database for the attributes that filters ask for: a filter then takes 1 ms instead of 60.
 
-They are made when an attribute is first asked for in a large gallery, by whoever asks and may write just then; a
-reader that may not goes without.
+An index is created when a filter first uses its attribute in a large gallery, by a process that may write at that
+time; other readers work without it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MOST: Final = 8
 
 
 def make_missing(database: Database, clause: Clause, *, count: int) -> None:
-    """Make a filter fast from now on, if that is worth while among `count` items and nobody is writing just now."""
+    """Create the indexes that a filter lacks, where `count` items are worth it and no other process is writing."""
     if count < WORTH_IT or not database.writable:
         return
     with database.reading() as connection:

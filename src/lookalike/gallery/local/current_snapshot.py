@@ -1,4 +1,4 @@
-"""The state of a gallery that searches go by: the present one, followed from snapshot to snapshot."""
+"""The snapshot that searches use: the current one, replaced when the database changes."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from lookalike.storage.fork import watch
 
 
 class CurrentSnapshot:
-    """Takes snapshots of a gallery as it changes, whoever changes it, and has rows derived for them.
+    """Takes snapshots of a gallery as this and other processes change it, and refreshes the segment.
 
     Attributes:
-        snapshot: The newest; None before the first.
-        background_build: Derives rows while searches go on.
+        snapshot: Newest snapshot; None before the first.
+        background_build: Builds segments while searches go on.
     """
 
     def __init__(self, database: Database, segment_files: SegmentFiles) -> None:
@@ -49,7 +49,7 @@ class CurrentSnapshot:
 
     @contextmanager
     def ending(self) -> Iterator[None]:
-        """Have all that is derived stop, and let go of the snapshot, while the database is closed."""
+        """Stop the background build, and drop the snapshot, while the database is closed."""
         self.background_build.stopping.set()
         yield
         self.background_build.stop()
@@ -92,10 +92,10 @@ class CurrentSnapshot:
         return state
 
     def _refresh(self, *, wait_s: float = 0.0, force_segment: bool = False) -> Snapshot:
-        """Take a new snapshot, and derive rows anew when too many were added or removed since the last time.
+        """Take a new snapshot, and make a new segment when too many rows were added or removed since the last one.
 
         Args:
-            wait_s: Seconds to wait for another process that derives them; with 0, many are built in the background.
+            wait_s: Seconds to wait for another process that makes one; with 0, many are built in the background.
             force_segment: Make a segment even of few rows.
         """
         while True:
@@ -109,7 +109,7 @@ class CurrentSnapshot:
                 self.background_build.start(partial(self._rebuild_segment, before, now), now)
             elif is_stale(segment, now) or (force_segment and segment is None):
                 segment = refreshed_segment(self._database, self._segment_files, held=segment, now=now, wait_s=wait_s)
-            # What was derived is never newer than what is read from here on.
+            # The segment is never newer than what is read from here on.
             with self._database.reading() as connection:
                 held = before is not None and before.segment is segment
                 if not now.is_past_of(connection) or not (
@@ -125,7 +125,7 @@ class CurrentSnapshot:
                 return self.snapshot
 
     def _rebuild_segment(self, before: Snapshot, now: Version) -> None:
-        """Derive new rows and their index, and then search in them; searches go on meanwhile."""
+        """Make a new segment and its index in the background, and then search in it."""
         stop = self.background_build.stopping
         segment = refreshed_segment(
             self._database, self._segment_files, held=before.segment, now=now, wait_s=0, stop=stop
@@ -160,7 +160,7 @@ class CurrentSnapshot:
             )
 
     def discard_segment(self, state: Snapshot, error: RowFileError) -> None:
-        """Forget a state whose derived rows are damaged, so that the next search derives them again."""
+        """Drop a snapshot whose segment is damaged, so that the next search makes another."""
         logging.getLogger(__name__).warning("%s; they are derived from the database again", error)
         with self._refreshing:
             if state.segment is not None:

@@ -1,10 +1,10 @@
 """The gallery's database: the one thing that must last, and all of it.
 
-SQLite in WAL mode with `synchronous=FULL`: what has been committed survives a kill at any instant, and nobody ever
-sees half of a batch. Everything else in a gallery's folder can be made again from here.
+SQLite in WAL mode with `synchronous=FULL`: what has been committed survives a kill at any instant, and no reader
+ever sees half of a batch. Everything else in a gallery's folder can be made again from here.
 
 A row number belongs to one item and one set of vectors for ever: replacing an item gives it a new row, and numbers
-are never used twice. So whoever remembers `(last row, last removal)` knows exactly what has changed since.
+are never used twice. So `(last row, last removal)` tells exactly what has changed since.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Database:
 
     Attributes:
         folder: The gallery.
-        read_only: Whether nothing may be written, neither here nor among what is derived. (SQLite's own helper files,
+        read_only: Whether nothing may be written, neither the database nor segment files. (SQLite's own helper files,
             by which readers and writers know of each other, are no part of this.)
         writable: Whether anything can be written, as far as the folder's permissions tell.
     """
@@ -82,7 +82,7 @@ class Database:
         """Delete the database again, and the folders made for it, when this store made it and nothing was added."""
         if self._made is None:
             return
-        with contextlib.suppress(LookalikeError):  # somebody else is writing to it: then it is used
+        with contextlib.suppress(LookalikeError):  # another process is writing to it: then it is used
             with self.locked(patience_s=0):
                 with self.reading() as connection:
                     if last_number(connection, "items"):
@@ -281,7 +281,7 @@ class Database:
                 unfinished.replace(self.path)
                 sync_folder(self.folder)
         except BaseException:
-            if self._made is not None:  # the disk is full, or somebody lost patience
+            if self._made is not None:  # the disk is full, or the user interrupted
                 sweep(self.folder, "gallery.db*")
                 sweep(self.folder, "*.lock", made=self._made)
             raise

@@ -1,4 +1,4 @@
-"""The gallery in a folder: SQLite holds everything that must last; rows and indexes for search are derived from it."""
+"""The gallery in a folder: SQLite holds all data; segments for search are made from it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class LocalGallery(LocalMetadata):
     Args:
         folder: Where it is.
         create: Make one if there is none.
-        read_only: Write nothing at all, not even what is derived.
+        read_only: Write nothing at all, not even segment files.
 
     Raises:
         GalleryNotFoundError: There is none, and none may be made.
@@ -120,7 +120,7 @@ class LocalGallery(LocalMetadata):
             writes.update(connection, items, source=source, file_stamps=file_stamps, overrides=overrides)
 
     def override(self, item_id: str, attributes: Mapping[str, JSON]) -> Item:
-        """Change attributes of an item by hand; they stay whenever its catalogue describes it anew.
+        """Change attributes of an item by hand; they stay when its catalogue is indexed again.
 
         Raises:
             UnknownNameError: It is not there.
@@ -135,7 +135,7 @@ class LocalGallery(LocalMetadata):
             return writes.remove(connection, ids)
 
     def file_stamps(self, source: str) -> dict[str, tuple[Item, FileStamp | None]]:
-        """Items that came from a source, by id, with the stamps of their files."""
+        """Items that came from a source, by id, with their file stamps."""
         with self._database.asking() as connection:
             return reads.stamped_items(connection, AttributeNames.read(connection), source)
 
@@ -268,7 +268,7 @@ class LocalGallery(LocalMetadata):
         return verification.verify(self._database, self._segment_files, photos=photos)
 
     def compact(self) -> None:
-        """Give back the space of what was removed, and derive everything anew.
+        """Purge removed rows, and make a new segment.
 
         Raises:
             GalleryLockedError: Another process is writing.

@@ -63,12 +63,12 @@ def weights_and_projections(connection: sqlite3.Connection, state: Snapshot) -> 
 def compact(database: Database, segment_files: SegmentFiles, *, wait_s: float) -> None:
     """Give back the space of what was removed, forget attributes that no item has, and begin a new generation.
 
-    What needs room comes first: when the disk is full nothing has changed. New rows are derived before the new
+    What needs room comes first: when the disk is full nothing has changed. The new segment is made before the new
     generation is committed, and the old ones deleted afterwards, so that searches in other processes go on throughout.
 
     Args:
         database: The database.
-        segment_files: What is derived from it.
+        segment_files: Its segment files.
         wait_s: Seconds to wait for another process that derives rows.
 
     Raises:

@@ -48,7 +48,7 @@ class LocalMetadata:
 
     @property
     def model(self) -> str | None:
-        """Where the model is that filled the gallery: `default` or a path; None when nobody has said."""
+        """Where the model is that filled the gallery: `default` or a path; None where it is unknown."""
         with self._database.reader() as reader:
             return reader.known(read_model)
 

@@ -13,7 +13,7 @@ from lookalike.index.settings import IndexSettings
 from lookalike.spaces import Space
 
 SIGNATURES_KEPT: Final = 10_000
-"""Rows derived before that many commits are derived anew: it takes less time than those commits took."""
+"""Commits; a segment that is older is made again, which takes less time than those commits took."""
 
 
 def get(connection: sqlite3.Connection, key: str) -> Any:  # noqa: ANN401 - text, a number or bytes

@@ -1,4 +1,4 @@
-"""What was set by hand on an item, which stays when its catalogue describes the item anew.
+"""Overrides: attributes set by hand on an item, which stay when its catalogue is indexed again.
 
 An item that was edited has a row here, with its attributes as they were last described and what was changed on top of
 them; `items.attributes` has the two together. Both are JSON objects whose keys are numbers of attributes.

@@ -182,7 +182,7 @@ def unknown_item(connection: sqlite3.Connection, item_id: str) -> UnknownNameErr
 def stamped_items(
     connection: sqlite3.Connection, names: AttributeNames, source: str
 ) -> dict[str, tuple[Item, FileStamp | None]]:
-    """Items of a source, as it described them, with the stamps of their files."""
+    """Items of a source, as it described them, with their file stamps."""
     described = overrides_table.described(connection)
     rows = connection.execute(f"SELECT {ITEM_COLUMNS}, {FILE_STAMP_COLUMNS} FROM items WHERE source = ?", (source,))
     found = {}

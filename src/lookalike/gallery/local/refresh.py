@@ -1,4 +1,4 @@
-"""Whether derived rows are fresh enough, and who makes new ones."""
+"""Refresh: whether a segment is recent enough, and how a new one is made."""
 
 from __future__ import annotations
 
@@ -94,17 +94,17 @@ def refreshed_segment(
     wait_s: float,
     stop: threading.Event | None = None,
 ) -> Segment | None:
-    """Rows that are not stale: those that are kept, or new ones, unless somebody else is about to derive them.
+    """A segment that is not stale: the kept one, or a new one, unless another process is about to make it.
 
-    Then those that are held, if any, and a long tail must do for the moment.
+    In that case the segment at hand, if any, and many unindexed rows serve for the moment.
 
     Args:
         database: The database.
-        segment_files: What is derived from it.
+        segment_files: Its segment files.
         held: The rows at hand.
         now: The present state of the database.
-        wait_s: Seconds to wait for another process that derives them. With 0, somebody waits for an answer: rows that
-            cannot be kept are derived in memory.
+        wait_s: Seconds to wait for another process that derives them. With 0, a search waits for it: a segment that
+            cannot be kept is made in memory.
         stop: See `SegmentFiles.build`.
 
     Raises:

@@ -100,7 +100,7 @@ def write_item_checksums(connection: sqlite3.Connection, rows: Iterable[int]) ->
 
 
 def check_items(connection: sqlite3.Connection, rows: Iterable[int]) -> None:
-    """Make sure that items are as they were written, before a part of them is changed and the rest sealed again.
+    """Make sure that items are as they were written, before a part of them is changed and the checksum written again.
 
     Raises:
         GalleryDamagedError: One is not.

@@ -109,7 +109,7 @@ class Segment:
     def damaged_indexes(self) -> list[str]:
         """What is wrong with the indexes in the folder, which are read whole.
 
-        One whose damage is seen when it is opened, or by a search, is built anew then.
+        One whose damage is seen when it is opened, or by a search, is built again then.
         """
         problems = []
         for name in self.kept_indexes():
@@ -164,7 +164,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class SelfRepairingIndex:
-    """An index that may come from a file; where a search finds the file damaged, one built anew answers.
+    """An index that may come from a file; where a search finds the file damaged, a new one answers.
 
     Attributes:
         segment: The rows.

@@ -1,4 +1,4 @@
-"""What is derived from the database for speed: memory-mapped rows and the indexes over them.
+"""Segment files: memory-mapped rows of the database and the indexes over them.
 
     derived/
       rows-<random>/
@@ -7,7 +7,7 @@
         raw.f32       the same as they were added, when any was not of unit length
         numbers.i64   (N,) the row number of each in the database
         unit.sums     (N,) uint64, a checksum of each unit row, see `lookalike.index.rows`; raw.sums alike
-        index-<name>  indexes, each sealed by itself
+        index-<name>  indexes, each with checksums of its own
 
 A folder is written under a temporary name and renamed when it is complete, and never changed afterwards except that
 indexes join it. All of it can be deleted at any time, also while it is being read. Opening reads all but the rows,
@@ -58,15 +58,15 @@ CANNOT_RESERVE: Final = (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 class SegmentFolderError(LookalikeError):
-    """What is derived cannot be kept: the disk is full, read-only or failing, or something else has its name."""
+    """Segment files cannot be written: the disk is full, read-only or failing, or something else has their name."""
 
 
 class StoppedError(Exception):
-    """Who derived was asked to stop; nobody but whoever asked sees it."""
+    """The build of a segment was told to stop; only its caller sees this error."""
 
 
 class SegmentFiles:
-    """The folder of derived files of one gallery."""
+    """The folder of segment files of one gallery."""
 
     def __init__(self, gallery: Path) -> None:
         self._folder = gallery / "derived"

@@ -1,4 +1,4 @@
-"""One state of a gallery, as a search sees it: frozen rows, the tail added since, and what has been removed since.
+"""Snapshots: a segment, the unindexed rows added since, and a bitmap of the segment's rows that were removed since.
 
 A snapshot never changes; when the database does, the next search takes a new one, which shares all that is the same.
 """
@@ -28,7 +28,7 @@ SMALL: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class UnindexedRows:
-    """Rows added since the frozen ones; see `Segment` for the arrays."""
+    """Rows added since the segment; see `Segment` for the arrays."""
 
     numbers: Int64
     unit: Float32
@@ -67,7 +67,7 @@ Rows = TypeVar("Rows", Float32, Int64)
 def extended(rows: Rows, more: Rows) -> Rows:
     """Rows and more of them, which take the room behind the first that an earlier call has left.
 
-    So a tail that grows by little many times is not copied each time.
+    So unindexed rows that grow by little many times are not copied each time.
     """
     count, whole = len(rows) + len(more), rows.base
     usable = isinstance(whole, np.ndarray) and whole.flags.writeable and whole.shape[1:] == rows.shape[1:]
@@ -111,11 +111,11 @@ class Snapshot:
 
     @property
     def split(self) -> int:
-        """How many positions belong to frozen rows; those after them belong to the tail."""
+        """Number of positions in the segment; those after them belong to the unindexed rows."""
         return 0 if self.segment is None else len(self.segment)
 
     def _all_in_segment(self, positions: Int64) -> bool:
-        """Whether all positions are of frozen rows, as they nearly always are."""
+        """Whether all positions are in the segment, as they nearly always are."""
         return self.segment is not None and not len(self.unindexed) and bool((positions >= 0).all())
 
     def numbers(self, positions: Int64) -> Int64:
@@ -149,7 +149,7 @@ class Snapshot:
 
 
 def is_stale(segment: Segment | None, now: Version) -> bool:
-    """Whether the rows added and removed since the frozen ones pass a tenth of them."""
+    """Whether the rows added and removed since the segment exceed a tenth of it."""
     if segment is None or now.count == 0:
         return now.count > SMALL
     return has_outgrown(segment.version, now)

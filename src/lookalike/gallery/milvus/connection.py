@@ -97,7 +97,7 @@ def connect(address: Address) -> Timed:
 
     Raises:
         MissingExtraError: The client library is not installed.
-        GalleryUnreachableError: Nobody answers there.
+        GalleryUnreachableError: The server does not answer.
         UsageError: The server wants another token, or a certificate cannot be read.
     """
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # it logs to standard error what it raises as well

@@ -134,7 +134,7 @@ class MilvusGallery(MilvusRoots):
         self._writer.update(items, source=source, file_stamps=file_stamps, known=known, overrides=overrides)
 
     def override(self, item_id: str, attributes: Mapping[str, JSON]) -> Item:
-        """Change attributes of an item by hand; they stay whenever its catalogue describes it anew.
+        """Change attributes of an item by hand; they stay when its catalogue is indexed again.
 
         Raises:
             UnknownNameError: It is not there.
@@ -164,7 +164,7 @@ class MilvusGallery(MilvusRoots):
         return [self._state.photo_owner()]
 
     def file_stamps(self, source: str) -> dict[str, tuple[Item, FileStamp | None]]:
-        """Items that came from a source, by id, as it described them, with the stamps of their files."""
+        """Items that came from a source, by id, as it described them, with their file stamps."""
         if not self._state.has_rows():
             return {}
         batches = self._reader.ordered(f"_source == {literal(source)}", KNOWN, size=browsing.AT_ONCE)

@@ -1,6 +1,6 @@
 """What a gallery on Milvus remembers of itself, in the properties of a small collection beside that of the items.
 
-Properties are metadata of the server: whoever asks gets the last ones, in a millisecond, without loading anything.
+Properties are metadata of the server: a reader gets the last ones in a millisecond, without loading anything.
 Each fact has a property of its own, and none is ever taken back, so two writers at once lose nothing. Projections are
 too long for a property and are rows of that collection, in pieces.
 

@@ -24,7 +24,7 @@ class MilvusRoots:
 
     @property
     def model(self) -> str | None:
-        """Where the model is that filled the gallery: `default` or a path; None when nobody has said."""
+        """Where the model is that filled the gallery: `default` or a path; None where it is unknown."""
         return self._state.metadata().model
 
     def remember_model(self, model: str) -> None:

@@ -41,7 +41,7 @@ class Searcher:
         self._plan: IndexPlan | None = None
 
     def forget_index(self) -> None:
-        """Look anew which index there is, at the next search."""
+        """Ask the server for its index again at the next search."""
         self._plan = None
 
     @property

@@ -33,7 +33,7 @@ NEVER: Final = 1 << 62
 
 
 class Writer:
-    """Writes rows; whoever calls it has seen to spaces and facts.
+    """Writes rows; the caller has checked spaces and metadata.
 
     Args:
         connection: To the server.
@@ -165,7 +165,7 @@ class Writer:
 
 
 def changed(row: Row, record: Record) -> Row:
-    """A row with other facts and the same vectors."""
+    """A row with another record and the same vectors."""
     return {**to_row(record), "vector": np.array(row["vector"], dtype=np.float32), "_raw": row["_raw"]}
 
 

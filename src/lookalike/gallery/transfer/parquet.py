@@ -3,7 +3,7 @@
     id, product, photo, root, source   text
     box                                list of four float64: x1, y1, x2, y2
     attributes                         JSON text
-    size, modified_ns, sha256          the stamp of the photo's file
+    size, modified_ns, sha256          the file stamp of the photo
     vector:<space>                     fixed-size list of float32, as it was added
 
 The spaces stand in the schema's metadata, under `lookalike`.
@@ -245,5 +245,5 @@ def read_item(columns: Mapping[str, list[Any]], row: int) -> Item:
 
 
 def read_file_stamp(columns: Mapping[str, list[Any]], row: int) -> FileStamp:
-    """The stamp of one item of a batch."""
+    """File stamp of one item of a batch."""
     return FileStamp(size=columns["size"][row], modified_ns=columns["modified_ns"][row], sha256=columns["sha256"][row])
