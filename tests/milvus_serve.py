@@ -27,7 +27,7 @@ class Config(MilvusServerConfig):  # type: ignore[misc]
     """The usual one, which takes a port again although connections to it have just been cut off."""
 
     def try_bind_port(self, port: int) -> socket.socket | None:
-        """A socket on a port, or none where somebody listens."""
+        """A socket on a port, or None if the port is in use."""
         bound = socket.socket()
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def free_ports(config: MilvusServerConfig, count: int) -> list[int]:
-    """Ports that nobody listens on."""
+    """Free ports."""
     first = PORTS_FROM + os.getpid() % 5000 * 4
     found: list[int] = []
     while len(found) < count:

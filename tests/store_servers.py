@@ -58,7 +58,7 @@ def environment(endpoint: str) -> dict[str, str]:
 
 
 def forget_stores() -> None:
-    """Have stores opened anew, by the environment as it is now."""
+    """Clear the cache of stores, so that they are opened with the present environment."""
     import s3fs
 
     from lookalike.remote import cache, object_store

@@ -176,7 +176,7 @@ def test_a_photo_that_cannot_be_read_says_why(
 def test_a_photo_of_another_browser_is_not_there(server: Server, open_page: OpenPage) -> None:
     page = open_page(server, "?photo=0123456789ab")
     expect(page.get_by_role("heading", name="This photo is not in this browser")).to_be_visible()
-    page.get_by_role("button", name="Begin anew").click()
+    page.get_by_role("button", name="Start again").click()
     expect(page.get_by_role("heading", name="Find it by its looks")).to_be_visible()
 
 

@@ -86,7 +86,7 @@ class Server:
         return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
 
     def forget_peak(self) -> None:
-        """Begin to measure `VmHWM` anew."""
+        """Reset `VmHWM`."""
         Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
 
     def stop(self, number: int = signal.SIGTERM) -> int:

@@ -1,4 +1,4 @@
-"""The command line: commands parse, call the core and present; this file turns what can go wrong into an exit code."""
+"""Entry point of the command line: runs one command and maps errors to exit codes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Args:
-        arguments: Without the program's name; None takes those of this process.
+        arguments: Arguments without the program's name; None takes `sys.argv`.
 
     Returns:
         0 done; 1 failed; 2 the caller's mistake; 3 done, but some photos were skipped; 130 stopped by Ctrl-C.
@@ -37,14 +37,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(arguments: Sequence[str] | None) -> int:
-    """Run one command, and turn what goes wrong into its exit code; see `main`."""
+    """Run one command, and map errors to exit codes; see `main`."""
     with Interrupts() as interrupts:
         return _run(arguments, interrupts)
 
 
 def _run(arguments: Sequence[str] | None, interrupts: Interrupts) -> int:
     try:
-        from lookalike.cli.commands import command  # takes half a second, in which Ctrl-C may come
+        from lookalike.cli.commands import command  # the import takes half a second, in which Ctrl-C may come
 
         code = command()(arguments, prog_name="lookalike", standalone_mode=False)
         sys.stdout.flush()
@@ -52,17 +52,17 @@ def _run(arguments: Sequence[str] | None, interrupts: Interrupts) -> int:
         say(f"error: {error}")
         return error.exit_code
     except typer.TyperException as error:
-        if message := error.format_message():  # it is empty when the help has been shown instead
+        if message := error.format_message():  # empty when the help was shown instead
             context = getattr(error, "ctx", None)
             say(f"error: {message}; try {context.command_path if context else 'lookalike'} --help")
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     except (BrokenPipeError, SystemExit):
-        # What read our output has gone, such as `head`; Typer exits when it meets that, and for no other reason.
+        # The reader of the output, such as `head`, has gone; Typer exits on that and for no other reason.
         let_go(sys.stdout)
         return PIPE_CLOSED
-    except Exception as error:  # the last line of defence: no user shall see a traceback
+    except Exception as error:  # a bug: one line, no traceback
         if interrupts.came:
             return INTERRUPTED
         if os.environ.get(SHOW_TRACEBACK):
@@ -77,16 +77,16 @@ def _run(arguments: Sequence[str] | None, interrupts: Interrupts) -> int:
 
 
 class Notes(logging.Handler):
-    """Says on standard error what the core notes down, such as that an index is being built."""
+    """Logging handler that prints the core's messages on standard error, such as that an index is being built."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Say one."""
+        """Print one message."""
         say(record.getMessage())
 
 
 @cache
 def show_notes() -> None:
-    """Begin to say what the core notes down."""
+    """Install the handler once."""
     logger = logging.getLogger("lookalike")
     logger.addHandler(Notes(logging.INFO))
     logger.setLevel(logging.INFO)

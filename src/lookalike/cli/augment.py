@@ -1,4 +1,4 @@
-"""`lookalike augment`: a gallery whose items borrow from their neighbours, made of another one."""
+"""`lookalike augment`: database-side feature augmentation of a gallery."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`lookalike bench`: the search measured beside the original's way, on this machine."""
+"""`lookalike bench`: search speed compared with the original system."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def bench(
     ] = 139_709,
     json: Json = False,
 ) -> int:
-    """Measure the search beside the original's way, both on this machine and by turns; it takes some minutes."""
+    """Compare search speed with the original system, in alternating runs on this machine; takes some minutes."""
     from lookalike.benchmarking.searching import run
 
     report = run(rows=rows, say=say)

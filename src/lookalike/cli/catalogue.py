@@ -1,4 +1,4 @@
-"""`lookalike catalogue`: look a catalogue through, or draw one in the layout of a published data set."""
+"""`lookalike catalogue`: check a catalogue, or draw one in the layout of a published data set."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lookalike.catalogue.checking import Check
 
 SHOWN = 5
-"""How many of the missing and of the unanswerable are shown; `--json` lists them all."""
+"""Most missing and unanswerable photos that are shown; `--json` lists them all."""
 WRONG, SOME_MISSING = 2, 3
 
 app = typer.Typer(help="Look a catalogue through, or draw one.", no_args_is_help=True)

@@ -1,4 +1,4 @@
-"""The tree of commands."""
+"""Tree of commands."""
 
 from __future__ import annotations
 
@@ -48,5 +48,5 @@ use_everywhere(app)
 
 
 def command() -> Any:  # noqa: ANN401 - its type is private to Typer
-    """The whole tree, ready to be called with arguments."""
+    """Click command of the whole tree."""
     return get_command(app)

@@ -1,4 +1,4 @@
-"""What commands show: results on standard output, everything else on standard error; 80 columns off a terminal."""
+"""Output of commands: results on standard output, messages on standard error; 80 columns off a terminal."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 CONTROL = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
 
 WIDEST, NARROWEST_CUT = 24, 24
-"""A column is wider than the first only where the second is left for the column that is cut."""
+"""Widths in characters: a column may exceed the first only if the second is left for the truncated column."""
 
 
 def make_ready() -> None:
-    r"""Make the standard streams such that no text and no reader that has gone can be an error of its own.
+    r"""Configure the standard streams so that unencodable text and a closed reader raise no errors.
 
     What a terminal's encoding has no letters for is written as `\xe9` or `\u2026`. A stream that is closed from the
     start, as by a shell's `>&-`, leads nowhere from now on: else the next file that is opened would take its number,
@@ -36,7 +36,7 @@ def make_ready() -> None:
 
 
 def finish(stream: TextIO) -> None:
-    """Write what is left of a stream; where that fails, Python would try once more at its end, and complain."""
+    """Flush a stream; on failure close it, since Python would flush it again at exit and complain."""
     try:
         stream.flush()
     except (OSError, ValueError):
@@ -44,7 +44,7 @@ def finish(stream: TextIO) -> None:
 
 
 def let_go(stream: TextIO) -> None:
-    """Write nothing more into a stream whose reader has gone."""
+    """Discard further output of a stream whose reader has gone."""
     with suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
@@ -52,17 +52,17 @@ def let_go(stream: TextIO) -> None:
 
 
 def write(line: str) -> None:
-    """One line of the result."""
+    """Print a line of the result."""
     sys.stdout.write(f"{harmless(line)}\n")
 
 
 def harmless(text: str) -> str:
-    """Text with its control characters written out: those of a catalogue must not command the terminal."""
+    """Escape control characters, so that texts of a catalogue cannot control the terminal."""
     return text.translate(CONTROL)
 
 
 def write_json(value: Mapping[str, JSON]) -> None:
-    r"""The result for programs; in an encoding without a letter of it, every letter beyond ASCII is as `\u00e9`."""
+    r"""Print the result as JSON; escaped as `\u00e9` if the encoding of the output lacks a character."""
     text = json.dumps(value, indent=2, ensure_ascii=False)
     try:
         text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
@@ -72,7 +72,7 @@ def write_json(value: Mapping[str, JSON]) -> None:
 
 
 def say(line: str) -> None:
-    """One line for people: a remark, a warning or an error. Work goes on where there is no one to read it."""
+    """Print a message on standard error; a closed standard error is ignored."""
     try:
         sys.stderr.write(f"{harmless(' '.join(line.splitlines()))}\n")
         sys.stderr.flush()
@@ -81,7 +81,7 @@ def say(line: str) -> None:
 
 
 def write_facts(facts: Mapping[str, JSON]) -> None:
-    """Names and values below each other, one fact a line; what is nested is indented."""
+    """Print names and values, one a line; nested ones are indented."""
     for line in _fact_lines(facts, indent=""):
         write(line)
 
@@ -101,7 +101,7 @@ def _fact_lines(facts: Mapping[str, JSON], *, indent: str) -> Iterable[str]:
 
 
 def shown(value: JSON) -> str:
-    """A value as people read it."""
+    """Format a value for display."""
     if value is None:
         return "-"
     if isinstance(value, bool):
@@ -116,7 +116,7 @@ def shown(value: JSON) -> str:
 
 
 def write_table(columns: Mapping[str, Sequence[str]], *, right: Sequence[str] = (), cut: str = "") -> None:
-    """A table; long words go on below. Columns in which nothing stands are left out.
+    """Print a table; long words are wrapped, empty columns left out.
 
     Args:
         columns: Their titles and cells.
@@ -149,7 +149,7 @@ def write_table(columns: Mapping[str, Sequence[str]], *, right: Sequence[str] = 
 
 
 def item_columns(items: Sequence[Item]) -> dict[str, Sequence[str]]:
-    """The columns of a table that say which items they are, the last to be cut."""
+    """Columns of a table that describe items; the last may be truncated."""
     return {
         "id": [item.id for item in items],
         "product": [item.product or "" for item in items],
@@ -158,7 +158,7 @@ def item_columns(items: Sequence[Item]) -> dict[str, Sequence[str]]:
 
 
 def known_of(item: Item) -> str:
-    """What is known of an item in one line: its title, other words, and numbers and the like with their name."""
+    """One line about an item: title, texts, and other values with their names."""
     from lookalike.render.captions import item_title
 
     words = [

@@ -1,4 +1,4 @@
-"""`lookalike demo`: the whole way in one go, on a catalogue that is drawn for it."""
+"""`lookalike demo`: index and search a drawn catalogue in one go."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from lookalike.cli.search import present, show
 from lookalike.errors import UsageError
 
 ASKED = 12
-"""The product whose changed photo is asked with: its number, from 0."""
+"""Number, from 0, of the product whose changed photo is the query."""
 
 
 def demo(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to put everything.")] = Path("demo"),
-    serve: Annotated[bool, typer.Option("--serve", help="Serve it then: a page to try it on, and the API.")] = False,
+    serve: Annotated[bool, typer.Option("--serve", help="Serve it afterwards: page and API.")] = False,
     port: Annotated[int, typer.Option("--port", metavar="N", min=0, max=65535, help="For --serve.")] = 8000,
 ) -> None:
-    """Draw a small catalogue, index it, and ask for a garment by a photo that is not in it."""
+    """Draw a small catalogue, index it, and search it by a photo that is not in it."""
     import lookalike
     from lookalike.catalogue.sample.drawn import changed_photo, make_products, write_drawn
     from lookalike.render.saving import save_image

@@ -1,4 +1,4 @@
-"""`lookalike doctor`: what is installed here, what would run, and whether a gallery is sound."""
+"""`lookalike doctor`: check the installation, the model and a gallery."""
 
 from __future__ import annotations
 
@@ -18,15 +18,13 @@ FEATURES = ("avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", 
 
 
 def doctor(
-    gallery: Annotated[
-        str | None, typer.Option("--gallery", "-g", metavar="G", help="A gallery to look at too.")
-    ] = None,
+    gallery: Annotated[str | None, typer.Option("--gallery", "-g", metavar="G", help="A gallery to check too.")] = None,
     model: Model = None,
     runtime: Runtime = "auto",
     device: Device = "auto",
     json: Json = False,
 ) -> int:
-    """Say what is installed here, what would run, and whether a gallery is sound; 1 when something is wrong."""
+    """Check the installation, the model and a gallery; exit code 1 when something is wrong."""
     import platform
 
     model = model or (gallery and _remembered(gallery)) or "default"
@@ -65,7 +63,7 @@ def _processor() -> dict[str, JSON]:
 
 
 def _processor_features() -> list[str]:
-    """Those instruction sets of this processor that matter to us, where the system tells."""
+    """Relevant instruction sets of this processor, if the system tells."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
@@ -115,7 +113,7 @@ def _model(model: str, runtime: str, device: str, problems: list[JSON]) -> dict[
 
 
 def _remembered(address: str) -> str | None:
-    """The model that a gallery says filled it."""
+    """Model recorded in a gallery."""
     from lookalike.gallery.opening import open_gallery
 
     with open_gallery(address) as gallery:
@@ -123,7 +121,7 @@ def _remembered(address: str) -> str | None:
 
 
 def _gallery(address: str, *, model: str, runtime: str, device: str, problems: list[JSON]) -> dict[str, JSON]:
-    """Look a gallery over, and whether the model is the one that filled it."""
+    """Check a gallery, and whether the model filled it."""
     import lookalike
     from lookalike.gallery.opening import open_gallery
 

@@ -1,4 +1,4 @@
-"""`lookalike evaluate`: how good the answers are, by a protocol; and two such runs side by side."""
+"""`lookalike evaluate`: evaluate a gallery by a protocol, or compare two reports."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def evaluate(
 
 
 def _present(found: Evaluation, *, json: bool, report: Path | None) -> int:
-    """Show the figures, and say what was left out and where the report is."""
+    """Print the figures, what was left out, and where the report is."""
     summary = found.to_json()
     if json:
         write_json(summary)
@@ -114,14 +114,14 @@ def _present(found: Evaluation, *, json: bool, report: Path | None) -> int:
     for line in found.skipped[:REASONS_SHOWN]:
         say(f"skipped {line}")
     if found.skipped:
-        say(f"{len(found.skipped):,} photos have no vectors: as queries they count as 0, and nobody can find them")
+        say(f"{len(found.skipped):,} photos have no vectors: they count as 0 as queries and cannot be found")
     if report is not None:
         say(f"wrote {report}/report.md")
     return SOME_SKIPPED if found.skipped else 0
 
 
 def _columns(metrics: Mapping[str, Any]) -> dict[str, Sequence[str]]:
-    """The figures as a table."""
+    """Print the figures as a table."""
     figures = list(metrics.values())
     return {
         "metric": list(metrics),
@@ -135,7 +135,7 @@ def _weights(weights: Mapping[str, float]) -> str:
 
 
 def _compare(first: Path, second: Path, *, json: bool) -> int:
-    """Show two runs side by side."""
+    """Print two runs side by side."""
     from lookalike.evaluation.comparison import compare_evaluations
 
     found = compare_evaluations(first, second)

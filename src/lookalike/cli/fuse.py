@@ -86,7 +86,7 @@ def fuse(
 
 
 def protocol_of(grades: str | None, protocol: str | None) -> str:
-    """The protocol, given in one of its two ways.
+    """Protocol from one of its two options.
 
     Raises:
         UsageError: It is given in both, or in none.
@@ -97,7 +97,7 @@ def protocol_of(grades: str | None, protocol: str | None) -> str:
 
 
 def present(fusion: Fusion, *, gallery: str) -> None:
-    """Show what was found, and what it is worth."""
+    """Print the weights and their gain."""
     write(
         f"{fusion.protocol}: learned on {fusion.learned_on:,} queries, judged by {fusion.judged_by:,} others, "
         f"gallery of {fusion.gallery:,}; {fusion.tried} weightings tried"
@@ -118,5 +118,5 @@ def present(fusion: Fusion, *, gallery: str) -> None:
 
 
 def weights_in_words(weights: Mapping[str, float]) -> str:
-    """Spaces and their weights in one line."""
+    """Format spaces and weights in one line."""
     return ", ".join(f"{name} {weight:g}" for name, weight in weights.items())

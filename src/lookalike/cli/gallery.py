@@ -1,4 +1,4 @@
-"""`lookalike gallery ...`: look at a gallery, change it, look after it, bring it elsewhere."""
+"""`lookalike gallery ...`: inspect, change, maintain and copy a gallery."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ItemId = Annotated[str, typer.Argument(metavar="ID", help="The item.")]
 
 @app.command()
 def info(gallery: Gallery, strong: Strong = False, json: Json = False) -> None:
-    """Say what a gallery is: counts, spaces, sizes, the state of its index."""
+    """Show counts, spaces, sizes and the state of the index."""
     facts = opened(gallery, strong=strong).info()
     if json:
         write_json(facts)
@@ -40,7 +40,7 @@ def info(gallery: Gallery, strong: Strong = False, json: Json = False) -> None:
 def list_items(
     gallery: Gallery,
     where: Where = None,
-    offset: Annotated[int, typer.Option("--offset", metavar="N", help="Pass over the first N.")] = 0,
+    offset: Annotated[int, typer.Option("--offset", metavar="N", help="Skip the first N.")] = 0,
     limit: Annotated[int, typer.Option("--limit", metavar="N", help="Show at most N.")] = 50,
     strong: Strong = False,
     json: Json = False,
@@ -67,13 +67,13 @@ def set_attributes(
     gallery: Gallery,
     item: ItemId,
     attributes: Annotated[
-        list[str], typer.Argument(metavar="NAME=VALUE...", help="JSON, or else text; null takes the attribute away.")
+        list[str], typer.Argument(metavar="NAME=VALUE...", help="JSON, or else text; null removes the attribute.")
     ],
     json: Json = False,
 ) -> None:
-    """Change attributes of an item, for good: they stay as set when the catalogue is indexed again.
+    """Set attributes of an item; they stay when the catalogue is indexed again.
 
-    Removing the item, and indexing it anew, brings back what the catalogue says.
+    Removing the item and indexing again restores the catalogue's values.
     """
     changes = {name: _json_or_text(text) for name, text in pairs(attributes, option="set").items()}
     _show(opened(gallery).override(item, changes), json=json)
@@ -83,7 +83,7 @@ def set_attributes(
 def remove(
     gallery: Gallery, ids: Annotated[list[str], typer.Argument(metavar="ID...", help="The items.")], json: Json = False
 ) -> None:
-    """Remove items; none at all when one of them is not there."""
+    """Remove items; none if one of them does not exist."""
     from lookalike.gallery.photo_store import PhotoStore
 
     shop = opened(gallery, strong=True)
@@ -101,7 +101,7 @@ def remove(
 
 @app.command()
 def compact(gallery: Gallery, json: Json = False) -> None:
-    """Give back the space of removed items, and make the indexes anew."""
+    """Free the space of removed items, and rebuild the indexes."""
     shop = opened(gallery)
     before = shop.stored_bytes()
     shop.compact()
@@ -118,7 +118,7 @@ def verify(
     photos: Annotated[bool, typer.Option("--photos", help="Check that the photos' files are there, too.")] = False,
     json: Json = False,
 ) -> int:
-    """Check everything against everything; 1 when something is wrong."""
+    """Check all data, checksums and indexes; exit code 1 when something is wrong."""
     health = opened(gallery).verify(photos=photos)
     if json:
         write_json(health.to_json())
@@ -131,7 +131,7 @@ def verify(
 
 @app.command()
 def cluster(gallery: Gallery, json: Json = False) -> None:
-    """Make the clusters of `search --index kmeans` now, instead of at the first such search."""
+    """Build the index of `search --index kmeans` now, instead of at the first search with it."""
     shop = opened(gallery)
     started = perf_counter()
     _, first = shop.list(limit=1)
@@ -208,7 +208,7 @@ def import_gallery(
 
 
 def _copied(source: str, target: str, *, with_roots: bool) -> Copied:
-    """Bring everything of one gallery into another, and compare the two."""
+    """Copy a gallery into another, and compare the two."""
     from lookalike.gallery.opening import open_gallery
     from lookalike.gallery.transfer.copy import copy_gallery
 
@@ -236,12 +236,14 @@ def tune(
     gallery: Gallery,
     settings: Annotated[
         list[str] | None,
-        typer.Argument(metavar="NAME=VALUE...", help="Of nlist, nprobe, M, efConstruction, ef; none shows them."),
+        typer.Argument(
+            metavar="NAME=VALUE...", help="nlist, nprobe, M, efConstruction or ef; without any, shows the present ones."
+        ),
     ] = None,
-    reset: Annotated[bool, typer.Option("--reset", help="Leave everything to the indexes again.")] = False,
+    reset: Annotated[bool, typer.Option("--reset", help="Restore the defaults.")] = False,
     json: Json = False,
 ) -> None:
-    """Decide what the indexes of a gallery in a folder are made with, in place of what was decided before."""
+    """Set the parameters of the indexes of a gallery in a folder; earlier ones are dropped."""
     from lookalike.gallery.local.gallery import LocalGallery
 
     kept = opened(gallery)
@@ -260,10 +262,10 @@ def tune(
 
 
 def whole_numbers(texts: list[str]) -> dict[str, int]:
-    """Settings by their names.
+    """Parse `NAME=VALUE` settings.
 
     Raises:
-        UsageError: One is no whole number.
+        UsageError: A value is not an integer.
     """
     try:
         return {name: int(value) for name, value in pairs(texts, option="settings").items()}
@@ -272,7 +274,7 @@ def whole_numbers(texts: list[str]) -> dict[str, int]:
 
 
 def opened(gallery: str, *, strong: bool = False) -> LocalGallery | MilvusGallery:
-    """The gallery at an address.
+    """Open the gallery at an address.
 
     Raises:
         GalleryNotFoundError: There is none.
@@ -290,7 +292,7 @@ def _show(item: Item, *, json: bool) -> None:
 
 
 def _json_or_text(text: str) -> JSON:
-    """A value as JSON has it, such as 19.9 or true; anything else is text.
+    """Parse a value as JSON, such as 19.9 or true; anything else is text.
 
     Raises:
         UsageError: It is an integer of thousands of digits.

@@ -20,10 +20,10 @@ RAY, ANY_CLUSTER = "--ray", "auto"
 
 
 class IndexCommand(OnceCommand):
-    """Says `--ray auto` where `--ray` comes without an address: Typer knows no options whose value may be left out."""
+    """Reads `--ray` without an address as `--ray auto`: Typer has no options with an optional value."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - private to Typer
-        """Read the arguments."""
+        """Parse the arguments."""
         said: list[str] = []
         for argument, following in pairwise([*args, ""]):
             said.append(argument)
@@ -58,7 +58,7 @@ def index(
     ] = None,
     json: Json = False,
 ) -> int:
-    """Bring a gallery up to date with a catalogue; what has not changed is not looked at again."""
+    """Bring a gallery up to date with a catalogue; unchanged photos are not embedded again."""
     import lookalike
 
     shop = lookalike.open(gallery, model=model, runtime=runtime, device=device)

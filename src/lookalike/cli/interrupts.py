@@ -1,4 +1,4 @@
-"""Ctrl-C, remembered: an exception that it causes elsewhere is no error of its own."""
+"""Recording of Ctrl-C, so that exceptions caused by it are reported as an interruption."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from types import FrameType, TracebackType
 
 
 class Interrupts:
-    """Remembers that Ctrl-C was pressed.
+    """Context that records SIGINT.
 
     Ctrl-C raises KeyboardInterrupt wherever the program is. In the import of a compiled library that becomes an
     ImportError, which would be reported as a bug.

@@ -1,4 +1,4 @@
-"""Options that take one value are given once: Typer would take the last and pass over the others in silence."""
+"""Commands that reject repeated options; Typer would silently take the last."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from lookalike.errors import UsageError
 
 
 class OnceCommand(TyperCommand):
-    """A command that refuses an option which comes twice and takes one value; a flag may come again."""
+    """Command that rejects a repeated option of one value; flags may be repeated."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - private to Typer
-        """Read the arguments.
+        """Parse the arguments.
 
         Raises:
             UsageError: An option comes twice.
@@ -29,7 +29,7 @@ class OnceCommand(TyperCommand):
 
 
 def use_everywhere(app: typer.Typer) -> None:
-    """Have all commands of a tree be such, except those of a class of their own, which must be made from it."""
+    """Make all commands of a tree `OnceCommand`s; commands of other classes must derive from it."""
     for command in app.registered_commands:
         if command.cls in (None, TyperCommand):
             command.cls = OnceCommand

@@ -1,4 +1,4 @@
-"""Options that several commands share, and the reading of `name=value`."""
+"""Options shared by several commands, and parsing of `name=value`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ Gallery = Annotated[
 ]
 Strong = Annotated[
     bool,
-    typer.Option("--strong", help="See all that anybody has written; a gallery on Milvus may else lag by seconds."),
+    typer.Option(
+        "--strong", help="See all committed writes; reads of a gallery on Milvus may lag by seconds without it."
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Model = Annotated[
@@ -58,7 +60,7 @@ Where = Annotated[str | None, typer.Option("--where", metavar="EXPR", help="Only
 
 
 def pairs(texts: Sequence[str] | None, *, option: str) -> dict[str, str]:
-    """Read what was given as `name=value`, each name once.
+    """Parse `name=value` options, each name once.
 
     Raises:
         UsageError: It was given otherwise.
@@ -75,7 +77,7 @@ def pairs(texts: Sequence[str] | None, *, option: str) -> dict[str, str]:
 
 
 def seen(gallery: str, *, strong: bool) -> str:
-    """The address of a gallery, to be read as fresh as is asked for; one in a folder always is."""
+    """Address of a gallery with the consistency of `--strong`; a gallery in a folder is always consistent."""
     if not strong or not gallery.startswith("milvus"):
         return gallery
     from lookalike.gallery.milvus.address import with_setting
@@ -84,7 +86,7 @@ def seen(gallery: str, *, strong: bool) -> str:
 
 
 def numbers(texts: Sequence[str] | None, *, option: str) -> dict[str, float]:
-    """Read what was given as `name=number`.
+    """Parse `name=number` options.
 
     Raises:
         UsageError: It was given otherwise.

@@ -1,4 +1,4 @@
-"""How long work tells where it is: a bar on a terminal, a line a minute elsewhere, always on standard error."""
+"""Progress on standard error: a bar on a terminal, else a line a minute."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LINE_EVERY_S = 60.0
 
 @contextmanager
 def progress_of(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Lend a function that is told how many of how many are done.
+    """Provide a function to call with the numbers done and in all.
 
     Args:
         what: Is counted, such as photos.
@@ -63,7 +63,7 @@ def _lines(what: str) -> Callable[[int, int], None]:
 
 
 class _Rate:
-    """How many are done in a second, not counting those that were done when the work began."""
+    """Rate per second, without what was done at the start."""
 
     def __init__(self) -> None:
         self.before: int | None = None

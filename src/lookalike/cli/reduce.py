@@ -1,4 +1,4 @@
-"""`lookalike reduce`: a gallery with shorter rows, made of another one."""
+"""`lookalike reduce`: PCA projection of a gallery."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def reduce(
     ] = 0.0,
     json: Json = False,
 ) -> None:
-    """Copy a gallery with the principal components of its rows, so that it is smaller and faster to search."""
+    """Copy a gallery with PCA-projected vectors, which are smaller and faster to search."""
     from lookalike.tuning.pca import reduce as reduce_to
 
     with progress_of("items") as tell:
@@ -40,7 +40,7 @@ def reduce(
 
 
 def whole_numbers(texts: list[str]) -> dict[str, int]:
-    """Lengths by the names of spaces.
+    """Dimensions by space.
 
     Raises:
         UsageError: One is no whole number.

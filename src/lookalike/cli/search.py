@@ -1,4 +1,4 @@
-"""`lookalike search`: the same and similar garments of one photo."""
+"""`lookalike search`: the same and similar garments of a photo."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lookalike.types import Answer, Item
 
 PATIENCE_S: Final = 60.0
-"""How long a pipe may be silent."""
+"""Longest silence of a pipe, in seconds."""
 
 PIECE: Final = 2**20
 
@@ -32,7 +32,7 @@ def search(
         list[str] | None, typer.Argument(metavar="PHOTO", help="A file, a URL, or - (standard input); or several.")
     ] = None,
     item: Annotated[
-        list[str] | None, typer.Option("--item", metavar="ID", help="Ask with an item of the gallery; or several.")
+        list[str] | None, typer.Option("--item", metavar="ID", help="An item of the gallery as query; or several.")
     ] = None,
     unlike: Annotated[
         list[str] | None, typer.Option("--unlike", metavar="PHOTO", help="A photo to look less like.")
@@ -42,7 +42,7 @@ def search(
     ] = None,
     k: Annotated[int, typer.Option("-k", "--k", metavar="K", help="How many matches.")] = 10,
     offset: Annotated[
-        int | None, typer.Option("--offset", metavar="N", help="Leave out the N best; 0 for a first page.")
+        int | None, typer.Option("--offset", metavar="N", help="Skip the N best; 0 for a first page.")
     ] = None,
     weight: Annotated[
         list[str] | None, typer.Option("--weight", metavar="SPACE=W", help="Such as color=1; may be repeated.")
@@ -56,13 +56,14 @@ def search(
     ] = None,
     index: Annotated[str, typer.Option("--index", metavar="NAME", help="auto, exact, kmeans, ivf or hnsw.")] = "auto",
     probes: Annotated[
-        int | None, typer.Option("--probes", metavar="N", help="Lists that kmeans or ivf look into.")
+        int | None, typer.Option("--probes", metavar="N", help="Number of lists that kmeans or ivf search.")
     ] = None,
     expand: Annotated[
-        int, typer.Option("--expand", metavar="N", help="Ask again with the N nearest items added to the query.")
+        int, typer.Option("--expand", metavar="N", help="Query expansion: search again with the N nearest items added.")
     ] = 0,
     rerank: Annotated[
-        int, typer.Option("--rerank", metavar="N", help="Order the N best by the neighbours they share with the query.")
+        int,
+        typer.Option("--rerank", metavar="N", help="Re-rank the N best by the neighbours they share with the query."),
     ] = 0,
     model: Models = None,
     runtime: Runtime = "auto",
@@ -73,7 +74,7 @@ def search(
         Path | None, typer.Option("--montage", metavar="FILE.png", help="Draw query and matches in a row.")
     ] = None,
     html: Annotated[
-        Path | None, typer.Option("--html", metavar="FILE.html", help="Write a page that needs nothing else.")
+        Path | None, typer.Option("--html", metavar="FILE.html", help="Write a self-contained page.")
     ] = None,
 ) -> None:
     """Find the same and similar garments of a photo, of an item, or of several."""
@@ -110,7 +111,7 @@ def search(
 
 
 def opened(name: str) -> str | BytesIO:
-    """A photo as the retriever takes it: a pipe is read at once, so that it can be shown too.
+    """A photo for the retriever; a pipe is read at once, so that it can be shown too.
 
     Args:
         name: A file, a URL, `-` for standard input, or a pipe, such as a shell's `<(...)`.
@@ -134,7 +135,7 @@ def opened(name: str) -> str | BytesIO:
 
 
 def read_standard_input() -> BytesIO:
-    """Read a photo from standard input, which is no pipe of the system's where Python code has replaced it."""
+    """Read a photo from standard input, also where Python code has replaced `sys.stdin`."""
     try:
         descriptor = sys.stdin.fileno()
     except OSError:
@@ -145,7 +146,7 @@ def read_standard_input() -> BytesIO:
 
 
 def read_pipe(descriptor: int, *, name: str) -> BytesIO:
-    """Read a photo out of a pipe, and wait for it no longer than `PATIENCE_S` at a time.
+    """Read a photo from a pipe, waiting at most `PATIENCE_S` at a time.
 
     Raises:
         PhotoError: It is empty, longer than a photo may be, or nothing comes for so long.
@@ -169,7 +170,7 @@ def read_pipe(descriptor: int, *, name: str) -> BytesIO:
 
 
 def check_can_be_written(*, montage: Path | None, html: Path | None) -> None:
-    """Refuse files that could not be written, before any work is done for them.
+    """Check that output files can be written, before any work.
 
     Raises:
         UsageError: A folder is not there, a file is a folder itself, or a picture's ending is unknown.
@@ -189,7 +190,7 @@ def check_can_be_written(*, montage: Path | None, html: Path | None) -> None:
 
 
 def show(answer: Answer, photo: Source | Item, *, montage: Path | None, html: Path | None) -> None:
-    """Write an answer as a picture and as a page.
+    """Write an answer as a picture and as an HTML page.
 
     Args:
         answer: To the photo.
@@ -218,7 +219,7 @@ def show(answer: Answer, photo: Source | Item, *, montage: Path | None, html: Pa
 
 
 def present(answer: Answer) -> None:
-    """Show an answer as a table, and how it came about."""
+    """Print an answer as a table, with weights, index and timings."""
     from lookalike.render.captions import steps_line, weights_line
 
     matches = answer.matches

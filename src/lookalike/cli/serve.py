@@ -24,7 +24,7 @@ def serve(
     host: Annotated[str, typer.Option("--host", metavar="NAME", help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", metavar="N", min=0, max=65535, help="0 takes a free one.")] = 8000,
     token_file: Annotated[
-        Path | None, typer.Option("--token-file", metavar="F", help="The token that writers must show.")
+        Path | None, typer.Option("--token-file", metavar="F", help="File with the token for writes.")
     ] = None,
     config: Annotated[
         Path | None, typer.Option("--config", metavar="FILE.toml", help="Limits; see docs/http-api.md.")
@@ -55,7 +55,7 @@ def run(
     runtime: str = "auto",
     device: str = "auto",
 ) -> None:
-    """Serve until told to stop.
+    """Serve until a signal stops it.
 
     Raises:
         LookalikeError: The gallery or the model cannot be opened, or the address cannot be listened on.
@@ -73,10 +73,10 @@ def run(
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Take hold of an address.
+    """Listen on an address.
 
     Raises:
-        UsageError: Somebody else has it, or it is not of this machine.
+        UsageError: The address is in use, or not of this machine.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
@@ -88,10 +88,10 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def read_token(path: Path) -> bytes:
-    """Read the token that writers must show.
+    """Read the token for writes.
 
     Raises:
-        UsageError: There is no such file, or what it holds is too short to be a secret.
+        UsageError: The file is missing, or the token too short or not one word.
     """
     from lookalike.server.auth import SHORTEST
 
@@ -108,7 +108,7 @@ def read_token(path: Path) -> bytes:
 
 
 def without_mark(text: bytes) -> bytes:
-    """Text as UTF-8 without a byte order mark, which editors of Windows and PowerShell's `>` put before it."""
+    """Text as UTF-8 without the byte order mark that editors of Windows and PowerShell's `>` add."""
     for mark, encoding in (
         (codecs.BOM_UTF8, "utf-8"),
         (codecs.BOM_UTF16_LE, "utf-16"),

@@ -1,4 +1,4 @@
-"""`lookalike train` and `lookalike export`: what needs PyTorch."""
+"""`lookalike train` and `lookalike export`: training and export of models."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def train(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be repeated.")
     ] = None,
     resume: Annotated[
-        Path | None, typer.Option("--resume", metavar="DIR", help="Go on from the last checkpoint of a run.")
+        Path | None, typer.Option("--resume", metavar="DIR", help="Resume from the last checkpoint of a run.")
     ] = None,
     listed: Annotated[bool, typer.Option("--list", help="List the presets, and do nothing else.")] = False,
 ) -> int:
@@ -56,7 +56,7 @@ def train(
 
 
 def list_presets() -> None:
-    """Show the presets: what each is, which published figure it aims at, and what was measured."""
+    """Show the presets, the published figure that each aims at, and what was measured."""
     for name, about in presets().items():
         write(f"{name}: {about.summary}")
         write(f"    aims at: {about.aim or 'nothing that is published'}")

@@ -49,7 +49,7 @@ export class Crop {
 		this.show(box);
 	}
 
-	/** Show a box without telling anybody. */
+	/** Show a box without a callback. */
 	show(box) {
 		const {naturalWidth: width, naturalHeight: height} = this.image;
 		this.box = box

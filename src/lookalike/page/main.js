@@ -47,7 +47,7 @@ const outage = new Outage(() => refresh());
 const actions = {
 	again: ["Try again", () => (hideNotice(), refresh())],
 	other: ["Choose another photo", () => byId("choose").click()],
-	restart: ["Begin anew", () => go(emptyState())],
+	restart: ["Start again", () => go(emptyState())],
 	clear: ["Clear the filters", clearFilters],
 };
 
