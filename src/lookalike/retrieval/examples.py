@@ -58,11 +58,11 @@ class Examples:
 
     @property
     def ids(self) -> list[str]:
-        """Of all items that are asked with; the answer leaves them out."""
+        """Ids of all example items, which are left out of the answer."""
         return [*self.items, *self.unlike_items]
 
     def check(self, *, box: Box | None, metrics: Mapping[str, str] | None) -> None:
-        """Refuse what does not go together.
+        """Check that examples, box and metrics fit together.
 
         Raises:
             UsageError: A box without the one photo that it belongs to, or metrics with several examples.
@@ -97,7 +97,7 @@ class Examples:
         return {name: blend(gathered(like, name), gathered(unlike, name)) for name in names}
 
     def names(self, name_of: Callable[[Source], str]) -> dict[str, list[str]]:
-        """Everything that was asked with, as answers show it."""
+        """JSON form of all examples, for answers."""
         return {
             "photos": [name_of(photo) for photo in self.photos],
             "items": [*self.items],

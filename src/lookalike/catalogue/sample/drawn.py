@@ -36,7 +36,7 @@ class Type:
     """A kind of garment.
 
     Attributes:
-        name: As the catalogue calls it.
+        name: Name in the catalogue.
         draw: Makes its shapes.
         patterns: Those that it comes in, besides plain.
         prices: The lowest and the highest.
@@ -80,8 +80,8 @@ class Product:
     """One garment of the sample.
 
     Attributes:
-        id: Such as `d007`.
-        type: What it is.
+        id: Id, such as `d007`.
+        type: Type of garment.
         color: A name in `lookalike.catalogue.sample.drawing.cloth.COLORS`.
         second: The colour of its pattern and trimmings.
         pattern: A name in `PATTERNS`, or plain, or `print ...`.
@@ -183,8 +183,8 @@ def write_drawn(folder: Path, *, products: int = 60, photos: int = 4, seed: int 
 
     Args:
         folder: Made when it is not there.
-        products: How many.
-        photos: Of each.
+        products: Number of products.
+        photos: Number of photos of each product.
         seed: Another one gives other products.
 
     Returns:

@@ -20,7 +20,7 @@ class Category:
     """One category.
 
     Attributes:
-        name: As published.
+        name: Published name.
         cut: Makes its shapes.
         width: By which they are stretched sideways.
         colors: Names in `sample.drawing.cloth.COLORS`; few, so that 50 categories can be told apart.

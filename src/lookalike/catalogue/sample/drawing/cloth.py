@@ -82,11 +82,11 @@ class Cloth:
     """A stuff with a pattern.
 
     Attributes:
-        color: Of the ground.
-        second: Of the pattern.
-        third: Of what is small in the pattern.
+        color: Colour of the ground.
+        second: Colour of the pattern.
+        third: Colour of small parts of the pattern.
         pattern: A name in `PATTERNS`, or plain.
-        size: Of the pattern's repeat, in units of the canvas.
+        size: Size of the pattern's repeat, in units of the canvas.
         print_shape: A name in `PRINTS`, or none.
     """
 

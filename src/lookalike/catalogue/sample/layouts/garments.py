@@ -65,7 +65,7 @@ class Marks:
     """What an annotator would mark in a photo.
 
     Attributes:
-        box: Of the garment: x1, y1, x2, y2 in pixels, as whole numbers.
+        box: Box of the garment: x1, y1, x2, y2 in whole pixels.
         landmarks: x, y and visibility (0 visible, 2 cut off) of each.
     """
 
@@ -100,7 +100,7 @@ def shop_shot(garment: Garment, number: int, *, picture: Image.Image) -> Shot:
     """A shop's photo: from the front, the side or the back, from afar or near, by its number from 0.
 
     Args:
-        garment: What is on it.
+        garment: Garment to draw.
         number: The same number gives the same photo.
         picture: The garment as it was painted.
     """

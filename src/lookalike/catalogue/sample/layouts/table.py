@@ -25,8 +25,8 @@ def write_layout(folder: Path, *, layout: str, products: int = 46, photos: int =
     Args:
         folder: Made when it is not there.
         layout: A name in `LAYOUTS`.
-        products: How many; 46 are one of each category that has photos.
-        photos: Of each.
+        products: Number of products; 46 are one of each category that has photos.
+        photos: Number of photos of each product.
         seed: Another one gives other products.
 
     Returns:

@@ -41,10 +41,10 @@ class Drawn:
     """A photo of a layout, and what its files say of it.
 
     Attributes:
-        name: As the files call it, `img/...`.
+        name: Name in the files, `img/...`.
         product: Its product, where the layout has them.
-        box: As the files have it.
-        facts: What a reader should find as attributes.
+        box: Box in the files.
+        facts: Attributes that a reader should find.
     """
 
     name: str
