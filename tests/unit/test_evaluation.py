@@ -13,7 +13,7 @@ from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
 from lookalike.catalogue.benchmark import Benchmark, Sides
 from lookalike.errors import MismatchError, UnknownNameError, UsageError
 from lookalike.evaluation.classes import found_among_top, measure_classes, rank_of_class
-from lookalike.evaluation.comparison import compare, read_run
+from lookalike.evaluation.comparison import compare_evaluations
 from lookalike.evaluation.intervals import bootstrap_intervals, paired_significance
 from lookalike.evaluation.metric_values import NO_CATEGORY, MetricValues
 from lookalike.evaluation.protocol import Protocol
@@ -328,24 +328,23 @@ def run(folder: Path, values: list[float], *, queries: tuple[str, ...] = ("a", "
 def test_two_runs_side_by_side(tmp_path: Path) -> None:
     first = run(tmp_path / "one", [0, 0, 1, 1])
     second = run(tmp_path / "two", [1, 0, 1, 1], queries=("d", "c", "b", "a"))  # in another order: c alone is worse
-    found = compare(read_run(first), read_run(second))
-    figure = found["metrics"]["hit_rate@1"]  # type: ignore[call-overload,index]
-    assert (figure["a"], figure["b"], figure["difference"]) == (0.5, 0.75, 0.25)
-    assert figure["interval"][0] <= 0.25 <= figure["interval"][1]
-    assert figure["p_value"] == pytest.approx(1.0, abs=0.01)  # a, b, c differ by 1, 1, -1: all 8 exchanges are as far
+    figure = compare_evaluations(first, second).metrics["hit_rate@1"]
+    assert (figure.a, figure.b, figure.difference) == (0.5, 0.75, 0.25)
+    assert figure.interval[0] <= 0.25 <= figure.interval[1]
+    assert figure.p_value == pytest.approx(1.0, abs=0.01)  # a, b, c differ by 1, 1, -1: all 8 exchanges are as far
 
 
 def test_runs_that_cannot_be_compared_are_refused(tmp_path: Path) -> None:
-    first = read_run(run(tmp_path / "one", [0, 0, 1, 1]))
+    first = run(tmp_path / "one", [0, 0, 1, 1])
     with pytest.raises(MismatchError, match=r"1 are only in .*one, 1 only in"):
-        compare(first, read_run(run(tmp_path / "two", [0, 0, 1, 1], queries=("a", "b", "c", "e"))))
+        compare_evaluations(first, run(tmp_path / "two", [0, 0, 1, 1], queries=("a", "b", "c", "e")))
     with pytest.raises(MismatchError, match="different protocols, product and inshop"):
-        compare(first, read_run(run(tmp_path / "three", [0, 0, 1, 1], protocol="inshop")))
+        compare_evaluations(first, run(tmp_path / "three", [0, 0, 1, 1], protocol="inshop"))
     with pytest.raises(UsageError, match=r"not a report .* report.json: No such file"):
-        read_run(tmp_path / "nowhere")
+        compare_evaluations(first, tmp_path / "nowhere")
     (tmp_path / "one" / "report.json").write_text("{}")
     with pytest.raises(UsageError, match="damaged"):
-        read_run(tmp_path / "one")
+        compare_evaluations(first, first)
 
 
 # Class scores.
