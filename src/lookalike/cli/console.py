@@ -36,7 +36,7 @@ def make_ready() -> None:
 
 
 def finish(stream: TextIO) -> None:
-    """Flush a stream; on failure close it, since Python would flush it again at exit and complain."""
+    """Flush a stream; on failure discard the rest, which Python would flush again at exit."""
     try:
         stream.flush()
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-// Answers of the server, fetched a page at a time and kept, so that going back shows them at once.
+// Cache of search answers, fetched a page at a time, so that going back shows them at once.
 
 import {ApiError, search} from "./api.js";
 import {kept} from "./kept.js";
@@ -6,25 +6,25 @@ import {whereOf} from "./state.js";
 
 const KEPT = 40;
 
-/** What an answer depends on. @param {import("./state.js").State} state */
+/** Cache key: the parts of the state that an answer depends on. @param {import("./state.js").State} state */
 export const keyOf = ({item, photo, box, weights, filters}) =>
 	JSON.stringify([item, photo, box, weights, whereOf(filters)]);
 
 export class Answers {
 	#kept = new Map(); // key -> {matches, weights, ended}: as far as they were fetched
 
-	/** The answer of a key. */
+	/** Cached answer of a key. */
 	get(key) {
 		return this.#kept.get(key);
 	}
 
-	/** Whether all that a state shows is there. */
+	/** Whether all matches that a state shows are cached. */
 	has(state) {
 		const answer = this.get(keyOf(state));
 		return answer !== undefined && (answer.ended || answer.matches.length >= state.shown);
 	}
 
-	/** Fetch what is missing of an answer, and give all of it. */
+	/** Fetch the missing pages of an answer, and return all of it. */
 	async fetch(state, signal) {
 		const key = keyOf(state);
 		const before = this.get(key)?.matches ?? [];

@@ -1,9 +1,9 @@
-// The server, by the same API that everybody else has.
+// Client of the HTTP API.
 
 const LONGEST_MS = 30_000;
 const TRIES = 4;
 
-/** What went wrong. `kind` is unreachable, busy, missing, refused or failed. */
+/** Error of a request. `kind` is unreachable, busy, missing, refused or failed. */
 export class ApiError extends Error {
 	constructor(kind, message, code = "") {
 		super(message);
@@ -36,7 +36,7 @@ export const getFacets = (where, signal) =>
 /** Pixels of the longest side of a photo in the grid. */
 export const THUMBNAIL = devicePixelRatio > 1.3 ? 640 : 360;
 
-/** Where an item's photo is; `size` is its longest side in pixels, at most. */
+/** URL of an item's photo; `size` is the longest side in pixels. */
 export const photoUrl = (id, size) => `v1/items/${encodeURIComponent(id)}/photo${size ? `?size=${size}` : ""}`;
 
 /** The bytes of an item's photo. */

@@ -1,4 +1,4 @@
-// The filters in use, each with a button that takes it away.
+// Chips of the active filters, each with a button that removes it.
 
 import {byId, make} from "./dom.js";
 import {labelOf, numberText, valueText} from "./words.js";

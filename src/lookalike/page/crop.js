@@ -1,4 +1,4 @@
-// The box on the photo: dragged and resized by mouse, finger and keyboard; a mouse can also draw a new one.
+// Crop box on the photo: moved and resized by mouse, touch and keyboard; a mouse can also draw a new one.
 
 import {make} from "./dom.js";
 
@@ -13,7 +13,7 @@ export class Crop {
 	 * Put a box on a photo.
 	 * @param {HTMLImageElement} image Loaded, so that its size in pixels is known.
 	 * @param {{box: number[]|null, changed: (box: number[]|null) => void, say: (text: string) => void}} options
-	 *   `changed` is told every move: x1, y1, x2, y2 in pixels of the photo, or null for all of it.
+	 *   `changed` is called on every move with x1, y1, x2, y2 in pixels of the photo, or null for all of it.
 	 */
 	constructor(image, {box, changed, say}) {
 		this.image = image;
@@ -133,7 +133,7 @@ export class Crop {
 
 const clamp = (value, low = 0, high = 1) => Math.min(Math.max(value, low), high);
 
-/** The box after one of its parts was moved. */
+/** Box after one of its handles was moved. */
 function shifted([left, top, right, bottom], part, x, y) {
 	if (part === "move") {
 		const across = clamp(x, -left, 1 - right);
@@ -148,7 +148,7 @@ function shifted([left, top, right, bottom], part, x, y) {
 	];
 }
 
-/** The box between two corners, at least of the smallest size. */
+/** Box between two corners, of at least the smallest size. */
 function drawn([x1, y1], [x2, y2]) {
 	const span = (a, b) => {
 		const low = Math.min(a, b, 1 - SMALLEST);

@@ -1,4 +1,4 @@
-// All that is known of one item, in a dialog.
+// Dialog with the details of an item.
 
 import {icon, make, picture, plainClick} from "./dom.js";
 import {THUMBNAIL, getItem, photoUrl, search} from "./api.js";
@@ -34,7 +34,7 @@ export class Details {
 
 	/**
 	 * @param {string} id
-	 * @param {{match: object|null, weights: object|null}} found The match that was clicked, if it was one.
+	 * @param {{match: object|null, weights: object|null}} found The clicked match, or null.
 	 */
 	async show(id, {match, weights}) {
 		if (this.id === id) return;
@@ -154,7 +154,7 @@ export class Details {
 	}
 }
 
-/** Copy a text; where the page is not served from a safe origin, browsers have only the older way. */
+/** Copy a text to the clipboard; without a secure origin, by the older API. */
 async function copy(text, beside) {
 	if (navigator.clipboard)
 		return navigator.clipboard.writeText(text).then(

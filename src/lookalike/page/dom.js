@@ -1,4 +1,4 @@
-// Elements are made here and nowhere by pasting text into HTML, so whatever a catalogue says stays text.
+// DOM helpers. Elements are made here and never from HTML strings, so that texts of a catalogue stay text.
 
 /**
  * Make an element.
@@ -20,7 +20,7 @@ export function make(tag, properties = {}, ...children) {
 	return element;
 }
 
-/** One of the drawings at the top of the page. */
+/** One of the inline icons of the page. */
 export function icon(name) {
 	const space = "http://www.w3.org/2000/svg";
 	const svg = document.createElementNS(space, "svg");
@@ -65,14 +65,14 @@ function cornerColor(image) {
 	return alike ? `rgb(${data[0]} ${data[1]} ${data[2]})` : "";
 }
 
-/** For links: act on a plain click, and leave the others (a new tab, a new window) to the browser. */
+/** Click handler for links: acts on a plain click, and leaves others (new tab, new window) to the browser. */
 export const plainClick = act => event => {
 	if (event.metaKey || event.ctrlKey || event.shiftKey) return;
 	event.preventDefault();
 	act();
 };
 
-/** Replace what an element holds, and give the focus back to what had it, by its `data-key`. */
+/** Replace the children of an element, and restore the focus by `data-key`. */
 export function refill(element, ...children) {
 	const active = /** @type {HTMLElement} */ (document.activeElement);
 	const focused = element.contains(active) ? active.dataset.key : undefined;

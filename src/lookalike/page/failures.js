@@ -1,10 +1,10 @@
-// What the page says in the place of results: of errors, and of searches that find nothing.
+// Notices in place of results: for errors and for searches without matches.
 
 import {filtersInUse} from "./state.js";
 
 const notice = (title, text, actions, mark = "hanger") => ({title, text, actions, mark});
 
-/** The notice for an ApiError, with what a visitor can do about it. */
+/** Notice for an ApiError, with the actions that help. */
 export function failureOf({kind, code, message}, {photo, filters}, {again, other, restart, clear}) {
 	switch (kind) {
 		case "unreachable":
@@ -26,7 +26,7 @@ export function failureOf({kind, code, message}, {photo, filters}, {again, other
 	}
 }
 
-/** The notice for an answer without matches. */
+/** Notice for an answer without matches. */
 export const emptyOf = ({filters}, {clear, restart}) =>
 	filtersInUse(filters)
 		? notice("Nothing passes these filters", "Take one away, or all of them.", [clear])

@@ -10,7 +10,7 @@ const NONE = Object.freeze({values: [], low: null, high: null});
 /**
  * @typedef {object} Facet
  * @property {string} name
- * @property {string[]} kinds Of its values: text, number, boolean.
+ * @property {string[]} kinds Types of the values: text, number, boolean.
  * @property {{value: string|number|boolean, count: number}[]} values The most frequent first.
  * @property {[number, number]|null} range Least and largest, of an attribute of numbers.
  */
@@ -51,7 +51,7 @@ export class Filters {
 		const wanted = [heading, ...groups];
 		for (const element of [...this.place.children]) if (!wanted.includes(element)) element.remove();
 		wanted.forEach((element, at) => {
-			// what stays is not touched: it keeps its focus, and a drag that is going on
+			// present elements stay, and keep their focus and drags
 			if (this.place.children[at] !== element) this.place.insertBefore(element, this.place.children[at] ?? null);
 		});
 	}
@@ -60,7 +60,7 @@ export class Filters {
 const isNumbers = ({kinds}) => kinds.length === 1 && kinds[0] === "number";
 const keyOf = facet => `${isNumbers(facet) ? "range" : "values"}.${facet.name}`;
 
-/** Whether filtering by it parts the items in a way that people would. */
+/** Whether a facet is worth a filter: its values divide the items. */
 function isUseful(facet) {
 	if (isNumbers(facet)) return facet.range !== null && facet.range[0] < facet.range[1];
 	return (
@@ -173,7 +173,7 @@ class RangeGroup extends Group {
 	}
 
 	#moved(which, done) {
-		// The ends push each other rather than cross.
+		// The ends push each other and never cross.
 		if (Number(this.low.value) > Number(this.high.value))
 			this[which === "low" ? "high" : "low"].value = this[which].value;
 		const [low, high] = [Number(this.low.value), Number(this.high.value)];
@@ -195,7 +195,7 @@ class RangeGroup extends Group {
 			this.track.style.setProperty(side, `${((Number(input.value) - from) / (to - from || 1)) * 100}%`);
 			input.setAttribute("aria-valuetext", numberText(Number(input.value)));
 		}
-		// Where both stand at the right end, the lower one has to be reachable.
+		// With both at the right end, the lower one must stay reachable.
 		this.low.classList.toggle("above", Number(this.low.value) > (from + to) / 2);
 		this.text.textContent = `${numberText(Number(this.low.value))} to ${numberText(Number(this.high.value))}`;
 	}

@@ -1,4 +1,4 @@
-// How photos come in: dropped, pasted, chosen or taken.
+// Input of photos: dropped, pasted, chosen, or taken by camera.
 
 import {byId} from "./dom.js";
 
@@ -50,7 +50,7 @@ export function listenForPhotos({got, refused}) {
 }
 
 /**
- * Make a big photo smaller before it is sent, upright; what this browser cannot decode goes to the server as it is.
+ * Scale a large photo down and turn it upright before upload; photos that this browser cannot decode are sent unchanged.
  * @param {File} file
  * @returns {Promise<Blob>}
  */

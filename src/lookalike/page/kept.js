@@ -1,10 +1,10 @@
-// Photos that were searched with, kept in this browser only, so that reloading and going back find them again.
+// Query photos stored in this browser only, for reloading and going back.
 
 const STORE = "photos";
 const MOST = 20;
 const here = new Map(); // for browsers that keep nothing, such as in private windows
 
-/** Keep a photo. @returns {Promise<string>} the name to ask for it by */
+/** Store a photo. @returns {Promise<string>} its name */
 export async function keep(blob, label) {
 	const name = Array.from(crypto.getRandomValues(new Uint8Array(6)), byte => byte.toString(16).padStart(2, "0")).join(
 		"",
@@ -15,7 +15,7 @@ export async function keep(blob, label) {
 	return name;
 }
 
-/** The photo of a name, or null when this browser has it not. */
+/** Stored photo of a name, or null. */
 export async function kept(name) {
 	if (!here.has(name)) {
 		const entry = await request("readonly", store => store.get(name)).catch(() => undefined);

@@ -1,5 +1,5 @@
-// One thing at a time; of what is asked for meanwhile only the last. Answers follow a moving box at the pace of the
-// server, and nothing piles up.
+// Runs one request at a time, and of those that arrive meanwhile only the last: answers follow a moving box at the pace
+// of the server, without a queue.
 
 export class Latest {
 	#running = null; // the AbortController of what runs
@@ -10,14 +10,14 @@ export class Latest {
 		this.run = run;
 	}
 
-	/** Run when what runs now has finished; with `instead`, stop that first. */
+	/** Run after the present request; with `instead`, abort that first. */
 	ask(request, {instead = false} = {}) {
 		this.#next = {request};
 		if (instead) this.stop(false);
 		if (!this.#running) this.#go();
 	}
 
-	/** Stop what runs, and by default what waits as well. */
+	/** Abort the running request, and by default the waiting one. */
 	stop(all = true) {
 		if (all) this.#next = null;
 		this.#running?.abort();

@@ -1,4 +1,4 @@
-// The page: what is looked for stands in the URL; from it everything that is shown follows.
+// Main module: renders the page from the state, which is in the URL.
 
 import {Answers, keyOf} from "./answers.js";
 import {ApiError, getFacets, getItem, getPhoto} from "./api.js";
@@ -51,9 +51,9 @@ const actions = {
 	clear: ["Clear the filters", clearFilters],
 };
 
-// Going from one thing to the next.
+// Navigation.
 
-/** Change what is looked for, and show it. */
+/** Change the state, and render it. */
 function go(change, {push = true} = {}) {
 	state = {...state, ...change};
 	const url = location.pathname + writeState(state);
@@ -117,7 +117,7 @@ addEventListener("popstate", ({state: left}) => {
 });
 history.scrollRestoration = "manual";
 
-// Showing what the state says.
+// Rendering.
 
 function refresh() {
 	const looking = queryOf(state) !== null;
@@ -208,7 +208,7 @@ function showAnswer(now) {
 	if (counted !== whereOf(now.filters)) counting.ask(now);
 }
 
-/** Say what went wrong, and how to go on; what is on the page stays where it still makes sense. */
+/** Show an error and the actions that help; results stay if they are still valid. */
 function fail(error) {
 	byId("results").setAttribute("aria-busy", "false");
 	if (!(error instanceof ApiError)) throw error;
@@ -232,7 +232,7 @@ async function showDetails() {
 	await details.show(state.open, {match, weights: answer?.weights ?? null});
 }
 
-/** Counts of an attribute ignore its own filter, so that one can see what another choice would give. */
+/** Facets per attribute, each without its own filter, so that the counts show what another choice would give. */
 async function runFacets(now, signal) {
 	const names = [...now.filters.keys()];
 	const wanted = [null, ...names].map(name => getFacets(whereOf(now.filters, name), signal));
@@ -248,7 +248,7 @@ async function runFacets(now, signal) {
 	}
 }
 
-// Things to press.
+// Event handlers.
 
 listenForSheet();
 byId("more").firstElementChild.addEventListener("click", () => {

@@ -1,11 +1,11 @@
-// What the page says when there are no results to show, and while the server cannot be reached.
+// Notice in place of results, and banner while the server cannot be reached.
 
 import {byId, icon, make} from "./dom.js";
 import {isThere} from "./api.js";
 
 const AGAIN_MS = 3000;
 
-/** Say something in the place of the results. @param {{title: string, text: string, actions: [string, () => void][], mark?: string}} what */
+/** Show a notice in place of the results. @param {{title: string, text: string, actions: [string, () => void][], mark?: string}} what */
 export function showNotice({title, text, actions, mark = "hanger"}) {
 	const place = byId("notice");
 	place.hidden = false;
@@ -28,7 +28,7 @@ export function hideNotice() {
 	byId("notice").replaceChildren();
 }
 
-/** A line at the top, until the server answers again. */
+/** Banner until the server answers again. */
 export class Outage {
 	#timer = null;
 

@@ -1,4 +1,4 @@
-// What is being looked for: the photo with its box, or the item.
+// The query: a photo with its box, or an item.
 
 import {byId, make, picture} from "./dom.js";
 import {photoUrl} from "./api.js";
@@ -71,7 +71,7 @@ export class QueryPanel {
 		this.#sayBox(box);
 	}
 
-	/** Show an item of the catalogue; what is known of it may come later. */
+	/** Show an item; its details may be loaded later. */
 	showItem(id, item) {
 		if (this.#shown !== `item ${id}`) {
 			this.#begin(`item ${id}`);
@@ -101,7 +101,7 @@ export class QueryPanel {
 		);
 	}
 
-	/** Show a query that cannot be had. */
+	/** Show a query whose photo or item is missing. */
 	showNothing(text) {
 		this.#begin(null);
 		this.#showText(text);

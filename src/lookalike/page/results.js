@@ -1,4 +1,4 @@
-// The grid of matches. A card stays the same element as long as its item is shown, and moves to its new place.
+// Grid of matches. The card of an item is reused while it is shown, and moved to its new rank.
 
 import {icon, make, picture, plainClick} from "./dom.js";
 import {THUMBNAIL, photoUrl} from "./api.js";
@@ -6,7 +6,7 @@ import {contributions, factsLine, nameOf, scoreText, spaceLabel} from "./words.j
 
 const MOVE = {duration: 320, easing: "cubic-bezier(.2, .7, .2, 1)"};
 
-/** How each space adds to a score, as bars and numbers. */
+/** Contributions of the spaces to a score, as bars and numbers. */
 export function parts(match, weights) {
 	const known = contributions(match, weights);
 	return make(
@@ -48,7 +48,7 @@ export class Results {
 		this.doors = doors;
 	}
 
-	/** Empty frames of the size that the cards will have. */
+	/** Placeholders of the size of cards. */
 	showWaiting(number) {
 		this.#cards.clear();
 		const frame = () =>

@@ -1,4 +1,4 @@
-// Weights and filters as a sheet over the page, where the screen is small.
+// Weights and filters as a sheet over the page on small screens.
 
 import {byId} from "./dom.js";
 
@@ -10,7 +10,7 @@ export function setSheet(open) {
 	byId("adjust-open").setAttribute("aria-expanded", String(open));
 }
 
-/** Let the sheet be opened and closed. */
+/** Connect the buttons that open and close the sheet. */
 export function listenForSheet() {
 	byId("adjust-open").addEventListener("click", () => {
 		setSheet(!isOpen());

@@ -1,4 +1,4 @@
-// What the page begins with: a few items of the catalogue to go on from.
+// Start page: a few items of the catalogue to search by.
 
 import {THUMBNAIL, getItems, photoUrl} from "./api.js";
 import {byId, make, picture, plainClick} from "./dom.js";
@@ -6,7 +6,7 @@ import {count, nameOf} from "./words.js";
 
 const ITEMS = 12;
 
-/** Show them, unless they are there. @param {{search: (id: string) => void, hrefOf: (id: string) => string}} doors */
+/** Show the items, once. @param {{search: (id: string) => void, hrefOf: (id: string) => string}} doors */
 export async function showBeginnings({search, hrefOf}) {
 	const list = byId("begin-list");
 	if (list.childElementCount) return;

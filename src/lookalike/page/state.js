@@ -1,4 +1,4 @@
-// What is being looked at, and its URL: the one is always made from the other, so a search can be shared and gone back to.
+// State of the page and its URL, each computed from the other, so that searches can be shared and gone back to.
 
 export const PAGE = 24;
 export const MOST_SHOWN = 480;
@@ -26,7 +26,7 @@ export const emptyState = () => ({
 	open: null,
 });
 
-/** Read what a URL says; whatever makes no sense is left out. @returns {State} */
+/** Parse a URL; invalid parts are left out. @returns {State} */
 export function readState(search) {
 	const state = emptyState();
 	const filter = name => {
@@ -52,7 +52,7 @@ export function readState(search) {
 	return state;
 }
 
-/** The query part of the URL that says the same, with its question mark; empty for the start. @param {State} state */
+/** Query string of a state, with its question mark; empty for the start page. @param {State} state */
 export function writeState(state) {
 	const said = new URLSearchParams();
 	for (const key of ["item", "photo"]) if (state[key]) said.set(key, state[key]);
@@ -70,7 +70,7 @@ export function writeState(state) {
 	return text && `?${text}`;
 }
 
-/** The filters as the server's expression, leaving one attribute out if asked to; null when nothing is filtered. */
+/** Filter expression of the state, optionally without one attribute; null without filters. */
 export function whereOf(filters, without = null) {
 	const terms = [];
 	for (const [name, {values, low, high}] of filters) {
@@ -83,7 +83,7 @@ export function whereOf(filters, without = null) {
 	return terms.length ? terms.join(" and ") : null;
 }
 
-/** How many attributes are filtered by. */
+/** Number of filtered attributes. */
 export const filtersInUse = filters =>
 	[...filters.values()].filter(({values, low, high}) => values.length || low !== null || high !== null).length;
 

@@ -1,4 +1,4 @@
-// How much each space counts. Two spaces share one slider between them; more have one each.
+// Sliders for the weights: one for two spaces, else one each.
 
 import {make} from "./dom.js";
 import {spaceLabel} from "./words.js";
@@ -11,7 +11,7 @@ export class Weights {
 
 	/**
 	 * @param {HTMLElement} place
-	 * @param {(weights: Record<string, number>|null) => void} changed Told every move; null is the server's own.
+	 * @param {(weights: Record<string, number>|null) => void} changed Called on every move; null for the server's defaults.
 	 */
 	constructor(place, changed) {
 		this.place = place;

@@ -1,12 +1,12 @@
-// What is said of items, spaces and numbers.
+// Texts for items, spaces and numbers.
 
 const NAMING = ["title", "name", "productdisplayname"];
 const SPACES = {deep: "Shape", color: "Colour", "color-original": "Colour, 30 numbers"};
 
-/** Whether an attribute says what the item is called. */
+/** Whether an attribute is a title. */
 export const isNaming = attribute => NAMING.includes(attribute.toLowerCase());
 
-/** What people call an item: its title when it has one, else its product or id. */
+/** Display name of an item: its title, else its product or id. */
 export function nameOf(item) {
 	for (const wanted of NAMING) {
 		for (const [attribute, value] of Object.entries(item.attributes ?? {})) {
@@ -16,7 +16,7 @@ export function nameOf(item) {
 	return item.product ?? item.id;
 }
 
-/** `baseColour` and `base_colour` as people write them: `Base colour`. */
+/** Display name of an attribute: `Base colour` for `baseColour` and `base_colour`. */
 export function labelOf(attribute) {
 	const words = attribute
 		.replace(/([a-z\d])([A-Z])/g, "$1 $2")
@@ -28,7 +28,7 @@ export function labelOf(attribute) {
 
 export const spaceLabel = space => SPACES[space] ?? labelOf(space.replace(/-/g, " "));
 
-/** An attribute's value as people write it. */
+/** Display text of a value. */
 export function valueText(value) {
 	if (value === null || value === undefined) return "";
 	if (typeof value === "boolean") return value ? "yes" : "no";
@@ -47,7 +47,7 @@ export const scoreText = score => score.toFixed(2).replace("-", "\u2212");
 
 export const count = (number, one, many = `${one}s`) => `${numberText(number)} ${number === 1 ? one : many}`;
 
-/** A line of what is known of an item beside its name: short values that the name does not say already. */
+/** Line of short values of an item that its name does not contain. */
 export function factsLine(item, most = 3) {
 	const name = nameOf(item);
 	const said = name.toLowerCase();
@@ -63,7 +63,7 @@ export function factsLine(item, most = 3) {
 
 const alreadySaid = (value, said) => said.includes(value.toLowerCase().replace(/s$/, ""));
 
-/** How each weighted space adds to a score: the cosine, the share of the weights, and their product. */
+/** Contribution of each weighted space to a score: cosine, share of the weights, and their product. */
 export function contributions(match, weights) {
 	const total = Object.values(weights).reduce((sum, weight) => sum + weight, 0);
 	return Object.entries(match.scores)
