@@ -112,6 +112,20 @@ def is_done_again(broken: Broken, arguments: list[str], run: Run, is_there: bool
     is_well(changed)
 
 
+def test_a_search_is_answered_wherever_the_disk_fails(fresh: Callable[[], Path], broken: Broken) -> None:
+    """Also where SQLite cannot even empty the shared memory that a killed process has left."""
+    disk = fresh()
+    arguments = SHOWN["search"].format(disk=disk).split()
+    whole = broken.command(*arguments)
+    shared = disk / "shop.gallery" / "gallery.db-shm"
+    for number in (errno.EIO, errno.ENOSPC):
+        for times in (1, ALL):
+            for after in range(6):
+                shared.write_bytes(bytes(32768))
+                failed = broken.command(*arguments, number=number, after=after, times=times)
+                assert (failed.code, failed.said) == (whole.code, whole.said), (number, after, times)
+
+
 def test_commands_that_show(
     fresh: Callable[[], Path], broken: Broken, tiny_model: Path, tries: Tries, luck: Random
 ) -> None:

@@ -131,7 +131,9 @@ def check_only_name(path: Path) -> None:
 def is_immutable(path: Path, error: sqlite3.OperationalError) -> bool:
     """Whether a database stands alone, with nothing of a writer beside it, and this process can put nothing there."""
     path = path.resolve()  # SQLite puts them beside the file, and not beside a link to it
-    alone = not size_of(f"{path}-wal") and size_of(f"{path}-shm") < SHARED
+    # SQLite empties the shared memory, and fails with SHMOPEN when it cannot, only where no other process has it open.
+    unshared = size_of(f"{path}-shm") < SHARED or error.sqlite_errorcode == sqlite3.SQLITE_IOERR_SHMOPEN
+    alone = unshared and not size_of(f"{path}-wal")
     return alone and (not os.access(path.parent, os.W_OK) or error.sqlite_errorcode & 0xFF in NO_ROOM)
 
 
