@@ -50,6 +50,12 @@ serve: $(DEMO)/installed ## The demo, and then its page and API on http://127.0.
 test: $(TEST)/installed ## Install everything, PyTorch included, and run the quick tests, in JOBS=2 processes
 	@OMP_NUM_THREADS=1 '$(TEST)/bin/python' -m pytest -q -n '$(JOBS)' --dist loadfile --no-loadscope-reorder -m 'not slow and not milvus and not gpu'
 
+.PHONY: coverage
+coverage: $(TEST)/installed ## Run the quick tests, and show which lines and branches none of them reached
+	@mkdir -p build/coverage
+	@OMP_NUM_THREADS=1 '$(TEST)/bin/python' -m pytest -q -n '$(JOBS)' --dist loadfile --no-loadscope-reorder \
+		-m 'not slow and not milvus and not gpu' --cov --cov-report=term --cov-report=html
+
 .PHONY: test-slow
 test-slow: $(TEST)/installed ## Run the slow tests
 	@'$(TEST)/bin/python' -m pytest -q -m slow
