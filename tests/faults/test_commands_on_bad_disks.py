@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import errno
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 
 import numpy as np
-from disk_faults import ALL, Broken, broken, disk_watch
+from disk_faults import ALL, KILL, KILLED, Broken, broken, disk_watch
 from test_kills import CASES, Case, Run, check_left, contents, fresh, is_well, pattern
 
 from fault_tries import Tries
@@ -171,3 +172,29 @@ def check_shown(path: Path, old: bytes) -> None:
         assert data.endswith(ends[path.suffix]), path
         if path.suffix == ".json":
             json.loads(data)
+
+
+def test_a_copy_that_failed_leaves_nothing_in_the_way(
+    fresh: Callable[[], Path], broken: Broken, tiny_model: Path
+) -> None:
+    """Photos that were copied already are removed with the gallery that would have named them."""
+    disk = fresh()
+    arguments = CASES["export a gallery"].arguments.format(disk=disk, model=tiny_model).split()
+    failed = broken.command(*arguments, number=errno.EROFS, after=photo_made_at(broken, arguments, disk), times=1)
+    assert failed.code == 1, failed.said
+    assert not (disk / "copy.gallery").exists()
+    again = broken.command(*arguments)
+    assert again.code == 0, again.said
+    assert len(contents(disk / "copy.gallery")) == len(contents(disk / "shop.gallery"))
+
+
+def photo_made_at(broken: Broken, arguments: list[str], disk: Path) -> int:
+    """An operation during which a photo of the copy is there, and its item is not."""
+    for after in range(100, 200, 8):
+        killed = broken.command(*arguments, number=KILL, after=after)
+        photos = list((disk / "copy.gallery").rglob("photos/*/*/*"))
+        items = len(contents(disk / "copy.gallery"))
+        shutil.rmtree(disk / "copy.gallery", ignore_errors=True)
+        if killed.code == KILLED and photos and not items:
+            return after
+    raise AssertionError("no photo was ever there before its item")

@@ -210,6 +210,7 @@ def import_gallery(
 def _copied(source: str, target: str, *, with_roots: bool) -> Copied:
     """Copy a gallery into another, and compare the two."""
     from lookalike.gallery.opening import open_gallery
+    from lookalike.gallery.photo_store import PhotoStore
     from lookalike.gallery.transfer.copy import copy_gallery
 
     with opened(source, strong=True) as shop, open_gallery(seen(target, strong=True), create=True) as into:
@@ -217,6 +218,7 @@ def _copied(source: str, target: str, *, with_roots: bool) -> Copied:
             with progress_of("items") as tell:
                 return copy_gallery(shop, into, with_roots=with_roots, progress=tell)
         except BaseException:
+            PhotoStore(into).clear_up()
             into.discard_if_unused()
             raise
 

@@ -18,11 +18,12 @@ import secrets
 import stat
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from lookalike.errors import storage_error
+from lookalike.errors import LookalikeError, storage_error
 from lookalike.gallery.protocol import Gallery
 from lookalike.gallery.record_batch import RecordBatch
 from lookalike.images import content_type
@@ -166,6 +167,17 @@ class PhotoStore:
             for path in left:
                 remove_plain(path)
             return len(left)
+
+    def clear_up(self) -> None:
+        """Remove what a copy into the gallery left that failed: photos that no item names, and folders without any."""
+        if self._inside is None:
+            return
+        with suppress(LookalikeError, OSError):
+            self.tidy()
+            root = self.root()
+            for folder in (*root.glob("*"), root, self.folder):
+                with suppress(OSError):  # it has photos
+                    folder.rmdir()
 
     def _roots(self) -> list[Path]:
         """The folders whose photos are this gallery's own.
