@@ -470,7 +470,7 @@ def test_a_benchmark_decides_who_asks() -> None:
         Protocol.parse("consumer2shop=val").sides(benchmark)
     with pytest.raises(UsageError, match="no published benchmark"):
         Protocol.parse("inshop").taking_part(items, None)
-    with pytest.raises(UsageError, match="nobody is kept apart"):
+    with pytest.raises(UsageError, match="no photos are kept apart"):
         usual.task(items, benchmark=benchmark, apart=("s",))
     with pytest.raises(UsageError, match="no photo for its gallery"):
         usual.task(items[:1], benchmark=benchmark)
