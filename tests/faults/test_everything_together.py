@@ -21,7 +21,7 @@ from random import Random
 import numpy as np
 import pytest
 
-from lookalike.errors import GalleryLockedError, LookalikeError
+from lookalike.errors import GalleryLockedError, GalleryReplacedError, LookalikeError
 from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.retrieval.results import of_one_state
 from lookalike.spaces import Space, unit_rows
@@ -85,7 +85,10 @@ def read(folder: Path, *, seed: int, seconds: float) -> None:
         while time.monotonic() < until or asked < 3:
             query = unit_rows(np.random.default_rng(luck.randrange(10**9)).standard_normal((1, 16), dtype=np.float32))
             index, where = luck.choice(["auto", "exact", "ivf"]), luck.choice([None, "even = true"])
-            wrong = wrong_answers(gallery, query, index=index, where=where)
+            try:
+                wrong = wrong_answers(gallery, query, index=index, where=where)
+            except GalleryReplacedError:  # brought back faster than a loaded machine answers: refused, and not wrong
+                continue
             assert not wrong, wrong
             asked += 1
 

@@ -28,7 +28,7 @@ from lookalike.errors import (
 from lookalike.images import read_bytes
 
 SAMPLES: dict[str, Any] = {
-    "kind": "busy",
+    "code": "busy",
     "known": ("one", "two"),
     "path": Path("a/b.txt"),
     "folder": Path("a"),

@@ -210,7 +210,7 @@ def test_a_row_whose_photo_is_out_of_order_for_a_run_keeps_its_item(
     (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and then nothing")
     before = ["a,1.png,10,", "b,2.png,20,", "c,3.png,30,"]
     indexed(table(folder, before), gallery)
-    gallery.edit("b", {"price": 17})
+    gallery.override("b", {"price": 17})
     report, _ = indexed(table(folder, [before[0], f"b,{cell},20,"]), gallery, prune=True)
     assert counts(report) == (0, 0, 1, 1, 1)
     assert report.skipped[0].id == "b"

@@ -56,7 +56,7 @@ class PhotoStore:
 
     def __init__(self, gallery: Gallery, folder: Path | None = None, *, becomes: Path | None = None) -> None:
         self._gallery = gallery
-        self._inside = None if gallery.photo_folder is None else gallery.photo_folder.resolve()
+        self._inside = gallery.photo_folder
         self.folder = (folder or self._inside or Path("photos")).resolve()
         self._shown = self.folder if becomes is None else becomes.resolve() / "photos"
 

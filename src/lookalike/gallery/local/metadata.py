@@ -119,8 +119,8 @@ class LocalMetadata:
 
     @property
     def photo_folder(self) -> Path:
-        """Folder inside the gallery for photos that were sent for it."""
-        return self.folder / "photos"
+        """Folder inside the gallery for photos that were sent for it; a link in its place is not followed."""
+        return self.folder.resolve() / "photos"
 
     @property
     def skipped_list(self) -> Path:
