@@ -135,3 +135,70 @@ def test_a_log_is_followed_once_it_is_emptied(killed: dict[str, Path], tmp_path:
     assert not (copy / "gallery.db-commits").exists()
     shutil.copyfile(killed["old"] / "gallery.db", copy / "gallery.db")
     assert names(copy) == {"first"}
+
+
+@pytest.mark.parametrize("after", [0, 1, 3])
+@pytest.mark.parametrize("moved", ["never", "before", "after", "before and after"])
+@pytest.mark.parametrize("brought_back", [("first",), ("third",), ("first", "third"), ("third", "first")])
+def test_a_backup_brought_back_through_the_log_belongs_on_any_state(
+    tmp_path: Path, brought_back: tuple[str, ...], moved: str, after: int
+) -> None:
+    """Commits of several histories are in the log, and any of them may have been moved into the database."""
+    folder = tmp_path / "shop.gallery"
+    database, expected = folder / "gallery.db", {"first", "second", "third", "fourth"}
+    with LocalGallery(folder, create=True) as gallery, closing(Holder(database)) as holder:
+        for name in ("first", "second", "third", "fourth"):
+            if name == "third":
+                holder.hold()
+            add(gallery, name)
+            copy_database(database, tmp_path / f"{name}.db")
+        for which in brought_back:
+            if "before" in moved:
+                holder.move()
+            copy_database(tmp_path / f"{which}.db", database)
+            expected = {"first"} if which == "first" else {"first", "second", "third"}
+            assert names(folder) == expected
+            if "after" in moved:
+                holder.move()
+                assert names(folder) == expected
+            for number in range(after):
+                add(gallery, f"{number} after {which}")
+                expected.add(f"{number}")
+                assert names(folder) == expected
+        assert (folder / "gallery.db-commits").exists()
+        holder.move()
+        assert names(folder) == expected
+    assert names(folder) == expected
+
+
+def copy_database(source: Path, to: Path) -> None:
+    with closing(sqlite3.connect(source)) as one, closing(sqlite3.connect(to)) as other:
+        one.backup(other)
+
+
+class Holder:
+    """Keeps the log of a database from being begun again."""
+
+    def __init__(self, database: Path) -> None:
+        self.database = database
+        self.readers: list[sqlite3.Connection] = []
+
+    def hold(self) -> None:
+        reader = sqlite3.connect(self.database)
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM items").fetchone()
+        self.readers.append(reader)
+
+    def move(self) -> None:
+        """Move all commits into the database, read from what is newest in the log now."""
+        self.hold()
+        for reader in self.readers[:-1]:
+            reader.close()
+        del self.readers[:-1]
+        with closing(sqlite3.connect(self.database)) as connection:
+            busy, frames, moved = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        assert (busy, moved) == (0, frames)
+
+    def close(self) -> None:
+        for reader in self.readers:
+            reader.close()

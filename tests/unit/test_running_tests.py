@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging.config
+import logging
 import os
 import subprocess
 import sys
@@ -12,7 +12,7 @@ import pytest
 
 from inherited_signals import NAMES
 from lookalike.cli import show_notes
-from lookalike.server.logs import log_settings
+from lookalike.server.logs import log_as_lines
 from skipped_parts import skipped_line
 
 TESTS = Path(__file__).parents[1]
@@ -97,4 +97,13 @@ def test_what_was_logged_before_does_not_matter(turn: str, capsys: pytest.Captur
     show_notes()
     logging.getLogger("lookalike.gallery").info("the %s note", turn)
     assert capsys.readouterr().err == f"the {turn} note\n"
-    logging.config.dictConfig(log_settings())
+    log_as_lines()
+
+
+def test_a_server_leaves_the_handlers_of_others_as_they_are(tmp_path: Path) -> None:
+    other = logging.FileHandler(tmp_path / "log")
+    try:
+        log_as_lines()
+        assert not other.stream.closed
+    finally:
+        other.close()

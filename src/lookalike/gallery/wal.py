@@ -14,7 +14,7 @@ import json
 import sqlite3
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, NamedTuple
 from urllib.parse import quote
 
 import numpy as np
@@ -34,18 +34,47 @@ FRAME: Final = 24
 ORDERS: Final = {0x377F0682: "<u4", 0x377F0683: ">u4"}
 """How the words are stored over which checksums are taken, by the first four bytes."""
 
+TRIES: Final = 20
+"""How often to look again where a log or its database are being changed."""
 
-def note_commits(database: Path) -> None:
+
+class State(NamedTuple):
+    """What a database holds: number and signature of its newest commit."""
+
+    change: int
+    signature: str
+
+
+class Note(NamedTuple):
+    """What was known of a log when a commit was acknowledged that stayed in it.
+
+    Attributes:
+        salts: What tells this log from earlier ones in the same file, in hexadecimal.
+        frames: Pages in it.
+        beneath: The state of the database without it; None when that was not clear.
+        newest: The state with it.
+    """
+
+    salts: str
+    frames: int
+    beneath: State | None
+    newest: State
+
+
+def note_commits(connection: sqlite3.Connection, database: Path) -> None:
     """Note which frames of a log that could not be emptied were acknowledged, and what database they belong on.
 
     That this fails is no failure of the commit, which is on the disk.
+
+    Args:
+        connection: That wrote the newest commit.
+        database: The path of the database.
     """
-    log = read_log(database)
-    if log is not None and log[1]:
-        beneath = state_beneath(database)
-        fact = {"salts": log[0], "frames": log[1], "beneath": beneath}
-        with contextlib.suppress(LookalikeError):
-            write_durably(note_of(database), json.dumps(fact).encode())
+    with contextlib.suppress(sqlite3.Error, LookalikeError):
+        newest, log = state_of(connection), read_log(database)
+        if newest and log and log[1]:
+            note = Note(*log, state_beneath(database), newest)
+            write_durably(note_of(database), json.dumps(note).encode())
 
 
 def forget(database: Path) -> None:
@@ -64,47 +93,78 @@ def check_log(connection: sqlite3.Connection, database: Path) -> None:
     Raises:
         GalleryDamagedError: Commits that were acknowledged are missing of it, or it belongs to another database.
     """
+    for _ in range(TRIES):
+        found = what_is_there(database)
+        problem = found and problem_of(connection, database, *found)
+        if problem is None:
+            return
+        if what_is_there(database) == found:  # and not in the middle of a change
+            raise GalleryDamagedError(f"{database}-wal {problem}")
+
+
+def what_is_there(database: Path) -> tuple[Note, tuple[str, int], State | None] | None:
+    """What was noted of a log, its salts and frames, and the state beneath it; None where nothing can be missing."""
     known = noted(database)
     if known is None or log_size(database) == 0:
-        return
-    log = read_log(database)
-    salts, frames = log or ("", 0)
-    if salts not in ("", known["salts"]) or log_size(database) == 0:
-        return  # begun again since: all that was noted is in the database
-    if frames < known["frames"]:
-        if read_log(database) == log:
-            raise GalleryDamagedError(
-                f"{database}-wal is damaged: {known['frames']:,} pages were committed to it, and {frames:,} "
-                f"can be read; {WAY_OUT}"
-            )
-        return
-    beneath, noted_beneath = state_beneath(database), known["beneath"]
-    if beneath is None or noted_beneath is None or follows(connection, beneath, noted_beneath):
-        return
-    raise GalleryDamagedError(
-        f"{database}-wal holds commits to another database than the one beside it; delete it to keep this one as it "
-        "is, or bring back the database that it belongs to"
+        return None
+    log = read_log(database) or (known.salts, 0)
+    if log[0] != known.salts or log_size(database) == 0:
+        return None  # begun again since: all that was noted is in the database
+    return known, log, state_beneath(database)
+
+
+def problem_of(
+    connection: sqlite3.Connection, database: Path, known: Note, log: tuple[str, int], beneath: State | None
+) -> str | None:
+    """What is wrong with a log, as the end of a message; None when nothing is."""
+    if log[1] < known.frames:
+        return f"is damaged: {known.frames:,} pages were committed to it, and {log[1]:,} can be read; {WAY_OUT}"
+    if beneath is None or is_beneath(connection, beneath, known):
+        return None
+    return (
+        "holds commits to another database than the one beside it; delete it to keep this one as it is, or bring back "
+        "the database that it belongs to"
     )
 
 
-def follows(connection: sqlite3.Connection, beneath: list[int | str], before: list[int | str]) -> bool:
-    """Whether a database without its log is what it was when the log was noted, or has taken up commits of it since."""
-    if int(beneath[0]) <= int(before[0]):
-        return beneath == before
-    return signature_of(connection, int(beneath[0])) == beneath[1]
+def is_beneath(connection: sqlite3.Connection, beneath: State, known: Note) -> bool:
+    """Whether a log, as it was noted, belongs on a database in a state.
+
+    Commits of the log may have been moved into the database since. A backup may have been brought back through the log,
+    so that the database is older than it was, or will be.
+
+    Args:
+        connection: To the database, through its log.
+        beneath: The state of the database without the log.
+        known: What was noted of the log.
+    """
+    if known.beneath in (None, beneath) or not is_part_of(known.newest, connection):
+        return True
+    may_have_moved = beneath.change > known.beneath.change or not is_part_of(known.beneath, connection)
+    return may_have_moved and is_part_of(beneath, connection)
 
 
-def state_beneath(database: Path) -> list[int | str] | None:
-    """Number and signature of the newest commit that a database holds without its log; None when that is not clear."""
+def is_part_of(state: State, connection: sqlite3.Connection) -> bool:
+    """Whether a database came by a state on its way to its own."""
+    return signature_of(connection, state.change) == state.signature
+
+
+def state_of(connection: sqlite3.Connection) -> State | None:
+    """Number and signature of the newest commit; None when it has none, as while commits are moved into a database."""
+    change = meta_number(connection, "change")
+    signature = signature_of(connection, change)
+    return State(change, signature) if signature or not change else None
+
+
+def state_beneath(database: Path) -> State | None:
+    """The state of a database without its log; None when that is not clear."""
     address = f"file:{quote(str(database.absolute()))}?mode=ro&immutable=1"
     with (
         contextlib.suppress(sqlite3.Error, LookalikeError),
         contextlib.closing(sqlite3.connect(address, uri=True)) as connection,
     ):
         equip(connection)
-        change = meta_number(connection, "change")
-        signature = signature_of(connection, change)
-        return [change, signature] if signature or not change else None
+        return state_of(connection)
     return None
 
 
@@ -168,12 +228,11 @@ def log_size(database: Path) -> int:
         return 0
 
 
-def noted(database: Path) -> dict[str, Any] | None:
+def noted(database: Path) -> Note | None:
     """What was noted of a log; None when there is no note, or one that makes no sense."""
-    with contextlib.suppress(OSError, ValueError):
-        known = json.loads(note_of(database).read_bytes())
-        if isinstance(known, dict) and {"salts", "frames", "beneath"} <= known.keys():
-            return known
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        salts, frames, beneath, newest = json.loads(note_of(database).read_bytes())
+        return Note(str(salts), int(frames), None if beneath is None else State(*beneath), State(*newest))
     return None
 
 

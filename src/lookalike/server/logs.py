@@ -25,15 +25,12 @@ class JsonLines(logging.Formatter):
         return json.dumps(details, ensure_ascii=True, default=str)
 
 
-def log_settings() -> dict[str, Any]:
-    """Configuration for `logging.config.dictConfig`."""
-    return {
-        "version": 1,
-        "disable_existing_loggers": False,
-        "formatters": {"lines": {"()": JsonLines}},
-        "handlers": {"errors": {"class": "logging.StreamHandler", "formatter": "lines"}},
-        "loggers": {
-            "lookalike": {"handlers": ["errors"], "level": "INFO", "propagate": False},
-            "uvicorn": {"handlers": ["errors"], "level": "WARNING", "propagate": False},
-        },
-    }
+def log_as_lines() -> None:
+    """Let the server's loggers write JSON lines on standard error, and leave other loggers and their handlers alone."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonLines())
+    for name, level in (("lookalike", logging.INFO), ("uvicorn", logging.WARNING)):
+        logger = logging.getLogger(name)
+        logger.handlers = [handler]
+        logger.setLevel(level)
+        logger.propagate = False

@@ -18,7 +18,7 @@ from lookalike.server.app import create_app
 from lookalike.server.connection_limits import ConnectionLimits
 from lookalike.server.connections import Connection
 from lookalike.server.context import AppContext
-from lookalike.server.logs import log_settings
+from lookalike.server.logs import log_as_lines
 
 SHUTDOWN_S: Final = 30
 SWITCH_S: Final = 5e-5
@@ -59,12 +59,13 @@ class Server(uvicorn.Server):
 def make_server(context: AppContext) -> Server:
     """Configure uvicorn for an application context."""
     settings = context.settings
+    log_as_lines()
     connection_limits = ConnectionLimits(settings, context.metrics)
     context.metrics.watch_connections(lambda: len(connection_limits.open))
     config = uvicorn.Config(
         create_app(context),
         http=partial(Connection, connection_limits=connection_limits, settings=settings),  # type: ignore[arg-type]
-        log_config=log_settings(),
+        log_config=None,
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=SHUTDOWN_S,

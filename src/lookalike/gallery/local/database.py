@@ -314,7 +314,7 @@ def move_out_of_wal(connection: sqlite3.Connection, path: Path) -> None:
         connection.execute("PRAGMA busy_timeout = 0")
         busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
     if busy:
-        note_commits(path)
+        note_commits(connection, path)
     else:
         forget(path)
     connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
