@@ -19,6 +19,7 @@ from lookalike.catalogue.sample.drawn import changed_photo, make_products
 from lookalike.embedding.embedder import PhotoEmbedder
 from lookalike.embedding.model_loading import open_network
 from lookalike.gallery.local.gallery import LocalGallery
+from lookalike.gallery.request import SearchRequest
 from lookalike.images import open_image
 from lookalike.spaces import unit_rows
 from lookalike.types import Float32, Item
@@ -51,7 +52,7 @@ def write_ours(gallery: Path, photo: Path, *, rows: int) -> None:
             items = [Item(id=str(number), photo=f"{number}.jpg") for number in range(start, end)]
             shop.add(items, {name: made[start:end] for name, made in vectors.items()}, spaces=embedder.spaces)
         shop.optimise()
-        shop.search({name: made[-1:] for name, made in vectors.items()})
+        shop.search({name: made[-1:] for name, made in vectors.items()}, SearchRequest())
 
 
 def write_original(folder: Path, *, rows: int) -> None:

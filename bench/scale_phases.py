@@ -21,6 +21,7 @@ from lookalike.benchmarking.ground_truth import FilteredQuery, GroundTruth, best
 from lookalike.benchmarking.searching import BATCH, WEIGHTS, K, numbers
 from lookalike.benchmarking.timing import TimedCall, Timing, time_in_turns
 from lookalike.gallery.local.gallery import LocalGallery
+from lookalike.gallery.request import SearchRequest
 from lookalike.index.protocol import index_class
 from lookalike.types import Float32, Item, Neighbours
 
@@ -160,7 +161,7 @@ def open_and_answer(folder: Path, queries: Queries) -> Opened:
     began = time.perf_counter()
     with LocalGallery(folder) as gallery:
         opened = time.perf_counter()
-        gallery.search(queries, k=K)
+        gallery.search(queries, SearchRequest(k=K))
         answered = time.perf_counter()
     return Opened(1000 * (opened - began), 1000 * (answered - began))
 
@@ -200,7 +201,7 @@ def memory(folder: Path, queries: Queries) -> dict[str, Memory]:
     measured = {"libraries": Memory.now()}
     with LocalGallery(folder) as gallery:
         for number in range(QUERIES):
-            gallery.search(query_of(queries, number), k=K)
+            gallery.search(query_of(queries, number), SearchRequest(k=K))
             measured["one query" if number == 0 else f"{QUERIES} queries"] = Memory.now()
     return measured
 
@@ -270,7 +271,7 @@ def search(galleries: Mapping[Path, Asked]) -> list[Searched]:
 
 def asker(gallery: LocalGallery, queries: Queries) -> Callable[[int], Neighbours]:
     """Asks the query of a number; numbers beyond the last begin again."""
-    return lambda number: gallery.search(query_of(queries, number % QUERIES), k=K, weights=WEIGHTS)
+    return lambda number: gallery.search(query_of(queries, number % QUERIES), SearchRequest(k=K, weights=WEIGHTS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,9 +293,9 @@ def search_filtered(folder: Path, asked: Asked) -> tuple[float, dict[float, Filt
     """Ask with filters: the seconds of the first filter ever, which makes an index of the attribute, and the rest."""
     queries, measured = asked.queries, {}
     with LocalGallery(folder) as gallery:
-        gallery.search(query_of(queries, 0), k=K)
+        gallery.search(query_of(queries, 0), SearchRequest(k=K))
         began = time.perf_counter()
-        gallery.search(query_of(queries, 0), k=K, where="lot = 0")
+        gallery.search(query_of(queries, 0), SearchRequest(k=K, where="lot = 0"))
         first_s = time.perf_counter() - began
         for share, right in asked.filtered.items():
             first, again, answers = Timing(), Timing(), []
@@ -303,7 +304,7 @@ def search_filtered(folder: Path, asked: Asked) -> tuple[float, dict[float, Filt
                 where = f"lot >= {lots.start} and lot < {lots.stop}"
                 for timing in (first, again):
                     began = time.perf_counter()
-                    answer = gallery.search(query_of(queries, number), k=K, where=where)
+                    answer = gallery.search(query_of(queries, number), SearchRequest(k=K, where=where))
                     timing.calls_ms.append(1000 * (time.perf_counter() - began))
                 answers.append(answer)
             found = numbers(gallery, answers)

@@ -18,6 +18,7 @@ from lookalike.errors import FilterError, MismatchError, UnknownNameError, Usage
 from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.gallery.opening import open_gallery
 from lookalike.gallery.protocol import Facet, Gallery
+from lookalike.gallery.request import SearchRequest
 from lookalike.index import INDEXES
 from lookalike.spaces import Space, unit_rows, width
 from lookalike.types import JSON, Bool, Box, FileStamp, Float32, Item, Neighbours
@@ -134,7 +135,7 @@ def check_search(
     by_id = {item.id: place for place, item in enumerate(shop.items)}
     for number in range(0, len(shop.items), max(1, len(shop.items) // 7)):
         query = {name: rows[[number]] for name, rows in shop.vectors.items()}
-        found = gallery.search(query, k=k, **asked)
+        found = gallery.search(query, SearchRequest(k=k, **asked))
         places = [by_id[item_id] for item_id in ids(gallery, found)]
         assert len(set(places)) == len(places) == min(k, int(allowed.sum()))
         assert allowed[places].all()
@@ -155,7 +156,7 @@ def test_an_empty_gallery_says_so(gallery: Gallery) -> None:
     assert list(gallery.rows()) == []
     assert gallery.info()["items"] == 0
     with pytest.raises(UsageError, match="empty"):
-        gallery.search({"deep": np.ones((1, 24), dtype=np.float32)})
+        gallery.search({"deep": np.ones((1, 24), dtype=np.float32)}, SearchRequest())
 
 
 def test_gives_back_what_was_added(opener: Opener) -> None:
@@ -183,10 +184,10 @@ def test_keeps_vectors_of_any_length_as_they_came(gallery: Gallery) -> None:
         assert_array_equal(gallery.vectors(item.id)["deep"], shop.vectors["deep"][[number]])
         assert_array_equal(gallery.vectors(item.id)["color"], shop.vectors["color"][[number]])
     for number in (1, 2):
-        found = gallery.search({"deep": shop.vectors["deep"][[number]]}, k=1, weights={"deep": 1})
+        found = gallery.search({"deep": shop.vectors["deep"][[number]]}, SearchRequest(k=1, weights={"deep": 1}))
         assert ids(gallery, found) == [f"item {number}"]
         assert found.scores[0, 0] == pytest.approx(1, abs=1e-5)
-    blank = gallery.search({"color": shop.vectors["color"][[0]]}, k=4, weights={"color": 1})
+    blank = gallery.search({"color": shop.vectors["color"][[0]]}, SearchRequest(k=4, weights={"color": 1}))
     assert (ids(gallery, blank)[-1], blank.scores[0, -1]) == ("item 3", 0)
 
 
@@ -197,7 +198,7 @@ def test_an_item_of_the_same_id_replaces_the_old_one(gallery: Gallery) -> None:
     changed.put_into(gallery)
     assert (len(gallery), gallery.get("item 4")) == (30, changed.items[0])
     assert_array_equal(gallery.vectors("item 4")["deep"], other.vectors["deep"][[4]])
-    found = gallery.search({"deep": shop.vectors["deep"][[4]]}, k=30, weights={"deep": 1})
+    found = gallery.search({"deep": shop.vectors["deep"][[4]]}, SearchRequest(k=30, weights={"deep": 1}))
     assert sorted(ids(gallery, found)) == sorted(item.id for item in shop.items)
     assert float(found.scores[0, ids(gallery, found).index("item 4")]) == pytest.approx(
         float(other.vectors["deep"][4] @ shop.vectors["deep"][4]), abs=1e-6
@@ -208,13 +209,13 @@ def test_an_item_of_the_same_id_replaces_the_old_one(gallery: Gallery) -> None:
 def test_describing_changes_what_is_known_and_not_the_vectors(gallery: Gallery) -> None:
     shop = a_shop(10)
     shop.put_into(gallery, source="a.csv")
-    before = gallery.search({"deep": shop.vectors["deep"][[3]]}, weights={"deep": 1})
+    before = gallery.search({"deep": shop.vectors["deep"][[3]]}, SearchRequest(weights={"deep": 1}))
     changed = Item(id="item 3", photo="new.jpg", product=None, attributes={"color": "Mauve"})
     gallery.update([changed])
     assert gallery.get("item 3") == changed
     assert gallery.list(where="color = 'Mauve'") == (1, [changed])
     assert_array_equal(gallery.vectors("item 3")["deep"], shop.vectors["deep"][[3]])
-    after = gallery.search({"deep": shop.vectors["deep"][[3]]}, weights={"deep": 1})
+    after = gallery.search({"deep": shop.vectors["deep"][[3]]}, SearchRequest(weights={"deep": 1}))
     assert_array_equal(after.rows, before.rows)
     with pytest.raises(UnknownNameError):
         gallery.update([shop.items[0], Item(id="nobody", photo="x")])
@@ -237,7 +238,7 @@ def test_removed_items_are_gone(gallery: Gallery) -> None:
     shop = a_shop(40)
     shop.put_into(gallery)
     gone = [f"item {number}" for number in range(0, 40, 3)]
-    rows = gallery.search({"deep": shop.vectors["deep"][[0]]}, k=1, weights={"deep": 1}).rows[0].tolist()
+    rows = gallery.search({"deep": shop.vectors["deep"][[0]]}, SearchRequest(k=1, weights={"deep": 1})).rows[0].tolist()
     assert gallery.remove([*gone, "nobody"]) == 14
     assert gallery.remove(gone) == 0
     assert len(gallery) == 26
@@ -248,7 +249,7 @@ def test_removed_items_are_gone(gallery: Gallery) -> None:
             ask("item 0")
     gallery.remove([item.id for item in shop.items])
     assert (len(gallery), gallery.spaces) == (0, SPACES)
-    assert gallery.search({"deep": shop.vectors["deep"][:3]}, weights={"deep": 1}).rows.shape == (3, 0)
+    assert gallery.search({"deep": shop.vectors["deep"][:3]}, SearchRequest(weights={"deep": 1})).rows.shape == (3, 0)
 
 
 def test_a_large_gallery_may_become_empty_and_be_filled_again(gallery: Gallery) -> None:
@@ -257,7 +258,7 @@ def test_a_large_gallery_may_become_empty_and_be_filled_again(gallery: Gallery) 
     check_search(gallery, shop, index="ivf", k=2)
     gallery.remove([item.id for item in shop.items])
     for index in ("auto", "ivf"):
-        assert gallery.search(shop.part(0, 2).vectors, index=index).rows.shape == (2, 0)
+        assert gallery.search(shop.part(0, 2).vectors, SearchRequest(index=index)).rows.shape == (2, 0)
     gallery.optimise()
     shop.part(0, 200).put_into(gallery)
     check_search(gallery, shop.part(0, 200))
@@ -363,16 +364,16 @@ def test_filters_decide_what_may_be_answered(
     for _ in range(2):  # the second time from what was remembered
         check_search(gallery, shop, where=where, test=test)
     gallery.update([replace(item, attributes={"price": 5, "color": "Red", "sale": False}) for item in shop.items[:3]])
-    assert len(ids(gallery, gallery.search({"deep": shop.vectors["deep"][:1]}, weights={"deep": 1},
-                                           where="price = 5 and color = 'Red'"))) == 3  # fmt: skip
+    red = SearchRequest(weights={"deep": 1}, where="price = 5 and color = 'Red'")
+    assert len(ids(gallery, gallery.search({"deep": shop.vectors["deep"][:1]}, red))) == 3
 
 
 def test_answers_many_queries_at_once_as_one_by_one(gallery: Gallery) -> None:
     shop = a_shop(1500)
     shop.put_into(gallery)
-    together = gallery.search(shop.part(0, 20).vectors, k=7)
+    together = gallery.search(shop.part(0, 20).vectors, SearchRequest(k=7))
     for number in range(20):
-        alone = gallery.search(shop.part(number, number + 1).vectors, k=7)
+        alone = gallery.search(shop.part(number, number + 1).vectors, SearchRequest(k=7))
         assert_array_equal(together.rows[number], alone.rows[0])
         assert_array_equal(together.scores[number], alone.scores[0])
 
@@ -390,15 +391,19 @@ def test_any_metric_is_scanned_over_the_vectors_as_they_came(gallery: Gallery, m
     scores = -(deep + 0.1 * color)
     scores[[5, 1250]] = -np.inf
     best = np.argsort(-scores)[:6]
-    found = gallery.search(query, k=6, weights={"deep": 1, "color": 0.1}, metrics={"deep": metric})
+    found = gallery.search(query, SearchRequest(k=6, weights={"deep": 1, "color": 0.1}, metrics={"deep": metric}))
     assert ids(gallery, found) == [f"item {number}" for number in best]
     assert_allclose(found.scores[0], scores[best], atol=1e-5)
     assert_allclose(found.by_space["deep"][0], -deep[best], atol=1e-5)
     assert found.index == "exact"
-    filtered = gallery.search(query, k=3, weights={"deep": 1}, metrics={"deep": metric}, where="color = 'Black'")
+    filtered = gallery.search(
+        query, SearchRequest(k=3, weights={"deep": 1}, metrics={"deep": metric}, where="color = 'Black'")
+    )
     black = [place for place in np.argsort(deep) if place % 4 == 3][:3]
     assert ids(gallery, filtered) == [f"item {number}" for number in black]
-    nothing = gallery.search(query, metrics={"deep": metric}, weights={"deep": 1}, where="price = 5 and color = 'Red'")
+    nothing = gallery.search(
+        query, SearchRequest(metrics={"deep": metric}, weights={"deep": 1}, where="price = 5 and color = 'Red'")
+    )
     assert nothing.rows.shape == (1, 0)
 
 
@@ -430,7 +435,7 @@ def test_refuses_wrong_questions(gallery: Gallery, case: str) -> None:
     shop.put_into(gallery)
     error, asked = WRONG_QUERIES[case]
     with pytest.raises(error) as caught:
-        gallery.search(shop.part(0, 1).vectors, **asked)
+        gallery.search(shop.part(0, 1).vectors, SearchRequest(**asked))
     assert "\n" not in str(caught.value)
 
 
@@ -445,9 +450,9 @@ def test_refuses_queries_that_do_not_fit(gallery: Gallery) -> None:
         {"deep": right["deep"], "color": right["color"][:1]},
     ):
         with pytest.raises(MismatchError):
-            gallery.search(wrong)
+            gallery.search(wrong, SearchRequest())
     with pytest.raises(UsageError, match="not finite"):
-        gallery.search({"deep": right["deep"] * np.nan, "color": right["color"]})
+        gallery.search({"deep": right["deep"] * np.nan, "color": right["color"]}, SearchRequest())
 
 
 WRONG_ADDITIONS: dict[str, tuple[type[UsageError], Callable[[Shop], tuple[Any, Any, Any]]]] = {
@@ -532,7 +537,7 @@ def test_many_threads_search_while_one_adds(opener: Opener) -> None:
 
     def ask(number: int) -> None:
         query = shop.part(number, number + 1).vectors
-        found = gallery.search(query, k=3, where="price >= 0" if number % 3 else None)
+        found = gallery.search(query, SearchRequest(k=3, where="price >= 0" if number % 3 else None))
         places = [int(item_id.split()[1]) for item_id in ids(gallery, found)]
         assert places[0] == number
         assert_allclose(found.scores[0], shop.scores(query, {"deep": 1, "color": 0.1})[places], atol=2e-6)
@@ -588,7 +593,7 @@ def test_items_are_whole_while_another_brings_in_new_attributes(opener: Opener) 
     writer, reader = opener(), opener()
     shop = a_shop(4)
     shop.put_into(writer)
-    rows = reader.search(shop.part(0, 1).vectors, k=4).rows[0].tolist()
+    rows = reader.search(shop.part(0, 1).vectors, SearchRequest(k=4)).rows[0].tolist()
 
     def describe() -> None:
         for number in range(60):

@@ -20,6 +20,7 @@ import pytest
 
 from lookalike.errors import GalleryClosedError, LookalikeError
 from lookalike.gallery.local.gallery import LocalGallery
+from lookalike.gallery.request import SearchRequest
 from lookalike.spaces import Space, unit_rows
 from lookalike.types import Float32, Item
 
@@ -58,9 +59,11 @@ def deeds(gallery: LocalGallery, luck: Random) -> dict[str, Callable[[], object]
                 break
 
     return {
-        "search": lambda: gallery.search(query, k=10),
-        "search an index": lambda: gallery.search(query, k=10, index=luck.choice(["ivf", "kmeans", "hnsw"])),
-        "filter": lambda: gallery.search(query, k=10, where=f"a{luck.randrange(8)} = 1"),
+        "search": lambda: gallery.search(query, SearchRequest(k=10)),
+        "search an index": lambda: gallery.search(
+            query, SearchRequest(k=10, index=luck.choice(["ivf", "kmeans", "hnsw"]))
+        ),
+        "filter": lambda: gallery.search(query, SearchRequest(k=10, where=f"a{luck.randrange(8)} = 1")),
         "facets": lambda: gallery.facets(),
         "list": lambda: gallery.list(where=f"a{luck.randrange(8)} < 3", limit=None),
         "rows": lambda: list(gallery.rows()),
@@ -204,7 +207,7 @@ def test_a_write_that_is_interrupted_has_not_happened(filled: Path) -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system does not fork")
 def test_a_forked_process_uses_connections_of_its_own(filled: Path) -> None:
     with LocalGallery(filled) as gallery:
-        gallery.search({"deep": rows_of(7, 1)})
+        gallery.search({"deep": rows_of(7, 1)}, SearchRequest())
         mine = gallery._database._connections._idle[0].connection
         child = os.fork()
         if child == 0:

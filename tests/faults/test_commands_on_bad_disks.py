@@ -19,6 +19,7 @@ from test_kills import CASES, Case, Run, check_left, contents, fresh, is_well, p
 
 from fault_tries import Tries
 from lookalike.gallery.local.gallery import LocalGallery
+from lookalike.gallery.request import SearchRequest
 
 __all__ = ["broken", "disk_watch", "fresh", "pattern"]
 
@@ -50,7 +51,7 @@ def is_exact(gallery: Path) -> None:
     with LocalGallery(gallery) as opened:
         known = {item.id: opened.vectors(item.id) for item in opened.list(limit=None)[1]}
         asked = known[min(known)]
-        found = opened.search(asked, index="exact", k=len(known), weights=dict.fromkeys(asked, 1.0))
+        found = opened.search(asked, SearchRequest(index="exact", k=len(known), weights=dict.fromkeys(asked, 1.0)))
         scores = {
             item: float(np.mean([(row * asked[space]).sum() for space, row in rows.items()]))
             for item, rows in known.items()

@@ -25,6 +25,7 @@ from fault_tries import Tries
 from lookalike.embedding.model_loading import open_network
 from lookalike.errors import LookalikeError
 from lookalike.gallery.local.gallery import LocalGallery
+from lookalike.gallery.request import SearchRequest
 from lookalike.gallery.transfer.folders import export_gallery, import_folder
 from lookalike.remote.cache import PhotoCache
 from lookalike.spaces import Space, unit_rows
@@ -77,7 +78,7 @@ def fill(folder: Path) -> None:
         gallery.add(items(0, ITEMS), given, spaces=SPACES, source="shop", file_stamps=file_stamps)
         gallery.optimise()
         for name in ("ivf", "kmeans", "hnsw"):
-            gallery.search(vectors(1, 2), index=name)
+            gallery.search(vectors(1, 2), SearchRequest(index=name))
         gallery.add(items(ITEMS, 30), vectors(30, 3), spaces=SPACES, source="more")
         gallery.remove([f"item {number}" for number in range(7, 1607, 100)])
         gallery.override("item 3", {"color": "pink"})
@@ -89,7 +90,7 @@ def ask_gallery(folder: Path) -> Answers:
     answers: Answers = {}
 
     def found(**options: Any) -> list[list[tuple[str, float]]]:
-        near = gallery.search(query, **options)
+        near = gallery.search(query, SearchRequest(**options))
         known = gallery.items([int(row) for row in near.rows.ravel()])
         for item in known.values():
             assert item.attributes["color"] in (*COLORS, "pink")

@@ -23,6 +23,7 @@ import pytest
 
 from lookalike.errors import GalleryLockedError, GalleryReplacedError, LookalikeError
 from lookalike.gallery.local.gallery import LocalGallery
+from lookalike.gallery.request import SearchRequest
 from lookalike.retrieval.results import of_one_state
 from lookalike.spaces import Space, unit_rows
 from lookalike.types import Float32, Item, Neighbours
@@ -97,7 +98,7 @@ def wrong_answers(gallery: LocalGallery, query: Float32, *, index: str, where: s
     """What an answer says that is not so."""
 
     def ask() -> tuple[Neighbours, dict[int, Item]]:
-        found = gallery.search({"deep": query}, k=5, index=index, where=where)
+        found = gallery.search({"deep": query}, SearchRequest(k=5, index=index, where=where))
         return found, gallery.items(found.rows[0].tolist(), version=found.version)
 
     found, items = of_one_state(ask)
@@ -158,7 +159,7 @@ def test_every_score_is_true(tmp_path: Path, tries: Callable[..., int], luck: Ra
         best = max(
             float(unit_rows(query)[0] @ vector(int(item.id), version_of(item))) for item in gallery.list(limit=None)[1]
         )
-        found = gallery.search({"deep": query}, k=1, index="exact")
+        found = gallery.search({"deep": query}, SearchRequest(k=1, index="exact"))
         assert found.scores[0, 0] == pytest.approx(best, abs=1e-5)
 
 
@@ -184,7 +185,7 @@ def test_searches_are_answered_from_memory_where_nothing_can_be_kept(
         else:
             (folder / "build.lock").mkdir()
         for index in ("auto", "exact", "ivf"):
-            found = gallery.search({"deep": vector(7, 0)[np.newaxis]}, k=1, index=index)
+            found = gallery.search({"deep": vector(7, 0)[np.newaxis]}, SearchRequest(k=1, index=index))
             assert (gallery.items(found.rows[0].tolist())[int(found.rows[0, 0])].id, index) == ("7", index)
             assert found.scores[0, 0] == pytest.approx(1, abs=1e-5)
         assert "answered from memory" in caplog.text

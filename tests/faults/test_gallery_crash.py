@@ -30,6 +30,7 @@ from lookalike.errors import (
 )
 from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.gallery.opening import open_gallery
+from lookalike.gallery.request import SearchRequest
 from lookalike.spaces import Space, unit_rows
 from lookalike.types import Float32, Item
 
@@ -76,7 +77,7 @@ def check(gallery: LocalGallery, count: int) -> None:
         query = rows_of(range(number, number + 1))
         assert np.array_equal(gallery.vectors(str(number))["deep"], query)
         for index in ("auto", "ivf"):
-            found = gallery.search({"deep": query}, k=3, index=index)
+            found = gallery.search({"deep": query}, SearchRequest(k=3, index=index))
             assert gallery.items(found.rows[0].tolist())[int(found.rows[0, 0])].id == str(number)
             assert found.scores[0, 0] == pytest.approx(1, abs=1e-6)
             assert len(set(found.rows[0].tolist())) == 3
@@ -128,7 +129,7 @@ def pattern(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with LocalGallery(folder, create=True) as gallery:
         add(gallery, range(COUNT))
         gallery.optimise()
-        gallery.search({"deep": rows_of(range(1))}, index="ivf")
+        gallery.search({"deep": rows_of(range(1))}, SearchRequest(index="ivf"))
     return folder
 
 
@@ -203,7 +204,7 @@ def test_derives_anew_what_is_spoilt(filled: Path, case: str) -> None:
 def check_search_only(gallery: LocalGallery) -> None:
     for number in (0, 700, COUNT - 1):
         for index in ("exact", "ivf"):
-            found = gallery.search({"deep": rows_of(range(number, number + 1))}, k=2, index=index)
+            found = gallery.search({"deep": rows_of(range(number, number + 1))}, SearchRequest(k=2, index=index))
             assert gallery.items([int(found.rows[0, 0])])[int(found.rows[0, 0])].id == str(number)
 
 
@@ -258,7 +259,7 @@ def test_derived_files_may_vanish_under_an_open_reader(filled: Path) -> None:
         check_search_only(gallery)
         shutil.rmtree(filled / "derived")
         check_search_only(gallery)
-        gallery.search({"deep": rows_of(range(1))}, index="kmeans")
+        gallery.search({"deep": rows_of(range(1))}, SearchRequest(index="kmeans"))
         add(gallery, range(COUNT, COUNT + 5))
         check_search_only(gallery)
         assert gallery.verify().problems == ()
@@ -320,7 +321,7 @@ def test_compacting_gives_space_back_and_keeps_everything(filled: Path) -> None:
     with LocalGallery(filled) as gallery, LocalGallery(filled) as reader:
         gallery.remove([str(number) for number in range(100, COUNT)])
         gallery.update([Item(id="5", photo="5.jpg", attributes={"new": True})])
-        reader.search({"deep": rows_of(range(1))})
+        reader.search({"deep": rows_of(range(1))}, SearchRequest())
         before = gallery.info()["bytes"]["database"]  # type: ignore[call-overload, index]
         gallery.compact()
         assert gallery.info()["bytes"]["database"] < before / 2  # type: ignore[call-overload, index, operator]

@@ -22,6 +22,7 @@ from lookalike.errors import (
     MismatchError,
 )
 from lookalike.gallery.local.gallery import LocalGallery
+from lookalike.gallery.request import SearchRequest
 from lookalike.retrieval.retriever import Retriever
 from lookalike.spaces import Space, unit_rows
 from lookalike.types import Float32, Item, Neighbours
@@ -50,7 +51,7 @@ def check(gallery: LocalGallery, rows: Float32) -> None:
     for where, allowed in ((None, np.ones(len(rows), bool)), ("even = true", np.arange(len(rows)) % 2 == 0)):
         best = np.argsort(-np.where(allowed, scores, -2), axis=1, kind="stable")[:, :5]
         for index in ("exact", "auto"):
-            found = gallery.search({"deep": asked}, k=5, where=where, index=index)
+            found = gallery.search({"deep": asked}, SearchRequest(k=5, where=where, index=index))
             named = gallery.items(found.rows.reshape(-1).tolist())
             assert [[int(named[row].id) for row in line] for line in found.rows.tolist()] == best.tolist()
             np.testing.assert_allclose(found.scores, np.take_along_axis(scores, best, axis=1), atol=1e-5)
@@ -162,7 +163,7 @@ def test_says_that_it_is_gone_and_writes_nothing(shop: Path, opened: LocalGaller
     shutil.rmtree(shop)
     item = Item(id="new", photo="x.jpg")
     for ask in (
-        lambda: opened.search({"deep": rows_of(1, 1)}),
+        lambda: opened.search({"deep": rows_of(1, 1)}, SearchRequest()),
         lambda: len(opened),
         lambda: opened.get("1"),
         lambda: list(opened.rows()),
@@ -189,10 +190,10 @@ def test_refuses_what_is_no_gallery_or_holds_other_vectors(shop: Path, opened: L
     wider = unit_rows(np.random.default_rng(0).standard_normal((5, 48), dtype=np.float32))
     fill(shop, wider, spaces=[Space("deep", 48, "other@1")])
     with pytest.raises(MismatchError):
-        opened.search({"deep": rows_of(1, 1)})
+        opened.search({"deep": rows_of(1, 1)}, SearchRequest())
     with pytest.raises(MismatchError, match="the gallery has the spaces"):
         opened.add([Item(id="x", photo="x.jpg")], {"deep": rows_of(1, 1)}, spaces=SPACES)
-    assert opened.search({"deep": wider[:1]}, k=1).scores[0, 0] == pytest.approx(1, abs=1e-6)
+    assert opened.search({"deep": wider[:1]}, SearchRequest(k=1)).scores[0, 0] == pytest.approx(1, abs=1e-6)
 
 
 @pytest.mark.parametrize("way", ["folder moved", "deleted and moved", "emptied and filled"])
@@ -232,7 +233,7 @@ def test_readers_and_a_replacement_in_the_middle(shop: Path, other: Path) -> Non
         def ask() -> None:
             while not stop.is_set():
                 try:
-                    seen.append(float(gallery.search({"deep": rows_of(99, 3)}, k=1).scores[0, 0]))
+                    seen.append(float(gallery.search({"deep": rows_of(99, 3)}, SearchRequest(k=1)).scores[0, 0]))
                 except LookalikeError as error:
                     seen.append(str(error))
 
@@ -261,12 +262,12 @@ def test_names_no_items_for_rows_of_another_history(shop: Path, other: Path, tmp
     item, row = Item(id="new", photo="x.jpg"), rows_of(3, 1)
     with LocalGallery(shop) as gallery:
         shutil.copyfile(shop / "gallery.db", copy)
-        found = gallery.search({"deep": rows_of(1, 1)}, k=5)
+        found = gallery.search({"deep": rows_of(1, 1)}, SearchRequest(k=5))
         rows = found.rows[0].tolist()
         gallery.add([item], {"deep": row}, spaces=SPACES)
         assert gallery.items(rows, version=found.version)[rows[0]].id == "0"
         assert gallery.unit_vectors(rows, version=found.version)["deep"][0] == pytest.approx(rows_of(1)[0], abs=1e-6)
-        later = gallery.search({"deep": row}, k=5)
+        later = gallery.search({"deep": row}, SearchRequest(k=5))
         with closing(sqlite3.connect(copy)) as source, closing(sqlite3.connect(shop / "gallery.db")) as to:
             source.backup(to)
         assert gallery.items(rows, version=found.version)[rows[0]].id == "0"  # its own past

@@ -22,6 +22,7 @@ from lookalike.errors import GalleryUnreachableError, MismatchError, UsageError
 from lookalike.gallery.milvus.address import TOKEN, TOKEN_FILE
 from lookalike.gallery.milvus.gallery import MilvusGallery
 from lookalike.gallery.opening import open_gallery
+from lookalike.gallery.request import SearchRequest
 from lookalike.gallery.transfer.copy import copy_gallery
 from lookalike.spaces import Space, unit_rows
 from lookalike.types import Float32, Item
@@ -100,7 +101,7 @@ def test_a_collection_that_another_program_has_changed_is_refused(milvus_server:
     client.create_collection(name, 24)
     client.close()
     with open_gallery(address) as gallery, pytest.raises(MismatchError, match="has other fields than a gallery") as no:
-        gallery.search(vectors(1))
+        gallery.search(vectors(1), SearchRequest())
     assert "\n" not in str(no.value)
 
 
@@ -112,7 +113,7 @@ def test_vectors_of_other_lengths_or_makers_are_refused(address: str) -> None:
             with pytest.raises(MismatchError, match="the gallery has the spaces deep"):
                 gallery.add(items(3), {wrong.name: rows}, spaces=[wrong])
         with pytest.raises(MismatchError):
-            gallery.search({"deep": np.ones((1, 12), dtype=np.float32)})
+            gallery.search({"deep": np.ones((1, 12), dtype=np.float32)}, SearchRequest())
         assert len(gallery) == 3
 
 
@@ -203,12 +204,12 @@ def test_a_server_that_stands_still_is_not_waited_for(doomed: MilvusServer) -> N
         try:
             started = monotonic()
             with pytest.raises(GalleryUnreachableError) as no:
-                gallery.search(vectors(1))
+                gallery.search(vectors(1), SearchRequest())
             assert monotonic() - started < 20
             assert "\n" not in str(no.value)
         finally:
             os.kill(doomed.pid, signal.SIGCONT)
-        assert gallery.search(vectors(1), k=1).rows.shape == (1, 1)
+        assert gallery.search(vectors(1), SearchRequest(k=1)).rows.shape == (1, 1)
 
 
 def index(source: Path, model: Path) -> Callable[[str, Callable[[], None]], int]:

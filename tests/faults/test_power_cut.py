@@ -23,6 +23,7 @@ from test_gallery_crash import add, rows_of
 
 import lookalike
 from lookalike.gallery.local.gallery import LocalGallery
+from lookalike.gallery.request import SearchRequest
 
 BATCH, BATCHES = 16, 12
 SECTOR = 512
@@ -165,7 +166,7 @@ def test_a_power_cut_loses_nothing_that_was_acknowledged(
             for each in {0, count - 1, luck.randrange(count)}:
                 query = rows_of(range(each, each + 1))
                 assert np.array_equal(gallery.vectors(str(each))["deep"], query)
-                found = gallery.search({"deep": query}, k=1)
+                found = gallery.search({"deep": query}, SearchRequest(k=1))
                 assert gallery.items(found.rows[0].tolist())[int(found.rows[0, 0])].id == str(each)
             gallery.optimise()
             assert gallery.verify().problems == ()

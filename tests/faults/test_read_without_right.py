@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from lookalike.gallery.local.gallery import LocalGallery
+from lookalike.gallery.request import SearchRequest
 from lookalike.spaces import Space, unit_rows
 from lookalike.types import Float32, Item
 
@@ -59,7 +60,7 @@ def answer(gallery: LocalGallery) -> str:
     """How many items there are, and the best of one question by each of two ways."""
     said = [str(len(gallery))]
     for index in ("exact", "auto"):
-        found = gallery.search({"deep": rows_of(99, 1)}, k=1, index=index)
+        found = gallery.search({"deep": rows_of(99, 1)}, SearchRequest(k=1, index=index))
         row = int(found.rows[0, 0])
         said.append(f"{gallery.items([row])[row].id} {found.scores[0, 0]:.4f}")
     return "; ".join(said)

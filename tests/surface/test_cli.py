@@ -444,7 +444,7 @@ def test_a_bug_is_one_line_too(shop: Shop, capsys: Capture, monkeypatch: pytest.
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("two\nlines")
 
-    monkeypatch.setattr("lookalike.retrieval.retriever.Retriever.search", broken)
+    monkeypatch.setattr("lookalike.retrieval.retriever.Retriever.answer", broken)
     monkeypatch.delenv("LOOKALIKE_TRACEBACK", raising=False)
     arguments = ["search", "--item", "red-0", "-g", str(shop.gallery)]
     assert main(arguments) == 1

@@ -14,6 +14,7 @@ from small_shop import COLORS, Shop, paint
 
 import lookalike
 from lookalike.cli import main
+from lookalike.gallery.request import SearchRequest
 
 Capture = pytest.CaptureFixture[str]
 
@@ -211,10 +212,12 @@ def test_an_item_is_no_neighbour_of_itself(shop: Shop) -> None:
     with lookalike.open(shop.gallery) as opened:
         vectors = opened.gallery.vectors("red-1")
         weights = {"deep": 1.0, "color": 0.0}
-        found = opened.gallery.search(vectors, k=2, weights=weights)
+        found = opened.gallery.search(vectors, SearchRequest(k=2, weights=weights))
         neighbour = opened.gallery.unit_vectors(found.rows[0].tolist())["deep"][1]
         summed = vectors["deep"][0] + float(found.scores[0, 1]) ** 3 * neighbour
-        expected = opened.gallery.search({"deep": summed[None] / np.linalg.norm(summed)}, k=12, weights=weights)
+        expected = opened.gallery.search(
+            {"deep": summed[None] / np.linalg.norm(summed)}, SearchRequest(k=12, weights=weights)
+        )
         refined = opened.search(item="red-1", k=11, weights={"deep": 1}, expand=1)
         ids = [opened.gallery.items([row])[row].id for row in expected.rows[0].tolist()]
     assert [match.item.id for match in refined.matches] == [item for item in ids if item != "red-1"]

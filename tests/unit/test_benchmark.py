@@ -17,6 +17,7 @@ from lookalike.benchmarking.timing import TimedCall, Timing, time_in_turns
 from lookalike.cli import main
 from lookalike.errors import LookalikeError
 from lookalike.gallery.local.gallery import LocalGallery
+from lookalike.gallery.request import SearchRequest
 
 PROMISED = {"what", "ours_ms", "peer", "peer_ms", "ratio", "recall"}
 
@@ -88,7 +89,9 @@ def test_our_top_5_by_the_originals_metrics_is_the_originals(tmp_path: Path, fea
         for query in range(8):
             scores = slow_original_scores(features, query)
             right = sorted(range(len(scores)), key=lambda row: -scores[row])[:5]
-            answer = gallery.search(features.query(query), k=5, weights=searching.WEIGHTS, metrics=searching.METRICS)
+            answer = gallery.search(
+                features.query(query), SearchRequest(k=5, weights=searching.WEIGHTS, metrics=searching.METRICS)
+            )
             assert searching.numbers(gallery, [answer])[0].tolist() == right
             assert answer.scores[0] == pytest.approx([scores[row] for row in right], abs=1e-5)
             assert [original.number_of(name) for name in peer.naive(features.query(query), 5)] == right

@@ -13,6 +13,7 @@ import pytest
 
 from lookalike.errors import GalleryDamagedError
 from lookalike.gallery.local.gallery import LocalGallery
+from lookalike.gallery.request import SearchRequest
 from lookalike.spaces import Space, unit_rows
 from lookalike.types import Float32, Item
 
@@ -31,7 +32,7 @@ def filled(tmp_path: Path) -> Path:
     with LocalGallery(folder, create=True) as gallery:
         gallery.add(items, vectors(), spaces=SPACES)
         gallery.optimise()
-        gallery.search({"deep": vectors()["deep"][:1]}, index="ivf")
+        gallery.search({"deep": vectors()["deep"][:1]}, SearchRequest(index="ivf"))
     return folder
 
 
@@ -64,10 +65,10 @@ def test_rows_that_are_damaged_under_an_open_gallery_are_derived_again(
 ) -> None:
     query = {"deep": vectors()["deep"][490:510]}
     with LocalGallery(filled, read_only=read_only) as gallery:
-        before = gallery.search(query, k=3, index=index)
+        before = gallery.search(query, SearchRequest(k=3, index=index))
         [path] = filled.glob(f"derived/*/{file}")
         change(path)
-        after = gallery.search(query, k=3, index=index)
+        after = gallery.search(query, SearchRequest(k=3, index=index))
         np.testing.assert_array_equal(after.rows[:, 0], before.rows[:, 0])
         np.testing.assert_allclose(after.scores, before.scores, atol=1e-6)
         if file == "unit.f32":
@@ -111,7 +112,7 @@ def test_damage_of_the_database_is_found_by_verify_and_never_answered(filled: Pa
     with LocalGallery(filled) as gallery:
         assert gallery.verify().problems
         with pytest.raises(GalleryDamagedError, match="lookalike gallery verify"):
-            gallery.search({"deep": vectors()["deep"][6:7]}, k=3, where="price >= 0")
+            gallery.search({"deep": vectors()["deep"][6:7]}, SearchRequest(k=3, where="price >= 0"))
             gallery.get("i6")
 
 

@@ -16,6 +16,7 @@ from scipy.spatial.distance import cdist
 
 from lookalike.errors import CatalogueError, MismatchError, UnknownNameError, UsageError
 from lookalike.gallery.local.gallery import LocalGallery
+from lookalike.gallery.request import SearchRequest
 from lookalike.gallery.transfer.folders import export_gallery, import_folder
 from lookalike.spaces import Space, unit_rows
 from lookalike.types import Box, FileStamp, Float32, Item
@@ -149,9 +150,11 @@ def test_ranks_imported_files_as_the_original_does(tmp_path: Path, count: int) -
             best = np.argsort(-original)[:5]
             found = gallery.search(
                 {"deep": deep[[query]], "color-original": color[[query]]},
-                k=5,
-                weights={"deep": 1, "color-original": 0.1},
-                metrics={"deep": "euclidean", "color-original": "euclidean"},
+                SearchRequest(
+                    k=5,
+                    weights={"deep": 1, "color-original": 0.1},
+                    metrics={"deep": "euclidean", "color-original": "euclidean"},
+                ),
             )
             items = gallery.items(found.rows[0].tolist())
             assert [items[row].photo for row in found.rows[0].tolist()] == [paths[place] for place in best]

@@ -13,6 +13,7 @@ import pytest
 
 from lookalike.errors import LookalikeError
 from lookalike.gallery.local.gallery import LocalGallery
+from lookalike.gallery.request import SearchRequest
 from lookalike.gallery.transfer.folders import export_gallery
 from lookalike.spaces import Space, unit_rows
 from lookalike.types import Float32, Item
@@ -89,10 +90,12 @@ def test_a_path_may_be_any_bytes(tmp_path: Path, name: bytes) -> None:
     with LocalGallery(folder, create=True) as gallery:
         gallery.add([Item(id=str(at), photo="x.jpg") for at in range(1500)], {"deep": rows}, spaces=SPACES)
         gallery.optimise()
-        built = {index: gallery.search({"deep": rows[7:8]}, k=1, index=index).rows[0, 0] for index in INDEXES}
+        built = {
+            index: gallery.search({"deep": rows[7:8]}, SearchRequest(k=1, index=index)).rows[0, 0] for index in INDEXES
+        }
     with LocalGallery(folder) as gallery:
         for index in INDEXES:
-            found = gallery.search({"deep": rows[7:8]}, k=1, index=index).rows[0, 0]
+            found = gallery.search({"deep": rows[7:8]}, SearchRequest(k=1, index=index)).rows[0, 0]
             assert found == built[index]
             assert gallery.items([found])[found].id == "7"
         assert {"hnsw", "ivf"} <= set(gallery.info()["index"]["kept"])  # type: ignore[arg-type,index,call-overload]
@@ -148,7 +151,7 @@ def test_a_pipe_among_derived_files_is_not_waited_for(tmp_path: Path, name: str)
     with LocalGallery(tmp_path / "shop", create=True) as shop:
         add(shop, *map(str, range(1500)))
         shop.optimise()
-        shop.search({"deep": rows_of(1)}, k=1, index="ivf")
+        shop.search({"deep": rows_of(1)}, SearchRequest(k=1, index="ivf"))
     right = ask("ivf", tmp_path / "shop")
     (kept,) = (tmp_path / "shop/derived").glob("rows-*")
     (kept / name).unlink()

@@ -14,6 +14,7 @@ from lookalike import index as indexes
 from lookalike.cli import main
 from lookalike.errors import UnknownNameError, UsageError
 from lookalike.gallery.local.gallery import LocalGallery
+from lookalike.gallery.request import SearchRequest
 from lookalike.index import IndexSettings
 from lookalike.spaces import Space, unit_rows
 from lookalike.types import Float32, Item
@@ -74,21 +75,21 @@ def test_a_graph_has_the_edges_that_were_said_and_is_searched_as_far() -> None:
 
 def test_a_gallery_keeps_its_settings_and_builds_its_indexes_again(tmp_path: Path) -> None:
     with filled(tmp_path / "g") as gallery, LocalGallery(tmp_path / "g") as other:
-        wanted = gallery.search({"deep": QUERIES}, k=5, index="ivf")
-        other.search({"deep": QUERIES}, k=5, index="ivf")
+        wanted = gallery.search({"deep": QUERIES}, SearchRequest(k=5, index="ivf"))
+        other.search({"deep": QUERIES}, SearchRequest(k=5, index="ivf"))
         gallery.set_index({"nlist": 10, "nprobe": 10})
         for one in (gallery, other):
             assert one.index_settings == IndexSettings(nlist=10, nprobe=10)
-            found = one.search({"deep": QUERIES}, k=5, index="ivf")
+            found = one.search({"deep": QUERIES}, SearchRequest(k=5, index="ivf"))
             segment: Any = one._current.present().segment
             assert segment._indexes["ivf"]._lists.nlist == 10
             assert np.array_equal(found.rows[:, 0], wanted.rows[:, 0])
     with LocalGallery(tmp_path / "g") as again:
-        again.search({"deep": QUERIES}, k=5, index="ivf")
+        again.search({"deep": QUERIES}, SearchRequest(k=5, index="ivf"))
         state: Any = again._current.present().segment
         assert state._indexes["ivf"]._lists.nlist == 10  # from its file
         again.set_index({})
-        again.search({"deep": QUERIES}, k=5, index="ivf")
+        again.search({"deep": QUERIES}, SearchRequest(k=5, index="ivf"))
         state = again._current.present().segment
         assert state._indexes["ivf"]._lists.nlist == 77
 

@@ -21,6 +21,7 @@ from lookalike.gallery.local.segment_files import SegmentFiles
 from lookalike.gallery.local.snapshot import UnindexedRows, extended
 from lookalike.gallery.local.version import Version
 from lookalike.gallery.records import read_vectors
+from lookalike.gallery.request import SearchRequest
 from lookalike.spaces import Space, unit_rows
 from lookalike.types import Float32, Item
 
@@ -36,7 +37,7 @@ def add(gallery: LocalGallery, start: int, stop: int) -> None:
 def check(gallery: LocalGallery, *numbers: int) -> None:
     """Each row finds itself."""
     for number in numbers:
-        (row,) = gallery.search({"deep": ROWS[number : number + 1]}, k=1).rows[0].tolist()
+        (row,) = gallery.search({"deep": ROWS[number : number + 1]}, SearchRequest(k=1)).rows[0].tolist()
         assert gallery.items([row])[row].id == str(number)
 
 
@@ -231,7 +232,7 @@ def test_scores_stay_cosines_when_rows_of_another_length_follow(tmp_path: Path) 
         for number, length in enumerate((1, 1, 1, 3, 1)):
             item = Item(id=str(number), photo="x.jpg")
             gallery.add([item], {"deep": ROWS[number : number + 1] * length}, spaces=SPACES)
-            found = gallery.search({"deep": ROWS[: number + 1]}, k=1)
+            found = gallery.search({"deep": ROWS[: number + 1]}, SearchRequest(k=1))
             np.testing.assert_allclose(found.scores[:, 0], 1.0, atol=1e-5)
         np.testing.assert_allclose(gallery.vectors("3")["deep"], ROWS[3:4] * 3, rtol=1e-6)
 
@@ -259,7 +260,9 @@ def test_a_disk_that_damages_every_segment_ends_the_search(
     assert kept is not None
     damage(kept)
     with pytest.raises(StorageFailedError, match="each of 3 segments made from the database"):
-        grown.search({"deep": ROWS[:1]}, index="exact")
+        grown.search({"deep": ROWS[:1]}, SearchRequest(index="exact"))
     assert built == 2
     monkeypatch.undo()
-    assert grown.search({"deep": ROWS[:1]}, k=1, index="exact").scores[0, 0] == pytest.approx(1, abs=1e-5)
+    assert grown.search({"deep": ROWS[:1]}, SearchRequest(k=1, index="exact")).scores[0, 0] == pytest.approx(
+        1, abs=1e-5
+    )

@@ -15,6 +15,7 @@ from lookalike.benchmarking.report import BenchmarkReport, Row
 from lookalike.benchmarking.timing import TimedCall, time_in_turns, time_once
 from lookalike.errors import LookalikeError, UsageError
 from lookalike.gallery.local.gallery import LocalGallery
+from lookalike.gallery.request import SearchRequest
 from lookalike.spaces import DEFAULT_WEIGHTS, width
 from lookalike.types import Float32, Int64, Item, Neighbours
 
@@ -83,7 +84,7 @@ def fill(folder: Path, features: Features) -> None:
     with LocalGallery(folder, create=True) as gallery:
         add(gallery, features, first=0, last=len(features))
         gallery.optimise()
-        gallery.search(features.query(0), k=K)
+        gallery.search(features.query(0), SearchRequest(k=K))
 
 
 def numbers(gallery: LocalGallery, answers: Sequence[Neighbours]) -> list[Int64]:
@@ -127,7 +128,7 @@ class QueryKind:
 
         def ask(number: int) -> Neighbours:
             query = features.query(number)
-            return gallery.search(query, k=K, weights=WEIGHTS, index=self.index, metrics=self.metrics)
+            return gallery.search(query, SearchRequest(k=K, weights=WEIGHTS, index=self.index, metrics=self.metrics))
 
         answers = [ask(number) for number in range(len(self.truth.needed))]
         found = numbers(gallery, answers)
@@ -189,7 +190,7 @@ def measure_opening(folder: Path, features: Features, size: str) -> Row:
 
     def open_ours(_: int) -> None:
         with LocalGallery(folder / "gallery") as gallery:
-            gallery.search(features.query(0), k=K)
+            gallery.search(features.query(0), SearchRequest(k=K))
 
     def open_theirs(_: int) -> None:
         for name in features.gallery:
@@ -206,11 +207,11 @@ def measure_adding_more(folder: Path, drawn: Features, features: Features) -> Ro
     held, count = len(features), len(drawn) - len(features)
     last = {name: rows[-1:] for name, rows in drawn.gallery.items()}
     with LocalGallery(folder / "gallery") as gallery:
-        gallery.search(last, k=K)
+        gallery.search(last, SearchRequest(k=K))
 
         def add_more() -> None:
             add(gallery, drawn, first=held, last=held + count)
-            answer = gallery.search(last, k=1)
+            answer = gallery.search(last, SearchRequest(k=1))
             if numbers(gallery, [answer])[0][0] != held + count - 1:
                 raise LookalikeError("the row that was added last is not found")
 

@@ -13,6 +13,7 @@ from lookalike.cli.console import item_columns, say, write, write_facts, write_j
 from lookalike.cli.options import Gallery, Json, Strong, Where, pairs, seen
 from lookalike.cli.progress import progress_of
 from lookalike.errors import UsageError
+from lookalike.gallery.request import SearchRequest
 from lookalike.types import JSON, item_json
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def cluster(gallery: Gallery, json: Json = False) -> None:
     _, first = shop.list(limit=1)
     if not first:
         raise UsageError(f"{gallery} is empty; there is nothing to cluster")
-    shop.search(shop.vectors(first[0].id), k=1, index="kmeans")
+    shop.search(shop.vectors(first[0].id), SearchRequest(k=1, index="kmeans"))
     seconds = perf_counter() - started
     if json:
         write_json({"items": len(shop), "seconds": round(seconds, 3)})

@@ -15,6 +15,7 @@ import typer
 from lookalike.cli.console import item_columns, say, write_json, write_table
 from lookalike.cli.options import Device, Gallery, Json, Models, Runtime, Strong, Where, numbers, pairs, seen
 from lookalike.errors import UsageError
+from lookalike.gallery.request import INDEX_NAMES, SearchRequest
 
 if TYPE_CHECKING:
     from lookalike.images import Source
@@ -54,7 +55,9 @@ def search(
     metric: Annotated[
         list[str] | None, typer.Option("--metric", metavar="SPACE=NAME", help="A metric of SciPy's cdist.")
     ] = None,
-    index: Annotated[str, typer.Option("--index", metavar="NAME", help="auto, exact, kmeans, ivf or hnsw.")] = "auto",
+    index: Annotated[
+        str, typer.Option("--index", metavar="NAME", help=f"{', '.join(INDEX_NAMES[:-1])} or {INDEX_NAMES[-1]}.")
+    ] = "auto",
     probes: Annotated[
         int | None, typer.Option("--probes", metavar="N", help="Number of lists that kmeans or ivf search.")
     ] = None,
@@ -79,26 +82,25 @@ def search(
 ) -> None:
     """Find the same and similar garments of a photo, of an item, or of several."""
     import lookalike
+    from lookalike.retrieval.examples import Examples
 
     check_can_be_written(montage=montage, html=html)
     shop = lookalike.open(seen(gallery, strong=strong), model=model, runtime=runtime, device=device)
     photos = [opened(name) for name in photo or ()]
-    answer = shop.search(
-        photos,
-        item=item,
-        unlike=[opened(name) for name in unlike or ()],
-        unlike_item=unlike_item or (),
+    examples = Examples.of(photos, item, [opened(name) for name in unlike or ()], unlike_item or ())
+    request = SearchRequest(
         k=k,
         offset=offset,
         weights=numbers(weight, option="--weight") or None,
         where=where,
-        box=lookalike.Box.parse(box) if box is not None else None,
-        metrics=pairs(metric, option="--metric") or None,
         index=index,
         probes=probes,
         expand=expand,
         rerank=rerank,
+        metrics=pairs(metric, option="--metric") or None,
+        box=lookalike.Box.parse(box) if box is not None else None,
     )
+    answer = shop.answer(examples, request)
     if montage or html:
         asked = shop.gallery.get(item[0]) if item and not photos else photos[0]
         if isinstance(asked, BytesIO):

@@ -9,7 +9,8 @@ import numpy as np
 
 from lookalike import index as indexes
 from lookalike.errors import UsageError
-from lookalike.spaces import Space, resolve_names, scaled_query, slices
+from lookalike.gallery.request import ResolvedRequest
+from lookalike.spaces import Space, scaled_query, slices
 from lookalike.types import Bool, Float32, Int64
 
 GATHER_BYTES: Final = 32 << 20
@@ -21,27 +22,20 @@ than K rows were found."""
 
 
 def scan(
-    rows: Float32,
-    units: Mapping[str, Float32],
-    weights: Mapping[str, float],
-    *,
-    spaces: Sequence[Space],
-    k: int,
-    allowed: Bool | None = None,
+    rows: Float32, units: Mapping[str, Float32], request: ResolvedRequest, *, allowed: Bool | None = None
 ) -> Found:
     """Find the rows of highest score among all rows.
 
     Args:
         rows: (N, sum of D) float32, concatenated unit rows.
         units: (Q, D) float32 unit queries for each space that is weighted.
-        weights: Weight of each space.
-        spaces: Spaces of the gallery.
-        k: Number of results, at least 1.
+        request: Request; its index and its filter are left to the caller.
         allowed: (N,) bool; None allows all rows.
     """
+    spaces = request.spaces
     exact = indexes.build("exact", rows, spaces=spaces)
-    k = min(k, len(rows) if allowed is None else int(np.count_nonzero(allowed)))
-    query = scaled_query(units, weights, spaces)
+    k = min(request.k, len(rows) if allowed is None else int(np.count_nonzero(allowed)))
+    query = scaled_query(units, request.weights, spaces)
     if not k:
         nothing = np.empty((len(query), 0), dtype=np.float32)
         return nothing.astype(np.int64), nothing, dict.fromkeys(units, nothing)
@@ -74,11 +68,8 @@ def cosines(
 def scan_by_metric(
     parts: Sequence[Float32],
     queries: Mapping[str, Float32],
-    weights: Mapping[str, float],
+    request: ResolvedRequest,
     *,
-    spaces: Sequence[Space],
-    metrics: Mapping[str, str],
-    k: int,
     allowed: Bool | None = None,
 ) -> Found:
     """Find the rows of the smallest weighted sum of distances.
@@ -86,52 +77,35 @@ def scan_by_metric(
     Args:
         parts: Parts of the N rows as they were added, each (B, sum of D) float32.
         queries: (Q, D) float32 for each space that is weighted.
-        weights: Weight of each space.
-        spaces: Spaces of the gallery.
-        metrics: Metric of SciPy's cdist by space; spaces without one use euclidean.
-        k: Number of results, at least 1.
+        request: Request with metrics; its filter is left to the caller.
         allowed: (N,) bool; None allows all rows.
 
     Raises:
-        UnknownNameError: SciPy has no such metric.
         UsageError: A query, a distance or a score is not finite, or a metric cannot be estimated from the rows.
     """
     for name, rows in queries.items():
         if not np.isfinite(rows).all():
             raise UsageError(f"the vectors of {name!r} hold numbers that are not finite")
-    named = checked_metrics(metrics, spaces)
-    k = min(k, sum(map(len, parts)) if allowed is None else int(np.count_nonzero(allowed)))
+    k = min(request.k, sum(map(len, parts)) if allowed is None else int(np.count_nonzero(allowed)))
     if k == 0:
         nothing = np.empty((len(next(iter(queries.values()))), 0), dtype=np.float32)
         return nothing.astype(np.int64), nothing, dict.fromkeys(queries, nothing)
-    places = slices(spaces)
+    places = slices(request.spaces)
     with np.errstate(over="ignore"):
         positions, scores, by_space = indexes.metric_scan(
             queries,
             [{name: rows[:, places[name]] for name in queries} for rows in parts],
-            metrics=named,
-            weights=weights,
+            metrics=request.metrics,
+            weights=request.weights,
             k=k,
             allowed=allowed,
         )
     for name, part in by_space.items():
         if not np.isfinite(part[positions >= 0]).all():
             raise UsageError(
-                f"the metric {named.get(name, 'euclidean')!r} gives distances that are not finite between vectors of "
-                f"{name!r}; ask by another metric"
+                f"the metric {request.metrics.get(name, 'euclidean')!r} gives distances that are not finite between "
+                f"vectors of {name!r}; ask by another metric"
             )
     if not np.isfinite(scores[positions >= 0]).all():
         raise UsageError("the weighted sum of the distances is too large to be written down; take smaller weights")
     return positions, scores, by_space
-
-
-def checked_metrics(metrics: Mapping[str, str], spaces: Sequence[Space]) -> dict[str, str]:
-    """Metrics by the full names of their spaces; also those of spaces that weigh nothing are checked.
-
-    Raises:
-        UnknownNameError: There is no such space or metric.
-    """
-    named = resolve_names(metrics, spaces)
-    for metric in named.values():
-        indexes.checked_metric(metric)
-    return named

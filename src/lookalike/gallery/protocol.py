@@ -10,6 +10,7 @@ from typing import Protocol
 
 from lookalike.gallery.health import Health
 from lookalike.gallery.record_batch import RecordBatch
+from lookalike.gallery.request import SearchRequest
 from lookalike.gallery.stored_parameters import StoredWeights
 from lookalike.projection import Projection
 from lookalike.spaces import Space
@@ -116,31 +117,24 @@ class GalleryReader(Protocol):
         """Values and counts of each attribute among the items that a filter passes."""
         ...
 
-    def search(
-        self,
-        queries: Mapping[str, Float32],
-        *,
-        k: int = 10,
-        weights: Mapping[str, float] | None = None,
-        where: str | None = None,
-        index: str = "auto",
-        probes: int | None = None,
-        metrics: Mapping[str, str] | None = None,
-    ) -> Neighbours:
-        """Find the nearest items.
+    def search(self, queries: Mapping[str, Float32], request: SearchRequest) -> Neighbours:
+        """Find the nearest items, by these options of the request.
+
+        - k: Number of neighbours; fewer come back when fewer items pass the filter.
+        - weights: By space; None takes the stored weights of the gallery, or else the defaults.
+        - where: A filter that the items pass.
+        - index: A name of `lookalike.index.INDEXES`, or `auto`.
+        - probes: Number of lists that `kmeans` or `ivf` look into; None takes the index's own number.
+        - metrics: A metric of SciPy's cdist by space. With any, the scan is exact, the vectors are as they were
+          added, spaces without one use euclidean, and the score is minus the weighted sum of the distances.
 
         Args:
             queries: (Q, D) float32 for each space that is weighted.
-            k: How many; fewer come back when fewer pass the filter.
-            weights: By space; None takes those that were learned for the gallery, or else the defaults.
-            where: Only items that pass this filter.
-            index: A name of `lookalike.index.INDEXES`, or `auto`.
-            probes: How many lists `kmeans` or `ivf` look into; None takes the index's own number.
-            metrics: A metric of SciPy's cdist by space. Given any, the scan is exact, the vectors are as they were
-                added, spaces without one use euclidean, and the score is minus the weighted sum of the distances.
+            request: The options.
 
         Raises:
-            UsageError: k, a weight, a filter, a metric or an index name is wrong, or the queries' shapes are.
+            UsageError: A weight, a filter or the name of a space is wrong, or the gallery is empty.
+            MismatchError: The queries' shapes are wrong.
         """
         ...
 

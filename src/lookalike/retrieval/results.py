@@ -1,20 +1,50 @@
-"""From neighbours, which are numbers of rows, to matches, which are items."""
+"""Matches of a query: the gallery's neighbours, refined where that is asked for, as items."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from lookalike.errors import GalleryReplacedError, UsageError
-from lookalike.types import Match, Neighbours
+from lookalike.errors import GalleryReplacedError
+from lookalike.retrieval.refinement import search_refined
+from lookalike.types import Float32, Match, Neighbours
 
 if TYPE_CHECKING:
     from lookalike.gallery.protocol import Gallery
+    from lookalike.gallery.request import ResolvedRequest
+    from lookalike.retrieval.examples import Examples
 
 T = TypeVar("T")
 
 TRIES: Final = 5
+
+
+def search_gallery(
+    gallery: Gallery, vectors: Mapping[str, Float32], request: ResolvedRequest, examples: Examples
+) -> tuple[Neighbours, list[Match]]:
+    """Search for one query, and read the items of the page that is asked for, in one state of the gallery.
+
+    Args:
+        gallery: Gallery to search.
+        vectors: (1, D) float32 for each space that is weighted.
+        request: Request, for this gallery's spaces.
+        examples: What the vectors are of; its items are left out.
+
+    Raises:
+        GalleryReplacedError: It is replaced all the time.
+    """
+    deep = request.deep(beside=len(examples.ids))
+
+    def found() -> tuple[Neighbours, list[Match]]:
+        if request.refines:
+            neighbours = search_refined(gallery, vectors, deep, is_item=bool(examples.items))
+        else:
+            neighbours = gallery.search(vectors, deep)
+        offset = request.offset or 0
+        return neighbours, matches_of(gallery, neighbours, k=request.k, offset=offset, without=examples.ids)
+
+    return of_one_state(found)
 
 
 def matches_of(gallery: Gallery, neighbours: Neighbours, *, k: int, offset: int, without: Sequence[str]) -> list[Match]:
@@ -60,23 +90,3 @@ def of_one_state(ask: Callable[[], T]) -> T:
 def _rounded(score: float) -> float:
     """A float32's digits and no more."""
     return round(float(score), 6)
-
-
-def check_page(k: int, offset: int | None, *, probes: int | None, reach: int) -> None:
-    """Refuse a page that makes no sense.
-
-    Args:
-        k: How many matches.
-        offset: How many of the best are left out; None where no pages are asked for.
-        probes: How many lists are looked into; None where the index decides.
-        reach: How many matches there are to page through.
-
-    Raises:
-        UsageError: A number is out of its range.
-    """
-    if k < 1:
-        raise UsageError(f"k must be at least 1, got {k}")
-    if offset is not None and not 0 <= offset <= reach - k:
-        raise UsageError(f"offset and k must be at least 0 and at most {reach:,} together, got {offset} and {k}")
-    if probes is not None and probes < 1:
-        raise UsageError(f"probes must be at least 1, got {probes}")

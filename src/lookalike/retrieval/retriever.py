@@ -14,20 +14,16 @@ from lookalike.embedding.compatibility import check_compatibility, model_ids_of
 from lookalike.embedding.model_choice import ModelFile
 from lookalike.embedding.projected import ProjectedEmbedder
 from lookalike.errors import GalleryNotFoundError, UsageError
+from lookalike.gallery.request import SearchRequest
 from lookalike.retrieval.examples import Examples, name_of
-from lookalike.retrieval.refinement import Refinement, search_refined
-from lookalike.retrieval.results import check_page, matches_of, of_one_state
-from lookalike.spaces import resolve_names, resolve_weights
-from lookalike.types import Answer, Box, Float32, Match, Neighbours, Query
+from lookalike.retrieval.results import search_gallery
+from lookalike.types import Answer, Box, Float32, Query
 
 if TYPE_CHECKING:
     from lookalike.embedding.protocol import Embedder
     from lookalike.gallery.protocol import Gallery
     from lookalike.images import Limits, Source
     from lookalike.ingest.report import IndexReport
-
-REACH = 2000
-"""How many matches there are to page through: every page is cut from the same list of this length."""
 
 
 def open(
@@ -152,7 +148,8 @@ class Retriever:
             unlike: Photos to look less like.
             unlike_item: Ids of items to look less like.
             k: How many matches, at least 1; fewer come back when fewer pass the filter.
-            offset: Leave out so many of the best. Given, 0 too, the search is `REACH` deep, so that pages fit.
+            offset: Number of best matches to leave out. With any, 0 too, the search is as deep as all pages, so
+                that they fit together.
             weights: Of the spaces, by name; those that are not named weigh nothing. None takes the defaults.
             where: A filter on the items' attributes, such as `price < 80 and season = 'Summer'`.
             box: The part of the photo to look at.
@@ -168,48 +165,49 @@ class Retriever:
             MismatchError: The gallery was filled by another model.
         """
         examples = Examples.of(photo, item, unlike, unlike_item)
-        examples.check(box=box, metrics=metrics)
-        refinement = Refinement(expand=expand, rerank=rerank)
-        refinement.check(metrics)
-        check_page(k, offset, probes=probes, reach=REACH)
+        request = SearchRequest(
+            k=k,
+            offset=offset,
+            weights=weights,
+            where=where,
+            index=index,
+            probes=probes,
+            expand=expand,
+            rerank=rerank,
+            metrics=metrics,
+            box=box,
+        )
+        return self.answer(examples, request)
+
+    def answer(self, examples: Examples, request: SearchRequest) -> Answer:
+        """Answer a request; `search` makes both from plain arguments.
+
+        Raises:
+            UsageError: The request and the examples, or the gallery, do not go together.
+            MismatchError: The gallery was filled by another model.
+        """
+        examples.check(box=request.box, metrics=request.metrics)
         gallery = self.gallery
         if not (spaces := gallery.spaces):
             raise UsageError(f"{self._address} is empty; fill it with `lookalike index`")
-        resolved = resolve_weights(weights, spaces, stored=gallery.stored_weights.weights)
-        by_metric = resolve_names(metrics or {}, spaces)
+        resolved = request.resolved(spaces, stored=gallery.stored_weights.weights)
         took: dict[str, float] = {"decode": 0.0, "embed": 0.0}
-        vectors = examples.vectors(lambda photos: self._describe(photos, box, took), gallery.vectors)
+        vectors = examples.vectors(lambda photos: self._describe(photos, request.box, took), gallery.vectors)
         started = perf_counter()
-
-        def found() -> tuple[Neighbours, list[Match]]:
-            neighbours = search_refined(
-                gallery,
-                vectors,
-                refinement=refinement,
-                k=(k if offset is None else REACH) + len(examples.ids),
-                weights=resolved,
-                where=where,
-                index=index,
-                probes=probes,
-                metrics=by_metric,
-                is_item=bool(examples.items),
-            )
-            return neighbours, matches_of(gallery, neighbours, k=k, offset=offset or 0, without=examples.ids)
-
-        neighbours, matches = of_one_state(found)
+        neighbours, matches = search_gallery(gallery, vectors, resolved, examples)
         took["search"] = (perf_counter() - started) * 1000
         query = Query(
             photo=name_of(examples.photos[0]) if examples.photos else None,
             item=examples.items[0] if examples.items else None,
-            box=box,
+            box=request.box,
             model="+".join(model_ids_of(spaces)),
-            weights=resolved,
-            where=where,
+            weights=resolved.weights,
+            where=request.where,
             index=neighbours.index,
-            metrics=by_metric,
-            offset=offset,
-            expand=expand,
-            rerank=rerank,
+            metrics=resolved.metrics,
+            offset=request.offset,
+            expand=request.expand,
+            rerank=request.rerank,
             examples=examples.names(name_of) if examples.several else None,
         )
         return Answer(query, took, matches)

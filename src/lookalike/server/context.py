@@ -16,6 +16,7 @@ from lookalike.embedding.model_loading import processors
 from lookalike.errors import LookalikeError
 from lookalike.gallery.photo_store import is_sent
 from lookalike.gallery.protocol import Gallery
+from lookalike.gallery.request import SearchRequest
 from lookalike.gallery.roots import Roots
 from lookalike.images import Budget
 from lookalike.retrieval.retriever import Retriever
@@ -146,7 +147,8 @@ class AppContext:
 def warm(gallery: Gallery) -> None:
     """Search once, which loads the default index or builds it."""
     if gallery.spaces and len(gallery):
-        gallery.search({space.name: np.eye(1, space.dimension, dtype=np.float32) for space in gallery.spaces})
+        query = {space.name: np.eye(1, space.dimension, dtype=np.float32) for space in gallery.spaces}
+        gallery.search(query, SearchRequest())
 
 
 async def context_of(request: Request) -> AppContext:

@@ -14,6 +14,7 @@ from lookalike.errors import UsageError
 from lookalike.gallery.creation import new_gallery
 from lookalike.gallery.opening import open_gallery
 from lookalike.gallery.protocol import Gallery
+from lookalike.gallery.request import SearchRequest
 from lookalike.retrieval.expansion import expand
 from lookalike.tuning.pca import copy_rows
 from lookalike.types import JSON, Float32, Item
@@ -77,7 +78,7 @@ def augmented(
     gallery: Gallery, items: Sequence[Item], vectors: Mapping[str, Float32], *, neighbours: int
 ) -> dict[str, Float32]:
     """Return the rows of items with those of their neighbours added, by space; only unit vectors change."""
-    found = gallery.search(vectors, k=neighbours + 1, index="exact")
+    found = gallery.search(vectors, SearchRequest(k=neighbours + 1, index="exact"))
     places = found.rows.reshape(-1).tolist()
     names = gallery.items([row for row in set(places) if row >= 0], version=found.version)
     ids = np.array([names[row].id if row in names else "" for row in places]).reshape(found.rows.shape)

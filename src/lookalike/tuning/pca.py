@@ -15,6 +15,7 @@ from lookalike.gallery.creation import new_gallery
 from lookalike.gallery.opening import open_gallery
 from lookalike.gallery.photo_store import PhotoStore
 from lookalike.gallery.protocol import Gallery
+from lookalike.gallery.request import SearchRequest
 from lookalike.projection import Projection, learn_projection
 from lookalike.spaces import Space, resolve_names, resolve_weights
 from lookalike.types import JSON, Float32, Int64, Item
@@ -167,7 +168,7 @@ def kept_of_ten(gallery: Gallery, copy: Gallery) -> tuple[float, int]:
     def nearest(one: Gallery) -> list[set[str]]:
         stored = [one.vectors(item_id) for item_id in ids]
         queries = {name: np.concatenate([vectors[name] for vectors in stored]) for name in stored[0]}
-        near = one.search(queries, k=NEAREST + 1, weights=weights, index="exact")
+        near = one.search(queries, SearchRequest(k=NEAREST + 1, weights=weights, index="exact"))
         rows: Int64 = near.rows
         names = one.items([row for row in np.unique(rows).tolist() if row >= 0], version=near.version)
         found = []

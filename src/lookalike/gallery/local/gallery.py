@@ -19,7 +19,7 @@ from lookalike.gallery.local.current_snapshot import CurrentSnapshot
 from lookalike.gallery.local.database import Database
 from lookalike.gallery.local.metadata import LocalMetadata
 from lookalike.gallery.local.metadata_table import read_spaces
-from lookalike.gallery.local.ranking import check_search, checked_queries, nearest, nearest_by_metric
+from lookalike.gallery.local.ranking import checked_queries, nearest, nearest_by_metric
 from lookalike.gallery.local.refresh import build_usual_index
 from lookalike.gallery.local.segment_files import SegmentFiles
 from lookalike.gallery.local.snapshot import SMALL as FEW
@@ -27,7 +27,8 @@ from lookalike.gallery.local.writes import Overrides
 from lookalike.gallery.protocol import Facet
 from lookalike.gallery.record_batch import RecordBatch
 from lookalike.gallery.records import AttributeNames
-from lookalike.spaces import Space, resolve_weights, slices, width
+from lookalike.gallery.request import SearchRequest
+from lookalike.spaces import Space, slices, width
 from lookalike.types import JSON, FileStamp, Float32, Item, Neighbours
 
 BATCH = 1024
@@ -182,29 +183,17 @@ class LocalGallery(LocalMetadata):
             names = AttributeNames.read(connection)
             return reads.facets(connection, names, reads.compile_filter(where, names), limit=limit)
 
-    def search(
-        self,
-        queries: Mapping[str, Float32],
-        *,
-        k: int = 10,
-        weights: Mapping[str, float] | None = None,
-        where: str | None = None,
-        index: str = "auto",
-        probes: int | None = None,
-        metrics: Mapping[str, str] | None = None,
-    ) -> Neighbours:
+    def search(self, queries: Mapping[str, Float32], request: SearchRequest) -> Neighbours:
         """Find the nearest items."""
-        check_search(k=k, index=index, probes=probes, metrics=metrics)
         damage: RowFileError | None = None
         for _ in range(SEGMENT_TRIES):
-            state, allowed = self._current.for_search(where, index=index)
-            resolved = resolve_weights(weights, state.spaces, stored=state.weights)
-            checked = checked_queries(queries, resolved, state.spaces)
+            state, allowed = self._current.for_search(request.where, index=request.index)
+            resolved = request.resolved(state.spaces, stored=state.weights)
+            checked = checked_queries(queries, resolved.weights, state.spaces)
             try:
-                if metrics:
-                    return nearest_by_metric(state, checked, resolved, k=k, allowed=allowed, metrics=metrics)
-                keep = self._database.writable
-                return nearest(state, checked, resolved, k=k, allowed=allowed, index=index, probes=probes, keep=keep)
+                if resolved.metrics:
+                    return nearest_by_metric(state, checked, resolved, allowed=allowed)
+                return nearest(state, checked, resolved, allowed=allowed, keep=self._database.writable)
             except RowFileError as error:
                 self._current.discard_segment(state, error)
                 damage = error

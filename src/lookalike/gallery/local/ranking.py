@@ -7,11 +7,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from lookalike import index as indexes
-from lookalike.errors import MismatchError, UnknownNameError, UsageError
+from lookalike.errors import MismatchError
 from lookalike.gallery.exact_scan import cosines, scan_by_metric
 from lookalike.gallery.local.allowed_rows import AllowedRows
 from lookalike.gallery.local.snapshot import Snapshot
 from lookalike.gallery.records import as_unit_rows
+from lookalike.gallery.request import ResolvedRequest
 from lookalike.spaces import Space, check_rows, scaled_query
 from lookalike.types import Float32, Int64, Neighbours
 
@@ -27,23 +28,6 @@ def allow(snapshot: Snapshot, rows: Int64 | None) -> AllowedRows:
         segment[snapshot.segment.positions(rows)] = True  # a removed row is in no table, so no filter passes it
     unindexed = np.isin(snapshot.unindexed.numbers, rows)
     return AllowedRows(segment, 0 if segment is None else int(segment.sum()), unindexed, int(unindexed.sum()))
-
-
-def check_search(*, k: int, index: str, probes: int | None, metrics: Mapping[str, str] | None) -> None:
-    """Refuse what no gallery can answer; see `Gallery.search`.
-
-    Raises:
-        UsageError: A number is too small, or the index does not serve metrics.
-        UnknownNameError: There is no such index.
-    """
-    if k < 1:
-        raise UsageError(f"k must be at least 1, got {k}")
-    if probes is not None and probes < 1:
-        raise UsageError(f"probes must be at least 1, got {probes}")
-    if index != "auto" and index not in indexes.INDEXES:
-        raise UnknownNameError("index", index, ["auto", *indexes.INDEXES])
-    if metrics and index not in ("auto", "exact"):
-        raise UsageError(f"metrics need the exact scan; the index {index!r} serves the cosine only")
 
 
 def checked_queries(
@@ -68,12 +52,9 @@ def checked_queries(
 def nearest(
     snapshot: Snapshot,
     queries: Mapping[str, Float32],
-    weights: Mapping[str, float],
+    request: ResolvedRequest,
     *,
-    k: int,
     allowed: AllowedRows,
-    index: str,
-    probes: int | None,
     keep: bool,
 ) -> Neighbours:
     """Find the rows of highest score; see `Gallery.search`.
@@ -81,22 +62,19 @@ def nearest(
     Args:
         snapshot: What to search in.
         queries: (Q, D) float32 for each space that is weighted.
-        weights: One for each space.
-        k: At least 1.
-        allowed: Which rows may be answered.
-        index: A name of `lookalike.index.INDEXES`, or `auto`.
-        probes: See `Index.search`.
+        request: Request, for the snapshot's spaces.
+        allowed: Rows that may be answered.
         keep: Save an index that has to be built.
     """
     units = {name: as_unit_rows(rows, name=name) for name, rows in queries.items()}
-    query = scaled_query(units, weights, snapshot.spaces)
-    k = min(k, allowed.count)
+    query = scaled_query(units, request.weights, snapshot.spaces)
+    k, index = min(request.k, allowed.count), request.index
     if index == "auto":
-        index = chosen_index(snapshot, weights, k=k, allowed=allowed)
+        index = chosen_index(snapshot, request.weights, k=k, allowed=allowed)
     parts = []
     if k and snapshot.segment is not None and allowed.segment_count:
         searched = snapshot.segment.index(index, keep=keep)
-        parts.append(searched.search(query, k, allowed=allowed.segment, probes=probes))
+        parts.append(searched.search(query, k, allowed=allowed.segment, probes=request.probes))
     if k and allowed.unindexed_count:
         exact = indexes.build("exact", snapshot.unindexed.unit, spaces=snapshot.spaces)
         places, scores = exact.search(query, k, allowed=allowed.unindexed)
@@ -114,23 +92,14 @@ def chosen_index(snapshot: Snapshot, weights: Mapping[str, float], *, k: int, al
 
 
 def nearest_by_metric(
-    snapshot: Snapshot,
-    queries: Mapping[str, Float32],
-    weights: Mapping[str, float],
-    *,
-    k: int,
-    allowed: AllowedRows,
-    metrics: Mapping[str, str],
+    snapshot: Snapshot, queries: Mapping[str, Float32], request: ResolvedRequest, *, allowed: AllowedRows
 ) -> Neighbours:
-    """Scan all rows as they were added, by any metrics; see `Gallery.search`."""
+    """Scan all rows as they were added, by the metrics of a request; see `Gallery.search`."""
     parts = [] if snapshot.segment is None else [snapshot.segment.raw.whole()]
     positions, scores, by_space = scan_by_metric(
         [*parts, snapshot.unindexed.raw],
         queries,
-        weights,
-        spaces=snapshot.spaces,
-        metrics=metrics,
-        k=k,
+        request,
         allowed=allowed.together(snapshot.split, len(snapshot.unindexed)),
     )
     return Neighbours(snapshot.numbers(positions), scores, by_space, "exact", version=snapshot.version.id)

@@ -10,11 +10,10 @@ from types import TracebackType
 import numpy as np
 
 from lookalike.errors import UnknownNameError, UsageError
-from lookalike.gallery.exact_scan import checked_metrics
 from lookalike.gallery.filters import expression as filters
 from lookalike.gallery.filters.milvus import MilvusWriter, literal, within_partitions
 from lookalike.gallery.health import Health
-from lookalike.gallery.local.ranking import check_search, checked_queries
+from lookalike.gallery.local.ranking import checked_queries
 from lookalike.gallery.local.writes import Overrides
 from lookalike.gallery.milvus import facets as browsing
 from lookalike.gallery.milvus import maintenance
@@ -28,9 +27,10 @@ from lookalike.gallery.milvus.writes import Writer, agree, check_items, with_ove
 from lookalike.gallery.protocol import Facet
 from lookalike.gallery.record_batch import RecordBatch
 from lookalike.gallery.records import vector_rows
+from lookalike.gallery.request import SearchRequest
 from lookalike.gallery.stored_parameters import StoredWeights
 from lookalike.projection import Projection
-from lookalike.spaces import Space, resolve_weights, slices, width
+from lookalike.spaces import Space, slices, width
 from lookalike.types import JSON, FileStamp, Float32, Item, Neighbours
 
 
@@ -250,31 +250,17 @@ class MilvusGallery(MilvusRoots):
             return []
         return browsing.facets(self._reader, expression, kinds=self._state.metadata().kinds, limit=limit)
 
-    def search(
-        self,
-        queries: Mapping[str, Float32],
-        *,
-        k: int = 10,
-        weights: Mapping[str, float] | None = None,
-        where: str | None = None,
-        index: str = "auto",
-        probes: int | None = None,
-        metrics: Mapping[str, str] | None = None,
-    ) -> Neighbours:
+    def search(self, queries: Mapping[str, Float32], request: SearchRequest) -> Neighbours:
         """Find the nearest items, with the one index that the collection has; the answer says which that is."""
-        check_search(k=k, index=index, probes=probes, metrics=metrics)
         known = self._state.metadata()
         if not known.spaces or not self._state.has_rows():
             raise UsageError(f"{self.address.text} is empty: nothing has been added to it")
-        resolved = resolve_weights(weights, known.spaces, stored=known.weights.weights)
-        checked = checked_queries(queries, resolved, known.spaces)
-        checked_metrics(metrics or {}, known.spaces)  # before all rows are fetched for it
-        passing = None if where is None else self._expression(where)
-        if metrics:
-            return self._searcher.by_metric(checked, resolved, spaces=known.spaces, k=k, where=passing, metrics=metrics)
-        return self._searcher.nearest(
-            checked, resolved, spaces=known.spaces, k=k, where=passing, index=index, probes=probes
-        )
+        resolved = request.resolved(known.spaces, stored=known.weights.weights)
+        checked = checked_queries(queries, resolved.weights, known.spaces)
+        passing = None if request.where is None else self._expression(request.where)
+        if resolved.metrics:
+            return self._searcher.by_metric(checked, resolved, where=passing)
+        return self._searcher.nearest(checked, resolved, where=passing)
 
     def _expression(self, where: str | None) -> str:
         """A filter as Milvus writes it.

@@ -16,6 +16,7 @@ from lookalike.gallery.milvus.reads import ALL, MANY_AT_ONCE, Reader, Row
 from lookalike.gallery.milvus.records import added_rows_of, unit_rows_of
 from lookalike.gallery.milvus.schema import FLOAT_INDEXES, IndexPlan, present
 from lookalike.gallery.records import as_unit_rows
+from lookalike.gallery.request import ResolvedRequest
 from lookalike.index.scoring import best, empty_answer
 from lookalike.spaces import Space, scaled_query, slices, width
 from lookalike.types import Float32, Int64, Neighbours
@@ -52,44 +53,32 @@ class Searcher:
                 self._plan = present(client, self._connection.collection)
         return self._plan
 
-    def nearest(
-        self,
-        queries: Mapping[str, Float32],
-        weights: Mapping[str, float],
-        *,
-        spaces: Sequence[Space],
-        k: int,
-        where: str | None,
-        index: str,
-        probes: int | None,
-    ) -> Neighbours:
+    def nearest(self, queries: Mapping[str, Float32], request: ResolvedRequest, *, where: str | None) -> Neighbours:
         """Find the rows of highest score; see `Gallery.search`.
 
         Args:
             queries: (Q, D) float32 for each space that is weighted.
-            weights: One for each space.
-            spaces: Those of the gallery.
-            k: At least 1.
+            request: Its `index` is `exact`, `auto`, or any other name, which the one index of the collection answers
+                to; its `probes` is the number of lists to look into, in each segment.
             where: An expression of Milvus; None passes all.
-            index: `exact`, `auto`, or any other name, which the one index of the collection answers to.
-            probes: How many lists to look into, in each segment.
         """
+        spaces, k, index = request.spaces, request.k, request.index
         units = {name: as_unit_rows(rows, name=name) for name, rows in queries.items()}
-        query = scaled_query(units, weights, spaces)
+        query = scaled_query(units, request.weights, spaces)
         plan = self.plan
         if index == "auto":
-            everything = indexes.choose(count=MANY_AT_ONCE, allowed=None, weights=weights, spaces=spaces, k=1)
+            everything = indexes.choose(count=MANY_AT_ONCE, allowed=None, weights=request.weights, spaces=spaces, k=1)
             index = "exact" if everything == "exact" else plan.kind
         count = k + SPARE if plan.kind in FLOAT_INDEXES else 60 + 5 * k
         if count > MANY_AT_ONCE or (index == "exact" and not plan.lists and plan.kind != "FLAT"):
-            return self._scanned(queries, weights, spaces=spaces, k=k, where=where)
-        parameters = self._parameters(plan, count=count, probes=probes, exhaustive=index == "exact")
+            return self._scanned(queries, request, where=where)
+        parameters = self._parameters(plan, count=count, probes=request.probes, exhaustive=index == "exact")
         found: list[list[Row]] = []
         step = max(1, ANSWER_BYTES // (4 * width(spaces) * count))
         for at in range(0, len(query), step):
             found += self._candidates(query[at : at + step], where, count, parameters)
         if min(map(len, found)) < min(k, self._passing(found, where, count)):
-            return self._scanned(queries, weights, spaces=spaces, k=k, where=where)
+            return self._scanned(queries, request, where=where)
         exhaustive = plan.kind == "FLAT" or (plan.kind == "IVF_FLAT" and index == "exact")
         name = "exact" if exhaustive else plan.kind.lower()
         return scored(query, units, found, spaces=spaces, k=k, index=name)
@@ -123,34 +112,17 @@ class Searcher:
         """How many rows a filter passes; asked only when fewer candidates came than were asked for."""
         return count if min(map(len, found)) >= count else self._reader.count(where or ALL)
 
-    def by_metric(
-        self,
-        queries: Mapping[str, Float32],
-        weights: Mapping[str, float],
-        *,
-        spaces: Sequence[Space],
-        k: int,
-        where: str | None,
-        metrics: Mapping[str, str],
-    ) -> Neighbours:
-        """Compare every row that passes, as it was added, by any metrics; see `Gallery.search`."""
-        with self._gathered(where, spaces=spaces, as_added=True) as (numbers, rows):
-            positions, scores, by_space = scan_by_metric([rows], queries, weights, spaces=spaces, metrics=metrics, k=k)
+    def by_metric(self, queries: Mapping[str, Float32], request: ResolvedRequest, *, where: str | None) -> Neighbours:
+        """Compare every row that passes, as it was added, by the metrics of a request; see `Gallery.search`."""
+        with self._gathered(where, spaces=request.spaces, as_added=True) as (numbers, rows):
+            positions, scores, by_space = scan_by_metric([rows], queries, request)
             return Neighbours(numbers_at(numbers, positions), scores, by_space, "exact")
 
-    def _scanned(
-        self,
-        queries: Mapping[str, Float32],
-        weights: Mapping[str, float],
-        *,
-        spaces: Sequence[Space],
-        k: int,
-        where: str | None,
-    ) -> Neighbours:
+    def _scanned(self, queries: Mapping[str, Float32], request: ResolvedRequest, *, where: str | None) -> Neighbours:
         """Compare every row that passes, in this process."""
         units = {name: as_unit_rows(part, name=name) for name, part in queries.items()}
-        with self._gathered(where, spaces=spaces, as_added=False) as (numbers, rows):
-            positions, scores, by_space = scan(rows, units, weights, spaces=spaces, k=k)
+        with self._gathered(where, spaces=request.spaces, as_added=False) as (numbers, rows):
+            positions, scores, by_space = scan(rows, units, request)
             return Neighbours(numbers_at(numbers, positions), scores, by_space, "exact")
 
     @contextmanager

@@ -1,0 +1,173 @@
+"""What a search asks for, as one value: the command line, HTTP and Python build it, and the gallery answers it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Annotated, Any, Final, get_type_hints
+
+from lookalike.errors import UnknownNameError, UsageError
+from lookalike.index import INDEXES, checked_metric
+from lookalike.spaces import Space, resolve_names, resolve_weights
+from lookalike.types import Box
+
+PAGED_DEPTH: Final = 2000
+"""Depth of a paged search: every page is cut from the same list of this many matches."""
+
+MOST_REFINED: Final = 1000
+"""Largest `expand` and `rerank`: re-ranking grows with the square of the candidates; 1,000 take about a second."""
+
+INDEX_NAMES: Final = ("auto", *INDEXES)
+"""Values of `SearchRequest.index`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """The description of a field of `SearchRequest`, from which HTTP's form, JSON model and document are made.
+
+    Attributes:
+        description: One sentence for the HTTP document; empty where the name says it.
+        least: Smallest number; None where the field is no number.
+        most: Largest number; None is no limit.
+        most_served: Largest number over HTTP, where that is less.
+        choices: Names to choose from; empty where the field is no choice.
+    """
+
+    description: str = ""
+    least: int | None = None
+    most: int | None = None
+    most_served: int | None = None
+    choices: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchRequest:
+    """Options of one search, checked when they are set; what to look like, the vectors, travels beside them.
+
+    A gallery ranks by `k`, `weights`, `where`, `metrics`, `index` and `probes`; page, box and refinement are the
+    retriever's part. `Retriever.search` and `Gallery.search` say what each means.
+
+    Raises:
+        UsageError: A number is out of its range, or two options do not go together.
+        UnknownNameError: There is no such index or metric.
+    """
+
+    k: Annotated[int, Option("How many matches.", least=1, most_served=1000)] = 10
+    offset: Annotated[
+        int | None,
+        Option(
+            "Leave out so many of the best. Pages fit together when each of them, the first too, says where it begins.",
+            least=0,
+            most_served=1000,
+        ),
+    ] = None
+    weights: Annotated[
+        Mapping[str, float] | None, Option("Of the spaces, by name; those that are not named weigh nothing.")
+    ] = None
+    where: Annotated[str | None, Option("Only items that pass this filter.")] = None
+    index: Annotated[str, Option(choices=INDEX_NAMES)] = "auto"
+    probes: Annotated[int | None, Option("Lists that kmeans or ivf look into.", least=1, most_served=100_000)] = None
+    expand: Annotated[
+        int,
+        Option(
+            "Ask once more with so many of the nearest items added to the query. Not with metrics.",
+            least=0,
+            most=MOST_REFINED,
+        ),
+    ] = 0
+    rerank: Annotated[
+        int,
+        Option(
+            "Put so many of the best in order by the neighbours that they share. Not with metrics.",
+            least=0,
+            most=MOST_REFINED,
+        ),
+    ] = 0
+    metrics: Annotated[
+        Mapping[str, str] | None,
+        Option("A metric of SciPy's cdist by space, such as cityblock. Goes with one photo or item."),
+    ] = None
+    box: Annotated[
+        Box | None,
+        Option(
+            "The part of the photo to look at: x1,y1,x2,y2 in pixels of the upright photo at its full size, such as "
+            "40,60,220,330. Goes with one photo."
+        ),
+    ] = None
+
+    def __post_init__(self) -> None:
+        if self.refines and self.metrics:
+            raise UsageError("expand and rerank go by the cosine; leave the metrics out")
+        if self.offset is not None and self.k >= 1 and not 0 <= self.offset <= PAGED_DEPTH - self.k:
+            raise UsageError(
+                f"offset and k must be at least 0 and at most {PAGED_DEPTH:,} together, got {self.offset} and {self.k}"
+            )
+        for name, least, most in _RANGES:
+            number = getattr(self, name)
+            if number is not None and (number < least or (most is not None and number > most)):
+                wanted = f"at least {least}" if most is None else f"between {least} and {most:,}"
+                raise UsageError(f"{name} must be {wanted}, got {number}")
+        if self.index not in INDEX_NAMES:
+            raise UnknownNameError("index", self.index, INDEX_NAMES)
+        if self.metrics:
+            if self.index not in ("auto", "exact"):
+                raise UsageError(f"metrics need the exact scan; the index {self.index!r} serves the cosine only")
+            for metric in self.metrics.values():
+                checked_metric(metric)
+
+    @property
+    def refines(self) -> bool:
+        """Whether the first answer is refined, by expansion or re-ranking."""
+        return bool(self.expand or self.rerank)
+
+    def resolved(self, spaces: tuple[Space, ...], *, stored: Mapping[str, float] | None) -> ResolvedRequest:
+        """The same request with a weight for every space, and metrics by the spaces' own names.
+
+        Args:
+            spaces: Those of the gallery.
+            stored: Weights stored in the gallery; see `resolve_weights`.
+
+        Raises:
+            UnknownNameError: A weight or a metric names a space that the gallery has not.
+            UsageError: A weight is negative or not finite, none is above 0, or a space is named twice.
+        """
+        if isinstance(self, ResolvedRequest) and self.spaces == spaces:
+            return self
+        given: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(SearchRequest)}
+        given["weights"] = resolve_weights(self.weights, spaces, stored=stored)
+        given["metrics"] = resolve_names(self.metrics or {}, spaces)
+        return ResolvedRequest(**given, spaces=spaces)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedRequest(SearchRequest):
+    """A request for the spaces of one gallery; made by `SearchRequest.resolved`.
+
+    Attributes:
+        weights: Weight of each space.
+        metrics: Metrics by the spaces' full names; empty scores by cosines.
+        spaces: Spaces of the gallery.
+    """
+
+    weights: Mapping[str, float]
+    metrics: Mapping[str, str] = field(default_factory=dict)
+    spaces: tuple[Space, ...]
+
+    def __post_init__(self) -> None:
+        """Check nothing: the request that it was made from is checked."""
+
+    def deep(self, *, beside: int) -> ResolvedRequest:
+        """The same for a list that holds the whole page: as long as all pages, where one is asked for.
+
+        Args:
+            beside: Number of items that the answer leaves out.
+        """
+        return replace(self, k=(self.k if self.offset is None else PAGED_DEPTH) + beside)
+
+
+OPTIONS: Final[Mapping[str, Option]] = {
+    name: hint.__metadata__[0] for name, hint in get_type_hints(SearchRequest, include_extras=True).items()
+}
+"""Description of each field of a request, in the order of the HTTP document."""
+
+_RANGES: Final = [(name, option.least, option.most) for name, option in OPTIONS.items() if option.least is not None]
