@@ -28,6 +28,7 @@ import numpy as np
 from lookalike.errors import LookalikeError
 from lookalike.gallery.transfer.folders import import_folder
 from lookalike.gallery.local.gallery import LocalGallery
+from lookalike.gallery.request import SearchRequest
 
 what, folder = sys.argv[1], Path(sys.argv[2])
 try:
@@ -37,7 +38,7 @@ try:
         elif what == "write":
             gallery.remember_model("default")
         else:
-            print(gallery.search({"deep": np.ones((1, 32), np.float32)}, k=1, index=what).scores[0, 0])
+            print(gallery.search({"deep": np.ones((1, 32), np.float32)}, SearchRequest(k=1, index=what)).scores[0, 0])
 except LookalikeError as error:
     print(type(error).__name__, error)
 """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Final, get_type_hints
 
 from lookalike.errors import UnknownNameError, UsageError
@@ -31,6 +31,7 @@ class Option:
         most: Largest number; None is no limit.
         most_served: Largest number over HTTP, where that is less.
         choices: Names to choose from; empty where the field is no choice.
+        examples: Values for the HTTP document.
     """
 
     description: str = ""
@@ -38,6 +39,7 @@ class Option:
     most: int | None = None
     most_served: int | None = None
     choices: Sequence[str] = ()
+    examples: Sequence[object] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +64,10 @@ class SearchRequest:
         ),
     ] = None
     weights: Annotated[
-        Mapping[str, float] | None, Option("Of the spaces, by name; those that are not named weigh nothing.")
+        Mapping[str, float] | None,
+        Option(
+            "Of the spaces, by name; those that are not named weigh nothing.", examples=({"deep": 1, "color": 0.3},)
+        ),
     ] = None
     where: Annotated[str | None, Option("Only items that pass this filter.")] = None
     index: Annotated[str, Option(choices=INDEX_NAMES)] = "auto"
@@ -133,7 +138,7 @@ class SearchRequest:
         """
         if isinstance(self, ResolvedRequest) and self.spaces == spaces:
             return self
-        given: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(SearchRequest)}
+        given: dict[str, Any] = {name: getattr(self, name) for name in OPTIONS}
         given["weights"] = resolve_weights(self.weights, spaces, stored=stored)
         given["metrics"] = resolve_names(self.metrics or {}, spaces)
         return ResolvedRequest(**given, spaces=spaces)

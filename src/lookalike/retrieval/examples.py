@@ -1,4 +1,4 @@
-"""What a search is asked with: a photo or an item, or several, and others that the answer should look less like."""
+"""Query examples: photos and items to look like, and to look less like."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from lookalike.images import Source
 
 UNLIKE = 0.5
-"""How much of the mean of what is unlike is taken from the mean of what is like."""
+"""Share of the mean of the counter-examples that is subtracted from the mean of the examples."""
 
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """What to look like, and what to look unlike; items by their ids."""
+    """Photos, and ids of items, to look like and to look less like."""
 
     photos: Sequence[Source]
     items: Sequence[str]
@@ -37,7 +37,7 @@ class Examples:
         unlike: Sequence[Source],
         unlike_item: Sequence[str],
     ) -> Examples:
-        """Take what the caller gave, one or several of each.
+        """Make examples of one or several photos and items.
 
         Raises:
             UsageError: There is nothing to look like.

@@ -67,14 +67,14 @@ def search_refined(
 def expanded(
     query: Mapping[str, Float32], found: Neighbours, units: Mapping[str, Float32], *, count: int, is_item: bool
 ) -> dict[str, Float32]:
-    """A query and its nearest neighbours as one, in each space; every space takes the same neighbours.
+    """Sum a query and its nearest neighbours in each space; every space takes the same neighbours.
 
     Args:
         query: (1, D) float32 unit rows by space.
-        found: Its neighbours.
-        units: Their unit rows, (K, D), by space.
-        count: How many to take.
-        is_item: Whether a neighbour that is the query itself is passed over.
+        found: Neighbours of the query.
+        units: (K, D) float32 unit rows of the neighbours by space.
+        count: Number of neighbours to take.
+        is_item: Skip the neighbour that is the query itself.
     """
     usable = found.rows[0] >= 0
     if is_item:
@@ -85,7 +85,7 @@ def expanded(
 
 
 def same_as(query: Mapping[str, Float32], units: Mapping[str, Float32]) -> Bool:
-    """Which rows are the query's own in every space: (K,) bool."""
+    """Mark rows that equal the query in every space: (K,) bool."""
     alike = [np.abs(units[name] - row).max(axis=1) < 1e-6 for name, row in query.items()]
     return np.asarray(np.all(alike, axis=0))
 
@@ -97,13 +97,13 @@ def reranked(
     weights: Mapping[str, float],
     spaces: Sequence[Space],
 ) -> Float32:
-    """Scores of candidates by their k-reciprocal neighbours: (N,) float32, higher is better.
+    """Score candidates by their k-reciprocal neighbours: (N,) float32, higher is better.
 
     Args:
         query: (1, D) float32 unit rows by space.
         units: (N, D) float32 unit rows of the candidates by space.
-        weights: One for each space.
-        spaces: Those of the gallery.
+        weights: Weight of each space.
+        spaces: Spaces of the gallery.
     """
     counted = [space for space in spaces if weights[space.name] > 0]
     together = {space.name: np.concatenate([query[space.name], units[space.name]]) for space in counted}

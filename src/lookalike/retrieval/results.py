@@ -32,7 +32,7 @@ def search_gallery(
         examples: What the vectors are of; its items are left out.
 
     Raises:
-        GalleryReplacedError: It is replaced all the time.
+        GalleryReplacedError: It was replaced during each of `TRIES` attempts.
     """
     deep = request.deep(beside=len(examples.ids))
 
@@ -51,11 +51,11 @@ def matches_of(gallery: Gallery, neighbours: Neighbours, *, k: int, offset: int,
     """The matches of the first query.
 
     Args:
-        gallery: Where the neighbours are.
-        neighbours: Enough of them, best first.
-        k: How many matches.
-        offset: So many of the best are left out.
-        without: Items that are left out, by id.
+        gallery: Gallery of the neighbours.
+        neighbours: At least `offset + k + len(without)` of them, where there are as many; best first.
+        k: Number of matches.
+        offset: Number of best matches to leave out.
+        without: Ids of items to leave out.
 
     Raises:
         GalleryReplacedError: The gallery was replaced since the search, which must be done again.
@@ -76,10 +76,10 @@ def matches_of(gallery: Gallery, neighbours: Neighbours, *, k: int, offset: int,
 
 
 def of_one_state(ask: Callable[[], T]) -> T:
-    """An answer of several steps; asked again when the gallery is replaced between two of them.
+    """Take several steps on one state of the gallery: start again when it is replaced between two of them.
 
     Raises:
-        GalleryReplacedError: It is replaced all the time.
+        GalleryReplacedError: It was replaced during each of `TRIES` attempts.
     """
     for _ in range(TRIES - 1):
         with suppress(GalleryReplacedError):
@@ -88,5 +88,5 @@ def of_one_state(ask: Callable[[], T]) -> T:
 
 
 def _rounded(score: float) -> float:
-    """A float32's digits and no more."""
+    """Round to the digits of a float32."""
     return round(float(score), 6)

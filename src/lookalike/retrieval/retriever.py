@@ -1,4 +1,4 @@
-"""The product: an embedder and a gallery, and with them an answer to a photo."""
+"""Retriever: an embedder and a gallery, which together answer photos."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def open(
     runtime: str = "auto",
     device: str = "auto",
 ) -> Retriever:
-    """Open a gallery together with the model that describes photos for it.
+    """Open a gallery together with the model that embeds photos for it.
 
-    Nothing is loaded before it is needed. A gallery that does not exist is made by the first `index`.
+    Files and models are loaded when they are first needed. The first `index` makes a gallery that does not exist.
 
     Args:
         address: The gallery's folder, or `milvus://HOST:PORT/COLLECTION`.
@@ -48,7 +48,7 @@ def open(
 
 
 class Retriever:
-    """Answers photos from a gallery, and fills it; see `lookalike.open`."""
+    """Search and filling of a gallery; made by `lookalike.open`."""
 
     def __init__(
         self,
@@ -57,12 +57,12 @@ class Retriever:
         *,
         limits: Limits | None = None,
     ) -> None:
-        """Bring the two together.
+        """Join a gallery and an embedder.
 
         Args:
-            gallery: A gallery, or the address of one, which is opened when it is needed.
-            embedder: An embedder, or the model that becomes one when it is needed.
-            limits: For photos that are asked with; None takes those of `lookalike.images`.
+            gallery: A gallery, or the address of one, opened when it is first needed.
+            embedder: An embedder, or a model file, loaded when it is first needed.
+            limits: Limits of query photos; None takes those of `lookalike.images`.
         """
         self._limits = limits
         if isinstance(gallery, str | os.PathLike):
@@ -80,11 +80,11 @@ class Retriever:
         self.close()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the loaded model behind: what is unpickled loads it when it is needed, and reopens the gallery."""
+        """Leave out the loaded model: the unpickled retriever loads it, and opens the gallery, when they are needed."""
         return {name: value for name, value in vars(self).items() if name != "embedder"}
 
     def close(self) -> None:
-        """Let go of the gallery's files; what is asked for later opens them again."""
+        """Close the gallery's files; later calls open them again."""
         if self._opened is not None:
             self._opened.close()
 
@@ -103,7 +103,7 @@ class Retriever:
 
     @cached_property
     def embedder(self) -> Embedder:
-        """What describes photos.
+        """Embedder of photos.
 
         Raises:
             ModelError: The model cannot be loaded.
@@ -115,7 +115,7 @@ class Retriever:
         return ProjectedEmbedder(embedder, projections) if projections else embedder
 
     def _gallery_or_none(self) -> Gallery | None:
-        """The gallery, if there is one."""
+        """The gallery, or None where there is none at the address."""
         try:
             return self.gallery
         except GalleryNotFoundError:
@@ -139,29 +139,30 @@ class Retriever:
         expand: int = 0,
         rerank: int = 0,
     ) -> Answer:
-        """Find what looks like a photo, or like an item of the gallery, or like several; these items are left out.
+        """Find items that look like a photo, an item of the gallery, or several; the query items are left out.
 
         Args:
-            photo: A path, a URL, bytes, a file open in binary mode, a Pillow image, or an array (H, W, 3) of uint8, red
-                first; or a list of such, of which the mean is taken.
-            item: The id of an item, or several, instead of photos or beside them; their vectors are as they are stored.
+            photo: A path, a URL, bytes, a file open in binary mode, a Pillow image, or an array (H, W, 3) of uint8 RGB;
+                or a list of these, whose mean is the query.
+            item: Id of an item, or several, instead of photos or beside them; the query uses their stored vectors.
             unlike: Photos to look less like.
             unlike_item: Ids of items to look less like.
-            k: How many matches, at least 1; fewer come back when fewer pass the filter.
+            k: Number of matches, at least 1; fewer come back when fewer items pass the filter.
             offset: Number of best matches to leave out. With any, 0 too, the search is as deep as all pages, so
                 that they fit together.
-            weights: Of the spaces, by name; those that are not named weigh nothing. None takes the defaults.
+            weights: Weights of the spaces, by name; unnamed spaces weigh 0. None takes the gallery's stored weights, or
+                else the defaults.
             where: A filter on the items' attributes, such as `price < 80 and season = 'Summer'`.
             box: The part of the photo to look at.
             metrics: A metric of SciPy's cdist by space; the score is then minus the weighted sum of the distances.
             index: `auto`, `exact`, `kmeans`, `ivf` or `hnsw`.
-            probes: How many lists `kmeans` or `ivf` look into.
-            expand: Ask once more with so many of the nearest items added to the query; 0 does not.
-            rerank: Put so many of the best in order by the neighbours that they share with the query; 0 does not. What
-                these two change is the order: the scores stay those with the query itself.
+            probes: Number of lists that `kmeans` or `ivf` look into.
+            expand: Number of nearest items to add to the query before a second search; 0 is none.
+            rerank: Number of best matches to reorder by the neighbours that they share with the query; 0 is none. Both
+                change the order only: scores stay those with the query itself.
 
         Raises:
-            UsageError: What is asked for makes no sense; the kinds of it are in `lookalike.errors`.
+            UsageError: An option is wrong, or options do not go together; subclasses are in `lookalike.errors`.
             MismatchError: The gallery was filled by another model.
         """
         examples = Examples.of(photo, item, unlike, unlike_item)
@@ -228,24 +229,24 @@ class Retriever:
         ray: str | None = None,
         shards: str | None = None,
     ) -> IndexReport:
-        """Bring the gallery up to date with a catalogue; what has not changed is not looked at again.
+        """Update the gallery from a catalogue; photos that have not changed are not read again.
 
         Photos that cannot be read are skipped; they are listed in the report, and in `skipped.csv` in the gallery.
 
         Args:
             source: A folder or a CSV or Parquet table, here or in a store (`s3://...`), `drawn`, or `-` for paths on
                 standard input.
-            columns: For a table: the names of its columns by the names that are expected, `{"image": "file"}`.
-            encoding: For a CSV table that is not UTF-8, such as `cp1252`.
-            exclude: For a folder: globs of files and folders to leave out, such as `["*.psd", "returns/**"]`.
-            whole_photos: Take no notice of boxes: the whole of each photo is described.
-            batch: How many photos the network gets at once.
-            workers: How many threads read and decode.
-            prune: Remove items that an earlier run took from this source and that are gone, and not only out of reach.
+            columns: Column names of a table by the expected names, such as `{"image": "file"}`.
+            encoding: Encoding of a CSV table that is not UTF-8, such as `cp1252`.
+            exclude: Globs of files and folders of a folder to leave out, such as `["*.psd", "returns/**"]`.
+            whole_photos: Ignore boxes, and embed the whole of each photo.
+            batch: Number of photos that the network gets at once.
+            workers: Number of threads that read and decode.
+            prune: Remove items of earlier runs that are gone from this source; those that are only out of reach stay.
             strict: Stop at the first photo that cannot be read, instead of skipping it.
-            progress: Called now and then with what was done so far, and how many photos the catalogue has.
-            ray: Describe the photos on the Ray cluster of this address; `auto` takes, or starts, one on this machine.
-            shards: For `ray`: a folder or URL that all of its machines reach, for finished work until it is written.
+            progress: Called from time to time with the report so far and the number of photos in the catalogue.
+            ray: Address of a Ray cluster to embed the photos on; `auto` takes, or starts, one on this machine.
+            shards: Folder or URL that all machines of the Ray cluster reach, for finished work until it is written.
 
         Raises:
             CatalogueError: The source cannot be read.
@@ -306,7 +307,7 @@ class Retriever:
 
     @contextmanager
     def _made_if_needed(self) -> Iterator[Gallery]:
-        """Lend the gallery, made if there is none; one that was made for work that fails at once is deleted again."""
+        """Yield the gallery, made if there is none; delete it again when it was made for work that fails at once."""
         from lookalike.gallery.opening import open_gallery
 
         made = None
@@ -322,10 +323,11 @@ class Retriever:
             raise
 
     def check_model(self, *, asking: bool = False) -> None:
-        """Compare only what one and the same model has made.
+        """Check that the embedder's vectors can be compared with the gallery's.
 
         Args:
-            asking: With a photo: a model that was named is believed to have made what was imported, if it makes such.
+            asking: Whether a query photo is embedded: a model that was named is then believed to have made imported
+                vectors of its dimensions.
 
         Raises:
             MismatchError: The gallery was filled by another model, or has spaces that this one does not make.
@@ -336,7 +338,7 @@ class Retriever:
         check_compatibility(self._address, self.gallery.spaces, self.embedder, remembered=remembered, named=named)
 
     def _describe(self, photos: Sequence[Source], box: Box | None, took: dict[str, float]) -> Mapping[str, Float32]:
-        """Embed what is asked with, once it is certain that the vectors can be compared with the gallery's."""
+        """Embed query photos, after a check that their vectors can be compared with the gallery's."""
         from lookalike.embedding.queries import embed_queries
         from lookalike.images import DEFAULT_LIMITS
 

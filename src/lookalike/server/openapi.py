@@ -11,7 +11,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from lookalike.server.errors import ERROR_CODES
-from lookalike.server.schemas import ErrorBody, Question
+from lookalike.server.schemas import ErrorBody
+from lookalike.server.search_schema import Question
 from lookalike.server.write_schemas import BulkItem, ItemPatch, ItemText
 
 MEANINGS = {

@@ -6,13 +6,13 @@ The owner is who shows the token; the settings open single things to all.
 from __future__ import annotations
 
 from lookalike.deadline import within
+from lookalike.gallery.request import SearchRequest
 from lookalike.index import SPELLINGS
 from lookalike.server.context import AppContext
 from lookalike.server.errors import ApiError
-from lookalike.server.schemas import Options
 
 
-def check_allowed(options: Options, context: AppContext) -> None:
+def check_allowed(request: SearchRequest, context: AppContext) -> None:
     """Refuse a stranger what is for the owner; it may look into the gallery, so it runs in a worker.
 
     Raises:
@@ -20,13 +20,13 @@ def check_allowed(options: Options, context: AppContext) -> None:
         DeadlineError: Its filter takes too long.
     """
     settings, gallery = context.settings, context.retriever.gallery
-    if options.where is not None:
+    if request.where is not None:
         with within(settings.scan_seconds):
-            gallery.prepare_filter(options.where)
-    if not settings.build_indexes and not gallery.has_index(options.index):
-        what = f"the index {options.index!r} is not built, and only the owner may have it built"
+            gallery.prepare_filter(request.where)
+    if not settings.build_indexes and not gallery.has_index(request.index):
+        what = f"the index {request.index!r} is not built, and only the owner may have it built"
         raise owner_only(what, "build_indexes")
-    for metric in (options.metrics or {}).values():
+    for metric in (request.metrics or {}).values():
         if SPELLINGS.get(metric.lower(), metric.lower()) in settings.owner_metrics:
             raise owner_only(f"the metric {metric!r} takes long, and is for the owner", "owner_metrics")
 

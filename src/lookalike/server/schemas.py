@@ -7,19 +7,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
+from lookalike.gallery.request import OPTIONS
 from lookalike.server.errors import ERROR_CODES
 
 LONGEST_FILTER = 4000
 LONGEST_ID = 1000
 LONGEST_NAME = 200
 THUMBNAIL_SIDES = (16, 2048)
-MOST = 16
-"""Photos, or items, of each kind that one search may be asked with."""
-
-FARTHEST = 1000
-"""Largest k, and largest offset."""
 
 
 def whole(number: object) -> object:
@@ -27,17 +23,13 @@ def whole(number: object) -> object:
     return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
-K = Annotated[int, Field(ge=1, le=FARTHEST, description="How many matches."), BeforeValidator(whole)]
-Offset = Annotated[int, Field(ge=0, le=FARTHEST), BeforeValidator(whole)]
-Refined = Annotated[int, Field(ge=0, le=FARTHEST), BeforeValidator(whole)]
-Probes = Annotated[int, Field(ge=1, le=100_000), BeforeValidator(whole)]
 ItemId = Annotated[str, Field(min_length=1, max_length=LONGEST_ID, examples=["d013-1"])]
 Where = Annotated[
     str,
     Field(
         min_length=1,
         max_length=LONGEST_FILTER,
-        description="Only items that pass this filter.",
+        description=OPTIONS["where"].description,
         examples=["price < 80 and colour in ('Green', 'Navy')"],
         json_schema_extra={"format": "filter"},
     ),
@@ -153,52 +145,6 @@ class Answer(BaseModel):
                 }
             ]
         }
-    )
-
-
-class Options(BaseModel):
-    """How to search, whatever is asked with."""
-
-    k: K = 10
-    offset: Offset | None = Field(
-        default=None,
-        description="Leave out so many of the best. Pages fit together when each of them, the first too, says where it "
-        "begins.",
-    )
-    weights: dict[SpaceName, Weight] | None = Field(
-        default=None,
-        min_length=1,
-        description="Of the spaces, by name; those that are not named weigh nothing.",
-        examples=[{"deep": 1, "color": 0.3}],
-    )
-    where: Where | None = None
-    index: Literal["auto", "exact", "kmeans", "ivf", "hnsw"] = "auto"
-    probes: Probes | None = Field(default=None, description="Lists that kmeans or ivf look into.")
-    expand: Refined = Field(
-        default=0, description="Ask once more with so many of the nearest items added to the query. Not with metrics."
-    )
-    rerank: Refined = Field(
-        default=0, description="Put so many of the best in order by the neighbours that they share. Not with metrics."
-    )
-    metrics: dict[SpaceName, MetricName] | None = Field(
-        default=None, description="A metric of SciPy's cdist by space, such as cityblock. Goes with one photo or item."
-    )
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class Question(Options):
-    """A search by indexed items; photos are sent as a form, with the same names."""
-
-    id: ItemId | Annotated[list[ItemId], Field(min_length=1, max_length=MOST)] = Field(
-        description="The item, or the items, to look like; they are left out of the answer."
-    )
-    unlike_id: ItemId | Annotated[list[ItemId], Field(max_length=MOST)] | None = Field(
-        default=None, description="Items to look less like; they are left out of the answer."
-    )
-
-    model_config = ConfigDict(
-        extra="forbid", strict=True, json_schema_extra={"examples": [{"id": "d013-1", "k": 5, "weights": {"deep": 1}}]}
     )
 
 

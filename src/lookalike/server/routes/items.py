@@ -9,11 +9,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from lookalike.embedding.compatibility import model_ids_of
+from lookalike.gallery.request import OPTIONS
 from lookalike.server.context import AppContext, Context
 from lookalike.server.convertors import ITEM
 from lookalike.server.openapi import QUERY_ERRORS, errors
 from lookalike.server.presentation import public_item
-from lookalike.server.schemas import FARTHEST, Facets, Info, Item, Page, Where
+from lookalike.server.schemas import Facets, Info, Item, Page, Where
 from lookalike.spaces import resolve_weights
 from lookalike.types import JSON
 
@@ -109,7 +110,7 @@ def info_of(context: AppContext) -> dict[str, JSON]:
         "limits": {
             "upload_bytes": settings.upload_bytes,
             "pixels": settings.pixels,
-            "k": FARTHEST,
-            "offset": FARTHEST,
+            "k": OPTIONS["k"].most_served,
+            "offset": OPTIONS["offset"].most_served,
         },
     }

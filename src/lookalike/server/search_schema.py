@@ -1,0 +1,137 @@
+"""Bodies of `POST /v1/search`: the JSON model and the parts of the form, from the fields of a `SearchRequest`.
+
+`gallery/request.py` describes each field once; an option that is a number or a choice is served without a line here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Annotated, Any, Final, Literal, cast
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
+
+from lookalike.gallery.request import OPTIONS, Option, SearchRequest
+from lookalike.server.schemas import LONGEST_ID, ItemId, MetricName, SpaceName, Weight, Where, whole
+from lookalike.types import Box
+
+MOST: Final = 16
+"""Largest number of photos, or items, of each kind that one search is given."""
+
+FILES: Final = ("photo", "unlike")
+"""Parts of the form that are files."""
+
+SEVERAL: Final = ("id", "unlike_id")
+"""Parts of the form that are ids of items."""
+
+SHAPES: Final[dict[str, Any]] = {
+    "weights": Annotated[dict[SpaceName, Weight], Field(min_length=1)],
+    "where": Where,
+    "metrics": dict[SpaceName, MetricName],
+}
+"""Types of the options that are neither numbers nor choices; `box` comes in the form only."""
+
+
+def field_of(option: Option, default: object, *, name: str) -> tuple[Any, Any]:
+    """Type and default of a field of the JSON model."""
+    kind: Any = SHAPES.get(name)
+    if option.choices:
+        kind = Literal[tuple(option.choices)]
+    elif option.least is not None:
+        most = option.most if option.most_served is None else option.most_served
+        kind = Annotated[int, Field(ge=option.least, le=most), BeforeValidator(whole)]
+    described = Field(description=option.description or None, examples=list(option.examples) or None)
+    return Annotated[kind if default is not None else kind | None, described], default
+
+
+DEFAULTS: Final = {each.name: each.default for each in fields(SearchRequest)}
+
+Options = create_model(
+    "Options",
+    __config__=ConfigDict(extra="forbid"),
+    __doc__="How to search, whatever is asked with.",
+    **cast(
+        Any, {name: field_of(option, DEFAULTS[name], name=name) for name, option in OPTIONS.items() if name != "box"}
+    ),
+)
+
+
+class ItemExamples(BaseModel):
+    """Items to look like, and less like."""
+
+    id: ItemId | Annotated[list[ItemId], Field(min_length=1, max_length=MOST)] = Field(
+        description="The item, or the items, to look like; they are left out of the answer."
+    )
+    unlike_id: ItemId | Annotated[list[ItemId], Field(max_length=MOST)] | None = Field(
+        default=None, description="Items to look less like; they are left out of the answer."
+    )
+
+    model_config = ConfigDict(
+        extra="forbid", strict=True, json_schema_extra={"examples": [{"id": "d013-1", "k": 5, "weights": {"deep": 1}}]}
+    )
+
+
+Question = cast(
+    type[ItemExamples],
+    create_model(
+        "Question",
+        __base__=(ItemExamples, Options),
+        __doc__="A search by indexed items; photos are sent as a form, with the same names.",
+    ),
+)
+
+
+def request_of(options: BaseModel, *, box: Box | None = None) -> SearchRequest:
+    """The request that a body asks for.
+
+    Raises:
+        UsageError: Two options do not go together.
+    """
+    return SearchRequest(box=box, **{name: getattr(options, name) for name in Options.model_fields})
+
+
+def form_part(schema: dict[str, Any]) -> dict[str, Any]:
+    """Schema of a part of the form: the model's, which a form cannot send as null."""
+    shown = {name: value for name, value in schema.items() if name not in ("title", "anyOf", "examples")}
+    if shown.get("default", 0) is None:
+        del shown["default"]
+    for choice in schema.get("anyOf", ()):
+        if choice.get("type") != "null":
+            shown = {**{name: value for name, value in choice.items() if name != "examples"}, **shown}
+    if shown["type"] == "object":
+        shown["description"] += " As JSON."
+    return shown
+
+
+_FILE: Final = {"type": "string", "format": "binary", "contentMediaType": "image/*"}
+_ID: Final = {"type": "string", "minLength": 1, "maxLength": LONGEST_ID}
+OPTION_PARTS: Final = {name: form_part(schema) for name, schema in Options.model_json_schema()["properties"].items()}
+AS_JSON: Final = tuple(name for name, schema in OPTION_PARTS.items() if schema["type"] == "object")
+"""Parts of the form whose text is JSON."""
+
+FORM_PARTS: Final[dict[str, Any]] = {
+    "photo": {
+        "type": "array",
+        "items": _FILE,
+        "minItems": 1,
+        "maxItems": MOST,
+        "description": "A photo, or several that show alike things.",
+    },
+    "id": {
+        "type": "array",
+        "items": _ID,
+        "minItems": 1,
+        "maxItems": MOST,
+        "description": "An indexed item, or several.",
+    },
+    "unlike": {"type": "array", "items": _FILE, "maxItems": MOST, "description": "Photos to look less like."},
+    "unlike_id": {"type": "array", "items": _ID, "maxItems": MOST, "description": "Items to look less like."},
+    "box": {"type": "string", "format": "box", "description": OPTIONS["box"].description},
+    **OPTION_PARTS,
+}
+"""Schema of each part of the form, by name."""
+
+ENCODING: Final = {
+    **{name: {"contentType": "image/*"} for name in FILES},
+    **{name: {"contentType": "application/json"} for name in AS_JSON},
+}
+"""Media types of the parts that are not plain text."""

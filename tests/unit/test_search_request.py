@@ -1,0 +1,131 @@
+"""The search request: checked when it is made, resolved once, and the one description that HTTP serves."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import fields, replace
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+from typer.main import get_command
+
+from lookalike.cli.commands import app
+from lookalike.errors import UnknownNameError, UsageError
+from lookalike.gallery.local.gallery import LocalGallery
+from lookalike.gallery.request import OPTIONS, PAGED_DEPTH, ResolvedRequest, SearchRequest
+from lookalike.index import INDEXES
+from lookalike.retrieval import results
+from lookalike.retrieval.examples import Examples
+from lookalike.retrieval.retriever import Retriever
+from lookalike.server.search_schema import ENCODING, FORM_PARTS, Options, Question, request_of
+from lookalike.spaces import Space
+from lookalike.types import Box, Item
+
+SPACES = (Space("deep", 4, "m@1"), Space("color", 2, "color@1"))
+DEFAULTS = {each.name: each.default for each in fields(SearchRequest)}
+
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "k": ({"k": 0}, "k must be at least 1, got 0"),
+    "probes": ({"probes": 0}, "probes must be at least 1, got 0"),
+    "expand": ({"expand": -1}, "expand must be between 0 and 1,000, got -1"),
+    "rerank": ({"rerank": 1001}, "rerank must be between 0 and 1,000, got 1001"),
+    "offset below 0": ({"offset": -1}, "offset and k must be at least 0 and at most 2,000 together, got -1 and 10"),
+    "offset too far": ({"offset": 1991}, "offset and k must be at least 0 and at most 2,000 together, got 1991 and 10"),
+    "refined metric": ({"rerank": 5, "metrics": {"deep": "cosine"}}, "expand and rerank go by the cosine; leave"),
+    "index": ({"index": "hnws"}, "unknown index 'hnws'"),
+    "metric": ({"metrics": {"deep": "cosin"}}, "unknown metric 'cosin'"),
+    "metric by an index": (
+        {"index": "ivf", "metrics": {"deep": "cosine"}},
+        "metrics need the exact scan; the index 'i",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_is_checked_when_it_is_made_and_changed(case: str) -> None:
+    options, message = REFUSED[case]
+    for make in (lambda: SearchRequest(**options), lambda: replace(SearchRequest(), **options)):
+        with pytest.raises(UsageError) as caught:
+            make()
+        assert str(caught.value).startswith(message)
+    assert SearchRequest(offset=1990).offset == 1990
+
+
+def test_is_resolved_once_for_the_spaces_of_a_gallery() -> None:
+    request = SearchRequest(
+        k=3, weights={"de": 2}, metrics={"col": "cityblock"}, where="price < 3", box=Box(0, 0, 4, 4)
+    )
+    resolved = request.resolved(SPACES, stored=None)
+    assert (resolved.weights, resolved.metrics) == ({"deep": 2.0, "color": 0.0}, {"color": "cityblock"})
+    assert resolved.resolved((Space("deep", 4, "m@1"), Space("color", 2, "color@1")), stored={"deep": 9.0}) is resolved
+    kept = {each.name for each in fields(SearchRequest)} - {"weights", "metrics"}
+    assert {name: getattr(resolved, name) for name in kept} == {name: getattr(request, name) for name in kept}
+    assert SearchRequest().resolved(SPACES, stored={"color": 1.0}).weights == {"deep": 0.0, "color": 1.0}
+    assert SearchRequest().resolved(SPACES, stored=None).weights == {"deep": 1.0, "color": 0.1}
+    with pytest.raises(UnknownNameError):
+        resolved.resolved(SPACES[:1], stored=None)
+    assert (resolved.deep(beside=2).k, replace(resolved, offset=0).deep(beside=2).k) == (5, PAGED_DEPTH + 2)
+
+
+def test_only_a_refined_search_is_refined(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = {"deep": np.eye(4, dtype=np.float32), "color": np.ones((4, 2), dtype=np.float32)}
+    refined: list[ResolvedRequest] = []
+    plain = results.search_refined
+
+    def noted(gallery: Any, query: Any, request: ResolvedRequest, **more: Any) -> Any:
+        refined.append(request)
+        return plain(gallery, query, request, **more)
+
+    monkeypatch.setattr(results, "search_refined", noted)
+    with LocalGallery(tmp_path / "shop", create=True) as gallery:
+        gallery.add([Item(id=str(at), photo="x.jpg") for at in range(4)], rows, spaces=SPACES)
+        examples = Examples.of(None, "1", (), ())
+        for options, count in (({"k": 2}, 0), ({"k": 2, "where": None}, 0), ({"k": 2, "expand": 1}, 1)):
+            request = SearchRequest(**options).resolved(SPACES, stored=None)  # type: ignore[arg-type]
+            _, matches = results.search_gallery(gallery, gallery.vectors("1"), request, examples)
+            assert (len(refined), len(matches)) == (count, 2)
+            assert "1" not in [match.item.id for match in matches]
+
+
+def test_every_option_is_described_and_reaches_python_and_the_command_line() -> None:
+    assert list(OPTIONS) == list(DEFAULTS)
+    python = {name: each.default for name, each in inspect.signature(Retriever.search).parameters.items()}
+    assert {name: python[name] for name in OPTIONS} == DEFAULTS
+    command = {each.name for each in get_command(app).commands["search"].params}  # type: ignore[attr-defined]
+    assert {{"weights": "weight", "metrics": "metric"}.get(name, name) for name in OPTIONS} <= command
+
+
+def test_http_serves_the_ranges_of_the_description() -> None:
+    served = Options.model_json_schema()["properties"]
+    assert list(served) == [name for name in OPTIONS if name != "box"]
+    assert list(Question.model_fields) == [*served, "id", "unlike_id"]
+    assert set(FORM_PARTS) == {"photo", "id", "unlike", "unlike_id", *OPTIONS}
+    for name, option in OPTIONS.items():
+        assert option.description or option.choices, name
+        if option.least is None:
+            continue
+        most = option.most if option.most_served is None else option.most_served
+        assert most is not None
+        for number in (option.least, most):
+            assert getattr(Options.model_validate({name: str(number)}), name) == number
+        for number in (option.least - 1, most + 1):
+            with pytest.raises(ValidationError):
+                Options.model_validate({name: number})
+        assert (FORM_PARTS[name]["minimum"], FORM_PARTS[name]["maximum"]) == (option.least, most)
+        assert FORM_PARTS[name].get("default") == DEFAULTS[name]
+        assert FORM_PARTS[name]["description"] == option.description == served[name]["description"]
+    assert FORM_PARTS["index"]["enum"] == served["index"]["enum"] == ["auto", *INDEXES]
+    assert get_args(Options.model_fields["index"].annotation) == ("auto", *INDEXES)
+    assert [name for name, kind in ENCODING.items() if kind["contentType"] == "application/json"] == [
+        "weights",
+        "metrics",
+    ]
+    assert request_of(Options()) == SearchRequest()
+
+
+def test_names_of_indexes_stand_in_one_table() -> None:
+    (index,) = [each for each in get_command(app).commands["search"].params if each.name == "index"]  # type: ignore[attr-defined]
+    assert index.help == "auto, exact, kmeans, ivf or hnsw."
+    assert index.help == f"{', '.join(['auto', *INDEXES][:-1])} or {[*INDEXES][-1]}."
