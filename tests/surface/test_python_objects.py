@@ -40,6 +40,31 @@ def test_a_search_with_something_else_says_what_a_photo_is(shop: Shop) -> None:
             opened.search(np.zeros((2, 5, 5, 3)))
 
 
+def test_one_example_needs_no_list(shop: Shop) -> None:
+    blue = shop.photo("blue-0")
+    with lookalike.open(shop.gallery, model=str(shop.model)) as opened:
+        for alone, several in (
+            ({"unlike_item": "blue-0"}, {"unlike_item": ["blue-0"]}),
+            ({"unlike": blue}, {"unlike": [blue]}),
+            ({"unlike": str(blue)}, {"unlike": [str(blue)]}),
+            ({"unlike": blue.read_bytes()}, {"unlike": [blue.read_bytes()]}),
+        ):
+            answer = opened.search(item="green-0", k=4, **alone)  # type: ignore[arg-type]
+            assert answer.matches == opened.search(item="green-0", k=4, **several).matches  # type: ignore[arg-type]
+            assert answer.matches != opened.search(item="green-0", k=4).matches
+        one = opened.search(item=np.array(["green-0"]), unlike_item=None, k=4)  # type: ignore[arg-type]
+        assert one.matches == opened.search(item="green-0", k=4).matches
+
+
+def test_ids_are_texts(shop: Shop) -> None:
+    with lookalike.open(shop.gallery, model=str(shop.model)) as opened:
+        first = opened.search(item="red-1", k=1).matches[0].item
+        for options in ({"item": 7}, {"item": first}, {"item": "red-1", "unlike_item": [7]}):
+            name = list(options)[-1]
+            with pytest.raises(lookalike.UsageError, match=f"^{name} must be the id of an item"):
+                opened.search(**options)  # type: ignore[arg-type]
+
+
 def ids_of(retriever: lookalike.Retriever, item: str) -> list[str]:
     return [match.item.id for match in retriever.search(item=item, k=3).matches]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -34,22 +34,18 @@ class Examples:
         cls,
         photo: Source | Sequence[Source] | None,
         item: str | Sequence[str] | None,
-        unlike: Sequence[Source],
-        unlike_item: Sequence[str],
+        unlike: Source | Sequence[Source] | None,
+        unlike_item: str | Sequence[str] | None,
     ) -> Examples:
-        """Make examples of one or several photos and items.
+        """Make examples of photos and items; each argument is one, several, or None.
 
         Raises:
-            UsageError: There is nothing to look like.
+            UsageError: There is nothing to look like, or an id is not a text.
         """
-        if isinstance(photo, Sequence) and not isinstance(photo, bytes | bytearray | memoryview | str):
-            photos: Sequence[Source] = list(photo)
-        else:
-            photos = [] if photo is None else [photo]
-        items = [] if item is None else [item] if isinstance(item, str) else list(item)
+        photos, items = _photos(photo), _ids(item, "item")
         if not photos and not items:
             raise UsageError("give either a photo or the id of an item")
-        return cls(photos, items, list(unlike), list(unlike_item))
+        return cls(photos, items, _photos(unlike), _ids(unlike_item, "unlike_item"))
 
     @property
     def several(self) -> bool:
@@ -104,6 +100,27 @@ class Examples:
             "unlike_photos": [name_of(photo) for photo in self.unlike_photos],
             "unlike_items": [*self.unlike_items],
         }
+
+
+def _photos(given: Source | Sequence[Source] | None) -> list[Source]:
+    """List of photos; bytes are one photo, and so is a path."""
+    if isinstance(given, Sequence) and not isinstance(given, bytes | bytearray | memoryview | str):
+        return list(given)
+    return [] if given is None else [given]
+
+
+def _ids(given: str | Sequence[str] | None, name: str) -> list[str]:
+    """List of ids.
+
+    Raises:
+        UsageError: An id is not a text.
+    """
+    if given is None:
+        return []
+    ids = [given] if isinstance(given, str) or not isinstance(given, Iterable) else list(given)
+    if not all(isinstance(one, str) for one in ids):
+        raise UsageError(f"{name} must be the id of an item, a str, or a list of ids, got {given!r:.200}")
+    return ids
 
 
 def gathered(parts: Sequence[Mapping[str, Float32]], name: str) -> Float32:

@@ -126,8 +126,8 @@ class Retriever:
         photo: Source | Sequence[Source] | None = None,
         *,
         item: str | Sequence[str] | None = None,
-        unlike: Sequence[Source] = (),
-        unlike_item: Sequence[str] = (),
+        unlike: Source | Sequence[Source] | None = None,
+        unlike_item: str | Sequence[str] | None = None,
         k: int = 10,
         offset: int | None = None,
         weights: Mapping[str, float] | None = None,
@@ -145,8 +145,8 @@ class Retriever:
             photo: A path, a URL, bytes, a file open in binary mode, a Pillow image, or an array (H, W, 3) of uint8 RGB;
                 or a list of these, whose mean is the query.
             item: Id of an item, or several, instead of photos or beside them; the query uses their stored vectors.
-            unlike: Photos to look less like.
-            unlike_item: Ids of items to look less like.
+            unlike: A photo to look less like, or several.
+            unlike_item: Id of an item to look less like, or several.
             k: Number of matches, at least 1; fewer come back when fewer items pass the filter.
             offset: Number of best matches to leave out. With any, 0 too, the search is as deep as all pages, so
                 that they fit together.
