@@ -24,7 +24,6 @@ from lookalike.embedding.model_loading import open_network
 from lookalike.evaluation.intervals import bootstrap_intervals
 from lookalike.evaluation.ranking import Scorer, evaluate_scores
 from lookalike.evaluation.task import Task, grades_task
-from lookalike.projection import learn_projection
 from lookalike.retrieval.expansion import expand
 from lookalike.retrieval.k_reciprocal import reciprocal_scores
 from lookalike.spaces import DEFAULT_WEIGHTS, concatenate, slices, unit_rows
@@ -32,6 +31,7 @@ from lookalike.training.data.dataset import Split, read_splits
 from lookalike.training.data.training_data import dev_changes
 from lookalike.training.run.dev_measure import _changed, _embedded  # the very same changed photos as bench/quality.py
 from lookalike.training.settings.run_settings import load_settings
+from lookalike.tuning.pca import learn_projection
 from lookalike.types import Float32
 
 CANDIDATES = 100

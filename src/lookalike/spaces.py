@@ -177,3 +177,12 @@ def check_rows(vectors: Mapping[str, Float32], space: Space) -> None:
     shape = vectors[space.name].shape
     if len(shape) != 2 or shape[1] != space.dimension:
         raise MismatchError(f"vectors of {space.name!r} must have the shape (B, {space.dimension}), got {shape}")
+
+
+def format_spaces(spaces: Sequence[Space]) -> str:
+    """Text of spaces for messages.
+
+    >>> format_spaces([Space("deep", 512, "default@9f3c"), Space("color", 64, "color@2")])
+    'deep (512 of default@9f3c), color (64 of color@2)'
+    """
+    return ", ".join(f"{space.name} ({space.dimension} of {space.model_id})" for space in spaces) or "none"

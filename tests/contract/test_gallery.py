@@ -271,15 +271,15 @@ def test_remembers_sources_and_stamps(gallery: Gallery) -> None:
     file_stamps = [FileStamp(size=number, modified_ns=2**62 + number, sha256=f"{number:064x}") for number in range(6)]
     shop.part(0, 3).put_into(gallery, source="a.csv", file_stamps=file_stamps[:3])
     shop.part(3, 6).put_into(gallery, source="b.csv")
-    assert gallery.file_stamps("a.csv") == {
+    assert gallery.source_items("a.csv") == {
         item.id: (item, file_stamp) for item, file_stamp in zip(shop.items[:3], file_stamps[:3], strict=True)
     }
-    assert gallery.file_stamps("b.csv") == {item.id: (item, None) for item in shop.items[3:]}
-    assert gallery.file_stamps("c.csv") == {}
+    assert gallery.source_items("b.csv") == {item.id: (item, None) for item in shop.items[3:]}
+    assert gallery.source_items("c.csv") == {}
     gallery.update(shop.items[3:4], source="a.csv", file_stamps=file_stamps[3:4])
-    assert gallery.file_stamps("a.csv")["item 3"] == (shop.items[3], file_stamps[3])
+    assert gallery.source_items("a.csv")["item 3"] == (shop.items[3], file_stamps[3])
     gallery.update(shop.items[:1])
-    assert gallery.file_stamps("a.csv")["item 0"] == (shop.items[0], file_stamps[0])
+    assert gallery.source_items("a.csv")["item 0"] == (shop.items[0], file_stamps[0])
 
 
 def test_lists_pages_in_the_order_of_adding(gallery: Gallery) -> None:

@@ -112,7 +112,7 @@ def ask_gallery(folder: Path) -> Answers:
             )
         answers["list"] = [(item.id, item.product, dict(item.attributes)) for item in gallery.list(limit=None)[1]]
         answers["facets"] = [(facet.name, dict(facet.counts)) for facet in gallery.facets()]
-        file_stamps = gallery.file_stamps("shop")
+        file_stamps = gallery.source_items("shop")
         answers["stamps"] = {
             id_: (dict(item.attributes), file_stamp) for id_, (item, file_stamp) in file_stamps.items()
         }

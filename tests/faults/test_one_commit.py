@@ -119,5 +119,5 @@ def test_a_copy_brings_what_was_set_by_hand_with_the_item(
     with LocalGallery(tmp_path / "a.gallery") as source, LocalGallery(tmp_path / "b.gallery", create=True) as target:
         assert copy_gallery(source, target).written == 1
         assert target.get("x").attributes == {"price": 2, "by hand": True}
-        target.update([target.file_stamps("http")["x"][0]])
+        target.update([target.source_items("http")["x"][0]])
         assert target.get("x").attributes == {"price": 2, "by hand": True}

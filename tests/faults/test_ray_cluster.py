@@ -94,7 +94,7 @@ def test_a_node_is_killed_and_every_photo_is_there_once(
     for id_, row in here.items():
         np.testing.assert_allclose(there[id_], row, atol=1e-5)
     with lookalike.open(tmp_path / "ray") as ray_shop, lookalike.open(tmp_path / "here") as shop:
-        assert ray_shop.gallery.file_stamps(str(table)) == shop.gallery.file_stamps(str(table))
+        assert ray_shop.gallery.source_items(str(table)) == shop.gallery.source_items(str(table))
 
 
 def test_nothing_is_done_twice(cluster: Any, table: Path, tmp_path: Path, tiny_model: Path) -> None:
@@ -108,7 +108,7 @@ def test_nothing_is_done_twice(cluster: Any, table: Path, tmp_path: Path, tiny_m
         os.utime(table.with_name("1.png"), ns=(1, 1))
         touched = shop.index(few, ray=cluster.address, shards=str(tmp_path / "shards"))
         assert (touched.unchanged, touched.embedded) == (3, 0)
-        file_stamp = shop.gallery.file_stamps(str(few))["1"][1]
+        file_stamp = shop.gallery.source_items(str(few))["1"][1]
     assert file_stamp is not None
     assert file_stamp.modified_ns == 1
     assert list((tmp_path / "shards").iterdir()) == []

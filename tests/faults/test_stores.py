@@ -115,7 +115,7 @@ def test_photos_are_looked_for_beside_a_table_in_a_bucket(bucket: str, tmp_path:
     with lookalike.open(tmp_path / "g", model=str(tiny_model)) as shop:
         report = shop.index(f"{bucket}/shop.csv", columns={"image": "file"})
         assert shop.gallery.get("x").attributes == {"price": 10}
-        assert list(shop.gallery.file_stamps(f"{bucket}/shop.csv")) == ["x", "y"]
+        assert list(shop.gallery.source_items(f"{bucket}/shop.csv")) == ["x", "y"]
     assert [(one.id, one.reason) for one in report.skipped] == [("z", "no such file")]
 
 

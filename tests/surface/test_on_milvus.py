@@ -164,7 +164,7 @@ def test_a_gallery_goes_there_and_back_with_one_command_each(
     with lookalike.open(shop.gallery) as here, lookalike.open(back) as there:
         assert there.gallery.list(limit=None) == here.gallery.list(limit=None)
         [source] = json.loads(json.dumps(here.gallery.info()))["sources"]
-        assert there.gallery.file_stamps(source) == here.gallery.file_stamps(source)
+        assert there.gallery.source_items(source) == here.gallery.source_items(source)
         assert there.gallery.model == here.gallery.model
     run(capsys, "gallery", "set", "red-0", "price=1", "-g", shop.gallery)
     assert run(capsys, "gallery", "export", "-g", shop.gallery, "--to", address)["written"] == 1

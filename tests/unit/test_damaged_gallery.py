@@ -72,7 +72,7 @@ def test_rows_that_are_damaged_under_an_open_gallery_are_derived_again(
         np.testing.assert_array_equal(after.rows[:, 0], before.rows[:, 0])
         np.testing.assert_allclose(after.scores, before.scores, atol=1e-6)
         if file == "unit.f32":
-            assert "derived from the database again" in caplog.text
+            assert "built from the database again" in caplog.text
         assert after.rows[:, 0].tolist() == list(range(491, 511))
     if not read_only and file == "unit.f32":
         with LocalGallery(filled) as gallery:

@@ -77,7 +77,7 @@ def everything(gallery: LocalGallery) -> dict[str, Any]:
             space.name: np.concatenate([vectors[space.name] for _, vectors in batches]).tobytes()
             for space in gallery.spaces
         },
-        "stamps": {source: gallery.file_stamps(source) for source in ("catalogue.csv", "")},
+        "stamps": {source: gallery.source_items(source) for source in ("catalogue.csv", "")},
     }
 
 

@@ -107,7 +107,7 @@ def test_a_new_time_with_the_same_content_is_read_once_and_not_embedded(folder: 
     report, embedder = indexed(folder, gallery)
     assert counts(report) == (0, 0, 10, 0, 0)
     assert embedder.prepared == 0
-    file_stamp = gallery.file_stamps(str(folder))["3.png"][1]
+    file_stamp = gallery.source_items(str(folder))["3.png"][1]
     assert file_stamp is not None
     assert file_stamp.modified_ns == 1
 
@@ -188,7 +188,7 @@ def test_prune_removes_what_has_vanished_from_this_source_only(folder: Path, gal
     assert len(gallery) == 11
     pruned, _ = indexed(folder, gallery, prune=True)
     assert counts(pruned) == (0, 0, 9, 1, 0)
-    assert "9.png" not in gallery.file_stamps(str(folder))
+    assert "9.png" not in gallery.source_items(str(folder))
     assert gallery.get("a").id == "a"
 
 

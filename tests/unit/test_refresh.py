@@ -266,3 +266,24 @@ def test_a_disk_that_damages_every_segment_ends_the_search(
     assert grown.search({"deep": ROWS[:1]}, SearchRequest(k=1, index="exact")).scores[0, 0] == pytest.approx(
         1, abs=1e-5
     )
+
+
+def test_a_database_that_is_replaced_at_each_attempt_ends_the_refresh(
+    grown: LocalGallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(grown, 1200, 1201)
+    monkeypatch.setattr(Version, "is_past_of", lambda version, connection: False)
+    with pytest.raises(LookalikeError, match="is being replaced all the time; try again"):
+        grown.search({"deep": ROWS[:1]}, SearchRequest(k=1))
+    monkeypatch.undo()
+    check(grown, 1200)
+
+
+def test_a_database_that_is_replaced_at_each_attempt_ends_the_filter(
+    grown: LocalGallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lookalike.gallery.local.current_snapshot.passing", lambda database, state, where: None)
+    with pytest.raises(LookalikeError, match="is being replaced all the time; try again"):
+        grown.search({"deep": ROWS[:1]}, SearchRequest(k=1, where="price < 3"))
+    monkeypatch.undo()
+    check(grown, 0)

@@ -62,13 +62,15 @@ def check_compatibility(
             "or ask with an item of it, or index the photos into another gallery"
         )
     if set(held) != set(given):
-        these = f"{remembered} is {in_words(given)} now" if remembered else f"this one is {in_words(given)}"
+        these = (
+            f"{remembered} is {format_model_ids(given)} now" if remembered else f"this one is {format_model_ids(given)}"
+        )
         if len(given) > 1:
-            these = f"these are {in_words(given)}"
+            these = f"these are {format_model_ids(given)}"
         way = "the model that filled it" if len(held) == 1 else "all the models that filled it, and only these,"
         noun = "model" if len(held) == 1 else "models"
         raise MismatchError(
-            f"{address} was filled by the {noun} {in_words(held)}, and {these}; "
+            f"{address} was filled by the {noun} {format_model_ids(held)}, and {these}; "
             f"give {way} with --model, or index the catalogue into another gallery"
         )
     other = [f"{space.name} ({space.model_id})" for space in spaces if space not in embedder.spaces]
@@ -78,6 +80,6 @@ def check_compatibility(
     )
 
 
-def in_words(model_ids: Sequence[str]) -> str:
+def format_model_ids(model_ids: Sequence[str]) -> str:
     """Model ids as text of a message."""
     return " and ".join(model_ids)

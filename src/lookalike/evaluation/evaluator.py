@@ -118,7 +118,7 @@ def stored_embeddings(items: Sequence[Item], gallery: Gallery, *, source: str) -
             f"the gallery has none of the {len(items):,} photos that take part{example}; "
             "fill it from the same source by `lookalike index`"
         )
-    file_stamps = gallery.file_stamps(source)
+    file_stamps = gallery.source_items(source)
     contents = {id_: file_stamp.sha256 for id_, (_, file_stamp) in file_stamps.items() if file_stamp is not None}
     return EmbeddedItems(spaces, rows, absent, contents=contents, stored_weights=gallery.stored_weights.weights)
 

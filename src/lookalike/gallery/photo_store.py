@@ -151,7 +151,7 @@ class PhotoStore:
             return 0
         with self._gallery.writing():
             roots = [root for root in self._roots() if is_folder(root)]
-            items = [item for item, _ in self._gallery.file_stamps(SOURCE).values()]
+            items = [item for item, _ in self._gallery.source_items(SOURCE).values()]
             lost = [item for item in items if Path(item.root) not in roots]
             moved = [found for item in lost for found in self._found(item, roots)]
             if moved:

@@ -54,7 +54,7 @@ class GalleryReader(Protocol):
         """Number of items."""
         ...
 
-    def file_stamps(self, source: str) -> dict[str, tuple[Item, FileStamp | None]]:
+    def source_items(self, source: str) -> dict[str, tuple[Item, FileStamp | None]]:
         """Items that came from a source, by id, as it described them, with their file stamps."""
         ...
 
@@ -195,7 +195,7 @@ class GalleryWriter(Protocol):
             items: B items with distinct ids.
             vectors: For every space, (B, D) float32. Rows that are not of unit length are kept as they came too.
             spaces: What the vectors are. The first `add` decides the gallery's; later ones must be equal.
-            source: The catalogue they come from; `file_stamps` and pruning go by it.
+            source: The catalogue they come from; `source_items` and pruning go by it.
             file_stamps: Size and time of the photos' files.
             overrides: Attributes set by hand on each item, in place of those set before; None takes an attribute
                 away. Without this argument, what was set by hand before stays on top.

@@ -1,8 +1,9 @@
-"""What a write-ahead log must still hold: noticed when it is damaged, or lies beside a database that is not its own.
+"""Integrity of the write-ahead log: detects a log that lost commits, or lies beside a database that is not its own.
 
-SQLite reads a log up to the first frame whose checksum is wrong and passes over the rest without a word, as it must
-after a power cut. Which commits were acknowledged only a second file can tell. It is seldom written: each commit is
-moved out of the log at once, unless readers are in the way.
+SQLite reads a log up to the first frame whose checksum is wrong and ignores the rest without an error, as it must after
+a power cut. Which commits were acknowledged is therefore recorded in a second file, the log note
+`gallery.db-commits`. It is seldom written: each commit is moved from the log into the main file at once, unless a
+reader prevents that.
 
 Source: https://www.sqlite.org/fileformat2.html#walformat.
 """
@@ -26,100 +27,118 @@ from lookalike.gallery.local.row_checksums import WAY_OUT, equip
 from lookalike.storage.durable import write_durably
 
 HEADER: Final = 32
-"""Bytes before the first frame."""
+"""Bytes of the log's header, before the first frame."""
 
 FRAME: Final = 24
-"""Bytes before the page in each frame."""
+"""Bytes of a frame's header, before its page."""
 
 ORDERS: Final = {0x377F0682: "<u4", 0x377F0683: ">u4"}
-"""How the words are stored over which checksums are taken, by the first four bytes."""
+"""Byte order of the words that checksums are computed over, by the magic number in the first four bytes."""
 
 TRIES: Final = 20
-"""How often to look again where a log or its database are being changed."""
+"""Largest number of inspections while a log or its database are being changed."""
 
 
-class State(NamedTuple):
-    """What a database holds: number and signature of its newest commit."""
+class Commit(NamedTuple):
+    """A commit, by the change counter and the signature of the database after it."""
 
     change: int
     signature: str
 
 
-class Note(NamedTuple):
-    """What was known of a log when a commit was acknowledged that stayed in it.
+class LogNote(NamedTuple):
+    """Record of a log whose acknowledged commits were not yet moved into the main file.
 
     Attributes:
-        salts: What tells this log from earlier ones in the same file, in hexadecimal.
-        frames: Pages in it.
-        beneath: The state of the database without it; None when that was not clear.
-        newest: The state with it.
+        salts: Salts in the log's header, in hexadecimal; they differ for each log that is begun in the file.
+        frames: Number of acknowledged frames.
+        main: Newest commit of the main file without the log; None where it could not be read.
+        newest: Newest commit of main file and log together.
     """
 
     salts: str
     frames: int
-    beneath: State | None
-    newest: State
+    main: Commit | None
+    newest: Commit
 
 
-def note_commits(connection: sqlite3.Connection, database: Path) -> None:
-    """Note which frames of a log that could not be emptied were acknowledged, and what database they belong on.
+class Inspection(NamedTuple):
+    """A log note, and the log and main file as they are now.
 
-    That this fails is no failure of the commit, which is on the disk.
+    Attributes:
+        note: The log note.
+        salts: Salts of the log, in hexadecimal.
+        frames: Number of intact frames in the log.
+        main: Newest commit of the main file without the log; None where it cannot be read.
+    """
+
+    note: LogNote
+    salts: str
+    frames: int
+    main: Commit | None
+
+
+def write_note(connection: sqlite3.Connection, database: Path) -> None:
+    """Record which frames of a log that could not be emptied are acknowledged, and which main file they belong to.
+
+    Errors are ignored: the commit itself is on disk.
 
     Args:
-        connection: That wrote the newest commit.
-        database: The path of the database.
+        connection: Connection that made the newest commit.
+        database: Path of the main file.
     """
     with contextlib.suppress(sqlite3.Error, LookalikeError):
-        newest, log = state_of(connection), read_log(database)
+        newest, log = newest_commit(connection), read_log(database)
         if newest and log and log[1]:
-            note = Note(*log, state_beneath(database), newest)
-            write_durably(note_of(database), json.dumps(note).encode())
+            note = LogNote(*log, main_file_commit(database), newest)
+            write_durably(note_path(database), json.dumps(note).encode())
 
 
-def forget(database: Path) -> None:
-    """Delete what was noted of a log that is empty now."""
+def delete_note(database: Path) -> None:
+    """Delete the note of a log that has been emptied."""
     with contextlib.suppress(OSError):
-        note_of(database).unlink(missing_ok=True)
+        note_path(database).unlink(missing_ok=True)
 
 
 def check_log(connection: sqlite3.Connection, database: Path) -> None:
-    """Make sure that the log beside a database is whole and its own; 0.1 ms a page of 16 KiB, where there is a note.
+    """Check a log against its note: all acknowledged frames are intact, and the main file is the log's own.
+
+    Without a note there is nothing to check; with one it takes 0.1 ms for each page of 16 KiB.
 
     Args:
-        connection: To the database, through its log.
-        database: The path of the database.
+        connection: Connection that reads main file and log together.
+        database: Path of the main file.
 
     Raises:
-        GalleryDamagedError: Commits that were acknowledged are missing of it, or it belongs to another database.
+        GalleryDamagedError: Acknowledged commits are missing, or the log belongs to another database.
     """
     for _ in range(TRIES):
-        found = what_is_there(database)
-        problem = found and problem_of(connection, database, *found)
+        found = inspect(database)
+        problem = found and problem_of(connection, database, found)
         if problem is None:
             return
-        if what_is_there(database) == found:  # and not in the middle of a change
+        if inspect(database) == found:  # else another process is changing the files: look again
             raise GalleryDamagedError(f"{database}-wal {problem}")
 
 
-def what_is_there(database: Path) -> tuple[Note, tuple[str, int], State | None] | None:
-    """What was noted of a log, its salts and frames, and the state beneath it; None where nothing can be missing."""
-    known = noted(database)
-    if known is None or log_size(database) == 0:
+def inspect(database: Path) -> Inspection | None:
+    """Read note, log and main file; None where no commit can be missing."""
+    note = read_note(database)
+    if note is None or log_size(database) == 0:
         return None
-    log = read_log(database) or (known.salts, 0)
-    if log[0] != known.salts or log_size(database) == 0:
-        return None  # begun again since: all that was noted is in the database
-    return known, log, state_beneath(database)
+    salts, frames = read_log(database) or (note.salts, 0)
+    if salts != note.salts or log_size(database) == 0:
+        return None  # a new log was begun since, so all commits of the noted one are in the main file
+    return Inspection(note, salts, frames, main_file_commit(database))
 
 
-def problem_of(
-    connection: sqlite3.Connection, database: Path, known: Note, log: tuple[str, int], beneath: State | None
-) -> str | None:
-    """What is wrong with a log, as the end of a message; None when nothing is."""
-    if log[1] < known.frames:
-        return f"is damaged: {known.frames:,} pages were committed to it, and {log[1]:,} can be read; {WAY_OUT}"
-    if beneath is None or is_beneath(connection, beneath, known):
+def problem_of(connection: sqlite3.Connection, database: Path, found: Inspection) -> str | None:
+    """Describe what is wrong with a log, as the end of a message; None for a sound one."""
+    if found.frames < found.note.frames:
+        return (
+            f"is damaged: {found.note.frames:,} pages were committed to it, and {found.frames:,} can be read; {WAY_OUT}"
+        )
+    if found.main is None or belongs_to(connection, found.note, found.main):
         return None
     return (
         "holds commits to another database than the one beside it; delete it to keep this one as it is, or bring back "
@@ -127,49 +146,49 @@ def problem_of(
     )
 
 
-def is_beneath(connection: sqlite3.Connection, beneath: State, known: Note) -> bool:
-    """Whether a log, as it was noted, belongs on a database in a state.
+def belongs_to(connection: sqlite3.Connection, note: LogNote, main: Commit) -> bool:
+    """Whether the noted log belongs to a main file.
 
-    Commits of the log may have been moved into the database since. A backup may have been brought back through the log,
-    so that the database is older than it was, or will be.
+    Commits of the log may have been moved into the main file since. A backup may have been restored through the log, so
+    that the main file is older than it was, or will be.
 
     Args:
-        connection: To the database, through its log.
-        beneath: The state of the database without the log.
-        known: What was noted of the log.
+        connection: Connection that reads main file and log together.
+        note: Note of the log.
+        main: Newest commit of the main file without the log.
     """
-    if known.beneath in (None, beneath) or not is_part_of(known.newest, connection):
+    if note.main in (None, main) or not has_commit(connection, note.newest):
         return True
-    may_have_moved = beneath.change > known.beneath.change or not is_part_of(known.beneath, connection)
-    return may_have_moved and is_part_of(beneath, connection)
+    may_have_moved = main.change > note.main.change or not has_commit(connection, note.main)
+    return may_have_moved and has_commit(connection, main)
 
 
-def is_part_of(state: State, connection: sqlite3.Connection) -> bool:
-    """Whether a database came by a state on its way to its own."""
-    return signature_of(connection, state.change) == state.signature
+def has_commit(connection: sqlite3.Connection, commit: Commit) -> bool:
+    """Whether a commit is in the history of the database."""
+    return signature_of(connection, commit.change) == commit.signature
 
 
-def state_of(connection: sqlite3.Connection) -> State | None:
-    """Number and signature of the newest commit; None when it has none, as while commits are moved into a database."""
+def newest_commit(connection: sqlite3.Connection) -> Commit | None:
+    """The newest commit; None where its signature is missing, as while commits are moved into the main file."""
     change = meta_number(connection, "change")
     signature = signature_of(connection, change)
-    return State(change, signature) if signature or not change else None
+    return Commit(change, signature) if signature or not change else None
 
 
-def state_beneath(database: Path) -> State | None:
-    """The state of a database without its log; None when that is not clear."""
+def main_file_commit(database: Path) -> Commit | None:
+    """The newest commit of a main file without its log; None where it cannot be read."""
     address = f"file:{quote(str(database.absolute()))}?mode=ro&immutable=1"
     with (
         contextlib.suppress(sqlite3.Error, LookalikeError),
         contextlib.closing(sqlite3.connect(address, uri=True)) as connection,
     ):
         equip(connection)
-        return state_of(connection)
+        return newest_commit(connection)
     return None
 
 
 def read_log(database: Path) -> tuple[str, int] | None:
-    """The salts of a log and how many of its frames are whole, as SQLite counts; None where its header is not."""
+    """Read the salts of a log and the number of its intact frames, as SQLite counts them; None for a broken header."""
     try:
         with Path(f"{database}-wal").open("rb") as file:
             header = file.read(HEADER)
@@ -191,16 +210,16 @@ def read_log(database: Path) -> tuple[str, int] | None:
 
 
 def numbers_at(data: bytes, at: int) -> tuple[int, int]:
-    """Two numbers of 32 bits."""
+    """Read two big-endian 32-bit numbers at an offset."""
     return int.from_bytes(data[at : at + 4], "big"), int.from_bytes(data[at + 4 : at + 8], "big")
 
 
 def checksum(words: NDArray[np.uint32], before: tuple[int, int]) -> tuple[int, int]:
-    """SQLite's checksum: each number is the sum of the two before it and of a word, so words weigh as Fibonacci has it.
+    """Compute SQLite's checksum of words: a recurrence, evaluated as a sum of words weighted by Fibonacci numbers.
 
     Args:
-        words: (n,) of 32 bits, n even.
-        before: The checksum of what comes before.
+        words: (n,) 32-bit words, n even.
+        before: Checksum of the bytes before.
     """
     weights = fibonacci(len(words) + 2)
     found = []
@@ -213,7 +232,7 @@ def checksum(words: NDArray[np.uint32], before: tuple[int, int]) -> tuple[int, i
 
 @cache
 def fibonacci(count: int) -> NDArray[np.uint32]:
-    """(count,) Fibonacci numbers from 0 on, modulo 2^32."""
+    """Fibonacci numbers from 0 on, modulo 2^32: (count,) uint32."""
     found = [0, 1]
     while len(found) < count:
         found.append((found[-1] + found[-2]) % 2**32)
@@ -221,21 +240,21 @@ def fibonacci(count: int) -> NDArray[np.uint32]:
 
 
 def log_size(database: Path) -> int:
-    """Bytes of the log; 0 where there is none."""
+    """Size of the log in bytes; 0 without a log."""
     try:
         return Path(f"{database}-wal").stat().st_size
     except OSError:
         return 0
 
 
-def noted(database: Path) -> Note | None:
-    """What was noted of a log; None when there is no note, or one that makes no sense."""
+def read_note(database: Path) -> LogNote | None:
+    """Read the log note; None where it is missing or damaged."""
     with contextlib.suppress(OSError, ValueError, TypeError):
-        salts, frames, beneath, newest = json.loads(note_of(database).read_bytes())
-        return Note(str(salts), int(frames), None if beneath is None else State(*beneath), State(*newest))
+        salts, frames, main, newest = json.loads(note_path(database).read_bytes())
+        return LogNote(str(salts), int(frames), None if main is None else Commit(*main), Commit(*newest))
     return None
 
 
-def note_of(database: Path) -> Path:
-    """Where it is noted."""
+def note_path(database: Path) -> Path:
+    """Path of the log note."""
     return database.with_name(f"{database.name}-commits")

@@ -42,7 +42,7 @@ WRITE_SECONDS = 5.0
 """Rows and seconds after which a commit is due."""
 
 
-class Writer(Protocol):
+class IndexTarget(Protocol):
     """Methods of a gallery that the pipeline calls; `lookalike.gallery.protocol.Gallery` documents them."""
 
     def add(
@@ -71,7 +71,7 @@ class Writer(Protocol):
         """Remove items; returns how many."""
         ...
 
-    def file_stamps(self, source: str) -> dict[str, tuple[Item, FileStamp | None]]:
+    def source_items(self, source: str) -> dict[str, tuple[Item, FileStamp | None]]:
         """Items of a source, by id, with their file stamps."""
         ...
 
@@ -88,7 +88,7 @@ class Writer(Protocol):
 def index_catalogue(
     catalogue: Catalogue,
     embedder: Embedder,
-    writer: Writer,
+    target: IndexTarget,
     *,
     batch: int = BATCH,
     workers: int | None = None,
@@ -105,7 +105,7 @@ def index_catalogue(
     Args:
         catalogue: Catalogue to read.
         embedder: Embeds the photos.
-        writer: Gallery to write to.
+        target: Gallery to write to.
         batch: Batch size of the network, at least 1.
         workers: Number of threads that read and decode; None is one for each processor.
         prune: Remove items of earlier runs that are no longer in the source. Items stay when their folder, photo or row
@@ -119,7 +119,7 @@ def index_catalogue(
         PhotoError: With `strict`, a photo cannot be read.
         MismatchError: The gallery was filled by another embedder.
     """
-    run = _Run(catalogue, embedder.spaces, writer, strict=strict, progress=progress)
+    run = _Run(catalogue, embedder.spaces, target, strict=strict, progress=progress)
     for note in catalogue.notes:
         logging.getLogger(__name__).info("%s: %s", catalogue.source, note)
     started = perf_counter()
@@ -145,15 +145,15 @@ class _Run:
         self,
         catalogue: Catalogue,
         spaces: Sequence[Space],
-        writer: Writer,
+        target: IndexTarget,
         *,
         strict: bool,
         progress: Callable[[IndexReport], None] | None,
     ) -> None:
         self.report = IndexReport(skipped=[Skipped(skip.id, skip.photo, skip.reason) for skip in catalogue.skipped])
-        self._catalogue, self._spaces, self._writer = catalogue, spaces, writer
+        self._catalogue, self._spaces, self._target = catalogue, spaces, target
         self._strict, self._progress = strict, progress
-        self._known = {id_: _Known(*known) for id_, known in writer.file_stamps(catalogue.source).items()}
+        self._known = {id_: _Known(*known) for id_, known in target.source_items(catalogue.source).items()}
         self._seen: set[str] = set()
         self._embedded: list[tuple[Item, FileStamp]] = []
         self._vectors: list[Mapping[str, Float32]] = []
@@ -175,7 +175,7 @@ class _Run:
         finally:
             # Also after an interrupt or error: embedded photos are not lost.
             self._write()
-        self.report.outside = self._folders.count_outside(self._writer.roots)
+        self.report.outside = self._folders.count_outside(self._target.roots)
 
     def _work(self) -> Iterator[PhotoTask]:
         """Tasks for new and possibly changed photos, in the order of the catalogue."""
@@ -191,7 +191,7 @@ class _Run:
         unmet = [known.item for id_, known in self._known.items() if id_ not in self._seen]
         gone = [item.id for item, hidden in zip(unmet, self._catalogue.out_of_reach(unmet), strict=True) if not hidden]
         self.report.kept = len(unmet) - len(gone)
-        self.report.removed = self._writer.remove(gone) if gone else 0
+        self.report.removed = self._target.remove(gone) if gone else 0
 
     def _is_unchanged(self, item: Item) -> bool:
         """Whether size and time show that the photo is unchanged; if so, keep its vectors."""
@@ -253,20 +253,20 @@ class _Run:
         embedded, vectors, metadata = self._embedded, self._vectors, self._metadata
         self._embedded, self._vectors, self._metadata = [], [], []  # a failed write is not repeated
         with timed(self.report.seconds, "write"):
-            self._writer.remember_roots(self._roots)
+            self._target.remember_roots(self._roots)
             if embedded:
                 items, file_stamps = zip(*embedded, strict=True)
                 spaces = self._spaces
                 rows = {space.name: np.concatenate([part[space.name] for part in vectors]) for space in spaces}
-                before = len(self._writer)
-                self._writer.add(items, rows, spaces=spaces, source=self._catalogue.source, file_stamps=file_stamps)
+                before = len(self._target)
+                self._target.add(items, rows, spaces=spaces, source=self._catalogue.source, file_stamps=file_stamps)
                 new = sum(item.id not in self._known for item in items)
-                replaced = new - (len(self._writer) - before)
+                replaced = new - (len(self._target) - before)
                 self.report.added -= replaced
                 self.report.replaced += replaced
             if metadata:
                 items, file_stamps = zip(*metadata, strict=True)
-                self._writer.update(items, source=self._catalogue.source, file_stamps=file_stamps)
+                self._target.update(items, source=self._catalogue.source, file_stamps=file_stamps)
         self._written_at = perf_counter()
 
     def _tell(self) -> None:

@@ -16,7 +16,7 @@ from lookalike.gallery.opening import open_gallery
 from lookalike.gallery.protocol import Gallery
 from lookalike.gallery.request import SearchRequest
 from lookalike.retrieval.expansion import expand
-from lookalike.tuning.pca import copy_rows
+from lookalike.tuning.copied_rows import copy_rows
 from lookalike.types import JSON, Float32, Item
 
 MOST: Final = 100

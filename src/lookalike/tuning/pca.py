@@ -1,9 +1,9 @@
-"""PCA reduction: a copy of a gallery with projected vectors."""
+"""PCA reduction: projections learned from the vectors of a gallery, and a copy of it with projected vectors."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -13,11 +13,11 @@ import numpy as np
 from lookalike.errors import UsageError
 from lookalike.gallery.creation import new_gallery
 from lookalike.gallery.opening import open_gallery
-from lookalike.gallery.photo_store import PhotoStore
 from lookalike.gallery.protocol import Gallery
 from lookalike.gallery.request import SearchRequest
-from lookalike.projection import Projection, learn_projection
-from lookalike.spaces import Space, resolve_names, resolve_weights
+from lookalike.projection import Projection
+from lookalike.spaces import resolve_names, resolve_weights
+from lookalike.tuning.copied_rows import copy_rows
 from lookalike.types import JSON, Float32, Int64, Item
 
 ASKED: Final = 500
@@ -121,44 +121,51 @@ def projected(
     return {name: projections[name].apply(part) if name in projections else part for name, part in vectors.items()}
 
 
-def copy_rows(
-    gallery: Gallery,
-    copy: Gallery,
-    change: Callable[[Sequence[Item], Mapping[str, Float32]], Mapping[str, Float32]],
-    *,
-    spaces: Sequence[Space],
-    photos: PhotoStore,
-    progress: Callable[[int, int], None] | None,
-) -> None:
-    """Bring all items over, in their order, with what is remembered of their files.
+def learn_projection(blocks: Callable[[], Iterable[Float32]], *, dimension: int, whiten: float = 0.0) -> Projection:
+    """Learn a PCA projection.
 
     Args:
-        gallery: To read.
-        copy: To fill.
-        change: From B items and their (B, D) float32 rows by space to the rows that are written.
-        spaces: Of these.
-        photos: Of the copy; those that were sent for items are copied.
-        progress: Told how many items are copied, and how many there are.
+        blocks: Returns an iterator over the vectors, in blocks of (B, D) float32; called twice.
+        dimension: d, at least 1, at most D, and less than the number of vectors.
+        whiten: Exponent of the standard deviation that each component is divided by, in [0, 1]: 0 keeps the variances,
+            1 makes them equal.
+
+    Raises:
+        UsageError: There are too few vectors, their rank is below `dimension`, or a number is out of range.
+
+    Source: Jegou and Chum 2012, Negative Evidences and Co-occurrences in Image Retrieval: the Benefit of PCA and
+    Whitening.
     """
-    with copy.writing():
-        for there in gallery.records():
-            batch = photos.adopt_all(there)
-            items = batch.current_items
-            copy.add(
-                items,
-                change(items, batch.vectors),
-                spaces=spaces,
-                source=batch.sources,
-                file_stamps=batch.file_stamps,
-            )
-            if progress is not None:
-                progress(len(copy), len(gallery))
+    if not 0 <= whiten <= 1:
+        raise UsageError(f"whiten must be between 0 and 1, got {whiten:g}")
+    sums = [(len(block), block.sum(axis=0, dtype=np.float64)) for block in blocks()]
+    count = sum(rows for rows, _ in sums)
+    if count <= dimension:
+        raise UsageError(f"{dimension} dimensions need more than {dimension} rows to learn from, and there are {count}")
+    mean = np.sum([total for _, total in sums], axis=0) / count
+    products = np.zeros((len(mean), len(mean)))
+    for block in blocks():
+        centred = block.astype(np.float64) - mean
+        products += centred.T @ centred
+    if not 1 <= dimension <= len(mean):
+        raise UsageError(f"rows of {len(mean)} numbers can be reduced to 1 to {len(mean)}, and not to {dimension}")
+    variances, directions = np.linalg.eigh(products / count)
+    variances, directions = variances[::-1], directions[:, ::-1]
+    varied = int((variances > variances[0] * 1e-9).sum()) if variances[0] > 0 else 0
+    if varied < dimension:
+        raise UsageError(f"the rows vary in {varied} directions only; reduce them to at most that many dimensions")
+    taken = directions[:, :dimension]
+    largest = np.abs(taken).argmax(axis=0)
+    taken = taken * np.sign(taken[largest, np.arange(dimension)])  # fix the signs, which are arbitrary
+    components = (taken / variances[:dimension] ** (whiten / 2)).astype(np.float32)
+    return Projection(mean.astype(np.float32), components, float(variances[:dimension].sum() / variances.sum()))
 
 
 def kept_of_ten(gallery: Gallery, copy: Gallery) -> tuple[float, int]:
-    """How many of the ten nearest the shorter rows still find, in [0, 1], and how many items asked.
+    """Measure recall@10 of a reduced copy against its gallery, by exact searches with the default weights.
 
-    Both are asked by the default weights, and exactly.
+    Returns:
+        Recall@10 in [0, 1], and the number of query items.
     """
     weights = resolve_weights(None, gallery.spaces)
     _, items = copy.list(limit=None)

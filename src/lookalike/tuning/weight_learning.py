@@ -1,4 +1,4 @@
-"""Learning the weights of spaces from labelled queries: search on one half, evaluation on the held-out half."""
+"""Learned weights of spaces: coordinate search on one half of labelled queries, figures on the held-out half."""
 
 from __future__ import annotations
 
@@ -14,8 +14,16 @@ from lookalike.evaluation.intervals import bootstrap_intervals
 from lookalike.evaluation.metrics import Float64
 from lookalike.evaluation.ranking import evaluate_rows
 from lookalike.evaluation.task import Task, numbers
-from lookalike.tuning.weight_search import search_weights
 from lookalike.types import JSON, Bool, Float32, Int64
+
+LADDER: Final = (0.0, 0.03, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0, 1.4, 2.0, 2.5, 3.3, 5.0, 7.0, 10.0)
+"""Trial weights of a space, as multiples of the largest weight of the others."""
+
+ROUNDS: Final = 4
+"""Largest number of rounds; further rounds changed nothing with two to four spaces."""
+
+WORTH: Final = 0.0005
+"""Smallest improvement of the metric for a step, so that noise changes no weight."""
 
 MOST_QUERIES: Final = 2000
 """Largest number of queries per half; more hardly improve the figures, and every trial evaluates all of them."""
@@ -180,3 +188,64 @@ def interval_of(values: Float64) -> tuple[float, float]:
     """Return the 95 % bootstrap interval of the mean of values, (Q, 1)."""
     [(low, high)] = bootstrap_intervals(values).tolist()
     return low, high
+
+
+@dataclass(frozen=True, slots=True)
+class WeightSearch:
+    """Result of a weight search.
+
+    Attributes:
+        weights: Weight of each space, to two digits; the largest is 1.
+        value: Value of the metric.
+        tried: Number of weightings that were evaluated.
+    """
+
+    weights: Mapping[str, float]
+    value: float
+    tried: int
+
+
+def search_weights(
+    measure: Callable[[Mapping[str, float]], float],
+    start: Mapping[str, float],
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> WeightSearch:
+    """Search weights by coordinates: each space in turn takes the step of `LADDER` with the highest metric.
+
+    Args:
+        measure: Metric of weights, larger is better; it depends on their ratios only.
+        start: Initial weight of each space, at least 0, not all 0.
+        progress: Called with the number of weightings tried, and the largest number to try.
+    """
+    measured: dict[tuple[float, ...], float] = {}
+
+    def value_of(weights: Mapping[str, float]) -> float:
+        key = tuple(weights.values())
+        if key not in measured:
+            measured[key] = measure(weights)
+            if progress is not None:
+                progress(len(measured), max(len(measured), len(start) * len(LADDER) * 2))
+        return measured[key]
+
+    best = scaled(start)
+    value = value_of(best)
+    for _ in range(ROUNDS if len(start) > 1 else 0):
+        before = best
+        for name in start:
+            others = max(weight for other, weight in best.items() if other != name)
+            if others == 0:  # the only space with a weight: its value has no effect
+                continue
+            for step in LADDER:
+                tried = scaled({**best, name: others * step})
+                if value_of(tried) > value + WORTH:
+                    best, value = tried, value_of(tried)
+        if best == before:
+            break
+    return WeightSearch(best, value, len(measured))
+
+
+def scaled(weights: Mapping[str, float]) -> dict[str, float]:
+    """Scale weights so that the largest is 1, to two digits."""
+    largest = max(weights.values())
+    return {name: float(f"{weight / largest:.2g}") for name, weight in weights.items()}

@@ -32,7 +32,7 @@ NOTHING: Final = "_row < 0"
 """Passes no item; row numbers are not negative."""
 
 
-class MilvusWriter:
+class MilvusCompiler:
     """Writes one condition.
 
     Args:

@@ -44,7 +44,7 @@ def attribute_expression(number: int) -> str:
     return f"""json_extract(attributes, '$."{int(number)}"')"""
 
 
-class SqliteWriter:
+class SqliteCompiler:
     """Writes one condition.
 
     Args:

@@ -7,20 +7,22 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import cast
+from typing import Final, cast
 
-from lookalike.errors import GalleryReplacedError, RowFileError, UsageError
-from lookalike.gallery.local import snapshot
+from lookalike.errors import GalleryReplacedError, LookalikeError, RowFileError, UsageError
 from lookalike.gallery.local.allowed_rows import AllowedRows
-from lookalike.gallery.local.connections import Reader
+from lookalike.gallery.local.connection_pool import PooledConnection
 from lookalike.gallery.local.database import Database
 from lookalike.gallery.local.filtering import passing
 from lookalike.gallery.local.refresh import BackgroundBuild, build_usual_index, refreshed_segment
 from lookalike.gallery.local.segment import LONG_TO_BUILD
 from lookalike.gallery.local.segment_files import SegmentFiles, newer
-from lookalike.gallery.local.snapshot import Snapshot, is_stale
+from lookalike.gallery.local.snapshot import Snapshot, is_stale, next_snapshot, take_snapshot
 from lookalike.gallery.local.version import Version, VersionId, version_id, was_once
 from lookalike.storage.fork import watch
+
+TRIES: Final = 20
+"""Largest number of attempts to take a snapshot while the database is replaced or compacted."""
 
 
 class CurrentSnapshot:
@@ -40,34 +42,44 @@ class CurrentSnapshot:
         watch(self)
 
     def before_fork(self) -> None:
-        """Do nothing: a snapshot is memory only."""
+        """Do nothing: a snapshot holds memory only."""
 
     def after_fork(self, *, child: bool) -> None:
-        """In a child, forget what other threads of the parent were doing."""
+        """In a child, start with new locks and without a background build."""
         if child:
             self._refreshing, self.background_build = threading.Lock(), BackgroundBuild()
 
     @contextmanager
     def ending(self) -> Iterator[None]:
-        """Stop the background build, and drop the snapshot, while the database is closed."""
+        """Close the database within this context; the background build is stopped and the snapshot dropped."""
         self.background_build.stopping.set()
         yield
         self.background_build.stop()
         self.snapshot = None
 
     def present(self) -> Snapshot:
-        """The present state; the one at hand costs some ten microseconds."""
+        """The snapshot of the present version; 10 microseconds when nothing has changed."""
         with self._database.reader() as reader:
             return self._fresh(reader)
 
     def refreshed(self, *, wait_s: float = 0.0, force_segment: bool = False) -> Snapshot:
-        """A new snapshot; see `_refresh`."""
+        """Take a new snapshot; see `_refresh`."""
         with self._refreshing:
             return self._refresh(wait_s=wait_s, force_segment=force_segment)
 
     def for_search(self, where: str | None, *, index: str) -> tuple[Snapshot, AllowedRows]:
-        """The present state, and which of its rows may be answered."""
-        while True:
+        """The snapshot of the present version, and the rows of it that a search may return.
+
+        Args:
+            where: Filter; None allows all items.
+            index: Name of the index to search with; indexes other than `auto` and `exact` need a segment.
+
+        Raises:
+            UsageError: The gallery is empty.
+            FilterError: The filter is invalid.
+            LookalikeError: The database was replaced at each attempt.
+        """
+        for _ in range(TRIES):
             state = self.present()
             if not state.spaces:
                 raise UsageError(f"{self._database.folder} is empty: nothing has been added to it")
@@ -76,9 +88,13 @@ class CurrentSnapshot:
             allowed = passing(self._database, state, where)
             if allowed is not None:
                 return state, allowed
+        raise self._unstable()
 
-    def _fresh(self, reader: Reader) -> Snapshot:
-        """The present state; the one at hand costs microseconds."""
+    def _unstable(self) -> LookalikeError:
+        return LookalikeError(f"{self._database.folder} is being replaced all the time; try again")
+
+    def _fresh(self, reader: PooledConnection) -> Snapshot:
+        """The snapshot of the version that a connection sees."""
         state, data_version = self.snapshot, reader.data_version()
         if state is not None and reader.seen == (data_version, state.version.id):
             return state
@@ -92,40 +108,49 @@ class CurrentSnapshot:
         return state
 
     def _refresh(self, *, wait_s: float = 0.0, force_segment: bool = False) -> Snapshot:
-        """Take a new snapshot, and make a new segment when too many rows were added or removed since the last one.
+        """Take a new snapshot, and build a new segment when too many rows were added or removed since the last one.
 
         Args:
-            wait_s: Seconds to wait for another process that makes one; with 0, many are built in the background.
-            force_segment: Make a segment even of few rows.
+            wait_s: Seconds to wait for another process that builds one; with 0, a large one is built in the background.
+            force_segment: Build a segment even of few rows.
+
+        Raises:
+            LookalikeError: The database was replaced at each attempt.
         """
-        while True:
-            before = self.snapshot
-            with self._database.reading() as connection:
-                now = Version.now(connection)
-                if before is not None and not before.version.is_past_of(connection):
-                    before = None  # the database was compacted, replaced or brought back from a copy
-            segment = None if before is None else before.segment
-            if before and segment and wait_s == 0 and len(segment) >= LONG_TO_BUILD and is_stale(segment, now):
-                self.background_build.start(partial(self._rebuild_segment, before, now), now)
-            elif is_stale(segment, now) or (force_segment and segment is None):
-                segment = refreshed_segment(self._database, self._segment_files, held=segment, now=now, wait_s=wait_s)
-            # The segment is never newer than what is read from here on.
-            with self._database.reading() as connection:
-                held = before is not None and before.segment is segment
-                if not now.is_past_of(connection) or not (
-                    held or segment is None or segment.version.is_past_of(connection)
-                ):
-                    continue
-                if segment is None and force_segment:
-                    segment = self._segment_files.build(connection, keep=False)
-                if before is not None and before.segment is segment:
-                    self.snapshot = snapshot.follow(connection, before)
-                else:
-                    self.snapshot = snapshot.take(connection, segment)
-                return self.snapshot
+        for _ in range(TRIES):
+            taken = self._try_to_refresh(wait_s=wait_s, force_segment=force_segment)
+            if taken is not None:
+                self.snapshot = taken
+                return taken
+        raise self._unstable()
+
+    def _try_to_refresh(self, *, wait_s: float, force_segment: bool) -> Snapshot | None:
+        """Take a new snapshot; None when the database was replaced or compacted meanwhile."""
+        before = self.snapshot
+        with self._database.reading() as connection:
+            now = Version.now(connection)
+            if before is not None and not before.version.is_past_of(connection):
+                before = None  # the database was compacted, replaced or restored from a copy
+        segment = None if before is None else before.segment
+        if before and segment and wait_s == 0 and len(segment) >= LONG_TO_BUILD and is_stale(segment, now):
+            self.background_build.start(partial(self._rebuild_segment, before, now), now)
+        elif is_stale(segment, now) or (force_segment and segment is None):
+            segment = refreshed_segment(self._database, self._segment_files, held=segment, now=now, wait_s=wait_s)
+        # The segment is never newer than what is read from here on.
+        with self._database.reading() as connection:
+            held = before is not None and before.segment is segment
+            if not now.is_past_of(connection):
+                return None
+            if not (held or segment is None or segment.version.is_past_of(connection)):
+                return None
+            if segment is None and force_segment:
+                segment = self._segment_files.build(connection, keep=False)
+            if before is not None and before.segment is segment:
+                return next_snapshot(connection, before)
+            return take_snapshot(connection, segment)
 
     def _rebuild_segment(self, before: Snapshot, now: Version) -> None:
-        """Make a new segment and its index in the background, and then search in it."""
+        """Build a new segment and its index in the background, and make the snapshot use it."""
         stop = self.background_build.stopping
         segment = refreshed_segment(
             self._database, self._segment_files, held=before.segment, now=now, wait_s=0, stop=stop
@@ -137,31 +162,31 @@ class CurrentSnapshot:
             now_held = self.snapshot
             if now_held is not None and not now_held.version.is_past_of(connection):
                 now_held = None
-            held = None if now_held is None else now_held.segment  # `optimise` may have been quicker
+            held = None if now_held is None else now_held.segment  # `optimise` may have finished first
             if newer(held, segment) is segment and segment.version.is_past_of(connection):
-                self.snapshot = snapshot.take(connection, segment)
+                self.snapshot = take_snapshot(connection, segment)
 
-    def check_version(self, reader: Reader, version: object) -> None:
+    def check_version(self, reader: PooledConnection, version: object) -> None:
         """Check that the gallery is, or once was, at a version.
 
         Args:
-            reader: In a transaction.
-            version: `Version.id` of the state; None passes.
+            reader: Connection in a transaction.
+            version: `Version.id`; None passes.
 
         Raises:
-            GalleryReplacedError: It never was.
+            GalleryReplacedError: The version is not in the gallery's history.
         """
         if version is None or version == reader.known(version_id):
             return
         if not was_once(reader.connection, cast("VersionId", version)):
             raise GalleryReplacedError(
-                f"{self._database.folder} was replaced, compacted or brought back from a copy since the search "
-                "that found these rows; ask again"
+                f"{self._database.folder} was replaced, compacted or restored from a copy since the search "
+                "that found these rows; search again"
             )
 
     def discard_segment(self, state: Snapshot, error: RowFileError) -> None:
-        """Drop a snapshot whose segment is damaged, so that the next search makes another."""
-        logging.getLogger(__name__).warning("%s; they are derived from the database again", error)
+        """Drop a snapshot whose segment is damaged, so that the next search builds another."""
+        logging.getLogger(__name__).warning("%s; the segment is built from the database again", error)
         with self._refreshing:
             if state.segment is not None:
                 self._segment_files.refuse(state.segment, delete=self._database.writable)

@@ -25,14 +25,14 @@ from lookalike.errors import (
     UsageError,
 )
 from lookalike.gallery.local import schema
-from lookalike.gallery.local.connections import BUSY_MS, Connections, Reader, connect
+from lookalike.gallery.local.connection_pool import BUSY_MS, ConnectionPool, PooledConnection, connect
 from lookalike.gallery.local.file_identity import check_only_name
 from lookalike.gallery.local.integrity import Soundness
 from lookalike.gallery.local.metadata_table import last_number, read_spaces, sign_change
 from lookalike.gallery.local.row_checksums import WAY_OUT
 from lookalike.gallery.local.sqlite_errors import explained
 from lookalike.gallery.local.time_limit import stopping
-from lookalike.gallery.wal import forget, note_commits
+from lookalike.gallery.wal import delete_note, write_note
 from lookalike.spaces import Space
 from lookalike.storage.durable import sync_folder
 from lookalike.storage.write_lock import PATIENCE_S, WriteLock
@@ -55,7 +55,7 @@ class Database:
         self.path = folder / "gallery.db"
         self.read_only = read_only
         self._lock = WriteLock(folder / "write.lock")
-        self._connections = Connections(self.path)
+        self._pool = ConnectionPool(self.path)
         self._soundness = Soundness(self.path)
         self._made: tuple[Path, ...] | None = None  # the folders that did not exist before, the innermost first
         if not self._exists():
@@ -63,7 +63,7 @@ class Database:
                 raise GalleryNotFoundError(f"there is no gallery at {folder}")
             self._create()
         try:
-            with explained(self.path), self._connections.lend():
+            with explained(self.path), self._pool.lend():
                 pass
         except BaseException:
             self.close()
@@ -76,7 +76,7 @@ class Database:
 
     def close(self) -> None:
         """Close the connections, once what uses them was interrupted; the last one to leave tidies the WAL away."""
-        self._connections.close()
+        self._pool.close()
 
     def discard_if_unused(self) -> None:
         """Delete the database again, and the folders made for it, when this store made it and nothing was added."""
@@ -92,7 +92,7 @@ class Database:
             sweep(self.folder, "*.lock", made=self._made)
 
     @contextmanager
-    def reader(self) -> Iterator[Reader]:
+    def reader(self) -> Iterator[PooledConnection]:
         """Lend a connection; each thread that asks at the same time gets its own.
 
         Raises:
@@ -100,7 +100,7 @@ class Database:
             GalleryClosedError: The gallery was closed meanwhile.
             GalleryDamagedError: What is read makes no sense.
         """
-        with explained(self.path), self._connections.lend() as reader, stopping(reader.connection):
+        with explained(self.path), self._pool.lend() as reader, stopping(reader.connection):
             self._check_tables(reader)
             yield reader
 
@@ -118,9 +118,9 @@ class Database:
             return reader.known(read_spaces)
 
     @contextmanager
-    def viewing(self) -> Iterator[Reader]:
+    def viewing(self) -> Iterator[PooledConnection]:
         """Lend a connection that sees one state of the data throughout, with what is known of that state."""
-        with explained(self.path), self._connections.lend() as reader, stopping(reader.connection):
+        with explained(self.path), self._pool.lend() as reader, stopping(reader.connection):
             self._check_tables(reader)
             reader.connection.execute("BEGIN")
             try:
@@ -148,13 +148,13 @@ class Database:
             work: Reads from a connection in a transaction.
         """
         with explained(self.path):
-            reader = self._connections.take()
+            reader = self._pool.take()
         try:
-            with explained(self.path), self._connections.using(reader):
+            with explained(self.path), self._pool.using(reader):
                 reader.connection.execute("BEGIN")
                 found = work(reader.connection)
             while True:
-                with explained(self.path), self._connections.using(reader):
+                with explained(self.path), self._pool.using(reader):
                     try:
                         step = next(found)
                     except StopIteration:
@@ -163,12 +163,12 @@ class Database:
         finally:
             with reader.lock:
                 roll_back(reader)
-            self._connections.give_back(reader)
+            self._pool.release(reader)
 
     @contextmanager
     def examining(self) -> Iterator[sqlite3.Connection]:
         """Lend a connection that reads whatever can be read, in one transaction, and raises SQLite's own errors."""
-        with self._connections.lend() as reader:
+        with self._pool.lend() as reader:
             reader.connection.text_factory = lambda text: text.decode("utf-8", "replace")
             reader.connection.execute("BEGIN")
             try:
@@ -216,7 +216,7 @@ class Database:
                 raise
             self._check_place(writer)
             move_out_of_wal(writer.connection, self.path)
-            self._connections.settle()
+            self._pool.accept_current_files()
 
     @contextmanager
     def alone(self) -> Iterator[sqlite3.Connection]:
@@ -226,21 +226,21 @@ class Database:
                 yield writer.connection
             finally:
                 move_out_of_wal(writer.connection, self.path)
-                self._connections.settle()
+                self._pool.accept_current_files()
 
     @contextmanager
-    def _writer(self, patience_s: float) -> Iterator[Reader]:
-        with self.locked(patience_s), explained(self.path), self._connections.lend(writer=True) as writer:
+    def _writer(self, patience_s: float) -> Iterator[PooledConnection]:
+        with self.locked(patience_s), explained(self.path), self._pool.lend(writer=True) as writer:
             check_only_name(self.path)
             yield writer
 
-    def _check_place(self, writer: Reader) -> None:
+    def _check_place(self, writer: PooledConnection) -> None:
         """Make sure that what is written to is what is at the path.
 
         Raises:
             GalleryGoneError: It is not.
         """
-        if not (self._lock.is_in_place() and self._connections.is_current(writer)):
+        if not (self._lock.is_in_place() and self._pool.is_current(writer)):
             raise GalleryGoneError(
                 f"{self.folder} was moved, deleted or replaced while it was being written to, and the one that is "
                 "there now does not have what was written; do it again"
@@ -286,7 +286,7 @@ class Database:
                 sweep(self.folder, "*.lock", made=self._made)
             raise
 
-    def _check_tables(self, reader: Reader) -> None:
+    def _check_tables(self, reader: PooledConnection) -> None:
         if not reader.sound:
             problems = schema.problems(reader.connection)
             if problems:
@@ -294,13 +294,13 @@ class Database:
             reader.sound = True
 
 
-def roll_back(reader: Reader) -> None:
+def roll_back(reader: PooledConnection) -> None:
     """End a transaction without changes; a connection that cannot is not lent again."""
     try:
         if reader.connection.in_transaction:  # SQLite may have rolled back by itself
             reader.connection.execute("ROLLBACK")
     except sqlite3.Error:
-        reader.spoilt = True
+        reader.broken = True
 
 
 def move_out_of_wal(connection: sqlite3.Connection, path: Path) -> None:
@@ -314,9 +314,9 @@ def move_out_of_wal(connection: sqlite3.Connection, path: Path) -> None:
         connection.execute("PRAGMA busy_timeout = 0")
         busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
     if busy:
-        note_commits(connection, path)
+        write_note(connection, path)
     else:
-        forget(path)
+        delete_note(path)
     connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
 
 

@@ -135,10 +135,10 @@ class LocalGallery(LocalMetadata):
         with self._database.writing() as connection:
             return writes.remove(connection, ids)
 
-    def file_stamps(self, source: str) -> dict[str, tuple[Item, FileStamp | None]]:
+    def source_items(self, source: str) -> dict[str, tuple[Item, FileStamp | None]]:
         """Items that came from a source, by id, with their file stamps."""
         with self._database.asking() as connection:
-            return reads.stamped_items(connection, AttributeNames.read(connection), source)
+            return reads.source_items(connection, AttributeNames.read(connection), source)
 
     def get(self, item_id: str) -> Item:
         """One item."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from lookalike.errors import UnknownNameError
 from lookalike.gallery.filters import expression
-from lookalike.gallery.filters.sqlite import Clause, SqliteWriter
+from lookalike.gallery.filters.sqlite import Clause, SqliteCompiler
 from lookalike.gallery.local import overrides_table
 from lookalike.gallery.local.integrity import CHECKED, check_all
 from lookalike.gallery.local.metadata_table import meta_number
@@ -46,7 +46,7 @@ def compile_filter(where: str | None, names: AttributeNames) -> Clause:
     """
     if where is None:
         return EVERYTHING
-    return SqliteWriter(names.number, names.kinds).clause(expression.parse(where, names.kinds))
+    return SqliteCompiler(names.number, names.kinds).clause(expression.parse(where, names.kinds))
 
 
 def matching_rows(connection: sqlite3.Connection, clause: Clause) -> Int64:
@@ -179,7 +179,7 @@ def unknown_item(connection: sqlite3.Connection, item_id: str) -> UnknownNameErr
     return UnknownNameError("item", item_id, [known for (known,) in first + near if len(known) <= LONGEST_NAMED])
 
 
-def stamped_items(
+def source_items(
     connection: sqlite3.Connection, names: AttributeNames, source: str
 ) -> dict[str, tuple[Item, FileStamp | None]]:
     """Items of a source, as it described them, with their file stamps."""

@@ -194,7 +194,7 @@ def check_count(version: Version, segment: Segment | None, deleted_count: int, u
         raise damaged("the table of vectors, or that of removed rows,")
 
 
-def take(connection: sqlite3.Connection, segment: Segment | None) -> Snapshot:
+def take_snapshot(connection: sqlite3.Connection, segment: Segment | None) -> Snapshot:
     """Take a snapshot of the state that a connection, in a transaction, sees.
 
     Args:
@@ -219,7 +219,7 @@ def take(connection: sqlite3.Connection, segment: Segment | None) -> Snapshot:
     )
 
 
-def follow(connection: sqlite3.Connection, previous: Snapshot) -> Snapshot:
+def next_snapshot(connection: sqlite3.Connection, previous: Snapshot) -> Snapshot:
     """Take a snapshot that goes on from an earlier one of the same generation."""
     version = Version.now(connection)
     deletion_bitmap, deleted_count, unindexed = (

@@ -22,7 +22,7 @@ from lookalike.gallery.local.metadata_table import (
 from lookalike.gallery.local.reads import item_by_id, rows_of_ids, unknown_item
 from lookalike.gallery.local.row_checksums import ITEM, check_items, crc_of, numbered, vector_sum, write_item_checksums
 from lookalike.gallery.records import AttributeNames, file_stamp_row, item_row, vector_rows
-from lookalike.spaces import Space
+from lookalike.spaces import Space, format_spaces
 from lookalike.types import JSON, FileStamp, Float32, Item, item_json
 
 Overrides: TypeAlias = Sequence[Mapping[str, JSON]] | None
@@ -153,9 +153,11 @@ def agree_on_spaces(connection: sqlite3.Connection, spaces: Sequence[Space]) -> 
     if known == tuple(spaces):
         return
     if known:
-        raise MismatchError(f"the gallery has the spaces {in_words(known)}, and these vectors are {in_words(spaces)}")
+        raise MismatchError(
+            f"the gallery has the spaces {format_spaces(known)}, and these vectors are of {format_spaces(spaces)}"
+        )
     if not spaces or len({space.name for space in spaces}) != len(spaces):
-        raise UsageError(f"a gallery needs spaces, each of its own name, got {in_words(spaces)}")
+        raise UsageError(f"a gallery needs spaces with distinct names, got {format_spaces(spaces)}")
     write_spaces(connection, spaces)
 
 
@@ -200,8 +202,3 @@ def is_unicode(item: Item) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def in_words(spaces: Sequence[Space]) -> str:
-    """Spaces as an error shows them."""
-    return ", ".join(f"{space.name} ({space.dimension} of {space.model_id})" for space in spaces) or "none"

@@ -14,7 +14,7 @@ from typing import Final
 from lookalike.gallery.filters.expression import FIELDS
 from lookalike.gallery.filters.milvus import there
 from lookalike.gallery.local import reads
-from lookalike.gallery.milvus.reads import Reader
+from lookalike.gallery.milvus.reads import MilvusReader
 from lookalike.gallery.milvus.records import KNOWN, to_record
 from lookalike.gallery.protocol import Facet
 from lookalike.gallery.records import AttributeNames, Kinds
@@ -24,13 +24,13 @@ AT_ONCE: Final = 4096
 """Items without their vectors in one answer."""
 
 
-def items(reader: Reader, where: str) -> Iterator[Item]:
+def items(reader: MilvusReader, where: str) -> Iterator[Item]:
     """All items that pass an expression, in the order of adding."""
     for rows in reader.ordered(where, KNOWN, size=AT_ONCE):
         yield from (to_record(row).item for row in rows)
 
 
-def facets(reader: Reader, where: str, *, kinds: Mapping[str, Kinds], limit: int) -> list[Facet]:
+def facets(reader: MilvusReader, where: str, *, kinds: Mapping[str, Kinds], limit: int) -> list[Facet]:
     """The most frequent values of each attribute, and how often they occur."""
     names = AttributeNames((number, name, int(held)) for number, (name, held) in enumerate(kinds.items(), start=1))
     with closing(sqlite3.connect(":memory:")) as connection:
@@ -40,7 +40,7 @@ def facets(reader: Reader, where: str, *, kinds: Mapping[str, Kinds], limit: int
         return reads.facets(connection, names, reads.EVERYTHING, limit=limit)
 
 
-def fitting(reader: Reader, name: str, pattern: str) -> Sequence[str]:
+def fitting(reader: MilvusReader, name: str, pattern: str) -> Sequence[str]:
     """The different texts of an attribute that fit a pattern of `like`."""
     found = (
         getattr(item, name) if name in FIELDS else item.attributes.get(name) for item in items(reader, there(name))

@@ -11,7 +11,7 @@ import numpy as np
 
 from lookalike.errors import UnknownNameError, UsageError
 from lookalike.gallery.filters import expression as filters
-from lookalike.gallery.filters.milvus import MilvusWriter, literal, within_partitions
+from lookalike.gallery.filters.milvus import MilvusCompiler, literal, within_partitions
 from lookalike.gallery.health import Health
 from lookalike.gallery.local.ranking import checked_queries
 from lookalike.gallery.local.writes import Overrides
@@ -23,7 +23,7 @@ from lookalike.gallery.milvus.records import KNOWN, Record, added_rows_of, kinds
 from lookalike.gallery.milvus.roots import MilvusRoots
 from lookalike.gallery.milvus.search import Searcher
 from lookalike.gallery.milvus.state import State
-from lookalike.gallery.milvus.writes import Writer, agree, check_items, with_overrides
+from lookalike.gallery.milvus.writes import MilvusWriter, agree, check_items, with_overrides
 from lookalike.gallery.protocol import Facet
 from lookalike.gallery.record_batch import RecordBatch
 from lookalike.gallery.records import vector_rows
@@ -59,7 +59,7 @@ class MilvusGallery(MilvusRoots):
             self._state.reader,
             self._state.metadata_store,
         )
-        self._writer = Writer(self._connection, self._reader)
+        self._writer = MilvusWriter(self._connection, self._reader)
         self._searcher = Searcher(self._connection, self._reader)
         self._projections: dict[str, Projection] | None = None
 
@@ -163,7 +163,7 @@ class MilvusGallery(MilvusRoots):
         """The name of the folder whose photos are this gallery's own."""
         return [self._state.photo_owner()]
 
-    def file_stamps(self, source: str) -> dict[str, tuple[Item, FileStamp | None]]:
+    def source_items(self, source: str) -> dict[str, tuple[Item, FileStamp | None]]:
         """Items that came from a source, by id, as it described them, with their file stamps."""
         if not self._state.has_rows():
             return {}
@@ -273,7 +273,7 @@ class MilvusGallery(MilvusRoots):
         check_unicode(where)
         known = self._state.metadata()
         condition = filters.parse(where, known.kinds)
-        expression = MilvusWriter(partial(browsing.fitting, self._reader)).passing(condition)
+        expression = MilvusCompiler(partial(browsing.fitting, self._reader)).passing(condition)
         return within_partitions(expression, condition, known.partition_by)
 
     def rows(self) -> Iterator[tuple[Sequence[Item], dict[str, Float32]]]:

@@ -13,7 +13,7 @@ import numpy as np
 from lookalike.gallery.health import Health
 from lookalike.gallery.milvus.connection import BUILDING_S, Connection
 from lookalike.gallery.milvus.metadata import Metadata
-from lookalike.gallery.milvus.reads import Reader
+from lookalike.gallery.milvus.reads import MilvusReader
 from lookalike.gallery.milvus.records import KNOWN, to_record, unit_rows_of
 from lookalike.gallery.milvus.schema import IndexPlan, build_index, load, planned, present
 from lookalike.gallery.records import UNIT_TOLERANCE
@@ -68,7 +68,7 @@ def stored_bytes(connection: Connection, *, columns: int) -> int:
     return rows * 4 * columns
 
 
-def info(connection: Connection, reader: Reader, known: Metadata, *, there: bool) -> dict[str, JSON]:
+def info(connection: Connection, reader: MilvusReader, known: Metadata, *, there: bool) -> dict[str, JSON]:
     """What a gallery is: counts, spaces, sizes, the state of its index.
 
     Args:
@@ -114,13 +114,13 @@ def info(connection: Connection, reader: Reader, known: Metadata, *, there: bool
     return shown
 
 
-def sources(reader: Reader, known: Metadata) -> dict[str, int]:
+def sources(reader: MilvusReader, known: Metadata) -> dict[str, int]:
     """Number of items of each source."""
     counts = {source: reader.count(f"_source == {json.dumps(source, ensure_ascii=False)}") for source in known.sources}
     return {source: count for source, count in counts.items() if count}
 
 
-def verify(reader: Reader, known: Metadata, *, photos: bool) -> Health:
+def verify(reader: MilvusReader, known: Metadata, *, photos: bool) -> Health:
     """Read everything and check it against itself.
 
     Args:

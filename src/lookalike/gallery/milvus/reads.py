@@ -21,7 +21,7 @@ MANY_AT_ONCE: Final = 16_384
 Row = dict[str, Any]
 
 
-class Reader:
+class MilvusReader:
     """Asks the collection.
 
     Attributes:

@@ -12,7 +12,7 @@ import numpy as np
 from lookalike import index as indexes
 from lookalike.gallery.exact_scan import scan, scan_by_metric
 from lookalike.gallery.milvus.connection import Connection
-from lookalike.gallery.milvus.reads import ALL, MANY_AT_ONCE, Reader, Row
+from lookalike.gallery.milvus.reads import ALL, MANY_AT_ONCE, MilvusReader, Row
 from lookalike.gallery.milvus.records import added_rows_of, unit_rows_of
 from lookalike.gallery.milvus.schema import FLOAT_INDEXES, IndexPlan, present
 from lookalike.gallery.records import as_unit_rows
@@ -36,7 +36,7 @@ class Searcher:
         reader: Of the same gallery.
     """
 
-    def __init__(self, connection: Connection, reader: Reader) -> None:
+    def __init__(self, connection: Connection, reader: MilvusReader) -> None:
         self._connection = connection
         self._reader = reader
         self._plan: IndexPlan | None = None

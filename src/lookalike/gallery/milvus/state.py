@@ -8,13 +8,13 @@ from time import monotonic
 from typing import Final
 
 from lookalike.errors import GalleryNotFoundError, MismatchError
-from lookalike.gallery.local.writes import Overrides, in_words
+from lookalike.gallery.local.writes import Overrides
 from lookalike.gallery.milvus import schema
 from lookalike.gallery.milvus.address import Address
 from lookalike.gallery.milvus.connection import Connection
 from lookalike.gallery.milvus.metadata import Metadata, MetadataStore
-from lookalike.gallery.milvus.reads import Reader
-from lookalike.spaces import width
+from lookalike.gallery.milvus.reads import MilvusReader
+from lookalike.spaces import format_spaces, width
 
 METADATA_GOOD_FOR_S: Final = 2.0
 """Seconds for which a reader that need not be up to date goes by what it knows of the gallery."""
@@ -40,7 +40,7 @@ class State:
     def __init__(self, address: Address, *, create: bool) -> None:
         self.connection = Connection(address)
         self.metadata_store = MetadataStore(self.connection)
-        self.reader = Reader(self.connection)
+        self.reader = MilvusReader(self.connection)
         self._known: Metadata | None = None
         self._known_since = 0.0
         self._there = False
@@ -121,7 +121,7 @@ class State:
             if not schema.is_ours(client, collection, columns=width(spaces), partitioned=partitioned):
                 raise MismatchError(
                     f"the collection {collection!r} at {self.connection.address.server} has other fields than a "
-                    f"gallery with the spaces {in_words(spaces)}; another program changed it"
+                    f"gallery with the spaces {format_spaces(spaces)}; another program changed it"
                 )
             if client.get_load_state(collection)["state"].name != "Loaded":
                 if not client.list_indexes(collection):

@@ -16,13 +16,13 @@ from typing import Final
 import numpy as np
 
 from lookalike.errors import MismatchError, UsageError
-from lookalike.gallery.local.writes import Overrides, in_words, is_unicode
+from lookalike.gallery.local.writes import Overrides, is_unicode
 from lookalike.gallery.milvus.connection import Connection
 from lookalike.gallery.milvus.metadata import Metadata
-from lookalike.gallery.milvus.reads import Reader, Row, now_us
+from lookalike.gallery.milvus.reads import MilvusReader, Row, now_us
 from lookalike.gallery.milvus.records import KNOWN, LONGEST, Record, partition_of, raw_text, to_record, to_row
 from lookalike.gallery.records import json_text
-from lookalike.spaces import Space
+from lookalike.spaces import Space, format_spaces
 from lookalike.types import FileStamp, Item
 
 AT_ONCE_BYTES: Final = 8 << 20
@@ -32,7 +32,7 @@ NEVER: Final = 1 << 62
 """Row numbers are below that."""
 
 
-class Writer:
+class MilvusWriter:
     """Writes rows; the caller has checked spaces and metadata.
 
     Args:
@@ -40,7 +40,7 @@ class Writer:
         reader: Of the same gallery; it sees from now on what was written here.
     """
 
-    def __init__(self, connection: Connection, reader: Reader) -> None:
+    def __init__(self, connection: Connection, reader: MilvusReader) -> None:
         self._connection = connection
         self._reader = reader
         self._last_us = 0
@@ -207,6 +207,8 @@ def agree(known: Sequence[Space], spaces: Sequence[Space]) -> None:
         UsageError: There are none, or two of one name.
     """
     if known and tuple(known) != tuple(spaces):
-        raise MismatchError(f"the gallery has the spaces {in_words(known)}, and these vectors are {in_words(spaces)}")
+        raise MismatchError(
+            f"the gallery has the spaces {format_spaces(known)}, and these vectors are of {format_spaces(spaces)}"
+        )
     if not spaces or len({space.name for space in spaces}) != len(spaces):
-        raise UsageError(f"a gallery needs spaces, each of its own name, got {in_words(spaces)}")
+        raise UsageError(f"a gallery needs spaces with distinct names, got {format_spaces(spaces)}")

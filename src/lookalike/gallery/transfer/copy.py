@@ -16,11 +16,11 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from lookalike.errors import LookalikeError, MismatchError
-from lookalike.gallery.local.writes import in_words
 from lookalike.gallery.photo_store import PhotoStore
 from lookalike.gallery.protocol import Gallery
 from lookalike.gallery.record_batch import RecordBatch
 from lookalike.gallery.transfer.original import Progress
+from lookalike.spaces import format_spaces
 from lookalike.types import JSON, item_json
 
 DIGEST_BYTES: Final = 16
@@ -69,7 +69,9 @@ def copy_gallery(
     """
     spaces = source.spaces
     if target.spaces and target.spaces != spaces:
-        raise MismatchError(f"the target has the spaces {in_words(target.spaces)}, and the source {in_words(spaces)}")
+        raise MismatchError(
+            f"the target has the spaces {format_spaces(target.spaces)}, and the source {format_spaces(spaces)}"
+        )
     total = len(source)
     with target.writing():
         if not target.spaces and source.projections:

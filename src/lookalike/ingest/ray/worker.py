@@ -18,12 +18,11 @@ from lookalike.embedding.model_loading import open_network
 from lookalike.embedding.projected import ProjectedEmbedder
 from lookalike.embedding.protocol import Embedder
 from lookalike.errors import LookalikeError, MismatchError
-from lookalike.gallery.local.writes import in_words
 from lookalike.ingest.ray.shards import Shard, read_result, read_work, write_result
 from lookalike.ingest.report import PHASES
 from lookalike.projection import Projection
 from lookalike.remote import object_store
-from lookalike.spaces import Space
+from lookalike.spaces import Space, format_spaces
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -171,7 +170,8 @@ class ShardWorker:
         projected = ProjectedEmbedder(embedder, task.projections) if task.projections else embedder
         if projected.spaces != task.spaces:
             raise MismatchError(
-                f"a machine of the cluster makes {in_words(projected.spaces)}, and this one {in_words(task.spaces)}; "
+                f"a machine of the cluster makes {format_spaces(projected.spaces)}, "
+                f"and this one {format_spaces(task.spaces)}; "
                 "install the same version of Lookalike on all of them"
             )
         return projected

@@ -12,8 +12,7 @@ from lookalike.errors import UsageError
 from lookalike.evaluation.figures import Metric
 from lookalike.evaluation.task import Task, grades_task, product_task
 from lookalike.spaces import unit_rows
-from lookalike.tuning.weight_learning import fuse, halves, together
-from lookalike.tuning.weight_search import LADDER, search_weights
+from lookalike.tuning.weight_learning import LADDER, fuse, halves, search_weights, together
 from lookalike.types import Item
 
 

@@ -39,7 +39,7 @@ TRIES: Final = 20
 T = TypeVar("T")
 
 
-class Reader:
+class PooledConnection:
     """A connection, and what is known of it.
 
     Attributes:
@@ -48,7 +48,7 @@ class Reader:
         files: What it was opened on.
         immutable: Whether SQLite was told that nothing ever changes.
         seen: Version and moment of the data when the newest snapshot was compared with it.
-        spoilt: Whether it must not be lent again.
+        broken: Whether it must not be lent again.
         closed: Whether all were closed while it was in use.
         sound: Whether its tables were found to be as they were made.
     """
@@ -59,7 +59,7 @@ class Reader:
         self.files = files
         self.immutable = immutable
         self.seen: tuple[int, object] = (-1, None)
-        self.spoilt = False
+        self.broken = False
         self.closed = False
         self.sound = False
         self._known: dict[Callable[[sqlite3.Connection], Any], Any] = {}
@@ -87,21 +87,21 @@ class Reader:
         return found
 
 
-class InUse:
-    """A connection in use, and so not to be closed meanwhile; see `Connections.using` and `Connections.lend`."""
+class Lease:
+    """A connection in use, and so not to be closed meanwhile; see `ConnectionPool.using` and `ConnectionPool.lend`."""
 
-    __slots__ = ("_connections", "_is_loan", "_reader")
+    __slots__ = ("_is_loan", "_pool", "_reader")
 
-    def __init__(self, connections: Connections, reader: Reader, *, is_loan: bool) -> None:
-        self._connections = connections
+    def __init__(self, connections: ConnectionPool, reader: PooledConnection, *, is_loan: bool) -> None:
+        self._pool = connections
         self._reader = reader
         self._is_loan = is_loan
 
-    def __enter__(self) -> Reader:
+    def __enter__(self) -> PooledConnection:
         self._reader.lock.acquire()
         if self._reader.closed:
             self._leave()
-            raise self._connections.closed()
+            raise self._pool.closed()
         return self._reader
 
     def __exit__(
@@ -111,22 +111,22 @@ class InUse:
         try:
             if isinstance(error, sqlite3.Error):
                 if reader.closed:  # interrupted, or closed by this very thread
-                    raise self._connections.closed()
+                    raise self._pool.closed()
                 # SQLite opens to read only where the disk is bad, and stays so when the disk is well again
                 if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR):
-                    reader.spoilt = True
+                    reader.broken = True
             elif error is None and reader.immutable:
-                self._connections.check_unchanged(reader)
+                self._pool.check_unchanged(reader)
         finally:
             self._leave()
 
     def _leave(self) -> None:
         self._reader.lock.release()
         if self._is_loan:
-            self._connections.give_back(self._reader)
+            self._pool.release(self._reader)
 
 
-class Connections:
+class ConnectionPool:
     """Opens and lends connections, and closes all of them when it is asked to, whatever they are doing."""
 
     def __init__(self, path: Path) -> None:
@@ -134,12 +134,14 @@ class Connections:
         self._place = Place(path)
         self._guard = threading.RLock()
         self._closing = threading.RLock()
-        self._idle: list[Reader] = []
-        self._writer: Reader | None = None
-        self._lent: set[Reader] = set()
+        self._idle: list[PooledConnection] = []
+        self._writer: PooledConnection | None = None
+        self._lent: set[PooledConnection] = set()
         self._files: Files | None = None  # that the idle ones were opened on
         self._mixed = False  # whether a connection from before the helper files were replaced is still in use
-        self._inherited: list[Reader] = []  # in use by another thread of the parent when it forked: not to be touched
+        self._inherited: list[
+            PooledConnection
+        ] = []  # in use by another thread of the parent when it forked: not to be touched
         self._guarded = False
         watch(self)
 
@@ -148,7 +150,7 @@ class Connections:
             with contextlib.suppress(sqlite3.Error):
                 reader.connection.close()
 
-    def lend(self, *, writer: bool = False) -> InUse:
+    def lend(self, *, writer: bool = False) -> Lease:
         """Lend a connection; each thread that asks at the same time gets its own, and writers come one by one.
 
         Raises:
@@ -156,12 +158,12 @@ class Connections:
             GalleryClosedError: All connections were closed meanwhile.
             LookalikeError: The database was read without the right to write beside it, and was written to meanwhile.
         """
-        return InUse(self, self.take(writer=writer), is_loan=True)
+        return Lease(self, self.take(writer=writer), is_loan=True)
 
-    def take(self, *, writer: bool = False) -> Reader:
+    def take(self, *, writer: bool = False) -> PooledConnection:
         """Take a connection out, to be given back; see `lend`."""
         with self._guard:
-            self.follow()
+            self.drop_outdated()
             reader = self._writer if writer else self._idle.pop() if self._idle else None
             if reader is None:
                 reader = self._open("rw" if writer else "ro")
@@ -170,15 +172,15 @@ class Connections:
             self._lent.add(reader)
             return reader
 
-    def using(self, reader: Reader) -> InUse:
+    def using(self, reader: PooledConnection) -> Lease:
         """Use a connection that was taken, so that it is not closed meanwhile."""
-        return InUse(self, reader, is_loan=False)
+        return Lease(self, reader, is_loan=False)
 
     def closed(self) -> GalleryClosedError:
         """The error for what was going on when all connections were closed."""
         return GalleryClosedError(f"{self._path.parent} was closed while this was being done")
 
-    def check_unchanged(self, reader: Reader) -> None:
+    def check_unchanged(self, reader: PooledConnection) -> None:
         """Make sure of what SQLite was told of a connection: that nothing ever changes.
 
         Raises:
@@ -187,18 +189,18 @@ class Connections:
         if database_at(self._path) != reader.files.database:
             raise LookalikeError(f"{self._path} was written to while it was being read; ask again")
 
-    def give_back(self, reader: Reader) -> None:
+    def release(self, reader: PooledConnection) -> None:
         """Give back what was taken."""
         with self._guard:
             self._lent.discard(reader)
-            if reader.closed or reader.spoilt or reader.files is not self._files:
+            if reader.closed or reader.broken or reader.files is not self._files:
                 if reader is self._writer:
                     self._writer = None
                 close(reader)
             elif reader is not self._writer:
                 self._idle.append(reader)
 
-    def follow(self) -> None:
+    def drop_outdated(self) -> None:
         """Let go of connections to files that are no longer those at the path.
 
         Raises:
@@ -213,9 +215,9 @@ class Connections:
                 self._mixed = bool(self._lent) and now.same_place(self._files) and now.helpers != self._files.helpers
             if now == self._files:
                 self._mixed = False
-            self._let_go()
+            self._close_idle()
 
-    def settle(self) -> None:
+    def accept_current_files(self) -> None:
         """Take the files as they are now for those that the connections were opened on: their user has changed them."""
         with self._guard:
             if self._files is None:
@@ -227,7 +229,7 @@ class Connections:
                         reader.files = now
                 self._files = now
 
-    def is_current(self, reader: Reader) -> bool:
+    def is_current(self, reader: PooledConnection) -> bool:
         """Whether a connection is to the file that is at the path."""
         with contextlib.suppress(LookalikeError):
             return files_at(self._path).same_place(reader.files)
@@ -240,7 +242,7 @@ class Connections:
                 lent = list(self._lent)
                 for reader in lent:
                     reader.closed = True
-                self._let_go()
+                self._close_idle()
             for reader in lent:
                 while not reader.lock.acquire(timeout=INTERRUPT_S):
                     with contextlib.suppress(sqlite3.Error):
@@ -252,7 +254,7 @@ class Connections:
         """Close what is not in use, for a child must not inherit it."""
         self._guarded = self._guard.acquire(timeout=FORK_S)
         if self._guarded:
-            self._let_go()
+            self._close_idle()
 
     def after_fork(self, *, child: bool) -> None:
         """Go on; a child begins without connections."""
@@ -263,7 +265,7 @@ class Connections:
         elif self._guarded:
             self._guard.release()
 
-    def _let_go(self) -> None:
+    def _close_idle(self) -> None:
         """Close those that are not in use."""
         while self._idle:
             close(self._idle.pop())
@@ -272,7 +274,7 @@ class Connections:
         self._writer = None
         self._files = None
 
-    def _open(self, mode: str) -> Reader:
+    def _open(self, mode: str) -> PooledConnection:
         """Open a connection, and make sure that the files were not replaced meanwhile."""
         for _ in range(TRIES):
             before = files_at(self._path)
@@ -294,7 +296,7 @@ class Connections:
                     connection.close()
                     raise
                 if after != self._files:
-                    self._let_go()
+                    self._close_idle()
                     self._files = after
                 if mode == "ro":
                     connection.execute("PRAGMA query_only = 1")
@@ -302,7 +304,7 @@ class Connections:
                 else:
                     connection.execute("PRAGMA synchronous = FULL")
                 assert self._files is not None
-                return Reader(connection, self._files, immutable=immutable)
+                return PooledConnection(connection, self._files, immutable=immutable)
             connection.close()
         raise LookalikeError(f"{self._path} is being replaced all the time; try again")
 
@@ -323,7 +325,7 @@ def connect(path: Path, mode: str, *, immutable: bool = False) -> sqlite3.Connec
     return connection
 
 
-def close(reader: Reader) -> None:
+def close(reader: PooledConnection) -> None:
     """Close a connection, unless that has been done."""
     with reader.lock, contextlib.suppress(sqlite3.Error):
         reader.connection.close()

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from lookalike.errors import UsageError
-from lookalike.projection import Projection, learn_projection
+from lookalike.projection import Projection
 from lookalike.spaces import Space
+from lookalike.tuning.pca import learn_projection
 
 
 def uneven_rows(count: int = 400) -> np.ndarray:
