@@ -563,6 +563,22 @@ def test_text_that_is_not_unicode_is_nowhere_and_breaks_nothing(gallery: Gallery
         gallery.list(where="color = '\udcff'")
 
 
+def test_tells_the_kinds_of_values_of_each_attribute(gallery: Gallery) -> None:
+    assert gallery.attributes() == {}
+    shop = a_shop(4)
+    shop.put_into(gallery)
+    gallery.override("item 1", {"tags": ["new"], "sale": "soon", "brand": None})
+    gallery.override("item 2", {"tags": True})
+    kinds = {name: set(kinds) for name, kinds in gallery.attributes().items() if kinds}
+    assert kinds == {
+        "price": {"number"},
+        "color": {"text"},
+        "sale": {"boolean", "text"},
+        "tags": {"nested", "boolean"},
+    }
+    assert all(facet.name in kinds for facet in gallery.facets())
+
+
 def test_counts_facets_up_to_any_number(gallery: Gallery) -> None:
     a_shop(8).put_into(gallery)
     assert gallery.facets(limit=10**30) == gallery.facets()

@@ -113,6 +113,10 @@ class GalleryReader(Protocol):
         """How many items a filter passes, and a page of them in the order they were added."""
         ...
 
+    def attributes(self) -> Mapping[str, Sequence[str]]:
+        """Kinds of values by attribute: `text`, `number`, `boolean` and `nested`."""
+        ...
+
     def facets(self, *, where: str | None = None, limit: int = 50) -> Sequence[Facet]:
         """Values and counts of each attribute among the items that a filter passes."""
         ...

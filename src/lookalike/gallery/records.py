@@ -32,8 +32,8 @@ class Kinds(IntFlag):
     BOOLEAN = 4
     NESTED = 8
 
-    def words(self) -> list[JSON]:
-        """Each kind's name in lower case."""
+    def words(self) -> list[str]:
+        """Names of the kinds, in lower case."""
         return [kind.name.lower() for kind in self if kind.name]
 
 

@@ -54,28 +54,28 @@ class SearchRequest:
         UnknownNameError: There is no such index or metric.
     """
 
-    k: Annotated[int, Option("How many matches.", least=1, most_served=1000)] = 10
+    k: Annotated[int, Option("Number of matches.", least=1, most_served=1000)] = 10
     offset: Annotated[
         int | None,
         Option(
-            "Leave out so many of the best. Pages fit together when each of them, the first too, says where it begins.",
+            "Number of best matches to leave out. Pages fit together if each one, the first with 0, gives its offset.",
             least=0,
             most_served=1000,
         ),
     ] = None
     weights: Annotated[
         Mapping[str, float] | None,
-        Option(
-            "Of the spaces, by name; those that are not named weigh nothing.", examples=({"deep": 1, "color": 0.3},)
-        ),
+        Option("Weights by space; spaces without one have weight 0.", examples=({"deep": 1, "color": 0.3},)),
     ] = None
-    where: Annotated[str | None, Option("Only items that pass this filter.")] = None
+    where: Annotated[str | None, Option("Filter that the matches pass.")] = None
     index: Annotated[str, Option(choices=INDEX_NAMES)] = "auto"
-    probes: Annotated[int | None, Option("Lists that kmeans or ivf look into.", least=1, most_served=100_000)] = None
+    probes: Annotated[
+        int | None, Option("Number of lists that kmeans or ivf look into.", least=1, most_served=100_000)
+    ] = None
     expand: Annotated[
         int,
         Option(
-            "Ask once more with so many of the nearest items added to the query. Not with metrics.",
+            "Query expansion: number of nearest items to add to the query for a second search. Not with metrics.",
             least=0,
             most=MOST_REFINED,
         ),
@@ -83,20 +83,20 @@ class SearchRequest:
     rerank: Annotated[
         int,
         Option(
-            "Put so many of the best in order by the neighbours that they share. Not with metrics.",
+            "Re-ranking: number of best matches to sort by shared neighbours. Not with metrics.",
             least=0,
             most=MOST_REFINED,
         ),
     ] = 0
     metrics: Annotated[
         Mapping[str, str] | None,
-        Option("A metric of SciPy's cdist by space, such as cityblock. Goes with one photo or item."),
+        Option("Metric of SciPy's cdist by space, such as cityblock. Only with a single photo or item."),
     ] = None
     box: Annotated[
         Box | None,
         Option(
-            "The part of the photo to look at: x1,y1,x2,y2 in pixels of the upright photo at its full size, such as "
-            "40,60,220,330. Goes with one photo."
+            "Part of the photo to search with: x1,y1,x2,y2 in pixels of the upright photo at its full size, such as "
+            "40,60,220,330. Only with a single photo."
         ),
     ] = None
 

@@ -1,7 +1,7 @@
 """Middleware that checks the `Host` and `Origin` headers.
 
-A foreign page can let its own host name resolve to 127.0.0.1, and is then of the same origin as a server there (DNS
-rebinding). Requests on a loopback address must therefore name that address, or a host that the operator allows.
+DNS rebinding: a hostile web page can let its own host name resolve to 127.0.0.1, and then has the same origin as a
+server there. Requests on a loopback address must therefore name that address, or a host that the operator allows.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ HOST: Final = re.compile(r"(?:\[([0-9a-f:.]+(?:%[\w.~%-]+)?)\]|([^\s\[\]:/?#@,]*
 
 
 class AllowedHostsMiddleware:
-    """Refuses requests to other hosts, and writing requests from pages of other origins."""
+    """Refuses requests that name other hosts, and writing requests from web pages of other origins."""
 
     def __init__(self, app: ASGIApp, *, hosts: Sequence[str], origins: Sequence[str]) -> None:
         """Wrap an application.
@@ -55,9 +55,9 @@ class AllowedHostsMiddleware:
             return ApiError("bad_request", f"expected one Host header, got {len(named)}")
         host = name_in(named[0]) if named else None
         if named and host is None:
-            return ApiError("bad_request", f"the Host header {named[0][:100]!r} is not a name with or without a port")
+            return ApiError("bad_request", f"expected a Host header such as shop.example:8000, got {named[0][:100]!r}")
         if host is not None and not self._answers_to(host, scope):
-            message = f"this server does not answer to the name {host[:100]!r}; name it in `hosts`"
+            message = f"this server does not answer to the name {host[:100]!r}; to allow it, add the name to `hosts`"
             return ApiError("unknown_host", message, details={"host": host[:100]})
         origin = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"origin"), None)
         if scope["method"] in SAFE or origin is None or origin in self._origins:
@@ -65,7 +65,7 @@ class AllowedHostsMiddleware:
         netloc = netloc_of(origin)
         if netloc and netloc in ((named[0].lower() if named else ""), *self._hosts):
             return None
-        message = f"pages of {origin[:100]} may not send this; name the origin in `origins`"
+        message = f"web pages of {origin[:100]} may not send this request; to allow it, add the origin to `origins`"
         return ApiError("foreign_origin", message, details={"origin": origin[:100]})
 
     def _answers_to(self, host: str, scope: Scope) -> bool:

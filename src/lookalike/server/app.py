@@ -113,10 +113,10 @@ def routing_error(request: Request, error: HTTPException) -> ApiError:
     if error.status_code == 405:
         allowed = methods_at(request)
         headers["Allow"] = ", ".join(allowed)
-        message = f"{request.scope['path']} does not know {request.method}"
+        message = f"{request.scope['path']} does not support {request.method}"
         return ApiError("method_not_allowed", message, details={"allowed": list[Any](allowed)}, headers=headers)
     if error.status_code == 404:
-        return ApiError("not_found", f"there is nothing at {request.scope['path']}; /docs lists what there is")
+        return ApiError("not_found", f"no route at {request.scope['path']}; /docs lists the routes")
     return ApiError("bad_request", str(error.detail))
 
 

@@ -36,7 +36,7 @@ async def check_token(request: Request, context: Context, _: Annotated[object, D
 
 
 def is_owner(request: Request, context: AppContext) -> bool:
-    """Whether a request that needs no token carries it."""
+    """Whether a request carries the token, on a route that does not require it."""
     scheme, _, shown = request.headers.get("authorization", "").partition(" ")
     if context.token is None or scheme.lower() != "bearer":
         return False

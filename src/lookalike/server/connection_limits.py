@@ -1,4 +1,4 @@
-"""Connection limits: how many connections are open, in all and per network, and which is closed to make room."""
+"""Limits of the number of connections, in all and per network, and the choice of one to close for a new one."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Priority(IntEnum):
 
 
 def network_of(address: str) -> str:
-    """The network that connections of an address are counted under: the IPv4 address, or the /64 network of IPv6."""
+    """Network under which connections of an address are counted: the IPv4 address, or the /64 network of IPv6."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
@@ -77,7 +77,7 @@ class Connection(Protocol):
         ...
 
     def priority(self, now: float) -> Priority:
-        """Priority when room is needed."""
+        """Priority when another connection needs its place."""
         ...
 
     def overdue(self, now: float) -> str | None:
@@ -99,7 +99,7 @@ class ConnectionLimits:
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self.open: dict[Connection, None] = {}
         self._settings, self._metrics = settings, metrics
-        self._leaving: dict[Connection, None] = {}  # rejected, and not counted
+        self._leaving: dict[Connection, None] = {}  # rejected connections, which are not counted
         self._by_network: Counter[str] = Counter()
         self._exempt = {network_of(address) for address in settings.proxies}
         self._dropped: Counter[str] = Counter()
@@ -138,7 +138,7 @@ class ConnectionLimits:
         LOG.info("refused", extra={"fields": fields})
 
     def enforce(self) -> None:
-        """Close connections that are overdue, and those with the most unsent bytes beyond the limit; call it often."""
+        """Close overdue connections, and those with the most unsent bytes beyond the limit. To be called often."""
         now = monotonic()
         for connection in [*self.open, *self._leaving]:
             reason = connection.overdue(now)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from lookalike.server.settings import Settings
 
 PIECE: Final = 4096
-"""Bytes parsed at once where a request may end within them: at most 227 requests fit."""
+"""Bytes parsed at once if a request may end within them; at most 227 requests fit."""
 
 MOST_HEADERS: Final = 100
 STALLED_S: Final = 0.1
@@ -123,12 +123,12 @@ class Connection(HttpToolsProtocol):
 
     @property
     def _answering(self) -> bool:
-        """Whether a complete request is not answered yet; the next one waits unparsed."""
+        """Whether a complete request is being answered; the next one waits unparsed."""
         cycle = self.cycle
         return self.state is State.BUSY and not cycle.response_complete and not cycle.more_body
 
     def _end_of_piece(self, data: bytes, at: int) -> int:
-        """Where parsing stops next: at the end of the head or body if known, else after `PIECE` bytes."""
+        """Offset at which parsing stops next: the end of the head or body if known, else after `PIECE` bytes."""
         if self.state is not State.BUSY:
             end = data.find(b"\r\n\r\n", at, at + PIECE)
             return at + PIECE if end < 0 else end + 4
@@ -146,15 +146,15 @@ class Connection(HttpToolsProtocol):
         except httptools.HttpParserUpgrade:
             self.cycle.keep_alive = False  # no other protocol is supported; the request is answered as HTTP/1.1
         except httptools.HttpParserError:
-            self._api_error = self._api_error or ApiError("bad_request", "this is not a request of HTTP/1.1")
+            self._api_error = self._api_error or ApiError("bad_request", "expected a request of HTTP/1.1")
         if before is State.HEAD:
             self._head += len(piece)
             if self.state is State.HEAD and self._head > self.settings.head_bytes:
-                self._too_large("head_too_large", "the request's head", self.settings.head_bytes)
+                self._too_large("head_too_large", "the head of the request", self.settings.head_bytes)
         elif self._length is None:
             self._frame += len(piece) - (self._body - body)
             if self._frame > self.settings.head_bytes + self._body:
-                self._too_large("head_too_large", "what frames the body's chunks", self.settings.head_bytes)
+                self._too_large("head_too_large", "the chunk sizes and trailers of the body", self.settings.head_bytes)
         if self._api_error is not None:
             self.refuse(self._api_error)
 
@@ -211,7 +211,7 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Begin a request."""
-        if self.state is not State.HEAD:  # it came in one piece with the end of the one before
+        if self.state is not State.HEAD:  # pipelined behind the previous request
             self._enter(State.HEAD)
             self._head = self._headers = 0
         super().on_message_begin()
@@ -230,7 +230,7 @@ class Connection(HttpToolsProtocol):
         super()._start_asgi_task(cycle, announcing)
 
     def on_response_complete(self) -> None:
-        """Go on with the next request."""
+        """Continue with the next request."""
         self.server_state.total_requests += 1
         if self.state is State.LEAVING or self.transport.is_closing():
             return
@@ -245,12 +245,12 @@ class Connection(HttpToolsProtocol):
         self.flow.resume_reading()
 
     def pause_writing(self) -> None:
-        """Note that the client reads more slowly than is sent."""
+        """Record that the client reads more slowly than the server sends."""
         self.stuck_since = monotonic()
         super().pause_writing()
 
     def resume_writing(self) -> None:
-        """Note that the client reads again."""
+        """Record that the client reads again."""
         self.stuck_since = None
         super().resume_writing()
 
@@ -263,10 +263,15 @@ class Connection(HttpToolsProtocol):
         self.leave(lingering=True)
 
     def leave(self, *, lingering: bool | None = None) -> None:
-        """Close after all is sent; with `lingering`, discard what the client sends, so that it reads the answer."""
+        """Close when everything is sent.
+
+        Args:
+            lingering: Whether to discard what the client still sends, so that it can read the response; None decides
+                by whether the client is sending.
+        """
         if self.state is State.LEAVING:
             return
-        if lingering is None:  # decided by whether the client is still sending
+        if lingering is None:
             lingers, self._spared = self.receiving or bool(self._held), self.settings.upload_bytes
         else:
             lingers = lingering
@@ -311,11 +316,7 @@ class Connection(HttpToolsProtocol):
         return self._wire.get_write_buffer_size()
 
     def priority(self, now: float) -> Priority:
-        """Priority of the connection when room is needed.
-
-        Args:
-            now: Time, in seconds of `time.monotonic`.
-        """
+        """Priority of the connection at a time `now` when another one needs its place."""
         if self.state in (State.NEW, State.HEAD, State.LEAVING):
             return Priority.SILENT
         if self.state is State.IDLE:

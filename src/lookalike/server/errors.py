@@ -44,20 +44,21 @@ ERROR_CODES: Final[Mapping[str, ErrorCode]] = {
     "unauthorized": ErrorCode(401, "writing needs the header `Authorization: Bearer TOKEN`", {}),
     "owner_only": ErrorCode(
         403,
-        "the index 'hnsw' is not built, and only the owner may have it built: show the token, or set build_indexes",
+        "the index 'hnsw' is not built, and building it needs the token; send the token, or change the setting "
+        "`build_indexes`",
         {"setting": "build_indexes"},
     ),
     "foreign_origin": ErrorCode(
         403,
-        "pages of http://shop.example may not send this; name the origin in `origins`",
+        "web pages of http://shop.example may not send this request; to allow it, add the origin to `origins`",
         {"origin": "http://shop.example"},
     ),
     "unknown_item": ErrorCode(
         404, "unknown item 'd01'; did you mean 'd001'?", {"kind": "item", "name": "d01", "known": ["d001"]}
     ),
     "photo_gone": ErrorCode(404, "the photo of 'd001' cannot be shown: no such file", {"reason": "no such file"}),
-    "not_found": ErrorCode(404, "there is nothing at /v2/search; /docs lists what there is", {}),
-    "method_not_allowed": ErrorCode(405, "/v1/search does not know GET", {"allowed": ["POST"]}),
+    "not_found": ErrorCode(404, "no route at /v2/search; /docs lists the routes", {}),
+    "method_not_allowed": ErrorCode(405, "/v1/search does not support GET", {"allowed": ["POST"]}),
     "too_slow": ErrorCode(408, "the body did not arrive within 30 s", {"limit": 30.0}),
     "too_large": ErrorCode(413, "the body is longer than the 20,971,520 bytes allowed", {"limit": 20971520}),
     "too_many_parts": ErrorCode(413, "the form has more than the 64 parts allowed", {"limit": 64}),
@@ -68,10 +69,10 @@ ERROR_CODES: Final[Mapping[str, ErrorCode]] = {
         "expected a body of multipart/form-data or application/json, got text/plain",
         {"expected": ["multipart/form-data", "application/json"], "got": "text/plain"},
     ),
-    "bad_range": ErrorCode(416, "the photo has 18,204 bytes", {"size": 18204}),
+    "bad_range": ErrorCode(416, "the range is outside of the photo, which has 18,204 bytes", {"size": 18204}),
     "unknown_host": ErrorCode(
         421,
-        "this server does not answer to the name 'shop.example'; name it in `hosts`",
+        "this server does not answer to the name 'shop.example'; to allow it, add the name to `hosts`",
         {"host": "shop.example"},
     ),
     "invalid": ErrorCode(
@@ -81,24 +82,24 @@ ERROR_CODES: Final[Mapping[str, ErrorCode]] = {
     ),
     "too_many_values": ErrorCode(
         422,
-        "the attributes have too many values to be counted within 5 s; count fewer items, by `where`",
+        "the attributes have too many values to be counted within 5 s; count fewer items with `where`",
         {"limit": 5.0},
     ),
     "unreadable_photo": ErrorCode(422, "q.jpg: the file is cut short", {"reason": "the file is cut short"}),
     "photo_needed": ErrorCode(404, "there is no item 'd99' yet; send its photo with it", {}),
-    "mismatch": ErrorCode(422, "the gallery holds imported features, and no model makes such from a photo", {}),
+    "mismatch": ErrorCode(422, "the gallery holds imported vectors, which no known model computes from a photo", {}),
     "busy": ErrorCode(429, "72 searches are running or waiting; try again in 1 s", {"retry_after": 1}),
-    "head_too_large": ErrorCode(431, "the request's head is longer than the 65,536 bytes allowed", {"limit": 65536}),
-    "bug": ErrorCode(500, "this is a bug in lookalike; the log has it under this request's id", {}),
+    "head_too_large": ErrorCode(
+        431, "the head of the request is longer than the 65,536 bytes allowed", {"limit": 65536}
+    ),
+    "bug": ErrorCode(500, "this is a bug in lookalike; the log has the details under the id of this request", {}),
     "locked": ErrorCode(503, "another process is writing to the gallery; try again in 5 s", {"retry_after": 5}),
     "damaged": ErrorCode(503, "the gallery cannot be read; the log says why", {}),
-    "gallery_gone": ErrorCode(503, "the gallery is not where it was; the log says more", {}),
+    "gallery_gone": ErrorCode(503, "the gallery is not where it was; the log has the details", {}),
     "unreachable": ErrorCode(503, "the server that keeps the gallery does not answer", {}),
-    "storage_full": ErrorCode(507, "there is no room left on the server's disk; nothing was changed", {}),
-    "failed": ErrorCode(503, "this cannot be done at present; the log says why", {}),
-    "host_silent": ErrorCode(
-        503, "the computer that has this photo does not answer; try again in 10 s", {"retry_after": 10}
-    ),
+    "storage_full": ErrorCode(507, "the disk of the server is full; nothing was changed", {}),
+    "failed": ErrorCode(503, "the request failed; the log says why", {}),
+    "host_silent": ErrorCode(503, "the host of this photo does not answer; try again in 10 s", {"retry_after": 10}),
     "timeout": ErrorCode(503, "there was no answer within 20 s", {"limit": 20.0}),
     "full": ErrorCode(503, "all 512 connections are in use; try again in 1 s", {"retry_after": 1}),
     "not_ready": ErrorCode(503, "the server is stopping", {}),
@@ -142,7 +143,7 @@ LATER_S: Final = 5
 
 
 def busy(what: str, *, seconds: int) -> ApiError:
-    """Error 429 for a full queue."""
+    """Error 429, for a full queue."""
     return ApiError(
         "busy",
         f"{what}; try again in {seconds} s",
@@ -152,7 +153,7 @@ def busy(what: str, *, seconds: int) -> ApiError:
 
 
 def api_error_of(error: LookalikeError) -> ApiError:
-    """Translate an error of the core: with its details if the client caused it, with a general message if not."""
+    """Translate an error of the core; the details are sent only if the client caused the error."""
     if isinstance(error, ApiError):
         return error
     if error.code == "locked":

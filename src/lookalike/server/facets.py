@@ -16,7 +16,7 @@ MOST: Final = 64
 """Capacity of the cache."""
 
 ALL_THE_TIME: Final = 0.5
-"""Least fraction of the time limit that a count must have run to be remembered as too slow: it may have been queued."""
+"""Fraction of the time limit above which a count is remembered as too slow; a shorter one was held up in the queue."""
 
 FORGOTTEN_S: Final = 600.0
 """Seconds after which facets that were too slow to count are counted again: the machine may have been busy."""
@@ -43,12 +43,12 @@ class FacetCache:
         Args:
             gallery: Gallery to count in.
             where: Filter expression.
-            values: Most values of each attribute.
+            values: Largest number of values of each attribute.
 
         Raises:
             FilterError: The filter cannot be understood.
             ApiError: The count exceeds the time limit.
-            DeadlineError: The deadline came earlier.
+            DeadlineError: The deadline passed before the count could be judged too slow.
         """
         if gallery.version is None:
             return self._known(self._counted(gallery, where, values))
@@ -78,10 +78,8 @@ class FacetCache:
     def _known(self, cached: FacetsJson | float) -> FacetsJson:
         if isinstance(cached, float):
             seconds = self._seconds
-            message = (
-                f"the attributes have too many values to be counted within {seconds:g} s; count fewer items, by `where`"
-            )
-            raise ApiError("too_many_values", message, details={"limit": seconds})
+            what = f"the attributes have too many values to be counted within {seconds:g} s"
+            raise ApiError("too_many_values", f"{what}; count fewer items with `where`", details={"limit": seconds})
         return cached
 
     def _remember(self, version: object, key: tuple[str | None, int], cached: FacetsJson | float) -> None:
@@ -94,16 +92,14 @@ class FacetCache:
 
 def counted(gallery: Gallery, where: str | None, values: int, *, total: int) -> FacetsJson:
     """Count the facets of the `total` items that pass a filter."""
-    kinds = gallery.info()["attributes"]
-    assert isinstance(kinds, dict)
+    kinds = gallery.attributes()
     found = gallery.facets(where=where, limit=values)
-    return {"total": total, "facets": [facet_json(facet, kinds.get(facet.name, [])) for facet in found]}
+    return {"total": total, "facets": [facet_json(facet, list(kinds.get(facet.name, ()))) for facet in found]}
 
 
 def facet_json(facet: Facet, kinds: list[str]) -> FacetsJson:
     """JSON of a facet; values are typed if all of them are numbers or all booleans, and text otherwise."""
-    cached = [kind for kind in kinds if kind != "none"]
-    typed = cached in (["number"], ["boolean"])
-    ends = list(facet.range) if facet.range is not None and cached == ["number"] else None
+    typed = kinds in (["number"], ["boolean"])
+    ends = list(facet.range) if facet.range is not None and kinds == ["number"] else None
     values = [{"value": json.loads(value) if typed else value, "count": count} for value, count in facet.counts.items()]
-    return {"name": facet.name, "kinds": cached, "range": ends, "values": values}
+    return {"name": facet.name, "kinds": kinds, "range": ends, "values": values}

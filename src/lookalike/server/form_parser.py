@@ -16,7 +16,7 @@ from lookalike.types import JSON
 LONGEST_NAME: Final = 200
 MOST_PART_HEADERS: Final = 16
 PLAIN_CHARSETS: Final = ("utf-8", "utf8", "us-ascii")
-"""Charsets of forms; others could name a codec of Python that takes seconds."""
+"""Charsets of forms. Any other could name a Python codec that takes seconds."""
 
 NAME_CHARSETS: Final = {b"utf-8": "utf-8", b"iso-8859-1": "latin-1"}
 """Charsets of file names. Source: RFC 5987, section 3.2."""
@@ -35,7 +35,7 @@ class FormParser(MultiPartParser):
     ended = False
 
     def on_end(self) -> None:
-        """Note the final boundary."""
+        """Record the final boundary."""
         self.ended = True
 
     async def parse(self) -> FormData:
@@ -48,7 +48,7 @@ class FormParser(MultiPartParser):
         if not self.ended:
             for file in self._files_to_close_on_error:  # complete ones, and the last one
                 file.close()
-            raise MultiPartException("its end is cut off; nothing was done")
+            raise MultiPartException("its final boundary is missing; nothing was done")
         return data
 
     def on_part_end(self) -> None:
@@ -83,7 +83,7 @@ class FormParser(MultiPartParser):
         encoded = headers.get(b"content-transfer-encoding", b"binary").strip().lower()
         if encoded not in (b"binary", b"8bit", b"7bit"):
             raise MultiPartException(
-                f"a part has Content-Transfer-Encoding {encoded.decode('latin-1')!r}; send it as it is"
+                f"a part has Content-Transfer-Encoding {encoded.decode('latin-1')!r}; send the bytes unencoded"
             )
         if b"filename" not in parse_options_header(given)[1]:
             name = extended_name(given)

@@ -1,4 +1,4 @@
-"""Writing items: their photos are embedded and stored, and they are searchable at once."""
+"""Writing items: embedding and storing their photos, and adding them to the gallery."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class ItemWriter:
         Raises:
             UsageError: An attribute cannot be stored; nothing was changed.
             GalleryLockedError: Another process is writing; nothing was changed.
-            LookalikeError: They cannot be written; nothing was changed.
+            LookalikeError: The items cannot be written; nothing was changed.
         """
         embedder = self._retriever.embedder
         rows = embedder.embed_prepared([each.prepared for each in ready])
@@ -133,7 +133,7 @@ class ItemWriter:
         return [(item, old is None) for item, old in zip(items, before, strict=True)]
 
     def describe(self, written: ItemWrite) -> Item:
-        """Replace product and attributes of an item, overrides included, and keep its photo. Returns the new item.
+        """Replace product and attributes of an item, overrides included, and keep the photo. Returns the new item.
 
         Raises:
             ApiError: There is no such item, or the box differs; both need the photo.
@@ -144,7 +144,7 @@ class ItemWriter:
             if old is None:
                 raise ApiError("photo_needed", f"there is no item {written.id!r} yet; send its photo with it")
             if written.box is not None and written.box != old.box:
-                raise ApiError("photo_needed", "another box shows something else; send the photo with it")
+                raise ApiError("photo_needed", "the box differs from the indexed one; send the photo with it")
             item = replace(old, product=written.product, attributes=dict(written.attributes))
             self.gallery.update([item], overrides=[{}])
             return item
@@ -174,7 +174,7 @@ class ItemWriter:
         """Remove photos left behind by a kill, and relocate those whose folder was moved with the gallery."""
         try:
             self._photos.tidy()
-        except LookalikeError as error:  # the next start does it
+        except LookalikeError as error:  # `tidy` is tried again at the next start
             LOG.warning("photos", extra={"fields": {"problem": f"left as they are: {error}"}})
 
     def _stored(self, written: ItemWrite) -> Item:
@@ -183,7 +183,7 @@ class ItemWriter:
         return replace(kept, product=written.product, box=written.box, attributes=dict(written.attributes))
 
     def _drop(self, items: Iterable[Item]) -> None:
-        """Remove photos of replaced items; what cannot be removed is left to `tidy`."""
+        """Remove photos of replaced items; `tidy` removes later what cannot be removed now."""
         for item in items:
             try:
                 self._photos.drop(item)

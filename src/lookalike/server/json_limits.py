@@ -13,13 +13,13 @@ from typing import Final, NoReturn
 from lookalike.server.errors import ApiError
 
 LONGEST: Final = 2**20
-"""Longest JSON body in bytes; photos are sent as forms."""
+"""Longest JSON body in bytes. Photos are sent as forms."""
 
 MOST_VALUES: Final = 10_000
 """Most values of all objects and lists together."""
 
 MOST_QUOTES: Final = 8 * MOST_VALUES
-"""Most quotes: four a value, of its key and its own, and as many for escaped ones."""
+"""Most quotation marks: two for the key and two for the text of each value, and as many again for escaped ones."""
 
 DEEPEST: Final = 64
 """Deepest nesting of objects and lists."""
@@ -43,17 +43,17 @@ def parse_json(data: bytes | str) -> object:
     try:
         return json.loads(data, parse_constant=refuse_constant, object_pairs_hook=distinct)
     except (ValueError, RecursionError) as error:
-        reason = str(error) if isinstance(error, ValueError) else "it is nested too deeply"
+        reason = str(error) if isinstance(error, ValueError) else "nested too deeply"
         raise ApiError("bad_request", f"expected JSON: {reason}") from None
 
 
 def refuse_constant(constant: str) -> NoReturn:
     """Reject NaN and infinities, which Python accepts."""
-    raise ValueError(f"{constant} is no number in JSON")
+    raise ValueError(f"{constant} is not a JSON number")
 
 
 def distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Make an object of distinct keys; Python would keep the last of equal ones.
+    """Make an object of distinct keys. Python would keep the last of repeated ones.
 
     Raises:
         ValueError: A key is repeated.
@@ -62,7 +62,7 @@ def distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(made) < len(pairs):
         seen = set[str]()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise ValueError(f"the key {twice[:200]!r} comes twice in an object")
+        raise ValueError(f"the key {twice[:200]!r} is repeated in an object")
     return made
 
 

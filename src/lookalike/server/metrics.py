@@ -26,22 +26,22 @@ class Metrics:
         )
         self._seconds = Histogram(
             "lookalike_request_seconds",
-            "From the request's head to the answer's end.",
+            "Time from the head of a request to the end of its response.",
             ["route"],
             buckets=SECONDS,
             registry=registry,
         )
         self._phases = Histogram(
-            "lookalike_phase_seconds", "Phases of a search.", ["phase"], buckets=SECONDS, registry=registry
+            "lookalike_phase_seconds", "Time of the phases of a search.", ["phase"], buckets=SECONDS, registry=registry
         )
         self._waited = Histogram(
-            "lookalike_wait_seconds", "Waiting for a worker.", ["lane"], buckets=SECONDS, registry=registry
+            "lookalike_wait_seconds", "Time spent waiting for a worker.", ["lane"], buckets=SECONDS, registry=registry
         )
         self._batches = Histogram(
-            "lookalike_batch_photos", "Photos that the network got at once.", buckets=BATCHES, registry=registry
+            "lookalike_batch_photos", "Photos embedded at once.", buckets=BATCHES, registry=registry
         )
         self._refused = Counter(
-            "lookalike_refused_total", "Requests refused, by the error's code.", ["code"], registry=registry
+            "lookalike_refused_total", "Requests refused, by error code.", ["code"], registry=registry
         )
         self._dropped = Counter(
             "lookalike_connections_dropped_total", "Connections closed early, by reason.", ["reason"], registry=registry

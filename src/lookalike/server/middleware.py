@@ -1,6 +1,6 @@
 """ASGI middleware for every request: request id, security headers, log, metrics, HEAD, and the response to a bug.
 
-Written to ASGI and not to Starlette's `BaseHTTPMiddleware`, since every chunk of every body passes it.
+Plain ASGI rather than Starlette's `BaseHTTPMiddleware`, which costs time for every chunk of every body.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class RequestMiddleware:
         Args:
             app: Application.
             metrics: Metrics to count requests in.
-            shared: Whether pages of other origins may use the responses.
+            shared: Whether web pages of other origins may read the responses.
         """
         self._app, self._metrics = app, metrics
         self._headers = dict(HEADERS)

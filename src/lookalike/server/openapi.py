@@ -16,37 +16,37 @@ from lookalike.server.search_schema import Question
 from lookalike.server.write_schemas import BulkItem, ItemPatch, ItemText
 
 MEANINGS = {
-    400: "What was asked makes no sense, or cannot be understood.",
+    400: "The request cannot be understood.",
     401: "The token is missing or wrong.",
-    403: "It is for the owner, or comes from a page that may not send it.",
-    404: "It is not there.",
-    405: "There is no such method here.",
+    403: "The request needs the token, or comes from a web page of another origin.",
+    404: "There is no such item, photo or route.",
+    405: "The route does not support this method.",
     408: "The body took too long to arrive.",
     413: "The body is too long, or has too many parts.",
     414: "The URL is too long.",
-    415: "The body is of another kind than is read here.",
-    416: "The photo has no such bytes.",
-    421: "The server does not answer to that name.",
-    422: "A value is out of its range, or the photo cannot be read.",
-    429: "Too much is asked at once; try again after `Retry-After` seconds.",
-    431: "The request's head is too long.",
+    415: "The body has a media type or encoding that the route does not read.",
+    416: "The range lies outside of the photo.",
+    421: "The server does not answer to the name in the `Host` header.",
+    422: "A value is invalid, or the photo cannot be read.",
+    429: "Too many requests at once; try again after `Retry-After` seconds.",
+    431: "The head of the request is too long.",
     500: "A bug in Lookalike.",
-    503: "It cannot be done at present.",
-    507: "There is no room left to write to.",
+    503: "The server cannot answer at present; try again after `Retry-After` seconds.",
+    507: "The disk of the server is full.",
 }
 RETRY_AFTER = {"description": "Seconds to wait before trying again.", "schema": {"type": "integer", "minimum": 1}}
 REQUEST_ID = {
     "name": "X-Request-Id",
     "in": "header",
     "required": False,
-    "description": "An id of your own for the answer and the log: 1 to 64 letters, digits, dots, hyphens, underscores.",
+    "description": "Request id for the answer and the log: 1 to 64 letters, digits, dots, hyphens or underscores.",
     "schema": {"type": "string"},
 }
 COMMON_ERRORS = ("bug", "failed", "damaged", "gallery_gone", "unreachable", "not_ready", "busy", "timeout")
 """Error codes of every route that reads the gallery."""
 
 QUERY_ERRORS = ("bad_request", "unknown_name", *COMMON_ERRORS)
-"""Error codes of every route with parameters, beside."""
+"""Error codes of every route with query parameters."""
 
 
 def errors(*codes: str) -> dict[int | str, dict[str, Any]]:
@@ -78,8 +78,8 @@ class FormShape:
     """Description of a form.
 
     Attributes:
-        name: Name of its schema, after which generated clients name their class.
-        schema: JSON schema of its parts: plain properties, since generators make no class of `oneOf`.
+        name: Name of the schema; generated clients name their class after it.
+        schema: JSON schema of the parts: plain properties, since client generators make no class of `oneOf`.
         encoding: Media types of parts.
     """
 
@@ -123,11 +123,11 @@ FASTAPI_SCHEMAS = ("HTTPValidationError", "ValidationError")
 
 
 def complete_document(app: FastAPI, *, forms: Sequence[FormShape]) -> None:
-    """Add the bodies, forms and headers that FastAPI does not know to the application's OpenAPI document.
+    """Add bodies, forms and headers to the OpenAPI document that FastAPI does not generate.
 
     Args:
         app: Application.
-        forms: Forms that its routes parse.
+        forms: Forms that the routes parse.
     """
     plain = app.openapi
 

@@ -1,4 +1,4 @@
-"""Photo files of indexed items: opened below the gallery's roots, and decoded once before they are sent."""
+"""Photo files of indexed items, which are decoded once before they are sent."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Original:
 
     @classmethod
     def of_file(cls, item: Item, file: BinaryIO) -> Original:
-        """Describe an open local file."""
+        """Original of an open local file."""
         found = os.fstat(file.fileno())
         state = f"{item.location}\0{found.st_dev}\0{found.st_ino}\0{found.st_size}\0{found.st_mtime_ns}"
         return cls(item.photo, f"{state}\0{found.st_ctime_ns}", found.st_size)
@@ -60,7 +60,7 @@ def from_elsewhere(item: Item, reach: Reach, *, seconds: float) -> Original:
     """Read a photo from a store or the web.
 
     Raises:
-        PhotoError: It cannot be read within that time.
+        PhotoError: The photo cannot be read within `seconds`.
     """
     told = object_store.status(reach, seconds=seconds)
     data = read_bytes(reach, name=item.photo, seconds=seconds)
@@ -80,10 +80,10 @@ class DecodedPhotos:
 
         Args:
             original: File to check.
-            source: Content; a file is left at its beginning.
+            source: Content; the position of a file is set back to its beginning.
 
         Raises:
-            PhotoError: It is not a photo, or not a whole one.
+            PhotoError: The file is not a photo, or is incomplete.
         """
         with self._lock:
             if (known := self._known.get(original.state)) is not None:
@@ -104,5 +104,5 @@ class DecodedPhotos:
 
 
 def public_reason(error: PhotoError) -> str:
-    """Reason that a photo cannot be shown, without addresses."""
+    """Reason why a photo cannot be shown, without addresses."""
     return "it cannot be read at present" if "://" in error.reason else error.reason

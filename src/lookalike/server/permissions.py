@@ -1,6 +1,7 @@
-"""What only the owner may ask for: work that takes seconds, and that a stranger could have done again and again.
+"""Searches that need the token: those that build an index, and those with slow metrics.
 
-The owner is who shows the token; the settings open single things to all.
+Such a search takes seconds of processor time, and without the token any client could repeat it. The settings
+`build_indexes` and `owner_metrics` allow them to all clients.
 """
 
 from __future__ import annotations
@@ -13,29 +14,30 @@ from lookalike.server.errors import ApiError
 
 
 def check_allowed(request: SearchRequest, context: AppContext) -> None:
-    """Refuse a stranger what is for the owner; it may look into the gallery, so it runs in a worker.
+    """Check that a search without the token is allowed. Reads the gallery, so it runs in a worker thread.
 
     Raises:
-        ApiError: The search asks for such.
-        DeadlineError: Its filter takes too long.
+        ApiError: The search would build an index, or uses a metric of `owner_metrics`.
+        DeadlineError: Preparing the filter takes longer than `scan_seconds`.
     """
     settings, gallery = context.settings, context.retriever.gallery
     if request.where is not None:
         with within(settings.scan_seconds):
             gallery.prepare_filter(request.where)
     if not settings.build_indexes and not gallery.has_index(request.index):
-        what = f"the index {request.index!r} is not built, and only the owner may have it built"
+        what = f"the index {request.index!r} is not built, and building it needs the token"
         raise owner_only(what, "build_indexes")
     for metric in (request.metrics or {}).values():
         if SPELLINGS.get(metric.lower(), metric.lower()) in settings.owner_metrics:
-            raise owner_only(f"the metric {metric!r} takes long, and is for the owner", "owner_metrics")
+            raise owner_only(f"the metric {metric!r} is slow, and needs the token", "owner_metrics")
 
 
 def owner_only(what: str, setting: str) -> ApiError:
-    """Refuse what is for the owner.
+    """Error 403 for a search that needs the token.
 
     Args:
-        what: Is refused, and why.
-        setting: Opens it to all.
+        what: What is refused, and why.
+        setting: Name of the setting that allows it to all clients.
     """
-    return ApiError("owner_only", f"{what}; show the token, or set `{setting}`", details={"setting": setting})
+    message = f"{what}; send the token, or change the setting `{setting}`"
+    return ApiError("owner_only", message, details={"setting": setting})

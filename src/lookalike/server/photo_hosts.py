@@ -17,7 +17,7 @@ from lookalike.server.errors import ApiError, busy
 T = TypeVar("T")
 
 EACH: Final = 2
-"""Photos of one host that are read at once."""
+"""Photos of one host that are read at the same time."""
 
 WAITING: Final = 64
 """Photos of one host that may wait."""
@@ -54,8 +54,8 @@ class PhotoHostLimiter:
 
         Args:
             host: Scheme and host, such as `https://shop.example`.
-            key: Identifies what is read.
-            work: Reads it, in a thread, within `seconds` seconds.
+            key: Key of the photo.
+            work: Function that reads the photo in a thread, within `seconds` seconds.
 
         Raises:
             PhotoError: It cannot be read, or could not within the last `pause_s` seconds.
@@ -69,7 +69,8 @@ class PhotoHostLimiter:
         task = self._under_way.get(key)
         if task is None:
             if self._taken[host] >= EACH + WAITING:
-                raise busy(f"{self._taken[host]} photos of one host are waited for", seconds=math.ceil(self.seconds))
+                what = f"{self._taken[host]} photos of one host are being read or waiting"
+                raise busy(what, seconds=math.ceil(self.seconds))
             task = asyncio.get_running_loop().create_task(self._take(host, key, work))
             self._under_way[key] = task
             task.add_done_callback(lambda done: self._settle(key, done))
@@ -120,7 +121,7 @@ class PhotoHostLimiter:
         wait = max(1, math.ceil(seconds))
         return ApiError(
             "host_silent",
-            f"the computer that has this photo does not answer; try again in {wait} s",
+            f"the host of this photo does not answer; try again in {wait} s",
             details={"retry_after": wait},
             headers={"Retry-After": str(wait)},
         )

@@ -20,11 +20,11 @@ REPEATS: Final = {
     *("bad_filter", "unknown_name", "unknown_item", "not_found", "method_not_allowed"),
     *("unknown_host", "foreign_origin", "invalid"),
 }
-"""Codes of errors that quote the client; their messages are not redacted."""
+"""Codes of errors that quote the request; their messages are not redacted."""
 
 
 def public_photo(item: Item) -> str:
-    """Path of a photo relative to its root; the last part for a photo outside of it."""
+    """Path of a photo relative to its root; for a photo outside of the root, the last part."""
     photo, root = item.photo, item.root.rstrip("/")
     if root and photo.startswith(root + "/"):
         photo = photo[len(root) + 1 :]
@@ -49,7 +49,7 @@ def public_answer(answer: Answer) -> dict[str, Any]:
 
 
 def public_error(api_error: ApiError, private_locations: Iterable[str]) -> dict[str, Any]:
-    """JSON of an error, redacted unless it quotes the client.
+    """JSON of an error, redacted unless it quotes the request.
 
     Args:
         api_error: Error to send.

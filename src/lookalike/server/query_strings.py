@@ -15,7 +15,7 @@ async def check_query(request: Request) -> None:
     """Check the parameters of a request against its route.
 
     Raises:
-        UnknownNameError: There is no such parameter.
+        UnknownNameError: A parameter is unknown.
         ApiError: A parameter is repeated.
     """
     given = Counter(name for name, _ in request.query_params.multi_items())

@@ -30,7 +30,7 @@ SHORT_JSON: Final = 16_384
 
 
 class Upload(BytesIO):
-    """An uploaded file with its name, which is for messages only."""
+    """An uploaded file; its name is for messages only."""
 
     def __init__(self, data: bytes, *, name: str) -> None:
         super().__init__(data)
@@ -117,7 +117,7 @@ class Body:
         """Read a form.
 
         Args:
-            parts: Most fields, and most files.
+            parts: Largest number of fields, and of files.
 
         Raises:
             ApiError: The form is malformed, not UTF-8, or has too many parts; and see `whole`.
@@ -138,7 +138,7 @@ class Body:
             raise _form_error(error, parts=parts) from None
         except (KeyError, UnicodeDecodeError, ValueError, LookupError) as error:
             # raised by the parser at malformed headers of parts
-            raise ApiError("bad_request", "the form cannot be read: a part's headers are broken") from error
+            raise ApiError("bad_request", "the form cannot be read: the headers of a part are malformed") from error
         try:
             return await _sorted_out(data.multi_items())
         finally:
@@ -147,7 +147,7 @@ class Body:
     async def _chunks(self) -> AsyncGenerator[bytes]:
         encoding = self._request.headers.get("content-encoding", "identity")
         if encoding.strip().lower() not in ("identity", ""):
-            message = f"expected a body as it is, got one with Content-Encoding: {encoding[:LONGEST_NAME]}"
+            message = f"expected an unencoded body, got Content-Encoding: {encoding[:LONGEST_NAME]}"
             details: dict[str, JSON] = {"expected": ["identity"], "got": encoding[:LONGEST_NAME]}
             raise ApiError("unsupported_media_type", message, details=details, headers={"Accept-Encoding": "identity"})
         declared = self._request.headers.get("content-length", "")
@@ -159,7 +159,7 @@ class Body:
             if self.taken > self._limit:
                 raise self._too_large()
             if self._intake.held > self._intake.limit:
-                raise busy("too many uploads are on their way", seconds=1)
+                raise busy("too many uploads at once", seconds=1)
             yield chunk
 
     def _too_large(self) -> ApiError:
@@ -216,7 +216,7 @@ def printable_name(name: str | None) -> str:
 
 
 def unsupported_media_type(got: str, expected: Sequence[str]) -> ApiError:
-    """Error for a body of another media type than expected."""
+    """Error 415, for a body of an unexpected media type."""
     return ApiError(
         "unsupported_media_type",
         f"expected a body of {' or '.join(expected)}, got {got[:LONGEST_NAME] or 'none'}",
@@ -237,7 +237,7 @@ def validated(model: type[Model], value: object) -> Model:
 
 
 def invalid(problems: Sequence[Mapping[str, Any]], *, skip: int = 0) -> ApiError:
-    """Error for values that pydantic rejects.
+    """Error 422, for values that pydantic rejects.
 
     Args:
         problems: Errors as pydantic lists them.

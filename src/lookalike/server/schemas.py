@@ -1,6 +1,6 @@
-"""The shapes of requests and answers, as the OpenAPI document shows them.
+"""Pydantic models of requests and answers, for validation and the OpenAPI document.
 
-Answers are the same JSON as the command line's `--json`, made by the same functions; these models describe them.
+Answers are the JSON of the command line's `--json`, made by the same functions; these models only describe them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ THUMBNAIL_SIDES = (16, 2048)
 
 
 def whole(number: object) -> object:
-    """JSON knows no integers: 3.0 is one for its schemas."""
+    """Turn a float with an integral value, such as 3.0, into an int, since JSON schema counts it as an integer."""
     return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
@@ -44,12 +44,12 @@ Corners = Annotated[
 
 
 class Item(BaseModel):
-    """One photo of the catalogue and what is known about it."""
+    """An item: a photo of the catalogue, its product and its attributes."""
 
     id: str
-    product: str | None = Field(description="What the photo shows; photos of one product share it.")
-    photo: str = Field(description="The photo as its catalogue names it; `/v1/items/{id}/photo` has the picture.")
-    box: Corners | None = Field(description="The part of the photo that was looked at; null is all of it.")
+    product: str | None = Field(description="Name of the product; all photos of one product share it.")
+    photo: str = Field(description="Path of the photo below its root; `/v1/items/{id}/photo` has the picture.")
+    box: Corners | None = Field(description="The part of the photo that is described; null for the whole photo.")
     attributes: dict[str, Any]
 
     model_config = ConfigDict(
@@ -68,22 +68,22 @@ class Item(BaseModel):
 
 
 class Match(Item):
-    """One item of an answer."""
+    """An item in an answer, with its rank and scores."""
 
-    rank: int = Field(ge=1, description="From 1, over all pages.")
+    rank: int = Field(ge=1, description="Rank from 1, counted over all pages.")
     refined: float | None = Field(
-        default=None, description="What the rank goes by, where expand or rerank was asked for."
+        default=None, description="Value that the order goes by; only with `expand` or `rerank`."
     )
     score: float = Field(
-        description="Weighted mean of the cosines, in [-1, 1]; or minus the weighted sum of distances."
+        description="Weighted mean of the cosines, in [-1, 1]; with `metrics`, minus the weighted sum of distances."
     )
-    scores: dict[str, float] = Field(description="The part of each space.")
+    scores: dict[str, float] = Field(description="Cosine in each space; with `metrics`, minus the distance.")
 
     model_config = ConfigDict(json_schema_extra={})
 
 
 class Examples(BaseModel):
-    """What was asked with, where that was more than one photo or item."""
+    """The photos and items of a query that has several."""
 
     photos: list[str]
     items: list[str]
@@ -92,20 +92,20 @@ class Examples(BaseModel):
 
 
 class QueryEcho(BaseModel):
-    """What was asked, as it was understood."""
+    """The query as it was understood."""
 
-    photo: str | None = Field(description="The name of the photo's file, as it was sent.")
+    photo: str | None = Field(description="File name of the photo, as sent.")
     box: Corners | None
-    model: str | None = Field(description="The model that filled the gallery.")
-    weights: dict[str, float] = Field(description="Those that were used, for every space.")
+    model: str | None = Field(description="Model that filled the gallery, with its fingerprint.")
+    weights: dict[str, float] = Field(description="Weight of each space, as used.")
     where: str | None
-    index: str = Field(description="The index that answered.")
-    item: str | None = Field(default=None, description="The item that was asked with, if one was.")
-    metrics: dict[str, str] | None = Field(default=None, description="Those that were asked for, if any.")
-    offset: int | None = Field(default=None, description="As it was given.")
-    expand: int | None = Field(default=None, description="If it was asked for.")
-    rerank: int | None = Field(default=None, description="If it was asked for.")
-    examples: Examples | None = Field(default=None, description="Only where several were asked with.")
+    index: str = Field(description="Index that answered.")
+    item: str | None = Field(default=None, description="Id of the query item; only with a single one.")
+    metrics: dict[str, str] | None = Field(default=None, description="Metric by space; only if given.")
+    offset: int | None = Field(default=None, description="Offset; only if given.")
+    expand: int | None = Field(default=None, description="Number of items for query expansion; only if given.")
+    rerank: int | None = Field(default=None, description="Number of re-ranked matches; only if given.")
+    examples: Examples | None = Field(default=None, description="Photos and items of the query; only with several.")
 
     model_config = ConfigDict(extra="allow")
 
@@ -114,7 +114,7 @@ class Answer(BaseModel):
     """Matches, best first."""
 
     query: QueryEcho
-    took_ms: dict[str, float] = Field(description="How long each step took, in milliseconds.")
+    took_ms: dict[str, float] = Field(description="Milliseconds of each step: `decode`, `embed`, `search`.")
     matches: list[Match]
 
     model_config = ConfigDict(
@@ -156,25 +156,25 @@ class Page(BaseModel):
 
 
 class FacetValue(BaseModel):
-    """A value and how often it occurs."""
+    """A value of an attribute, and its number of items."""
 
     value: str | float | bool
     count: int
 
 
 class Facet(BaseModel):
-    """An attribute among the items that the filter passes."""
+    """Values of an attribute among the items that pass the filter."""
 
     name: str
-    kinds: list[str] = Field(description="Kinds of its values: text, number, boolean.")
+    kinds: list[str] = Field(description="Kinds of the values: `text`, `number`, `boolean`.")
     range: Annotated[list[float], Field(min_length=2, max_length=2)] | None = Field(
-        description="Least and largest, where all values are numbers."
+        description="Least and largest value; null unless all values are numbers."
     )
-    values: list[FacetValue] = Field(description="Most frequent first.")
+    values: list[FacetValue] = Field(description="Values, most frequent first.")
 
 
 class Facets(BaseModel):
-    """Values and counts of each attribute."""
+    """Facets of all attributes."""
 
     total: int = Field(description="How many items the filter passes.")
     facets: list[Facet]
@@ -205,15 +205,15 @@ class Facets(BaseModel):
 
 
 class SpaceInfo(BaseModel):
-    """One way in which photos are compared."""
+    """A space: one way to compare photos."""
 
     name: str
     dimension: int
-    weight: float = Field(description="What it weighs in a search that names no weights.")
+    weight: float = Field(description="Weight in a search without `weights`.")
 
 
 class LimitsInfo(BaseModel):
-    """What the server takes."""
+    """Largest values that the server accepts."""
 
     upload_bytes: int
     pixels: int
@@ -222,28 +222,28 @@ class LimitsInfo(BaseModel):
 
 
 class Info(BaseModel):
-    """What is served."""
+    """The gallery and the limits of the server."""
 
     version: str
     model: str | None
     items: int
     spaces: list[SpaceInfo]
-    attributes: dict[str, list[str]] = Field(description="Kinds of the values that each has.")
+    attributes: dict[str, list[str]] = Field(description="Kinds of values of each attribute.")
     photos: bool = Field(
-        description="Whether photos can be asked with; imported features serve items only, until their model is named."
+        description="Whether searches by photo are possible; for imported vectors, only if their model is named."
     )
-    writable: bool = Field(description="Whether items can be written, with the token.")
+    writable: bool = Field(description="Whether items can be written with the token.")
     limits: LimitsInfo
 
 
 class Health(BaseModel):
-    """The server is there."""
+    """Status of the server."""
 
     status: Literal["ok", "ready"]
 
 
 class ErrorFacts(BaseModel):
-    """What went wrong, for people and for programs; some codes have more details."""
+    """Code and message of an error. Some codes have more details."""
 
     code: str = Field(examples=[*ERROR_CODES])
     message: str
@@ -252,6 +252,6 @@ class ErrorFacts(BaseModel):
 
 
 class ErrorBody(BaseModel):
-    """What every error looks like."""
+    """Body of every error response."""
 
     error: ErrorFacts

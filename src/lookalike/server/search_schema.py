@@ -1,6 +1,6 @@
 """Bodies of `POST /v1/search`: the JSON model and the parts of the form, from the fields of a `SearchRequest`.
 
-`gallery/request.py` describes each field once; an option that is a number or a choice is served without a line here.
+`gallery/request.py` describes each field once; a new option that is a number or a choice needs no line here.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from lookalike.server.schemas import LONGEST_ID, ItemId, MetricName, SpaceName, 
 from lookalike.types import Box
 
 MOST: Final = 16
-"""Largest number of photos, or items, of each kind that one search is given."""
+"""Largest number of values of each of `photo`, `id`, `unlike` and `unlike_id`."""
 
 FILES: Final = ("photo", "unlike")
-"""Parts of the form that are files."""
+"""Form parts that are files."""
 
 SEVERAL: Final = ("id", "unlike_id")
-"""Parts of the form that are ids of items."""
+"""Form parts that are item ids."""
 
 SHAPES: Final[dict[str, Any]] = {
     "weights": Annotated[dict[SpaceName, Weight], Field(min_length=1)],
     "where": Where,
     "metrics": dict[SpaceName, MetricName],
 }
-"""Types of the options that are neither numbers nor choices; `box` comes in the form only."""
+"""Types of the options that are neither numbers nor choices. `box` exists only in the form."""
 
 
 def field_of(option: Option, default: object, *, name: str) -> tuple[Any, Any]:
@@ -48,7 +48,7 @@ DEFAULTS: Final = {each.name: each.default for each in fields(SearchRequest)}
 Options = create_model(
     "Options",
     __config__=ConfigDict(extra="forbid"),
-    __doc__="How to search, whatever is asked with.",
+    __doc__="Options of a search, for queries by photo and by item.",
     **cast(
         Any, {name: field_of(option, DEFAULTS[name], name=name) for name, option in OPTIONS.items() if name != "box"}
     ),
@@ -59,10 +59,10 @@ class ItemExamples(BaseModel):
     """Items to look like, and less like."""
 
     id: ItemId | Annotated[list[ItemId], Field(min_length=1, max_length=MOST)] = Field(
-        description="The item, or the items, to look like; they are left out of the answer."
+        description="One or more items to look like. They are left out of the answer."
     )
     unlike_id: ItemId | Annotated[list[ItemId], Field(max_length=MOST)] | None = Field(
-        default=None, description="Items to look less like; they are left out of the answer."
+        default=None, description="Items to look less like. They are left out of the answer."
     )
 
     model_config = ConfigDict(
@@ -75,22 +75,22 @@ Question = cast(
     create_model(
         "Question",
         __base__=(ItemExamples, Options),
-        __doc__="A search by indexed items; photos are sent as a form, with the same names.",
+        __doc__="A search by indexed items. Searches by photo are sent as a form, with the same names.",
     ),
 )
 
 
 def request_of(options: BaseModel, *, box: Box | None = None) -> SearchRequest:
-    """The request that a body asks for.
+    """Search request of validated options.
 
     Raises:
-        UsageError: Two options do not go together.
+        UsageError: Two options exclude each other.
     """
     return SearchRequest(box=box, **{name: getattr(options, name) for name in Options.model_fields})
 
 
 def form_part(schema: dict[str, Any]) -> dict[str, Any]:
-    """Schema of a part of the form: the model's, which a form cannot send as null."""
+    """Schema of a form part: that of the JSON model, without null, which a form cannot send."""
     shown = {name: value for name, value in schema.items() if name not in ("title", "anyOf", "examples")}
     if shown.get("default", 0) is None:
         del shown["default"]
@@ -106,7 +106,7 @@ _FILE: Final = {"type": "string", "format": "binary", "contentMediaType": "image
 _ID: Final = {"type": "string", "minLength": 1, "maxLength": LONGEST_ID}
 OPTION_PARTS: Final = {name: form_part(schema) for name, schema in Options.model_json_schema()["properties"].items()}
 AS_JSON: Final = tuple(name for name, schema in OPTION_PARTS.items() if schema["type"] == "object")
-"""Parts of the form whose text is JSON."""
+"""Form parts whose text is JSON."""
 
 FORM_PARTS: Final[dict[str, Any]] = {
     "photo": {
@@ -114,24 +114,24 @@ FORM_PARTS: Final[dict[str, Any]] = {
         "items": _FILE,
         "minItems": 1,
         "maxItems": MOST,
-        "description": "A photo, or several that show alike things.",
+        "description": "One or more photos of similar garments.",
     },
     "id": {
         "type": "array",
         "items": _ID,
         "minItems": 1,
         "maxItems": MOST,
-        "description": "An indexed item, or several.",
+        "description": "Ids of one or more indexed items.",
     },
     "unlike": {"type": "array", "items": _FILE, "maxItems": MOST, "description": "Photos to look less like."},
     "unlike_id": {"type": "array", "items": _ID, "maxItems": MOST, "description": "Items to look less like."},
     "box": {"type": "string", "format": "box", "description": OPTIONS["box"].description},
     **OPTION_PARTS,
 }
-"""Schema of each part of the form, by name."""
+"""Schema of each form part, by name."""
 
 ENCODING: Final = {
     **{name: {"contentType": "image/*"} for name in FILES},
     **{name: {"contentType": "application/json"} for name in AS_JSON},
 }
-"""Media types of the parts that are not plain text."""
+"""Media types of the form parts that are not plain text."""

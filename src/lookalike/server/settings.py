@@ -17,40 +17,40 @@ class Settings:
     """Limits of one server; `lookalike serve --config FILE.toml` changes them by these names.
 
     Attributes:
-        upload_bytes: Longest body of a search, or of one item that is written.
-        bulk_bytes: Longest body of a bulk request.
-        intake_bytes: Bodies in memory, of all requests together.
-        parts: Most fields and files of a form.
-        bulk_items: Most items of a bulk request.
-        pixels: Largest width x height of a photo that is sent.
-        decode_bytes: Memory that photos may take while they are decoded, of all requests together; a photo that is sent
-            and needs more is refused.
-        upload_seconds: Longest time that a body may take to arrive.
-        answer_seconds: Longest time from then to the answer.
-        waiting: Searches that may wait for a worker; what comes beyond is refused at once.
-        workers: Threads that decode photos and search; 0 takes one for each processor, and two on a single one.
-        batch: Most photos that the network gets at once.
-        scan_seconds: Longest time to find what a filter passes, to scan by a metric, or to count facets.
-        build_indexes: Whether searches without the token may have an index built that is not there.
-        owner_metrics: Metrics that searches without the token may not ask for: they take seconds where others take less
-            than one.
-        thumbnails_bytes: Thumbnails kept in memory.
-        connections: Most connections at once; the longest silent one makes room for a new one.
-        connections_each: Most connections from one address, or from one /64 network of IPv6.
-        proxies: Addresses of proxies, each of which stands for many clients: `connections_each` is not for them.
-        head_bytes: Longest head of a request, from its method to the empty line; and most that a body sent in chunks
-            may have between and after its chunks, beyond the length of the body itself.
-        url_bytes: Longest URL.
-        head_seconds: Longest time for a head to arrive, from the connection or the head's first byte on.
-        idle_seconds: How long a connection is kept open between two requests.
-        send_seconds: How long a client may take none of what is sent to it.
-        hosts: Names that the server answers to, such as `shop.example`. Without any, requests that come in on a
-            loopback address must name that or `localhost`, and others may name anything; a proxy on the same machine
-            passes the public name on, which belongs here.
-        origins: Web pages of other origins that may use the API, such as `https://shop.example`; none by default.
+        upload_bytes: Longest body of a search, or of a request that writes one item, in bytes.
+        bulk_bytes: Longest body of a bulk request, in bytes.
+        intake_bytes: Memory for the bodies of all requests together, in bytes.
+        parts: Largest number of fields, and of files, in a form.
+        bulk_items: Largest number of items in a bulk request.
+        pixels: Largest width x height of an uploaded photo, in pixels.
+        decode_bytes: Memory for decoding photos, of all requests together, in bytes; an uploaded photo that needs more
+            is refused.
+        upload_seconds: Longest time until the body of a request has arrived, in seconds.
+        answer_seconds: Longest time from the end of the body to the answer, in seconds.
+        waiting: Searches that may wait for a worker; more are refused at once with error 429.
+        workers: Threads that decode photos and search; 0 is one for each processor, but at least two.
+        batch: Largest number of photos that the network embeds at once.
+        scan_seconds: Longest time to evaluate a filter, to scan with a metric, or to count facets, in seconds.
+        build_indexes: Whether a search without the token may build an index that does not exist yet.
+        owner_metrics: Metrics that need the token: slow ones, which take seconds where others take less than one.
+        thumbnails_bytes: Capacity of the cache of thumbnails in memory, in bytes.
+        connections: Largest number of open connections; beyond it, the longest silent one is closed for a new one.
+        connections_each: Largest number of open connections of one IPv4 address, or one /64 network of IPv6.
+        proxies: Addresses of proxies; `connections_each` does not apply to them, since each serves many clients.
+        head_bytes: Longest head of a request, from the method to the empty line, in bytes; for a chunked body also the
+            most bytes of chunk sizes, extensions and trailers.
+        url_bytes: Longest URL, in bytes.
+        head_seconds: Longest time from the start of the connection, or from the first byte of the head, until the head
+            of a request has arrived, in seconds.
+        idle_seconds: Longest time that a connection stays open between two requests, in seconds.
+        send_seconds: Longest time that a client may read nothing of a response, in seconds.
+        hosts: Host names that the server answers to, such as `shop.example`, beside `localhost` and loopback addresses.
+            Without any, requests on a loopback address must name that address or `localhost`, and requests on other
+            addresses may name any host. Behind a proxy on the same machine, list the public name.
+        origins: Other origins whose web pages may use the API, such as `https://shop.example`.
         roots: Folders and addresses that photos may be shown from, beside those that the gallery was indexed from.
-        photos: The folder for photos that are sent, which other galleries may share; by default `photos` in the
-            gallery's folder, or in the working folder for a gallery on a server.
+        photos: Folder for uploaded photos, which several galleries may share; by default `photos` in the folder of the
+            gallery, or in the working directory for a gallery on a Milvus server.
     """
 
     upload_bytes: int = 20 * MEBIBYTE
@@ -91,7 +91,7 @@ class Settings:
                 raise ConfigError(f"{field.name} must be at least {least}, got {value}")
         for host in self.hosts:
             if not host or (name_in(f"{host}:0") is None and name_in(f"[{host}]:0") is None):
-                raise ConfigError(f"a host is a name such as shop.example, without scheme, port or path, got {host!r}")
+                raise ConfigError(f"expected a host name such as shop.example, without scheme or port, got {host!r}")
         for origin in self.origins:
             parts = urlsplit(origin)
             if (
@@ -99,4 +99,4 @@ class Settings:
                 or not parts.netloc
                 or origin != f"{parts.scheme}://{parts.netloc}"
             ):
-                raise ConfigError(f"an origin is such as https://shop.example, without a path, got {origin!r}")
+                raise ConfigError(f"expected an origin such as https://shop.example, without a path, got {origin!r}")

@@ -79,7 +79,7 @@ class LingeringTransport:
 
 
 def raw_response(api_error: ApiError, headers: Headers) -> bytes:
-    """Bytes of a response with an error, sent in place of the application."""
+    """Bytes of an error response, for errors before the application."""
     body = json.dumps(api_error.to_json()).encode()
     fields = [*headers, *HEADERS.items(), (b"content-type", b"application/json")]
     fields += [

@@ -10,7 +10,7 @@ from lookalike.server.schemas import LONGEST_ID, LONGEST_NAME, Corners, ErrorFac
 
 
 class ItemText(BaseModel):
-    """What is known of an item, beside its photo."""
+    """Product and attributes of an item."""
 
     product: Annotated[str, Field(max_length=LONGEST_ID)] | None = None
     attributes: dict[Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)], Any] = Field(default_factory=dict)
@@ -23,10 +23,10 @@ class ItemText(BaseModel):
 
 
 class ItemPatch(BaseModel):
-    """What changes of an item; what is not named stays."""
+    """Changes of attributes; attributes that are not named stay."""
 
     attributes: dict[Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)], Any] = Field(
-        description="Only those named change; null takes one away."
+        description="New values by name; null removes an attribute."
     )
 
     model_config = ConfigDict(
@@ -40,9 +40,9 @@ class BulkItem(ItemText):
     id: ItemId
     box: Corners | None = None
     photo: Annotated[str, Field(min_length=1, max_length=LONGEST_ID)] | None = Field(
-        default=None, description="In a form: the file name of the part that has the photo."
+        default=None, description="In a form: file name of the part with the photo."
     )
-    photo_base64: str | None = Field(default=None, description="The photo itself, in base64.")
+    photo_base64: str | None = Field(default=None, description="Content of the photo file in base64.")
 
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [{"id": "d013-9", "photo": "d013-9.jpg", "product": "d013"}]}
@@ -50,7 +50,7 @@ class BulkItem(ItemText):
 
 
 class BulkLine(BaseModel):
-    """What became of one line."""
+    """Status of one line."""
 
     line: int = Field(ge=1)
     id: str | None
@@ -59,7 +59,7 @@ class BulkLine(BaseModel):
 
 
 class BulkReport(BaseModel):
-    """What became of each line; those that failed do not hold up the others."""
+    """Report on a bulk request: number of lines by status, and the status of each line."""
 
     added: int
     updated: int

@@ -175,6 +175,11 @@ class LocalGallery(LocalMetadata):
             clause = reads.compile_filter(where, names)
             return reads.page(connection, names, clause, offset=offset, limit=limit)
 
+    def attributes(self) -> Mapping[str, Sequence[str]]:
+        """Kinds of values by attribute."""
+        with self._database.asking() as connection:
+            return {name: kinds.words() for name, kinds in AttributeNames.read(connection).kinds.items()}
+
     def facets(self, *, where: str | None = None, limit: int = 50) -> Sequence[Facet]:
         """Values and counts of each attribute among the items that a filter passes."""
         if limit < 0:

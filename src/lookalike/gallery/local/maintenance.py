@@ -34,7 +34,7 @@ def info(database: Database, segment_files: SegmentFiles, state: Snapshot) -> di
         ],
         **parameters,
         "sources": dict(from_sources),
-        "attributes": {name: kinds.words() for name, kinds in state.names.kinds.items()},
+        "attributes": {name: list(kinds.words()) for name, kinds in state.names.kinds.items()},
         "bytes": {"database": database.bytes(), "derived": segment_files.bytes()},
         "index": {
             "rows": state.split,

@@ -241,6 +241,10 @@ class MilvusGallery(MilvusRoots):
         total, rows = self._reader.page(expression, KNOWN, offset=offset, limit=limit)
         return total, [to_record(row).item for row in rows]
 
+    def attributes(self) -> Mapping[str, Sequence[str]]:
+        """Kinds of values by attribute."""
+        return {name: kinds.words() for name, kinds in self._state.metadata(fresh=True).kinds.items()}
+
     def facets(self, *, where: str | None = None, limit: int = 50) -> Sequence[Facet]:
         """Values and counts of each attribute among the items that a filter passes; it reads all of these."""
         if limit < 0:

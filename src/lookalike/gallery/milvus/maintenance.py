@@ -93,7 +93,7 @@ def info(connection: Connection, reader: MilvusReader, known: Metadata, *, there
         shown["projections"] = [{"space": name} for name in known.projections]
     shown |= {
         "sources": dict(sources(reader, known)) if there else {},
-        "attributes": {name: kinds.words() for name, kinds in known.kinds.items()},
+        "attributes": {name: list(kinds.words()) for name, kinds in known.kinds.items()},
         "consistency": reader.level(),
     }
     if there:

@@ -1,4 +1,4 @@
-"""`POST /v1/items`: many items at once, with a report for every line."""
+"""`POST /v1/items`: writing many items, with a report on each line."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from lookalike.types import Box
 router = APIRouter(tags=["writing"], dependencies=[Writer])
 
 Photos: TypeAlias = Mapping[str, bytes | None]
-"""Contents by file name; None where several files have the same."""
+"""Contents by file name; None if several files have the same name."""
 
 NDJSON: Final = "application/x-ndjson"
 LINES_TEXT: Final = "One JSON object a line: id, photo or photo_base64, product, box, attributes."
@@ -42,7 +42,7 @@ FORM_SHAPE: Final = FormShape(
             "photo": {
                 "type": "array",
                 "items": {"type": "string", "format": "binary", "contentMediaType": "image/*"},
-                "description": "The photos; lines name them by their file names.",
+                "description": "Photos, which the lines refer to by file name.",
             },
         },
         "required": ["items"],
@@ -63,11 +63,11 @@ AS_LINES: Final = {NDJSON: {"schema": {"type": "string", "format": "ndjson", "de
     openapi_extra=body_of(form=FORM_SHAPE, more=AS_LINES),
 )
 async def put_items(request: Request, context: Context) -> JSONResponse:
-    """Send lines of JSON, alone (`application/x-ndjson`) or in a form with the photos beside them.
+    """Send lines of JSON, alone (`application/x-ndjson`) or in a form together with the photos.
 
-    Each line is an item. A line with a photo adds or replaces the item; one without replaces what is known of an item
-    that is there. A line that fails does not hold up the others: the report says what became of each. Sending the same
-    again does no harm.
+    Each line is an item. A line with a photo adds or replaces the item; a line without one replaces product and
+    attributes of an existing item. A line that fails does not stop the others; the report has the status of each.
+    Repeating the request is safe.
     """
     settings = context.settings
     with context.intake.body(request, limit=settings.bulk_bytes, seconds=10 * settings.upload_seconds) as body:
@@ -93,7 +93,7 @@ async def lines_of(body: Body, context: AppContext) -> tuple[list[bytes], Photos
         given += [b"" for name in form.untouched if name == "items"]
         unknown = ({*form.fields} - {"items"}) | ({*form.files, *form.untouched} - {"items", "photo"})
         if len(given) != 1 or unknown:
-            raise ApiError("bad_request", "expected one part `items` and files `photo`, and nothing else")
+            raise ApiError("bad_request", "expected one part `items`, files `photo`, and no other parts")
         text = given[0]
         for file in form.files.get("photo", ()):
             photos[file.name] = None if file.name in photos else file.getvalue()
@@ -110,7 +110,7 @@ def check_end(lines: Sequence[bytes]) -> None:
     """Check that the last line is complete.
 
     Raises:
-        ApiError: It has no newline and is not JSON.
+        ApiError: The last line has no newline and is not JSON.
     """
     if lines[-1].strip():
         try:
@@ -122,7 +122,12 @@ def check_end(lines: Sequence[bytes]) -> None:
 
 @dataclass
 class Report:
-    """Report on the lines written so far."""
+    """Report on the lines that were processed.
+
+    Attributes:
+        lines: JSON of each line.
+        private_locations: Paths and addresses that are redacted from errors.
+    """
 
     lines: list[dict[str, Any]]
     private_locations: Sequence[str]
@@ -173,7 +178,7 @@ def write_lines(lines: list[bytes], photos: Photos, context: AppContext) -> dict
 
 
 def write_batch(waiting: dict[str, tuple[int, PreparedWrite]], writer: ItemWriter, report: Report) -> None:
-    """Write a batch in one transaction; after an error of the caller, item by item."""
+    """Write a batch in one transaction; if the client caused an error, write it again item by item."""
     batch = [*waiting.values()]
     waiting.clear()
     if not batch:
@@ -193,20 +198,20 @@ def write_batch(waiting: dict[str, tuple[int, PreparedWrite]], writer: ItemWrite
 
 
 def written_of(item: BulkItem, photos: Photos) -> ItemWrite:
-    """The item that a line describes.
+    """Item of a line.
 
     Raises:
-        ApiError: Its photo is missing or ambiguous.
+        ApiError: The photo is missing or ambiguous.
     """
     if item.photo is not None and item.photo_base64 is not None:
         raise ApiError("invalid", "photo: give either photo or photo_base64")
     data, name = None, "photo_base64"
     if item.photo is not None:
         if item.photo not in photos:
-            raise ApiError("photo_needed", f"no file of the form is called {item.photo!r}")
+            raise ApiError("photo_needed", f"the form has no file named {item.photo!r}")
         data, name = photos[item.photo], item.photo
         if data is None:
-            raise ApiError("invalid", f"photo: several files of the form are called {item.photo!r}")
+            raise ApiError("invalid", f"photo: the form has several files named {item.photo!r}")
     elif item.photo_base64 is not None:
         data = from_base64(item.photo_base64)
     box = None if item.box is None else Box(*item.box)
@@ -214,7 +219,7 @@ def written_of(item: BulkItem, photos: Photos) -> ItemWrite:
 
 
 def from_base64(text: str) -> bytes:
-    """Decode base64: with or without line breaks and padding, in either alphabet, also as a `data:` URI.
+    """Decode base64, standard or URL-safe, with or without line breaks and padding, or a `data:` URI.
 
     Raises:
         ApiError: The text is not base64.

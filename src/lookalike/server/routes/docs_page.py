@@ -45,14 +45,14 @@ def page_of(document: Mapping[str, Any]) -> str:
         [
             f"<h1>{escape(info['title'])} API {escape(info['version'])}</h1>",
             *(f"<p>{escape(text)}</p>" for text in info["description"].split("\n\n")),
-            '<p>For programs: <a href="openapi.json">openapi.json</a>, from which clients can be generated.</p>',
+            '<p>OpenAPI document, for generating clients: <a href="openapi.json">openapi.json</a></p>',
             *(
                 part
                 for path, operations in document["paths"].items()
                 for method, operation in operations.items()
                 for part in operation_parts(method, path, operation)
             ),
-            "<h2>Shapes</h2>",
+            "<h2>Schemas</h2>",
             *(
                 f"<h3 id='{escape(name)}'>{escape(name)}</h3>{code(schema)}"
                 for name, schema in sorted(document["components"]["schemas"].items())
@@ -85,7 +85,7 @@ def operation_parts(method: str, path: str, operation: Mapping[str, Any]) -> Ite
         f"<tr><td>{status}</td><td>{escape(response['description'])} {', '.join(codes_of(response))}</td></tr>"
         for status, response in operation["responses"].items()
     ]
-    yield f"<h3>Answers</h3><table>{''.join(rows)}</table>"
+    yield f"<h3>Responses</h3><table>{''.join(rows)}</table>"
 
 
 def codes_of(response: Mapping[str, Any]) -> list[str]:

@@ -16,27 +16,27 @@ from lookalike.server.schemas import Health
 router = APIRouter(tags=["operation"])
 
 
-@router.get("/healthz", operation_id="healthz", summary="Whether the server lives", response_model=Health)
+@router.get("/healthz", operation_id="healthz", summary="Check that the server runs", response_model=Health)
 async def healthz() -> JSONResponse:
-    """The process runs."""
+    """Answer while the process runs."""
     return JSONResponse({"status": "ok"})
 
 
 @router.get(
     "/readyz",
     operation_id="readyz",
-    summary="Whether the server can answer",
+    summary="Check that the server can search",
     response_model=Health,
     responses=errors("not_ready", *COMMON_ERRORS),
 )
 async def readyz(request: Request, context: Context) -> JSONResponse:
-    """The model is loaded, and the gallery is there, can be read and was filled by that model."""
+    """Check that the model is loaded, and that the gallery can be read and was filled by that model."""
     if not context.ready:
         raise ApiError("not_ready", "the server is stopping")
     try:
         await context.checks.run(context.check, request=request)
     except MismatchError:
-        raise ApiError("not_ready", "the gallery is now one that was filled by another model") from None
+        raise ApiError("not_ready", "the gallery was replaced by one of another model; restart the server") from None
     except ApiError:
         raise
     except LookalikeError as error:
@@ -47,14 +47,14 @@ async def readyz(request: Request, context: Context) -> JSONResponse:
 @router.get(
     "/metrics",
     operation_id="metrics",
-    summary="Figures for Prometheus",
+    summary="Metrics for Prometheus",
     response_class=Response,
     responses={
-        200: {"description": "In Prometheus' text format.", "content": {"text/plain": {"schema": {"type": "string"}}}},
+        200: {"description": "Prometheus text format.", "content": {"text/plain": {"schema": {"type": "string"}}}},
         **errors(*COMMON_ERRORS),
     },
 )
 async def metrics(request: Request, context: Context) -> Response:
-    """Counts, latencies, queues and the gallery's size."""
+    """Return request counts, latencies, queue lengths and the number of items."""
     text = await context.checks.run(context.metrics.text, request=request)
     return Response(text, headers={"Content-Type": CONTENT_TYPE})

@@ -1,4 +1,4 @@
-"""Writing single items, with the token: put, change, remove."""
+"""`PUT`, `PATCH` and `DELETE` of `/v1/items/{id}`: add, change and remove an item."""
 
 from __future__ import annotations
 
@@ -62,11 +62,11 @@ FORM_SHAPE: Final = FormShape(
 @router.put(
     ITEM,
     operation_id="put_item",
-    summary="Add an item, or replace it",
+    summary="Add or replace an item",
     response_model=Item,
     responses={
-        200: {"description": "It was replaced."},
-        201: {"description": "It is new.", "model": Item},
+        200: {"description": "The item was replaced."},
+        201: {"description": "The item was added.", "model": Item},
         **errors(
             *(
                 "bad_request",
@@ -84,9 +84,9 @@ FORM_SHAPE: Final = FormShape(
     openapi_extra=body_of(json=ItemText, form=FORM_SHAPE),
 )
 async def put_item(request: Request, context: Context, id: ItemPath) -> JSONResponse:
-    """Send the photo and what is known of it as a form; JSON replaces what is known and keeps the photo.
+    """Send photo, product and attributes as a form; JSON replaces product and attributes and keeps the photo.
 
-    The item can be found at once.
+    The next search finds the item.
     """
     settings = context.settings
     with context.intake.body(request, limit=settings.upload_bytes, seconds=settings.upload_seconds) as body:
@@ -104,7 +104,7 @@ async def put_item(request: Request, context: Context, id: ItemPath) -> JSONResp
     openapi_extra=body_of(json=ItemPatch),
 )
 async def patch_item(request: Request, context: Context, id: ItemPath) -> JSONResponse:
-    """Only the attributes named change; null takes one away. Changes stay when the catalogue is indexed again."""
+    """Set the given attributes, and remove those given as null. Changes outlive indexing the catalogue again."""
     settings = context.settings
     with context.intake.body(request, limit=settings.upload_bytes, seconds=settings.upload_seconds) as body:
         if body.media_type != JSON_TYPE:
@@ -124,7 +124,7 @@ async def patch_item(request: Request, context: Context, id: ItemPath) -> JSONRe
     responses=errors("bad_request", "unauthorized", "unknown_item", "locked", "storage_full", *QUERY_ERRORS),
 )
 async def delete_item(request: Request, context: Context, id: ItemPath) -> Response:
-    """The item is found no more; a photo that was sent for it is deleted."""
+    """Remove the item from the gallery, and delete its photo if it was uploaded."""
     await context.writes.run(lambda: context.writer.remove(id), request=request)
     return Response(status_code=204)
 
@@ -151,7 +151,7 @@ async def written_of(body: Body, item_id: str, context: AppContext) -> ItemWrite
     text = validated(ItemText, values)
     photo = photo_of(form)
     if photo is None:
-        raise invalid([{"loc": ["photo"], "msg": "the form has no file of this name"}])
+        raise invalid([{"loc": ["photo"], "msg": "the form has no file named photo"}])
     return ItemWrite(
         item_id,
         text.product,
@@ -163,10 +163,10 @@ async def written_of(body: Body, item_id: str, context: AppContext) -> ItemWrite
 
 
 def photo_of(form: Form) -> Upload | None:
-    """The photo of a form, or None.
+    """Photo of a form, or None.
 
     Raises:
-        ApiError: The form has other or several files.
+        ApiError: The form has another file, or several.
     """
     for name in form.files:
         if name != "photo":
@@ -175,7 +175,7 @@ def photo_of(form: Form) -> Upload | None:
 
 
 def only(given: Sequence[T], name: str) -> T:
-    """The only value of a part.
+    """Single value of a form part.
 
     Raises:
         ApiError: The part is repeated.
@@ -186,7 +186,7 @@ def only(given: Sequence[T], name: str) -> T:
 
 
 def put(written: ItemWrite, context: AppContext) -> tuple[Stored, bool]:
-    """Write an item, under the `writes` limiter. Returns it as committed, and whether it is new."""
+    """Write an item, under the `writes` limiter. Returns the item as committed, and whether it is new."""
     if written.photo is None:
         return context.writer.describe(written), False
     return context.writer.add([context.writer.prepare(written)])[0]

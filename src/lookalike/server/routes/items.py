@@ -20,9 +20,7 @@ from lookalike.types import JSON
 
 router = APIRouter(tags=["items"])
 
-ItemPath = Annotated[
-    str, Path(description="The item's id, percent-encoded: a slash in it is `%2F`.", examples=["d013-1"])
-]
+ItemPath = Annotated[str, Path(description="Item id, percent-encoded: a slash is `%2F`.", examples=["d013-1"])]
 MOST_VALUES = 200
 
 
@@ -40,7 +38,7 @@ async def list_items(
     offset: Annotated[int, Query(ge=0, le=2**53)] = 0,
     limit: Annotated[int, Query(ge=0, le=1000)] = 50,
 ) -> JSONResponse:
-    """How many items a filter passes, and some of them."""
+    """Count the items that pass a filter, and return a page of them."""
     gallery = context.retriever.gallery
     limiter = context.reads if where is None else context.scans
     total, items = await limiter.run(lambda: gallery.list(where=where, offset=offset, limit=limit), request=request)
@@ -50,12 +48,12 @@ async def list_items(
 @router.get(
     ITEM,
     operation_id="get_item",
-    summary="One item",
+    summary="Get an item",
     response_model=Item,
     responses=errors("bad_request", "unknown_item", *QUERY_ERRORS),
 )
 async def get_item(request: Request, context: Context, id: ItemPath) -> JSONResponse:
-    """What is known of an item."""
+    """Return an item with its product and attributes."""
     item = await context.reads.run(lambda: context.retriever.gallery.get(id), request=request)
     return JSONResponse(public_item(item))
 
@@ -63,7 +61,7 @@ async def get_item(request: Request, context: Context, id: ItemPath) -> JSONResp
 @router.get(
     "/v1/facets",
     operation_id="get_facets",
-    summary="Attributes with their values and counts",
+    summary="Count the values of attributes",
     response_model=Facets,
     responses=errors("bad_filter", "invalid", "too_many_values", *QUERY_ERRORS),
 )
@@ -71,9 +69,9 @@ async def get_facets(
     request: Request,
     context: Context,
     where: Annotated[Where | None, Query()] = None,
-    values: Annotated[int, Query(ge=1, le=MOST_VALUES, description="Most values of each attribute.")] = 50,
+    values: Annotated[int, Query(ge=1, le=MOST_VALUES, description="Largest number of values of each attribute.")] = 50,
 ) -> JSONResponse:
-    """What filters can be built from: values, counts and ranges among the items that a filter passes."""
+    """Count the values of each attribute among the items that pass a filter, and give the ranges of numbers."""
     gallery, facets = context.retriever.gallery, context.facets
     return JSONResponse(await context.scans.run(lambda: facets.of(gallery, where, values), request=request))
 
@@ -81,12 +79,12 @@ async def get_facets(
 @router.get(
     "/v1/info",
     operation_id="get_info",
-    summary="What is served",
+    summary="Describe the gallery and the server",
     response_model=Info,
     responses=errors(*QUERY_ERRORS),
 )
 async def get_info(request: Request, context: Context) -> JSONResponse:
-    """The gallery's spaces and attributes, and the server's limits."""
+    """Return the model, spaces and attributes of the gallery, and the limits of the server."""
     return JSONResponse(await context.reads.run(lambda: info_of(context), request=request))
 
 
@@ -104,7 +102,7 @@ def info_of(context: AppContext) -> dict[str, JSON]:
         "spaces": [
             {"name": space.name, "dimension": space.dimension, "weight": weights[space.name]} for space in spaces
         ],
-        "attributes": gallery.info()["attributes"],
+        "attributes": {name: list(kinds) for name, kinds in gallery.attributes().items()},
         "photos": context.photos,
         "writable": context.token is not None,
         "limits": {

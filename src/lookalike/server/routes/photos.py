@@ -1,4 +1,7 @@
-"""Photos of indexed items: as they are, or small. What is opened is what was indexed, never what a request names."""
+"""`GET /v1/items/{id}/photo`: the original photo of an item, or a thumbnail.
+
+Only photos that were indexed are opened; a request names an item, never a path.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ PIECE: Final = 65_536
 
 ONE_RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 SHOWN: Final = ("image/jpeg", "image/png", "image/webp", "image/avif", "image/gif", "image/bmp")
-"""What every browser shows; other photos are sent as JPEG to clients that do not name their type."""
+"""Media types that every browser shows. Other photos are sent as JPEG, unless `Accept` names their type."""
 
 ALIKE: Final = {"image/heif": "image/heic"}
 REFUSED: Final = re.compile(r";\s*q=0(\.0*)?\s*(;|$)", re.IGNORECASE)
@@ -36,10 +39,10 @@ WHOLE: Final = 65_500
 """Longest side of a JPEG, in pixels."""
 
 CACHE: Final = {"Cache-Control": "no-cache", "Content-Security-Policy": "default-src 'none'; sandbox"}
-"""A browser may keep photos, and asks whether they are still the same; nothing in one ever runs."""
+"""Headers of photos: browsers may store them but must revalidate, and nothing in a photo may run."""
 
 PHOTO: Final = {"schema": {"type": "string", "format": "binary"}}
-TAG: Final = {"ETag": {"description": "Changes when the photo does.", "schema": {"type": "string"}}}
+TAG: Final = {"ETag": {"description": "Changes when the photo changes.", "schema": {"type": "string"}}}
 
 
 @router.get(
@@ -49,8 +52,8 @@ TAG: Final = {"ETag": {"description": "Changes when the photo does.", "schema": 
     response_class=Response,
     responses={
         200: {"description": "The photo.", "content": {"image/*": PHOTO}, "headers": TAG},
-        206: {"description": "A part of the original.", "content": {"image/*": PHOTO}, "headers": TAG},
-        304: {"description": "It has not changed since the `If-None-Match` given.", "headers": TAG},
+        206: {"description": "A byte range of the original.", "content": {"image/*": PHOTO}, "headers": TAG},
+        304: {"description": "The photo still has the `ETag` of `If-None-Match`.", "headers": TAG},
         **errors("bad_request", "unknown_item", "photo_gone", "bad_range", "invalid", "host_silent", *QUERY_ERRORS),
     },
 )
@@ -63,13 +66,13 @@ async def get_photo(
         Query(
             ge=THUMBNAIL_SIDES[0],
             le=THUMBNAIL_SIDES[1],
-            description="Longest side in pixels, at most: a JPEG, upright and in sRGB. Without it the original comes, "
-            "of which parts can be asked for (`Range`); one that browsers do not show (HEIC, TIFF, JPEG 2000, PNM) "
-            "comes as a JPEG of its full size, unless `Accept` names its type.",
+            description="Longest side of the thumbnail in pixels; thumbnails are upright JPEGs in sRGB. Without `size` "
+            "the original file is sent, and `Range` is supported. An original that browsers do not show (HEIC, TIFF, "
+            "JPEG 2000, PNM) is sent as a JPEG of full size, unless `Accept` names its type.",
         ),
     ] = None,
 ) -> Response:
-    """The original file, or a small JPEG of it."""
+    """Return the original file, or a thumbnail of it."""
     asked = {name: request.headers.get(name) for name in ("if-none-match", "if-range", "range", "accept")}
     found = await context.pictures.run(lambda: find(context, id, side=size, asked=asked), request=request)
     if isinstance(found, Response):
@@ -91,17 +94,20 @@ async def get_photo(
 def find(
     context: AppContext, item_id: str, *, side: int | None, asked: Mapping[str, str | None]
 ) -> Response | tuple[Item, Reach]:
-    """Answer with a photo of this machine, or say where else it is; runs in a worker.
+    """Find the photo of an item; runs in a worker thread.
 
     Args:
-        context: The server.
-        item_id: The item.
-        side: Of the small picture; None for the original.
-        asked: Headers of the request.
+        context: Application context.
+        item_id: Item id.
+        side: Longest side of the thumbnail in pixels; None for the original.
+        asked: Request headers, by lower-case name.
+
+    Returns:
+        The response for a local photo; for one in a store or on the web, the item and where to read it.
 
     Raises:
         UnknownNameError: There is no such item.
-        ApiError: Its photo cannot be shown, or has no such bytes.
+        ApiError: The photo cannot be shown, or the range lies outside of it.
     """
     item = context.retriever.gallery.get(item_id)
     try:
@@ -113,11 +119,11 @@ def find(
             original = Original.of_file(item, file)
             response = photo_response(context, item, original, file, side=side, asked=asked)
             if isinstance(response, StreamingResponse):
-                closing.pop_all()  # `sent` closes it, when its last byte has gone
+                closing.pop_all()  # `sent` closes the file after the last byte
             return response
     except PhotoError as error:
         now = context.retriever.gallery.get(item_id)
-        if now.location != item.location:  # it was replaced just now, and its photo deleted
+        if now.location != item.location:  # replaced meanwhile, and the old photo deleted
             return find(context, item_id, side=side, asked=asked)
         raise gone(item, error) from None
 
@@ -131,19 +137,19 @@ def photo_response(
     side: int | None,
     asked: Mapping[str, str | None],
 ) -> Response:
-    """What to answer with a photo that has been found; runs in a worker.
+    """Response with a photo; runs in a worker thread.
 
     Args:
-        context: The server.
-        item: Whose photo.
-        original: What was found.
-        file: Open for reading; None where `original` has the data.
-        side: Of the small picture; None for the original.
-        asked: Headers of the request.
+        context: Application context.
+        item: Item that the photo belongs to.
+        original: Identity and size of the photo file.
+        file: The file, open for reading; None if `original` holds the data.
+        side: Longest side of the thumbnail in pixels; None for the original.
+        asked: Request headers, by lower-case name.
 
     Raises:
-        PhotoError: It is no photo any more.
-        ApiError: It has no such bytes.
+        PhotoError: The file is not a photo, or is incomplete.
+        ApiError: The range lies outside of the file.
     """
     source = file if file is not None else original.data or b""
     kind = ""
@@ -174,13 +180,13 @@ def photo_response(
 
 
 def gone(item: Item, error: PhotoError) -> ApiError:
-    """Say why the photo of an item cannot be shown."""
+    """Error 404 for a photo that cannot be shown, with the reason."""
     reason = public_reason(error)
     return ApiError("photo_gone", f"the photo of {item.id!r} cannot be shown: {reason}", details={"reason": reason})
 
 
 def sent(file: BinaryIO, first: int, count: int) -> Iterator[bytes]:
-    """The bytes of a file from a place on, in pieces."""
+    """Yield `count` bytes of a file from `first` on, in pieces, and close the file."""
     with file:
         file.seek(first)
         while count > 0 and (piece := file.read(min(count, PIECE))):
@@ -189,10 +195,10 @@ def sent(file: BinaryIO, first: int, count: int) -> Iterator[bytes]:
 
 
 def part_of(ranged: str | None, *, size: int) -> tuple[int, int] | None:
-    """First and last byte of a range; None where no single range is asked for, and all is sent.
+    """First and last byte of a `Range` header; None if it does not name a single range, so that all is sent.
 
     Raises:
-        ApiError: It is not there.
+        ApiError: The range lies outside of the file.
     """
     found = ONE_RANGE.fullmatch(ranged or "")
     if found is None or not any(found.groups()):
@@ -205,13 +211,14 @@ def part_of(ranged: str | None, *, size: int) -> tuple[int, int] | None:
         if end and int(end) < first:
             return None
     if first >= size:
-        details = {"Content-Range": f"bytes */{size}"}
-        raise ApiError("bad_range", f"the photo has {size:,} bytes", details={"size": size}, headers=details)
+        headers = {"Content-Range": f"bytes */{size}"}
+        message = f"the range is outside of the photo, which has {size:,} bytes"
+        raise ApiError("bad_range", message, details={"size": size}, headers=headers)
     return first, last
 
 
 def accepts(accept: str, kind: str) -> bool:
-    """Whether an `Accept` header names a media type itself; `*/*` is sent by browsers that do not show it, too."""
+    """Whether an `Accept` header names a media type; `*/*` does not count, since all browsers send it."""
     for part in accept.split(","):
         named = part.partition(";")[0].strip().lower()
         if ALIKE.get(named, named) == ALIKE.get(kind, kind) and not REFUSED.search(part):
@@ -220,5 +227,5 @@ def accepts(accept: str, kind: str) -> bool:
 
 
 def names(tags: str, tag: str) -> bool:
-    """Whether an `If-None-Match` names a tag."""
+    """Whether an `If-None-Match` header names an ETag."""
     return tags.strip() == "*" or tag in (each.strip().removeprefix("W/") for each in tags.split(","))

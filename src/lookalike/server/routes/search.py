@@ -43,7 +43,7 @@ FORM_SHAPE: Final = FormShape(
     "SearchForm",
     schema={
         "type": "object",
-        "description": "Give at least one photo or id to look like.",
+        "description": "At least one photo or id is required.",
         "properties": FORM_PARTS,
         "if": {"not": {"required": ["photo"]}},
         "then": {"required": ["id"]},
@@ -56,7 +56,7 @@ FORM_SHAPE: Final = FormShape(
 @router.post(
     "/v1/search",
     operation_id="search",
-    summary="Find what looks like a photo or an item",
+    summary="Find items similar to photos or items",
     response_model=Answer,
     responses=errors(
         *("bad_request", "bad_filter", "unknown_name", "unknown_item", "too_slow", "too_large", "too_many_parts"),
@@ -66,10 +66,10 @@ FORM_SHAPE: Final = FormShape(
     openapi_extra=body_of(json=Question, form=FORM_SHAPE),
 )
 async def search(request: Request, context: Context) -> JSONResponse:
-    """Send a photo as a form, or ask with indexed items as a form or JSON.
+    """Search by photos, sent as a form, or by indexed items, sent as a form or JSON.
 
-    Scores are weighted means of cosines, in [-1, 1]; higher is better. With several photos or items, the answer looks
-    like their mean; what is given as `unlike` is taken away from it. Items that are asked with are left out.
+    Scores are weighted means of cosines, in [-1, 1]; higher is better. Several photos or items are averaged, and the
+    vectors of `unlike` and `unlike_id` are subtracted. Items of the query are left out of the answer.
     """
     settings = context.settings
     with context.intake.body(request, limit=settings.upload_bytes, seconds=settings.upload_seconds) as body:
@@ -95,7 +95,7 @@ def read_form(form: Form) -> tuple[Examples, SearchRequest]:
     """Read a search by photos.
 
     Raises:
-        ApiError: A part is unknown, comes too often, or is not what it should be.
+        ApiError: A part is unknown, repeated or invalid.
     """
     check_parts(form)
     check_examples(form)
@@ -121,7 +121,7 @@ def check_parts(form: Form) -> None:
     """Check the names of the form's parts.
 
     Raises:
-        ApiError: A part is unknown, a file came as a field, or a field as a file.
+        ApiError: A part is unknown, or a file was sent as a field, or a field as a file.
     """
     known = (*FILES, *SEVERAL, "box", *Options.model_fields)
     for name in (*form.fields, *form.files, *form.untouched):
@@ -139,7 +139,7 @@ def check_examples(form: Form) -> None:
     """Check the number of photos and items.
 
     Raises:
-        ApiError: There is nothing to look like, too much, or an id is empty or too long.
+        ApiError: There is no photo and no id, there are too many, or an id is empty or too long.
     """
     for name in (*FILES, *SEVERAL):
         if len(form.files.get(name, form.fields.get(name, ()))) > MOST:
@@ -155,7 +155,7 @@ def box_of(text: str) -> Box:
     """Read a box.
 
     Raises:
-        ApiError: The text is no box.
+        ApiError: The text is not a box.
     """
     try:
         return Box.parse(text)
@@ -167,7 +167,7 @@ def answer_to(examples: Examples, options: SearchRequest, context: AppContext, *
     """Answer a search, in a worker thread.
 
     Raises:
-        ApiError: The search is for the owner only.
+        ApiError: The search needs the token.
     """
     if not owner:
         check_allowed(options, context)
