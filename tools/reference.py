@@ -16,6 +16,7 @@ from typing import Any
 
 from lookalike.cli.commands import command
 from lookalike.server.settings import Settings
+from lookalike.training.finder.settings import FinderSettings
 from lookalike.training.settings.run_settings import TrainingSettings
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -125,7 +126,8 @@ def settings_page() -> str:
     """The text of docs/settings.md."""
     served = section(Settings, "Serving", 2)
     trained = section(TrainingSettings, "Training", 2)
-    return "\n".join([SETTINGS_HEAD, *served, *trained])
+    finder = section(FinderSettings, "Training a finder", 2)
+    return "\n".join([SETTINGS_HEAD, *served, *trained, *finder])
 
 
 def pages() -> dict[str, str]:

@@ -33,7 +33,9 @@ def evaluate(
     ] = None,
     protocol: Annotated[
         str | None,
-        typer.Option("--protocol", metavar="P", help="inshop, consumer2shop, attributes, product or grades=a,b,c."),
+        typer.Option(
+            "--protocol", metavar="P", help="inshop, consumer2shop, attributes, product, grades=a,b,c or garments."
+        ),
     ] = None,
     weight: Annotated[
         list[str] | None, typer.Option("--weight", metavar="SPACE=W", help="Such as color=1; may be repeated.")
@@ -71,6 +73,18 @@ def evaluate(
         return _compare(*compare, json=json)
     if source is None:
         raise UsageError("name a SOURCE to measure on, or two reports: --compare A B")
+    from lookalike.evaluation.garment_evaluation import asks_for_garments
+
+    if asks_for_garments(protocol):
+        return _garments(
+            source,
+            models=model or (),
+            protocol=protocol or "",
+            where=where,
+            columns=pairs(column, option="--column"),
+            encoding=encoding,
+            json=json,
+        )
     if (gallery is None) == (not model):
         raise UsageError("give either --gallery G, whose vectors are measured, or --model M, which describes them now")
     from lookalike.evaluation.evaluate import evaluate as measure
@@ -117,6 +131,43 @@ def _present(found: Evaluation, *, json: bool, report: Path | None) -> int:
         say(f"{len(found.skipped):,} photos have no vectors: they count as 0 as queries and cannot be found")
     if report is not None:
         say(f"wrote {report}/report.md")
+    return SOME_SKIPPED if found.skipped else 0
+
+
+def _garments(
+    source: str,
+    *,
+    models: Sequence[str],
+    protocol: str,
+    where: str | None,
+    columns: Mapping[str, str],
+    encoding: str | None,
+    json: bool,
+) -> int:
+    """Measure a finder, and show the figures."""
+    if len(models) > 1:
+        raise UsageError("the protocol 'garments' measures one finder: --model FINDER.onnx")
+    from lookalike.evaluation.garment_evaluation import evaluate_garments
+
+    with progress_of("photos") as tell:
+        found = evaluate_garments(
+            source,
+            model=models[0] if models else None,
+            protocol=protocol,
+            where=where,
+            columns=columns,
+            encoding=encoding,
+            progress=tell,
+        )
+    if json:
+        write_json(found.to_json())
+    else:
+        say(f"garments: {found.photos:,} photos, {sum(found.figures.garments.values()):,} garments; {found.model}")
+        figures = found.figures.flat()
+        values = [f"{value:.4f}" for value in figures.values()]
+        write_table({"metric": list(figures), "value": values}, right=("value",))
+    for line in found.skipped[:REASONS_SHOWN]:
+        say(f"skipped {line}")
     return SOME_SKIPPED if found.skipped else 0
 
 

@@ -81,4 +81,7 @@ def export(
     from lookalike.models.export_checkpoint import export as write_onnx
 
     made = write_onnx(checkpoint, onnx, half=half, int8=int8, calibrate=calibrate)
-    write(f"wrote {made.file}; least cosine to the checkpoint's own embeddings: {made.least_cosine:.6f}")
+    if made.least_cosine is not None:
+        write(f"wrote {made.file}; least cosine to the checkpoint's own embeddings: {made.least_cosine:.6f}")
+    else:
+        write(f"wrote {made.file}; largest difference to the checkpoint's own scores: {made.largest_difference:.6f}")

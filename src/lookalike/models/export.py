@@ -59,7 +59,7 @@ def export_onnx(
     loaded = load_checkpoint(checkpoint)
     photos = _photos(calibrate or "drawn", loaded.preprocessing)
     file.absolute().parent.mkdir(parents=True, exist_ok=True)
-    with _hidden_beside(file) as folder:
+    with hidden_beside(file) as folder:
         made = folder / "model.onnx"
         _write(loaded, made, photos)
         fingerprint = loaded.fingerprint
@@ -80,7 +80,7 @@ def export_onnx(
 
 
 @contextmanager
-def _hidden_beside(file: Path) -> Iterator[Path]:
+def hidden_beside(file: Path) -> Iterator[Path]:
     """Create an empty temporary folder beside a file; a folder left by a killed process is emptied."""
     folder = file.absolute().with_name(f".{file.name[:NAME_KEPT]}.part")
     shutil.rmtree(folder, ignore_errors=True)
@@ -143,10 +143,10 @@ def _write(loaded: Checkpoint, file: Path, photos: Float32) -> None:
     )
     assert program is not None
     program.save(str(file), external_data=False)
-    _forget_origins(file)
+    forget_origins(file)
 
 
-def _forget_origins(file: Path) -> None:
+def forget_origins(file: Path) -> None:
     """Remove the source locations of the nodes: they name folders of this machine and differ between runs."""
     model = onnx.load(str(file))
     graph = model.graph

@@ -16,11 +16,14 @@ class Exported:
     Attributes:
         file: Path of the ONNX file.
         least_cosine: Smallest cosine between the embeddings of the file and of the checkpoint over the photos of the
-            check, in [-1, 1].
+            check, in [-1, 1]; None for a finder.
+        largest_difference: For a finder: largest difference between the scores of the file and of the checkpoint, in
+            [0, 1]; else None.
     """
 
     file: Path
-    least_cosine: float
+    least_cosine: float | None = None
+    largest_difference: float | None = None
 
 
 def export(
@@ -50,5 +53,11 @@ def export(
         raise UsageError(f"{path}: no such file")
     with extra_wanted("export", "train"):
         from lookalike.models.export import export_onnx
+        from lookalike.models.finder.checkpoint import is_finder
+        from lookalike.models.finder.export import export_finder
+    if is_finder(path):
+        if int8 or calibrate is not None:
+            raise UsageError("a finder is exported whole or with half; int8 and calibrate are for models of embeddings")
+        return Exported(file, largest_difference=export_finder(path, file, half=half))
     photos = None if calibrate is None else os.fspath(calibrate)
-    return Exported(file, export_onnx(path, file, fp16=half, int8=int8, calibrate=photos))
+    return Exported(file, least_cosine=export_onnx(path, file, fp16=half, int8=int8, calibrate=photos))

@@ -9,6 +9,7 @@ from pathlib import Path
 from lookalike.errors import UsageError, extra_wanted
 from lookalike.training.outcome import Trained
 from lookalike.training.settings.presets import find_settings
+from lookalike.training.settings.tasks import task_of
 
 
 def train(
@@ -20,10 +21,11 @@ def train(
     progress: Callable[[int, int], None] = lambda done, total: None,
     report: Callable[[str], None] = lambda line: None,
 ) -> Trained:
-    """Train a model on catalogues with labels.
+    """Train a model on catalogues with labels, or a finder on photos with boxes.
 
     Args:
-        config: A TOML file of settings, or the name of a preset; see `lookalike.training.settings.run_settings`.
+        config: A TOML file of settings, or the name of a preset; see `lookalike.training.settings.run_settings`, and
+            for a finder `lookalike.training.finder.settings`.
         overrides: Settings that replace those of the file, as `key=value`.
         resume: Run folder to resume from its last saved state.
         out: Run folder to create; None is `runs/NAME`.
@@ -40,8 +42,10 @@ def train(
     if resume is not None and not Path(resume).is_dir():
         raise UsageError(f"{os.fspath(resume)}: no such folder")
     with extra_wanted("training", "train"):
-        from lookalike.training.run import loop
-    return loop.train(
+        from lookalike.training.finder.loop import train_finder
+        from lookalike.training.run.loop import train as train_embedder
+    run = train_finder if task_of(file) == "finder" else train_embedder
+    return run(
         file,
         overrides=overrides,
         base=base,

@@ -45,7 +45,7 @@ class Augmentation:
         if random.random() < 0.5:
             view = view.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         view = self.light(view)
-        for spoil in (_blurred, _coarse, _compressed):
+        for spoil in SPOILS:
             if random.random() < self.settings.spoil:
                 view = spoil(view, random=random)
         return view
@@ -166,3 +166,7 @@ def _compressed(view: Image.Image, *, random: np.random.Generator) -> Image.Imag
     buffer = io.BytesIO()
     view.save(buffer, "JPEG", quality=int(random.integers(25, 75)))
     return open_image(buffer.getvalue())
+
+
+SPOILS = (_blurred, _coarse, _compressed)
+"""What happens to photos on their way: each takes a picture and the random numbers that decide how much."""

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from importlib.metadata import version
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from filelock import FileLock, Timeout
@@ -21,7 +21,9 @@ from lookalike.catalogue.protocol import Skip
 from lookalike.errors import ConfigError, ModelError, TrainingError
 from lookalike.models.weight_readers import read_plain
 from lookalike.storage.files import create_file, write_whole, written_whole
-from lookalike.training.settings.run_settings import TrainingSettings
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 SETTINGS = "settings.json"
 ENVIRONMENT = "environment.json"
@@ -62,7 +64,7 @@ class RunFolder:
         """Path of the TensorBoard events."""
         return self.path / TENSORBOARD
 
-    def begin(self, settings: TrainingSettings) -> None:
+    def begin(self, settings: DataclassInstance) -> None:
         """Create and lock the folder of a new run; a folder without a saved state is reused.
 
         Raises:
@@ -81,7 +83,7 @@ class RunFolder:
         except OSError as error:
             raise TrainingError(f"{self.path}: cannot be written: {error.strerror or error}") from None
 
-    def resume(self, settings: TrainingSettings) -> None:
+    def resume(self, settings: DataclassInstance) -> None:
         """Lock the folder of a run to resume.
 
         Raises:
@@ -164,7 +166,7 @@ class RunFolder:
         create_file(self.path / SKIPPED, table.getvalue())
 
 
-def resolved(settings: TrainingSettings) -> dict[str, Any]:
+def resolved(settings: DataclassInstance) -> dict[str, Any]:
     """Return all settings, defaults included, as JSON values."""
     values: dict[str, Any] = json.loads(json.dumps(asdict(settings), sort_keys=True, default=dict))
     return values

@@ -1,0 +1,1 @@
+"""Which garments does a photo show, and where?"""

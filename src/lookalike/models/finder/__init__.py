@@ -1,0 +1,1 @@
+"""What is the finder's network made of, and how is it kept in a file?"""

@@ -1,0 +1,1 @@
+"""How does the finder learn where garments are?"""

@@ -1,0 +1,183 @@
+"""Settings of a finder run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from lookalike.config import load
+from lookalike.errors import ConfigError
+from lookalike.finding.kinds import KINDS
+from lookalike.models.finder.network import FinderNetworkSettings
+from lookalike.training.settings.presets import AboutSettings
+
+Shown = Literal["worn", "single", "white"]
+
+
+@dataclass(frozen=True, slots=True)
+class GarmentDataSettings:
+    """Data source: labelled photos in CSV tables.
+
+    Attributes:
+        photos: Table of photos, relative to the TOML file.
+        file: Column of the photo's path, relative to the table.
+        boxes: Table of boxes, relative to the TOML file, with the columns `file`, `kind`, `x1`, `y1`, `x2`, `y2` in
+            pixels; the table of photos then has `width` and `height`. Empty if there is none.
+        masks: Column of the mask's path; the pixel values of a mask are class ids. Rows without a mask are left out.
+        classes: Table of the mask classes, with the columns `class_id` and `name`.
+        label: Column of the kind, for photos of one garment.
+        shown: `worn`: people in several garments, with boxes or masks; `single`: one garment that nearly fills the
+            photo; `white`: one garment on a white background, which can be cut out.
+        split: Column of the split.
+        train: Values of the training split.
+        dev: Values of the dev split; photos with other values, such as `measure`, are not used.
+        where: Allowed values by column.
+        kinds: Kinds that are labelled wherever they occur; other kinds may occur without a label.
+        share: Relative share of the training photos.
+        dev_photos: Largest number of dev photos, spread evenly; 0 uses all.
+    """
+
+    photos: str
+    file: str = "file"
+    boxes: str = ""
+    masks: str = ""
+    classes: str = ""
+    label: str = ""
+    shown: Shown = "worn"
+    split: str = "split"
+    train: tuple[str, ...] = ("train",)
+    dev: tuple[str, ...] = ("dev",)
+    where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    kinds: tuple[str, ...] = KINDS
+    share: float = 1.0
+    dev_photos: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SceneSettings:
+    """Augmentation of training photos.
+
+    Attributes:
+        smallest: Smallest crop, as a fraction of the area of the photo.
+        largest: Largest crop; above 1 it has a margin around the photo.
+        stretch: Largest change of the aspect ratio, as a factor.
+        light: Largest relative change of brightness, contrast and saturation.
+        spoil: Probability of each of blur, lower resolution and strong JPEG compression.
+        beside: Probability that two photos of people are placed side by side.
+        paste: Probability that a garment on white is cut out and pasted on another photo.
+        add: Probability that such a garment is pasted on a photo of people.
+        shapes: Aspect ratios of inputs, height over width; each batch has one of them.
+    """
+
+    smallest: float = 0.3
+    largest: float = 1.4
+    stretch: float = 1.25
+    light: float = 0.35
+    spoil: float = 0.12
+    beside: float = 0.15
+    paste: float = 0.6
+    add: float = 0.15
+    shapes: tuple[float, ...] = (1.5, 1.5, 1.5, 1.5, 1.33, 1.78, 1.0, 0.75)
+
+
+@dataclass(frozen=True, slots=True)
+class FinderStageSettings:
+    """One stage of the schedule: warm-up, then a cosine down to a hundredth of the rates.
+
+    Attributes:
+        steps: Optimiser steps.
+        learning_rate: Learning rate of the new layers.
+        backbone_rate: Learning rate of the backbone; 0 freezes it.
+        freeze: Frozen modules of the backbone, such as `blocks.0`.
+        warmup: Fraction of the steps in which the rates rise.
+        pixels: Approximate number of pixels of an input.
+    """
+
+    steps: int
+    learning_rate: float
+    backbone_rate: float = 0.0
+    freeze: tuple[str, ...] = ()
+    warmup: float = 0.05
+    pixels: int = 98304
+
+
+@dataclass(frozen=True, slots=True)
+class FinderSettings:
+    """Settings of a finder run.
+
+    Attributes:
+        task: `finder`; settings files of embedders have no task.
+        name: Name of the finder.
+        data: Data sources.
+        stage: Stages of the schedule.
+        pixels: Approximate number of input pixels of the finished finder.
+        seed: Seed of the initial weights, the batches and the augmentation.
+        batch: Batch size.
+        weight_decay: Weight decay of matrices and convolutions.
+        clip_norm: Largest gradient norm.
+        ema: Decay of the moving average of the weights; the average is measured and saved.
+        measure_every: Steps between dev measures; 0 measures only at the end of each stage.
+        save_every: Steps between saved states, from which a run resumes.
+    """
+
+    task: Literal["finder"]
+    name: str
+    data: tuple[GarmentDataSettings, ...]
+    stage: tuple[FinderStageSettings, ...]
+    network: FinderNetworkSettings = field(default_factory=FinderNetworkSettings)
+    scene: SceneSettings = field(default_factory=SceneSettings)
+    about: AboutSettings = field(default_factory=AboutSettings)
+    pixels: int = 98304
+    seed: int = 0
+    batch: int = 16
+    weight_decay: float = 0.02
+    clip_norm: float = 10.0
+    ema: float = 0.998
+    measure_every: int = 500
+    save_every: int = 200
+
+
+def load_finder_settings(path: Path, *, overrides: tuple[str, ...] = ()) -> FinderSettings:
+    """Read the settings file of a finder run.
+
+    Raises:
+        ConfigError: The file is missing, not TOML, incomplete, or has values out of range.
+        UnknownNameError: It has an unknown key.
+    """
+    settings = load(FinderSettings, path, overrides=overrides)
+    rules = {
+        "at least one [[data]] and one [[stage]]": bool(settings.data and settings.stage),
+        "batch, save_every and the steps of each stage >= 1": min(
+            settings.batch, settings.save_every, *(stage.steps for stage in settings.stage)
+        )
+        >= 1,
+        "0 <= ema < 1": 0 <= settings.ema < 1,
+        "pixels >= 4096": min(settings.pixels, *(stage.pixels for stage in settings.stage)) >= 4096,
+        "0 < smallest <= largest, stretch >= 1 and shapes above 0 in [scene]": 0
+        < settings.scene.smallest
+        <= settings.scene.largest
+        and settings.scene.stretch >= 1
+        and min(settings.scene.shapes, default=0) > 0,
+        "learning rates >= 0 and 0 <= warmup < 1 in each stage": all(
+            min(stage.learning_rate, stage.backbone_rate) >= 0 and 0 <= stage.warmup < 1 for stage in settings.stage
+        ),
+    }
+    for rule, kept in rules.items():
+        if not kept:
+            raise ConfigError(f"{path}: expected {rule}")
+    for data in settings.data:
+        _check_data(data, path)
+    return settings
+
+
+def _check_data(data: GarmentDataSettings, path: Path) -> None:
+    """Refuse data sources without labels, or with unknown kinds."""
+    if unknown := sorted(set(data.kinds) - set(KINDS)):
+        raise ConfigError(f"{path}: [[data]] {data.photos}: unknown kind {unknown[0]!r}; known are {', '.join(KINDS)}")
+    if data.shown == "worn":
+        if bool(data.boxes) == bool(data.masks) or bool(data.masks) != bool(data.classes):
+            raise ConfigError(f"{path}: [[data]] {data.photos}: expected `boxes`, or `masks` and `classes`")
+    elif not data.label or data.boxes or data.masks:
+        raise ConfigError(f"{path}: [[data]] {data.photos}: expected `label` for photos that show one garment")
