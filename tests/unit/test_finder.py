@@ -12,6 +12,7 @@ import torch
 from PIL import Image, ImageDraw
 from typer.testing import CliRunner
 
+from lookalike.cli import main
 from lookalike.cli.commands import app
 from lookalike.errors import CatalogueError, ConfigError, ModelError
 from lookalike.finding.boxes import intersection_over_union, suppress_duplicates
@@ -278,18 +279,36 @@ def test_a_run_that_was_stopped_goes_the_way_it_would_have_gone(data: Path, chec
     assert all(torch.equal(tensor, again[name]) for name, tensor in whole.items())
 
 
-def test_the_exported_file_finds_what_the_command_measures(data: Path, checkpoint: Path, tmp_path: Path) -> None:
-    file = tmp_path / "finder.onnx"
-    run = CliRunner()
-    done = run.invoke(app, ["export", str(checkpoint), "--onnx", str(file), "--half"])
+@pytest.fixture(scope="module")
+def exported(checkpoint: Path) -> Path:
+    file = checkpoint.with_name("finder.onnx")
+    done = CliRunner().invoke(app, ["export", str(checkpoint), "--onnx", str(file), "--half"])
     assert done.exit_code == 0 and "largest difference" in done.output
-    found = Finder(file).find(str(data / "2.png"), least=0.05)
-    assert all(0 <= garment.box.x1 < garment.box.x2 <= 64 and garment.kind in KINDS for garment in found)
-    arguments = ["evaluate", str(data / "garments.csv"), "--protocol", "garments", "--model", str(file), "--json"]
-    done = run.invoke(app, [*arguments, "--where", "split = 'dev'"])
+    return file
+
+
+def test_an_exported_file_is_measured_by_a_command(data: Path, exported: Path) -> None:
+    arguments = ["evaluate", str(data / "garments.csv"), "--protocol", "garments", "--model", str(exported), "--json"]
+    done = CliRunner().invoke(app, [*arguments, "--where", "split = 'dev'"])
     assert done.exit_code == 0, done.output
     facts = json.loads(done.stdout)
     assert facts["garments"] == {"top": 1, "trousers": 1} and facts["photos"] == 1
+
+
+def test_the_command_finds_what_the_class_finds(
+    data: Path, exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo, options = str(data / "2.png"), ["--model", str(exported), "--least", "0.05"]
+    ours = [garment.to_json() for garment in Finder(exported).find(photo, least=0.05)]
+    assert main(["find", photo, "--json", "--picture", str(tmp_path / "out.png"), *options]) == 0
+    assert json.loads(capsys.readouterr().out) == {"photos": [{"photo": photo, "garments": ours}]}
+    with Image.open(tmp_path / "out.png") as drawn:
+        assert drawn.size == (64, 96)
+    assert main(["find", str(data / "run.toml"), photo, "--json", *options]) == 3
+    first, second = json.loads(capsys.readouterr().out)["photos"]
+    assert "error" in first and second["garments"] == ours
+    assert main(["find", photo, photo, "--picture", str(tmp_path / "two.png"), *options]) == 2
+    assert main(["find", photo, "--least", "0", "--model", str(exported)]) == 2
 
 
 def test_what_is_no_finder_is_refused(checkpoint: Path, data: Path, tmp_path: Path) -> None:

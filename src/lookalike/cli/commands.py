@@ -14,6 +14,7 @@ from lookalike.cli import (
     demo,
     doctor,
     evaluate,
+    find,
     fuse,
     gallery,
     index,
@@ -33,6 +34,7 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("index", cls=index.IndexCommand)(index.index)
 app.command("search")(search.search)
+app.command("find")(find.find)
 app.add_typer(gallery.app, name="gallery")
 app.add_typer(catalogue.app, name="catalogue")
 app.command("serve")(serve.serve)

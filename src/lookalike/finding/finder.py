@@ -12,7 +12,7 @@ import numpy as np
 import onnxruntime
 from PIL import Image
 
-from lookalike.errors import ModelError
+from lookalike.errors import ModelError, UsageError
 from lookalike.finding.decoding import LEAST, Decoded, decode
 from lookalike.finding.kinds import KINDS
 from lookalike.images import Source, open_image
@@ -85,7 +85,9 @@ class Finder:
 
         Raises:
             PhotoError: The photo cannot be read.
+            UsageError: The lowest score is out of range.
         """
+        check_least(least)
         picture = open_image(source)
         found = self.decoded(picture, least=least)
         limits = np.array([*picture.size, *picture.size], dtype=np.float32)
@@ -108,6 +110,16 @@ class Finder:
         photo = Preprocessing(height, width)(picture)
         scores, sides = self._session.run([SCORES, SIDES], {INPUT: photo[None]})
         return decode(scores[0], sides[0], size=size, least=least)
+
+
+def check_least(least: float) -> None:
+    """Check the lowest score.
+
+    Raises:
+        UsageError: It is out of range.
+    """
+    if not LEAST <= least <= 1:
+        raise UsageError(f"the lowest score of a garment is from {LEAST} to 1, got {least:g}")
 
 
 def _described(metadata: Mapping[str, str], path: Path) -> tuple[tuple[str, ...], int, str]:

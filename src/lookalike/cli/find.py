@@ -1,0 +1,79 @@
+"""`lookalike find`: garments in photos."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lookalike.cli.console import say, write_json, write_table
+from lookalike.cli.index import SOME_SKIPPED
+from lookalike.cli.options import Json
+from lookalike.cli.search import check_can_be_written
+from lookalike.errors import PhotoError, UsageError
+
+
+def find(
+    photos: Annotated[list[str], typer.Argument(metavar="PHOTO...", help="Files or URLs.")],
+    json: Json = False,
+    picture: Annotated[
+        Path | None, typer.Option("--picture", metavar="FILE", help="Write the photo with its garments outlined.")
+    ] = None,
+    least: Annotated[float, typer.Option("--least", metavar="SCORE", help="Lowest score, from 0.05 to 1.")] = 0.3,
+    model: Annotated[
+        Path | None,
+        typer.Option("--model", metavar="FILE", help="A finder's .onnx file; else the one that is shipped."),
+    ] = None,
+) -> int:
+    """Find the garments in photos: a box, a kind and a score for each."""
+    if picture is not None and len(photos) != 1:
+        raise UsageError(f"--picture draws one photo, got {len(photos)}")
+    check_can_be_written(montage=picture, html=None)
+    from lookalike.finding.finder import SHIPPED_FINDER, Finder, check_least
+    from lookalike.images import open_image
+
+    check_least(least)
+    finder = Finder(SHIPPED_FINDER if model is None else model)
+    found: list[dict[str, Any]] = []
+    skipped = 0
+    for photo in photos:
+        try:
+            opened = open_image(photo)
+        except PhotoError as error:
+            if len(photos) == 1:
+                raise
+            say(f"skipped {error}")
+            found.append({"photo": photo, "error": str(error)})
+            skipped += 1
+            continue
+        garments = finder.find(opened, least=least)
+        found.append({"photo": photo, "garments": [garment.to_json() for garment in garments]})
+        if picture is not None:
+            from lookalike.render.garment_picture import write_garments
+
+            write_garments(picture, opened, garments)
+            say(f"wrote {picture}")
+    if json:
+        write_json({"photos": found})
+    else:
+        _write_tables(found)
+    return SOME_SKIPPED if skipped else 0
+
+
+def _write_tables(found: list[dict[str, Any]]) -> None:
+    rows = [(one["photo"], garment) for one in found for garment in one.get("garments", ())]
+    for one in found:
+        if one.get("garments") == []:
+            say(f"{one['photo']}: no garment found")
+    if not rows:
+        return
+    columns = {
+        "photo": [photo for photo, _ in rows],
+        "kind": [garment["kind"] for _, garment in rows],
+        "score": [f"{garment['score']:.2f}" for _, garment in rows],
+        "box": [",".join(f"{corner:g}" for corner in garment["box"]) for _, garment in rows],
+    }
+    write_table(
+        columns if len(found) > 1 else {name: columns[name] for name in ("kind", "score", "box")}, right=("score",)
+    )
