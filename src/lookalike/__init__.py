@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         MismatchError,
         MissingExtraError,
         ModelError,
+        NoFinderError,
         PhotoError,
         RowFileError,
         StorageFailedError,
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     )
     from lookalike.evaluation.comparison import Comparison, compare_evaluations
     from lookalike.evaluation.evaluate import Evaluation, evaluate
+    from lookalike.evaluation.garment_evaluation import GarmentEvaluation, evaluate_garments
+    from lookalike.finding.finder import Finder, find_garments
     from lookalike.gallery.protocol import Gallery
     from lookalike.ingest.report import IndexReport
     from lookalike.models.export_checkpoint import Exported, export
@@ -46,7 +49,7 @@ if TYPE_CHECKING:
     from lookalike.tuning.pca import Reduction, reduce
     from lookalike.tuning.weight_learning import Fusion
     from lookalike.tuning.weights import forget_weights, learn_weights
-    from lookalike.types import Answer, Box, Item, Match
+    from lookalike.types import Answer, Box, Garment, Item, Match
 
 __all__ = [
     "AnnotationError",
@@ -60,6 +63,7 @@ __all__ = [
     "Evaluation",
     "Exported",
     "FilterError",
+    "Finder",
     "Fusion",
     "Gallery",
     "GalleryClosedError",
@@ -69,6 +73,8 @@ __all__ = [
     "GalleryNotFoundError",
     "GalleryReplacedError",
     "GalleryUnreachableError",
+    "Garment",
+    "GarmentEvaluation",
     "IndexFileError",
     "IndexReport",
     "Item",
@@ -77,6 +83,7 @@ __all__ = [
     "MismatchError",
     "MissingExtraError",
     "ModelError",
+    "NoFinderError",
     "PhotoError",
     "Reduction",
     "Retriever",
@@ -92,7 +99,9 @@ __all__ = [
     "augment",
     "compare_evaluations",
     "evaluate",
+    "evaluate_garments",
     "export",
+    "find_garments",
     "forget_weights",
     "learn_weights",
     "open",
@@ -103,11 +112,13 @@ __all__ = [
 telemetry.switch_off()  # the one effect of importing the package: a library that was imported first would report
 
 _HOMES = {
-    **dict.fromkeys(("Answer", "Box", "Item", "Match"), "lookalike.types"),
+    **dict.fromkeys(("Answer", "Box", "Garment", "Item", "Match"), "lookalike.types"),
     **dict.fromkeys(("Retriever", "open"), "lookalike.retrieval.retriever"),
     **dict.fromkeys(("Augmentation", "augment"), "lookalike.tuning.database_augmentation"),
     **dict.fromkeys(("Comparison", "compare_evaluations"), "lookalike.evaluation.comparison"),
     **dict.fromkeys(("Evaluation", "evaluate"), "lookalike.evaluation.evaluate"),
+    **dict.fromkeys(("GarmentEvaluation", "evaluate_garments"), "lookalike.evaluation.garment_evaluation"),
+    **dict.fromkeys(("Finder", "find_garments"), "lookalike.finding.finder"),
     **dict.fromkeys(("forget_weights", "learn_weights"), "lookalike.tuning.weights"),
     **dict.fromkeys(("Exported", "export"), "lookalike.models.export_checkpoint"),
     **dict.fromkeys(("Reduction", "reduce"), "lookalike.tuning.pca"),

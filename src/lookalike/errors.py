@@ -10,6 +10,7 @@
     │   │   └── AnnotationErrors several lines, or files, of a data set cannot be
     │   ├── ConfigError          a setting is missing, unknown or out of range
     │   ├── ModelError           a model file that is not one, or not for this
+    │   │   └── NoFinderError    garments are to be found, and no finder is named
     │   ├── GalleryNotFoundError there is no gallery there
     │   └── MismatchError        the gallery was made by another model, or with other spaces
     ├── GalleryLockedError       another process is writing to the gallery
@@ -163,6 +164,15 @@ class ModelError(UsageError):
     """A file is not a model, or not one that can be used here."""
 
     code = "bad_model"
+
+
+class NoFinderError(ModelError):
+    """Garments are to be found, and there is no finder."""
+
+    code = "no_finder"
+
+    def __init__(self) -> None:
+        super().__init__("no finder of garments is installed; name the .onnx file of one as `finder`")
 
 
 class GalleryNotFoundError(UsageError):

@@ -64,6 +64,25 @@ class Box:
 
 
 @dataclass(frozen=True, slots=True)
+class Garment:
+    """Garment found in a photo.
+
+    Attributes:
+        box: Bounding box, in pixels of the upright photo at full size.
+        kind: One of `lookalike.finding.kinds.KINDS`, such as `dress`.
+        score: Confidence of the finder, in [0, 1].
+    """
+
+    box: Box
+    kind: str
+    score: float
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON form, the same for the command line, HTTP and Python."""
+        return {"box": self.box.to_list(), "kind": self.kind, "score": self.score}
+
+
+@dataclass(frozen=True, slots=True)
 class Item:
     """One row of a catalogue: a photo, its id and its attributes.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,37 +10,35 @@ import typer
 
 from lookalike.cli.console import say, write_json, write_table
 from lookalike.cli.index import SOME_SKIPPED
-from lookalike.cli.options import Json
-from lookalike.cli.search import check_can_be_written
+from lookalike.cli.options import FinderFile, Json
+from lookalike.cli.search import check_can_be_written, opened
 from lookalike.errors import PhotoError, UsageError
+from lookalike.finding.kinds import SURE
 
 
 def find(
-    photos: Annotated[list[str], typer.Argument(metavar="PHOTO...", help="Files or URLs.")],
+    photos: Annotated[list[str], typer.Argument(metavar="PHOTO...", help="Files, URLs, or - (standard input).")],
     json: Json = False,
     picture: Annotated[
         Path | None, typer.Option("--picture", metavar="FILE", help="Write the photo with its garments outlined.")
     ] = None,
-    least: Annotated[float, typer.Option("--least", metavar="SCORE", help="Lowest score, from 0.05 to 1.")] = 0.3,
-    model: Annotated[
-        Path | None,
-        typer.Option("--model", metavar="FILE", help="A finder's .onnx file; else the one that is shipped."),
-    ] = None,
+    least: Annotated[float, typer.Option("--least", metavar="SCORE", help="Lowest score, from 0.05 to 1.")] = SURE,
+    finder: FinderFile = None,
 ) -> int:
     """Find the garments in photos: a box, a kind and a score for each."""
     if picture is not None and len(photos) != 1:
         raise UsageError(f"--picture draws one photo, got {len(photos)}")
     check_can_be_written(montage=picture, html=None)
-    from lookalike.finding.finder import SHIPPED_FINDER, Finder, check_least
-    from lookalike.images import open_image
+    from lookalike.finding.finder import Finder, check_least
 
     check_least(least)
-    finder = Finder(SHIPPED_FINDER if model is None else model)
+    sought = Finder(finder)
     found: list[dict[str, Any]] = []
     skipped = 0
     for photo in photos:
         try:
-            opened = open_image(photo)
+            source = opened(photo)
+            garments = sought.find(source, least=least)
         except PhotoError as error:
             if len(photos) == 1:
                 raise
@@ -47,12 +46,14 @@ def find(
             found.append({"photo": photo, "error": str(error)})
             skipped += 1
             continue
-        garments = finder.find(opened, least=least)
         found.append({"photo": photo, "garments": [garment.to_json() for garment in garments]})
         if picture is not None:
+            from lookalike.images import open_image
             from lookalike.render.garment_picture import write_garments
 
-            write_garments(picture, opened, garments)
+            if isinstance(source, BytesIO):
+                source.seek(0)
+            write_garments(picture, open_image(source), garments)
             say(f"wrote {picture}")
     if json:
         write_json({"photos": found})

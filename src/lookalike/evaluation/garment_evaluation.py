@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -14,9 +13,8 @@ from lookalike.catalogue.opening import open_catalogue
 from lookalike.errors import PhotoError, UsageError
 from lookalike.evaluation.evaluator import filtered_items
 from lookalike.evaluation.garments import UNKNOWN, FoundGarments, GarmentFigures, TrueGarments, measure_garments
-from lookalike.finding.finder import SHIPPED_FINDER, Finder
+from lookalike.finding.finder import Finder
 from lookalike.finding.kinds import KINDS, NOT_SOUGHT, kind_of
-from lookalike.images import open_image
 from lookalike.types import Float32, Int64, Item
 
 PROTOCOL: Final = "garments"
@@ -76,7 +74,7 @@ def evaluate_garments(
     Args:
         source: A table with one row for each garment: its id, photo, box, and kind, in a column `kind`. Photos without
             garments have no row and do not count.
-        model: ONNX file of the finder; None is the finder of the package.
+        model: ONNX file of the finder; None is the one that is installed with Lookalike.
         protocol: `garments`, or `garments=single-shoes` if each shoe has its own box: pairs are joined first.
         where: Filter of the rows.
         columns: Column names by role, where they differ from the role.
@@ -86,7 +84,8 @@ def evaluate_garments(
     Raises:
         UsageError: No row has a box and a kind, or the protocol is another one.
         CatalogueError: The catalogue cannot be read.
-        ModelError: The file is not a finder.
+        NoFinderError: No finder is named, and none is installed.
+        ModelError: The file is missing, damaged, or not a finder.
     """
     if protocol not in (PROTOCOL, f"{PROTOCOL}={SINGLE_SHOES}"):
         raise UsageError(f"expected the protocol {PROTOCOL} or {PROTOCOL}={SINGLE_SHOES}, got {protocol!r}")
@@ -95,22 +94,21 @@ def evaluate_garments(
     photos = by_photo(items)
     if not photos:
         raise UsageError(f"{name}: expected columns `kind` and `box`, x1,y1,x2,y2 in pixels, and a row that has both")
-    finder = Finder(SHIPPED_FINDER if model is None else Path(model))
+    finder = Finder(model)
     true = [true_garments(rows, single_shoes=protocol != PROTOCOL) for rows in photos.values()]
     told = np.unique(np.concatenate([each.kinds for each in true]))
     found: list[FoundGarments] = []
     skipped: list[str] = []
     for number, rows in enumerate(photos.values(), start=1):
         try:
-            picture = open_image(rows[0])
+            seen, size = finder.decoded(rows[0])
         except PhotoError as error:
             skipped.append(str(error))
             found.append(FoundGarments(*_nothing(), np.zeros(0, dtype=np.float32)))
             continue
-        seen = finder.decoded(picture)
         kinds = np.array([KINDS.index(finder.kinds[kind]) for kind in seen.kinds.tolist()], dtype=np.int64)
         kept = np.isin(kinds, told)
-        limits = np.array([*picture.size, *picture.size], dtype=np.float32)
+        limits = np.array([*size, *size], dtype=np.float32)
         found.append(FoundGarments(seen.boxes[kept] * limits, kinds[kept], seen.scores[kept]))
         if progress is not None:
             progress(number, len(photos))

@@ -2,70 +2,57 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import onnxruntime
-from PIL import Image
 
-from lookalike.errors import ModelError, UsageError
+from lookalike.embedding.model_loading import processors
+from lookalike.errors import ModelError, NoFinderError, UsageError
 from lookalike.finding.decoding import LEAST, Decoded, decode
-from lookalike.finding.kinds import KINDS
-from lookalike.images import Source, open_image
+from lookalike.finding.kinds import KINDS, SURE
+from lookalike.images import DEFAULT_LIMITS, Limits, Source, open_with_size
 from lookalike.models.content_hash import read_checked, require_checksum
 from lookalike.models.finder.file_format import FORMAT, INPUT, SCORES, SIDES
 from lookalike.models.finder.input_shape import input_shape
 from lookalike.models.preprocessing import Preprocessing
-from lookalike.types import Box
+from lookalike.types import Box, Garment
 
 SHIPPED_FINDER: Final = Path(__file__).parent / "default" / "finder.onnx"
 """File of the finder in the package."""
-
-SURE: Final = 0.3
-"""Default of the lowest score of a garment."""
-
-
-@dataclass(frozen=True, slots=True)
-class Garment:
-    """Detected garment.
-
-    Attributes:
-        box: Bounding box, in pixels of the upright photo.
-        kind: One of `lookalike.finding.kinds.KINDS`.
-        score: Confidence in [0, 1].
-    """
-
-    box: Box
-    kind: str
-    score: float
-
-    def to_json(self) -> dict[str, Any]:
-        """Values for JSON."""
-        corners = [round(corner, 1) for corner in self.box.to_list()]
-        return {"box": corners, "kind": self.kind, "score": round(self.score, 4)}
 
 
 class Finder:
     """Garment detector from an ONNX file; safe to share between threads.
 
-    Args:
-        path: ONNX file written by `lookalike export`.
-        threads: Threads of the network; 0 uses all processors.
-
-    Raises:
-        ModelError: The file is missing, damaged, or not a finder.
+    Attributes:
+        kinds: Kinds of garments that it tells apart.
+        pixels: Approximate number of pixels of its input.
+        model_id: Name and fingerprint, such as `finder@9f3c21ab`.
     """
 
-    def __init__(self, path: Path = SHIPPED_FINDER, *, threads: int = 0) -> None:
+    def __init__(self, file: str | os.PathLike[str] | None = None) -> None:
+        """Load a finder.
+
+        Args:
+            file: ONNX file written by `lookalike export`; None is the finder that is installed with Lookalike.
+
+        Raises:
+            NoFinderError: None is named, and none is installed.
+            ModelError: The file is missing, damaged, or not a finder.
+        """
+        path = SHIPPED_FINDER if file is None else Path(file)
+        if file is None and not path.is_file():
+            raise NoFinderError
         onnxruntime.set_default_logger_severity(3)
         onnxruntime.disable_telemetry_events()
         content = read_checked(path)
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
+        options.intra_op_num_threads = processors()
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
@@ -76,40 +63,50 @@ class Finder:
         self.kinds, self.pixels, self.model_id = _described(metadata, path)
         require_checksum(path, content)
 
-    def find(self, source: Source, *, least: float = SURE) -> list[Garment]:
+    def find(self, source: Source, *, least: float = SURE, limits: Limits = DEFAULT_LIMITS) -> list[Garment]:
         """Find the garments of a photo, highest score first.
 
         Args:
-            source: Photo, as for `open_image`.
+            source: Photo, as for `lookalike.images.open_image`.
             least: Lowest score, in [0.05, 1].
+            limits: Limits checked before decoding.
 
         Raises:
             PhotoError: The photo cannot be read.
             UsageError: The lowest score is out of range.
         """
         check_least(least)
-        picture = open_image(source)
-        found = self.decoded(picture, least=least)
-        limits = np.array([*picture.size, *picture.size], dtype=np.float32)
+        found, size = self.decoded(source, least=least, limits=limits)
+        corners = (found.boxes * np.array([*size, *size], dtype=np.float32)).astype(np.float64).round(1)
+        visible = (corners[:, 2:] > corners[:, :2]).all(axis=1)
         return [
-            Garment(Box(*corners), self.kinds[kind], score)
-            for corners, kind, score in zip(
-                (found.boxes * limits).tolist(), found.kinds.tolist(), found.scores.tolist(), strict=True
+            Garment(Box(*box), self.kinds[kind], round(score, 4))
+            for box, kind, score in zip(
+                corners[visible].tolist(), found.kinds[visible].tolist(), found.scores[visible].tolist(), strict=True
             )
-            if corners[2] > corners[0] and corners[3] > corners[1]
         ]
 
-    def decoded(self, picture: Image.Image, *, least: float = LEAST) -> Decoded:
-        """Find the garments of an open photo, as arrays.
+    def decoded(
+        self, source: Source, *, least: float = LEAST, limits: Limits = DEFAULT_LIMITS
+    ) -> tuple[Decoded, tuple[int, int]]:
+        """Find the garments of a photo, as arrays.
 
         Args:
-            picture: Upright RGB image.
+            source: Photo, as for `lookalike.images.open_image`.
             least: Lowest score, in [0.05, 1].
+            limits: Limits checked before decoding.
+
+        Returns:
+            Garments; width and height of the upright photo, in pixels.
+
+        Raises:
+            PhotoError: The photo cannot be read.
         """
-        height, width = size = input_shape(*picture.size, pixels=self.pixels)
+        picture, full = open_with_size(source, at_least=math.isqrt(self.pixels), limits=limits)
+        height, width = size = input_shape(*full, pixels=self.pixels)
         photo = Preprocessing(height, width)(picture)
         scores, sides = self._session.run([SCORES, SIDES], {INPUT: photo[None]})
-        return decode(scores[0], sides[0], size=size, least=least)
+        return decode(scores[0], sides[0], size=size, least=least), full
 
 
 def check_least(least: float) -> None:
@@ -139,24 +136,19 @@ def _described(metadata: Mapping[str, str], path: Path) -> tuple[tuple[str, ...]
     return kinds, int(pixels), f"{metadata['lookalike.name']}@{metadata['lookalike.fingerprint'][:8]}"
 
 
-@lru_cache(maxsize=1)
-def shipped_finder() -> Finder:
-    """Load the finder of the package; later calls return the same object.
-
-    Raises:
-        ModelError: Its file is damaged.
-    """
-    return Finder()
-
-
-def find_garments(photo: Source, *, least: float = SURE) -> list[Garment]:
+def find_garments(photo: Source, *, finder: str | os.PathLike[str] | None = None, least: float = SURE) -> list[Garment]:
     """Find the garments in a photo, highest score first.
 
     Args:
-        photo: Path, URL, bytes, open file or Pillow image.
+        photo: A path, a URL, bytes, a file open in binary mode, a Pillow image, or an array (H, W, 3) of uint8 RGB.
+        finder: ONNX file of a finder; None is the one that is installed with Lookalike. It is loaded at each call: for
+            many photos, make one `Finder`.
         least: Lowest score, in [0.05, 1].
 
     Raises:
+        NoFinderError: No finder is named, and none is installed.
+        ModelError: The file is missing, damaged, or not a finder.
         PhotoError: The photo cannot be read.
+        UsageError: The lowest score is out of range.
     """
-    return shipped_finder().find(photo, least=least)
+    return Finder(finder).find(photo, least=least)

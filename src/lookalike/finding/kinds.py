@@ -1,4 +1,4 @@
-"""Kinds of garments, and the words for them in data sets."""
+"""Kinds of garments, the words for them in data sets, and the score from which one counts as found."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ KINDS: Final = (
     *("glasses", "scarf", "belt", "tie"),
 )
 """Kinds in the order of the finder's scores; a pair of shoes is one garment."""
+
+SURE: Final = 0.3
+"""Lowest score of a found garment, unless another is asked for."""
 
 WORDS: Final[Mapping[str, tuple[str, ...]]] = {
     "top": (

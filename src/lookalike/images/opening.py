@@ -57,6 +57,26 @@ def open_image(
         PhotoError: It cannot be read, is not a photo, is damaged or too large, or the box lies outside of it.
         UsageError: The source is not of a supported type, or `box` is not a `Box`.
     """
+    photo, _ = _open(source, at_least=at_least, box=box, limits=limits, name=name)
+    return photo
+
+
+def open_with_size(
+    source: Source, *, at_least: int, limits: Limits = DEFAULT_LIMITS
+) -> tuple[Image.Image, tuple[int, int]]:
+    """Open a photo as `open_image` does; returns also the width and height of the upright photo at its full size.
+
+    Raises:
+        PhotoError: It cannot be read, is not a photo, or is damaged or too large.
+        UsageError: The source is not of a supported type.
+    """
+    return _open(source, at_least=at_least, box=None, limits=limits, name=None)
+
+
+def _open(
+    source: Source, *, at_least: int | None, box: Box | None, limits: Limits, name: str | None
+) -> tuple[Image.Image, tuple[int, int]]:
+    """Open a photo; returns also its full size, upright."""
     if box is not None and not isinstance(box, Box):
         raise UsageError(f"a box is lookalike.Box(x1, y1, x2, y2), got {box!r}")
     name = name or name_of(source)
@@ -115,8 +135,10 @@ def check_scans(data: bytes, size: tuple[int, int], name: str) -> None:
         raise PhotoError(name, f"more than {most} scans of {size[0]}x{size[1]} pixels; save it as a plain JPEG")
 
 
-def _finished(file: Image.Image, size: tuple[int, int], box: Box | None, name: str) -> Image.Image:
-    """Rotate a decoded photo upright, crop the box and convert to sRGB."""
+def _finished(
+    file: Image.Image, size: tuple[int, int], box: Box | None, name: str
+) -> tuple[Image.Image, tuple[int, int]]:
+    """Rotate a decoded photo upright, crop the box and convert to sRGB; returns also its full size, upright."""
     profile, way = file.info.get("icc_profile"), orientation(file)
     white = 65535 if file.format == "PPM" else None
     photo = file.transpose(UPRIGHT[way]) if way in UPRIGHT else file
@@ -124,7 +146,7 @@ def _finished(file: Image.Image, size: tuple[int, int], box: Box | None, name: s
         photo = _crop(photo, box, upright_size(size, way), name)
     photo = to_srgb(photo, profile, white=white)
     photo.info = {}
-    return photo
+    return photo, upright_size(size, way)
 
 
 @contextmanager

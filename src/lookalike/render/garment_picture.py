@@ -7,9 +7,9 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from lookalike.finding.finder import Garment
 from lookalike.render.lettering import length, write
 from lookalike.render.saving import save_image
+from lookalike.types import Garment
 
 COLORS = ("#d81b60", "#1e88e5", "#2e7d32", "#8e24aa", "#ef6c00", "#00838f")
 LETTERS = 14
