@@ -1,11 +1,9 @@
-"""The finder: boxes and doubles, what training tells it, a run on drawn garments, and the file that comes of it."""
+"""The finder: overlaps and duplicates, its training on drawn garments, and the file that comes of it."""
 
 from __future__ import annotations
 
 import csv
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,16 +15,12 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.ops import batched_nms, box_iou, clip_boxes_to_image, nms
 from typer.testing import CliRunner
 
-import lookalike
-from lookalike.cli import main
 from lookalike.cli.commands import app
-from lookalike.errors import CatalogueError, ConfigError, ModelError, NoFinderError
-from lookalike.evaluation.garment_evaluation import evaluate_garments
+from lookalike.errors import CatalogueError, ConfigError, ModelError
 from lookalike.finding.boxes import intersection_over_union, suppress_duplicates
 from lookalike.finding.decoding import OTHER, SAME, centres_of, decode
 from lookalike.finding.finder import Finder
 from lookalike.finding.kinds import KINDS, WORDS, kind_of
-from lookalike.images import open_image
 from lookalike.models.finder.checkpoint import load_finder
 from lookalike.models.finder.input_shape import input_shape
 from lookalike.training.finder.labelled_photos import LabelledPhoto, read_labelled
@@ -201,11 +195,11 @@ def test_decoding_gives_what_torchvision_makes_of_the_outputs(seed: int) -> None
     boxes = torch.cat([centres[places] - reach[:, :2], centres[places] + reach[:, 2:]], dim=1)
     boxes = clip_boxes_to_image(boxes, (height, width))
     chosen = torch.from_numpy(scores)[places, kinds]
-    kept = batched_nms(boxes, chosen, kinds, SAME)
+    overlap, kept = box_iou(boxes, boxes), []
+    for place in chosen.argsort(descending=True).tolist():
+        if all(overlap[place, better] <= (SAME if kinds[place] == kinds[better] else OTHER) for better in kept):
+            kept.append(place)
     found = decode(scores, distances, size=(height, width), least=0.25)
-    twins = box_iou(boxes[kept], boxes[kept]) > OTHER  # of other kinds, of which the better stays
-    better = [not bool(twins[place, :place].any()) for place in range(len(kept))]
-    kept = kept[torch.tensor(better)]
     assert found.kinds.tolist() == kinds[kept].tolist()
     np.testing.assert_allclose(found.scores, chosen[kept])
     np.testing.assert_allclose(found.boxes * np.array([width, height] * 2), boxes[kept], atol=1e-4)
@@ -346,67 +340,6 @@ def test_an_exported_file_is_measured_by_a_command(data: Path, exported: Path) -
     assert done.exit_code == 0, done.output
     facts = json.loads(done.stdout)
     assert facts["garments"] == {"top": 1, "trousers": 1} and facts["photos"] == 1
-
-
-def test_the_command_finds_what_the_class_finds(
-    data: Path, exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    photo, options = str(data / "2.png"), ["--finder", str(exported), "--least", "0.05"]
-    ours = [garment.to_json() for garment in lookalike.find_garments(photo, finder=exported, least=0.05)]
-    assert len(ours) > 3
-    assert main(["find", photo, "--json", "--picture", str(tmp_path / "out.png"), *options]) == 0
-    assert json.loads(capsys.readouterr().out) == {"photos": [{"photo": photo, "garments": ours}]}
-    with Image.open(tmp_path / "out.png") as drawn:
-        assert drawn.size == (64, 96)
-    assert main(["find", str(data / "run.toml"), photo, "--json", *options]) == 3
-    first, second = json.loads(capsys.readouterr().out)["photos"]
-    assert "error" in first and second["garments"] == ours
-    assert main(["find", photo, photo, "--picture", str(tmp_path / "two.png"), *options]) == 2
-    assert main(["find", photo, "--least", "0", "--finder", str(exported)]) == 2
-
-
-def test_standard_input_and_large_photos_are_looked_at_too(
-    data: Path, exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    finder = Finder(exported)
-    with Image.open(data / "2.png") as small:
-        small.resize((1280, 1920), Image.Resampling.BICUBIC).save(tmp_path / "large.jpg", quality=95, exif=TURNED)
-    turned, whole = finder.decoded(tmp_path / "large.jpg", least=0.05)
-    assert whole == (1920, 1280)  # upright
-    pixels = np.asarray(open_image(tmp_path / "large.jpg"))
-    (here,), again = finder.find(tmp_path / "large.jpg", least=0.05)[:1], finder.find(pixels, least=0.05)
-    assert turned.boxes.max() <= 1 and max(here.box.to_list()) > 200
-    # A quarter of the pixels is decoded, and the boxes are those of the whole photo within some pixels of 1,920.
-    best = intersection_over_union(as_rows([here.box]), as_rows([each.box for each in again]))
-    assert best.max() > 0.8
-    main(["find", str(tmp_path / "large.jpg"), "--finder", str(exported), "--json"])
-    expected = json.loads(capsys.readouterr().out)["photos"][0]["garments"]
-    command = [sys.executable, "-m", "lookalike.cli", "find", "-", "--finder", str(exported), "--json"]
-    with (tmp_path / "large.jpg").open("rb") as photo:
-        done = subprocess.run(command, stdin=photo, capture_output=True, check=True)
-    assert json.loads(done.stdout) == {"photos": [{"photo": "-", "garments": expected}]}
-
-
-TURNED = Image.Exif()
-TURNED[0x0112] = 6  # Orientation: turn a quarter clockwise
-
-
-def as_rows(boxes: list[Box]) -> np.ndarray:
-    return np.array([box.to_list() for box in boxes], dtype=np.float32).reshape(-1, 4)
-
-
-def test_without_a_finder_one_line_says_so(
-    data: Path, exported: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    photo = data / "2.png"
-    monkeypatch.setattr(lookalike.finding.finder, "SHIPPED_FINDER", data / "none.onnx")
-    for ask in (lambda: lookalike.find_garments(photo), lambda: evaluate_garments(data / "garments.csv")):
-        with pytest.raises(NoFinderError, match="no finder of garments is installed; name"):
-            ask()
-    assert main(["find", str(photo)]) == 2
-    assert capsys.readouterr().err.count("\n") == 1
-    monkeypatch.setattr(lookalike.finding.finder, "SHIPPED_FINDER", exported)
-    assert lookalike.find_garments(photo, least=0.05) == Finder(exported).find(photo, least=0.05) != []
 
 
 def test_what_is_no_finder_is_refused(checkpoint: Path, data: Path, tmp_path: Path) -> None:
