@@ -12,6 +12,7 @@ import pytest
 from documented_commands import ROOT
 
 from lookalike.cli import main
+from tiny_finder import write_tiny_finder
 
 
 def rewrite(source: Path, to: Path, **names: str) -> None:
@@ -38,7 +39,7 @@ def as_a_shop(folder: Path) -> None:
 def as_two_models(folder: Path) -> None:
     """A catalogue with the labels of docs/fusion.md, and a second model: the default one under another name."""
     onnx = pytest.importorskip("onnx")
-    from lookalike.models.content_hash import seal
+    from lookalike.models.content_hash import append_checksum
     from lookalike.models.default_model import SHIPPED_MODEL
 
     shutil.copytree(folder / "demo" / "catalogue" / "photos", folder / "photos")
@@ -56,7 +57,7 @@ def as_two_models(folder: Path) -> None:
     facts |= {"lookalike.name": "imagenet", "lookalike.fingerprint": "5f1d0c3a00000000"}
     onnx.helper.set_model_props(model, facts)
     onnx.save(model, folder / "imagenet.onnx")
-    seal(folder / "imagenet.onnx")
+    append_checksum(folder / "imagenet.onnx")
 
 
 def as_labels(folder: Path) -> None:
@@ -96,11 +97,20 @@ def as_own_catalogue(folder: Path) -> None:
     write_training(folder / "my-shop.toml", name="my-shop")
 
 
+def as_street(folder: Path) -> None:
+    """The photos of docs/garments.md, their garments, and a finder that goes by colours."""
+    write_tiny_finder(folder / "finder.onnx")
+    for name in ("street.jpg", "mirror.jpg"):
+        shutil.copy(folder / "demo/query.jpg", folder / name)
+    (folder / "garments.csv").write_text('id,image,kind,box\n1,street.jpg,top,"20,20,200,280"\n', encoding="utf-8")
+
+
 PREPARED: dict[str, Callable[[Path], None]] = {
     "README.md": as_a_shop,
     "docs/deepfashion.md": as_drawn_benchmark,
     "docs/evaluation.md": as_labels,
     "docs/fusion.md": as_two_models,
+    "docs/garments.md": as_street,
     "docs/python.md": as_own_catalogue,
     "docs/training.md": as_training,
 }
