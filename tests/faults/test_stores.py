@@ -136,8 +136,8 @@ def test_a_parquet_table_in_a_bucket(bucket: str) -> None:
         ("s3://shop/none", "s3://shop/none: there is no such folder or table"),
         ("s3://no-such-bucket/photos", "s3://no-such-bucket/photos: there is no such folder or table"),
         ("s3://shop/broken.csv", "s3://shop/broken.csv:3: expected 2 cells as in the first line, not 1, got 'b'"),
-        ("s3://shop/texts", "s3://shop/texts: there are no photos beneath it, and 1 other object"),
-        ("s3://", "s3://: expected the name of a bucket, or of a server, after it"),
+        ("s3://shop/texts", "s3://shop/texts: there are no photos below it, and 1 other object"),
+        ("s3://", "s3://: expected the name of a bucket or of a server after the scheme"),
         ("s4://shop", "s4://shop: addresses that can be read begin with s3://, gs://, az:// or https://"),
     ],
 )

@@ -22,8 +22,8 @@ FEW = settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck
 BENCHMARKS = ("attributes", "attributes-fine", "inshop", "consumer2shop")
 
 
-def facts_of(item: Item) -> Drawn:
-    """An item in the words of the one who drew it."""
+def as_drawn(item: Item) -> Drawn:
+    """The drawn photo that an item should equal."""
     assert item.box
     x1, y1, x2, y2 = (int(corner) for corner in item.box.to_list())
     return Drawn(item.id, item.product or "", (x1, y1, x2, y2), dict(item.attributes))
@@ -36,10 +36,10 @@ def test_the_reader_finds_what_was_drawn(layout: str, products: int, photos: int
     with tempfile.TemporaryDirectory() as folder:
         drawn = write_layout(Path(folder), layout=layout, products=products, photos=photos, seed=seed)
         items = list(open_catalogue(folder).items())
-        assert sorted(map(facts_of, items), key=lambda fact: fact.name) == sorted(drawn, key=lambda fact: fact.name)
+        assert sorted(map(as_drawn, items), key=lambda photo: photo.name) == sorted(drawn, key=lambda photo: photo.name)
         assert len(items) == products * photos == len({item.id for item in items})
         for item in items[::7]:
-            x1, y1, x2, y2 = facts_of(item).box
+            x1, y1, x2, y2 = as_drawn(item).box
             assert open_image(item.location, box=item.box).size == (x2 - x1, y2 - y1)
 
 
@@ -49,8 +49,8 @@ def test_every_other_drawn_photo_has_fine_annotations_and_one_answer_to_each_que
     items = list(open_catalogue(str(tmp_path / "Anno_fine")).items())
     assert {item.id for item in items} == {photo.name for photo in drawn[::2]}
     for item in items:
-        for fact in ("split", "category", "clothes_type"):
-            assert item.attributes[fact] == by_name[item.id].facts[fact]
+        for name in ("split", "category", "clothes_type"):
+            assert item.attributes[name] == by_name[item.id].attributes[name]
         for question, answers in FINE.items():
             assert item.attributes[question] in answers
 
@@ -102,7 +102,7 @@ def test_plain_layouts_have_two_splits_that_share_no_product(tmp_path: Path, lay
     source = tmp_path / "catalogue.csv" if layout == "table" else tmp_path
     items = list(open_catalogue(str(source)).items())
     assert [(item.photo, item.attributes["split"]) for item in items] == [
-        (photo.name, photo.facts["split"]) for photo in drawn
+        (photo.name, photo.attributes["split"]) for photo in drawn
     ]
     splits = [str(item.attributes["split"]) for item in items]
     assert {split: splits.count(split) for split in splits} == {"train": 8, "dev" if layout == "table" else "val": 2}

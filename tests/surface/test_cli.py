@@ -335,7 +335,7 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "no such role": ([*INDEX, "--column", "picture=image"], "'picture'"),
     "column of a folder": (
         ["index", "{folder}", "-g", "{gallery}", "--model", "{model}", "--column", "image=file"],
-        "only a table has columns",
+        "are for tables only",
     ),
     "batch of 0": ([*INDEX, "--batch", "0"], "batch must be at least 1"),
     "no workers": ([*INDEX, "--workers", "-1"], "workers must be at least 1"),

@@ -225,7 +225,7 @@ def test_a_glob_of_nothing_is_refused(tmp_path: Path, globs: list[str]) -> None:
 def test_only_a_folder_has_files_to_leave_out(tmp_path: Path) -> None:
     put_photo(tmp_path / "a.png")
     (tmp_path / "table.csv").write_text("image\na.png\n")
-    with pytest.raises(UsageError, match="only files of a folder can be left out"):
+    with pytest.raises(UsageError, match="exclude works on folders of photos"):
         open_catalogue(str(tmp_path / "table.csv"), exclude=["*.png"])
 
 
@@ -233,7 +233,7 @@ def test_a_benchmark_whose_files_are_out_of_reach_is_not_just_photos(tmp_path: P
     """As a folder of photos it would lose its products, its splits and its attributes."""
     put_photo(tmp_path / "img" / "a.png")
     (tmp_path / "Anno").symlink_to("nowhere")
-    with pytest.raises(CatalogueError, match=r"Anno: the link leads nowhere$"):
+    with pytest.raises(CatalogueError, match=r"Anno: the target of the link does not exist$"):
         open_catalogue(str(tmp_path))
     (tmp_path / "Anno").unlink()
     (tmp_path / "Anno").symlink_to("Anno")
@@ -284,7 +284,7 @@ def test_a_source_that_is_not_there_or_is_a_photo_is_refused(tmp_path: Path) -> 
 
 def test_a_folder_has_no_columns_to_name(tmp_path: Path) -> None:
     put_photo(tmp_path / "one.png")
-    with pytest.raises(UsageError, match="only a table has columns"):
+    with pytest.raises(UsageError, match="columns and encoding are for tables only"):
         open_catalogue(str(tmp_path), columns={"image": "file"})
 
 
@@ -319,7 +319,7 @@ def test_a_mark_at_the_beginning_is_no_part_of_the_first_path(tmp_path: Path, en
 
 
 def test_a_listing_that_is_marked_as_utf_16_and_is_none_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CatalogueError, match="marked as UTF-16, and is none"):
+    with pytest.raises(CatalogueError, match="has a byte order mark of UTF-16 and is not valid"):
         open_listing(b"\xff\xfea.jpg", root=tmp_path)
 
 
@@ -335,8 +335,8 @@ def test_an_empty_name_is_not_the_folder_that_one_is_in(
     """A shell passes it on where a variable is not set."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.jpg").touch()
-    with pytest.raises(UsageError, match="got an empty name"):
+    with pytest.raises(UsageError, match="got an empty text"):
         open_catalogue(name)
-    with pytest.raises(UsageError, match="got an empty name"):
+    with pytest.raises(UsageError, match="got an empty text"):
         open_gallery(name, create=True)
     assert list(tmp_path.iterdir()) == [tmp_path / "a.jpg"]

@@ -113,7 +113,7 @@ def test_a_misspelt_column_or_role_is_refused_with_the_nearest(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("rows", "line", "words"),
     [
-        ("1,a.jpg,\n1,b.jpg,\n", 3, "an id of its own, and not that of line 2, got '1'"),
+        ("1,a.jpg,\n1,b.jpg,\n", 3, "a unique id, and line 2 has the same, got '1'"),
         (",a.jpg,\n", 2, "an id in the column 'id'"),
         ('1,a.jpg,"5,5,1,1"\n', 2, "expected a box"),
         ("1,a.jpg,here\n", 2, "got 'here'"),
@@ -189,7 +189,7 @@ def test_parquet_keeps_its_types(tmp_path: Path) -> None:
 def test_parquet_rows_are_checked_before_any_is_given_out(tmp_path: Path) -> None:
     path = tmp_path / "shop.parquet"
     pq.write_table(pa.table({"sku": ["a", "b", "a"], "image": ["1", "2", "3"]}), path)
-    with pytest.raises(AnnotationError, match=r"shop.parquet:3: expected an id of its own, and not that of line 1"):
+    with pytest.raises(AnnotationError, match=r"shop.parquet:3: expected a unique id, and line 1 has the same"):
         open_catalogue(str(path), columns={"id": "sku"})
     assert [item.id for item in read(path)] == ["1", "2", "3"]
 

@@ -416,7 +416,7 @@ def test_attributes_that_the_model_does_not_know_count_as_not_found() -> None:
         "attribute_recall@3[part]": 0.5,
         "attribute_recall@5[part]": 0.5,
     }
-    assert measured.notes == ("1 attributes are none of the model's, such as 'zip'; it finds none",)
+    assert measured.notes == ("1 attributes are unknown to the model, such as 'zip'; they count as not found",)
 
 
 def test_the_right_attributes_are_counted_in_blocks_as_at_once() -> None:
@@ -449,7 +449,7 @@ def test_a_model_of_other_classes_is_refused() -> None:
         ("grades", "needs attributes"),
         ("grades=", "needs attributes"),
         ("product=a", "takes nothing"),
-        ("consumer2shop=val,test", "one way of asking"),
+        ("consumer2shop=val,test", "takes one variant"),
     ],
 )
 def test_a_protocol_misnamed_is_refused(text: str, message: str) -> None:
@@ -470,7 +470,7 @@ def test_a_benchmark_decides_who_asks() -> None:
         Protocol.parse("consumer2shop=val").sides(benchmark)
     with pytest.raises(UsageError, match="no published benchmark"):
         Protocol.parse("inshop").taking_part(items, None)
-    with pytest.raises(UsageError, match="no photos are kept apart"):
+    with pytest.raises(UsageError, match="is fixed; leave `apart` out"):
         usual.task(items, benchmark=benchmark, apart=("s",))
     with pytest.raises(UsageError, match="no photo for its gallery"):
         usual.task(items[:1], benchmark=benchmark)

@@ -232,7 +232,7 @@ def test_a_row_of_a_parquet_table_without_a_photo_keeps_its_item(folder: Path, g
 
 def test_nothing_is_pruned_by_a_table_in_which_an_id_comes_twice(folder: Path, gallery: LocalGallery) -> None:
     indexed(table(folder, ["a,1.png,10,", "b,2.png,20,"]), gallery)
-    with pytest.raises(AnnotationError, match="an id of its own"):
+    with pytest.raises(AnnotationError, match="a unique id"):
         indexed(table(folder, ["a,1.png,10,", "a,3.png,10,"]), gallery, prune=True)
     report, _ = indexed(table(folder, ["a,1.png,10,", "a,,10,", "b,,20,", "b,2.png,20,"]), gallery, prune=True)
     assert counts(report) == (0, 0, 2, 0, 2)  # variants of one article, whose photo one row names

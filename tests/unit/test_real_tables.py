@@ -61,7 +61,7 @@ def test_a_word_for_a_missing_value_is_a_word_where_there_is_text(tmp_path: Path
 def test_what_keeps_a_column_from_being_numbers_is_told(tmp_path: Path) -> None:
     rows = "".join(f"{row}.jpg,{row}.5\n" for row in range(20))
     shop = table(tmp_path, f"image,price\n{rows}x.jpg,sold out\n")
-    assert shop.notes == ("column 'price' is text: 'sold out' in line 22 is no number",)
+    assert shop.notes == ("column 'price' is text: 'sold out' in line 22 is not a number",)
     assert known(shop)[0] == {"price": "0.5"}
 
 
@@ -151,11 +151,11 @@ def test_an_encoding_that_is_none_or_another_is_refused(tmp_path: Path) -> None:
     for name in ("cp12525", "base64", "", "\0"):
         with pytest.raises((UsageError, CatalogueError)) if name else pytest.raises(CatalogueError):
             table(tmp_path, "image\n\xe9.jpg\n", written="latin-1", encoding=name)
-    with pytest.raises(CatalogueError, match=r"not ascii text.*--encoding ascii is not its own"):
+    with pytest.raises(CatalogueError, match=r"not ascii text.*give its encoding instead of ascii"):
         table(tmp_path, "image\né.jpg\n", encoding="ascii")
-    with pytest.raises(CatalogueError, match="as in UTF-16 without its mark"):
+    with pytest.raises(CatalogueError, match="as UTF-16 without a byte order mark"):
         table(tmp_path, "image,title\na.jpg,x\n", written="utf-16-le")
-    with pytest.raises(UsageError, match="only a CSV table has an encoding"):
+    with pytest.raises(UsageError, match="encoding is for CSV tables only"):
         open_catalogue(str(parquet(tmp_path, {"x": pa.array([1])})), encoding="cp1252")
     with pytest.raises(UsageError, match="only a table"):
         open_catalogue(str(tmp_path), encoding="cp1252")

@@ -214,7 +214,7 @@ def test_splits_are_chosen_by_name_held_out_or_filtered(tmp_path: Any) -> None:
     kept, held_out = parts(dev=(), hold_out=0.4)
     assert kept | held_out == train and not kept & held_out and 2 <= len(held_out) <= 14
     assert parts(dev=(), hold_out=0.4) == (kept, held_out)
-    with pytest.raises(CatalogueError, match="no item to learn from, whose 'split' is learn"):
+    with pytest.raises(CatalogueError, match="no training items: none has a 'split' of learn"):
         parts(train=("learn",), where={"split": ("val",)})
     with pytest.raises(UnknownNameError, match="did you mean 'gender'"):
         parts(heads={"product+gendr": 1.0})

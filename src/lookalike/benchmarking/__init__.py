@@ -1,1 +1,1 @@
-"""The search measured beside the original system's way, in one run: what `lookalike bench` does."""
+"""Benchmarks of search against the original system, for `lookalike bench`."""

@@ -1,4 +1,4 @@
-"""Made-up features with the structure of a catalogue: kinds of garment, items of a kind, photos of an item."""
+"""Synthetic features with the structure of a catalogue: kinds of garment, items of a kind, photos of an item."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from lookalike.spaces import Space, unit_rows
 from lookalike.types import Float32
 
 PHOTOS_PER_ITEM = 139_709 / 12_000
-"""The original's catalogue had 139,709 photos; about 12,000 items are supposed behind them."""
+"""Average number of photos of an item: the original's catalogue had 139,709 photos of an estimated 12,000 items."""
 
 INTRINSIC = 48
-"""The deep features vary along this many directions, as those of trained networks do, whatever their dimension."""
+"""Rank of the deep features, which is below their dimension, as in trained networks."""
 
 KINDS = 50
-"""Kinds of garment, among which the items are spread."""
+"""Number of kinds of garment."""
 
 ITEM_SPREAD, PHOTO_SPREAD = 2.0, 0.4
-"""How far items of one kind, and photos of one item, lie apart, in units of how far kinds do: so that the
-original's clusters find about four of five right answers, as they did on features of photos."""
+"""Standard deviations of the items of a kind, and of the photos of an item, relative to that of the kinds; chosen so
+that the original's clusters find about four of five right answers, as on features of photos."""
 
 BLOCK = 65_536
-"""Rows that are drawn at once; it bounds the memory."""
+"""Rows drawn at once, which bounds the memory."""
 
 LOTS = 1000
-"""Values of an attribute to filter by: one of them passes a thousandth of the rows."""
+"""Number of values of the attribute `lot`; a filter for one value passes a thousandth of the rows."""
 
 SPACES = (Space("deep", 512, "benchmark"), Space("color-original", 30, "benchmark"))
-"""The original's two features, with its dimensions."""
+"""Spaces of the original's two features, with its dimensions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """Unit rows of a catalogue, and of other photos of its items to ask with.
+    """Unit vectors of a catalogue, and of other photos of its items as queries.
 
     Attributes:
-        gallery: By space, (N, D) float32.
-        queries: By space, (Q, D) float32.
+        gallery: (N, D) float32 by space.
+        queries: (Q, D) float32 by space.
     """
 
     gallery: dict[str, Float32]
@@ -49,24 +49,24 @@ class Features:
         return len(self.gallery["deep"])
 
     def query(self, number: int) -> dict[str, Float32]:
-        """One query by space, (1, D) float32; numbers beyond the last begin again."""
+        """Return a query, (1, D) float32 by space; numbers wrap around after the last query."""
         place = number % len(self.queries["deep"])
         return {name: rows[place : place + 1] for name, rows in self.queries.items()}
 
 
 class Drawing:
-    """A catalogue's features, drawn block by block; a block can be drawn again, so nobody need keep those before it.
+    """Generator of a catalogue's features, block by block.
 
-    The same seed draws the same features, in blocks or all together.
+    The same seed gives the same features, in blocks or all at once, so blocks can be generated again instead of kept.
 
     Args:
-        count: N, photos in the catalogue, at least 1.
-        queries: Q, further photos of the same items.
-        seed: Of what is drawn.
+        count: N, number of photos in the catalogue, at least 1.
+        queries: Q, number of further photos of the same items.
+        seed: Seed of the features.
 
     Attributes:
-        queries: By space, (Q, D) float32.
-        lots: (N,) int16, a number from 0 to `LOTS` - 1 for each row, that has nothing to do with its features.
+        queries: (Q, D) float32 by space.
+        lots: (N,) int16 attribute of each row from 0 to `LOTS` - 1, independent of its features.
     """
 
     def __init__(self, count: int, *, queries: int, seed: int = 20) -> None:
@@ -86,13 +86,17 @@ class Drawing:
         return len(self._item_of_row)
 
     def blocks(self) -> Iterator[tuple[slice, dict[str, Float32]]]:
-        """Draw all rows: where each block stands, and its rows by space, (`BLOCK` or fewer, D) float32."""
+        """Yield the slice of each block, and its rows by space, (`BLOCK` or fewer, D) float32."""
         for number, start in enumerate(range(0, len(self), BLOCK)):
             place = slice(start, min(start + BLOCK, len(self)))
             yield place, self._photos(np.random.default_rng([self._seed, number]), self._item_of_row[place])
 
     def _photos(self, random: np.random.Generator, items: np.ndarray) -> dict[str, Float32]:
-        """A photo of each item; of its ten cells, channel after channel: the item's colour, the light, their shades."""
+        """Return features of a photo of each item, (B, D) by space.
+
+        The colour features are those of ten cells, channel by channel: the item's colour plus noise for the light of
+        the photo and for each cell.
+        """
         photos = self._centres[items]
         photos += np.float32(PHOTO_SPREAD) * random.standard_normal(photos.shape, dtype=np.float32)
         cells = np.repeat(self._colors[items], SPACES[1].dimension // 3, axis=2)
@@ -103,7 +107,7 @@ class Drawing:
 
 
 def synthetic(rows: int, *, queries: int, seed: int = 20) -> Features:
-    """Draw the features of a catalogue and of queries to it; the arguments are those of `Drawing`."""
+    """Draw all features of a catalogue and its queries; see `Drawing` for the arguments."""
     drawing = Drawing(rows, queries=queries, seed=seed)
     gallery = {space.name: np.empty((rows, space.dimension), dtype=np.float32) for space in SPACES}
     for place, block in drawing.blocks():

@@ -1,4 +1,4 @@
-"""The right answers, computed from the features themselves: what an index says is never believed."""
+"""Ground truth of benchmarks, computed from the features independently of any index."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from lookalike.types import Float32, Int64
 Float64 = npt.NDArray[np.float64]
 
 TIE = 1e-6
-"""Scores that differ by less are equal: a row that ties with the last right answer is right too."""
+"""Scores that differ by less than this are equal; a row that ties with the last relevant one is relevant too."""
 
 SPARE = 50
-"""Rows beyond the k best by float32 that are scored in float64 too, so that rounding cannot push a right one out."""
+"""Number of rows after the k best in float32 that are scored in float64 too, so that rounding loses no relevant row."""
 
 BLOCK = 50
-"""Queries that are compared with rows at once; it bounds the memory."""
+"""Queries scored at once, which bounds the memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class GroundTruth:
-    """What answers are held against.
+    """Ground truth that answers are compared with.
 
     Attributes:
-        score: The scores of rows for the query of a number, in float64; -inf where all that is known is that the row
-            is not among the best.
-        needed: (Q,) float64, the score of each query's k-th best row.
-        k: How many right answers there are.
+        score: Function from the number of a query and rows to float64 scores; -inf for rows whose scores are unknown
+            because they are not among the best.
+        needed: (Q,) float64 score of the k-th best row of each query.
+        k: Number of relevant rows of each query.
     """
 
     score: Callable[[int, Int64], Float64]
@@ -43,38 +43,38 @@ class GroundTruth:
     k: int
 
     def recall(self, answers: Sequence[Int64]) -> float:
-        """The fraction of the k right answers that were found, a tie with the last one counting as right.
+        """Compute recall@k; rows that tie with the k-th best are relevant.
 
         Args:
-            answers: For each query the rows that were answered, best first, -1 where there was none.
+            answers: Rows in the answer to each query, best first; -1 for missing answers.
 
         Raises:
-            LookalikeError: A row was answered twice.
+            LookalikeError: An answer has the same row twice.
         """
         right = 0
         for query, answer in enumerate(answers):
             rows = answer[answer >= 0][: self.k]
             if len(np.unique(rows)) < len(rows):
-                raise LookalikeError(f"query {query} was answered with the same row twice: {rows.tolist()}")
+                raise LookalikeError(f"the answer to query {query} has the same row twice: {rows.tolist()}")
             right += int(np.count_nonzero(self.score(query, rows) >= self.needed[query] - TIE))
         return right / (self.k * len(answers))
 
     def check(self, answers: Sequence[Int64], said: Sequence[Float32]) -> None:
-        """Make sure that the scores that came with answers are those of their rows.
+        """Check the scores of answers.
 
         Raises:
-            LookalikeError: They are not.
+            LookalikeError: A score is not that of its row.
         """
         for query, (rows, theirs) in enumerate(zip(answers, said, strict=True)):
             real = rows >= 0
             scores, said_here = self.score(query, rows[real]), theirs[real]
             known = np.isfinite(scores)
             if not np.allclose(scores[known], said_here[known], atol=1e-5):
-                raise LookalikeError(f"query {query} was answered with wrong scores: {said_here} instead of {scores}")
+                raise LookalikeError(f"the answer to query {query} has wrong scores: {said_here} instead of {scores}")
 
 
 def from_cosines(features: Features, weights: Mapping[str, float], *, k: int) -> GroundTruth:
-    """By our score, the weighted mean of cosines."""
+    """Compute the ground truth of our score, the weighted mean of cosines."""
     shares = {name: weight / sum(weights.values()) for name, weight in weights.items()}
 
     def score(query: int, rows: Int64) -> Float64:
@@ -93,7 +93,7 @@ def from_cosines(features: Features, weights: Mapping[str, float], *, k: int) ->
 
 
 def from_original(features: Features, *, k: int) -> GroundTruth:
-    """By the original's score, minus a weighted sum of distances."""
+    """Compute the ground truth of the original's score, minus a weighted sum of distances."""
     weights = {"deep": np.float32(1), "color-original": np.float32(original.COLOR_WEIGHT)}
 
     def score(query: int, rows: Int64) -> Float64:
@@ -103,7 +103,7 @@ def from_original(features: Features, *, k: int) -> GroundTruth:
     def roughly(asked: Mapping[str, Float32]) -> Float32:
         scores = np.zeros((len(asked["deep"]), len(features)), dtype=np.float32)
         for name, weight in weights.items():
-            squared = 2 - 2 * (asked[name] @ features.gallery[name].T)  # of unit rows
+            squared = 2 - 2 * (asked[name] @ features.gallery[name].T)  # squared L2 distance of unit vectors
             scores -= weight * np.sqrt(np.maximum(squared, 0))
         return scores
 
@@ -112,18 +112,18 @@ def from_original(features: Features, *, k: int) -> GroundTruth:
 
 @dataclass(frozen=True, slots=True)
 class FilteredQuery:
-    """One of many that are answered in one pass over the rows.
+    """A query with a filter on lots.
 
     Attributes:
-        query: The number of its features.
-        lots: Only rows whose lot is among these may answer; None allows all.
+        query: Number of the query.
+        lots: Lots of the rows that pass the filter; None passes all.
     """
 
     query: int
     lots: range | None = None
 
     def passing(self, lots: npt.NDArray[np.int16]) -> Int64 | None:
-        """Which of some rows may answer; None for all of them."""
+        """Return the positions of the rows that pass, given the lot of each row; None if all pass."""
         if self.lots is None:
             return None
         return np.flatnonzero((lots >= self.lots.start) & (lots < self.lots.stop))
@@ -131,7 +131,7 @@ class FilteredQuery:
 
 @dataclass(frozen=True, slots=True)
 class BestRows:
-    """The best rows for one question, among those seen so far.
+    """Best rows for one filtered query among the blocks so far.
 
     Attributes:
         rows: (M,) int64, best first.
@@ -142,12 +142,12 @@ class BestRows:
     scores: Float64
 
     def rivals(self, estimates: Float32, passing: Int64 | None, *, keep: int) -> Int64:
-        """Rows of a block that may be among the best.
+        """Return the rows of a block that may be among the best.
 
         Args:
-            estimates: (B,) float32, their scores.
-            passing: Which of them may answer; None for all.
-            keep: How many the best are.
+            estimates: (B,) float32 scores of the rows.
+            passing: Positions of the rows that pass the filter; None passes all.
+            keep: Number of best rows to keep.
         """
         values = estimates if passing is None else estimates[passing]
         floor = self.scores[-1] - TIE if len(self.scores) == keep else -np.inf
@@ -157,13 +157,13 @@ class BestRows:
         return found if passing is None else passing[found]
 
     def joined(self, rows: Int64, scores: Float64, *, keep: int) -> BestRows:
-        """The best of these and of further rows."""
+        """Return the best of these and of further rows."""
         every, values = np.concatenate([self.rows, rows]), np.concatenate([self.scores, scores])
         order = np.argsort(-values, kind="stable")[:keep]
         return BestRows(every[order], values[order])
 
     def score(self, rows: Int64) -> Float64:
-        """The scores of rows; -inf of those that are not among the best."""
+        """Return the scores of rows; -inf for rows that are not among the best."""
         known = dict(zip(self.rows.tolist(), self.scores.tolist(), strict=True))
         return np.array([known.get(row, -np.inf) for row in rows.tolist()])
 
@@ -171,7 +171,7 @@ class BestRows:
 def best_of_drawing(
     drawing: Drawing, questions: Sequence[FilteredQuery], weights: Mapping[str, float], *, k: int
 ) -> list[BestRows]:
-    """The k best rows for each question and a few more, by our score, in one pass over rows drawn block by block."""
+    """Find the k + `SPARE` best rows for each filtered query, by our score, in one pass over the blocks."""
     numbers = [question.query for question in questions]
     asked = scaled_query({name: rows[numbers] for name, rows in drawing.queries.items()}, weights, SPACES)
     best = [BestRows(np.empty(0, dtype=np.int64), np.empty(0)) for _ in questions]
@@ -187,7 +187,7 @@ def best_of_drawing(
 
 
 def from_best(best: Sequence[BestRows], *, k: int) -> GroundTruth:
-    """Hold answers against the best rows of each question."""
+    """Make the ground truth from the best rows of each filtered query."""
     return GroundTruth(partial(_score_among, best), np.array([found.scores[:k][-1] for found in best]), k)
 
 
@@ -202,7 +202,7 @@ def _truth(
     *,
     k: int,
 ) -> GroundTruth:
-    """Find the k-th best score of each query: a few more than k rows by float32, and those again in float64."""
+    """Find the k-th best score of each query: k + `SPARE` candidates by float32, rescored in float64."""
     queries, gallery = len(features.queries["deep"]), len(features)
     k = min(k, gallery)
     near = min(k + SPARE, gallery)

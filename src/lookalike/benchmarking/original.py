@@ -1,9 +1,9 @@
-"""How the original system searched, written anew on SciPy and scikit-learn: the peer that we are measured against.
+"""Reimplementation of the original system's search on SciPy and scikit-learn, the baseline of the benchmarks.
 
-Its features are arrays in memory, read from .npy files, and the photos' names a list. A score is minus the Euclidean
-distance of the deep features minus a tenth of that of the colour features; the highest scores win. Its clustered search
-compares the query with the members of one k-means cluster only, the query's own; to name them it makes an array of its
-list of names in every query, which is most of the time that it takes, and is done here too.
+Features are arrays in memory, read from .npy files, and photo names are a list. A score is minus the Euclidean distance
+of the deep features minus a tenth of that of the colour features; the highest scores are the answer. The clustered
+search compares the query with the members of its own k-means cluster only. In every query it converts the list of names
+to an array, which takes most of its time; this is reproduced here.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ CLUSTERS = 50
 
 
 def scores(query: Mapping[str, Float32], deep: Float32, color: Float32) -> npt.NDArray[np.float64]:
-    """Score all rows for one query, (N,), with both features Euclidean, as was its default."""
+    """Score all rows for one query, (N,), by Euclidean distances of both features, the original's default."""
     distances: npt.NDArray[np.float64] = cdist(query["deep"], deep)[0]
     distances += COLOR_WEIGHT * cdist(query["color-original"], color)[0]
     return -distances
 
 
 def best(scored: npt.NDArray[np.float64], k: int) -> Int64:
-    """Positions of the k highest scores, highest first."""
+    """Return the positions of the k highest scores, highest first."""
     k = min(k, len(scored))
     top = np.argpartition(scored, -k)[-k:]
     return top[np.argsort(-scored[top], kind="stable")]
@@ -42,7 +42,7 @@ class Clusters(Protocol):
     labels_: npt.NDArray[np.int32]
 
     def predict(self, rows: Float32) -> npt.NDArray[np.int32]:
-        """The nearest cluster of each row."""
+        """Return the nearest cluster of each row."""
         ...
 
 
@@ -51,10 +51,10 @@ class Original:
     """The original's two searches over its two features.
 
     Attributes:
-        deep: (N, 512) float32.
-        color: (N, 30) float32.
-        names: N paths of photos, in the manner of its data set.
-        clusters: Of the deep features; None without scikit-learn, and then there is no clustered search.
+        deep: (N, 512) float32 deep features.
+        color: (N, 30) float32 colour features.
+        names: Paths of the N photos, in the style of its data set.
+        clusters: Clusters of the deep features; None if scikit-learn is not installed, without clustered search.
     """
 
     deep: Float32
@@ -63,11 +63,11 @@ class Original:
     clusters: Clusters | None
 
     def naive(self, query: Mapping[str, Float32], k: int) -> list[str]:
-        """Compare with everything: the names of the k best photos."""
+        """Return the names of the k best of all photos."""
         return [self.names[place] for place in best(scores(query, self.deep, self.color), k)]
 
     def clustered(self, query: Mapping[str, Float32], k: int) -> list[str]:
-        """Compare with the members of the query's own cluster: the names of the k best photos among them."""
+        """Return the names of the k best photos of the query's own cluster."""
         assert self.clusters is not None
         label = self.clusters.predict(query["deep"])[0]
         members = np.flatnonzero(self.clusters.labels_ == label)
@@ -76,12 +76,12 @@ class Original:
 
 
 def name_of(number: int) -> str:
-    """A path of about the length of those in its data set."""
+    """Return a path of about the length of those in the original's data set."""
     return f"img/Striped_Cotton_Blouse/img_{number:08}.jpg"
 
 
 def number_of(name: str) -> int:
-    """The number that a name was made of."""
+    """Return the number in a name made by `name_of`."""
     return int(name[-12:-4])
 
 
@@ -89,7 +89,7 @@ def fit_clusters(deep: Float32) -> Clusters:
     """Fit the original's k-means, as `sklearn.cluster.KMeans` does by default.
 
     Raises:
-        ModuleNotFoundError: scikit-learn is not installed; it is for developers only.
+        ModuleNotFoundError: scikit-learn is not installed.
     """
     from sklearn.cluster import KMeans
 

@@ -1,4 +1,4 @@
-"""What was measured, as JSON, as a Markdown table and as a table for the terminal."""
+"""Benchmark reports as JSON, Markdown and tables for the terminal."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class Row:
     """One comparison.
 
     Attributes:
-        what: What was done, in full.
-        goal: What the design asks for, in words; empty where it asks nothing.
-        ours: How long we took; None where something else than time was measured.
-        peer: The other way of doing it; None where there is none.
-        peer_timing: How long that took; None where it could not be run, and then `peer` says why.
-        recall: The fraction of right answers that we found.
-        peer_recall: The same of the peer.
-        note: Anything else that was measured.
+        what: Description of the measurement.
+        goal: Design goal in words; empty for none.
+        ours: Our timing; None where no time was measured.
+        peer: Name of the baseline; None for none.
+        peer_timing: Timing of the baseline; None where it could not run, with the reason in `peer`.
+        recall: Our recall, in [0, 1].
+        peer_recall: Recall of the baseline, in [0, 1].
+        note: Further results.
     """
 
     what: str
@@ -46,13 +46,13 @@ class Row:
 
     @property
     def ratio(self) -> float | None:
-        """How many times faster than the peer, by the medians."""
+        """Median time of the baseline divided by ours."""
         if self.ours is None or self.peer_timing is None:
             return None
         return self.peer_timing.median_ms / self.ours.median_ms
 
     def to_json(self) -> dict[str, JSON]:
-        """The shape that `lookalike bench --json` promises, and what else is known."""
+        """Return the JSON of one comparison in `lookalike bench --json`."""
         return {
             "what": self.what,
             "ours_ms": None if self.ours is None else self.ours.median_ms,
@@ -68,7 +68,7 @@ class Row:
         }
 
     def cells(self) -> list[str]:
-        """The row as people read it, one text for each of `HEADINGS`."""
+        """Return the cells of the row, one for each of `HEADINGS`."""
         return [
             self.what,
             _duration(self.ours),
@@ -86,14 +86,14 @@ HEADINGS = ("what", "ours, ms (p99)", "peer", "peer, ms (p99)", "ratio", "recall
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkReport:
-    """All that one run measured, and on what."""
+    """Results of a run, with the machine and the versions."""
 
     rows: list[Row]
     machine: Mapping[str, JSON] = field(default_factory=lambda: machine())
     versions: Mapping[str, str] = field(default_factory=lambda: versions())
 
     def to_json(self) -> dict[str, JSON]:
-        """The shape of `lookalike bench --json`."""
+        """Return the JSON of `lookalike bench --json`."""
         return {
             "machine": dict(self.machine),
             "versions": dict(self.versions),
@@ -101,13 +101,13 @@ class BenchmarkReport:
         }
 
     def to_markdown(self) -> str:
-        """A table for a page, with a line about the machine beneath."""
+        """Return a Markdown table, with a line about the machine below."""
         lines = [HEADINGS, ["---"] * len(HEADINGS), *(row.cells() for row in self.rows)]
         table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
         return f"{table}\n\n{self.circumstances()}"
 
     def to_table(self) -> Table:
-        """A table for the terminal."""
+        """Return a table for the terminal."""
         from rich.box import SIMPLE
         from rich.table import Table
 
@@ -121,13 +121,12 @@ class BenchmarkReport:
         return table
 
     def circumstances(self) -> str:
-        """The machine and the versions, in one line."""
-        facts = [f"{name} {value}" for name, value in (*self.machine.items(), *self.versions.items())]
-        return ", ".join(facts)
+        """Machine and versions, in one line."""
+        return ", ".join(f"{name} {value}" for name, value in (*self.machine.items(), *self.versions.items()))
 
 
 def machine() -> dict[str, JSON]:
-    """What this is measured on; `load` is the work that others were doing when the run began, in processors."""
+    """Describe the machine; `load` is the load average at the start of the run, in processors."""
     text = _read("/proc/cpuinfo")
     fields = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
     named = {name.strip(): value.strip() for name, value in fields.items()}
@@ -142,7 +141,7 @@ def machine() -> dict[str, JSON]:
 
 
 def versions() -> dict[str, str]:
-    """Python's version and those of the libraries that matter here and are installed."""
+    """Return the versions of Python and of the installed libraries that affect the results."""
     found = {"python": platform.python_version()}
     for name in LIBRARIES:
         try:

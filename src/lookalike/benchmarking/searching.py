@@ -1,4 +1,4 @@
-"""Searching, adding and opening, each beside the original's way, in one process."""
+"""Benchmarks of searching, adding and opening against the original system, in one process."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from lookalike.types import Float32, Int64, Item, Neighbours
 K = 10
 QUERIES = 500
 NAIVE_QUERIES = 100
-"""The original's naive query is slow: a fifth of them makes the median as sure."""
+"""Number of queries of the original's naive search; it is slow, and these suffice for the median."""
 
 ROWS = 139_709
 MORE = 10_000
@@ -36,21 +36,21 @@ NO_CLUSTERS = "original, clustered: not run, scikit-learn is not installed"
 
 
 def run(*, rows: int = ROWS, queries: int = QUERIES, say: Callable[[str], None] = lambda _: None) -> BenchmarkReport:
-    """Measure the search of a gallery in a folder beside the original's way.
+    """Measure the search of a gallery in a folder against the original system.
 
-    The features are made up (see `lookalike.benchmarking.features`). Both sides answer the same queries, by turns.
+    The features are synthetic (see `lookalike.benchmarking.features`). Both sides answer the same queries, by turns.
 
     Args:
         rows: Photos in the gallery, at least 1,000.
-        queries: How many each side is asked, of each kind.
-        say: Told what is being done.
+        queries: Number of queries of each kind.
+        say: Called with a line before each step.
 
     Raises:
-        UsageError: There are too few rows to measure anything.
+        UsageError: `rows` is below 1,000.
     """
     if rows < 1000:
         raise UsageError(f"a benchmark needs at least 1000 rows, got {rows}")
-    report = BenchmarkReport([])  # first, for it notes how busy the machine is
+    report = BenchmarkReport([])  # made first: it records the load of the machine
     say(f"drawing {rows:,} features")
     drawn = synthetic(rows + min(MORE, rows), queries=queries)
     features = Features({name: made[:rows] for name, made in drawn.gallery.items()}, drawn.queries)
@@ -72,7 +72,7 @@ def run(*, rows: int = ROWS, queries: int = QUERIES, say: Callable[[str], None] 
 
 
 def add(gallery: LocalGallery, features: Features, *, first: int, last: int) -> None:
-    """Add some of the rows in batches, each durable; their numbers are the items' ids."""
+    """Add rows in batches, each durable; ids of the items are the numbers of the rows."""
     for start in range(first, last, BATCH):
         end = min(start + BATCH, last)
         items = [Item(id=str(number), photo=f"{number}.jpg") for number in range(start, end)]
@@ -80,7 +80,7 @@ def add(gallery: LocalGallery, features: Features, *, first: int, last: int) -> 
 
 
 def fill(folder: Path, features: Features) -> None:
-    """Make a gallery of all rows and everything that a search derives from them."""
+    """Make a gallery of all rows, with its segment files."""
     with LocalGallery(folder, create=True) as gallery:
         add(gallery, features, first=0, last=len(features))
         gallery.optimise()
@@ -88,7 +88,7 @@ def fill(folder: Path, features: Features) -> None:
 
 
 def numbers(gallery: LocalGallery, answers: Sequence[Neighbours]) -> list[Int64]:
-    """Turn answers, of one query each, into the numbers of the features' rows; -1 where there was none."""
+    """Return the numbers of the rows in answers of one query each; -1 for missing answers."""
     found = []
     for answer in answers:
         rows = answer.rows[0].tolist()
@@ -99,18 +99,18 @@ def numbers(gallery: LocalGallery, answers: Sequence[Neighbours]) -> list[Int64]
 
 @dataclass(frozen=True, slots=True)
 class QueryKind:
-    """A kind of query, and the original's way of asking it.
+    """A kind of query, with its baseline in the original system.
 
     Attributes:
-        what: In a few words.
-        goal: What the design asks for.
-        truth: What our answers are held against.
-        peer: The original's way, in words.
-        ask_peer: The k best rows for a query; None when it cannot be asked here.
-        peer_truth: What the original's answers are held against.
-        peer_queries: How many the original is asked.
-        index: Ours.
-        metrics: Ours; None scores by cosines.
+        what: Short description.
+        goal: Design goal, in words.
+        truth: Ground truth of our answers.
+        peer: Name of the baseline.
+        ask_peer: Function that returns the baseline's k best rows; None when it cannot run.
+        peer_truth: Ground truth of the baseline's answers.
+        peer_queries: Number of queries of the baseline.
+        index: Index of our search.
+        metrics: Metrics of our search; None scores by cosines.
     """
 
     what: str
@@ -124,7 +124,7 @@ class QueryKind:
     metrics: Mapping[str, str] | None = None
 
     def measure(self, gallery: LocalGallery, features: Features, size: str) -> Row:
-        """Time both by turns, and hold the answers of both against the truth."""
+        """Time both sides by turns, and compare their answers with the ground truth."""
 
         def ask(number: int) -> Neighbours:
             query = features.query(number)
@@ -149,7 +149,7 @@ class QueryKind:
 
 
 def query_kinds(features: Features, clusters: original.Clusters | None) -> list[QueryKind]:
-    """All kinds of query that are measured."""
+    """Return all kinds of query to measure."""
     names = [original.name_of(number) for number in range(len(features))]
     peer = original.Original(features.gallery["deep"], features.gallery["color-original"], names, clusters)
     cosines = ground_truth.from_cosines(features, WEIGHTS, k=K)
@@ -168,7 +168,11 @@ def query_kinds(features: Features, clusters: original.Clusters | None) -> list[
 
 
 def measure_adding(folder: Path, features: Features, size: str) -> tuple[Row, original.Clusters | None]:
-    """Write ready vectors, and make of them what the search needs; also the original's clusters."""
+    """Measure adding vectors, index included, against writing arrays and clustering as in the original.
+
+    Returns:
+        The row of the report, and the original's clusters; None without scikit-learn.
+    """
     ours = time_once(lambda: fill(folder / "gallery", features))
     what, goal = f"add {size}, index included", f"8 s at {ROWS:,}"
     clusters = []
@@ -186,7 +190,7 @@ def measure_adding(folder: Path, features: Features, size: str) -> tuple[Row, or
 
 
 def measure_opening(folder: Path, features: Features, size: str) -> Row:
-    """Open what was written, up to the first answer."""
+    """Measure the time from opening to the first answer."""
 
     def open_ours(_: int) -> None:
         with LocalGallery(folder / "gallery") as gallery:
@@ -203,7 +207,7 @@ def measure_opening(folder: Path, features: Features, size: str) -> Row:
 
 
 def measure_adding_more(folder: Path, drawn: Features, features: Features) -> Row:
-    """Add to a gallery that is there already, up to the first answer that knows of it."""
+    """Measure the time from adding rows to an existing gallery to the first answer that finds them."""
     held, count = len(features), len(drawn) - len(features)
     last = {name: rows[-1:] for name, rows in drawn.gallery.items()}
     with LocalGallery(folder / "gallery") as gallery:
@@ -213,7 +217,7 @@ def measure_adding_more(folder: Path, drawn: Features, features: Features) -> Ro
             add(gallery, drawn, first=held, last=held + count)
             answer = gallery.search(last, SearchRequest(k=1))
             if numbers(gallery, [answer])[0][0] != held + count - 1:
-                raise LookalikeError("the row that was added last is not found")
+                raise LookalikeError("the last added row is not found")
 
         ours = time_once(add_more)
     what = f"add {count:,} more and find the last"

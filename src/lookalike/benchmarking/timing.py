@@ -1,4 +1,4 @@
-"""Two ways of doing the same, timed by turns so that both meet the machine in the same moods."""
+"""Timing of several calls by turns, so that changes of the machine's load affect all of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 @dataclass(slots=True)
 class Timing:
-    """Durations of the calls of one way.
+    """Durations of repeated calls.
 
     Attributes:
         calls_ms: Milliseconds of each call.
@@ -21,23 +21,23 @@ class Timing:
 
     @property
     def median_ms(self) -> float:
-        """Half of the calls took at most this long."""
+        """Median duration."""
         return float(np.median(self.calls_ms))
 
     @property
     def p99_ms(self) -> float:
-        """99 of 100 calls took at most this long."""
+        """99th percentile of the durations."""
         return float(np.percentile(self.calls_ms, 99))
 
 
 @dataclass(frozen=True, slots=True)
 class TimedCall:
-    """One way of doing something.
+    """A function to time.
 
     Attributes:
-        call: Does it for the query of a number.
-        calls: How often it is timed in all, with the numbers from 0.
-        timing: Filled in by `time_in_turns`.
+        call: Function of the number of a query.
+        calls: Number of calls, with the numbers from 0.
+        timing: Result, filled in by `time_in_turns`.
     """
 
     call: Callable[[int], object]
@@ -46,7 +46,7 @@ class TimedCall:
 
 
 def time_in_turns(*ways: TimedCall, rounds: int = 10) -> None:
-    """Time several ways by turns: in every round each does its share, after one call that warms it up."""
+    """Time several functions by turns: each makes its share of calls in every round, after one warm-up call."""
     for turn in range(rounds):
         for way in ways:
             numbers = range(way.calls * turn // rounds, way.calls * (turn + 1) // rounds)
@@ -59,7 +59,7 @@ def time_in_turns(*ways: TimedCall, rounds: int = 10) -> None:
 
 
 def time_once(call: Callable[[], object]) -> Timing:
-    """Time something that cannot be repeated."""
+    """Time a call that cannot be repeated."""
     began = time.perf_counter()
     call()
     return Timing([1000 * (time.perf_counter() - began)])

@@ -48,12 +48,13 @@ class Benchmark:
 
     Attributes:
         name: Name, as for `lookalike evaluate --protocol`.
-        sides: Ways of asking by name, the official one first; empty for `attributes`, which has classes and no queries.
+        sides: Pairs of query and gallery sets by name, the official one first; empty for `attributes`, which has
+            classes and no queries.
         pairs: Pairs of Consumer-to-shop; empty for other benchmarks.
         category_types: For each category by name, in the published order: `upper`, `lower` or `full`.
         attribute_types: For each attribute by name, in the published order, its type, such as `texture`. An item's
             attribute `attributes` lists those that it is known to have.
-        published: Totals by name, such as `query photos`; what is found may differ, in a part of the data.
+        published: Published totals by name, such as `query photos`; a subset of the data has other totals.
     """
 
     name: BenchmarkName

@@ -54,9 +54,9 @@ class Check:
         kind: `Catalogue.kind`; None when the catalogue cannot be recognised.
         source: Source of the catalogue.
         splits: Totals by the items' attribute `split`.
-        missing: Photos that are not there, as the catalogue calls them.
-        unanswerable: Ids of items that ask and have no right answer among the photos that are there.
-        problems: Why the catalogue cannot be used.
+        missing: Paths of photos that do not exist, as written in the catalogue.
+        unanswerable: Ids of queries without a relevant item whose photo exists.
+        problems: Errors that make the catalogue unusable.
         notes: Harmless remarks, such as totals that differ from the published ones.
     """
 
@@ -96,7 +96,7 @@ def check_catalogue(
         columns: Names of columns, see `open_catalogue`.
         encoding: Encoding of a CSV table, see `open_catalogue`.
         exclude: Globs to leave out, see `open_catalogue`.
-        progress: Called now and then with how many photos were looked for, of how many.
+        progress: Called every 1,000 items with the number of items checked and the total.
 
     Raises:
         UsageError: There is no such source.
@@ -197,7 +197,7 @@ class _Sides:
 
 
 def _compare_totals(benchmark: Benchmark, check: Check, *, products: int) -> None:
-    """Note totals that differ from the published ones, as they do in a part of the data."""
+    """Note totals that differ from the published ones, as those of a subset do."""
     totals = check.splits.values()
     found = {
         "photos": sum(one.photos for one in totals),

@@ -1,4 +1,4 @@
-"""Files and folders that are left out of a catalogue: hidden ones, those of systems, and those that globs match."""
+"""Excluded files and folders of a catalogue: hidden ones, system folders, and matches of globs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OF_SYSTEMS: Final = frozenset(
         *("desktop.ini", "__macosx", "network trash folder", "temporary items", "lost+found"),
     }
 )
-"""Lower-case names of waste bins, snapshots and thumbnails of NAS boxes, Windows, macOS and file systems."""
+"""Lower-case names of recycle bins, snapshots and thumbnails of NAS systems, Windows, macOS and file systems."""
 
 ANY_DEPTH: Final = "**"
 
@@ -23,9 +23,9 @@ ANY_DEPTH: Final = "**"
 class Exclusions:
     """Set of excluded paths, relative to a source.
 
-    Excluded are hidden files and folders (their names begin with a dot), those of systems, and those that a glob
-    matches. A glob without a slash matches names at any depth; one with a slash matches the path from the source on,
-    in which `*` stays within a name and `**` is any number of folders. The contents of excluded folders are excluded.
+    Hidden files and folders (their names begin with a dot), system folders, and matches of a glob are excluded, and
+    so are the contents of excluded folders. A glob without a slash matches names at any depth; one with a slash
+    matches paths relative to the source, where `*` matches within a name and `**` any number of folders.
     """
 
     def __init__(self, globs: Sequence[str] = ()) -> None:
@@ -48,7 +48,7 @@ class Exclusions:
                 self._names.append(bare)
 
     def excludes_entry(self, path: str) -> bool:
-        """Whether a file or folder is excluded; its parent folder is not."""
+        """Whether a file or folder of a folder that is not excluded is excluded."""
         name = path.rpartition("/")[2]
         if name.startswith(".") or name.lower() in OF_SYSTEMS:
             return True

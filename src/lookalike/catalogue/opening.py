@@ -1,4 +1,4 @@
-"""From what a user names as a source to a catalogue."""
+"""Opening a source, as a user names it, as a catalogue."""
 
 from __future__ import annotations
 
@@ -65,25 +65,26 @@ def open_catalogue(
 
     Args:
         source: Folder, table, URL, `drawn` or `-`. A folder called `drawn` is `./drawn`.
-        columns: For a table: the names that its columns have, by the names that are expected (`id`, `image`,
-            `product`, `box`), such as `{"image": "file"}`.
+        columns: Column names of a table by the expected names (`id`, `image`, `product`, `box`), such as
+            `{"image": "file"}`.
         encoding: Encoding of a CSV table without a byte order mark, such as `cp1252`; None is UTF-8.
-        exclude: For a folder: globs of files and folders to leave out; see `lookalike.catalogue.exclusions.Exclusions`.
+        exclude: Globs of files and folders of a folder to leave out; see
+            `lookalike.catalogue.exclusions.Exclusions`.
         whole_photos: Ignore boxes and use whole photos.
 
     Raises:
         CatalogueError: There is nothing there, or it cannot be read.
         AnnotationError: A row of the table, or a line of a benchmark's files, is malformed.
         UnknownNameError: `columns` names something that does not exist.
-        UsageError: The source has no name, `columns` or `encoding` is given for one without them, or `exclude` for one
-            whose files are listed.
-        MissingExtraError: It is in a store, and what reads from such is not installed.
+        UsageError: The source is empty, `columns` or `encoding` is given for a source that is not a table, or
+            `exclude` for one that is not a folder.
+        MissingExtraError: The library for its object store is not installed.
     """
     if not source.strip():
-        raise UsageError("expected a folder or a table, got an empty name")
+        raise UsageError("expected a folder or a table, got an empty text")
     catalogue = _open(source, columns or {}, encoding, Exclusions(exclude))
     if exclude and catalogue.kind not in ("folder", "imagefolder"):
-        raise UsageError(f"only files of a folder can be left out, and {source} lists its photos")
+        raise UsageError(f"exclude works on folders of photos, and {source} lists its photos")
     return _without_boxes(catalogue) if whole_photos else catalogue
 
 
@@ -99,7 +100,7 @@ def _open(source: str, columns: Mapping[str, str], encoding: str | None, exclusi
     mode = None if source in ("-", "drawn") else _mode(path, source)
     is_table = mode is not None and stat.S_ISREG(mode)
     if (columns or encoding) and not is_table:
-        raise UsageError(f"only a table has columns to name, and an encoding, and {source} is none")
+        raise UsageError(f"columns and encoding are for tables only, and {source} is not a table")
     if source == "-":
         from lookalike.catalogue.readers.stdin_paths import open_standard_input
 
@@ -150,7 +151,7 @@ def _open_table(path: Path, columns: Mapping[str, str], *, encoding: str | None)
         raise CatalogueError(f"{path}: {error.strerror}") from None
     if start.startswith(PARQUET_SIGNATURE):
         if encoding:
-            raise UsageError(f"only a CSV table has an encoding to name, and {path} is a Parquet table")
+            raise UsageError(f"encoding is for CSV tables only, and {path} is a Parquet table")
         from lookalike.catalogue.readers.parquet import open_parquet
 
         return open_parquet(path, columns=columns)

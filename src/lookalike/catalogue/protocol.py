@@ -1,4 +1,4 @@
-"""Interface of catalogues: a source of items, and the photos that cannot become items."""
+"""Interface of catalogues: items, and photos that were skipped."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Skip:
     Attributes:
         photo: Path of the photo, or table and line of its row.
         reason: Cause, in a few words.
-        id: Id of the item it would have been; empty where the source does not tell.
+        id: Id of the item; empty where the source does not give one.
     """
 
     photo: str
@@ -52,7 +52,7 @@ class Catalogue:
     benchmark: Benchmark | None = None
 
     def out_of_reach(self, items: Iterable[Item]) -> list[bool]:
-        """Tell which items of an earlier run may still be in the source: skipped ones, and those in unlisted folders.
+        """Return for each item whether it may still be in the source: skipped, or in an unlisted folder.
 
         Args:
             items: Items that are not in this catalogue.

@@ -43,7 +43,7 @@ MARKS: Mapping[Layout, tuple[Sequence[str], Sequence[str]]] = {
     "fine": ((".",), ("train_cate.txt", "train_attr.txt")),
     "attributes": (ATTRIBUTE_FOLDERS, ("list_category_img.txt", "list_category_cloth.txt", "list_attr_img.txt")),
 }
-"""Files that occur in one benchmark only, and their folders."""
+"""Folders and files that identify a layout: the files occur in no other layout."""
 
 COLUMNS: Mapping[int, Layout] = {2: "attributes", 3: "inshop", 4: "consumer2shop"}
 """Benchmark by the number of columns of its partition file."""
@@ -54,10 +54,10 @@ def recognise(folder: Path, *, exclusions: Exclusions = DEFAULT_EXCLUSIONS) -> L
 
     Args:
         folder: An absolute path.
-        exclusions: Sub-folders that do not count.
+        exclusions: Sub-folders to ignore.
 
     Raises:
-        CatalogueError: A place in which the files of a benchmark may lie cannot be looked into.
+        CatalogueError: A folder that may hold the files of a benchmark cannot be read.
     """
     for place in ("Anno", "Eval", "Anno_coarse", "Anno_fine"):
         _look_into(folder / place)
@@ -72,7 +72,7 @@ def recognise(folder: Path, *, exclusions: Exclusions = DEFAULT_EXCLUSIONS) -> L
         return "attributes"
     splits = _sub_folders(folder, exclusions, broken_links=True) or []
     split_names = {path.name for path in splits}
-    # A split that cannot be listed now is one all the same: its photos must not turn into photos without a split.
+    # A split that cannot be listed still counts as one: the photos of the others must keep their split.
     if "train" in split_names and split_names <= set(SPLITS) and not any(_has_no_folders(path) for path in splits):
         return "imagefolder"
     return None
@@ -92,14 +92,14 @@ def recognise_fine(folder: Path) -> bool:
 def open_recognised(folder: Path, *, exclusions: Exclusions = DEFAULT_EXCLUSIONS) -> Catalogue | None:
     """Open a folder in its layout; None for a folder of photos.
 
-    A folder in which there is nothing but folders of benchmarks is opened as the one that is there.
+    A folder that contains only the folder of one benchmark is opened as that benchmark.
 
     Args:
         folder: An absolute path.
         exclusions: Paths left out of a tree of splits and classes.
 
     Raises:
-        CatalogueError: The benchmark cannot be read, or there are several.
+        CatalogueError: The benchmark cannot be read, or the folder contains several.
     """
     layout = recognise(folder, exclusions=exclusions)
     if layout is not None:
@@ -151,7 +151,7 @@ def _look_into(place: Path) -> None:
     """Check that a path does not exist or can be read.
 
     Raises:
-        CatalogueError: It is there, and cannot be.
+        CatalogueError: It exists and cannot be read.
     """
     try:
         place.lstat()
@@ -164,9 +164,9 @@ def _look_into(place: Path) -> None:
             (place / PARTITION).lstat()
     except FileNotFoundError:
         if place.is_symlink() and not os.path.exists(place):  # noqa: PTH110 - which is never an error of its own
-            raise CatalogueError(f"{place}: the link leads nowhere") from None
+            raise CatalogueError(f"{place}: the target of the link does not exist") from None
     except OSError as error:
-        if error.errno == errno.ELOOP:  # no mount or permission mends it, so nothing is out of reach
+        if error.errno == errno.ELOOP:  # a permanent fault, so there are no files that are only out of reach
             return
         raise CatalogueError(f"{place}: {(error.strerror or str(error)).lower()}") from None
 
@@ -191,9 +191,9 @@ def _sub_folders(
 
     Args:
         folder: Its path.
-        exclusions: Sub-folders that do not count.
-        broken_links: Take links that lead nowhere for folders that are out of reach; those with an ending, such as
-            `1.jpg`, are links to photos.
+        exclusions: Sub-folders to ignore.
+        broken_links: Whether to count broken links as folders that are out of reach, except names with a suffix, such
+            as `1.jpg`, which are links to photos.
     """
     try:
         with os.scandir(folder) as listing:
@@ -209,5 +209,5 @@ def _is_folder(entry: os.DirEntry[str], *, broken_links: bool) -> bool:
             return True
         out_of_reach = entry.is_symlink() and not Path(entry.path).exists()
     except OSError as error:
-        out_of_reach = error.errno != errno.ELOOP  # a link to itself never was a folder
+        out_of_reach = error.errno != errno.ELOOP  # a link to itself is not a folder
     return broken_links and out_of_reach and not Path(entry.name).suffix

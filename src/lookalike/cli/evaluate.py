@@ -86,7 +86,7 @@ def evaluate(
             json=json,
         )
     if (gallery is None) == (not model):
-        raise UsageError("give either --gallery G, whose vectors are measured, or --model M, which describes them now")
+        raise UsageError("give either --gallery G, whose vectors are measured, or --model M to embed the photos with")
     from lookalike.evaluation.evaluate import evaluate as measure
 
     with progress_of("photos") as tell:

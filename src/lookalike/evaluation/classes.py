@@ -100,7 +100,7 @@ def measure_classes(
         places = {name: place for place, name in enumerate(categories)}
         right = np.array([places.get(label, -1) for label in labels], dtype=np.int64)
         if (right < 0).all():
-            raise MismatchError(f"the model's categories, such as {categories[0]!r}, are none of the catalogue's")
+            raise MismatchError(f"the model's categories, such as {categories[0]!r}, do not occur in the catalogue")
         if unknown := int((right < 0).sum()):
             notes.append(f"{unknown:,} photos are of a category that the model does not know; they count as 0")
         ranks = rank_of_class(category_scores, np.maximum(right, 0))
@@ -112,9 +112,11 @@ def measure_classes(
         beyond = _unknown_to(attributes, items)
         positive = _positives(items, [*attributes, *beyond])
         if not positive[:, : len(attributes)].any():
-            raise MismatchError(f"the model's attributes, such as {attributes[0]!r}, are none of the catalogue's")
+            raise MismatchError(f"the model's attributes, such as {attributes[0]!r}, do not occur in the catalogue")
         if beyond:
-            notes.append(f"{len(beyond):,} attributes are none of the model's, such as {beyond[0]!r}; it finds none")
+            notes.append(
+                f"{len(beyond):,} attributes are unknown to the model, such as {beyond[0]!r}; they count as not found"
+            )
         groups = _groups([*attributes, *beyond], attribute_types)
         for name, value, total in _recalls(attribute_scores, positive, groups):
             names.append(name)

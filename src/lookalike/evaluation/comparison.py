@@ -113,7 +113,7 @@ def compare_evaluations(first: str | os.PathLike[str], second: str | os.PathLike
     _check_comparable(one, other)
     names = [name for name in one.values if name in other.values]
     if not names:
-        raise MismatchError("the runs have no metric in common")
+        raise MismatchError("the evaluations have no metric in common")
     places = {query: place for place, query in enumerate(other.queries)}
     order = [places[query] for query in one.queries]
     a, b = (np.stack([_weighted(each, name) for name in names], axis=1) for each in (one, other))
@@ -150,7 +150,7 @@ def read_report(folder: Path) -> ReportedEvaluation:
             f"{folder}: not a report of `lookalike evaluate --report`: {Path(error.filename).name}: {error.strerror}"
         ) from None
     except (ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{folder}: this report is damaged: {error}; make it again") from None
+        raise UsageError(f"{folder}: the report is damaged: {error}; evaluate again") from None
 
 
 def _check_comparable(first: ReportedEvaluation, second: ReportedEvaluation) -> None:
@@ -161,17 +161,20 @@ def _check_comparable(first: ReportedEvaluation, second: ReportedEvaluation) -> 
     """
     protocols = [one.summary["protocol"] for one in (first, second)]
     if protocols[0] != protocols[1]:
-        raise MismatchError(f"the runs have different protocols, {protocols[0]} and {protocols[1]}: nothing to compare")
+        raise MismatchError(
+            f"the evaluations have different protocols, {protocols[0]} and {protocols[1]}; evaluate both by the same"
+        )
     if sorted(first.queries) != sorted(second.queries):
         only = [len({*one.queries} - {*other.queries}) for one, other in ((first, second), (second, first))]
         raise MismatchError(
-            f"the runs have different queries: {only[0]:,} are only in {first.folder}, {only[1]:,} only in "
+            f"the evaluations have different queries: {only[0]:,} are only in {first.folder}, {only[1]:,} only in "
             f"{second.folder}; measure both on the same photos"
         )
     galleries = [one.summary["gallery"] for one in (first, second)]
     if galleries[0] != galleries[1]:
         raise MismatchError(
-            f"the runs have galleries of {galleries[0]:,} and {galleries[1]:,} photos; the smaller one is the easier"
+            f"the evaluations have galleries of {galleries[0]:,} and {galleries[1]:,} photos; "
+            "evaluate both on the same photos"
         )
 
 

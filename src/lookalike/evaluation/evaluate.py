@@ -141,7 +141,7 @@ def evaluate(
     """
     models = [os.fspath(model)] if isinstance(model, str | os.PathLike) else list(model or ())
     if (gallery is None) == (not models):
-        raise UsageError("give either a gallery, whose vectors are measured, or a model, which describes them now")
+        raise UsageError("give either a gallery, whose vectors are measured, or a model to embed the photos with")
     from lookalike.catalogue.opening import open_catalogue
 
     catalogue = open_catalogue(os.fspath(source), columns=columns, encoding=encoding, whole_photos=whole_photos)
@@ -221,7 +221,9 @@ def _classified(
     source: str,
 ) -> Evaluation:
     if len(models) != 1:
-        raise UsageError("the protocol 'attributes' asks one model's class heads: --model CHECKPOINT")
+        raise UsageError(
+            "the protocol 'attributes' measures the class heads of one model; give it with --model CHECKPOINT"
+        )
     model = Path(models[0])
     if model.suffix in ("", ".onnx"):
         kinds = "a .safetensors checkpoint, or a .pth.tar of the original system,"

@@ -133,10 +133,10 @@ def computed_embeddings(
     """Embed photos with the indexing pipeline, into a temporary gallery.
 
     Args:
-        catalogue: Where the items come from.
+        catalogue: Catalogue of the items.
         items: n of its items.
-        embedder: What describes them.
-        progress: Is told how many of how many photos are done.
+        embedder: Embedder of the photos.
+        progress: Called with the number of photos embedded and in all.
 
     Raises:
         UsageError: No photo can be read.
@@ -169,25 +169,25 @@ def measure_retrieval(
     unknown: Sequence[str] = UNKNOWN,
     category: str | None = None,
 ) -> tuple[RetrievalResult, dict[str, float]]:
-    """Let the queries of a protocol ask its gallery.
+    """Search the gallery of a protocol with its queries, and measure the answers.
 
     Args:
-        catalogue: Where the items come from.
+        catalogue: Catalogue of the items.
         items: n items.
-        embedded: Their vectors.
-        protocol: Who asks whom.
-        weights: Of the spaces; None takes those learned for the gallery, or the defaults.
-        metrics: A metric of SciPy's cdist by space, as for a search.
-        apart: Attributes whose equal values never answer each other.
-        unknown: Values that mean that nothing is known.
-        category: Attribute for the break-down; None takes a likely one.
+        embedded: Vectors of the items.
+        protocol: Evaluation protocol.
+        weights: Weights of the spaces; None takes those stored in the gallery, or the defaults.
+        metrics: Distances of SciPy's cdist by space, as for a search.
+        apart: Attributes that keep photos of equal values from matching each other.
+        unknown: Attribute values that mean "unknown".
+        category: Attribute for the figures by category; None chooses one.
 
     Returns:
-        The retrieval, and the weights that were used.
+        The result, and the weights that were used.
 
     Raises:
-        UsageError: The items do not allow it.
-        UnknownNameError: A name is no attribute, space or metric.
+        UsageError: The items do not suit the protocol.
+        UnknownNameError: An attribute, space or metric is unknown.
     """
     task = protocol.task(
         items,
@@ -215,20 +215,20 @@ def measure_classification(
     *,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[MetricValues, dict[str, str]]:
-    """Compare a network's class scores with what is known of its photos: Category & Attribute Prediction.
+    """Measure a network's class scores on the Category and Attribute Prediction Benchmark.
 
     Args:
-        catalogue: A published benchmark of this kind.
-        items: Those of its test split, n.
-        classifier: The network.
-        progress: Is told how many of how many photos are done.
+        catalogue: The benchmark.
+        items: n items of its test split.
+        classifier: Classifier to measure.
+        progress: Called with the number of photos classified and in all.
 
     Returns:
-        The figures, and why photos could not be read, by their ids.
+        Values of the metrics, and reasons for unreadable photos by item id.
 
     Raises:
         UsageError: There are no photos, or the network has neither of the heads `category` and `attributes`.
-        MismatchError: It has other classes.
+        MismatchError: The network has none of the benchmark's classes.
     """
     from lookalike.evaluation.classes import measure_classes
     from lookalike.images import open_image
@@ -236,7 +236,7 @@ def measure_classification(
     heads = [head for head in ("category", "attributes") if head in classifier.classes]
     if not heads:
         known = ", ".join(classifier.classes) or "none"
-        raise UsageError(f"the model has no head 'category' and none 'attributes', only: {known}; train it with them")
+        raise UsageError(f"the model has neither a head 'category' nor 'attributes', only: {known}; train one that has")
     scores = {head: np.zeros((len(items), len(classifier.classes[head])), dtype=np.float32) for head in heads}
     reasons: dict[str, str] = {}
     for start in range(0, len(items), CLASSIFIED_AT_ONCE):

@@ -1,4 +1,4 @@
-"""Metrics as values: `hit_rate@10` is something that can be named, asked for and measured on a ranking."""
+"""Metrics as values: parsing names such as `hit_rate@10`, and computing them on a ranking."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ TAKES_K: Final = (*NEEDS_K, "map")
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The answers of Q queries, best first.
+    """Grades of the answers of Q queries, best first.
 
     Attributes:
-        grades: (Q, K) int64 grade of each answer, from 0; 0 as well where nobody answers any more.
-        totals: (Q, G) int64 how many items of the gallery have at least grade 1, 2, ... G.
+        grades: (Q, K) int64 grade of each answer, from 0; 0 too for missing answers.
+        totals: (Q, G) int64 number of items in the gallery of at least grade 1, 2, ... G.
     """
 
     grades: Int64
     totals: Int64
 
     def relevant(self, level: int) -> tuple[Bool, Int64]:
-        """Which answers have at least that grade, (Q, K), and how many items there are of it, (Q,)."""
+        """Return whether each answer has at least a grade, (Q, K), and the number of such items, (Q,)."""
         return self.grades >= level, self.totals[:, level - 1]
 
     def ideal(self, k: int) -> Int64:
-        """The highest grades that k answers could have, falling: (Q, k) int64."""
+        """Return the k highest grades in the gallery for each query, descending: (Q, k) int64."""
         best: Int64 = (self.totals[:, None, :] > np.arange(k)[None, :, None]).sum(axis=2)
         return best
 
@@ -55,10 +55,10 @@ class Metric:
     """One metric; `lookalike.evaluation.metrics` defines each kind.
 
     Attributes:
-        kind: What it computes.
-        k: How many answers it looks at; None for kinds that decide it themselves.
-        level: The lowest grade that counts as relevant; of no meaning for `ndcg`, which weighs them all.
-        of: What that grade stands for, where it is not the highest, such as `articleType`.
+        kind: Name without k, such as `hit_rate`.
+        k: Number of answers it takes into account; None for kinds without a k.
+        level: Lowest relevant grade; ignored by `ndcg`, which uses all grades.
+        of: Attribute of that grade, such as `articleType`, where it is not the highest grade; part of the name.
     """
 
     kind: Kind
@@ -78,11 +78,11 @@ class Metric:
 
     @classmethod
     def parse(cls, text: str, *, level: int = 1, of: str = "") -> Metric:
-        """Read a name such as `hit_rate@10`, `map@r` or `mrr`.
+        """Parse a name such as `hit_rate@10`, `map@r` or `mrr`.
 
         Raises:
             UnknownNameError: There is no such metric.
-            UsageError: Its k is missing, of no use or no number.
+            UsageError: k is missing, not allowed or malformed.
         """
         kinds = get_args(Kind)
         name, _, number = (text, "", "") if text in kinds else text.partition("@")
@@ -93,7 +93,7 @@ class Metric:
         return cls(name, int(number) if number else None, level, of)  # type: ignore[arg-type]  # a kind, as seen above
 
     def values(self, ranking: Ranking) -> Float64:
-        """One number for each query, (Q,) float64 in [0, 1]."""
+        """Compute the value of each query, (Q,) float64 in [0, 1]."""
         relevant, total = ranking.relevant(self.level)
         k = self.k or 1
         match self.kind:
@@ -116,7 +116,7 @@ class Metric:
 
 
 def named(*names: str, level: int = 1, of: str = "") -> tuple[Metric, ...]:
-    """Several metrics by their names."""
+    """Parse several names."""
     return tuple(Metric.parse(name, level=level, of=of) for name in names)
 
 
@@ -125,10 +125,10 @@ SAME_ITEM: Final[Sequence[str]] = (
     *("recall@1", "recall@10", "recall@50", "precision@10"),
     *("map", "map@10", "map@r", "r_precision", "mrr", "ndcg@10"),
 )
-"""What is measured where an answer is right or wrong."""
+"""Metrics of tasks with a single grade."""
 
 GRADED: Final[Sequence[str]] = ("precision@1", "precision@10", "map@r")
-"""What is measured of the highest grade, beside NDCG@10 of all grades."""
+"""Metrics of the highest grade of graded tasks, besides NDCG@10 of all grades."""
 
 LEADING: Final[Sequence[str]] = ("precision@1", "precision@10")
-"""What is measured of the lowest grade, that of the leading field."""
+"""Metrics of the lowest grade of graded tasks, that of the leading field."""

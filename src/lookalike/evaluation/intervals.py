@@ -25,7 +25,7 @@ def bootstrap_intervals(values: Float64, *, counts: Float64 | None = None, seed:
     Args:
         values: (Q, M) float64 values of M metrics.
         counts: (Q, M) float64 weights of the values in the mean; None weighs them equally.
-        seed: Of the draws.
+        seed: Seed of the resampling.
 
     Returns:
         (M, 2) float64 bounds of 95 % of the resampled means; zeros for no queries.
@@ -56,7 +56,7 @@ def paired_significance(first: Float64, second: Float64, *, seed: int = 0) -> Fl
     Args:
         first: (Q, M) float64 values of one run.
         second: (Q, M) float64 values of the other, for the same queries in the same order.
-        seed: Of the draws.
+        seed: Seed of the exchanges.
 
     Returns:
         (M,) float64 two-sided p-values in (0, 1], not corrected for the number of metrics.

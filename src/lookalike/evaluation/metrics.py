@@ -75,7 +75,7 @@ def precision_at_k(relevant: Bool, k: int) -> Float64:
 def r_precision(relevant: Bool, total: Int64) -> Float64:
     """Return the fraction of relevant answers among the first R, the number of relevant items of the query.
 
-    Its rival is `map_at_r`, which also looks at the order within the first R.
+    Its rival is `map_at_r`, which also depends on the order of the first R.
 
     Args:
         relevant: (Q, K) whether the answer is relevant.
@@ -106,7 +106,7 @@ def average_precision(relevant: Bool, total: Int64, k: int | None = None) -> Flo
 def map_at_r(relevant: Bool, total: Int64) -> Float64:
     """Return the average precision of the first R answers, R being the number of relevant items of the query.
 
-    Its rivals: `average_precision` goes on after the R-th answer; `r_precision` does not look at the order.
+    Its rivals: `average_precision` also counts answers after the R-th; `r_precision` ignores the order.
 
     Args:
         relevant: (Q, K) whether the answer is relevant.
@@ -176,7 +176,7 @@ def interpolated_precision(relevant: Bool, total: Int64) -> Float64:
     precision = np.zeros((len(relevant), max(1, int(found.max(initial=0)))))
     precision[rows, place] = (place + 1) / (ranks + 1)  # of the first, second, ... relevant answer
     best_onwards = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    wanted = np.maximum(1, -(-RECALL_TENTHS * total[:, None] // 10))  # in whole items, so that rounding hides none
+    wanted = np.maximum(1, -(-RECALL_TENTHS * total[:, None] // 10))  # integer arithmetic: no rounding errors
     at = np.minimum(wanted, best_onwards.shape[1]) - 1
     curves: Float64 = np.where(wanted <= found[:, None], np.take_along_axis(best_onwards, at, axis=1), 0.0)
     return curves

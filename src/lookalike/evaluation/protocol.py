@@ -45,9 +45,9 @@ class Protocol:
         if name == "grades" and not words:
             raise UsageError("the protocol 'grades' needs attributes, the leading one first: grades=category,colour")
         if name in ("product", "attributes") and equals:
-            raise UsageError(f"the protocol {name!r} takes nothing after it, got {text!r}")
+            raise UsageError(f"the protocol {name!r} takes no arguments, got {text!r}")
         if name in ("inshop", "consumer2shop") and len(words) > 1:
-            raise UsageError(f"the protocol {name!r} takes one way of asking, got {text!r}")
+            raise UsageError(f"the protocol {name!r} takes one variant, got {text!r}")
         return cls(name, words)  # type: ignore[arg-type]  # one of the names, as seen above
 
     @classmethod
@@ -66,12 +66,14 @@ class Protocol:
             return None
         if benchmark is None or benchmark.name != self.name:
             what = f"the benchmark {benchmark.name!r}" if benchmark else "no published benchmark"
-            raise UsageError(f"the protocol {self.name!r} is that of DeepFashion's files, and this source is {what}")
+            raise UsageError(
+                f"the protocol {self.name!r} needs that benchmark of DeepFashion, and this source is {what}"
+            )
         if not benchmark.sides:
             return None
         wanted = self.words[0] if self.words else next(iter(benchmark.sides))
         if wanted not in benchmark.sides:
-            raise UnknownNameError(f"way of asking {self.name}", wanted, benchmark.sides)
+            raise UnknownNameError(f"variant of {self.name}", wanted, benchmark.sides)
         return benchmark.sides[wanted]
 
     def taking_part(self, items: Sequence[Item], benchmark: Benchmark | None) -> list[Item]:
@@ -102,10 +104,10 @@ class Protocol:
         sides = self.sides(benchmark)
         if sides is not None:
             if apart:
-                raise UsageError(f"the protocol {self.name!r} is fixed: no photos are kept apart")
+                raise UsageError(f"the protocol {self.name!r} is fixed; leave `apart` out")
             return sides_task(items, sides, protocol=str(self), unknown=unknown, category=category)
         if self.name == "grades":
             return grades_task(items, self.words, apart=apart, unknown=unknown, category=category)
         if self.name == "product":
             return product_task(items, contents=contents, apart=apart, unknown=unknown, category=category)
-        raise UsageError(f"the protocol {self.name!r} asks no gallery")
+        raise UsageError(f"the protocol {self.name!r} measures class scores, and has no gallery to search")

@@ -130,8 +130,8 @@ def product_task(
 ) -> Task:
     """Make the leave-one-out task: each photo of a product with several photos queries all other photos.
 
-    A photo never matches itself or a duplicate, which is a photo of the same content. The only photo of a product, and
-    photos of unknown product, belong to the gallery alone. `identical_rows` finds duplicates with different bytes.
+    A photo never matches itself or a duplicate, a photo of the same content. The only photo of a product, and photos
+    of unknown product, belong to the gallery alone. `identical_rows` finds duplicates with different bytes.
 
     Args:
         items: All photos.
@@ -154,8 +154,12 @@ def product_task(
     nameless = int((products < 0).sum())
     single = len(items) - int(asks.sum()) - nameless
     notes = (
-        f"{single:,} photos are the only ones of their product: they answer and do not ask" if single else "",
-        f"{nameless:,} photos have no known product: they answer and do not ask" if nameless else "",
+        f"{single:,} photos are the only ones of their product: they are in the gallery and not among the queries"
+        if single
+        else "",
+        f"{nameless:,} photos have no known product: they are in the gallery and not among the queries"
+        if nameless
+        else "",
     )
     return Task(
         protocol="product",
@@ -205,7 +209,7 @@ def grades_task(
         metrics += named(*LEADING, of=fields[0])
     queries = np.flatnonzero(labels[0] >= 0)
     rest = len(items) - len(queries)
-    note = f"{rest:,} photos have no known {fields[0]!r}: they answer and do not ask"
+    note = f"{rest:,} photos have no known {fields[0]!r}: they are in the gallery and not among the queries"
     return Task(
         protocol="grades=" + ",".join(fields),
         items=items,
@@ -258,7 +262,7 @@ def field_numbers(items: Sequence[Item], name: str, *, unknown: Collection[str] 
 def value_of(item: Item, name: str, *, unknown: Collection[str] = UNKNOWN) -> str | None:
     """Return an attribute, `product` or `id` as text; None where it is unknown."""
     value = item.product if name == "product" else item.id if name == "id" else item.attributes.get(name)
-    text = "" if value is None or value != value else str(value)  # not equal to itself: a NaN
+    text = "" if value is None or value != value else str(value)  # only NaN differs from itself
     return None if not text.strip() or text in unknown else text
 
 

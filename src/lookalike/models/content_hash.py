@@ -1,7 +1,7 @@
 """Content checksum of an ONNX file, which detects damage that would silently change embeddings.
 
 The last bytes of an ONNX file are an entry of its metadata, `lookalike.content`, with the SHA-256 of all bytes before
-them. For ONNX, whose format lets a list's entries stand anywhere, it is an entry like any other.
+them. ONNX reads it as ordinary metadata, because protobuf allows the entries of a list anywhere in a file.
 """
 
 from __future__ import annotations
@@ -57,4 +57,4 @@ def require_checksum(path: Path, content: bytes) -> None:
         ModelError: The file has none.
     """
     if not has_checksum(content):
-        raise ModelError(f"{path}: its checksum is not there, so it is damaged, or was changed; {WAY_OUT}")
+        raise ModelError(f"{path}: its checksum is missing, so the file is damaged or was changed; {WAY_OUT}")

@@ -55,7 +55,7 @@ def export_onnx(
         LookalikeError: The embeddings differ from PyTorch's by more than `LEAST_COSINE` allows, except for `int8`.
     """
     if fp16 and int8:
-        raise UsageError("half and int8 exclude each other: 8-bit weights are a quarter already")
+        raise UsageError("half and int8 exclude each other: leave one of them out")
     loaded = load_checkpoint(checkpoint)
     photos = _photos(calibrate or "drawn", loaded.preprocessing)
     file.absolute().parent.mkdir(parents=True, exist_ok=True)

@@ -52,7 +52,7 @@ def translate_state(state: Mapping[str, Tensor], classes: Mapping[str, Sequence[
 
 
 def category_names(count: int) -> tuple[str, ...]:
-    """Return the names of its classes; numbers if there are not 20 of them."""
+    """Return the names of the original's `count` classes; numbers if there are not 20."""
     return CATEGORIES if count == len(CATEGORIES) else tuple(str(number + 1) for number in range(count))
 
 
@@ -81,7 +81,7 @@ def read_original(path: Path) -> tuple[Network, dict[str, list[str]]]:
         result = network.load_state_dict(translate_state(state, classes), strict=False)
     except RuntimeError as error:
         raise ModelError(f"{path}: not the original's ResNet-50: {str(error).splitlines()[-1].strip()}") from None
-    # PyTorch did not count batches at that time, and nothing depends on the count.
+    # PyTorch had no `num_batches_tracked` at that time, and nothing depends on it.
     missing = [key for key in result.missing_keys if not key.endswith("num_batches_tracked")]
     if missing or result.unexpected_keys:
         first = [*missing, *result.unexpected_keys][0]

@@ -40,7 +40,7 @@ class Preprocessing:
 
     def __post_init__(self) -> None:
         if self.fit not in get_args(Fit) or min(self.height, self.width) < 1 or min(self.std) <= 0:
-            raise ModelError(f"a model's pre-processing makes no sense: {self}")
+            raise ModelError(f"a model's preprocessing is invalid: {self}")
         if self.fit == "crop" and self.short_side < max(self.height, self.width):
             raise ModelError(f"a centre crop of {self.height}x{self.width} needs a short side of at least that: {self}")
 
@@ -75,12 +75,12 @@ class Preprocessing:
         if max(across, down) <= LONGEST * self.short_side:
             inner = photo.resize((across, down), Image.Resampling.BILINEAR)
             return inner.crop((left, top, left + self.width, top + self.height))
-        # A photo of 60,000 x 10 pixels, resized as a whole to a height of 256, would fill the memory.
+        # A photo of 60,000 x 10 pixels, resized as a whole to a height of 256, would take gigabytes of memory.
         right, bottom = (left + self.width) * photo.width / across, (top + self.height) * photo.height / down
         box = (
             left * photo.width / across,
             top * photo.height / down,
-            min(right, photo.width),  # which a rounded number may pass by the last digit
+            min(right, photo.width),  # rounding may exceed the width by one
             min(bottom, photo.height),
         )
         return photo.resize((self.width, self.height), Image.Resampling.BILINEAR, box=box)
@@ -89,25 +89,25 @@ class Preprocessing:
         """Turn an RGB photo into a normalised (3, H, W) float32 array."""
         scale = np.float32(1.0) / (np.float32(255.0) * np.asarray(self.std, dtype=np.float32))
         shift = np.divide(self.mean, self.std, dtype=np.float32)
-        # Channels first, for along a channel there is one number to multiply with: four times as fast.
+        # Channels first: one factor per contiguous channel is four times as fast.
         pixels = np.asarray(self.fitted(photo)).transpose(2, 0, 1).astype(np.float32, order="C")
         pixels *= scale[:, None, None]
         pixels -= shift[:, None, None]
         return pixels
 
     def to_json(self) -> str:
-        """As it is written into a model's file."""
+        """Return the JSON that a model's file stores."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> Preprocessing:
-        """Read what `to_json` wrote.
+        """Parse the JSON of `to_json`.
 
         Raises:
-            ModelError: It is something else.
+            ModelError: The text is malformed.
         """
         try:
             fields = json.loads(text)
             return cls(**{**fields, "mean": tuple(fields["mean"]), "std": tuple(fields["std"])})
         except (ValueError, TypeError, KeyError) as error:
-            raise ModelError(f"a model's pre-processing cannot be read: {error}") from None
+            raise ModelError(f"a model's preprocessing cannot be read: {error}") from None

@@ -112,7 +112,7 @@ def _load_whole(network: Network, state: State, path: Path) -> PretrainedWeights
     fitting = {key: tensor for key, tensor in rest.items() if key in own and own[key].shape == tensor.shape}
     network.load_state_dict(fitting, strict=False)
     fresh = sorted(key for key in own if not key.startswith(made) and key not in fitting)
-    note = f"{path}: does not hold, or not in this size, what starts from random weights: {', '.join(fresh)}"
+    note = f"{path}: these parts are missing or of another size and start from random weights: {', '.join(fresh)}"
     return PretrainedWeights(loaded.true_statistics, (note,) if fresh else ())
 
 

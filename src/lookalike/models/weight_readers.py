@@ -128,12 +128,12 @@ def rename_tensors(state: State, table: Path) -> State:
     try:
         with table.open(encoding="utf-8", newline="") as file:
             _, *rows = csv.reader(file)
-        names = dict(rows)  # also refuses rows of another length
+        names = dict(rows)  # raises ValueError for rows of another length
     except (OSError, ValueError) as error:
         raise ModelError(f"{table}: not a table of two columns of names: {error}") from None
     unknown = sorted(set(state) - set(names))
     if unknown:
-        raise ModelError(f"{table}: says nothing of the tensor {unknown[0]!r} ({len(unknown)} such)")
+        raise ModelError(f"{table}: has no row for the tensor {unknown[0]!r} ({len(unknown)} are missing in all)")
     return {names[theirs]: tensor for theirs, tensor in state.items()}
 
 

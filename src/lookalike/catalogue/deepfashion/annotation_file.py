@@ -1,7 +1,7 @@
 """DeepFashion's annotation files: a line with the number of rows, most often one with column names, then the rows.
 
-The columns are padded with runs of spaces, and lines may end in spaces; names may hold spaces. What cannot be
-understood is collected, so that a user sees more than one mistake at a time.
+Columns are padded with runs of spaces, and lines may end in spaces; names may contain spaces. Malformed lines are
+collected, so that a user sees all mistakes at once.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Problems:
         shown = text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
         self.add(AnnotationError(path, line, shown, expected))
 
-    def refuse(self) -> None:
+    def raise_any(self) -> None:
         """Raise the problems, if there are any.
 
         Raises:
@@ -153,14 +153,14 @@ class AnnotationFile:
 
     def _lines(self) -> Iterator[tuple[int, str]]:
         """Yield lines that are not blank."""
-        with told_as_catalogue_error(self.path), self.path.open("rb") as file:
+        with reading_errors(self.path), self.path.open("rb") as file:
             number = 0
             while data := file.readline(LONGEST_LINE + 1):
                 number += 1
                 if len(data) > LONGEST_LINE:
                     start = data[:SHOWN].decode(errors="replace")
                     self.problems.line(self.path, number, start, expected=f"a line of at most {LONGEST_LINE:,} bytes")
-                    self.problems.refuse()
+                    self.problems.raise_any()
                 if number == 1:
                     data = data.removeprefix(b"\xef\xbb\xbf")
                 try:
@@ -178,8 +178,8 @@ def counted_number(text: str) -> int | None:
 
 
 @contextmanager
-def told_as_catalogue_error(path: Path) -> Iterator[None]:
-    """Turn errors of reading a file into a CatalogueError.
+def reading_errors(path: Path) -> Iterator[None]:
+    """Turn an OSError of reading a file into a CatalogueError.
 
     Raises:
         CatalogueError: The file cannot be read.
@@ -203,7 +203,7 @@ def is_photo_name(name: str) -> bool:
     )
 
 
-PHOTO_NAME = "the path of a photo beneath img/"
+PHOTO_NAME = "the path of a photo below img/"
 
 
 def find_photos(root: Path, problems: Problems) -> tuple[Path, str]:

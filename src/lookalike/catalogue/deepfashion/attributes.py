@@ -46,7 +46,7 @@ FINE_TYPES = (
     *("fabric",) * 6,
     *("fit",) * 3,
 )
-"""Of the 26 fine attributes in their order; by place, as the codes in the file are not told alike everywhere."""
+"""Types of the 26 fine attributes by position; sources disagree about the codes in the file."""
 PUBLISHED = {
     "photos": 289222,
     "categories": 50,
@@ -55,7 +55,8 @@ PUBLISHED = {
     "val photos": 40000,
     "test photos": 40000,
 }
-"""Of the splits it is said, and by no source that ships the file, that they are so large."""
+"""Published totals. Those of the splits are from descriptions of the benchmark; no source that ships the file states
+them."""
 
 
 @dataclass(slots=True)
@@ -73,21 +74,21 @@ class Annotations:
 
 
 def open_attributes(root: Path, *, folders: Sequence[str]) -> Catalogue:
-    """Open the benchmark, after reading all of its files through: the labels as a stream, the positive ones are kept.
+    """Open the benchmark, after checking all of its files; only positive labels are kept in memory.
 
-    An item's id is its photo's name, such as `img/Sheer_Pleated-Front_Blouse/img_00000001.jpg`, and its product the
-    folder, which is a title: a weak one, as many titles hold near-duplicates and some hold several products.
-    Attributes: `split` (`train`, `val` or `test`), `category`, `clothes_type` (of the category: `upper` are the twenty
-    categories that the original system learnt), `attributes` (a list) and `landmarks`.
+    An item's id is its photo's name, such as `img/Sheer_Pleated-Front_Blouse/img_00000001.jpg`. Its product is the
+    folder, a title; it is a weak label, since several titles may name one product and some titles name several.
+    Attributes: `split` (`train`, `val` or `test`), `category`, `clothes_type` of the category (`upper` holds the twenty
+    categories that the original system was trained on), `attributes` (a list) and `landmarks`.
 
     Args:
         root: An absolute path.
         folders: Folders below the root with annotations, in order of search.
 
     Raises:
-        CatalogueError: A file that is needed is missing, or cannot be read.
-        AnnotationError: A line of a file cannot be understood.
-        AnnotationErrors: Several cannot.
+        CatalogueError: A required file is missing, or cannot be read.
+        AnnotationError: A line of a file is malformed.
+        AnnotationErrors: Several lines or files are.
     """
     problems = Problems(str(root))
     files = DataSetFiles(root, folders)
@@ -102,9 +103,9 @@ def open_attributes(root: Path, *, folders: Sequence[str]) -> Catalogue:
         _read_categories(AnnotationFile(categories, problems, "image_name category_label"), annotations)
         _read_photos(files, annotations, problems, boxes_fit=photo_folder == "img")
         _read_labels(files, annotations, problems)
-    problems.refuse()
+    problems.raise_any()
     if (root / "Anno_fine").is_dir():
-        problems.notes.append(f"the fine annotations are a catalogue of their own: {root / 'Anno_fine'}")
+        problems.notes.append(f"the fine annotations are a separate catalogue: {root / 'Anno_fine'}")
     return attributes_catalogue(annotations, problems, root=root, photos_in=(folder, photo_folder), published=PUBLISHED)
 
 
@@ -116,7 +117,7 @@ def attributes_catalogue(
     photos_in: tuple[Path, str],
     published: dict[str, int],
 ) -> Catalogue:
-    """Make a catalogue of annotations."""
+    """Make a catalogue from annotations."""
     folder, photo_folder = photos_in
     names = list(annotations.category_types)
 
@@ -156,7 +157,7 @@ def attributes_catalogue(
 
 
 def _groups(attributes: Sequence[JSON], types: dict[str, str]) -> dict[str, JSON]:
-    """Fine attributes by type, such as `sleeve`; each of the six types has one."""
+    """Return fine attributes by type, such as `sleeve`; each of the six types has one."""
     if len(types) != len(FINE_TYPES):
         return {}
     answers: dict[str, list[JSON]] = {}
@@ -176,7 +177,7 @@ def _read_partition(file: AnnotationFile, annotations: Annotations) -> None:
 
 
 def read_category_names(path: Path, problems: Problems) -> dict[str, str]:
-    """Read the names of the categories, in order, and their types of clothes."""
+    """Read the names of the categories, in order, and their types of clothing."""
     file = AnnotationFile(path, problems, "category_name category_type", is_row=lambda text: text[-1].isdigit())
     types: dict[str, str] = {}
     for line, text in file.rows():
@@ -191,7 +192,7 @@ def read_category_names(path: Path, problems: Problems) -> dict[str, str]:
 
 
 def read_attribute_names(path: Path, problems: Problems) -> dict[str, str]:
-    """Read the names of the attributes, in order, and their types; names may hold spaces and hyphens."""
+    """Read the names of the attributes, in order, and their types; names may contain spaces and hyphens."""
     file = AnnotationFile(path, problems, "attribute_name attribute_type", is_row=lambda text: text[-1].isdigit())
     rows = [(line, text, *_named(text)) for line, text in file.rows()]
     is_fine = len(rows) == len(FINE_TYPES)
@@ -206,7 +207,7 @@ def read_attribute_names(path: Path, problems: Problems) -> dict[str, str]:
 
 
 def _named(text: str) -> tuple[str, str]:
-    """Split a row into a name, which may hold spaces, and its code."""
+    """Split a row into a name, which may contain spaces, and its code."""
     *words, code = text.split()
     return " ".join(words), code
 

@@ -1,4 +1,4 @@
-"""DeepFashion's Consumer-to-shop Clothes Retrieval Benchmark: photos of buyers ask, photos of shops answer.
+"""DeepFashion's Consumer-to-shop Clothes Retrieval Benchmark: queries are consumer photos, the gallery is shop photos.
 
 Source: README of the benchmark; Liu et al. 2016, DeepFashion: Powering Robust Clothes Recognition and Retrieval with
 Rich Annotations.
@@ -44,7 +44,8 @@ SIDES = {
     "val": Sides({"split": ("val",), "source": _CONSUMER}, {"split": ("val",), "source": ("shop",)}),
     "val+test": Sides({"split": ("test",), "source": _CONSUMER}, {"split": ("val", "test"), "source": ("shop",)}),
 }
-"""The README lets the shop photos of `test` answer; some projects let those of `val` answer too, which is harder."""
+"""Queries and gallery by protocol. The gallery of the README is the shop photos of `test`; some projects add those of
+`val`, which is harder."""
 
 
 @dataclass(slots=True)
@@ -65,20 +66,20 @@ class _Annotations:
 
 
 def open_consumer2shop(root: Path) -> Catalogue:
-    """Open the benchmark, after reading all of its files through.
+    """Open the benchmark, after checking all of its files.
 
-    Every photo that is in a pair is one item, however many pairs it is in. Its id is the photo's name, such as
-    `img/DRESSES/Dress/id_00000001/comsumer_01.jpg` (so it is spelt), its product such as `id_00000001`. Attributes:
-    `split` (`train`, `val` or `test`), `source` (`consumer` or `shop`), `group`, `category`; and where their files are
-    there `clothes_type`, `attributes` (a list), `landmarks`. The pairs are in the catalogue's benchmark.
+    Every photo is one item, also when it is in several pairs. Its id is the photo's name, such as
+    `img/DRESSES/Dress/id_00000001/comsumer_01.jpg` (the published spelling), its product such as `id_00000001`.
+    Attributes: `split` (`train`, `val` or `test`), `source` (`consumer` or `shop`), `group`, `category`; and where
+    their files exist `clothes_type`, `attributes` (a list), `landmarks`. The pairs are in the catalogue's benchmark.
 
     Args:
         root: An absolute path.
 
     Raises:
-        CatalogueError: A file that is needed is missing, or cannot be read.
-        AnnotationError: A line of a file cannot be understood.
-        AnnotationErrors: Several cannot.
+        CatalogueError: A required file is missing, or cannot be read.
+        AnnotationError: A line of a file is malformed.
+        AnnotationErrors: Several lines or files are.
     """
     problems = Problems(str(root))
     files = DataSetFiles(root, FOLDERS)
@@ -90,7 +91,7 @@ def open_consumer2shop(root: Path) -> Catalogue:
         _read_items(files, annotations, problems)
         _read_photos(files, annotations, problems, boxes_fit=photo_folder == "img")
         _read_attributes(files, annotations, problems)
-    problems.refuse()
+    problems.raise_any()
 
     def items() -> Iterator[Item]:
         for number, name in enumerate(annotations.photos.names):
@@ -120,7 +121,7 @@ def open_consumer2shop(root: Path) -> Catalogue:
 
 
 def _read_pairs(file: AnnotationFile, annotations: _Annotations) -> None:
-    """Read the pairs; their count line counts pairs, whatever the README calls them."""
+    """Read the pairs; the first line of the file is their number."""
     for line, (consumer, shop, product, split) in file.fields(4):
         if not (is_photo_name(consumer) and is_photo_name(shop)):
             wrong = shop if is_photo_name(consumer) else consumer
@@ -150,7 +151,7 @@ def _read_pairs(file: AnnotationFile, annotations: _Annotations) -> None:
 def _take(
     file: AnnotationFile, line: int, annotations: _Annotations, *, photo: str, is_shop: bool, product: str, split: str
 ) -> bool:
-    """Take in one photo of a pair; it must be told of as in the pairs before."""
+    """Add one photo of a pair; return False if an earlier pair gives it another product, split or source."""
     number = annotations.photos.add(photo)
     if number == len(annotations.products):
         annotations.products.append(product)
@@ -160,8 +161,8 @@ def _take(
     before = (annotations.products[number], annotations.splits[number], bool(annotations.is_shop[number]))
     if before == (product, split, is_shop):
         return True
-    told = f"{'a shop' if before[2] else 'a consumer'} photo of {before[0]} in {before[1]}, as in a pair before"
-    file.problems.line(file.path, line, photo, expected=told)
+    expected = f"{'a shop' if before[2] else 'a consumer'} photo of {before[0]} in {before[1]}, as in a pair before"
+    file.problems.line(file.path, line, photo, expected=expected)
     return False
 
 
@@ -182,8 +183,8 @@ def _read_photos(files: DataSetFiles, annotations: _Annotations, problems: Probl
     if path := files.want("list_bbox_consumer2shop.txt", what="boxes", problems=problems):
         file = AnnotationFile(path, problems, "image_name clothes_type source_type x_1 y_1 x_2 y_2")
         boxes, (annotations.types, sources) = read_boxes(file, annotations.photos, codes=2)
-        told = zip(sources, annotations.is_shop, strict=True)
-        other = sum(SOURCES.get(source) == ("shop", "consumer")[is_shop] for source, is_shop in told)
+        both = zip(sources, annotations.is_shop, strict=True)
+        other = sum(SOURCES.get(source) == ("shop", "consumer")[is_shop] for source, is_shop in both)
         if other:
             problems.notes.append(f"{other:,} photos are of the other source in {path.name} than in their pairs")
         if boxes_fit:
@@ -213,9 +214,9 @@ def _read_attributes(files: DataSetFiles, annotations: _Annotations, problems: P
 
 
 def _read_names(path: Path, problems: Problems) -> list[tuple[str, str]]:
-    """Read names and codes from rows of a Chinese name, at times a remark in brackets, an English name, and a code.
+    """Read rows of a Chinese name, an optional remark in brackets, an English name and a code; return the last two.
 
-    The Chinese is not always whole UTF-8; the English name may hold spaces.
+    The Chinese name is not always valid UTF-8; the English name may contain spaces.
     """
     columns = "attribute_name attribute_type"
     file = AnnotationFile(path, problems, columns, is_row=lambda text: text[-1].isdigit(), lenient=True)

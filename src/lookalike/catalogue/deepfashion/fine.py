@@ -1,7 +1,7 @@
 """The fine annotations of DeepFashion's Category and Attribute Prediction Benchmark: `Anno_fine`.
 
-Its splits are files without a count and without column names: the paths of a split's photos in `train.txt`, and row by
-row beside them `train_attr.txt`, `train_cate.txt`, `train_bbox.txt` and `train_landmarks.txt`.
+Files have neither a count nor column names: `train.txt` holds the paths of a split's photos, and `train_attr.txt`,
+`train_cate.txt`, `train_bbox.txt` and `train_landmarks.txt` have one row for each path, in the same order.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ LANDMARK_NUMBERS = 16
 
 
 def open_fine(folder: Path) -> Catalogue:
-    """Open `Anno_fine`, after reading all of its files through; the photos lie beside it.
+    """Open `Anno_fine`, after checking all of its files; the photos are in its parent folder.
 
     Items are those of `lookalike.catalogue.deepfashion.attributes.open_attributes`, with the splits of this folder.
-    Besides `attributes`, the one answer to each of its six questions is an attribute: `texture`, `sleeve`, `length`,
-    `neckline`, `fabric`, `fit`. Landmarks are `[x, y]`.
+    The value of each of the six types of attributes is an attribute too: `texture`, `sleeve`, `length`, `neckline`,
+    `fabric`, `fit`. Landmarks are `[x, y]`.
 
     Args:
         folder: An absolute path.
 
     Raises:
-        CatalogueError: A file that is needed is missing, or cannot be read.
-        AnnotationError: A line of a file cannot be understood.
-        AnnotationErrors: Several cannot.
+        CatalogueError: A required file is missing, or cannot be read.
+        AnnotationError: A line of a file is malformed.
+        AnnotationErrors: Several lines or files are.
     """
     problems = Problems(str(folder))
     files = DataSetFiles(folder, (".",))
@@ -59,7 +59,7 @@ def open_fine(folder: Path) -> Catalogue:
             if path is not None:
                 _read_paths(path, split, annotations, problems)
         _read_columns(files, annotations, problems, boxes_fit=photos_in[1] == "img")
-    problems.refuse()
+    problems.raise_any()
     published = {"attributes": len(FINE_TYPES), "categories": 50}
     return attributes_catalogue(annotations, problems, root=folder, photos_in=photos_in, published=published)
 
@@ -72,7 +72,7 @@ def _read_paths(path: Path, split: str, annotations: Annotations, problems: Prob
 
 
 def _read_columns(files: DataSetFiles, annotations: Annotations, problems: Problems, *, boxes_fit: bool) -> None:
-    """Read the files whose rows follow the lists of paths."""
+    """Read the files that have one row for each path of a split."""
     count = len(annotations.photos)
     annotations.categories = bytearray(count)
     annotations.labels = Positives(list(annotations.attribute_types), count=count)
@@ -105,7 +105,7 @@ def _read_columns(files: DataSetFiles, annotations: Annotations, problems: Probl
 def _rows(
     files: DataSetFiles, what: str, annotations: Annotations, problems: Problems
 ) -> Iterator[tuple[int, AnnotationFile, int, str]]:
-    """Yield the rows of `train_{what}.txt` and its like with the numbers of their photos, one for each."""
+    """Yield photo number, file, line and text of each row of `{split}_{what}.txt`, for all splits."""
     first = 0
     for split in SPLITS:
         wanted = annotations.splits.count(split)

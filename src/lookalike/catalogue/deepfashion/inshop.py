@@ -1,4 +1,4 @@
-"""DeepFashion's In-shop Clothes Retrieval Benchmark: photos of 7,982 products, of which some ask and some answer.
+"""DeepFashion's In-shop Clothes Retrieval Benchmark: photos of 7,982 products, split into train, query and gallery.
 
 Source: README of the benchmark; Liu et al. 2016, DeepFashion: Powering Robust Clothes Recognition and Retrieval with
 Rich Annotations.
@@ -18,7 +18,7 @@ from lookalike.catalogue.deepfashion.annotation_file import (
     DataSetFiles,
     Problems,
     find_photos,
-    told_as_catalogue_error,
+    reading_errors,
 )
 from lookalike.catalogue.deepfashion.photo_annotations import (
     CLOTHES_TYPES,
@@ -73,20 +73,20 @@ class _Annotations:
 
 
 def open_inshop(root: Path) -> Catalogue:
-    """Open the benchmark, after reading all of its files through.
+    """Open the benchmark, after checking all of its files.
 
     An item's id is its photo's name, such as `img/WOMEN/Dresses/id_00000002/02_1_front.jpg`, and its product such as
     `id_00000002`. Attributes: `split` (`train`, `query` or `gallery`), `gender`, `category`, `variant` (photos with the
-    same product and variant have the same colour), `view`; and where their files are there `clothes_type`, `pose`,
+    same product and variant have the same colour), `view`; and where their files exist `clothes_type`, `pose`,
     `variation`, `color`, `description`, `attributes` (a list), `landmarks`.
 
     Args:
         root: An absolute path.
 
     Raises:
-        CatalogueError: A file that is needed is missing, or cannot be read.
-        AnnotationError: A line of a file cannot be understood.
-        AnnotationErrors: Several cannot.
+        CatalogueError: A required file is missing, or cannot be read.
+        AnnotationError: A line of a file is malformed.
+        AnnotationErrors: Several lines or files are.
     """
     problems = Problems(str(root))
     files = DataSetFiles(root, FOLDERS)
@@ -98,7 +98,7 @@ def open_inshop(root: Path) -> Catalogue:
         _read_items(files, annotations, problems)
         _read_photos(files, annotations, problems, boxes_fit=photo_folder == "img")
         _read_attributes(files, annotations, problems)
-    problems.refuse()
+    problems.raise_any()
 
     def items() -> Iterator[Item]:
         for number, name in enumerate(annotations.photos.names):
@@ -138,7 +138,7 @@ def _read_partition(file: AnnotationFile, annotations: _Annotations) -> None:
 
 
 def _read_items(files: DataSetFiles, annotations: _Annotations, problems: Problems) -> None:
-    """Compare the list of products, which no other file needs, with those of the partition."""
+    """Compare the list of products with the products of the partition, and note differences."""
     path = files.want("list_item_inshop.txt", what="list of products", problems=problems)
     if path is None:
         return
@@ -177,7 +177,7 @@ def _read_photos(files: DataSetFiles, annotations: _Annotations, problems: Probl
 
 
 def _read_colors(file: AnnotationFile, photos: Photos) -> list[str]:
-    """Read the colour of each photo; a colour may hold spaces and slashes."""
+    """Read the colour of each photo; a colour may contain spaces and slashes."""
     colors, matcher = [""] * len(photos), RowMatcher(file, photos)
     known: dict[str, str] = {}
     for line, text in file.rows():
@@ -195,7 +195,7 @@ def _read_colors(file: AnnotationFile, photos: Photos) -> list[str]:
 
 def _read_descriptions(path: Path, problems: Problems) -> dict[str, dict[str, str]]:
     """Read the description of each product by colour."""
-    with told_as_catalogue_error(path):
+    with reading_errors(path):
         data = path.read_bytes()
     try:
         entries = json.loads(data.decode("utf-8-sig"))

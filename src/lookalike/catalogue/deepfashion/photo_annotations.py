@@ -12,12 +12,12 @@ from lookalike.types import JSON, Box
 
 CLOTHES_TYPES = {"1": "upper", "2": "lower", "3": "full"}
 LANDMARKS = {"upper": 6, "lower": 4, "full": 8}
-"""Number of points by type of clothes. Their order is left and right collar, sleeve, waistline, hem; `upper` has
+"""Number of landmarks by type of clothing. Their order is left and right collar, sleeve, waistline, hem; `upper` has
 no waistline, `lower` neither collar nor sleeve."""
 
 
 class Photos:
-    """Photos of a data set, numbered in its order."""
+    """Photos of a data set, numbered from 0 in the order of its files."""
 
     def __init__(self) -> None:
         self.names: list[str] = []
@@ -71,7 +71,7 @@ class RowMatcher:
         if without:
             notes.append(f"{without:,} photos have no {what} in {name}")
         if self._others:
-            notes.append(f"{self._others:,} rows of {name} tell of photos that are not in the partition")
+            notes.append(f"{self._others:,} rows of {name} are about photos that are not in the partition")
 
 
 class Boxes:
@@ -184,7 +184,7 @@ def read_landmarks(file: AnnotationFile, photos: Photos, *, first: int) -> tuple
 
 
 def whole_numbers(texts: Sequence[str]) -> list[int] | None:
-    """Read numbers such as `072` or `-3`; None when one is none, or beyond what a photo's coordinates can be."""
+    """Parse whole numbers such as `072` or `-3`; None if one is malformed, or too large for a coordinate of a photo."""
     try:
         numbers = [int(text) for text in texts]
     except ValueError:

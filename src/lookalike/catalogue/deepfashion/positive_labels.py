@@ -1,4 +1,4 @@
-"""Files with a thousand labels a row, read as a stream: of the labels only the positive ones are kept."""
+"""Reader of files with a thousand labels in each row; only positive labels are kept."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lookalike.types import JSON
 
 
 class Positives:
-    """The positive labels of each of N rows.
+    """Positive labels of N rows.
 
     Args:
         names: Names of the labels.
@@ -29,7 +29,7 @@ class Positives:
         return row in self._labels
 
     def of(self, row: int) -> list[JSON]:
-        """The names of a row's positive labels, in the published order."""
+        """Names of a row's positive labels, in the published order."""
         return [self.names[label] for label in self._labels.of(row)]
 
 
@@ -79,7 +79,7 @@ def positive_labels(text: str, count: int) -> list[int] | None:
 
 
 def unrepeated(file: AnnotationFile, rows: Mapping[str, int]) -> Callable[[str, int], int | None]:
-    """Look-up of row numbers by key; a repeated key is a problem."""
+    """Return a function from a key and its line to the row number; a repeated key is a problem."""
     seen: set[str] = set()
 
     def row_of(key: str, line: int) -> int | None:

@@ -1,4 +1,4 @@
-"""Ragged array of small integers, a few bytes each, for the annotations of 289,222 photos."""
+"""Ragged array of 16-bit integers, for the annotations of 289,222 photos."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arrow's columns as values that JSON has."""
+"""Conversion of Arrow columns to JSON values."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from lookalike.types import JSON
 UUID_BYTES: Final = 16
 TICKS: Final = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 LONGEST_INTEGER: Final = 2**63
-"""From here on, databases and other programs would round."""
+"""Smallest integer that databases and other programs would round."""
 
 
 def can_be_read(kind: Any) -> bool:  # noqa: ANN401 - pyarrow's types have no common name in its stubs
-    """Whether values of a type can be said in JSON: all but bytes of any length, and calendar intervals."""
+    """Whether values of a type have a JSON form: all types but bytes of variable length and calendar intervals."""
     from pyarrow import types
 
     of_bytes = (types.is_binary, types.is_large_binary, types.is_binary_view, types.is_interval)
@@ -30,7 +30,7 @@ def can_be_read(kind: Any) -> bool:  # noqa: ANN401 - pyarrow's types have no co
 
 
 def plain(kind: Any) -> Any:  # noqa: ANN401
-    """The type of the values themselves, without dictionary and extension."""
+    """Type of the values themselves, without dictionary and extension types."""
     import pyarrow
     from pyarrow import types
 
@@ -44,12 +44,12 @@ def plain(kind: Any) -> Any:  # noqa: ANN401
 
 
 def values(array: Any) -> list[JSON]:  # noqa: ANN401
-    """A column's values.
+    """Convert a column to JSON values.
 
-    Dates and times become ISO text of any year, in UTC where they have a time zone, with as many digits of the second
-    as they have; durations become seconds, 16 bytes of fixed size a UUID and others hexadecimal digits; numbers keep
-    the fewest digits that tell them from others of their type, so that a float32 of 19.99 equals 19.99; what is no
-    number, such as NaN, is absent.
+    Dates and times become ISO text, in UTC where they have a time zone, with the fractional digits that they have;
+    durations become seconds; bytes of fixed size become a UUID if there are 16, else hexadecimal digits. Floats keep
+    the fewest digits that identify them within their type, so that a float32 of 19.99 becomes 19.99. NaN and infinity
+    become None.
 
     Args:
         array: A `pyarrow.Array` of a type that `can_be_read`.
@@ -96,7 +96,7 @@ def _floats(array: Any) -> Iterator[JSON]:  # noqa: ANN401
 
 
 def _moments(array: Any) -> Iterator[JSON]:  # noqa: ANN401
-    """Dates and moments, by way of numpy: Python's own know the years 1 to 9999 and microseconds only."""
+    """Dates and timestamps, converted with NumPy: Python's types only have the years 1 to 9999 and microseconds."""
     import pyarrow
     from pyarrow import types
 

@@ -1,4 +1,4 @@
-"""Types of the columns of a text table: numbers or text, decided by all cells of a column."""
+"""Type inference for columns of text tables: a column is numeric if all of its cells are."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from lookalike.types import JSON
 
 WHOLE: Final = re.compile(r"-?(0|[1-9][0-9]{0,14})")
 DECIMAL: Final = re.compile(r"-?((0|[1-9][0-9]{0,14})(\.[0-9]+)?|\.[0-9]+)([eE][+-][0-9]{1,2})?")
-"""Numbers as programs write them, Oracle's `.5` among them. A code with leading zeros, 16 digits or `12E5` is none:
-turning it into a number would lose what it says."""
+"""Numbers as programs write them, including Oracle's `.5`. Codes with leading zeros, with 16 digits, and such as
+`12E5` are excluded: conversion to a number would lose information."""
 
 GAPS: Final = " \u00a0\u2009\u202f'\u2019"
-"""What may stand between thousands whatever the decimal point is: `1 299,00` in French, `1'299.00` in Swiss."""
+"""Thousands separators that go with either decimal point: `1 299,00` in French, `1'299.00` in Swiss notation."""
 
 
 def _grouped(separator: str, point: str) -> re.Pattern[str]:
-    """Numbers with one kind of separator, or of gap, between all thousands."""
+    """Make a pattern of numbers with the same separator or gap between all thousands."""
     return re.compile(
         rf"-?(0|[1-9][0-9]{{0,14}}|[1-9][0-9]{{0,2}}([{separator}{GAPS}])[0-9]{{3}}(\2[0-9]{{3}}){{0,3}})({point}[0-9]+)?"
     )
 
 
 COMMA: Final = _grouped(r"\.", ",")
-"""Numbers as most of Europe writes them: `19,99`, `1.299,00` and `1 299,00`."""
+"""Numbers with a decimal comma: `19,99`, `1.299,00` and `1 299,00`."""
 
 GROUPED: Final = _grouped(",", r"\.")
-"""Numbers with something between thousands, and a point: `1,299.00` and `1'299.00`."""
+"""Numbers with a thousands separator and a decimal point: `1,299.00` and `1'299.00`."""
 
 MISSING: Final = frozenset(
     {
@@ -37,17 +37,17 @@ MISSING: Final = frozenset(
         *("#n/a", "#na", "#n/a n/a", "#null!", "#value!", "#div/0!", "#ref!", "#num!", "#name?"),
     }
 )
-"""What programs and spreadsheets write for no value, in any case. It is a missing value in a column of numbers only: a
-brand may be called `NA`."""
+"""Missing values as programs and spreadsheets write them, in any case. They count as missing in numeric columns only,
+since a brand may be called `NA`."""
 
 DATABASE_NULL: Final = r"\N"
-"""What MySQL and PostgreSQL write for no value; it is one in every column."""
+"""Missing value of MySQL and PostgreSQL, in every column."""
 
 CURRENCIES: Final = re.compile(
     "AED|ARS|AUD|BGN|BRL|CAD|CHF|CLP|CNY|COP|CZK|DKK|EUR|GBP|HKD|HUF|IDR|ILS|INR|JPY|KRW|MXN|MYR|NOK|NZD|PHP|PLN|RON|"
     "RUB|SAR|SEK|SGD|THB|TRY|TWD|UAH|USD|VND|ZAR"
 )
-"""Codes of ISO 4217 that feeds of products write beside a price: `19.99 EUR`."""
+"""ISO 4217 codes that product feeds write beside a price: `19.99 EUR`."""
 
 SIGNS: Final = re.compile(r"[€£¥₹₽₩₺₴₫₪฿₦]|(US|CA|AU|R)?\$|zł|Kč|kr|Ft")
 """Signs of currencies, with or without a space: `$19.99` and `19,99 €`."""
@@ -60,12 +60,12 @@ AFTER: Final = re.compile(
 )
 
 CODE_WORDS: Final = frozenset({"ean", "gtin", "upc", "isbn", "barcode", "sku", "mpn", "zip", "postcode", "phone"})
-"""A column with one of these words in its name holds codes, whatever they look like."""
+"""Words in the name of a column that mark it as a column of codes, which stay text."""
 
 GTIN_LENGTHS: Final = (12, 13, 14)
 FEWEST_GTINS: Final = 4  # one number in ten has a right check digit by chance
 MOSTLY: Final = 0.9
-"""A column of which so many cells are numbers was probably meant to be one, so what kept it from that is told."""
+"""Fraction of numeric cells from which a text column gets a note on why it is not numeric."""
 
 Convert = Callable[[str], JSON]
 
@@ -75,7 +75,7 @@ class ColumnType:
 
     Args:
         name: Name of the column.
-        decimal_comma: Whether a comma may be a decimal point, because the delimiter is another character.
+        decimal_comma: Whether a comma may be a decimal point; false when it is the delimiter.
     """
 
     def __init__(self, name: str, *, decimal_comma: bool) -> None:
@@ -129,19 +129,19 @@ class ColumnType:
     def note(self) -> str | None:
         """Remark for the user on the type of this column, in one line."""
         if self.converter() is not None:
-            told = []
+            remarks = []
             if self._missing:
                 cells = ", ".join(f"{count:,} {cell!r}" for cell, count in sorted(self._missing.items()))
-                told.append(f"taken as missing: {cells}")
+                remarks.append(f"taken as missing: {cells}")
             if unit := next(iter(self._units)):
-                told.append(f"kept as numbers without {unit}")
-            return f"column {self.name!r}: {'; '.join(told)}" if told else None
+                remarks.append(f"kept as numbers without {unit}")
+            return f"column {self.name!r}: {'; '.join(remarks)}" if remarks else None
         wrong = len(self._wrong)
         if self._settled or not self._numbers or wrong > (1 - MOSTLY) * (wrong + self._numbers):
             return None
         if wrong:
             line, cell = next(iter(self._wrong))
-            return f"column {self.name!r} is text: {cell[:40]!r} in line {line:,} is no number"
+            return f"column {self.name!r} is text: {cell[:40]!r} in line {line:,} is not a number"
         if len(self._units) > 1:
             units = ", ".join(sorted(unit or "no currency" for unit in self._units))
             return f"column {self.name!r} is text: its prices are in {units}"
@@ -161,7 +161,7 @@ class ColumnType:
 
 
 def without_currency(cell: str) -> tuple[str, str]:
-    """A price without the code or the sign of its currency, and that; empty where there is none."""
+    """Split a price into the number and its currency code or sign, which is empty if there is none."""
     if cell[-1].isdigit() and cell[0] in "-.0123456789":
         return cell, ""
     price = AFTER.fullmatch(cell) or BEFORE.fullmatch(cell)
@@ -169,7 +169,7 @@ def without_currency(cell: str) -> tuple[str, str]:
 
 
 def has_check_digit(digits: str) -> bool:
-    """Whether the last digit is that of a GTIN, the number beneath a product's bar code.
+    """Whether the last digit is the check digit of a GTIN, the number below a product's bar code.
 
     Source: GS1 General Specifications, 7.9: weights 3 and 1 from the right.
     """
@@ -180,5 +180,5 @@ def has_check_digit(digits: str) -> bool:
 
 
 def words_of(name: str) -> list[str]:
-    """The words of a column's name in lower case: `Variant SKU`, `variantSku` and `variant_sku` have the same two."""
+    """Words of a column's name in lower case; the same for `Variant SKU`, `variantSku` and `variant_sku`."""
     return [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name)]

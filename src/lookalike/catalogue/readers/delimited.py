@@ -19,10 +19,10 @@ from lookalike.types import JSON, Item
 
 DELIMITERS: Final = ",;\t|"
 EXCEL_DELIMITER: Final = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
-"""First line that names the delimiter for Excel."""
+"""First line of a table that declares the delimiter for Excel, `sep=;`."""
 
 LONGEST_CELL: Final = 2**24
-"""Characters; descriptions in HTML are longer than the 131,072 that Python's reader takes by itself."""
+"""Longest cell, in characters; HTML descriptions exceed the default of Python's csv, 131,072."""
 
 SPACE: Final = " \t\u00a0"
 """Characters stripped from cells and names."""
@@ -40,10 +40,10 @@ BYTES_AT_ONCE: Final = 2**16
 
 
 def open_delimited(path: Path, *, columns: Mapping[str, str], encoding: str | None = None) -> Catalogue:
-    r"""Open a CSV table, after reading it through once: the types of its columns are decided by all of its rows.
+    r"""Open a CSV table, after one pass over all rows to infer the types of its columns.
 
-    An attribute is a number when every cell of its column is one, empty or a word for a missing value (`N/A`); else it
-    is text. An empty cell, and `\N`, is no attribute. Rows of empty cells are passed over.
+    A column is numeric when each of its cells is a number, empty, or a missing value such as `N/A`; else it is text.
+    Empty cells and `\N` give no attribute. Rows of empty cells are skipped.
 
     Args:
         path: An absolute path.
@@ -51,7 +51,7 @@ def open_delimited(path: Path, *, columns: Mapping[str, str], encoding: str | No
         encoding: Encoding, see `open_catalogue`.
 
     Raises:
-        CatalogueError: It is not such a table, or it is empty.
+        CatalogueError: It is not a CSV table, or has no rows.
         AnnotationError: One of its rows is malformed.
         UsageError: There is no such encoding.
     """
@@ -71,7 +71,7 @@ def open_delimited(path: Path, *, columns: Mapping[str, str], encoding: str | No
 
 
 class _Delimited:
-    """CSV table; call `check` before `items`."""
+    """A CSV table; call `check` before `items`."""
 
     def __init__(self, path: Path, *, columns: Mapping[str, str], encoding: str | None) -> None:
         self.path = path
@@ -81,11 +81,11 @@ class _Delimited:
         self.first_line, self.delimiter = self._find_delimiter(columns.get("image", "image"))
         _, header = next(self._lines(self.delimiter), (1, []))
         while header and not header[-1]:
-            header.pop()  # spreadsheets write delimiters to the end of their widest row
+            header.pop()  # spreadsheets pad the header to the width of the widest row
         if not header:
             raise CatalogueError(f"{path}: the table is empty; its first line must name its columns")
         if "\0" in "".join(header):
-            reason = "NUL characters, as in UTF-16 without its mark"
+            reason = "it has NUL characters, as UTF-16 without a byte order mark has"
             raise self._not_text(self.first_line, reason, likely="utf-16-le")
         self.names = header
         self.unnamed = header.count("")
@@ -110,10 +110,10 @@ class _Delimited:
 
     def notes(self) -> tuple[str, ...]:
         """Remarks for the user."""
-        told = [note for kind in self.types if (note := kind.note())]
+        remarks = [note for kind in self.types if (note := kind.note())]
         if self.unnamed:
-            told.append(f"columns without a name are left out: {self.unnamed:,}")
-        return (*self.reader.notes(), *told)
+            remarks.append(f"columns without a name are left out: {self.unnamed:,}")
+        return (*self.reader.notes(), *remarks)
 
     def items(self) -> Iterator[Item]:
         """Read the items."""
@@ -134,8 +134,8 @@ class _Delimited:
             if len(cells) < width or any(cells[width:]):
                 expected = f"{width} cells as in the first line, not {len(cells)}"
                 raise AnnotationError(self.path, line, self.delimiter.join(cells)[:200], expected)
-            told = ("" if cell == DATABASE_NULL else cell for cell in cells[:width])
-            yield line, dict(zip(self.names, told, strict=True))
+            values = ("" if cell == DATABASE_NULL else cell for cell in cells[:width])
+            yield line, dict(zip(self.names, values, strict=True))
 
     def _lines(self, delimiter: str, *, strict: bool = True) -> Iterator[tuple[int, list[str]]]:
         """Yield first line, from 1, and cells of each row; empty lines are ignored."""
@@ -158,7 +158,7 @@ class _Delimited:
             raise CatalogueError(f"{self.path}: {error.strerror}") from None
 
     def _damaged_line(self) -> int:
-        """First line that cannot be decoded; text files are decoded in blocks, so the reader does not know it."""
+        """Number of the first line that cannot be decoded; the reader does not know it, as it decodes in blocks."""
         decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(self.encoding)(), translate=True)
         line = 1
         try:
@@ -168,12 +168,14 @@ class _Delimited:
         except UnicodeDecodeError as error:
             line += error.object[: error.start].count(b"\n")
         except UnicodeError:
-            pass  # there is no mark where the encoding wants one
+            pass  # the byte order mark that the encoding needs is missing
         return line
 
     def _not_text(self, line: int, reason: str, *, likely: str = "cp1252") -> CatalogueError:
         way_out = (
-            f"--encoding {self.encoding} is not its own" if self.named else f"or name its own: --encoding {likely}"
+            f"or give its encoding instead of {self.encoding}"
+            if self.named
+            else f"or give its encoding: --encoding {likely}"
         )
         name = "UTF-8" if self.encoding == "utf-8" else self.encoding
         return CatalogueError(
@@ -189,21 +191,21 @@ class _Delimited:
     def _find_delimiter(self, image: str) -> tuple[int, str]:
         """Find the line of the header, from 1, and the delimiter.
 
-        It is that which Excel's first line names, or else the one under which the first line names the column of the
-        photos, or else the one that makes the most columns.
+        The delimiter is the one that Excel's first line declares, else the one that gives a header with the column of
+        the photos, else the one that gives the most columns.
         """
         self.first_line = 1
         headers: dict[str, list[str]] = {}
         for delimiter in DELIMITERS:
             header = next(self._lines(delimiter, strict=False), (1, []))[1]
-            if told := EXCEL_DELIMITER.fullmatch(delimiter.join(header)):
-                return 2, told[1]
+            if declared := EXCEL_DELIMITER.fullmatch(delimiter.join(header)):
+                return 2, declared[1]
             headers[delimiter] = header
         return 1, max(headers, key=lambda delimiter: (image in headers[delimiter], len(headers[delimiter])))
 
 
 def check_encoding(name: str) -> str:
-    """Python's name of a text encoding.
+    """Return Python's name of a text encoding.
 
     Raises:
         UsageError: There is no such text encoding.

@@ -1,4 +1,4 @@
-"""Walking through a folder and all folders in it: links are followed once, and what cannot be listed is remembered."""
+"""Recursive walk of a folder that follows each link once and records what cannot be listed."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from lookalike.catalogue.protocol import Skip
 from lookalike.errors import CatalogueError
 
 Place: TypeAlias = tuple[int, int] | str
-"""Device and inode of a folder; its real path where the file system has no inodes."""
+"""Identity of a folder: device and inode, or its real path where the file system has no inodes."""
 
 ROOT: Final = ""
 
 
 class Walk:
-    """One walk through a folder.
+    """Walk of a folder.
 
-    All real folders are walked first, then those that links lead to, in the order of the links' paths. A link to a
-    folder in which the walk has been is passed over, so a loop of links ends and no photo has thousands of paths.
+    Real folders are walked first, then targets of links, in the order of the links' paths. A link to a folder that has
+    been walked is not followed, so loops of links end and each photo has one path.
 
     Attributes:
         skipped: Links, folders and files that cannot be followed, listed or read.
-        unlisted: Paths beneath which there may be photos that were not met.
-        passed_over: Links to folders that are walked elsewhere.
+        unlisted: Paths of folders that may contain photos that were not found.
+        passed_over: Number of links to folders that were walked by another path.
     """
 
     def __init__(self, root: str, exclusions: Exclusions) -> None:
-        """Prepare it.
+        """Make a walk; `files` starts it.
 
         Args:
             root: An absolute path.
@@ -45,7 +45,7 @@ class Walk:
         self.passed_over = 0
 
     def files(self) -> Iterator[tuple[str, os.stat_result | None]]:
-        """Yield what is no folder: its path relative to the root, and None for a file, else what it is.
+        """Yield the relative path of each entry that is not a folder, with None for a regular file, else its status.
 
         Raises:
             CatalogueError: The root cannot be listed.
@@ -57,15 +57,15 @@ class Walk:
                 yield from self._beneath(link, by_link=True)
 
     def path(self, relative: str) -> str:
-        """The whole path of something in the root."""
+        """Absolute path of a path relative to the root."""
         return f"{self._root.rstrip('/')}/{relative}" if relative else self._root
 
     def skip(self, relative: str, reason: str) -> None:
-        """Remember what is left out; a name that is not UTF-8 is written out."""
+        """Record a skipped path; bytes of a name that are not UTF-8 are escaped."""
         self.skipped.append(Skip(os.fsencode(relative).decode("utf-8", "backslashreplace"), reason))
 
     def _beneath(self, start: str, *, by_link: bool) -> Iterator[tuple[str, os.stat_result | None]]:
-        """Walk through the real folders from a place on; collect the links to folders."""
+        """Walk the real folders below a path; collect links to folders."""
         waiting = [start]
         while waiting:
             folder = waiting.pop()
@@ -89,13 +89,13 @@ class Walk:
                     else:
                         status = entry.stat(follow_symlinks=False)
                 except OSError as error:
-                    what = "the link cannot be followed" if _is_link(entry) else "it cannot be looked at"
+                    what = "the link cannot be followed" if _is_link(entry) else "its type cannot be read"
                     self._out_of_reach(relative, f"{what}: {(error.strerror or str(error)).lower()}")
                     continue
                 yield relative, None if stat.S_ISREG(status.st_mode) else status
 
     def _entries(self, folder: str, *, by_link: bool) -> list[os.DirEntry[str]]:
-        """What is in a folder, in order; nothing where the walk has been, or cannot be."""
+        """Entries of a folder, sorted; none if it was walked before or cannot be listed."""
         path = self.path(folder)
         try:
             place = _place(path)
@@ -113,7 +113,7 @@ class Walk:
         return entries
 
     def _leave_out(self, entry: os.DirEntry[str]) -> None:
-        """Do not come back by a link to a folder that is left out."""
+        """Mark an excluded folder as walked, so that links to it are not followed."""
         with suppress(OSError):
             if entry.is_dir(follow_symlinks=False):
                 self._been.add(_place(entry.path))
@@ -124,7 +124,7 @@ class Walk:
 
 
 def _place(path: str) -> Place:
-    status = os.stat(path)  # noqa: PTH116 - millions of Paths would be made for nothing
+    status = os.stat(path)  # noqa: PTH116 - called for millions of paths
     return (status.st_dev, status.st_ino) if status.st_ino else os.path.realpath(path)
 
 

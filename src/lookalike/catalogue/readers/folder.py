@@ -1,4 +1,4 @@
-"""Catalogue of the photos in a folder and its sub-folders."""
+"""Catalogue of the photos of a folder and its sub-folders."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ IMAGE_ENDINGS = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".j2k", ".png", ".webp", ".avif", ".gif", ".bmp"),
     *(".tif", ".tiff", ".heic", ".heif", ".ppm", ".pgm", ".pbm", ".tga"),
 )
-"""Endings of photos; such a file that cannot be read is listed as skipped."""
+"""Suffixes of photos; a file with one of them that cannot be read is listed as skipped."""
 
 RAW: Final = (
     *(".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".iiq", ".k25", ".kdc", ".mef", ".mos"),
@@ -45,7 +45,7 @@ PICTURES: Final[Mapping[str, str]] = {
     ".wmf": "Windows metafiles",
     ".emf": "Windows metafiles",
 }
-"""Endings of images that cannot be read, and names of their formats."""
+"""Suffixes of images that cannot be read, and names of their formats."""
 
 NAMED_LIKE_PHOTOS: Final = (*IMAGE_ENDINGS, *RAW, *PICTURES)
 
@@ -76,15 +76,15 @@ def begins_like_an_image(start: bytes) -> bool:
 
 
 def unreadable(name: str, start: bytes) -> str | None:
-    """Say why a file that is named like a picture cannot be read; None when it can, or is not named so.
+    """Return why a file with the suffix of an image cannot be read; None if it can, or has another suffix.
 
-    A camera's raw file begins like a TIFF, whose first picture is a stamp-sized preview: its ending decides.
+    The suffix decides for raw files of cameras, which begin like a TIFF whose first image is a small preview.
 
     Args:
         name: File name.
         start: Its first bytes, `SIGNATURE_BYTES` or more; empty where only the name is known.
     """
-    ending = os.path.splitext(name)[1].lower()  # noqa: PTH122 - millions of Paths would be made for nothing
+    ending = os.path.splitext(name)[1].lower()  # noqa: PTH122 - called for millions of paths
     if ending in RAW:
         return f"raw files of cameras ({ending}) cannot be read; {SAVE_IT}"
     if ending not in PICTURES:
@@ -97,19 +97,18 @@ def unreadable(name: str, start: bytes) -> str | None:
 
 
 def open_folder(folder: Path, *, exclusions: Exclusions) -> Catalogue:
-    """List the photos of a folder and of all folders in it, in the order of their paths.
+    """Open the photos of a folder and its sub-folders as a catalogue, in the order of their paths.
 
-    A file is a photo when it begins like an image, whatever its name, or when it is named like one. Links to folders
-    are followed, each folder once: its real path is taken, or else the first link's. A link to a file is a photo of
-    its own. An item's id is the path of its photo relative to the folder, and photos in sub-folders have the attribute
-    `folder`.
+    A file is a photo if it begins like an image or has the suffix of one. Links to folders are followed, each folder
+    once, by its real path or else by that of the first link. A link to a file is a separate photo. An item's id is the
+    path of its photo relative to the folder, and photos in sub-folders have the attribute `folder`.
 
     Args:
         folder: An absolute path.
         exclusions: Paths left out of the catalogue.
 
     Raises:
-        CatalogueError: It cannot be listed, or there is no photo in it.
+        CatalogueError: The folder cannot be listed, or has no photos.
     """
     search = _Search(Walk(str(folder), exclusions))
     walk, photos = search.walk, sorted(search.photos())
@@ -132,7 +131,7 @@ def open_folder(folder: Path, *, exclusions: Exclusions) -> Catalogue:
         items=items,
         count=len(photos),
         skipped=tuple(sorted(walk.skipped, key=lambda skip: skip.photo)),
-        # Where no photo is left at all, it is more likely that all are out of reach than that all are gone.
+        # A folder without any photo left is more likely an unmounted one than an emptied one.
         unlisted=frozenset(walk.unlisted if photos else [ROOT]),
         notes=tuple(note for note, count in notes.items() if count),
     )

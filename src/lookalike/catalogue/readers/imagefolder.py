@@ -14,17 +14,17 @@ from lookalike.types import JSON, Item
 
 
 def open_imagefolder(root: Path, *, exclusions: Exclusions) -> Catalogue:
-    """Open a tree of splits and classes: the items of `readers.folder.open_folder` with two more attributes.
+    """Open a tree of splits and classes: items of `readers.folder.open_folder` with the attributes `split` and `class`.
 
-    The first folder is the `split` (`valid` and `validation` are `val`), the second the `class`. A tree of classes
-    without splits is an ordinary folder, whose attribute `folder` is the class.
+    The first folder is the `split` (`valid` and `validation` become `val`), the second the `class`. A tree of classes
+    without splits opens as an ordinary folder, whose attribute `folder` is the class.
 
     Args:
         root: An absolute path.
         exclusions: Paths left out of the catalogue.
 
     Raises:
-        CatalogueError: It cannot be listed, or there is no photo in it.
+        CatalogueError: The folder cannot be listed, or has no photos.
     """
     folder = open_folder(root, exclusions=exclusions)
 

@@ -30,7 +30,7 @@ def open_stored(url: str, *, columns: Mapping[str, str], exclusions: Exclusions,
     """Open the table at a URL, or all photos below it.
 
     Args:
-        url: URL such as `s3://bucket/catalogue.parquet` or `s3://bucket/photos`; on the web, of a table.
+        url: URL such as `s3://bucket/catalogue.parquet` or `s3://bucket/photos`; an HTTP URL must be that of a table.
         columns: Column names by role, see `lookalike.catalogue.open_catalogue`.
         exclusions: Objects left out of the catalogue.
         open_table: Opens a local table.
@@ -41,7 +41,7 @@ def open_stored(url: str, *, columns: Mapping[str, str], exclusions: Exclusions,
         MissingExtraError: The library for such URLs is not installed.
     """
     if not url.partition("://")[2].strip("/"):
-        raise CatalogueError(f"{url}: expected the name of a bucket, or of a server, after it")
+        raise CatalogueError(f"{url}: expected the name of a bucket or of a server after the scheme")
     try:
         place = place_of(url)
         kind = kind_of(url)
@@ -50,14 +50,14 @@ def open_stored(url: str, *, columns: Mapping[str, str], exclusions: Exclusions,
         if kind == "file":
             return _open_table(url, place, columns, open_table)
         if columns:
-            raise UsageError(f"only a table has columns to name, and {place} is none")
+            raise UsageError(f"columns are for tables only, and {place} is not a table")
         return _open_listing(place, exclusions)
     except PhotoError as error:
         raise CatalogueError(f"{shown(url)}: {error.reason}") from None
 
 
 def _open_listing(url: str, exclusions: Exclusions) -> Catalogue:
-    """Make an item of every object with the ending of a photo; contents are read when indexed."""
+    """Make an item of every object with the suffix of a photo; contents are read when indexed."""
     found = list_files(url)
     shown = [path for path in found if not exclusions.excludes(path)]
     photos = [path for path in shown if path.lower().endswith(IMAGE_ENDINGS)]
@@ -65,7 +65,7 @@ def _open_listing(url: str, exclusions: Exclusions) -> Catalogue:
     others = len(shown) - len(photos) - len(skipped)
     words = f"{others} other {'object' if others == 1 else 'objects'}"
     if not photos and not skipped:
-        raise CatalogueError(f"{url}: there are no photos beneath it, and {words}")
+        raise CatalogueError(f"{url}: there are no photos below it, and {words}")
 
     def items() -> Iterator[Item]:
         for photo in photos:
@@ -100,19 +100,19 @@ def _open_table(url: str, place: str, columns: Mapping[str, str], open_table: Op
         root = place
 
     def items() -> Iterator[Item]:
-        with _told_of(place, copy):
+        with _errors_of(place, copy):
             for item in table.items():
                 yield replace(item, root=root)
 
     finalize(items, shutil.rmtree, folder, ignore_errors=True)
     download(url, copy)
-    with _told_of(place, copy):
+    with _errors_of(place, copy):
         table = open_table(copy, columns)
     return replace(table, source=place, items=items)
 
 
 @contextmanager
-def _told_of(url: str, copy: Path) -> Iterator[None]:
+def _errors_of(url: str, copy: Path) -> Iterator[None]:
     """Name the URL instead of the local copy in errors."""
     try:
         yield

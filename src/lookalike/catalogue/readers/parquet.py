@@ -20,14 +20,14 @@ ROWS_AT_ONCE = 4096
 
 
 def open_parquet(path: Path, *, columns: Mapping[str, str]) -> Catalogue:
-    """Open a Parquet table, after checking the ids, photos and boxes of all of its rows.
+    """Open a Parquet table, after checking the ids, photos and boxes of all rows.
 
     Args:
         path: An absolute path.
         columns: Column names by role, see `lookalike.catalogue.open_catalogue`.
 
     Raises:
-        CatalogueError: It is damaged, empty, or keeps something else than paths where the photos should be.
+        CatalogueError: The table is damaged or empty, or its column of photos does not hold paths.
         AnnotationError: One of its rows is malformed; its line is the number of the row, from 1.
     """
     import pyarrow.parquet
@@ -90,13 +90,12 @@ class _Reading:
             raise CatalogueError(f"{self.path}: the table is damaged after row {number}: {reason}") from None
 
     def _values(self, batch: pyarrow.RecordBatch, name: str) -> list[Any]:
-        """The values of a column.
+        """Values of a column.
 
-        Where a path or an id is meant, text that its writer did not mark as text is decoded, and decimals keep all of
-        their digits.
+        In columns of paths and ids, bytes are decoded as UTF-8, and decimals keep all of their digits.
 
         Raises:
-            CatalogueError: Bytes are no text, such as photos that lie in the table itself.
+            CatalogueError: Bytes are not text, such as photos stored in the table itself.
         """
         import pyarrow
         from pyarrow import types
@@ -106,7 +105,7 @@ class _Reading:
             try:
                 column = column.cast(pyarrow.large_string())
             except pyarrow.ArrowInvalid:
-                expected = "expected UTF-8 text, such as the paths of photos that are files of their own"
+                expected = "expected UTF-8 text, such as paths of photos; photos inside the table are not read"
                 raise CatalogueError(f"{self.path}: the column {name!r} holds bytes; {expected}") from None
         if types.is_decimal(column.type) and name not in self.reader.columns.attributes:
             return [None if value is None else _digits(value) for value in column.to_pylist()]
@@ -127,5 +126,5 @@ def _damage() -> tuple[type[Exception], ...]:
 
 
 def in_one_line(error: Exception) -> str:
-    """What a library says of a failure, without its line breaks."""
+    """Return the message of a library's error on one line."""
     return " ".join(str(error).split())[:300] or type(error).__name__

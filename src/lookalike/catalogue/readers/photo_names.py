@@ -10,16 +10,15 @@ from collections.abc import Iterator
 def as_in_folder(root: str, photo: str) -> str:
     r"""Find the spelling of a photo's path in a folder.
 
-    A path is taken as it is written where there is such a file. Else `\` stands for `/`, as Windows writes it, and
-    each name may be composed or decomposed (`é` in one character or in two): macOS writes the second, most editors
-    and programs the first.
+    A path is kept if the file exists. Else `\` counts as `/`, as on Windows, and each name may be composed or
+    decomposed (`é` as one character or two): macOS writes decomposed names, most programs composed ones.
 
     Args:
         root: Folder of relative paths.
         photo: Path in the table.
 
     Returns:
-        Path that was found, else `photo`.
+        The path that exists, else `photo`.
     """
     if (photo.isascii() and "\\" not in photo) or "://" in photo or "\0" in photo:
         return photo

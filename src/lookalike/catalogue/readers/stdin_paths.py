@@ -1,4 +1,4 @@
-"""Paths of photos on standard input, one a line, or separated by NUL as `find -print0` writes them."""
+"""Catalogue of paths on standard input, one per line, or separated by NUL as `find -print0` writes them."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def open_listing(listing: bytes, *, root: Path) -> Catalogue:
     """Make an item of each distinct path or URL of a list; the path is the id.
 
     Args:
-        listing: One path a line; or, when there is a NUL anywhere, NUL after each path, and any other byte in it.
-            A byte order mark of UTF-8 or UTF-16 is removed.
+        listing: One path per line; or paths that each end in NUL, if there is any NUL. A byte order mark of UTF-8 or
+            UTF-16 is removed.
         root: Folder of relative paths.
 
     Raises:
-        CatalogueError: There is no path, or the list is UTF-16 that is damaged.
+        CatalogueError: There is no path, or the list has a mark of UTF-16 and is not valid UTF-16.
     """
     listing = _without_mark(listing)
     lines = listing.split(b"\0") if b"\0" in listing else listing.splitlines()
@@ -42,7 +42,7 @@ def open_listing(listing: bytes, *, root: Path) -> Catalogue:
         if photo:
             photos[photo if "://" in photo else os.path.normpath(photo)] = None
     if not photos and not skipped:
-        raise CatalogueError("no path of a photo came on standard input")
+        raise CatalogueError("expected paths of photos on standard input, got none")
 
     def items() -> Iterator[Item]:
         for photo in photos:
@@ -52,14 +52,16 @@ def open_listing(listing: bytes, *, root: Path) -> Catalogue:
 
 
 def _without_mark(listing: bytes) -> bytes:
-    """A list as UTF-8 without the mark that Windows PowerShell and editors write at the beginning of files.
+    """Return a list as UTF-8 without the byte order mark that Windows PowerShell and editors write.
 
     Raises:
-        CatalogueError: It is marked as UTF-16, and is none.
+        CatalogueError: It has a mark of UTF-16 and is not valid UTF-16.
     """
     if not listing.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return listing.removeprefix(codecs.BOM_UTF8)
     try:
         return listing.decode("utf-16").encode()
     except UnicodeError as error:
-        raise CatalogueError(f"the list on standard input is marked as UTF-16, and is none: {error}") from None
+        raise CatalogueError(
+            f"the list on standard input has a byte order mark of UTF-16 and is not valid UTF-16: {error}"
+        ) from None

@@ -49,7 +49,7 @@ def assign_columns(path: Path, names: Iterable[str], *, columns: Mapping[str, st
     """Assign columns to roles.
 
     Args:
-        path: Path of the table, for messages.
+        path: Path of the table, used in messages.
         names: Column names.
         columns: Column names by role, where they differ from the role.
 
@@ -145,7 +145,7 @@ class RowReader:
             raise AnnotationError(self.path, line, "", f"an id in the column {self.columns.id!r}")
         before = self._line_of_id.setdefault(item_id, line)
         if before != line:
-            raise AnnotationError(self.path, line, item_id, f"an id of its own, and not that of line {before}")
+            raise AnnotationError(self.path, line, item_id, f"a unique id, and line {before} has the same")
         root = str(self.path.parent)
         return Item(
             id=item_id,
@@ -165,7 +165,7 @@ class RowReader:
     def _text(self, row: Mapping[str, JSON], column: str | None) -> str | None:
         value = row[column] if column else None
         if isinstance(value, float) and value.is_integer():
-            value = int(value)  # data frames turn whole numbers into floats where some are missing
+            value = int(value)  # data frames store whole numbers as floats if some are missing
         if isinstance(value, list | dict):
             raise CatalogueError(f"{self.path}: the column {column!r} holds lists or objects; expected text or numbers")
         return None if value is None or not str(value).strip() else str(value)

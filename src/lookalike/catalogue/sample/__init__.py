@@ -1,1 +1,1 @@
-"""The drawn sample: garments that are drawn, and data sets of them in published layouts."""
+"""Synthetic data: the drawn sample, and drawn data sets in published layouts."""

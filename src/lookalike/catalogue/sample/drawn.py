@@ -1,6 +1,6 @@
-"""The built-in sample: a small catalogue of garments that are drawn, so that anyone may show and keep its pictures.
+"""The built-in sample: a small catalogue of drawn garments, whose photos are free of rights of others.
 
-Everything follows from the seed: the same products, the same photos, pixel for pixel.
+The same seed gives the same products and photos, pixel by pixel.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from lookalike.catalogue.sample.drawing.shapes import Shape, Stuff
 from lookalike.errors import CatalogueError, UsageError
 
 VERSION = 1
-"""Of the drawings; a change of any picture needs a new number, so that no old one is taken from the cache."""
+"""Version of the drawings; a change of any photo needs a new number, so that old photos in caches are not used."""
 
 TABLE = "catalogue.csv"
 
@@ -37,11 +37,11 @@ class Type:
 
     Attributes:
         name: Name in the catalogue.
-        draw: Makes its shapes.
-        patterns: Those that it comes in, besides plain.
-        prices: The lowest and the highest.
-        seasons: When it is sold.
-        genders: For whom.
+        draw: Function that makes its shapes.
+        patterns: Patterns besides plain.
+        prices: Lowest and highest price.
+        seasons: Values of the attribute `season`.
+        genders: Values of the attribute `gender`.
     """
 
     name: str
@@ -83,9 +83,9 @@ class Product:
         id: Id, such as `d007`.
         type: Type of garment.
         color: A name in `lookalike.catalogue.sample.drawing.cloth.COLORS`.
-        second: The colour of its pattern and trimmings.
+        second: Colour of its pattern and trimmings.
         pattern: A name in `PATTERNS`, or plain, or `print ...`.
-        seed: All else follows from it.
+        seed: Seed of everything else.
     """
 
     id: str
@@ -96,7 +96,7 @@ class Product:
     seed: str
 
     def attributes(self) -> dict[str, str | int]:
-        """The columns of the catalogue."""
+        """Attributes of the product in the catalogue."""
         rng = Random(f"{self.seed}/attributes")
         kind = self.type.name if "-" in self.type.name else self.type.name.lower()
         words = [self.color] if self.pattern == "plain" else [self.color, self.pattern]
@@ -111,7 +111,7 @@ class Product:
         }
 
     def paint(self) -> Image.Image:
-        """The garment itself: RGBA, without a background."""
+        """Paint the garment: RGBA, without a background."""
         rng = Random(f"{self.seed}/garment")
         color, second = varied(COLORS[self.color], rng), varied(COLORS[self.second], rng)
         others = [name for name in COMPANIONS[self.color] if name != self.second]
@@ -135,14 +135,14 @@ class Product:
         return paint(self.type.draw(rng), stuffs)
 
     def photo(self, name: str, *, garment: Image.Image, background: str) -> Image.Image:
-        """A photo of it: RGB, straight before `white` and freely laid before the other backgrounds."""
+        """Take a photo of the painted garment: RGB, in a straight pose on `white`, else in a free one."""
         rng = Random(f"{self.seed}/photo/{name}")
         pose = studio_pose(rng) if background == "white" else free_pose(rng)
         return photograph(garment, rng, pose=pose, background=background)
 
 
 def make_products(count: int, *, seed: int = 0) -> list[Product]:
-    """Think of products, no two of the same type, colour and pattern as long as there are others."""
+    """Make products, without repeating type, colour and pattern while there are other combinations."""
     rng = Random(f"{seed}/products")
     seen: set[tuple[str, str, str]] = set()
     products: list[Product] = []
@@ -160,7 +160,7 @@ def make_products(count: int, *, seed: int = 0) -> list[Product]:
 
 
 def draw_photos(product: Product, count: int) -> Iterator[tuple[str, Image.Image]]:
-    """Draw a product's photos, with their names: the first in the studio, the others anywhere."""
+    """Draw a product's photos, by name: the first on white, the others on other backgrounds."""
     garment = product.paint()
     others = [name for name in BACKGROUNDS if name != "white"]
     Random(f"{product.seed}/backgrounds").shuffle(others)
@@ -171,7 +171,7 @@ def draw_photos(product: Product, count: int) -> Iterator[tuple[str, Image.Image
 
 
 def changed_photo(product: Product) -> Image.Image:
-    """A photo of a product that is not among those of the catalogue: another pose, light and background."""
+    """Draw a photo of a product that is not in the catalogue, with another pose, light and background."""
     last = Random(f"{product.seed}/backgrounds")
     others = [name for name in BACKGROUNDS if name != "white"]
     last.shuffle(others)
@@ -182,16 +182,16 @@ def write_drawn(folder: Path, *, products: int = 60, photos: int = 4, seed: int 
     """Draw a catalogue into a folder.
 
     Args:
-        folder: Made when it is not there.
+        folder: Folder to write to; created if missing.
         products: Number of products.
         photos: Number of photos of each product.
-        seed: Another one gives other products.
+        seed: Seed of the products and photos.
 
     Returns:
-        The path of its table, with the columns id, image, product, title, type, colour, pattern, gender, season, price.
+        Path of the table, with the columns id, image, product, title, type, colour, pattern, gender, season, price.
 
     Raises:
-        UsageError: There is nothing to draw.
+        UsageError: `products` or `photos` is below 1.
     """
     if products < 1 or photos < 1:
         raise UsageError(f"a sample has at least one product and one photo of each, not {products} and {photos}")
@@ -221,7 +221,7 @@ def open_drawn() -> Catalogue:
 
 
 def cached_sample() -> Path:
-    """The path of the sample's table in the cache, drawn if need be; two processes may do so at once.
+    """Return the path of the sample's table in the cache, after drawing it if it is not there; safe between processes.
 
     Raises:
         CatalogueError: The cache cannot be written.
@@ -244,9 +244,9 @@ def cached_sample() -> Path:
 
 
 def _put_in_place(finished: Path, folder: Path) -> None:
-    """Rename a finished sample; another process may have been quicker, and then its own serves as well."""
+    """Rename a finished sample into place; a sample that another process has put there in the meantime is kept."""
     if folder.exists() and not (folder / TABLE).is_file():
-        shutil.rmtree(folder)  # a part of it was removed
+        shutil.rmtree(folder)  # incomplete: some of its files were removed
     try:
         finished.rename(folder)
     except OSError:

@@ -43,7 +43,7 @@ def draw_curves(path: Path, retrieval: RetrievalResult) -> None:
         precision.plot(recall, retrieval.recall_precision, color=LINE, linewidth=2, marker="o", markersize=4)
         precision.set(
             title="Precision, interpolated",
-            xlabel="recall (found, of all that are right)",
+            xlabel="recall (fraction of relevant items found)",
             xlim=(-0.02, 1.02),
             ylim=(0, 1.02),
         )

@@ -98,6 +98,6 @@ def _draw_maps(folder: Path, retrieval: RetrievalResult, rows: Float32) -> dict[
         f"{len(points):,} of {len(gallery):,} photos of the gallery" if len(points) < len(gallery) else "The gallery"
     )
     return {
-        "map.png": f"{drawn}, by t-SNE: near neighbours look alike, distances between groups mean nothing",
+        "map.png": f"{drawn}, by t-SNE: near neighbours are similar; distances between groups have no meaning",
         "map-photos.png": f"The same with {shown:,} of its photos",
     }

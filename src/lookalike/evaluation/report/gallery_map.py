@@ -97,7 +97,9 @@ def draw_map(path: Path, places: Float64, *, labels: Sequence[str], by: str) -> 
                     label=f"{name} ({len(chosen)})",
                 )
         axes.set(
-            xticks=[], yticks=[], title=f"{len(labels):,} photos, near what looks alike" + (f", by {by}" if by else "")
+            xticks=[],
+            yticks=[],
+            title=f"{len(labels):,} photos, similar ones close together" + (f", by {by}" if by else ""),
         )
         axes.spines[:].set_visible(False)
         axes.grid(visible=False)

@@ -85,7 +85,7 @@ def read_splits(data: DataSettings, *, folder: Path) -> dict[str, Split]:
         if name not in names:
             raise UnknownNameError(f"attribute of {source}", name, sorted(names))
     if not splits["train"]:
-        raise CatalogueError(f"{source}: no item to learn from, whose {data.split!r} is {' or '.join(data.train)}")
+        raise CatalogueError(f"{source}: no training items: none has a {data.split!r} of {' or '.join(data.train)}")
     if data.dev_photos and len(splits["dev"]) > data.dev_photos:
         places = np.linspace(0, len(splits["dev"]) - 1, data.dev_photos).astype(int)
         splits["dev"] = [splits["dev"][place] for place in places]

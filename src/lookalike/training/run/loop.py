@@ -291,7 +291,7 @@ class Run:
             ConfigError: The training photos have changed.
         """
         if state["material"] != self.training_data.fingerprint():
-            raise ConfigError(f"{self.folder.path}: the training photos are not those that the run began with")
+            raise ConfigError(f"{self.folder.path}: the training photos differ from those at the start of the run")
         self.learner.load_state_dict(state["learner"])
         if self.average:
             self.average.module.load_state_dict(state["average"])
@@ -312,7 +312,9 @@ class Run:
         if not self.training_data.is_measured:
             self.report("no dev photos with `grades`, so nothing is measured: the last checkpoint counts as the best")
         if not shared_statistics:
-            self.report("BatchNorm layers see each process's part of a batch only: PyTorch shares them on GPUs alone")
+            self.report(
+                "BatchNorm layers see each process's part of a batch only: PyTorch synchronises them on GPUs only"
+            )
         steps = f"{sum(map(self.training_data.steps, self.settings.stage)):,} steps"
         done = f" ({self.position.all_steps:,} done)" if self.position.all_steps else ""
         count = self.accelerator.num_processes

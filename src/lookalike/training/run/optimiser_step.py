@@ -144,6 +144,6 @@ def _without_gradient_sync(model: nn.Module) -> AbstractContextManager[None]:
 
 def _not_finite(step: int, what: str) -> TrainingError:
     return TrainingError(
-        f"the loss is no number any more after step {step} ({what}): start again with lower learning rates, a longer "
+        f"the loss is not finite after step {step} ({what}): start again with lower learning rates, a longer "
         f'warmup or precision = "no"; the checkpoints made before are kept'
     )

@@ -152,9 +152,9 @@ class RunFolder:
         try:
             state = read_plain(path)
         except ModelError as error:
-            raise ConfigError(f"{error}; delete {self.path}, and begin the run from its start") from None
+            raise ConfigError(f"{error}; delete {self.path} and start the run again") from None
         if not isinstance(state, dict):
-            raise ConfigError(f"{path}: is damaged; delete {self.path}, and begin the run from its start")
+            raise ConfigError(f"{path}: is damaged; delete {self.path} and start the run again")
         return state
 
     def write_skipped(self, skipped: Iterable[Skip]) -> None:

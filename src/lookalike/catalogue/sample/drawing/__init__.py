@@ -1,7 +1,8 @@
-"""Drawing garments, and photos of them, for the built-in sample.
+"""Drawing of garments, and photos of them, for the built-in sample.
 
-A garment is a list of `shapes` on a canvas whose middle is (0, 0), 2 wide and 8/3 high, y pointing down. `garments` has
-one function for each type, `cloth` makes what they are sewn of, `painting` paints the shapes, and `scene` photographs
-the result. All that is random comes from a `random.Random` that the caller seeds; pixels are computed with Pillow and
-with sums and products only, so that every machine draws the same.
+A garment is a list of `shapes` on a canvas 2 units wide and 8/3 high, with (0, 0) at the centre and y pointing down.
+`tops`, `outerwear`, `bottoms` and `accessories` have one function for each type of garment, `categories` the fifty
+categories of DeepFashion, `cloth` makes the textures, `painting` paints the shapes, and `scene` puts the result into a
+photo. Random values come from a `random.Random` that the caller seeds; pixels are computed with Pillow, sums and
+products only, so that all machines draw the same.
 """

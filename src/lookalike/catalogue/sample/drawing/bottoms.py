@@ -1,4 +1,4 @@
-"""Dresses and garments for the legs."""
+"""Dresses, skirts, trousers and shorts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lookalike.catalogue.sample.drawing.torso import Torso, short_sleeves
 
 
 def _drape(rng: Random, top: float, bottom: float, *, narrow: float, wide: float, count: int) -> list[Points]:
-    """Folds that fall from a waist and spread."""
+    """Make folds that fall from a waist and spread."""
     folds = []
     for number in range(count):
         place = (number + 0.5 + rng.uniform(-0.25, 0.25)) / count * 2 - 1

@@ -1,4 +1,4 @@
-"""The fifty categories of DeepFashion as garments that can be drawn: each with its cut, its colours and its patterns.
+"""The fifty categories of DeepFashion as drawn garments: shapes, colours and patterns of each.
 
 Source of names, order and types: README of the Category and Attribute Prediction Benchmark.
 """
@@ -21,11 +21,11 @@ class Category:
 
     Attributes:
         name: Published name.
-        cut: Makes its shapes.
-        width: By which they are stretched sideways.
-        colors: Names in `sample.drawing.cloth.COLORS`; few, so that 50 categories can be told apart.
-        patterns: Names of patterns or prints, and `plain`.
-        has_photos: Whether the release has photos of it: four categories were merged into Dress.
+        cut: Function that makes its shapes.
+        width: Factor of the shapes' width.
+        colors: Names in `sample.drawing.cloth.COLORS`; few, so that 50 categories look different.
+        patterns: Names of patterns or prints, or `plain`.
+        has_photos: Whether the release has photos of the category; four were merged into Dress.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Category:
 
 
 def stretched(shapes: Iterable[Shape], *, width: float) -> list[Shape]:
-    """Make shapes wider, or narrower, about the middle; buttons stay round."""
+    """Scale the width of shapes about the centre; buttons stay round."""
 
     def stretch(points: Points) -> Points:
         return [(x * width, y) for x, y in points]

@@ -1,4 +1,4 @@
-"""Colours, patterns and prints: what garments are made of."""
+"""Colours, patterns and prints of cloth."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Color: TypeAlias = tuple[int, int, int]
 PixelBox: TypeAlias = tuple[int, int, int, int]
 
 SCALE = 240
-"""Pixels of the canvas in one unit of a shape's coordinates."""
+"""Pixels of the canvas per unit of a shape's coordinates."""
 OVERSAMPLING = 2
 
 COLORS: Mapping[str, Color] = {
@@ -55,7 +55,7 @@ COMPANIONS: Mapping[str, tuple[str, ...]] = {
     "navy": ("white", "red", "beige", "yellow"),
     "purple": ("white", "pink", "yellow"),
 }
-"""Colours that look well beside each colour."""
+"""Colours that are combined with each colour."""
 
 
 def shaded(color: Color, factor: float) -> Color:
@@ -68,7 +68,7 @@ def shaded(color: Color, factor: float) -> Color:
 
 
 def varied(color: Color, rng: Random) -> Color:
-    """Choose a shade of a colour: a little lighter or darker, of a slightly different hue."""
+    """Vary the lightness and hue of a colour slightly."""
     hue, lightness, saturation = colorsys.rgb_to_hls(*(channel / 255 for channel in color))
     hue = (hue + rng.uniform(-0.012, 0.012)) % 1.0
     lightness = min(max(lightness * rng.uniform(0.9, 1.1), 0.1), 0.95)
@@ -79,7 +79,7 @@ def varied(color: Color, rng: Random) -> Color:
 
 @dataclass(frozen=True, slots=True)
 class Cloth:
-    """A stuff with a pattern.
+    """Cloth with a pattern.
 
     Attributes:
         color: Colour of the ground.
@@ -98,15 +98,15 @@ class Cloth:
     print_shape: str = ""
 
     def spread(self, box: PixelBox, *, angle: float = 0.0, middle: tuple[float, float] | None = None) -> Image.Image:
-        """Lay the stuff over a part of the canvas.
+        """Paint the cloth over a part of the canvas.
 
         Args:
             box: Left, top, right and bottom, in pixels of the canvas.
-            angle: The pattern's, in degrees.
-            middle: Where a print goes, in units of the canvas; None for no print.
+            angle: Angle of the pattern, in degrees.
+            middle: Centre of the print, in units of the canvas; None for no print.
 
         Returns:
-            RGB, of the box's size.
+            RGB image of the box's size.
         """
         stuff = Image.new("RGB", (box[2] - box[0], box[3] - box[1]), self.color)
         if self.pattern in PATTERNS:
@@ -123,7 +123,7 @@ class Cloth:
 
 
 class _Ground:
-    """Where a pattern is drawn: masks of its two colours, in coordinates that are turned with the stuff."""
+    """Masks of the two colours of a pattern, in coordinates that are rotated with the cloth."""
 
     def __init__(self, box: PixelBox, angle: float, *, middle: tuple[float, float] = (0.0, 0.0)) -> None:
         self.box, self.middle = box, middle
@@ -173,7 +173,7 @@ def _pinstripes(ground: _Ground, size: float) -> None:
 
 
 def _checks(ground: _Ground, size: float) -> None:
-    """Gingham: half strength where one band passes, full strength where two cross."""
+    """Gingham: half opacity where one band passes, full opacity where two cross."""
     crossing = ground.second.copy()
     for v in ground.rows(size):
         ground.across(ground.second, v, size / 2, 120)
@@ -197,7 +197,7 @@ def _dots(ground: _Ground, size: float) -> None:
 
 
 def _flowers(ground: _Ground, size: float) -> None:
-    """Five petals round a middle, and leaves between; places and turns follow from the row and column."""
+    """Flowers of five petals, and leaves between them; positions and angles depend on row and column."""
     for row, v in enumerate(ground.rows(size * 1.1)):
         for column, u in enumerate(ground.columns(size * 1.5)):
             x = u + (row % 2) * size * 0.75 + size * 0.1 * ((row * 7 + column * 3) % 5 - 2)
@@ -250,7 +250,7 @@ def _rings(ground: _Ground) -> None:
 
 
 def _block(ground: _Ground) -> None:
-    """A wide band of the second colour across the chest, with a narrow one of the third below it."""
+    """A wide band of the second colour across the chest, above a narrow one of the third."""
     ground.fill(ground.second, _bar(2.0, -0.12, 0.3))
     ground.fill(ground.third, _bar(2.0, 0.24, 0.05))
 

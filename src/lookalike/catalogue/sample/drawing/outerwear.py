@@ -1,4 +1,4 @@
-"""What is worn over other garments: hoodies, jackets, coats."""
+"""Hoodies, jackets and coats."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From shapes to a picture of a garment, with light, creases and seams."""
+"""Painting of shapes as an image of a garment, with light, creases and seams."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def paint(shapes: Iterable[Shape], stuffs: Mapping[Stuff, Cloth]) -> Image.Image
     """Paint shapes over each other.
 
     Args:
-        shapes: From the one at the back to the one in front.
-        stuffs: What they are made of.
+        shapes: Shapes from back to front.
+        stuffs: Cloth of each kind of part.
 
     Returns:
-        RGBA of size `CANVAS`; what is transparent has the garment's own colour, so that scaling leaves no rim.
+        RGBA of size `CANVAS`; transparent pixels have the colour of the garment, so that scaling leaves no fringe.
     """
     picture = Image.new("RGB", CANVAS, stuffs["main"].color)
     cover = Image.new("L", CANVAS, 0)
@@ -59,9 +59,9 @@ _HALF = [value * 5 // 8 for value in range(256)]
 
 
 def _light(soft: Image.Image, creases: Float32, *, depth: float) -> Float32:
-    """How bright each pixel of a part is, (H, W), 1 for its own colour: it curves away from the eye at its edges.
+    """Brightness factor of each pixel of a part, (H, W); 1 keeps the colour.
 
-    The light comes from above on the left, so the slopes of the blurred mask are brighter there.
+    Parts look round at their edges: the slopes of the blurred mask are lit from the upper left.
     """
     height = np.asarray(soft, dtype=np.float32) / np.float32(255.0)
     slope = np.zeros_like(height)
@@ -77,13 +77,13 @@ def _light(soft: Image.Image, creases: Float32, *, depth: float) -> Float32:
 
 @cache
 def _grain() -> Float32:
-    """The unevenness of woven stuff, in [-0.016, 0.016]; a prime number of values, so that rows do not repeat."""
+    """Noise of woven cloth, in [-0.016, 0.016]; the number of values is prime, so that rows do not repeat."""
     noise = np.frombuffer(Random(7).randbytes(9973), dtype=np.uint8)
     return (noise.astype(np.float32) - np.float32(127.5)) * np.float32(0.032 / 255)
 
 
 def _creases(part: Part, box: PixelBox) -> Float32:
-    """Dark and light sides of the creases, (H, W), to be added to the light."""
+    """Dark and light sides of the creases, (H, W), to add to the brightness."""
     size = ((box[2] - box[0]) // 2, (box[3] - box[1]) // 2)
     if not part.folds:
         return np.zeros((box[3] - box[1], box[2] - box[0]), dtype=np.float32)
@@ -120,7 +120,7 @@ def _paint_button(picture: Image.Image, button: Button, cloth: Cloth) -> None:
 
 
 def _box_around(points: Points, *, margin: int) -> PixelBox:
-    """Pixels of the canvas around points."""
+    """Bounding box of points with a margin, in pixels of the canvas."""
     pixels = [(x * SCALE + CANVAS[0] / 2, y * SCALE + CANVAS[1] / 2) for x, y in points]
     left, right = min(x for x, _ in pixels), max(x for x, _ in pixels)
     top, bottom = min(y for _, y in pixels), max(y for _, y in pixels)
@@ -137,7 +137,7 @@ def _pixels(points: Points, box: PixelBox) -> Points:
 
 
 def _mask(outlines: Iterable[Points], box: PixelBox) -> Image.Image:
-    """What lies inside of outlines, with smooth edges."""
+    """Antialiased mask of the inside of outlines."""
     large = Image.new("L", ((box[2] - box[0]) * OVERSAMPLING, (box[3] - box[1]) * OVERSAMPLING), 0)
     draw = ImageDraw.Draw(large)
     for outline in outlines:
@@ -146,6 +146,6 @@ def _mask(outlines: Iterable[Points], box: PixelBox) -> Image.Image:
 
 
 def _blurred(mask: Image.Image, radius: int) -> Image.Image:
-    """Blur at half the size, which is quicker and looks the same."""
+    """Blur a mask at half its size, which is faster and looks the same."""
     small = mask.reduce(2).filter(ImageFilter.BoxBlur(radius / 2)).filter(ImageFilter.BoxBlur(radius / 2))
     return small.resize(mask.size, Image.Resampling.BILINEAR)

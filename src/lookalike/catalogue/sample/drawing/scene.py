@@ -1,4 +1,4 @@
-"""From a painted garment to a photo of it: pose, background, shadow and light."""
+"""Photos of painted garments: pose, background, shadow and light."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _HALF_WIDTH, _HALF_HEIGHT = 1.0, 4 / 3
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """How a garment lies in a photo.
+    """Pose of a garment in a photo.
 
     Attributes:
-        turn: Clockwise, in degrees.
-        fill: Part of the photo's width or height, whichever is reached first, that the garment takes.
-        shear: Sideways shift of what is a unit higher.
-        tilt: Perspective from left to right and from top to bottom; 0 is seen straight on.
-        wobble: How far the stuff is pushed about, in units of the canvas.
-        mirrored: Left and right exchanged.
+        turn: Clockwise rotation, in degrees.
+        fill: Fraction of the photo's width or height that the garment takes, whichever it reaches first.
+        shear: Horizontal shift per unit of height.
+        tilt: Horizontal and vertical perspective; 0 is a frontal view.
+        wobble: Amplitude of random deformation, in units of the canvas.
+        mirrored: Whether left and right are exchanged.
     """
 
     turn: float = 0.0
@@ -38,7 +38,7 @@ class Pose:
 
 
 def studio_pose(rng: Random) -> Pose:
-    """Straight, as a shop shows it first."""
+    """Straight pose of a shop's first photo."""
     return Pose(turn=rng.uniform(-1.5, 1.5), fill=rng.uniform(0.82, 0.9))
 
 
@@ -59,8 +59,8 @@ def photograph(garment: Image.Image, rng: Random, *, pose: Pose, background: str
 
     Args:
         garment: RGBA, as `lookalike.catalogue.sample.drawing.painting.paint` makes it.
-        rng: Chooses place, light and the background's details.
-        pose: How the garment lies.
+        rng: Random generator of position, light and background.
+        pose: Pose of the garment.
         background: A name in `BACKGROUNDS`.
 
     Returns:
@@ -72,10 +72,10 @@ def photograph(garment: Image.Image, rng: Random, *, pose: Pose, background: str
 def photograph_and_find(
     garment: Image.Image, rng: Random, *, pose: Pose, background: str
 ) -> tuple[Image.Image, tuple[int, int, int, int]]:
-    """Take a photo as `photograph` does, and tell where in it the garment is.
+    """Take a photo as `photograph` does, and return the garment's box too.
 
     Returns:
-        The photo; and left, top, right and bottom of the garment's box, in pixels, right and bottom outside of it.
+        The photo, and left, top, right and bottom of the box in pixels; right and bottom are exclusive.
     """
     photo = BACKGROUNDS[background](rng)
     posed = _posed(garment, pose, rng)
@@ -94,10 +94,10 @@ _DARKER = [value * 150 // 255 for value in range(256)] * 3
 
 
 def _posed(garment: Image.Image, pose: Pose, rng: Random) -> Image.Image:
-    """Lay the garment into the photo; drawn at `OVERSIZE` times its size, so that fine patterns stay clean.
+    """Transform the garment into the photo, at `OVERSIZE` times the size against aliasing.
 
-    The four channels travel as CMYK, whose channels Pillow keeps apart; RGBA would be multiplied out and back for every
-    piece of the mesh.
+    The four channels are passed as CMYK, which Pillow transforms channel by channel; RGBA would be premultiplied and
+    back for each cell of the mesh.
     """
     box = garment.getchannel("A").getbbox() or (0, 0, *garment.size)
     middle = ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
@@ -138,7 +138,7 @@ def _posed(garment: Image.Image, pose: Pose, rng: Random) -> Image.Image:
 
 
 def _lit(photo: Image.Image, rng: Random) -> Image.Image:
-    """Change the light: uneven, warmer or cooler, brighter or darker, at times through a window."""
+    """Vary the light: gradient, colour temperature, brightness, and sometimes the light of a window."""
     photo = ImageChops.multiply(photo, _noise(rng, (3, 4), 212, 255).convert("RGB"))
     if rng.random() < 0.25:
         photo = Image.composite(photo, photo.point([value * 190 // 255 for value in range(256)] * 3), _window(rng))
@@ -150,7 +150,7 @@ def _lit(photo: Image.Image, rng: Random) -> Image.Image:
 
 
 def _window(rng: Random) -> Image.Image:
-    """Where the sun falls through a window: four slanted panes."""
+    """Mask of sunlight through a window of four slanted panes."""
     mask = Image.new("L", (PHOTO_SIZE[0] // 2, PHOTO_SIZE[1] // 2), 0)
     draw = ImageDraw.Draw(mask)
     left, top, slant = rng.uniform(-10, 40), rng.uniform(10, 50), rng.choice([-1, 1]) * rng.uniform(0.2, 0.5)
@@ -163,7 +163,7 @@ def _window(rng: Random) -> Image.Image:
 
 
 def _noise(rng: Random, cells: tuple[int, int], low: int, high: int) -> Image.Image:
-    """Random values from `low` to `high`, so many across and down, smoothly stretched over a photo."""
+    """Smooth noise: a grid of random values from `low` to `high`, interpolated to the size of a photo."""
     grain = Image.frombytes("L", cells, rng.randbytes(cells[0] * cells[1]))
     span = [low + (high - low) * value // 255 for value in range(256)]
     return grain.point(span).resize(PHOTO_SIZE, Image.Resampling.BICUBIC)
@@ -181,7 +181,7 @@ def _white(rng: Random) -> Image.Image:
 
 
 def _grey(rng: Random) -> Image.Image:
-    """A paper roll, darker towards the edges."""
+    """A roll of grey paper, darker towards the edges."""
     tone = rng.randint(178, 222)
     vignette = Image.radial_gradient("L").point([255 - value // 5 for value in range(256)])
     return _textured((tone, tone, tone + 3), vignette.resize(PHOTO_SIZE, Image.Resampling.BILINEAR))
@@ -205,7 +205,7 @@ def _plaster(rng: Random) -> Image.Image:
 
 
 def _wood(rng: Random) -> Image.Image:
-    """Planks: fine streaks along them, dark gaps between, each of its own shade."""
+    """Planks of different shades, with fine streaks along them and dark gaps between."""
     color = rng.choice([(196, 156, 112), (158, 114, 76), (222, 196, 158), (128, 100, 80)])
     ground = _textured(color, _noise(rng, (150, 5), 196, 255), _noise(rng, (34, 9), 220, 255))
     draw = ImageDraw.Draw(ground)

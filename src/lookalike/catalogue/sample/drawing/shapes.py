@@ -1,4 +1,4 @@
-"""What a garment is made of: parts with outlines, lines sewn or drawn on them, buttons."""
+"""Shapes of garments: parts with outlines, lines and buttons."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ POINTS_PER_CURVE = 14
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A piece of stuff.
+    """A piece of cloth.
 
     Attributes:
-        outline: Closed.
-        stuff: What it is cut from.
-        angle: By which the stuff's pattern is turned, in degrees, clockwise.
-        folds: Lines along which it is creased.
-        depth: How round it looks, from 0 (flat) to 1.
-        printed: Where the middle of a print on it is.
+        outline: Closed outline.
+        stuff: Kind of its cloth.
+        angle: Clockwise rotation of the cloth's pattern, in degrees.
+        folds: Lines of the creases.
+        depth: Strength of the shading at its edges, from 0 (flat) to 1 (round).
+        printed: Centre of a print; None for none.
     """
 
     outline: Points
@@ -60,11 +60,12 @@ Shape: TypeAlias = Part | Line | Button
 
 
 def path(*steps: Step) -> Points:
-    """Join points by lines, or by curves.
+    """Join points by lines or curves.
 
     Args:
-        steps: (x, y) for a straight line to there; (x, y, bulge) for a curve that leaves the straight line by that
-            fraction of its length, to the left of the way as y points down: outwards when going round clockwise.
+        steps: (x, y) for a straight line to that point; (x, y, bulge) for a curve whose greatest distance from the
+            straight line is that fraction of its length, to the left in direction of travel with y pointing down:
+            outwards on a clockwise outline.
     """
     points: Points = [(steps[0][0], steps[0][1])]
     for step in steps[1:]:
@@ -83,7 +84,7 @@ def path(*steps: Step) -> Points:
 
 
 def level(half: float, y: float, sag: float) -> Step:
-    """The step from a hem's right end at x = `half` to its middle at `y`, `sag` lower: level there, without a kink."""
+    """Return the step from a hem's right end at x = `half` to its middle at `y`, `sag` lower, with a level tangent."""
     return 0.0, y, sag / (4 * half)
 
 
@@ -108,17 +109,17 @@ def spline(*through: Point, closed: bool = False) -> Points:
 
 
 def mirrored(points: Iterable[Point]) -> Points:
-    """The other half: left and right exchanged, in the opposite order, so that it goes round the same way."""
+    """Mirror points left to right and reverse their order, which keeps the orientation."""
     return [(-x, y) for x, y in reversed(list(points))]
 
 
 def whole(half: Points) -> Points:
-    """Close the right half of an outline, from the middle at the top to the middle at the bottom."""
+    """Complete an outline from its right half, which goes from the middle at the top to the middle at the bottom."""
     return half + mirrored(half)
 
 
 def both(shape: Shape) -> list[Shape]:
-    """A shape and its mirror image."""
+    """Return a shape and its mirror image."""
     if isinstance(shape, Part):
         printed = (-shape.printed[0], shape.printed[1]) if shape.printed else None
         folds = [mirrored(fold) for fold in shape.folds]
@@ -131,7 +132,7 @@ def both(shape: Shape) -> list[Shape]:
 
 
 def placed(shapes: Iterable[Shape], *, by: Point, scale: float = 1.0) -> list[Shape]:
-    """Scale shapes about the middle of the canvas, then move them."""
+    """Scale shapes about the centre of the canvas, then move them."""
 
     def place(points: Iterable[Point]) -> Points:
         return [(x * scale + by[0], y * scale + by[1]) for x, y in points]
@@ -151,7 +152,7 @@ def placed(shapes: Iterable[Shape], *, by: Point, scale: float = 1.0) -> list[Sh
 
 
 def band(points: Points, width: float, *, tapered: bool = False) -> Points:
-    """The outline of a band of that width along a line; tapered, it ends in points as a crease does."""
+    """Return the outline of a band along a line; if `tapered`, its ends are points."""
     left: Points = []
     right: Points = []
     last = len(points) - 1
@@ -169,7 +170,7 @@ def band(points: Points, width: float, *, tapered: bool = False) -> Points:
 
 
 def dashes(points: Points, dash: float) -> list[Points]:
-    """Cut a line into stitches of that length with gaps of three fifths of it."""
+    """Cut a line into dashes of length `dash`, with gaps of three fifths of it."""
     pieces: list[Points] = []
     current: Points = [points[0]]
     left, drawing = dash, True
@@ -190,6 +191,6 @@ def dashes(points: Points, dash: float) -> list[Points]:
 
 
 def disc(middle: Point, radius: float, *, corners: int = 24) -> Points:
-    """A circle."""
+    """Return the corners of a regular polygon that looks like a circle."""
     turns = [2 * math.pi * number / corners for number in range(corners)]
     return [(middle[0] + radius * math.cos(turn), middle[1] + radius * math.sin(turn)) for turn in turns]

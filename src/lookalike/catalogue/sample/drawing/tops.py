@@ -9,7 +9,7 @@ from lookalike.catalogue.sample.drawing.torso import Torso, creases, long_sleeve
 
 
 def t_shirt(rng: Random) -> list[Shape]:
-    """A T-shirt with a round or a pointed neck; long sleeves now and then."""
+    """A T-shirt with a round or pointed neck, sometimes with long sleeves."""
     torso = Torso(
         bottom=rng.uniform(0.72, 0.92),
         hem=rng.uniform(0.5, 0.58),
@@ -28,7 +28,7 @@ def t_shirt(rng: Random) -> list[Shape]:
 
 
 def long_sleeved_top(rng: Random) -> list[Shape]:
-    """A close top with long sleeves."""
+    """A tight top with long sleeves."""
     torso = Torso(
         bottom=rng.uniform(0.66, 0.84), hem=0.49, waist=0.46, chest=0.5, shoulder=0.52, neck=0.24, neck_depth=0.24
     )

@@ -1,4 +1,4 @@
-"""The body of a garment for the upper body, and what is sewn to it: sleeves, collars, creases."""
+"""Bodies of upper-body garments, with their sleeves, collars and creases."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from lookalike.catalogue.sample.drawing.shapes import (
 
 @dataclass(frozen=True, slots=True)
 class Torso:
-    """The measures of a garment's body; widths are from the middle to one side."""
+    """Measurements of a garment's body; widths are from the middle to one side."""
 
     top: float = -0.98
     bottom: float = 0.86
@@ -38,11 +38,11 @@ class Torso:
 
     @property
     def armpit(self) -> Point:
-        """Where the sleeve ends below."""
+        """Lower end of the armhole."""
         return self.chest, self.top + 0.6
 
     def half(self, *bottom: Step, pointed: bool = False) -> Points:
-        """The right half of the outline; `bottom` replaces the hem."""
+        """Return the right half of the outline; `bottom` replaces the hem."""
         neck_bulge = 0.0 if pointed else -0.24
         middle = (self.top + 0.6 + self.bottom) / 2
         return path(
@@ -57,12 +57,12 @@ class Torso:
         )
 
     def neckline(self, *, pointed: bool = False) -> Points:
-        """The edge of the neck in front, from left to right."""
+        """Return the front edge of the neck, from left to right."""
         right = path((0, self.top + self.neck_depth), (self.neck, self.top, 0.0 if pointed else -0.24))
         return mirrored(right) + right[1:]
 
     def rib(self) -> Points:
-        """A knitted band at the lower end."""
+        """Return a knitted band at the lower end."""
         low = self.bottom + 0.13
         half = self.hem - 0.03
         return whole(
@@ -70,26 +70,26 @@ class Torso:
         )
 
     def rib_lines(self) -> list[Shape]:
-        """The furrows of that band."""
+        """Return the grooves of that band."""
         count = round(self.hem / 0.037) - 1
         places = [0.037 * number for number in range(-count, count + 1)]
         low = self.bottom + 0.12
         return [Line([(x, self.bottom + 0.005), (x * 0.97, low)], 0.006, strength=0.3) for x in places]
 
     def lining(self) -> Part:
-        """The inside of the back, seen through the neck."""
+        """Return the inside of the back, visible through the neck."""
         back = path((-self.neck, self.top), (self.neck, self.top, -0.09))
         depth = self.top + self.neck_depth + 0.05
         return Part([*back, (self.neck * 0.8, depth), (-self.neck * 0.8, depth)], "lining", depth=0.6)
 
     def collar(self, width: float = 0.055, stuff: Stuff = "trim") -> list[Shape]:
-        """A knitted band around the neck: its back, then its front."""
+        """Return a knitted band around the neck: its back, then its front."""
         back = path((-self.neck - 0.012, self.top), (self.neck + 0.012, self.top, -0.09))
         return [Part(band(back, width), stuff, depth=0.5), Part(band(self.neckline(), width), stuff, depth=0.5)]
 
 
 def creases(rng: Random, torso: Torso, *, count: int = 5) -> list[Points]:
-    """Soft folds: from the armpits to the middle, and down over the belly."""
+    """Return soft folds from the armpits to the middle and down the front."""
     folds: list[Points] = []
     x, y = torso.armpit
     for side in (-1, 1):

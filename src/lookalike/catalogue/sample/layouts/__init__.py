@@ -1,4 +1,4 @@
 """Drawn data sets in the layouts of the published ones, with all their quirks.
 
-They stand in for data that may not be passed on: tests and newcomers can run every command on them.
+They replace data that may not be redistributed: tests and new users can run every command on them.
 """

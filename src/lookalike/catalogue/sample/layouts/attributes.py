@@ -31,7 +31,7 @@ LONGEST = 300
 ATTRIBUTES = 1000
 TYPE_CODES = {"upper": 1, "lower": 2, "full": 3}
 SPLITS = ("train", "train", "val", "train", "test", "train", "train")
-"""By turns; so the first rows of the published file begin."""
+"""Splits of the photos, repeated in this order, as in the first rows of the published file."""
 
 FINE: dict[str, tuple[str, ...]] = {
     "texture": ("floral", "graphic", "striped", "embroidered", "pleated", "solid", "lattice"),
@@ -84,21 +84,21 @@ def _draw(root: Path, *, products: int, photos: int, seed: int) -> list[Photo]:
             take = shop_shot if number % 2 == 0 else consumer_shot
             shot = resized(take(garment, number, picture=picture), longest=LONGEST)
             marks = write_photo(root / "Img", name, shot)
-            facts: dict[str, object] = {
+            attributes: dict[str, object] = {
                 "split": SPLITS[(place * photos + number) % len(SPLITS)],
                 "category": garment.category.name,
                 "clothes_type": garment.clothes_type,
                 "attributes": known,
                 "landmarks": [list(landmark) for landmark in marks.landmarks],
             }
-            drawn.append((Drawn(name, title, marks.box, facts), garment, marks))
+            drawn.append((Drawn(name, title, marks.box, attributes), garment, marks))
         return drawn
 
     return of_each(garments, draw)
 
 
 def _coarse(garment: Garment, names: list[str]) -> list[str]:
-    """Attributes of a garment: those that are drawn, and two random labels."""
+    """Return attributes of a garment: those that are visible, and two random ones."""
     known = {garment.pattern, f"{garment.color} {garment.pattern}"}
     known.update(Random(f"{garment.seed}/coarse").sample(names, 2))
     return [name for name in names if name in known]
@@ -134,7 +134,7 @@ def _write_coarse(anno: Path, drawn: list[Photo]) -> None:
 
 
 def _listed(photo: Drawn) -> list[str]:
-    attributes = photo.facts["attributes"]
+    attributes = photo.attributes["attributes"]
     assert isinstance(attributes, list)
     return attributes
 
@@ -151,12 +151,12 @@ def _write_boxes(anno: Path, drawn: list[Photo]) -> None:
 
 
 def _write_partition(root: Path, drawn: list[Photo]) -> None:
-    rows = [(photo.name, photo.facts["split"]) for photo, _, _ in drawn]
+    rows = [(photo.name, photo.attributes["split"]) for photo, _, _ in drawn]
     write_annotation(root / "Eval" / "list_eval_partition.txt", rows, columns="image_name  evaluation_status", gap=3)
 
 
 def _write_fine(anno: Path, drawn: list[Photo]) -> None:
-    """Write the split files, which have neither counts nor column names, beside the names."""
+    """Write the files of the splits, which have neither counts nor column names, and the names of the attributes."""
     kinds = enumerate(FINE.items(), start=1)
     attributes = [(name, code) for code, (_, names) in kinds for name in names]
     write_annotation(anno / "list_attr_cloth.txt", attributes, columns="attribute_name  attribute_type")
@@ -164,7 +164,7 @@ def _write_fine(anno: Path, drawn: list[Photo]) -> None:
     names = [name for name, _ in attributes]
     places = {category.name: place for place, category in enumerate(CATEGORIES, start=1)}
     for split in ("train", "val", "test"):
-        rows = [row for row in drawn if row[0].facts["split"] == split]
+        rows = [row for row in drawn if row[0].attributes["split"] == split]
         columns: dict[str, Sequence[Sequence[object]]] = {
             f"{split}.txt": [(photo.name,) for photo, _, _ in rows],
             f"{split}_attr.txt": [
@@ -180,7 +180,7 @@ def _write_fine(anno: Path, drawn: list[Photo]) -> None:
 
 
 def fine_attributes(garment: Garment) -> dict[str, str]:
-    """The one answer to each of the six questions of the fine annotations."""
+    """Return the value of each of the six types of fine attributes."""
     rng = Random(f"{garment.seed}/fine")
     answers = {question: rng.choice(known) for question, known in FINE.items()}
     texture = "graphic" if garment.pattern in PRINTS else _TEXTURES.get(garment.pattern, "lattice")
@@ -190,6 +190,6 @@ def fine_attributes(garment: Garment) -> dict[str, str]:
 
 
 def _sixteen(marks: Marks) -> list[int]:
-    """Eight landmarks, x and y of each; those that the garment does not have are 0."""
+    """Return x and y of eight landmarks, in sequence; 0 for those that the garment does not have."""
     known = [value for x, y, _ in marks.landmarks for value in (x, y)]
     return known + [0] * (16 - len(known))

@@ -52,7 +52,7 @@ TYPES = (
     ("\u90e8\u4ef6", "", "part"),
     ("\u98ce\u683c", "", "style"),
 )
-"""In Chinese, at times with a remark in brackets, and in English."""
+"""Types of attributes: name in Chinese, remark in brackets or empty, name in English."""
 
 Photo = tuple[Drawn, Garment, Marks]
 
@@ -60,8 +60,8 @@ Photo = tuple[Drawn, Garment, Marks]
 def write_consumer2shop(root: Path, *, products: int, photos: int, seed: int) -> list[Drawn]:
     """Write `Anno`, `Eval`, `Img`; see `lookalike.catalogue.sample.layouts.table.write_layout`.
 
-    Of each product's photos the first, and every third after it, are a shop's; each of the others makes a pair with
-    each of these, so that shop photos come in many pairs.
+    The first photo of a product and every third after it are shop photos; each of its other photos makes a pair with
+    each of these, so that shop photos are in several pairs.
     """
     if products < len(SPLITS) or photos < 2:
         raise UsageError(f"Consumer-to-shop needs at least 4 products with 2 photos each, not {products} with {photos}")
@@ -79,8 +79,8 @@ def write_consumer2shop(root: Path, *, products: int, photos: int, seed: int) ->
     drawn = of_each(garments, draw)
     sides: dict[str, dict[object, list[str]]] = {product: {"consumer": [], "shop": []} for product in attributes}
     for photo, _, _ in drawn:
-        photo.facts["attributes"] = attributes[photo.product]
-        sides[photo.product][photo.facts["source"]].append(photo.name)
+        photo.attributes["attributes"] = attributes[photo.product]
+        sides[photo.product][photo.attributes["source"]].append(photo.name)
     pairs = [
         (consumer, shop, product, SPLITS[place % len(SPLITS)])
         for place, (product, own) in enumerate(sides.items())
@@ -103,7 +103,7 @@ def _photo(root: Path, garment: Garment, *, place: int, number: int, picture: Im
     take = shop_shot if is_shop else consumer_shot
     shot = resized(take(garment, own_number, picture=picture), longest=LONGEST)
     marks = write_photo(root / "Img", name, shot)
-    facts: dict[str, object] = {
+    attributes: dict[str, object] = {
         "split": SPLITS[place % len(SPLITS)],
         "source": "shop" if is_shop else "consumer",
         "group": group.split("/")[0],
@@ -111,14 +111,14 @@ def _photo(root: Path, garment: Garment, *, place: int, number: int, picture: Im
         "clothes_type": garment.clothes_type,
         "landmarks": [list(landmark) for landmark in marks.landmarks],
     }
-    return Drawn(name, product, marks.box, facts), garment, marks
+    return Drawn(name, product, marks.box, attributes), garment, marks
 
 
 def _write_files(anno: Path, drawn: list[Photo], attributes: dict[str, list[str]], names: list[str]) -> None:
     boxes, landmarks = [], []
     for photo, garment, marks in drawn:
         code = TYPE_CODES[garment.clothes_type]
-        boxes.append((photo.name, code, SOURCE_CODES[str(photo.facts["source"])], *numbers(marks)))
+        boxes.append((photo.name, code, SOURCE_CODES[str(photo.attributes["source"])], *numbers(marks)))
         landmarks.append((photo.name, code, 1, *triples(marks)))
     columns = "image_name clothes_type source_type x_1 y_1 x_2 y_2"
     write_annotation(anno / "list_bbox_consumer2shop.txt", boxes, columns=columns)

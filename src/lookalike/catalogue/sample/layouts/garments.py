@@ -1,4 +1,4 @@
-"""Garments to fill a layout with, and photos of them from several sides, by shops and by those who have bought them."""
+"""Garments of a layout, and shop and consumer photos of them from several sides."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ LANDMARKS = {
         (0.9, 0.98),
     ),
 }
-"""About where collar, sleeves, waistline and hem are in a garment's box: left and right of each that there is."""
+"""Approximate positions of collar, sleeves, waistline and hem in a garment's box, left and right of each."""
 
 
 @dataclass(frozen=True)
 class Garment:
-    """One garment to be photographed."""
+    """A garment to photograph."""
 
     category: Category
     color: str
@@ -51,18 +51,18 @@ class Garment:
 
     @property
     def in_other_color(self) -> Garment:
-        """The same product in its other colour."""
+        """Return the same product in its other colour."""
         return replace(self, color=self.second, second=COMPANIONS[self.second][0])
 
     def paint(self) -> Image.Image:
-        """The garment itself: RGBA, without a background; painting takes longer than photographing."""
+        """Paint the garment: RGBA, without a background; this takes longer than photographing it."""
         kind = Type(self.category.name, self.category.draw, self.category.patterns, (1, 1))
         return Product("", kind, self.color, self.second, self.pattern, self.seed).paint()
 
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """What an annotator would mark in a photo.
+    """Annotations of a photo.
 
     Attributes:
         box: Box of the garment: x1, y1, x2, y2 in whole pixels.
@@ -78,7 +78,7 @@ T = TypeVar("T")
 
 
 def make_garments(categories: Sequence[Category], *, count: int, seed: int) -> list[Garment]:
-    """Think of garments, the categories by turns."""
+    """Make garments, the categories in turn."""
     rng = Random(f"{seed}/garments")
     garments: list[Garment] = []
     for number in range(count):
@@ -91,18 +91,18 @@ def make_garments(categories: Sequence[Category], *, count: int, seed: int) -> l
 
 
 def of_each(garments: Sequence[Garment], draw: Callable[[int, Garment], list[T]]) -> list[T]:
-    """Draw what there is of each garment, several garments at a time; the results in the garments' order."""
+    """Call `draw` with the number and the garment, in parallel; returns the results in the order of the garments."""
     with ThreadPoolExecutor(thread_name_prefix="draw") as pool:
         return [one for some in pool.map(draw, range(len(garments)), garments) for one in some]
 
 
 def shop_shot(garment: Garment, number: int, *, picture: Image.Image) -> Shot:
-    """A shop's photo: from the front, the side or the back, from afar or near, by its number from 0.
+    """Take a shop photo: from the front, side or back, far or near, depending on its number.
 
     Args:
-        garment: Garment to draw.
-        number: The same number gives the same photo.
-        picture: The garment as it was painted.
+        garment: The garment.
+        number: Number of the photo, from 0; the same number gives the same photo.
+        picture: The painted garment.
     """
     rng = Random(f"{garment.seed}/shop/{number}")
     pose = studio_pose(rng)
@@ -119,7 +119,7 @@ def shop_shot(garment: Garment, number: int, *, picture: Image.Image) -> Shot:
 
 
 def consumer_shot(garment: Garment, number: int, *, picture: Image.Image) -> Shot:
-    """A photo that a buyer has taken, anywhere; see `shop_shot`."""
+    """Take a consumer photo, on any background; see `shop_shot`."""
     rng = Random(f"{garment.seed}/consumer/{number}")
     others = [name for name in BACKGROUNDS if name not in ("white", "grey")]
     return _shot(garment, rng, picture=picture, pose=free_pose(rng), background=rng.choice(others))
@@ -137,12 +137,12 @@ def _shot(garment: Garment, rng: Random, *, picture: Image.Image, pose: Pose, ba
 
 
 def resized(shot: Shot, *, longest: int, square: bool = False) -> Shot:
-    """A shot whose longer side has so many pixels; box and landmarks go along.
+    """Resize a shot with its box and landmarks.
 
     Args:
         shot: The shot.
-        longest: Pixels.
-        square: Whether it is put into the middle of a white square, as the published In-shop photos are.
+        longest: Longer side, in pixels.
+        square: Whether to pad it to a white square, as the published In-shop photos are.
     """
     photo, marks = shot
     scale = longest / max(photo.size)

@@ -57,7 +57,7 @@ GROUPS = {
     "MEN/Suiting": "Blazer",
     "WOMEN/Pants": "Culottes",
 }
-"""The groups of the release, and what is drawn for each."""
+"""Groups of the release, and the categories drawn for each."""
 
 POSES = {"front": (1, "front"), "side": (2, "side"), "back": (3, "back"), "full": (4, "zoom-out")}
 ADDITIONAL = (5, "zoom-in")
@@ -68,8 +68,8 @@ Photo = tuple[Drawn, Garment, Marks]
 def write_inshop(root: Path, *, products: int, photos: int, seed: int) -> list[Drawn]:
     """Write `Anno`, `Eval`, `Img`; see `lookalike.catalogue.sample.layouts.table.write_layout`.
 
-    The first half of the products is for training, the others have photos that ask and photos that answer. Every third
-    product comes in two colours, when there are photos enough.
+    The first half of the products is the train split; the others have query and gallery photos. Every third product
+    has two colours, if there are enough photos.
     """
     if products < 2 or photos < 2:
         raise UsageError(f"In-shop needs at least 2 products with 2 photos each, not {products} with {photos}")
@@ -96,7 +96,7 @@ def write_inshop(root: Path, *, products: int, photos: int, seed: int) -> list[D
             split = "train" if place < products // 2 else "gallery" if is_last or view % 2 == 1 else "query"
             color = color_name(garment)
             description = " ".join(texts[place][color])
-            photo[0].facts.update(
+            photo[0].attributes.update(
                 split=split, color=color, attributes=attributes[photo[0].product], description=description
             )
             drawn.append(photo)
@@ -111,7 +111,7 @@ def write_inshop(root: Path, *, products: int, photos: int, seed: int) -> list[D
 
 
 def _colored(garment: Garment, place: int, *, photos: int) -> list[Garment]:
-    """A product in the colours that it comes in."""
+    """Return a product in each of its colours."""
     return [garment, garment.in_other_color] if place % 3 == 1 and photos >= 4 else [garment]
 
 
@@ -120,7 +120,7 @@ def _description(garment: Garment) -> list[str]:
 
 
 def color_name(garment: Garment) -> str:
-    """A colour as shops write it: with spaces and slashes."""
+    """Return a colour as shops write it, with spaces and slashes."""
     shade = {"grey": "Heather grey", "blue": "Light blue"}.get(garment.color, garment.color.capitalize())
     return shade if garment.pattern == "plain" else f"{shade}/{garment.second}"
 
@@ -134,7 +134,7 @@ def _photo(root: Path, garment: Garment, *, place: int, variant: int, number: in
     shot = resized(shop_shot(garment, number, picture=picture), longest=SIDE, square=True)
     marks = write_photo(root / "Img", name, shot)
     gender, category = group.split("/")
-    facts: dict[str, object] = {
+    attributes: dict[str, object] = {
         "gender": gender,
         "category": category,
         "variant": label,
@@ -144,7 +144,7 @@ def _photo(root: Path, garment: Garment, *, place: int, variant: int, number: in
         "variation": "normal",
         "landmarks": [list(landmark) for landmark in marks.landmarks],
     }
-    return Drawn(name, product, marks.box, facts), garment, marks
+    return Drawn(name, product, marks.box, attributes), garment, marks
 
 
 def _write_files(root: Path, drawn: list[Photo], attributes: dict[str, list[str]], names: list[str]) -> None:
@@ -152,14 +152,14 @@ def _write_files(root: Path, drawn: list[Photo], attributes: dict[str, list[str]
     photos = [photo for photo, _, _ in drawn]
     write_annotation(
         root / "Eval" / "list_eval_partition.txt",
-        [(photo.name, photo.product, f"{photo.facts['split']:<10}") for photo in photos],
+        [(photo.name, photo.product, f"{photo.attributes['split']:<10}") for photo in photos],
         columns="image_name item_id evaluation_status",
         gap=20,
     )
     boxes, landmarks = [], []
     for photo, garment, marks in drawn:
         code = TYPE_CODES[garment.clothes_type]
-        boxes.append((photo.name, code, POSES.get(str(photo.facts["view"]), ADDITIONAL)[0], *numbers(marks)))
+        boxes.append((photo.name, code, POSES.get(str(photo.attributes["view"]), ADDITIONAL)[0], *numbers(marks)))
         landmarks.append((photo.name, code, 1, *triples(marks)))
     columns = "image_name clothes_type pose_type x_1 y_1 x_2 y_2"
     write_annotation(anno / "list_bbox_inshop.txt", boxes, columns=columns)
@@ -170,5 +170,5 @@ def _write_files(root: Path, drawn: list[Photo], attributes: dict[str, list[str]
     write_annotation(folder / "list_attr_cloth.txt", [(name,) for name in names], columns="attribute_name", trailing="")
     rows = [(product, *labels(positive, names)) for product, positive in attributes.items()]
     write_annotation(folder / "list_attr_items.txt", rows, columns="item_name attribute_labels")
-    colors = [(photo.name, photo.facts["color"]) for photo in photos]
+    colors = [(photo.name, photo.attributes["color"]) for photo in photos]
     write_annotation(folder / "list_color_cloth.txt", colors, columns="image_name  color", gap=6)

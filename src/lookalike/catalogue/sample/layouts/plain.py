@@ -1,4 +1,4 @@
-"""Drawn photos in layouts that everybody uses: a tree of splits and classes, and a table."""
+"""Drawn photos in general layouts: a tree of splits and classes, and a table."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from lookalike.catalogue.sample.layouts.garments import Garment, consumer_shot, 
 from lookalike.catalogue.sample.layouts.writing import Drawn, write_photo
 
 DEV_EVERY = 5
-"""One product in so many is kept for choosing."""
+"""One product in this many belongs to the val or dev split."""
 
 
 def write_imagefolder(root: Path, *, products: int, photos: int, seed: int) -> list[Drawn]:
-    """Write `train/Dress/00001-1.jpg` and `val/...`: products of one class in both, photos of one product in one."""
+    """Write `train/Dress/00001-1.jpg` and `val/...`; all photos of a product are in the same split."""
     categories = [category for category in CATEGORIES if category.has_photos]
 
     def draw(place: int, garment: Garment) -> list[Drawn]:
@@ -26,8 +26,8 @@ def write_imagefolder(root: Path, *, products: int, photos: int, seed: int) -> l
             name = f"{folder}/{place + 1:05d}-{number + 1}.jpg"
             take = shop_shot if number % 2 == 0 else consumer_shot
             write_photo(root, name, take(garment, number, picture=picture))
-            facts: dict[str, object] = {"split": split, "class": garment.category.name, "folder": folder}
-            drawn.append(Drawn(name, "", (0, 0, 0, 0), facts))
+            attributes: dict[str, object] = {"split": split, "class": garment.category.name, "folder": folder}
+            drawn.append(Drawn(name, "", (0, 0, 0, 0), attributes))
         return drawn
 
     drawn = of_each(make_garments(categories, count=products, seed=seed), draw)

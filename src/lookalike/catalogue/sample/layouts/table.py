@@ -23,18 +23,18 @@ def write_layout(folder: Path, *, layout: str, products: int = 46, photos: int =
     """Draw a data set into an empty folder.
 
     Args:
-        folder: Made when it is not there.
+        folder: Folder to write to; created if missing.
         layout: A name in `LAYOUTS`.
         products: Number of products; 46 are one of each category that has photos.
         photos: Number of photos of each product.
-        seed: Another one gives other products.
+        seed: Seed of the products and photos.
 
     Returns:
-        What its files say of each photo, in their order.
+        Annotations of each photo, in the order of the files.
 
     Raises:
         UnknownNameError: There is no such layout.
-        UsageError: There is too little to draw for the layout, or something is in the folder already.
+        UsageError: The layout needs more products or photos, or the folder is not empty.
     """
     if layout not in LAYOUTS:
         raise UnknownNameError("layout", layout, LAYOUTS)

@@ -1,4 +1,4 @@
-"""Writing annotation files as the published ones are: counted, padded, with spaces at the ends of lines."""
+"""Writers of annotation files in the published format: row count, padding, trailing spaces."""
 
 from __future__ import annotations
 
@@ -38,23 +38,23 @@ _WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A photo of a layout, and what its files say of it.
+    """A photo of a layout with its annotations.
 
     Attributes:
         name: Name in the files, `img/...`.
-        product: Its product, where the layout has them.
-        box: Box in the files.
-        facts: Attributes that a reader should find.
+        product: Its product; empty where the layout has no products.
+        box: Box of the garment: x1, y1, x2, y2 in pixels; zeros where the layout has no boxes.
+        attributes: Attributes that the item must have when the layout is read.
     """
 
     name: str
     product: str
     box: tuple[int, int, int, int]
-    facts: dict[str, object]
+    attributes: dict[str, object]
 
 
 def vocabulary(count: int) -> list[tuple[str, int]]:
-    """So many attributes with their types from 1 to 5, sorted by name; names hold spaces and hyphens."""
+    """Return `count` attributes with their types from 1 to 5, sorted by name; names have spaces and hyphens."""
     bare = [(word, kind) for kind, words in _WORDS.items() for word in words]
     colored = [(f"{color} {word}", kind) for (word, kind), color in product(bare, COLORS)]
     longer = [(f"{color} {word} print", 1) for word, color in product(_WORDS[1], COLORS)]
@@ -70,15 +70,15 @@ def write_annotation(
     trailing: str = " ",
     gap: int = 1,
 ) -> None:
-    """Write one file.
+    """Write an annotation file.
 
     Args:
-        path: Its folder is made.
-        rows: Their fields.
-        columns: The names in the second line; none when empty.
+        path: Path of the file; its folder is created if missing.
+        rows: Fields of each row.
+        columns: Column names, for a line before the rows; empty for no such line.
         counted: Whether the first line is the number of rows.
-        trailing: What follows the last field of each row.
-        gap: Spaces between two columns, at least.
+        trailing: Text after the last field of each row.
+        gap: Smallest number of spaces between columns.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     width = max((len(str(row[0])) for row in rows), default=0)
@@ -93,7 +93,7 @@ def write_annotation(
 
 
 def write_photo(root: Path, name: str, shot: Shot) -> Marks:
-    """Write a photo below a folder, and let go of its pixels."""
+    """Write a photo below a folder, and free its pixels."""
     path = root / name
     path.parent.mkdir(parents=True, exist_ok=True)
     photo, marks = shot
@@ -102,18 +102,18 @@ def write_photo(root: Path, name: str, shot: Shot) -> Marks:
 
 
 def labels(positive: Iterable[str], names: Sequence[str]) -> list[str]:
-    """A row of labels: 1 for what is positive, -1 for all others."""
+    """Return a row of labels: 1 for positive names, -1 for others."""
     wanted = set(positive)
     return ["1" if name in wanted else "-1" for name in names]
 
 
 def numbers(marks: Marks) -> list[str]:
-    """A box as published: with leading zeros."""
+    """Return the numbers of a box as published, with leading zeros."""
     return [f"{corner:03d}" for corner in marks.box]
 
 
 def triples(marks: Marks) -> list[str]:
-    """Landmarks as published: visibility, x, y of each."""
+    """Return landmarks as published: visibility, x and y of each."""
     return [
         f"{value:03d}" if place else str(value)
         for x, y, seen in marks.landmarks
