@@ -1,9 +1,9 @@
-"""Name garments alike in the two catalogues of the default model: adds a column `kind` to their tables.
+"""Map the labels of the default model's two catalogues to common kinds of garment, in a new column `kind`.
 
     python bench/add_kinds.py myntra/labels.csv clothing/labels.csv
 
-Writes `kinds.csv` beside each table. The labels of users' photos and the article types of the catalogue become one word
-where they mean the same; other article types keep their own, and other labels have none.
+Writes `kinds.csv` beside each table. Labels of users' photos and article types of the catalogue with the same meaning
+get the same kind. Other article types are kinds of their own; other labels have none.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ KIND_OF = {word: kind for kind, words in KINDS.items() for word in words}
 
 
 def add_kinds(table: Path) -> Path:
-    """Write the table anew with the column; it has either an `articleType` or a `label`."""
+    """Write `kinds.csv`: the table, which has a column `articleType` or `label`, with the column `kind` added."""
     with table.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     for row in rows:

@@ -1,10 +1,10 @@
-"""Average the weights of two runs of one network: the later one has learnt more, the earlier one has forgotten less.
+"""Average the weights of a network before and after fine-tuning.
 
     python bench/blend.py EARLIER.safetensors LATER 0.7 OUT.safetensors
 
-LATER is a checkpoint, or the folder of a run that was stopped: then the moving average in its state is taken. 0.7 is
-its share. The later run must have begun with the earlier one's weights, otherwise their mean is no network (Wortsman et
-al. 2022, Robust fine-tuning of zero-shot models). The model is called as the file is.
+LATER is a checkpoint, or the folder of a stopped run, of which the moving average in its state is taken; 0.7 is its
+share. The later run must have started from the earlier one's weights (Wortsman et al. 2022, Robust fine-tuning of
+zero-shot models). The model gets the name of the file OUT.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from lookalike.models.checkpoint import Checkpoint, load_checkpoint, save_checkp
 
 
 def later_run(path: Path) -> Checkpoint:
-    """A checkpoint; or that of a stopped run's last measure, with the moving average of its last step."""
+    """Load a checkpoint, or that of a stopped run's last measure with the moving average of its last step."""
     if not path.is_dir():
         return load_checkpoint(path)
     checkpoint = load_checkpoint(path / "last.safetensors")
     average = torch.load(path / "state.pt", map_location="cpu", weights_only=True)["average"]
     if average is None:
-        raise SystemExit(f"{path}: the run kept no moving average; set ema")
+        raise SystemExit(f"{path}: the run has no moving average of its weights; set `ema` and train again")
     checkpoint.network.load_state_dict(average)
     return checkpoint
 
 
 def main() -> None:
-    """Blend and write."""
+    """Average and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("earlier", type=Path)
     parser.add_argument("later", type=Path)
@@ -39,10 +39,10 @@ def main() -> None:
     given = parser.parse_args()
     earlier, later = load_checkpoint(given.earlier), later_run(given.later)
     if not 0 <= given.share <= 1:
-        parser.error(f"a share is between 0 and 1, got {given.share}")
+        parser.error(f"the share must be between 0 and 1, got {given.share}")
     if earlier.classes != later.classes:
-        parser.error("the two know different classes")
-    # What is made from the training labels, and not learnt, is the later run's: the signs of its columns are arbitrary.
+        parser.error("the two networks have different classes")
+    # Tensors computed from the training labels are the later run's: the signs of their columns are arbitrary.
     made = {name for name, _ in later.network.named_buffers() if name.startswith("relevance.")}
     before, blended = earlier.network.state_dict(), later.network.state_dict()
     for name, tensor in blended.items():

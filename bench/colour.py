@@ -1,10 +1,10 @@
-"""Which descriptor finds photos of the same colour: the table of docs/colour.md.
+"""Compare colour descriptors by retrieval of photos of the same colour: the table of docs/colour.md.
 
     python bench/colour.py labels.csv --onto clothing/labels.csv --onto street/labels.csv --network mobilenet.onnx
 
-`labels.csv` has the columns that `colour_photos.read_photos` names. Every photo of its split `dev` asks all others,
-first as it is, then pasted onto another photo. Photos of its own group never answer it, but a pasted photo is also
-asked for its own original. Without `--onto` there are no pasted photos, without `--network` no original's numbers.
+`labels.csv` has the columns that `colour_photos.read_photos` names. Every photo of its split `dev` queries all others,
+first unchanged, then pasted onto another photo. Photos of the query's group are excluded, but a pasted photo also
+queries the originals for its own. Pasted photos need `--onto`, the original system's descriptor needs `--network`.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from lookalike.models.preprocessing import Preprocessing
 from lookalike.spaces import unit_rows
 from lookalike.types import Bool, Float32
 
-LEAST = 224  # pixels: smaller photos are not asked
-AT_LEAST = 5  # photos that a colour needs to count in the mean over colours
+LEAST = 224  # smallest side of a query photo, in pixels
+AT_LEAST = 5  # smallest number of photos of a colour in the mean over colours
 K = 10
 Describe = Callable[[Image.Image], Float32]
 
@@ -42,31 +42,31 @@ class Way:
 
 
 def hsv(photo: Image.Image, *, parts: tuple[int, int, int]) -> Float32:
-    """Histogram over hue, saturation and value of the whole picture."""
+    """Compute a histogram over hue, saturation and value of the whole photo."""
     pixels = np.asarray(photo.convert("HSV"), dtype=np.int64).reshape(-1, 3) * parts // 256
     numbers = np.ravel_multi_index(tuple(pixels.T), parts)
     return np.bincount(numbers, minlength=int(np.prod(parts))).astype(np.float32)
 
 
 def oklab_whole(photo: Image.Image) -> Float32:
-    """The bins of our descriptor over the whole picture."""
+    """Compute the histogram of our descriptor over the whole photo."""
     pixels = np.asarray(photo.resize((SIDE, SIDE), Image.Resampling.BOX)).reshape(-1, 3) // (256 // LEVELS)
     return bins().histogram(np.bincount(pixels @ np.array([LEVELS**2, LEVELS, 1]), minlength=LEVELS**3))
 
 
 def mean_color(photo: Image.Image) -> Float32:
-    """The mean of the whole picture, in RGB."""
+    """Compute the mean RGB colour of the whole photo."""
     return np.asarray(photo, dtype=np.float32).mean(axis=(0, 1))
 
 
 def raw_pixels(photo: Image.Image) -> Float32:
-    """A tiny picture, less its own mean."""
+    """Shrink a photo to 16 x 16 pixels, and subtract the mean."""
     tiny = np.asarray(photo.resize((16, 16), Image.Resampling.BOX), dtype=np.float32)
     return (tiny - tiny.mean()).ravel()
 
 
 def original(network: Path) -> Describe:
-    """The original's 30 numbers, with the attention of some network whose last map is averaged to its feature."""
+    """Return the original's descriptor of 30 numbers, with the attention of a network with global average pooling."""
     model = onnx.load(network)
     pooling = [node for node in model.graph.node if node.op_type in ("GlobalAveragePool", "ReduceMean")][-1]
     model.graph.output.append(onnx.helper.make_empty_tensor_value_info(pooling.input[0]))
@@ -84,12 +84,12 @@ def original(network: Path) -> Describe:
 
 
 def roots(describe: Describe) -> Describe:
-    """The square roots of a histogram, which count small parts for more."""
+    """Return a descriptor of the square roots of a histogram, which increase the weight of small values."""
     return lambda photo: np.sqrt(describe(photo))
 
 
 def ways(network: Path | None) -> list[Way]:
-    """What is compared."""
+    """Return the descriptors to compare."""
     color = Color()
     found = [
         Way("mean colour, Euclidean", mean_color, euclidean=True),
@@ -109,14 +109,14 @@ def ways(network: Path | None) -> list[Way]:
 
 
 def likeness(queries: Float32, gallery: Float32, way: Way) -> Float32:
-    """Compare all with all: (Q, N), higher is more alike."""
+    """Compute the similarities of all pairs, (Q, N)."""
     if way.euclidean:
         return -np.linalg.norm(queries[:, None] - gallery[None], axis=2)
     return unit_rows(queries) @ unit_rows(gallery).T
 
 
 def agreement(scores: Float32, same_group: Bool, asked: np.ndarray, labels: np.ndarray) -> list[float]:
-    """How often the first, and how much of the first ten, has the colour asked for; and the first by colour."""
+    """Compute precision@1 and @10 of the query's colour, and the mean over colours of precision@1."""
     allowed = np.where(same_group, -np.inf, scores)
     best = np.argsort(-allowed, axis=1, kind="stable")[:, :K]
     hits = labels[best] == asked[:, None]
@@ -127,13 +127,13 @@ def agreement(scores: Float32, same_group: Bool, asked: np.ndarray, labels: np.n
 
 
 def found_itself(scores: Float32, own: np.ndarray) -> list[float]:
-    """How often a pasted photo's own original is the first, or among the first ten, of all originals."""
+    """Compute the hit rate@1 and @10 of pasted photos for their own originals among all originals."""
     ahead = (scores > scores[np.arange(len(own)), own][:, None]).sum(axis=1)
     return [float((ahead < 1).mean()), float((ahead < K).mean())]
 
 
 def measure(way: Way, photos: list[Photo], pictures: list[Image.Image], pasted: dict[int, Image.Image]) -> list[str]:
-    """One line of the table."""
+    """Return a row of the table."""
     began = time.process_time()
     gallery = np.array([way.describe(picture) for picture in pictures], dtype=np.float32)
     spent = (time.process_time() - began) / len(pictures) * 1000

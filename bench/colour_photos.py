@@ -1,4 +1,4 @@
-"""Labelled photos for the colour measurements: read from a table, and pasted onto other photos."""
+"""Labelled photos for the colour benchmarks: reading from a table, and pasting onto other photos."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from scipy import ndimage
 from lookalike.images import open_image
 from lookalike.types import Bool
 
-WHITE = 238  # from this value on in all three channels a pixel can be a catalogue's background
+WHITE = 238  # smallest value of all three channels of a white background pixel
 UNKNOWN = ("", "NA")
 
 
@@ -24,9 +24,9 @@ class Photo:
     """A row of the table.
 
     Attributes:
-        path: Of the file.
-        label: Its colour by name; empty where unknown.
-        group: Photos of one group may show the same thing, and never answer each other.
+        path: Path of the file.
+        label: Name of its colour; empty where unknown.
+        group: Group of photos that may show the same product, and never match each other.
     """
 
     path: Path
@@ -38,10 +38,10 @@ def read_photos(table: Path, *, split: str, least: int = 0) -> list[Photo]:
     """Read a split of a CSV table.
 
     Args:
-        table: With the columns `file` and `split`; and, where the labels are wanted, `baseColour`, `group_id`,
-            `width` and `height`.
+        table: Table with the columns `file` and `split`, and for labelled photos `baseColour`, `group_id`, `width` and
+            `height`.
         split: `train` or `dev`.
-        least: Leave out photos with a side shorter than this, in pixels.
+        least: Smallest side, in pixels; smaller photos are left out.
     """
     with table.open(newline="", encoding="utf-8") as file:
         return [
@@ -52,18 +52,18 @@ def read_photos(table: Path, *, split: str, least: int = 0) -> list[Photo]:
 
 
 def known(label: str) -> str:
-    """The label, or nothing when it says that nobody knows."""
+    """Return a label, empty if it means unknown."""
     return "" if label in UNKNOWN else label
 
 
 def open_all(photos: Sequence[Photo], *, at_least: int) -> list[Image.Image]:
-    """Open photos, in their order."""
+    """Open photos, in order."""
     with ThreadPoolExecutor() as threads:
         return list(threads.map(lambda photo: open_image(photo.path, at_least=at_least), photos))
 
 
 def garment(photo: Image.Image) -> Bool | None:
-    """Find a garment on a white background: (H, W) bool, or None when the background is something else."""
+    """Segment a garment on a white background: (H, W) bool; None for other backgrounds."""
     pixels = np.asarray(photo)
     white, _ = ndimage.label(pixels.min(axis=2) >= WHITE)
     edge = np.concatenate([white[0], white[:, 0], white[:, -1]])
@@ -73,16 +73,16 @@ def garment(photo: Image.Image) -> Bool | None:
 
 
 def paste(photo: Image.Image, onto: Image.Image, random: np.random.Generator, *, largest: float) -> Image.Image | None:
-    """Cut the garment out and paste it, in other light, somewhere on a part of another photo.
+    """Cut the garment out and paste it, in other light, on a crop of another photo.
 
     Args:
-        photo: A garment on white, square.
-        onto: The photo that becomes the background.
-        random: Decides on the part, the light, the size and the place.
-        largest: The garment's longer side, at most, as a fraction of the photo's; above 1 it runs out of the photo.
+        photo: Square photo of a garment on white.
+        onto: Background photo.
+        random: Random generator of crop, light, size and position.
+        largest: Largest longer side of the garment, as a fraction of the photo's; above 1 it may exceed the photo.
 
     Returns:
-        A photo of the same size; None when the garment cannot be cut out.
+        A photo of the same size; None if the garment cannot be cut out.
     """
     mask = garment(photo)
     if mask is None:
@@ -109,7 +109,7 @@ def paste(photo: Image.Image, onto: Image.Image, random: np.random.Generator, *,
 def paste_all(
     photos: Sequence[Photo], backgrounds: Sequence[Photo], *, seed: int, largest: float, side: int = 128
 ) -> dict[int, Image.Image]:
-    """Paste every photo that can be cut out onto some background: pictures of `side` pixels, by the photo's place."""
+    """Paste photos that can be cut out onto backgrounds; returns square images of `side` pixels by photo number."""
     random = np.random.default_rng(seed)
     scenes = open_all(backgrounds, at_least=160)
     pasted: dict[int, Image.Image] = {}

@@ -1,4 +1,4 @@
-"""Describing photos: our runtimes beside PyTorch, and the whole pipeline beside the bare network."""
+"""Benchmarks of embedding: our runtimes against PyTorch, and the indexing pipeline against the network alone."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ OPSET = 18
 
 
 class UnitRows(torch.nn.Module):
-    """The same network with rows of unit length, as our models give them."""
+    """The same network with unit vectors as output, as our models have."""
 
     def __init__(self, network: OriginalNetwork) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, photos: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Describe photos."""
+        """Embed photos."""
         deep, attention = self.network(photos)
         return torch.nn.functional.normalize(deep), attention
 
@@ -77,7 +77,7 @@ def write_onnx(network: OriginalNetwork, path: Path) -> None:
 
 
 def write_int8(path: Path, photos: Float32) -> Path:
-    """Write the model again with 8-bit integers, as `lookalike export --int8` does."""
+    """Quantise the model to 8-bit integers, as `lookalike export --int8` does."""
     made = quantized(path, photos)
     model, float32 = onnx.load(made), onnx.load(path)
     facts = {each.key: each.value for each in float32.metadata_props}
@@ -88,14 +88,14 @@ def write_int8(path: Path, photos: Float32) -> Path:
 
 
 def drawn_photos(folder: Path, count: int) -> Float32:
-    """Garments of the drawn sample as the network's input: (count, 3, H, W) float32."""
+    """Draw photos of the sample as input of the network: (count, 3, H, W) float32."""
     preprocessing = Preprocessing(SIZE, SIZE, fit="crop", short_side=SIZE)
     items = islice(open_catalogue(str(write_drawn(folder / "photos"))).items(), count)
     return np.stack([preprocessing(open_image(item.location, at_least=SIZE)) for item in items])
 
 
 def beside_pytorch(folder: Path) -> list[Row]:
-    """The original's network, batches of 8 ready inputs, a batch at a time."""
+    """Compare runtimes on the original's network, with preprocessed batches of 8 photos."""
     network = make_network()
     path = folder / "resnet50.onnx"
     write_onnx(network, path)
@@ -127,12 +127,12 @@ def beside_pytorch(folder: Path) -> list[Row]:
 
 
 def run(network: Network, inputs: Float32) -> Callable[[int], object]:
-    """A call that describes one batch."""
+    """Return a function that embeds one batch."""
     return lambda _: network.run(inputs)
 
 
 def beside_bare_network(folder: Path, *, model: str | Path, name: str, photos: int) -> Row:
-    """A whole index run, from JPEG files to committed rows, beside nothing but the network on ready batches."""
+    """Compare an index run, from JPEG files to committed rows, with the network alone on preprocessed batches."""
     drawn = write_drawn(folder / "sample").parent
     with (drawn / TABLE).open(encoding="utf-8", newline="") as file:
         files = [line["image"] for line in csv.DictReader(file)]

@@ -1,10 +1,10 @@
-"""What several models, shorter rows and second looks are worth on the dev splits of a training file.
+"""Measure several models, PCA projections and refinements on the dev splits of a training file.
 
     python bench/fusion.py CONFIG.toml default imagenet.onnx [--rows FILE.npz]
 
 Prints Markdown tables, all measured in the same run on all dev photos: weights of spaces, principal components, and
-query expansion, re-ranking and augmentation under the default weights of the first model. A change whose 95 % interval
-does not hold 0 is marked + or -. With --rows the vectors are kept, and not made again.
+query expansion, re-ranking and augmentation under the default weights of the first model. Changes whose 95 % interval
+excludes 0 are marked + or -. With --rows the vectors are saved in the file, and read from it if it exists.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from lookalike.retrieval.k_reciprocal import reciprocal_scores
 from lookalike.spaces import DEFAULT_WEIGHTS, concatenate, slices, unit_rows
 from lookalike.training.data.dataset import Split, read_splits
 from lookalike.training.data.training_data import dev_changes
-from lookalike.training.run.dev_measure import _changed, _embedded  # the very same changed photos as bench/quality.py
+from lookalike.training.run.dev_measure import _changed, _embedded  # the same changed photos as bench/quality.py
 from lookalike.training.settings.run_settings import load_settings
 from lookalike.tuning.pca import learn_projection
 from lookalike.types import Float32
@@ -37,12 +37,12 @@ from lookalike.types import Float32
 CANDIDATES = 100
 Spaces = Mapping[str, Float32]
 Look = Callable[[Float32, Float32, Float32], Float32]
-"""From queries (Q, D), gallery (N, D) and scores (Q, N), -inf where nobody may answer, to new scores."""
+"""Computes new scores from queries (Q, D), gallery (N, D) and scores (Q, N), -inf for excluded pairs."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """One catalogue: its task, the photos' rows, and changed photos with the places of their originals."""
+    """A catalogue: its task, the vectors of its photos, and changed photos with the positions of their originals."""
 
     task: Task
     rows: Spaces
@@ -50,7 +50,7 @@ class Part:
 
 
 def read_parts(config: Path, models: Sequence[str], kept: Path | None) -> list[Part]:
-    """Describe all dev photos by all models."""
+    """Embed all dev photos with all models."""
     settings = load_settings(config)
     base = config.parent
     splits = [read_splits(dataclasses.replace(data, dev_photos=0), folder=base)["dev"] for data in settings.data]
@@ -92,20 +92,20 @@ def read_parts(config: Path, models: Sequence[str], kept: Path | None) -> list[P
 
 
 def task_of(split: Split) -> Task:
-    """Leave one out, by the grades of the training file."""
+    """Make the leave-one-out task with the grades of the training file."""
     settings = split.settings
     return grades_task(split.items, settings.grades, apart=[settings.apart], unknown=("NA", *settings.ignore))
 
 
 def joined(rows: Spaces, weights: Mapping[str, float]) -> Float32:
-    """Rows whose inner products are the score."""
+    """Return rows whose inner products are the scores."""
     total = sum(weights.values())
     parts = [np.sqrt(np.float32(weight / total)) * rows[name] for name, weight in weights.items() if weight]
     return np.concatenate(parts, axis=1)
 
 
 def measure(parts: Sequence[Part], weights: Mapping[str, float], look: Look | None = None) -> dict[str, np.ndarray]:
-    """Every query's value of every figure, by name."""
+    """Compute the values of each figure by query."""
     values: dict[str, np.ndarray] = {}
     for place, part in enumerate(parts):
         gallery = joined(part.rows, weights)
@@ -122,7 +122,7 @@ def measure(parts: Sequence[Part], weights: Mapping[str, float], look: Look | No
 
 
 def scorer_of(task: Task, gallery: Float32, look: Look | None) -> Scorer:
-    """The score, looked at again among those that may answer."""
+    """Return a scorer with a refinement of the scores."""
 
     def score(queries: np.ndarray) -> Float32:
         scores = gallery[queries] @ gallery.T
@@ -136,7 +136,7 @@ def scorer_of(task: Task, gallery: Float32, look: Look | None) -> Scorer:
 
 
 def expansion(count: int, *, alpha: float = 3.0) -> Look:
-    """Ask again with so many neighbours."""
+    """Return query expansion with `count` neighbours."""
 
     def look(queries: Float32, gallery: Float32, scores: Float32) -> Float32:
         nearest = np.argsort(-scores, axis=1, kind="stable")[:, :count]
@@ -147,7 +147,7 @@ def expansion(count: int, *, alpha: float = 3.0) -> Look:
 
 
 def among_candidates(judge: Callable[[Float32, Float32], Float32]) -> Look:
-    """Put the best candidates in a new order, ahead of all others."""
+    """Return a refinement that reorders the best candidates and keeps them ahead of all others."""
 
     def look(queries: Float32, gallery: Float32, scores: Float32) -> Float32:
         judged = scores - 10
@@ -161,7 +161,7 @@ def among_candidates(judge: Callable[[Float32, Float32], Float32]) -> Look:
 
 
 def reciprocal(neighbours: int, expansion: int, trust: float) -> Look:
-    """Re-rank by k-reciprocal neighbours."""
+    """Return re-ranking by k-reciprocal neighbours."""
 
     def judge(query: Float32, candidates: Float32) -> Float32:
         rows = np.concatenate([query[None], candidates])
@@ -171,7 +171,7 @@ def reciprocal(neighbours: int, expansion: int, trust: float) -> Look:
 
 
 def augmentation(count: int) -> Look:
-    """Let candidates borrow from their neighbours among the candidates."""
+    """Return augmentation of candidates with their neighbours among the candidates."""
 
     def judge(query: Float32, candidates: Float32) -> Float32:
         similarity = candidates @ candidates.T
@@ -184,7 +184,7 @@ def augmentation(count: int) -> Look:
 
 
 def reduced(parts: Sequence[Part], dimensions: Mapping[str, int], *, whiten: float) -> list[Part]:
-    """The same with shorter rows; each catalogue's own rows teach the projection."""
+    """Return the parts with PCA projections, fitted to each catalogue's own rows."""
     shorter = []
     for part in parts:
         rows = {name: unit_rows(part.rows[name]) for name in dimensions}
@@ -202,12 +202,12 @@ def reduced(parts: Sequence[Part], dimensions: Mapping[str, int], *, whiten: flo
 
 
 def heading(names: Sequence[str], *, first: str) -> None:
-    """The first two lines of a table."""
+    """Print the first two lines of a table."""
     print(f"\n| {first} | " + " | ".join(names) + " |\n|" + "---|" * (len(names) + 1))
 
 
 def show(name: str, values: Mapping[str, np.ndarray], before: Mapping[str, np.ndarray] | None = None) -> None:
-    """A line of a table; with `before`, a change is marked where its 95 % interval does not hold 0."""
+    """Print a row of a table; with `before`, changes whose 95 % interval excludes 0 are marked."""
     cells = []
     for key, column in values.items():
         mark = ""
@@ -219,7 +219,7 @@ def show(name: str, values: Mapping[str, np.ndarray], before: Mapping[str, np.nd
 
 
 def words(weights: Mapping[str, float]) -> str:
-    """Weights as a row's name."""
+    """Return weights as the name of a row."""
     return ", ".join(f"{name} {weight:g}" for name, weight in weights.items())
 
 

@@ -1,4 +1,4 @@
-"""Every index under many weights and filters, beside the exact scan: recall@10 and time of `Index.search` alone.
+"""Benchmark all indexes against the exact scan: recall@10 and time of `Index.search` for several weights and filters.
 
 It prints the tables of docs/indexes.md:
 
@@ -28,22 +28,22 @@ from lookalike.types import Bool, Float32, Int64
 
 SPACES = (Space("deep", 512, "benchmark"), Space("color", 30, "benchmark"))
 WEIGHTS = ((1.0, 0.1), (1.0, 0.0), (1.0, 0.3), (1.0, 1.0), (0.3, 1.0), (0.0, 1.0))
-"""Of deep and color, the default ones first."""
+"""Weights of deep and color, the defaults first."""
 
 PASSING = (0.5, 0.1, 0.05, 0.025, 0.01)
-"""Parts of the rows that the filters pass."""
+"""Fractions of the rows that pass the filters."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueryKind:
-    """What all indexes are asked.
+    """Queries with the same weights and filter.
 
     Attributes:
-        name: As the tables show it.
-        weights: By space.
-        queries: (Q, D) float32, scaled by the weights.
-        allowed: (N,) bool, or None.
-        right: (Q, K) float32, the scores of the best rows.
+        name: Name in the tables.
+        weights: Weights by space.
+        queries: (Q, D) float32 scaled by the weights.
+        allowed: (N,) bool rows that pass the filter; None passes all.
+        right: (Q, K) float32 scores of the best rows.
     """
 
     name: str
@@ -54,7 +54,7 @@ class QueryKind:
 
 
 def query_kinds(rows: Float32, vectors: Mapping[str, Float32], exact: Index) -> list[QueryKind]:
-    """All weights, and all filters under the default weights."""
+    """Return all weights without a filter, and all filters with the default weights."""
     random = np.random.default_rng(0)
     asked: list[tuple[str, tuple[float, float], Bool | None]] = []
     asked += [(f"{deep:g} : {color:g}", (deep, color), None) for deep, color in WEIGHTS]
@@ -68,7 +68,7 @@ def query_kinds(rows: Float32, vectors: Mapping[str, Float32], exact: Index) -> 
 
 
 def measure(index: Index, kind: QueryKind) -> tuple[float, Timing]:
-    """Ask one query after the other: the recall, ties with the last right answer counted as right, and the times."""
+    """Search one query after the other; returns the recall, where ties with the K-th best row count, and the times."""
 
     def ask(number: int) -> tuple[Int64, Float32]:
         return index.search(kind.queries[number : number + 1], K, allowed=kind.allowed)
@@ -80,7 +80,7 @@ def measure(index: Index, kind: QueryKind) -> tuple[float, Timing]:
 
 
 def table(name: str, index: Index, asked: Sequence[QueryKind], count: int) -> list[str]:
-    """A row of the table for each kind."""
+    """Return a row of the table for each kind of query."""
     lines = []
     for kind in asked:
         recall, timing = measure(index, kind)
@@ -95,13 +95,13 @@ def table(name: str, index: Index, asked: Sequence[QueryKind], count: int) -> li
 
 
 def main() -> None:
-    """Build, save, load and ask each index."""
+    """Build, save, load and search each index."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=ROWS)
     parser.add_argument("--queries", type=int, default=300)
     parser.add_argument("--index", action="append", choices=list(INDEXES), help="only this one; can be repeated")
     options = parser.parse_args()
-    report = BenchmarkReport([])  # first, for it notes how busy the machine is
+    report = BenchmarkReport([])  # made first: it records the load of the machine
     drawn = synthetic(options.rows, queries=options.queries)
     rows = np.concatenate(list(drawn.gallery.values()), axis=1)
     vectors = {space.name: made for space, made in zip(SPACES, drawn.queries.values(), strict=True)}

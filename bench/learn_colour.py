@@ -1,9 +1,9 @@
-"""Learn what `lookalike.embedding.color` knows of garments, from catalogue photos with the names of their colours.
+"""Learn the parameters of `lookalike.embedding.color` from catalogue photos with colour labels.
 
     python bench/learn_colour.py labels.csv --onto clothing/labels.csv --onto street/labels.csv
 
-The tables have the columns that `colour_photos.read_photos` names, and only their split `train` is looked at. It
-writes src/lookalike/embedding/color.npz. A few minutes on two idle cores; docs/colour.md says what came of it.
+The tables have the columns that `colour_photos.read_photos` names; only their split `train` is used. Writes
+src/lookalike/embedding/color.npz, in a few minutes on two idle cores; results are in docs/colour.md.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from lookalike.embedding import color
 from lookalike.embedding.color import BORDER, LEVELS, RARE, bins
 from lookalike.types import Int64
 
-SIDE = 32  # photos are shrunk to half of what the descriptor looks at: as good, and four times faster
+SIDE = 32  # half the input size of the descriptor: as good, and four times faster
 DIMENSION = 64
 EPOCHS, BATCH, PASTED = 5, 1024, 512
 TEMPERATURE = 0.07  # of the cosines
-BALANCE = 0.4  # 0 counts every photo the same, 1 every colour
-OWN = 0.5  # weight of finding its own original from a pasted photo, beside finding the same colour
+BALANCE = 0.4  # 0 weighs all photos equally, 1 all colours
+OWN = 0.5  # weight of the loss that pasted photos find their own originals, besides that of the same colour
 RATES = {"mapping": 3e-3, "weights": 3e-2}
 WRITTEN = Path(color.__file__).with_name("color.npz")
 
 
 class Descriptor(nn.Module):
-    """The same sums as in `lookalike.embedding.color`, on many photos at once."""
+    """The computations of `lookalike.embedding.color` as a module, on batches."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,17 +56,17 @@ class Descriptor(nn.Module):
         self.edge = edge.ravel()
 
     def symmetric_place(self) -> Tensor:
-        """Log-odds by place, (32, 32); a garment is as likely left as right."""
+        """Log-odds of a garment by position, (32, 32), symmetric from left to right."""
         return (self.place + self.place.flip(1)) / 2
 
     def histogram(self, colors: Tensor, amounts: Tensor) -> Tensor:
-        """Shares of the bins, (B, N), of pixels with colours, (B, P), and amounts that broadcast to them."""
+        """Compute histograms, (B, N), of pixel colours, (B, P), with amounts that broadcast to them."""
         summed = torch.zeros(len(colors), LEVELS**3).scatter_add_(1, colors, amounts.expand(colors.shape))
         binned = torch.sparse.mm(self.to_bins, summed.T).T
         return binned / binned.sum(1, keepdim=True)
 
     def roots(self, colors: Tensor) -> Tensor:
-        """Square roots of the histogram of the garment, (B, N)."""
+        """Compute square roots of the garment's histogram, (B, N)."""
         place = self.symmetric_place().ravel()
         border, middle = self.histogram(colors, self.edge), self.histogram(colors, torch.sigmoid(place))
         odds = self.tint - self.contrast * torch.log((border + RARE) / (middle + RARE))
@@ -75,12 +75,12 @@ class Descriptor(nn.Module):
         return (self.histogram(colors, weights) + 1e-8).sqrt()
 
     def forward(self, colors: Tensor) -> Tensor:
-        """Describe photos: (B, 64) of unit length."""
+        """Compute descriptors, (B, 64) unit vectors."""
         return functional.normalize(self.mapping(self.roots(colors)))
 
 
 def colors_of(photos: list[Image.Image]) -> Tensor:
-    """The colour of each pixel of the shrunk photos, as a number below 4,096: (B, 32 * 32) int16."""
+    """Return the colours of the pixels of the shrunk photos as numbers below 4,096: (B, 32 * 32) int16."""
     numbers: list[Int64] = []
     for photo in photos:
         pixels = np.asarray(photo.resize((SIDE, SIDE), Image.Resampling.BOX)) // (256 // LEVELS)
@@ -89,9 +89,9 @@ def colors_of(photos: list[Image.Image]) -> Tensor:
 
 
 def same_color_loss(rows: Tensor, labels: Tensor, groups: Tensor, fresh: int, rarity: Tensor) -> Tensor:
-    """How little of each row's likeness goes to photos of its own colour.
+    """Compute minus the log of the share of each row's similarity that goes to photos of its own colour.
 
-    Only the first `fresh` rows, photos as they are, answer; photos of the same group never do.
+    Only the first `fresh` rows, unchanged photos, are candidates; photos of the same group are excluded.
 
     Source: Goldberger et al. 2004, Neighbourhood Components Analysis; with a temperature, Frosst et al. 2019.
     """
@@ -103,7 +103,7 @@ def same_color_loss(rows: Tensor, labels: Tensor, groups: Tensor, fresh: int, ra
 
 
 def learn(photos: list[Photo], backgrounds: list[Photo]) -> Descriptor:
-    """Learn from photos whose colour is known."""
+    """Learn from photos with known colours."""
     originals = colors_of(open_all(photos, at_least=SIDE))
     scenes = paste_all(photos, backgrounds, seed=1, largest=0.95)
     pasted = torch.full((len(photos),), -1)
@@ -117,7 +117,7 @@ def learn(photos: list[Photo], backgrounds: list[Photo]) -> Descriptor:
     rarity = (counts.mean() / counts) ** BALANCE
 
     descriptor = Descriptor()
-    with torch.no_grad():  # begin with the directions in which photos differ most
+    with torch.no_grad():  # initialise with the principal components of the photos
         some = originals[torch.randperm(len(photos))[:3000]].long()
         roots = torch.cat([descriptor.roots(part) for part in some.split(500)])
         descriptor.mapping.weight.copy_(torch.pca_lowrank(roots, q=DIMENSION, center=False)[2].T)
@@ -147,7 +147,7 @@ def learn(photos: list[Photo], backgrounds: list[Photo]) -> Descriptor:
 
 
 def write(descriptor: Descriptor) -> None:
-    """Write what was learned beside the module that uses it, as 16-bit numbers."""
+    """Write the parameters beside the module that uses them, as 16-bit floats."""
     with torch.no_grad():
         place = descriptor.symmetric_place()[None, None]
         full = functional.interpolate(place, size=(color.SIDE, color.SIDE), mode="bilinear")[0, 0]

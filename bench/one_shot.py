@@ -1,4 +1,4 @@
-"""One search in a new process, `lookalike search`, beside the original's way: photo in, answers out."""
+"""Benchmark of one search in a new process, `lookalike search`, against the original system."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ PEER = Path(__file__).with_name("original_one_shot.py")
 
 
 def rows_of(random: np.random.Generator, count: int, dimension: int) -> Float32:
-    """Unit rows about a thousand centres: which ones they are makes no difference to starting up."""
+    """Draw unit vectors around a thousand centres; their values do not affect the start-up time."""
     centres = random.standard_normal((1000, dimension), dtype=np.float32)
     near = np.float32(0.5) * random.standard_normal((count, dimension), dtype=np.float32)
     return unit_rows(centres[random.integers(1000, size=count)] + near)
 
 
 def write_ours(gallery: Path, photo: Path, *, rows: int) -> None:
-    """Fill a gallery with as many items; the last of them is the photo itself."""
+    """Fill a gallery with `rows` items; the last one is the photo itself."""
     embedder = PhotoEmbedder(open_network())
     random = np.random.default_rng(0)
     vectors = {space.name: rows_of(random, rows, space.dimension) for space in embedder.spaces}
@@ -56,7 +56,7 @@ def write_ours(gallery: Path, photo: Path, *, rows: int) -> None:
 
 
 def write_original(folder: Path, *, rows: int) -> None:
-    """Write as many features, and a model, in the original's files."""
+    """Write `rows` features, and a model, in the original's file formats."""
     random = np.random.default_rng(0)
     np.save(folder / "all_feat.npy", rows_of(random, rows, 512))
     np.save(folder / "all_color_feat.npy", rows_of(random, rows, 30))
@@ -65,7 +65,7 @@ def write_original(folder: Path, *, rows: int) -> None:
 
 
 def measure(*, rows: int) -> BenchmarkReport:
-    """Time both by turns, each run in a new process."""
+    """Time both by turns, each call in a new process."""
     report = BenchmarkReport([])
     with tempfile.TemporaryDirectory(prefix="lookalike-bench-") as name:
         folder = Path(name)
@@ -90,7 +90,7 @@ def measure(*, rows: int) -> BenchmarkReport:
         if found["id"] != str(rows - 1) or len(answer["matches"]) != ANSWERS:
             raise SystemExit(f"the photo itself was not found: {found}")
         if len(run(original).splitlines()) != ANSWERS:
-            raise SystemExit("the original's way gave no answers")
+            raise SystemExit("the original system gave no answers")
         ours, theirs = TimedCall(lambda _: run(search), RUNS), TimedCall(lambda _: run(original), RUNS)
         time_in_turns(ours, theirs, rounds=RUNS // 2)
     what = f"a photo in a new process, `lookalike search`, default model, {rows:,} rows"
@@ -100,7 +100,7 @@ def measure(*, rows: int) -> BenchmarkReport:
 
 
 def run(command: list[str]) -> str:
-    """Run to the end; what it printed."""
+    """Run a command, and return its output."""
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 

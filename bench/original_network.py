@@ -1,6 +1,6 @@
-"""The original system's network on today's torchvision: ResNet-50, average pooling, 512 numbers, 20 classes.
+"""The original system's network on current torchvision: ResNet-50, average pooling, 512 dimensions, 20 classes.
 
-It imports nothing of Lookalike, so that the original's way pays only for itself.
+It imports nothing of Lookalike, so that timings of the original system do not include it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ SIZE = 224
 
 
 class OriginalNetwork(nn.Module):
-    """(B, 3, 224, 224) -> deep features (B, 512) as they come, and the mean of the last feature map, (B, 7, 7)."""
+    """Network from (B, 3, 224, 224) to deep features (B, 512), not normalised, and mean feature maps, (B, 7, 7)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -22,12 +22,12 @@ class OriginalNetwork(nn.Module):
         self.fc2 = nn.Linear(512, 20)
 
     def forward(self, photos: Tensor) -> tuple[Tensor, Tensor]:
-        """Describe photos."""
+        """Embed photos."""
         maps = self.backbone(photos)
         return self.fc(maps.mean(dim=(2, 3))), maps.mean(dim=1)
 
 
 def make_network() -> OriginalNetwork:
-    """The network with weights drawn at random, always the same: speed does not depend on them."""
+    """Make the network with seeded random weights; its speed does not depend on them."""
     torch.manual_seed(0)
     return OriginalNetwork().eval()

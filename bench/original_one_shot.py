@@ -1,4 +1,4 @@
-"""One query in the original's way on today's PyTorch, in a process of its own: photo in, five answers out.
+"""One query of the original system on current PyTorch, in its own process: prints the five best photos.
 
 Usage: original_one_shot.py PHOTO FOLDER, where FOLDER holds the original's model.pth.tar, all_feat.npy,
 all_color_feat.npy and all_feat.list.
@@ -24,7 +24,7 @@ ANSWERS = 5
 
 
 def main(photo: Path, folder: Path) -> None:
-    """Load everything, describe the photo, compare it with all, print the answers."""
+    """Load everything, embed the photo, score all rows, and print the answers."""
     network = OriginalNetwork()
     network.load_state_dict(torch.load(folder / "model.pth.tar", map_location="cpu", weights_only=True))
     network.eval()

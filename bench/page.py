@@ -1,4 +1,4 @@
-"""From the drop of a photo on the page to the first results painted, in Chromium, over a gallery of 10,000 items."""
+"""Benchmark of the page: time from the drop of a photo to the first paint of results, in Chromium, on 10,000 items."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ new PerformanceObserver((list) => {
 
 
 def fill(gallery: Path, folder: Path) -> None:
-    """Describe the drawn sample, and repeat it with a little noise until there are enough items."""
+    """Embed the drawn sample, and repeat its vectors with noise until there are enough items."""
     with lookalike.open(folder / "sample.gallery") as sample:
         sample.index(cached_sample())
         known = list(sample.gallery.rows())
@@ -70,7 +70,7 @@ def fill(gallery: Path, folder: Path) -> None:
 
 @contextmanager
 def serving(gallery: Path) -> Iterator[str]:
-    """A running server; gives its address."""
+    """Run a server; yields its address."""
     command = [sys.executable, "-m", "lookalike.cli", "serve", "--gallery", str(gallery), "--port", str(PORT)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         url = f"http://127.0.0.1:{PORT}/"
@@ -87,7 +87,7 @@ def serving(gallery: Path) -> Iterator[str]:
 
 
 def one_drop(browser: Browser, url: str, photo: Path) -> tuple[float, float, float]:
-    """Milliseconds until results and the photos of the first row are painted, and the layout shift."""
+    """Drop a photo; returns milliseconds until results and the first row's photos are painted, and the layout shift."""
     context = browser.new_context(viewport={"width": 1440, "height": 900})
     context.add_init_script(WATCH)
     page = context.new_page()
@@ -104,7 +104,7 @@ def one_drop(browser: Browser, url: str, photo: Path) -> tuple[float, float, flo
 
 
 def main() -> None:
-    """Drop photos and print the times."""
+    """Drop photos, and print the times."""
     from playwright.sync_api import sync_playwright
 
     parser = argparse.ArgumentParser(description=__doc__)

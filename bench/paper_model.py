@@ -1,7 +1,7 @@
-"""What a Milvus cluster of 100 million and of 1 billion items costs, on paper; and the paper held against measurements.
+"""Cost model of a Milvus cluster of 100 million and 1 billion items, and its comparison with measurements.
 
-It prints the tables of docs/scale.md, from the figures of `scale.py` and from Milvus's kinds of index as FAISS has
-them, measured here on rows of one segment and of parts of it:
+Prints the tables of docs/scale.md, from the figures of `scale.py` and from measurements of FAISS's versions of Milvus's
+indexes on a segment and on parts of it:
 
     python bench/scale.py --json growth.json
     python bench/paper_model.py growth.json --node-price 1.00
@@ -20,7 +20,7 @@ from typing import Any
 import faiss
 import numpy as np
 
-from lookalike.benchmarking.features import SPACES, Drawing
+from lookalike.benchmarking.features import SPACES, FeatureGenerator
 from lookalike.benchmarking.report import BenchmarkReport
 from lookalike.benchmarking.timing import TimedCall, time_in_turns
 from lookalike.gallery.local.schema import PAGE_BYTES
@@ -38,30 +38,30 @@ BYTES_A_NUMBER: Mapping[str, float] = {
     "4 bits for two numbers": 0.25,
     "1 bit a number": 0.125,
 }
-"""By code. Milvus's IVF_FLAT and IVF_SQ8 are the first two, a gallery's own lists the third."""
+"""Bytes per vector component by code: Milvus's IVF_FLAT, its IVF_SQ8, and the lists of a gallery in a folder."""
 
 LISTS, PROBED = 2048, 128
-"""Of a whole segment, as `lookalike.gallery.milvus` asks for them."""
+"""Lists and probes of a full segment, as `lookalike.gallery.milvus` sets them."""
 
 SIZES = (100_000_000, 1_000_000_000)
 
 
 @dataclass(frozen=True, slots=True)
 class Assumptions:
-    """What the model takes for granted; everything else is measured.
+    """Assumptions of the model; everything else is measured.
 
     Attributes:
-        node_price: Of one query node for an hour, in any money.
-        node_cores: Of a query node.
-        node_bytes: Its memory.
-        usable: The part of the memory that holds rows; the rest is for what is new, for merging and for the system.
-        scalar_bytes: Of an item in memory beside its vector: id, numbers, product, photo, attributes.
-        replicas: How many nodes hold each row: with 2, one may fail.
-        busy: The part of the cores' time that queries get; the nearer to 1, the longer they wait for each other.
+        node_price: Price of a query node per hour, in any currency.
+        node_cores: Cores of a query node.
+        node_bytes: Memory of a query node, in bytes.
+        usable: Fraction of the memory for rows; the rest is for new rows, merging and the system.
+        scalar_bytes: Bytes in memory of an item besides its vector: id, numbers, product, photo, attributes.
+        replicas: Number of nodes that hold each row; with 2, one may fail.
+        busy: Fraction of the cores' time spent on queries; the nearer to 1, the longer they queue.
         query_ms: Core milliseconds of a query that do not depend on the rows: proxy, network, scoring the candidates.
-        segment_ms: Core milliseconds for each segment beside the search in it: scheduling, merging its answers.
-        photos_a_core: Photos that one core describes in a second (docs/benchmarks.md, the default model).
-        added_a_core: Rows that one core writes, logs and indexes in a second.
+        segment_ms: Core milliseconds per segment besides the search in it: scheduling, merging its answers.
+        photos_a_core: Photos that one core embeds per second (docs/benchmarks.md, the default model).
+        added_a_core: Rows that one core writes, logs and indexes per second.
     """
 
     node_price: float = 1.0
@@ -79,14 +79,14 @@ class Assumptions:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """A cluster on paper.
+    """Size and price of a cluster.
 
     Attributes:
-        nodes: Query nodes that the rows need, by their memory.
-        queries_s: Queries a second that these nodes answer.
-        per_1000: Price of 1,000 queries when that many are asked all the time.
-        photos_once: Price of describing and adding a million photos.
-        photos_a_month: Price of having a million photos searchable for a month.
+        nodes: Number of query nodes, from the memory of the rows.
+        queries_s: Queries per second of these nodes.
+        per_1000: Price of 1,000 queries at full load.
+        photos_once: Price of embedding and adding a million photos.
+        photos_a_month: Price of keeping a million photos searchable for a month.
     """
 
     nodes: int
@@ -97,13 +97,13 @@ class Cluster:
 
 
 def cluster(rows: int, code: str, search_ms: float, assumed: Assumptions) -> Cluster:
-    """Size and price a cluster.
+    """Compute the size and price of a cluster.
 
     Args:
-        rows: N.
-        code: One of `BYTES_A_NUMBER`.
-        search_ms: Core milliseconds of a search in one whole segment.
-        assumed: The rest.
+        rows: Number of items.
+        code: A code of `BYTES_A_NUMBER`.
+        search_ms: Core milliseconds of a search in a full segment.
+        assumed: Assumptions of the model.
     """
     segments = math.ceil(rows / rows_of_segment())
     query_s = (assumed.query_ms + segments * (assumed.segment_ms + search_ms)) / 1000
@@ -122,62 +122,62 @@ def cluster(rows: int, code: str, search_ms: float, assumed: Assumptions) -> Clu
 
 
 def rows_of_segment() -> int:
-    """How many rows are in a whole segment of Milvus."""
+    """Return the number of rows in a full segment of Milvus."""
     return SEGMENT_BYTES // (4 * COLUMNS)
 
 
 def bytes_read(rows: int, *, lists: int, probed: int, code: str) -> float:
-    """Bytes that a search in lists reads: all centroids, and the codes of the lists that it looks into."""
+    """Return the bytes that a search of inverted lists reads: all centroids, and the codes of the probed lists."""
     return 4 * COLUMNS * lists + BYTES_A_NUMBER[code] * COLUMNS * rows * probed / lists
 
 
 def gallery_bytes_read(rows: int) -> float:
-    """The same of a gallery in a folder, and the rows of its candidates."""
+    """Return the bytes that a search of a gallery in a folder reads, with the rows of its candidates."""
     grouping = Ivf.grouping(rows, SPACES)
     lists = bytes_read(rows, lists=grouping.lists, probed=grouping.probes, code="4 bits for two numbers")
     return lists + 4 * COLUMNS * candidate_count(10)
 
 
 def derived_bytes(rows: int) -> float:
-    """Of `derived/`: rows, numbers, and lists whose codes fill up blocks of 32, half a block of each to spare."""
+    """Return the bytes of `derived/`: rows, numbers, and lists of codes in blocks of 32, half a block of each empty."""
     lists = Ivf.grouping(rows, SPACES).lists
     coded = BYTES_A_NUMBER["4 bits for two numbers"] * COLUMNS + 8
     return rows * (4 * COLUMNS + 8 + coded) + lists * (16 * coded + 4 * COLUMNS)
 
 
 def database_bytes(rows: int) -> float:
-    """Of `gallery.db`: as many vectors as fit on a page, and about 70 bytes of everything else about an item."""
+    """Return the bytes of `gallery.db`: pages of whole vectors, and about 70 further bytes for each item."""
     return rows * (PAGE_BYTES / (PAGE_BYTES // (4 * COLUMNS + 12)) + 70)
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What grows in proportion to something, from a start."""
+    """A linear function."""
 
     start: float
     slope: float
 
     @classmethod
     def through(cls, x: Sequence[float], y: Sequence[float]) -> Line:
-        """The line whose errors, in proportion to what was measured, have the smallest squares."""
+        """Fit a line by least squares of the relative errors."""
         weights = 1 / np.asarray(y)
         columns = np.stack([weights, np.asarray(x) * weights], axis=1)
         start, slope = np.linalg.lstsq(columns, np.ones(len(y)), rcond=None)[0]
         return cls(float(start), float(slope))
 
     def at(self, x: float) -> float:
-        """The value at a place."""
+        """Return the value at x."""
         return self.start + self.slope * x
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What the model says beside what was measured.
+    """Comparison of a prediction with a measurement.
 
     Attributes:
-        what: Of what, at which size.
-        predicted: From smaller sizes, or by arithmetic alone.
-        measured: In the same unit.
+        what: Quantity and size.
+        predicted: Prediction, from smaller sizes or from the model alone.
+        measured: Measurement, in the same unit.
     """
 
     what: str
@@ -185,7 +185,7 @@ class Check:
     measured: float
 
     def cells(self) -> list[str]:
-        """A row of the table."""
+        """Return the cells of a row."""
         return [
             self.what,
             f"{self.predicted:,.3g}",
@@ -195,17 +195,17 @@ class Check:
 
 
 def extrapolated(what: str, x: Sequence[float], y: Sequence[float], names: Sequence[str]) -> Iterator[Check]:
-    """Predict each point from the two or more that are smaller."""
+    """Yield predictions of each point from two or more smaller ones."""
     for at in range(2, len(x)):
         yield Check(f"{what}, {names[at]}", Line.through(x[:at], y[:at]).at(x[at]), y[at])
 
 
 def checks(figures: Sequence[Mapping[str, Any]], segments: Mapping[str, Mapping[int, float]]) -> Iterator[Check]:
-    """Hold the model against all that was measured.
+    """Compare the model with all measurements.
 
     Args:
-        figures: The points of `scale.py`, as its JSON has them.
-        segments: Milliseconds of a search, by code and by rows.
+        figures: Points of `scale.py --json`.
+        segments: Milliseconds of a search, by code and number of rows.
     """
     points = [Measured.of(figure) for figure in figures]
     names = [f"{point.rows:,} rows" for point in points]
@@ -223,7 +223,7 @@ def checks(figures: Sequence[Mapping[str, Any]], segments: Mapping[str, Mapping[
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A point of `scale.py`, as far as it is needed here."""
+    """The used part of a point of `scale.py`."""
 
     rows: int
     database: int
@@ -232,23 +232,23 @@ class Measured:
 
     @classmethod
     def of(cls, figure: Mapping[str, Any]) -> Measured:
-        """From JSON."""
+        """Make a point from its JSON."""
         built, searched = figure["built"], figure["searched"]
         return cls(figure["rows"], built["database"], built["derived"], searched["p50_ms"])
 
 
 def lists_of(rows: int) -> dict[str, int]:
-    """Lists of a segment that is not whole, and how many of them are looked into: as long ones as in a whole one."""
+    """Return lists and probes of a part of a segment, with lists as long as in a full one."""
     part = rows / rows_of_segment()
     return {"lists": round(LISTS * part), "probed": round(PROBED * part)}
 
 
 def measure_segments() -> dict[str, dict[int, float]]:
-    """Search in a segment, and in parts of one, in one thread: milliseconds by code and by rows."""
+    """Time searches of a segment and of parts of it, in one thread: milliseconds by code and number of rows."""
     whole = rows_of_segment()
-    drawing = Drawing(whole, queries=200)
-    rows = np.concatenate([concatenate(block, SPACES) for _, block in drawing.blocks()])
-    queries = concatenate(drawing.queries, SPACES)
+    generator = FeatureGenerator(whole, queries=200)
+    rows = np.concatenate([concatenate(block, SPACES) for _, block in generator.blocks()])
+    queries = concatenate(generator.queries, SPACES)
     measured: dict[str, dict[int, float]] = {"float32": {}, "8 bits a number": {}}
     for count in (whole // 4, whole // 2, whole):
         shape = lists_of(count)
@@ -258,7 +258,7 @@ def measure_segments() -> dict[str, dict[int, float]]:
 
 
 def search_ms(rows: np.ndarray, queries: np.ndarray, *, code: str, lists: int, probed: int) -> float:
-    """The median of single queries among rows in lists."""
+    """Return the median time of single queries in inverted lists, in milliseconds."""
     quantizer = faiss.IndexFlatIP(COLUMNS)
     if code == "float32":
         index = faiss.IndexIVFFlat(quantizer, COLUMNS, lists, faiss.METRIC_INNER_PRODUCT)
@@ -267,7 +267,7 @@ def search_ms(rows: np.ndarray, queries: np.ndarray, *, code: str, lists: int, p
         index = faiss.IndexIVFScalarQuantizer(quantizer, COLUMNS, lists, kind, faiss.METRIC_INNER_PRODUCT)
     quantizer.add(
         rows[:: len(rows) // lists][:lists]
-    )  # rows for centroids: as long lists as k-means makes, near enough
+    )  # random rows as centroids: the lists have about the lengths that k-means gives
     index.train(rows[: 40 * lists])
     index.add(rows)
     index.nprobe = probed
@@ -278,12 +278,12 @@ def search_ms(rows: np.ndarray, queries: np.ndarray, *, code: str, lists: int, p
 
 
 def table(heading: Sequence[str], rows: Iterator[Sequence[str]]) -> str:
-    """A table for a page."""
+    """Return a Markdown table."""
     return "\n".join(f"| {' | '.join(cells)} |" for cells in [heading, ["---"] * len(heading), *rows])
 
 
 def priced(segments: Mapping[str, Mapping[int, float]], assumed: Assumptions) -> Iterator[list[str]]:
-    """A row of the table for each size and each code of Milvus's."""
+    """Yield a row of the table for each size and each code of Milvus."""
     for rows in SIZES:
         for code, times in segments.items():
             found = cluster(rows, code, times[max(times)], assumed)
@@ -299,10 +299,10 @@ def priced(segments: Mapping[str, Mapping[int, float]], assumed: Assumptions) ->
 
 
 def main() -> None:
-    """Measure segments, and print both tables."""
+    """Measure searches of segments, and print both tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("figures", type=Path, help="what `scale.py --json` wrote")
-    parser.add_argument("--node-price", type=float, default=1.0, help="of a node for an hour, in any money")
+    parser.add_argument("figures", type=Path, help="file written by `scale.py --json`")
+    parser.add_argument("--node-price", type=float, default=1.0, help="price of a node per hour, in any currency")
     options = parser.parse_args()
     report = BenchmarkReport([])
     figures = json.loads(options.figures.read_text(encoding="utf-8"))["rows"]

@@ -1,8 +1,8 @@
-"""How well photos are described: models, colour and simple floors on the dev splits of a training file.
+"""Compare the retrieval quality of models, colour and simple baselines on the dev splits of a training file.
 
     python bench/quality.py CONFIG.toml default other.onnx
 
-Prints a Markdown table. Every row is measured by the same code, and in the same run; all dev photos are used.
+Prints a Markdown table. All rows are measured by the same code in the same run, on all dev photos.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from lookalike.types import Float32
 
 
 def pixels(photos: Sequence[Image.Image]) -> Float32:
-    """The floor: 15 x 20 pixels."""
+    """Embed photos as 15 x 20 pixels, the baseline."""
     small = [np.asarray(photo.resize((15, 20), Image.Resampling.BOX), dtype=np.float32) for photo in photos]
     rows = np.stack(small).reshape(len(small), -1) - 127.5
     return unit_rows(rows)
 
 
 def hsv_histogram(photos: Sequence[Image.Image]) -> Float32:
-    """8 x 8 x 8 bins over the whole picture, square roots taken."""
+    """Embed photos as square roots of a histogram of 8 x 8 x 8 bins over the whole photo."""
     rows = []
     for photo in photos:
         values = np.asarray(photo.resize((96, 128)).convert("HSV")).reshape(-1, 3) // 32
@@ -45,13 +45,13 @@ def hsv_histogram(photos: Sequence[Image.Image]) -> Float32:
 
 
 def color(photos: Sequence[Image.Image]) -> Float32:
-    """The space `color`."""
+    """Embed photos in the space `color`."""
     describe = Color().embed
     return np.stack([describe(photo) for photo in photos])
 
 
 def model(name: str, *, with_color: bool) -> Describe:
-    """The space `deep` of a model; or both spaces under the default weights."""
+    """Return the embedding of a model in the space `deep`, or in both spaces with the default weights."""
     embedder = PhotoEmbedder(open_network(name))
 
     def describe(photos: Sequence[Image.Image]) -> Float32:
@@ -65,7 +65,7 @@ def model(name: str, *, with_color: bool) -> Describe:
 
 
 def main() -> None:
-    """Measure everything and print the table."""
+    """Measure everything, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", type=Path)
     parser.add_argument("models", nargs="*", default=["default"])

@@ -1,6 +1,6 @@
-"""How a gallery in a folder grows: building, size, memory, opening, searching, filters and changes, by number of rows.
+"""Benchmark a gallery in a folder by number of rows: building, size, memory, opening, searching, filters and changes.
 
-It prints the table of docs/scale.md, and draws its pictures:
+Prints the table of docs/scale.md, and draws its plots:
 
     python bench/scale.py --json growth.json --pictures docs/images
 """
@@ -36,7 +36,7 @@ BEGAN = monotonic()
 
 @dataclass(slots=True)
 class Point:
-    """All that was measured of one gallery."""
+    """Measurements of one gallery."""
 
     rows: int
     built: Built
@@ -51,17 +51,17 @@ class Point:
 
     @property
     def raw(self) -> int:
-        """Bytes of the raw vectors, as float32."""
+        """Size of the vectors as float32, in bytes."""
         return 4 * self.rows * width(SPACES)
 
     @property
     def memory_used(self) -> Memory:
-        """After all queries."""
+        """Memory after all queries."""
         return self.memory[f"{QUERIES} queries"]
 
 
 def measure(sizes: Sequence[int], folder: Path) -> Iterator[list[Point]]:
-    """Measure galleries of these sizes; what is known so far comes after each step."""
+    """Measure galleries of these sizes; yields all measurements so far after each step."""
     points, asked = [], {}
     for rows in sizes:
         place = folder / str(rows)
@@ -82,7 +82,7 @@ def measure(sizes: Sequence[int], folder: Path) -> Iterator[list[Point]]:
 
 
 def measure_one(place: Path, rows: int, asked: Asked) -> Point:
-    """Make a gallery and measure all that does not change it."""
+    """Make a gallery, and measure everything that does not change it."""
     say(f"{rows:,} rows: building")
     built = fresh(phases.build, place, rows)
     say(f"{rows:,} rows: opening")
@@ -91,7 +91,7 @@ def measure_one(place: Path, rows: int, asked: Asked) -> Point:
     for _ in range(OPENINGS):
         phases.forget_files(place)
         cold.append(fresh(phases.open_and_answer, place, first))
-    fresh(phases.memory, place, asked.queries)  # brings the files back into the system's memory
+    fresh(phases.memory, place, asked.queries)  # reads the files into the page cache again
     opened = [fresh(phases.open_and_answer, place, first) for _ in range(OPENINGS)]
     used = fresh(phases.memory, place, asked.queries)
     say(f"{rows:,} rows: filters")
@@ -100,7 +100,7 @@ def measure_one(place: Path, rows: int, asked: Asked) -> Point:
 
 
 def say(text: str) -> None:
-    """Tell what is being done."""
+    """Print the current step to standard error."""
     print(f"{monotonic() - BEGAN:,.0f} s: {text}", file=sys.stderr, flush=True)
 
 
@@ -108,7 +108,7 @@ Cell = Callable[[Point], str]
 
 
 def table(points: Sequence[Point]) -> Iterator[tuple[str, Cell]]:
-    """The rows of the table: what, and how it is told of a point."""
+    """Yield the rows of the table: a heading, and a function from a point to the text of its cell."""
     smallest = points[0].searched
     yield "raw vectors, MB", lambda point: f"{point.raw / 1e6:,.0f}"
     yield "adding, s (rows/s)", lambda point: f"{point.built.add_s:,.1f} ({point.rows / point.built.add_s:,.0f})"
@@ -138,29 +138,29 @@ def table(points: Sequence[Point]) -> Iterator[tuple[str, Cell]]:
 
 
 def to_markdown(points: Sequence[Point]) -> str:
-    """A column for each point."""
+    """Return a Markdown table with a column for each point."""
     lines = [["", *(f"{point.rows:,} rows" for point in points)], ["---", *["---:"] * len(points)]]
     lines += [[what, *map(cell, points)] for what, cell in table(points)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def openings(opened: Sequence[Opened]) -> str:
-    """Medians of opening and of the first answer."""
+    """Return median times of opening and of the first answer."""
     return f"{median(one.open_ms for one in opened):,.1f}; {median(one.answer_ms for one in opened):,.0f}"
 
 
 def share(point: Point, size: int) -> str:
-    """A size in MB and as a part of the raw vectors."""
+    """Return a size in MB and relative to the raw vectors."""
     return f"{size / 1e6:,.0f} ({size / point.raw:.0%})"
 
 
 def searched(found: Searched | None) -> str:
-    """The median and what 99 of 100 stay under."""
+    """Return the median and the 99th percentile."""
     return "" if found is None else f"{found.p50_ms:,.2f} ({found.p99_ms:,.2f})"
 
 
 def filtered(point: Point, *, part: float, which: str) -> str:
-    """Queries with a filter that passes a part of the rows."""
+    """Return a measurement of queries with a filter that passes a fraction of the rows."""
     found = point.filtered[part]
     if which == "recall":
         return f"{recall(found.first)} ({found.index})"
@@ -168,22 +168,22 @@ def filtered(point: Point, *, part: float, which: str) -> str:
 
 
 def p50(found: Searched | None) -> float:
-    """The median, in ms."""
+    """Return the median, in milliseconds."""
     return float("nan") if found is None else found.p50_ms
 
 
 def recall(found: Searched | None) -> str:
-    """The fraction of right answers."""
+    """Return the recall."""
     return "" if found is None or found.recall is None else f"{found.recall:.4f}"
 
 
 def rate(changed: Changed | None) -> str:
-    """Items a second."""
+    """Return the items per second."""
     return "" if changed is None else f"{changed.per_s:,.0f}"
 
 
 def meanwhile(changed: Changed | None) -> str:
-    """Queries while a gallery is changed."""
+    """Return the times of queries while the gallery is changed."""
     if changed is None:
         return ""
     return f"{searched(changed.searched)[:-1]}; {changed.searched.longest_ms:,.0f})"
@@ -221,12 +221,12 @@ def draw(points: Sequence[Point], folder: Path) -> None:
 
 
 def curve(axes: Axes, x: Sequence[float], y: Sequence[float], label: str, color: int = 0) -> None:
-    """Draw a line with its points."""
+    """Draw a line with markers."""
     axes.plot(x, y, color=GROUPS[color], linewidth=2, marker="o", markersize=5, label=label)
 
 
 def finish(axes: Axes, label: str, places: Sequence[float], names: Sequence[str]) -> None:
-    """Draw what all plots have, with names at the places that were measured."""
+    """Draw the axes and the legend, with labels at the measured positions."""
     axes.set(xscale="log", xlabel=label)
     axes.set_xticks(places, names)
     axes.set_xticks([], minor=True)
@@ -237,15 +237,15 @@ def finish(axes: Axes, label: str, places: Sequence[float], names: Sequence[str]
 
 
 def main() -> None:
-    """Measure, and show it."""
+    """Measure, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--rows", type=int, nargs="+", default=[ROWS, 1_000_000, 5_000_000], help="rows of each gallery, rising"
+        "--rows", type=int, nargs="+", default=[ROWS, 1_000_000, 5_000_000], help="rows of each gallery, ascending"
     )
-    parser.add_argument("--json", type=Path, help="a file for all figures, written anew after each step")
-    parser.add_argument("--pictures", type=Path, help="a folder for the pictures")
+    parser.add_argument("--json", type=Path, help="file for all figures, rewritten after each step")
+    parser.add_argument("--pictures", type=Path, help="folder for the plots")
     options = parser.parse_args()
-    report = BenchmarkReport([])  # first, for it notes how busy the machine is
+    report = BenchmarkReport([])  # made first: it records the load of the machine
     points: list[Point] = []
     with tempfile.TemporaryDirectory(prefix="lookalike-bench-") as temporary:
         for points in measure(options.rows, Path(temporary)):

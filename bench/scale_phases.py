@@ -1,4 +1,4 @@
-"""What `scale.py` measures of one gallery, phase by phase; each phase runs in a new process."""
+"""The phases of `scale.py` for one gallery, each of which runs in a new process."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from lookalike.benchmarking.features import BLOCK, LOTS, SPACES, Drawing
-from lookalike.benchmarking.ground_truth import FilteredQuery, GroundTruth, best_of_drawing, from_best
+from lookalike.benchmarking.features import BLOCK, LOTS, SPACES, FeatureGenerator
+from lookalike.benchmarking.ground_truth import FilteredQuery, GroundTruth, best_of_blocks, from_best
 from lookalike.benchmarking.searching import BATCH, WEIGHTS, K, numbers
 from lookalike.benchmarking.timing import TimedCall, Timing, time_in_turns
 from lookalike.gallery.local.gallery import LocalGallery
@@ -31,50 +31,50 @@ Queries = Mapping[str, Float32]
 QUERIES = 500
 FILTERED_QUERIES = 100
 SHARES = (0.001, 0.01, 0.1, 0.5)
-"""Parts of the rows that filters pass."""
+"""Fractions of the rows that pass the filters."""
 
 OPENINGS = 5
-"""In so many new processes; the median is told."""
+"""Number of new processes that open the gallery; the median is reported."""
 
 CHANGE_BATCH = 256
-"""Items that are added or removed together while others search."""
+"""Number of items in one addition or removal during searches."""
 
 CHANGE_S = 20.0
-"""For how long, at most."""
+"""Longest duration of additions or removals, in seconds."""
 
 CHANGED = 0.04
-"""Which part of the rows, at most: when additions and removals pass a tenth, everything is derived anew."""
+"""Largest fraction of the rows that is added or removed; above a tenth, the segment would be rebuilt."""
 
 
 def fresh(phase: Callable[..., Made], *arguments: object) -> Made:
-    """Run a phase in a new process, whose memory and caches nothing else has touched."""
+    """Run a phase in a new process, with memory and caches of its own."""
     with new_process() as pool:
         return pool.submit(phase, *arguments).result()
 
 
 def new_process() -> ProcessPoolExecutor:
-    """A process that shares nothing with this one."""
+    """Return an executor of one spawned process."""
     return ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
 
 
 def make_items(ids: Sequence[str], lots: Sequence[int]) -> list[Item]:
-    """Items with an attribute to filter by."""
+    """Make items with the attribute `lot`."""
     return [Item(id=id_, photo=f"{id_}.jpg", attributes={"lot": lot}) for id_, lot in zip(ids, lots, strict=True)]
 
 
 def query_of(queries: Queries, number: int) -> dict[str, Float32]:
-    """One query by space, (1, D) float32."""
+    """Return a query, (1, D) float32 by space."""
     return {name: rows[number : number + 1] for name, rows in queries.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Queries, and what their answers are held against.
+    """Queries with their ground truth.
 
     Attributes:
-        queries: By space, (`QUERIES`, D) float32.
-        right: Of all of them.
-        filtered: Of the first `FILTERED_QUERIES`, by the part of the rows that their filters pass.
+        queries: (`QUERIES`, D) float32 by space.
+        right: Ground truth of all queries without a filter.
+        filtered: Ground truth of the first `FILTERED_QUERIES`, by the fraction of the rows that pass their filters.
     """
 
     queries: Queries
@@ -83,21 +83,21 @@ class Asked:
 
 
 def right_answers(rows: int) -> Asked:
-    """Find the right answers among so many rows, which need not all be in memory."""
-    drawing = Drawing(rows, queries=QUERIES)
+    """Compute the ground truth for galleries of `rows` rows, which need not fit into memory."""
+    generator = FeatureGenerator(rows, queries=QUERIES)
     questions = [FilteredQuery(number) for number in range(QUERIES)]
     for share in SHARES:
         questions += [FilteredQuery(number, lots_of(number, share)) for number in range(FILTERED_QUERIES)]
-    best = best_of_drawing(drawing, questions, WEIGHTS, k=K)
+    best = best_of_blocks(generator, questions, WEIGHTS, k=K)
     starts = range(QUERIES, len(best), FILTERED_QUERIES)
     filtered = {
         share: from_best(best[at : at + FILTERED_QUERIES], k=K) for share, at in zip(SHARES, starts, strict=True)
     }
-    return Asked(drawing.queries, from_best(best[:QUERIES], k=K), filtered)
+    return Asked(generator.queries, from_best(best[:QUERIES], k=K), filtered)
 
 
 def lots_of(number: int, share: float) -> range:
-    """The filter of a query: every one is another, as long as there are others."""
+    """Return the lots that pass the filter of a query; different for each query while there are enough lots."""
     passing = round(share * LOTS)
     start = 7 * number % (LOTS - passing + 1)
     return range(start, start + passing)
@@ -105,14 +105,14 @@ def lots_of(number: int, share: float) -> range:
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What making a gallery took.
+    """Time and size of making a gallery.
 
     Attributes:
         add_s: Seconds until all rows were committed.
-        index_s: Seconds from then until searches were as fast as they can be.
-        peak_anonymous: Bytes of memory that cannot be taken back, at most, the drawing of features included.
-        database: Bytes of `gallery.db`.
-        derived: Bytes of `derived/`.
+        index_s: Seconds from then until the index was built.
+        peak_anonymous: Largest anonymous memory in bytes, the generation of the features included.
+        database: Size of `gallery.db`, in bytes.
+        derived: Size of `derived/`, in bytes.
     """
 
     add_s: float
@@ -123,16 +123,16 @@ class Built:
 
 
 def build(folder: Path, rows: int) -> Built:
-    """Make a gallery of so many rows and everything that a search derives from them."""
-    drawing = Drawing(rows, queries=QUERIES)
+    """Make a gallery of `rows` rows, with its segment files."""
+    generator = FeatureGenerator(rows, queries=QUERIES)
     add_s, peak = 0.0, Peak()
     with peak, LocalGallery(folder, create=True) as gallery:
-        for place, block in drawing.blocks():
+        for place, block in generator.blocks():
             for start in range(place.start, place.stop, BATCH):
                 part = slice(start, min(start + BATCH, place.stop))
                 inner = slice(part.start - place.start, part.stop - place.start)
                 began = time.perf_counter()
-                items = make_items([str(row) for row in range(part.start, part.stop)], drawing.lots[part].tolist())
+                items = make_items([str(row) for row in range(part.start, part.stop)], generator.lots[part].tolist())
                 gallery.add(items, {name: rows[inner] for name, rows in block.items()}, spaces=SPACES)
                 add_s += time.perf_counter() - began
         began = time.perf_counter()
@@ -149,14 +149,14 @@ def build(folder: Path, rows: int) -> Built:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """Milliseconds in a new process that has loaded its libraries."""
+    """Milliseconds until a gallery is open, and until the first answer, in a new process after its imports."""
 
     open_ms: float
     answer_ms: float
 
 
 def open_and_answer(folder: Path, queries: Queries) -> Opened:
-    """Open a gallery, up to its first answer."""
+    """Open a gallery, and search once."""
     index_class("ivf")  # loads FAISS
     began = time.perf_counter()
     with LocalGallery(folder) as gallery:
@@ -167,7 +167,7 @@ def open_and_answer(folder: Path, queries: Queries) -> Opened:
 
 
 def forget_files(folder: Path) -> None:
-    """Make the system drop what it holds of a gallery's files in memory, so that the disk is read again."""
+    """Drop a gallery's files from the page cache."""
     for path in folder.rglob("*"):
         if path.is_file():
             with path.open("rb") as file:
@@ -177,11 +177,11 @@ def forget_files(folder: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Bytes of a process's memory.
+    """Memory of a process, in bytes.
 
     Attributes:
-        anonymous: Its own, which cannot be taken back (`RssAnon`).
-        mapped: Of mapped files (`RssFile`): copies of what is on the disk, which the system takes back when it wants.
+        anonymous: Anonymous memory (`RssAnon`).
+        mapped: Resident pages of mapped files (`RssFile`), which the system can reclaim.
     """
 
     anonymous: int
@@ -189,14 +189,14 @@ class Memory:
 
     @classmethod
     def now(cls) -> Memory:
-        """Of this process."""
+        """Measure this process."""
         lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
         found = {line.split(":")[0]: line.split()[1] for line in lines if line.startswith("Rss")}
         return cls(1024 * int(found["RssAnon"]), 1024 * int(found["RssFile"]))
 
 
 def memory(folder: Path, queries: Queries) -> dict[str, Memory]:
-    """Before a gallery is opened, after its first answer, and after all of them."""
+    """Measure memory before a gallery is opened, after the first answer, and after all."""
     index_class("ivf")
     measured = {"libraries": Memory.now()}
     with LocalGallery(folder) as gallery:
@@ -207,10 +207,10 @@ def memory(folder: Path, queries: Queries) -> dict[str, Memory]:
 
 
 class Peak:
-    """The most anonymous memory that this process has while a context lasts, looked at ten times a second.
+    """Peak of this process's anonymous memory within a context, sampled ten times a second.
 
     Attributes:
-        most: In bytes.
+        most: Peak in bytes.
     """
 
     def __init__(self) -> None:
@@ -233,13 +233,13 @@ class Peak:
 
 @dataclass(frozen=True, slots=True)
 class Searched:
-    """Queries one after the other.
+    """Times of queries one after the other.
 
     Attributes:
-        p50_ms: Half of them took at most this long.
-        p99_ms: 99 of 100 did.
-        longest_ms: All of them did.
-        recall: The fraction of the right answers that were found; None where it was not looked at.
+        p50_ms: Median, in milliseconds.
+        p99_ms: 99th percentile, in milliseconds.
+        longest_ms: Maximum, in milliseconds.
+        recall: Recall, in [0, 1]; None where it was not measured.
     """
 
     p50_ms: float
@@ -249,12 +249,12 @@ class Searched:
 
     @classmethod
     def of(cls, timing: Timing, recall: float | None = None) -> Searched:
-        """As it was timed."""
+        """Make it of a timing."""
         return cls(timing.median_ms, timing.p99_ms, max(timing.calls_ms), recall)
 
 
 def search(galleries: Mapping[Path, Asked]) -> list[Searched]:
-    """Ask several galleries by turns, with the default weights."""
+    """Search several galleries by turns, with the default weights."""
     with ExitStack() as stack:
         ways, recalls = [], []
         for folder, asked in galleries.items():
@@ -270,18 +270,18 @@ def search(galleries: Mapping[Path, Asked]) -> list[Searched]:
 
 
 def asker(gallery: LocalGallery, queries: Queries) -> Callable[[int], Neighbours]:
-    """Asks the query of a number; numbers beyond the last begin again."""
+    """Return a function that searches with the query of a number; numbers wrap around after the last query."""
     return lambda number: gallery.search(query_of(queries, number % QUERIES), SearchRequest(k=K, weights=WEIGHTS))
 
 
 @dataclass(frozen=True, slots=True)
 class Filtered:
-    """Queries with a filter.
+    """Times of queries with a filter.
 
     Attributes:
-        first: A filter that was not asked before.
-        again: The same once more.
-        index: Which answered.
+        first: Queries with a new filter.
+        again: The same queries, repeated.
+        index: Index that answered.
     """
 
     first: Searched
@@ -290,7 +290,7 @@ class Filtered:
 
 
 def search_filtered(folder: Path, asked: Asked) -> tuple[float, dict[float, Filtered]]:
-    """Ask with filters: the seconds of the first filter ever, which makes an index of the attribute, and the rest."""
+    """Search with filters; returns the seconds of the first filter, which indexes the attribute, and all times."""
     queries, measured = asked.queries, {}
     with LocalGallery(folder) as gallery:
         gallery.search(query_of(queries, 0), SearchRequest(k=K))
@@ -316,12 +316,12 @@ def search_filtered(folder: Path, asked: Asked) -> tuple[float, dict[float, Filt
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """Changing a gallery while it is searched.
+    """Changes of a gallery during searches.
 
     Attributes:
-        count: How many items.
-        per_s: Items a second, committed in batches of `CHANGE_BATCH`.
-        searched: The queries meanwhile.
+        count: Number of items added or removed.
+        per_s: Items per second, committed in batches of `CHANGE_BATCH`.
+        searched: Times of the searches.
     """
 
     count: int
@@ -330,11 +330,11 @@ class Changed:
 
 
 Writer = Callable[[Path, int], tuple[int, float, float]]
-"""Changes a gallery of so many rows: how many items, and from when to when by the machine's clock."""
+"""Changes a gallery with that number of rows; returns the number of items, and start and end by the monotonic clock."""
 
 
 def change_while_searching(folder: Path, queries: Queries, writer: Writer, rows: int) -> Changed:
-    """Search in this process while a second one writes."""
+    """Search in this process while another one writes."""
     ended, number = [], 0
     with LocalGallery(folder) as gallery, new_process() as pool:
         ask = asker(gallery, queries)
@@ -349,12 +349,12 @@ def change_while_searching(folder: Path, queries: Queries, writer: Writer, rows:
 
 
 def add(folder: Path, rows: int) -> tuple[int, float, float]:
-    """A writer of new items."""
-    drawing = Drawing(round(rows * CHANGED), queries=1, seed=21)
+    """Add new items; a `Writer`."""
+    generator = FeatureGenerator(round(rows * CHANGED), queries=1, seed=21)
     starts = range(0, BLOCK, CHANGE_BATCH)
     parts = [
         {name: new[at : at + CHANGE_BATCH] for name, new in block.items()}
-        for _, block in drawing.blocks()
+        for _, block in generator.blocks()
         for at in starts
     ]
     count = 0
@@ -371,7 +371,7 @@ def add(folder: Path, rows: int) -> tuple[int, float, float]:
 
 
 def remove(folder: Path, rows: int) -> tuple[int, float, float]:
-    """A writer that removes items."""
+    """Remove items; a `Writer`."""
     ids = [str(row) for row in np.random.default_rng(22).permutation(rows)[: round(rows * CHANGED)].tolist()]
     count = 0
     with LocalGallery(folder) as gallery:

@@ -1,19 +1,19 @@
-"""The server under load, beside what the embedder alone can do on the same machine.
+"""Load test of the server, compared with the embedder alone on the same machine.
 
-    python bench/serve.py                         # everything: about ten minutes on a quiet machine
-    python bench/serve.py --seconds 5 --soak 500  # a quick look
+    python bench/serve.py                         # all loads: about ten minutes on an idle machine
+    python bench/serve.py --seconds 5 --soak 500  # a quick run
 
-1. Embedder alone: decode and embed the photos in this process, in batches, without any server; the best of three ways.
-2. Full load: as many requests as the server answers, from clients that ask again as soon as they have an answer. It
-   takes turns with the embedder alone, and the middle one of three turns counts, so that both see the same machine.
-3. 80 %: requests at 80 % of that rate, evenly spaced and then at random moments (Poisson), whatever has become of
-   those before, each timed from the moment it was due. At random moments even two processors whose every answer takes
-   exactly the same time have a p99 of 3.9 times p50 (the queue M/D/2): it shows the queue more than the server.
+1. Embedder alone: decode and embed the photos in this process, without a server; the fastest of three ways.
+2. Full load: a closed loop of clients that send the next request after each answer. Full load and the embedder alone
+   take turns, and the median of three turns counts.
+3. 80 %: an open loop at 80 % of that rate, evenly spaced and then at random times (Poisson), each request timed from
+   the moment it was due. At random times even two processors with a constant service time have a p99 of 3.9 times p50
+   (the queue M/D/2): this shows the queue more than the server.
 4. Soak: 20,000 requests, and the server's memory after each tenth of them.
-5. Overload: many more clients than there is room for: what is not answered is refused, and nothing fails.
+5. Overload: many more clients than there is room for; requests are answered or get 429, and none fails.
 
-It prints a table, with the goals. The client writes prepared bytes to sockets, so that it takes as little of the
-processors as it can; it still shares them with the server, and what it takes is shown. Needs Linux: it reads /proc.
+Prints a table with the goals. The client writes prepared bytes to sockets to use little processor time; it shares the
+processors with the server, and its share is printed. Needs Linux, for /proc.
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ RATE_GOAL, TAIL_GOAL, GROWTH_GOAL = 0.9, 3.0, 0.05
 
 @dataclass
 class Load:
-    """What came of a load.
+    """Results of a load.
 
     Attributes:
-        statuses: How many answers of each; 0 for connections that broke.
-        seconds: Of each answer with status 200.
-        wall: Seconds that all of it took.
-        client: Seconds of processor time that this process took.
-        server: Seconds of processor time that the server took.
+        statuses: Number of answers by HTTP status; 0 for broken connections.
+        seconds: Latencies of answers with status 200, in seconds.
+        wall: Duration of the load, in seconds.
+        client: Processor time of this process, in seconds.
+        server: Processor time of the server, in seconds.
     """
 
     statuses: Counter[int] = field(default_factory=Counter)
@@ -67,21 +67,21 @@ class Load:
 
     @property
     def failed(self) -> int:
-        """Requests that were neither answered nor refused: errors, and connections that broke."""
+        """Number of requests with neither status 200 nor 429: errors, and broken connections."""
         return sum(self.statuses.values()) - self.statuses[200] - self.statuses[429]
 
     @property
     def rate(self) -> float:
-        """Answers with status 200 a second."""
+        """Answers with status 200 per second."""
         return self.statuses[200] / self.wall
 
     def quantile(self, share: float) -> float:
-        """Milliseconds within which that share of the answers came."""
+        """Quantile of the latencies, in milliseconds."""
         return float(np.quantile(self.seconds, share)) * 1000
 
 
 def requests_of(photos: Sequence[bytes], *, port: int) -> list[bytes]:
-    """Searches by these photos, ready to be sent."""
+    """Return the bytes of a search request for each photo."""
     made = []
     for photo in photos:
         head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="photo"; filename="q.jpg"\r\n\r\n'.encode()
@@ -95,14 +95,14 @@ def requests_of(photos: Sequence[bytes], *, port: int) -> list[bytes]:
 
 
 class Connection:
-    """One connection that is kept open."""
+    """A persistent connection."""
 
     def __init__(self, port: int) -> None:
         self._port = port
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def ask(self, request: bytes) -> int:
-        """Send a request and read its answer: the status, or 0 when the connection broke."""
+        """Send a request, and return the status of its answer, or 0 if the connection broke."""
         try:
             if self._streams is None:
                 self._streams = await asyncio.open_connection("127.0.0.1", self._port, limit=2**20)
@@ -117,14 +117,14 @@ class Connection:
             return 0
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the connection."""
         if self._streams is not None:
             self._streams[1].close()
             self._streams = None
 
 
 async def closed_loop(requests: Sequence[bytes], *, port: int, clients: int, seconds: float, most: int = 0) -> Load:
-    """Clients that ask again as soon as they have an answer, until time is up or `most` were answered."""
+    """Send requests from clients that wait for each answer, until time is up or `most` were answered."""
     load, until = Load(), time.perf_counter() + seconds
     asked = 0
 
@@ -139,7 +139,7 @@ async def closed_loop(requests: Sequence[bytes], *, port: int, clients: int, sec
             if status == 200:
                 load.seconds.append(time.perf_counter() - started)
             elif status == 429:
-                await asyncio.sleep(0.05)  # less than it is asked to wait, but not at once
+                await asyncio.sleep(0.05)  # less than the server's Retry-After, but not at once
             turn += clients
         connection.close()
 
@@ -150,7 +150,7 @@ async def closed_loop(requests: Sequence[bytes], *, port: int, clients: int, sec
 
 
 async def open_loop(requests: Sequence[bytes], *, port: int, rate: float, seconds: float, even: bool) -> Load:
-    """Requests, evenly spaced or at random moments, whatever becomes of those before; timed from when each is due."""
+    """Send requests at a rate, evenly spaced or at random times, without waiting; each is timed from when it is due."""
     load, chance = Load(), random.Random(1)
     free: list[Connection] = []
 
@@ -176,7 +176,7 @@ async def open_loop(requests: Sequence[bytes], *, port: int, rate: float, second
 
 
 class Alone:
-    """The embedder without a server: decode, prepare and run the network."""
+    """The embedder without a server: decoding, preprocessing and network."""
 
     def __init__(self, photos: Sequence[bytes]) -> None:
         from lookalike.embedding.embedder import PhotoEmbedder
@@ -187,9 +187,10 @@ class Alone:
         self._lean = PhotoEmbedder(open_network("default", threads=1))
 
     def best(self, seconds: float) -> tuple[float, float]:
-        """Photos a second in the best way, and milliseconds of processor time for each.
+        """Return the photos per second of the fastest way, and its processor time per photo in milliseconds.
 
-        The ways: batches, with so many threads that decode; and as the server does it, each processor on its own.
+        The ways are batches with one or more decoding threads, and one photo at a time on each processor, as in the
+        server.
         """
         decoders = sorted({1, self._processors, 2 * self._processors})
         share = seconds / (len(decoders) + 1)
@@ -228,19 +229,19 @@ class Alone:
 
 
 def resident_mib(process: int) -> float:
-    """Memory of a process that is in use, in MiB."""
+    """Return the resident memory of a process, in MiB."""
     return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * PAGE / 2**20
 
 
 def processor_seconds(process: int) -> float:
-    """Processor time that a process has taken."""
+    """Return the processor time of a process, in seconds."""
     told = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     return (int(told[11]) + int(told[12])) / TICK
 
 
 @contextlib.contextmanager
 def served(gallery: Path) -> Iterator[tuple[int, int]]:
-    """`lookalike serve` in a process of its own: its number, and its port."""
+    """Run `lookalike serve` in a process; yields its process id and its port."""
     command = [sys.executable, "-m", "lookalike.cli", "serve", "--gallery", str(gallery), "--port", "0"]
     with tempfile.TemporaryFile("w+") as log, subprocess.Popen(command, stderr=log, text=True) as process:
         try:
@@ -259,7 +260,7 @@ def served(gallery: Path) -> Iterator[tuple[int, int]]:
 
 
 def shop_of(folder: Path) -> tuple[Path, list[bytes]]:
-    """The drawn sample as a gallery, and photos that are not in it."""
+    """Make a gallery of the drawn sample; returns it and photos that are not in it."""
     import lookalike
     from lookalike.catalogue.sample.drawn import changed_photo, make_products, write_drawn
 
@@ -275,7 +276,7 @@ def shop_of(folder: Path) -> tuple[Path, list[bytes]]:
 
 
 async def measure(process: int, port: int, photos: Sequence[bytes], *, seconds: float, soak: int) -> list[str]:
-    """All loads, one after the other: the rows of the table."""
+    """Run all loads, one after the other; returns the rows of the table."""
     requests, alone = requests_of(photos, port=port), Alone(photos)
     await closed_loop(requests, port=port, clients=4, seconds=min(3.0, seconds))  # to warm up
     turns: list[tuple[tuple[float, float], Load]] = []
@@ -329,12 +330,12 @@ async def measure(process: int, port: int, photos: Sequence[bytes], *, seconds: 
 
 
 def row(what: str, measured: str, goal: str, reached: bool) -> str:
-    """One line of the table that has a goal."""
+    """Return a row of the table with a goal."""
     return f"| {what} | {measured} | {goal} | {'reached' if reached else 'missed'} |"
 
 
 def tail_row(how: str, load: Load) -> str:
-    """The line of the table for a load of 80 %."""
+    """Return the row of the table for a load of 80 %."""
     middle, late = load.quantile(0.5), load.quantile(0.99)
     measured = f"{late:.1f} ms / {middle:.1f} ms = {late / middle:.1f}, {load.statuses[429]} refused"
     what = f"80 % of it, {load.rate:.0f}/s {how}: p99 / p50"
@@ -344,9 +345,9 @@ def tail_row(how: str, load: Load) -> str:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=30.0, help="of each load")
+    parser.add_argument("--seconds", type=float, default=30.0, help="duration of each load")
     parser.add_argument("--soak", type=int, default=20_000, help="requests of the soak")
-    parser.add_argument("--photos", type=Path, help="a folder of JPEG photos to ask with, in place of drawn ones")
+    parser.add_argument("--photos", type=Path, help="folder of JPEG query photos, instead of drawn ones")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         gallery, photos = shop_of(Path(folder))

@@ -1,8 +1,9 @@
-"""How long, and in how much memory, DeepFashion's largest annotations are read: made-up files of the published size.
+"""Benchmark reading DeepFashion's largest annotations: time and memory, on synthetic files of the published size.
 
     python bench/thousand_attributes.py FOLDER
 
-makes them in FOLDER (0.97 GB) unless they are there, reads them, and prints seconds and the peak of resident memory.
+writes the files to FOLDER (0.97 GB) if it is empty, and otherwise reads them and prints seconds and the peak of
+resident memory.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from lookalike.catalogue.sample.layouts.writing import vocabulary, write_annotat
 PHOTOS = 289_222
 LANDMARKS = {1: 6, 2: 4, 3: 8}
 ROWS = 2_000
-"""So many different rows of labels, by turns: each label's text is what counts."""
+"""Number of different rows of labels, repeated in turn; reading depends on the length of their text only."""
 
 
 def make(root: Path) -> None:
@@ -52,7 +53,7 @@ def make(root: Path) -> None:
 
 
 def main(root: Path) -> None:
-    """Make what is not there, then read it in this process."""
+    """Write the files if they do not exist; else read them in this process."""
     if not (root / "Img").is_dir():
         make(root)
         print(f"made {root}; run it again to measure")

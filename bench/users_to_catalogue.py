@@ -1,9 +1,10 @@
-"""How often a user's photo finds the catalogue's garments of its kind.
+"""Measure how often a user's photo finds garments of its kind in the catalogue.
 
     python bench/users_to_catalogue.py myntra/kinds.csv clothing/kinds.csv default other.onnx
 
-The tables are those of the default model's recipe, with the column `kind` that `bench/add_kinds.py` adds. Users' dev
-photos whose kind the catalogue has ask its dev photos of 224 pixels or more, under the default weights.
+The tables are those of the default model's recipe, with the column `kind` that `bench/add_kinds.py` adds. Queries are
+users' dev photos of kinds that the catalogue has, the gallery is its dev photos of 224 pixels or more; weights are the
+defaults.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ LARGE = ("p225x300", "sq224")
 
 
 def dev_photos(table: Path) -> list[dict[str, str]]:
-    """The dev rows of a table that have a kind, of a catalogue only its large photos."""
+    """Return the dev rows of a table that have a kind, and where sizes are known a photo of 224 pixels or more."""
     with table.open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["split"] == "dev" and row["kind"]]
     return [row for row in rows if row.get("photo", LARGE[0]) in LARGE]
 
 
 def described(embedder: PhotoEmbedder, photos: list[Path]) -> Float32:
-    """(N, D) float32 unit rows whose dot products are the scores under the default weights."""
+    """Return (N, D) float32 unit vectors whose dot products are the scores with the default weights."""
     parts = []
     for start in range(0, len(photos), AT_ONCE):
         rows = embedder.embed([open_image(photo, at_least=224) for photo in photos[start : start + AT_ONCE]])
@@ -42,7 +43,7 @@ def described(embedder: PhotoEmbedder, photos: list[Path]) -> Float32:
 
 
 def main() -> None:
-    """Measure every model and print a Markdown table."""
+    """Measure all models, and print a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("catalogue", type=Path)
     parser.add_argument("users", type=Path)

@@ -1,8 +1,8 @@
-"""Measure how often photos of one product find each other, by shape and by colour.
+"""Measure how often a search with a photo of a product finds its other photos, by shape and by colour.
 
     python examples/hit_rate.py TABLE
 
-The table has a column `product`. `lookalike evaluate` measures much more; this shows the functions below it.
+The table needs a column `product`. `lookalike evaluate` measures much more; this shows the functions below it.
 """
 
 import sys
@@ -16,13 +16,13 @@ K = 5
 
 
 def found(gallery: lookalike.Retriever, item: lookalike.Item, weights: dict[str, float]) -> list[bool]:
-    """Which of the first K answers show the product of the item that was asked with."""
+    """Return whether each of the first K answers shows the product of the query item."""
     answer = gallery.search(item=item.id, k=K, weights=weights)
     return [match.item.product == item.product for match in answer.matches]
 
 
 def main(table: str) -> None:
-    """Index, ask with every item, and print two hit rates for each weighting."""
+    """Index, search with every item, and print two hit rates for each weighting."""
     with lookalike.open("hit-rate.gallery") as gallery:
         gallery.index(table)
         _, items = gallery.gallery.list(limit=None)

@@ -1,4 +1,4 @@
-"""Search with a picture that is in memory already: a Pillow image, and an array of pixels.
+"""Search with an image in memory: a Pillow image, and a NumPy array.
 
 python examples/search_array.py GALLERY PHOTO
 """
@@ -12,7 +12,7 @@ import lookalike
 
 
 def main(address: str, photo: str) -> None:
-    """Search with a photo, with its middle alone, and with its mirror image."""
+    """Search with a photo, with its centre, and with its mirror image."""
     image = Image.open(photo).convert("RGB")
     width, height = image.size
     middle = image.crop((width // 4, height // 4, 3 * width // 4, 3 * height // 4))

@@ -1,4 +1,4 @@
-"""Index a folder of photos, and find those that look like another photo.
+"""Index a folder of photos, and search it with another photo.
 
 python examples/search_folder.py FOLDER PHOTO
 """
@@ -9,7 +9,7 @@ import lookalike
 
 
 def main(folder: str, photo: str) -> None:
-    """Index, and print the five nearest photos."""
+    """Index, and print the five best matches."""
     with lookalike.open("folder.gallery") as gallery:
         report = gallery.index(folder)
         print(f"{report.added} photos added, {report.unchanged} unchanged, {len(report.skipped)} skipped")

@@ -3,7 +3,7 @@
     pip install 'lookalike[train]'
     python examples/train_small.py TABLE PHOTO [EPOCHS]
 
-The table has columns `image` and `product`, and more than one photo of each product. Real use takes more photos, a
+The table has columns `image` and `product`, and more than one photo of each product. Real training needs more photos, a
 larger input and more epochs: docs/training.md.
 """
 

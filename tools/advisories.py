@@ -1,7 +1,7 @@
-"""Ask for published advisories about every pin of constraints.txt: `make audit` runs it where pip-audit is installed.
+"""Check the pins of constraints.txt for published advisories, with pip-audit; run by `make audit`.
 
-It exits with 0 when there are none, 1 when there are or some pins are unknown to the data base, and 2 when the data
-base cannot be reached, which says nothing about the pins.
+Exit codes: 0 for none; 1 for advisories, or pins unknown to the database; 2 if the database cannot be reached, so that
+nothing was checked.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SHOWN = 20
 
 
 def main() -> int:
-    """Print the advisories that there are."""
+    """Print the advisories, and return the exit code."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
         options = [
@@ -35,12 +35,12 @@ def main() -> int:
         done = subprocess.run(command, check=False, capture_output=True, text=True)
         if not report.exists():
             why = (done.stderr.strip().splitlines() or ["pip-audit gave no reason"])[-1]
-            sys.stderr.write(f"the data base of advisories cannot be reached, so nothing was checked: {why[:300]}\n")
+            sys.stderr.write(f"the database of advisories cannot be reached, so nothing was checked: {why[:300]}\n")
             return UNREACHABLE
         pins = json.loads(report.read_text(encoding="utf-8"))["dependencies"]
     unknown = [pin["name"] for pin in pins if "skip_reason" in pin]
     if len(unknown) == len(pins):
-        sys.stderr.write("the data base that answers knows none of the pins, so nothing was checked\n")
+        sys.stderr.write("the database of advisories knows none of the pins, so nothing was checked\n")
         return UNREACHABLE
     for pin in pins:
         for advisory in pin.get("vulns", []):
@@ -50,7 +50,7 @@ def main() -> int:
     sys.stdout.write(f"{len(pins) - len(unknown)} pins, {found} advisories\n")
     if unknown:
         more = f" and {len(unknown) - SHOWN} more" if len(unknown) > SHOWN else ""
-        sys.stderr.write(f"not checked, for the data base does not know them: {', '.join(unknown[:SHOWN])}{more}\n")
+        sys.stderr.write(f"not checked, because the database does not know them: {', '.join(unknown[:SHOWN])}{more}\n")
     return FOUND if found or unknown else 0
 
 

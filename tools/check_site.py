@@ -1,8 +1,8 @@
-"""Check a built documentation site: every link in it leads somewhere, and nothing in it is loaded from elsewhere.
+"""Check a built documentation site: no broken links, and nothing loaded from other hosts.
 
     check_site.py FOLDER
 
-Exit codes: 0; 1 with a line for each fault.
+Exit codes: 0 without faults; 1 with a line for each fault.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 LOADED = {"src", "srcset", "poster", "data"}
-"""Attributes whose address a browser loads by itself; `href` it does in `link` elements."""
+"""Attributes whose URL a browser loads by itself; it also loads `href` of `link` elements."""
 
 ON_DEMAND = re.compile(r'class="[^"]*\b(?:mermaid|glightbox|pyodide)\b')
-"""What the theme's script would fetch a library for."""
+"""Markup for which the theme's script fetches a library."""
 
 
 class Page(HTMLParser):
-    """The anchors, links and loaded addresses of a page."""
+    """Anchors, links and loaded URLs of a page."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class Page(HTMLParser):
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note down what an element refers to."""
+        """Record the anchors and URLs of an element."""
         for name, value in attrs:
             if name == "id" or (tag == "a" and name == "name"):
                 self.anchors.add(value or "")
@@ -42,21 +42,21 @@ class Page(HTMLParser):
 
 
 def is_elsewhere(address: str) -> bool:
-    """Whether an address is of another host."""
+    """Return whether a URL is on another host."""
     return bool(urlsplit(address).netloc)
 
 
 def faults(site: Path) -> list[str]:
-    """All faults of a site, a line each."""
+    """Return the faults of a site, a line each."""
     pages = {path: Page(path.read_text(encoding="utf-8")) for path in sorted(site.rglob("*.html"))}
     found = [] if pages else [f"{site}: no pages"]
     for path, page in pages.items():
         name = path.relative_to(site).as_posix()
         found += [f"{name}: loads {address}" for address in sorted(page.loaded) if is_elsewhere(address)]
         if ON_DEMAND.search(path.read_text(encoding="utf-8")):
-            found.append(f"{name}: makes the theme fetch a library")
+            found.append(f"{name}: has markup for which the theme fetches a library from another host")
         if path.name == "404.html":
-            continue  # it is served at any path, so its links begin at the root
+            continue  # it is served at any path, so its links are relative to the root
         for address in sorted(page.links | page.loaded):
             parts = urlsplit(address)
             if parts.scheme or parts.netloc:
@@ -68,7 +68,7 @@ def faults(site: Path) -> list[str]:
             elif (
                 parts.fragment and target in pages and unquote(parts.fragment) not in pages[target].anchors | {"__top"}
             ):
-                found.append(f"{name}: {address} names no place on that page")
+                found.append(f"{name}: {address}: that page has no such anchor")
     for path in sorted(site.rglob("*.css")):
         addresses = re.findall(r"""(?:url\(|@import\s+)["']?([^"')\s;]+)""", path.read_text(encoding="utf-8"))
         found += [f"{path.name}: loads {address}" for address in addresses if is_elsewhere(address)]
@@ -76,7 +76,7 @@ def faults(site: Path) -> list[str]:
 
 
 def main() -> int:
-    """Print the faults."""
+    """Print the faults, and return the exit code."""
     found = faults(Path(sys.argv[1]).resolve())
     sys.stdout.writelines(f"{fault}\n" for fault in found)
     return 1 if found else 0

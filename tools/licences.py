@@ -1,6 +1,6 @@
-"""Check the licences of all that the base install brings along: `make licences` runs it there.
+"""Check the licences of the base install and its dependencies; run by `make licences` in such an environment.
 
-It prints the licence of each distribution, and fails where one is neither allowed nor a known exception.
+Prints the licence of each distribution, and fails for one that is neither allowed nor a known exception.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ ALLOWED = {
     *("Apache 2.0", "3-Clause BSD License", "MIT License"),
     *("Apache Software License", "BSD License", "ISC License (ISCL)", "Python Software Foundation License"),
 }
-"""SPDX names, and what older distributions write in their place: licences that ask for a notice and no more."""
+"""Permissive licences: SPDX names, and the names that older distributions use."""
 
 EXCEPTIONS = {
     "pi-heif": "LGPL-3.0 of libheif and libde265: shared libraries of their own in its wheel, unchanged, replaceable",
 }
-"""Distributions under other licences, and why they may be used."""
+"""Distributions under other licences, with the reason why they may be used."""
 
 
 def brought_along(name: str) -> dict[str, Distribution]:
-    """A distribution and all that it requires here, directly or not."""
+    """Return a distribution and its direct and indirect dependencies that are installed."""
     found: dict[str, Distribution] = {}
     wanted = [name]
     while wanted:
@@ -39,7 +39,7 @@ def brought_along(name: str) -> dict[str, Distribution]:
 
 
 def licence_of(one: Distribution) -> str:
-    """Its licence as an SPDX expression, or as its classifiers or its own words name it."""
+    """Return the licence of a distribution: its SPDX expression, or else its classifiers, or its licence field."""
     if expression := one.metadata.get("License-Expression"):
         return str(expression)
     classifiers = one.metadata.get_all("Classifier") or []
@@ -49,13 +49,13 @@ def licence_of(one: Distribution) -> str:
 
 
 def is_allowed(expression: str) -> bool:
-    """Whether every part of an expression is allowed; of alternatives, one suffices."""
+    """Return whether all parts of an expression are allowed; of alternatives, one suffices."""
     parts = [re.split(r"\s+OR\s+", part) for part in re.split(r"\s+AND\s+", expression)]
     return all(any(one in ALLOWED or one.strip("() ") in ALLOWED for one in part) for part in parts)
 
 
 def main() -> int:
-    """Print a line for each distribution; 1 where one must not be used."""
+    """Print a line for each distribution, and return the exit code."""
     wrong = 0
     for name, one in sorted(brought_along("lookalike").items()):
         licence = licence_of(one)

@@ -1,9 +1,9 @@
-"""Write requirements/*.txt: every release that is installed, with the hashes of its files.
+"""Write requirements/*.txt: the installed releases with the hashes of their files; run by `make locks`.
 
-    lock.py UV      the program uv, as `make locks` runs it
+    lock.py UV      the path of uv
 
-PyTorch, and the accelerator libraries that it brings along, are left out: they come in builds for processors and for
-GPUs, from indexes of their own, whose files differ.
+PyTorch and its accelerator libraries are left out: their builds for CPUs and GPUs come from separate indexes and have
+different files.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CONSTRAINED = ("base", "dev")
 
 
 def lock(name: str, *, uv: str) -> str:
-    """The locked requirements of one environment."""
+    """Return the locked requirements of an environment."""
     options = [
         "--universal",
         "--python-version",
@@ -46,7 +46,7 @@ def lock(name: str, *, uv: str) -> str:
 
 
 def main() -> int:
-    """Write all of them."""
+    """Write all files."""
     for name in LOCKS:
         (ROOT / "requirements" / f"{name}.txt").write_text(lock(name, uv=sys.argv[1]), encoding="utf-8")
     return 0

@@ -1,6 +1,6 @@
-"""Write docs/commands.md and docs/settings.md from the code: every command, option and setting, with its default.
+"""Write docs/commands.md and docs/settings.md from the code: all commands, options and settings, with their defaults.
 
-`make reference` runs it; a test fails when a page is not as this program writes it.
+Run by `make reference`; a test fails when a page differs from the code.
 """
 
 from __future__ import annotations
@@ -23,31 +23,31 @@ DOCS = Path(__file__).parents[1] / "docs"
 
 COMMANDS_HEAD = """# Commands
 
-Every command, with its arguments and options; `lookalike COMMAND --help` shows the same. This page is written by
-`make reference` from the code.
+All commands with their arguments and options, as shown by `lookalike COMMAND --help`. This page is generated from the
+code by `make reference`.
 
-Exit codes: 0 done; 1 failed; 2 a mistake of the caller, such as an unknown option, a missing file or a misspelt filter;
-3 done, but some photos were skipped, which are listed; 130 stopped by Ctrl-C. Results go to standard output, everything
-else to standard error.
+Exit codes: 0 done; 1 failed; 2 wrong usage, such as an unknown option, a missing file or a malformed filter; 3 done,
+but some photos were skipped and listed; 130 stopped by Ctrl-C. Results go to standard output, everything else to
+standard error.
 
 | environment variable | |
 |---|---|
-| `LOOKALIKE_ALLOWED_HOSTS` | hosts, networks and buckets beside the public ones, see [security](security.md) |
-| `LOOKALIKE_CACHE` | folder for downloads that are kept; empty keeps none, see [object storage](object-storage.md) |
-| `LOOKALIKE_MILVUS_TOKEN`, `LOOKALIKE_MILVUS_TOKEN_FILE` | the secret of a Milvus server, or its file |
-| `LOOKALIKE_TRACEBACK` | set to 1, shows the traceback of an error that is a bug |
+| `LOOKALIKE_ALLOWED_HOSTS` | Hosts, networks and buckets allowed besides public ones; see [security](security.md). |
+| `LOOKALIKE_CACHE` | Folder of the download cache; empty disables it; see [object storage](object-storage.md). |
+| `LOOKALIKE_MILVUS_TOKEN`, `LOOKALIKE_MILVUS_TOKEN_FILE` | Token of a Milvus server, or the file with it. |
+| `LOOKALIKE_TRACEBACK` | 1 shows the traceback of unexpected errors. |
 """
 
 SETTINGS_HEAD = """# Settings
 
-Every setting of the TOML files for [serving](#serving) (`lookalike serve --config FILE.toml`) and for
-[training](#training) (`lookalike train CONFIG.toml`), with its default. A misspelt name is refused,
-with the nearest one. This page is written by `make reference` from the code.
+All settings of the TOML files for [serving](#serving) (`lookalike serve --config FILE.toml`) and for
+[training](#training) (`lookalike train CONFIG.toml`), with their defaults. A misspelt name is an error that suggests
+the nearest one. This page is generated from the code by `make reference`.
 """
 
 
 def leaves(tree: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - Typer's type is private
-    """The commands of a tree under their full names, in its order."""
+    """Yield the commands of a tree with their full names, in order."""
     for name, branch in getattr(tree, "commands", {}).items():
         yield from leaves(branch, (*path, name))
     if not hasattr(tree, "commands"):
@@ -55,12 +55,12 @@ def leaves(tree: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:  # no
 
 
 def cell(text: str) -> str:
-    """Text for a cell of a table."""
+    """Return text for a cell of a table."""
     return " ".join(text.split()).replace("|", r"\|")
 
 
 def option_row(option: Any) -> str:  # noqa: ANN401
-    """The row of an option or an argument."""
+    """Return the row of an option or an argument."""
     if not option.help:
         raise ValueError(f"{option.name} has no description")
     is_argument = option.param_type_name == "argument"
@@ -74,7 +74,7 @@ def option_row(option: Any) -> str:  # noqa: ANN401
 
 
 def commands_page() -> str:
-    """The text of docs/commands.md."""
+    """Return the text of docs/commands.md."""
     parts = [COMMANDS_HEAD]
     for name, one in leaves(command(), ("lookalike",)):
         if not one.help:
@@ -87,14 +87,14 @@ def commands_page() -> str:
 
 
 def meanings(kind: type) -> dict[str, str]:
-    """What the docstring of a dataclass says of its attributes."""
+    """Return the descriptions of a dataclass's attributes from its docstring."""
     text = (kind.__doc__ or "").partition("Attributes:\n")[2].split("\n\n")[0]
     entries = re.findall(r"^ {8}(\w+): (.*(?:\n {12,}.*)*)", text, flags=re.MULTILINE)
     return {name: " ".join(said.split()) for name, said in entries}
 
 
 def shown_default(field: dataclasses.Field[Any]) -> str:
-    """A default as TOML has it."""
+    """Return a default value in TOML."""
     if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
         return "required"
     value = field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default
@@ -102,7 +102,7 @@ def shown_default(field: dataclasses.Field[Any]) -> str:
 
 
 def section(kind: type, title: str, level: int) -> Iterator[str]:
-    """A table of the settings of one dataclass, and the sections of the tables in it."""
+    """Yield a table of the settings of a dataclass, and the sections of its sub-tables."""
     types = typing.get_type_hints(kind)
     said = meanings(kind)
     inner: list[tuple[str, type]] = []
@@ -116,14 +116,14 @@ def section(kind: type, title: str, level: int) -> Iterator[str]:
         elif field.name in said:
             rows.append(f"| `{field.name}` | {cell(said[field.name])} | {shown_default(field)} |")
         else:
-            raise ValueError(f"{kind.__name__} does not say what {field.name} means")
+            raise ValueError(f"the docstring of {kind.__name__} does not describe {field.name}")
     yield "\n".join([f"{'#' * level} {title}", "", "| setting | | default |", "|---|---|---|", *rows, ""])
     for name, table in inner:
         yield from section(table, f"`{name}`", level + 1)
 
 
 def settings_page() -> str:
-    """The text of docs/settings.md."""
+    """Return the text of docs/settings.md."""
     served = section(Settings, "Serving", 2)
     trained = section(TrainingSettings, "Training", 2)
     finder = section(FinderSettings, "Training a finder", 2)
@@ -131,12 +131,12 @@ def settings_page() -> str:
 
 
 def pages() -> dict[str, str]:
-    """The pages that are written from the code, by file name."""
+    """Return the generated pages by file name."""
     return {"commands.md": commands_page(), "settings.md": settings_page()}
 
 
 def main() -> int:
-    """Write them."""
+    """Write the pages."""
     for name, text in pages().items():
         (DOCS / name).write_text(text, encoding="utf-8")
     return 0

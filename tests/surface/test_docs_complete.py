@@ -61,7 +61,7 @@ class Undescribed:
 
 
 def test_a_setting_without_a_description_is_noticed() -> None:
-    with pytest.raises(ValueError, match="does not say what forgotten means"):
+    with pytest.raises(ValueError, match="does not describe forgotten"):
         list(tool("reference").section(Undescribed, "title", 2))
 
 
@@ -235,12 +235,16 @@ SITE = {
     [
         ("index.html", "", None),
         ("other.html", '<a href="gone.html">', "other.html: gone.html leads nowhere"),
-        ("other.html", '<a href="index.html#gone">', "other.html: index.html#gone names no place on that page"),
+        ("other.html", '<a href="index.html#gone">', "other.html: index.html#gone: that page has no such anchor"),
         ("other.html", '<a href="../secret">', "other.html: ../secret leads nowhere"),
         ("other.html", '<img src="gone.png">', "other.html: gone.png leads nowhere"),
         ("other.html", '<script src="https://example.com/a.js">', "other.html: loads https://example.com/a.js"),
         ("other.html", '<link href="//example.com/a.css">', "other.html: loads //example.com/a.css"),
-        ("other.html", '<pre class="mermaid">', "other.html: makes the theme fetch a library"),
+        (
+            "other.html",
+            '<pre class="mermaid">',
+            "other.html: has markup for which the theme fetches a library from another host",
+        ),
         ("a.css", "@import 'https://example.com/b.css'; ", "a.css: loads https://example.com/b.css"),
         ("a.css", 'a { src: url("https://example.com/b.woff") }', "a.css: loads https://example.com/b.woff"),
     ],

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from lookalike.benchmarking import ground_truth, original, searching
-from lookalike.benchmarking.features import LOTS, SPACES, Drawing, Features, synthetic
+from lookalike.benchmarking.features import LOTS, SPACES, FeatureGenerator, Features, synthetic
 from lookalike.benchmarking.report import HEADINGS, BenchmarkReport, Row
 from lookalike.benchmarking.timing import TimedCall, Timing, time_in_turns
 from lookalike.cli import main
@@ -124,33 +124,33 @@ def test_the_truth_knows_the_kth_best_score(features: Features, kind: str) -> No
 
 
 def test_block_by_block_is_the_same_as_all_together(features: Features) -> None:
-    drawing = Drawing(400, queries=8)
-    for place, block in drawing.blocks():
+    generator = FeatureGenerator(400, queries=8)
+    for place, block in generator.blocks():
         for space in SPACES:
             assert np.array_equal(block[space.name], features.gallery[space.name][place])
-    assert np.array_equal(drawing.queries["deep"], features.queries["deep"])
-    assert 0 <= drawing.lots.min() <= drawing.lots.max() < LOTS
+    assert np.array_equal(generator.queries["deep"], features.queries["deep"])
+    assert 0 <= generator.lots.min() <= generator.lots.max() < LOTS
 
 
 def test_the_truth_is_found_block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lookalike.benchmarking.features.BLOCK", 150)
     monkeypatch.setattr("lookalike.benchmarking.ground_truth.BLOCK", 3)
-    drawing, features, weights = Drawing(400, queries=8), synthetic(400, queries=8), searching.WEIGHTS
+    generator, features, weights = FeatureGenerator(400, queries=8), synthetic(400, queries=8), searching.WEIGHTS
     lots = range(100, 700)
     questions = [
         *map(ground_truth.FilteredQuery, range(8)),
         *(ground_truth.FilteredQuery(query, lots) for query in range(8)),
     ]
-    best = ground_truth.best_of_drawing(drawing, questions, weights, k=10)
+    best = ground_truth.best_of_blocks(generator, questions, weights, k=10)
     right, among_all = ground_truth.from_best(best, k=10), ground_truth.from_cosines(features, weights, k=10)
     assert right.needed[:8] == pytest.approx(among_all.needed, abs=1e-6)
-    passing = [row for row in range(400) if 100 <= drawing.lots[row] < 700]
+    passing = [row for row in range(400) if 100 <= generator.lots[row] < 700]
     for query in range(8):
         scores = dict(zip(passing, among_all.score(query, np.array(passing)), strict=True))
         rows = np.array(sorted(passing, key=lambda row: -scores[row])[:10])
         assert right.needed[8 + query] == pytest.approx(scores[rows[-1]], abs=1e-6)
         assert right.score(8 + query, rows) == pytest.approx([scores[row] for row in rows], abs=1e-6)
-    outside = next(row for row in range(400) if drawing.lots[row] >= 700)
+    outside = next(row for row in range(400) if generator.lots[row] >= 700)
     assert right.score(8, np.array([outside])).tolist() == [-math.inf]
 
 

@@ -324,7 +324,7 @@ def test_a_listing_that_is_marked_as_utf_16_and_is_none_is_refused(tmp_path: Pat
 
 
 def test_an_empty_listing_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(CatalogueError, match="no path"):
+    with pytest.raises(CatalogueError, match="expected paths of photos on standard input"):
         open_listing(b"\n\n", root=tmp_path)
 
 

@@ -50,11 +50,11 @@ def test_good_commit_messages_pass(message: str) -> None:
         ("Add " + "x" * 69, "73 characters"),
         ("Add a reader.", "full stop"),
         ("add a reader", "capital"),
-        ("Added a reader", "'Added' is none"),
-        ("Adds a reader", "'Adds' is none"),
-        ("Adding a reader", "'Adding' is none"),
-        ("The reader of feeds", "'The' is none"),
-        ("Add a reader\nof feeds", "below the subject"),
+        ("Added a reader", "got 'Added'"),
+        ("Adds a reader", "got 'Adds'"),
+        ("Adding a reader", "got 'Adding'"),
+        ("The reader of feeds", "got 'The'"),
+        ("Add a reader\nof feeds", "after the subject"),
     ],
 )
 def test_other_commit_messages_are_refused_with_the_reason(message: str, words: str) -> None:

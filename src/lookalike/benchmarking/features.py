@@ -54,7 +54,7 @@ class Features:
         return {name: rows[place : place + 1] for name, rows in self.queries.items()}
 
 
-class Drawing:
+class FeatureGenerator:
     """Generator of a catalogue's features, block by block.
 
     The same seed gives the same features, in blocks or all at once, so blocks can be generated again instead of kept.
@@ -107,10 +107,10 @@ class Drawing:
 
 
 def synthetic(rows: int, *, queries: int, seed: int = 20) -> Features:
-    """Draw all features of a catalogue and its queries; see `Drawing` for the arguments."""
-    drawing = Drawing(rows, queries=queries, seed=seed)
+    """Draw all features of a catalogue and its queries; see `FeatureGenerator` for the arguments."""
+    generator = FeatureGenerator(rows, queries=queries, seed=seed)
     gallery = {space.name: np.empty((rows, space.dimension), dtype=np.float32) for space in SPACES}
-    for place, block in drawing.blocks():
+    for place, block in generator.blocks():
         for name, drawn in block.items():
             gallery[name][place] = drawn
-    return Features(gallery, drawing.queries)
+    return Features(gallery, generator.queries)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lookalike.benchmarking import original
-from lookalike.benchmarking.features import SPACES, Drawing, Features
+from lookalike.benchmarking.features import SPACES, FeatureGenerator, Features
 from lookalike.errors import LookalikeError
 from lookalike.spaces import concatenate, scaled_query
 from lookalike.types import Float32, Int64
@@ -168,18 +168,18 @@ class BestRows:
         return np.array([known.get(row, -np.inf) for row in rows.tolist()])
 
 
-def best_of_drawing(
-    drawing: Drawing, questions: Sequence[FilteredQuery], weights: Mapping[str, float], *, k: int
+def best_of_blocks(
+    generator: FeatureGenerator, questions: Sequence[FilteredQuery], weights: Mapping[str, float], *, k: int
 ) -> list[BestRows]:
     """Find the k + `SPARE` best rows for each filtered query, by our score, in one pass over the blocks."""
     numbers = [question.query for question in questions]
-    asked = scaled_query({name: rows[numbers] for name, rows in drawing.queries.items()}, weights, SPACES)
+    asked = scaled_query({name: rows[numbers] for name, rows in generator.queries.items()}, weights, SPACES)
     best = [BestRows(np.empty(0, dtype=np.int64), np.empty(0)) for _ in questions]
-    for at, block in drawing.blocks():
+    for at, block in generator.blocks():
         rows = concatenate(block, SPACES)
         for start in range(0, len(questions), BLOCK):
             for number, estimates in enumerate(asked[start : start + BLOCK] @ rows.T, start=start):
-                passing = questions[number].passing(drawing.lots[at])
+                passing = questions[number].passing(generator.lots[at])
                 seen = best[number].rivals(estimates, passing, keep=k + SPARE)
                 scores = rows[seen].astype(np.float64) @ asked[number].astype(np.float64)
                 best[number] = best[number].joined(seen + at.start, scores, keep=k + SPARE)

@@ -51,7 +51,7 @@ def run(*, rows: int = ROWS, queries: int = QUERIES, say: Callable[[str], None] 
     if rows < 1000:
         raise UsageError(f"a benchmark needs at least 1000 rows, got {rows}")
     report = BenchmarkReport([])  # made first: it records the load of the machine
-    say(f"drawing {rows:,} features")
+    say(f"generating {rows:,} features")
     drawn = synthetic(rows + min(MORE, rows), queries=queries)
     features = Features({name: made[:rows] for name, made in drawn.gallery.items()}, drawn.queries)
     with tempfile.TemporaryDirectory(prefix="lookalike-bench-") as folder:
