@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from numbers import Real
 from typing import TypeVar
 
 import numpy as np
@@ -93,9 +94,11 @@ def resolve_weights(
     if weights is None:
         usual = DEFAULT_WEIGHTS if stored is None else stored
         return {space.name: usual.get(space.name, 1.0 if stored is None else 0.0) for space in spaces}
+    if not isinstance(weights, Mapping):
+        raise UsageError(f"weights must be a dict such as {{'deep': 1, 'color': 0.3}}, got {weights!r:.200}")
     for name, weight in weights.items():
-        if not math.isfinite(weight) or weight < 0:
-            raise UsageError(f"the weight of {name!r} must be a number of at least 0, got {weight}")
+        if not isinstance(weight, Real) or not math.isfinite(weight) or weight < 0:
+            raise UsageError(f"the weight of {name!r} must be a number of at least 0, got {weight!r:.200}")
     named = resolve_names(weights, spaces)
     resolved = {space.name: float(named.get(space.name, 0.0)) for space in spaces}
     if not math.isfinite(sum(resolved.values())):

@@ -46,6 +46,24 @@ def test_an_answer_shows_its_pictures(shop: Shop) -> None:
     assert len(html) < 60_000
 
 
+def test_all_examples_of_a_query_are_named(shop: Shop) -> None:
+    photo = shop.photo("blue-0")
+    with lookalike.open(shop.gallery, model=shop.model) as opened:
+        for answer, title in (
+            (opened.search(item="red-1"), "Looks like item red-1 ("),
+            (opened.search(photo), f"Looks like {photo.name} ("),
+            (
+                opened.search(photo, item=["red-1", "red-2"], unlike_item="white-0"),
+                f"Looks like {photo.name}, item red-1, item red-2, unlike item white-0 (",
+            ),
+            (
+                opened.search(item=["red-1", "red-2", "blue-1", "blue-2", "white-0"]),
+                "Looks like item red-1, item red-2, item blue-1 and 2 more (",
+            ),
+        ):
+            assert Tags(answer._repr_html_()).text.startswith(title)
+
+
 def test_text_of_a_catalogue_stays_text(shop: Shop) -> None:
     with lookalike.open(shop.gallery) as opened:
         answer = opened.search(item="red-1", k=1)

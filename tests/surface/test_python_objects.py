@@ -56,6 +56,13 @@ def test_one_example_needs_no_list(shop: Shop) -> None:
         assert one.matches == opened.search(item="green-0", k=4).matches
 
 
+def test_models_are_paths_too(shop: Shop) -> None:
+    for model in (shop.model, [shop.model], str(shop.model)):
+        with lookalike.open(shop.gallery, model=model) as opened:
+            assert opened.search(shop.photo("red-2"), k=1).matches[0].item.id == "red-2"
+            assert repr(opened) == f"<Retriever of {shop.gallery}>"
+
+
 def test_ids_are_texts(shop: Shop) -> None:
     with lookalike.open(shop.gallery, model=str(shop.model)) as opened:
         first = opened.search(item="red-1", k=1).matches[0].item

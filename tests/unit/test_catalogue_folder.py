@@ -335,8 +335,8 @@ def test_an_empty_name_is_not_the_folder_that_one_is_in(
     """A shell passes it on where a variable is not set."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.jpg").touch()
-    with pytest.raises(UsageError, match="got an empty text"):
+    with pytest.raises(UsageError, match="got an empty name"):
         open_catalogue(name)
-    with pytest.raises(UsageError, match="got an empty text"):
+    with pytest.raises(UsageError, match="got an empty name"):
         open_gallery(name, create=True)
     assert list(tmp_path.iterdir()) == [tmp_path / "a.jpg"]

@@ -33,6 +33,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "rerank": ({"rerank": 1001}, "rerank must be between 0 and 1,000, got 1001"),
     "offset below 0": ({"offset": -1}, "offset and k must be at least 0 and at most 2,000 together, got -1 and 10"),
     "offset too far": ({"offset": 1991}, "offset and k must be at least 0 and at most 2,000 together, got 1991 and 10"),
+    "text for a number": ({"k": "5"}, "k must be a whole number, got '5'"),
+    "fraction": ({"probes": 2.5}, "probes must be a whole number, got 2.5"),
+    "filter": ({"where": 5}, "where must be a filter such as 'price < 80', got 5"),
+    "one metric": ({"metrics": "cosine"}, "metrics must be a dict such as {'deep': 'euclidean'}, got 'cosine'"),
+    "no index": ({"index": None}, "unknown index 'None'; known: auto"),
     "refined metric": ({"rerank": 5, "metrics": {"deep": "cosine"}}, "expand and rerank go by the cosine; leave"),
     "index": ({"index": "hnws"}, "unknown index 'hnws'"),
     "metric": ({"metrics": {"deep": "cosin"}}, "unknown metric 'cosin'"),
@@ -51,6 +56,7 @@ def test_is_checked_when_it_is_made_and_changed(case: str) -> None:
             make()
         assert str(caught.value).startswith(message)
     assert SearchRequest(offset=1990).offset == 1990
+    assert type(SearchRequest(k=np.int64(3)).k) is int
 
 
 def test_is_resolved_once_for_the_spaces_of_a_gallery() -> None:

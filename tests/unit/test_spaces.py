@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -68,6 +69,23 @@ def test_weights_of_spaces_that_are_not_named_are_zero_and_defaults_are_whole() 
 def test_weights_that_make_no_sense_are_refused(weights: dict[str, float]) -> None:
     with pytest.raises(UsageError):
         resolve_weights(weights, SPACES)
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ({"color": "1"}, "the weight of 'color' must be a number of at least 0, got '1'"),
+        ([1, 2], r"weights must be a dict such as {'deep': 1, 'color': 0.3}, got \[1, 2\]"),
+        ("color", "weights must be a dict such as {'deep': 1, 'color': 0.3}, got 'color'"),
+    ],
+)
+def test_weights_of_another_type_are_refused(weights: Any, message: str) -> None:
+    with pytest.raises(UsageError, match=f"^{message}$"):
+        resolve_weights(weights, SPACES)
+
+
+def test_weights_may_be_numbers_of_numpy() -> None:
+    assert resolve_weights({"deep": np.float32(0.5), "color": np.int64(2)}, SPACES) == {"deep": 0.5, "color": 2.0}  # type: ignore[dict-item]
 
 
 def test_weights_that_overflow_are_refused() -> None:

@@ -81,7 +81,7 @@ def open_catalogue(
         MissingExtraError: The library for its object store is not installed.
     """
     if not source.strip():
-        raise UsageError("expected a folder or a table, got an empty text")
+        raise UsageError("expected a folder or a table, got an empty name")
     catalogue = _open(source, columns or {}, encoding, Exclusions(exclude))
     if exclude and catalogue.kind not in ("folder", "imagefolder"):
         raise UsageError(f"exclude works on folders of photos, and {source} lists its photos")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,14 +20,14 @@ class ModelFile:
     """One model or several, and how they are to run.
 
     Attributes:
-        given: `default`, an `.onnx` file, or a `.safetensors` checkpoint, or several of these; None is what the
-            gallery remembers.
+        given: `default`, the path of an `.onnx` file or a `.safetensors` checkpoint, or several of these; None is what
+            the gallery remembers.
         runtime: `auto`, `onnx`, `openvino` or `torch`.
         device: `auto`, `cpu` or `cuda`.
         threads: For each network; None takes every processor that this process may use.
     """
 
-    given: str | Sequence[str] | None
+    given: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None
     runtime: str = "auto"
     device: str = "auto"
     threads: int | None = None
@@ -71,7 +72,8 @@ class ModelFile:
         return self._given() or models_of(remembered)
 
     def _given(self) -> list[str]:
-        return [self.given] if isinstance(self.given, str) else list(self.given or ())
+        given = [self.given] if isinstance(self.given, str | os.PathLike) else self.given or ()
+        return [os.fspath(model) for model in given]
 
 
 def remembered_as(models: Sequence[str]) -> str:

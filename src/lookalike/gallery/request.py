@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Final, get_type_hints
@@ -101,6 +102,7 @@ class SearchRequest:
     ] = None
 
     def __post_init__(self) -> None:
+        self._check_types()
         if self.refines and self.metrics:
             raise UsageError("expand and rerank go by the cosine; leave the metrics out")
         if self.offset is not None and self.k >= 1 and not 0 <= self.offset <= PAGED_DEPTH - self.k:
@@ -113,12 +115,26 @@ class SearchRequest:
                 wanted = f"at least {least}" if most is None else f"between {least} and {most:,}"
                 raise UsageError(f"{name} must be {wanted}, got {number}")
         if self.index not in INDEX_NAMES:
-            raise UnknownNameError("index", self.index, INDEX_NAMES)
+            raise UnknownNameError("index", str(self.index), INDEX_NAMES)
         if self.metrics:
             if self.index not in ("auto", "exact"):
                 raise UsageError(f"metrics need the exact scan; the index {self.index!r} serves the cosine only")
             for metric in self.metrics.values():
                 checked_metric(metric)
+
+    def _check_types(self) -> None:
+        """Check what a caller without a type checker may confuse; make numbers of other libraries ints.
+
+        Raises:
+            UsageError: A value has another type.
+        """
+        for name, _, _ in _RANGES:
+            if (number := getattr(self, name)) is not None:
+                object.__setattr__(self, name, _whole_number(name, number))
+        if self.where is not None and not isinstance(self.where, str):
+            raise UsageError(f"where must be a filter such as 'price < 80', got {self.where!r:.200}")
+        if self.metrics is not None and not isinstance(self.metrics, Mapping):
+            raise UsageError(f"metrics must be a dict such as {{'deep': 'euclidean'}}, got {self.metrics!r:.200}")
 
     @property
     def refines(self) -> bool:
@@ -176,3 +192,15 @@ OPTIONS: Final[Mapping[str, Option]] = {
 """Description of each field of a request, in the order of the HTTP document."""
 
 _RANGES: Final = [(name, option.least, option.most) for name, option in OPTIONS.items() if option.least is not None]
+
+
+def _whole_number(name: str, number: object) -> int:
+    """Return a number of any integer type, such as NumPy's, as an int.
+
+    Raises:
+        UsageError: It is not a whole number.
+    """
+    try:
+        return operator.index(number)  # type: ignore[arg-type]  # that is checked here
+    except TypeError:
+        raise UsageError(f"{name} must be a whole number, got {number!r:.200}") from None

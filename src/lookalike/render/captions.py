@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lookalike.types import JSON, Answer, Item, Query
 
 NAMING_ATTRIBUTES = ("title", "name", "productDisplayName")
+EXAMPLES = 3
+"""Largest number of query photos and items in a title, and of those to look less like."""
 
 
 def item_title(item: Item) -> str:
@@ -17,10 +21,22 @@ def item_title(item: Item) -> str:
 
 
 def query_title(query: Query) -> str:
-    """What was asked with: the last part of the photo's path, or an item."""
-    if query.item is not None:
-        return f"item {query.item}"
-    return (query.photo or "photo").rstrip("/").rpartition("/")[2]
+    """Names of the query's photos and items; of a photo the last part of its path."""
+    if query.examples is None:
+        return f"item {query.item}" if query.item is not None else _file_name(query.photo or "photo")
+    like = _names(query.examples["photos"], query.examples["items"])
+    unlike = _names(query.examples["unlike_photos"], query.examples["unlike_items"])
+    return f"{like}, unlike {unlike}" if unlike else like
+
+
+def _names(photos: Sequence[str], items: Sequence[str]) -> str:
+    names = [*map(_file_name, photos), *(f"item {item}" for item in items)]
+    more = f" and {len(names) - EXAMPLES} more" if len(names) > EXAMPLES else ""
+    return ", ".join(names[:EXAMPLES]) + more
+
+
+def _file_name(photo: str) -> str:
+    return photo.rstrip("/").rpartition("/")[2]
 
 
 def weights_line(query: Query) -> str:

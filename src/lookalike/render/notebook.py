@@ -49,4 +49,5 @@ def _picture(match: Match, name: str) -> str:
         return f'<div style="{style}"><small>No photo: {escape(photo.reason)}</small></div>'
     width, height = photo.image.size
     address = data_uri(photo.image, quality=JPEG_QUALITY)
-    return f'<img src="{address}" width="{width}" height="{height}" alt="{escape(name)}">'
+    place = f"height:{SIZE[1]}px;display:flex;align-items:flex-end"
+    return f'<div style="{place}"><img src="{address}" width="{width}" height="{height}" alt="{escape(name)}"></div>'

@@ -29,18 +29,18 @@ if TYPE_CHECKING:
 def open(
     address: str | os.PathLike[str],
     *,
-    model: str | Sequence[str] | None = None,
+    model: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
     runtime: str = "auto",
     device: str = "auto",
 ) -> Retriever:
-    """Open a gallery together with the model that embeds photos for it.
+    """Open a gallery with the model that embeds photos for it; both are loaded when they are first needed.
 
-    Files and models are loaded when they are first needed. The first `index` makes a gallery that does not exist.
+    The first `index` makes a gallery that does not exist.
 
     Args:
         address: The gallery's folder, or `milvus://HOST:PORT/COLLECTION`.
-        model: `default`, an `.onnx` file, or a `.safetensors` checkpoint, or several, each of which gets a space of its
-            own; None is what filled the gallery, and `default` for a new one.
+        model: `default`, an `.onnx` or a `.safetensors` file, or several, each with a space of its own; None is what
+            filled the gallery, and `default` for a new one.
         runtime: `auto`, `onnx`, `openvino` or `torch`.
         device: `auto`, `cpu` or `cuda`.
     """
@@ -70,6 +70,9 @@ class Retriever:
         else:
             self._address, self._opened = "the gallery", gallery
         self._embedder = embedder
+
+    def __repr__(self) -> str:
+        return f"<Retriever of {self._address}>"
 
     def __enter__(self) -> Retriever:
         return self
@@ -148,8 +151,7 @@ class Retriever:
             unlike: A photo to look less like, or several.
             unlike_item: Id of an item to look less like, or several.
             k: Number of matches, at least 1; fewer come back when fewer items pass the filter.
-            offset: Number of best matches to leave out. With any, 0 too, the search is as deep as all pages, so
-                that they fit together.
+            offset: Number of best matches to leave out; with any, 0 too, pages fit together.
             weights: Weights of the spaces, by name; unnamed spaces weigh 0. None takes the gallery's stored weights, or
                 else the defaults.
             where: A filter on the items' attributes, such as `price < 80 and season = 'Summer'`.
