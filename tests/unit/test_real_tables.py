@@ -157,7 +157,7 @@ def test_an_encoding_that_is_none_or_another_is_refused(tmp_path: Path) -> None:
         table(tmp_path, "image,title\na.jpg,x\n", written="utf-16-le")
     with pytest.raises(UsageError, match="encoding is for CSV tables only"):
         open_catalogue(str(parquet(tmp_path, {"x": pa.array([1])})), encoding="cp1252")
-    with pytest.raises(UsageError, match="only a table"):
+    with pytest.raises(UsageError, match="for tables only"):
         open_catalogue(str(tmp_path), encoding="cp1252")
 
 
