@@ -7,7 +7,7 @@ H height, W width, C channels.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, TypeAlias
@@ -207,11 +207,20 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The matches of one query, best first, and how long each step took in milliseconds."""
+    """Answer of one query.
+
+    Attributes:
+        query: Query as it was understood.
+        took_ms: Milliseconds of each step: `decode`, `embed`, `search`.
+        matches: Matches, best first.
+        read_photo: Reads the photo of an item from where the gallery allows it, as a source for `open_image`; None
+            reads any location. Raises PhotoError if the photo may not or cannot be read.
+    """
 
     query: Query
     took_ms: Mapping[str, float]
     matches: Sequence[Match]
+    read_photo: Callable[[Item], Any] | None = field(default=None, repr=False, compare=False)
 
     def to_json(self) -> dict[str, Any]:
         """JSON form, the same for the command line, HTTP and Python."""

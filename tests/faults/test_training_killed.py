@@ -155,7 +155,7 @@ def test_ctrl_c_saves_the_step_and_says_how_to_go_on(config: Path, whole: Path) 
     before = log_of(folder)
     step = max(entry["all_steps"] for entry in before)
     *_, said, how = err.splitlines()
-    assert said == f"stopped after step {step}, and saved; to go on:"
+    assert said == f"stopped after step {step}, and saved; to resume:"
     program, *arguments = shlex.split(how)
     assert program == "lookalike"
     assert arguments == ["train", str(config), "--resume", "runs/tiny"]

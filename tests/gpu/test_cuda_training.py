@@ -300,5 +300,5 @@ def test_ctrl_c_stops_a_run_on_a_gpu_and_its_helpers_in_order(folder: Path, tmp_
     _, said = process.communicate(timeout=120)
     assert process.returncode == 130, said
     assert "1 process on cuda" in said
-    assert "and saved; to go on:" in said
+    assert "and saved; to resume:" in said
     assert "Traceback" not in said

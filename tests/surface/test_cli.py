@@ -284,12 +284,12 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "folder as a photo": (["search", "{folder}", "-g", "{gallery}", "--model", "{model}"], "this is a folder"),
     "k of 0": ([*SEARCH, "-k", "0"], "k must be at least 1, got 0"),
     "k in words": ([*SEARCH, "-k", "ten"], "Invalid value for '-k'"),
-    "weight without a number": ([*SEARCH, "--weight", "deep"], "--weight wants NAME=VALUE, got 'deep'"),
-    "weight in words": ([*SEARCH, "--weight", "deep=much"], "--weight deep wants a number, got 'much'"),
+    "weight without a number": ([*SEARCH, "--weight", "deep"], "--weight expects NAME=VALUE, got 'deep'"),
+    "weight in words": ([*SEARCH, "--weight", "deep=much"], "--weight deep expects a number, got 'much'"),
     "weight below 0": ([*SEARCH, "--weight", "deep=-1"], "at least 0, got -1"),
     "weight not finite": ([*SEARCH, "--weight", "deep=nan"], "at least 0, got nan"),
     "weights of 0": ([*SEARCH, "--weight", "deep=0"], "a weight above 0"),
-    "weight twice": ([*SEARCH, "--weight", "deep=1", "--weight", "deep=2"], "names 'deep' twice"),
+    "weight twice": ([*SEARCH, "--weight", "deep=1", "--weight", "deep=2"], "gives 'deep' twice"),
     "weight twice by a beginning": (
         [*SEARCH, "--weight", "deep=1", "--weight", "d=2"],
         "the space 'deep' is named twice",
@@ -357,7 +357,7 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "a full folder as a gallery": (["index", "{table}", "-g", "{folder}", "--model", "{model}"], "holds other files"),
     "get no such item": (["gallery", "get", "red-7", "-g", "{gallery}"], "unknown item 'red-7'"),
     "set no such item": (["gallery", "set", "red-7", "a=1", "-g", "{gallery}"], "unknown item 'red-7'"),
-    "set without a value": (["gallery", "set", "red-0", "price", "-g", "{gallery}"], "wants NAME=VALUE, got 'price'"),
+    "set without a value": (["gallery", "set", "red-0", "price", "-g", "{gallery}"], "expects NAME=VALUE, got 'price'"),
     "set no JSON": (["gallery", "set", "red-0", "price=NaN", "-g", "{gallery}"], "cannot be kept"),
     "remove one that is not there": (
         ["gallery", "remove", "red-0", "red-7", "-g", "{gallery}"],
@@ -525,7 +525,7 @@ def test_ctrl_c_stops_cleanly_and_keeps_what_was_done(shop: Shop, tmp_path: Path
         out, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert out == ""
-    assert err == "stopped; what was done stays, and the same command goes on from there\n"
+    assert err == "stopped; finished work is kept, and the same command continues from there\n"
     assert 0 < committed(gallery) < 15_000
 
 

@@ -136,7 +136,7 @@ MISTAKES = {
     "a report over a file": (["{table}", "-g", "{gallery}", "--report", "{table}"], "is a file; a report is a folder"),
     "a report nowhere": (["{table}", "-g", "{gallery}", "--report", "{nowhere}/a"], "no such folder"),
     "comparing nothing": (["--compare", "{nowhere}", "{nowhere}"], "not a report"),
-    "comparing and measuring": (["{table}", "--compare", "{nowhere}", "{nowhere}"], "nothing else to measure"),
+    "comparing and measuring": (["{table}", "--compare", "{nowhere}", "{nowhere}"], "no SOURCE, --gallery or --model"),
 }
 
 

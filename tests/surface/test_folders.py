@@ -96,7 +96,7 @@ def test_a_folder_that_may_not_be_listed_is_named_and_loses_nothing(
         (photos / depth).chmod(0o755)
     assert index.returncode == 3, err
     assert f"skipped {depth}: the folder cannot be listed: permission denied" in err
-    assert "items were not met and stay" in err
+    assert "items were not found and are kept" in err
     assert "0 removed" in out
     assert ids(gallery) == before
 
@@ -188,7 +188,7 @@ def test_a_silent_pipe_is_given_up(
     monkeypatch.setattr(searching, "PATIENCE_S", 0.2)
     os.mkfifo(tmp_path / "pipe")
     assert main(["search", str(tmp_path / "pipe"), "-g", str(shop.gallery), "--model", str(shop.model)]) == 2
-    assert "nothing came out of it for 0 seconds" in capsys.readouterr().err
+    assert "the pipe was silent for 0 seconds" in capsys.readouterr().err
 
 
 # Links in the gallery's own folder.

@@ -166,7 +166,7 @@ def test_only_known_names_are_answered(
 
 @pytest.mark.parametrize("host", ["https://shop.example", "shop.example:80", "shop.example/x", "a b", ""])
 def test_hosts_are_names(host: str) -> None:
-    with pytest.raises(ConfigError, match="host is a name"):
+    with pytest.raises(ConfigError, match="expected a host name"):
         Settings(hosts=(host,))
 
 

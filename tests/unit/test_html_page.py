@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -68,7 +69,7 @@ def teal(item: Item) -> Image.Image:
 
 
 def page_of(answer: Answer, query_size: tuple[int, int] = (300, 400)) -> Elements:
-    return Elements(html_page(Image.new("RGB", query_size, "black"), answer, open_item=teal))
+    return Elements(html_page(Image.new("RGB", query_size, "black"), replace(answer, read_photo=teal)))
 
 
 def test_each_match_is_an_entry_of_an_ordered_list() -> None:
@@ -144,7 +145,7 @@ def test_a_missing_photo_is_said_and_the_page_goes_on() -> None:
     def gone(item: Item) -> Image.Image:
         raise PhotoError(item.photo, "no such <file>")
 
-    page = Elements(html_page(Image.new("RGB", (3, 4)), answer_of(garment(1), garment(2)), open_item=gone))
+    page = Elements(html_page(Image.new("RGB", (3, 4)), replace(answer_of(garment(1), garment(2)), read_photo=gone)))
     assert page.text("span").count("No photo: no such <file>") == 2
     assert len(page.all("img")) == 1
     assert len(page.all("li")) == 2
@@ -159,7 +160,7 @@ def test_without_matches_it_says_so() -> None:
 
 def test_the_page_is_written_as_utf8(tmp_path: Path) -> None:
     item = garment(1, title="Überwurf 連衣裙")
-    write_html(tmp_path / "page.html", Image.new("RGB", (3, 4)), answer=answer_of(item), open_item=teal)
+    write_html(tmp_path / "page.html", Image.new("RGB", (3, 4)), answer=replace(answer_of(item), read_photo=teal))
     page = Elements((tmp_path / "page.html").read_text(encoding="utf-8"))
     assert page.text("h2") == ["Überwurf 連衣裙"]
     assert page.all("meta")[0] == {"charset": "utf-8"}
@@ -167,4 +168,4 @@ def test_the_page_is_written_as_utf8(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"the page cannot be written: No such file or directory$"):
-        write_html(tmp_path / "no" / "page.html", Image.new("RGB", (3, 4)), answer=answer_of(), open_item=teal)
+        write_html(tmp_path / "no" / "page.html", Image.new("RGB", (3, 4)), answer=answer_of())

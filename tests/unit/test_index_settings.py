@@ -111,7 +111,7 @@ def test_the_command_sets_shows_and_resets(tmp_path: Path, capsys: pytest.Captur
     assert main([*tune]) == 0
     assert capsys.readouterr().out.strip() == "M 48, ef 256"
     assert main([*tune, "--reset"]) == 0
-    assert "decide by themselves" in capsys.readouterr().out
+    assert "the defaults of each index" in capsys.readouterr().out
     assert main(info) == 0
     assert "settings" not in json.loads(capsys.readouterr().out)["index"]
     for wrong, said in (("M=many", "whole numbers"), ("m=8", "unknown setting of an index 'm'"), ("M", "M")):

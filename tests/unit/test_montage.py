@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,18 +19,24 @@ STEP = (TILE[0] + GAP, TILE[1] + TEXT_HEIGHT + GAP)
 FIRST_MATCH = MARGIN + STEP[0] + GAP
 
 
-def answer_of(count: int, *, box: Box | None = None, titles: Sequence[str] = ()) -> Answer:
+def plain(item: Item) -> Image.Image:
+    return Image.new("RGB", (300, 400), COLORS[int(item.id) % len(COLORS)])
+
+
+def answer_of(
+    count: int,
+    *,
+    box: Box | None = None,
+    titles: Sequence[str] = (),
+    read_photo: Callable[[Item], Image.Image] | None = plain,
+) -> Answer:
     matches = []
     for number in range(count):
         attributes = {"title": titles[number]} if number < len(titles) else {}
         item = Item(str(number), f"{number}.jpg", product=f"p{number}", attributes=attributes)
         matches.append(Match(number + 1, item, 0.9 - number / 100, {"deep": 0.95, "color": 0.5}))
     query = Query("phone/q.jpg", None, box, "m@1", {"deep": 1.0, "color": 0.3}, None, "exact")
-    return Answer(query, {"embed": 9.0}, matches)
-
-
-def plain(item: Item) -> Image.Image:
-    return Image.new("RGB", (300, 400), COLORS[int(item.id) % len(COLORS)])
+    return Answer(query, {"embed": 9.0}, matches, read_photo)
 
 
 def middle_of_match(number: int, columns: int) -> tuple[int, int]:
@@ -44,7 +50,7 @@ def is_near(pixel: object, color: tuple[int, int, int]) -> bool:
 
 @pytest.mark.parametrize(("count", "columns", "rows"), [(1, 1, 1), (5, 5, 1), (6, 6, 1), (7, 5, 2), (12, 5, 3)])
 def test_the_query_is_first_and_the_matches_follow_in_rows(count: int, columns: int, rows: int) -> None:
-    picture = montage(Image.new("RGB", (300, 400), "black"), answer_of(count), open_item=plain)
+    picture = montage(Image.new("RGB", (300, 400), "black"), answer_of(count))
     width = FIRST_MATCH + columns * STEP[0] - GAP + MARGIN
     assert picture.size == (width, MARGIN * 2 + rows * STEP[1] - GAP)
     assert is_near(picture.getpixel((MARGIN + TILE[0] // 2, MARGIN + TILE[1] // 2)), (0, 0, 0))
@@ -58,7 +64,7 @@ def test_an_answer_without_matches_is_still_a_picture() -> None:
 
 
 def test_a_wide_photo_keeps_its_shape() -> None:
-    picture = montage(Image.new("RGB", (400, 100), "black"), answer_of(1), open_item=plain)
+    picture = montage(Image.new("RGB", (400, 100), "black"), answer_of(1))
     tile = np.asarray(picture.crop((MARGIN, MARGIN, MARGIN + TILE[0], MARGIN + TILE[1])), dtype=np.int64)
     dark = (tile.max(axis=2) < 40)[:, TILE[0] // 2]
     assert abs(int(dark.sum()) - TILE[0] // 4) <= 1
@@ -67,7 +73,7 @@ def test_a_wide_photo_keeps_its_shape() -> None:
 
 def test_the_box_is_drawn_where_it_is() -> None:
     box = Box(100, 100, 200, 300)  # of a photo of 400 x 400, which is shown 216 x 216, 36 pixels below the tile's top
-    picture = montage(Image.new("RGB", (400, 400), "black"), answer_of(1, box=box), open_item=plain)
+    picture = montage(Image.new("RGB", (400, 400), "black"), answer_of(1, box=box))
     scale = TILE[0] / 400
     top = MARGIN + (TILE[1] - TILE[0]) // 2
     left_edge = (MARGIN + round(100 * scale), top + round(200 * scale))
@@ -84,7 +90,7 @@ def test_a_missing_photo_leaves_a_placeholder_and_the_others_stay() -> None:
         return plain(item)
 
     query = Image.new("RGB", (300, 400), "black")
-    whole, partly = (montage(query, answer_of(3), open_item=opener) for opener in (plain, second_is_gone))
+    whole, partly = (montage(query, answer_of(3, read_photo=reader)) for reader in (plain, second_is_gone))
     x, y = middle_of_match(1, 3)
     tile = (x - TILE[0] // 2, y - TILE[1] // 2, x + TILE[0] // 2, y + TILE[1] // 2)
     shown = np.asarray(partly.crop(tile), dtype=np.int64)
@@ -115,15 +121,17 @@ def test_long_words_are_cut_to_the_tile_and_short_ones_are_kept() -> None:
 def test_an_item_that_was_asked_with_may_have_lost_its_photo(tmp_path: Path) -> None:
     Image.new("RGB", (30, 40), COLORS[1]).save(tmp_path / "a.png")
     middle = (MARGIN + TILE[0] // 2 + 40, MARGIN + TILE[1] // 2 + 100)
-    there, gone = (montage(Item("q", name, root=str(tmp_path)), answer_of(1)) for name in ("a.png", "b.png"))
+    there, gone = (
+        montage(Item("q", name, root=str(tmp_path)), answer_of(1, read_photo=None)) for name in ("a.png", "b.png")
+    )
     assert is_near(there.getpixel(middle), COLORS[1])
     assert is_near(gone.getpixel(middle), (238, 238, 234))
 
 
 def test_text_of_a_catalogue_does_not_leave_its_tile() -> None:
     query = Image.new("RGB", (300, 400), "black")
-    short = montage(query, answer_of(2, titles=["T", "T"]), open_item=plain)
-    long = montage(query, answer_of(2, titles=["W" * 500, "T"]), open_item=plain)
+    short = montage(query, answer_of(2, titles=["T", "T"]))
+    long = montage(query, answer_of(2, titles=["W" * 500, "T"]))
     second = (FIRST_MATCH + STEP[0] - 4, 0, short.width, short.height)
     assert short.crop(second).tobytes() == long.crop(second).tobytes()
     assert short.tobytes() != long.tobytes()
@@ -132,7 +140,7 @@ def test_text_of_a_catalogue_does_not_leave_its_tile() -> None:
 @pytest.mark.parametrize(("ending", "kind"), [("png", "PNG"), ("JPG", "JPEG"), ("jpeg", "JPEG"), ("webp", "WEBP")])
 def test_the_ending_of_the_file_decides_its_kind(tmp_path: Path, ending: str, kind: str) -> None:
     path = tmp_path / f"m.{ending}"
-    write_montage(path, Image.new("RGB", (30, 40)), answer=answer_of(1), open_item=plain)
+    write_montage(path, Image.new("RGB", (30, 40)), answer=answer_of(1))
     with Image.open(path) as written:
         assert written.format == kind
 
@@ -143,10 +151,10 @@ def test_an_unknown_ending_is_refused_before_anything_is_drawn(tmp_path: Path, n
         raise AssertionError(item)
 
     with pytest.raises(UsageError, match=r"a montage is written as \.png, \.jpg, \.jpeg, \.webp"):
-        write_montage(tmp_path / name, Image.new("RGB", (3, 4)), answer=answer_of(1), open_item=must_not_be_opened)
+        write_montage(tmp_path / name, Image.new("RGB", (3, 4)), answer=answer_of(1, read_photo=must_not_be_opened))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"cannot be written: No such file or directory$"):
-        write_montage(tmp_path / "no" / "m.png", Image.new("RGB", (3, 4)), answer=answer_of(1), open_item=plain)
+        write_montage(tmp_path / "no" / "m.png", Image.new("RGB", (3, 4)), answer=answer_of(1))

@@ -76,7 +76,7 @@ def test_two_processes_give_what_one_gives(tmp_path: Path) -> None:
             check=False,
         )
         assert done.returncode == 0, done.stderr
-        assert done.stdout == "the best checkpoint: runs/tiny/best.safetensors\n"  # said once
+        assert done.stdout == "best checkpoint: runs/tiny/best.safetensors\n"  # said once
         said[name] = done.stderr
     assert "1 process on cpu" in said["one"] and "2 processes on cpu" in said["two"]
     one, two = (log_of(tmp_path / name / "runs" / "tiny") for name in launchers)

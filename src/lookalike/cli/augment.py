@@ -14,10 +14,15 @@ from lookalike.cli.progress import progress_of
 def augment(
     gallery: Gallery,
     target: Annotated[str, typer.Option("--to", metavar="G", help="The new gallery.")],
-    neighbours: Annotated[int, typer.Option("--neighbours", "-n", metavar="N", help="Of each item.")] = 5,
+    neighbours: Annotated[
+        int, typer.Option("--neighbours", "-n", metavar="N", help="Number of nearest neighbours to add to each item.")
+    ] = 5,
     json: Json = False,
 ) -> None:
-    """Copy a gallery with each item's nearest neighbours added to it; for catalogues with many photos of a product."""
+    """Copy a gallery and add to the vectors of each item those of its nearest neighbours.
+
+    Helps catalogues with several photos of each product.
+    """
     from lookalike.tuning.database_augmentation import augment as augment_to
 
     with progress_of("items") as tell:
@@ -25,4 +30,6 @@ def augment(
     if json:
         write_json(made.to_json())
     else:
-        write(f"{made.items:,} items in {target}, each with its {made.neighbours} nearest added to it")
+        write(
+            f"{made.items:,} items in {target}, each with the vectors of its {made.neighbours} nearest neighbours added"
+        )

@@ -13,11 +13,11 @@ from lookalike.cli.options import Json
 
 def bench(
     rows: Annotated[
-        int, typer.Option("--rows", metavar="N", help="Photos in the gallery that is made for it.")
+        int, typer.Option("--rows", metavar="N", help="Number of photos in the generated gallery.")
     ] = 139_709,
     json: Json = False,
 ) -> int:
-    """Compare search speed with the original system, in alternating runs on this machine; takes some minutes."""
+    """Compare search speed with the original system, in alternating runs on this machine. Takes some minutes."""
     from lookalike.benchmarking.searching import run
 
     report = run(rows=rows, say=say)

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from lookalike.catalogue.checking import Check
 
 SHOWN = 5
-"""Most missing and unanswerable photos that are shown; `--json` lists them all."""
+"""Largest number of missing and unanswerable photos shown; `--json` lists them all."""
 WRONG, SOME_MISSING = 2, 3
 
-app = typer.Typer(help="Look a catalogue through, or draw one.", no_args_is_help=True)
+app = typer.Typer(help="Check a catalogue, or draw one.", no_args_is_help=True)
 
 
 @app.command("check")
@@ -31,7 +31,7 @@ def check(
     exclude: Exclude = None,
     json: Json = False,
 ) -> int:
-    """Say what is in a catalogue: totals, missing photos, items that cannot be answered, problems."""
+    """Summarise a catalogue: totals, missing photos, items without a right answer, problems."""
     from lookalike.catalogue.checking import check_catalogue
 
     with progress_of("photos") as tell:
@@ -59,18 +59,20 @@ def draw(
             metavar="LAYOUT", help="attributes, attributes-fine, inshop, consumer2shop, imagefolder or table."
         ),
     ],
-    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="An empty folder, or one to be made.")],
-    products: Annotated[int, typer.Option("--products", metavar="N", help="How many garments.")] = 46,
-    photos: Annotated[int, typer.Option("--photos", metavar="N", help="Of each garment.")] = 4,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Another one gives other garments.")] = 0,
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Folder to write to: empty, or created.")],
+    products: Annotated[int, typer.Option("--products", metavar="N", help="Number of garments.")] = 46,
+    photos: Annotated[int, typer.Option("--photos", metavar="N", help="Photos of each garment.")] = 4,
+    seed: Annotated[
+        int, typer.Option("--seed", metavar="N", help="Random seed: each number gives other garments.")
+    ] = 0,
 ) -> None:
-    """Draw photos of garments into the layout of a published data set, to try every command without the data."""
+    """Draw photos of garments in the layout of a published data set, to try commands without the data."""
     from lookalike.catalogue.sample.drawn import TABLE
     from lookalike.catalogue.sample.layouts.table import write_layout
 
     drawn = write_layout(to, layout=layout, products=products, photos=photos, seed=seed)
     source = to / TABLE if layout == "table" else to
-    write(f"drew {len(drawn):,} photos; look at them with: lookalike catalogue check {source}")
+    write(f"drew {len(drawn):,} photos; check them with: lookalike catalogue check {source}")
 
 
 def _present(check: Check) -> None:

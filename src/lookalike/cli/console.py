@@ -21,14 +21,14 @@ WIDEST, NARROWEST_CUT = 24, 24
 def make_ready() -> None:
     r"""Configure the standard streams so that unencodable text and a closed reader raise no errors.
 
-    What a terminal's encoding has no letters for is written as `\xe9` or `\u2026`. A stream that is closed from the
-    start, as by a shell's `>&-`, leads nowhere from now on: else the next file that is opened would take its number,
-    and what a library writes there would end in that file.
+    Characters that the encoding lacks are written as `\xe9` or `\u2026`. A stream that is closed from the start, as by
+    a shell's `>&-`, is redirected to the null device: the next file that is opened would take its number, and receive
+    what a library writes to the stream.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         stream = getattr(sys, name)
         if stream is None:
-            nowhere = os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free, which is the stream's
+            nowhere = os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, that of the stream
             os.set_inheritable(nowhere, True)
             setattr(sys, name, os.fdopen(nowhere, mode, encoding="utf-8"))
         elif mode == "w" and hasattr(stream, "reconfigure"):
@@ -36,7 +36,7 @@ def make_ready() -> None:
 
 
 def finish(stream: TextIO) -> None:
-    """Flush a stream; on failure discard the rest, which Python would flush again at exit."""
+    """Flush a stream. On failure, discard the rest, which Python would flush again at exit."""
     try:
         stream.flush()
     except (OSError, ValueError):
@@ -81,7 +81,7 @@ def say(line: str) -> None:
 
 
 def write_facts(facts: Mapping[str, JSON]) -> None:
-    """Print names and values, one a line; nested ones are indented."""
+    """Print names and values, one per line; nested ones are indented."""
     for line in _fact_lines(facts, indent=""):
         write(line)
 
@@ -116,12 +116,12 @@ def shown(value: JSON) -> str:
 
 
 def write_table(columns: Mapping[str, Sequence[str]], *, right: Sequence[str] = (), cut: str = "") -> None:
-    """Print a table; long words are wrapped, empty columns left out.
+    """Print a table; long cells are wrapped, and empty columns left out.
 
     Args:
-        columns: Their titles and cells.
-        right: Columns of numbers, to be aligned on the right.
-        cut: The last column, which is as wide as the line still has room for, and cut there.
+        columns: Cells by column title.
+        right: Columns to align on the right.
+        cut: Title of the last column, which is truncated at the end of the line.
     """
     from rich.cells import cell_len
     from rich.console import Console
@@ -149,7 +149,7 @@ def write_table(columns: Mapping[str, Sequence[str]], *, right: Sequence[str] = 
 
 
 def item_columns(items: Sequence[Item]) -> dict[str, Sequence[str]]:
-    """Columns of a table that describe items; the last may be truncated."""
+    """Table columns for items; the last may be truncated."""
     return {
         "id": [item.id for item in items],
         "product": [item.product or "" for item in items],
@@ -158,7 +158,7 @@ def item_columns(items: Sequence[Item]) -> dict[str, Sequence[str]]:
 
 
 def known_of(item: Item) -> str:
-    """One line about an item: title, texts, and other values with their names."""
+    """Attributes of an item in one line: title, texts, and other values with their names."""
     from lookalike.render.captions import item_title
 
     words = [

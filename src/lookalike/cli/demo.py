@@ -17,11 +17,11 @@ ASKED = 12
 
 
 def demo(
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to put everything.")] = Path("demo"),
-    serve: Annotated[bool, typer.Option("--serve", help="Serve it afterwards: page and API.")] = False,
-    port: Annotated[int, typer.Option("--port", metavar="N", min=0, max=65535, help="For --serve.")] = 8000,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder to write to.")] = Path("demo"),
+    serve: Annotated[bool, typer.Option("--serve", help="Serve the gallery afterwards: page and API.")] = False,
+    port: Annotated[int, typer.Option("--port", metavar="N", min=0, max=65535, help="Port for --serve.")] = 8000,
 ) -> None:
-    """Draw a small catalogue, index it, and search it by a photo that is not in it."""
+    """Draw a small catalogue, index it, and search it with a new photo."""
     import lookalike
     from lookalike.catalogue.sample.drawn import changed_photo, make_products, write_drawn
     from lookalike.render.saving import save_image
@@ -40,7 +40,7 @@ def demo(
         report = shop.index(table, prune=True, progress=lambda so_far, total: tell(so_far.done, total))
     say(f"{report.added + report.updated + report.unchanged:,} photos in {report.seconds['total']:.1f} s")
 
-    say(f"asking with {photo}, a new photo of {product.id}: {product.attributes()['title']}")
+    say(f"searching with {photo}, a new photo of {product.id}: {product.attributes()['title']}")
     answer = shop.search(photo, k=5)
     write("")
     present(answer)

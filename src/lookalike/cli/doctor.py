@@ -18,13 +18,15 @@ FEATURES = ("avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", 
 
 
 def doctor(
-    gallery: Annotated[str | None, typer.Option("--gallery", "-g", metavar="G", help="A gallery to check too.")] = None,
+    gallery: Annotated[
+        str | None, typer.Option("--gallery", "-g", metavar="G", help="Gallery to check as well.")
+    ] = None,
     model: Model = None,
     runtime: Runtime = "auto",
     device: Device = "auto",
     json: Json = False,
 ) -> int:
-    """Check the installation, the model and a gallery; exit code 1 when something is wrong."""
+    """Check the installation, the model and a gallery; exit code 1 if there are problems."""
     import platform
 
     model = model or (gallery and _remembered(gallery)) or "default"
@@ -63,7 +65,7 @@ def _processor() -> dict[str, JSON]:
 
 
 def _processor_features() -> list[str]:
-    """Relevant instruction sets of this processor, if the system tells."""
+    """Relevant instruction sets of this processor, if the system lists them."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
@@ -74,7 +76,7 @@ def _processor_features() -> list[str]:
 
 
 def _model(model: str, runtime: str, device: str, problems: list[JSON]) -> dict[str, JSON]:
-    """Load the model and run it once."""
+    """Load and run the model, and describe it."""
     from time import perf_counter
 
     from PIL import Image
@@ -121,7 +123,7 @@ def _remembered(address: str) -> str | None:
 
 
 def _gallery(address: str, *, model: str, runtime: str, device: str, problems: list[JSON]) -> dict[str, JSON]:
-    """Check a gallery, and whether the model filled it."""
+    """Check a gallery, and that the model filled it."""
     import lookalike
     from lookalike.gallery.opening import open_gallery
 

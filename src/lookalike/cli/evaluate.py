@@ -9,7 +9,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lookalike.cli.console import say, write_json, write_table
-from lookalike.cli.options import Columns, Device, Encoding, Json, Runtime, Where, WholePhotos, numbers, pairs
+from lookalike.cli.options import (
+    Apart,
+    Columns,
+    Device,
+    Encoding,
+    Json,
+    Metrics,
+    Runtime,
+    Unknown,
+    Weights,
+    Where,
+    WholePhotos,
+    numbers,
+    pairs,
+)
 from lookalike.cli.progress import progress_of
 from lookalike.errors import UsageError
 
@@ -22,37 +36,33 @@ REASONS_SHOWN = 5
 
 def evaluate(
     source: Annotated[
-        str | None, typer.Argument(metavar="SOURCE", help="A folder, table or DeepFashion root, with labels.")
+        str | None, typer.Argument(metavar="SOURCE", help="Folder, table or DeepFashion root, with labels.")
     ] = None,
     gallery: Annotated[
-        str | None, typer.Option("--gallery", "-g", metavar="G", help="Take the vectors from this gallery.")
+        str | None, typer.Option("--gallery", "-g", metavar="G", help="Gallery whose vectors are measured.")
     ] = None,
     model: Annotated[
         list[str] | None,
-        typer.Option("--model", metavar="M", help="Describe the photos now, by this model; may be repeated."),
+        typer.Option(
+            "--model", metavar="M", help="Model to embed the photos with, in place of --gallery; may be repeated."
+        ),
     ] = None,
     protocol: Annotated[
         str | None,
         typer.Option(
-            "--protocol", metavar="P", help="inshop, consumer2shop, attributes, product, grades=a,b,c or garments."
+            "--protocol",
+            metavar="P",
+            help="Protocol: inshop, consumer2shop, attributes, product, grades=a,b,c or garments.",
         ),
     ] = None,
-    weight: Annotated[
-        list[str] | None, typer.Option("--weight", metavar="SPACE=W", help="Such as color=1; may be repeated.")
-    ] = None,
-    metric: Annotated[
-        list[str] | None, typer.Option("--metric", metavar="SPACE=NAME", help="A metric of SciPy's cdist.")
-    ] = None,
+    weight: Weights = None,
+    metric: Metrics = None,
     where: Where = None,
-    apart: Annotated[
-        list[str] | None,
-        typer.Option("--apart", metavar="NAME", help="Photos of one value never answer each other; may be repeated."),
+    apart: Apart = None,
+    unknown: Unknown = None,
+    by: Annotated[
+        str | None, typer.Option("--by", metavar="NAME", help="Attribute to break the figures down by.")
     ] = None,
-    unknown: Annotated[
-        list[str] | None,
-        typer.Option("--unknown", metavar="VALUE", help="A value that says nothing, beside NA; may be repeated."),
-    ] = None,
-    by: Annotated[str | None, typer.Option("--by", metavar="NAME", help="Break the figures down by this.")] = None,
     column: Columns = None,
     encoding: Encoding = None,
     whole_photos: WholePhotos = False,
@@ -60,19 +70,19 @@ def evaluate(
     device: Device = "auto",
     json: Json = False,
     report: Annotated[
-        Path | None, typer.Option("--report", metavar="DIR", help="Write figures, pictures and a page there.")
+        Path | None, typer.Option("--report", metavar="DIR", help="Folder for a report: figures, plots and a page.")
     ] = None,
     compare: Annotated[
-        tuple[Path, Path] | None, typer.Option("--compare", metavar="A B", help="Two such folders, side by side.")
+        tuple[Path, Path] | None, typer.Option("--compare", metavar="A B", help="Compare two report folders.")
     ] = None,
 ) -> int:
     """Measure how good the answers are."""
     if compare is not None:
         if source is not None or gallery is not None or model:
-            raise UsageError("--compare takes two folders of --report, and nothing else to measure")
+            raise UsageError("--compare takes two report folders, and no SOURCE, --gallery or --model")
         return _compare(*compare, json=json)
     if source is None:
-        raise UsageError("name a SOURCE to measure on, or two reports: --compare A B")
+        raise UsageError("name a SOURCE to measure on, or two report folders: --compare A B")
     from lookalike.evaluation.garment_evaluation import asks_for_garments
 
     if asks_for_garments(protocol):
@@ -113,7 +123,7 @@ def evaluate(
 
 
 def _present(found: Evaluation, *, json: bool, report: Path | None) -> int:
-    """Print the figures, what was left out, and where the report is."""
+    """Print the figures, the skipped photos, and the report folder."""
     summary = found.to_json()
     if json:
         write_json(summary)
@@ -172,7 +182,7 @@ def _garments(
 
 
 def _columns(metrics: Mapping[str, Any]) -> dict[str, Sequence[str]]:
-    """Print the figures as a table."""
+    """Table columns of the figures."""
     figures = list(metrics.values())
     return {
         "metric": list(metrics),
@@ -186,7 +196,7 @@ def _weights(weights: Mapping[str, float]) -> str:
 
 
 def _compare(first: Path, second: Path, *, json: bool) -> int:
-    """Print two runs side by side."""
+    """Print the comparison of two reports."""
     from lookalike.evaluation.comparison import compare_evaluations
 
     found = compare_evaluations(first, second)

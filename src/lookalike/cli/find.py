@@ -17,15 +17,20 @@ from lookalike.finding.kinds import SURE
 
 
 def find(
-    photos: Annotated[list[str], typer.Argument(metavar="PHOTO...", help="Files, URLs, or - (standard input).")],
+    photos: Annotated[
+        list[str], typer.Argument(metavar="PHOTO...", help="Photos: files, URLs, or - for standard input.")
+    ],
     json: Json = False,
     picture: Annotated[
-        Path | None, typer.Option("--picture", metavar="FILE", help="Write the photo with its garments outlined.")
+        Path | None,
+        typer.Option("--picture", metavar="FILE", help="Write a picture of the photo with its garments outlined."),
     ] = None,
-    least: Annotated[float, typer.Option("--least", metavar="SCORE", help="Lowest score, from 0.05 to 1.")] = SURE,
+    least: Annotated[
+        float, typer.Option("--least", metavar="SCORE", help="Lowest score of a garment, from 0.05 to 1.")
+    ] = SURE,
     finder: FinderFile = None,
 ) -> int:
-    """Find the garments in photos: a box, a kind and a score for each."""
+    """Find the garments in photos: box, kind and score of each."""
     if picture is not None and len(photos) != 1:
         raise UsageError(f"--picture draws one photo, got {len(photos)}")
     check_can_be_written(montage=picture, html=None)

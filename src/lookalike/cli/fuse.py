@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lookalike.cli.console import say, write, write_json
-from lookalike.cli.options import Columns, Device, Encoding, Gallery, Json, Models, Runtime, Where, pairs
+from lookalike.cli.options import (
+    Apart,
+    Columns,
+    Device,
+    Encoding,
+    Gallery,
+    Json,
+    Models,
+    Runtime,
+    Unknown,
+    Where,
+    pairs,
+)
 from lookalike.cli.progress import progress_of
 from lookalike.errors import UsageError
 
@@ -19,37 +31,40 @@ if TYPE_CHECKING:
 
 def fuse(
     gallery: Gallery,
-    source: Annotated[str | None, typer.Argument(metavar="SOURCE", help="A folder or table, with labels.")] = None,
+    source: Annotated[str | None, typer.Argument(metavar="SOURCE", help="Folder or table with labels.")] = None,
     grades: Annotated[
-        str | None, typer.Option("--grades", metavar="A,B,C", help="Attributes that should agree, the leading first.")
+        str | None,
+        typer.Option(
+            "--grades", metavar="A,B,C", help="Attributes in which right answers agree, most important first."
+        ),
     ] = None,
     protocol: Annotated[
-        str | None, typer.Option("--protocol", metavar="P", help="Instead: inshop, consumer2shop, product, grades=a,b.")
+        str | None,
+        typer.Option(
+            "--protocol", metavar="P", help="Instead of --grades: inshop, consumer2shop, product, grades=a,b."
+        ),
     ] = None,
     metric: Annotated[
-        str | None, typer.Option("--metric", metavar="NAME", help="What to make large, such as hit_rate@1.")
+        str | None, typer.Option("--metric", metavar="NAME", help="Metric to maximise, such as hit_rate@1.")
     ] = None,
     where: Where = None,
-    apart: Annotated[
-        list[str] | None,
-        typer.Option("--apart", metavar="NAME", help="Photos of one value never answer each other; may be repeated."),
-    ] = None,
-    unknown: Annotated[
-        list[str] | None,
-        typer.Option("--unknown", metavar="VALUE", help="A value that says nothing, beside NA; may be repeated."),
-    ] = None,
+    apart: Apart = None,
+    unknown: Unknown = None,
     column: Columns = None,
     encoding: Encoding = None,
     keep: Annotated[
-        str, typer.Option("--keep", metavar="WHEN", help="Keep the weights: gain (if it is certain), always or never.")
+        str,
+        typer.Option(
+            "--keep", metavar="WHEN", help="When to store the weights: gain (if it is significant), always or never."
+        ),
     ] = "gain",
-    reset: Annotated[bool, typer.Option("--reset", help="Forget what was learned, and do nothing else.")] = False,
+    reset: Annotated[bool, typer.Option("--reset", help="Delete the learned weights, and do nothing else.")] = False,
     model: Models = None,
     runtime: Runtime = "auto",
     device: Device = "auto",
     json: Json = False,
 ) -> None:
-    """Learn how much each space should weigh; searches without --weight use it from then on."""
+    """Learn the weights of the spaces. Later searches without --weight use them."""
     import lookalike
 
     shop = lookalike.open(gallery, model=model, runtime=runtime, device=device)
@@ -57,10 +72,10 @@ def fuse(
         from lookalike.tuning.weights import forget_weights
 
         forget_weights(shop)
-        say("forgotten; searches take the default weights again")
+        say("deleted; searches use the default weights again")
         return
     if source is None:
-        raise UsageError("name a SOURCE with labels to learn from, or --reset to forget what was learned")
+        raise UsageError("name a SOURCE with labels to learn from, or give --reset to delete the learned weights")
     from lookalike.tuning.weights import KEEP, learn_weights
 
     if keep not in KEEP:
@@ -86,20 +101,20 @@ def fuse(
 
 
 def protocol_of(grades: str | None, protocol: str | None) -> str:
-    """Protocol from one of its two options.
+    """Protocol from --grades or --protocol.
 
     Raises:
-        UsageError: It is given in both, or in none.
+        UsageError: Both are given, or neither.
     """
     if (grades is None) == (protocol is None):
-        raise UsageError("say what is right by either --grades A,B,C or --protocol P")
+        raise UsageError("give either --grades A,B,C or --protocol P")
     return protocol if grades is None else f"grades={grades}"  # type: ignore[return-value]  # one of them is given
 
 
 def present(fusion: Fusion, *, gallery: str) -> None:
-    """Print the weights and their gain."""
+    """Print the learned weights and their gain."""
     write(
-        f"{fusion.protocol}: learned on {fusion.learned_on:,} queries, judged by {fusion.judged_by:,} others, "
+        f"{fusion.protocol}: learned on {fusion.learned_on:,} queries, measured on {fusion.judged_by:,} others, "
         f"gallery of {fusion.gallery:,}; {fusion.tried} weightings tried"
     )
     rows: dict[str, HeldOutFigure] = {"until now": fusion.before, "learned": fusion.after}
@@ -112,9 +127,9 @@ def present(fusion: Fusion, *, gallery: str) -> None:
     low, high = fusion.gain_interval
     write(f"gain {fusion.gain:+.4f}, 95 % interval {low:+.4f} to {high:+.4f}")
     if fusion.kept:
-        write(f"kept: searches in {gallery} take the learned weights from now on")
+        write(f"kept: searches in {gallery} use the learned weights from now on")
     else:
-        write("not kept: searches go on with the weights until now")
+        write("not kept: searches use the weights from before")
 
 
 def weights_in_words(weights: Mapping[str, float]) -> str:

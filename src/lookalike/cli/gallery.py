@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from lookalike.gallery.transfer.copy import Copied
     from lookalike.types import Item
 
-app = typer.Typer(help="Look at a gallery, change it, look after it, bring it elsewhere.", no_args_is_help=True)
+app = typer.Typer(help="Inspect, change, maintain and copy a gallery.", no_args_is_help=True)
 
-ItemId = Annotated[str, typer.Argument(metavar="ID", help="The item.")]
+ItemId = Annotated[str, typer.Argument(metavar="ID", help="Item id.")]
 
 
 @app.command()
@@ -46,7 +46,7 @@ def list_items(
     strong: Strong = False,
     json: Json = False,
 ) -> None:
-    """List items, in the order in which they were added."""
+    """List items in the order in which they were added."""
     total, items = opened(gallery, strong=strong).list(where=where, offset=offset, limit=limit)
     if json:
         write_json({"total": total, "items": [item_json(item) for item in items]})
@@ -59,7 +59,7 @@ def list_items(
 
 @app.command()
 def get(gallery: Gallery, item: ItemId, strong: Strong = False, json: Json = False) -> None:
-    """Show all that is known of an item."""
+    """Show an item: product, photo, box and attributes."""
     _show(opened(gallery, strong=strong).get(item), json=json)
 
 
@@ -68,13 +68,14 @@ def set_attributes(
     gallery: Gallery,
     item: ItemId,
     attributes: Annotated[
-        list[str], typer.Argument(metavar="NAME=VALUE...", help="JSON, or else text; null removes the attribute.")
+        list[str],
+        typer.Argument(metavar="NAME=VALUE...", help="Value as JSON, or else text; null removes the attribute."),
     ],
     json: Json = False,
 ) -> None:
-    """Set attributes of an item; they stay when the catalogue is indexed again.
+    """Set attributes of an item; indexing the catalogue again keeps them.
 
-    Removing the item and indexing again restores the catalogue's values.
+    Remove the item and index again to restore the values of the catalogue.
     """
     changes = {name: _json_or_text(text) for name, text in pairs(attributes, option="set").items()}
     _show(opened(gallery).override(item, changes), json=json)
@@ -82,9 +83,9 @@ def set_attributes(
 
 @app.command()
 def remove(
-    gallery: Gallery, ids: Annotated[list[str], typer.Argument(metavar="ID...", help="The items.")], json: Json = False
+    gallery: Gallery, ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Item ids.")], json: Json = False
 ) -> None:
-    """Remove items; none if one of them does not exist."""
+    """Remove items; if one of them does not exist, remove none."""
     from lookalike.gallery.photo_store import PhotoStore
 
     shop = opened(gallery, strong=True)
@@ -116,10 +117,10 @@ def compact(gallery: Gallery, json: Json = False) -> None:
 @app.command()
 def verify(
     gallery: Gallery,
-    photos: Annotated[bool, typer.Option("--photos", help="Check that the photos' files are there, too.")] = False,
+    photos: Annotated[bool, typer.Option("--photos", help="Also check that the photo files exist.")] = False,
     json: Json = False,
 ) -> int:
-    """Check all data, checksums and indexes; exit code 1 when something is wrong."""
+    """Check all data, checksums and indexes; exit code 1 if there are problems."""
     health = opened(gallery).verify(photos=photos)
     if json:
         write_json(health.to_json())
@@ -132,7 +133,7 @@ def verify(
 
 @app.command()
 def cluster(gallery: Gallery, json: Json = False) -> None:
-    """Build the index of `search --index kmeans` now, instead of at the first search with it."""
+    """Build the kmeans index now rather than at the first search with `--index kmeans`."""
     shop = opened(gallery)
     started = perf_counter()
     _, first = shop.list(limit=1)
@@ -151,13 +152,13 @@ def cluster(gallery: Gallery, json: Json = False) -> None:
 @app.command("export")
 def export_gallery(
     gallery: Gallery,
-    to: Annotated[str, typer.Option("--to", metavar="DIR", help="Where to write: a folder, or milvus://...")],
+    to: Annotated[str, typer.Option("--to", metavar="DIR", help="Folder to write to, or milvus://...")],
     kind: Annotated[
-        str | None, typer.Option("--format", metavar="NAME", help="original, parquet (as is usual) or gallery.")
+        str | None, typer.Option("--format", metavar="NAME", help="original, parquet (the default) or gallery.")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Write items and vectors: as Parquet, as the files of the original system, or into another gallery."""
+    """Export items and vectors as Parquet, as files of the original system, or into another gallery."""
     from lookalike.gallery.transfer.copy import is_gallery
     from lookalike.gallery.transfer.folders import FORMATS, export_gallery
 
@@ -165,7 +166,7 @@ def export_gallery(
         _report(_copied(gallery, to, with_roots=True), json=json)
         return
     if to.startswith("milvus"):
-        raise UsageError(f"--format {kind} is written into a folder; into {to} goes a gallery: --format gallery")
+        raise UsageError(f"--format {kind} writes a folder; to export to {to}, give --format gallery")
     kind = kind or "parquet"
     folder, shop = Path(to), opened(gallery, strong=True)
     with progress_of("items") as tell:
@@ -179,12 +180,13 @@ def export_gallery(
 @app.command("import")
 def import_gallery(
     source: Annotated[
-        str, typer.Argument(metavar="DIR", help="What `export` wrote, or the original system; or another gallery.")
+        str,
+        typer.Argument(metavar="DIR", help="Folder written by `export` or by the original system, or another gallery."),
     ],
     gallery: Gallery,
     json: Json = False,
 ) -> None:
-    """Add what a folder, or another gallery, holds; an item of the same id is replaced."""
+    """Import items and vectors from a folder or another gallery; items of the same id are replaced."""
     from lookalike.gallery.opening import open_gallery
     from lookalike.gallery.transfer.copy import is_gallery
     from lookalike.gallery.transfer.folders import import_folder
@@ -209,7 +211,7 @@ def import_gallery(
 
 
 def _copied(source: str, target: str, *, with_roots: bool) -> Copied:
-    """Copy a gallery into another, and compare the two."""
+    """Copy a gallery into another one, and compare them."""
     from lookalike.gallery.opening import open_gallery
     from lookalike.gallery.photo_store import PhotoStore
     from lookalike.gallery.transfer.copy import copy_gallery
@@ -229,7 +231,7 @@ def _report(copied: Copied, *, json: bool) -> None:
         write_json(copied.to_json())
     else:
         write(
-            f"{copied.items:,} items, {copied.written:,} of them written now; the same on both sides, "
+            f"{copied.items:,} items, {copied.written:,} of them written now; source and copy are equal, "
             f"checksum {copied.checksum}"
         )
 
@@ -240,28 +242,29 @@ def tune(
     settings: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="NAME=VALUE...", help="nlist, nprobe, M, efConstruction or ef; without any, shows the present ones."
+            metavar="NAME=VALUE...",
+            help="nlist, nprobe, M, efConstruction or ef; without any, the current values are shown.",
         ),
     ] = None,
     reset: Annotated[bool, typer.Option("--reset", help="Restore the defaults.")] = False,
     json: Json = False,
 ) -> None:
-    """Set the parameters of the indexes of a gallery in a folder; earlier ones are dropped."""
+    """Set the index parameters of a gallery in a folder; parameters that are not given return to the defaults."""
     from lookalike.gallery.local.gallery import LocalGallery
 
     kept = opened(gallery)
     if not isinstance(kept, LocalGallery):
-        raise UsageError(f"{gallery} is on Milvus, whose settings stand in the address, such as ?index=HNSW&M=32")
+        raise UsageError(f"{gallery} is on Milvus; give the parameters in the address, such as ?index=HNSW&M=32")
     if settings or reset:
         if settings and reset:
-            raise UsageError("--reset goes without settings")
+            raise UsageError("give either --reset or NAME=VALUE, not both")
         kept.set_index(whole_numbers(settings or []))
         kept.optimise()
     made_with = kept.index_settings.to_json()
     if json:
         write_json(made_with)
     else:
-        write(", ".join(f"{name} {value:,}" for name, value in made_with.items()) or "the indexes decide by themselves")
+        write(", ".join(f"{name} {value:,}" for name, value in made_with.items()) or "the defaults of each index")
 
 
 def whole_numbers(texts: list[str]) -> dict[str, int]:
@@ -273,14 +276,14 @@ def whole_numbers(texts: list[str]) -> dict[str, int]:
     try:
         return {name: int(value) for name, value in pairs(texts, option="settings").items()}
     except ValueError:
-        raise UsageError(f"settings are whole numbers, such as nlist=1024, got {' '.join(texts)}") from None
+        raise UsageError(f"expected whole numbers, such as nlist=1024, got {' '.join(texts)}") from None
 
 
 def opened(gallery: str, *, strong: bool = False) -> LocalGallery | MilvusGallery:
     """Open the gallery at an address.
 
     Raises:
-        GalleryNotFoundError: There is none.
+        GalleryNotFoundError: There is no gallery.
     """
     from lookalike.gallery.opening import open_gallery
 
@@ -298,14 +301,14 @@ def _json_or_text(text: str) -> JSON:
     """Parse a value as JSON, such as 19.9 or true; anything else is text.
 
     Raises:
-        UsageError: It is an integer of thousands of digits.
+        UsageError: The value is an integer of thousands of digits.
     """
     try:
         value: JSON = json_format.loads(text)
-    except (json_format.JSONDecodeError, RecursionError):  # the latter when it is nested without end
+    except (json_format.JSONDecodeError, RecursionError):  # the latter for very deep nesting
         return text
     except ValueError as error:  # Python reads no integer of more than 4,300 digits
         from lookalike.gallery.records import TOO_LONG
 
-        raise UsageError(f"the value cannot be kept: {TOO_LONG}") from error
+        raise UsageError(f"the value cannot be stored: {TOO_LONG}") from error
     return value

@@ -20,7 +20,7 @@ RAY, ANY_CLUSTER = "--ray", "auto"
 
 
 class IndexCommand(OnceCommand):
-    """Reads `--ray` without an address as `--ray auto`: Typer has no options with an optional value."""
+    """Command that reads `--ray` without an address as `--ray auto`; Typer has no options with an optional value."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - private to Typer
         """Parse the arguments."""
@@ -33,14 +33,21 @@ class IndexCommand(OnceCommand):
 
 
 def index(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A folder or table, here or in a store; `drawn`; -.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE", help="Folder or table, local or in a store; `drawn`; or - for paths from standard input."
+        ),
+    ],
     gallery: Gallery,
     model: Models = None,
     runtime: Runtime = "auto",
     device: Device = "auto",
-    batch: Annotated[int | None, typer.Option("--batch", metavar="N", help="Photos for the network at once.")] = None,
-    workers: Annotated[int | None, typer.Option("--workers", metavar="N", help="Threads that decode.")] = None,
-    prune: Annotated[bool, typer.Option("--prune", help="Remove what has vanished from SOURCE.")] = False,
+    batch: Annotated[
+        int | None, typer.Option("--batch", metavar="N", help="Number of photos to embed at once.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option("--workers", metavar="N", help="Number of decoding threads.")] = None,
+    prune: Annotated[bool, typer.Option("--prune", help="Remove items that have vanished from SOURCE.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first photo that cannot be read.")] = False,
     column: Columns = None,
     encoding: Encoding = None,
@@ -49,12 +56,14 @@ def index(
     ray: Annotated[
         str | None,
         typer.Option(
-            RAY, metavar="[ADDRESS]", help="Describe photos on a Ray cluster; without ADDRESS, this machine's."
+            RAY, metavar="[ADDRESS]", help="Embed photos on a Ray cluster; without ADDRESS, on one of this machine."
         ),
     ] = None,
     shards: Annotated[
         str | None,
-        typer.Option("--shards", metavar="WHERE", help="With --ray: a folder or URL that all its machines reach."),
+        typer.Option(
+            "--shards", metavar="WHERE", help="With --ray: folder or URL that all machines of the cluster can reach."
+        ),
     ] = None,
     json: Json = False,
 ) -> int:
@@ -79,7 +88,7 @@ def index(
                 shards=shards,
             )
     except KeyboardInterrupt:
-        say("stopped; what was done stays, and the same command goes on from there")
+        say("stopped; finished work is kept, and the same command continues from there")
         raise
     for one in report.skipped:
         say(f"skipped {one.photo}: {one.reason}")
@@ -98,10 +107,13 @@ def _present(report: IndexReport, gallery: str) -> None:
         phases = ", ".join(f"{name} {report.seconds[name]:.1f}" for name in ("wait", "embed", "write"))
         write(f"{embedded:,} photos in {total:.1f} s, {embedded / total:.0f}/s (seconds: {phases})")
     if report.kept:
-        say(f"{report.kept:,} items were not met and stay: they may only be out of reach")
+        say(f"{report.kept:,} items were not found and are kept: they may only be out of reach")
     if report.outside:
-        where = "outside the folder of SOURCE, such as ../1.jpg or where a link leads"
-        say(f"the photos of {report.outside:,} items lie {where}; `serve` shows them when `roots` names their folders")
+        where = "outside the folder of SOURCE, such as ../1.jpg or the target of a link"
+        say(
+            f"the photos of {report.outside:,} items lie {where}; they are found but not shown, "
+            "unless `serve` has their folders in `roots`"
+        )
     if report.replaced:
         say(f"{report.replaced:,} items of other sources had the same ids and were replaced")
     if report.skipped and "://" not in gallery:

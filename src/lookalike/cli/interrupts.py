@@ -1,4 +1,4 @@
-"""Recording of Ctrl-C, so that exceptions caused by it are reported as an interruption."""
+"""Recording of Ctrl-C, so that errors caused by it are reported as an interruption."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from types import FrameType, TracebackType
 class Interrupts:
     """Context that records SIGINT.
 
-    Ctrl-C raises KeyboardInterrupt wherever the program is. In the import of a compiled library that becomes an
-    ImportError, which would be reported as a bug.
+    Ctrl-C raises KeyboardInterrupt at any point of the program. During the import of a compiled library that becomes
+    an ImportError, which would be reported as a bug.
 
     Attributes:
-        came: Whether it was pressed.
+        came: Whether Ctrl-C was pressed.
     """
 
     def __init__(self) -> None:

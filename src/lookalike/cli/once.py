@@ -12,13 +12,13 @@ from lookalike.errors import UsageError
 
 
 class OnceCommand(TyperCommand):
-    """Command that rejects a repeated option of one value; flags may be repeated."""
+    """Command that rejects the repetition of an option with a single value; flags may be repeated."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - private to Typer
         """Parse the arguments.
 
         Raises:
-            UsageError: An option comes twice.
+            UsageError: An option is repeated.
         """
         if args:
             _, _, given = self.make_parser(ctx).parse_args(args=list(args))

@@ -10,7 +10,7 @@ import typer
 from lookalike.errors import UsageError
 
 Gallery = Annotated[
-    str, typer.Option("--gallery", "-g", metavar="G", help="The gallery: a folder, or milvus://HOST:PORT/COLLECTION.")
+    str, typer.Option("--gallery", "-g", metavar="G", help="Gallery: a folder, or milvus://HOST:PORT/COLLECTION.")
 ]
 Strong = Annotated[
     bool,
@@ -18,13 +18,13 @@ Strong = Annotated[
         "--strong", help="See all committed writes; reads of a gallery on Milvus may lag by seconds without it."
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Model = Annotated[
     str | None,
     typer.Option(
         "--model",
         metavar="M",
-        help="`default`, an .onnx file or a .safetensors checkpoint; else the one that filled the gallery.",
+        help="`default`, an .onnx file or a .safetensors checkpoint; by default the model of the gallery.",
     ),
 ]
 Models = Annotated[
@@ -32,7 +32,7 @@ Models = Annotated[
     typer.Option(
         "--model",
         metavar="M",
-        help="`default`, an .onnx file or a .safetensors checkpoint; else what filled the gallery; may be repeated.",
+        help="`default`, an .onnx file or a .safetensors checkpoint; may be repeated; by default those of the gallery.",
     ),
 ]
 Runtime = Annotated[str, typer.Option("--runtime", metavar="NAME", help="auto, onnx, openvino or torch.")]
@@ -43,38 +43,56 @@ FinderFile = Annotated[
 Columns = Annotated[
     list[str] | None,
     typer.Option(
-        "--column", metavar="NAME=COLUMN", help="A table's own name for id, image, product or box; may be repeated."
+        "--column",
+        metavar="NAME=COLUMN",
+        help="Column of a table that holds id, image, product or box; may be repeated.",
     ),
 ]
 Encoding = Annotated[
     str | None,
-    typer.Option("--encoding", metavar="NAME", help="Of a CSV table that is not UTF-8, such as cp1252."),
+    typer.Option("--encoding", metavar="NAME", help="Encoding of a CSV table that is not UTF-8, such as cp1252."),
 ]
 Exclude = Annotated[
     list[str] | None,
+    typer.Option("--exclude", metavar="GLOB", help="Files and folders to leave out, such as '*.psd'; may be repeated."),
+]
+WholePhotos = Annotated[bool, typer.Option("--whole-photos", help="Ignore boxes: embed whole photos.")]
+Weights = Annotated[
+    list[str] | None,
+    typer.Option("--weight", metavar="SPACE=W", help="Weight of a space, such as color=1; may be repeated."),
+]
+Metrics = Annotated[
+    list[str] | None,
+    typer.Option("--metric", metavar="SPACE=NAME", help="Metric of SciPy's cdist for a space; may be repeated."),
+]
+Apart = Annotated[
+    list[str] | None,
     typer.Option(
-        "--exclude", metavar="GLOB", help="Leave out files and folders of a folder, such as '*.psd'; may be repeated."
+        "--apart",
+        metavar="NAME",
+        help="Attribute of which photos with the same value never answer each other; may be repeated.",
     ),
 ]
-WholePhotos = Annotated[
-    bool, typer.Option("--whole-photos", help="Take no notice of boxes: describe the whole of each photo.")
+Unknown = Annotated[
+    list[str] | None,
+    typer.Option("--unknown", metavar="VALUE", help="Value that counts as unknown, beside NA; may be repeated."),
 ]
-Where = Annotated[str | None, typer.Option("--where", metavar="EXPR", help="Only items such as: price < 80")]
+Where = Annotated[str | None, typer.Option("--where", metavar="EXPR", help="Filter, such as: price < 80")]
 
 
 def pairs(texts: Sequence[str] | None, *, option: str) -> dict[str, str]:
     """Parse `name=value` options, each name once.
 
     Raises:
-        UsageError: It was given otherwise.
+        UsageError: A value has another form, or a name is repeated.
     """
     read: dict[str, str] = {}
     for text in texts or ():
         name, equals, value = text.partition("=")
         if not (name and equals and value):
-            raise UsageError(f"{option} wants NAME=VALUE, got {text!r}")
+            raise UsageError(f"{option} expects NAME=VALUE, got {text!r}")
         if name in read:
-            raise UsageError(f"{option} names {name!r} twice")
+            raise UsageError(f"{option} gives {name!r} twice")
         read[name] = value
     return read
 
@@ -92,12 +110,12 @@ def numbers(texts: Sequence[str] | None, *, option: str) -> dict[str, float]:
     """Parse `name=number` options.
 
     Raises:
-        UsageError: It was given otherwise.
+        UsageError: A value is not a number, or a name is repeated.
     """
     read: dict[str, float] = {}
     for name, value in pairs(texts, option=option).items():
         try:
             read[name] = float(value)
         except ValueError:
-            raise UsageError(f"{option} {name} wants a number, got {value!r}") from None
+            raise UsageError(f"{option} {name} expects a number, got {value!r}") from None
     return read

@@ -1,4 +1,4 @@
-"""Progress on standard error: a bar on a terminal, else a line a minute."""
+"""Progress on standard error: a bar on a terminal, otherwise one line per minute."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ LINE_EVERY_S = 60.0
 
 @contextmanager
 def progress_of(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Provide a function to call with the numbers done and in all.
+    """Context with a function to call with the number done and the total.
 
     Args:
-        what: Is counted, such as photos.
+        what: Name of what is counted, such as `photos`.
     """
     if sys.stderr.isatty():
         with _bar(what) as tell:
@@ -63,7 +63,7 @@ def _lines(what: str) -> Callable[[int, int], None]:
 
 
 class _Rate:
-    """Rate per second, without what was done at the start."""
+    """Rate per second since the first call."""
 
     def __init__(self) -> None:
         self.before: int | None = None

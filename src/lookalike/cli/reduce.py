@@ -16,14 +16,22 @@ def reduce(
     gallery: Gallery,
     target: Annotated[str, typer.Option("--to", metavar="G", help="The new gallery.")],
     dimension: Annotated[
-        list[str], typer.Option("--dimension", metavar="SPACE=N", help="Such as deep=128; may be repeated.")
+        list[str],
+        typer.Option(
+            "--dimension", metavar="SPACE=N", help="New dimension of a space, such as deep=128; may be repeated."
+        ),
     ],
     whiten: Annotated[
-        float, typer.Option("--whiten", metavar="P", help="From 0 (not at all) to 1 (all directions vary alike).")
+        float,
+        typer.Option(
+            "--whiten",
+            metavar="P",
+            help="Strength of whitening, from 0 (none) to 1 (equal variance in all directions).",
+        ),
     ] = 0.0,
     json: Json = False,
 ) -> None:
-    """Copy a gallery with PCA-projected vectors, which are smaller and faster to search."""
+    """Copy a gallery with PCA-projected vectors, which take less space and are faster to search."""
     from lookalike.tuning.pca import reduce as reduce_to
 
     with progress_of("items") as tell:
@@ -35,18 +43,18 @@ def reduce(
     write(f"{made.items:,} items in {target}: rows of {after:,} numbers instead of {before:,}")
     for name, share in made.variance_kept.items():
         write(f"{name}: {share:.1%} of the variance kept")
-    write(f"of the 10 nearest by the whole rows, {made.kept_of_ten:.1%} are found ({made.asked:,} items asked)")
-    say("weights are not carried over: `lookalike fuse` learns those of the shorter rows")
+    write(f"{made.kept_of_ten:.1%} of the 10 nearest neighbours are still found ({made.asked:,} queries)")
+    say("learned weights are not copied; `lookalike fuse` learns new ones for the shorter rows")
 
 
 def whole_numbers(texts: list[str]) -> dict[str, int]:
     """Dimensions by space.
 
     Raises:
-        UsageError: One is no whole number.
+        UsageError: A dimension is not a whole number.
     """
     read = numbers(texts, option="--dimension")
     for name, value in read.items():
         if not value.is_integer():
-            raise UsageError(f"--dimension {name} wants a whole number, got {value:g}")
+            raise UsageError(f"--dimension {name} expects a whole number, got {value:g}")
     return {name: int(value) for name, value in read.items()}

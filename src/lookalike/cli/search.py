@@ -1,4 +1,4 @@
-"""`lookalike search`: the same and similar garments of a photo."""
+"""`lookalike search`: find the same and similar garments."""
 
 from __future__ import annotations
 
@@ -13,7 +13,20 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from lookalike.cli.console import item_columns, say, write_json, write_table
-from lookalike.cli.options import Device, Gallery, Json, Models, Runtime, Strong, Where, numbers, pairs, seen
+from lookalike.cli.options import (
+    Device,
+    Gallery,
+    Json,
+    Metrics,
+    Models,
+    Runtime,
+    Strong,
+    Weights,
+    Where,
+    numbers,
+    pairs,
+    seen,
+)
 from lookalike.errors import UsageError
 from lookalike.gallery.request import INDEX_NAMES, SearchRequest
 
@@ -30,43 +43,48 @@ PIECE: Final = 2**20
 def search(
     gallery: Gallery,
     photo: Annotated[
-        list[str] | None, typer.Argument(metavar="PHOTO", help="A file, a URL, or - (standard input); or several.")
+        list[str] | None,
+        typer.Argument(metavar="PHOTO", help="One or more photos: a file, a URL, or - for standard input."),
     ] = None,
     item: Annotated[
-        list[str] | None, typer.Option("--item", metavar="ID", help="An item of the gallery as query; or several.")
+        list[str] | None, typer.Option("--item", metavar="ID", help="Indexed item to search with; may be repeated.")
     ] = None,
     unlike: Annotated[
-        list[str] | None, typer.Option("--unlike", metavar="PHOTO", help="A photo to look less like.")
+        list[str] | None, typer.Option("--unlike", metavar="PHOTO", help="Photo to look less like; may be repeated.")
     ] = None,
     unlike_item: Annotated[
-        list[str] | None, typer.Option("--unlike-item", metavar="ID", help="An item to look less like.")
+        list[str] | None, typer.Option("--unlike-item", metavar="ID", help="Item to look less like; may be repeated.")
     ] = None,
-    k: Annotated[int, typer.Option("-k", "--k", metavar="K", help="How many matches.")] = 10,
+    k: Annotated[int, typer.Option("-k", "--k", metavar="K", help="Number of matches.")] = 10,
     offset: Annotated[
-        int | None, typer.Option("--offset", metavar="N", help="Skip the N best; 0 for a first page.")
+        int | None,
+        typer.Option(
+            "--offset", metavar="N", help="Number of best matches to leave out; give 0 for the first of several pages."
+        ),
     ] = None,
-    weight: Annotated[
-        list[str] | None, typer.Option("--weight", metavar="SPACE=W", help="Such as color=1; may be repeated.")
-    ] = None,
+    weight: Weights = None,
     where: Where = None,
     box: Annotated[
-        str | None, typer.Option("--box", metavar="X1,Y1,X2,Y2", help="The part of the photo to look at, in pixels.")
+        str | None, typer.Option("--box", metavar="X1,Y1,X2,Y2", help="Part of the photo to search with, in pixels.")
     ] = None,
-    metric: Annotated[
-        list[str] | None, typer.Option("--metric", metavar="SPACE=NAME", help="A metric of SciPy's cdist.")
-    ] = None,
+    metric: Metrics = None,
     index: Annotated[
-        str, typer.Option("--index", metavar="NAME", help=f"{', '.join(INDEX_NAMES[:-1])} or {INDEX_NAMES[-1]}.")
+        str, typer.Option("--index", metavar="NAME", help=f"Index: {', '.join(INDEX_NAMES[:-1])} or {INDEX_NAMES[-1]}.")
     ] = "auto",
     probes: Annotated[
         int | None, typer.Option("--probes", metavar="N", help="Number of lists that kmeans or ivf search.")
     ] = None,
     expand: Annotated[
-        int, typer.Option("--expand", metavar="N", help="Query expansion: search again with the N nearest items added.")
+        int,
+        typer.Option(
+            "--expand",
+            metavar="N",
+            help="Query expansion: number of nearest items to add to the query for a second search.",
+        ),
     ] = 0,
     rerank: Annotated[
         int,
-        typer.Option("--rerank", metavar="N", help="Re-rank the N best by the neighbours they share with the query."),
+        typer.Option("--rerank", metavar="N", help="Re-ranking: number of best matches to sort by shared neighbours."),
     ] = 0,
     model: Models = None,
     runtime: Runtime = "auto",
@@ -74,13 +92,16 @@ def search(
     strong: Strong = False,
     json: Json = False,
     montage: Annotated[
-        Path | None, typer.Option("--montage", metavar="FILE.png", help="Draw query and matches in a row.")
+        Path | None, typer.Option("--montage", metavar="FILE.png", help="Write a picture of the query and its matches.")
     ] = None,
     html: Annotated[
-        Path | None, typer.Option("--html", metavar="FILE.html", help="Write a self-contained page.")
+        Path | None,
+        typer.Option(
+            "--html", metavar="FILE.html", help="Write a self-contained HTML page of the query and its matches."
+        ),
     ] = None,
 ) -> None:
-    """Find the same and similar garments of a photo, of an item, or of several."""
+    """Find the same and similar garments, by photos, by indexed items, or both."""
     import lookalike
     from lookalike.retrieval.examples import Examples
 
@@ -113,20 +134,20 @@ def search(
 
 
 def opened(name: str) -> str | BytesIO:
-    """A photo for the retriever; a pipe is read at once, so that it can be shown too.
+    """Photo for the retriever. A pipe is read here, once, so that the photo can also be drawn.
 
     Args:
         name: A file, a URL, `-` for standard input, or a pipe, such as a shell's `<(...)`.
 
     Raises:
-        PhotoError: It cannot be read, or nothing comes out of it.
+        PhotoError: The photo cannot be read, or a pipe stays silent for too long.
     """
     if name == "-":
         return read_standard_input()
     try:
         is_pipe = "://" not in name and stat.S_ISFIFO(os.stat(name).st_mode)  # noqa: PTH116 - nor is it a Path
     except (OSError, ValueError):
-        return name  # its reader says what is wrong with it
+        return name  # reading it raises the error
     if not is_pipe:
         return name
     descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK)
@@ -137,7 +158,7 @@ def opened(name: str) -> str | BytesIO:
 
 
 def read_standard_input() -> BytesIO:
-    """Read a photo from standard input, also where Python code has replaced `sys.stdin`."""
+    """Read a photo from standard input, even if Python code has replaced `sys.stdin`."""
     try:
         descriptor = sys.stdin.fileno()
     except OSError:
@@ -151,7 +172,7 @@ def read_pipe(descriptor: int, *, name: str) -> BytesIO:
     """Read a photo from a pipe, waiting at most `PATIENCE_S` at a time.
 
     Raises:
-        PhotoError: It is empty, longer than a photo may be, or nothing comes for so long.
+        PhotoError: The pipe is empty, longer than a photo may be, or silent for `PATIENCE_S`.
     """
     from lookalike.errors import PhotoError
     from lookalike.images import DEFAULT_LIMITS, read_bytes
@@ -161,7 +182,7 @@ def read_pipe(descriptor: int, *, name: str) -> BytesIO:
     while left > 0 and waiting:
         ready, _, _ = select.select([descriptor], [], [], PATIENCE_S)
         if not ready:
-            raise PhotoError(name, f"nothing came out of it for {PATIENCE_S:.0f} seconds")
+            raise PhotoError(name, f"the pipe was silent for {PATIENCE_S:.0f} seconds")
         part = os.read(descriptor, min(left, PIECE))
         parts.append(part)
         left -= len(part)
@@ -175,7 +196,7 @@ def check_can_be_written(*, montage: Path | None, html: Path | None) -> None:
     """Check that output files can be written, before any work.
 
     Raises:
-        UsageError: A folder is not there, a file is a folder itself, or a picture's ending is unknown.
+        UsageError: The folder of a file does not exist, the file is a folder, or the ending of a picture is unknown.
     """
     for file in (montage, html):
         try:
@@ -195,13 +216,13 @@ def show(answer: Answer, photo: Source | Item, *, montage: Path | None, html: Pa
     """Write an answer as a picture and as an HTML page.
 
     Args:
-        answer: To the photo.
-        photo: What was asked with; the photo of an item need not be there any more.
-        montage: The picture's file.
-        html: The page's file.
+        answer: Answer to draw.
+        photo: Query photo, or query item, whose photo may be missing.
+        montage: File of the picture; None for none.
+        html: File of the page; None for none.
 
     Raises:
-        PhotoError: The photo has become unreadable since.
+        PhotoError: The query photo cannot be read any more.
         UsageError: A file cannot be written.
     """
     from lookalike.images import open_image
@@ -221,7 +242,7 @@ def show(answer: Answer, photo: Source | Item, *, montage: Path | None, html: Pa
 
 
 def present(answer: Answer) -> None:
-    """Print an answer as a table, with weights, index and timings."""
+    """Print an answer as a table, with weights, index and times."""
     from lookalike.render.captions import steps_line, weights_line
 
     matches = answer.matches

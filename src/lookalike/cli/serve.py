@@ -21,16 +21,18 @@ BACKLOG = 1024
 
 def serve(
     gallery: Gallery,
-    host: Annotated[str, typer.Option("--host", metavar="NAME", help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", metavar="N", min=0, max=65535, help="0 takes a free one.")] = 8000,
+    host: Annotated[str, typer.Option("--host", metavar="NAME", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option("--port", metavar="N", min=0, max=65535, help="Port to listen on; 0 takes a free one.")
+    ] = 8000,
     token_file: Annotated[
         Path | None, typer.Option("--token-file", metavar="F", help="File with the token for writes.")
     ] = None,
     config: Annotated[
-        Path | None, typer.Option("--config", metavar="FILE.toml", help="Limits; see docs/http-api.md.")
+        Path | None, typer.Option("--config", metavar="FILE.toml", help="Settings; see docs/settings.md.")
     ] = None,
     model: Annotated[
-        str | None, typer.Option("--model", metavar="M", help="By default the one that filled the gallery.")
+        str | None, typer.Option("--model", metavar="M", help="Model for photos; by default the model of the gallery.")
     ] = None,
     runtime: Runtime = "auto",
     device: Device = "auto",
@@ -55,10 +57,10 @@ def run(
     runtime: str = "auto",
     device: str = "auto",
 ) -> None:
-    """Serve until a signal stops it.
+    """Serve a gallery until SIGINT or SIGTERM.
 
     Raises:
-        LookalikeError: The gallery or the model cannot be opened, or the address cannot be listened on.
+        LookalikeError: The gallery or the model cannot be opened, or the address is in use.
     """
     from lookalike.server.run import serve_app
     from lookalike.server.startup import open_context
@@ -76,7 +78,7 @@ def listen(host: str, port: int) -> socket.socket:
     """Listen on an address.
 
     Raises:
-        UsageError: The address is in use, or not of this machine.
+        UsageError: The address is in use, or does not belong to this machine.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
@@ -91,7 +93,7 @@ def read_token(path: Path) -> bytes:
     """Read the token for writes.
 
     Raises:
-        UsageError: The file is missing, or the token too short or not one word.
+        UsageError: The file is missing, or the token is too short or not a single word.
     """
     from lookalike.server.auth import SHORTEST
 
@@ -101,14 +103,14 @@ def read_token(path: Path) -> bytes:
         raise UsageError(f"{path}: {error.strerror or error}") from None
     if len(token) < SHORTEST or not token.isascii() or len(token.split()) != 1:
         raise UsageError(
-            f"{path}: expected a token of at least {SHORTEST} letters and digits in one line; make one with: "
+            f"{path}: expected a token of at least {SHORTEST} letters and digits on one line; make one with: "
             f"openssl rand -hex 32 > {path}"
         )
     return token
 
 
 def without_mark(text: bytes) -> bytes:
-    """Text as UTF-8 without the byte order mark that editors of Windows and PowerShell's `>` add."""
+    """Text in UTF-8, without the byte order mark that Windows editors and PowerShell's `>` add."""
     for mark, encoding in (
         (codecs.BOM_UTF8, "utf-8"),
         (codecs.BOM_UTF16_LE, "utf-16"),

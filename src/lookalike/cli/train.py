@@ -19,17 +19,17 @@ from lookalike.training.settings.presets import presets
 
 def train(
     config: Annotated[
-        str, typer.Argument(metavar="CONFIG.toml", help="The settings of the run, or the name of a preset.")
+        str, typer.Argument(metavar="CONFIG.toml", help="Settings of the run, or the name of a preset.")
     ] = "",
     override: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be repeated.")
     ] = None,
     resume: Annotated[
-        Path | None, typer.Option("--resume", metavar="DIR", help="Resume from the last checkpoint of a run.")
+        Path | None, typer.Option("--resume", metavar="DIR", help="Folder of a run to resume from its last checkpoint.")
     ] = None,
     listed: Annotated[bool, typer.Option("--list", help="List the presets, and do nothing else.")] = False,
 ) -> int:
-    """Train a model on catalogues with labels."""
+    """Train a model on labelled catalogues."""
     if listed:
         list_presets()
         return 0
@@ -38,46 +38,50 @@ def train(
     from lookalike.training.outcome import Stopped
     from lookalike.training.train import train as run
 
-    first = os.environ.get("RANK", "0") == "0"  # as launchers of several processes number them
+    first = os.environ.get("RANK", "0") == "0"  # set by launchers of several processes
     command = ["lookalike", "train", config, *(part for text in override or [] for part in ("--set", text))]
     try:
         with progress_of("steps") if first else nullcontext(lambda done, total: None) as progress:
             trained = run(config, overrides=override or [], resume=resume, progress=progress, report=say)
     except Stopped as stopped:
         if first:
-            say(f"stopped after step {stopped.steps:,}, and saved; to go on:")
+            say(f"stopped after step {stopped.steps:,}, and saved; to resume:")
             say(shlex.join([*command, "--resume", str(stopped.folder)]))
         raise
     if first:
-        write(f"the best checkpoint: {trained.checkpoint}")
+        write(f"best checkpoint: {trained.checkpoint}")
     if trained.skipped and first:
         say(f"{len(trained.skipped)} photos could not be read; {trained.checkpoint.parent}/skipped.csv lists them")
     return SOME_SKIPPED if trained.skipped else 0
 
 
 def list_presets() -> None:
-    """Show the presets, the published figure that each aims at, and what was measured."""
+    """Print the presets, each with the published figure that it aims at, and the measured one."""
     for name, about in presets().items():
         write(f"{name}: {about.summary}")
-        write(f"    aims at: {about.aim or 'nothing that is published'}")
+        write(f"    aims at: {about.aim or 'no published figure'}")
         write(f"    measured: {about.measured}")
 
 
 def export(
-    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="A .safetensors file that training wrote.")],
-    onnx: Annotated[Path, typer.Option("--onnx", metavar="FILE", help="The file to write.")],
-    half: Annotated[bool, typer.Option("--half", help="Store weights in 16 bits: half the size, as fast.")] = False,
+    checkpoint: Annotated[
+        Path, typer.Argument(metavar="CHECKPOINT", help="Checkpoint of a training run (.safetensors).")
+    ],
+    onnx: Annotated[Path, typer.Option("--onnx", metavar="FILE", help="ONNX file to write.")],
+    half: Annotated[
+        bool, typer.Option("--half", help="Store weights as 16-bit floats: half the size, the same speed.")
+    ] = False,
     int8: Annotated[bool, typer.Option("--int8", help="Store and compute with 8-bit integers.")] = False,
     calibrate: Annotated[
         str | None,
         typer.Option(
             "--calibrate",
             metavar="SOURCE",
-            help="Photos to check the file with, and to find the ranges of --int8 by; else drawn ones.",
+            help="Photos for checking the file and calibrating --int8; by default drawn ones.",
         ),
     ] = None,
 ) -> None:
-    """Write a checkpoint as an ONNX file, which search uses."""
+    """Export a checkpoint as an ONNX file, which other commands take as --model."""
     from lookalike.models.export_checkpoint import export as write_onnx
 
     made = write_onnx(checkpoint, onnx, half=half, int8=int8, calibrate=calibrate)

@@ -13,7 +13,6 @@ nothing whose name is not of this form.
 from __future__ import annotations
 
 import hashlib
-import re
 import secrets
 import stat
 import time
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import Final
 
 from lookalike.errors import LookalikeError, storage_error
+from lookalike.gallery.photo_reader import OURS, SHELF, UPLOADS, is_sent
 from lookalike.gallery.protocol import Gallery
 from lookalike.gallery.record_batch import RecordBatch
 from lookalike.images import content_type
@@ -36,9 +36,6 @@ SOURCE: Final = "http"
 
 ENDINGS: Final = {"image/jpeg": "jpg", "image/x-portable-anymap": "pnm"}
 """Where they are not the last part of the media type."""
-
-OURS: Final = re.compile(r"\.?[0-9a-f]{64}-[0-9a-f]{8}\.[a-z0-9.+-]{1,20}")
-SHELF: Final = re.compile(r"[0-9a-f]{2}")
 
 SETTLED_S: Final = 3600.0
 """A younger file may belong to another process that is about to name it, where writers do not exclude each other."""
@@ -57,7 +54,7 @@ class PhotoStore:
     def __init__(self, gallery: Gallery, folder: Path | None = None, *, becomes: Path | None = None) -> None:
         self._gallery = gallery
         self._inside = gallery.photo_folder
-        self.folder = (folder or self._inside or Path("photos")).resolve()
+        self.folder = (folder or self._inside or Path(UPLOADS)).resolve()
         self._shown = self.folder if becomes is None else becomes.resolve() / "photos"
 
     def root(self) -> Path:
@@ -197,12 +194,6 @@ class PhotoStore:
             if root.name == Path(item.root).name and (root / item.photo).is_file():
                 yield replace(item, root=str(root))
                 return
-
-
-def is_sent(item: Item) -> bool:
-    """Whether an item's photo has a name as only this module gives them."""
-    shelf, _, name = item.photo.rpartition("/")
-    return bool(SHELF.fullmatch(shelf) and OURS.fullmatch(name))
 
 
 def files_of(root: Path, *, before: float | None) -> Iterator[Path]:

@@ -1,4 +1,4 @@
-"""Answers as pictures and pages."""
+"""Answers as pictures and HTML pages."""
 
 from lookalike.render.html import html_page, write_html
 from lookalike.render.montage import image_format, montage, write_montage

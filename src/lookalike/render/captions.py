@@ -1,4 +1,4 @@
-"""What is said of an answer, the same on a picture and on a page."""
+"""Texts about an answer, shared by pictures, pages and notebooks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ EXAMPLES = 3
 
 
 def item_title(item: Item) -> str:
-    """What people call an item: its title when it has one, else its product or id."""
+    """Title of an item, or else its product or id."""
     for name in NAMING_ATTRIBUTES:
         for attribute, value in item.attributes.items():
             if attribute.lower() == name.lower() and isinstance(value, str) and value.strip():
@@ -21,7 +21,7 @@ def item_title(item: Item) -> str:
 
 
 def query_title(query: Query) -> str:
-    """Names of the query's photos and items; of a photo the last part of its path."""
+    """Names of the photos and items of the query; for a photo, the last part of its path."""
     if query.examples is None:
         return f"item {query.item}" if query.item is not None else _file_name(query.photo or "photo")
     like = _names(query.examples["photos"], query.examples["items"])
@@ -40,7 +40,7 @@ def _file_name(photo: str) -> str:
 
 
 def weights_line(query: Query) -> str:
-    """The weights that count, and the metrics when some were asked for."""
+    """Weights above 0, with the metrics if some were given."""
     parts = []
     for space, weight in query.weights.items():
         if weight:
@@ -50,12 +50,12 @@ def weights_line(query: Query) -> str:
 
 
 def steps_line(answer: Answer) -> str:
-    """How long each step took."""
+    """Milliseconds of each step."""
     return ", ".join(f"{step} {ms:.1f}" for step, ms in answer.took_ms.items() if ms) + " ms" if answer.took_ms else ""
 
 
 def value_text(value: JSON) -> str:
-    """An attribute's value as people write it."""
+    """Value of an attribute as text."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):

@@ -1,4 +1,4 @@
-"""An answer as one page that needs nothing else: no scripts, no files beside it, no network."""
+"""An answer as a self-contained HTML page, without scripts, other files or network access."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from lookalike.render.captions import item_title, query_title, steps_line, value_text, weights_line
-from lookalike.render.thumbnails import OpenItem, Thumbnail, data_uri, item_thumbnail, query_thumbnail
+from lookalike.render.thumbnails import ReadPhoto, Thumbnail, data_uri, item_thumbnail, query_thumbnail
 from lookalike.storage.files import not_written, write_whole
 from lookalike.types import JSON, Answer, Item, Match
 
@@ -23,33 +23,31 @@ _HANGER = (
 )
 
 
-def write_html(path: Path, query: Image.Image | Item, *, answer: Answer, open_item: OpenItem | None = None) -> None:
-    """Write an answer as a page; see `html_page`.
+def write_html(path: Path, query: Image.Image | Item, *, answer: Answer) -> None:
+    """Write an answer as an HTML page; see `html_page`.
 
     Raises:
         UsageError: The file cannot be written.
-        LookalikeError: The disk is full, bad or only to be read.
+        LookalikeError: The disk is full, damaged or read-only.
     """
-    page = html_page(query, answer, open_item=open_item)
+    page = html_page(query, answer)
     try:
         write_whole(path, page.encode("utf-8", "backslashreplace"))
     except OSError as error:
         raise not_written(path, "the page", error) from None
 
 
-def html_page(query: Image.Image | Item, answer: Answer, *, open_item: OpenItem | None = None) -> str:
-    """Make a page of the query and its matches; photos are in the page itself, everything from a catalogue is escaped.
+def html_page(query: Image.Image | Item, answer: Answer) -> str:
+    """Render a query and its matches as HTML. Photos are embedded, and all text of the catalogue is escaped.
 
     Args:
-        query: All of the photo that was asked with, upright, or the item.
-        answer: To it.
-        open_item: How to open an item's photo; None goes by its location. One that cannot be opened leaves a
-            placeholder.
+        query: Whole query photo, upright, or the query item.
+        answer: Answer, whose `read_photo` reads the photos; one that cannot be read is replaced by a placeholder.
     """
     name = query_title(answer.query)
-    cards = "\n".join(_card(match, open_item) for match in answer.matches)
+    cards = "\n".join(_card(match, answer.read_photo) for match in answer.matches)
     matches = f'<ol class="matches">\n{cards}\n</ol>' if cards else '<p class="quiet">No item was found.</p>'
-    asked = query_thumbnail(query, answer.query.box, size=PHOTO_SIZE)
+    asked = query_thumbnail(query, answer.query.box, size=PHOTO_SIZE, read_photo=answer.read_photo)
     count = "1 match" if len(answer.matches) == 1 else f"{len(answer.matches)} matches"
     return f"""<!doctype html>
 <html lang="en">
@@ -81,7 +79,7 @@ def html_page(query: Image.Image | Item, answer: Answer, *, open_item: OpenItem 
 
 
 def _search_summary(answer: Answer) -> dict[str, JSON]:
-    """What the page says of the search."""
+    """Options and times of the search, by label."""
     query = answer.query
     pairs: dict[str, JSON] = {
         "Weights": weights_line(query),
@@ -94,7 +92,7 @@ def _search_summary(answer: Answer) -> dict[str, JSON]:
     return {name: value for name, value in pairs.items() if value}
 
 
-def _card(match: Match, open_item: OpenItem | None) -> str:
+def _card(match: Match, read_photo: ReadPhoto | None) -> str:
     item = match.item
     name = item_title(item)
     known = [f"id {item.id}", f"product {item.product}" if item.product else ""]
@@ -102,7 +100,7 @@ def _card(match: Match, open_item: OpenItem | None) -> str:
     more = f"<details><summary>Details</summary>{_definition_list(attributes)}</details>" if attributes else ""
     return f"""<li>
 <article class="card" tabindex="0" aria-label="Match {match.rank}: {escape(name)}">
-{_photo(item_thumbnail(item, size=PHOTO_SIZE, open_item=open_item), alt=name)}
+{_photo(item_thumbnail(item, size=PHOTO_SIZE, read_photo=read_photo), alt=name)}
 <div class="rank"><b>{match.score:.3f}</b><span>#{match.rank}</span></div>
 <h2 class="name">{escape(name)}</h2>
 <p class="quiet">{escape(" · ".join(filter(None, known)))}</p>
@@ -113,7 +111,7 @@ def _card(match: Match, open_item: OpenItem | None) -> str:
 
 
 def _parts(match: Match) -> str:
-    """The part of each space, with a bar where it is a cosine; distances are below 0 and have no full length."""
+    """Value of each space, with a bar for cosines; the bar of a distance, which is negative here, stays empty."""
     rows = []
     for space, value in match.scores.items():
         share = min(max(value, 0.0), 1.0)

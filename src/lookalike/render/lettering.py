@@ -1,7 +1,7 @@
-"""Words of any script in a picture, written with what fonts there are.
+"""Text of any script in pictures, drawn with the installed fonts.
 
-Pillow's own font has the letters of English and little else. Whatever it lacks is written with a font of this system;
-where that has none either, `writable` says so, and nobody is shown a row of empty boxes.
+Pillow's own font has little more than the letters of English. Other characters are drawn with a font of the system. If
+there is none, `writable` returns None, so that callers can show another text rather than empty boxes.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ FONTS: Final = (
     *("Arial Unicode.ttf", "Arial.ttf", "Hiragino Sans GB.ttc", "AppleSDGothicNeo.ttc", "Kohinoor.ttc"),
     *("segoeui.ttf", "msgothic.ttc", "msyh.ttc", "malgun.ttf", "Nirmala.ttf", "Nirmala.ttc"),
 )
-"""Fonts that systems come with, or whose free licence has brought them into every distribution, best first."""
+"""Font files of common systems and distributions, in order of preference."""
 
 NO_SIGN: Final = "\uffff"
-"""Is no character: what a font draws for it is what it draws for all that it lacks."""
+"""A code point that is not a character: a font draws it like every character that it lacks."""
 
 VARIANTS: Final = frozenset(map(chr, range(0xFE00, 0xFE10)))
-"""Ask for a certain look of the sign before them, and mean nothing without it."""
+"""Variation selectors, which change the look of the preceding character and can be left out."""
 
 
 def writable(text: str) -> str | None:
-    """What of a text can be written here, on one line; None when letters or digits would be lacking.
+    """Drawable part of a text, on one line; None if letters or digits would be missing.
 
-    An accent that no font has is left away, and so are other signs, such as pictures of smiles.
+    Accents and other characters that no font has, such as emoji, are left out.
     """
     line = ""
     for sign in unicodedata.normalize("NFC", " ".join(text.split())):
@@ -53,14 +53,14 @@ def writable(text: str) -> str | None:
 
 
 def length(text: str, *, size: int) -> float:
-    """How long a writable text is, in pixels."""
+    """Width of a drawable text, in pixels."""
     return sum(font.getlength(run) for font, run in _runs(text, size))
 
 
 def fitted(text: str, *, width: float, size: int) -> str:
-    """Put a text on one line as it can be written, and cut it with an ellipsis where it is too long.
+    """Drawable form of a text on one line, truncated with an ellipsis if it is too wide.
 
-    What cannot be written at all is shown by its code points.
+    A text that cannot be drawn is given as its code points.
     """
     line = writable(text)
     line = ascii(text)[1:-1] if line is None else line
@@ -83,15 +83,15 @@ def write(
     color: tuple[int, int, int],
     anchor: str = "la",
 ) -> None:
-    """Write a writable text.
+    """Draw a drawable text.
 
     Args:
-        draw: Into what.
-        place: In pixels.
-        text: On one line.
-        size: Of the letters, in pixels.
-        color: RGB.
-        anchor: What of the text is at the place: `l`, `m` or `r` across; `a`, the letters' top, or `m` down.
+        draw: Drawing context of the picture.
+        place: Position of the anchor, in pixels.
+        text: Text of one line.
+        size: Font size, in pixels.
+        color: RGB colour.
+        anchor: Point of the text at `place`: horizontally `l`, `m` or `r`, then vertically `a` (ascender) or `m`.
     """
     ascent, descent = _loaded(size)[0].getmetrics()
     x = place[0] - {"l": 0.0, "m": 0.5, "r": 1.0}[anchor[0]] * length(text, size=size)
@@ -102,7 +102,7 @@ def write(
 
 
 def _runs(text: str, size: int) -> Iterator[tuple[Font, str]]:
-    """A text with the fonts to write it in: one for all of it where that is possible."""
+    """Parts of a text with their fonts; a single part if one font has all of it."""
     fonts = _loaded(size)
     for number, font in enumerate(fonts):
         if all(_has(number, sign) for sign in text):
@@ -114,13 +114,13 @@ def _runs(text: str, size: int) -> Iterator[tuple[Font, str]]:
 
 @cache
 def _font_of(sign: str) -> int:
-    """The first font that has a sign, by its number from 1; 0 when none has it."""
+    """Number, from 1, of the first font that has a character; 0 if none has it."""
     return next((number for number in range(1, len(_loaded(16)) + 1) if _has(number - 1, sign)), 0)
 
 
 @cache
 def _has(number: int, sign: str) -> bool:
-    """Whether a font has a sign, and the sign can be written without knowing how it joins its neighbours."""
+    """Whether a font has a character that can be drawn: joining scripts need the library raqm."""
     if sign == " ":
         return True
     joins = unicodedata.bidirectional(sign) in ("R", "AL") or unicodedata.category(sign) in ("Mn", "Mc")
@@ -137,7 +137,7 @@ def _drawn(font: Font, sign: str) -> tuple[tuple[int, int], bytes]:
 
 @cache
 def _loaded(size: int) -> tuple[Font, ...]:
-    """Pillow's own font, and those of `FONTS` that are here, in one size."""
+    """Pillow's own font and the installed ones of `FONTS`, in one size."""
     own = ImageFont.load_default(size)
     assert isinstance(own, Font), "Pillow comes with FreeType"
     return (own, *(ImageFont.truetype(path, size) for path in _files()))
@@ -145,7 +145,7 @@ def _loaded(size: int) -> tuple[Font, ...]:
 
 @cache
 def _files() -> tuple[Path, ...]:
-    """Those of `FONTS` that this system has, and that can be read."""
+    """Installed and readable files of `FONTS`."""
     if sys.platform == "win32":
         folders = [Path(os.environ.get("WINDIR", r"C:\Windows"), "Fonts")]
     elif sys.platform == "darwin":

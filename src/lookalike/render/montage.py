@@ -1,4 +1,4 @@
-"""An answer as one picture: the query, and its matches in a row."""
+"""An answer as one picture: the query and its matches."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lookalike.errors import UsageError
 from lookalike.render import lettering
 from lookalike.render.captions import item_title, query_title, weights_line
 from lookalike.render.saving import save_image
-from lookalike.render.thumbnails import OpenItem, Thumbnail, item_thumbnail, query_thumbnail
+from lookalike.render.thumbnails import Thumbnail, item_thumbnail, query_thumbnail
 from lookalike.types import Answer, Item, Match
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
@@ -23,7 +23,7 @@ GAP = 20
 MARGIN = 28
 CORNER = 10
 MATCHES_IN_A_ROW = 6
-"""More matches than this are laid in rows of five."""
+"""Largest number of matches in a single row; more are laid out in rows of five."""
 
 PAPER = (246, 246, 243)
 CARD = (255, 255, 255)
@@ -34,10 +34,10 @@ ACCENT = (196, 64, 42)
 
 
 def image_format(path: Path) -> str:
-    """The kind of picture that a file's ending asks for.
+    """Image format by the ending of a file name.
 
     Raises:
-        UsageError: None that can be written.
+        UsageError: The ending is unknown.
     """
     try:
         return FORMATS[path.suffix.lower()]
@@ -45,28 +45,26 @@ def image_format(path: Path) -> str:
         raise UsageError(f"{path}: a montage is written as {', '.join(FORMATS)}, not as {path.suffix!r}") from None
 
 
-def write_montage(path: Path, query: Image.Image | Item, *, answer: Answer, open_item: OpenItem | None = None) -> None:
+def write_montage(path: Path, query: Image.Image | Item, *, answer: Answer) -> None:
     """Draw a montage and write it in the format of the file's ending; see `montage`.
 
     Raises:
         UsageError: The ending is unknown, or the file cannot be written.
-        LookalikeError: The disk is full, bad or only to be read.
+        LookalikeError: The disk is full, damaged or read-only.
     """
     image_format(path)
-    save_image(montage(query, answer, open_item=open_item), path, what="the montage")
+    save_image(montage(query, answer), path, what="the montage")
 
 
-def montage(query: Image.Image | Item, answer: Answer, *, open_item: OpenItem | None = None) -> Image.Image:
-    """Draw the query on the left, and its matches beside it with rank, score and product.
+def montage(query: Image.Image | Item, answer: Answer) -> Image.Image:
+    """Draw the query on the left, and beside it the matches with rank, score and name.
 
     Args:
-        query: All of the photo that was asked with, upright, or the item.
-        answer: To it.
-        open_item: How to open an item's photo; None goes by its location. One that cannot be opened leaves a
-            placeholder.
+        query: Whole query photo, upright, or the query item.
+        answer: Answer, whose `read_photo` reads the photos; one that cannot be read is replaced by a placeholder.
 
     Returns:
-        RGB.
+        RGB image.
     """
     count = len(answer.matches)
     columns = max(1, count if count <= MATCHES_IN_A_ROW else 5)
@@ -76,7 +74,8 @@ def montage(query: Image.Image | Item, answer: Answer, *, open_item: OpenItem | 
     size = (first_match + columns * step[0] - GAP + MARGIN, MARGIN * 2 + rows * step[1] - GAP)
     picture = Image.new("RGB", size, PAPER)
 
-    _draw_tile(picture, (MARGIN, MARGIN), query_thumbnail(query, answer.query.box, size=TILE), is_query=True)
+    asked = query_thumbnail(query, answer.query.box, size=TILE, read_photo=answer.read_photo)
+    _draw_tile(picture, (MARGIN, MARGIN), asked, is_query=True)
     took = f"{sum(answer.took_ms.values()):.1f} ms, {answer.query.index} index"
     lines = [query_title(answer.query), weights_line(answer.query), took]
     _write(picture, (MARGIN, MARGIN + TILE[1] + 12), "Query", size=19, color=ACCENT)
@@ -87,7 +86,7 @@ def montage(query: Image.Image | Item, answer: Answer, *, open_item: OpenItem | 
 
     for number, match in enumerate(answer.matches):
         corner = (first_match + number % columns * step[0], MARGIN + number // columns * step[1])
-        _draw_tile(picture, corner, item_thumbnail(match.item, size=TILE, open_item=open_item))
+        _draw_tile(picture, corner, item_thumbnail(match.item, size=TILE, read_photo=answer.read_photo))
         _write_match(picture, (corner[0], corner[1] + TILE[1] + 12), match)
     if not answer.matches:
         _write(picture, (first_match, MARGIN + TILE[1] // 2), "No item was found", size=17, color=QUIET)
@@ -95,7 +94,7 @@ def montage(query: Image.Image | Item, answer: Answer, *, open_item: OpenItem | 
 
 
 def _draw_tile(picture: Image.Image, corner: tuple[int, int], shown: Thumbnail, *, is_query: bool = False) -> None:
-    """Draw a card with a photo in its middle, or with the reason why there is none."""
+    """Draw a card with a centred photo, or with the reason why there is none."""
     tile = Image.new("RGB", TILE, CARD)
     draw = ImageDraw.Draw(tile)
     if shown.image is None:
@@ -117,7 +116,7 @@ def _draw_tile(picture: Image.Image, corner: tuple[int, int], shown: Thumbnail, 
 
 
 def _draw_placeholder(draw: ImageDraw.ImageDraw, reason: str) -> None:
-    """Draw an empty hanger, and say why."""
+    """Draw an empty hanger and the reason."""
     draw.rectangle([0, 0, *TILE], fill=(238, 238, 234))
     x, y = TILE[0] // 2, TILE[1] // 2 - 16
     draw.arc([x - 11, y - 46, x + 11, y - 24], 160, 90, fill=QUIET, width=3)
@@ -129,7 +128,7 @@ def _draw_placeholder(draw: ImageDraw.ImageDraw, reason: str) -> None:
 
 
 def _write_match(picture: Image.Image, place: tuple[int, int], match: Match) -> None:
-    """Write rank and score, the item's name, and the part of each space."""
+    """Write rank and score, the name of the item, and the value of each space."""
     x, y = place
     rank = str(match.rank)
     _write(picture, (x, y), rank, size=19, color=INK)
@@ -140,7 +139,7 @@ def _write_match(picture: Image.Image, place: tuple[int, int], match: Match) -> 
 
 
 def _writable_name(item: Item) -> str:
-    """The item's name, or its product or id when no font here has the letters of its name."""
+    """Title of an item; its product or id if no installed font has the letters of the title."""
     names = (item_title(item), item.product or "", item.id)
     writable = next((name for name in names if name and lettering.writable(name)), item.id)
     if writable != names[0]:
@@ -150,9 +149,9 @@ def _writable_name(item: Item) -> str:
 
 @cache
 def _warn_about_fonts() -> None:
-    """Say once that there is a remedy."""
+    """Log once that a font is missing."""
     logging.getLogger(__name__).warning(
-        "no font of this system has the letters of some names, whose product or id is shown; Noto Sans has them"
+        "no installed font has the letters of some titles, so the product or id is shown; install Noto Sans"
     )
 
 
@@ -171,7 +170,7 @@ def _write(
 
 @cache
 def _rounded() -> Image.Image:
-    """Where a tile with round corners is opaque."""
+    """Mask of a tile with round corners."""
     large = Image.new("L", (TILE[0] * 3, TILE[1] * 3), 0)
     ImageDraw.Draw(large).rounded_rectangle((0, 0, large.width - 1, large.height - 1), CORNER * 3, fill=255)
     return large.reduce(3)

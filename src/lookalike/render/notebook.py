@@ -1,4 +1,4 @@
-"""An answer as a notebook shows it: a row of small pictures, in the HTML itself, with their ranks and scores."""
+"""An answer as HTML for notebooks: a row of embedded thumbnails with ranks and scores."""
 
 from __future__ import annotations
 
@@ -6,44 +6,44 @@ from html import escape
 from typing import Final
 
 from lookalike.render.captions import item_title, query_title, steps_line, weights_line
-from lookalike.render.thumbnails import data_uri, item_thumbnail
+from lookalike.render.thumbnails import ReadPhoto, data_uri, item_thumbnail
 from lookalike.types import Answer, Match
 
 SIZE: Final = (112, 150)
-"""Largest width and height of a picture, in pixels."""
+"""Largest width and height of a thumbnail, in pixels."""
 
 MOST: Final = 50
-"""Matches that are shown; a notebook keeps every picture in its file."""
+"""Largest number of matches shown, since a notebook file stores every thumbnail."""
 
 JPEG_QUALITY: Final = 80
 
 
 def notebook_html(answer: Answer) -> str:
-    """Make a piece of HTML of an answer; text of a catalogue is escaped.
+    """Render an answer as an HTML fragment; all text of the catalogue is escaped.
 
-    A photo that cannot be opened leaves the reason in its place.
+    A photo that cannot be read is replaced by the reason.
     """
     shown = answer.matches[:MOST]
     more = len(answer.matches) - len(shown)
     summary = f"{weights_line(answer.query)}; {answer.query.index}; {steps_line(answer)}"
     about = f"Looks like {escape(query_title(answer.query))} <small>({escape(summary)})</small>"
-    cards = "".join(map(_card, shown)) or "<p>No item was found.</p>"
+    cards = "".join(_card(match, answer.read_photo) for match in shown) or "<p>No item was found.</p>"
     rest = f"<p><small>and {more:,} more</small></p>" if more else ""
     return f'<div><p>{about}</p><div style="display:flex;flex-wrap:wrap;gap:12px">{cards}</div>{rest}</div>'
 
 
-def _card(match: Match) -> str:
+def _card(match: Match, read_photo: ReadPhoto | None) -> str:
     name = item_title(match.item)
     parts = ", ".join(f"{space} {value:.3f}" for space, value in match.scores.items())
     return (
-        f'<figure style="margin:0;width:{SIZE[0]}px;overflow-wrap:anywhere">{_picture(match, name)}'
+        f'<figure style="margin:0;width:{SIZE[0]}px;overflow-wrap:anywhere">{_picture(match, name, read_photo)}'
         f'<figcaption title="{escape(parts)}"><b>#{match.rank}</b> {match.score:.3f}<br>{escape(name)}<br>'
         f"<small>{escape(match.item.id)}</small></figcaption></figure>"
     )
 
 
-def _picture(match: Match, name: str) -> str:
-    photo = item_thumbnail(match.item, size=SIZE)
+def _picture(match: Match, name: str, read_photo: ReadPhoto | None) -> str:
+    photo = item_thumbnail(match.item, size=SIZE, read_photo=read_photo)
     if photo.image is None:
         style = f"height:{SIZE[1]}px;border:1px dashed;box-sizing:border-box;padding:4px"
         return f'<div style="{style}"><small>No photo: {escape(photo.reason)}</small></div>'

@@ -1,4 +1,4 @@
-"""The look of the plots, and how one is made and written; matplotlib is loaded when the first one is."""
+"""Style of plots, and a context that makes and writes one; matplotlib is imported with the first plot."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ from lookalike.storage.files import not_written, write_whole
 
 INK, QUIET, HAIRLINE, PAPER = "#1c1e22", "#686c74", "#dedcd9", "#ffffff"
 LINE: Final = "#2a5d8f"
-"""The one colour of bars and curves."""
+"""Colour of bars and curves."""
 
 GROUPS: Final = (
     *("#2a5d8f", "#c4402a", "#3f8f5f", "#d99a2b", "#7a559e"),
     *("#1fa3a3", "#b5548a", "#8a6d3b", "#5b7fd6", "#7d9a2c"),
 )
-"""Colours that tell ten groups apart, also by their lightness; what belongs to no group is grey."""
+"""Colours of ten groups, which differ in lightness too."""
 
 OTHERS: Final = "#c9c7c2"
+"""Colour of points without a group."""
+
 DOTS_PER_INCH: Final = 144
 STYLE: Final[Any] = {
     "font.size": 10,
@@ -46,17 +48,17 @@ STYLE: Final[Any] = {
 
 @contextmanager
 def plot(path: Path, *, columns: int = 1, size: tuple[float, float]) -> Iterator[Any]:
-    """Lend the axes of a plot, and write it at the end.
+    """Context with the axes of a plot, which is written at the end.
 
     Args:
         path: A .png file.
-        columns: Plots beside each other; for more than one, an array of axes is lent.
+        columns: Number of plots side by side; for more than one, the context has an array of axes.
         size: Width and height in inches.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
         UsageError: The file cannot be written.
-        LookalikeError: The disk is full, bad or only to be read.
+        LookalikeError: The disk is full, damaged or read-only.
     """
     try:
         from matplotlib import rc_context
@@ -65,7 +67,7 @@ def plot(path: Path, *, columns: int = 1, size: tuple[float, float]) -> Iterator
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] != "matplotlib":
             raise
-        raise MissingExtraError("drawing the pictures of a report", "evaluate") from error
+        raise MissingExtraError("drawing the plots of a report", "evaluate") from error
     with rc_context(STYLE):
         figure = Figure(figsize=size, dpi=DOTS_PER_INCH, layout="constrained")
         FigureCanvasAgg(figure)

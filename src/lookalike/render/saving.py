@@ -1,4 +1,4 @@
-"""Writing a picture into a file."""
+"""Writing pictures to files."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ def save_image(picture: Image.Image, path: Path, *, what: str = "the picture") -
     """Write a picture in the format of the file's ending.
 
     Args:
-        picture: RGB.
-        path: The file, whole or not at all.
-        what: What an error calls it.
+        picture: RGB image.
+        path: File, replaced as a whole.
+        what: Name of the picture in errors.
 
     Raises:
         UsageError: The file cannot be written.
-        LookalikeError: The disk is full, bad or only to be read.
+        LookalikeError: The disk is full, damaged or read-only.
     """
     encoded = BytesIO()
     picture.save(encoded, Image.registered_extensions()[path.suffix.lower()], quality=90)

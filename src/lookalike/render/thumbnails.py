@@ -1,4 +1,4 @@
-"""Photos made ready to be shown: small, with the place of their box, or the reason why there is none."""
+"""Thumbnails of photos, with the position of the box, or the reason why there is no photo."""
 
 from __future__ import annotations
 
@@ -6,27 +6,26 @@ import base64
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import TypeAlias
 
 from PIL import Image
 
 from lookalike.errors import PhotoError
-from lookalike.images import open_image
+from lookalike.images import Source, open_image
 from lookalike.types import Box, Item
 
-OpenItem: TypeAlias = Callable[[Item], Image.Image]
-"""Opens the whole photo of an item, upright; raises PhotoError where there is none."""
+ReadPhoto: TypeAlias = Callable[[Item], Source]
+"""Reads the photo of an item, as a source for `open_image`; raises PhotoError. See `Answer.read_photo`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Thumbnail:
-    """A photo to be shown.
+    """A scaled photo.
 
     Attributes:
-        image: Scaled, RGB; None when it could not be opened.
-        frame: Left, top, right and bottom of the box as fractions of the photo, in [0, 1]; None without one.
-        reason: Why there is no picture.
+        image: RGB image; None if the photo could not be opened.
+        frame: Left, top, right and bottom of the box as fractions of the photo, in [0, 1]; None without a box.
+        reason: Reason why there is no image.
     """
 
     image: Image.Image | None
@@ -35,12 +34,12 @@ class Thumbnail:
 
 
 def fit_thumbnail(photo: Image.Image, box: Box | None, *, size: tuple[int, int]) -> Thumbnail:
-    """Scale a photo, down or up, so that all of it just fits into a size, undistorted.
+    """Scale a photo, down or up, to the largest size that fits, keeping its aspect ratio.
 
     Args:
-        photo: All of it, upright.
-        box: In its pixels.
-        size: Width and height in pixels.
+        photo: Whole photo, upright.
+        box: Box in pixels of the photo.
+        size: Largest width and height, in pixels.
     """
     frame = None
     if box is not None:
@@ -52,45 +51,45 @@ def fit_thumbnail(photo: Image.Image, box: Box | None, *, size: tuple[int, int])
     return Thumbnail(photo.resize(within, Image.Resampling.LANCZOS, reducing_gap=3.0), frame)
 
 
-def query_thumbnail(query: Image.Image | Item, box: Box | None, *, size: tuple[int, int]) -> Thumbnail:
-    """Scale what was asked with.
+def query_thumbnail(
+    query: Image.Image | Item, box: Box | None, *, size: tuple[int, int], read_photo: ReadPhoto | None = None
+) -> Thumbnail:
+    """Scale the query photo, or the photo of the query item.
 
     Args:
-        query: All of a photo, upright, or an item, whose photo need not be there any more.
-        box: In the photo's pixels; that of an item is its own.
-        size: As for `fit_thumbnail`.
+        query: Whole photo, upright, or an item, whose photo may be missing.
+        box: Box in pixels of the photo; an item has its own.
+        size: Largest width and height, in pixels.
+        read_photo: As for `item_thumbnail`.
     """
-    return item_thumbnail(query, size=size) if isinstance(query, Item) else fit_thumbnail(query, box, size=size)
+    if isinstance(query, Item):
+        return item_thumbnail(query, size=size, read_photo=read_photo)
+    return fit_thumbnail(query, box, size=size)
 
 
-def item_thumbnail(item: Item, *, size: tuple[int, int], open_item: OpenItem | None = None) -> Thumbnail:
-    """Open an item's photo and scale it; a photo that is gone is no reason to show nothing.
+def item_thumbnail(item: Item, *, size: tuple[int, int], read_photo: ReadPhoto | None = None) -> Thumbnail:
+    """Open the photo of an item and scale it; if it cannot be opened, the thumbnail has the reason.
 
     Args:
-        item: Whose photo.
-        size: As for `fit_thumbnail`.
-        open_item: How to open it; None goes by `item.location`.
+        item: Item.
+        size: Largest width and height, in pixels.
+        read_photo: Reads the photo; None reads `item.location`, wherever it is.
     """
-    if open_item is None:
-        # a box is given in pixels of the full photo, so only a photo without one may be decoded at less
-        at_least = None if item.box else max(size)
-        open_item = partial(_open_location, at_least=at_least)
+    # a box is given in pixels of the full photo, so only a photo without one may be decoded at less
+    at_least = None if item.box else max(size)
     try:
-        return fit_thumbnail(open_item(item), item.box, size=size)
+        source = item if read_photo is None else read_photo(item)
+        return fit_thumbnail(open_image(source, at_least=at_least, name=item.photo), item.box, size=size)
     except PhotoError as error:
         return Thumbnail(None, reason=error.reason)
 
 
-def _open_location(item: Item, *, at_least: int | None) -> Image.Image:
-    return open_image(item, at_least=at_least, name=item.photo)
-
-
 def data_uri(picture: Image.Image, *, quality: int) -> str:
-    """A picture as the address that an `img` of HTML shows without any other file.
+    """Encode a picture as a `data:` URI of a JPEG, for the `img` element of HTML.
 
     Args:
-        picture: RGB.
-        quality: Of the JPEG, 1 to 95.
+        picture: RGB image.
+        quality: JPEG quality, 1 to 95.
     """
     file = io.BytesIO()
     picture.save(file, "JPEG", quality=quality)

@@ -14,6 +14,7 @@ from lookalike.embedding.compatibility import check_compatibility, model_ids_of
 from lookalike.embedding.model_choice import ModelFile
 from lookalike.embedding.projected import ProjectedEmbedder
 from lookalike.errors import GalleryNotFoundError, UsageError
+from lookalike.gallery.photo_reader import PhotoReader
 from lookalike.gallery.request import SearchRequest
 from lookalike.retrieval.examples import Examples, name_of
 from lookalike.retrieval.results import search_gallery
@@ -151,17 +152,16 @@ class Retriever:
             unlike: A photo to look less like, or several.
             unlike_item: Id of an item to look less like, or several.
             k: Number of matches, at least 1; fewer come back when fewer items pass the filter.
-            offset: Number of best matches to leave out; with any, 0 too, pages fit together.
-            weights: Weights of the spaces, by name; unnamed spaces weigh 0. None takes the gallery's stored weights, or
-                else the defaults.
+            offset: Number of best matches to leave out; pages fit together if each one gives it, the first with 0.
+            weights: Weights by space, 0 for others; None takes the stored weights of the gallery, or else the defaults.
             where: A filter on the items' attributes, such as `price < 80 and season = 'Summer'`.
-            box: The part of the photo to look at.
+            box: Part of the photo to search with.
             metrics: A metric of SciPy's cdist by space; the score is then minus the weighted sum of the distances.
             index: `auto`, `exact`, `kmeans`, `ivf` or `hnsw`.
             probes: Number of lists that `kmeans` or `ivf` look into.
             expand: Number of nearest items to add to the query before a second search; 0 is none.
-            rerank: Number of best matches to reorder by the neighbours that they share with the query; 0 is none. Both
-                change the order only: scores stay those with the query itself.
+            rerank: Number of best matches to sort by the neighbours that they share with the query; 0 is none. Scores
+                remain those of the query itself, also with `expand`.
 
         Raises:
             UsageError: An option is wrong, or options do not go together; subclasses are in `lookalike.errors`.
@@ -213,7 +213,7 @@ class Retriever:
             rerank=request.rerank,
             examples=examples.names(name_of) if examples.several else None,
         )
-        return Answer(query, took, matches)
+        return Answer(query, took, matches, PhotoReader.of(gallery))
 
     def index(
         self,

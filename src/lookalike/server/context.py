@@ -14,7 +14,7 @@ from starlette.requests import Request
 
 from lookalike.embedding.model_loading import processors
 from lookalike.errors import LookalikeError
-from lookalike.gallery.photo_store import is_sent
+from lookalike.gallery.photo_reader import PhotoReader
 from lookalike.gallery.protocol import Gallery
 from lookalike.gallery.request import SearchRequest
 from lookalike.gallery.roots import Roots
@@ -104,8 +104,8 @@ class AppContext:
 
     def roots_for(self, item: Item) -> Roots:
         """Roots below which the photo of an item may be read: the gallery's, the settings', and folders of uploads."""
-        sent = [str(folder) for folder in self.writer.photo_folders] if is_sent(item) else []
-        return Roots([*self.retriever.gallery.roots, *self.settings.roots, *sent])
+        roots = (*self.retriever.gallery.roots, *self.settings.roots)
+        return PhotoReader(roots, tuple(map(str, self.writer.photo_folders))).roots_for(item)
 
     def start(self) -> None:
         """Warm up the index, and accept requests.
