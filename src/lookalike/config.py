@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lookalike.errors import ConfigError, UnknownNameError
+from lookalike.errors import ConfigError, UnknownNameError, short_reason
 
 T = TypeVar("T")
 
@@ -32,7 +32,7 @@ def load(settings: type[T], path: Path, *, overrides: Sequence[str] = ()) -> T:
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or error}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not a TOML file: {error}") from None
+        raise ConfigError(f"{path}: not a TOML file: {short_reason(error)}") from None
     for override in overrides:
         _override(values, override)
     return build(settings, values, where=str(path))

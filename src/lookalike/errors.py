@@ -33,10 +33,13 @@ from __future__ import annotations
 
 import difflib
 import errno
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Final
+
+LONGEST_REASON: Final = 300
 
 
 class LookalikeError(Exception):
@@ -295,6 +298,20 @@ class MissingExtraError(LookalikeError):
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(f"{what} needs an optional part; install it with: pip install 'lookalike[{extra}]'")
         self.extra = extra
+
+
+def short_reason(error: BaseException) -> str:
+    """Reason that an error of another library gives, as one line for our messages.
+
+    Such texts may have several lines, of which the later ones advise on that library's arguments.
+
+    Returns:
+        First line of the text, at most 300 characters; the operating system's words for an `OSError`; the type's name
+        where there is no text.
+    """
+    words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    lines = words.strip().splitlines() or [type(error).__name__]
+    return textwrap.shorten(lines[0], LONGEST_REASON, placeholder=" ...")
 
 
 @contextmanager

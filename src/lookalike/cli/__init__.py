@@ -12,7 +12,7 @@ import typer
 
 from lookalike.cli.console import finish, let_go, make_ready, say
 from lookalike.cli.interrupts import Interrupts
-from lookalike.errors import LookalikeError
+from lookalike.errors import LookalikeError, short_reason
 
 SHOW_TRACEBACK = "LOOKALIKE_TRACEBACK"
 INTERRUPTED, PIPE_CLOSED = 130, 141  # 128 + the number of the signal, as shells have it
@@ -70,7 +70,7 @@ def _run(arguments: Sequence[str] | None, interrupts: Interrupts) -> int:
         if isinstance(error, OSError):
             say(f"error: {error.filename or 'system'}: {error.strerror or error}")
         else:
-            say(f"error: this is a bug in lookalike: {type(error).__name__}: {error}")
+            say(f"error: this is a bug in lookalike: {type(error).__name__}: {short_reason(error)}")
             say(f"to see where, set {SHOW_TRACEBACK}=1 and run it again")
         return 1
     return int(code or 0)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from lookalike.errors import MismatchError, UsageError
+from lookalike.errors import MismatchError, UsageError, short_reason
 from lookalike.evaluation.intervals import bootstrap_intervals, paired_significance
 from lookalike.evaluation.metrics import Float64
 from lookalike.evaluation.report.data import COUNT_PREFIX, FIGURES_FILE, QUERIES_FILE
@@ -150,7 +150,7 @@ def read_report(folder: Path) -> ReportedEvaluation:
             f"{folder}: not a report of `lookalike evaluate --report`: {Path(error.filename).name}: {error.strerror}"
         ) from None
     except (ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{folder}: the report is damaged: {error}; evaluate again") from None
+        raise UsageError(f"{folder}: the report is damaged: {short_reason(error)}; evaluate again") from None
 
 
 def _check_comparable(first: ReportedEvaluation, second: ReportedEvaluation) -> None:

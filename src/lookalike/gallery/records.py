@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from lookalike.errors import MismatchError, UsageError
+from lookalike.errors import MismatchError, UsageError, short_reason
 from lookalike.gallery.local import metadata_table
 from lookalike.gallery.local.row_checksums import ITEM_SOUND, NAME_SUM, crc_of, damaged, numbered
 from lookalike.spaces import Space, check_rows, concatenate, slices
@@ -155,7 +155,7 @@ def json_text(attributes: Mapping[Any, JSON], item_id: str) -> str:
     try:
         text = ENCODER.encode(attributes)
     except (TypeError, ValueError, RecursionError) as error:
-        raise UsageError(f"the attributes of {item_id!r} cannot be kept: {error}") from None
+        raise UsageError(f"the attributes of {item_id!r} cannot be kept: {short_reason(error)}") from None
     if text.count("[") + text.count("{") > DEEPEST and depth(attributes) > DEEPEST:
         raise UsageError(f"the attributes of {item_id!r} cannot be kept: they are nested more than {DEEPEST} deep")
     return text

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from lookalike.errors import GalleryDamagedError
+from lookalike.errors import GalleryDamagedError, short_reason
 from lookalike.gallery.local import metadata_table
 from lookalike.gallery.local.row_checksums import damaged
 from lookalike.projection import Projection
@@ -48,7 +48,9 @@ def read(connection: sqlite3.Connection) -> StoredWeights:
             {str(name): float(weight) for name, weight in kept["weights"].items()}, dict(kept["source"])
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise GalleryDamagedError(f"the weights that were learned for the gallery cannot be read: {error}") from error
+        raise GalleryDamagedError(
+            f"the weights that were learned for the gallery cannot be read: {short_reason(error)}"
+        ) from error
 
 
 def write(connection: sqlite3.Connection, stored: StoredWeights) -> None:
@@ -72,7 +74,7 @@ def read_projections(connection: sqlite3.Connection) -> dict[str, Projection]:
         kept = {key.removeprefix(PROJECTION): metadata_table.must_get(connection, key) for key in keys}
         return {space: Projection.from_bytes(data) for space, data in kept.items()}
     except (ValueError, KeyError, TypeError, OSError) as error:
-        raise GalleryDamagedError(f"the projections of the gallery cannot be read: {error}") from error
+        raise GalleryDamagedError(f"the projections of the gallery cannot be read: {short_reason(error)}") from error
 
 
 def write_projections(connection: sqlite3.Connection, projections: Mapping[str, Projection]) -> None:

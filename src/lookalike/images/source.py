@@ -9,7 +9,7 @@ from typing import BinaryIO, Final, TypeAlias
 
 from PIL import Image
 
-from lookalike.errors import PhotoError, UsageError
+from lookalike.errors import PhotoError, UsageError, short_reason
 from lookalike.remote.addresses import Reach, is_address, parse, reach_of, shown
 from lookalike.remote.cache import FRESH_S, shared_cache
 from lookalike.remote.object_store import PHOTO_S, fetch, status
@@ -142,5 +142,4 @@ def _reason(error: Exception) -> str:
         return "this is a folder, not a photo"
     if isinstance(error, PermissionError):
         return "permission denied"
-    words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return f"cannot be read: {(words or type(error).__name__).splitlines()[0]}"
+    return f"cannot be read: {short_reason(error)}"

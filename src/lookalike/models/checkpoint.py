@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from lookalike.config import build
-from lookalike.errors import ModelError
+from lookalike.errors import ModelError, short_reason
 from lookalike.models import original_checkpoint
 from lookalike.models.network import Network, NetworkSettings, head_key
 from lookalike.models.preprocessing import Preprocessing
@@ -77,7 +77,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
             header = file.metadata() or {}
             state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dictionary
     except (SafetensorError, OSError) as error:
-        raise ModelError(f"{path}: not a safetensors file: {error}") from None
+        raise ModelError(f"{path}: not a safetensors file: {short_reason(error)}") from None
     if header.get("lookalike.format") != FORMAT:
         raise ModelError(f"{path}: not a checkpoint written by `lookalike train`")
     if header.pop(CONTENT, "") != content_sum(state, header):

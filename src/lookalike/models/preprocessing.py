@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 from PIL import Image
 
-from lookalike.errors import ModelError
+from lookalike.errors import ModelError, short_reason
 from lookalike.types import Float32
 
 Fit = Literal["stretch", "crop", "pad"]
@@ -110,4 +110,4 @@ class Preprocessing:
             fields = json.loads(text)
             return cls(**{**fields, "mean": tuple(fields["mean"]), "std": tuple(fields["std"])})
         except (ValueError, TypeError, KeyError) as error:
-            raise ModelError(f"a model's preprocessing cannot be read: {error}") from None
+            raise ModelError(f"a model's preprocessing cannot be read: {short_reason(error)}") from None

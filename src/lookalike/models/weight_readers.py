@@ -14,7 +14,7 @@ import torch
 from timm.models._efficientnet_blocks import InvertedResidual
 from torch import Tensor, nn
 
-from lookalike.errors import LONGEST_QUOTE, ModelError, UnknownNameError
+from lookalike.errors import LONGEST_QUOTE, ModelError, UnknownNameError, short_reason
 from lookalike.models.fp16 import FP16_SUFFIX
 
 State = dict[str, Tensor]
@@ -38,7 +38,7 @@ def _read_npz(path: Path) -> State:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
     except (ValueError, TypeError, OSError, EOFError, RuntimeError, BadZipFile, zlib.error) as error:
-        raise ModelError(f"{path}: not an .npz of arrays of numbers: {error}") from None
+        raise ModelError(f"{path}: not an .npz of arrays of numbers: {short_reason(error)}") from None
 
 
 def _read_safetensors(path: Path) -> State:
@@ -48,7 +48,7 @@ def _read_safetensors(path: Path) -> State:
     try:
         return dict(load_file(path))
     except (SafetensorError, OSError) as error:
-        raise ModelError(f"{path}: not a safetensors file: {error}") from None
+        raise ModelError(f"{path}: not a safetensors file: {short_reason(error)}") from None
 
 
 def _read_onnx(path: Path) -> State:
@@ -58,7 +58,7 @@ def _read_onnx(path: Path) -> State:
     try:
         initializers = onnx.load(str(path)).graph.initializer
     except (DecodeError, OSError) as error:
-        raise ModelError(f"{path}: not an ONNX file: {error}") from None
+        raise ModelError(f"{path}: not an ONNX file: {short_reason(error)}") from None
     return {
         tensor.name.removesuffix(FP16_SUFFIX): torch.from_numpy(onnx.numpy_helper.to_array(tensor).copy()).float()
         for tensor in initializers
@@ -130,7 +130,7 @@ def rename_tensors(state: State, table: Path) -> State:
             _, *rows = csv.reader(file)
         names = dict(rows)  # raises ValueError for rows of another length
     except (OSError, ValueError) as error:
-        raise ModelError(f"{table}: not a table of two columns of names: {error}") from None
+        raise ModelError(f"{table}: not a table of two columns of names: {short_reason(error)}") from None
     unknown = sorted(set(state) - set(names))
     if unknown:
         raise ModelError(f"{table}: has no row for the tensor {unknown[0]!r} ({len(unknown)} are missing in all)")

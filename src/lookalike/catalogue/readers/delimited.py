@@ -14,7 +14,7 @@ from typing import Final
 from lookalike.catalogue.protocol import Catalogue
 from lookalike.catalogue.readers.column_types import DATABASE_NULL, ColumnType, Convert
 from lookalike.catalogue.readers.table import Columns, RowReader, assign_columns
-from lookalike.errors import AnnotationError, CatalogueError, UsageError
+from lookalike.errors import AnnotationError, CatalogueError, UsageError, short_reason
 from lookalike.types import JSON, Item
 
 DELIMITERS: Final = ",;\t|"
@@ -153,7 +153,7 @@ class _Delimited:
         except UnicodeError as error:
             raise self._not_text(self._damaged_line(), getattr(error, "reason", str(error))) from None
         except csv.Error as error:
-            raise CatalogueError(f"{self.path}:{line}: not a row of a CSV table: {error}") from None
+            raise CatalogueError(f"{self.path}:{line}: not a row of a CSV table: {short_reason(error)}") from None
         except OSError as error:
             raise CatalogueError(f"{self.path}: {error.strerror}") from None
 

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from lookalike.errors import GalleryDamagedError
+from lookalike.errors import GalleryDamagedError, short_reason
 from lookalike.gallery.local import metadata_table
 from lookalike.gallery.local.database import Database
 
@@ -67,4 +67,6 @@ def read(connection: sqlite3.Connection) -> tuple[str, list[str]]:
         names = [name for name in kept["names"] if NAME.fullmatch(name)]
         return str(kept["place"]), names
     except (ValueError, KeyError, TypeError) as error:
-        raise GalleryDamagedError(f"whose photos are the gallery's own cannot be read: {error}") from error
+        raise GalleryDamagedError(
+            f"whose photos are the gallery's own cannot be read: {short_reason(error)}"
+        ) from error

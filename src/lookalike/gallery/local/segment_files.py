@@ -31,7 +31,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from lookalike.errors import GalleryDamagedError, LookalikeError
+from lookalike.errors import GalleryDamagedError, LookalikeError, short_reason
 from lookalike.gallery.local.manifest import checksum, read_manifest, write_manifest
 from lookalike.gallery.local.row_checksums import checked_vectors
 from lookalike.gallery.local.segment import Segment
@@ -154,7 +154,7 @@ class SegmentFiles:
                 shutil.rmtree(temporary, ignore_errors=True)
             return open_segment(folder)
         except (OSError, ValueError) as error:
-            raise SegmentFolderError(f"{self._folder} cannot be written: {error}") from error
+            raise SegmentFolderError(f"{self._folder} cannot be written: {short_reason(error)}") from error
 
     def damage(self) -> list[str]:
         """Read all that is kept and say what is wrong with it; an empty list is a clean bill."""

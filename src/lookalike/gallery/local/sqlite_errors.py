@@ -8,7 +8,14 @@ from types import TracebackType
 from typing import Final
 
 from lookalike import deadline
-from lookalike.errors import GalleryDamagedError, LookalikeError, StorageFailedError, StorageFullError, UsageError
+from lookalike.errors import (
+    GalleryDamagedError,
+    LookalikeError,
+    StorageFailedError,
+    StorageFullError,
+    UsageError,
+    short_reason,
+)
 from lookalike.gallery.local.row_checksums import WAY_OUT
 
 OWN_BUGS: Final = ("syntax error", "no such column", "no such function", "transaction")
@@ -55,10 +62,12 @@ def explain(error: sqlite3.DatabaseError, path: Path) -> None:
     if code & 0xFF == sqlite3.SQLITE_ERROR and any(words in str(error) for words in OWN_BUGS):
         return
     if code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR):
-        raise GalleryDamagedError(f"{path} is damaged ({error}); {WAY_OUT}") from error
+        raise GalleryDamagedError(f"{path} is damaged ({short_reason(error)}); {WAY_OUT}") from error
     if code & 0xFF == sqlite3.SQLITE_FULL:
         message = f"{path}: no room left on the disk; nothing was changed, free some and try again"
         raise StorageFullError(message) from error
     if code & 0xFF == sqlite3.SQLITE_IOERR:
-        raise StorageFailedError(f"{path}: {error}; see the system's log, the disk may be failing") from error
-    raise LookalikeError(f"{path}: {error}") from error
+        raise StorageFailedError(
+            f"{path}: {short_reason(error)}; see the system's log, the disk may be failing"
+        ) from error
+    raise LookalikeError(f"{path}: {short_reason(error)}") from error

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from lookalike.errors import GalleryDamagedError, MismatchError, UsageError
+from lookalike.errors import GalleryDamagedError, MismatchError, UsageError, short_reason
 from lookalike.gallery.milvus.connection import BUILDING_S, Connection
 from lookalike.gallery.records import Kinds
 from lookalike.gallery.stored_parameters import StoredWeights
@@ -98,7 +98,7 @@ class MetadataStore:
             return parsed(properties)
         except (ValueError, KeyError, TypeError) as error:
             raise GalleryDamagedError(
-                f"what {self._connection.address.text} says of itself is damaged: {error}"
+                f"what {self._connection.address.text} says of itself is damaged: {short_reason(error)}"
             ) from None
 
     def create(self) -> None:
@@ -214,7 +214,9 @@ class MetadataStore:
             try:
                 found[name] = Projection.from_bytes(base64.b64decode("".join(pieces), validate=True))
             except (ValueError, KeyError, TypeError, OSError, EOFError, binascii.Error) as error:
-                raise GalleryDamagedError(f"the projections of the gallery cannot be read: {error}") from error
+                raise GalleryDamagedError(
+                    f"the projections of the gallery cannot be read: {short_reason(error)}"
+                ) from error
         return found
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib import format as npy
 
-from lookalike.errors import CatalogueError, UsageError
+from lookalike.errors import CatalogueError, UsageError, short_reason
 from lookalike.gallery.protocol import Gallery
 from lookalike.spaces import Space
 from lookalike.storage import sha256sums
@@ -178,7 +178,9 @@ def read_array(path: Path, *, count: int) -> npt.NDArray[np.floating]:
     except OSError as error:
         raise CatalogueError(f"{path}: {error.strerror or error}") from None
     except Exception as error:  # nearly anything on nonsense; nothing is ever unpickled
-        raise CatalogueError(f"{path}: not an array of plain numbers that NumPy can read ({error})") from error
+        raise CatalogueError(
+            f"{path}: not an array of plain numbers that NumPy can read ({short_reason(error)})"
+        ) from error
     if array.ndim != 2 or array.shape[1] == 0 or array.dtype.kind != "f":
         shape = f"{array.dtype} {array.shape}"
         raise CatalogueError(f"{path}: expected floating-point numbers of shape (N, D), got {shape}")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from lookalike.errors import CatalogueError, UsageError
+from lookalike.errors import CatalogueError, UsageError, short_reason
 from lookalike.gallery.local.writes import is_unicode
 from lookalike.gallery.protocol import Gallery
 from lookalike.gallery.record_batch import RecordBatch
@@ -170,7 +170,9 @@ def check(path: Path, file: parquet.ParquetFile, spaces: Sequence[Space]) -> Non
             try:
                 item = checked_item(columns, place)
             except (ValueError, TypeError, AttributeError, RecursionError, UsageError) as error:
-                raise CatalogueError(f"{path}: row {row + place} (from 0) cannot be understood: {error}") from None
+                raise CatalogueError(
+                    f"{path}: row {row + place} (from 0) cannot be understood: {short_reason(error)}"
+                ) from None
             if item.id in seen:
                 raise CatalogueError(f"{path}: the id {item.id!r} comes twice")
             seen.add(item.id)

@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 
 from lookalike.embedding.batch_embedding import Embedded, Outcome, PhotoTask, Unchanged, Unreadable
-from lookalike.errors import PhotoError
+from lookalike.errors import PhotoError, short_reason
 from lookalike.gallery.transfer.parquet import VECTOR, item_columns, read_file_stamp, schema, vector_rows
 from lookalike.spaces import Space
 from lookalike.types import Box, FileStamp, Float32, Item, item_json
@@ -140,7 +140,7 @@ def read_result(shard: Shard, data: bytes, spaces: Sequence[Space]) -> tuple[lis
             told = json.loads((file.schema_arrow.metadata or {})[OUTCOMES])
             table: Any = file.read()  # its types are incomplete
     except (pa.ArrowException, OSError, KeyError) as error:
-        raise ValueError(f"{shard.name} is not the result of a shard: {error}") from None
+        raise ValueError(f"{shard.name} is not the result of a shard: {short_reason(error)}") from None
     if not table.schema.equals(schema(spaces)):
         raise ValueError(f"{shard.name} has vectors of other spaces")
     item_of = {each.item.id: each.item for each in shard.work}

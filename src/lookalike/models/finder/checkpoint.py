@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from lookalike.config import build
-from lookalike.errors import ModelError
+from lookalike.errors import ModelError, short_reason
 from lookalike.models.backbones import make_backbone
 from lookalike.models.checkpoint import CONTENT, content_sum
 from lookalike.models.finder.file_format import FORMAT
@@ -83,7 +83,7 @@ def load_finder(path: Path) -> FinderCheckpoint:
             header = file.metadata() or {}
             state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dictionary
     except (SafetensorError, OSError) as error:
-        raise ModelError(f"{path}: not a safetensors file: {error}") from None
+        raise ModelError(f"{path}: not a safetensors file: {short_reason(error)}") from None
     if header.get("lookalike.format") != FORMAT:
         raise ModelError(f"{path}: not a finder checkpoint written by `lookalike train`")
     if header.pop(CONTENT, "") != content_sum(state, header):

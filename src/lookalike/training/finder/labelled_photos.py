@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from lookalike.errors import CatalogueError
+from lookalike.errors import CatalogueError, short_reason
 from lookalike.finding.kinds import KINDS, NOT_SOUGHT, kind_of
 from lookalike.training.finder.settings import GarmentDataSettings, Shown
 from lookalike.types import Bool, Float32, Int64
@@ -89,7 +89,7 @@ def _rows(table: Path, columns: Sequence[str]) -> Iterator[Row]:
                 )
             yield from reader
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise CatalogueError(f"{table}: cannot be read: {error}") from None
+        raise CatalogueError(f"{table}: cannot be read: {short_reason(error)}") from None
 
 
 def _boxes_by_photo(table: Path) -> dict[str, list[tuple[int, list[float]]]]:

@@ -18,7 +18,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from lookalike.catalogue.protocol import Skip
-from lookalike.errors import ConfigError, ModelError, TrainingError
+from lookalike.errors import ConfigError, ModelError, TrainingError, short_reason
 from lookalike.models.weight_readers import read_plain
 from lookalike.storage.files import create_file, write_whole, written_whole
 
@@ -134,9 +134,8 @@ class RunFolder:
             with written_whole(self.path / STATE) as unfinished, unfinished.open("xb") as file:
                 torch.save(state, file)
         except (OSError, RuntimeError) as error:  # torch hides an OSError in a RuntimeError
-            reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
             raise TrainingError(
-                f"{self.path / STATE}: cannot be written: {reason}; the state saved before it is unharmed: "
+                f"{self.path / STATE}: cannot be written: {short_reason(error)}; the state saved before is unharmed: "
                 f"make room and go on with --resume {self.path}"
             ) from None
 
