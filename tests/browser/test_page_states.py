@@ -217,7 +217,7 @@ def test_a_server_that_goes_away_is_waited_for(
         server.stop()
         page.get_by_role("group", name="Type").get_by_label("Dress").check()
         expect(page.get_by_role("alert")).to_contain_text("The server does not answer")
-        expect(page.locator("#status")).to_have_text("These are from before.")
+        expect(page.locator("#status")).to_have_text("Results of the previous search.")
         assert shown(page) == before
         server = start_server(drawn_gallery, port=int(server.url.rstrip("/").rpartition(":")[2]))
         expect(page.get_by_role("alert")).to_be_hidden(timeout=10_000)

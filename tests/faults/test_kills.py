@@ -23,7 +23,7 @@ import lookalike
 from fault_tries import Tries
 from lookalike.cli import main
 from lookalike.gallery.local.gallery import LocalGallery
-from lookalike.gallery.photo_store import is_sent
+from lookalike.gallery.photo_reader import is_sent
 from lookalike.types import Item
 
 __all__ = ["broken", "disk_watch"]

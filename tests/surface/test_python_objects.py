@@ -34,7 +34,7 @@ def test_images_and_arrays_find_what_their_file_finds(shop: Shop) -> None:
 
 def test_a_search_with_something_else_says_what_a_photo_is(shop: Shop) -> None:
     with lookalike.open(shop.gallery, model=str(shop.model)) as opened:
-        with pytest.raises(lookalike.UsageError, match="a photo is a path"):
+        with pytest.raises(lookalike.UsageError, match="expected a photo as a path"):
             opened.search(7)  # type: ignore[arg-type]
         with pytest.raises(lookalike.UsageError, match=r"got \(2, 5, 5, 3\) of float64"):
             opened.search(np.zeros((2, 5, 5, 3)))

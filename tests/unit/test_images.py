@@ -332,7 +332,7 @@ class TestBox:
         assert open_image(data, box=Box(0.5, 0.5, 1.5, 1.5)).size == (2, 2)
 
     def test_four_numbers_are_no_box(self) -> None:
-        with pytest.raises(UsageError, match=r"a box is lookalike\.Box\(x1, y1, x2, y2\), got \(1, 2, 3, 4\)"):
+        with pytest.raises(UsageError, match=r"expected a box as lookalike\.Box\(x1, y1, x2, y2\), got \(1, 2, 3, 4\)"):
             open_image(encoded(four_corners(), "PNG"), box=(1, 2, 3, 4))  # type: ignore[arg-type]
 
     def test_outside_it_is_refused(self) -> None:

@@ -112,7 +112,7 @@ def test_the_limit_of_pixels_holds_in_memory_too() -> None:
     "source", [7, 1.5, object(), {"photo": 1}, ["a.jpg"], (x for x in "ab")], ids=lambda x: type(x).__name__
 )
 def test_what_is_no_photo_is_named_by_its_type(source: object) -> None:
-    with pytest.raises(UsageError, match=f"a photo is a path, .* got {type(source).__name__}"):
+    with pytest.raises(UsageError, match=f"expected a photo as a path, .* got {type(source).__name__}"):
         open_image(source)  # type: ignore[arg-type]
 
 

@@ -1,4 +1,4 @@
-"""Photos: their bytes, their formats, and `open_image`, the one way to their pixels."""
+"""Photos: reading their bytes, recognising their formats, and `open_image`, which decodes them."""
 
 from lookalike.images.budget import Budget, one_photo
 from lookalike.images.formats import content_type

@@ -1,7 +1,7 @@
 """Memory budget of decoding, shared by all threads of the process.
 
-A photo of few bytes can have many pixels, so what is bounded is the memory that decoding takes, which its header tells
-beforehand. Photos wait for their share in the order in which they come; one that needs more than all has all, alone.
+A small file can have many pixels, so the budget bounds the memory that decoding takes, as estimated from the header.
+Photos wait for memory in the order of arrival; one that needs more than the whole budget is decoded alone.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Budget:
         """Use this budget for photos that this thread opens in the context.
 
         Args:
-            refuse: Refuse photos that need more than the budget; else they are decoded alone.
+            refuse: Whether to refuse photos that need more than the budget, rather than decode them alone.
         """
         before = _IN_USE.set((self, refuse))
         try:
@@ -46,7 +46,7 @@ class Budget:
         """Wait for memory and reserve it.
 
         Args:
-            needed: Bytes.
+            needed: Memory to reserve, bytes.
         """
         ticket = object()
         with self._changed:
@@ -61,7 +61,7 @@ class Budget:
         """Release memory.
 
         Args:
-            held: Bytes.
+            held: Memory to release, bytes.
         """
         if held:
             with self._changed:
@@ -94,11 +94,11 @@ def memory_for(needed: int, *, name: str) -> Iterator[None]:
     """Reserve memory for one photo while it is decoded; in `one_photo`, until that ends.
 
     Args:
-        needed: Bytes, as estimated by `memory.decoded_bytes`.
+        needed: Memory in bytes, as estimated by `memory.decoded_bytes`.
         name: Name of the photo in errors.
 
     Raises:
-        PhotoError: It needs more than the budget, and `refuse` of `Budget.in_use` is set.
+        PhotoError: The photo needs more than the budget, and `refuse` of `Budget.in_use` is set.
     """
     budget, refuse = _IN_USE.get()
     if refuse and needed > budget.limit:
@@ -109,7 +109,7 @@ def memory_for(needed: int, *, name: str) -> Iterator[None]:
         with one_photo(), memory_for(needed, name=name):
             yield
         return
-    if not held:  # a second photo beside the first waits for nothing: it could wait for itself
+    if not held:  # a second photo in the context does not wait, since it could wait for itself
         budget.take(needed)
         held.append(needed)
     yield

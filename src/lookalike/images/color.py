@@ -13,14 +13,14 @@ _BAND_PIXELS: Final = 2**20
 
 
 def to_srgb(image: Image.Image, profile: bytes | None, *, white: int | None = None) -> Image.Image:
-    """Convert a decoded image to sRGB, on white where it is transparent.
+    """Convert a decoded image to sRGB, with transparency onto white.
 
     Large images are converted in bands of rows, so that copies stay small.
 
     Args:
-        image: Image of any mode of Pillow.
-        profile: Its ICC colour profile; broken ones, and ones of other colour spaces, are ignored.
-        white: Value of white in an image of more than 8 bits, where the file tells it.
+        image: Image of any Pillow mode.
+        profile: ICC colour profile; broken ones, and ones of other colour spaces, are ignored.
+        white: Value of white in an image of more than 8 bits, if the file gives it.
     """
     if image.mode == "RGB" and not image.has_transparency_data and (not profile or not _changes_rgb(profile)):
         return image
@@ -62,7 +62,7 @@ def _band_to_srgb(image: Image.Image, profile: bytes | None, levels: float) -> I
 def _levels(image: Image.Image, white: int | None) -> float:
     """Value of white in an image of 16 or 32 bits or of floating point; 255 for all others.
 
-    Sixteen bits are 0..65535. Wider modes do not tell white: it is the first of the usual values that no pixel exceeds.
+    Sixteen bits are 0..65535. For wider modes, white is the first of the usual values that no pixel exceeds.
     """
     if image.mode.startswith("I;16"):
         return 65535.0
@@ -77,7 +77,7 @@ def _levels(image: Image.Image, white: int | None) -> float:
 
 
 def _eight_bits(image: Image.Image, levels: float) -> tuple[Image.Image, Image.Image | None]:
-    """Scale grey of more than 8 bits to 8, with an alpha when one value of it is transparent."""
+    """Scale grey of more than 8 bits to 8, with an alpha channel if one value is transparent."""
     stored = np.asarray(image)
     values = np.nan_to_num(stored.astype(np.float32), posinf=levels).clip(0.0, levels)
     transparent = image.info.get("transparency")
@@ -96,7 +96,7 @@ def _changes_rgb(profile: bytes) -> bool:
 
 
 def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image:
-    """Convert an image by a colour profile; return it unchanged when the profile is broken or does not fit."""
+    """Convert an image by a colour profile; return it unchanged if the profile is broken or of another mode."""
     mode = {b"RGB ": "RGB", b"GRAY": "L", b"CMYK": "CMYK"}.get(profile[16:20])
     if image.mode == "L" and mode == "RGB":
         image = image.convert("RGB")
@@ -108,10 +108,10 @@ def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image:
 
 @lru_cache(maxsize=16)
 def _profile_transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """Transform from a profile to sRGB; None when the profile is broken or changes nothing visibly.
+    """Transform from a profile to sRGB; None if the profile is broken or makes no visible change.
 
-    Kept, because a catalogue's photos share a few profiles and a transform costs more than a photo. Applying one is
-    safe in several threads at once.
+    Cached, since the photos of a catalogue share a few profiles, and making a transform takes longer than converting a
+    photo. Transforms can be applied in several threads at once.
     """
     try:
         transform = ImageCms.buildTransform(

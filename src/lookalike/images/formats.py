@@ -18,7 +18,7 @@ from PIL.ImageFile import ImageFile
 from lookalike.errors import PhotoError
 from lookalike.images import isobmff
 
-# First bytes of a file, and where they stand -> its format.
+# Signature, its offset in the file, and the format.
 _SIGNATURES: Final = (
     (b"\xff\xd8\xff", 0, "jpeg"),
     (b"\x89PNG\r\n\x1a\n", 0, "png"),
@@ -35,8 +35,8 @@ _SIGNATURES: Final = (
     (b"P6", 0, "x-portable-anymap"),
     (b"BM", 0, "bmp"),
 )
-# Format -> the module and class that read it. Called directly rather than through Image.open, which would import every
-# other format and warn about large photos by a limit that is not ours.
+# Module and class that read each format. They are called directly, since Image.open would import every format and warn
+# about large photos by Pillow's own limit.
 _READERS: Final = {
     "jpeg": ("PIL.JpegImagePlugin", "JpegImageFile"),
     "png": ("lookalike.images.png", "PngPhoto"),
@@ -49,7 +49,7 @@ _READERS: Final = {
     "x-portable-anymap": ("PIL.PpmImagePlugin", "PpmImageFile"),
     "bmp": ("PIL.BmpImagePlugin", "BmpImageFile"),
 }
-# First bytes of files that people take for photos too -> what is said about them.
+# Signature, its offset, and the name of formats that are not read.
 _UNREADABLE: Final = (
     (b"\xff\x0a", 0, "JPEG XL"),
     (b"JXL \r\n\x87\n", 4, "JPEG XL"),
@@ -62,7 +62,7 @@ _ONE_AT_A_TIME: Final = threading.Lock()
 
 
 def format_of(data: bytes) -> str | None:
-    """Format of a photo by the first bytes of its file, as in its media type; None for other files."""
+    """Format of a photo by the first bytes of its file, named as in its media type; None for other files."""
     for signature, offset, kind in _SIGNATURES:
         if data.startswith(signature, offset):
             return kind
@@ -70,33 +70,33 @@ def format_of(data: bytes) -> str | None:
 
 
 def content_type(start: bytes, *, name: str) -> str:
-    """Tell the media type of a photo, such as `image/jpeg`, by the first bytes of its file.
+    """Media type of a photo, such as `image/jpeg`, by the first bytes of its file.
 
     Args:
         start: First bytes, at least 64.
         name: Name of the photo in errors.
 
     Raises:
-        PhotoError: It is not a photo in a supported format.
+        PhotoError: The file is not a photo in a supported format.
     """
     kind = format_of(start)
     if kind is None and isobmff.is_container(start):
-        kind = "heif"  # what its pixels are coded in stands further on
+        kind = "heif"  # the coding is named further on in the file
     if kind is None:
         raise PhotoError(name, _why_not(start))
     return f"image/{kind}"
 
 
 def open_file(data: bytes, *, most_pixels: int, name: str) -> ImageFile:
-    """Open a file with the reader of its format; nothing is decoded yet.
+    """Open a file with the reader of its format, without decoding it.
 
     Args:
         data: The whole file.
-        most_pixels: Largest width x height, where it must be checked before the reader sees the file.
+        most_pixels: Largest width x height, for formats whose reader allocates memory on opening.
         name: Name of the photo in errors.
 
     Raises:
-        PhotoError: It is not a photo in a format that can be read, or too large.
+        PhotoError: The file is not a photo in a supported format, or is too large.
     """
     kind = format_of(data)
     if kind is None:
@@ -121,10 +121,10 @@ def open_file(data: bytes, *, most_pixels: int, name: str) -> ImageFile:
 
 
 def check_pixels(size: tuple[int, int], most: int, name: str) -> None:
-    """Refuse a photo that has too many pixels.
+    """Check the number of pixels of a photo.
 
     Raises:
-        PhotoError: It has too many pixels.
+        PhotoError: The photo has too many pixels.
     """
     width, height = size
     if width * height > most:
@@ -139,7 +139,7 @@ def _why_not(data: bytes) -> str:
 
 
 def _webp_size(data: bytes) -> tuple[int, int]:
-    """Width and height of a WebP's canvas, for which its reader takes memory at once; 0, 0 where it tells none.
+    """Width and height of a WebP canvas, for which the reader allocates memory on opening; 0, 0 if there is none.
 
     Source: RFC 9649, sections 2.5 to 2.7.
     """
@@ -156,10 +156,10 @@ def _webp_size(data: bytes) -> tuple[int, int]:
 
 @contextmanager
 def no_warnings() -> Iterator[None]:
-    """Keep Pillow's remarks on damaged metadata to itself: what matters of it is read by `orientation`.
+    """Suppress Pillow's warnings about damaged metadata, of which only the orientation matters, see `orientation`.
 
-    Before Python 3.14 the filters of warnings are one list for all threads, so one thread at a time may change them;
-    Pillow's readers hold the interpreter for the same short while anyway.
+    Before Python 3.14 all threads share the filters of warnings, so one thread at a time may change them. Pillow's
+    readers hold the interpreter lock for the same short time anyway.
     """
     with _ONE_AT_A_TIME, warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -168,19 +168,19 @@ def no_warnings() -> Iterator[None]:
 
 @cache
 def _leave_out_other_pictures() -> None:
-    """Have pi-heif look at photos alone, not at the thumbnails, depths and masks beside them, which may be damaged."""
+    """Make pi-heif ignore the thumbnails, depth maps and masks of a file, which may be damaged."""
     options: Any = import_module("pi_heif.options")
     options.THUMBNAILS = options.DEPTH_IMAGES = options.AUX_IMAGES = False
 
 
 @cache
 def _silence_libtiff() -> None:
-    """Have libtiff keep its complaints to itself, which it writes to C's standard error, past Python.
+    """Suppress the messages of libtiff, which it writes to C's standard error, past Python.
 
-    Pillow's reader logs some, which Python writes there too as long as no program has set up logging.
+    Pillow's reader also logs some, which Python writes there too unless the program has set up logging.
     """
     logging.getLogger("PIL.TiffImagePlugin").addHandler(logging.NullHandler())
-    with suppress(OSError, AttributeError):  # where it cannot be reached that way, it goes on talking
+    with suppress(OSError, AttributeError):  # if libtiff cannot be reached this way, its messages appear
         library = ctypes.CDLL(import_module("PIL._imaging").__file__)
         library.TIFFSetErrorHandler(None)
         library.TIFFSetWarningHandler(None)

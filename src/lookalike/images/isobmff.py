@@ -21,8 +21,8 @@ _IN_SEQUENCES: Final = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd")
 def coding(data: bytes) -> str | None:
     """Coding of the photo in a file: `avif`, `heic`, or None for other files.
 
-    The brands decide, those that it is compatible with too; where none of them names a coding (`mif1` alone), the
-    items do. The beginning of a file is enough where brands decide.
+    The major and compatible brands decide; if none of them names a coding (`mif1` alone), the items do. For brands, the
+    beginning of the file is enough.
     """
     if data[4:8] != b"ftyp":
         return None
@@ -35,36 +35,36 @@ def coding(data: bytes) -> str | None:
 
 
 def is_container(data: bytes) -> bool:
-    """Whether a file begins as an image container, of any coding."""
+    """Whether a file begins like an image container, of any coding."""
     return data[4:8] == b"ftyp" and data[8:12] in _CONTAINER_BRANDS
 
 
 def for_avif_reader(data: bytes) -> bytes:
-    """The file as libavif takes it: branded `avif`, and without remarks that make it refuse the photo if damaged."""
+    """File that libavif accepts: branded `avif`, and without metadata, which it refuses if damaged."""
     if not _brands(data) & _AVIF_BRANDS:
         data = data[:8] + b"avif" + data[12:]
     return without_remarks(data)
 
 
 def without_remarks(data: bytes) -> bytes:
-    """The file without what describes the photo: its items of other kinds than pictures, and all that ties them to it.
+    """File without its metadata: items that are not pictures, and the references from them.
 
-    How it stands upright is told by irot and imir alone. Readers fail on damaged EXIF and XMP, and pi-heif crashes on
-    an item whose kind is not UTF-8. Names are overwritten, so every place in the file stays.
+    Orientation is given by irot and imir alone. Readers fail on damaged EXIF and XMP, and pi-heif crashes on an item
+    whose type is not UTF-8. Types are overwritten, so that all offsets stay.
     """
     for _, kind, at in _items(data):
         if kind not in _PICTURES:
             data = data[:at] + b"skip" + data[at + 4 :]
     parts, done = list[bytes](), 0
     for kind, body, stop in _boxes(data, 0, len(data)):
-        if kind == b"mdat":  # pixels, where four bytes may be anything
+        if kind == b"mdat":  # pixels, in which the same four bytes mean nothing
             parts += (data[done:body].replace(b"cdsc", b"skip"), data[body:stop])
             done = stop
     return b"".join([*parts, data[done:].replace(b"cdsc", b"skip")])
 
 
 def color_codes(data: bytes) -> tuple[int, int] | None:
-    """Primaries and transfer (H.273) of the photo; None when the file says nothing or holds a profile instead."""
+    """Primaries and transfer (H.273) of the photo; None if the file has none, or a profile instead."""
     try:
         found = _primary_colors(data) or _sequence_colors(data)
     except (struct.error, IndexError):
@@ -75,13 +75,13 @@ def color_codes(data: bytes) -> tuple[int, int] | None:
 
 
 def _brands(data: bytes) -> set[bytes]:
-    """The first brand and those that the file is compatible with, as far as `_MOST_BRANDS` of them."""
+    """Major brand and compatible brands, at most `_MOST_BRANDS` of these."""
     end = min(int.from_bytes(data[:4], "big"), 16 + 4 * _MOST_BRANDS, len(data))
     return {data[8:12], *(data[at : at + 4] for at in range(16, end - 3, 4))}
 
 
 def _boxes(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Kind, and first and last place of the body, of each box; stops at the first that is damaged."""
+    """Yield type, and start and end of the body, of each box, up to the first damaged one."""
     while start + 8 <= end:
         length, kind = struct.unpack_from(">L4s", data, start)
         body = start + 8
@@ -98,7 +98,7 @@ def _boxes(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]
 
 
 def _inside(data: bytes, *path: bytes) -> tuple[int, int] | None:
-    """First and last place of the body of a box inside others; the version and flags of `meta` are passed over."""
+    """Start and end of the body of a nested box; the version and flags of `meta` are skipped."""
     start, end = 0, len(data)
     for name in path:
         found = next(((body, stop) for kind, body, stop in _boxes(data, start, end) if kind == name), None)
@@ -110,7 +110,7 @@ def _inside(data: bytes, *path: bytes) -> tuple[int, int] | None:
 
 
 def _items(data: bytes) -> Iterator[tuple[int, bytes, int]]:
-    """Number and kind of each item of a file, and where that kind is written."""
+    """Yield id, type, and offset of the type, of each item of a file."""
     place = _inside(data, b"meta", b"iinf")
     if place is None:
         return
@@ -126,7 +126,7 @@ def _items(data: bytes) -> Iterator[tuple[int, bytes, int]]:
 
 
 def _primary_colors(data: bytes) -> list[tuple[bytes, bytes]]:
-    """Kind and body of the colour properties of the primary item, or of any item when it has none."""
+    """Type and body of the colour properties of the primary item, or of any item if there is no primary one."""
     primary = _inside(data, b"meta", b"pitm")
     properties = _inside(data, b"meta", b"iprp", b"ipco")
     if primary is None or properties is None:
@@ -142,7 +142,7 @@ def _primary_colors(data: bytes) -> list[tuple[bytes, bytes]]:
 
 
 def _associated(data: bytes, item: int) -> list[int]:
-    """Numbers, from 1, of the properties of an item."""
+    """Indexes, from 1, of the properties of an item."""
     place = _inside(data, b"meta", b"iprp", b"ipma")
     if place is None:
         return []
@@ -164,11 +164,11 @@ def _associated(data: bytes, item: int) -> list[int]:
 
 
 def _sequence_colors(data: bytes) -> list[tuple[bytes, bytes]]:
-    """The same of an animation's first track."""
+    """Type and body of the colour properties of the first track of an image sequence."""
     place = _inside(data, *_IN_SEQUENCES)
     if place is None:
         return []
-    for _, body, stop in _boxes(data, place[0] + 8, place[1]):  # the description of a picture has 78 bytes of its own
+    for _, body, stop in _boxes(data, place[0] + 8, place[1]):  # the sample entry of a picture has 78 bytes of its own
         for kind, first, last in _boxes(data, body + 78, stop):
             if kind == b"colr":
                 return [(data[first : first + 4], data[first + 4 : last])]

@@ -14,23 +14,23 @@ from lookalike.images.formats import no_warnings
 
 _END: Final = b"\xff\xd9"
 _TAILS: Final = (b"", b"\x5a\xa5\x3c" * 32, b"\xaa" * 96)
-_ALONE: Final = {0x01, *range(0xD0, 0xDA)}  # markers that nothing belongs to
+_ALONE: Final = {0x01, *range(0xD0, 0xDA)}  # markers without a segment
 _PROGRESSIVE: Final = {0xC2, 0xCA}
 _SCAN, _COMMENT, _LAST = 0xDA, 0xFE, 0xD9
 _MARKER: Final = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
-"""A marker that a segment belongs to, or the end marker."""
+"""A marker with a segment, or the end marker."""
 
 _USED: Final = (
     (b"JFIF\0", 14),
     (b"Exif\0\0", 6),
     (b"ICC_PROFILE\0", 15),
     (b"Adobe", 12),
-)  # remarks, and their least length
+)  # metadata segments, and their least length
 _REMARKS: Final = {*range(0xE0, 0xF0), _COMMENT}
 
 
 def without_remarks(data: bytes) -> bytes:
-    """The file without application segments and comments, but for EXIF, profiles and how its colours are stored."""
+    """File without application segments and comments, except EXIF, profiles and the colour transform."""
     parts, at = [data[:2]], 2
     for start, marker, end in _segments(data):
         body = data[start + 4 : end]
@@ -46,10 +46,10 @@ def without_remarks(data: bytes) -> bytes:
 def completed(data: bytes) -> bytes | None:
     """Add the end marker to a file that lacks only that.
 
-    All pixels are there when they do not depend on what follows: the file is decoded with several tails.
+    The file is decoded with several endings; it is complete if its pixels do not depend on them.
 
     Returns:
-        None when pixels are missing.
+        The completed file; None if pixels are missing.
     """
     data = without_remarks(data).removesuffix(b"\xff")
     if not _has_all_scans(data):
@@ -65,7 +65,7 @@ def completed(data: bytes) -> bytes | None:
 def scans(data: bytes, *, most: int) -> int:
     """Number of scans of a file, counted up to `most`.
 
-    A progressive photo has some ten. Each takes as long as all pixels do, however few bytes it has.
+    A progressive photo has about ten. Each takes the time of all pixels, however few bytes it has.
     """
     at, count = 2, 0
     while count < most and (found := _MARKER.search(data, at)) and data[found.end() - 1] != _LAST:
@@ -75,7 +75,7 @@ def scans(data: bytes, *, most: int) -> int:
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """First place, marker, and end of each segment, with what is between scans passed over."""
+    """Yield start, marker and end of each segment; the data between scans is skipped."""
     at = 2
     while (at := data.find(b"\xff", at)) >= 0 and at + 4 <= len(data):
         marker = data[at + 1]
@@ -90,7 +90,7 @@ def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def _has_all_scans(data: bytes) -> bool:
-    """Whether the scans that have begun bring every coefficient of every component to its last bit."""
+    """Whether the scans that have begun code every coefficient of every component to its last bit."""
     missing: dict[int, set[int]] = {}
     progressive = False
     for start, marker, end in _segments(data):

@@ -10,7 +10,7 @@ _START: Final = b"\xff\x4f\xff\x51"
 _SIZE, _CODING, _CODING_OF_ONE, _TILE, _PIXELS, _END = 0xFF51, 0xFF52, 0xFF53, 0xFF90, 0xFF93, 0xFFD9
 _BLOCK_BYTES: Final = 450
 _PRECINCT_BYTES: Final = 300
-"""What OpenJPEG holds for each code block, and for each precinct of a subband; measured at 4 megapixels."""
+"""Bytes that OpenJPEG holds for each code block, and for each precinct of a subband; measured at 4 megapixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,8 @@ class Coding:
     Attributes:
         levels: Number of decomposition levels.
         block: Binary logarithms of the width and height of a code block.
-        precincts: The same of the precincts of each resolution, the smallest first; empty where there is one for all.
+        precincts: Binary logarithms of the width and height of the precincts of each resolution, smallest first; empty
+            if there is a single precinct.
     """
 
     levels: int
@@ -29,14 +30,14 @@ class Coding:
 
     @classmethod
     def read(cls, body: bytes, *, divided: bool) -> Coding:
-        """Read the parameters of a COD or COC segment; what is missing is 0."""
+        """Read the parameters of a COD or COC segment; missing ones are 0."""
         levels, across, down = body[:3].ljust(3, b"\0")
         sides = body[5 : 6 + levels] if divided else b""
         return cls(levels, (across % 16 + 2, down % 16 + 2), tuple((side & 15, side >> 4) for side in sides))
 
     @property
     def sample_bytes(self) -> float:
-        """Memory that the division into blocks and precincts takes, for each sample of the photo."""
+        """Bytes for each sample of the photo that the division into blocks and precincts takes."""
         total = 0.0
         for at, (across, down) in enumerate(self.precincts or ((15, 15),) * (self.levels + 1)):
             block = min(self.block[0], max(across - 1, 0)) + min(self.block[1], max(down - 1, 0))
@@ -50,12 +51,12 @@ def levels(data: bytes) -> int:
 
 
 def sample_bytes(data: bytes) -> float:
-    """Bytes for each sample, of all components and at full size, that a file's own division of its pixels costs."""
+    """Bytes for each sample at full size that the division into blocks and precincts takes, over all components."""
     return max((coding.sample_bytes for coding in _codings(data)), default=0.0)
 
 
 def _codings(data: bytes) -> Iterator[Coding]:
-    """Each coding of a file's header and of the headers of its tiles.
+    """Yield the codings of the main header and of the tile headers.
 
     Source: ISO/IEC 15444-1, annex A.
     """
@@ -70,7 +71,7 @@ def _codings(data: bytes) -> Iterator[Coding]:
         if length < 2 or marker == _END:
             return
         body = data[at + 4 : at + 2 + length]
-        if marker == _TILE:  # its length; 0 is all that is left
+        if marker == _TILE:  # length of the tile; 0 for the rest of the file
             after = at + int.from_bytes(body[2:6], "big")
         elif marker == _SIZE:
             wide = int.from_bytes(body[34:36], "big") > 256
@@ -83,7 +84,7 @@ def _codings(data: bytes) -> Iterator[Coding]:
 
 
 def halvings(size: tuple[int, int], most: int, possible: int) -> int:
-    """The largest number of halvings up to `most` at which Pillow and its decoder agree about the size.
+    """Largest number of halvings, up to `most`, at which Pillow and its decoder agree on the size.
 
     Args:
         size: Width and height.

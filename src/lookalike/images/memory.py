@@ -12,15 +12,15 @@ from lookalike.images.orientation import orientation
 
 _ONE_BYTE: Final = {"1", "L", "P"}
 _BAND: Final = 2**20
-# Bytes that a decoder holds for each pixel beside the picture that it makes, at most; measured on 8-megapixel files.
+# Most bytes per pixel that a decoder holds beside the picture that it makes; measured on 8-megapixel files.
 _DECODING: Final = {"WEBP": 18, "AVIF": 14, "HEIF": 8, "GIF": 5, "PPM": 8, "BMP": 0, "PNG": 0}
 
 
 def decoded_bytes(file: ImageFile) -> int:
-    """Estimate the memory, in bytes, that decoding a file takes at its peak, with all copies up to its sRGB picture.
+    """Estimate the peak memory, in bytes, of decoding a file, with all copies up to the sRGB picture.
 
     Args:
-        file: An opened photo that is not decoded yet; a scale that it was set to counts.
+        file: Opened photo that is not decoded yet, at the scale that it was set to.
     """
     width, height = file.size
     pixels = width * height
@@ -34,8 +34,8 @@ def decoded_bytes(file: ImageFile) -> int:
 
 
 def _decoder(file: ImageFile) -> float:
-    """Bytes for each pixel that the decoder holds beside the picture."""
-    if file.format == "JPEG":  # of a progressive one, every coefficient
+    """Bytes per pixel that the decoder holds beside the picture."""
+    if file.format == "JPEG":  # a progressive one holds every coefficient
         return 0.5 + (2.0 * len(file.getbands()) if file.info.get("progressive") else 0)
     if file.format == "JPEG2000":
         return 5.5 * len(file.getbands())
@@ -47,7 +47,7 @@ def _decoder(file: ImageFile) -> float:
 
 
 def _beside(file: ImageFile) -> int:
-    """Bytes that a reduced scale does not spare: copies of the file, and how it is divided into tiles and blocks."""
+    """Bytes that a reduced scale does not save: copies of the file, and its division into tiles and blocks."""
     if file.format == "TIFF":
         tile: int = getattr(file, "tile_pixels", 0)
         return round(tile * _tiff_sample_bytes(file))
@@ -60,7 +60,7 @@ def _beside(file: ImageFile) -> int:
 
 
 def _tiff_sample_bytes(file: ImageFile) -> float:
-    """Bytes of a pixel as a TIFF stores it, at most 4 samples of 16 bits or one of 64."""
+    """Bytes per pixel as a TIFF stores it: at most 4 samples of 16 bits, or one of 64."""
     depths = getattr(file, "tag_v2", {}).get(258, (8,))
     samples = getattr(file, "tag_v2", {}).get(277, 1)
     bits = max(depths) if isinstance(depths, tuple) else depths

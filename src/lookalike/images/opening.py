@@ -1,8 +1,8 @@
 """Opening of photos: an upright sRGB image from bytes, a path, a file, a URL or pixels.
 
 Gallery, query and training photos are all opened here, so that rotation, colour profiles, transparency and limits are
-the same. A photo is known by its content, never by the ending of its name, and only raster formats that are decoded
-within this process are read at all.
+the same. The format is recognised by the content of the file, never by its name, and only raster formats that are
+decoded within this process are read.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from lookalike.types import Box
 
 MOST_SCANS: Final = 200
 MOST_SCANNED: Final = 2 * 10**9
-"""Scans of a JPEG, and pixels of all its scans together: 40 scans of 50 megapixels take 3.5 s (2-core x86-64)."""
+"""Most scans of a JPEG, and most pixels of all its scans: 40 scans of 50 megapixels take 3.5 s (2-core x86-64)."""
 
 
 def open_image(
@@ -44,9 +44,9 @@ def open_image(
 
     Args:
         source: Photo.
-        at_least: Both sides of the result may shrink to about this many pixels, and never below it; a big JPEG or
-            JPEG 2000 is then decoded at an eighth, a quarter or half its size, which is several times faster.
-        box: The part to return, in pixels of the upright photo at full size; clipped to the photo.
+        at_least: Sides in pixels that the result may be reduced to, but not below; a large JPEG or JPEG 2000 is then
+            decoded at 1/2, 1/4 or 1/8 of its size, which is several times faster. None decodes at full size.
+        box: Part to return, in pixels of the upright photo at full size; clipped to the photo.
         limits: Limits checked before decoding.
         name: Name of the photo in errors; by default its path or URL.
 
@@ -54,7 +54,7 @@ def open_image(
         Decoded RGB image without metadata.
 
     Raises:
-        PhotoError: It cannot be read, is not a photo, is damaged or too large, or the box lies outside of it.
+        PhotoError: The photo cannot be read, is not a photo, is damaged or too large, or the box lies outside of it.
         UsageError: The source is not of a supported type, or `box` is not a `Box`.
     """
     photo, _ = _open(source, at_least=at_least, box=box, limits=limits, name=name)
@@ -78,7 +78,7 @@ def _open(
 ) -> tuple[Image.Image, tuple[int, int]]:
     """Open a photo; returns also its full size, upright."""
     if box is not None and not isinstance(box, Box):
-        raise UsageError(f"a box is lookalike.Box(x1, y1, x2, y2), got {box!r}")
+        raise UsageError(f"expected a box as lookalike.Box(x1, y1, x2, y2), got {box!r}")
     name = name or name_of(source)
     if (picture := picture_of(source, limits=limits, name=name)) is not None:
         with _told_as_photo_error(name):
@@ -91,7 +91,9 @@ def _open(
             raise PhotoError(name, f"decoding takes about {needed:,} bytes, more than the {limits.memory:,} allowed")
         with memory_for(needed, name=name):
             try:
-                with no_warnings() if file.format == "TIFF" else nullcontext():  # its reader judges sizes as it decodes
+                with (
+                    no_warnings() if file.format == "TIFF" else nullcontext()
+                ):  # its reader checks sizes while decoding
                     file.load()
             except OSError:
                 whole = completed(data) if file.format == "JPEG" else None
@@ -105,7 +107,7 @@ def _open(
 def _opened(
     data: bytes, at_least: int | None, box: Box | None, limits: Limits, name: str
 ) -> tuple[ImageFile, tuple[int, int]]:
-    """Open a file and check its size; returns it with its full size, since it may be set to a reduced scale."""
+    """Open a file and check its size. Returns it with its full size, since it may be set to a reduced scale."""
     with no_warnings():
         try:
             file = open_file(data, most_pixels=limits.pixels, name=name)
@@ -125,10 +127,10 @@ def _opened(
 
 
 def check_scans(data: bytes, size: tuple[int, int], name: str) -> None:
-    """Refuse a JPEG with so many scans that decoding takes long.
+    """Check the number of scans of a JPEG, each of which takes the time of all pixels.
 
     Raises:
-        PhotoError: It has too many scans.
+        PhotoError: The JPEG has too many scans.
     """
     most = min(MOST_SCANS, MOST_SCANNED // (size[0] * size[1]))
     if scans(data, most=most + 1) > most:
@@ -151,7 +153,7 @@ def _finished(
 
 @contextmanager
 def _told_as_photo_error(name: str) -> Iterator[None]:
-    """Turn exceptions of decoders, which may be of any class, into a PhotoError."""
+    """Turn exceptions of decoders, which can be of any class, into a PhotoError."""
     try:
         yield
     except PhotoError:
@@ -175,7 +177,7 @@ def _reduce(file: ImageFile, data: bytes, *, at_least: int, box: Box | None, nam
             if file.format == "JPEG2000":
                 file.reduce = halvings(file.size, times, levels(data))  # type: ignore[method-assign,assignment]
             else:
-                file.draft(None, (width // 2**times, height // 2**times))  # which JPEG alone heeds
+                file.draft(None, (width // 2**times, height // 2**times))  # has an effect on JPEG only
             return
 
 
@@ -188,7 +190,7 @@ def _clipped(box: Box, size: tuple[int, int], name: str) -> tuple[float, float, 
 
 
 def _crop(photo: Image.Image, box: Box, full_size: tuple[int, int], name: str) -> Image.Image:
-    """Crop a box, in pixels of the full size, with every pixel that it touches."""
+    """Crop a box, given in pixels of the full size; pixels that it touches are included."""
     left, top, right, bottom = _clipped(box, full_size, name)
     across, down = photo.width / full_size[0], photo.height / full_size[1]
     place = (
@@ -197,5 +199,5 @@ def _crop(photo: Image.Image, box: Box, full_size: tuple[int, int], name: str) -
         min(math.ceil(right * across), photo.width),
         min(math.ceil(bottom * down), photo.height),
     )
-    with no_warnings():  # which Pillow gives of parts that are large by its limit
+    with no_warnings():  # Pillow warns about parts that exceed its own limit
         return photo.crop(place)

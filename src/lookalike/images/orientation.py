@@ -22,12 +22,11 @@ _WHOLE_TYPES: Final = {1: "B", 3: "H", 4: "L", 6: "b", 8: "h", 9: "l"}
 
 
 def orientation(file: Image.Image) -> int:
-    """Read the orientation, 1 to 8, from the first directory of a photo's EXIF; 1 when there is none to be found.
+    """Orientation of a photo, 1 to 8, from the first directory of its EXIF; 1 if there is none.
 
-    A reader that knows it from another place puts it into `info["orientation"]`.
-
-    The number may be of any of EXIF's whole types: cameras write SHORT, programs LONG, BYTE and signed ones too.
-    Pillow's own reader is slower and warns about the damaged EXIF that many cameras write.
+    A reader that has it from elsewhere stores it in `info["orientation"]`. The number may be of any integer type of
+    EXIF: cameras write SHORT, programs also LONG, BYTE and signed types. Pillow's own reader is slower, and warns about
+    the damaged EXIF that many cameras write.
     """
     if (known := file.info.get("orientation")) is not None:
         return known if known in UPRIGHT else 1

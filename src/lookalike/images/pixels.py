@@ -20,14 +20,14 @@ def picture_of(source: Source, *, limits: Limits, name: str) -> Image.Image | No
 
     Raises:
         UsageError: An array is not (H, W, 3) uint8.
-        PhotoError: There are no pixels, too many, or a Pillow image cannot be decoded.
+        PhotoError: There are no pixels or too many, or a Pillow image cannot be decoded.
     """
     if isinstance(source, np.ndarray):
         if source.ndim != 3 or source.shape[2] != 3 or source.dtype != np.uint8:
             shape = ", ".join(map(str, source.shape)) + ("," if source.ndim == 1 else "")
             raise UsageError(
-                f"an array as a photo is (H, W, 3) of uint8, red first, got ({shape}) of {source.dtype}; "
-                "several photos are a list of arrays"
+                f"expected an array (H, W, 3) of uint8, red first, got ({shape}) of {source.dtype}; "
+                "give several photos as a list of arrays"
             )
         _check_size((source.shape[1], source.shape[0]), limits, name)
         return Image.fromarray(source).copy()
@@ -66,5 +66,5 @@ def _copy_of(image: Image.Image) -> Image.Image:
 
 def _check_size(size: tuple[int, int], limits: Limits, name: str) -> None:
     if 0 in size:
-        raise PhotoError(name, "it has no pixels")
+        raise PhotoError(name, "the image has no pixels")
     check_pixels(size, limits.pixels, name)

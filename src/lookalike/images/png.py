@@ -1,7 +1,7 @@
-"""PNG: what its chunks say, read before Pillow sees the file, which refuses a photo for one bad remark.
+"""PNG: chunks of pixels for Pillow, and the chunks beside them that are used.
 
-Pillow gets the chunks that hold pixels and nothing else. Sound chunks of colour, transparency and orientation are
-kept apart, damaged ones are left out, and text, sizes in metres and animation are never looked at.
+Pillow refuses a photo for one damaged chunk of metadata, so it gets only those that hold pixels. Intact chunks of
+colour, transparency and orientation are read here; damaged ones, text, physical sizes and animation are ignored.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ _LONGEST_PROFILE: Final = 8 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class Chunks:
-    """A PNG file taken apart.
+    """Chunks of a PNG file.
 
     Attributes:
-        pixels: A PNG file of the chunks that hold pixels alone.
-        kept: Body of each other chunk that is used and sound, by its name; the first of each.
+        pixels: PNG file with only the chunks that hold pixels.
+        kept: Bodies of the other chunks that are used and intact, by name; the first of each name.
     """
 
     pixels: bytes
@@ -42,10 +42,10 @@ class Chunks:
 
     @classmethod
     def of(cls, data: bytes) -> Chunks:
-        """Take a file apart.
+        """Read the chunks of a file.
 
-        A chunk of pixels that the file's end cuts off is kept as far as it goes: when only checksums and the end
-        marker are missing, the photo is whole.
+        A chunk of pixels that is cut off by the end of the file is kept as far as it goes: if only checksums and the
+        end chunk are missing, the photo is complete.
 
         Raises:
             ValueError: A chunk that holds pixels is damaged.
@@ -73,13 +73,13 @@ class Chunks:
 
 
 class PngPhoto(PngImageFile):
-    """A PNG whose pixels are read by Pillow, and everything beside them by `Chunks`."""
+    """PNG whose pixels are read by Pillow, and the rest by `Chunks`."""
 
     def __init__(self, file: BytesIO) -> None:
         """Read the header.
 
         Args:
-            file: The whole file.
+            file: Whole file.
         """
         chunks = Chunks.of(file.getvalue())
         super().__init__(BytesIO(chunks.pixels))
@@ -93,7 +93,7 @@ class PngPhoto(PngImageFile):
         self.info["exif"] = chunks.kept.get(b"eXIf", b"")
 
     def load(self) -> PixelAccess | None:
-        """Decode; of 16-bit colours, of which Pillow keeps 8 bits, the transparent one is compared at all 16."""
+        """Decode. The transparent colour is compared at all 16 bits, of which Pillow keeps 8."""
         is_new = bool(self.tile)
         loaded = super().load()
         if is_new and self._is_deep_rgb and isinstance(self._transparent, tuple):
@@ -104,7 +104,7 @@ class PngPhoto(PngImageFile):
         return loaded
 
     def _low_bytes(self) -> np.ndarray:
-        """The lower 8 of each 16 bits, (H, W, 3) uint8."""
+        """Lower 8 of each 16 bits, (H, W, 3) uint8."""
         low = PngImageFile(BytesIO(self._pixels))
         tile = low.tile[0]
         low.tile = [tile._replace(args=("RGB;16L", *tile.args[1:]) if isinstance(tile.args, tuple) else "RGB;16L")]
@@ -120,7 +120,7 @@ def _chunk(kind: bytes, body: bytes) -> bytes:
 
 
 def _transparency(body: bytes | None, kind: int) -> int | tuple[int, ...] | bytes | None:
-    """The transparent colour as stored, or the alpha of each colour of a palette; None where there is none."""
+    """Transparent colour as stored, or the alpha of each palette entry; None if there is none."""
     if body is None:
         return None
     if kind == _PALETTE:
@@ -133,7 +133,7 @@ def _transparency(body: bytes | None, kind: int) -> int | tuple[int, ...] | byte
 
 
 def _as_pillow_keeps(transparent: int | tuple[int, ...] | bytes, *, kind: int, bits: int) -> object:
-    """Pillow spreads 2 and 4 bits of grey over 8."""
+    """Transparent colour in Pillow's scale, which spreads 2 and 4 bits of grey over 8."""
     if kind == _GREY and isinstance(transparent, int) and bits < 8:
         levels = 2**bits - 1
         return (transparent & levels) * 255 // levels
@@ -141,7 +141,7 @@ def _as_pillow_keeps(transparent: int | tuple[int, ...] | bytes, *, kind: int, b
 
 
 def _profile(kept: dict[bytes, bytes]) -> bytes | None:
-    """The colours of a file as a profile (ICC), from the first of its sound chunks in the order that PNG lays down."""
+    """ICC profile of a file, from the first intact colour chunk in the order of precedence of the PNG standard."""
     cicp = kept.get(b"cICP", b"")
     if len(cicp) == 4 and cicp[2] == 0:
         return cicp_profile(cicp[0], cicp[1])
@@ -155,7 +155,7 @@ def _profile(kept: dict[bytes, bytes]) -> bytes | None:
 
 
 def _inflated(body: bytes) -> bytes | None:
-    """The profile in an iCCP chunk: its name, a zero, how it is packed (0: zlib), the packed bytes."""
+    """Profile of an iCCP chunk: name, zero byte, compression method (0: zlib), compressed bytes."""
     name, _, packed = body.partition(b"\x00")
     if not 1 <= len(name) <= 79 or packed[:1] != b"\x00":
         return None

@@ -1,4 +1,4 @@
-"""Colour profiles (ICC) made from the short notes that stand for one: code points of H.273, or measured primaries."""
+"""ICC profiles made from code points of H.273, or from a gamma and the chromaticities of primaries."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Final, TypeAlias
 import numpy as np
 
 Chromaticities: TypeAlias = tuple[float, ...]
-"""x and y of white, red, green and blue, CIE 1931: eight numbers."""
+"""Eight numbers: x and y of white, red, green and blue, CIE 1931."""
 
 _D65: Final = (0.3127, 0.3290)
 SRGB: Final[Chromaticities] = (*_D65, 0.64, 0.33, 0.30, 0.60, 0.15, 0.06)
 
-# Source: Rec. ITU-T H.273, table 2. What is missing there or unspecified is taken for sRGB.
+# Source: Rec. ITU-T H.273, table 2. Other and unspecified values are taken for sRGB.
 _PRIMARIES: Final[dict[int, Chromaticities]] = {
     4: (0.310, 0.316, 0.67, 0.33, 0.21, 0.71, 0.14, 0.08),  # BT.470 system M
     5: (*_D65, 0.64, 0.33, 0.29, 0.60, 0.15, 0.06),  # BT.601, 625 lines
@@ -36,17 +36,17 @@ _BRADFORD: Final = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367
 
 @lru_cache(maxsize=64)
 def cicp_profile(primaries: int, transfer: int) -> bytes | None:
-    """The profile of colours given by code points of H.273, as PNG's cICP and AVIF's and HEIC's nclx hold them.
+    """Profile of code points of H.273, as in cICP of PNG, and nclx of AVIF and HEIC.
 
-    High dynamic range (transfers 16 and 18) is shown as on a screen whose white is 203 cd/m2: what is darker keeps its
-    luminance, what is brighter becomes white. Camera curves such as BT.709's are read as sRGB's.
+    High dynamic range (transfers 16 and 18) is shown as on a screen whose white is 203 cd/m2: darker parts keep their
+    luminance, and brighter ones become white. Camera curves such as that of BT.709 are read as that of sRGB.
 
     Args:
         primaries: Colour primaries.
         transfer: Transfer characteristics.
 
     Returns:
-        None for sRGB and for what is not specified.
+        Profile; None for sRGB and unspecified values.
     """
     chromaticities = _PRIMARIES.get(primaries, SRGB)
     if transfer in (_PQ, _HLG):
@@ -62,14 +62,14 @@ def cicp_profile(primaries: int, transfer: int) -> bytes | None:
 
 @lru_cache(maxsize=64)
 def measured_profile(gamma: float, chromaticities: Chromaticities | None) -> bytes | None:
-    """The profile of colours that a PNG gives by its gamma and the chromaticities of its primaries.
+    """Profile of a gamma and chromaticities, as a PNG gives them.
 
     Args:
         gamma: Exponent with which the photo was encoded, such as 1/2.2.
-        chromaticities: Of white, red, green and blue; None takes those of sRGB.
+        chromaticities: Chromaticities of white, red, green and blue; None takes those of sRGB.
 
     Returns:
-        None for sRGB within what can be seen, and for values that no screen has.
+        Profile; None if it does not differ visibly from sRGB, and for impossible values.
     """
     usual = chromaticities is None or np.abs(np.subtract(chromaticities, SRGB)).max() < 0.002
     if not 0.1 <= gamma <= 5 or (usual and abs(gamma - 1 / 2.2) < 0.01):
@@ -82,7 +82,7 @@ def measured_profile(gamma: float, chromaticities: Chromaticities | None) -> byt
 
 
 def _pq() -> np.ndarray:
-    """Luminance by PQ signal, 1 is 203 cd/m2. Source: SMPTE ST 2084, equation 4.1."""
+    """Luminance by PQ signal; 1 is 203 cd/m2. Source: SMPTE ST 2084, equation 4.1."""
     m1, m2, c1, c2, c3 = 2610 / 16384, 2523 / 32, 3424 / 4096, 2413 / 128, 2392 / 128
     power = np.linspace(0, 1, _LEVELS) ** (1 / m2)
     luminance: np.ndarray = 10_000 * (np.maximum(power - c1, 0) / (c2 - c3 * power)) ** (1 / m1)
@@ -90,7 +90,7 @@ def _pq() -> np.ndarray:
 
 
 def _hlg() -> np.ndarray:
-    """Luminance by HLG signal on a screen of 1,000 cd/m2, 1 is 203 cd/m2. Source: Rec. ITU-R BT.2100, table 5."""
+    """Luminance by HLG signal on a screen of 1,000 cd/m2; 1 is 203 cd/m2. Source: Rec. ITU-R BT.2100, table 5."""
     a, b, c = 0.17883277, 0.28466892, 0.55991073
     signal = np.linspace(0, 1, _LEVELS)
     scene = np.where(signal <= 0.5, signal**2 / 3, (np.exp((signal - c) / a) + b) / 12)
@@ -99,7 +99,7 @@ def _hlg() -> np.ndarray:
 
 
 def _profile(chromaticities: Chromaticities, curve: bytes) -> bytes:
-    """Lay out a matrix profile. Source: ICC.1:2022, sections 7.2, 9.2 and 10."""
+    """Assemble a matrix profile. Source: ICC.1:2022, sections 7.2, 9.2 and 10."""
     white, *primaries = ((x / y, 1.0, (1 - x - y) / y) for x, y in zip(*[iter(chromaticities)] * 2, strict=True))
     columns = np.array(primaries).T
     columns = columns * np.linalg.solve(columns, np.array(white))

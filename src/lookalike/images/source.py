@@ -1,4 +1,4 @@
-"""Bytes of a photo, from memory, a path, a URL or an open file, up to a limit."""
+"""Reading the bytes of a photo, from memory, a path, a URL or an open file, up to a limit."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ Source: TypeAlias = (
 """Source of a photo: its bytes, a path, a URL (a string with `://`), a file open for reading in binary mode,
 an item, a Pillow image, or an array of pixels: (H, W, 3) uint8 in sRGB, red first.
 
-A URL as such is the caller's own and may lead anywhere. The photo of an item is given as the item: what its URL may
-lead to depends on the catalogue that named it, see `lookalike.remote.addresses.reach_of`; a `Reach` is so decided.
+A URL given as text is trusted and may lead anywhere. The photo of an item is given as the item: what its URL may lead
+to depends on the catalogue that named it, see `lookalike.remote.addresses.reach_of`, which returns a `Reach`.
 """
 
 
@@ -57,15 +57,15 @@ def read_bytes(
 
     Args:
         source: Photo.
-        limits: `limits.bytes` is the longest file.
+        limits: Limits, of which `bytes` is used.
         name: Name of the photo in errors; by default its path or URL.
-        keep: Use the local cache for photos of stores; not for photos that are read once.
-        seconds: Longest time for photos of stores and the web.
+        keep: Whether to use the local cache for remote photos; False for photos that are read once.
+        seconds: Time limit for remote photos.
 
     Raises:
-        PhotoError: There is no such file, it cannot be read, it is empty or too long.
-        UsageError: The source is not of a supported type, or has pixels instead of bytes.
-        MissingExtraError: The library for its store is not installed.
+        PhotoError: The file does not exist, cannot be read, is empty or too long.
+        UsageError: The source is not of a supported type, or has pixels rather than bytes.
+        MissingExtraError: The library for the object store is not installed.
     """
     name = name or name_of(source)
     try:
@@ -83,7 +83,7 @@ def read_bytes(
             data = _read_at_most(source, limits.bytes + 1)  # type: ignore[arg-type]  # it is a file
         else:
             raise UsageError(
-                "a photo is a path, a URL, bytes, a file open in binary mode, a Pillow image, or an array "
+                "expected a photo as a path, a URL, bytes, a file open in binary mode, a Pillow image, or an array "
                 f"(H, W, 3) of uint8, got {type(source).__name__}"
             )
     except (OSError, ValueError) as error:
@@ -126,7 +126,7 @@ def _fetch(reach: Reach, limit: int, name: str, *, keep: bool, seconds: float) -
     kept = shared_cache() if keep else None
     if kept is None:
         return fetch(reach, limit=limit, name=name, seconds=seconds)
-    told = status(reach, seconds=seconds)  # None on the web, where the cache is used for a while without asking
+    told = status(reach, seconds=seconds)  # None on the web, where a cached photo is used for a while without a request
     key = f"{reach.address.text}\0{reach.private}\0{told}"
     data = kept.get(key, fresh_s=None if told else FRESH_S)
     if data is None or len(data) >= limit:

@@ -1,4 +1,4 @@
-"""TIFF and BigTIFF, decoded by Pillow, which reads orientations of few types, and the tags twice."""
+"""TIFF and BigTIFF, decoded by Pillow; orientation and BigTIFF directories are read here."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ _PIXEL_TAGS: Final = {
     *range(512, 533),
     34675,
 }
-_SHORTER: Final = {16: 4, 17: 9, 18: 4}  # types of 8 bytes that classic TIFF has in 4
+_SHORTER: Final = {16: 4, 17: 9, 18: 4}  # types of 8 bytes, and their classic TIFF types of 4
 _WIDTH, _LENGTH, _TILE_WIDTH, _TILE_LENGTH = 256, 257, 322, 323
 
 
 class TiffPhoto(TiffImageFile):
-    """A TIFF as it is stored; `info["orientation"]` says how it stands upright.
+    """TIFF as stored, not rotated; `info["orientation"]` has the orientation.
 
     Attributes:
-        tile_pixels: Pixels of one tile, which may be larger than the photo; 0 when it is stored in strips.
+        tile_pixels: Pixels of one tile, which may be larger than the photo; 0 if the photo is stored in strips.
     """
 
     def __init__(self, file: BytesIO) -> None:
         """Read the first directory.
 
         Args:
-            file: The whole file.
+            file: Whole file.
         """
         data = file.getvalue()
         super().__init__(BytesIO(as_classic(data)) if data[:4] in _BIG else file)
@@ -50,17 +50,17 @@ class TiffPhoto(TiffImageFile):
         self.tile_pixels = across * down if isinstance(across, int) and isinstance(down, int) else 0
 
     def load_end(self) -> None:
-        """Leave the photo as it is stored, and the rest of its tags unread."""
+        """Do not rotate the photo, and do not read the rest of its tags."""
 
 
 def as_classic(data: bytes) -> bytes:
-    """The first picture of a BigTIFF as a TIFF of 32-bit places, which Pillow reads in both byte orders.
+    """First picture of a BigTIFF as a classic TIFF of 32-bit offsets, which Pillow reads in both byte orders.
 
-    Pixels stay where they are; a new directory follows them.
+    Pixels stay in place; a new directory is appended.
 
     Raises:
         ValueError: A value lies outside the file.
-        struct.error: The directory does.
+        struct.error: The directory lies outside the file.
     """
     order = "<" if data.startswith(b"II") else ">"
     (start,) = struct.unpack_from(order + "Q", data, 8)

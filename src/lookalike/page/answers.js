@@ -11,7 +11,7 @@ export const keyOf = ({item, photo, box, weights, filters}) =>
 	JSON.stringify([item, photo, box, weights, whereOf(filters)]);
 
 export class Answers {
-	#kept = new Map(); // key -> {matches, weights, ended}: as far as they were fetched
+	#kept = new Map(); // key -> {matches, weights, ended}: what was fetched so far
 
 	/** Cached answer of a key. */
 	get(key) {

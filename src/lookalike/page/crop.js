@@ -2,7 +2,7 @@
 
 import {make} from "./dom.js";
 
-const SMALLEST = 0.06; // of a side
+const SMALLEST = 0.06; // fraction of a side
 const STEP = 0.02;
 const WHOLE = Object.freeze([0, 0, 1, 1]);
 const CORNERS = {nw: "Top left corner", ne: "Top right corner", sw: "Bottom left corner", se: "Bottom right corner"};
@@ -13,7 +13,7 @@ export class Crop {
 	 * Put a box on a photo.
 	 * @param {HTMLImageElement} image Loaded, so that its size in pixels is known.
 	 * @param {{box: number[]|null, changed: (box: number[]|null) => void, say: (text: string) => void}} options
-	 *   `changed` is called on every move with x1, y1, x2, y2 in pixels of the photo, or null for all of it.
+	 *   `changed` is called on every move with x1, y1, x2, y2 in pixels of the photo, or null for the whole photo.
 	 */
 	constructor(image, {box, changed, say}) {
 		this.image = image;

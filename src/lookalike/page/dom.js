@@ -31,10 +31,10 @@ export function icon(name) {
 	return svg;
 }
 
-/** @returns {any} An element of whatever kind. */
+/** Element with an id. @returns {any} */
 export const byId = id => document.getElementById(id);
 
-/** A picture that makes way for a drawing when it cannot be had, and is cut to its frame only where little is lost, or never. @param {any} [options] */
+/** Image that is replaced by a drawing if it cannot be loaded, and cropped to its frame only if little is lost, or never. @param {any} [options] */
 export function picture(source, options = {}) {
 	const {uncut = false, ...properties} = options;
 	const image = make("img", {alt: "", decoding: "async", draggable: "false", ...properties});
@@ -52,7 +52,7 @@ export function picture(source, options = {}) {
 	return image;
 }
 
-/** What a photo has in its corners, to go on with around it; nothing where they differ. */
+/** Colour of the corners of a photo, for the space around it; empty if they differ. */
 function cornerColor(image) {
 	const canvas = make("canvas", {width: 2, height: 2});
 	const brush = canvas.getContext("2d");

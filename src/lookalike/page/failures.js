@@ -29,5 +29,5 @@ export function failureOf({kind, code, message}, {photo, filters}, {again, other
 /** Notice for an answer without matches. */
 export const emptyOf = ({filters}, {clear, restart}) =>
 	filtersInUse(filters)
-		? notice("Nothing passes these filters", "Take one away, or all of them.", [clear])
+		? notice("Nothing passes these filters", "Remove one of them, or all.", [clear])
 		: notice("There is nothing else here", "The catalogue holds no other item to compare with.", [restart]);

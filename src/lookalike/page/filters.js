@@ -11,13 +11,13 @@ const NONE = Object.freeze({values: [], low: null, high: null});
  * @typedef {object} Facet
  * @property {string} name
  * @property {string[]} kinds Types of the values: text, number, boolean.
- * @property {{value: string|number|boolean, count: number}[]} values The most frequent first.
- * @property {[number, number]|null} range Least and largest, of an attribute of numbers.
+ * @property {{value: string|number|boolean, count: number}[]} values Values, most frequent first.
+ * @property {[number, number]|null} range Least and largest value, if all are numbers.
  */
 
 export class Filters {
 	#groups = new Map();
-	#order = []; // names as they were first seen, so that nothing moves under the pointer
+	#order = []; // names in the order of first appearance, so that nothing moves under the pointer
 
 	/**
 	 * @param {HTMLElement} place

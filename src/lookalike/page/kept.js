@@ -2,7 +2,7 @@
 
 const STORE = "photos";
 const MOST = 20;
-const here = new Map(); // for browsers that keep nothing, such as in private windows
+const here = new Map(); // for browsers without storage, such as in private windows
 
 /** Store a photo. @returns {Promise<string>} its name */
 export async function keep(blob, label) {

@@ -5,12 +5,12 @@ export class Latest {
 	#running = null; // the AbortController of what runs
 	#next = null;
 
-	/** @param {(request: any, signal: AbortSignal) => Promise<void>} run Deals with its own errors. */
+	/** @param {(request: any, signal: AbortSignal) => Promise<void>} run Handles its own errors. */
 	constructor(run) {
 		this.run = run;
 	}
 
-	/** Run after the present request; with `instead`, abort that first. */
+	/** Run after the current request; with `instead`, abort that first. */
 	ask(request, {instead = false} = {}) {
 		this.#next = {request};
 		if (instead) this.stop(false);

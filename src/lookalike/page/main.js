@@ -20,13 +20,13 @@ import {nameOf, numberText} from "./words.js";
 import {Weights} from "./weights.js";
 
 const SLOW_MS = [1500, 6000];
-const PART_OF = 1280; // pixels of an item's photo that a part of is looked at
+const PART_OF = 1280; // longest side of an item's photo, in pixels, when a part of it is searched for
 
 let state = readState(location.search);
 let shown = null; // the key of the answer in the grid
 let counted; // the expression that the facets were counted for
 const answers = new Answers();
-const items = new Map(); // all that was met, by id
+const items = new Map(); // items received so far, by id
 
 const say = text => (byId("spoken").textContent = text);
 const hrefOf = item => writeState({...emptyState(), item});
@@ -58,7 +58,7 @@ function go(change, {push = true} = {}) {
 	state = {...state, ...change};
 	const url = location.pathname + writeState(state);
 	if (push && url !== location.pathname + location.search) {
-		const opened = change.open ? (history.state?.opened ?? 0) + 1 : 0; // how far back they are closed
+		const opened = change.open ? (history.state?.opened ?? 0) + 1 : 0; // history entries to go back to close the details
 		history.replaceState({...history.state, scroll: scrollY}, "");
 		history.pushState({opened}, "", url);
 	} else history.replaceState(history.state, "", url);
@@ -106,7 +106,7 @@ function clearFilters() {
 function toTop() {
 	scrollTo({top: 0});
 	setSheet(false);
-	byId("results").focus({preventScroll: true}); // what had the focus is gone
+	byId("results").focus({preventScroll: true}); // the focused element was removed
 }
 
 addEventListener("popstate", ({state: left}) => {
@@ -158,7 +158,7 @@ async function showQuery(now) {
 		query.showItem(now.item, items.get(now.item));
 		document.title = `${nameOf(items.get(now.item) ?? {id: now.item})} – Lookalike`;
 		if (items.has(now.item)) return;
-		const item = await getItem(now.item).catch(() => null); // the search itself says what is wrong
+		const item = await getItem(now.item).catch(() => null); // the search shows the error
 		if (!item) return;
 		items.set(item.id, item);
 		if (state.item === item.id) showQuery(state);
@@ -172,7 +172,7 @@ async function showQuery(now) {
 }
 
 async function runSearch(now, signal) {
-	if (answers.has(now)) return showAnswer(now); // it was asked for twice
+	if (answers.has(now)) return showAnswer(now); // fetched meanwhile
 	const status = byId("status");
 	const slow = ["Still looking…", "The server is slow…"];
 	const timers = SLOW_MS.map((after, at) => setTimeout(() => (status.textContent = slow[at]), after));
@@ -202,7 +202,7 @@ function showAnswer(now) {
 	results.show(visible, used);
 	byId("more").hidden = !number || number >= MOST_SHOWN || (ended && number === matches.length);
 	const many = number > 1 ? `${numberText(number)} ` : "";
-	byId("status").textContent = number ? `the ${many}most alike` : "Nothing found";
+	byId("status").textContent = number ? `the ${many}most similar` : "Nothing found";
 	weights.show(state.weights ? {...used, ...state.weights} : used, {isDefault: state.weights === null});
 	if (!number) showNotice(emptyOf(state, actions));
 	if (counted !== whereOf(now.filters)) counting.ask(now);
@@ -214,7 +214,7 @@ function fail(error) {
 	if (!(error instanceof ApiError)) throw error;
 	if (error.kind === "unreachable") {
 		outage.begin();
-		byId("status").textContent = shown === null ? "" : "These are from before.";
+		byId("status").textContent = shown === null ? "" : "Results of the previous search.";
 		if (shown !== null) return;
 	}
 	if (error.kind === "missing") query.showNothing("Nothing here");
@@ -244,7 +244,7 @@ async function runFacets(now, signal) {
 		counted = whereOf(now.filters);
 		filters.show([...own, ...others], state.filters);
 	} catch (error) {
-		if (!signal.aborted && !(error instanceof ApiError)) throw error; // the search says what is wrong with the server
+		if (!signal.aborted && !(error instanceof ApiError)) throw error; // the search shows the error
 	}
 }
 
@@ -254,7 +254,7 @@ listenForSheet();
 byId("more").firstElementChild.addEventListener("click", () => {
 	const last = byId("grid").lastElementChild;
 	go({shown: state.shown + PAGE}, {push: false});
-	last?.querySelector("a").focus({preventScroll: true}); // the button may vanish; what comes next follows from here
+	last?.querySelector("a").focus({preventScroll: true}); // the button may be removed; the tab order continues here
 });
 document.querySelector("[data-home]").addEventListener("click", event => {
 	event.preventDefault();

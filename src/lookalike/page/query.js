@@ -78,7 +78,7 @@ export class QueryPanel {
 			const image = picture(photoUrl(id, PHOTO), {uncut: true, alt: item ? nameOf(item) : ""});
 			image.addEventListener("load", () => {
 				this.#frame(image.parentElement, image.naturalWidth / image.naturalHeight);
-				if (image.isConnected) this.stage.style.background = image.style.backgroundColor; // the photo goes on around itself
+				if (image.isConnected) this.stage.style.background = image.style.backgroundColor; // fills the space around the photo
 			});
 			this.#frame(this.#fit(image), 3 / 4);
 		}

@@ -6,13 +6,13 @@ const LITERAL = /^(?:true|false|-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)$/i;
 
 /**
  * @typedef {object} State
- * @property {string|null} item Search by this item,
- * @property {string|null} photo or by the photo that is kept under this name.
- * @property {number[]|null} box x1, y1, x2, y2 in pixels of the upright photo.
- * @property {Record<string, number>|null} weights By space; null takes the server's own.
- * @property {Map<string, {values: (string|number|boolean)[], low: number|null, high: number|null}>} filters By attribute.
- * @property {number} shown How many matches.
- * @property {string|null} open The item whose details are open.
+ * @property {string|null} item Id of the query item.
+ * @property {string|null} photo Name of the stored query photo.
+ * @property {number[]|null} box Box x1, y1, x2, y2 in pixels of the upright photo.
+ * @property {Record<string, number>|null} weights Weights by space; null for the server's defaults.
+ * @property {Map<string, {values: (string|number|boolean)[], low: number|null, high: number|null}>} filters Filters by attribute.
+ * @property {number} shown Number of matches shown.
+ * @property {string|null} open Id of the item whose details are open.
  */
 
 /** @returns {State} */
@@ -95,7 +95,7 @@ function readBox(text) {
 
 const isNumber = text => text.trim() !== "" && Number.isFinite(Number(text));
 
-/** Numbers and true and false as they are, all else text; text that looks like one of those stands in quotes. */
+/** Numbers, true and false as such; other values as text, in quotes if it looks like one of those. */
 function readValue(text) {
 	if (/^'.*'$/s.test(text)) return text.slice(1, -1);
 	if (!LITERAL.test(text)) return text;
