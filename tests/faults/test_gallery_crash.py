@@ -452,6 +452,17 @@ def test_what_is_no_gallery_is_not_taken_for_one(tmp_path: Path) -> None:
     assert not (tmp_path / "nowhere").exists()
 
 
+@pytest.mark.parametrize(
+    "left", [".write.json.part", "write.json", "write.lock", ".gallery.db-commits", "gallery.db.new"]
+)
+def test_files_of_a_killed_creation_do_not_prevent_another(tmp_path: Path, left: str) -> None:
+    folder = tmp_path / "shop.gallery"
+    folder.mkdir()
+    (folder / left).write_text('{"half": ')
+    with LocalGallery(folder, create=True) as gallery:
+        assert len(gallery) == 0
+
+
 def test_a_gallery_of_another_version_is_refused(filled: Path) -> None:
     with closing(sqlite3.connect(filled / "gallery.db")) as connection, connection:
         connection.execute("PRAGMA user_version = 99")

@@ -331,4 +331,5 @@ def sweep(folder: Path, pattern: str, *, made: Sequence[Path] = ()) -> None:
 
 def is_ours(path: Path) -> bool:
     """Whether a file may be found in a gallery's folder before its database is made."""
-    return path.name.startswith(("gallery.db", "write.", "build.")) or path.name == "derived"
+    name = path.name.removeprefix(".")  # a dot begins the names of files that are not yet whole
+    return name.startswith(("gallery.db", "write.", "build.")) or name == "derived"
