@@ -7,7 +7,7 @@ H height, W width, C channels.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, TypeAlias
@@ -23,6 +23,11 @@ UInt8: TypeAlias = npt.NDArray[np.uint8]
 Bool: TypeAlias = npt.NDArray[np.bool_]
 
 JSON: TypeAlias = bool | int | float | str | list[Any] | dict[str, Any] | None
+
+
+def several(texts: str | Iterable[str]) -> list[str]:
+    """Return a list of texts; a single text is a list of one, and not of its characters."""
+    return [texts] if isinstance(texts, str) else list(texts)
 
 
 @dataclass(frozen=True, slots=True)

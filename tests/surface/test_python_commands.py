@@ -97,6 +97,41 @@ def test_reduced_and_augmented_galleries_are_the_same(
             assert one.gallery.spaces == other.gallery.spaces
 
 
+def test_an_open_retriever_is_a_gallery_everywhere_and_stays_open(shop: Shop, tmp_path: Path) -> None:
+    with lookalike.open(shop.gallery) as opened:
+        wanted = opened.search(item="red-1").matches
+        found = lookalike.evaluate(shop.table, gallery=opened, protocol="product")
+        assert found.figures == lookalike.evaluate(shop.table, gallery=shop.gallery, protocol="product").figures
+        assert lookalike.reduce(opened, tmp_path / "a", dimensions={"deep": 4}).items == 12
+        assert lookalike.augment(opened, tmp_path / "b", neighbours=2).items == 12
+        assert opened.search(item="red-1").matches == wanted
+
+
+def test_one_text_is_not_taken_apart(shop: Shop) -> None:
+    def figures(**options: Any) -> dict[str, float]:
+        return lookalike.evaluate(shop.table, gallery=shop.gallery, protocol="grades=season", **options).figures
+
+    for name, value in (("apart", "season"), ("unknown", "Summer")):
+        assert figures(**{name: value}) == figures(**{name: [value]}) != figures()
+        learned = [
+            lookalike.learn_weights(shop.gallery, shop.table, protocol="grades=season", keep="never", **{name: given})
+            for given in (value, [value])
+        ]
+        assert as_shown(learned[0]) == as_shown(learned[1])
+
+
+@pytest.mark.parametrize("dimensions", [4, {"deep": "4"}, {"deep": 4.0}])
+def test_dimensions_of_another_type_are_refused(shop: Shop, tmp_path: Path, dimensions: Any) -> None:
+    with pytest.raises(lookalike.UsageError, match="dimensions must be a dict of whole numbers such as"):
+        lookalike.reduce(shop.gallery, tmp_path / "a", dimensions=dimensions)
+    assert not (tmp_path / "a").exists()
+
+
+def test_columns_of_another_type_are_refused(shop: Shop) -> None:
+    with lookalike.open(shop.gallery) as opened, pytest.raises(lookalike.UsageError, match="columns must be a dict"):
+        opened.index(shop.table, columns="image=file")  # type: ignore[arg-type]
+
+
 def test_training_and_exporting_refuse_what_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(lookalike.UnknownNameError, match="unknown preset"):
         lookalike.train("no-such-preset")

@@ -82,6 +82,8 @@ def open_catalogue(
     """
     if not source.strip():
         raise UsageError("expected a folder or a table, got an empty name")
+    if columns is not None and not isinstance(columns, Mapping):
+        raise UsageError(f"columns must be a dict such as {{'image': 'file'}}, got {columns!r:.200}")
     catalogue = _open(source, columns or {}, encoding, Exclusions(exclude))
     if exclude and catalogue.kind not in ("folder", "imagefolder"):
         raise UsageError(f"exclude works on folders of photos, and {source} lists its photos")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -22,11 +21,13 @@ from lookalike.evaluation.evaluator import (
 )
 from lookalike.evaluation.protocol import Protocol
 from lookalike.evaluation.task import UNKNOWN
+from lookalike.types import several
 
 if TYPE_CHECKING:
     from lookalike.catalogue.protocol import Catalogue
     from lookalike.evaluation.metric_values import MetricValues
     from lookalike.evaluation.ranking import RetrievalResult
+    from lookalike.gallery.opening import HasGallery
     from lookalike.types import Item
 
 Progress = Callable[[int, int], None]
@@ -94,14 +95,14 @@ class Evaluation:
 def evaluate(
     source: str | os.PathLike[str],
     *,
-    gallery: str | os.PathLike[str] | None = None,
-    model: str | os.PathLike[str] | Sequence[str] | None = None,
+    gallery: HasGallery | str | os.PathLike[str] | None = None,
+    model: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
     protocol: str | None = None,
     weights: Mapping[str, float] | None = None,
     metrics: Mapping[str, str] | None = None,
     where: str | None = None,
-    apart: Sequence[str] = (),
-    unknown: Sequence[str] = (),
+    apart: str | Sequence[str] = (),
+    unknown: str | Sequence[str] = (),
     by: str | None = None,
     columns: Mapping[str, str] | None = None,
     encoding: str | None = None,
@@ -115,15 +116,15 @@ def evaluate(
 
     Args:
         source: A folder, a table or the root of DeepFashion, with labels.
-        gallery: Address of a gallery that was filled from the source and has the vectors.
+        gallery: Address of a gallery that was filled from the source and has the vectors; or its retriever.
         model: Instead of `gallery`: a model, or several, to embed the photos with.
         protocol: `inshop`, `consumer2shop`, `attributes`, `product` or `grades=a,b,c`; None is that of the source, or
             `product`.
         weights: Weights of the spaces by name; None takes those learned for the gallery, or the defaults.
         metrics: Distances of SciPy's cdist by space, as for a search.
         where: Filter; only photos that pass it take part.
-        apart: Attributes that keep photos of equal values from matching each other.
-        unknown: Attribute values that mean "unknown", besides NA.
+        apart: Attribute that keeps photos of equal values from matching each other, or several.
+        unknown: Attribute value that means "unknown", besides NA, or several.
         by: Attribute for the figures by category; None chooses one.
         columns: Columns of a table by the standard names.
         encoding: Encoding of a CSV table that is not UTF-8, such as `cp1252`.
@@ -139,7 +140,7 @@ def evaluate(
         UnknownNameError: A protocol, attribute, space or metric is unknown.
         MissingExtraError: A package that the plots of a report or class scores need is not installed.
     """
-    models = [os.fspath(model)] if isinstance(model, str | os.PathLike) else list(model or ())
+    models = [os.fspath(one) for one in ([model] if isinstance(model, str | os.PathLike) else model or ())]
     if (gallery is None) == (not models):
         raise UsageError("give either a gallery, whose vectors are measured, or a model to embed the photos with")
     from lookalike.catalogue.opening import open_catalogue
@@ -153,7 +154,7 @@ def evaluate(
         found = _classified(catalogue, items, models, device=device, progress=progress, source=os.fspath(source))
     else:
         if gallery is not None:
-            embedded = _from_gallery(catalogue, items, os.fspath(gallery))
+            embedded = _from_gallery(catalogue, items, gallery)
         else:
             embedded = _from_models(catalogue, items, models, runtime=runtime, device=device, progress=progress)
         retrieval, used = measure_retrieval(
@@ -163,8 +164,8 @@ def evaluate(
             protocol=chosen,
             weights=weights,
             metrics=metrics,
-            apart=apart,
-            unknown=(*UNKNOWN, *unknown),
+            apart=several(apart),
+            unknown=(*UNKNOWN, *several(unknown)),
             category=by,
         )
         skipped = _absent(items, embedded)
@@ -188,10 +189,12 @@ def check_folder(folder: Path) -> None:
         raise UsageError(f"{folder.parent}: no such folder")
 
 
-def _from_gallery(catalogue: Catalogue, items: Sequence[Item], address: str) -> EmbeddedItems:
-    from lookalike.gallery.opening import open_gallery
+def _from_gallery(
+    catalogue: Catalogue, items: Sequence[Item], place: HasGallery | str | os.PathLike[str]
+) -> EmbeddedItems:
+    from lookalike.gallery.opening import gallery_of
 
-    with closing(open_gallery(address)) as gallery:
+    with gallery_of(place) as gallery:
         return stored_embeddings(items, gallery, source=catalogue.source)
 
 

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from lookalike.errors import UsageError
 from lookalike.gallery.local.gallery import LocalGallery
 
 if TYPE_CHECKING:
     from lookalike.gallery.milvus.gallery import MilvusGallery
+    from lookalike.gallery.protocol import Gallery
+
+
+class HasGallery(Protocol):
+    """Object with a gallery, such as `lookalike.Retriever`."""
+
+    @property
+    def gallery(self) -> Gallery:
+        """The gallery."""
+        ...
 
 
 def open_gallery(address: str, *, create: bool = False) -> LocalGallery | MilvusGallery:
@@ -35,3 +48,17 @@ def open_gallery(address: str, *, create: bool = False) -> LocalGallery | Milvus
     if "://" in address:
         raise UsageError(f"{address!r} is no gallery: expected a folder, or milvus://HOST:PORT/COLLECTION")
     return LocalGallery(Path(address), create=create)
+
+
+@contextmanager
+def gallery_of(place: HasGallery | str | os.PathLike[str]) -> Iterator[Gallery]:
+    """Yield the gallery of a retriever, which stays open; or that at an address, which is closed at the end.
+
+    Raises:
+        LookalikeError: It cannot be opened; see `open_gallery`.
+    """
+    if isinstance(place, str | os.PathLike):
+        with closing(open_gallery(os.fspath(place))) as gallery:
+            yield gallery
+    else:
+        yield place.gallery

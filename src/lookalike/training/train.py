@@ -10,12 +10,13 @@ from lookalike.errors import UsageError, extra_wanted
 from lookalike.training.outcome import Trained
 from lookalike.training.settings.presets import find_settings
 from lookalike.training.settings.tasks import task_of
+from lookalike.types import several
 
 
 def train(
     config: str | os.PathLike[str],
     *,
-    overrides: Sequence[str] = (),
+    overrides: str | Sequence[str] = (),
     resume: str | os.PathLike[str] | None = None,
     out: str | os.PathLike[str] | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
@@ -26,7 +27,7 @@ def train(
     Args:
         config: A TOML file of settings, or the name of a preset; see `lookalike.training.settings.run_settings`, and
             for a finder `lookalike.training.finder.settings`.
-        overrides: Settings that replace those of the file, as `key=value`.
+        overrides: Setting that replaces that of the file, as `key=value`, or several.
         resume: Run folder to resume from its last saved state.
         out: Run folder to create; None is `runs/NAME`.
         progress: Called after each step with the number of steps done and in all.
@@ -47,7 +48,7 @@ def train(
     run = train_finder if task_of(file) == "finder" else train_embedder
     return run(
         file,
-        overrides=overrides,
+        overrides=several(overrides),
         base=base,
         resume=None if resume is None else Path(resume),
         out=None if out is None else Path(out),

@@ -12,7 +12,7 @@ import numpy as np
 
 from lookalike.errors import UsageError
 from lookalike.gallery.creation import new_gallery
-from lookalike.gallery.opening import open_gallery
+from lookalike.gallery.opening import HasGallery, gallery_of
 from lookalike.gallery.protocol import Gallery
 from lookalike.gallery.request import SearchRequest
 from lookalike.retrieval.expansion import expand
@@ -41,7 +41,7 @@ class Augmentation:
 
 
 def augment(
-    gallery: str | os.PathLike[str],
+    gallery: HasGallery | str | os.PathLike[str],
     target: str | os.PathLike[str],
     *,
     neighbours: int = 5,
@@ -53,7 +53,7 @@ def augment(
     into the copy later keep their own vectors.
 
     Args:
-        gallery: Address of the gallery, which is not changed.
+        gallery: Address of the gallery, or its retriever; the gallery is not changed.
         target: Address of the new gallery.
         neighbours: Neighbours per item, from 1 to 100.
         progress: Called with the number of items copied and in all.
@@ -63,7 +63,7 @@ def augment(
     """
     if not 1 <= neighbours <= MOST:
         raise UsageError(f"expected 1 to {MOST} neighbours, got {neighbours}")
-    with open_gallery(os.fspath(gallery)) as plain, new_gallery(os.fspath(target)) as (copy, photos):
+    with gallery_of(gallery) as plain, new_gallery(os.fspath(target)) as (copy, photos):
         if plain.projections:
             copy.store_projections(plain.projections)
         if plain.model is not None:

@@ -6,13 +6,14 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from numbers import Integral
 from typing import Final
 
 import numpy as np
 
 from lookalike.errors import UsageError
 from lookalike.gallery.creation import new_gallery
-from lookalike.gallery.opening import open_gallery
+from lookalike.gallery.opening import HasGallery, gallery_of
 from lookalike.gallery.protocol import Gallery
 from lookalike.gallery.request import SearchRequest
 from lookalike.projection import Projection
@@ -54,7 +55,7 @@ class Reduction:
 
 
 def reduce(
-    gallery: str | os.PathLike[str],
+    gallery: HasGallery | str | os.PathLike[str],
     target: str | os.PathLike[str],
     *,
     dimensions: Mapping[str, int],
@@ -67,7 +68,7 @@ def reduce(
     items indexed later.
 
     Args:
-        gallery: Address of the gallery, which is not changed.
+        gallery: Address of the gallery, or its retriever; the gallery is not changed.
         target: Address of the new gallery.
         dimensions: New dimension of each space to reduce.
         whiten: Whitening, in [0, 1]; see `learn_projection`.
@@ -77,7 +78,9 @@ def reduce(
         UsageError: A space cannot be reduced to the dimension, or the target exists.
         UnknownNameError: The gallery has no such space.
     """
-    with open_gallery(os.fspath(gallery)) as whole:
+    if not isinstance(dimensions, Mapping) or not all(isinstance(number, Integral) for number in dimensions.values()):
+        raise UsageError(f"dimensions must be a dict of whole numbers such as {{'deep': 128}}, got {dimensions!r:.200}")
+    with gallery_of(gallery) as whole:
         wanted = resolve_names(dimensions, whole.spaces)
         if not wanted:
             raise UsageError("name a space and its new length, such as deep=128")

@@ -21,6 +21,7 @@ from lookalike.retrieval.retriever import Retriever
 from lookalike.retrieval.retriever import open as open_retriever
 from lookalike.spaces import resolve_weights
 from lookalike.tuning.weight_learning import Fusion, fuse
+from lookalike.types import several
 
 if TYPE_CHECKING:
     from lookalike.catalogue.protocol import Catalogue
@@ -42,8 +43,8 @@ def learn_weights(
     columns: Mapping[str, str] | None = None,
     encoding: str | None = None,
     where: str | None = None,
-    apart: Sequence[str] = (),
-    unknown: Sequence[str] = (),
+    apart: str | Sequence[str] = (),
+    unknown: str | Sequence[str] = (),
     metric: str | None = None,
     progress: Progress | None = None,
 ) -> Fusion:
@@ -60,8 +61,8 @@ def learn_weights(
         columns: Columns of a table by the standard names.
         encoding: Encoding of a CSV table that is not UTF-8, such as `cp1252`.
         where: Filter; only photos that pass it take part.
-        apart: Attributes that keep photos of equal values from matching each other.
-        unknown: Attribute values that mean "unknown", besides NA.
+        apart: Attribute that keeps photos of equal values from matching each other, or several.
+        unknown: Attribute value that means "unknown", besides NA, or several.
         metric: Metric to maximise, such as `hit_rate@1`; None takes the protocol's first.
         progress: Called at intervals; see `Progress`.
 
@@ -102,8 +103,8 @@ def learn_weights(
         items,
         benchmark=catalogue.benchmark,
         contents=embedded.contents,
-        apart=apart,
-        unknown=(*UNKNOWN, *unknown),
+        apart=several(apart),
+        unknown=(*UNKNOWN, *several(unknown)),
     )
     if asked.name == "product":
         task = task.keeping_apart(np.where(embedded.absent, -1, identical_rows(embedded.rows)))
