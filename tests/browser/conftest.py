@@ -47,7 +47,7 @@ def server(drawn_gallery: Path) -> Iterator[Server]:
 def browser() -> Iterator[Browser]:
     """Chromium, as the system has it.
 
-    For each module anew: while it runs, no other test of this process could start an event loop.
+    One for each module: while it runs, no other test of this process could start an event loop.
     """
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:

@@ -31,7 +31,7 @@ HOSTILE = {
 
 @pytest.fixture(scope="module")
 def hostile_server(tmp_path_factory: pytest.TempPathFactory) -> object:
-    """A catalogue that somebody wants to hurt the page with."""
+    """A catalogue made to attack the page."""
     folder = tmp_path_factory.mktemp("hostile")
     with (folder / "catalogue.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)

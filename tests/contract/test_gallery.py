@@ -28,7 +28,7 @@ SPACES = (Space("deep", 24, "tiny@1"), Space("color", 8, "colour@1"))
 COLORS = ("Red", "Blue", "Green", "Black")
 
 Opener = Callable[[], Gallery]
-"""Opens one and the same gallery, each time anew, as another process would."""
+"""Opens the same gallery again at each call, as another process would."""
 
 
 @pytest.fixture(scope="session")

@@ -176,7 +176,7 @@ def test_says_that_it_is_gone_and_writes_nothing(shop: Path, opened: LocalGaller
         with pytest.raises(GalleryGoneError, match=r"there is no gallery at .* any more: it was moved or deleted"):
             ask()
     assert not shop.exists()
-    fill(shop, rows_of(4))  # index anew
+    fill(shop, rows_of(4))  # index again
     check(opened, rows_of(4))
 
 

@@ -81,7 +81,7 @@ class Case:
 
 CASES = {
     "index": Case("index {disk}/more.csv -g {disk}/shop.gallery", together=False),
-    "index anew": Case(
+    "index again": Case(
         "index {disk}/more.csv -g {disk}/new.gallery --model {model}", together=False, changes="new.gallery"
     ),
     "prune": Case("index {disk}/fewer.csv -g {disk}/shop.gallery --prune", together=False),

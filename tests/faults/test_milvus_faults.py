@@ -56,7 +56,7 @@ def address(milvus_server: MilvusServer) -> str:
     return f"{milvus_server.address}/faults_{uuid.uuid4().hex}"
 
 
-# Nobody there, or somebody else.
+# No server, or another one.
 
 
 def test_nobody_listens(capsys: pytest.CaptureFixture[str]) -> None:

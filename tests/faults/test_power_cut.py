@@ -157,7 +157,7 @@ def test_a_power_cut_loses_nothing_that_was_acknowledged(
         folder = tmp_path / str(number)
         disk.write(folder, root, luck)
         for shared in folder.rglob("*-shm"):
-            shared.unlink()  # mapped, never synced, and made again by whoever opens the database first
+            shared.unlink()  # mapped, never synced, and made again when the database is opened next
         with LocalGallery(folder / "shop.gallery") as gallery:
             count = len(gallery)
             assert (count % BATCH, count >= acknowledged * BATCH) == (0, True), f"cut at {cut}"

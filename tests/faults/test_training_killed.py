@@ -68,7 +68,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def whole(config: Path) -> Path:
-    """The folder of a run that nobody stopped."""
+    """The folder of a run that was not stopped."""
     return finish(config, place(config, "whole"))
 
 

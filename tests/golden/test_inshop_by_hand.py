@@ -16,7 +16,7 @@ from lookalike.spaces import Space
 from lookalike.types import Float32
 
 PLACES = {
-    # The photo, its side, and where it stands on a circle, in degrees: the nearer, the more alike.
+    # The photo, its side, and where it stands on a circle, in degrees: nearer is more similar.
     "MEN/Denim/id_00000001/01_1_front.jpg": ("query", 0),
     "MEN/Denim/id_00000001/02_1_front.jpg": ("gallery", 50),
     "MEN/Denim/id_00000001/01_2_side.jpg": ("gallery", 4),

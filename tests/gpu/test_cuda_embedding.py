@@ -127,7 +127,7 @@ def test_what_was_indexed_on_a_gpu_is_searched_on_a_processor(
 
 
 def test_the_default_model_says_where_it_runs() -> None:
-    """ONNX Runtime comes with CUDA or without; without, whoever insists on it is told what to do."""
+    """ONNX Runtime comes with CUDA or without; without it, a request for CUDA fails with what to do."""
     if CUDA in onnxruntime.get_available_providers():
         pixels = np.random.default_rng(0).standard_normal((5, 3, 192, 144)).astype(np.float32)
         on_gpu, on_cpu = (open_network(device=device) for device in ("cuda", "cpu"))

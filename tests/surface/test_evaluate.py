@@ -155,7 +155,7 @@ def test_a_mistake_is_one_line(shop: Shop, tmp_path: Path, capsys: Capture, mist
 
 
 def test_class_heads_are_asked_for_categories_and_attributes(tmp_path: Path, capsys: Capture) -> None:
-    """A network that nobody trained, on a drawn benchmark: what it gives is what its own scores say."""
+    """An untrained network on a drawn benchmark: the figures follow from its own scores."""
     torch = pytest.importorskip("torch")
     from lookalike.catalogue import open_catalogue
     from lookalike.evaluation.classes import found_among_top, rank_of_class

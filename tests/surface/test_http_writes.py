@@ -116,7 +116,7 @@ def test_photos_that_were_sent_go_with_their_items(shop: Shop, writer: TestClien
     assert kept() == 1
     assert writer.get("/v1/items/b/photo").content == png()
     writer.delete("/v1/items/red-0")
-    assert shop.photo("red-0").is_file()  # the catalogue's own photos are nobody's to delete
+    assert shop.photo("red-0").is_file()  # photos of the catalogue are never deleted
 
 
 def test_a_path_or_url_of_a_request_is_never_opened(shop: Shop, writer: TestClient) -> None:

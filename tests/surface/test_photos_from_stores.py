@@ -1,4 +1,4 @@
-"""Photos of indexed items that lie in a bucket, over HTTP; and addresses in requests, which nobody follows."""
+"""Photos of indexed items that lie in a bucket, over HTTP; and addresses in requests, which are not followed."""
 
 from __future__ import annotations
 

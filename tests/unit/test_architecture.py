@@ -264,7 +264,7 @@ def test_readme_begins_with_the_two_commands() -> None:
 
 
 def unfilled(text: str) -> list[str]:
-    """What was to be replaced by real output or by a figure before anybody reads it."""
+    """Placeholders that real output or a figure should have replaced."""
     return re.findall(
         r"^[ \t]*[A-Z][A-Z0-9_]{2,}[ \t]*$|\b[A-Z]+_(?:OUTPUT|FACTS|TOML)\b|\bTO MEASURE\b", text, re.MULTILINE
     )

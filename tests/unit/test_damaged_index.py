@@ -113,7 +113,7 @@ def test_a_search_that_finds_damage_has_the_index_built_anew(
         np.testing.assert_array_equal(positions, expected[0])
         np.testing.assert_array_equal(scores, expected[1])
         assert positions[0, 0] == built["exact"].search(query, 1)[0][0, 0] == row
-    assert [record.message.count("built anew") for record in caplog.records] == [1]
+    assert [record.message.count("built again") for record in caplog.records] == [1]
     assert len(path.read_bytes()) == len(sound)
     assert segment.damaged_indexes() == segment_at(tmp_path).damaged_indexes() == []
 

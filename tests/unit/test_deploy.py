@@ -97,7 +97,7 @@ def test_the_compose_file_can_be_read_and_its_parts_wait_for_each_other() -> Non
     milvus = services["milvus"]
     assert set(milvus["depends_on"]) == {"etcd", "store"}
     assert milvus["environment"]["COMMON_SECURITY_AUTHORIZATIONENABLED"] == "true"
-    assert milvus["ports"] == ["127.0.0.1:19530:19530"]  # nobody else reaches it
+    assert milvus["ports"] == ["127.0.0.1:19530:19530"]  # not reachable from other machines
     assert "password" not in re.sub(r"\$\{.*?\}|MINIO_ROOT_PASSWORD:|ROOTPASSWORD:|#.*", "", text).lower()
 
 

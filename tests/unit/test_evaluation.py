@@ -74,7 +74,7 @@ def test_twins_never_answer_each_other() -> None:
 
 
 def test_a_collapsed_model_finds_nothing() -> None:
-    """All photos described alike are all twins: the figure is 0, and not that of the luck of their order."""
+    """Photos with the same vector are all twins: the figure is 0 and does not depend on their order."""
     items = [item(f"a{n}", "a") for n in range(4)]
     rows = on_a_circle(30, 30, 30, 30)
     retrieval = evaluate_rows(rows, weights=DEEP, task=product_task(items).keeping_apart(identical_rows(rows)))

@@ -56,7 +56,7 @@ def test_later_changes_lie_on_top_of_earlier_ones(gallery: LocalGallery) -> None
 def test_a_source_is_compared_with_what_it_said_itself(gallery: LocalGallery) -> None:
     gallery.override("dress", {"price": 8, "color": None})
     assert gallery.source_items(SOURCE)["dress"][0] == dress(price=10, color="red", note=None)
-    gallery.compact()  # which forgets attributes that nobody speaks of, and only those
+    gallery.compact()  # which forgets attributes that no item has, and only those
     assert gallery.source_items(SOURCE)["dress"][0] == dress(price=10, color="red", note=None)
     assert gallery.get("dress") == dress(price=8, note=None)
     assert gallery.verify().problems == ()

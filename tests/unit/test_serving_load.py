@@ -1,4 +1,4 @@
-"""Many requests at once: photos share the network, places are bounded, and nobody waits in vain."""
+"""Many requests at once: photos share the network, queues are bounded, and every request gets an answer."""
 
 from __future__ import annotations
 

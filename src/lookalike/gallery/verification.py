@@ -186,7 +186,7 @@ def wrong_vectors(connection: sqlite3.Connection, kept: Segment | None) -> Itera
         if rows:
             yield f"the vectors of {named(ids_of(connection, rows))} are {what}"
     if differing:
-        yield f"{differing} derived rows are not those of the database; delete {kept and kept.folder} to have them anew"
+        yield f"{differing} derived rows differ from the database; delete {kept and kept.folder}, and it is built again"
 
 
 def are_unit(rows: Float32, spaces: tuple[Space, ...]) -> Any:  # noqa: ANN401 - (B,) bool

@@ -135,7 +135,7 @@ class Segment:
         except FileNotFoundError:
             return self._build_and_keep(name) if keep else self._build(name)
         except (IndexFileError, OSError) as error:
-            logging.getLogger(__name__).warning("%s; it is built anew", error)
+            logging.getLogger(__name__).warning("%s; it is built again", error)
             return self._build_and_keep(name) if keep else self._build(name)
         self._files[name] = file
         return loaded
@@ -189,7 +189,7 @@ class SelfRepairingIndex:
                 self.file.check()
             return self.index.search(queries, k, allowed=allowed, probes=probes)
         except IndexFileError as error:
-            logging.getLogger(__name__).warning("%s; it is built anew", error)
+            logging.getLogger(__name__).warning("%s; it is built again", error)
         index = self.segment.rebuilt(self.name, self.index, keep=self.keep)
         return index.search(queries, k, allowed=allowed, probes=probes)
 
