@@ -1,4 +1,4 @@
-"""Settings: frozen dataclasses filled from TOML, where a misspelt key is an error that names the nearest one."""
+"""Settings: frozen dataclasses filled from TOML; a misspelt key is an error that suggests the nearest name."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ def load(settings: type[T], path: Path, *, overrides: Sequence[str] = ()) -> T:
     """Read a TOML file into a dataclass.
 
     Args:
-        settings: A frozen dataclass; fields may be dataclasses, tuples of them, and plain values.
-        path: The file.
-        overrides: `key=value`, `table.key=value` or, for the first of several tables, `table.0.key=value`; the value
-            written as TOML; a bare word is taken as text.
+        settings: Frozen dataclass; fields may be dataclasses, tuples of them, and plain values.
+        path: TOML file.
+        overrides: `key=value`, `table.key=value` or, for the first of several tables, `table.0.key=value`; values are
+            TOML, or bare words for texts.
 
     Raises:
-        ConfigError: The file is missing or no TOML, a value has the wrong type, or a needed key is missing.
-        UnknownNameError: A key that the dataclass has not.
+        ConfigError: The file is missing or not TOML, a value has the wrong type, or a required key is missing.
+        UnknownNameError: The dataclass has no field of a key.
     """
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -42,13 +42,13 @@ def build(settings: type[T], values: Mapping[str, Any], *, where: str) -> T:
     """Fill a dataclass from parsed TOML.
 
     Args:
-        settings: The dataclass.
-        values: By the name of the field.
-        where: Named in errors: the file, then the table in it.
+        settings: Dataclass.
+        values: Values by name of the field.
+        where: Place in errors: the file, then the table in it.
 
     Raises:
-        ConfigError: A value has the wrong type, or a needed key is missing.
-        UnknownNameError: A key that the dataclass has not.
+        ConfigError: A value has the wrong type, or a required key is missing.
+        UnknownNameError: The dataclass has no field of a key.
     """
     hints = typing.get_type_hints(settings)
     fields = {field.name: field for field in dataclasses.fields(settings)}  # type: ignore[arg-type]
@@ -65,7 +65,7 @@ def build(settings: type[T], values: Mapping[str, Any], *, where: str) -> T:
 
 
 def _convert(hint: object, value: object, *, where: str) -> object:
-    """Give a TOML value the type that a field asks for."""
+    """Convert a TOML value to the type of a field."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if hint is object:
         return value
@@ -116,7 +116,7 @@ def _override(values: dict[str, Any], override: str) -> None:
 
 
 def _step_into(place: object, name: str, *, override: str) -> object:
-    """The table, or the member of a list, of that name; a missing table is made."""
+    """Table or list member of a name; a missing table is created."""
     if isinstance(place, list):
         return place[_position(place, name, override=override)]
     if not isinstance(place, dict):

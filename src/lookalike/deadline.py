@@ -1,6 +1,6 @@
-"""Deadlines: long computations check the time now and then, and stop when it is up.
+"""Deadlines: long computations check the time regularly, and stop when it is up.
 
-A thread cannot be stopped from outside, so what scans rows or runs SQL looks at the clock itself.
+A thread cannot be stopped from outside, so scans and SQL statements check the deadline themselves.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ def check() -> None:
     """Raise when the deadline of this thread has passed.
 
     Raises:
-        DeadlineError: It is.
+        DeadlineError: The deadline has passed.
     """
     if passed():
         raise DeadlineError(
-            "this takes too long among so many items, and was stopped; ask for less, or by a simpler filter"
+            "this takes too long among so many items, and was stopped; request less, or use a simpler filter"
         )

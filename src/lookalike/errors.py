@@ -1,32 +1,32 @@
 """Every error that Lookalike raises on purpose.
 
-    LookalikeError               something went wrong and this line says what (exit code 1)
+    LookalikeError               base of all errors; the message is one line (exit code 1)
     ├── UsageError               the caller's mistake (exit code 2)
-    │   ├── UnknownNameError     a name that is not one of a known few: option, space, index, metric, column
-    │   ├── PhotoError           these bytes are not a photo we can or will read
-    │   ├── FilterError          a `where` expression that cannot be understood
+    │   ├── UnknownNameError     an unknown option, space, index, metric, column, ...
+    │   ├── PhotoError           a photo cannot, or may not, be read
+    │   ├── FilterError          a `where` expression is invalid
     │   ├── CatalogueError       a catalogue (folder, table, data set) cannot be read
-    │   │   ├── AnnotationError  one line of one of its files cannot be understood
-    │   │   └── AnnotationErrors several lines, or files, of a data set cannot be
+    │   │   ├── AnnotationError  a line of one of its files is invalid
+    │   │   └── AnnotationErrors several lines or files of a data set are invalid
     │   ├── ConfigError          a setting is missing, unknown or out of range
-    │   ├── ModelError           a model file that is not one, or not for this
-    │   │   └── NoFinderError    garments are to be found, and no finder is named
-    │   ├── GalleryNotFoundError there is no gallery there
+    │   ├── ModelError           a file is not a model, or cannot be used here
+    │   │   └── NoFinderError    garment detection needs a finder, and none is installed
+    │   ├── GalleryNotFoundError there is no gallery at an address
     │   └── MismatchError        the gallery was made by another model, or with other spaces
     ├── GalleryLockedError       another process is writing to the gallery
     ├── GalleryGoneError         an open gallery is no longer where it was
-    │   └── GalleryReplacedError  it was replaced between a search and a look at what was found
+    │   └── GalleryReplacedError  it was replaced between a search and the reading of its items
     ├── GalleryClosedError       a gallery was closed during a call
     ├── GalleryDamagedError      the gallery's database fails its own checks
-    ├── StorageFullError         there is no room left where something is to be written
-    ├── StorageFailedError       a disk fails, and what was being written may be there after all
+    ├── StorageFullError         a disk or quota is full
+    ├── StorageFailedError       a disk fails; the write may have succeeded
     ├── GalleryUnreachableError  the server that keeps the gallery does not answer
     ├── IndexFileError           a saved index cannot be used and must be built again
-    ├── RowFileError             derived rows are not as they were written and must be derived again
-    ├── TrainingError            a training run cannot go on, for a reason that no setting shows
+    ├── RowFileError             segment files are damaged and must be built again
+    ├── TrainingError            a training run cannot continue
     └── MissingExtraError        an optional part is not installed
 
-An error carries what was expected, what came and what to do; the facts are attributes as well as words.
+A message says what was expected, what came and what to do; the values are attributes too.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ LONGEST_REASON: Final = 300
 
 
 class LookalikeError(Exception):
-    """Something went wrong, and the message is the one line that the user needs.
+    """Base of Lookalike's errors; the message is one line for the user.
 
     Attributes:
         code: A stable identifier for programs, such as the HTTP API's clients.
@@ -54,19 +54,19 @@ class LookalikeError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """How it travels to another process: as it is, and not by its constructor, which takes other arguments."""
+        """Pickle message and attributes, since constructors of subclasses take other arguments."""
         return _remade, (type(self), self.args), self.__dict__
 
 
 class UsageError(LookalikeError):
-    """The caller asked for something that cannot be done as asked."""
+    """A mistake of the caller."""
 
     code = "bad_request"
     exit_code = 2
 
 
 class UnknownNameError(UsageError):
-    """A name is not one of the few that are known here."""
+    """A name is unknown."""
 
     code = "unknown_name"
     LONGEST: ClassVar[int] = 1000
@@ -81,7 +81,7 @@ class UnknownNameError(UsageError):
 
 
 class PhotoError(UsageError):
-    """These bytes are not a photo that can, or may, be read.
+    """A photo cannot, or may not, be read.
 
     Attributes:
         source: Path, URL or name of the photo.
@@ -96,11 +96,11 @@ class PhotoError(UsageError):
 
 
 class FilterError(UsageError):
-    """A `where` expression cannot be understood.
+    """A `where` expression is invalid.
 
     Attributes:
         expression: The whole expression.
-        position: Character at which it cannot be understood, from 0.
+        position: Position of the error, from 0.
         expected: Description of a valid continuation.
     """
 
@@ -128,11 +128,11 @@ LONGEST_QUOTE: Final = 200
 
 
 class AnnotationError(CatalogueError):
-    """A line of a catalogue's file cannot be understood.
+    """A line of a catalogue's file is invalid.
 
     Attributes:
-        path: The file.
-        line: The line, counted from 1.
+        path: File.
+        line: Line number, from 1.
     """
 
     def __init__(self, path: Path, line: int, text: str, expected: str) -> None:
@@ -142,7 +142,7 @@ class AnnotationError(CatalogueError):
 
 
 class AnnotationErrors(CatalogueError):
-    """Several lines or files of a data set cannot be understood.
+    """Several lines or files of a data set are invalid.
 
     Attributes:
         problems: Errors, in the order of reading.
@@ -158,19 +158,19 @@ class AnnotationErrors(CatalogueError):
 
 
 class ConfigError(UsageError):
-    """A setting is missing, unknown or out of its range."""
+    """A setting is missing, unknown or out of range."""
 
     code = "bad_config"
 
 
 class ModelError(UsageError):
-    """A file is not a model, or not one that can be used here."""
+    """A file is not a model, or cannot be used here."""
 
     code = "bad_model"
 
 
 class NoFinderError(ModelError):
-    """Garments are to be found, and there is no finder."""
+    """Garment detection needs a finder, and none is installed."""
 
     code = "no_finder"
 
@@ -179,7 +179,7 @@ class NoFinderError(ModelError):
 
 
 class GalleryNotFoundError(UsageError):
-    """There is no gallery at that place."""
+    """There is no gallery at an address."""
 
     code = "no_gallery"
 
@@ -194,7 +194,7 @@ class GalleryLockedError(LookalikeError):
     """Another process is writing to the gallery.
 
     Attributes:
-        holder: Its host, pid, command and since when, as far as they are known.
+        holder: Host, pid, command and start time of the writer, as far as known.
     """
 
     code = "locked"
@@ -211,7 +211,7 @@ class GalleryGoneError(LookalikeError):
 
 
 class GalleryReplacedError(GalleryGoneError):
-    """A gallery was replaced, compacted or brought back from a copy between a search and a look at what it found."""
+    """A gallery was replaced, compacted or restored from a copy between a search and the reading of its items."""
 
 
 class GalleryClosedError(LookalikeError):
@@ -233,14 +233,14 @@ class StorageFullError(LookalikeError):
 
 
 class StorageFailedError(LookalikeError):
-    """A disk fails; what was being written is there as a whole after the next start, or not at all."""
+    """A disk fails; the write is complete after the next start, or absent."""
 
 
 def storage_error(place: Path | str, error: OSError) -> LookalikeError:
-    """What to say of a file or folder that cannot be read or written.
+    """Error for a file or folder that cannot be read or written.
 
     Args:
-        place: The file or folder.
+        place: File or folder.
         error: Error of the operating system.
     """
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -255,10 +255,10 @@ class GalleryUnreachableError(LookalikeError):
 
 
 class IndexFileError(LookalikeError):
-    """A saved index cannot be used; it is derived from the rows, so building it again is the way out.
+    """A saved index cannot be used, and must be built again from the rows.
 
     Attributes:
-        path: The file.
+        path: Index file.
         reason: Cause, in a few words.
     """
 
@@ -270,10 +270,10 @@ class IndexFileError(LookalikeError):
 
 
 class RowFileError(LookalikeError):
-    """Derived rows cannot be used; the database has them all, so deriving them again is the way out.
+    """Segment files cannot be used, and must be built again from the database.
 
     Attributes:
-        path: The file.
+        path: Segment file.
         reason: Cause, in a few words.
     """
 
@@ -285,7 +285,7 @@ class RowFileError(LookalikeError):
 
 
 class TrainingError(LookalikeError):
-    """A training run cannot go on."""
+    """A training run cannot continue."""
 
     code = "training_failed"
 
@@ -316,14 +316,14 @@ def short_reason(error: BaseException) -> str:
 
 @contextmanager
 def extra_wanted(what: str, extra: str) -> Iterator[None]:
-    """Say which extra to install when a library that is imported within is not there; a bug of ours stays one.
+    """Context in which a failed import of a third-party library raises MissingExtraError.
 
     Args:
-        what: What cannot be done without it.
-        extra: The extra that brings it.
+        what: Feature that needs the library.
+        extra: Extra that installs it.
 
     Raises:
-        MissingExtraError: A library is not there.
+        MissingExtraError: The library is not installed.
     """
     try:
         yield
@@ -334,7 +334,7 @@ def extra_wanted(what: str, extra: str) -> Iterator[None]:
 
 
 def _remade(kind: type[LookalikeError], args: tuple[Any, ...]) -> LookalikeError:
-    """An error that has come from another process, still without its facts."""
+    """Rebuild a pickled error, without its attributes."""
     error = kind.__new__(kind)
     error.args = args
     return error

@@ -36,7 +36,7 @@ class Projection:
         return unit_rows(((rows - self.mean) @ self.components).astype(np.float32))
 
     def space(self, source: Space) -> Space:
-        """The space of the projected rows: of the same name, and made by both the model and this projection."""
+        """Space of the projected vectors: the same name, and a model id of model and projection."""
         digest = hashlib.sha256(self.mean.tobytes() + self.components.tobytes()).hexdigest()[:8]
         return Space(source.name, self.dimension, f"{source.model_id}/pca{self.dimension}@{digest}")
 

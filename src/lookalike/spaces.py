@@ -22,9 +22,9 @@ from lookalike.types import Float32
 Named = TypeVar("Named")
 
 DEFAULT_WEIGHTS: Mapping[str, float] = {"deep": 1.0, "color": 0.1, "color-original": 0.1}
-"""Chosen on the dev photos of the default model's card: with colour at 0, 0.1 and 0.3, NDCG@10 of type, colour and
-gender is .476, .474 and .461, and users' label P@1 .750, .762 and .717; a garment pasted on a street photo is found
-better with it."""
+"""Default weights, chosen on the dev photos of the default model's card: with colour at 0, 0.1 and 0.3, NDCG@10 of
+type, colour and gender is .476, .474 and .461, and users' label P@1 .750, .762 and .717; a garment pasted on a street
+photo is found better with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +43,13 @@ class Space:
 
 
 def resolve(name: str, spaces: Sequence[Space]) -> Space:
-    """Find a space by its name, or by a beginning that only one space has.
+    """Find a space by its name or a unique prefix of it.
 
     >>> resolve("col", [Space("deep", 512, "default@9f3c"), Space("color", 64, "color@2")]).name
     'color'
 
     Raises:
-        UnknownNameError: The name fits no space, or more than one.
+        UnknownNameError: The name matches no space, or is a prefix of several.
     """
     for space in spaces:
         if space.name == name:
@@ -61,10 +61,10 @@ def resolve(name: str, spaces: Sequence[Space]) -> Space:
 
 
 def resolve_names(named: Mapping[str, Named], spaces: Sequence[Space]) -> dict[str, Named]:
-    """Replace names of spaces, or unique beginnings of them, by full names.
+    """Replace names of spaces, or unique prefixes of them, by full names.
 
     Raises:
-        UnknownNameError: A name fits no space.
+        UnknownNameError: A name matches no space.
         UsageError: Two names resolve to one space.
     """
     resolved: dict[str, Named] = {}
@@ -79,7 +79,7 @@ def resolve_names(named: Mapping[str, Named], spaces: Sequence[Space]) -> dict[s
 def resolve_weights(
     weights: Mapping[str, float] | None, spaces: Sequence[Space], *, stored: Mapping[str, float] | None = None
 ) -> dict[str, float]:
-    """Complete the weights of a query: one for every space, 0 for each space that is not named.
+    """Complete the weights of a query; spaces that are not named get 0.
 
     Args:
         weights: Weights by name of the space, each at least 0; None takes the stored weights.
@@ -134,10 +134,10 @@ def unit_rows(rows: Float32) -> Float32:
 
 
 def concatenate(vectors: Mapping[str, Float32], spaces: Sequence[Space]) -> Float32:
-    """Put the rows of all spaces side by side, in the spaces' order: (B, sum of D) float32.
+    """Concatenate the vectors of all spaces in their order: (B, sum of D) float32.
 
     Raises:
-        MismatchError: A space is missing, or its rows have another length.
+        MismatchError: A space is missing, or has vectors of another dimension.
     """
     for space in spaces:
         check_rows(vectors, space)
@@ -148,15 +148,15 @@ def scaled_query(vectors: Mapping[str, Float32], weights: Mapping[str, float], s
     """Concatenate a query with each part scaled by its share of the weights, so that one inner product is the score.
 
     Args:
-        vectors: For each space of weight above 0, unit rows (Q, D) float32; others may be missing.
-        weights: One for every space, as `resolve_weights` gives them.
-        spaces: Spaces of the gallery, in its order.
+        vectors: (Q, D) float32 unit vectors for each space with a weight above 0; others may be missing.
+        weights: Weight of each space, from `resolve_weights`.
+        spaces: Spaces of the gallery.
 
     Returns:
-        (Q, sum of D) float32, zeros where a space weighs nothing.
+        (Q, sum of D) float32, zeros for spaces of weight 0.
 
     Raises:
-        MismatchError: A space that is weighted is missing, or its rows have another length.
+        MismatchError: A space with a weight is missing, or has vectors of another dimension.
     """
     total = sum(weights.values())
     weighted = [space for space in spaces if weights[space.name] > 0]
@@ -170,10 +170,10 @@ def scaled_query(vectors: Mapping[str, Float32], weights: Mapping[str, float], s
 
 
 def check_rows(vectors: Mapping[str, Float32], space: Space) -> None:
-    """Check that vectors of a space are there and have its dimension.
+    """Check that the vectors of a space exist and have its dimension.
 
     Raises:
-        MismatchError: They are missing, or of another shape.
+        MismatchError: They are missing, or have another shape.
     """
     if space.name not in vectors:
         raise MismatchError(f"the space {space.name!r} needs vectors, and there are only {sorted(vectors)}")

@@ -1,9 +1,8 @@
-"""Switches off the telemetry of libraries, before any of them is imported.
+"""Switches off the telemetry of libraries before they are imported.
 
-Some report home by themselves, past the program that uses them: ONNX Runtime writes an identifier of the machine under
-the home folder and uploads events from threads of its own, OpenVINO counts imports, Ray reports clusters. Most read
-their switch once, when they are first used, so `lookalike/__init__.py` throws all of them: no module of Lookalike can
-be imported, in this process or in a worker of Ray, before that has been done.
+Some libraries send reports: ONNX Runtime stores an id of the machine in the home folder and uploads events from its own
+threads, OpenVINO counts imports, Ray reports clusters. Most read their switch once, at first use, so
+`lookalike/__init__.py` sets all of them before any other module of Lookalike is imported, also in a worker of Ray.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ SWITCHES: Final[Mapping[str, str]] = {
 """Environment variables that switch telemetry off; child processes inherit them."""
 
 LEFT_OUT: Final = ("openvino_telemetry",)
-"""Packages that only report; libraries that import them work without."""
+"""Packages that only send reports; libraries that import them work without."""
 
 
 def switch_off() -> None:

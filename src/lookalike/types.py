@@ -46,13 +46,13 @@ class Box:
 
     @classmethod
     def parse(cls, text: str) -> Box:
-        """Read `x1,y1,x2,y2`, with commas or spaces between.
+        """Parse `x1,y1,x2,y2`, separated by commas or spaces.
 
         >>> Box.parse("8,10,40,50")
         Box(x1=8.0, y1=10.0, x2=40.0, y2=50.0)
 
         Raises:
-            UsageError: It is not four numbers, or they enclose nothing.
+            UsageError: The text is not four numbers, or the box is empty.
         """
         try:
             x1, y1, x2, y2 = (float(part) for part in text.replace(",", " ").split())
@@ -92,10 +92,10 @@ class Item:
     """One row of a catalogue: a photo, its id and its attributes.
 
     Attributes:
-        id: Unique in its gallery.
-        photo: Path of the photo as its catalogue writes it, usually relative to `root`; or a URL.
-        root: Folder or URL that `photo` is relative to; empty when `photo` stands for itself.
-        product: Id of the product that the photo shows; None where it is not known.
+        id: Id, unique in its gallery.
+        photo: Path of the photo from the catalogue, usually relative to `root`; or a URL.
+        root: Folder or URL that `photo` is relative to; empty for an absolute path or URL.
+        product: Id of the product that the photo shows; None if unknown.
         box: Part of the photo to embed; None is the whole photo.
         attributes: Further values by name.
     """
@@ -109,14 +109,14 @@ class Item:
 
     @property
     def location(self) -> str:
-        """Where the photo can be opened: `photo` beneath `root`, or `photo` itself when it is absolute or a URL.
+        """Path or URL of the photo: `photo` beneath `root`, or `photo` itself if it is absolute or a URL.
 
         >>> Item("a", "red/1.jpg", root="/shop").location
         '/shop/red/1.jpg'
         >>> Item("a", "https://cdn.example/1.jpg", root="/shop").location
         'https://cdn.example/1.jpg'
 
-        Beneath a root that is a URL there is nothing of this machine, whatever `photo` begins with.
+        If `root` is a URL, the location is beneath it even if `photo` begins with `/`.
         """
         if not self.root or "://" in self.photo or (self.photo.startswith("/") and "://" not in self.root):
             return self.photo
@@ -125,12 +125,12 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class FileStamp:
-    """What is remembered of a photo's file, to see later whether it has changed.
+    """State of a photo's file, by which later changes are detected.
 
     Attributes:
-        size: Bytes.
-        modified_ns: Time of the last change, nanoseconds since 1970; 0 where the store does not tell.
-        sha256: Of the file's bytes, in hexadecimal.
+        size: Size in bytes.
+        modified_ns: Modification time, nanoseconds since 1970; 0 if the store has none.
+        sha256: SHA-256 of the content, hexadecimal.
     """
 
     size: int
@@ -143,14 +143,15 @@ class Neighbours:
     """Rows found by a search, best first.
 
     Attributes:
-        rows: (Q, K) int64, numbers of the rows in the gallery; -1 where fewer than K were found.
+        rows: (Q, K) int64, row numbers in the gallery; -1 where fewer than K were found.
         scores: (Q, K) float32, higher is better; -inf where the row is -1.
-        by_space: For each space that was weighted, its part: (Q, K) float32 cosines, or minus the distances when a
-            metric was asked for; nan where the row is -1.
-        index: The index that answered.
-        refined: (Q, K) float32 that decided the order where the answer was refined; then the scores need not fall.
-        version: Version of the gallery that `rows` belong to, for `Gallery.items` and `Gallery.unit_vectors`; None
-            where a gallery has none.
+        by_space: (Q, K) float32 by space with a weight above 0: cosines, or minus the distances of a metric; nan where
+            the row is -1.
+        index: Name of the index that answered.
+        refined: (Q, K) float32, values that a refined answer is ordered by, while its scores may not be in order; None
+            for an answer that is not refined.
+        version: Version of the gallery that `rows` belong to, for `Gallery.items` and `Gallery.unit_vectors`; None if
+            the gallery has no versions.
     """
 
     rows: Int64
@@ -166,11 +167,11 @@ class Match:
     """Item of an answer with its rank and scores.
 
     Attributes:
-        rank: From 1.
+        rank: Rank, from 1.
         item: Item found.
         score: Weighted mean of the cosines, in [-1, 1]; or minus the weighted sum of distances.
         scores: Cosine, or minus the distance, by name of the space.
-        refined: Value that decides the rank of a refined answer; None where the score does.
+        refined: Value that decides the rank of a refined answer; None if the score does.
     """
 
     rank: int
@@ -256,7 +257,7 @@ class Answer:
 
     def _repr_html_(self) -> str:
         """HTML for notebooks: embedded thumbnails with ranks and scores."""
-        # by name: how answers look lies far above this module, and only a notebook asks
+        # imported by name, since rendering is a layer above, and only notebooks need it
         page: str = import_module("lookalike.render.notebook").notebook_html(self)
         return page
 

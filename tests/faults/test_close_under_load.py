@@ -147,7 +147,7 @@ def test_what_was_begun_is_told_that_the_gallery_was_closed(filled: Path) -> Non
     rows = gallery.rows()
     next(rows)
     gallery.close()
-    with pytest.raises(GalleryClosedError, match="was closed while this was being done"):
+    with pytest.raises(GalleryClosedError, match="was closed during this call"):
         next(rows)
     with gallery._database.reading() as connection:
         gallery.close()  # by the very thread that reads
@@ -208,7 +208,7 @@ def test_a_write_that_is_interrupted_has_not_happened(filled: Path) -> None:
 def test_a_forked_process_uses_connections_of_its_own(filled: Path) -> None:
     with LocalGallery(filled) as gallery:
         gallery.search({"deep": rows_of(7, 1)}, SearchRequest())
-        mine = gallery._database._connections._idle[0].connection
+        mine = gallery._database._pool._idle[0].connection
         child = os.fork()
         if child == 0:
             status = 1

@@ -24,7 +24,7 @@ import pytest
 from lookalike.errors import GalleryLockedError, GalleryReplacedError, LookalikeError
 from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.gallery.request import SearchRequest
-from lookalike.retrieval.results import of_one_state
+from lookalike.retrieval.results import retry_if_replaced
 from lookalike.spaces import Space, unit_rows
 from lookalike.types import Float32, Item, Neighbours
 
@@ -101,7 +101,7 @@ def wrong_answers(gallery: LocalGallery, query: Float32, *, index: str, where: s
         found = gallery.search({"deep": query}, SearchRequest(k=5, index=index, where=where))
         return found, gallery.items(found.rows[0].tolist(), version=found.version)
 
-    found, items = of_one_state(ask)
+    found, items = retry_if_replaced(ask)
     wrong = []
     for row, score in zip(found.rows[0].tolist(), found.scores[0].tolist(), strict=True):
         if row in items:

@@ -151,7 +151,7 @@ def test_what_others_put_there_stays(filled: Path, tmp_path: Path) -> None:
         target = tmp_path / "out"
         target.mkdir()
         (target / "gallery.parquet").write_text("mine")
-        with pytest.raises(UsageError, match="is there already"):
+        with pytest.raises(UsageError, match="exists already"):
             export_gallery(gallery, target, format="parquet")
         assert (target / "gallery.parquet").read_text() == "mine"
         with placed(target, ["other"]) as parts:

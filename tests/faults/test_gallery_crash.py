@@ -294,10 +294,10 @@ def test_verify_reports_a_damaged_database(filled: Path) -> None:
         ("DELETE FROM items WHERE row IN (7, 8)", "2 vectors belong to no item"),
         ("UPDATE vectors SET unit = x'0011' WHERE row = 7", "the vectors of '6' have a wrong size"),
         ("UPDATE vectors SET unit = zeroblob(127) || x'3f' WHERE row = 7", "the vectors of '6' are not of unit length"),
-        ("UPDATE vectors SET unit = zeroblob(128) WHERE row = 7", "1 derived rows are not those of the database"),
+        ("UPDATE vectors SET unit = zeroblob(128) WHERE row = 7", "1 derived rows differ from the database"),
         ("UPDATE items SET attributes = '{' WHERE row = 7", "the attributes of '6' cannot be read"),
         ("""UPDATE items SET attributes = '{"99": 1}' WHERE row = 7""", "1 attributes have no name"),
-        ("UPDATE meta SET value = 3 WHERE key = 'items'", "there are 1500 items, and the gallery counts 3"),
+        ("UPDATE meta SET value = 3 WHERE key = 'items'", "there are 1500 items, and the metadata count 3"),
     ],
 )
 def test_verify_finds_contradictions(filled: Path, statement: str, problem: str) -> None:
@@ -314,7 +314,7 @@ def test_verify_looks_for_photos_when_asked(tmp_path: Path) -> None:
         items = [Item(id=photo, photo=photo, root=str(tmp_path)) for photo in photos]
         gallery.add(items, {"deep": rows_of(range(3))}, spaces=SPACES)
         assert gallery.verify().problems == ()
-        assert gallery.verify(photos=True).problems == ("the photos of 'gone.jpg' are not there",)
+        assert gallery.verify(photos=True).problems == ("the photos of 'gone.jpg' are missing",)
 
 
 def test_compacting_gives_space_back_and_keeps_everything(filled: Path) -> None:

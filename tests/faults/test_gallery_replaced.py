@@ -214,7 +214,7 @@ def test_acknowledges_no_write_to_what_was_replaced_meanwhile(shop: Path, other:
 def test_acknowledges_no_write_when_it_is_moved_within_the_transaction(shop: Path, other: Path) -> None:
     with LocalGallery(shop) as gallery:
         with (
-            pytest.raises(GalleryGoneError, match="does not have what was written"),
+            pytest.raises(GalleryGoneError, match="lacks this change"),
             gallery._database.writing() as writer,
         ):
             writer.execute("UPDATE items SET photo = 'y.jpg'")

@@ -135,5 +135,5 @@ def test_the_default_model_says_where_it_runs() -> None:
         assert cosines(on_gpu.run(pixels).embedding, on_cpu.run(pixels).embedding).min() > LEAST_COSINE
     else:
         assert open_network(device="auto").device == "cpu"
-        with pytest.raises(UsageError, match="no CUDA in it; install onnxruntime-gpu"):
+        with pytest.raises(UsageError, match="built without CUDA; install onnxruntime-gpu"):
             open_network(device="cuda")

@@ -358,7 +358,7 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "get no such item": (["gallery", "get", "red-7", "-g", "{gallery}"], "unknown item 'red-7'"),
     "set no such item": (["gallery", "set", "red-7", "a=1", "-g", "{gallery}"], "unknown item 'red-7'"),
     "set without a value": (["gallery", "set", "red-0", "price", "-g", "{gallery}"], "expects NAME=VALUE, got 'price'"),
-    "set no JSON": (["gallery", "set", "red-0", "price=NaN", "-g", "{gallery}"], "cannot be kept"),
+    "set no JSON": (["gallery", "set", "red-0", "price=NaN", "-g", "{gallery}"], "cannot be stored"),
     "remove one that is not there": (
         ["gallery", "remove", "red-0", "red-7", "-g", "{gallery}"],
         "unknown item 'red-7'",

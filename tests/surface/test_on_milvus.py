@@ -240,6 +240,6 @@ def test_settings_of_the_address_decide_about_the_collection(shop: Shop, address
 def test_partitions_are_refused_where_the_server_would_lose_rows(shop: Shop, address: str, capsys: Capture) -> None:
     place = f"{address}?partition-by=colour&partitions=4"
     assert main(["gallery", "import", str(shop.gallery), "-g", place]) == 2
-    assert "partition-by wants Milvus 2.4 or newer, and the server has v2.3.5" in capsys.readouterr().err
+    assert "partition-by needs Milvus 2.4 or newer, and the server has v2.3.5" in capsys.readouterr().err
     assert main(["gallery", "info", "-g", address]) == 2  # nothing is left behind
     assert "there is no gallery at" in capsys.readouterr().err

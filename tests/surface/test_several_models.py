@@ -169,7 +169,9 @@ def test_what_cannot_be_reduced_is_one_line_and_leaves_nothing(
     assert "unknown space" in refused(capsys, *reduce, "deep=4")
     assert "whole number" in refused(capsys, *reduce, "deep-tiny=4.5")
     assert not small.exists()
-    assert "there is a gallery at" in refused(capsys, "reduce", "-g", both, "--to", shop.gallery, "--dimension", "c=3")
+    assert "there is already a gallery at" in refused(
+        capsys, "reduce", "-g", both, "--to", shop.gallery, "--dimension", "c=3"
+    )
 
 
 def test_an_augmented_copy_holds_items_with_their_neighbours_added(shop: Shop, tmp_path: Path, capsys: Capture) -> None:
@@ -188,7 +190,7 @@ def test_an_augmented_copy_holds_items_with_their_neighbours_added(shop: Shop, t
             )
     assert run_json(capsys, "index", shop.table, "-g", copy, "--model", shop.model)["unchanged"] == 12
     assert "1 to 100 neighbours" in refused(capsys, "augment", "-g", shop.gallery, "--to", tmp_path / "x", "-n", 0)
-    assert "there is a gallery at" in refused(capsys, "augment", "-g", shop.gallery, "--to", copy)
+    assert "there is already a gallery at" in refused(capsys, "augment", "-g", shop.gallery, "--to", copy)
     assert not (tmp_path / "x").exists()
 
 

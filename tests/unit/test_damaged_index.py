@@ -102,7 +102,7 @@ def test_a_search_that_finds_damage_has_the_index_built_anew(
     expected = built[name].search(query, 10)
     other = int(expected[0][0, 1])
     overwrite(path, at, {"beyond": ROWS, "far beyond": 1 << 40, "negative": -7, "twice": other}[damage])
-    with pytest.raises(IndexFileError, match="rows that there are not, or a row twice"):
+    with pytest.raises(IndexFileError, match="rows out of range, or a row twice"):
         load(name, path, rows=rows, spaces=SPACES).search(query, 10)
 
     segment = segment_at(tmp_path)
@@ -167,9 +167,9 @@ def put(field: str, number: int) -> Callable[[Places], Places]:
         (put("capacity", 1), f"do not hold {ROWS} rows"),
         (put("size", 1 << 62), f"do not hold {ROWS} rows"),
         (put("size", 0), f"do not hold {ROWS} rows"),
-        (lambda places: places[:-1], "where each list stands"),
-        (lambda places: places.astype([("size", "<u8"), ("capacity", "<u8"), ("offset", "<f8")]), "where each list"),
-        (lambda places: places.view("<u8"), "where each list stands"),
+        (lambda places: places[:-1], "valid table of its lists"),
+        (lambda places: places.astype([("size", "<u8"), ("capacity", "<u8"), ("offset", "<f8")]), "valid table"),
+        (lambda places: places.view("<u8"), "valid table of its lists"),
     ],
 )
 def test_lists_that_reach_out_of_the_bulk_are_refused(

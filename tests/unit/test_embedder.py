@@ -183,5 +183,5 @@ def test_rows_of_another_length_are_refused_and_the_wrong_one_is_told() -> None:
     for wrong, told in ((2.0, "2"), (np.nan, "nan")):
         rows[1, 1] = 0.0
         rows[1, 0] = wrong
-        with pytest.raises(ModelError, match=f"gives rows of length {told} instead of 1"):
+        with pytest.raises(ModelError, match=f"gives embeddings of length {told} instead of 1"):
             as_kept(rows, identity)

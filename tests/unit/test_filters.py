@@ -134,7 +134,7 @@ def test_finds_the_items_that_pass(shop: LocalGallery, where: str, ids: str | No
         ("season = Winter", 9, "text stands in single quotes"),
         ("season = null", 0, "is null"),
         ("season is true", 0, "`is null` or `is not null`"),
-        ("season = 5", 9, "expected text in single quotes, for that is what 'season' holds here"),
+        ("season = 5", 9, "expected text in single quotes, the values of 'season' in this gallery"),
         ("season > true", 0, "expected text in single quotes"),
         ("sale < true", 0, "= and != only"),
         ("price between 1 and 'x'", 20, "two numbers, or two texts"),

@@ -35,12 +35,12 @@ def test_an_address_says_where_and_how() -> None:
 
 
 WRONG: dict[str, tuple[str, type[UsageError], str]] = {
-    "no collection": ("milvus://host:1", UsageError, "no name of a collection"),
-    "a collection of no name": ("milvus://host/a-b", UsageError, "no name of a collection"),
+    "no collection": ("milvus://host:1", UsageError, "not a valid collection name"),
+    "a collection of no name": ("milvus://host/a-b", UsageError, "not a valid collection name"),
     "no host": ("milvus:///shop", UsageError, "expected milvus://HOST:PORT/COLLECTION"),
     "no port": ("milvus://host:x/shop", UsageError, "expected milvus://HOST:PORT/COLLECTION"),
     "a secret": ("milvus://root:secret@host/shop", UsageError, TOKEN_FILE),
-    "a setting twice": ("milvus://host/shop?shards=1&shards=2", UsageError, "stands twice"),
+    "a setting twice": ("milvus://host/shop?shards=1&shards=2", UsageError, "occurs twice"),
     "no such setting": ("milvus://host/shop?shard=1", UnknownNameError, "did you mean 'shards'?"),
     "no number": ("milvus://host/shop?shards=many", UsageError, "whole number of at least 1"),
     "no such consistency": ("milvus://host/shop?consistency=strng", UnknownNameError, "did you mean 'strong'?"),
@@ -194,5 +194,5 @@ def test_servers_that_lose_rows_of_partitions_are_refused() -> None:
     for new in ("v2.4.0", "v2.6.16", "2.10.1", "unknown"):
         check_keeps_partitions(new)
     for old in ("v2.3.5-lite", "2.2.16", "v1.1.1"):
-        with pytest.raises(UsageError, match=r"wants Milvus 2\.4 or newer"):
+        with pytest.raises(UsageError, match=r"needs Milvus 2\.4 or newer"):
             check_keeps_partitions(old)

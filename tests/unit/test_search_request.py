@@ -38,7 +38,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "filter": ({"where": 5}, "where must be a filter such as 'price < 80', got 5"),
     "one metric": ({"metrics": "cosine"}, "metrics must be a dict such as {'deep': 'euclidean'}, got 'cosine'"),
     "no index": ({"index": None}, "unknown index 'None'; known: auto"),
-    "refined metric": ({"rerank": 5, "metrics": {"deep": "cosine"}}, "expand and rerank go by the cosine; leave"),
+    "refined metric": ({"rerank": 5, "metrics": {"deep": "cosine"}}, "expand and rerank use the cosine; leave"),
     "index": ({"index": "hnws"}, "unknown index 'hnws'"),
     "metric": ({"metrics": {"deep": "cosin"}}, "unknown metric 'cosin'"),
     "metric by an index": (

@@ -1,1 +1,1 @@
-"""From photos to vectors."""
+"""Embedding of photos: networks, the colour embedding, and the runtimes that run them."""

@@ -1,6 +1,6 @@
 """Reading, decoding and embedding of photos in batches.
 
-`embed_photos` does it in this process; `lookalike.ingest.ray` runs it on many machines.
+`embed_photos` runs in this process; `lookalike.ingest.ray` runs it on many machines.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class PhotoTask:
     Attributes:
         item: Item of the photo.
         position: Position in the catalogue, from 0.
-        file_stamp: File stamp of the vectors in the gallery, of the same box; None when there are none.
+        file_stamp: File stamp stored with the vectors in the gallery, of the same box; None without vectors.
     """
 
     item: Item
@@ -58,7 +58,7 @@ class Embedded:
 
 @dataclass(frozen=True, slots=True)
 class Unchanged:
-    """Photo whose content is that of the vectors in the gallery."""
+    """Photo whose content has not changed since its vectors were stored."""
 
     item: Item
     file_stamp: FileStamp
@@ -140,7 +140,7 @@ class _Line:
 
     @property
     def is_full(self) -> bool:
-        """Whether no further photo can be sent before one is taken."""
+        """Whether the queue is full."""
         return len(self.on_their_way) >= self._ahead
 
     def send(self, work: PhotoTask) -> None:
@@ -182,7 +182,7 @@ def _read(work: PhotoTask, embedder: Embedder) -> _Read:
     """Read one photo, and decode and prepare it when its content is new; runs in the threads."""
     started = perf_counter()
     item, known = work.item, work.file_stamp
-    now = size_and_time(item.location)  # before the bytes: a later change is then seen by the next run
+    now = size_and_time(item.location)  # before the bytes, so that the next run sees a change made meanwhile
     if now is None and is_address(item.location):
         now = status(reach_of(item))
         if known is not None and now == (known.size, known.modified_ns):
@@ -202,14 +202,14 @@ def size_and_time(location: str) -> tuple[int, int] | None:
         return None
     try:
         found = Path(location).stat()
-    except (OSError, ValueError):  # ValueError where no file could have such a name
+    except (OSError, ValueError):  # ValueError for names that no file can have
         return None
     return found.st_size, found.st_mtime_ns
 
 
 @contextmanager
 def timed(seconds: MutableMapping[str, float], phase: str) -> Iterator[None]:
-    """Add the duration of the context to the seconds of a phase."""
+    """Add the duration of the context, seconds, to a phase."""
     started = perf_counter()
     try:
         yield

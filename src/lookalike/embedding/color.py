@@ -1,9 +1,9 @@
 """Colour embedding: a soft OKLab histogram of the pixels that likely belong to the garment.
 
-The photo shrinks to 64x64 pixels. How likely each belongs to the garment is a logistic sum of three parts: where it
-lies, which colour it has (skin is rarely what is sold), and how much commoner its colour is along the photo's border
-than in its middle (so it is background; a white shirt on white keeps what its place gives it). The histogram's square
-roots are then mapped to 64 numbers, in which shades that people call by one name lie close together.
+The photo is reduced to 64x64 pixels. The probability that a pixel belongs to the garment is the logistic function of a
+sum of three terms: its place, its colour (skin is rarely the garment), and how much more common its colour is along the
+photo's border than in its middle (which marks background; a white shirt on white keeps the term of its place). The
+square roots of the histogram are then mapped to 64 numbers, in which shades that people call by one name are close.
 
 The three parts and the map were learned from catalogue photos, half of them pasted onto other photos, by
 `bench/learn_colour.py`; docs/colour.md has the figures.
@@ -30,11 +30,11 @@ from lookalike.spaces import Space
 from lookalike.types import Float32, Int64
 
 SPACE_NAME = "color"
-SIDE = 64  # of the shrunk photo, in pixels
-BORDER = 4  # width of what counts as its border, in pixels
-LEVELS = 16  # of each channel, on the way from RGB to bins
-RARE = 3e-4  # added to the share of every colour, so that one which is nowhere is not infinitely rarer than another
-_STEPS = (0.1, 0.05, 0.05)  # between the bins, along L, a and b
+SIDE = 64  # side of the reduced photo, in pixels
+BORDER = 4  # width of its border, in pixels
+LEVELS = 16  # of each channel, between RGB and bins
+RARE = 3e-4  # added to the share of every colour, so that the ratio to an absent colour stays finite
+_STEPS = (0.1, 0.05, 0.05)  # distance of the bins along L, a and b
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +43,9 @@ class TrainedParameters:
 
     Attributes:
         place: (64, 64) float32, log-odds that a pixel belongs to the garment, by where it lies; rows go downwards.
-        tint: (N,) float32, what is added to them by the colour, for each bin.
-        contrast: How strongly the border's colours are taken for background.
-        mapping: (D, N) float32, from square roots of the histogram to the row.
+        tint: (N,) float32, term added to the log-odds by the colour, for each bin.
+        contrast: Weight of the term by which colours of the border count as background.
+        mapping: (D, N) float32, from square roots of the histogram to the vector.
         model_id: Model id with a hash of the file, such as `color@9f3c21ab`.
     """
 
@@ -58,12 +58,12 @@ class TrainedParameters:
 
 @dataclass(frozen=True, slots=True)
 class Bins:
-    """A soft grid in OKLab: every one of 4,096 RGB colours shares itself out to the 8 bins around it.
+    """Soft histogram grid in OKLab: each of 4,096 RGB colours is spread over the 8 bins around it.
 
     Attributes:
         numbers: (4096, 8) int64, the bins of each colour; colours count red slowest and blue fastest.
-        shares: (4096, 8) float32, its share in each; they sum to 1.
-        count: N, how many bins there are.
+        shares: (4096, 8) float32, its share in each bin; the 8 shares sum to 1.
+        count: N, number of bins.
     """
 
     numbers: Int64
@@ -78,7 +78,7 @@ class Bins:
         return np.asarray(summed / summed.sum(), dtype=np.float32)
 
     def spread(self, values: Float32, colors: Int64) -> Float32:
-        """Take values of bins, (N,), back to some of the colours, (M,): each the mean of its bins by its shares."""
+        """Interpolate values of bins, (N,), at colours, (M,): the mean of a colour's bins, weighted by its shares."""
         return np.asarray(np.einsum("cb,cb->c", self.shares[colors], values[self.numbers[colors]]), dtype=np.float32)
 
 
@@ -88,7 +88,7 @@ class Color:
     def __init__(self) -> None:
         self._bins, self._parameters = bins(), trained_parameters()
         self._edge = np.ones((SIDE, SIDE), dtype=np.bool_)
-        self._edge[BORDER:, BORDER:-BORDER] = False  # a garment often runs out of the photo below
+        self._edge[BORDER:, BORDER:-BORDER] = False  # a garment often extends beyond the lower edge
         self._middle = _logistic(self._parameters.place).ravel()
         self.space = Space(SPACE_NAME, len(self._parameters.mapping), self._parameters.model_id)
 
@@ -98,12 +98,12 @@ class Color:
         return np.asarray(row / np.linalg.norm(row), dtype=np.float32)
 
     def histogram(self, photo: Image.Image) -> Float32:
-        """Measure the colours of the garment: (N,) float32, the share of each bin, that sum to 1."""
+        """Histogram of the garment's colours: (N,) float32, which sums to 1."""
         colors = _colors(photo)
         return self._bins.histogram(np.bincount(colors, self._weights(colors), LEVELS**3))
 
     def weigh(self, photo: Image.Image) -> Float32:
-        """How likely each pixel of the shrunk RGB photo belongs to the garment: (64, 64) float32 in (0, 1)."""
+        """Probability that each pixel of the reduced RGB photo belongs to the garment: (64, 64) float32 in (0, 1)."""
         return self._weights(_colors(photo)).reshape(SIDE, SIDE)
 
     def _weights(self, colors: Int64) -> Float32:
@@ -119,7 +119,7 @@ class Color:
 
 
 def _colors(photo: Image.Image) -> Int64:
-    """The colour of each pixel of the shrunk photo, as a number below 4,096: (64 * 64,)."""
+    """Colour of each pixel of the reduced photo, as a number below 4,096: (64 * 64,)."""
     pixels = np.asarray(photo.resize((SIDE, SIDE), Image.Resampling.BOX)) // (256 // LEVELS)
     return np.asarray(pixels.reshape(-1, 3) @ np.array([LEVELS**2, LEVELS, 1]), dtype=np.int64)
 
@@ -151,7 +151,7 @@ def bins() -> Bins:
     steps = [np.asarray(step) for step in itertools.product((0, 1), repeat=3)]
     cells = np.stack([corner + step for step in steps], axis=1)
     shares = np.stack([np.where(step == 1, inside, 1.0 - inside).prod(axis=1) for step in steps], axis=1)
-    # Numbered in the order of L, a, b; by a table of all cells, as sorting them would take 25 ms of every search.
+    # Bins are numbered in the order of L, a, b, by a table of all cells; sorting them would take 25 ms of each search.
     offset = (cells - cells.min(axis=(0, 1))).astype(np.int64)
     extent = tuple((offset.max(axis=(0, 1)) + 1).tolist())
     cell = np.ravel_multi_index((offset[..., 0], offset[..., 1], offset[..., 2]), extent)
@@ -161,7 +161,7 @@ def bins() -> Bins:
 
 
 def oklab(rgb: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Turn sRGB in [0, 1] into OKLab, L in [0, 1], a and b in about [-0.4, 0.4]: (N, 3) to (N, 3)."""
+    """Convert sRGB in [0, 1] to OKLab, L in [0, 1], a and b in about [-0.4, 0.4]: (N, 3) to (N, 3)."""
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     cones = linear @ np.array(
         [

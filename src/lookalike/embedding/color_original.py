@@ -1,8 +1,8 @@
-"""The original system's colour feature, 30 numbers, for people who have its files.
+"""Colour feature of the original system, 30 numbers, for galleries with its files.
 
-Source: deep-fashion-retrieval (2018): the network's normalised input, average-pooled to its last feature map's 7x7
-cells; of the 10 cells that the network attends to most, the 3 channels. It took the cells in the order that a partial
-sort happened to leave them in; here the order is fixed.
+Source: deep-fashion-retrieval (2018): the network's normalised input, average-pooled to the 7x7 cells of its last
+feature map; the 3 channels of the 10 cells with the largest attention. The original left the cells in the arbitrary
+order of a partial sort; here the order is fixed.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ _CELL = SIDE // CELLS
 def color_original(pixels: Float32, attention: Float32) -> Float32:
     """Take the colours of the 10 cells with the largest attention; rows are not of unit length.
 
-    A cell's value is the sum of its 32x32 pixels in float64, divided by 1024, then rounded to float32. Cells stand in
-    falling order of attention; of equal ones the lower number (row by row from the top left) is first.
+    A cell's value is the sum of its 32x32 pixels in float64, divided by 1024, then rounded to float32. Cells are in
+    descending order of attention, equal ones by their number (row by row from the top left).
 
     Args:
         pixels: (B, 3, 224, 224) float32, the network's normalised input.
-        attention: (B, 7, 7) float32, the mean over the channels of the last convolution's output.
+        attention: (B, 7, 7) float32, mean over the channels of the last convolution's output.
 
     Returns:
         (B, 30) float32: 10 values of the first channel, 10 of the second, 10 of the third.
 
     Raises:
-        UsageError: The shapes are others.
+        UsageError: A shape is wrong.
     """
     batch = len(pixels)
     if pixels.shape != (batch, 3, SIDE, SIDE) or attention.shape != (batch, CELLS, CELLS):

@@ -42,12 +42,12 @@ def check_compatibility(
         address: Address of the gallery.
         spaces: Spaces of the gallery.
         embedder: Embedder of the query.
-        remembered: The models that were loaded because the gallery remembers them; None when they were given.
-        named: Whether the user has named the model, to ask with it: of imported features none but the user can know
-            what made them, so a model is believed whose spaces have their names and dimensions.
+        remembered: Models that were loaded since the gallery stores them; None if they were given.
+        named: Whether the user has named the model of a query. Only the user can know what made imported features, so a
+            named model is accepted if its spaces have their names and dimensions.
 
     Raises:
-        MismatchError: The gallery was filled by other models, or has spaces that these do not make.
+        MismatchError: The gallery was filled by other models, or has spaces that this version does not make.
     """
     if set(spaces) <= set(embedder.spaces) and (not spaces or model_ids_of(embedder.spaces) == model_ids_of(spaces)):
         return
@@ -57,9 +57,9 @@ def check_compatibility(
             return
         makes = ", ".join(f"{name} {dimension}" for name, dimension in sizes_of(embedder.spaces).items())
         raise MismatchError(
-            f"{address} holds imported features, and no model is at hand that makes such from a photo "
-            f"(this one makes {makes}); name with --model the one that made them, such as the original's .pth.tar, "
-            "or ask with an item of it, or index the photos into another gallery"
+            f"{address} holds imported features, and this model does not make them (it makes {makes}); "
+            "give the model that made them with --model, such as the original's .pth.tar, "
+            "or search by an item of the gallery, or index the photos into another gallery"
         )
     if set(held) != set(given):
         these = (
@@ -81,5 +81,5 @@ def check_compatibility(
 
 
 def format_model_ids(model_ids: Sequence[str]) -> str:
-    """Model ids as text of a message."""
+    """Text of model ids for messages."""
     return " and ".join(model_ids)

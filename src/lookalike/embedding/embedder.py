@@ -1,4 +1,4 @@
-"""Embedder of photos: one or several networks, and the colour embedding."""
+"""Embedder of photos: one or more networks, and the colour embedding."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ UNIT_TOLERANCE = 1e-3
 class PhotoEmbedder:
     """Deep and colour vectors of photos; implements `lookalike.embedding.protocol.Embedder`.
 
-    The space of a single network is `deep`. Of several, each has its own, `deep-` and the model's name, and they stand
-    in the order of these names, so that the order in which models are given does not matter.
+    The space of a single network is `deep`. Several networks have the spaces `deep-` and their model's name, ordered by
+    these names, so that the order in which models are given does not matter.
     """
 
     def __init__(self, *networks: Network) -> None:
@@ -57,7 +57,7 @@ class PhotoEmbedder:
         return all(network.concurrent for network in self._networks.values())
 
     def prepare(self, photo: Image) -> Prepared:
-        """Resize, normalise and measure the colour of one photo. Safe in several threads at once."""
+        """Resize and normalise one photo, and embed its colours. Thread-safe."""
         done: dict[Preprocessing, Float32] = {}
         prepared = {self._color.space.name: self._color.embed(photo)}
         for name, network in self._networks.items():
@@ -70,11 +70,10 @@ class PhotoEmbedder:
     def embed_prepared(self, batch: Sequence[Prepared]) -> dict[str, Float32]:
         """Run the networks on B prepared photos: (B, D) float32 for each space.
 
-        Rows are of unit length, but for the original system's own numbers, which stay as they are: `color-original`,
-        and `deep` by one of its models.
+        Vectors are of unit length, except those of the original system: `color-original`, and `deep` by its models.
 
         Raises:
-            ModelError: A network's rows are not of unit length.
+            ModelError: A network's embeddings are not of unit length.
         """
         rows: dict[str, Float32] = {}
         original: Float32 | None = None
@@ -91,30 +90,30 @@ class PhotoEmbedder:
         return rows
 
     def embed(self, photos: Sequence[Image]) -> dict[str, Float32]:
-        """Prepare and run: (B, D) float32 unit rows for each space."""
+        """Prepare and embed photos: (B, D) float32 for each space."""
         return self.embed_prepared([self.prepare(photo) for photo in photos])
 
 
 def as_kept(rows: Float32, identity: Identity) -> Float32:
-    """A network's rows, (B, D), scaled to length 1 to the last digit; or as they are, when it does not promise that.
+    """Scale embeddings, (B, D), to length 1 exactly; those of a network without unit embeddings stay as they are.
 
     Raises:
-        ModelError: They are not of unit length, and it promises that; or a number is not finite.
+        ModelError: A number is not finite, or `Identity.unit` is set and an embedding is not of unit length.
     """
     if not identity.unit:
         if not np.isfinite(rows).all():
             raise ModelError(f"the model {identity.model_id} gives numbers that are not finite")
         return rows
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    wrong = lengths[~(np.abs(lengths - 1.0) <= UNIT_TOLERANCE)]  # nan too
+    wrong = lengths[~(np.abs(lengths - 1.0) <= UNIT_TOLERANCE)]  # also for nan
     if len(wrong):
-        raise ModelError(f"the model {identity.model_id} gives rows of length {wrong[0]:.4g} instead of 1")
+        raise ModelError(f"the model {identity.model_id} gives embeddings of length {wrong[0]:.4g} instead of 1")
     unit: Float32 = rows / lengths
     return unit
 
 
 def deep_names(identities: Sequence[Identity]) -> list[str]:
-    """Names of the spaces of networks; two models of one name are told apart by their fingerprints.
+    """Names of the spaces of networks; models of one name are distinguished by their fingerprints.
 
     Raises:
         UsageError: There is no model, or one is given twice.
@@ -134,11 +133,11 @@ def deep_names(identities: Sequence[Identity]) -> list[str]:
 
 
 def typeable(name: str) -> str:
-    """A model's name as a part of a space's: letters, digits, dots and underscores, all else a hyphen."""
+    """Name of a model within the name of a space: characters other than letters, digits, `.` and `_` become `-`."""
     return re.sub(r"[^\w.]+", "-", name).strip("-") or "model"
 
 
 def gives_colors(network: Network) -> bool:
-    """Whether a network gives the colours of the original system."""
+    """Whether a network provides the colours of the original system."""
     steps = network.identity.preprocessing
     return network.has_attention and (steps.height, steps.width) == (SIDE, SIDE)

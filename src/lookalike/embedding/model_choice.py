@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    """One model or several, and how they are to run.
+    """Models with their runtime and device.
 
     Attributes:
-        given: `default`, the path of an `.onnx` file or a `.safetensors` checkpoint, or several of these; None is what
-            the gallery remembers.
+        given: `default`, the path of an `.onnx` file or a `.safetensors` checkpoint, or several of these; None is the
+            stored model of the gallery.
         runtime: `auto`, `onnx`, `openvino` or `torch`.
         device: `auto`, `cpu` or `cuda`.
-        threads: For each network; None takes every processor that this process may use.
+        threads: Threads of each network; None is one for each processor that this process may use.
     """
 
     given: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None
@@ -61,14 +61,14 @@ class ModelFile:
             if not self.given and model != "default" and not Path(model).is_file():
                 raise ModelError(
                     f"{gallery} was filled by the model {model}, and there is no such file any more; "
-                    "say with --model where it is now"
+                    "give its present path with --model"
                 )
         return PhotoEmbedder(
             *(open_network(model, runtime=self.runtime, device=self.device, threads=self.threads) for model in models)
         )
 
     def named(self, remembered: str | None) -> list[str]:
-        """The models, each `default` or a path: those that are given, or else those that a gallery remembers."""
+        """Models, each `default` or a path: the given ones, or else those that a gallery stores."""
         return self._given() or models_of(remembered)
 
     def _given(self) -> list[str]:
@@ -77,12 +77,12 @@ class ModelFile:
 
 
 def remembered_as(models: Sequence[str]) -> str:
-    """Models as a gallery remembers them: one as it is, several as a list in JSON."""
+    """Encode models for a gallery: one as it is, several as a JSON list."""
     return models[0] if len(models) == 1 else json.dumps(list(models), ensure_ascii=False)
 
 
 def models_of(remembered: str | None) -> list[str]:
-    """The models that a gallery remembers; `default` when it remembers none."""
+    """Decode the models that a gallery stores; `default` without any."""
     if remembered is not None and remembered.startswith("["):
         return [str(model) for model in json.loads(remembered)]
     return [remembered or "default"]

@@ -1,4 +1,4 @@
-"""Loads a model into a runtime, and decides which runtime `auto` is.
+"""Loading of a model into a runtime, and choice of the runtime for `auto`.
 
 The rule of `auto`, measured with 2 threads of an AVX-512 processor, float32, photos/s:
 
@@ -8,8 +8,8 @@ The rule of `auto`, measured with 2 threads of an AVX-512 processor, float32, ph
     ResNet-50, 224 x 224         1                  24                      17
     ResNet-50, 224 x 224         8                  25                      23
 
-ONNX Runtime starts faster too (import and model: 0.14 s against 0.38 s), so `auto` is `onnx`. OpenVINO's own precision
-on such processors, bf16, is about twice as fast and moves scores in their third digit: it is not used.
+ONNX Runtime starts faster too (import and model: 0.14 s against 0.38 s), so `auto` is `onnx`. OpenVINO's default
+precision on such processors, bf16, is about twice as fast, but changes the third digit of scores: it is not used.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ EXTRAS: Mapping[str, str] = {"openvino": "openvino", "torch": "train"}
 """Extra that installs the library of a runtime."""
 
 CHECKPOINTS = (".safetensors", ".tar", ".pth")
-"""Endings of what PyTorch runs: our checkpoints, and models that the original system saved."""
+"""File endings for PyTorch: Lookalike's checkpoints, and models of the original system."""
 
 DEVICES: tuple[Device, ...] = ("auto", "cpu", "cuda")
 
@@ -44,16 +44,16 @@ def open_network(
     """Load a model into a runtime.
 
     Args:
-        model: `default`, the path of an `.onnx` file, that of a `.safetensors` checkpoint, or that of a `.pth.tar` that
-            the original system saved.
-        runtime: A name of `RUNTIMES`, or `auto`.
-        device: One of `DEVICES`; `auto` takes CUDA where the runtime has it.
-        threads: For the network; None takes every processor that this process may use.
+        model: `default`, or the path of an `.onnx` file, a `.safetensors` checkpoint, or a `.pth.tar` file of the
+            original system.
+        runtime: Name from `RUNTIMES`, or `auto`.
+        device: One of `DEVICES`; `auto` uses CUDA if the runtime has it.
+        threads: Threads of the network; None is one for each processor that this process may use.
 
     Raises:
-        ModelError: There is no such file, it is not a model, or not one for this runtime.
-        UnknownNameError: The runtime or the device is not one of the known.
-        UsageError: The runtime does not run on that device here.
+        ModelError: There is no such file, it is not a model, or this runtime cannot read it.
+        UnknownNameError: There is no such runtime or device.
+        UsageError: The runtime cannot use the device on this machine.
         MissingExtraError: The runtime's library is not installed.
     """
     if device not in DEVICES:
@@ -71,10 +71,10 @@ def open_network(
 
 
 def find_model(model: str | Path) -> Path:
-    """Turn a model's name into the path of its file.
+    """Path of a model's file.
 
     Raises:
-        ModelError: There is none.
+        ModelError: There is no such file.
     """
     path = SHIPPED_MODEL if str(model) == SHIPPED else Path(model)
     if not path.is_file():
@@ -86,7 +86,7 @@ def choose_runtime(path: Path, runtime: str = "auto") -> str:
     """Choose the runtime of a model file; `auto` is resolved here only.
 
     Raises:
-        ModelError: This runtime does not read such files.
+        ModelError: The runtime does not read such files.
         UnknownNameError: There is no such runtime.
     """
     if runtime not in ("auto", *RUNTIMES):
@@ -102,5 +102,5 @@ def choose_runtime(path: Path, runtime: str = "auto") -> str:
 
 def processors() -> int:
     """Number of processors that this process may use."""
-    affinity: Any = getattr(os, "sched_getaffinity", None)  # only some systems have it
+    affinity: Any = getattr(os, "sched_getaffinity", None)  # not on all systems
     return len(affinity(0)) if affinity else os.cpu_count() or 1

@@ -47,7 +47,7 @@ class Identity:
             file: File name for messages.
 
         Raises:
-            ModelError: Something is missing, or it is of a format that this version does not know.
+            ModelError: A value is missing, or the format is unknown to this version.
         """
         wanted = [f"lookalike.{key}" for key in ("format", "name", "fingerprint", "preprocessing")]
         if missing := [key for key in wanted if not metadata.get(key)]:
@@ -67,7 +67,7 @@ class Outputs:
 
     Attributes:
         embedding: (B, D) float32; rows of length 1, unless `Identity.unit` is False.
-        attention: (B, h, w) float32, how much each cell of the last feature map answers; None if it has no such output.
+        attention: (B, h, w) float32, attention of each cell of the last feature map; None if it has no such output.
     """
 
     embedding: Float32
@@ -110,7 +110,7 @@ class Network(Protocol):
 def check_signature(
     *, file: str, preprocessing: Preprocessing, inputs: Mapping[str, list[object]], outputs: Mapping[str, list[object]]
 ) -> int:
-    """Find the embeddings' length in the shapes that a model's file declares.
+    """Read the dimension of the embeddings from the shapes that a model's file declares.
 
     Args:
         file: File name for messages.
@@ -119,7 +119,7 @@ def check_signature(
         outputs: Shapes by name, as `inputs`.
 
     Raises:
-        ModelError: The shapes are not those of `lookalike.embedding.network`'s contract.
+        ModelError: The shapes are not those that `Network` requires.
     """
     height, width = preprocessing.height, preprocessing.width
     photos, embedding = inputs.get(INPUT, []), outputs.get(EMBEDDING, [])

@@ -1,4 +1,4 @@
-"""Embedder with PCA projections, which a gallery stores and applies to queries too."""
+"""Embedder with the PCA projections of a gallery."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class ProjectedEmbedder:
     """Embedder with PCA projections of some of its spaces; implements `lookalike.embedding.protocol.Embedder`."""
 
     def __init__(self, embedder: Embedder, projections: Mapping[str, Projection]) -> None:
-        """Put projections behind an embedder.
+        """Wrap an embedder.
 
         Args:
-            embedder: Makes the rows.
-            projections: By the name of the space; a space without one stays as it is.
+            embedder: Embedder whose vectors are projected.
+            projections: Projections by name of the space; other spaces stay as they are.
         """
         self._embedder = embedder
         self._projections = projections
@@ -30,34 +30,34 @@ class ProjectedEmbedder:
 
     @property
     def fingerprint(self) -> str:
-        """Names the model exactly."""
+        """Model id, such as `default@9f3c21ab`."""
         return self._embedder.fingerprint
 
     @property
     def wanted_size(self) -> int:
-        """Decode photos so that both sides keep at least this many pixels."""
+        """Smallest side, in pixels, that photos need when decoded."""
         return self._embedder.wanted_size
 
     @property
     def concurrent(self) -> bool:
-        """Whether several threads may run the network at once."""
+        """Whether several threads may run the network in parallel."""
         return self._embedder.concurrent
 
     def prepare(self, photo: Image) -> Prepared:
-        """Do all that is done photo by photo. Safe in several threads at once."""
+        """Resize and normalise one photo and embed its colours. Thread-safe."""
         return self._embedder.prepare(photo)
 
     def embed_prepared(self, batch: Sequence[Prepared]) -> dict[str, Float32]:
-        """Run the model on a batch of prepared photos: (B, D) float32 unit rows for each space."""
+        """Run the network on a batch of prepared photos, and project: (B, D) float32 unit vectors for each space."""
         rows = self._embedder.embed_prepared(batch)
         projected = {space.name for space in self._embedder.spaces if self._fits(space)}
         return {name: self._projections[name].apply(part) if name in projected else part for name, part in rows.items()}
 
     def embed(self, photos: Sequence[Image]) -> dict[str, Float32]:
-        """Prepare and run: (B, D) float32 unit rows for each space."""
+        """Prepare and embed photos: (B, D) float32 unit vectors for each space."""
         return self.embed_prepared([self.prepare(photo) for photo in photos])
 
     def _fits(self, space: Space) -> bool:
-        """Whether there is a projection of rows of this length; of another model's there is none, and it is refused."""
+        """Whether a space has a projection of its dimension; a mismatch is left to the compatibility check."""
         projection = self._projections.get(space.name)
         return projection is not None and len(projection.mean) == space.dimension

@@ -15,7 +15,7 @@ Prepared: TypeAlias = Mapping[str, Float32]
 
 
 class Embedder(Protocol):
-    """Turns photos into vectors, one for each of its spaces."""
+    """Embeds photos into one or more spaces."""
 
     @property
     def spaces(self) -> tuple[Space, ...]:
@@ -42,9 +42,9 @@ class Embedder(Protocol):
         ...
 
     def embed_prepared(self, batch: Sequence[Prepared]) -> dict[str, Float32]:
-        """Run the network on a batch of prepared photos: (B, D) float32 unit rows for each space."""
+        """Run the network on a batch of prepared photos: (B, D) float32 unit vectors for each space."""
         ...
 
     def embed(self, photos: Sequence[Image]) -> dict[str, Float32]:
-        """Prepare and run: (B, D) float32 unit rows for each space, the same for a photo in any batch within 1e-5."""
+        """Prepare and embed photos: (B, D) float32 unit vectors for each space, equal in any batch within 1e-5."""
         ...

@@ -25,7 +25,7 @@ def embed_queries(
         (Q, D) float32 unit vectors by name of the space, seconds of decoding, and seconds of embedding.
 
     Raises:
-        PhotoError: One cannot be read.
+        PhotoError: A photo cannot be read.
     """
     prepared, decoding, started = [], 0.0, perf_counter()
     for photo in photos:
@@ -34,6 +34,6 @@ def embed_queries(
             picture = open_image(photo, at_least=embedder.wanted_size, box=box, limits=limits)
             decoding += perf_counter() - began
             prepared.append(embedder.prepare(picture))
-            del picture  # before the next one is opened
+            del picture  # freed before the next photo is opened
     rows = embedder.embed_prepared(prepared)
     return rows, decoding, perf_counter() - started - decoding

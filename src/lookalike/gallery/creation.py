@@ -1,4 +1,4 @@
-"""New galleries that are made as a whole: a command that is killed leaves none, and may simply be run again."""
+"""Atomic creation of galleries: a killed command leaves none, and can be run again."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ from lookalike.storage.write_lock import WriteLock
 
 @contextmanager
 def new_gallery(address: str) -> Iterator[tuple[Gallery, PhotoStore]]:
-    """Lend a gallery to be filled, which is at its address when the context ends without an error, and not before.
+    """Create a gallery that appears at its address when the context ends without an error.
 
-    A gallery in a folder is made beside it and moved there. One on Milvus is seen while it is being filled.
+    A gallery in a folder is filled beside its place and then moved. One on Milvus is visible while it is filled.
 
     Args:
-        address: Of the new gallery.
+        address: Address of the new gallery.
 
     Yields:
-        The gallery, and its photos.
+        The gallery, and its photo store.
 
     Raises:
-        UsageError: There is something at the address.
-        GalleryLockedError: Another process is just making it.
+        UsageError: There is a gallery or another file at the address.
+        GalleryLockedError: Another process is creating it.
         LookalikeError: It cannot be written.
     """
     if "://" in address:
         with open_gallery(address, create=True) as gallery:
             if len(gallery):
-                raise UsageError(f"there is a gallery at {address} already; name a new one")
+                raise UsageError(f"there is already a gallery at {address}; choose another address")
             yield gallery, PhotoStore(gallery)
         return
     folder = Path(address)
     check_free(folder)
     unfinished = folder.with_name(f".{folder.name}.unfinished")
-    if unfinished.exists():  # left by a kill, unless the one who makes it holds its lock
+    if unfinished.exists():  # left by a killed process, unless one that is running holds its lock
         with WriteLock(unfinished / "write.lock").held(0):
             shutil.rmtree(unfinished)
     try:
@@ -61,14 +61,14 @@ def new_gallery(address: str) -> Iterator[tuple[Gallery, PhotoStore]]:
 
 
 def check_free(folder: Path) -> None:
-    """Refuse a place where something is already.
+    """Check that a new gallery can be created at a folder.
 
     Raises:
-        UsageError: There is.
+        UsageError: The folder is a file, or not empty.
     """
     if (folder / "gallery.db").exists():
-        raise UsageError(f"there is a gallery at {folder} already; name a new one")
+        raise UsageError(f"there is already a gallery at {folder}; choose another folder")
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file; a gallery is a folder")
     if folder.is_dir() and any(folder.iterdir()):
-        raise UsageError(f"{folder} holds other files; name a new or an empty folder for the gallery")
+        raise UsageError(f"{folder} holds other files; choose a new or an empty folder for the gallery")

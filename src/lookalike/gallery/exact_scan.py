@@ -1,4 +1,4 @@
-"""The exact scan of a gallery's rows, which every back end shares: by cosine, and by any metric of SciPy."""
+"""Exact scan of a gallery's rows, by cosine or by a metric of SciPy; shared by all back ends."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lookalike.spaces import Space, scaled_query, slices
 from lookalike.types import Bool, Float32, Int64
 
 GATHER_BYTES: Final = 32 << 20
-"""Rows that are gathered at once for the cosines of an answer."""
+"""Bytes of rows that are gathered at once for the cosines of an answer."""
 
 Found = tuple[Int64, Float32, dict[str, Float32]]
 """Positions (Q, K) int64, scores (Q, K) float32, and each space's part (Q, K) float32; -1, -inf and nan where fewer
@@ -24,12 +24,12 @@ than K rows were found."""
 def scan(
     rows: Float32, units: Mapping[str, Float32], request: ResolvedRequest, *, allowed: Bool | None = None
 ) -> Found:
-    """Find the rows of highest score among all rows.
+    """Find the rows with the highest scores.
 
     Args:
-        rows: (N, sum of D) float32, concatenated unit rows.
-        units: (Q, D) float32 unit queries for each space that is weighted.
-        request: Request; its index and its filter are left to the caller.
+        rows: (N, sum of D) float32 unit vectors.
+        units: (Q, D) float32 unit queries for each space with a weight above 0.
+        request: Resolved request; its index and filter are the caller's part.
         allowed: (N,) bool; None allows all rows.
     """
     spaces = request.spaces
@@ -46,10 +46,10 @@ def scan(
 def cosines(
     gather: Callable[[Int64], Float32], units: Mapping[str, Float32], positions: Int64, *, spaces: Sequence[Space]
 ) -> dict[str, Float32]:
-    """Cosines of the found rows in each space: (Q, K) float32, nan where there is no row.
+    """Cosines of found rows in each space: (Q, K) float32, nan where the position is -1.
 
     Args:
-        gather: Rows at positions, (Q, K) to (Q, K, sum of D) float32; nan where the position is -1.
+        gather: Maps positions, (Q, K), to unit vectors, (Q, K, sum of D) float32; nan where the position is -1.
         units: (Q, D) float32 unit queries by space.
         positions: (Q, K) int64.
         spaces: Spaces of the gallery.
@@ -72,12 +72,12 @@ def scan_by_metric(
     *,
     allowed: Bool | None = None,
 ) -> Found:
-    """Find the rows of the smallest weighted sum of distances.
+    """Find the rows with the smallest weighted sum of distances.
 
     Args:
-        parts: Parts of the N rows as they were added, each (B, sum of D) float32.
-        queries: (Q, D) float32 for each space that is weighted.
-        request: Request with metrics; its filter is left to the caller.
+        parts: Raw vectors of the N rows, in parts of (B, sum of D) float32.
+        queries: (Q, D) float32 for each space with a weight above 0.
+        request: Resolved request with metrics; its filter is the caller's part.
         allowed: (N,) bool; None allows all rows.
 
     Raises:
@@ -104,8 +104,8 @@ def scan_by_metric(
         if not np.isfinite(part[positions >= 0]).all():
             raise UsageError(
                 f"the metric {request.metrics.get(name, 'euclidean')!r} gives distances that are not finite between "
-                f"vectors of {name!r}; ask by another metric"
+                f"vectors of {name!r}; choose another metric"
             )
     if not np.isfinite(scores[positions >= 0]).all():
-        raise UsageError("the weighted sum of the distances is too large to be written down; take smaller weights")
+        raise UsageError("the weighted sum of the distances overflows float32; take smaller weights")
     return positions, scores, by_space

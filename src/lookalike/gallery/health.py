@@ -1,4 +1,4 @@
-"""What checking a gallery found."""
+"""Result of verifying a gallery."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ class Health:
     problems: tuple[str, ...]
 
     def to_json(self) -> dict[str, JSON]:
-        """The result as `gallery verify --json` shows it."""
+        """JSON form, as printed by `gallery verify --json`."""
         return {"healthy": not self.problems, "items": self.items, "problems": list(self.problems)}

@@ -1,4 +1,4 @@
-"""Opens a gallery by its address, wherever it is kept."""
+"""Opens a gallery by its address."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def open_gallery(address: str, *, create: bool = False) -> LocalGallery | Milvus
     """Open a gallery.
 
     Args:
-        address: A folder, or `milvus://host:port/collection`; see `lookalike.gallery.milvus.address`.
-        create: Make one if there is none.
+        address: Folder, or `milvus://host:port/collection`; see `lookalike.gallery.milvus.address`.
+        create: Create the gallery if there is none.
 
     Raises:
-        GalleryNotFoundError: There is none, and none may be made.
-        GalleryDamagedError: Its database is not sound.
-        GalleryUnreachableError: The server that keeps it does not answer.
-        UsageError: The address is of neither kind, or empty.
+        GalleryNotFoundError: There is no gallery, and `create` is not set.
+        GalleryDamagedError: Its database is damaged.
+        GalleryUnreachableError: Its server does not answer.
+        UsageError: The address is empty, or has another scheme.
     """
     if address.startswith(("milvus:", "milvus+tls:")):
         from lookalike.gallery.milvus.address import parse
@@ -46,7 +46,9 @@ def open_gallery(address: str, *, create: bool = False) -> LocalGallery | Milvus
     if not address.strip():
         raise UsageError("expected the folder or the address of a gallery, got an empty name")
     if "://" in address:
-        raise UsageError(f"{address!r} is no gallery: expected a folder, or milvus://HOST:PORT/COLLECTION")
+        raise UsageError(
+            f"{address!r} is not the address of a gallery: expected a folder, or milvus://HOST:PORT/COLLECTION"
+        )
     return LocalGallery(Path(address), create=create)
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 UPLOADS: Final = "photos"
 """Folder of uploaded photos of a gallery that is not a folder itself, in the working directory."""
 
-OURS: Final = re.compile(r"\.?[0-9a-f]{64}-[0-9a-f]{8}\.[a-z0-9.+-]{1,20}")
+PHOTO_NAME: Final = re.compile(r"\.?[0-9a-f]{64}-[0-9a-f]{8}\.[a-z0-9.+-]{1,20}")
 SHELF: Final = re.compile(r"[0-9a-f]{2}")
 """File names of uploaded photos, and the names of the folders that hold them; see `lookalike.gallery.photo_store`."""
 
@@ -65,4 +65,4 @@ class PhotoReader:
 def is_sent(item: Item) -> bool:
     """Whether the photo of an item was uploaded: only uploads have such names."""
     shelf, _, name = item.photo.rpartition("/")
-    return bool(SHELF.fullmatch(shelf) and OURS.fullmatch(name))
+    return bool(SHELF.fullmatch(shelf) and PHOTO_NAME.fullmatch(name))

@@ -1,13 +1,13 @@
-"""The photos that were sent for a gallery: files of its own, each of one item alone.
+"""Photo store: files of the photos uploaded to a gallery, one for each item.
 
-A photo is complete and on disk, and so is its folder, before the gallery names it, and it goes only after the gallery
-has ceased to. What a kill leaves in between is a file that no item names; `PhotoStore.tidy` removes it.
+A photo and its folder are durable on disk before the gallery refers to them, and the photo is deleted only after the
+gallery has stopped to. A kill in between leaves a file that no item refers to; `PhotoStore.tidy` removes it.
 
     FOLDER/NAME/ab/ab12...-91fe.jpg     a photo; NAME is the gallery's, see `lookalike.gallery.local.photo_owner`
-    FOLDER/NAME/ab/.ab12...-91fe.jpg    one that is being written
+    FOLDER/NAME/ab/.ab12...-91fe.jpg    a photo that is being written
 
-Any number of galleries can share a folder: nothing outside of `FOLDER/NAME` is ever deleted, nothing behind a link, and
-nothing whose name is not of this form.
+Galleries can share a folder: files outside of `FOLDER/NAME`, behind a link or with names of another form are never
+deleted.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Final
 
 from lookalike.errors import LookalikeError, storage_error
-from lookalike.gallery.photo_reader import OURS, SHELF, UPLOADS, is_sent
+from lookalike.gallery.photo_reader import PHOTO_NAME, SHELF, UPLOADS, is_sent
 from lookalike.gallery.protocol import Gallery
 from lookalike.gallery.record_batch import RecordBatch
 from lookalike.images import content_type
@@ -32,23 +32,24 @@ from lookalike.storage.files import open_regular
 from lookalike.types import Item
 
 SOURCE: Final = "http"
-"""The source of items that were sent: no run of `lookalike index` prunes them."""
+"""Source of uploaded items; no run of `lookalike index` prunes them."""
 
 ENDINGS: Final = {"image/jpeg": "jpg", "image/x-portable-anymap": "pnm"}
-"""Where they are not the last part of the media type."""
+"""File endings of media types whose last part is not the ending."""
 
 SETTLED_S: Final = 3600.0
-"""A younger file may belong to another process that is about to name it, where writers do not exclude each other."""
+"""Age in seconds from which a file without an item is deleted where writers do not exclude each other: another process
+may be about to add the item of a younger one."""
 
 
 class PhotoStore:
-    """Keeps the photos that are sent for one gallery, in a folder which is made when the first one comes.
+    """Photos uploaded to one gallery; their folder is created with the first photo.
 
     Args:
-        gallery: The gallery.
-        folder: Where photos are kept; other galleries may use it, too. None takes `photos`: in the gallery's own
-            folder, or in the working folder for a gallery on a server.
-        becomes: Where a gallery's folder will be moved to, which items name already.
+        gallery: Gallery of the photos.
+        folder: Folder of the photos, which other galleries may use too. None is `photos`: in the gallery's own folder,
+            or in the working folder for a gallery on a server.
+        becomes: Path that the gallery's folder will be moved to, to which new items refer; None is its present path.
     """
 
     def __init__(self, gallery: Gallery, folder: Path | None = None, *, becomes: Path | None = None) -> None:
@@ -58,27 +59,27 @@ class PhotoStore:
         self._shown = self.folder if becomes is None else becomes.resolve() / "photos"
 
     def root(self) -> Path:
-        """The folder of the photos that come from now on."""
+        """Folder of new photos."""
         return self.folder / self._gallery.photo_owner()[0]
 
     @property
     def folders(self) -> list[Path]:
-        """Where photos that were sent may be: those of now, and those that were moved with the gallery."""
+        """Folders in which uploaded photos may lie: new ones, and those that were moved with the gallery."""
         return [self.folder, *([self._inside] if self._inside is not None else [])]
 
     def keep(self, item_id: str, data: bytes) -> Item:
-        """Write a photo, durably.
+        """Write a photo durably.
 
         Args:
-            item_id: Whose it is.
-            data: A photo that can be read.
+            item_id: Id of its item.
+            data: Bytes of a photo that has been decoded successfully.
 
         Returns:
-            An item of that id, whose photo it is.
+            Item of the id, with the path of the photo.
 
         Raises:
-            StorageFullError: There is no room for it.
-            LookalikeError: It cannot be written.
+            StorageFullError: The disk is full.
+            LookalikeError: The photo cannot be written.
         """
         digest = hashlib.sha256(item_id.encode() + b"\0" + data).hexdigest()
         kind = content_type(data[:64], name=item_id)
@@ -89,14 +90,14 @@ class PhotoStore:
         return Item(id=item_id, photo=name, root=str(root))
 
     def adopt(self, item: Item) -> Item:
-        """Copy the photo of another gallery's item, for an item of this gallery.
+        """Copy the photo of another gallery's item into this store.
 
         Returns:
-            The item with the copy; as it is when its photo is not there.
+            The item with the path of the copy; unchanged if its photo is missing.
 
         Raises:
-            StorageFullError: There is no room for it.
-            LookalikeError: It cannot be read or written.
+            StorageFullError: The disk is full.
+            LookalikeError: The photo cannot be read or written.
         """
         root = self.root()
         target = root / item.photo
@@ -112,23 +113,23 @@ class PhotoStore:
         return replace(item, root=str(self._shown / root.name))
 
     def adopt_all(self, batch: RecordBatch) -> RecordBatch:
-        """Records of another gallery with copies of those photos that were sent for it; see `adopt`."""
+        """Copy the uploaded photos of another gallery's records; see `adopt`."""
         sent = [source == SOURCE and is_sent(item) for item, source in zip(batch.items, batch.sources, strict=True)]
         items = [self.adopt(item) if own else item for item, own in zip(batch.items, sent, strict=True)]
         return replace(batch, items=items)
 
     def owns(self, item: Item) -> bool:
-        """Whether an item's photo is a file of this gallery's own, in this folder or another one."""
+        """Whether an item's photo is an uploaded photo of this gallery, in this or another folder."""
         if not is_sent(item):
             return False
         root = Path(item.root)
         return root.name == self._gallery.photo_owner()[0] or root in self._roots()
 
     def drop(self, item: Item) -> bool:
-        """Remove the photo of an item that the gallery names no more. Returns whether this gallery had one of its own.
+        """Delete the photo of a removed item, if this gallery owns it. Returns whether it does.
 
         Raises:
-            LookalikeError: It cannot be removed.
+            LookalikeError: The photo cannot be deleted.
         """
         if not self.owns(item):
             return False
@@ -136,10 +137,10 @@ class PhotoStore:
         return True
 
     def tidy(self) -> int:
-        """Remove photos that no item names, which a kill has left; find those again that were moved with the gallery.
+        """Delete photos without an item, which a kill has left, and correct the paths of photos moved with the gallery.
 
         Returns:
-            How many were removed.
+            Number of deleted photos.
 
         Raises:
             GalleryLockedError: Another process is writing.
@@ -166,7 +167,7 @@ class PhotoStore:
             return len(left)
 
     def clear_up(self) -> None:
-        """Remove what a copy into the gallery left that failed: photos that no item names, and folders without any."""
+        """Delete what a failed copy into the gallery has left: photos without an item, and empty folders."""
         if self._inside is None:
             return
         with suppress(LookalikeError, OSError):
@@ -177,10 +178,10 @@ class PhotoStore:
                     folder.rmdir()
 
     def _roots(self) -> list[Path]:
-        """The folders whose photos are this gallery's own.
+        """Folders of photos that this gallery owns.
 
-        Photos inside of the gallery's folder were copied or moved with its database, so they are its own also by the
-        names from before; what was elsewhere then still belongs to the database it was copied from.
+        Photos inside the gallery's folder were copied or moved with its database, so it owns those under its earlier
+        names too; photos elsewhere under these names belong to the database it was copied from.
         """
         first, *before = self._gallery.photo_owner()
         roots = [self.folder / first]
@@ -189,7 +190,7 @@ class PhotoStore:
         return list(dict.fromkeys(roots))
 
     def _found(self, item: Item, roots: Iterable[Path]) -> Iterator[Item]:
-        """An item with its photo in one of the gallery's own folders, when that is where it is now."""
+        """Yield the item with the present path of its photo, if one of the folders has it."""
         for root in roots:
             if root.name == Path(item.root).name and (root / item.photo).is_file():
                 yield replace(item, root=str(root))
@@ -197,27 +198,27 @@ class PhotoStore:
 
 
 def files_of(root: Path, *, before: float | None) -> Iterator[Path]:
-    """Photos and unfinished photos beneath a folder that no link leads to.
+    """Complete and unfinished photos in a folder; links are not followed.
 
     Args:
         root: The folder.
-        before: Only those last changed before that time; in seconds since 1970.
+        before: Include only files last changed before this time, in seconds since 1970; None includes all.
     """
     for shelf in sorted(root.iterdir()):
         if SHELF.fullmatch(shelf.name) and is_folder(shelf):
             for path in sorted(shelf.iterdir()):
-                if OURS.fullmatch(path.name) and (before is None or path.lstat().st_mtime < before):
+                if PHOTO_NAME.fullmatch(path.name) and (before is None or path.lstat().st_mtime < before):
                     yield path
 
 
 def remove_plain(path: Path) -> None:
-    """Remove a photo; a link, and what lies behind one, stays.
+    """Delete a photo; links, and files behind links, stay.
 
     Args:
-        path: `FOLDER/NAME/ab/FILE`, of which only FOLDER may be, or be beneath, a link.
+        path: `FOLDER/NAME/ab/FILE`, of which only FOLDER may be or lie behind a link.
 
     Raises:
-        LookalikeError: It cannot be removed.
+        LookalikeError: It cannot be deleted.
     """
     try:
         if is_folder(path.parent.parent) and is_folder(path.parent) and stat.S_ISREG(path.lstat().st_mode):
@@ -229,7 +230,7 @@ def remove_plain(path: Path) -> None:
 
 
 def is_folder(path: Path) -> bool:
-    """Whether there is a folder, and not a link to one."""
+    """Whether a path is a folder, and not a link to one."""
     try:
         return stat.S_ISDIR(path.lstat().st_mode)
     except OSError:

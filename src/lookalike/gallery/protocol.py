@@ -1,4 +1,4 @@
-"""What the rest of the package needs from a gallery, wherever it is kept."""
+"""Interfaces of galleries, by who calls them: search and read, write, administer."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from lookalike.types import JSON, FileStamp, Float32, Item, Neighbours
 
 @dataclass(frozen=True, slots=True)
 class Facet:
-    """One attribute and how often each of its values occurs, most frequent first.
+    """Values of an attribute and their counts.
 
     Attributes:
-        name: Of the attribute.
-        counts: By value, as text.
-        range: Least and largest of the values that are numbers, also of those that `counts` has no room for.
+        name: Name of the attribute.
+        counts: Number of items by value, as text, most frequent first.
+        range: Smallest and largest numeric value, including values that `counts` leaves out; None without numbers.
     """
 
     name: str
@@ -33,21 +33,21 @@ class Facet:
 
 
 class GalleryReader(Protocol):
-    """What searches and readers need of a gallery."""
+    """Methods for searching and reading."""
 
     @property
     def spaces(self) -> tuple[Space, ...]:
-        """The spaces, in the order of the concatenated rows; empty before the first `add`."""
+        """Spaces, in the order of the concatenated vectors; empty before the first `add`."""
         ...
 
     @property
     def model(self) -> str | None:
-        """Where the model is that filled the gallery: `default` or a path; None where it is unknown."""
+        """Model that filled the gallery: `default` or a path; None if unknown."""
         ...
 
     @property
     def roots(self) -> tuple[str, ...]:
-        """Folders and addresses that photos were indexed from; see `lookalike.gallery.roots`."""
+        """Folders and URLs that photos were indexed from; see `lookalike.gallery.roots`."""
         ...
 
     def __len__(self) -> int:
@@ -55,30 +55,30 @@ class GalleryReader(Protocol):
         ...
 
     def source_items(self, source: str) -> dict[str, tuple[Item, FileStamp | None]]:
-        """Items that came from a source, by id, as it described them, with their file stamps."""
+        """Items of a source, by id, with their file stamps; overrides are not applied."""
         ...
 
     def get(self, item_id: str) -> Item:
-        """One item.
+        """Read one item.
 
         Raises:
-            UnknownNameError: It is not there.
+            UnknownNameError: There is no such item.
         """
         ...
 
     def vectors(self, item_id: str) -> dict[str, Float32]:
-        """The rows of one item by space, each (1, D) float32, as they were added.
+        """Raw vectors of one item by space, each (1, D) float32, as they were added.
 
         Raises:
-            UnknownNameError: It is not there.
+            UnknownNameError: There is no such item.
         """
         ...
 
     def unit_vectors(self, rows: Sequence[int], *, version: object = None) -> dict[str, Float32]:
-        """Unit rows by space, each (B, D) float32; zeros for a row that is no longer there.
+        """Unit vectors by space, each (B, D) float32; zeros for a removed row.
 
         Args:
-            rows: B numbers of rows.
+            rows: B row numbers.
             version: As in `items`.
 
         Raises:
@@ -88,29 +88,29 @@ class GalleryReader(Protocol):
 
     @property
     def stored_weights(self) -> StoredWeights:
-        """The usual weights of its spaces, as far as they were learned for it."""
+        """Learned default weights of the spaces."""
         ...
 
     @property
     def projections(self) -> Mapping[str, Projection]:
-        """By which the rows of some of its spaces are made from what a model makes."""
+        """PCA projections by space; a space without one has the model's own vectors."""
         ...
 
     def items(self, rows: Sequence[int], *, version: object = None) -> dict[int, Item]:
-        """Items by row; a row that is no longer there is left out.
+        """Items by row number; removed rows are left out.
 
         Args:
-            rows: Numbers of rows.
-            version: `Neighbours.version` of the search that found them; None skips the check.
+            rows: Row numbers.
+            version: `Neighbours.version` of the search that found the rows; None skips the check.
 
         Raises:
-            GalleryReplacedError: The rows are of a state that the gallery has never been in: it was replaced, compacted
-                or brought back from a copy since the search, which must be done again.
+            GalleryReplacedError: The version is not in the gallery's history: the gallery was replaced, compacted or
+                restored from a copy since the search. Search again.
         """
         ...
 
     def list(self, *, where: str | None = None, offset: int = 0, limit: int | None = 50) -> tuple[int, Sequence[Item]]:
-        """How many items a filter passes, and a page of them in the order they were added."""
+        """Number of items that a filter passes, and a page of them in the order of adding."""
         ...
 
     def attributes(self) -> Mapping[str, Sequence[str]]:
@@ -122,33 +122,33 @@ class GalleryReader(Protocol):
         ...
 
     def search(self, queries: Mapping[str, Float32], request: SearchRequest) -> Neighbours:
-        """Find the nearest items, by these options of the request.
+        """Find the nearest items by these options of the request.
 
-        - k: Number of neighbours; fewer come back when fewer items pass the filter.
-        - weights: By space; None takes the stored weights of the gallery, or else the defaults.
-        - where: A filter that the items pass.
-        - index: A name of `lookalike.index.INDEXES`, or `auto`.
+        - k: Number of neighbours; fewer are found if fewer items pass the filter.
+        - weights: Weights by space; None takes the stored weights of the gallery, or else the defaults.
+        - where: Filter on the items.
+        - index: Name from `lookalike.index.INDEXES`, or `auto`.
         - probes: Number of lists that `kmeans` or `ivf` look into; None takes the index's own number.
-        - metrics: A metric of SciPy's cdist by space. With any, the scan is exact, the vectors are as they were
-          added, spaces without one use euclidean, and the score is minus the weighted sum of the distances.
+        - metrics: Metric of SciPy's cdist by space. With any, all raw vectors are scanned, spaces without a metric use
+          euclidean, and the score is minus the weighted sum of the distances.
 
         Args:
-            queries: (Q, D) float32 for each space that is weighted.
-            request: The options.
+            queries: (Q, D) float32 for each space with a weight above 0.
+            request: Search request.
 
         Raises:
-            UsageError: A weight, a filter or the name of a space is wrong, or the gallery is empty.
-            MismatchError: The queries' shapes are wrong.
+            UsageError: A weight, filter or space name is invalid, or the gallery is empty.
+            MismatchError: A query has the wrong shape.
         """
         ...
 
     def rows(self) -> Iterator[tuple[Sequence[Item], dict[str, Float32]]]:
-        """All items with their vectors as they were added, in batches, in the order they were added."""
+        """Iterate over all items and their raw vectors, in batches, in the order of adding."""
         ...
 
     @property
     def version(self) -> object:
-        """Version of the data, another one after each change; None where the back end cannot tell."""
+        """Version of the data, which changes with each commit; None if the back end has no versions."""
         ...
 
     def sources(self) -> Mapping[str, int]:
@@ -156,7 +156,7 @@ class GalleryReader(Protocol):
         ...
 
     def records(self) -> Iterator[RecordBatch]:
-        """All records, in batches, in the order in which their items were added."""
+        """Iterate over all records, in batches, in the order of adding."""
         ...
 
     def has_index(self, name: str) -> bool:
@@ -167,16 +167,16 @@ class GalleryReader(Protocol):
         """Evaluate a filter ahead of the search that uses it, where the gallery remembers the result.
 
         Raises:
-            FilterError: The expression cannot be understood.
+            FilterError: The filter is invalid.
         """
         ...
 
 
 class GalleryWriter(Protocol):
-    """What writers need of a gallery."""
+    """Methods for writing."""
 
     def writing(self) -> AbstractContextManager[None]:
-        """Be the only writer for as long as the context lasts, such as a whole index run.
+        """Hold the write lock during a context, such as a whole indexing run.
 
         Raises:
             GalleryLockedError: Another process is writing.
@@ -193,19 +193,19 @@ class GalleryWriter(Protocol):
         file_stamps: Sequence[FileStamp | None] | None = None,
         overrides: Sequence[Mapping[str, JSON]] | None = None,
     ) -> None:
-        """Add items, or replace those of the same id, durably and all together.
+        """Add items, or replace those of the same id, in one transaction.
 
         Args:
             items: B items with distinct ids.
-            vectors: For every space, (B, D) float32. Rows that are not of unit length are kept as they came too.
-            spaces: What the vectors are. The first `add` decides the gallery's; later ones must be equal.
-            source: The catalogue they come from; `source_items` and pruning go by it.
-            file_stamps: Size and time of the photos' files.
-            overrides: Attributes set by hand on each item, in place of those set before; None takes an attribute
-                away. Without this argument, what was set by hand before stays on top.
+            vectors: For every space, (B, D) float32. Vectors of other than unit length are stored as they are, too.
+            spaces: Spaces of the vectors. The first `add` sets the gallery's; later ones must be equal.
+            source: Catalogue of the items, or one for each item; used by `source_items` and pruning.
+            file_stamps: File stamps of the photos.
+            overrides: Overrides of each item, replacing earlier ones; None as a value removes an attribute. Without
+                this argument earlier overrides stay.
 
         Raises:
-            MismatchError: The spaces are not the gallery's, or shapes disagree.
+            MismatchError: The spaces are not the gallery's, or the shapes are wrong.
             GalleryLockedError: Another process is writing.
         """
         ...
@@ -218,49 +218,49 @@ class GalleryWriter(Protocol):
         file_stamps: Sequence[FileStamp | None] | None = None,
         overrides: Sequence[Mapping[str, JSON]] | None = None,
     ) -> None:
-        """Replace what is known of items whose vectors stay, all together: product, attributes, place of the photo.
+        """Replace the metadata of items (product, attributes, path of the photo) in one transaction; vectors stay.
 
         Args:
             items: B items with distinct ids.
-            source: The catalogue they come from; empty keeps the one they have.
-            file_stamps: Size and time of the photos' files; None keeps those they have.
+            source: Catalogue of the items; empty keeps the stored one.
+            file_stamps: File stamps of the photos; None keeps the stored ones.
             overrides: As in `add`.
 
         Raises:
-            UnknownNameError: An id that is not in the gallery.
+            UnknownNameError: The gallery has no item of an id.
         """
         ...
 
     def override(self, item_id: str, attributes: Mapping[str, JSON]) -> Item:
-        """Change attributes of an item by hand; they stay when its catalogue is indexed again.
+        """Override attributes of an item; overrides stay when its catalogue is indexed again.
 
         Args:
-            item_id: The item.
-            attributes: By name; None takes an attribute away.
+            item_id: Id of the item.
+            attributes: Values by name; None removes an attribute.
 
         Returns:
-            The item as it is now.
+            The item with its overrides.
 
         Raises:
-            UnknownNameError: It is not there.
-            UsageError: A value is nothing that JSON can say.
+            UnknownNameError: There is no such item.
+            UsageError: A value cannot be stored as JSON.
         """
         ...
 
     def remove(self, ids: Sequence[str]) -> int:
-        """Remove items; ids that are not there are passed over. Returns how many were removed."""
+        """Remove items; unknown ids are ignored. Returns the number removed."""
         ...
 
     def remember_model(self, model: str) -> None:
-        """Remember where the model is that fills the gallery."""
+        """Store the model that fills the gallery: `default` or a path."""
         ...
 
     def remember_roots(self, more: Iterable[str]) -> None:
-        """Keep more roots: an index run does, an import does not."""
+        """Add roots; an indexing run does, an import does not."""
         ...
 
     def store_weights(self, what: StoredWeights) -> None:
-        """Keep the weights that were learned for it, in place of those before.
+        """Replace the learned weights.
 
         Raises:
             GalleryLockedError: Another process is writing.
@@ -268,45 +268,45 @@ class GalleryWriter(Protocol):
         ...
 
     def store_projections(self, projections: Mapping[str, Projection]) -> None:
-        """Decide the projections; only before the first `add`.
+        """Store the projections; only before the first `add`.
 
         Raises:
-            UsageError: There are rows already.
+            UsageError: The gallery has items.
         """
         ...
 
     def photo_owner(self) -> Sequence[str]:
-        """Names of the folders whose photos are this gallery's own; see `lookalike.gallery.photo_store`.
+        """Names of the gallery's photo folders, the present one first; see `lookalike.gallery.photo_store`.
 
         Raises:
-            GalleryLockedError: Another process is writing, and the gallery has no name for this place yet.
+            GalleryLockedError: Another process is writing, and a new name must be stored.
         """
         ...
 
 
 class GalleryAdministration(Protocol):
-    """What commands that look after a gallery need of it."""
+    """Methods for administration."""
 
     def optimise(self) -> None:
-        """Make searches as fast as they can be; call it at the end of an index run. It may take seconds."""
+        """Build the index at the end of an indexing run; may take seconds."""
         ...
 
     def info(self) -> dict[str, JSON]:
-        """What the gallery is: counts, spaces, sizes, the state of its index."""
+        """Describe the gallery: counts, spaces, sizes, the state of its index."""
         ...
 
     def close(self) -> None:
-        """Let go of files and connections; what is asked for later opens them again."""
+        """Close files and connections; later calls open them again."""
         ...
 
     @property
     def photo_folder(self) -> Path | None:
-        """Folder inside the gallery for photos that were sent for it; None where the gallery is not a folder."""
+        """Folder inside the gallery for uploaded photos; None if the gallery is not a folder."""
         ...
 
     @property
     def skipped_list(self) -> Path | None:
-        """File for the list of photos that an index run skipped; None where the gallery is not a folder."""
+        """File for the list of photos that an indexing run skipped; None if the gallery is not a folder."""
         ...
 
     @property
@@ -331,7 +331,7 @@ class GalleryAdministration(Protocol):
         ...
 
     def stored_bytes(self) -> int:
-        """Bytes that the gallery takes: its files, or about the vectors that its server keeps."""
+        """Bytes of the gallery's files; on a server, approximate bytes of its vectors."""
         ...
 
     def discard_if_unused(self) -> None:
@@ -340,4 +340,4 @@ class GalleryAdministration(Protocol):
 
 
 class Gallery(GalleryReader, GalleryWriter, GalleryAdministration, Protocol):
-    """Items and their vectors; see `lookalike.gallery.local.gallery.LocalGallery` for the one in a folder."""
+    """Items and their vectors; `lookalike.gallery.local.gallery.LocalGallery` is the one in a folder."""

@@ -1,4 +1,4 @@
-"""Batches of records: items with all that a gallery keeps of them."""
+"""Batches of records: items with their vectors, sources, file stamps and overrides."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ class RecordBatch:
     """B records, column by column, as `Gallery.records` gives them and `Gallery.add` takes them.
 
     Attributes:
-        items: B items as their sources describe them.
+        items: B items without their overrides.
         vectors: (B, D) float32 by space, as they were added.
         sources: Source of each item.
         file_stamps: File stamp of each item; None where there is none.
-        overrides: Attributes set by hand on each item; None as a value takes an attribute away.
+        overrides: Overrides of each item; None as a value removes an attribute.
     """
 
     items: Sequence[Item]
@@ -35,7 +35,7 @@ class RecordBatch:
         return [overridden(item, changes) for item, changes in zip(self.items, self.overrides, strict=True)]
 
     def take(self, places: Sequence[int]) -> RecordBatch:
-        """Some of the records, by their positions."""
+        """Select records by position."""
         return RecordBatch(
             [self.items[place] for place in places],
             {name: rows[list(places)] for name, rows in self.vectors.items()},
@@ -46,7 +46,7 @@ class RecordBatch:
 
 
 def overridden(item: Item, changes: Mapping[str, JSON]) -> Item:
-    """An item with attributes set by hand; None takes an attribute away."""
+    """Apply overrides to an item; None as a value removes an attribute."""
     if not changes:
         return item
     kept = {name: value for name, value in item.attributes.items() if name not in changes}

@@ -1,4 +1,4 @@
-"""How items, their attributes and their vectors become rows of the database, and items again."""
+"""Conversion of items, attributes and vectors to rows of the database and back."""
 
 from __future__ import annotations
 
@@ -17,14 +17,17 @@ from lookalike.spaces import Space, check_rows, concatenate, slices
 from lookalike.types import JSON, Box, FileStamp, Float32, Item
 
 UNIT_TOLERANCE: Final = 1e-5
-"""Rows whose length is this close to 1 are unit rows as they are: every maker rounds a little differently."""
+"""Tolerance within which a vector's length counts as 1; models round differently."""
 
 ITEM_COLUMNS: Final = f"{ITEM_SOUND}, id, product, photo, root, box, attributes"
+"""SQL columns of an item, the first whether its checksum is right."""
+
 FILE_STAMP_COLUMNS: Final = "size, modified_ns, sha256"
+"""SQL columns of a file stamp."""
 
 
 class Kinds(IntFlag):
-    """What kinds of values an attribute has; filters compare only values of one kind."""
+    """Kinds of an attribute's values; filters compare only values of one kind."""
 
     NONE = 0
     TEXT = 1
@@ -48,7 +51,7 @@ KIND_OF_TYPE: Final[Mapping[type, int]] = {
 }
 
 DEEPEST: Final = 100
-"""SQLite gives up on JSON that is nested a thousand deep, and then no filter works any more."""
+"""Largest nesting depth of attributes; SQLite fails on JSON of depth 1,000, and then no filter works."""
 
 CONTAINERS: Final = (list, tuple, dict)
 
@@ -58,11 +61,15 @@ ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separator
 
 
 class AttributeNames:
-    """The attributes of a gallery: a number for each name, and the kinds of its values."""
+    """Attribute names of a gallery, each with a number and the kinds of its values.
+
+    Args:
+        rows: Number, name and kinds of each attribute.
+    """
 
     def __init__(self, rows: Iterable[tuple[int, str, int]]) -> None:
         self._numbers: dict[str, int] = {}
-        self._kinds: dict[str, int] = {}  # plain numbers: these are looked at for every value that is added
+        self._kinds: dict[str, int] = {}  # plain integers, for speed: read for every value that is added
         self._changed: set[str] = set()
         for number, name, kinds in rows:
             self._numbers[name] = number
@@ -71,10 +78,10 @@ class AttributeNames:
 
     @classmethod
     def read(cls, connection: sqlite3.Connection) -> AttributeNames:
-        """Those that the database knows.
+        """Read the attribute names of a database.
 
         Raises:
-            GalleryDamagedError: They are not as they were written.
+            GalleryDamagedError: A checksum or the number of names is wrong.
         """
         statement = f"SELECT number, name, kinds, checksum IS {NAME_SUM} FROM attribute_names ORDER BY number"
         found = connection.execute(statement).fetchall()
@@ -82,11 +89,11 @@ class AttributeNames:
             if not sound:
                 raise damaged(f"the name of attribute {number}")
         if len(found) != metadata_table.meta_number(connection, "names"):
-            raise damaged("the table of attributes' names")
+            raise damaged("the table of attribute names")
         return cls(row[:3] for row in found)
 
     def save(self, connection: sqlite3.Connection) -> None:
-        """Write down what `encode` learned."""
+        """Write names and kinds that `encode` has added."""
         connection.executemany(
             f"""INSERT INTO attribute_names VALUES (?1, ?2, ?3, {crc_of(*numbered(3))})
                 ON CONFLICT (number) DO UPDATE SET kinds = excluded.kinds, checksum = excluded.checksum""",
@@ -98,22 +105,22 @@ class AttributeNames:
 
     @property
     def kinds(self) -> Mapping[str, Kinds]:
-        """Every name and what kinds of values were ever stored under it."""
+        """Kinds of values ever stored, by name."""
         return {name: Kinds(kinds) for name, kinds in self._kinds.items()}
 
     def number(self, name: str) -> int:
-        """The number that stands for a name in the database."""
+        """Number of an attribute in the database."""
         return self._numbers[name]
 
     def name(self, number: str) -> str:
-        """The name that a number stands for."""
+        """Name of an attribute by its number."""
         return self._names[number]
 
     def encode(self, item: Item) -> str:
-        """An item's attributes as the database keeps them.
+        """Encode an item's attributes as JSON with numbers as keys; new names are numbered.
 
         Raises:
-            UsageError: A value is nothing that JSON can say.
+            UsageError: A value cannot be stored as JSON.
         """
         numbered = {}
         for name, value in item.attributes.items():
@@ -133,36 +140,36 @@ class AttributeNames:
         return json_text(numbered, item.id)
 
     def decode(self, text: str) -> dict[str, JSON]:
-        """Attributes by name again.
+        """Decode the JSON of `encode` to attributes by name.
 
         Raises:
-            GalleryDamagedError: One has no name.
+            GalleryDamagedError: A number has no name.
         """
         try:
             return {self._names[number]: value for number, value in json.loads(text).items()}
         except KeyError:
-            raise damaged("the table of attributes' names") from None
+            raise damaged("the table of attribute names") from None
 
 
 def json_text(attributes: Mapping[Any, JSON], item_id: str) -> str:
-    """Attributes of an item as text.
+    """Encode attributes of an item as JSON.
 
     Raises:
-        UsageError: A value is nothing that JSON can say, nested too deep, or an integer of more than 64 bits.
+        UsageError: A value has no JSON form, is nested too deep, or is an integer of more than 64 bits.
     """
     if any(map(is_too_long, attributes.values())):
-        raise UsageError(f"the attributes of {item_id!r} cannot be kept: {TOO_LONG}")
+        raise UsageError(f"the attributes of {item_id!r} cannot be stored: {TOO_LONG}")
     try:
         text = ENCODER.encode(attributes)
     except (TypeError, ValueError, RecursionError) as error:
-        raise UsageError(f"the attributes of {item_id!r} cannot be kept: {short_reason(error)}") from None
+        raise UsageError(f"the attributes of {item_id!r} cannot be stored: {short_reason(error)}") from None
     if text.count("[") + text.count("{") > DEEPEST and depth(attributes) > DEEPEST:
-        raise UsageError(f"the attributes of {item_id!r} cannot be kept: they are nested more than {DEEPEST} deep")
+        raise UsageError(f"the attributes of {item_id!r} cannot be stored: they are nested more than {DEEPEST} deep")
     return text
 
 
 def is_too_long(value: object) -> bool:
-    """Whether a value is, or has in it, an integer that other programs, SQLite too, would round."""
+    """Whether a value is or contains an integer of more than 64 bits, which SQLite and other programs would round."""
     if isinstance(value, int):
         return not -(2**63) <= value < 2**63
     if not isinstance(value, CONTAINERS):
@@ -177,7 +184,7 @@ def is_too_long(value: object) -> bool:
 
 
 def depth(value: object) -> int:
-    """How deep lists and dictionaries are nested in a value: 0 for a plain one."""
+    """Nesting depth of lists and dictionaries in a value; 0 for a scalar."""
     deepest, layer = 0, [value]
     while layer := [part for part in layer if isinstance(part, list | tuple | dict)]:
         deepest += 1
@@ -186,16 +193,16 @@ def depth(value: object) -> int:
 
 
 def item_row(item: Item, names: AttributeNames) -> tuple[str | None, ...]:
-    """An item as `ITEM_COLUMNS`, less the first."""
+    """Values of an item for `ITEM_COLUMNS` without the first."""
     box = None if item.box is None else json.dumps(item.box.to_list())
     return item.id, item.product, item.photo, item.root, box, names.encode(item)
 
 
 def read_item(row: Sequence[Any], names: AttributeNames) -> Item:
-    """An item from `ITEM_COLUMNS`.
+    """Build an item from `ITEM_COLUMNS`.
 
     Raises:
-        GalleryDamagedError: It is not as it was written.
+        GalleryDamagedError: Its checksum is wrong.
     """
     sound, item_id, product, photo, root, box, attributes = row
     if not sound:
@@ -211,12 +218,12 @@ def read_item(row: Sequence[Any], names: AttributeNames) -> Item:
 
 
 def file_stamp_row(file_stamp: FileStamp | None) -> tuple[int | str | None, ...]:
-    """A stamp as `FILE_STAMP_COLUMNS`."""
+    """Values of a file stamp for `FILE_STAMP_COLUMNS`."""
     return (None, None, None) if file_stamp is None else (file_stamp.size, file_stamp.modified_ns, file_stamp.sha256)
 
 
 def read_file_stamp(row: Sequence[Any]) -> FileStamp | None:
-    """A stamp from `FILE_STAMP_COLUMNS`."""
+    """Build a file stamp from `FILE_STAMP_COLUMNS`; None without one."""
     size, modified_ns, sha256 = row
     return None if sha256 is None else FileStamp(size=size, modified_ns=modified_ns, sha256=sha256)
 
@@ -224,15 +231,18 @@ def read_file_stamp(row: Sequence[Any]) -> FileStamp | None:
 def vector_rows(
     vectors: Mapping[str, Float32], spaces: Sequence[Space], *, count: int
 ) -> list[tuple[bytes, bytes | None]]:
-    """Vectors as the database keeps them: the unit row of each item, and the row as it came where that is another.
+    """Encode vectors for the database.
 
     Args:
         vectors: For every space, (B, D) float32.
-        spaces: Those of the gallery.
+        spaces: Spaces of the gallery.
         count: B.
 
+    Returns:
+        For each item its concatenated unit vector, and its raw vector where that differs, else None.
+
     Raises:
-        MismatchError: A space is missing, or shapes disagree.
+        MismatchError: A space is missing or unknown, or a shape is wrong.
         UsageError: A number is not finite.
     """
     for space in spaces:
@@ -241,32 +251,34 @@ def vector_rows(
             raise MismatchError(f"{count} items came with {len(vectors[space.name])} vectors of {space.name!r}")
     unknown = set(vectors) - {space.name for space in spaces}
     if unknown:
-        raise MismatchError(f"vectors came for {sorted(unknown)}, which are not among the spaces")
+        raise MismatchError(
+            f"vectors of unknown spaces {sorted(unknown)}; the gallery has {[space.name for space in spaces]}"
+        )
     raw = concatenate(vectors, spaces)
     unit = raw.copy()
     strange = np.zeros(count, dtype=np.bool_)
     for name, place in slices(spaces).items():
         part = unit[:, place]
         squares = np.vecdot(part, part)
-        off = np.flatnonzero(~(np.abs(squares - 1.0) <= 2 * UNIT_TOLERANCE))  # so that NaN is off, too
+        off = np.flatnonzero(~(np.abs(squares - 1.0) <= 2 * UNIT_TOLERANCE))  # negated, so that NaN is off too
         if len(off):
             part[off] = as_unit_rows(part[off], name=name)
             strange[off] |= (part[off] != raw[off, place]).any(axis=1)
     return [
-        (row.tobytes(), as_it_came.tobytes() if odd else None)
-        for row, as_it_came, odd in zip(unit, raw, strange.tolist(), strict=True)
+        (row.tobytes(), raw_row.tobytes() if odd else None)
+        for row, raw_row, odd in zip(unit, raw, strange.tolist(), strict=True)
     ]
 
 
 def as_unit_rows(rows: Float32, *, name: str) -> Float32:
-    """Scale rows to length 1, except those that have it already; rows of zeros stay.
+    """Scale rows, (B, D) float32, to length 1 if any is off by more than the tolerance; rows of zeros stay.
 
     Raises:
         UsageError: A number is not finite.
     """
     if (np.abs(np.vecdot(rows, rows) - 1.0) <= 2 * UNIT_TOLERANCE).all():
         return rows
-    precise = rows.astype(np.float64)  # in which the square of no float32 overflows or vanishes
+    precise = rows.astype(np.float64)  # in float64 no square of a float32 overflows or underflows
     lengths = np.linalg.norm(precise, axis=1, keepdims=True)
     if not np.isfinite(lengths).all():
         raise UsageError(f"the vectors of {name!r} hold numbers that are not finite")
@@ -276,5 +288,5 @@ def as_unit_rows(rows: Float32, *, name: str) -> Float32:
 
 
 def read_vectors(blobs: Sequence[bytes], *, width: int) -> Float32:
-    """Rows from the database: (B, sum of D) float32."""
+    """Decode vectors of the database: (B, sum of D) float32."""
     return np.frombuffer(b"".join(blobs), dtype="<f4").reshape(len(blobs), width)

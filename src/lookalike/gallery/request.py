@@ -1,4 +1,4 @@
-"""What a search asks for, as one value: the command line, HTTP and Python build it, and the gallery answers it."""
+"""Search request: one checked value that the command line, HTTP and Python build, and that galleries answer."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ INDEX_NAMES: Final = ("auto", *INDEXES)
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """The description of a field of `SearchRequest`, from which HTTP's form, JSON model and document are made.
+    """Description of a field of `SearchRequest`, from which HTTP's form, JSON model and OpenAPI document are made.
 
     Attributes:
-        description: One sentence for the HTTP document; empty where the name says it.
-        least: Smallest number; None where the field is no number.
+        description: One sentence for the OpenAPI document; empty if the name says it.
+        least: Smallest number; None for fields that are not numbers.
         most: Largest number; None is no limit.
-        most_served: Largest number over HTTP, where that is less.
-        choices: Names to choose from; empty where the field is no choice.
-        examples: Values for the HTTP document.
+        most_served: Largest number over HTTP; None is `most`.
+        choices: Valid names; empty for fields that are not a choice.
+        examples: Examples for the OpenAPI document.
     """
 
     description: str = ""
@@ -45,13 +45,13 @@ class Option:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchRequest:
-    """Options of one search, checked when they are set; what to look like, the vectors, travels beside them.
+    """Options of one search, checked on construction; the query vectors are passed beside them.
 
-    A gallery ranks by `k`, `weights`, `where`, `metrics`, `index` and `probes`; page, box and refinement are the
-    retriever's part. `Retriever.search` and `Gallery.search` say what each means.
+    A gallery uses `k`, `weights`, `where`, `metrics`, `index` and `probes`; the retriever handles page, box and
+    refinement. `Retriever.search` and `Gallery.search` document the options.
 
     Raises:
-        UsageError: A number is out of its range, or two options do not go together.
+        UsageError: A number is out of range, or two options exclude each other.
         UnknownNameError: There is no such index or metric.
     """
 
@@ -104,7 +104,7 @@ class SearchRequest:
     def __post_init__(self) -> None:
         self._check_types()
         if self.refines and self.metrics:
-            raise UsageError("expand and rerank go by the cosine; leave the metrics out")
+            raise UsageError("expand and rerank use the cosine; leave the metrics out")
         if self.offset is not None and self.k >= 1 and not 0 <= self.offset <= PAGED_DEPTH - self.k:
             raise UsageError(
                 f"offset and k must be at least 0 and at most {PAGED_DEPTH:,} together, got {self.offset} and {self.k}"
@@ -142,14 +142,14 @@ class SearchRequest:
         return bool(self.expand or self.rerank)
 
     def resolved(self, spaces: tuple[Space, ...], *, stored: Mapping[str, float] | None) -> ResolvedRequest:
-        """The same request with a weight for every space, and metrics by the spaces' own names.
+        """Resolve the request for a gallery: a weight for every space, and metrics by full names of spaces.
 
         Args:
-            spaces: Those of the gallery.
+            spaces: Spaces of the gallery.
             stored: Weights stored in the gallery; see `resolve_weights`.
 
         Raises:
-            UnknownNameError: A weight or a metric names a space that the gallery has not.
+            UnknownNameError: A weight or metric names an unknown space.
             UsageError: A weight is negative or not finite, none is above 0, or a space is named twice.
         """
         if isinstance(self, ResolvedRequest) and self.spaces == spaces:
@@ -162,7 +162,7 @@ class SearchRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolvedRequest(SearchRequest):
-    """A request for the spaces of one gallery; made by `SearchRequest.resolved`.
+    """Request resolved for the spaces of one gallery, by `SearchRequest.resolved`.
 
     Attributes:
         weights: Weight of each space.
@@ -175,13 +175,13 @@ class ResolvedRequest(SearchRequest):
     spaces: tuple[Space, ...]
 
     def __post_init__(self) -> None:
-        """Check nothing: the request that it was made from is checked."""
+        """Skip the checks of the original request."""
 
     def deep(self, *, beside: int) -> ResolvedRequest:
-        """The same for a list that holds the whole page: as long as all pages, where one is asked for.
+        """The request with a k that covers the page: `PAGED_DEPTH` for a paged search.
 
         Args:
-            beside: Number of items that the answer leaves out.
+            beside: Number of items that will be left out of the answer.
         """
         return replace(self, k=(self.k if self.offset is None else PAGED_DEPTH) + beside)
 
@@ -189,7 +189,7 @@ class ResolvedRequest(SearchRequest):
 OPTIONS: Final[Mapping[str, Option]] = {
     name: hint.__metadata__[0] for name, hint in get_type_hints(SearchRequest, include_extras=True).items()
 }
-"""Description of each field of a request, in the order of the HTTP document."""
+"""Description of each field of a request, in the order of the OpenAPI document."""
 
 _RANGES: Final = [(name, option.least, option.most) for name, option in OPTIONS.items() if option.least is not None]
 

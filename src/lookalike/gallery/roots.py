@@ -1,7 +1,7 @@
-"""The roots of a gallery: folders and addresses that its owner indexed from, and the photos that lie beneath them.
+"""Roots of a gallery: folders and URLs that its owner indexed from, and the check that a photo lies beneath one.
 
-An item says where its photo is, and items come from tables, archives and imports that others may have written. A server
-therefore shows a photo only when the file that is there now, all links followed, lies beneath a root.
+The path of a photo comes from its item, and items come from tables, archives and imports that other people may have
+written. A server therefore shows a photo only if its file, with all links resolved, lies beneath a root.
 """
 
 from __future__ import annotations
@@ -24,28 +24,28 @@ KEY: Final = "roots"
 OUTSIDE: Final = "it lies outside the folders and addresses that the gallery's owner indexed from"
 FOLDER_FLAGS: Final = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 FILE_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-"""No link is followed, and a pipe keeps no one waiting."""
+"""Flags for opening a photo: links are not followed, and opening a pipe does not block."""
 
 
 def read(connection: sqlite3.Connection) -> tuple[str, ...]:
-    """The roots that a database keeps.
+    """Read the roots of a database.
 
     Raises:
-        GalleryDamagedError: They are not what was kept.
+        GalleryDamagedError: Their checksum is wrong.
     """
     return tuple(json.loads(metadata_table.get(connection, KEY) or "[]"))
 
 
 def write(connection: sqlite3.Connection, roots: Iterable[str]) -> None:
-    """Keep these roots, and no others."""
+    """Replace the roots of a database."""
     metadata_table.put(connection, KEY, json.dumps(sorted(roots)))
 
 
 class Roots:
-    """Opens photos that lie beneath given roots, and no others.
+    """Opens photos beneath roots, and refuses others.
 
     Args:
-        roots: Absolute paths of folders, and addresses.
+        roots: Absolute paths of folders, and URLs.
     """
 
     def __init__(self, roots: Iterable[str]) -> None:
@@ -57,15 +57,15 @@ class Roots:
     def open(self, item: Item) -> BinaryIO:
         """Open the file of an item's photo for reading.
 
-        Its path is resolved now, and then walked down from the root without following any link, so that what is opened
-        lies beneath the root even when links are changed at the same moment.
+        The path is resolved, and the result opened folder by folder from the root without following links, so that the
+        file lies beneath the root even if links change at the same moment.
 
         Raises:
-            PhotoError: It is not there, is not a regular file, or lies outside.
+            PhotoError: The photo is missing, is not a regular file, or lies outside the roots.
         """
         try:
             real = Path(item.location).resolve(strict=True)
-            # Most photos lie beneath the item's own root; that one is resolved first.
+            # The item's own root is the right one for most photos, so it is tried first.
             for root in sorted(self._folders, key=lambda root: root != item.root):
                 home = Path(root).resolve()
                 if real.is_relative_to(home) and real != home:
@@ -76,25 +76,30 @@ class Roots:
         raise PhotoError(item.photo, OUTSIDE)
 
     def reach(self, item: Item) -> Reach:
-        """What the address of an item's photo may reach.
+        """Hosts that may be reached for the URL of an item's photo.
 
         Raises:
-            PhotoError: It lies outside, or is no address that may be read.
+            PhotoError: The URL lies outside the roots, or may not be read.
         """
         reach = reach_of(item)
         text = reach.address.text
         if not any(text == root or text.startswith((f"{root}/", f"{root}?")) for root in self._addresses):
             raise PhotoError(item.photo, OUTSIDE)
-        # An imported item may claim any root; one that the owner indexed from is needed to lead into a private network.
+        # An imported item may claim any root; only roots that the owner indexed from may lead into a private network.
         return replace(reach, private=reach.private and item.root in self._named)
 
 
 def _opened(home: Path, parts: Sequence[str], item: Item) -> BinaryIO:
-    """Open a file beneath a folder, by names of which none may be a link.
+    """Open a file beneath a folder without following links.
+
+    Args:
+        home: Folder.
+        parts: Names of the folders and the file beneath it.
+        item: Item of the photo, for errors.
 
     Raises:
         PhotoError: It is not a regular file.
-        OSError: It cannot be opened.
+        OSError: It cannot be opened, or a part is a link.
     """
     folder = os.open(home, FOLDER_FLAGS & ~os.O_NOFOLLOW)
     try:

@@ -1,4 +1,4 @@
-"""What was learned for a gallery and is kept in it: the usual weights of its spaces, and projections of their rows."""
+"""Parameters learned for a gallery and stored in it: default weights and PCA projections of its spaces."""
 
 from __future__ import annotations
 
@@ -16,17 +16,19 @@ from lookalike.types import JSON
 
 WEIGHTS: Final = "learned weights"
 PROJECTION: Final = "projection "
+"""Prefix of the key of a space's projection."""
+
 PROJECTIONS: Final = "projections"
-"""How many there are."""
+"""Key of the number of projections."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredWeights:
-    """What was learned of the weights; nothing by default.
+    """Learned weights of a gallery; none by default.
 
     Attributes:
-        weights: One for each space, which a search takes when none are given; None where none were learned.
-        source: How they were learned: from what, by which measure, with what gain.
+        weights: Weight of each space, the default of searches; None if none were learned.
+        source: Training data, metric and gain of the weights.
     """
 
     weights: Mapping[str, float] | None = None
@@ -34,10 +36,10 @@ class StoredWeights:
 
 
 def read(connection: sqlite3.Connection) -> StoredWeights:
-    """What the database remembers of the weights.
+    """Read the learned weights of a database.
 
     Raises:
-        GalleryDamagedError: It makes no sense.
+        GalleryDamagedError: They are damaged.
     """
     found = metadata_table.get(connection, WEIGHTS)
     if found is None:
@@ -49,12 +51,12 @@ def read(connection: sqlite3.Connection) -> StoredWeights:
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise GalleryDamagedError(
-            f"the weights that were learned for the gallery cannot be read: {short_reason(error)}"
+            f"the learned weights of the gallery cannot be read: {short_reason(error)}"
         ) from error
 
 
 def write(connection: sqlite3.Connection, stored: StoredWeights) -> None:
-    """Remember these weights, and none that were learned before."""
+    """Replace the learned weights."""
     connection.execute("DELETE FROM meta WHERE key = ?", (WEIGHTS,))
     if stored.weights is not None:
         text = json.dumps({"weights": dict(stored.weights), "source": dict(stored.source)}, ensure_ascii=False)
@@ -62,10 +64,10 @@ def write(connection: sqlite3.Connection, stored: StoredWeights) -> None:
 
 
 def read_projections(connection: sqlite3.Connection) -> dict[str, Projection]:
-    """The projections of spaces that have one.
+    """Read the projections by space.
 
     Raises:
-        GalleryDamagedError: They make no sense.
+        GalleryDamagedError: They are damaged.
     """
     keys = [key for (key,) in connection.execute("SELECT key FROM meta WHERE key GLOB ?", (f"{PROJECTION}*",))]
     if len(keys) != (metadata_table.get(connection, PROJECTIONS) or 0):
@@ -78,7 +80,7 @@ def read_projections(connection: sqlite3.Connection) -> dict[str, Projection]:
 
 
 def write_projections(connection: sqlite3.Connection, projections: Mapping[str, Projection]) -> None:
-    """Keep the projections of a gallery that has no items yet."""
+    """Write the projections of a gallery without items."""
     connection.execute("DELETE FROM meta WHERE key GLOB ?", (f"{PROJECTION}*",))
     for name, projection in projections.items():
         metadata_table.put(connection, PROJECTION + name, projection.to_bytes())

@@ -1,7 +1,7 @@
-"""Looking a gallery over from top to bottom.
+"""Verification of a gallery in a folder: checks of the database and its segment files.
 
-What is looked at may be damaged in any way, so each check stands by itself: one that cannot be made is a problem in
-words, and the others go on.
+The data may be damaged in any way, so each check is independent: one that fails is reported as a problem, and the
+others continue.
 """
 
 from __future__ import annotations
@@ -29,27 +29,28 @@ from lookalike.types import Float32, Int64, Item
 
 BATCH: Final = 4096
 MOST_NAMED: Final = 5
-"""How many items a problem names before it only counts them."""
+"""Number of items that a problem names; further ones are counted."""
 
 Check = Callable[[sqlite3.Connection], Iterator[str]]
+"""Yields one message for each problem."""
 
 CHECKSUMMED: Final = (
     ("items", "id", ITEM_SUM, "the items {}"),
-    ("meta", "key", META_SUM, "what the gallery keeps as {}"),
+    ("meta", "key", META_SUM, "the metadata {}"),
     ("attribute_names", "name", NAME_SUM, "the attributes {}"),
-    ("removed", "row", REMOVED_SUM, "the removals of the rows {}"),
-    ("edits", "id", OVERRIDE_SUM, "what was set by hand on {}"),
+    ("removed", "row", REMOVED_SUM, "the removed rows {}"),
+    ("edits", "id", OVERRIDE_SUM, "the overrides of {}"),
 )
-"""Each table but `vectors`: what names a row, its checksum, and what its rows are."""
+"""Each table but `vectors`: name, key column, SQL of the checksum, and the rows as a message calls them."""
 
 
 def verify(database: Database, segment_files: SegmentFiles, *, photos: bool) -> Health:
-    """Check the database against itself, and segment files against the database.
+    """Check the database, and its segment files against it.
 
     Args:
         database: The database.
         segment_files: Its segment files.
-        photos: Check that the files of photos are there, too; those at URLs are passed over.
+        photos: Check that the files of photos exist; photos at URLs are not checked.
     """
     problems: list[str] = []
     items = 0
@@ -57,11 +58,11 @@ def verify(database: Database, segment_files: SegmentFiles, *, photos: bool) -> 
         ("the database's pages", pages),
         ("the database's tables", lambda connection: iter(schema.problems(connection))),
         *((f"the table {table}", wrong_checksums(table, *about)) for table, *about in CHECKSUMMED),
-        ("what the gallery says of itself", unreadable_metadata),
+        ("the metadata", unreadable_metadata),
         ("the tables' agreement", contradictions),
         ("the attributes", unreadable_attributes),
         ("the vectors", lambda connection: wrong_vectors(connection, None)),
-        ("derived files", lambda connection: wrong_segment_files(connection, segment_files)),
+        ("the segment files", lambda connection: wrong_segment_files(connection, segment_files)),
     ]
     checks += [("photos", missing_photos)] if photos else []
     with database.examining() as connection:
@@ -88,19 +89,19 @@ def verify(database: Database, segment_files: SegmentFiles, *, photos: bool) -> 
 
 
 def one_line(error: Exception) -> str:
-    """An error as a part of a line."""
+    """Message of an error without line breaks."""
     return " ".join(str(error).split()) or type(error).__name__
 
 
 def pages(connection: sqlite3.Connection) -> Iterator[str]:
-    """What SQLite finds wrong with its pages and indexes."""
+    """Problems that SQLite's own integrity check finds."""
     for (line,) in connection.execute("PRAGMA integrity_check"):
         if line != "ok":
             yield f"the database: {one_line(line)}"
 
 
 def wrong_checksums(table: str, name: str, checksum: str, words: str) -> Check:
-    """A check of the checksums of a table's rows."""
+    """Make the check of the checksums in a table."""
 
     def check(connection: sqlite3.Connection) -> Iterator[str]:
         statement = f"SELECT {name} FROM {table} WHERE checksum IS NOT {checksum}"
@@ -112,7 +113,7 @@ def wrong_checksums(table: str, name: str, checksum: str, words: str) -> Check:
 
 
 def unreadable_metadata(connection: sqlite3.Connection) -> Iterator[str]:
-    """What the gallery says of itself and cannot be understood."""
+    """Metadata that cannot be read."""
     for what, read in (
         ("its spaces", read_spaces),
         ("its model", read_model),
@@ -126,12 +127,12 @@ def unreadable_metadata(connection: sqlite3.Connection) -> Iterator[str]:
 
 
 def contradictions(connection: sqlite3.Connection) -> Iterator[str]:
-    """What the tables say of each other that cannot be."""
+    """Contradictions between tables."""
     for table, key, what in (("items", "items", "items"), ("attribute_names", "names", "attributes")):
         (count,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
         told = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         if told is None or told[0] != count:
-            yield f"there are {count} {what}, and the gallery counts {told[0] if told else 'none'}"
+            yield f"there are {count} {what}, and the metadata count {told[0] if told else 'none'}"
     (bare,) = connection.execute("SELECT count(*) FROM items WHERE row NOT IN (SELECT row FROM vectors)").fetchone()
     if bare:
         yield f"{bare} items have no vectors"
@@ -141,7 +142,7 @@ def contradictions(connection: sqlite3.Connection) -> Iterator[str]:
 
 
 def unreadable_attributes(connection: sqlite3.Connection) -> Iterator[str]:
-    """Attributes that are no JSON, or have no name."""
+    """Attributes that are not JSON, or have no name."""
     unreadable = connection.execute("SELECT id FROM items WHERE NOT json_valid(attributes)").fetchall()
     if unreadable:
         yield f"the attributes of {named([item_id for (item_id,) in unreadable])} cannot be read"
@@ -155,7 +156,7 @@ def unreadable_attributes(connection: sqlite3.Connection) -> Iterator[str]:
 
 
 def plain_spaces(connection: sqlite3.Connection) -> tuple[Space, ...]:
-    """The gallery's spaces, also where their checksum is wrong."""
+    """Spaces of the gallery, read without checking their checksum."""
     (text,) = connection.execute("SELECT value FROM meta WHERE key = 'spaces'").fetchone()
     return tuple(
         Space(name=name, dimension=dimension, model_id=model_id) for name, dimension, model_id in json.loads(text)
@@ -163,7 +164,12 @@ def plain_spaces(connection: sqlite3.Connection) -> tuple[Space, ...]:
 
 
 def wrong_vectors(connection: sqlite3.Connection, kept: Segment | None) -> Iterator[str]:
-    """Vectors of a wrong length, or not as they were written, and rows of the segment that differ from them."""
+    """Damaged vectors, and rows of a segment that differ from the database.
+
+    Args:
+        connection: Connection in a transaction.
+        kept: Segment to compare with; None checks the vectors only.
+    """
     spaces = plain_spaces(connection)
     columns = width(spaces)
     sizes = "length(unit) IS NOT ?1 OR coalesce(length(raw), ?1) IS NOT ?1"
@@ -190,7 +196,7 @@ def wrong_vectors(connection: sqlite3.Connection, kept: Segment | None) -> Itera
 
 
 def are_unit(rows: Float32, spaces: tuple[Space, ...]) -> Any:  # noqa: ANN401 - (B,) bool
-    """Which rows, (B, sum of D) float32, are of unit length, or zero, in each space: (B,) bool."""
+    """Whether each of the rows, (B, sum of D) float32, is of unit length or zero in every space: (B,) bool."""
     right = np.ones(len(rows), dtype=np.bool_)
     with np.errstate(all="ignore"):
         for place in slices(spaces).values():
@@ -200,7 +206,7 @@ def are_unit(rows: Float32, spaces: tuple[Space, ...]) -> Any:  # noqa: ANN401 -
 
 
 def wrong_segment_files(connection: sqlite3.Connection, segment_files: SegmentFiles) -> Iterator[str]:
-    """SegmentFiles files that are damaged, or others than the database would have them."""
+    """Segment files that are damaged, or differ from the database."""
     yield from segment_files.damage()
     kept = segment_files.open(connection)
     if kept is not None:
@@ -211,31 +217,31 @@ def wrong_segment_files(connection: sqlite3.Connection, segment_files: SegmentFi
 
 
 def differences(kept: Segment, rows: Int64, unit: Float32) -> int:
-    """Number of the segment's rows that differ from those of the database."""
+    """Number of rows of a segment that differ from the database."""
     ours = rows[np.isin(rows, kept.numbers)]
     theirs = kept.unit.array[kept.positions(ours)]
     return int((theirs != unit[np.isin(rows, ours)]).any(axis=1).sum())
 
 
 def missing_photos(connection: sqlite3.Connection) -> Iterator[str]:
-    """Items whose photos are not where they were."""
+    """Items whose photos are missing."""
     gone = []
     for item_id, photo, root in connection.execute("SELECT id, photo, root FROM items ORDER BY row"):
         location = Item(id=item_id, photo=photo, root=root).location
         if "://" not in location and not os.path.exists(location):  # noqa: PTH110 - Path may raise
             gone.append(item_id)
     if gone:
-        yield f"the photos of {named(gone)} are not there"
+        yield f"the photos of {named(gone)} are missing"
 
 
 def ids_of(connection: sqlite3.Connection, rows: list[int]) -> list[str]:
-    """Ids of the items in some rows; `row N` where there is no item."""
+    """Ids of the items in rows; `row N` for a row without an item."""
     statement = """SELECT coalesce(items.id, 'row ' || value) FROM json_each(?) LEFT JOIN items ON row = value
                    ORDER BY value"""
     return [item_id for (item_id,) in connection.execute(statement, (json.dumps(rows),))]
 
 
 def named(ids: list[str]) -> str:
-    """A few ids, and how many more there are."""
+    """List of ids for a message, cut to `MOST_NAMED`."""
     shown = ", ".join(repr(item_id) for item_id in ids[:MOST_NAMED])
     return shown if len(ids) <= MOST_NAMED else f"{shown} and {len(ids) - MOST_NAMED} other items"

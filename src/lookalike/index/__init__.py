@@ -1,4 +1,4 @@
-"""Indexes: candidates for a query over concatenated unit rows, behind one small protocol."""
+"""Indexes over concatenated unit vectors, behind one interface."""
 
 from lookalike.index.auto import choose
 from lookalike.index.protocol import INDEXES, Index, build, load

@@ -1,11 +1,11 @@
-"""The files that indexes are saved in: what the index wrote, then a footer with checksums.
+"""Checksummed index files: the payload of an index, then a footer with checksums.
 
-The footer is JSON at the end of the file, and its length after it: the index's name, the number of rows, the spaces
-that their columns are, the payload's length and its checksums. A file that is cut short, mixed up with another's or
-made over other rows is refused before an index library sees it, and so is one that was changed, but for its bulk: what
-an index maps into memory, which stands at the beginning. Of that, opening looks at samples only, or it would take the
-longer the larger the gallery is; a change that they miss is found by a search that comes upon a row that cannot be
-there (see `candidates.answer`), or when all of it is read.
+The footer is JSON, followed by its length at the end of the file. It has the name of the index, the number of rows, the
+spaces of the columns, the length of the payload and its checksums. A file that is truncated, of another index or built
+over other rows is refused before an index library reads it, and so is a damaged one, except for damage in the bulk: the
+first part of the payload, which is mapped into memory. Opening checks samples of the bulk, so that it takes no longer
+in large galleries; damage that they miss is found by a search that meets an impossible row (see `rescoring.answer`), or
+when the whole file is read.
 """
 
 from __future__ import annotations
@@ -25,24 +25,30 @@ from lookalike.index.scaling import LIST_WEIGHTS
 from lookalike.spaces import Space
 
 LENGTH_DIGITS: Final = 8
+"""Digits of the footer's length at the end of the file."""
+
 BLOCK: Final = 1 << 20
+"""Bytes that are read at once."""
 
 PAGE: Final = 4096
+"""Bytes of a sample."""
+
 SAMPLES: Final = 512
+"""Number of samples of the bulk that opening checks."""
 
 READ_AT_ONCE: Final = 32 << 20
-"""Bytes; CRC-32 of so many takes 12 ms."""
+"""Bytes of the largest file that is read whole when it is opened; its CRC-32 takes 12 ms."""
 
 
 def write_footer(path: Path, *, name: str, count: int, spaces: Sequence[Space], bulk: int = 0) -> None:
-    """Append the footer to a file that an index has written.
+    """Append the footer to the payload that an index has written.
 
     Args:
-        path: The file.
-        name: The index's.
-        count: N, how many rows it was made over.
-        spaces: What their columns are.
-        bulk: How many bytes, from the first, need not all be read when it is opened.
+        path: Index file.
+        name: Name of the index.
+        count: N, number of indexed rows.
+        spaces: Spaces of the columns.
+        bulk: Bytes at the beginning of which opening checks samples only.
     """
     with path.open("r+b") as file:
         length = file.seek(0, 2)
@@ -60,17 +66,17 @@ def check(path: Path, *, name: str, count: int, spaces: Sequence[Space], all_of_
     """Check a file against its footer.
 
     Args:
-        path: The file.
-        name: The index's.
-        count: N, how many rows it should have been made over.
-        spaces: What their columns should be.
-        all_of_it: Read the whole bulk, and not only samples of it.
+        path: Index file.
+        name: Expected name of the index.
+        count: N, expected number of rows.
+        spaces: Expected spaces of the columns.
+        all_of_it: Read the whole bulk instead of samples.
 
     Returns:
-        How many bytes the bulk has.
+        Bytes of the bulk.
 
     Raises:
-        IndexFileError: The file is missing, damaged, of another index, or made over other rows.
+        IndexFileError: The file is missing, damaged, of another index, or built over other rows.
     """
     try:
         with path.open("rb") as file:
@@ -94,7 +100,7 @@ def check_file(file: BinaryIO, path: Path, *, name: str, count: int, spaces: Seq
     except OSError as error:
         raise IndexFileError(path, error.strerror or str(error)) from None
     except (ValueError, TypeError, OverflowError):
-        raise IndexFileError(path, "it is damaged at its end") from None
+        raise IndexFileError(path, "its footer is damaged") from None
     for what, value in found.items():
         if facts.get(what) != value:
             raise IndexFileError(path, f"its {what} should be {value!r} and is {facts.get(what)!r}")
@@ -102,19 +108,19 @@ def check_file(file: BinaryIO, path: Path, *, name: str, count: int, spaces: Seq
 
 
 class ChecksummedFile(Mapped):
-    """A checksummed file that is mapped into memory: read whole once, and again when it has changed.
+    """Memory-mapped checksummed file: checked whole once, and again when it has changed.
 
-    A small bulk is read when the file is opened. A large one is read aside, and searches go on meanwhile: what is
-    damaged there makes them miss rows, but a score is always right, for it is computed from the rows.
+    A small file is checked when it is opened. A large one is checked in a background thread while searches use it:
+    damage may make them miss rows, but scores are always right, since they are computed from the rows.
     """
 
     def __init__(self, path: Path, *, name: str, count: int, spaces: Sequence[Space]) -> None:
-        """Hold a file.
+        """Open a file; see `check` for the arguments.
 
         Raises:
-            FileNotFoundError: There is none.
+            FileNotFoundError: The file is missing.
             OSError: It cannot be read.
-            IndexFileError: It is damaged, of another index, or made over other rows.
+            IndexFileError: It is damaged, of another index, or built over other rows.
         """
         super().__init__(path)
         self._wanted: dict[str, Any] = {"name": name, "count": count, "spaces": tuple(spaces)}
@@ -124,13 +130,15 @@ class ChecksummedFile(Mapped):
         if self._read[0] <= READ_AT_ONCE:
             self._read_whole(self._read)
         else:
-            threading.Thread(target=self._read_aside, args=(self._read,), name="check-index", daemon=True).start()
+            threading.Thread(
+                target=self._read_in_background, args=(self._read,), name="check-index", daemon=True
+            ).start()
 
     def check(self) -> None:
-        """Make sure that the file is as it was.
+        """Check that the file is undamaged; reads it again if it has changed.
 
         Raises:
-            IndexFileError: It is not.
+            IndexFileError: It is damaged.
         """
         now = self.state()
         if now != self._read:
@@ -139,11 +147,11 @@ class ChecksummedFile(Mapped):
             raise self._damage
 
     def check_in_place(self) -> None:
-        """Make sure that the file which is held still stands where it was opened.
+        """Check that the open file is still the one at its path.
 
         Raises:
-            IndexFileError: It does not.
-            OSError: There is none any more.
+            IndexFileError: Another file has replaced it.
+            OSError: There is no file at the path.
         """
         if not os.path.samestat(os.fstat(self.descriptor), self.path.stat()):
             raise IndexFileError(self.path, "it was replaced while it was being read")
@@ -153,7 +161,7 @@ class ChecksummedFile(Mapped):
             check_file(file, self.path, all_of_it=True, **self._wanted)
             self._read = now
 
-    def _read_aside(self, now: State) -> None:
+    def _read_in_background(self, now: State) -> None:
         try:
             self._read_whole(now)
         except IndexFileError as error:
@@ -162,13 +170,13 @@ class ChecksummedFile(Mapped):
 
 @contextmanager
 def in_place(path: Path) -> Iterator[None]:
-    """Make sure that a file which is opened more than once is the same each time.
+    """Check that a file which is opened several times in a context is not replaced meanwhile.
 
     Raises:
-        IndexFileError: It is missing, or another one has taken its place.
+        IndexFileError: The file is missing or was replaced.
     """
     try:
-        file = path.open("rb")  # held meanwhile, so that no other file gets its number
+        file = path.open("rb")  # kept open, so that no other file gets its inode
     except OSError as error:
         raise IndexFileError(path, error.strerror or str(error)) from None
     with file:
@@ -182,19 +190,19 @@ def in_place(path: Path) -> Iterator[None]:
 
 
 def identity(name: str, count: int, spaces: Sequence[Space]) -> dict[str, object]:
-    """What an index must agree in with the gallery that opens it; it was scaled by the spaces' default weights."""
+    """Name, rows and columns of an index, which must match the gallery's; columns include the weights of `Scale`."""
     columns = [[space.name, space.dimension, LIST_WEIGHTS.get(space.name, 1.0)] for space in spaces]
     return {"index": name, "rows": count, "spaces": columns}
 
 
 def contents(file: BinaryIO, bulk: int, length: int) -> dict[str, object]:
-    """Checksums of the contents, by samples of the bulk and by all that comes after it."""
+    """Lengths and checksums of the payload: samples of the bulk, and everything after it."""
     sample = sampled_checksum(file, bulk)
     return {"length": length, "bulk": bulk, "bulk sample": sample, "checksum": checksum(file, bulk, length)}
 
 
 def checksum(file: BinaryIO, start: int, end: int) -> int:
-    """CRC-32 of a part of a file; about 4 GB a second."""
+    """CRC-32 of a range of a file; about 4 GB per second."""
     file.seek(start)
     value, left = 0, end - start
     while left > 0 and (block := file.read(min(BLOCK, left))):
@@ -204,10 +212,10 @@ def checksum(file: BinaryIO, start: int, end: int) -> int:
 
 
 def sampled_checksum(file: BinaryIO, length: int) -> int:
-    """CRC-32 of the first and last pages of a file and of others evenly between, up to a length in bytes."""
+    """CRC-32 of `SAMPLES` evenly spaced pages of the first `length` bytes of a file, first and last included."""
     pages = -(-length // PAGE)
     places = sorted({PAGE * (at * (pages - 1) // (SAMPLES - 1)) for at in range(SAMPLES)}) if pages else []
-    if hasattr(os, "posix_fadvise"):  # a disk reads many pages at once in a quarter of the time of one after the other
+    if hasattr(os, "posix_fadvise"):  # a disk reads many pages at once four times faster
         for place in places:
             os.posix_fadvise(file.fileno(), place, PAGE, os.POSIX_FADV_WILLNEED)
     value = 0

@@ -1,4 +1,4 @@
-"""Variance and covariance of more rows than fit into memory, joined by a query."""
+"""Variance and covariance of a query and rows that need not fit into memory."""
 
 from __future__ import annotations
 
@@ -15,19 +15,18 @@ Float64: TypeAlias = npt.NDArray[np.float64]
 
 
 class Moments:
-    """Of rows that come in blocks, read once for the mean and once more for what is asked of them."""
+    """Moments of rows that are read in blocks: once for the mean, and again for each further moment.
+
+    Args:
+        blocks: Returns an iterator over all rows, in blocks of (B, D) float64.
+    """
 
     def __init__(self, blocks: Callable[[], Iterable[Float64]]) -> None:
-        """Take rows.
-
-        Args:
-            blocks: Starts over with the rows each time it is called; each block is (B, D).
-        """
         self._blocks = blocks
 
     @cached_property
     def count(self) -> int:
-        """N, how many rows there are."""
+        """N, number of rows."""
         return sum(len(block) for block in self._blocks())
 
     @cached_property
@@ -53,7 +52,7 @@ class Moments:
             found: Float64 = (self._squares + away**2 * self.count / (self.count + 1)) / self.count
             if found.all():
                 return found
-        raise UsageError("the metric seuclidean needs rows that vary in every column; these do not")
+        raise UsageError("the metric seuclidean needs rows that vary in every column; choose another metric")
 
     def inverse_covariance(self, query: Float64) -> Float64:
         """Inverse covariance matrix of the rows and the query together: (D, D) float64.
@@ -69,4 +68,6 @@ class Moments:
             except np.linalg.LinAlgError:
                 pass
         needed = len(query) + 1
-        raise UsageError(f"the metric mahalanobis needs {needed} rows or more that vary in every direction")
+        raise UsageError(
+            f"the metric mahalanobis needs at least {needed} rows that vary in every direction; choose another metric"
+        )

@@ -1,4 +1,4 @@
-"""The exact index: every row is scored, by matrix products at the speed of memory. The oracle for all others."""
+"""Exact index: scores every allowed row; the reference for all other indexes."""
 
 from __future__ import annotations
 
@@ -17,28 +17,33 @@ from lookalike.spaces import Space, slices
 from lookalike.types import Bool, Float32, Int64
 
 GATHER_BELOW = 0.2
-"""Allowed rows are copied together and scored alone when they are fewer than this fraction: reading scattered rows
-costs about five times as much for each as reading all of them in order."""
+"""Fraction of allowed rows below which they are copied together and scored alone: a scattered row takes about five
+times as long to read as a row in order."""
 
 NARROW = 128
-"""Of so few columns BLAS makes a quicker matrix product than one inner product after the other."""
+"""Number of columns below which a BLAS matrix product is faster than single inner products."""
 
 CHUNK_BYTES = 8 << 20
-"""A single query is multiplied with this much of the rows at a time, in a few threads of our own. One thread of BLAS's
-waits for the other, which takes several times longer where another process wants a core."""
+"""Bytes of rows that a thread multiplies with a single query at a time. BLAS's own threads wait for each other, which
+takes several times longer when another process uses a core."""
 
 FEWEST_CHUNKS = 4
-"""Fewer are done before a thread has started."""
+"""Number of chunks below which starting threads takes longer than the work."""
 
 THREADS = 4
-"""More do not read memory faster."""
+"""Largest number of threads; more do not read memory faster."""
 
 ROUNDING = 1e-5
-"""More than a matrix product of unit rows is wrong by. Rows this close below the k-th best are scored again."""
+"""Bound of the rounding error of a matrix product of unit vectors; rows this close below the k-th best are rescored."""
 
 
 class Exact:
-    """Scores every row that is allowed."""
+    """Scores every allowed row.
+
+    Args:
+        rows: N rows of D numbers.
+        spaces: Spaces of the columns.
+    """
 
     def __init__(self, rows: Float32 | Rows, *, spaces: Sequence[Space]) -> None:
         self._rows = Rows.of(rows)
@@ -47,8 +52,8 @@ class Exact:
 
     @classmethod
     def build(cls, rows: Float32 | Rows, *, spaces: Sequence[Space], settings: IndexSettings = USUAL) -> Exact:
-        """Take the rows as they are; there is nothing to build."""
-        del settings  # there is nothing to set
+        """Wrap the rows; there is nothing to build."""
+        del settings  # has none
         return cls(rows, spaces=spaces)
 
     @classmethod
@@ -61,7 +66,7 @@ class Exact:
         return cls(rows, spaces=spaces)
 
     def save(self, path: Path) -> None:
-        """Write a file that says what the rows are and nothing else."""
+        """Write a file with a footer and no payload."""
         path.write_bytes(b"")
         checksummed.write_footer(path, name="exact", count=len(self._rows), spaces=self._spaces)
 
@@ -69,7 +74,7 @@ class Exact:
         self, queries: Float32, k: int, *, allowed: Bool | None = None, probes: int | None = None
     ) -> tuple[Int64, Float32]:
         """Find the k best rows of each query; see `Index.search`."""
-        del probes  # there are no lists to look into
+        del probes  # has no lists
         count = len(self._rows)
         chosen = None
         if allowed is not None:
@@ -96,7 +101,7 @@ class Exact:
         return positions, scores
 
     def _estimate(self, queries: Float32, chosen: Int64 | None) -> Float32:
-        """Inner products of queries with all rows, or those chosen, as matrix products round them: (Q, N) float32."""
+        """Approximate inner products of queries with all or chosen rows, by matrix products: (Q, N) float32."""
         columns = self._columns(queries)
         queries = queries[:, columns]
         if chosen is None:
@@ -108,7 +113,7 @@ class Exact:
         return estimates
 
     def _columns(self, queries: Float32) -> slice:
-        """The columns from the first space that is weighted to the last; what is outside of them need not be read."""
+        """Columns from the first to the last space with a weight above 0; the others need not be read."""
         weighted = [place for place in self._places if queries[:, place].any()]
         if not weighted:
             return slice(0, 0)
@@ -116,7 +121,7 @@ class Exact:
 
 
 def multiply(queries: Float32, rows: Float32) -> Float32:
-    """(Q, D) times (N, D) transposed: (Q, N) float32."""
+    """Multiply (Q, D) by the transposed (N, D): (Q, N) float32."""
     count, columns = rows.shape
     if len(queries) > 1 or columns < NARROW:
         product: Float32 = queries @ rows.T
@@ -138,12 +143,12 @@ def multiply(queries: Float32, rows: Float32) -> Float32:
 
 
 def near_best(estimates: Float32, *, k: int, margin: float) -> Int64:
-    """Positions, in rising order, of every estimate that is among the k largest or within a margin below them.
+    """Positions, ascending, of the k largest estimates and of those within a margin below them.
 
     Args:
         estimates: (N,) float32, at least k of them finite.
-        k: At least 1, at most N.
-        margin: At least 0.
+        k: Number of estimates, from 1 to N.
+        margin: Margin below the k-th largest, at least 0.
     """
     kth = len(estimates) - k
     return np.flatnonzero(estimates >= np.partition(estimates, kth)[kth] - np.float32(margin))

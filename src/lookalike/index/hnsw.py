@@ -1,4 +1,4 @@
-"""A navigable graph over rows of 8 bits a number: quick for queries like those it was built for, slow to build."""
+"""HNSW graph over rows quantised to 8 bits per number: fast for queries near the default weights, slow to build."""
 
 from __future__ import annotations
 
@@ -18,29 +18,32 @@ from lookalike.spaces import Space
 from lookalike.types import Bool, Float32, Int64
 
 LANES = 16
-"""Columns are filled up to a multiple of this; FAISS scores 8-bit rows of other widths ten times slower."""
+"""Columns are padded to a multiple of this; FAISS scores 8-bit rows of other widths ten times slower."""
 
 NEIGHBOURS = 32
-"""Edges of a row."""
+"""Default number of edges of a row."""
 
 BUILD_EFFORT = 40
-"""Rows looked at to place a row in the graph."""
+"""Default number of candidates when a row is inserted into the graph (efConstruction)."""
 
 LOOK_FURTHER = 4
-"""Times more rows looked at in each step, when too few were allowed among the first."""
+"""Factor by which a search visits more rows when too few of them were allowed."""
 
 LONGEST_LOOK = 4096
-"""Rows looked at in the last step; beyond, the exact scan is as quick."""
+"""Largest number of rows that a search visits; beyond, the exact scan is as fast."""
 
 TRAINING_ROWS = 65_536
-"""Rows whose ranges set the 8-bit steps."""
+"""Rows that train the quantiser."""
 
 BLOCK = 65_536
-"""Rows that are scaled and added at once."""
+"""Rows that are scaled and added at a time."""
 
 
 class Hnsw:
-    """Walks from row to nearer row. See Malkov and Yashunin 2016, https://arxiv.org/abs/1603.09320."""
+    """Hierarchical navigable small-world graph.
+
+    Source: Malkov and Yashunin 2016, https://arxiv.org/abs/1603.09320.
+    """
 
     def __init__(
         self,
@@ -61,7 +64,7 @@ class Hnsw:
 
     @classmethod
     def build(cls, rows: Float32 | Rows, *, spaces: Sequence[Space], settings: IndexSettings = USUAL) -> Hnsw:
-        """Place row after row in the graph; see `lookalike.index.build`."""
+        """Insert the rows into a graph; see `lookalike.index.build`."""
         if len(rows) < FEWEST_ROWS:
             return cls(rows, spaces=spaces, graph=None)
         whole = Rows.of(rows).whole()
@@ -100,10 +103,10 @@ class Hnsw:
         self, queries: Float32, k: int, *, allowed: Bool | None = None, probes: int | None = None
     ) -> tuple[Int64, Float32]:
         """Find about the k best rows of each query; see `Index.search`."""
-        del probes  # there are no lists to look into
+        del probes  # has no lists
         graph = self._graph
         if graph is None or not queries.any(axis=1).all():
-            return self._exact.search(queries, k, allowed=allowed)  # zeros are as near to one row as to another
+            return self._exact.search(queries, k, allowed=allowed)  # a query of zeros is equally near to all rows
         seen = self._scale.queries(queries)
 
         def find(asked: Asked, count: int, *, among: Among, effort: int) -> tuple[Int64, bool]:

@@ -1,8 +1,8 @@
-"""Inverted lists over short codes, which `ivf` and `kmeans` share.
+"""Inverted lists with product-quantised codes, shared by `ivf` and `kmeans`.
 
-Rows are grouped around centroids. Within the lists each pair of columns is one of 16 values (a product quantiser, 4
-bits each, laid out so that a processor scores 32 rows at a time): two bits a number, a sixteenth of the rows' size.
-The codes only choose candidates; see `candidates`.
+Rows are grouped around centroids. Within a list each pair of columns is encoded in 4 bits by a product quantiser, laid
+out so that a processor scores 32 rows at a time: two bits per number, a sixteenth of the rows' size. The codes only
+select candidates; see `rescoring`.
 """
 
 from __future__ import annotations
@@ -31,40 +31,41 @@ PAIR = 2
 """Columns that share a code."""
 
 BLOCK = 16_384
-"""Rows that are scaled and added at once."""
+"""Rows that are scaled and added at a time."""
 
 CODE_ROUNDS = 12
-"""Of k-means for each codebook; with 25, FAISS's own number, recall@10 of the hardest rows was .955 instead of .954."""
+"""Iterations of k-means for each codebook; with 25, FAISS's default, recall@10 of the hardest rows was .955 instead of
+.954."""
 
 ASTRAY = 10
-"""How many times more lists are looked into for each unit that a query asks beyond what the lists give."""
+"""Factor by which the number of probes grows with `Scale.astray`."""
 
 ONE_BY_ONE = 11
-"""FAISS's number for scanning lists for one query after the other: a tenth quicker than its own choice, also for many
-queries, for those do not look into the same lists."""
+"""FAISS's `implem` that scans lists for one query after the other: a tenth faster than its default, also for many
+queries, since those do not probe the same lists."""
 
 FILTERED = 2.5
-"""Lists looked into grow with this power of how many times fewer rows a filter passes: the ten nearest of those are
-further away, and spread over more lists. Where half of 139,709 rows passed, recall@10 was .977 with 1.5, .988 with 2
-and .994 with 2.5, in 0.58, 0.63 and 0.73 ms."""
+"""Exponent of the growth of probes with the inverse of the fraction of rows that a filter passes: the ten nearest of
+those are further away, and spread over more lists. Where half of 139,709 rows passed, recall@10 was .977 with 1.5, .988
+with 2 and .994 with 2.5, in 0.58, 0.63 and 0.73 ms."""
 
 LOOK_FURTHER = 4
-"""Times more lists in each step, when the first ones held too few rows."""
+"""Factor by which a search probes more lists when they held too few rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grouping:
-    """How rows are put into lists.
+    """Parameters of grouping rows into lists.
 
     Attributes:
-        lists: How many lists.
-        sample: How many rows train each list, at most.
-        rounds: Of k-means.
-        columns: The columns by which rows are grouped; the others are scored, but do not decide the list.
-        probes: How many lists to look into when the caller does not say.
-        widens: Look into more lists when a filter passes less, for what it passes is further from the query; when the
-            weights are far from the default ones, for which the lists are made; and when lists hold few rows. Else
-            only these lists are looked into, as long as they hold enough to answer.
+        lists: Number of lists.
+        sample: Largest number of training rows per list.
+        rounds: Iterations of k-means.
+        columns: Columns by which rows are grouped; the others are scored, but do not affect the list.
+        probes: Default number of lists to look into.
+        widens: Probe more lists when a filter passes few rows, whose nearest are further from the query; when the
+            weights are far from those that the lists are built for; and when the lists hold few rows. False probes
+            only `probes` lists as long as they hold enough rows for an answer.
     """
 
     lists: int
@@ -75,13 +76,13 @@ class Grouping:
     widens: bool
 
     def as_set(self, settings: IndexSettings, *, count: int) -> Grouping:
-        """The same with the caller's numbers of lists and probes, for this many rows."""
+        """Replace the numbers of lists and probes by those of the settings, at most one list per row."""
         lists = min(settings.nlist or self.lists, max(1, count))
         return replace(self, lists=lists, probes=min(settings.nprobe or self.probes, lists))
 
 
 class ListIndex(ABC):
-    """Inverted lists; a subclass for each way to group rows."""
+    """Index of inverted lists; subclasses define the grouping of rows."""
 
     name: ClassVar[str]
 
@@ -110,7 +111,7 @@ class ListIndex(ABC):
     @staticmethod
     @abstractmethod
     def grouping(count: int, spaces: Sequence[Space]) -> Grouping:
-        """How to group this many rows."""
+        """Parameters of grouping `count` rows."""
 
     @classmethod
     def build(cls, rows: Float32 | Rows, *, spaces: Sequence[Space], settings: IndexSettings = USUAL) -> Self:
@@ -128,9 +129,9 @@ class ListIndex(ABC):
         index = faiss.IndexIVFPQFastScan(
             quantizer, scale.width, grouping.lists, scale.width // PAIR, 4, faiss.METRIC_INNER_PRODUCT
         )
-        index.pq.cp.min_points_per_centroid = 1  # it warns on standard error about fewer than 39 points otherwise
+        index.pq.cp.min_points_per_centroid = 1  # FAISS warns on standard error about fewer than 39 points
         index.pq.cp.niter = CODE_ROUNDS
-        with rescoring.one_thread():  # hundreds of tiny codebooks: to wake others for each would take longer
+        with rescoring.one_thread():  # for hundreds of tiny codebooks, waking threads takes longer than the work
             index.train(sample)
         for at in range(0, len(rows), BLOCK):
             index.add(scale.rows(whole[at : at + BLOCK]))
@@ -164,10 +165,10 @@ class ListIndex(ABC):
         """Find about the k best rows of each query; see `Index.search`."""
         lists = self._lists
         squares = self._scale.squares(queries)
-        lengths = np.sqrt(squares @ self._per_square)  # of the scaled queries, in the grouped columns
+        lengths = np.sqrt(squares @ self._per_square)  # lengths of the scaled queries in the grouped columns
         if lists is None or not lengths.all():
-            return self._exact.search(queries, k, allowed=allowed)  # zeros where rows are grouped are near to no list
-        # As long as rows are there, for then they fall into lists as rows do.
+            return self._exact.search(queries, k, allowed=allowed)  # zeros in the grouped columns are near to no list
+        # Queries get the length of rows in the grouped columns, so that they are assigned to lists as rows are.
         seen = self._scale.queries(queries * (self._row_length / lengths)[:, np.newaxis])
         usual = self._usual_probes(squares) if probes is None else probes
         eager = probes is None and self._grouping.widens
@@ -175,7 +176,7 @@ class ListIndex(ABC):
         def find(asked: Asked, count: int, *, among: Among, effort: int) -> tuple[Int64, bool]:
             first = round(usual / among.share**FILTERED) if eager else usual
             probed = min(lists.nlist, first * LOOK_FURTHER**effort)
-            parameters = looking_into(probed)
+            parameters = probing(probed)
             if among.selector is not None:
                 parameters = faiss.SearchParametersIVF(nprobe=probed, sel=among.selector)
             return rescoring.search(lists, seen[asked], count, parameters=parameters), probed < lists.nlist
@@ -185,7 +186,7 @@ class ListIndex(ABC):
         )
 
     def _usual_probes(self, squares: Float32) -> int:
-        """How many lists to look into for queries of these squares (see `Scale`), when all rows are allowed."""
+        """Number of lists to look into for queries with these squares (see `Scale`) when all rows are allowed."""
         grouping = self._grouping
         if not grouping.widens:
             return grouping.probes
@@ -193,8 +194,8 @@ class ListIndex(ABC):
 
 
 @lru_cache(maxsize=64)
-def looking_into(probed: int) -> FaissParameters:
-    """Parameters of a search of all rows in so many lists; kept, for FAISS's Python takes its time to make them."""
+def probing(probed: int) -> FaissParameters:
+    """FAISS parameters for a search in `probed` lists; cached, since FAISS's Python layer creates them slowly."""
     return faiss.SearchParametersIVF(nprobe=probed)
 
 
@@ -202,11 +203,11 @@ def centroids(sample: Float32, grouping: Grouping) -> Float32:
     """Group rows by k-means.
 
     Args:
-        sample: (B, D) float32, at least as many as lists.
-        grouping: Into how many lists, by which columns.
+        sample: (B, D) float32 training rows, at least as many as lists.
+        grouping: Number of lists and grouped columns.
 
     Returns:
-        (lists, D) float32, zero in the other columns: those make no difference to which centroid is the nearest.
+        (lists, D) float32 centroids, zero in the other columns, so that these do not affect which is nearest.
     """
     grouped = np.ascontiguousarray(sample[:, grouping.columns])
     means = faiss.Kmeans(

@@ -1,4 +1,4 @@
-"""The original's clustered search: 50 clusters of the deep features, and only those near the query are looked into."""
+"""Clustered search of the original system: 50 k-means clusters of the deep vectors; the nearest are scanned."""
 
 from __future__ import annotations
 
@@ -8,29 +8,28 @@ from lookalike.index.inverted_lists import Grouping, ListIndex
 from lookalike.spaces import Space, slices
 
 CLUSTERS = 50
-"""As the original had."""
+"""Number of clusters, as in the original."""
 
 ROWS_PER_CLUSTER = 39
-"""Small galleries get fewer clusters, so that each has about this many rows."""
-
+"""Smallest mean size of a cluster; small galleries have fewer clusters."""
 
 PROBES = 2
-"""The query's own cluster, as in the original, and the next: alone, the first one held a little less of the best rows
-than the original's did, whose score is another."""
+"""Default number of clusters to scan: the query's own, as in the original, and the next. The first one alone held
+slightly fewer of the best rows than in the original, which scores differently."""
 
 
 class KMeans(ListIndex):
-    """Looks into the clusters nearest to the query's deep feature: `PROBES`, or as many as the caller says.
+    """Clusters of the deep vectors; a search scans `PROBES` of them by default.
 
-    Without a `deep` space the first one makes the clusters. A query that gives the clustered space no weight falls
-    into no cluster and is answered exactly.
+    Without a `deep` space the first space is clustered. A query with weight 0 for the clustered space uses the exact
+    scan.
     """
 
     name = "kmeans"
 
     @staticmethod
     def grouping(count: int, spaces: Sequence[Space]) -> Grouping:
-        """50 clusters, or fewer for small galleries."""
+        """50 clusters; fewer in small galleries."""
         places = slices(spaces)
         columns = places.get("deep", next(iter(places.values())))
         clusters = max(1, min(CLUSTERS, count // ROWS_PER_CLUSTER))

@@ -1,13 +1,13 @@
-"""The lists of an index in a file that is mapped into memory: opening reads none of them, and processes share them.
+"""Memory-mapped inverted lists: opening reads none of them, and processes share their memory.
 
-The library can map lists of rows that stand one by one, but not those of `IndexIVFPQFastScan`, whose codes stand in
-blocks of 32 rows; it would read them all. To its search they are bytes at an address, though, so they are written here
-as its `OnDiskInvertedLists` has them in memory: for each list the codes, up to a whole block, and then the numbers of
-the rows, up to as many. What is left, centroids and codebooks, follows as the library writes it:
+FAISS can map lists that store one row after the other, but not those of `IndexIVFPQFastScan`, which stores codes in
+blocks of 32 rows, and would read them all. Its search only needs their addresses, so they are written here in the
+memory layout of `OnDiskInvertedLists`: for each list the codes, padded to a whole block, and then as many row numbers.
+Centroids and codebooks follow as FAISS writes them:
 
-    codes and numbers of each list    the bulk, which is mapped
-    an array as .npy                  where each list stands
-    an array as .npy                  the index without its lists
+    codes and row numbers of each list    the bulk, which is mapped
+    an array as .npy                      place of each list
+    an array as .npy                      the index without its lists
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from lookalike.errors import IndexFileError
 from lookalike.index.rescoring import FaissIndex, name_of
 
 ALIGNMENT: Final = 64
-"""Bytes; a processor reads codes by so many at once."""
+"""Alignment of lists in bytes, which is the width of a processor's vector loads."""
 
 PLACE: Final = np.dtype([("size", "<u8"), ("capacity", "<u8"), ("offset", "<u8")])
 """FAISS's `OnDiskOneList`."""
@@ -33,7 +33,7 @@ def write_mapped(index: FaissIndex, path: Path) -> int:
     """Write an index.
 
     Returns:
-        How many bytes at the beginning are the bulk.
+        Bytes of the bulk at the beginning of the file.
     """
     lists = faiss.downcast_InvertedLists(index.invlists)
     places = np.zeros(index.nlist, dtype=PLACE)
@@ -55,7 +55,7 @@ def write_mapped(index: FaissIndex, path: Path) -> int:
 
 
 def without_lists(index: FaissIndex) -> np.ndarray:
-    """All of an index but its lists, as the library writes it: (B,) uint8. It must not be searched meanwhile."""
+    """Serialise an index without its lists: (B,) uint8. The index must not be searched meanwhile."""
     lists, owned = index.invlists, index.own_invlists
     none = faiss.ArrayInvertedLists(index.nlist, index.code_size)
     index.own_invlists = False  # so that they are not deleted
@@ -68,16 +68,16 @@ def without_lists(index: FaissIndex) -> np.ndarray:
 
 
 def read_mapped(path: Path, *, bulk: int, count: int, width: int) -> FaissIndex:
-    """Read what `write_mapped` wrote, and map the bulk.
+    """Read a file of `write_mapped`, and map its bulk.
 
     Args:
-        path: The file, whose end is known to be undamaged.
-        bulk: What `write_mapped` returned.
-        count: N, how many rows there should be.
-        width: How many numbers each of them.
+        path: Index file whose footer has been checked.
+        bulk: Bytes of the bulk.
+        count: N, expected number of rows.
+        width: Expected number of columns.
 
     Raises:
-        IndexFileError: It is of another shape than it should be.
+        IndexFileError: The index has another shape, or the file is damaged.
     """
     try:
         with path.open("rb") as file:
@@ -89,7 +89,7 @@ def read_mapped(path: Path, *, bulk: int, count: int, width: int) -> FaissIndex:
             lists = faiss.OnDiskInvertedLists(index.nlist, index.code_size, name)
             faiss.memcpy(lists.lists.data(), faiss.swig_ptr(places.view(np.uint8)), places.nbytes)
             lists.totsize, lists.read_only = bulk, True
-            lists.prefetch_nthread = 0  # threads that read ahead take longer to start than the search
+            lists.prefetch_nthread = 0  # starting threads that read ahead takes longer than a search
             lists.do_mmap()
     except (OSError, EOFError, ValueError, RuntimeError) as error:
         raise IndexFileError(path, str(error).splitlines()[-1]) from None
@@ -101,23 +101,23 @@ def read_mapped(path: Path, *, bulk: int, count: int, width: int) -> FaissIndex:
 
 
 def check_places(places: npt.NDArray[Any], index: FaissIndex, *, bulk: int, count: int) -> None:
-    """Check that no list reaches out of the bulk, for the library would read whatever stands there.
+    """Check that all lists lie within the bulk, since FAISS would read beyond it.
 
     Args:
-        places: (lists,) of `PLACE`: where each list stands.
-        index: The index without its lists.
-        bulk: How many bytes all lists have.
-        count: N, how many rows there should be in all of them.
+        places: (lists,) of `PLACE`, place of each list.
+        index: Index without its lists.
+        bulk: Bytes of the bulk.
+        count: N, expected number of rows in all lists.
 
     Raises:
-        ValueError: They are no such places.
+        ValueError: The places are invalid.
     """
     known = isinstance(index, faiss.IndexIVFPQFastScan) and places.dtype == PLACE
     if not known or places.shape != (index.nlist,):
-        raise ValueError("it does not say where each list stands")
+        raise ValueError("it has no valid table of its lists")
     width = index.code_size + np.dtype(np.int64).itemsize
     size, capacity, offset = places["size"], places["capacity"], places["offset"]
-    # Division and differences of what has been checked: no sum or product here can be beyond 64 bits.
+    # Only divisions and differences of checked values, so that nothing exceeds 64 bits.
     if (capacity > bulk // width).any() or (offset > bulk - capacity * width).any():
         raise ValueError("a list reaches out of the file")
     if (size > capacity).any() or (capacity % index.bbs).any() or int(size.sum()) != count:

@@ -1,7 +1,7 @@
-"""What the gallery needs from an index, and the table of those there are.
+"""Interface of indexes, and the table of implementations.
 
-An index is built over the concatenated unit rows of a gallery (see `lookalike.spaces`) and answers with positions in
-them. It may find candidates however it likes; the scores it returns are always the inner products with the rows.
+An index is built over the concatenated unit vectors of a gallery (see `lookalike.spaces`) and returns positions in
+them. It may select candidates by any method; the scores it returns are always the inner products with the rows.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ INDEXES: dict[str, str] = {
     "ivf": "lookalike.index.ivf:Ivf",
     "hnsw": "lookalike.index.hnsw:Hnsw",
 }
-"""Every index by the name that callers use, as `module:Class`; a module is imported when its index is first used."""
+"""Class of each index by name, as `module:Class`; imported when the index is first used."""
 
 
 class Index(Protocol):
-    """Finds the rows of largest inner product. Safe to search from several threads at once."""
+    """Finds the rows with the largest inner products. Searches are thread-safe."""
 
     def search(
         self, queries: Float32, k: int, *, allowed: Bool | None = None, probes: int | None = None
@@ -35,51 +35,51 @@ class Index(Protocol):
         """Find the k best rows of each query.
 
         Args:
-            queries: (Q, D) float32, scaled by the weights as `spaces.scaled_query` does.
-            k: How many, at least 1.
-            allowed: (N,) bool; only rows marked true are answered. None allows all.
-            probes: How many lists to look into, at least 1, where the index has lists; others pass it over. None
-                takes the index's own number.
+            queries: (Q, D) float32, from `spaces.scaled_query`.
+            k: Number of rows, at least 1.
+            allowed: (N,) bool; only rows marked true are returned. None allows all.
+            probes: Number of lists to look into, at least 1; ignored by indexes without lists. None takes the index's
+                own number.
 
         Returns:
             Positions in the rows, (Q, k) int64, and their inner products, (Q, k) float32: best first, equal scores by
-            position, no position twice. Where fewer than k rows are allowed the rest is -1 and -inf; for no other
-            reason do fewer than k come back.
+            position, no position twice. If fewer than k rows are allowed, the rest is -1 and -inf; there are no other
+            gaps.
         """
         ...
 
     def save(self, path: Path) -> None:
         """Write the index, without the rows, to a file that `load` reads.
 
-        The file is written in place: write to a temporary name and rename where a reader may be about.
+        The file is written in place; write to a temporary name and rename it if another process may read it.
         """
         ...
 
 
 class IndexClass(Protocol):
-    """What a class named in `INDEXES` offers to make its indexes."""
+    """Class methods of the classes in `INDEXES`."""
 
     @classmethod
     def build(cls, rows: Float32 | Rows, *, spaces: Sequence[Space], settings: IndexSettings = USUAL) -> Index:
-        """Make an index over rows; see `build`."""
+        """Build an index; see `build`."""
         ...
 
     @classmethod
     def load(
         cls, path: Path, *, rows: Float32 | Rows, spaces: Sequence[Space], settings: IndexSettings = USUAL
     ) -> Index:
-        """Read an index that was made over these rows; see `load`."""
+        """Load an index; see `load`."""
         ...
 
 
 def build(name: str, rows: Float32 | Rows, *, spaces: Sequence[Space], settings: IndexSettings = USUAL) -> Index:
-    """Make an index over rows, which it keeps a view of.
+    """Build an index over rows, of which it keeps a view.
 
     Args:
         name: One of `INDEXES`.
-        rows: N of D numbers, concatenated unit rows, usually memory-mapped; or a C-contiguous (N, D) float32 array.
-        spaces: What the columns are.
-        settings: What it is made with, and how far searches look.
+        rows: N concatenated unit vectors of D numbers, usually memory-mapped; or a C-contiguous (N, D) float32 array.
+        spaces: Spaces of the columns.
+        settings: Index settings.
 
     Raises:
         UnknownNameError: There is no such index.
@@ -90,19 +90,18 @@ def build(name: str, rows: Float32 | Rows, *, spaces: Sequence[Space], settings:
 def load(
     name: str, path: Path, *, rows: Float32 | Rows, spaces: Sequence[Space], settings: IndexSettings = USUAL
 ) -> Index:
-    """Read an index that `Index.save` wrote, mapping its bulk into memory.
+    """Load an index that `Index.save` wrote, mapping its bulk into memory.
 
     Args:
-        name: The one it was built as.
-        path: The file.
-        rows: N of D numbers, the very rows that it was built over. That they are the same ones is for the caller to
-            know; that their number and width are is checked.
-        spaces: What the columns are.
-        settings: Those that it was built with.
+        name: Name of the index.
+        path: Index file.
+        rows: N rows of D numbers that it was built over; only their number and width are checked.
+        spaces: Spaces of the columns.
+        settings: Settings that it was built with.
 
     Raises:
         UnknownNameError: There is no such index.
-        IndexFileError: The file is missing, damaged, of another index, or of rows of another number or width.
+        IndexFileError: The file is missing, damaged, of another index, or of another number or width of rows.
     """
     return index_class(name).load(path, rows=rows, spaces=spaces, settings=settings)
 

@@ -1,8 +1,8 @@
-"""From an estimate to the answer: what every index that compresses rows does with its candidates.
+"""Rescoring of candidates, shared by all indexes that compress rows.
 
-The library returns more candidates than were asked for, by estimated scores. They are scored again from the rows.
-When it finds too few, as happens when a filter passes little of what is near the query, it is asked to look further;
-in the end the exact scan answers, so that no query gets fewer results than there are.
+FAISS returns more candidates than requested, by estimated scores; they are scored again from the rows. If it finds too
+few, as when a filter passes few rows near the query, it searches further, and finally the exact scan answers, so that
+no query gets fewer results than there are.
 """
 
 from __future__ import annotations
@@ -23,47 +23,46 @@ from lookalike.index.scoring import best
 from lookalike.types import Bool, Float32, Int64
 
 FEWEST_ROWS = 256
-"""Fewer rows than this are not worth a structure; every index scans them exactly."""
+"""Number of rows below which every index uses the exact scan."""
 
 FaissIndex: TypeAlias = Any
-"""An index of the FAISS library, which has no types."""
+"""FAISS index; FAISS has no types."""
 
 FaissParameters: TypeAlias = Any
-"""Parameters of a search of the FAISS library."""
+"""FAISS search parameters."""
 
 FaissSelector: TypeAlias = Any
-"""A selector of the FAISS library: which rows may be found."""
-
+"""FAISS selector of allowed rows."""
 
 Asked: TypeAlias = slice | list[int]
-"""Some of the queries, by their positions."""
+"""Selection of queries by position."""
 
 
 class Finder(Protocol):
-    """Finds candidates; the part in which indexes differ."""
+    """Function that finds candidates; the part in which indexes differ."""
 
     def __call__(self, asked: Asked, count: int, *, among: Among, effort: int) -> tuple[Int64, bool]:
-        """Find about the best rows.
+        """Find candidates.
 
         Args:
-            asked: Which of the queries: Q of them.
-            count: How many candidates.
-            among: Which rows may be found.
-            effort: 0 looks as far as is usual; each step above looks several times further.
+            asked: The Q queries to answer.
+            count: Number of candidates.
+            among: Allowed rows.
+            effort: 0 is the usual effort; each step above searches several times further.
 
         Returns:
-            Positions, (Q, count) int64, the rest -1 where there are fewer; and whether it could look further.
+            Positions, (Q, count) int64, -1 where fewer were found; and whether a larger effort would search further.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Among:
-    """Which rows may be found.
+    """Allowed rows.
 
     Attributes:
-        selector: As FAISS takes it; None for all.
-        share: Of all rows, in (0, 1].
+        selector: FAISS selector; None for all rows.
+        share: Fraction of all rows, in (0, 1].
     """
 
     selector: FaissSelector | None
@@ -71,10 +70,10 @@ class Among:
 
 
 def search(index: FaissIndex, queries: Float32, count: int, *, parameters: FaissParameters) -> Int64:
-    """Ask an index of the library: positions, (Q, count) int64.
+    """Search a FAISS index: positions, (Q, count) int64.
 
-    Where another library has imported `faiss.contrib.torch_utils` (pytorch-metric-learning's evaluation does), `search`
-    takes no parameters any more, and what it was is `search_numpy`.
+    If another library has imported `faiss.contrib.torch_utils` (as pytorch-metric-learning's evaluation does), `search`
+    no longer takes parameters, and the original method is `search_numpy`.
     """
     ask = getattr(index, "search_numpy", index.search)
     found: Int64 = ask(queries, count, params=parameters)[1]
@@ -82,10 +81,10 @@ def search(index: FaissIndex, queries: Float32, count: int, *, parameters: Faiss
 
 
 def candidate_count(k: int) -> int:
-    """How many candidates are scored again for k results.
+    """Number of candidates that are scored again for k results.
 
-    Of a network's features turned to their principal components, the hardest there are for the codes, 50 candidates
-    held .982 of the ten best, 100 held .997 and 200 held .998.
+    For a network's features rotated to principal components, which are hardest for the codes, 50 candidates held .982
+    of the ten best, 100 held .997 and 200 held .998.
     """
     return 60 + 5 * k
 
@@ -104,17 +103,17 @@ def answer(
     """Answer queries from candidates; other arguments and results as in `Index.search`.
 
     Args:
-        exact: The exact scan of the same rows.
-        rows: N of D numbers.
+        exact: Exact scan of the same rows.
+        rows: N rows of D numbers.
         queries: (Q, D) float32.
-        k: How many results.
+        k: Number of results.
         allowed: (N,) bool.
-        find: Finds candidates.
-        eager: Look further until there are as many candidates as wanted; else k are enough.
-        path: The file that the index was read from, if it was.
+        find: Function that finds candidates.
+        eager: Search further until there are `candidate_count(k)` candidates; else until there are k.
+        path: File that the index was loaded from; None for a built one.
 
     Raises:
-        IndexFileError: What was found cannot be, so the file is damaged where opening did not look.
+        IndexFileError: A candidate is impossible, so the file has damage that opening did not find.
     """
     permitted = len(rows) if allowed is None else int(np.count_nonzero(allowed))
     count = candidate_count(k)
@@ -138,8 +137,8 @@ def answer(
                 positions_found = positions_found[positions_found != -1]
             positions_found.sort()
             if impossible(positions_found, rows=len(rows)):
-                assert path is not None, "the library found what it was not given"
-                raise IndexFileError(path, "it names rows that there are not, or a row twice")
+                assert path is not None, "FAISS returned a row that is not in the index"
+                raise IndexFileError(path, "it holds rows out of range, or a row twice")
             positions[query], scores[query] = best(rows, queries[query], positions_found, k=k)
         waiting, effort = short, effort + 1
     if waiting:
@@ -148,15 +147,15 @@ def answer(
 
 
 def impossible(positions: Int64, *, rows: int) -> bool:
-    """Whether positions in rising order, (C,) int64 with C at least 1, are not those of so many rows, each once."""
+    """Whether ascending positions, (C,) int64 with C at least 1, are out of range or contain one twice."""
     return bool(positions[0] < 0 or positions[-1] >= rows or (positions[1:] == positions[:-1]).any())
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let FAISS work in the calling thread alone: for a single query the others take longer to wake than to search.
+    """Make FAISS use the calling thread alone; for a single query, waking others takes longer than the search.
 
-    OpenMP keeps this setting for each thread by itself, so what other threads do is not touched.
+    OpenMP keeps this setting per thread, so other threads are not affected.
     """
     threads = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(1)
@@ -168,11 +167,11 @@ def one_thread() -> Iterator[None]:
 
 @contextmanager
 def name_of(path: Path, *, mode: str = "rb") -> Iterator[str]:
-    """A name by which FAISS can open a file: it takes text, and a path may be any bytes.
+    """Name by which FAISS can open a file: FAISS takes Unicode text, and a path may hold any bytes.
 
     Args:
-        path: The file.
-        mode: How it is opened.
+        path: Path of the file.
+        mode: Mode in which it is opened.
 
     Raises:
         OSError: It cannot be opened.
@@ -188,10 +187,10 @@ def name_of(path: Path, *, mode: str = "rb") -> Iterator[str]:
 
 
 def read(path: Path, *, count: int, width: int) -> FaissIndex:
-    """Read what the library wrote, its bulk mapped into memory.
+    """Read a FAISS index, mapped into memory.
 
     Raises:
-        IndexFileError: It is of another shape than it should be.
+        IndexFileError: The index has another shape, or cannot be read.
     """
     try:
         with name_of(path) as name:

@@ -1,9 +1,8 @@
-"""The rows that indexes score, each checked before it is scored where it comes from a file.
+"""Rows that indexes score; rows from a file are checked before they are scored.
 
-A file that is mapped into memory is read long after it was opened, and what the disk then brings may not be what was
-written. So each row has a checksum, which is kept apart and compared whenever the row is copied together with other
-candidates. A scan of all rows reads them where they stand: these are compared once, and again when the file has
-changed.
+A memory-mapped file is read long after it was opened, and the disk may then return other bytes than were written. So
+each row has a checksum, stored in another file and compared whenever candidates are copied. A scan of all rows reads
+them in place: their checksums are compared once, and again when the file has changed.
 """
 
 from __future__ import annotations
@@ -23,17 +22,18 @@ from lookalike.types import Float32, Int64
 Sums: TypeAlias = npt.NDArray[np.uint64]
 
 State: TypeAlias = tuple[int, int, int]
-"""Of a file: its size, and when its content and its description were last changed."""
+"""State of a file: size, modification time and inode change time, nanoseconds."""
 
 STEP_BYTES: Final = 8 << 20
-"""How much is compared at once, at most."""
+"""Bytes that are compared at once."""
 
 
 class Mapped:
-    """A file that is mapped into memory, held so that changes of it are noticed.
+    """Memory-mapped file, kept open to detect changes.
 
     Attributes:
-        path: Where it was opened; another one may stand there now.
+        path: Path at which it was opened; another file may be there now.
+        descriptor: File descriptor.
     """
 
     def __init__(self, path: Path) -> None:
@@ -42,17 +42,17 @@ class Mapped:
         weakref.finalize(self, os.close, self.descriptor)
 
     def state(self) -> State:
-        """What would be another after a change."""
+        """State of the file, which differs after a change."""
         found = os.fstat(self.descriptor)
         return found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
     def size(self) -> int:
-        """In bytes. A process that touches what a shorter file no longer has is killed by the system."""
+        """Size in bytes. Reading mapped memory beyond the end of a truncated file kills the process."""
         return os.fstat(self.descriptor).st_size
 
 
 class Rows:
-    """Rows to be searched.
+    """Rows with optional checksums.
 
     Attributes:
         array: (N, D) float32, not checked.
@@ -60,12 +60,12 @@ class Rows:
     """
 
     def __init__(self, array: Float32, *, sums: Sums | None = None, file: Mapped | None = None) -> None:
-        """Take rows.
+        """Wrap an array.
 
         Args:
             array: (N, D) float32.
-            sums: (N,) uint64, what `row_sums` gave for them; None where they are in memory and need no check.
-            file: Where the array is mapped from, if it is.
+            sums: (N,) uint64 from `row_sums`; None for rows in memory, which are not checked.
+            file: File that the array is mapped from; None for rows in memory.
         """
         self.array = array
         self._sums = sums
@@ -77,7 +77,7 @@ class Rows:
 
     @classmethod
     def of(cls, rows: Float32 | Self) -> Self:
-        """Rows as they are, or those of an array in memory."""
+        """Wrap an array in memory; `Rows` are returned as they are."""
         return rows if isinstance(rows, cls) else cls(np.asarray(rows))
 
     def __len__(self) -> int:
@@ -93,22 +93,22 @@ class Rows:
             (K, D) float32.
 
         Raises:
-            RowFileError: One is not as it was written, or the file was cut short.
+            RowFileError: A row is damaged, or the file was truncated.
         """
         if self._file is not None and self._file.size() < self._bytes:
-            raise RowFileError(self._file.path, "it was cut short")
+            raise RowFileError(self._file.path, "it was truncated")
         taken: Float32 = self.array.take(positions, axis=0)
         if self._sums is not None:
             found, wanted = row_sums(taken), self._sums.take(positions)
-            if found.tobytes() != wanted.tobytes():  # a microsecond, where an array of differences takes five
+            if found.tobytes() != wanted.tobytes():  # 1 microsecond; an array of differences takes 5
                 raise self._damaged(int(positions[np.flatnonzero(found != wanted)[0]]))
         return taken
 
     def whole(self) -> Float32:
-        """All rows where they stand, (N, D) float32, once all of them have been compared.
+        """All rows without a copy, (N, D) float32, after all checksums have been compared.
 
         Raises:
-            RowFileError: One is not as it was written, or the file was cut short.
+            RowFileError: A row is damaged, or the file was truncated.
         """
         if self._file is None or self._sums is None:
             return self.array
@@ -123,7 +123,7 @@ class Rows:
         assert self._file is not None
         assert self._sums is not None
         if now[0] < self.array.nbytes:
-            raise RowFileError(self._file.path, "it was cut short")
+            raise RowFileError(self._file.path, "it was truncated")
         step = max(1, STEP_BYTES // (4 * self.shape[1]))
         for at in range(0, len(self), step):
             wrong = np.flatnonzero(row_sums(self.array[at : at + step]) != self._sums[at : at + step])
@@ -133,14 +133,14 @@ class Rows:
 
     def _damaged(self, position: int) -> RowFileError:
         path = Path() if self._file is None else self._file.path
-        return RowFileError(path, f"row {position} (from 0) is not as it was written")
+        return RowFileError(path, f"row {position} (from 0) is damaged")
 
 
 def row_sums(rows: Float32) -> Sums:
-    """A checksum of each row: the sum of its bits, taken 64 at a time, or 32 where D is odd.
+    """Checksum of each row: the sum of its 64-bit words, or of its 32-bit words if D is odd.
 
-    A change within 64 bits is always found, others all but surely. It costs a few percent of a search; CRC-32 of one
-    row after the other would cost fifteen times as much.
+    A change within one word is always detected, larger ones almost surely. It costs a few percent of a search; a CRC-32
+    of each row would cost fifteen times as much.
 
     Args:
         rows: (B, D) float32, C-contiguous.

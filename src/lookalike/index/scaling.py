@@ -1,9 +1,9 @@
-"""The scale in which compressed indexes see rows and queries.
+"""Scaling of rows and queries for compressed indexes.
 
-An index groups rows that are close to each other, so it had better see them as queries do. Every row's part of a space
-is scaled by the square root of the space's weight in `LIST_WEIGHTS`, and every query's part divided by it: no inner
-product changes, but the squared distance of two rows is now `2 * sum(w_s * (1 - cos_s))`, and a query of those
-weights points exactly at the rows it scores highest. Measured on 139,709 rows, 8 of 512 lists, weights 1 : 0.3:
+An index groups rows by their distances, which should agree with the scores of queries. So each row's part of a space is
+multiplied by the square root of the space's weight in `LIST_WEIGHTS`, and each query's part divided by it: inner
+products do not change, but the squared distance of two rows becomes `2 * sum(w_s * (1 - cos_s))`, and a query with
+those weights points exactly at the rows it scores highest. Measured on 139,709 rows, 8 of 512 lists, weights 1 : 0.3:
 recall@10 went from .911 to 1.000.
 """
 
@@ -18,15 +18,19 @@ from lookalike.spaces import Space, slices, width
 from lookalike.types import Bool, Float32
 
 LIST_WEIGHTS: Mapping[str, float] = {"deep": 1.0, "color": 0.3, "color-original": 0.1}
-"""The weights that lists are made for: those of colour stand between the default and equal ones, so both are served."""
+"""Weights that lists are built for; those of colour lie between the default and equal weights, so that both work."""
 
 
 class Scale:
-    """Scales rows and queries, and adds columns of zeros up to a multiple.
+    """Scales rows and queries, and pads them with zeros.
+
+    Args:
+        spaces: S spaces of the columns.
+        multiple: Number of which `width` is a multiple.
 
     Attributes:
-        width: Number of columns after scaling.
-        weights: (S,) float32, those of the spaces that lists are made for.
+        width: Number of columns after padding.
+        weights: (S,) float32, weights that lists are built for.
     """
 
     def __init__(self, spaces: Sequence[Space], *, multiple: int) -> None:
@@ -40,15 +44,15 @@ class Scale:
         self.width = -(-self._columns // multiple) * multiple
 
     def rows(self, rows: Float32) -> Float32:
-        """(B, D) float32 rows as the index sees them: (B, width) float32."""
+        """Scale rows, (B, D) float32: (B, width) float32."""
         return self._padded(rows, self._up)
 
     def queries(self, queries: Float32) -> Float32:
-        """(Q, D) float32 weighted queries as the index sees them: (Q, width) float32."""
+        """Scale weighted queries, (Q, D) float32: (Q, width) float32."""
         return self._padded(queries, self._down)
 
     def squares(self, queries: Float32) -> Float32:
-        """Squared lengths of the parts of weighted queries, before they are scaled: (Q, S) float32.
+        """Squared lengths of each space's part of weighted queries, unscaled: (Q, S) float32.
 
         The length of a part is the share of its space in the query's weights.
         """
@@ -56,18 +60,18 @@ class Scale:
         return found
 
     def within(self, columns: slice) -> Bool:
-        """Which spaces stand in some columns: (S,) bool."""
+        """Whether each space begins within a slice of columns: (S,) bool."""
         return np.array([columns.start <= start < columns.stop for start in self._starts])
 
     def astray(self, squares: Float32) -> float:
-        """How much more queries ask of some spaces than the lists give them.
+        """Measure how far the weights of queries exceed those that lists are built for; the largest of the queries.
 
-        The sum of `(w - b)^2 / b` over the spaces whose share w of the query's weights is above their share b of the
-        weights that lists are made for. Spaces that a query asks less of make it no harder to answer: with 50 of 523
-        lists, recall@10 was .997 for deep alone, .994 for 1 : 0.3 (the lists' own), .940 for 1 : 1.
+        It is the sum of `(w - b)^2 / b` over the spaces whose share w of the query's weights is above their share b of
+        the weights that lists are built for. Spaces with smaller shares make a query no harder: with 50 of 523 lists,
+        recall@10 was .997 for deep alone, .994 for 1 : 0.3 (the lists' own), .940 for 1 : 1.
 
         Args:
-            squares: As `squares` gives them; the query that asks most counts.
+            squares: (Q, S) float32 from `squares`.
         """
         beyond = np.maximum(np.sqrt(squares) - self._shares, 0)
         return float((beyond * beyond @ (1 / self._shares)).max(initial=0.0))
@@ -79,14 +83,14 @@ class Scale:
 
 
 def alignment(weights: Mapping[str, float], spaces: Sequence[Space]) -> float:
-    """How much a query of these weights sees rows as the index does: the cosine of the two, in (0, 1].
+    """Cosine between a scaled query with these weights and the scaled row that it fits best, in (0, 1].
 
-    With the weights b that lists are made for, a row's part of a space has the length `sqrt(b_s)` after scaling, and
-    a query's `w_s / sqrt(b_s)`; this is the cosine of a query with the row that it fits best.
+    With the weights b that lists are built for, a row's part of a space has the length `sqrt(b_s)` after scaling, and
+    a query's `w_s / sqrt(b_s)`.
 
     Args:
-        weights: One for every space, at least one above 0.
-        spaces: Those of the gallery.
+        weights: Weight of each space, at least one above 0.
+        spaces: Spaces of the gallery.
     """
     built = [LIST_WEIGHTS.get(space.name, 1.0) for space in spaces]
     asked = [weights[space.name] for space in spaces]

@@ -1,8 +1,8 @@
-"""The exact scan by any metric of SciPy's cdist, as the original ranked: minus the weighted sum of the distances.
+"""Exact scan by the metrics of SciPy's cdist, as in the original: the score is minus the weighted sum of distances.
 
-SciPy itself computes the distances, a block of rows at a time. Each query is scanned as by a call of its own of
-`cdist(query, rows)`: what a metric estimates from the data (the variances of `seuclidean`, the covariance of
-`mahalanobis`) comes from that query and all rows that are allowed, not from a block and not from the other queries.
+SciPy computes the distances, one block of rows at a time. The result for each query is that of `cdist(query, rows)`:
+values that a metric estimates from the data (the variances of `seuclidean`, the covariance of `mahalanobis`) come from
+that query and all allowed rows, and not from a block or other queries.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ METRICS: Final = (
     "sqeuclidean",
     "yule",
 )
-"""The names that every supported SciPy knows; other spellings that cdist takes, such as `matching`, work as well."""
+"""Metrics of all supported versions of SciPy; other names that cdist accepts, such as `matching`, work too."""
 
 DEFAULT_METRIC: Final = "euclidean"
 
 ESTIMATED: Final = ("seuclidean", "mahalanobis")
-"""Metrics that cdist estimates something for from the data."""
+"""Metrics with parameters that cdist estimates from the data."""
 
 SPELLINGS: Final = {"se": "seuclidean", "s": "seuclidean", "mahal": "mahalanobis", "mah": "mahalanobis"}
-"""Other names that cdist has for these, which must not be left to it: it would estimate from a block alone."""
+"""Aliases of these metrics, resolved here since cdist would estimate from one block alone."""
 
 BLOCK_BYTES: Final = 8 << 20
-"""Of float64 rows at a time: they stay in the processor's cache while every query is compared with them."""
+"""Bytes of a block of float64 rows, which stays in the processor's cache while all queries are compared with it."""
 
 
 def metric_scan(
@@ -64,22 +64,22 @@ def metric_scan(
     k: int,
     allowed: Bool | None = None,
 ) -> tuple[Int64, Float32, dict[str, Float32]]:
-    """Find the k rows of the smallest weighted sum of distances.
+    """Find the k rows with the smallest weighted sum of distances.
 
-    A row whose distance is not a number, such as the cosine distance of a row of zeros, is never answered.
+    A row whose distance is nan, such as the cosine distance of a row of zeros, is never returned.
 
     Args:
-        queries: For each space of weight above 0, (Q, D) float32.
-        rows: For each of these spaces, (N, D) float32; or several such parts, whose rows are counted through.
-        metrics: A metric of cdist by space; spaces without one use euclidean.
-        weights: By space, each at least 0 and one above; spaces of weight 0 are not computed.
-        k: How many, at least 1.
-        allowed: (N,) bool; only rows marked true are answered. None allows all.
+        queries: (Q, D) float32 for each space with a weight above 0.
+        rows: (N, D) float32 for each of these spaces; or several such parts, with consecutive positions.
+        metrics: Metric of cdist by space; spaces without one use euclidean.
+        weights: Weight by space, at least 0, at least one above; spaces of weight 0 are not computed.
+        k: Number of rows, at least 1.
+        allowed: (N,) bool; only rows marked true are returned. None allows all.
 
     Returns:
-        Positions in the rows, (Q, k) int64; scores `-sum(w_s * d_s)`, (Q, k) float32, best first and equal ones by
-        position; and for each space minus its distances, (Q, k) float32. Where fewer than k rows are found the rest
-        is -1, -inf and nan.
+        Positions in the rows, (Q, k) int64; scores `-sum(w_s * d_s)`, (Q, k) float32, best first, equal ones by
+        position; and minus the distances of each space, (Q, k) float32. If fewer than k rows are found, the rest is -1,
+        -inf and nan.
 
     Raises:
         UnknownNameError: cdist has no such metric.
@@ -110,7 +110,12 @@ def metric_scan(
 
 
 class Best:
-    """The best rows so far of one query."""
+    """Best rows of one query so far.
+
+    Args:
+        k: Number of rows to keep.
+        spaces: Names of the spaces.
+    """
 
     def __init__(self, k: int, spaces: Sequence[str]) -> None:
         self._k = k
@@ -119,7 +124,7 @@ class Best:
         self.distances: dict[str, Float64] = {name: np.empty(0) for name in spaces}
 
     def offer(self, positions: Int64, distances: Mapping[str, Float64], weights: Mapping[str, float]) -> None:
-        """Take in a block of rows that come after all before it; positions (B,), distances (B,) for each space."""
+        """Merge a block of rows with later positions; positions (B,), distances (B,) for each space."""
         scores = -np.sum([weights[name] * distances[name] for name in distances], axis=0)
         full = len(self.scores) == self._k
         better = np.flatnonzero(scores > self.scores[-1] if full else ~np.isnan(scores))
@@ -136,7 +141,7 @@ class Best:
 def blocks(
     parts: Sequence[Mapping[str, Float32]], spaces: Sequence[str], allowed: Bool | None
 ) -> Iterator[tuple[Int64, dict[str, Float64]]]:
-    """Positions (B,) of allowed rows and their numbers in each space, (B, D) float64, block by block."""
+    """Iterate over the allowed rows in blocks: positions, (B,), and rows by space, (B, D) float64."""
     start = 0
     for part in parts:
         end = start + len(part[spaces[0]])
@@ -150,16 +155,16 @@ def blocks(
 
 
 def distance(query: Float64, rows: Float64, *, metric: str, parameters: Parameters) -> Float64:
-    """SciPy's distances of a query (D,) from rows (B, D): (B,) float64."""
+    """Distances of a query, (D,), to rows, (B, D): (B,) float64."""
     from scipy.spatial.distance import cdist
 
-    with np.errstate(all="ignore"):  # where a distance is not a number, the row is left out
+    with np.errstate(all="ignore"):  # rows with nan distances are left out
         found: Float64 = cdist(query[np.newaxis], rows, metric, **parameters)[0]
     return found
 
 
 def checked_metric(name: str) -> str:
-    """A metric's own name, or any other spelling that cdist takes.
+    """Name of a metric with aliases resolved.
 
     Raises:
         UnknownNameError: cdist has no such metric.
@@ -177,7 +182,7 @@ def checked_metric(name: str) -> str:
 def estimated(
     metric: str, queries: Float64, space: str, parts: Sequence[Mapping[str, Float32]], allowed: Bool | None
 ) -> list[Parameters]:
-    """What cdist would estimate for each query from that query and all allowed rows; nothing for most metrics.
+    """Estimate the parameters of a metric for each query, from the query and all allowed rows; empty for most metrics.
 
     Raises:
         UsageError: The rows are too few, or do not vary as the metric needs.

@@ -1,8 +1,8 @@
-"""The score of a row, computed one way only, and the best of many.
+"""Exact scores of rows, and selection of the best.
 
-Matrix products round differently from one block of rows to the next, and compressed indexes only estimate. So both
-serve to find candidates, and whatever is answered was scored by `inner_products`: the same row gets the same score in
-every index, and equal rows get equal ones.
+Matrix products round differently from block to block, and compressed indexes only estimate scores. So both only select
+candidates, and every returned row is scored by `inner_products`: a row has the same score in every index, and equal
+rows have equal scores.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from lookalike.index.rows import Rows
 from lookalike.types import Float32, Int64
 
 BLOCK_BYTES = 32 << 20
-"""How much is gathered or computed at once, at most: memory stays bounded however large the gallery is."""
+"""Bytes that are gathered or computed at once, which bounds the memory for a gallery of any size."""
 
 
 def inner_products(rows: Rows, query: Float32, positions: Int64) -> Float32:
     """Score rows: the inner product of each with the query.
 
     Args:
-        rows: N of D numbers.
+        rows: N rows of D numbers.
         query: (D,) float32.
-        positions: (K,) int64, which rows.
+        positions: (K,) int64, positions of the rows.
 
     Returns:
-        (K,) float32; a row's score does not depend on which others are asked for.
+        (K,) float32; the score of a row does not depend on the other positions.
 
     Raises:
-        RowFileError: A row is not as it was written.
+        RowFileError: A row is damaged.
     """
     block = max(1, BLOCK_BYTES // (4 * rows.shape[1]))
     scores = np.empty(len(positions), dtype=np.float32)
@@ -43,8 +43,8 @@ def best(rows: Rows | Float32, query: Float32, candidates: Int64, *, k: int) -> 
     Args:
         rows: (N, D) float32.
         query: (D,) float32.
-        candidates: (C,) int64, positions in rising order, none twice.
-        k: How many to keep; fewer come back when there are fewer candidates.
+        candidates: (C,) int64, positions in ascending order, each once.
+        k: Number of rows to keep; fewer are returned if there are fewer candidates.
 
     Returns:
         Positions (k,) int64 and scores (k,) float32, best first, equal scores by position.
@@ -55,5 +55,5 @@ def best(rows: Rows | Float32, query: Float32, candidates: Int64, *, k: int) -> 
 
 
 def empty_answer(queries: int, k: int) -> tuple[Int64, Float32]:
-    """Positions and scores in which nothing has been found yet: (Q, k) of -1 and of -inf."""
+    """Positions and scores of an empty answer: (Q, k) of -1 and of -inf."""
     return np.full((queries, k), -1, dtype=np.int64), np.full((queries, k), -np.inf, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""What indexes are made with and how far searches look, in the words of Milvus and FAISS."""
+"""Index settings, with the names of Milvus and FAISS."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LARGEST: Final[Mapping[str, int]] = {
     "efConstruction": 100_000,
     "ef": 100_000,
 }
-"""Each setting and its largest value; the smallest is 1, and 2 of `M`."""
+"""Largest value of each setting; the smallest is 1, and 2 for `M`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +23,12 @@ class IndexSettings:
     """Settings of the indexes of one gallery; None leaves the choice to the index.
 
     Attributes:
-        nlist: Lists of `ivf` and clusters of `kmeans`, at most as many as rows.
-        nprobe: Lists that `ivf` and `kmeans` look into when a search does not say; `ivf` goes on to look into more
-            where a filter passes less, or weights lead away from the default ones.
+        nlist: Number of lists of `ivf` and clusters of `kmeans`, at most the number of rows.
+        nprobe: Default number of lists that `ivf` and `kmeans` look into; `ivf` looks into more if a filter passes few
+            rows, or the weights are far from the default ones.
         M: Edges of a row in the graph of `hnsw`, at least 2.
-        efConstruction: Rows that are looked at to place a row in the graph of `hnsw`.
-        ef: Least number of rows that a search in the graph of `hnsw` looks at.
+        efConstruction: Candidates when a row is inserted into the graph of `hnsw`.
+        ef: Smallest number of rows that a search in the graph of `hnsw` visits.
     """
 
     nlist: int | None = None
@@ -39,11 +39,11 @@ class IndexSettings:
 
     @classmethod
     def checked(cls, given: Mapping[str, int]) -> IndexSettings:
-        """Take settings by their names.
+        """Check settings given by name.
 
         Raises:
             UnknownNameError: There is no such setting.
-            UsageError: One is no whole number, or out of its range.
+            UsageError: A value is not an integer, or out of range.
         """
         for name, value in given.items():
             if name not in LARGEST:
@@ -54,9 +54,9 @@ class IndexSettings:
         return cls(**given)
 
     def to_json(self) -> dict[str, int]:
-        """Those that are set, by name."""
+        """Settings that are set, by name."""
         return {one.name: value for one in fields(self) if (value := getattr(self, one.name)) is not None}
 
 
 USUAL: Final = IndexSettings()
-"""Every index decides by itself."""
+"""Settings that leave everything to the indexes."""

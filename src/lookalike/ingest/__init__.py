@@ -1,1 +1,1 @@
-"""Indexing: photos of a catalogue are read, embedded and written to a gallery."""
+"""Indexing: reads and embeds the photos of a catalogue, and writes them to a gallery."""

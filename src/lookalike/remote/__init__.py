@@ -1,1 +1,1 @@
-"""Photos and tables that lie in object stores or on the web: s3://, gs://, az://, https://."""
+"""Photos and tables in object stores and on the web: s3://, gs://, az://, https://."""

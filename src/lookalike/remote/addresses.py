@@ -1,7 +1,7 @@
-"""Addresses of photos and tables: one parser, and one decision on what an item's address may reach.
+"""Addresses of photos and tables: their parser, and the rule which hosts an item's address may reach.
 
-Only the schemes of `SCHEMES` are read. An address that the operator gives, or a table on this machine, may lead to any
-host. One that stands in a table from elsewhere may lead to the place of that table and to public hosts; see `reach_of`.
+Only the schemes in `SCHEMES` are read. Addresses from the operator, or from a table on this machine, may name any host.
+Those in a remote table may name the place of that table and public hosts; see `reach_of`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ WEB: Final = ("http", "https")
 SCHEMES: Final = (*STORES, *WEB)
 
 LONGEST: Final = 8_192
-"""Most characters of an address."""
+"""Largest number of characters of an address."""
 
 EXPECTED: Final = "addresses that can be read begin with s3://, gs://, az:// or https://"
 
@@ -41,8 +41,8 @@ class Address:
 
     Attributes:
         scheme: One of `SCHEMES`.
-        host: Bucket or container; on the web, lower-case host with the port where one is given.
-        path: The key of an object; on the web the path with its query, beginning with `/`.
+        host: Bucket or container; on the web, lower-case host with the port if given.
+        path: Key of an object; on the web, the path with its query, beginning with `/`.
         login: `user:password` of a web address; empty without.
     """
 
@@ -58,7 +58,7 @@ class Address:
 
     @property
     def text(self) -> str:
-        """The address without its login."""
+        """Address without its login."""
         return f"{self.origin}{self.path}" if self.is_on_the_web else f"{self.origin}/{self.path}"
 
     @property
@@ -68,22 +68,22 @@ class Address:
 
     @property
     def name(self) -> str:
-        """The host without its port."""
+        """Host without its port."""
         return re.sub(r":\d+$", "", self.host).strip("[]").rstrip(".")
 
 
 def is_address(text: str) -> bool:
-    """Whether a text is meant as an address and not as a path of this machine."""
+    """Whether a text looks like an address of any scheme, rather than a path of this machine."""
     return "://" in text
 
 
 def is_remote(text: str) -> bool:
-    """Whether a text is an address of a store or of the web, in small letters or capitals."""
+    """Whether a text is an address of a store or the web; the scheme may be in capitals."""
     return text.partition("://")[0].lower() in SCHEMES and "://" in text
 
 
 def is_on_the_web(text: str) -> bool:
-    """Whether an address is of the web, where nothing can be listed and times cannot be relied on."""
+    """Whether an address is of the web, which has no listings and no reliable modification times."""
     return text.partition("://")[0].lower() in WEB and "://" in text
 
 
@@ -91,7 +91,7 @@ def parse(text: str) -> Address:
     """Parse an address.
 
     Raises:
-        PhotoError: It is of another scheme, chained, or malformed, or steps out of its folder by `..`.
+        PhotoError: It has another scheme, is chained or malformed, or contains `..`.
     """
     found = _FORM.fullmatch(text)
     if found is None or found[1].lower() not in SCHEMES or _CHAINED.search(text):
@@ -126,7 +126,7 @@ def _store_address(scheme: str, rest: str, text: str) -> Address:
 
 
 def has_parent_step(path: str) -> bool:
-    """Whether a path has a part `..`, also one that is percent-encoded, once or several times."""
+    """Whether a path has a part `..`, also percent-encoded, once or repeatedly."""
     path = path.partition("?")[0]
     for _ in range(4):
         if ".." in re.split(r"[/\\]", path):
@@ -141,10 +141,10 @@ def shown(text: str) -> str:
 
 
 def place_of(text: str) -> str:
-    """What is kept of the address of a catalogue: without login, query and fragment, which may be secret.
+    """Address of a catalogue without login, query and fragment, which may be secret.
 
     Raises:
-        PhotoError: It cannot be read.
+        PhotoError: The address is invalid.
     """
     address = parse(text)
     kept = address.text.partition("?")[0] if address.is_on_the_web else address.text
@@ -153,12 +153,12 @@ def place_of(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """Address, and whether it may lead to private networks.
+    """Address with its permission to lead to private networks.
 
     Attributes:
         address: Address.
-        private: Whether the host may be in a private network, as one that the operator named; redirects to others may
-            not lead there in any case.
+        private: Whether the host may be in a private network, as one that the operator named; redirects to other hosts
+            may never lead there.
     """
 
     address: Address
@@ -168,12 +168,12 @@ class Reach:
 def reach_of(item: Item) -> Reach:
     """Decide which hosts the address of an item's photo may reach.
 
-    A table on this machine is its owner's, and so are the addresses in it. What an item from elsewhere names lies
-    beneath its catalogue's own address, has the same host or bucket, or is on a public host of the web; other buckets
-    would be read with the credentials of this machine, and are so only where `LOOKALIKE_ALLOWED_HOSTS` names them.
+    Addresses in a table on this machine are trusted. Those of a remote catalogue must lie beneath the catalogue's own
+    address, have the same host or bucket, or be on a public host of the web. Other buckets would be read with the
+    credentials of this machine, and must be named in `LOOKALIKE_ALLOWED_HOSTS`.
 
     Raises:
-        PhotoError: It is no address that may be read.
+        PhotoError: The address may not be read.
     """
     if not is_address(item.root):
         address = _without_login(item.photo)
@@ -195,7 +195,7 @@ def _reach(address: Address, *, private: bool) -> Reach:
     if not private and not address.is_on_the_web:
         raise PhotoError(
             address.text,
-            f"a table from elsewhere cannot name objects of {address.origin}; name it in {allowed_hosts.VARIABLE}",
+            f"a remote table cannot name objects of {address.origin}; name it in {allowed_hosts.VARIABLE}",
         )
     return Reach(address, private)
 
@@ -215,7 +215,7 @@ def roots_of(item: Item, *, listed: bool = False) -> list[str]:
         listed: Whether paths were listed one by one; the root is then the folder of the photo.
 
     Returns:
-        The folder or address that the item is relative to, and the host or the bucket of an absolute address.
+        Folder or URL that the item is relative to, and host or bucket of an absolute address.
     """
     if listed and not is_address(item.location):
         return [os.path.dirname(os.path.abspath(item.location))]  # noqa: PTH100, PTH120 - links are followed later

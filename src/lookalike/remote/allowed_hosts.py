@@ -11,17 +11,18 @@ from typing import Final, Protocol
 from lookalike.errors import ConfigError
 
 VARIABLE: Final = "LOOKALIKE_ALLOWED_HOSTS"
-"""The environment variable that names hosts, networks and buckets beside the public ones, separated by commas."""
+"""Environment variable with further hosts, networks and buckets that may be reached, separated by commas."""
 
 _NETWORK_64: Final = IPv6Network("64:ff9b::/96")
 """IPv4 addresses behind NAT64."""
 
 _SPECIAL: Final = (IPv4Network("192.0.0.0/24"), IPv4Network("168.63.129.16/32"))
-"""Not reserved by every version of Python, or public by number; clouds have services for their own machines there."""
+"""Networks that some versions of Python do not count as reserved, or that are formally public: clouds have internal
+services there."""
 
 
 class Named(Protocol):
-    """What of an address is compared with the names that are allowed."""
+    """Parts of an address that are compared with allowed names."""
 
     @property
     def origin(self) -> str:
@@ -36,10 +37,10 @@ class Named(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """What is allowed beside public hosts.
+    """Hosts and networks allowed beside public ones.
 
     Attributes:
-        names: Names of hosts, and origins such as `s3://bucket`.
+        names: Host names, and origins such as `s3://bucket`.
         networks: Networks of private addresses.
     """
 
@@ -68,23 +69,23 @@ def _allowed(text: str) -> Allowed:
 
 
 def names(address: Named) -> bool:
-    """Whether the operator allows a host, or a bucket, by its name.
+    """Whether the operator allows a host or bucket by name.
 
     Raises:
-        ConfigError: `LOOKALIKE_ALLOWED_HOSTS` makes no sense.
+        ConfigError: `LOOKALIKE_ALLOWED_HOSTS` is invalid.
     """
     found = _allowed(os.environ.get(VARIABLE, "")).names
     return address.origin in found or (address.origin.startswith("http") and address.name.lower() in found)
 
 
 def may_connect(address: str) -> bool:
-    """Whether a connection may be made to an IP address: it is public, or the operator allows its network.
+    """Whether a connection to an IP address is allowed: it is public, or the operator allows its network.
 
     Args:
-        address: Resolved IP address, also with a zone, `fe80::1%eth0`.
+        address: Resolved IP address, perhaps with a zone, `fe80::1%eth0`.
 
     Raises:
-        ConfigError: `LOOKALIKE_ALLOWED_HOSTS` makes no sense.
+        ConfigError: `LOOKALIKE_ALLOWED_HOSTS` is invalid.
     """
     try:
         found = ip_address(address.partition("%")[0])
@@ -96,14 +97,14 @@ def may_connect(address: str) -> bool:
 
 
 def is_public(address: IPv4Address | IPv6Address) -> bool:
-    """Whether an address is one of the internet at large: not of this machine, a private network, or a group."""
+    """Whether an IP address is public: not of this machine, a private network or a multicast group."""
     inner = _within(address)
     special = inner.is_multicast or inner.is_reserved or inner.is_unspecified or inner.is_link_local
     return inner.is_global and not special and not any(inner in network for network in _SPECIAL)
 
 
 def _within(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
-    """The IPv4 address that an IPv6 address stands for, or the address itself."""
+    """IPv4 address embedded in an IPv6 address, or the address itself."""
     if isinstance(address, IPv4Address):
         return address
     inner = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)

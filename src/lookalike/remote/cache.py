@@ -27,8 +27,8 @@ FOLDER: Final = "LOOKALIKE_CACHE"
 """Environment variable with the folder of the cache; empty switches it off."""
 
 UNFINISHED: Final = ".lookalike-"
-OURS: Final = re.compile(r"[0-9a-f]{64}|\.lookalike-\w{8}")
-"""Names of files of the cache; the folder may hold others, which are not removed."""
+CACHE_NAME: Final = re.compile(r"[0-9a-f]{64}|\.lookalike-\w{8}")
+"""Names of cache files; other files in the folder are not removed."""
 
 
 class PhotoCache:
@@ -40,7 +40,7 @@ class PhotoCache:
         self._held: int | None = None
 
     def get(self, key: str, *, fresh_s: float | None = None) -> bytes | None:
-        """Bytes of a key; None when there are none or they are damaged.
+        """Read the bytes of a key; None if there are none, or they are damaged.
 
         Args:
             key: Key of the photo.
@@ -67,7 +67,7 @@ class PhotoCache:
         path = self._path(key)
         with suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            # A name that is taken is not written to: in a folder that others share it may be a link of theirs.
+            # An existing file is not written to: in a shared folder it may be a link made by another user.
             number, unfinished = tempfile.mkstemp(prefix=UNFINISHED, dir=self._folder)
             try:
                 with os.fdopen(number, "wb") as file:
@@ -85,7 +85,7 @@ class PhotoCache:
                 return
             files: list[tuple[float, int, Path]] = []
             for path in self._folder.iterdir():
-                if not OURS.fullmatch(path.name):
+                if not CACHE_NAME.fullmatch(path.name):
                     continue
                 with suppress(OSError):  # another process may have removed it
                     found = path.lstat()
@@ -105,7 +105,7 @@ class PhotoCache:
 
 @cache
 def shared_cache() -> PhotoCache | None:
-    """Cache of this user; None when it is switched off."""
+    """Cache of this user; None if it is switched off."""
     named = os.environ.get(FOLDER)
     if named == "":
         return None

@@ -1,6 +1,6 @@
 """HTTP client for photos and tables: limits bytes, time and redirects, and never follows one to a private network.
 
-Hosts are checked by the IP address of the connection, so that a name that resolves differently the next moment cannot
+Hosts are checked by the IP address of the connection, so that a name that resolves differently a moment later cannot
 lead to another host.
 """
 
@@ -44,7 +44,7 @@ BROKEN: Final = "the connection broke off before the end"
 AGENT: Final = "lookalike"
 CLOSING_S: Final = 2.0
 RESOLVERS: Final = 32
-"""Names that are looked up at a time."""
+"""Concurrent name lookups."""
 
 
 class StatusError(Exception):
@@ -52,7 +52,7 @@ class StatusError(Exception):
 
     Attributes:
         status: HTTP status code.
-        retry_after: Seconds to wait, from the server; 0 where it does not say.
+        retry_after: Seconds to wait, from the server; 0 if it gives none.
     """
 
     def __init__(self, status: int, retry_after: float) -> None:
@@ -64,12 +64,12 @@ class StatusError(Exception):
 
 
 class PrivateAddressError(OSError):
-    """Host of a private network where only public ones are allowed."""
+    """The host is in a private network, and only public ones are allowed."""
 
 
 @dataclass
 class Logins:
-    """Names and passwords of web servers: those of addresses that the operator gave, and of the file `.netrc`.
+    """Logins of web servers, from addresses of the operator and from `.netrc`.
 
     Attributes:
         given: `user:password` by origin.
@@ -78,7 +78,7 @@ class Logins:
     given: dict[str, str] = field(default_factory=dict)
 
     def remember(self, address: Address) -> None:
-        """Keep the login of an address for other files of its server, as long as this process runs."""
+        """Store the login of an address for other files of its server, until the process ends."""
         if address.login:
             self.given[address.origin] = address.login
 
@@ -111,7 +111,7 @@ class Page:
 
     Attributes:
         data: Bytes, up to the limit.
-        media_type: Media type such as `image/jpeg`; empty where the server does not say.
+        media_type: Media type such as `image/jpeg`; empty if the server gives none.
     """
 
     data: bytes
@@ -122,14 +122,14 @@ def read(reach: Reach, *, limit: int, seconds: float) -> Page:
     """Read a file of the web, up to `limit` bytes.
 
     Args:
-        reach: Its address.
-        limit: Most bytes.
-        seconds: Longest time for all of it, redirects and the last byte included.
+        reach: Address and permissions.
+        limit: Largest number of bytes.
+        seconds: Timeout from the request to the last byte, with redirects.
 
     Raises:
-        StatusError: The server answers with an error.
-        PhotoError: It leads where nothing is read.
-        OSError: The connection cannot be made or breaks off, or time is up.
+        StatusError: The server responds with an error.
+        PhotoError: The address or a redirect may not be read.
+        OSError: The connection cannot be made, breaks off, or times out.
     """
     parts: list[bytes] = []
     media_type = _LOOP.run(_read(reach, parts.append, limit=limit, seconds=seconds))
@@ -140,7 +140,7 @@ def download(reach: Reach, to: Path, *, limit: int, seconds: float) -> None:
     """Copy a file of the web into a local file.
 
     Raises:
-        PhotoError: It is longer than `limit` bytes, or leads where nothing is read.
+        PhotoError: It is longer than `limit` bytes, or the address or a redirect may not be read.
         StatusError: As for `read`.
         OSError: As for `read`.
     """
@@ -151,7 +151,7 @@ def download(reach: Reach, to: Path, *, limit: int, seconds: float) -> None:
 
 
 class Loop:
-    """A thread with an event loop, and two sessions: for hosts that are named, and for those that must be public."""
+    """Thread with an event loop and two sessions: for hosts in any network, and for public hosts."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -195,7 +195,7 @@ class Loop:
             await session.close()
 
     def session(self, *, private: bool) -> ClientSession:
-        """The session for hosts of any network, or of public ones; called on the loop."""
+        """Session for hosts in any network, or for public ones; call it on the event loop."""
         if private not in self._sessions:
             self._sessions[private] = _session(private=private)
         return self._sessions[private]
@@ -222,13 +222,13 @@ def _session(*, private: bool) -> ClientSession:
         timeout=ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=SILENCE_S),
         cookie_jar=DummyCookieJar(),
         auto_decompress=False,
-        trust_env=False,  # a proxy would connect where this process must not
+        trust_env=False,  # a proxy would connect to hosts that this process must not reach
         headers={"User-Agent": AGENT, "Accept-Encoding": "identity"},
     )
 
 
 def _public_socket(info: tuple[Any, ...]) -> socket.socket:
-    """Make the socket for an address that a name was resolved to, if it may be connected to."""
+    """Create the socket for a resolved address, if it may be reached."""
     family, kind, protocol, _, where = info
     if not may_connect(where[0]):
         raise PrivateAddressError(errno.EACCES, PRIVATE)
@@ -236,7 +236,7 @@ def _public_socket(info: tuple[Any, ...]) -> socket.socket:
 
 
 async def _read(reach: Reach, take: Callable[[bytes], object], *, limit: int, seconds: float) -> str:
-    """Pass the first `limit` bytes of a file on; returns its media type."""
+    """Pass the first `limit` bytes of a file to a function; returns its media type."""
     left = limit
     try:
         async with asyncio.timeout(seconds), _answer(reach) as answer:
@@ -256,7 +256,7 @@ async def _read(reach: Reach, take: Callable[[bytes], object], *, limit: int, se
 
 @asynccontextmanager
 async def _answer(reach: Reach) -> AsyncIterator[ClientResponse]:
-    """Ask for a file, and follow redirects as far as they may lead."""
+    """Request a file, and follow redirects that are allowed."""
     from aiohttp import ClientConnectionError, ClientResponseError, InvalidURL
     from yarl import URL
 
@@ -283,7 +283,7 @@ async def _answer(reach: Reach) -> AsyncIterator[ClientResponse]:
             if PRIVATE in str(error):
                 raise PhotoError(shown(first.text), PRIVATE) from None
             raise
-    raise PhotoError(shown(first.text), f"it leads through more than {REDIRECTS} redirects")
+    raise PhotoError(shown(first.text), f"more than {REDIRECTS} redirects")
 
 
 def _redirected(address: Address, location: str) -> Address:
@@ -297,7 +297,7 @@ def _redirected(address: Address, location: str) -> Address:
 
 
 def _is_same(first: Address, second: Address) -> bool:
-    """Whether two addresses are of one server: one origin, or one host by http and https with their usual ports."""
+    """Whether two addresses have one server: the same origin, or the same host by http and https on standard ports."""
     return first.origin == second.origin or (
         first.host == second.host == first.name == second.name and second.scheme == "https"
     )
@@ -311,7 +311,7 @@ class _Body:
         address: Address, for errors.
 
     Raises:
-        PhotoError: It is an encoding that was not asked for and is not read.
+        PhotoError: The encoding was not requested.
     """
 
     def __init__(self, encoding: str, address: Address) -> None:
@@ -334,7 +334,7 @@ class _Body:
         """Check that the body is complete.
 
         Raises:
-            OSError: It is not.
+            OSError: It is incomplete.
         """
         if self._inflater is not None and not self._inflater.eof:
             raise ConnectionError(BROKEN)

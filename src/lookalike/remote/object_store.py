@@ -1,6 +1,6 @@
-"""Reading from object stores (through fsspec) and the web, with bounded connections, retries and sizes.
+"""Reads from object stores (through fsspec) and the web, with limited connections, retries and sizes.
 
-Credentials and endpoints are those that the stores' own tools use (environment variables, profiles, instance roles).
+Credentials and endpoints are those of the stores' own tools (environment variables, profiles, instance roles).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CONNECTIONS: Final = 16
 
 TRIES: Final = 4
 FIRST_PAUSE_S: Final = 0.3
-"""Pauses double from try to try, and vary by half, so that many readers do not come back together."""
+"""Pauses double with each try, and vary by half, so that readers do not retry at the same time."""
 
 CONNECT_S: Final = 10
 READ_S: Final = 30
@@ -36,7 +36,7 @@ READ_S: Final = 30
 PHOTO_S: Final = 60.0
 CATALOGUE_S: Final = 3600.0
 CATALOGUE_BYTES: Final = 4 * 2**30
-"""Longest time for a photo and for a table or a listing, and the longest table."""
+"""Timeouts of a photo and of a table or listing, seconds, and largest table, bytes."""
 
 PAGES: Final = ("text/html", "application/xhtml+xml")
 S3: Final[Mapping[str, Any]] = {
@@ -46,7 +46,7 @@ OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {"s3": S3, "gs": {}, "az": {}}
 """Options of fsspec by scheme."""
 
 PATIENT: Final = ("gs",)
-"""Schemes whose library makes six tries of its own, which cannot be set."""
+"""Schemes whose library makes six tries of its own, which cannot be configured."""
 WANTED: Final[Mapping[str, str]] = {"az": "set AZURE_STORAGE_ACCOUNT_NAME, or AZURE_STORAGE_CONNECTION_STRING"}
 TALKATIVE: Final = ("gcsfs", "azure")
 """Libraries that log errors which they also raise."""
@@ -61,14 +61,14 @@ def fetch(where: str | Reach, *, limit: int, name: str, seconds: float = PHOTO_S
     """Read an object, up to `limit` bytes.
 
     Args:
-        where: Its address; a text is the operator's own, which may lead to any host.
-        limit: In bytes.
+        where: Address; a text is trusted as the operator's, and may name any host.
+        limit: Largest number of bytes.
         name: Name of the object in errors.
-        seconds: Longest time, tries and pauses included.
+        seconds: Timeout with all tries and pauses.
 
     Raises:
-        PhotoError: It cannot be read, also after several tries.
-        MissingExtraError: What reads such addresses is not installed.
+        PhotoError: It cannot be read after several tries.
+        MissingExtraError: The library for such addresses is not installed.
     """
     reach = as_reach(where)
     if not reach.address.is_on_the_web:
@@ -80,10 +80,10 @@ def fetch(where: str | Reach, *, limit: int, name: str, seconds: float = PHOTO_S
 
 
 def as_reach(where: str | Reach) -> Reach:
-    """What an address may reach; all that it names, when it is the operator's own.
+    """Parse an address of the operator, which may reach any host; a `Reach` is returned as it is.
 
     Raises:
-        PhotoError: It is no address that is read.
+        PhotoError: The address is invalid.
     """
     return where if isinstance(where, Reach) else Reach(parse(where))
 
@@ -97,11 +97,11 @@ def _read_object(address: Address, limit: int, seconds: float) -> bytes:
 
 
 def status(where: str | Reach, *, seconds: float = PHOTO_S) -> tuple[int, int] | None:
-    """Bytes and time of the last change (ns since 1970) of an object; None where the server does not say them.
+    """Bytes and time of the last change (ns since 1970) of an object; None if the server does not give them.
 
     Raises:
-        PhotoError: It cannot be asked for.
-        MissingExtraError: What reads such addresses is not installed.
+        PhotoError: The request fails.
+        MissingExtraError: The library for such addresses is not installed.
     """
     reach = as_reach(where)
     if reach.address.is_on_the_web:
@@ -115,7 +115,7 @@ def list_files(url: str) -> list[str]:
 
     Raises:
         PhotoError: It cannot be listed.
-        MissingExtraError: What reads such addresses is not installed.
+        MissingExtraError: The library for such addresses is not installed.
     """
     reach = as_reach(url)
     files, path = _store(reach.address)
@@ -125,11 +125,11 @@ def list_files(url: str) -> list[str]:
 
 
 def kind_of(url: str) -> str | None:
-    """`file`, `directory`, or None where there is nothing.
+    """Type of an address: `file`, `directory`, or None if it does not exist.
 
     Raises:
-        PhotoError: That cannot be found out.
-        MissingExtraError: What reads such addresses is not installed.
+        PhotoError: The request fails.
+        MissingExtraError: The library for such addresses is not installed.
     """
     reach = as_reach(url)
     if reach.address.is_on_the_web:
@@ -150,7 +150,7 @@ def download(url: str, to: Path) -> None:
 
     Raises:
         PhotoError: It cannot be read.
-        MissingExtraError: What reads such addresses is not installed.
+        MissingExtraError: The library for such addresses is not installed.
     """
     reach = as_reach(url)
     if reach.address.is_on_the_web:
@@ -169,7 +169,7 @@ def download(url: str, to: Path) -> None:
 
 
 def exists(place: str) -> bool:
-    """Whether there is an object, or a local file, at a place."""
+    """Whether an object or local file exists."""
     if not is_address(place):
         return Path(place).exists()
     reach = as_reach(place)
@@ -178,7 +178,7 @@ def exists(place: str) -> bool:
 
 
 def read(place: str) -> bytes:
-    """Read all of an object, or of a local file."""
+    """Read an object or local file."""
     if not is_address(place):
         return Path(place).read_bytes()
     reach = as_reach(place)
@@ -187,7 +187,7 @@ def read(place: str) -> bytes:
 
 
 def write(place: str, data: bytes) -> None:
-    """Write an object, or a local file; it is there as a whole, or not at all."""
+    """Write an object or local file atomically."""
     if not is_address(place):
         file = Path(place)
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -201,7 +201,7 @@ def write(place: str, data: bytes) -> None:
 
 
 def remove(place: str) -> None:
-    """Remove an object, or a local file."""
+    """Delete an object or local file."""
     if not is_address(place):
         Path(place).unlink()
         return
@@ -214,14 +214,14 @@ def _ask(reach: Reach, *, ask: Callable[[float], Result], name: str = "", second
     """Call a store with a free connection, and retry after a pause when the failure may pass.
 
     Args:
-        reach: Whom.
-        ask: Asks it; the argument is how many seconds are left for it.
+        reach: Address and permissions.
+        ask: Function that makes the request; its argument is the remaining time, seconds.
         name: Name of the object in errors; by default the address.
-        seconds: Longest time, tries and pauses included.
+        seconds: Timeout with all tries and pauses.
 
     Raises:
-        PhotoError: It fails, and will go on to, or has failed `TRIES` times, or time is up.
-        MissingExtraError: What it needs is not installed.
+        PhotoError: The request fails permanently or `TRIES` times, or times out.
+        MissingExtraError: The library for such addresses is not installed.
     """
     name = shown(name or reach.address.text)
     tries = 1 if reach.address.scheme in PATIENT else TRIES
@@ -235,7 +235,7 @@ def _ask(reach: Reach, *, ask: Callable[[float], Result], name: str = "", second
             return ask(max(0.01, end - time.monotonic()))
         except LookalikeError:
             raise
-        except Exception as error:  # each store has errors of its own
+        except Exception as error:  # each store has its own errors
             pause = max(_pause(attempt), getattr(error, "retry_after", 0.0))
             if attempt == tries or not may_pass(error) or time.monotonic() + pause >= end:
                 raise PhotoError(name, reason(error, tries=attempt)) from error
@@ -253,34 +253,34 @@ def _pause(attempt: int) -> float:
 
 @cache
 def _opened(scheme: str) -> Any:  # noqa: ANN401 - fsspec has no types
-    """The file system of a kind of address.
+    """File system of fsspec for a scheme.
 
     Raises:
-        UsageError: It cannot be opened without being told more.
-        MissingExtraError: What reads such addresses is not installed.
+        UsageError: It cannot be opened without further configuration.
+        MissingExtraError: The library for such addresses is not installed.
     """
     import fsspec
 
-    for name in TALKATIVE:  # handlers of the user stay
+    for name in TALKATIVE:  # the user's handlers stay
         logging.getLogger(name).addHandler(logging.NullHandler())
     try:
-        # What was listed may have changed by the time that it is asked for.
+        # Cached listings may be outdated at the next request.
         files = fsspec.filesystem(scheme, use_listings_cache=False, **OPTIONS[scheme])
     except ImportError as error:
         raise MissingExtraError(f"reading {scheme}:// addresses", "stores") from error
     except ValueError as error:
         raise UsageError(f"{scheme}:// addresses cannot be read: {WANTED.get(scheme) or error}") from error
     if hasattr(files, "retries"):
-        files.retries = 1  # patience is `patiently`'s
+        files.retries = 1  # timeouts are those of `patiently`
     return files
 
 
 def _store(address: Address) -> tuple[Any, str]:
-    """The file system of an address, and the path in it.
+    """File system of an address, and the path in it.
 
     Raises:
-        UsageError: It is on the web, where nothing can be listed or written, or the store cannot be opened.
-        MissingExtraError: What reads such addresses is not installed.
+        UsageError: It is on the web, which has no listings and cannot be written, or the store cannot be opened.
+        MissingExtraError: The library for such addresses is not installed.
     """
     if address.is_on_the_web:
         raise UsageError(

@@ -10,10 +10,10 @@ from lookalike.remote.http_client import BROKEN
 
 BUSY: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 MALFORMED: Final = frozenset({"BadHttpMessage", "ClientPayloadError"})
-"""Errors of aiohttp about answers that break off or make no sense: they carry a status, 400, that no server sent."""
+"""Errors of aiohttp for broken or invalid responses; they carry a status, 400, that no server sent."""
 
 PASSING: Final = ("Connection", "Timeout", "Disconnected", "IncompleteRead", "Payload")
-"""Parts of the names of errors that may pass: the libraries' errors have no ancestor in common."""
+"""Parts of the names of temporary errors; the libraries' errors have no common base class."""
 
 TOLD: Final[Mapping[str, str]] = {
     "ClientConnectorDNSError": "the name of its server is not known",
@@ -24,7 +24,7 @@ TOLD: Final[Mapping[str, str]] = {
     "ServerTimeoutError": "its server does not answer",
     "ClientConnectorError": "its server cannot be connected to",
 }
-"""What is said of errors of the web's library, whose own words name addresses."""
+"""Messages for errors of aiohttp, whose own messages contain addresses."""
 
 
 def may_pass(error: Exception) -> bool:

@@ -64,27 +64,29 @@ class Examples:
             UsageError: A box without the one photo that it belongs to, or metrics with several examples.
         """
         if box is not None and not self.photos:
-            raise UsageError("a box belongs to a photo; an item is searched by the vectors that are stored of it")
+            raise UsageError(
+                "a box belongs to a photo; an item is searched by its stored vectors, so leave the box out"
+            )
         if box is not None and len(self.photos) + len(self.unlike_photos) > 1:
-            raise UsageError("a box belongs to one photo; with several, cut them out before")
+            raise UsageError("a box belongs to one photo; with several, crop them first")
         if metrics and self.several:
             raise UsageError("metrics compare with one photo or item; with several, leave the metrics out")
 
     def vectors(
         self,
-        describe: Callable[[Sequence[Source]], Mapping[str, Float32]],
+        embed: Callable[[Sequence[Source]], Mapping[str, Float32]],
         stored: Callable[[str], Mapping[str, Float32]],
     ) -> Mapping[str, Float32]:
-        """The query: for each space (1, D) float32.
+        """Query vectors: (1, D) float32 by space.
 
         Args:
-            describe: Embeds B photos: (B, D) float32 by space.
-            stored: The rows of an item: (1, D) float32 by space.
+            embed: Embeds B photos: (B, D) float32 by space.
+            stored: Stored vectors of an item: (1, D) float32 by space.
         """
         like, unlike = [stored(item) for item in self.items], [stored(item) for item in self.unlike_items]
         photos = [*self.photos, *self.unlike_photos]
         if photos:
-            rows = describe(photos)
+            rows = embed(photos)
             like.append({name: part[: len(self.photos)] for name, part in rows.items()})
             unlike.append({name: part[len(self.photos) :] for name, part in rows.items()})
         if not self.several:
@@ -124,20 +126,20 @@ def _ids(given: str | Sequence[str] | None, name: str) -> list[str]:
 
 
 def gathered(parts: Sequence[Mapping[str, Float32]], name: str) -> Float32:
-    """All rows of a space, (B, D), as unit rows."""
+    """All vectors of a space as unit vectors, (B, D); (0, 0) for none."""
     rows = [part[name] for part in parts]
     return unit_rows(np.concatenate(rows)) if rows else np.empty((0, 0), dtype=np.float32)
 
 
 def blend(like: Float32, unlike: Float32) -> Float32:
-    """The direction of examples, turned away from that of counter-examples.
+    """Mean direction of examples, minus a share of that of counter-examples.
 
     Args:
-        like: (B, D) float32 unit rows, at least one.
-        unlike: (C, D) float32 unit rows; none changes nothing.
+        like: (B, D) float32 unit vectors, at least one.
+        unlike: (C, D) float32 unit vectors, or none.
 
     Returns:
-        (1, D) float32, a unit row, or zeros where both are the same.
+        (1, D) float32, a unit vector, or zeros if the difference is zero.
 
     Source: Rocchio 1971, Relevance feedback in information retrieval; unit rows instead of term weights.
     """
@@ -148,7 +150,7 @@ def blend(like: Float32, unlike: Float32) -> Float32:
 
 
 def name_of(photo: Source) -> str:
-    """What a photo is called in answers: its path or URL, the name of an open file, or `photo`."""
+    """Name of a photo in answers: its path or URL, the name of an open file, or `photo`."""
     if isinstance(photo, str | os.PathLike):
         return os.fspath(photo)
     from lookalike.images import source  # not at import: a search by item opens no photo

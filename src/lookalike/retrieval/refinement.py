@@ -28,14 +28,14 @@ def search_refined(
 
     Args:
         gallery: Gallery to search.
-        query: (1, D) float32 for each space that is weighted.
-        request: What to refine; without metrics. Its filter holds for neighbours too.
-        is_item: Whether the query is an item of the gallery, which is no neighbour of itself. A photo's own copy in the
-            gallery is one: it keeps the copy the first of the matches.
+        query: (1, D) float32 for each space with a weight above 0.
+        request: Resolved request without metrics; its filter applies to the neighbours too.
+        is_item: Whether the query is an item of the gallery, which is not used as its own neighbour. The copy of a
+            query photo in the gallery is used: that keeps the copy the first match.
 
     Returns:
-        The neighbours in their new order, with the scores that they have with the query itself, and `refined`, which
-        decided the order.
+        Neighbours in the refined order, with their scores with the query itself, and `refined`, the values that they
+        are ordered by.
     """
     k, weights = request.k, request.weights
     weighted = {name: unit_rows(np.asarray(rows, dtype=np.float32)) for name, rows in query.items() if weights[name]}
@@ -70,9 +70,9 @@ def expanded(
     """Sum a query and its nearest neighbours in each space; every space takes the same neighbours.
 
     Args:
-        query: (1, D) float32 unit rows by space.
+        query: (1, D) float32 unit vectors by space.
         found: Neighbours of the query.
-        units: (K, D) float32 unit rows of the neighbours by space.
+        units: (K, D) float32 unit vectors of the neighbours by space.
         count: Number of neighbours to take.
         is_item: Skip the neighbour that is the query itself.
     """
@@ -86,8 +86,8 @@ def expanded(
 
 def same_as(query: Mapping[str, Float32], units: Mapping[str, Float32]) -> Bool:
     """Mark rows that equal the query in every space: (K,) bool."""
-    alike = [np.abs(units[name] - row).max(axis=1) < 1e-6 for name, row in query.items()]
-    return np.asarray(np.all(alike, axis=0))
+    equal = [np.abs(units[name] - row).max(axis=1) < 1e-6 for name, row in query.items()]
+    return np.asarray(np.all(equal, axis=0))
 
 
 def reranked(
@@ -100,8 +100,8 @@ def reranked(
     """Score candidates by their k-reciprocal neighbours: (N,) float32, higher is better.
 
     Args:
-        query: (1, D) float32 unit rows by space.
-        units: (N, D) float32 unit rows of the candidates by space.
+        query: (1, D) float32 unit vectors by space.
+        units: (N, D) float32 unit vectors of the candidates by space.
         weights: Weight of each space.
         spaces: Spaces of the gallery.
     """

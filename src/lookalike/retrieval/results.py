@@ -1,4 +1,4 @@
-"""Matches of a query: the gallery's neighbours, refined where that is asked for, as items."""
+"""Matches of a query: searches the gallery, refines the neighbours if requested, and reads their items."""
 
 from __future__ import annotations
 
@@ -18,21 +18,22 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 TRIES: Final = 5
+"""Largest number of searches while the gallery is replaced."""
 
 
 def search_gallery(
     gallery: Gallery, vectors: Mapping[str, Float32], request: ResolvedRequest, examples: Examples
 ) -> tuple[Neighbours, list[Match]]:
-    """Search for one query, and read the items of the page that is asked for, in one state of the gallery.
+    """Search for one query, and read the items of the requested page at one version of the gallery.
 
     Args:
         gallery: Gallery to search.
-        vectors: (1, D) float32 for each space that is weighted.
-        request: Request, for this gallery's spaces.
-        examples: What the vectors are of; its items are left out.
+        vectors: (1, D) float32 for each space with a weight above 0.
+        request: Request, resolved for the gallery's spaces.
+        examples: Examples of the query; their items are left out.
 
     Raises:
-        GalleryReplacedError: It was replaced during each of `TRIES` attempts.
+        GalleryReplacedError: The gallery was replaced during each of `TRIES` attempts.
     """
     deep = request.deep(beside=len(examples.ids))
 
@@ -44,21 +45,21 @@ def search_gallery(
         offset = request.offset or 0
         return neighbours, matches_of(gallery, neighbours, k=request.k, offset=offset, without=examples.ids)
 
-    return of_one_state(found)
+    return retry_if_replaced(found)
 
 
 def matches_of(gallery: Gallery, neighbours: Neighbours, *, k: int, offset: int, without: Sequence[str]) -> list[Match]:
-    """The matches of the first query.
+    """Matches of the first query.
 
     Args:
         gallery: Gallery of the neighbours.
-        neighbours: At least `offset + k + len(without)` of them, where there are as many; best first.
+        neighbours: Neighbours, best first: at least `offset + k + len(without)`, if the gallery has as many.
         k: Number of matches.
         offset: Number of best matches to leave out.
         without: Ids of items to leave out.
 
     Raises:
-        GalleryReplacedError: The gallery was replaced since the search, which must be done again.
+        GalleryReplacedError: The gallery was replaced since the search; search again.
     """
     rows = neighbours.rows[0, : offset + k + len(without)].tolist()
     items = gallery.items([row for row in rows if row >= 0], version=neighbours.version)
@@ -75,11 +76,11 @@ def matches_of(gallery: Gallery, neighbours: Neighbours, *, k: int, offset: int,
     ]
 
 
-def of_one_state(ask: Callable[[], T]) -> T:
-    """Take several steps on one state of the gallery: start again when it is replaced between two of them.
+def retry_if_replaced(ask: Callable[[], T]) -> T:
+    """Call a function that reads the gallery several times; call it again if the gallery was replaced meanwhile.
 
     Raises:
-        GalleryReplacedError: It was replaced during each of `TRIES` attempts.
+        GalleryReplacedError: The gallery was replaced during each of `TRIES` attempts.
     """
     for _ in range(TRIES - 1):
         with suppress(GalleryReplacedError):

@@ -1,4 +1,4 @@
-"""Retriever: an embedder and a gallery, which together answer photos."""
+"""Retriever: a gallery with the embedder of its query photos."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def open(
     runtime: str = "auto",
     device: str = "auto",
 ) -> Retriever:
-    """Open a gallery with the model that embeds photos for it; both are loaded when they are first needed.
+    """Open a gallery with the model that embeds photos for it; both are loaded when first used.
 
-    The first `index` makes a gallery that does not exist.
+    `Retriever.index` creates a gallery that does not exist.
 
     Args:
         address: The gallery's folder, or `milvus://HOST:PORT/COLLECTION`.
@@ -49,7 +49,7 @@ def open(
 
 
 class Retriever:
-    """Search and filling of a gallery; made by `lookalike.open`."""
+    """Searches and fills a gallery; created by `lookalike.open`."""
 
     def __init__(
         self,
@@ -61,8 +61,8 @@ class Retriever:
         """Join a gallery and an embedder.
 
         Args:
-            gallery: A gallery, or the address of one, opened when it is first needed.
-            embedder: An embedder, or a model file, loaded when it is first needed.
+            gallery: Gallery, or the address of one, which is opened when first used.
+            embedder: Embedder, or a model file, which is loaded when first used.
             limits: Limits of query photos; None takes those of `lookalike.images`.
         """
         self._limits = limits
@@ -84,7 +84,7 @@ class Retriever:
         self.close()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out the loaded model: the unpickled retriever loads it, and opens the gallery, when they are needed."""
+        """Leave out the loaded model: the unpickled retriever loads it, and opens the gallery, when first used."""
         return {name: value for name, value in vars(self).items() if name != "embedder"}
 
     def close(self) -> None:
@@ -97,7 +97,7 @@ class Retriever:
         """The gallery.
 
         Raises:
-            GalleryNotFoundError: There is none at the address.
+            GalleryNotFoundError: There is no gallery at the address.
         """
         if self._opened is None:
             from lookalike.gallery.opening import open_gallery
@@ -119,7 +119,7 @@ class Retriever:
         return ProjectedEmbedder(embedder, projections) if projections else embedder
 
     def _gallery_or_none(self) -> Gallery | None:
-        """The gallery, or None where there is none at the address."""
+        """The gallery; None if there is none at the address."""
         try:
             return self.gallery
         except GalleryNotFoundError:
@@ -151,12 +151,12 @@ class Retriever:
             item: Id of an item, or several, instead of photos or beside them; the query uses their stored vectors.
             unlike: A photo to look less like, or several.
             unlike_item: Id of an item to look less like, or several.
-            k: Number of matches, at least 1; fewer come back when fewer items pass the filter.
+            k: Number of matches, at least 1; fewer are found if fewer items pass the filter.
             offset: Number of best matches to leave out; pages fit together if each one gives it, the first with 0.
             weights: Weights by space, 0 for others; None takes the stored weights of the gallery, or else the defaults.
-            where: A filter on the items' attributes, such as `price < 80 and season = 'Summer'`.
+            where: Filter on the items' attributes, such as `price < 80 and season = 'Summer'`.
             box: Part of the photo to search with.
-            metrics: A metric of SciPy's cdist by space; the score is then minus the weighted sum of the distances.
+            metrics: Metric of SciPy's cdist by space; the score is then minus the weighted sum of the distances.
             index: `auto`, `exact`, `kmeans`, `ivf` or `hnsw`.
             probes: Number of lists that `kmeans` or `ivf` look into.
             expand: Number of nearest items to add to the query before a second search; 0 is none.
@@ -164,7 +164,7 @@ class Retriever:
                 remain those of the query itself, also with `expand`.
 
         Raises:
-            UsageError: An option is wrong, or options do not go together; subclasses are in `lookalike.errors`.
+            UsageError: An option is invalid, or options exclude each other; subclasses are in `lookalike.errors`.
             MismatchError: The gallery was filled by another model.
         """
         examples = Examples.of(photo, item, unlike, unlike_item)
@@ -183,10 +183,10 @@ class Retriever:
         return self.answer(examples, request)
 
     def answer(self, examples: Examples, request: SearchRequest) -> Answer:
-        """Answer a request; `search` makes both from plain arguments.
+        """Answer a request; `search` builds both arguments from plain values.
 
         Raises:
-            UsageError: The request and the examples, or the gallery, do not go together.
+            UsageError: The request does not fit the examples or the gallery.
             MismatchError: The gallery was filled by another model.
         """
         examples.check(box=request.box, metrics=request.metrics)
@@ -195,7 +195,7 @@ class Retriever:
             raise UsageError(f"{self._address} is empty; fill it with `lookalike index`")
         resolved = request.resolved(spaces, stored=gallery.stored_weights.weights)
         took: dict[str, float] = {"decode": 0.0, "embed": 0.0}
-        vectors = examples.vectors(lambda photos: self._describe(photos, request.box, took), gallery.vectors)
+        vectors = examples.vectors(lambda photos: self._embed(photos, request.box, took), gallery.vectors)
         started = perf_counter()
         neighbours, matches = search_gallery(gallery, vectors, resolved, examples)
         took["search"] = (perf_counter() - started) * 1000
@@ -236,19 +236,19 @@ class Retriever:
         Photos that cannot be read are skipped; they are listed in the report, and in `skipped.csv` in the gallery.
 
         Args:
-            source: A folder or a CSV or Parquet table, here or in a store (`s3://...`), `drawn`, or `-` for paths on
+            source: Folder, or CSV or Parquet table, local or in a store (`s3://...`), `drawn`, or `-` for paths on
                 standard input.
             columns: Column names of a table by the expected names, such as `{"image": "file"}`.
             encoding: Encoding of a CSV table that is not UTF-8, such as `cp1252`.
             exclude: Globs of files and folders of a folder to leave out, such as `["*.psd", "returns/**"]`.
             whole_photos: Ignore boxes, and embed the whole of each photo.
-            batch: Number of photos that the network gets at once.
+            batch: Batch size of the network.
             workers: Number of threads that read and decode.
-            prune: Remove items of earlier runs that are gone from this source; those that are only out of reach stay.
+            prune: Remove items of earlier runs that are no longer in this source; unreachable ones stay.
             strict: Stop at the first photo that cannot be read, instead of skipping it.
             progress: Called from time to time with the report so far and the number of photos in the catalogue.
-            ray: Address of a Ray cluster to embed the photos on; `auto` takes, or starts, one on this machine.
-            shards: Folder or URL that all machines of the Ray cluster reach, for finished work until it is written.
+            ray: Address of a Ray cluster that embeds the photos; `auto` uses or starts one on this machine.
+            shards: Folder or URL that all machines of the Ray cluster can reach, for results not yet in the gallery.
 
         Raises:
             CatalogueError: The source cannot be read.
@@ -264,13 +264,13 @@ class Retriever:
             if number is not None and number < 1:
                 raise UsageError(f"{name} must be at least 1, got {number}")
         if shards is not None and ray is None:
-            raise UsageError("shards are made by a Ray cluster only, and none is named")
-        # Everything that can be the caller's mistake comes before the gallery is made.
+            raise UsageError("shards are for a Ray cluster; name one with ray")
+        # Everything that can fail by the caller's mistake comes before the gallery is created.
         catalogue = open_catalogue(
             os.fspath(source), columns=columns, encoding=encoding, exclude=exclude, whole_photos=whole_photos
         )
         embedder = self.embedder
-        with self._made_if_needed() as gallery:
+        with self._created_if_missing() as gallery:
             self.check_model()
             with gallery.writing():
                 if isinstance(self._embedder, ModelFile):
@@ -308,8 +308,8 @@ class Retriever:
         return report
 
     @contextmanager
-    def _made_if_needed(self) -> Iterator[Gallery]:
-        """Yield the gallery, made if there is none; delete it again when it was made for work that fails at once."""
+    def _created_if_missing(self) -> Iterator[Gallery]:
+        """Yield the gallery, created if there is none; delete a created one if the work fails before it is used."""
         from lookalike.gallery.opening import open_gallery
 
         made = None
@@ -328,19 +328,19 @@ class Retriever:
         """Check that the embedder's vectors can be compared with the gallery's.
 
         Args:
-            asking: Whether a query photo is embedded: a model that was named is then believed to have made imported
-                vectors of its dimensions.
+            asking: Whether a query photo is embedded: a model that the user has named is then assumed to have made
+                imported vectors of the same dimensions.
 
         Raises:
-            MismatchError: The gallery was filled by another model, or has spaces that this one does not make.
+            MismatchError: The gallery was filled by another model, or has spaces that this one has not.
         """
         is_given = not isinstance(self._embedder, ModelFile) or self._embedder.given
         remembered = None if is_given else self.gallery.model
         named = asking and bool(is_given)
         check_compatibility(self._address, self.gallery.spaces, self.embedder, remembered=remembered, named=named)
 
-    def _describe(self, photos: Sequence[Source], box: Box | None, took: dict[str, float]) -> Mapping[str, Float32]:
-        """Embed query photos, after a check that their vectors can be compared with the gallery's."""
+    def _embed(self, photos: Sequence[Source], box: Box | None, took: dict[str, float]) -> Mapping[str, Float32]:
+        """Embed query photos after `check_model`."""
         from lookalike.embedding.queries import embed_queries
         from lookalike.images import DEFAULT_LIMITS
 

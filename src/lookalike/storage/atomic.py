@@ -1,7 +1,7 @@
-"""Files and galleries that appear at their place whole or not at all, and leave nothing in the way when that fails.
+"""Atomic writes of several files: they appear in a folder together, or not at all.
 
-Their writer may be killed at any instant. So they are written into a folder with a name of our own, which says
-by a lock that its writer lives, and moved when they are whole; what a dead writer left is deleted by the next one.
+The writer may be killed at any instant. So the files are written into a hidden folder that the writer holds a lock on,
+and moved when they are complete; the next writer deletes what a killed one has left.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ from lookalike.storage.durable import flush, sync_folder
 PREFIX: Final = ".lookalike-export-"
 LOCK: Final = "lock"
 MOVED: Final = "moved.json"
-"""Names and inodes of files while they are moved into place one by one."""
+"""File with the names and inodes of files while they are moved one by one."""
 
 
 @contextmanager
 def placed(folder: Path, names: Sequence[str]) -> Iterator[Path]:
-    """Lend a hidden folder to write files into; all of them are moved into place together at the end.
+    """Yield a hidden folder to write files into, which are moved into place together at the end.
 
     Args:
-        folder: Where they will be.
-        names: What must be in the hidden folder at the end, and must not be in the folder.
+        folder: Destination folder.
+        names: Names of the files, which must not exist in the destination.
 
     Raises:
-        UsageError: A file is there already.
-        LookalikeError: Another process is writing there just now.
-        OSError: The disk is full, or the folder cannot be written to.
+        UsageError: A file exists in the destination.
+        LookalikeError: Another process is writing into the destination.
+        OSError: The disk is full, or the folder cannot be written.
     """
     from filelock import FileLock
 
     clear_dead(folder)
     for name in names:
         if os.path.lexists(folder / name):
-            raise UsageError(f"{folder / name} is there already; name another folder, or delete it")
+            raise UsageError(f"{folder / name} exists already; choose another folder, or delete it")
     parts = folder / f"{PREFIX}{uuid.uuid4().hex}"
     parts.mkdir()
     try:
@@ -66,10 +66,10 @@ def placed(folder: Path, names: Sequence[str]) -> Iterator[Path]:
 
 
 def clear_dead(folder: Path) -> None:
-    """Delete what writers that died left in a folder.
+    """Delete the hidden folders of killed writers.
 
     Raises:
-        LookalikeError: One is alive.
+        LookalikeError: A writer is running.
     """
     from filelock import FileLock, Timeout
 
@@ -79,11 +79,13 @@ def clear_dead(folder: Path) -> None:
                 take_back(folder, parts)
                 shutil.rmtree(parts)
         except Timeout:
-            raise LookalikeError(f"another export is writing into {folder}; wait for it, or name another") from None
+            raise LookalikeError(
+                f"another export is writing into {folder}; wait for it, or choose another folder"
+            ) from None
 
 
 def take_back(folder: Path, parts: Path) -> None:
-    """Delete files that were moved into place before the last of them was: what has their names and is theirs."""
+    """Delete files of an incomplete move, where name and inode are those recorded."""
     with contextlib.suppress(FileNotFoundError, ValueError):
         for name, inode in json.loads((parts / MOVED).read_text(encoding="utf-8")).items():
             with contextlib.suppress(FileNotFoundError):
@@ -92,14 +94,14 @@ def take_back(folder: Path, parts: Path) -> None:
 
 
 def move(source: Path, target: Path) -> None:
-    """Move a file to where there is none.
+    """Move a file without replacing another.
 
     Raises:
-        UsageError: There is one by now.
+        UsageError: The destination exists.
     """
     try:
         target.hardlink_to(source)
     except FileExistsError:
-        raise UsageError(f"{target} is there already; name another folder, or delete it") from None
-    except OSError:  # the file system knows no links
+        raise UsageError(f"{target} exists already; choose another folder, or delete it") from None
+    except OSError:  # the file system has no hard links
         source.rename(target)

@@ -1,4 +1,4 @@
-"""Files and folders that are there after a power cut, as soon as a function says so."""
+"""Durable writes: files and folders that survive a power cut once a function has returned."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from lookalike.errors import storage_error
 
 
 def write_durably(path: Path, data: bytes) -> None:
-    """Write a file that is complete under its name, and there after a power cut, or not there at all.
+    """Write a file atomically and durably.
 
     Raises:
-        StorageFullError: There is no room for it.
-        LookalikeError: It cannot be written.
+        StorageFullError: The disk is full.
+        LookalikeError: The file cannot be written.
     """
     unfinished = path.with_name(f".{path.name}")
     try:
@@ -35,13 +35,13 @@ def write_durably(path: Path, data: bytes) -> None:
 
 
 def flush(path: Path) -> None:
-    """Make sure that a file's contents are on the disk before its name is."""
+    """Flush a file's content to disk."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it, durably."""
+    """Create a folder and its parents durably."""
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
     for each in reversed(missing):
         each.mkdir(exist_ok=True)
@@ -49,7 +49,7 @@ def make_folder(folder: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the names of a folder's files on disk, where the system can do that."""
+    """Flush the directory entries of a folder to disk, where the system supports it."""
     if not hasattr(os, "O_DIRECTORY"):
         return
     number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

@@ -1,4 +1,4 @@
-"""Local files: only what is a file is opened, and what is written is there as a whole, or not at all."""
+"""Local files: opening of regular files only, and atomic writes."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ KINDS: Final = (
 )
 
 DISK: Final = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS))
-"""Errors that say that a disk is full, bad or only to be read."""
+"""Errors of a full, failing or read-only disk."""
 
 NAME_KEPT: Final = 40
-"""Characters of a file's name that the name of the unfinished file has, so that it is never too long."""
+"""Characters of a file's name that the name of its temporary file keeps, so that it is never too long."""
 
 
 def open_regular(path: str | os.PathLike[str]) -> FileIO:
-    """Open a file for reading bytes, unbuffered; a pipe, a socket or a device could keep its reader waiting for ever.
+    """Open a regular file for reading bytes, unbuffered; reading a pipe, socket or device might block.
 
     Raises:
-        OSError: It cannot be opened, or is no file; `strerror` says which of these it is.
+        OSError: It cannot be opened, or is not a regular file; `strerror` has the reason.
     """
     check_regular(os.stat(path), path)  # noqa: PTH116 - a Path would be made for nothing
     flags = os.O_RDONLY | os.O_CLOEXEC
     try:
-        descriptor = os.open(path, flags | os.O_NONBLOCK)  # it may have become a pipe by now
-    except BlockingIOError:  # a file server has promised it to a client, and gives it back when it is opened patiently
+        descriptor = os.open(path, flags | os.O_NONBLOCK)  # it may have been replaced by a pipe
+    except BlockingIOError:  # a file server has leased the file to a client; a blocking open waits until it is released
         descriptor = os.open(path, flags)
     try:
         check_regular(os.fstat(descriptor), path)
@@ -48,11 +48,11 @@ def open_regular(path: str | os.PathLike[str]) -> FileIO:
 
 
 def check_regular(status: os.stat_result, path: str | os.PathLike[str]) -> None:
-    """Refuse what is no file.
+    """Check that a file is a regular one.
 
     Raises:
         IsADirectoryError: It is a folder.
-        OSError: It is something else.
+        OSError: It is a pipe, socket or device.
     """
     if stat.S_ISREG(status.st_mode):
         return
@@ -63,12 +63,12 @@ def check_regular(status: os.stat_result, path: str | os.PathLike[str]) -> None:
 
 
 def kind_of(status: os.stat_result) -> str:
-    """What something is that is neither file nor folder: `a pipe`, `a socket`, `a device`."""
+    """Kind of a file that is neither regular nor a folder: `a pipe`, `a socket`, `a device`."""
     return next((name for is_kind, name in KINDS if is_kind(status.st_mode)), "of a kind that is not known")
 
 
 def create_file(path: Path, text: str) -> None:
-    """Write a file of UTF-8 text as a whole; a link that bears its name is replaced, not what it leads to.
+    """Write a UTF-8 text file atomically; a link at the path is replaced, and not its target.
 
     Raises:
         OSError: It cannot be written.
@@ -79,10 +79,10 @@ def create_file(path: Path, text: str) -> None:
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """Lend the path of a hidden file beside another; at the end it is synced and takes the other's name and place.
+    """Yield the path of a temporary file beside a file, which it replaces at the end, flushed to disk.
 
-    What cannot be finished is deleted, and what was there stays. Links are followed. Into what is no file, such as
-    /dev/stdout, is written as it comes.
+    After an error the temporary file is deleted, and the old file stays. Links are followed. Files that are not
+    regular, such as /dev/stdout, are written directly.
 
     Raises:
         OSError: It cannot be written.
@@ -99,10 +99,10 @@ def written_whole(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def _replacing(place: Path) -> Iterator[Path]:
-    """Lend the path of a file that there is not, and move it to a place at the end."""
+    """Yield the path of a temporary file, and move it to a target at the end."""
     unfinished = place.with_name(f".{place.name[:NAME_KEPT]}.part")
     try:
-        unfinished.unlink(missing_ok=True)  # left by a kill
+        unfinished.unlink(missing_ok=True)  # left by a killed process
         yield unfinished
         unfinished.replace(place)
     except BaseException:
@@ -112,7 +112,7 @@ def _replacing(place: Path) -> Iterator[Path]:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file; see `written_whole`.
+    """Write a file atomically; see `written_whole`.
 
     Raises:
         OSError: It cannot be written.
@@ -122,12 +122,12 @@ def write_whole(path: Path, data: bytes) -> None:
 
 
 def not_written(path: Path, what: str, error: OSError) -> LookalikeError:
-    """What to say where a file that was asked for cannot be written: a bad disk is no mistake of the caller's.
+    """Error for a file that cannot be written: a caller's mistake, unless the disk is full or fails.
 
     Args:
-        path: The file or folder.
-        what: What it would have been, such as `the page`.
-        error: What the operating system says.
+        path: File or folder.
+        what: Purpose of the file, such as `the page`.
+        error: Error of the operating system.
     """
     if error.errno in DISK:
         return storage_error(path, error)

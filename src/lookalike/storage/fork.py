@@ -1,8 +1,8 @@
-"""What a process that forks does with open galleries.
+"""Fork handlers of open galleries.
 
-SQLite's connections must not be carried into a child: it would believe in locks that it does not have. So those that
-are not in use are closed before a fork, on both sides others are opened when they are needed, and one that another
-thread was using is left alone in the child for good.
+SQLite connections must not be used in a forked child, which would rely on locks that it does not hold. So idle
+connections are closed before a fork, parent and child open new ones when needed, and the child never touches a
+connection that another thread was using.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import Final, Protocol
 
 
 class Forkable(Protocol):
-    """What wants to know of forks."""
+    """Interface of objects that handle forks."""
 
     def before_fork(self) -> None:
-        """Make ready, in the thread that forks; it may be in the middle of something of this very object."""
+        """Prepare, in the thread that forks, which may be within a method of this object."""
         ...
 
     def after_fork(self, *, child: bool) -> None:
-        """Go on, in the parent or in the child, where only the thread that forked is left."""
+        """Continue in the parent, or in the child, where only the forking thread exists."""
         ...
 
 
@@ -31,7 +31,7 @@ _registered = False
 
 
 def watch(forkable: Forkable) -> None:
-    """Tell an object of all forks from now on, for as long as it lives."""
+    """Call an object's handlers at each fork, as long as the object lives."""
     global _registered
     with _GUARD:
         _WATCHED.add(forkable)

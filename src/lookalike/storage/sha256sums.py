@@ -1,4 +1,4 @@
-"""The checksums that lie beside exported files, as `sha256sum` writes and checks them."""
+"""Checksum files beside exports, in the format of `sha256sum`."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ FILE: Final = "SHA256SUMS"
 
 
 def write(folder: Path, names: Iterable[str]) -> None:
-    """Write the checksums of files of a folder.
+    """Write the checksum file of a folder.
 
     Raises:
-        OSError: A file cannot be read, or that of the checksums not written.
+        OSError: A file cannot be read, or the checksum file cannot be written.
     """
     text = "".join(f"{sha256(folder / name)}  {name}\n" for name in names)
     (folder / FILE).write_text(text, encoding="utf-8", newline="\n")
 
 
 def check(folder: Path, names: Iterable[str]) -> None:
-    """Compare files of a folder with their checksums, if these are there: files that others wrote have none.
+    """Check files of a folder against its checksum file, if there is one; files of other programs have none.
 
     Raises:
-        CatalogueError: A file, or that of the checksums, is damaged.
+        CatalogueError: A file or the checksum file is damaged.
     """
     path = folder / FILE
     if not path.exists():
@@ -47,6 +47,6 @@ def check(folder: Path, names: Iterable[str]) -> None:
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file's content, in hexadecimal."""
+    """SHA-256 of a file's content, hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""One writer at a time: a lock on a file, and beside it a note that says who holds it."""
+"""Write lock: a locked file, and beside it a file that describes the holder."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 PATIENCE_S = 2.0
-"""How long a writer waits for another one: a batch is written in less, a whole index run is not."""
+"""Seconds that a writer waits for another: longer than a batch takes, shorter than an indexing run."""
 
 
 TRIES = 20
 
 
 class WriteLock:
-    """The right to write to a gallery; the same thread may take it again while it has it.
+    """Write lock of a gallery, reentrant within a thread.
 
-    The operating system lets go of the lock when its holder dies, so a lock is never stale. The note may be: it is
-    read only when the lock could not be had.
+    The operating system releases the lock when its holder dies, so a lock is never stale. The description of the holder
+    may be; it is read only when the lock is taken.
     """
 
     def __init__(self, path: Path) -> None:
@@ -45,23 +45,23 @@ class WriteLock:
         self._lock: BaseFileLock
 
     def before_fork(self) -> None:
-        """Do nothing: filelock sees to its own."""
+        """Do nothing: filelock handles forks."""
 
     def after_fork(self, *, child: bool) -> None:
-        """In a child, hold nothing: it is the parent that does."""
+        """In a child, hold no lock: the parent does."""
         if child:
             self._threads, self._depth, self._file = threading.RLock(), 0, None
 
     @contextmanager
     def held(self, patience_s: float = PATIENCE_S) -> Iterator[None]:
-        """Hold the lock for a while.
+        """Hold the lock during a context.
 
         Args:
-            patience_s: Seconds to wait for another process; 0 asks once.
+            patience_s: Seconds to wait for another process; 0 tries once.
 
         Raises:
-            GalleryLockedError: Another process, or thread, holds it.
-            LookalikeError: The folder cannot be written to.
+            GalleryLockedError: Another process or thread holds it.
+            LookalikeError: The folder cannot be written.
         """
         if not self._threads.acquire(timeout=patience_s):
             raise self._refusal()
@@ -79,7 +79,7 @@ class WriteLock:
             self._threads.release()
 
     def is_in_place(self) -> bool:
-        """Whether the file that is locked is still the one at the path; with another, others may be writing, too."""
+        """Whether the locked file is still the one at the path; after a replacement, other processes may write too."""
         return self._file is not None and self._file == file_at(self._path)
 
     def _acquire(self, patience_s: float) -> None:
@@ -96,15 +96,15 @@ class WriteLock:
                 raise storage_error(f"{self._path.parent} cannot be written to", error) from None
             if self.is_in_place():
                 break
-            self._lock.release()  # of a file that was replaced, or made, while it was being locked
+            self._lock.release()  # of a file that was replaced or created while it was being locked
         else:
             raise LookalikeError(f"{self._path.parent} is being replaced all the time; try again")
-        with contextlib.suppress(OSError):  # a full disk must not stand in the way of removing items
+        with contextlib.suppress(OSError):  # a full disk must not prevent removing items
             create_file(self._note, json.dumps(describe_this_process()))
 
     def _release(self) -> None:
         try:
-            with contextlib.suppress(OSError):  # it may have been replaced by something that cannot be deleted
+            with contextlib.suppress(OSError):  # the file may have been replaced by one that cannot be deleted
                 if self.is_in_place():
                     self._note.unlink(missing_ok=True)
         finally:
@@ -118,7 +118,7 @@ class WriteLock:
         )
 
     def _read_note(self) -> dict[str, Any]:
-        """What the holder says of itself; empty when that is gone, or nothing that we would write."""
+        """Description of the holder; empty if it is missing or invalid."""
         note: object = None
         with contextlib.suppress(OSError, ValueError, RecursionError), open_regular(self._note) as file:
             note = json.loads(file.read())
@@ -126,7 +126,7 @@ class WriteLock:
 
 
 def file_at(path: Path) -> tuple[int, int] | None:
-    """Device and inode of the file at a path; None where there is none."""
+    """Device and inode of the file at a path; None for a missing file."""
     try:
         found = path.stat()
     except OSError:
@@ -135,7 +135,7 @@ def file_at(path: Path) -> tuple[int, int] | None:
 
 
 def describe_this_process() -> dict[str, str | int]:
-    """Who would be holding a lock, as its note says it."""
+    """Description of this process as the holder of a lock."""
     return {
         "host": socket.gethostname(),
         "pid": os.getpid(),

@@ -1,1 +1,1 @@
-"""One file for each library that can run a network."""
+"""Runtimes: one module for each library that runs networks."""

@@ -1,4 +1,4 @@
-"""Networks run by ONNX Runtime, on the processor or on a CUDA device."""
+"""ONNX Runtime, on the processor or a CUDA device."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from lookalike.models.content_hash import read_checked, require_checksum
 from lookalike.types import Float32
 
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
-QUIET = 3  # errors only: warnings about other people's graphics cards are not for our users
+QUIET = 3  # errors only; ONNX Runtime warns about graphics cards that are not used
 
 
 class OnnxNetwork:
-    """A model's ONNX file in an ONNX Runtime session."""
+    """ONNX model in a session of ONNX Runtime."""
 
     def __init__(self, path: Path, *, device: Device, threads: int) -> None:
         """Load the file.
 
         Raises:
-            ModelError: It is not an ONNX file, or damaged, or not one of Lookalike's.
-            UsageError: CUDA was asked for and is not there.
+            ModelError: The file is not ONNX, damaged, or not a model of Lookalike.
+            UsageError: CUDA was requested, and this installation has none.
         """
         onnxruntime.set_default_logger_severity(QUIET)
-        onnxruntime.disable_telemetry_events()  # for a program that has imported it before `lookalike.telemetry` could
+        onnxruntime.disable_telemetry_events()  # if imported before `lookalike.telemetry` set its variables
         content = read_checked(path)
         self._session = _open_session(path, content, providers=_providers(device), threads=threads)
         self.device = "cuda" if CUDA in self._session.get_providers() else "cpu"
         if device == "cuda" and self.device != "cuda":
             raise LookalikeError("ONNX Runtime could not start CUDA; check the driver, or use --device cpu")
-        self.concurrent = self.device == "cpu"  # a GPU is shared better by larger batches
+        self.concurrent = self.device == "cpu"  # larger batches use a GPU better
         file = str(path)
         self.identity = Identity.from_metadata(self._session.get_modelmeta().custom_metadata_map, file=file)
         outputs = {node.name: node.shape for node in self._session.get_outputs()}
@@ -54,13 +54,13 @@ class OnnxNetwork:
 
 
 def _providers(device: Device) -> list[str | tuple[str, dict[str, str]]]:
-    """The execution providers in the order to try them."""
+    """Execution providers in the order of preference."""
     has_cuda = CUDA in onnxruntime.get_available_providers()
     if device == "cuda" and not has_cuda:
-        raise UsageError("this onnxruntime has no CUDA in it; install onnxruntime-gpu, or use --runtime torch")
+        raise UsageError("this onnxruntime was built without CUDA; install onnxruntime-gpu, or use --runtime torch")
     if device == "cpu" or not has_cuda:
         return [CPU]
-    # TF32 would round the products to 10 bits, and answers would depend on the machine.
+    # TF32 would round products to 10 bits, so that scores would depend on the machine.
     return [(CUDA, {"use_tf32": "0"}), CPU]
 
 
@@ -70,11 +70,11 @@ def _open_session(
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = QUIET
-    # Threads that wait by spinning take the processor from those that decode photos: 18 ms of it for each photo of an
-    # index run (MobileNetV2 at 224, 2 cores) instead of 13.
+    # Threads that spin while waiting take processor time from those that decode photos: 18 ms per photo of an indexing
+    # run (MobileNetV2 at 224, 2 cores) instead of 13.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return onnxruntime.InferenceSession(content, options, providers=providers)
-    except Exception as error:  # its exceptions have no common parent but Exception
+    except Exception as error:  # its exceptions have no common base but Exception
         reason = str(error).partition("\n")[0]
         raise ModelError(f"{path}: not an ONNX file that can be run here: {reason}") from error

@@ -1,4 +1,4 @@
-"""Networks run by OpenVINO on the processor."""
+"""OpenVINO, on the processor."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from lookalike.types import Float32
 
 
 class OpenVinoNetwork:
-    """A model's ONNX file compiled by OpenVINO."""
+    """ONNX model compiled by OpenVINO."""
 
     device = "cpu"
-    concurrent = False  # it has one request, which is used again
+    concurrent = False  # one inference request is reused
 
     def __init__(self, path: Path, *, device: Device, threads: int) -> None:
         """Load and compile the file.
 
         Raises:
-            ModelError: It is not an ONNX file, or damaged, or not one of Lookalike's.
-            UsageError: Another device than the processor was asked for.
+            ModelError: The file is not ONNX, damaged, or not a model of Lookalike.
+            UsageError: A device other than the processor was requested.
         """
         if device == "cuda":
             raise UsageError("OpenVINO does not run on CUDA; use --runtime onnx or --runtime torch")
@@ -33,7 +33,7 @@ class OpenVinoNetwork:
         core = openvino.Core()
         try:
             model = core.read_model(io.BytesIO(content))
-        except Exception as error:  # its exceptions have no common parent but Exception
+        except Exception as error:  # its exceptions have no common base but Exception
             raise ModelError(f"{path}: not an ONNX file that OpenVINO can read") from error
         information = model.get_rt_info()
         framework = information["framework"] if "framework" in information else {}  # noqa: SIM401 - it has no get()
@@ -48,7 +48,7 @@ class OpenVinoNetwork:
         )
         require_checksum(path, content)
         self.has_attention = ATTENTION in outputs
-        # Its own choice would be bf16 where the processor has it: twice as fast, and answers that differ in the third
+        # The default is bf16 where the processor has it: twice as fast, but scores differ in the third
         # digit from those of every other runtime and machine.
         settings = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads}
         self._request = core.compile_model(model, "CPU", settings).create_infer_request()
@@ -61,5 +61,5 @@ class OpenVinoNetwork:
 
 
 def _shape(port: openvino.Output) -> list[object]:
-    """Integers, and None for the sides that may vary."""
+    """Shape as integers, None for variable dimensions."""
     return [side.get_length() if side.is_static else None for side in port.get_partial_shape()]

@@ -1,4 +1,4 @@
-"""Networks run by PyTorch from a raw checkpoint, on the processor or on a CUDA device."""
+"""PyTorch, for checkpoints, on the processor or a CUDA device."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from lookalike.types import Float32
 
 
 class TorchNetwork:
-    """A checkpoint as training wrote it, in evaluation mode and float32."""
+    """Checkpoint of a training run, in evaluation mode and float32."""
 
     def __init__(self, path: Path, *, device: Device, threads: int) -> None:
         """Load the checkpoint.
 
         Raises:
-            ModelError: It is not a checkpoint.
-            UsageError: CUDA was asked for and is not there.
+            ModelError: The file is not a checkpoint.
+            UsageError: CUDA was requested, and PyTorch finds no device.
         """
         has_cuda = torch.cuda.is_available()
         if device == "cuda" and not has_cuda:
             raise UsageError("PyTorch finds no CUDA device here; use --device cpu")
         self.device = "cuda" if has_cuda and device != "cpu" else "cpu"
-        self.concurrent = False  # its number of threads is that of the whole process
+        self.concurrent = False  # PyTorch has one number of threads for the whole process
         torch.set_num_threads(threads)
-        # TF32 would round the products to 10 bits, and answers would depend on the machine.
+        # TF32 would round products to 10 bits, so that scores would depend on the machine.
         torch.backends.cudnn.allow_tf32 = False
         checkpoint = load_checkpoint(path)
         self._network = checkpoint.network.to(self.device)

@@ -1,1 +1,1 @@
-"""Filters: the `where` expressions, and how each back end evaluates them."""
+"""Filters: parser of `where` expressions, and a compiler for each back end."""

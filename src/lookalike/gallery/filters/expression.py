@@ -1,21 +1,19 @@
-"""Filters: what a `where` expression may say, whatever gallery it is asked of.
+"""Parser of `where` expressions; the language is the same for all galleries.
 
     category = 'Dress' and price < 80        brand is null              not (season in ('Winter', 'Fall'))
     title like '%shirt%'                     "base colour" != 'Red'     price between 20 and 40
 
-The words on the left are names of attributes, or `id` and `product`, in double quotes where they are not plain words.
-Text stands in single quotes (a quote in it is doubled), numbers and true and false as they are.
+The names on the left are attributes, `id` or `product`, in double quotes unless they are plain words. Text is in single
+quotes (a quote within is doubled); numbers, true and false are unquoted.
 
-What an expression means:
+Semantics:
 
-- An attribute that an item has not, or that is null, is neither equal nor unequal to anything: `season != 'Winter'`
-  does not find items without a season (ask for `season != 'Winter' or season is null`), nor does its `not`. This is
-  SQL's logic of three values.
+- A missing or null attribute is neither equal nor unequal to any value: neither `season != 'Winter'` nor its `not`
+  finds items without a season (use `season != 'Winter' or season is null`). This is SQL's three-valued logic.
 - Only values of one kind (text, number, boolean) are compared. A value of another kind is unequal, and neither smaller
-  nor larger: '80' is not 80, and not below 100. An expression that compares an attribute with a kind of value which it
-  has nowhere in the gallery is refused.
-- Text is compared letter by letter in Unicode's order; `like` takes % for any text and _ for one letter, and does not
-  tell A to Z from a to z.
+  nor larger: '80' is not 80, and not below 100. Comparing an attribute with a kind of value that it has nowhere in the
+  gallery is an error.
+- Text is compared by Unicode code points; in `like`, % matches any text and _ one character, and A to Z match a to z.
 """
 
 from __future__ import annotations
@@ -35,13 +33,13 @@ if TYPE_CHECKING:
     from sqlglot.tokens import Token  # type: ignore[attr-defined]
 
 LONGEST: Final = 4000
-"""Characters of an expression."""
+"""Largest number of characters of an expression."""
 
 DEEPEST: Final = 16
-"""Parentheses inside each other; and so many times may `not` stand before an operand in one expression."""
+"""Largest depth of parentheses, and largest number of `not` before operands in one expression."""
 
 FIELDS: Final[Mapping[str, Kinds]] = {"id": Kinds.TEXT, "product": Kinds.TEXT}
-"""What every item has beside its attributes; these names win over attributes of the same name."""
+"""Fields of every item beside its attributes; they take precedence over attributes of the same name."""
 
 GRAMMAR: Final = "expected NAME = VALUE (or != < <= > >=), in (...), like '...', between X and Y, is null, and, or, not"
 QUOTED_NAME: Final = 'expected the name of an attribute, in double quotes if it is not a plain word: "base colour"'
@@ -52,7 +50,7 @@ Operator: TypeAlias = Literal["=", "!=", "<", "<=", ">", ">="]
 
 @dataclass(frozen=True, slots=True)
 class Compare:
-    """An attribute against a value."""
+    """Comparison of an attribute with a value."""
 
     name: str
     operator: Operator
@@ -78,7 +76,7 @@ class Between:
 
 @dataclass(frozen=True, slots=True)
 class Like:
-    """An attribute's text fits a pattern."""
+    """An attribute's text matches a pattern."""
 
     name: str
     pattern: str
@@ -86,28 +84,28 @@ class Like:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """An attribute is not there, or null."""
+    """An attribute is missing or null."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Not:
-    """The opposite; what is unknown stays unknown."""
+    """Negation; unknown stays unknown."""
 
     term: Condition
 
 
 @dataclass(frozen=True, slots=True)
 class Every:
-    """All of several conditions."""
+    """Conjunction of conditions."""
 
     terms: tuple[Condition, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Some:
-    """At least one of several conditions."""
+    """Disjunction of conditions."""
 
     terms: tuple[Condition, ...]
 
@@ -116,15 +114,15 @@ Condition: TypeAlias = Compare | Among | Between | Like | Missing | Not | Every 
 
 
 def parse(expression: str, known: Mapping[str, Kinds]) -> Condition:
-    """Understand a `where` expression.
+    """Parse a `where` expression.
 
     Args:
-        expression: As the user wrote it.
-        known: The gallery's attributes and the kinds of values that they have.
+        expression: Text of the expression.
+        known: Attributes of the gallery with the kinds of their values.
 
     Raises:
-        FilterError: It says something that filters cannot, names an attribute that is not there, or compares one with
-            a kind of value that it never has.
+        FilterError: The syntax is invalid, an attribute is unknown, or one is compared with a kind of value that it
+            never has.
     """
     if len(expression) > LONGEST:
         raise FilterError(expression[:40] + "...", LONGEST, f"a filter has at most {LONGEST} characters")
@@ -132,21 +130,26 @@ def parse(expression: str, known: Mapping[str, Kinds]) -> Condition:
 
 
 def kind_of(value: Value) -> Kinds:
-    """The kind of a value that an expression can write."""
+    """Kind of a literal value."""
     if isinstance(value, bool):
         return Kinds.BOOLEAN
     return Kinds.TEXT if isinstance(value, str) else Kinds.NUMBER
 
 
 class Parser:
-    """Lets sqlglot make a tree of one expression, and takes from the tree what filters can say and nothing else."""
+    """Converts the syntax tree of sqlglot to conditions, and refuses everything that is not part of the language.
+
+    Args:
+        expression: Text of the expression.
+        known: Attributes of the gallery with the kinds of their values.
+    """
 
     def __init__(self, expression: str, known: Mapping[str, Kinds]) -> None:
         self._expression = expression
         self._known = {**known, **FIELDS}
 
     def parse(self) -> Condition:
-        """The whole expression."""
+        """Parse the expression."""
         from sqlglot import exp, parse_one
         from sqlglot.errors import ParseError, TokenError
         from sqlglot.tokens import Tokenizer
@@ -160,12 +163,12 @@ class Parser:
             tree = parse_one(self._expression, into=exp.Condition)
         except ParseError as error:
             raise self._syntax_error(error) from None
-        except RecursionError:  # only when the caller's own stack is nearly full
+        except RecursionError:  # only if the caller's stack is nearly full
             raise self._error(0, "expected something less deeply nested") from None
         return self._condition(cast("Expression", tree))
 
     def _check_tokens(self, tokens: list[Token]) -> None:
-        """Refuse what no filter contains before anything recursive sees it."""
+        """Refuse tokens outside the language, and deep nesting, before the recursive parser runs."""
         from sqlglot.tokens import TokenType as T  # type: ignore[attr-defined]
 
         plain = {T.IDENTIFIER, T.STRING, T.NUMBER, T.TRUE, T.FALSE, T.NULL, T.AND, T.OR, T.NOT, T.IN, T.LIKE, T.IS}
@@ -196,7 +199,7 @@ class Parser:
                 kind = type(node)
                 terms = []
                 rest: Any = node
-                while isinstance(rest, kind):  # a long chain is deep on its left side: a loop, not recursion
+                while isinstance(rest, kind):  # a loop, since a long chain is a deep tree on its left side
                     terms.append(self._condition(rest.expression))
                     rest = rest.this
                 terms.append(self._condition(rest))
@@ -262,7 +265,7 @@ class Parser:
         return Between(name, low, high)
 
     def _name(self, node: Expression) -> tuple[str, Kinds]:
-        """The attribute that a node names, and what kinds of values it has."""
+        """Attribute that a node names, and the kinds of its values."""
         from sqlglot import exp
 
         if not isinstance(node, exp.Column) or len([part for part in node.args.values() if part]) != 1:
@@ -284,14 +287,14 @@ class Parser:
         return f"there is no attribute {name!r}; there are {', '.join(shown[:20])}{more}"
 
     def _value(self, node: Expression, name: str, kinds: Kinds, *, beside: Expression) -> Value:
-        """The value that a node writes, of a kind that the attribute has somewhere in the gallery."""
+        """Literal value of a node, of a kind that the attribute has in the gallery."""
         value = self._literal(node, beside)
         if kinds & ~Kinds.NESTED and kind_of(value) not in kinds:
             held = " or ".join(word for kind, word in KIND_WORDS.items() if kind in kinds)
-            raise self._error(self._place(node, beside), f"expected {held}, for that is what {name!r} holds here")
+            raise self._error(self._place(node, beside), f"expected {held}, the values of {name!r} in this gallery")
         if kinds == Kinds.NESTED:
             raise self._error(
-                self._place(node, beside), f"{name!r} holds lists or objects: only `is null` can ask for it"
+                self._place(node, beside), f"{name!r} holds lists or objects, which only `is null` can test"
             )
         return value
 
@@ -320,7 +323,7 @@ class Parser:
         raise self._error(self._place(node, node), "expected a number that a float64 can hold, such as 1.5e3")
 
     def _place(self, node: Expression, beside: Expression) -> int:
-        """Where a node begins, as nearly as its tree knows: null and true have no place, so what is beside them has."""
+        """Position of a node; of null and true, which have none in the tree, the position of a node beside them."""
         for tree in (node, beside):
             starts = [part.meta["start"] for part in tree.walk() if "start" in part.meta]
             if starts:
@@ -330,7 +333,7 @@ class Parser:
     def _syntax_error(self, error: ParseError) -> FilterError:
         facts = error.errors[0]
         before = sum(len(line) + 1 for line in self._expression.splitlines()[: facts["line"] - 1])
-        # sqlglot names the last token that it saw: the wrong one, or the one after which something is missing.
+        # sqlglot reports the last token it read: the wrong one, or the one before a missing one.
         wrong = len(facts["highlight"]) if "Unexpected token" in facts["description"] else 0
         return self._error(before + facts["col"] - wrong, GRAMMAR)
 
@@ -346,5 +349,5 @@ KIND_WORDS: Final[Mapping[Kinds, str]] = {
 
 
 def is_word(text: str) -> bool:
-    """Whether it could be the plain name of an attribute, which may well be a word that SQL knows, such as `order`."""
+    """Whether a text can be an unquoted attribute name; SQL keywords such as `order` can."""
     return text.replace("$", "_").isidentifier()

@@ -1,11 +1,11 @@
-"""Writes filters as Milvus's expressions: the second back end of `lookalike.gallery.filters.expression`.
+"""Compiles filters to expressions of Milvus.
 
-Milvus knows only true and false, and what is missing equals nothing. Filters have a third value, unknown, which stays
-unknown when it is negated. So `not` is carried inwards to the single comparisons, and a negated one asks that the
-attribute be there: an item passes when its expression is certainly true, exactly as in SQLite.
+Milvus has two truth values, and a missing field equals nothing. Filters have a third value, unknown, which stays
+unknown when negated. So `not` is pushed inwards to the comparisons, and a negated comparison also requires that the
+attribute exists: an item passes if its expression is certainly true, exactly as in SQLite.
 
-Milvus 2.3 matches only beginnings of text, and tells A from a. So `like` is answered from the values that there are:
-those that fit are found first, and the expression lists them.
+Milvus 2.3 matches prefixes only, and with case. So for `like`, the matching values in the gallery are determined first,
+and the expression lists them.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ from lookalike.gallery.filters.expression import (
 from lookalike.gallery.milvus.records import shown_as
 
 NOTHING: Final = "_row < 0"
-"""Passes no item; row numbers are not negative."""
+"""Expression that no item passes; row numbers are not negative."""
 
 
 class MilvusCompiler:
-    """Writes one condition.
+    """Compiler of conditions.
 
     Args:
-        fitting: Finds the values of an attribute, by its name, that fit a pattern of `like`.
+        matching_texts: Returns the values of an attribute, by name, that match a `like` pattern.
     """
 
-    def __init__(self, fitting: Callable[[str, str], Sequence[str]]) -> None:
-        self._fitting = fitting
+    def __init__(self, matching_texts: Callable[[str, str], Sequence[str]]) -> None:
+        self._matching_texts = matching_texts
 
     def passing(self, condition: Condition) -> str:
-        """An expression that is true where the condition is certainly true."""
+        """Expression that is true where the condition is true."""
         match condition:
             case Every(terms):
                 return joined(" and ", [self.passing(term) for term in terms])
@@ -52,7 +52,7 @@ class MilvusCompiler:
             case Not(term):
                 return self.failing(term)
             case Missing(name):
-                return NOTHING if name == "id" else f"not ({there(name)})"
+                return NOTHING if name == "id" else f"not ({exists(name)})"
             case Compare():
                 return compared(condition)
             case Between(name, low, high):
@@ -60,11 +60,11 @@ class MilvusCompiler:
             case Among(name, values):
                 return among(name, values)
             case Like(name, pattern):
-                return among(name, tuple(self._fitting(name, pattern)))
+                return among(name, tuple(self._matching_texts(name, pattern)))
         assert_never(condition)
 
     def failing(self, condition: Condition) -> str:
-        """An expression that is true where the condition is certainly false."""
+        """Expression that is true where the condition is false, not unknown."""
         match condition:
             case Every(terms):
                 return joined(" or ", [self.failing(term) for term in terms])
@@ -73,16 +73,16 @@ class MilvusCompiler:
             case Not(term):
                 return self.passing(term)
             case Missing(name):
-                return there(name)
+                return exists(name)
             case Compare(name, "!=", value):
                 return f"({equal(name, value)})"
             case Compare(name) | Between(name) | Among(name) | Like(name):
-                return f"({there(name)} and not {self.passing(condition)})"
+                return f"({exists(name)} and not {self.passing(condition)})"
         assert_never(condition)
 
 
 def within_partitions(expression: str, condition: Condition, partition_by: str | None) -> str:
-    """The expression of a condition, kept to the partitions of those texts that pass it at all."""
+    """Restrict an expression to the partitions whose texts can pass its condition."""
     terms = condition.terms if isinstance(condition, Every) else (condition,)
     for term in terms:
         match term:
@@ -94,39 +94,39 @@ def within_partitions(expression: str, condition: Condition, partition_by: str |
 
 
 def compared(condition: Compare) -> str:
-    """An attribute against a value."""
+    """Expression for a comparison."""
     name, value = condition.name, condition.value
     if condition.operator == "!=":
-        return f"({there(name)} and not ({equal(name, value)}))"
+        return f"({exists(name)} and not ({equal(name, value)}))"
     if condition.operator == "=":
         return f"({equal(name, value)})"
     return f"({column(name)} {condition.operator} {literal(value)})"
 
 
 def joined(word: str, terms: Sequence[str]) -> str:
-    """Terms with a word between them, in parentheses."""
+    """Join terms with a word, in parentheses."""
     return f"({word.join(terms)})"
 
 
 def column(name: str) -> str:
-    """A field as an expression names it."""
+    """Field of an attribute in an expression."""
     if name == "id":
         return "id"
     return f"$meta[{literal(shown_as(name))}]"
 
 
-def there(name: str) -> str:
-    """Whether an item has an attribute."""
+def exists(name: str) -> str:
+    """Expression for an existing attribute."""
     return "_row >= 0" if name == "id" else f"(exists {column(name)})"
 
 
 def equal(name: str, value: Value) -> str:
-    """Whether an attribute has a value."""
+    """Expression for equality."""
     return f"{column(name)} == {literal(value)}"
 
 
 def among(name: str, values: Sequence[Value]) -> str:
-    """Whether an attribute has one of some values; numbers, whole and broken, may not stand in one list."""
+    """Expression for membership; Milvus does not allow integers and floats in one list."""
     texts = [literal(value) for value in values if isinstance(value, str)]
     terms = [f"{column(name)} in [{', '.join(texts)}]"] if texts else []
     terms += [equal(name, value) for value in values if not isinstance(value, str)]
@@ -134,7 +134,7 @@ def among(name: str, values: Sequence[Value]) -> str:
 
 
 def literal(value: Value) -> str:
-    """A value as an expression writes it."""
+    """Literal of a value in an expression."""
     if isinstance(value, int) and not isinstance(value, bool) and not -(2**63) < value < 2**63:
         value = float(value)
     return json.dumps(value, ensure_ascii=False)

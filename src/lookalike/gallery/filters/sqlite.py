@@ -1,4 +1,4 @@
-"""Writes filters as SQLite's SQL. Values are always parameters, and attributes go by their numbers."""
+"""Compiles filters to SQL of SQLite. Values are always parameters, and attributes are named by their numbers."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from lookalike.gallery.records import Kinds
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """What goes after WHERE.
+    """SQL condition after WHERE.
 
     Attributes:
-        sql: With a question mark for each parameter.
-        parameters: In their order.
-        attributes: Numbers of the attributes that are compared with values: an index on each would help.
+        sql: SQL with a question mark for each parameter.
+        parameters: Parameters in their order.
+        attributes: Numbers of the attributes that are compared with values, for which an index is useful.
     """
 
     sql: str
@@ -40,16 +40,16 @@ class Clause:
 
 
 def attribute_expression(number: int) -> str:
-    """The value of an attribute, written so that an index on the expression serves it."""
+    """SQL expression of an attribute's value, in the form that attribute indexes have."""
     return f"""json_extract(attributes, '$."{int(number)}"')"""
 
 
 class SqliteCompiler:
-    """Writes one condition.
+    """Compiler of conditions.
 
     Args:
-        number: Gives the number of an attribute.
-        kinds: The kinds of values of each attribute, which decide what must be guarded against.
+        number: Returns the number of an attribute.
+        kinds: Kinds of values of each attribute, which determine the guards against other kinds.
     """
 
     def __init__(self, number: Callable[[str], int], kinds: Mapping[str, Kinds]) -> None:
@@ -59,7 +59,7 @@ class SqliteCompiler:
         self._attributes: set[int] = set()
 
     def clause(self, condition: Condition) -> Clause:
-        """The whole of it."""
+        """Compile a condition."""
         sql = self._write(condition)
         return Clause(sql, tuple(self._parameters), frozenset(self._attributes))
 
@@ -75,10 +75,10 @@ class SqliteCompiler:
                 return f"({self._column(name)} IS NULL)"
             case Like(name, pattern):
                 self._parameters.append(pattern)
-                # SQLite would take a number for its digits; in its order numbers come before all text.
+                # LIKE converts numbers to text; in SQLite's order all numbers come before all text.
                 return self._guarded(name, Kinds.TEXT, f"{self._column(name)} LIKE ?", f"{self._column(name)} >= ''")
             case Between(name, low, high):
-                sql = f"{self._noted(name)} BETWEEN {self._parameter(low)} AND {self._parameter(high)}"
+                sql = f"{self._indexable(name)} BETWEEN {self._parameter(low)} AND {self._parameter(high)}"
                 return self._guarded(name, kind_of(low), sql)
             case Among(name, values):
                 return self._among(name, values)
@@ -93,7 +93,7 @@ class SqliteCompiler:
         kind = kind_of(value)
         if kind == Kinds.BOOLEAN:
             return f"({self._json_type(name)} = '{'true' if value else 'false'}')"
-        column = self._noted(name)
+        column = self._indexable(name)
         sql = f"{column} {condition.operator} {self._parameter(value)}"
         if condition.operator in (">", ">=") and kind == Kinds.NUMBER:
             return self._guarded(name, kind, sql, f"{column} < ''")
@@ -106,24 +106,24 @@ class SqliteCompiler:
         for kind in (Kinds.TEXT, Kinds.NUMBER):
             parameters = [self._parameter(value) for value in values if kind_of(value) == kind]
             if parameters:
-                terms.append(self._guarded(name, kind, f"{self._noted(name)} IN ({', '.join(parameters)})"))
+                terms.append(self._guarded(name, kind, f"{self._indexable(name)} IN ({', '.join(parameters)})"))
         terms += [self._compare(Compare(name, "=", value)) for value in values if isinstance(value, bool)]
         return "(" + " OR ".join(terms) + ")"
 
-    def _noted(self, name: str) -> str:
-        """The column of an attribute that is compared in a way that an index helps with."""
+    def _indexable(self, name: str) -> str:
+        """Column of an attribute, recorded as one that an index is useful for."""
         if name not in FIELDS:
             self._attributes.add(self._number(name))
         return self._column(name)
 
     def _guarded(self, name: str, kind: Kinds, sql: str, order: str = "") -> str:
-        """Keep values of other kinds out, where the attribute has any, by parts that are null where it is missing.
+        """Exclude values of other kinds, if the attribute has any, by conditions that are null for a missing attribute.
 
         Args:
-            name: Of the attribute.
-            kind: The kind that is meant.
-            sql: The comparison.
-            order: Keeps the other one of numbers and text out, where `sql` does not; an index serves it.
+            name: Name of the attribute.
+            kind: Kind of the compared value.
+            sql: SQL of the comparison.
+            order: SQL that separates numbers from text by their order, which an index serves, where `sql` does not.
         """
         kinds = self._kinds.get(name, Kinds.TEXT)
         parts = [sql]
@@ -143,7 +143,7 @@ class SqliteCompiler:
         return f"""nullif(json_type(attributes, '$."{self._number(name)}"'), 'null')"""
 
     def _parameter(self, value: Value) -> str:
-        if isinstance(value, float):  # read by the same routine as the stored ones, whose last digit may differ
+        if isinstance(value, float):  # parsed by SQLite as stored values are; the last digit may differ otherwise
             self._parameters.append(json.dumps(value))
             return "json_extract(?, '$')"
         self._parameters.append(value)

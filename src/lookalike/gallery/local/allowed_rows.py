@@ -1,4 +1,4 @@
-"""Rows that a search may answer."""
+"""Rows that a search may return."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class AllowedRows:
         return self.segment_count + self.unindexed_count
 
     def together(self, segment_rows: int, unindexed_rows: int) -> Bool | None:
-        """Both in one array, (N + M,) bool; None allows all.
+        """Segment and unindexed rows in one array, (N + M,) bool; None allows all.
 
         Args:
             segment_rows: N.

@@ -1,12 +1,12 @@
-"""The connections to a gallery's database: lent for as long as the file at the path is the one they were opened on.
+"""Connection pool of a gallery's database.
 
-A folder can be moved away, deleted or brought back from a copy while a server holds it open. SQLite notices nothing of
-that: it goes on with files that have no name any more, and what is committed to them is lost. So each loan begins with
-a look at the database and its folder (and at its helper files, when names in the folder may have changed), and
-connections to other files are closed.
+A folder can be moved, deleted or restored from a copy while a server has it open. SQLite does not notice: it continues
+with files that have no name any more, and commits to them are lost. So each lease begins with a check of the database
+and its folder (and of SQLite's helper files, where names in the folder may have changed), and connections to other
+files are closed.
 
-Closing a connection under a thread that uses it is a crash. Each is locked while it is used; closing all interrupts
-what runs, and waits for it.
+Closing a connection while a thread uses it crashes the process. Each connection is locked while it is used; closing
+the pool interrupts running statements and waits for them.
 """
 
 from __future__ import annotations
@@ -30,27 +30,32 @@ from lookalike.storage.fork import watch
 
 CACHE_KIB: Final = 32768
 BUSY_MS: Final = 10_000
-"""How long SQLite waits for another process that moves the WAL about, or writes without our lock."""
+"""Time that SQLite waits for a process that checkpoints the WAL, or writes without the gallery's lock."""
 
 INTERRUPT_S: Final = 0.02
+"""Seconds between two interrupts of a statement that runs while the pool is closed."""
+
 FORK_S: Final = 1.0
+"""Seconds that a fork waits for the pool's lock."""
+
 TRIES: Final = 20
+"""Largest number of attempts to open a database that is being replaced."""
 
 T = TypeVar("T")
 
 
 class PooledConnection:
-    """A connection, and what is known of it.
+    """Connection with its state in the pool.
 
     Attributes:
-        connection: It.
-        lock: Held while it is used.
-        files: What it was opened on.
-        immutable: Whether SQLite was told that nothing ever changes.
-        seen: Version and moment of the data when the newest snapshot was compared with it.
-        broken: Whether it must not be lent again.
-        closed: Whether all were closed while it was in use.
-        sound: Whether its tables were found to be as they were made.
+        connection: SQLite connection.
+        lock: Lock held while the connection is used.
+        files: Files that the connection was opened on.
+        immutable: Whether it was opened with SQLite's `immutable`, which reads without locks and helper files.
+        seen: SQLite's data version and the gallery's version id when the newest snapshot was compared with them.
+        broken: Whether the connection must not be leased again.
+        closed: Whether the pool was closed while the connection was in use.
+        sound: Whether its tables have been checked.
     """
 
     def __init__(self, connection: sqlite3.Connection, files: Files, *, immutable: bool) -> None:
@@ -66,16 +71,16 @@ class PooledConnection:
         self._known_data_version = -1
 
     def data_version(self) -> int:
-        """A number that changes when another connection commits; 4 microseconds."""
+        """SQLite's data version, which changes when another connection commits; takes 4 microseconds."""
         data_version: int = self.connection.execute("PRAGMA data_version").fetchone()[0]
         return data_version
 
     def known(self, read: Callable[[sqlite3.Connection], T]) -> T:
-        """What a function reads from the database, read again only when something was committed since.
+        """Return the result of a function of the database, cached until another connection commits.
 
         Args:
-            read: A function of a module or class, not a closure: what it read is kept under it. Its result must not be
-                changed.
+            read: Function of a module or class, which is the key of the cache; not a closure. Its result must not be
+                modified.
         """
         data_version = self.data_version()
         if data_version != self._known_data_version:
@@ -88,14 +93,14 @@ class PooledConnection:
 
 
 class Lease:
-    """A connection in use, and so not to be closed meanwhile; see `ConnectionPool.using` and `ConnectionPool.lend`."""
+    """Context in which a connection is used and not closed; see `ConnectionPool.lease` and `ConnectionPool.using`."""
 
-    __slots__ = ("_is_loan", "_pool", "_reader")
+    __slots__ = ("_from_pool", "_pool", "_reader")
 
-    def __init__(self, connections: ConnectionPool, reader: PooledConnection, *, is_loan: bool) -> None:
+    def __init__(self, connections: ConnectionPool, reader: PooledConnection, *, from_pool: bool) -> None:
         self._pool = connections
         self._reader = reader
-        self._is_loan = is_loan
+        self._from_pool = from_pool
 
     def __enter__(self) -> PooledConnection:
         self._reader.lock.acquire()
@@ -110,9 +115,9 @@ class Lease:
         reader = self._reader
         try:
             if isinstance(error, sqlite3.Error):
-                if reader.closed:  # interrupted, or closed by this very thread
+                if reader.closed:  # interrupted, or closed by this thread
                     raise self._pool.closed()
-                # SQLite opens to read only where the disk is bad, and stays so when the disk is well again
+                # SQLite falls back to reading only on a bad disk, and stays so when the disk works again
                 if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR):
                     reader.broken = True
             elif error is None and reader.immutable:
@@ -122,12 +127,16 @@ class Lease:
 
     def _leave(self) -> None:
         self._reader.lock.release()
-        if self._is_loan:
+        if self._from_pool:
             self._pool.release(self._reader)
 
 
 class ConnectionPool:
-    """Opens and lends connections, and closes all of them when it is asked to, whatever they are doing."""
+    """Pool of connections to one database: one writer, and as many readers as threads use at a time.
+
+    Args:
+        path: Path of the database.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -137,11 +146,9 @@ class ConnectionPool:
         self._idle: list[PooledConnection] = []
         self._writer: PooledConnection | None = None
         self._lent: set[PooledConnection] = set()
-        self._files: Files | None = None  # that the idle ones were opened on
+        self._files: Files | None = None  # of the idle connections
         self._mixed = False  # whether a connection from before the helper files were replaced is still in use
-        self._inherited: list[
-            PooledConnection
-        ] = []  # in use by another thread of the parent when it forked: not to be touched
+        self._inherited: list[PooledConnection] = []  # used by other threads at the fork: not to be closed
         self._guarded = False
         watch(self)
 
@@ -150,18 +157,18 @@ class ConnectionPool:
             with contextlib.suppress(sqlite3.Error):
                 reader.connection.close()
 
-    def lend(self, *, writer: bool = False) -> Lease:
-        """Lend a connection; each thread that asks at the same time gets its own, and writers come one by one.
+    def lease(self, *, writer: bool = False) -> Lease:
+        """Lease a connection: threads read with one each, and write one after the other.
 
         Raises:
-            GalleryGoneError: The database is not where it was.
-            GalleryClosedError: All connections were closed meanwhile.
-            LookalikeError: The database was read without the right to write beside it, and was written to meanwhile.
+            GalleryGoneError: The database is no longer at its path.
+            GalleryClosedError: The pool was closed meanwhile.
+            LookalikeError: The database was opened as immutable, and was written to meanwhile.
         """
-        return Lease(self, self.take(writer=writer), is_loan=True)
+        return Lease(self, self.take(writer=writer), from_pool=True)
 
     def take(self, *, writer: bool = False) -> PooledConnection:
-        """Take a connection out, to be given back; see `lend`."""
+        """Take a connection from the pool, for `using` and `release`; see `lease`."""
         with self._guard:
             self.drop_outdated()
             reader = self._writer if writer else self._idle.pop() if self._idle else None
@@ -173,24 +180,24 @@ class ConnectionPool:
             return reader
 
     def using(self, reader: PooledConnection) -> Lease:
-        """Use a connection that was taken, so that it is not closed meanwhile."""
-        return Lease(self, reader, is_loan=False)
+        """Lock a connection that was taken, for a part of its use."""
+        return Lease(self, reader, from_pool=False)
 
     def closed(self) -> GalleryClosedError:
-        """The error for what was going on when all connections were closed."""
-        return GalleryClosedError(f"{self._path.parent} was closed while this was being done")
+        """The error of calls that were running when the pool was closed."""
+        return GalleryClosedError(f"{self._path.parent} was closed during this call")
 
     def check_unchanged(self, reader: PooledConnection) -> None:
-        """Make sure of what SQLite was told of a connection: that nothing ever changes.
+        """Check that a database opened as immutable has not changed.
 
         Raises:
             LookalikeError: The database was written to meanwhile.
         """
         if database_at(self._path) != reader.files.database:
-            raise LookalikeError(f"{self._path} was written to while it was being read; ask again")
+            raise LookalikeError(f"{self._path} was written to while it was being read; try again")
 
     def release(self, reader: PooledConnection) -> None:
-        """Give back what was taken."""
+        """Return a connection to the pool."""
         with self._guard:
             self._lent.discard(reader)
             if reader.closed or reader.broken or reader.files is not self._files:
@@ -201,10 +208,10 @@ class ConnectionPool:
                 self._idle.append(reader)
 
     def drop_outdated(self) -> None:
-        """Let go of connections to files that are no longer those at the path.
+        """Close idle connections to files that are no longer at the path.
 
         Raises:
-            GalleryGoneError: There is nothing any more.
+            GalleryGoneError: There is no database at the path.
         """
         with self._guard:
             now = self._place.now()
@@ -218,7 +225,7 @@ class ConnectionPool:
             self._close_idle()
 
     def accept_current_files(self) -> None:
-        """Take the files as they are now for those that the connections were opened on: their user has changed them."""
+        """Record the present size and times of the files after a write through this pool."""
         with self._guard:
             if self._files is None:
                 return
@@ -230,13 +237,13 @@ class ConnectionPool:
                 self._files = now
 
     def is_current(self, reader: PooledConnection) -> bool:
-        """Whether a connection is to the file that is at the path."""
+        """Whether a connection reads and writes the file at the path."""
         with contextlib.suppress(LookalikeError):
             return files_at(self._path).same_place(reader.files)
         return False
 
     def close(self) -> None:
-        """Close all of them, once what runs has been interrupted; what is asked for later opens others."""
+        """Interrupt running statements and close all connections; later leases open new ones."""
         with self._closing:
             with self._guard:
                 lent = list(self._lent)
@@ -251,13 +258,13 @@ class ConnectionPool:
                 reader.lock.release()
 
     def before_fork(self) -> None:
-        """Close what is not in use, for a child must not inherit it."""
+        """Close idle connections, which a child process must not inherit."""
         self._guarded = self._guard.acquire(timeout=FORK_S)
         if self._guarded:
             self._close_idle()
 
     def after_fork(self, *, child: bool) -> None:
-        """Go on; a child begins without connections."""
+        """Release the lock; a child starts with an empty pool."""
         if child:
             self._inherited += [*self._lent, *self._idle, *([self._writer] if self._writer else [])]
             self._idle, self._lent, self._writer, self._files = [], set(), None, None
@@ -266,7 +273,7 @@ class ConnectionPool:
             self._guard.release()
 
     def _close_idle(self) -> None:
-        """Close those that are not in use."""
+        """Close all connections that are not in use."""
         while self._idle:
             close(self._idle.pop())
         if self._writer is not None and self._writer not in self._lent:
@@ -275,7 +282,7 @@ class ConnectionPool:
         self._files = None
 
     def _open(self, mode: str) -> PooledConnection:
-        """Open a connection, and make sure that the files were not replaced meanwhile."""
+        """Open a connection, and check that the files were not replaced meanwhile."""
         for _ in range(TRIES):
             before = files_at(self._path)
             immutable = False
@@ -284,7 +291,7 @@ class ConnectionPool:
             except sqlite3.OperationalError as error:
                 if mode != "ro" or not is_immutable(self._path, error):
                     raise
-                # A WAL database needs its helper files; where none are, and none can be made, it may do without them.
+                # A WAL database needs its helper files, but can be read as immutable where they cannot be created.
                 immutable = True
                 connection = connect(self._path, "ro", immutable=True)
             after = files_at(self._path)
@@ -310,15 +317,21 @@ class ConnectionPool:
 
 
 def connect(path: Path, mode: str, *, immutable: bool = False) -> sqlite3.Connection:
-    """Open one connection."""
-    # A path may begin with two slashes and hold bytes that are no text.
+    """Open a connection.
+
+    Args:
+        path: Path of the database.
+        mode: SQLite's mode: `ro`, `rw` or `rwc`.
+        immutable: Read without locks and helper files.
+    """
+    # A path may begin with two slashes and hold bytes that are not text.
     address = f"file://{quote(os.fsencode(path.absolute()))}?mode={mode}{'&immutable=1' if immutable else ''}"
     connection = sqlite3.connect(
         address, uri=True, isolation_level=None, check_same_thread=False, timeout=BUSY_MS / 1000
     )
     try:
         equip(connection)
-        connection.execute("PRAGMA schema_version")  # opening is lazy: this is where a wrong file shows
+        connection.execute("PRAGMA schema_version")  # opening is lazy: this reads the file and fails for a wrong one
     except sqlite3.Error:
         connection.close()
         raise
@@ -326,6 +339,6 @@ def connect(path: Path, mode: str, *, immutable: bool = False) -> sqlite3.Connec
 
 
 def close(reader: PooledConnection) -> None:
-    """Close a connection, unless that has been done."""
+    """Close a connection; a closed one is left as it is."""
     with reader.lock, contextlib.suppress(sqlite3.Error):
         reader.connection.close()

@@ -18,7 +18,7 @@ from lookalike.gallery.local.refresh import BackgroundBuild, build_usual_index, 
 from lookalike.gallery.local.segment import LONG_TO_BUILD
 from lookalike.gallery.local.segment_files import SegmentFiles, newer
 from lookalike.gallery.local.snapshot import Snapshot, is_stale, next_snapshot, take_snapshot
-from lookalike.gallery.local.version import Version, VersionId, version_id, was_once
+from lookalike.gallery.local.version import Version, VersionId, is_in_history, version_id
 from lookalike.storage.fork import watch
 
 TRIES: Final = 20
@@ -178,7 +178,7 @@ class CurrentSnapshot:
         """
         if version is None or version == reader.known(version_id):
             return
-        if not was_once(reader.connection, cast("VersionId", version)):
+        if not is_in_history(reader.connection, cast("VersionId", version)):
             raise GalleryReplacedError(
                 f"{self._database.folder} was replaced, compacted or restored from a copy since the search "
                 "that found these rows; search again"

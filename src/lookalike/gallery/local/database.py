@@ -1,10 +1,10 @@
-"""The gallery's database: the one thing that must last, and all of it.
+"""Database of a gallery: transactions, locks, creation.
 
-SQLite in WAL mode with `synchronous=FULL`: what has been committed survives a kill at any instant, and no reader
-ever sees half of a batch. Everything else in a gallery's folder can be made again from here.
+SQLite in WAL mode with `synchronous=FULL`: commits survive a kill at any instant, and readers see a batch whole or not
+at all. All other files of a gallery can be rebuilt from the database.
 
-A row number belongs to one item and one set of vectors for ever: replacing an item gives it a new row, and numbers
-are never used twice. So `(last row, last removal)` tells exactly what has changed since.
+A row number belongs to one item and one set of vectors: a replaced item gets a new row, and no number is used twice.
+So `(last row, last removal)` identifies the changes since a version.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from lookalike.errors import (
 )
 from lookalike.gallery.local import schema
 from lookalike.gallery.local.connection_pool import BUSY_MS, ConnectionPool, PooledConnection, connect
-from lookalike.gallery.local.file_identity import check_only_name
+from lookalike.gallery.local.file_identity import check_single_name
 from lookalike.gallery.local.integrity import Soundness
 from lookalike.gallery.local.metadata_table import last_number, read_spaces, sign_change
 from lookalike.gallery.local.row_checksums import WAY_OUT
-from lookalike.gallery.local.sqlite_errors import explained
-from lookalike.gallery.local.time_limit import stopping
+from lookalike.gallery.local.sqlite_errors import translated_errors
+from lookalike.gallery.local.time_limit import time_limited
 from lookalike.gallery.wal import delete_note, write_note
 from lookalike.spaces import Space
 from lookalike.storage.durable import sync_folder
@@ -41,29 +41,34 @@ T = TypeVar("T")
 
 
 class Database:
-    """Opens the database, hands out its connections, and turns what SQLite complains about into our errors.
+    """Leases connections for reading and writing, and translates SQLite's errors.
+
+    Args:
+        folder: Folder of the gallery.
+        create: Create the database if there is none.
+        read_only: Refuse to write the database and segment files. SQLite's helper files, with which readers and writers
+            coordinate, are excepted.
 
     Attributes:
-        folder: The gallery.
-        read_only: Whether nothing may be written, neither the database nor segment files. (SQLite's own helper files,
-            by which readers and writers know of each other, are no part of this.)
-        writable: Whether anything can be written, as far as the folder's permissions tell.
+        folder: Absolute path of the gallery's folder.
+        path: Path of the database file.
+        read_only: See above.
     """
 
     def __init__(self, folder: Path, *, create: bool = False, read_only: bool = False) -> None:
-        self.folder = folder = folder.absolute()  # for the working folder may change
+        self.folder = folder = folder.absolute()  # the working folder may change
         self.path = folder / "gallery.db"
         self.read_only = read_only
         self._lock = WriteLock(folder / "write.lock")
         self._pool = ConnectionPool(self.path)
         self._soundness = Soundness(self.path)
-        self._made: tuple[Path, ...] | None = None  # the folders that did not exist before, the innermost first
+        self._made: tuple[Path, ...] | None = None  # folders that this object created, innermost first
         if not self._exists():
             if not create or read_only:
                 raise GalleryNotFoundError(f"there is no gallery at {folder}")
             self._create()
         try:
-            with explained(self.path), self._pool.lend():
+            with translated_errors(self.path), self._pool.lease():
                 pass
         except BaseException:
             self.close()
@@ -71,41 +76,41 @@ class Database:
 
     @property
     def writable(self) -> bool:
-        """Whether anything can be written, as far as the folder's permissions tell."""
+        """Whether the gallery may be written, as far as the folder's permissions tell."""
         return not self.read_only and os.access(self.folder, os.W_OK)
 
     def close(self) -> None:
-        """Close the connections, once what uses them was interrupted; the last one to leave tidies the WAL away."""
+        """Interrupt running statements and close all connections; the last one to close removes the WAL."""
         self._pool.close()
 
     def discard_if_unused(self) -> None:
-        """Delete the database again, and the folders made for it, when this store made it and nothing was added."""
+        """Delete the database and the folders created for it, if this object created them and nothing was added."""
         if self._made is None:
             return
-        with contextlib.suppress(LookalikeError):  # another process is writing to it: then it is used
+        with contextlib.suppress(LookalikeError):  # another process is writing to it, so it is in use
             with self.locked(patience_s=0):
                 with self.reading() as connection:
                     if last_number(connection, "items"):
                         return
                 self.close()
-                sweep(self.folder, "gallery.db*")
-            sweep(self.folder, "*.lock", made=self._made)
+                delete_files(self.folder, "gallery.db*")
+            delete_files(self.folder, "*.lock", made=self._made)
 
     @contextmanager
     def reader(self) -> Iterator[PooledConnection]:
-        """Lend a connection; each thread that asks at the same time gets its own.
+        """Lease a connection; each thread gets its own.
 
         Raises:
-            GalleryGoneError: The gallery is not where it was.
+            GalleryGoneError: The gallery is no longer at its path.
             GalleryClosedError: The gallery was closed meanwhile.
-            GalleryDamagedError: What is read makes no sense.
+            GalleryDamagedError: The database is damaged.
         """
-        with explained(self.path), self._pool.lend() as reader, stopping(reader.connection):
+        with translated_errors(self.path), self._pool.lease() as reader, time_limited(reader.connection):
             self._check_tables(reader)
             yield reader
 
     def bytes(self) -> int:
-        """Size of the database on disk, with what is still on its way into it."""
+        """Bytes of the database and its WAL on disk."""
         total = 0
         for path in self.folder.glob("gallery.db*"):
             with contextlib.suppress(OSError):
@@ -113,14 +118,14 @@ class Database:
         return total
 
     def spaces(self) -> tuple[Space, ...]:
-        """The spaces that the first `add` decided; none before."""
+        """Spaces of the gallery; empty before the first `add`."""
         with self.reader() as reader:
             return reader.known(read_spaces)
 
     @contextmanager
     def viewing(self) -> Iterator[PooledConnection]:
-        """Lend a connection that sees one state of the data throughout, with what is known of that state."""
-        with explained(self.path), self._pool.lend() as reader, stopping(reader.connection):
+        """Lease a connection in a read transaction, with its cache."""
+        with translated_errors(self.path), self._pool.lease() as reader, time_limited(reader.connection):
             self._check_tables(reader)
             reader.connection.execute("BEGIN")
             try:
@@ -130,31 +135,31 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """Lend a connection that sees one state of the data throughout."""
+        """Lease a connection in a read transaction, which sees one version of the data."""
         with self.viewing() as reader:
             yield reader.connection
 
     @contextmanager
-    def asking(self) -> Iterator[sqlite3.Connection]:
-        """Lend a connection as `reading` does, for a question that goes through all items, if they are sound."""
+    def scanning(self) -> Iterator[sqlite3.Connection]:
+        """Lease a connection as `reading` does, for a query over all items, whose checksums are checked first."""
         with self.reading() as connection:
             self._soundness.check(connection)
             yield connection
 
-    def steps(self, work: Callable[[sqlite3.Connection], Iterator[T]]) -> Iterator[T]:
-        """Read step by step from one state of the data; between two steps the gallery may be closed.
+    def iterate(self, work: Callable[[sqlite3.Connection], Iterator[T]]) -> Iterator[T]:
+        """Iterate over one version of the data; the gallery may be closed between two steps.
 
         Args:
-            work: Reads from a connection in a transaction.
+            work: Function that reads from a connection in a transaction.
         """
-        with explained(self.path):
+        with translated_errors(self.path):
             reader = self._pool.take()
         try:
-            with explained(self.path), self._pool.using(reader):
+            with translated_errors(self.path), self._pool.using(reader):
                 reader.connection.execute("BEGIN")
                 found = work(reader.connection)
             while True:
-                with explained(self.path), self._pool.using(reader):
+                with translated_errors(self.path), self._pool.using(reader):
                     try:
                         step = next(found)
                     except StopIteration:
@@ -167,8 +172,8 @@ class Database:
 
     @contextmanager
     def examining(self) -> Iterator[sqlite3.Connection]:
-        """Lend a connection that reads whatever can be read, in one transaction, and raises SQLite's own errors."""
-        with self._pool.lend() as reader:
+        """Lease a connection for verification: it replaces invalid UTF-8, and raises SQLite's own errors."""
+        with self._pool.lease() as reader:
             reader.connection.text_factory = lambda text: text.decode("utf-8", "replace")
             reader.connection.execute("BEGIN")
             try:
@@ -179,28 +184,31 @@ class Database:
 
     @contextmanager
     def locked(self, patience_s: float = PATIENCE_S) -> Iterator[None]:
-        """Be the only writer for a while.
+        """Hold the write lock.
+
+        Args:
+            patience_s: Seconds to wait for the lock.
 
         Raises:
-            GalleryLockedError: Another process, or thread, is.
-            GalleryGoneError: The gallery is not where it was.
-            LookalikeError: The gallery was opened to be read only, or cannot be written to.
+            GalleryLockedError: Another process or thread holds it.
+            GalleryGoneError: The gallery is no longer at its path.
+            LookalikeError: The gallery was opened read-only, or cannot be written.
         """
         if self.read_only:
-            raise LookalikeError(f"{self.folder} is open for reading only")
-        if not self.folder.is_dir():  # the lock would make it again
+            raise LookalikeError(f"{self.folder} was opened read-only; open it without read_only to write")
+        if not self.folder.is_dir():  # the lock would create it again
             raise GalleryGoneError(f"there is no gallery at {self.folder} any more: it was moved or deleted")
         with self._lock.held(patience_s):
             yield
 
     @contextmanager
     def writing(self, patience_s: float = PATIENCE_S) -> Iterator[sqlite3.Connection]:
-        """Write: all that happens inside is committed together at the end, or not at all.
+        """Write in one transaction, committed when the context ends without an error.
 
         Raises:
-            GalleryLockedError: Another process, or thread, is writing.
-            GalleryGoneError: The gallery is not where it was, or was replaced meanwhile.
-            GalleryDamagedError: What is there makes no sense.
+            GalleryLockedError: Another process or thread is writing.
+            GalleryGoneError: The gallery is no longer at its path, or was replaced meanwhile.
+            GalleryDamagedError: The database is damaged.
             LookalikeError: The disk is full or read-only.
         """
         with self._writer(patience_s) as writer:
@@ -209,46 +217,46 @@ class Database:
                 yield writer.connection
                 sign_change(writer.connection)
                 self._check_place(writer)
-                check_only_name(self.path)
+                check_single_name(self.path)
                 writer.connection.execute("COMMIT")
             except BaseException:
                 roll_back(writer)
                 raise
             self._check_place(writer)
-            move_out_of_wal(writer.connection, self.path)
+            empty_log(writer.connection, self.path)
             self._pool.accept_current_files()
 
     @contextmanager
-    def alone(self) -> Iterator[sqlite3.Connection]:
-        """Lend the writer's connection outside of any transaction, for what SQLite allows only there."""
+    def without_transaction(self) -> Iterator[sqlite3.Connection]:
+        """Lease the writer's connection outside of a transaction, as `VACUUM` and checkpoints need it."""
         with self._writer(PATIENCE_S) as writer:
             try:
                 yield writer.connection
             finally:
-                move_out_of_wal(writer.connection, self.path)
+                empty_log(writer.connection, self.path)
                 self._pool.accept_current_files()
 
     @contextmanager
     def _writer(self, patience_s: float) -> Iterator[PooledConnection]:
-        with self.locked(patience_s), explained(self.path), self._pool.lend(writer=True) as writer:
-            check_only_name(self.path)
+        with self.locked(patience_s), translated_errors(self.path), self._pool.lease(writer=True) as writer:
+            check_single_name(self.path)
             yield writer
 
     def _check_place(self, writer: PooledConnection) -> None:
-        """Make sure that what is written to is what is at the path.
+        """Check that the writer's database is still the one at the path.
 
         Raises:
-            GalleryGoneError: It is not.
+            GalleryGoneError: The database was moved, deleted or replaced.
         """
         if not (self._lock.is_in_place() and self._pool.is_current(writer)):
             raise GalleryGoneError(
-                f"{self.folder} was moved, deleted or replaced while it was being written to, and the one that is "
-                "there now does not have what was written; do it again"
+                f"{self.folder} was moved, deleted or replaced while it was being written to, and the gallery that is "
+                "there now lacks this change; run the command again"
             )
 
     def checkpoint(self) -> None:
-        """Move what has been committed from the WAL into the database, as far as readers allow, and shorten the WAL."""
-        with self.alone():
+        """Move commits from the WAL into the database as far as readers allow, and truncate the WAL."""
+        with self.without_transaction():
             pass
 
     def _exists(self) -> bool:
@@ -263,27 +271,27 @@ class Database:
         if self.folder.exists() and not self.folder.is_dir():
             raise UsageError(f"{self.folder} is a file; a gallery is a folder")
         if self.folder.is_dir() and any(not is_ours(path) for path in self.folder.iterdir()):
-            raise UsageError(f"{self.folder} holds other files; name a new or an empty folder for the gallery")
+            raise UsageError(f"{self.folder} holds other files; choose a new or an empty folder for the gallery")
         missing = [folder for folder in (self.folder, *self.folder.parents) if not folder.exists()]
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise LookalikeError(f"{self.folder} cannot be made: {error.strerror or error}") from None
+            raise LookalikeError(f"{self.folder} cannot be created: {error.strerror or error}") from None
         try:
-            with self.locked(), explained(self.path):
-                if self._exists():  # another process was quicker
+            with self.locked(), translated_errors(self.path):
+                if self._exists():  # another process was first
                     return
                 self._made = tuple(missing)
                 unfinished = self.path.with_name("gallery.db.new")
-                sweep(self.folder, f"{unfinished.name}*")  # left by a kill
+                delete_files(self.folder, f"{unfinished.name}*")  # left by a kill
                 with closing(connect(unfinished, "rwc")) as connection:
                     schema.write(connection)
                 unfinished.replace(self.path)
                 sync_folder(self.folder)
         except BaseException:
             if self._made is not None:  # the disk is full, or the user interrupted
-                sweep(self.folder, "gallery.db*")
-                sweep(self.folder, "*.lock", made=self._made)
+                delete_files(self.folder, "gallery.db*")
+                delete_files(self.folder, "*.lock", made=self._made)
             raise
 
     def _check_tables(self, reader: PooledConnection) -> None:
@@ -295,7 +303,7 @@ class Database:
 
 
 def roll_back(reader: PooledConnection) -> None:
-    """End a transaction without changes; a connection that cannot is not lent again."""
+    """Roll back a transaction; a connection that cannot is not leased again."""
     try:
         if reader.connection.in_transaction:  # SQLite may have rolled back by itself
             reader.connection.execute("ROLLBACK")
@@ -303,11 +311,11 @@ def roll_back(reader: PooledConnection) -> None:
         reader.broken = True
 
 
-def move_out_of_wal(connection: sqlite3.Connection, path: Path) -> None:
-    """Bring what was committed into the database itself and empty the WAL, unless readers are in the way just now.
+def empty_log(connection: sqlite3.Connection, path: Path) -> None:
+    """Move commits from the WAL into the database and truncate the WAL, unless a reader prevents it.
 
-    What is in the WAL stays valid when the database beneath it is replaced by a copy, and would be mixed with it. That
-    this fails is no failure of the commit, which is on the disk; what is still in the WAL is noted then.
+    A WAL stays valid when its database is replaced by a copy, and its pages would be mixed with the copy's. A failure
+    here is no failure of the commit, which is on disk; the log note then records what the WAL holds.
     """
     busy = 1
     with contextlib.suppress(sqlite3.Error):
@@ -320,8 +328,8 @@ def move_out_of_wal(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
 
 
-def sweep(folder: Path, pattern: str, *, made: Sequence[Path] = ()) -> None:
-    """Delete files of a folder, and then folders, as far as that is possible: what others put there stays."""
+def delete_files(folder: Path, pattern: str, *, made: Sequence[Path] = ()) -> None:
+    """Delete files of a folder, and then folders in `made` that are empty; errors are ignored."""
     with contextlib.suppress(OSError):
         for path in folder.glob(pattern):
             path.unlink()
@@ -330,6 +338,6 @@ def sweep(folder: Path, pattern: str, *, made: Sequence[Path] = ()) -> None:
 
 
 def is_ours(path: Path) -> bool:
-    """Whether a file may be found in a gallery's folder before its database is made."""
-    name = path.name.removeprefix(".")  # a dot begins the names of files that are not yet whole
+    """Whether a file belongs to a gallery, so that a database may be created beside it."""
+    name = path.name.removeprefix(".")  # names of temporary files begin with a dot
     return name.startswith(("gallery.db", "write.", "build.")) or name == "derived"

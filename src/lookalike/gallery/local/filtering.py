@@ -1,4 +1,4 @@
-"""Which rows of a state a filter passes."""
+"""Rows of a snapshot that a filter passes."""
 
 from __future__ import annotations
 
@@ -11,14 +11,20 @@ from lookalike.gallery.local.ranking import allow
 from lookalike.gallery.local.snapshot import Snapshot
 
 FILTERS_REMEMBERED: Final = 32
+"""Filters whose rows a snapshot keeps."""
 
 
 def passing(database: Database, state: Snapshot, where: str | None) -> AllowedRows | None:
-    """Rows that a filter passes, computed once for each snapshot; None when the database was replaced since.
+    """Rows that a filter passes, computed once for each snapshot; None if the database was replaced since.
+
+    Args:
+        database: The database.
+        state: Snapshot to filter.
+        where: Filter; None passes all rows.
 
     Raises:
-        FilterError: It cannot be understood.
-        GalleryDamagedError: The items are not as they were written.
+        FilterError: The filter is invalid.
+        GalleryDamagedError: An item's checksum is wrong.
     """
     remembered = state.answers.get(where)
     if remembered is None and where is None:
@@ -29,7 +35,7 @@ def passing(database: Database, state: Snapshot, where: str | None) -> AllowedRo
             state.answers.clear()
         clause = reads.compile_filter(where, state.names)
         attribute_indexes.make_missing(database, clause, count=state.version.count)
-        with database.asking() as connection:
+        with database.scanning() as connection:
             if not state.version.is_past_of(connection):
                 return None
             remembered = allow(state, reads.matching_rows(connection, clause))

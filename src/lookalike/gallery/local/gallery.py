@@ -32,27 +32,29 @@ from lookalike.spaces import Space, slices, width
 from lookalike.types import JSON, FileStamp, Float32, Item, Neighbours
 
 BATCH = 1024
+"""Items of a batch that `rows` and `records` yield."""
 
 SEGMENT_TRIES = 3
-"""Segments that a search makes one after the other where each is damaged when it is read."""
+"""Largest number of segments that a search builds while each turns out to be damaged."""
 
 WAIT_FOR_BUILDER_S = 600.0
+"""Seconds that `optimise` and `compact` wait for another process that builds a segment."""
 
 
 class LocalGallery(LocalMetadata):
-    """Items and their vectors in one folder; see `lookalike.gallery.protocol.Gallery` for what each method promises.
+    """Gallery in a folder; `lookalike.gallery.protocol.Gallery` documents its methods.
 
-    Usable from several threads at once. Other processes' changes are seen by the next call.
+    Thread-safe. Each call sees the latest commits of other processes.
 
     Args:
-        folder: Where it is.
-        create: Make one if there is none.
+        folder: Folder of the gallery.
+        create: Create the gallery if there is none.
         read_only: Write nothing at all, not even segment files.
 
     Raises:
-        GalleryNotFoundError: There is none, and none may be made.
-        GalleryDamagedError: Its database is not sound.
-        MismatchError: It has a format that this version does not read.
+        GalleryNotFoundError: There is no gallery, and `create` is not set.
+        GalleryDamagedError: The database is damaged.
+        MismatchError: The gallery has a format that this version does not read.
     """
 
     def __init__(self, folder: Path, *, create: bool = False, read_only: bool = False) -> None:
@@ -69,23 +71,23 @@ class LocalGallery(LocalMetadata):
         self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Travel to another process as the folder, which is opened there."""
+        """Pickle the folder's path; unpickling opens the gallery again."""
         return partial(LocalGallery, read_only=self._database.read_only), (self.folder.absolute(),)
 
     def close(self) -> None:
-        """Let go of files and connections; what is asked for later opens them again.
+        """Close files and connections; later calls open them again.
 
-        What other threads are doing is interrupted and waited for: it ends with an answer or with GalleryClosedError.
+        Calls of other threads are interrupted and waited for; they return or raise GalleryClosedError.
         """
         with self._current.ending():
             self._database.close()
 
     def discard_if_unused(self) -> None:
-        """Delete the gallery again when this very object has made it and nothing was ever added; else do nothing."""
+        """Delete the gallery if this object created it and nothing was added."""
         self._database.discard_if_unused()
 
     def writing(self) -> AbstractContextManager[None]:
-        """Be the only writer for as long as the context lasts, such as a whole index run.
+        """Hold the write lock during a context, such as a whole indexing run.
 
         Raises:
             GalleryLockedError: Another process is writing.
@@ -102,7 +104,7 @@ class LocalGallery(LocalMetadata):
         file_stamps: Sequence[FileStamp | None] | None = None,
         overrides: Overrides = None,
     ) -> None:
-        """Add items, or replace those of the same id, durably and all together."""
+        """Add items, or replace those of the same id, in one transaction."""
         with self._database.writing() as connection:
             writes.add(
                 connection, items, vectors, spaces=spaces, source=source, file_stamps=file_stamps, overrides=overrides
@@ -116,44 +118,44 @@ class LocalGallery(LocalMetadata):
         file_stamps: Sequence[FileStamp | None] | None = None,
         overrides: Overrides = None,
     ) -> None:
-        """Replace what is known of items whose vectors stay, all together."""
+        """Replace the metadata of items in one transaction; vectors stay."""
         with self._database.writing() as connection:
             writes.update(connection, items, source=source, file_stamps=file_stamps, overrides=overrides)
 
     def override(self, item_id: str, attributes: Mapping[str, JSON]) -> Item:
-        """Change attributes of an item by hand; they stay when its catalogue is indexed again.
+        """Override attributes of an item; overrides stay when its catalogue is indexed again.
 
         Raises:
-            UnknownNameError: It is not there.
-            UsageError: A value is nothing that JSON can say.
+            UnknownNameError: There is no such item.
+            UsageError: A value cannot be stored as JSON.
         """
         with self._database.writing() as connection:
             return writes.override_item(connection, item_id, attributes)
 
     def remove(self, ids: Sequence[str]) -> int:
-        """Remove items; ids that are not there are passed over. Returns how many were removed."""
+        """Remove items; unknown ids are ignored. Returns the number removed."""
         with self._database.writing() as connection:
             return writes.remove(connection, ids)
 
     def source_items(self, source: str) -> dict[str, tuple[Item, FileStamp | None]]:
-        """Items that came from a source, by id, with their file stamps."""
-        with self._database.asking() as connection:
+        """Items of a source without overrides, by id, with their file stamps."""
+        with self._database.scanning() as connection:
             return reads.source_items(connection, AttributeNames.read(connection), source)
 
     def get(self, item_id: str) -> Item:
-        """One item."""
+        """Read one item."""
         with self._database.viewing() as reader:
             return reads.item_by_id(reader.connection, reader.known(AttributeNames.read), item_id)
 
     def vectors(self, item_id: str) -> dict[str, Float32]:
-        """The rows of one item by space, each (1, D) float32, as they were added."""
+        """Raw vectors of one item by space, each (1, D) float32."""
         with self._database.viewing() as reader:
             spaces = reader.known(read_spaces)
             row = reads.vectors_by_id(reader.connection, item_id, columns=width(spaces))
         return {name: row[:, place] for name, place in slices(spaces).items()}
 
     def unit_vectors(self, rows: Sequence[int], *, version: object = None) -> dict[str, Float32]:
-        """Unit rows by space, each (B, D) float32; zeros for a row that is no longer there."""
+        """Unit vectors by space, each (B, D) float32; zeros for a removed row."""
         with self._database.viewing() as reader:
             self._current.check_version(reader, version)
             spaces = reader.known(read_spaces)
@@ -161,30 +163,30 @@ class LocalGallery(LocalMetadata):
         return {name: found[:, place] for name, place in slices(spaces).items()}
 
     def items(self, rows: Sequence[int], *, version: object = None) -> dict[int, Item]:
-        """Items by row; a row that is no longer there is left out."""
-        with self._database.viewing() as reader:  # one state: another process may bring in new names just now
+        """Items by row number; removed rows are left out."""
+        with self._database.viewing() as reader:  # one version: another process may add attribute names
             self._current.check_version(reader, version)
             return reads.items_by_row(reader.connection, reader.known(AttributeNames.read), rows)
 
     def list(self, *, where: str | None = None, offset: int = 0, limit: int | None = 50) -> tuple[int, Sequence[Item]]:
-        """How many items a filter passes, and a page of them in the order they were added."""
+        """Number of items that a filter passes, and a page of them in the order of adding."""
         if offset < 0 or (limit is not None and limit < 0):
             raise UsageError(f"offset and limit must be at least 0, got {offset} and {limit}")
-        with self._database.asking() as connection:
+        with self._database.scanning() as connection:
             names = AttributeNames.read(connection)
             clause = reads.compile_filter(where, names)
             return reads.page(connection, names, clause, offset=offset, limit=limit)
 
     def attributes(self) -> Mapping[str, Sequence[str]]:
         """Kinds of values by attribute."""
-        with self._database.asking() as connection:
+        with self._database.scanning() as connection:
             return {name: kinds.words() for name, kinds in AttributeNames.read(connection).kinds.items()}
 
     def facets(self, *, where: str | None = None, limit: int = 50) -> Sequence[Facet]:
         """Values and counts of each attribute among the items that a filter passes."""
         if limit < 0:
             raise UsageError(f"limit must be at least 0, got {limit}")
-        with self._database.asking() as connection:
+        with self._database.scanning() as connection:
             names = AttributeNames.read(connection)
             return reads.facets(connection, names, reads.compile_filter(where, names), limit=limit)
 
@@ -209,11 +211,11 @@ class LocalGallery(LocalMetadata):
 
     @property
     def version(self) -> object:
-        """Another one after each change: what was read of the gallery is good for as long as this stays."""
+        """Version id of the data, which changes with each commit."""
         return self._current.present().version.id
 
     def has_index(self, name: str) -> bool:
-        """Whether an index can be searched without building it first; over a few rows it is built in no time."""
+        """Whether an index can be searched without building it first; true in a small gallery."""
         if name == "auto":
             return True
         state = self._current.present()
@@ -226,43 +228,43 @@ class LocalGallery(LocalMetadata):
         self._current.for_search(where, index="auto")
 
     def rows(self) -> Iterator[tuple[Sequence[Item], dict[str, Float32]]]:
-        """All items with their vectors as they were added, in batches, in the order they were added."""
+        """Iterate over all items and their raw vectors, in batches, in the order of adding."""
 
         def batches(connection: sqlite3.Connection) -> Iterator[tuple[Sequence[Item], dict[str, Float32]]]:
             spaces, names = read_spaces(connection), AttributeNames.read(connection)
             for items, vectors in reads.batches(connection, names, columns=width(spaces), size=BATCH):
                 yield items, {name: vectors[:, place] for name, place in slices(spaces).items()}
 
-        return self._database.steps(batches)
+        return self._database.iterate(batches)
 
     def records(self) -> Iterator[RecordBatch]:
-        """All records, in batches, in the order in which their items were added."""
+        """Iterate over all records, in batches, in the order of adding."""
 
         def batches(connection: sqlite3.Connection) -> Iterator[RecordBatch]:
             spaces, names = read_spaces(connection), AttributeNames.read(connection)
             return reads.record_batches(connection, names, spaces=spaces, size=BATCH)
 
-        return self._database.steps(batches)
+        return self._database.iterate(batches)
 
     def optimise(self) -> None:
-        """Make searches as fast as they can be; call it at the end of an index run. It may take seconds."""
+        """Build the segment and index at the end of an indexing run; may take seconds."""
         state = self._current.refreshed(wait_s=WAIT_FOR_BUILDER_S)
         if state.segment is not None:
             build_usual_index(state.segment, state.weights, keep=self._database.writable)
         if self._database.writable:
-            with contextlib.suppress(GalleryLockedError):  # the other writer will do it
+            with contextlib.suppress(GalleryLockedError):  # the other writer does it
                 self._database.checkpoint()
 
     def verify(self, *, photos: bool = False) -> Health:
-        """Check everything against everything; reads all of the gallery.
+        """Check all data for damage and contradictions; reads the whole gallery.
 
         Args:
-            photos: Check that the photos' files are there, too.
+            photos: Check that the files of photos exist.
         """
         return verification.verify(self._database, self._segment_files, photos=photos)
 
     def compact(self) -> None:
-        """Purge removed rows, and make a new segment.
+        """Purge removed rows, and build a new segment.
 
         Raises:
             GalleryLockedError: Another process is writing.
@@ -271,5 +273,5 @@ class LocalGallery(LocalMetadata):
         self.optimise()
 
     def info(self) -> dict[str, JSON]:
-        """What the gallery is: counts, spaces, sizes, the state of its index."""
+        """Describe the gallery: counts, spaces, sizes, the state of its index."""
         return maintenance.info(self._database, self._segment_files, self._current.present())

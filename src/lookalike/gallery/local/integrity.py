@@ -1,8 +1,8 @@
-"""Whether the items of a gallery can be asked for by what is known of them.
+"""Integrity check of all items, before queries that scan them.
 
-A row's checksum tells whether a row that is read is as it was written. It does not tell which rows a filter should have
-passed, or what an index of the database leads to. So where a question goes through all items, all of them are checked
-first: once, and again when another state of the database's file is found.
+The checksum of a row covers the rows that are read. It does not show which rows a filter should have passed, or whether
+an index of the database leads to the right ones. So before a query that scans the items, all of them are checked: once,
+and again when the database's file has changed.
 """
 
 from __future__ import annotations
@@ -17,13 +17,18 @@ from lookalike.gallery.local.metadata_table import meta_number
 from lookalike.gallery.local.row_checksums import ITEM_SOUND, WAY_OUT, damaged
 
 CHECKED: Final = 20_000
-"""Items; of more, whose check would take longer than most questions, only those that are answered are checked."""
+"""Largest number of items that are checked; in larger galleries the check would take longer than most queries, and only
+the rows that are read are checked."""
 
 State: TypeAlias = tuple[int, int, int]
 
 
 class Soundness:
-    """Remembers which state of a database's file was checked."""
+    """Remembers the state of the database's file that was checked last.
+
+    Args:
+        path: Path of the database.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -31,13 +36,13 @@ class Soundness:
         self._lock = threading.Lock()
 
     def check(self, connection: sqlite3.Connection) -> None:
-        """Make sure that all items are as they were written; 5 microseconds each when the file has changed.
+        """Check all items; takes 5 microseconds per item when the file has changed.
 
         Args:
-            connection: In a transaction.
+            connection: Connection in a transaction.
 
         Raises:
-            GalleryDamagedError: One is not, or an index leads to other items.
+            GalleryDamagedError: An item's checksum is wrong, or an index leads to other items.
         """
         found = self._path.stat()
         now = (found.st_ino, found.st_size, found.st_mtime_ns)
@@ -50,10 +55,10 @@ class Soundness:
 
 
 def check_all(connection: sqlite3.Connection) -> None:
-    """Read all items.
+    """Check the checksums of all items, the indexes over them and their number.
 
     Raises:
-        GalleryDamagedError: One is not as it was written, or an index leads to other items.
+        GalleryDamagedError: An item's checksum is wrong, an index leads to other items, or items are missing.
     """
     wrong = connection.execute(f"SELECT id FROM items NOT INDEXED WHERE NOT coalesce({ITEM_SOUND}, 0)").fetchone()
     if wrong is not None:

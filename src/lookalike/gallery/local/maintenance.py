@@ -1,4 +1,4 @@
-"""What a gallery is, and tidying it up."""
+"""Description and compaction of a gallery."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from lookalike.types import JSON
 
 
 def info(database: Database, segment_files: SegmentFiles, state: Snapshot) -> dict[str, JSON]:
-    """What a gallery is: counts, spaces, sizes, the state of its index."""
-    with database.asking() as connection:
+    """Describe a gallery: counts, spaces, sizes, the state of its index."""
+    with database.scanning() as connection:
         from_sources, model = sources(connection), read_model(connection)
         parameters = weights_and_projections(connection, state)
     return {
@@ -47,7 +47,7 @@ def info(database: Database, segment_files: SegmentFiles, state: Snapshot) -> di
 
 
 def weights_and_projections(connection: sqlite3.Connection, state: Snapshot) -> dict[str, JSON]:
-    """The weights that a search takes when none are given, and what was learned for the gallery."""
+    """Default weights of a search, and the gallery's stored parameters, as JSON."""
     known, projections = stored_parameters.read(connection), stored_parameters.read_projections(connection)
     shown: dict[str, JSON] = {"weights": dict(resolve_weights(None, state.spaces, stored=known.weights))}
     if known.weights is not None:
@@ -61,25 +61,25 @@ def weights_and_projections(connection: sqlite3.Connection, state: Snapshot) -> 
 
 
 def compact(database: Database, segment_files: SegmentFiles, *, wait_s: float) -> None:
-    """Give back the space of what was removed, forget attributes that no item has, and begin a new generation.
+    """Free the space of removed rows, drop attributes that no item has, and begin a new generation.
 
-    What needs room comes first: when the disk is full nothing has changed. The new segment is made before the new
-    generation is committed, and the old ones deleted afterwards, so that searches in other processes go on throughout.
+    Steps that need disk space come first, so that a full disk changes nothing. The new segment is built before the new
+    generation is committed, and old segments are deleted afterwards: searches in other processes continue throughout.
 
     Args:
         database: The database.
         segment_files: Its segment files.
-        wait_s: Seconds to wait for another process that derives rows.
+        wait_s: Seconds to wait for another process that builds a segment.
 
     Raises:
-        GalleryLockedError: Another process is writing, or derives rows.
-        StorageFullError: There is no room on the disk.
+        GalleryLockedError: Another process is writing, or builds a segment.
+        StorageFullError: The disk is full.
     """
     with database.locked(), segment_files.building(wait_s=wait_s) as mine:
         if not mine:
-            message = f"another process makes the index of {database.folder}; try again when it has finished"
+            message = f"another process is building the index of {database.folder}; try again when it has finished"
             raise GalleryLockedError(message, holder={})
-        with database.alone() as connection:
+        with database.without_transaction() as connection:
             connection.execute("VACUUM")
         with database.writing() as connection:
             recount_kinds(connection)
@@ -95,7 +95,7 @@ def compact(database: Database, segment_files: SegmentFiles, *, wait_s: float) -
 
 
 def recount_kinds(connection: sqlite3.Connection) -> None:
-    """Write down which attributes there are, and of what kinds, as they are now."""
+    """Rebuild the table of attribute names and kinds from the items."""
     kinds: dict[int, Kinds] = {}
     by_type = {"true": Kinds.BOOLEAN, "false": Kinds.BOOLEAN, "integer": Kinds.NUMBER, "real": Kinds.NUMBER}
     by_type |= {"text": Kinds.TEXT, "array": Kinds.NESTED, "object": Kinds.NESTED, "null": Kinds.NONE}

@@ -31,11 +31,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """Read the manifest of a folder.
 
     Raises:
-        OSError: It cannot be read, or the folder holds something that is not a regular file.
-        ValueError: It is damaged, or of another format.
+        OSError: The manifest cannot be read, or the folder holds something that is not a regular file.
+        ValueError: The manifest is damaged, or of another format.
     """
     for path in folder.iterdir():
-        check_regular(path.stat(), path)  # a pipe would be waited for
+        check_regular(path.stat(), path)  # opening a pipe would block
     kept = json.loads((folder / "stamp.json").read_text(encoding="utf-8"))
     manifest: dict[str, Any] = kept["stamp"]
     if kept["seal"] != manifest_checksum(manifest) or manifest["format"] != FORMAT:

@@ -1,4 +1,4 @@
-"""What a gallery in a folder remembers of itself: its spaces and model, weights, projections, and its own photos."""
+"""Metadata of a gallery in a folder: spaces, model, roots, weights, projections, index settings, photo folders."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from lookalike.spaces import Space
 
 
 class LocalMetadata:
-    """The part of a gallery's interface that needs its database alone.
+    """The part of a gallery's interface that reads and writes metadata.
 
     Args:
         database: The database.
@@ -34,12 +34,12 @@ class LocalMetadata:
 
     @property
     def folder(self) -> Path:
-        """Where it is."""
+        """Absolute path of the gallery's folder."""
         return self._database.folder
 
     @property
     def spaces(self) -> tuple[Space, ...]:
-        """The spaces, in the order of the concatenated rows; empty before the first `add`."""
+        """Spaces, in the order of the concatenated vectors; empty before the first `add`."""
         return self._database.spaces()
 
     def __len__(self) -> int:
@@ -48,24 +48,24 @@ class LocalMetadata:
 
     @property
     def model(self) -> str | None:
-        """Where the model is that filled the gallery: `default` or a path; None where it is unknown."""
+        """Model that filled the gallery: `default` or a path; None if unknown."""
         with self._database.reader() as reader:
             return reader.known(read_model)
 
     def remember_model(self, model: str) -> None:
-        """Remember where the model is that fills the gallery."""
+        """Store the model that fills the gallery: `default` or a path."""
         if model != self.model:
             with self._database.writing() as connection:
                 write_model(connection, model)
 
     @property
     def roots(self) -> tuple[str, ...]:
-        """Folders and addresses that photos were indexed from."""
+        """Folders and URLs that photos were indexed from."""
         with self._database.reader() as reader:
             return reader.known(roots.read)
 
     def remember_roots(self, more: Iterable[str]) -> None:
-        """Keep more roots."""
+        """Add roots."""
         new = set(more)
         if not new <= set(self.roots):
             with self._database.writing() as connection:
@@ -73,45 +73,43 @@ class LocalMetadata:
 
     @property
     def stored_weights(self) -> StoredWeights:
-        """The usual weights of its spaces, as far as they were learned for it."""
+        """Learned default weights of the spaces."""
         with self._database.reader() as reader:
             return reader.known(stored_parameters.read)
 
     def store_weights(self, what: StoredWeights) -> None:
-        """Keep the weights that were learned for it, in place of those before."""
+        """Replace the learned weights."""
         with self._database.writing() as connection:
             stored_parameters.write(connection, what)
 
     @property
     def projections(self) -> Mapping[str, Projection]:
-        """By which the rows of some of its spaces are made from what a model makes."""
+        """PCA projections by space; a space without one has the model's own vectors."""
         with self._database.viewing() as reader:
             return reader.known(stored_parameters.read_projections)
 
     def store_projections(self, projections: Mapping[str, Projection]) -> None:
-        """Decide the projections; only before the first `add`."""
+        """Store the projections; only before the first `add`."""
         with self._database.writing() as connection:
             if read_spaces(connection):
-                raise UsageError(f"{self.folder} has rows already; projections are decided before the first")
+                raise UsageError(f"{self.folder} has items already; projections are set before the first item is added")
             stored_parameters.write_projections(connection, projections)
 
     @property
     def index_settings(self) -> IndexSettings:
-        """What its indexes are made with, and how far searches look, as far as that was decided for it."""
+        """Index settings of the gallery; unset ones are left to the indexes."""
         with self._database.reader() as reader:
             return read_index_settings(reader.connection)
 
     def set_index(self, settings: Mapping[str, int]) -> None:
-        """Decide what its indexes are made with, in place of all that was decided before.
-
-        The next search, or `optimise`, derives rows and index again.
+        """Replace the index settings; the next search or `optimise` builds a new segment and index.
 
         Args:
-            settings: By the names of `lookalike.index.IndexSettings`; empty leaves everything to the indexes.
+            settings: Values by field of `lookalike.index.IndexSettings`; an empty mapping leaves all to the indexes.
 
         Raises:
             UnknownNameError: There is no such setting.
-            UsageError: One is out of its range.
+            UsageError: A value is out of range.
         """
         checked = IndexSettings.checked(settings)
         with self._database.writing() as connection:
@@ -119,12 +117,12 @@ class LocalMetadata:
 
     @property
     def photo_folder(self) -> Path:
-        """Folder inside the gallery for photos that were sent for it; a link in its place is not followed."""
+        """Folder inside the gallery for photos that were uploaded; a link in its place is not followed."""
         return self.folder.resolve() / "photos"
 
     @property
     def skipped_list(self) -> Path:
-        """File for the list of photos that an index run skipped."""
+        """File for the list of photos that an indexing run skipped."""
         return self.folder / "skipped.csv"
 
     @property
@@ -138,7 +136,7 @@ class LocalMetadata:
 
     def sources(self) -> Mapping[str, int]:
         """Number of items of each source."""
-        with self._database.asking() as connection:
+        with self._database.scanning() as connection:
             return reads.sources(connection)
 
     def photo_owner(self) -> Sequence[str]:

@@ -1,9 +1,8 @@
-"""Which photo folders belong to a gallery, also after its database was moved or copied.
+"""Ownership of photo folders by a gallery, also after its database was moved or copied.
 
-A gallery in a folder has a name of 32 hexadecimal digits, and the photos that are sent for it lie in folders of that
-name. The name holds for one database file: a copy finds that it is another file and takes a name of its own before it
-keeps or deletes a photo, so two galleries never own the same files. The earlier names are kept, for the photos that
-were copied or moved together with the database.
+The photos uploaded to a gallery lie in a folder named by its owner id, 32 hexadecimal digits. The id holds for one
+database file: a copy detects that it is another file and takes a new id before it stores or deletes a photo, so two
+galleries never own the same files. Earlier ids are kept for the photos that were copied or moved with the database.
 """
 
 from __future__ import annotations
@@ -23,15 +22,15 @@ from lookalike.gallery.local.database import Database
 
 KEY: Final = "photo owner"
 NAME: Final = re.compile(r"[0-9a-f]{32}")
-"""A name becomes part of a path, and a database can come from elsewhere."""
+"""Valid owner ids; an id becomes part of a path, and a database may come from an untrusted place."""
 
 
 def claimed(database: Database) -> Sequence[str]:
-    """The names of a gallery's photo folders: the present one, and those from before its database was copied.
+    """Names of a gallery's photo folders: the present one first, then those from before its database was copied.
 
     Raises:
-        GalleryLockedError: A name must be written down, and another process is writing.
-        GalleryDamagedError: What is written down makes no sense.
+        GalleryLockedError: A new name must be stored, and another process is writing.
+        GalleryDamagedError: The stored names are invalid.
     """
     place = place_of(database.path)
     with database.reading() as connection:
@@ -39,7 +38,7 @@ def claimed(database: Database) -> Sequence[str]:
     if known == place:
         return names
     with database.writing() as connection:
-        known, names = read(connection)  # another process may have been quicker
+        known, names = read(connection)  # another process may have been first
         if known != place:
             names = [secrets.token_hex(16), *names]
             value = json.dumps({"place": place, "names": names})
@@ -48,16 +47,16 @@ def claimed(database: Database) -> Sequence[str]:
 
 
 def place_of(database: Path) -> str:
-    """What tells one database file from its copies: its number in its file system."""
+    """Identity of a database file: file system and inode, which differ for a copy."""
     system = getattr(os.statvfs(database), "f_fsid", 0) if hasattr(os, "statvfs") else 0
     return f"{system}:{database.stat().st_ino}"
 
 
 def read(connection: sqlite3.Connection) -> tuple[str, list[str]]:
-    """The place that the names were taken for, and the names; empty before the first.
+    """Read the identity that the names belong to, and the names; empty before the first.
 
     Raises:
-        GalleryDamagedError: They make no sense.
+        GalleryDamagedError: The stored value is invalid.
     """
     found = metadata_table.get(connection, KEY)
     if found is None:
@@ -68,5 +67,5 @@ def read(connection: sqlite3.Connection) -> tuple[str, list[str]]:
         return str(kept["place"]), names
     except (ValueError, KeyError, TypeError) as error:
         raise GalleryDamagedError(
-            f"whose photos are the gallery's own cannot be read: {short_reason(error)}"
+            f"the names of the gallery's photo folders cannot be read: {short_reason(error)}"
         ) from error

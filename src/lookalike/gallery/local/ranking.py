@@ -18,14 +18,19 @@ from lookalike.types import Float32, Int64, Neighbours
 
 
 def allow(snapshot: Snapshot, rows: Int64 | None) -> AllowedRows:
-    """Mark rows; None passes all of them."""
+    """Allowed rows of a snapshot.
+
+    Args:
+        snapshot: Snapshot to search.
+        rows: Row numbers, (n,) int64; None allows all.
+    """
     if rows is None:
         kept = None if snapshot.deletion_bitmap is None else ~snapshot.deletion_bitmap
         return AllowedRows(kept, snapshot.split - snapshot.deleted_count, None, len(snapshot.unindexed))
     segment = None
     if snapshot.segment is not None:
         segment = np.zeros(snapshot.split, dtype=np.bool_)
-        segment[snapshot.segment.positions(rows)] = True  # a removed row is in no table, so no filter passes it
+        segment[snapshot.segment.positions(rows)] = True  # removed rows are not in the table, so no filter passes them
     unindexed = np.isin(snapshot.unindexed.numbers, rows)
     return AllowedRows(segment, 0 if segment is None else int(segment.sum()), unindexed, int(unindexed.sum()))
 
@@ -33,10 +38,10 @@ def allow(snapshot: Snapshot, rows: Int64 | None) -> AllowedRows:
 def checked_queries(
     queries: Mapping[str, Float32], weights: Mapping[str, float], spaces: tuple[Space, ...]
 ) -> dict[str, Float32]:
-    """The queries of the spaces that are weighted.
+    """Check the queries of all spaces with a weight above 0, and return them as float32.
 
     Raises:
-        MismatchError: One is missing, has another length, or another number of rows than the others.
+        MismatchError: A query is missing or has another dimension, or the spaces have different numbers of queries.
     """
     checked = {}
     for space in spaces:
@@ -57,13 +62,13 @@ def nearest(
     allowed: AllowedRows,
     keep: bool,
 ) -> Neighbours:
-    """Find the rows of highest score; see `Gallery.search`.
+    """Find the rows with the highest scores; see `Gallery.search`.
 
     Args:
-        snapshot: What to search in.
-        queries: (Q, D) float32 for each space that is weighted.
-        request: Request, for the snapshot's spaces.
-        allowed: Rows that may be answered.
+        snapshot: Snapshot to search.
+        queries: (Q, D) float32 for each space with a weight above 0.
+        request: Request, resolved for the snapshot's spaces.
+        allowed: Rows that may be returned.
         keep: Save an index that has to be built.
     """
     units = {name: as_unit_rows(rows, name=name) for name, rows in queries.items()}
@@ -85,7 +90,7 @@ def nearest(
 
 
 def chosen_index(snapshot: Snapshot, weights: Mapping[str, float], *, k: int, allowed: AllowedRows) -> str:
-    """What `auto` stands for: the rules are the indexes' own."""
+    """Name of the index that `auto` chooses; see `lookalike.index.choose`."""
     count = snapshot.split
     passing = None if allowed.segment_count == count else allowed.segment_count
     return indexes.choose(count=count, allowed=passing, weights=weights, spaces=snapshot.spaces, k=k)
@@ -94,7 +99,7 @@ def chosen_index(snapshot: Snapshot, weights: Mapping[str, float], *, k: int, al
 def nearest_by_metric(
     snapshot: Snapshot, queries: Mapping[str, Float32], request: ResolvedRequest, *, allowed: AllowedRows
 ) -> Neighbours:
-    """Scan all rows as they were added, by the metrics of a request; see `Gallery.search`."""
+    """Scan all raw vectors by the metrics of a request; see `Gallery.search`."""
     parts = [] if snapshot.segment is None else [snapshot.segment.raw.whole()]
     positions, scores, by_space = scan_by_metric(
         [*parts, snapshot.unindexed.raw],
@@ -106,7 +111,7 @@ def nearest_by_metric(
 
 
 def merged(parts: list[tuple[Int64, Float32]], *, queries: int, k: int) -> tuple[Int64, Float32]:
-    """The k best of what several searches found, (Q, k) each; equal scores by position."""
+    """Merge the results of several searches, (Q, k) each, into the k best; equal scores by position."""
     if len(parts) == 1:
         return parts[0]
     if not parts:

@@ -1,4 +1,4 @@
-"""Questions that the database answers by itself: items, pages of them, facets, and which rows a filter passes."""
+"""Reads of items, pages, facets, vectors and filtered row numbers from the database."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ from lookalike.spaces import Space, slices, width
 from lookalike.types import FileStamp, Float32, Int64, Item
 
 LARGEST: Final = 2**63 - 1
-"""SQLite's largest number."""
+"""SQLite's largest integer."""
 
 LONGEST_NAMED: Final = 80
-"""Longer ids are not offered instead of one that is not there."""
+"""Characters of the longest id that an error suggests."""
 
 EVERYTHING: Final = Clause("1", (), frozenset())
 
 
 def compile_filter(where: str | None, names: AttributeNames) -> Clause:
-    """Turn a `where` expression into SQL.
+    """Compile a `where` expression to SQL.
 
     Raises:
-        FilterError: It cannot be understood.
+        FilterError: The expression is invalid.
     """
     if where is None:
         return EVERYTHING
@@ -51,7 +51,7 @@ def compile_filter(where: str | None, names: AttributeNames) -> Clause:
 
 def matching_rows(connection: sqlite3.Connection, clause: Clause) -> Int64:
     """Numbers of the rows that a filter passes, in any order: (N,) int64."""
-    # As one text: it takes a quarter of the time, and a tenth of the memory, of a tuple for each row.
+    # One text takes a quarter of the time, and a tenth of the memory, of a tuple for each row.
     (text,) = connection.execute(
         f"SELECT group_concat(row) FROM items WHERE {clause.sql}", clause.parameters
     ).fetchone()
@@ -61,7 +61,7 @@ def matching_rows(connection: sqlite3.Connection, clause: Clause) -> Int64:
 def page(
     connection: sqlite3.Connection, names: AttributeNames, clause: Clause, *, offset: int, limit: int | None
 ) -> tuple[int, list[Item]]:
-    """How many items a filter passes, and some of them in the order of their rows."""
+    """Number of items that a filter passes, and a page of them in the order of their rows."""
     count = f"SELECT count(*) FROM items WHERE {clause.sql}"
     select = f"SELECT {ITEM_COLUMNS} FROM items WHERE {clause.sql} ORDER BY row LIMIT ? OFFSET ?"
     (total,) = connection.execute(count, clause.parameters).fetchone()
@@ -71,7 +71,7 @@ def page(
 
 
 def facets(connection: sqlite3.Connection, names: AttributeNames, clause: Clause, *, limit: int) -> list[Facet]:
-    """The most frequent values of each attribute, and how often they occur."""
+    """Most frequent values of each attribute, with their counts."""
     counted = connection.execute(
         f"""
         WITH passed AS (SELECT attributes FROM items WHERE {clause.sql}),
@@ -102,7 +102,11 @@ def facets(connection: sqlite3.Connection, names: AttributeNames, clause: Clause
 
 
 def items_by_row(connection: sqlite3.Connection, names: AttributeNames, rows: Sequence[int]) -> dict[int, Item]:
-    """Items of rows that are there."""
+    """Items by row number; unknown rows are left out.
+
+    Raises:
+        GalleryDamagedError: A row has vectors but no item, or an item's checksum is wrong.
+    """
     statement = f"SELECT row, {ITEM_COLUMNS} FROM items WHERE row IN (SELECT value FROM json_each(?))"
     wanted = {int(row) for row in rows}
     found = connection.execute(statement, (json.dumps(list(wanted)),))
@@ -117,10 +121,10 @@ def items_by_row(connection: sqlite3.Connection, names: AttributeNames, rows: Se
 
 
 def item_by_id(connection: sqlite3.Connection, names: AttributeNames, item_id: str) -> Item:
-    """One item.
+    """Read one item.
 
     Raises:
-        UnknownNameError: It is not there.
+        UnknownNameError: There is no such item.
     """
     record = connection.execute(f"SELECT {ITEM_COLUMNS} FROM items WHERE id = ?", (item_id,)).fetchone()
     if record is None:
@@ -129,33 +133,33 @@ def item_by_id(connection: sqlite3.Connection, names: AttributeNames, item_id: s
 
 
 def vectors_by_id(connection: sqlite3.Connection, item_id: str, *, columns: int) -> Float32:
-    """The vectors of one item as they were added: (1, sum of D) float32.
+    """Raw vectors of one item: (1, sum of D) float32.
 
     Raises:
-        UnknownNameError: It is not there.
+        UnknownNameError: There is no such item.
     """
     statement = "SELECT row, unit, raw, vectors.checksum FROM items LEFT JOIN vectors USING (row) WHERE id = ?"
     record = connection.execute(statement, (item_id,)).fetchone()
     if record is None:
         raise unknown_item(connection, item_id)
-    return as_added([record], columns=columns)
+    return raw_vectors([record], columns=columns)
 
 
-def as_added(rows: Sequence[VectorRow], *, columns: int) -> Float32:
-    """Vectors of rows (row, unit, raw, checksum) as they were added: (B, sum of D) float32.
+def raw_vectors(rows: Sequence[VectorRow], *, columns: int) -> Float32:
+    """Raw vectors of rows (row, unit, raw, checksum): (B, sum of D) float32.
 
     Raises:
-        GalleryDamagedError: They are not as they were written.
+        GalleryDamagedError: A checksum is wrong.
     """
     checked = checked_vectors(rows, width=columns)
     return read_vectors([unit if raw is None else raw for _, unit, raw, _ in checked], width=columns)
 
 
 def units_by_row(connection: sqlite3.Connection, rows: Sequence[int], *, columns: int) -> Float32:
-    """Unit vectors of rows, (B, sum of D) float32; zeros for a row that is not there.
+    """Unit vectors of rows, (B, sum of D) float32; zeros for an unknown row.
 
     Raises:
-        GalleryDamagedError: They are not as they were written.
+        GalleryDamagedError: A checksum is wrong.
     """
     statement = """SELECT row, unit, raw, vectors.checksum FROM json_each(?) AS wanted
                    CROSS JOIN items ON items.row = wanted.value LEFT JOIN vectors USING (row)"""
@@ -167,10 +171,10 @@ def units_by_row(connection: sqlite3.Connection, rows: Sequence[int], *, columns
 
 
 def unknown_item(connection: sqlite3.Connection, item_id: str) -> UnknownNameError:
-    """The error for an id that is not there, with a few that are, so that a mistyped one shows.
+    """The error for an unknown id, with a few near ids for a mistyped one.
 
     Raises:
-        GalleryDamagedError: It may well be there, for the items, or their index by id, are not as they were written.
+        GalleryDamagedError: The items, or their index by id, are damaged, so that the id may exist.
     """
     if meta_number(connection, "items") <= CHECKED:
         check_all(connection)
@@ -182,7 +186,7 @@ def unknown_item(connection: sqlite3.Connection, item_id: str) -> UnknownNameErr
 def source_items(
     connection: sqlite3.Connection, names: AttributeNames, source: str
 ) -> dict[str, tuple[Item, FileStamp | None]]:
-    """Items of a source, as it described them, with their file stamps."""
+    """Items of a source without overrides, by id, with their file stamps."""
     described = overrides_table.described(connection)
     rows = connection.execute(f"SELECT {ITEM_COLUMNS}, {FILE_STAMP_COLUMNS} FROM items WHERE source = ?", (source,))
     found = {}
@@ -200,13 +204,13 @@ def sources(connection: sqlite3.Connection) -> dict[str, int]:
 def batches(
     connection: sqlite3.Connection, names: AttributeNames, *, columns: int, size: int
 ) -> Iterator[tuple[list[Item], Float32]]:
-    """All items and their vectors as they were added, in the order of their rows.
+    """Iterate over all items and their raw vectors, in the order of their rows.
 
     Args:
-        connection: In a transaction for as long as the batches last.
-        names: The attributes.
-        columns: Length of the concatenated rows.
-        size: Of a batch.
+        connection: Connection in a transaction until the iteration ends.
+        names: Names of attributes.
+        columns: Length of the concatenated vectors.
+        size: Batch size.
 
     Yields:
         B items, and (B, sum of D) float32.
@@ -217,7 +221,7 @@ def batches(
     )
     count = 0
     while rows := cursor.fetchmany(size):
-        yield [read_item(row[:-4], names) for row in rows], as_added([row[-4:] for row in rows], columns=columns)
+        yield [read_item(row[:-4], names) for row in rows], raw_vectors([row[-4:] for row in rows], columns=columns)
         count += len(rows)
     if count != meta_number(connection, "items"):
         raise damaged("the table of items")
@@ -226,15 +230,15 @@ def batches(
 def record_batches(
     connection: sqlite3.Connection, names: AttributeNames, *, spaces: Sequence[Space], size: int
 ) -> Iterator[RecordBatch]:
-    """All records in the order of their rows.
+    """Iterate over all records in the order of their rows.
 
     Args:
-        connection: In a transaction for as long as the batches last.
+        connection: Connection in a transaction until the iteration ends.
         names: Names of attributes.
         spaces: Spaces of the gallery.
-        size: Records of a batch.
+        size: Batch size.
     """
-    set_by_hand = overrides_table.read_all(connection)
+    overrides = overrides_table.read_all(connection)
     columns, places = width(spaces), slices(spaces)
     cursor = connection.execute(
         f"""SELECT {ITEM_COLUMNS}, source, {FILE_STAMP_COLUMNS}, row, unit, raw, vectors.checksum
@@ -242,8 +246,8 @@ def record_batches(
     )
     count = 0
     while rows := cursor.fetchmany(size):
-        kept = [set_by_hand.get(row[1], (row[6], "{}")) for row in rows]
-        vectors = as_added([row[-4:] for row in rows], columns=columns)
+        kept = [overrides.get(row[1], (row[6], "{}")) for row in rows]
+        vectors = raw_vectors([row[-4:] for row in rows], columns=columns)
         yield RecordBatch(
             [read_item((*row[:6], described), names) for row, (described, _) in zip(rows, kept, strict=True)],
             {name: vectors[:, place] for name, place in places.items()},
@@ -257,6 +261,6 @@ def record_batches(
 
 
 def rows_of_ids(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, int]:
-    """Rows of those items that are there, by id."""
+    """Row numbers by id; unknown ids are left out."""
     statement = "SELECT id, row FROM items WHERE id IN (SELECT value FROM json_each(?))"
     return dict(connection.execute(statement, (json.dumps(list(ids), ensure_ascii=False),)))

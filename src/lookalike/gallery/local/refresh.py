@@ -1,4 +1,4 @@
-"""Refresh: whether a segment is recent enough, and how a new one is made."""
+"""Refresh: builds a new segment when too many rows have changed, in the caller or in the background."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from lookalike.index import choose
 from lookalike.spaces import resolve_weights
 
 USUAL_K: Final = 10
+"""Number of matches that the index built ahead of searches is chosen for."""
 
 
 class BackgroundBuild:
-    """One thread that derives, while searches go on with the rows at hand: it takes a second for each 10,000.
+    """Thread that builds a segment while searches use the old one; a build takes a second for each 10,000 rows.
 
     Attributes:
-        stopping: Set while what is being done should come to its end early.
+        stopping: Event that asks a running build to stop.
     """
 
     def __init__(self) -> None:
@@ -33,22 +34,22 @@ class BackgroundBuild:
         self._failed: Version | None = None
 
     def start(self, work: Callable[[], None], now: Version) -> None:
-        """Do some work, unless something is being done already, or failed when there was hardly less to do.
+        """Start a build, unless one is running, or one failed and few rows have changed since.
 
         Args:
-            work: What to do.
-            now: The present state of the database.
+            work: Function that builds.
+            now: Present version of the database.
         """
         failed = self._failed
         if failed is not None and failed.generation == now.generation and not has_outgrown(failed, now):
             return
         with self._guard:
             if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._run, args=(work, now), name="derive")
+                self._thread = threading.Thread(target=self._run, args=(work, now), name="build-segment")
                 self._thread.start()
 
     def stop(self) -> None:
-        """Have it stop, and wait until it has: as long as a batch of rows takes, or an index that was begun."""
+        """Stop a running build and wait for its end, at most for one batch of rows or one index."""
         with self._guard:
             if self._thread is not None:
                 self.stopping.set()
@@ -63,20 +64,20 @@ class BackgroundBuild:
         except (StoppedError, GalleryClosedError):
             pass
         except GalleryDamagedError as error:
-            log.error("%s", error)  # noqa: TRY400 - it says all there is
+            log.error("%s", error)  # noqa: TRY400 - the message says it all
             return
-        except (LookalikeError, RuntimeError, MemoryError) as error:  # the disk is full, say, or an index too large
-            log.warning("searches stay slower than they could be: %s", str(error) or type(error).__name__)
+        except (LookalikeError, RuntimeError, MemoryError) as error:  # such as a full disk, or an index too large
+            log.warning("the index could not be built, so searches stay slow: %s", str(error) or type(error).__name__)
             return
         self._failed = None
 
 
 def build_usual_index(segment: Segment, weights: Mapping[str, float] | None, *, keep: bool) -> None:
-    """Build, or load, the index that most queries ask for.
+    """Load or build the index that `auto` chooses for most queries.
 
     Args:
-        segment: The rows.
-        weights: Those that were learned for the gallery, if any.
+        segment: Segment to index.
+        weights: Learned weights of the gallery; None without.
         keep: See `Segment.index`.
     """
     spaces = segment.version.spaces
@@ -94,34 +95,34 @@ def refreshed_segment(
     wait_s: float,
     stop: threading.Event | None = None,
 ) -> Segment | None:
-    """A segment that is not stale: the kept one, or a new one, unless another process is about to make it.
+    """A segment that is not stale: the saved one, or a new one, unless another process is about to build it.
 
-    In that case the segment at hand, if any, and many unindexed rows serve for the moment.
+    In that case the old segment, if any, and many unindexed rows are searched for the moment.
 
     Args:
         database: The database.
         segment_files: Its segment files.
-        held: The rows at hand.
-        now: The present state of the database.
-        wait_s: Seconds to wait for another process that derives them. With 0, a search waits for it: a segment that
-            cannot be kept is made in memory.
+        held: Segment of the current snapshot.
+        now: Present version of the database.
+        wait_s: Seconds to wait for another process that builds one. 0 is for a search, which needs a result: a segment
+            that cannot be saved is built in memory.
         stop: See `SegmentFiles.build`.
 
     Raises:
-        SegmentFolderError: They cannot be kept, and were to be waited for.
+        SegmentFolderError: The segment cannot be saved, and `wait_s` is above 0.
     """
-    kept = kept_segment(database, segment_files)
+    kept = saved_segment(database, segment_files)
     if not is_stale(kept, now):
         return kept
     if not database.writable:
         return segment_in_memory(database, segment_files, stop=stop)
-    if wait_s == 0 and is_written_to(database):  # the writer will do it when it has finished
+    if wait_s == 0 and is_written_to(database):  # the writer builds it at its end
         return newer(held, kept)
     try:
         with segment_files.building(wait_s=wait_s) as mine:
             if not mine:
                 return newer(held, kept)
-            kept = kept_segment(database, segment_files)  # another process may have been quicker
+            kept = saved_segment(database, segment_files)  # another process may have been first
             if kept is not None and not is_stale(kept, now):
                 return kept
             with database.reading() as connection:
@@ -138,23 +139,23 @@ def refreshed_segment(
 def segment_in_memory(
     database: Database, segment_files: SegmentFiles, *, stop: threading.Event | None
 ) -> Segment | None:
-    """Rows that are new and not kept."""
+    """Build a segment in memory."""
     with database.reading() as connection:
         return segment_files.build(connection, keep=False, stop=stop)
 
 
 def is_written_to(database: Database) -> bool:
-    """Whether another process, or thread, is writing just now."""
+    """Whether another process or thread is writing now."""
     try:
         with database.locked(patience_s=0):
             return False
     except GalleryLockedError:
         return True
-    except LookalikeError:  # there is no writing at all
+    except LookalikeError:  # the gallery cannot be written at all
         return False
 
 
-def kept_segment(database: Database, segment_files: SegmentFiles) -> Segment | None:
-    """The newest rows that were derived and kept."""
+def saved_segment(database: Database, segment_files: SegmentFiles) -> Segment | None:
+    """Open the newest saved segment; None without one."""
     with database.reading() as connection:
         return segment_files.open(connection)

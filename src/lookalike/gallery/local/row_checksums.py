@@ -1,9 +1,9 @@
-"""The checksum that each row of the database carries, over all of its other columns.
+"""Checksums of the database's rows, each over all other columns of its row.
 
-SQLite keeps none over what it stores, so a bit that changed on the disk would be answered with. The checksums are
-CRC-32: any change of up to 32 bits in a row is found, and of larger ones all but one in four thousand million. Those of
-vectors are made and checked in Python, where the vectors go through anyway; the others in SQL, in the statement that
-reads or writes the row, by the function `crc32` that every connection is given.
+SQLite has no checksums of its own, so a bit that flips on the disk would appear in answers. The checksums are CRC-32:
+they detect any burst of up to 32 changed bits in a row, and miss one in four thousand million larger changes. Those of
+vectors are computed and checked in Python, which reads the vectors anyway; the others in SQL, in the statement that
+reads or writes the row, by the function `crc32` that `equip` adds to each connection.
 """
 
 from __future__ import annotations
@@ -17,36 +17,36 @@ from typing import Final, TypeAlias
 from lookalike.errors import GalleryDamagedError
 
 WAY_OUT: Final = (
-    "`lookalike gallery verify` lists all that is damaged; bring the gallery back from a backup, "
+    "`lookalike gallery verify` lists all damage; restore the gallery from a backup, "
     "or move it away and index its catalogue again"
 )
 
 
 def damaged(what: str) -> GalleryDamagedError:
-    """The error for something in the database that is not as it was written.
+    """The error for data whose checksum is wrong.
 
     Args:
-        what: It, such as `the item 'a'`.
+        what: The data, such as `the item 'a'`.
     """
     return GalleryDamagedError(f"{what} is damaged in the gallery's database: {WAY_OUT}")
 
 
 def crc_of(*columns: str) -> str:
-    """The SQL that computes the checksum of columns of numbers and text, or of other such expressions."""
+    """SQL expression for the checksum of columns, or of other expressions, that are numbers or text."""
     return f"crc32(CAST(printf('{'%Q ' * len(columns)}', {', '.join(columns)}) AS BLOB))"
 
 
 def crc_of_any(key: str, value: str) -> str:
-    """The SQL that computes the checksum of a key and a value that may be bytes, of which `printf` sees only a part."""
+    """SQL expression for the checksum of a key and a value that may be bytes, which `printf` would truncate."""
     return f"crc32(CAST({key} || char(31) || typeof({value}) || char(31) || {value} AS BLOB))"
 
 
 ITEM: Final = ("row", "id", "product", "photo", "root", "box", "attributes", "source", "size", "modified_ns", "sha256")
-"""The columns of `items`, less the checksum."""
+"""Columns of `items` without the checksum."""
 
 ITEM_SUM: Final = crc_of(*ITEM)
 ITEM_SOUND: Final = f"items.checksum IS {ITEM_SUM}"
-"""Whether a row of `items` is as it was written: 1 or 0."""
+"""SQL expression: 1 if the checksum of a row of `items` is right, else 0."""
 
 META_SUM: Final = crc_of_any("key", "value")
 NAME_SUM: Final = crc_of("number", "name", "kinds")
@@ -55,34 +55,34 @@ OVERRIDE_SUM: Final = crc_of("id", "described", "changes")
 
 
 def numbered(count: int) -> list[str]:
-    """Names of a statement's parameters, `?1` first."""
+    """Numbered parameters of a statement: `?1`, `?2`, ..."""
     return [f"?{number}" for number in range(1, count + 1)]
 
 
 def equip(connection: sqlite3.Connection) -> None:
-    """Give a connection what checksums need, and have it refuse pages whose cells reach out of them."""
+    """Add the function `crc32` to a connection, and enable SQLite's check of cell sizes."""
     connection.create_function("crc32", 1, zlib.crc32, deterministic=True)
     connection.execute("PRAGMA cell_size_check = ON")
 
 
 def vector_sum(row: int, unit: bytes, raw: bytes | None) -> int:
-    """The checksum of a row of `vectors`; that of its number begins it, so that no other row's vectors fit."""
+    """Checksum of a row of `vectors`, seeded with the row number so that vectors of another row do not fit."""
     return zlib.crc32(raw or b"", zlib.crc32(unit, row & 0xFFFFFFFF))
 
 
 VectorRow: TypeAlias = tuple[int, bytes, bytes | None, int]
-"""A row of `vectors`: row, unit, raw, checksum; nothing but the first where there is an item without vectors."""
+"""Row of `vectors`: row, unit, raw, checksum; all but the first are None for an item without vectors."""
 
 
 def checked_vectors(rows: Sequence[VectorRow], *, width: int) -> Sequence[VectorRow]:
-    """Rows of `vectors`, if they are as they were written.
+    """Check rows of `vectors`, and return them.
 
     Args:
-        rows: Some.
-        width: How many numbers each has.
+        rows: Rows to check.
+        width: Length of the concatenated vectors.
 
     Raises:
-        GalleryDamagedError: One is not.
+        GalleryDamagedError: A checksum or length is wrong.
     """
     size = 4 * width
     for row, unit, raw, checksum in rows:
@@ -92,7 +92,7 @@ def checked_vectors(rows: Sequence[VectorRow], *, width: int) -> Sequence[Vector
 
 
 def write_item_checksums(connection: sqlite3.Connection, rows: Iterable[int]) -> None:
-    """Write the checksums of items that have just been changed."""
+    """Write the checksums of changed items."""
     connection.execute(
         f"UPDATE items SET checksum = {ITEM_SUM} WHERE row IN (SELECT value FROM json_each(?))",
         (json.dumps(list(rows)),),
@@ -100,10 +100,10 @@ def write_item_checksums(connection: sqlite3.Connection, rows: Iterable[int]) ->
 
 
 def check_items(connection: sqlite3.Connection, rows: Iterable[int]) -> None:
-    """Make sure that items are as they were written, before a part of them is changed and the checksum written again.
+    """Check the checksums of items, before some of their columns change and the checksums are written again.
 
     Raises:
-        GalleryDamagedError: One is not.
+        GalleryDamagedError: A checksum is wrong.
     """
     found = connection.execute(
         f"SELECT id FROM items WHERE row IN (SELECT value FROM json_each(?)) AND NOT ({ITEM_SOUND})",

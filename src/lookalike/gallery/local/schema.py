@@ -1,4 +1,4 @@
-"""The tables of a gallery's database."""
+"""Schema of a gallery's database."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FORMAT: Final = 2
 APPLICATION_ID: Final = 0x4C6F6F6B  # "Look", where `file` finds it
 
 SCHEMA: Final = """
--- Each row of each table has a checksum over all of its other columns; see `checksums`.
+-- Each row of each table has a checksum over all of its other columns; see `row_checksums`.
 
 CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY NOT NULL, checksum INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 
@@ -38,31 +38,31 @@ CREATE TABLE items (
 ) STRICT;
 CREATE INDEX items_by_source ON items (source);
 
--- `kinds` is what kinds of values have ever been stored under the name, see records.Kinds.
+-- `kinds` are the kinds of values ever stored under the name, see records.Kinds.
 CREATE TABLE attribute_names (
     number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, kinds INTEGER NOT NULL, checksum INTEGER NOT NULL
 ) STRICT;
 
--- Concatenated in the order of the spaces, little-endian float32; `raw` only where what was added is not `unit`.
+-- Concatenated in the order of the spaces, little-endian float32; `raw` only where the added vectors are not `unit`.
 CREATE TABLE vectors (row INTEGER PRIMARY KEY, unit BLOB NOT NULL, raw BLOB, checksum INTEGER NOT NULL) STRICT;
 
 CREATE TABLE removed (number INTEGER PRIMARY KEY, row INTEGER NOT NULL, checksum INTEGER NOT NULL) STRICT;
 
--- What was set by hand, see edits; in `changes`, null takes an attribute away.
+-- Overrides, see overrides_table; in `changes`, null removes an attribute.
 CREATE TABLE edits (
     id TEXT PRIMARY KEY, described TEXT NOT NULL, changes TEXT NOT NULL, checksum INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 """
 
 ATTRIBUTE_INDEX: Final = "items_by_attribute_"
-"""What the names of indexes over attributes begin with; a number of `attribute_names` follows."""
+"""Prefix of the names of attribute indexes; a number of `attribute_names` follows."""
 
 PAGE_BYTES: Final = 16384
 """A page holds several rows of vectors; with SQLite's own 4096 nearly half of each would stay empty."""
 
 
 def write(connection: sqlite3.Connection) -> None:
-    """Make an empty file the database of an empty gallery."""
+    """Write the schema of an empty gallery to an empty file."""
     connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
     first: dict[str, str | int] = {"generation": uuid.uuid4().hex, "spaces": "[]", "change": 0, "raw": 0}
     first |= dict.fromkeys(("items", "names", "last items", "last removed"), 0)
@@ -78,14 +78,14 @@ def write(connection: sqlite3.Connection) -> None:
 
 
 def problems(connection: sqlite3.Connection) -> list[str]:
-    """What is missing of the tables and indexes, and what is others than it was made."""
+    """List missing and changed tables and indexes, one message each."""
     wanted = expected()
     found = {name: (kind, sql) for kind, name, sql in connection.execute(LISTED)}
-    said = [f"the {kind} {name} is not there" for name, (kind, _) in wanted.items() if name not in found]
+    said = [f"the {kind} {name} is missing" for name, (kind, _) in wanted.items() if name not in found]
     for name, (kind, sql) in found.items():
         made = wanted.get(name, (kind, attribute_index(name)))
         if made != (kind, sql):
-            said.append(f"the {kind} {name} is not as it was made")
+            said.append(f"the {kind} {name} differs from the schema")
     return said
 
 
@@ -94,14 +94,14 @@ LISTED: Final = "SELECT type, name, sql FROM sqlite_schema WHERE name NOT GLOB '
 
 @cache
 def expected() -> dict[str, tuple[str, str]]:
-    """Every table and index of a new gallery by name: what it is, and the statement that makes it."""
+    """Tables and indexes of a new gallery by name: type and CREATE statement."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         connection.executescript(SCHEMA)
         return {name: (kind, sql) for kind, name, sql in connection.execute(LISTED)}
 
 
 def attribute_index(name: str) -> str | None:
-    """The statement that makes an index over an attribute; None when no such index has this name."""
+    """CREATE statement of an attribute index; None if the name is not that of one."""
     number = name.removeprefix(ATTRIBUTE_INDEX)
     if number == name or not (number.isascii() and number.isdecimal()):
         return None
@@ -109,11 +109,11 @@ def attribute_index(name: str) -> str | None:
 
 
 def check(connection: sqlite3.Connection, path: Path) -> None:
-    """Refuse what is no gallery's database, or one that this version does not read.
+    """Check that a database is a gallery's, in the format of this version.
 
     Raises:
-        GalleryNotFoundError: It is another program's.
-        MismatchError: It has another format.
+        GalleryNotFoundError: The database belongs to another program.
+        MismatchError: The gallery has another format.
     """
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -122,5 +122,5 @@ def check(connection: sqlite3.Connection, path: Path) -> None:
     if version != FORMAT:
         raise MismatchError(
             f"{path.parent} has the gallery format {version}, and this version of lookalike reads {FORMAT}; open it "
-            "with the version that made it, and use `gallery export --format parquet` to bring it over"
+            "with the version that made it, and use `gallery export --format parquet` to convert it"
         )

@@ -1,4 +1,4 @@
-"""Segments: rows that never change, and the indexes over them."""
+"""Segments: immutable rows and the indexes over them."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from lookalike.storage.durable import flush
 from lookalike.types import Bool, Float32, Int64
 
 LONG_TO_BUILD: Final = 20_000
-"""Rows; an index over as many or more takes seconds, which is said by a log entry beforehand."""
+"""Number of rows from which building an index takes seconds; a log entry announces it."""
 
 
 class Segment:
-    """Rows that do not change any more, and the indexes over them, loaded or built when they are first asked for.
+    """Immutable rows with their indexes, which are loaded or built when first used.
 
     Attributes:
-        version: What they were made from.
-        unit: N concatenated unit rows of all columns.
-        raw: The same as they were added; `unit` itself when nothing was of another length.
-        numbers: (N,) int64, the rows' numbers in the database, rising.
-        folder: Where they are kept; None when they are only in memory.
+        version: Version of the database that the rows were copied from.
+        unit: (N, sum of D) unit vectors.
+        raw: (N, sum of D) raw vectors; `unit` itself if all were of unit length.
+        numbers: (N,) int64, row numbers in the database, ascending.
+        folder: Folder of the segment files; None for a segment in memory.
     """
 
     def __init__(self, version: Version, arrays: Mapping[str, Any], folder: Path | None) -> None:
@@ -52,7 +52,7 @@ class Segment:
         return len(self.numbers)
 
     def positions(self, rows: Int64) -> Int64:
-        """Where rows stand; those that are not here are left out."""
+        """Positions of row numbers, (n,) int64; rows of other segments are left out."""
         if self._contiguous:
             places: Int64 = rows - self._first
             return places[(places >= 0) & (places < len(self))]
@@ -62,11 +62,11 @@ class Segment:
         return found
 
     def index(self, name: str, *, keep: bool) -> Index:
-        """An index over the unit rows; building one that is missing or damaged takes seconds.
+        """Load or build an index over the unit vectors; building takes seconds.
 
         Args:
             name: One of `lookalike.index.INDEXES`.
-            keep: Save one that had to be built, if there is a folder for it.
+            keep: Save a built index, if the segment has a folder.
 
         Raises:
             UnknownNameError: There is no such index.
@@ -80,16 +80,16 @@ class Segment:
         return found if name == "exact" else SelfRepairingIndex(self, name, found, keep, self._files.get(name))
 
     def has(self, name: str) -> bool:
-        """Whether an index is there, loaded or in its file."""
+        """Whether an index is loaded or saved."""
         return name in self._indexes or name == "exact" or name in self.kept_indexes()
 
     def rebuilt(self, name: str, damaged: Index, *, keep: bool) -> Index:
-        """The index that takes the place of one in which a search found damage; the first thread to ask builds it.
+        """Replace an index that a search found damaged; the first thread to call builds the new one.
 
         Args:
             name: One of `lookalike.index.INDEXES`.
-            damaged: The one that was searched.
-            keep: Save the new one in the place of the damaged file.
+            damaged: Index that was searched.
+            keep: Save the new index in place of the damaged file.
         """
         with self._lock:
             if self._indexes[name] is damaged:
@@ -101,15 +101,15 @@ class Segment:
             return self._indexes[name]
 
     def kept_indexes(self) -> list[str]:
-        """Names of the indexes in the folder."""
+        """Names of the saved indexes."""
         if self.folder is None:
             return []
         return sorted(name for name in indexes.INDEXES if (self.folder / f"index-{name}").exists())
 
     def damaged_indexes(self) -> list[str]:
-        """What is wrong with the indexes in the folder, which are read whole.
+        """Read all saved indexes, and list their damage, one message each.
 
-        One whose damage is seen when it is opened, or by a search, is built again then.
+        Damage that is found when an index is loaded or searched is repaired then by building it again.
         """
         problems = []
         for name in self.kept_indexes():
@@ -146,7 +146,7 @@ class Segment:
             return built
         path = self.folder / f"index-{name}"
         temporary = self.folder / f".index-{name}-{uuid.uuid4().hex}"
-        # The folder may be deleted or the disk full, and FAISS says so by a RuntimeError: the one in memory serves too.
+        # A deleted folder or a full disk, which FAISS reports as RuntimeError, is no error: the index is in memory.
         with contextlib.suppress(OSError, RuntimeError):
             try:
                 built.save(temporary)
@@ -164,14 +164,14 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class SelfRepairingIndex:
-    """An index that may come from a file; where a search finds the file damaged, a new one answers.
+    """Index that is built again when a search finds its file damaged.
 
     Attributes:
-        segment: The rows.
-        name: The index's.
-        index: What is searched.
+        segment: Segment of the index.
+        name: Name of the index.
+        index: Index to search.
         keep: See `Segment.index`.
-        file: Where the index was read from, if it was.
+        file: File that the index was loaded from; None for a built one.
     """
 
     segment: Segment

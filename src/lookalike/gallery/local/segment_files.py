@@ -2,16 +2,17 @@
 
     derived/
       rows-<random>/
-        stamp.json    what the rows were made from, and the sizes and checksums of the files
-        unit.f32      (N, sum of D) concatenated unit rows
-        raw.f32       the same as they were added, when any was not of unit length
-        numbers.i64   (N,) the row number of each in the database
-        unit.sums     (N,) uint64, a checksum of each unit row, see `lookalike.index.rows`; raw.sums alike
-        index-<name>  indexes, each with checksums of its own
+        stamp.json    manifest: the version that the rows were copied from, sizes and checksums of the files
+        unit.f32      (N, sum of D) unit vectors
+        raw.f32       (N, sum of D) raw vectors, if any was not of unit length
+        numbers.i64   (N,) row numbers in the database
+        unit.sums     (N,) uint64, checksum of each row of unit.f32, see `lookalike.index.rows`
+        raw.sums      the same for raw.f32
+        index-<name>  indexes, each with its own checksums
 
-A folder is written under a temporary name and renamed when it is complete, and never changed afterwards except that
-indexes join it. All of it can be deleted at any time, also while it is being read. Opening reads all but the rows,
-which are checked when they are scored; `damage` reads everything.
+A folder is written under a temporary name and renamed when it is complete; later, only indexes are added to it. All of
+it can be deleted at any time, also while it is being read. Opening checks all files but the vectors, which are checked
+when they are scored; `damage` checks everything.
 """
 
 from __future__ import annotations
@@ -49,24 +50,28 @@ FILES: Final = {
     "raw": ("raw.f32", "<f4"),
     "raw sums": ("raw.sums", "<u8"),
 }
-"""The name of each file and what it is an array of."""
+"""File name and dtype of each array."""
 
 ROWS: Final = ("unit", "raw")
 
 CANNOT_RESERVE: Final = (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)
-"""What file systems answer that cannot reserve room."""
+"""Errors of file systems that cannot reserve space."""
 
 
 class SegmentFolderError(LookalikeError):
-    """Segment files cannot be written: the disk is full, read-only or failing, or something else has their name."""
+    """Segment files cannot be written: the disk is full, read-only or failing, or another file has their name."""
 
 
 class StoppedError(Exception):
-    """The build of a segment was told to stop; only its caller sees this error."""
+    """The build of a segment was stopped; handled by its caller."""
 
 
 class SegmentFiles:
-    """The folder of segment files of one gallery."""
+    """Folder of a gallery's segment files.
+
+    Args:
+        gallery: Folder of the gallery.
+    """
 
     def __init__(self, gallery: Path) -> None:
         self._folder = gallery / "derived"
@@ -74,10 +79,10 @@ class SegmentFiles:
         self._refused: set[str] = set()
 
     def open(self, connection: sqlite3.Connection) -> Segment | None:
-        """Open the newest rows that are whole and were made from an earlier state of the database.
+        """Open the newest undamaged segment of the database's history; None without one.
 
         Args:
-            connection: In a transaction.
+            connection: Connection in a transaction.
         """
         newest: Segment | None = None
         for folder in sorted(self._folder.glob("rows-*")):
@@ -90,7 +95,12 @@ class SegmentFiles:
         return newest
 
     def refuse(self, damaged: Segment, *, delete: bool) -> None:
-        """Open rows that turned out to be damaged never again, and delete them if that is asked for."""
+        """Never open a damaged segment again.
+
+        Args:
+            damaged: Segment in which damage was found.
+            delete: Delete its files.
+        """
         if damaged.folder is not None:
             self._refused.add(damaged.folder.name)
             if delete:
@@ -98,13 +108,13 @@ class SegmentFiles:
 
     @contextlib.contextmanager
     def building(self, *, wait_s: float) -> Iterator[bool]:
-        """Be the only process that derives; yields whether that is so.
+        """Hold the lock for building segments; yields whether this process has it.
 
         Args:
-            wait_s: Seconds to wait for another process that is at it; 0 asks once.
+            wait_s: Seconds to wait for another process that builds; 0 tries once.
 
         Raises:
-            SegmentFolderError: There is no knowing, for the lock cannot be made.
+            SegmentFolderError: The lock file cannot be written.
         """
         from filelock import FileLock, Timeout
 
@@ -124,30 +134,31 @@ class SegmentFiles:
     def build(
         self, connection: sqlite3.Connection, *, keep: bool, stop: threading.Event | None = None
     ) -> Segment | None:
-        """Derive the rows of the state that a connection sees; None when there are no items.
+        """Build a segment of the version that a connection sees; None without items.
 
         Args:
-            connection: In a transaction.
-            keep: On disk, beside what was kept before; the caller is `building`. Else in memory.
-            stop: Set to have it stop before it is through.
+            connection: Connection in a transaction.
+            keep: Write the segment to disk, beside older ones; the caller holds the lock of `building`. False builds it
+                in memory.
+            stop: Event that stops the build.
 
         Raises:
-            GalleryDamagedError: The database contradicts itself.
-            SegmentFolderError: They cannot be kept.
-            StoppedError: It was asked to stop.
+            GalleryDamagedError: The number of vectors is not that of the items.
+            SegmentFolderError: The segment cannot be written.
+            StoppedError: The build was stopped.
         """
         version = Version.now(connection)
         if version.count == 0:
             return None
         if not keep:
-            return Segment(version, gather(connection, version, None, stop=stop), None)
+            return Segment(version, copy_rows(connection, version, None, stop=stop), None)
         try:
-            for old in self._folder.glob(".new-*"):  # of a process that died
+            for old in self._folder.glob(".new-*"):  # left by a killed process
                 shutil.rmtree(old, ignore_errors=True)
             temporary = self._folder / f".new-{uuid.uuid4().hex}"
             temporary.mkdir(parents=True)
             try:
-                gather(connection, version, temporary, stop=stop)
+                copy_rows(connection, version, temporary, stop=stop)
                 write_manifest(temporary, version)
                 folder = temporary.rename(self._folder / f"rows-{uuid.uuid4().hex[:12]}")
             finally:
@@ -157,7 +168,7 @@ class SegmentFiles:
             raise SegmentFolderError(f"{self._folder} cannot be written: {short_reason(error)}") from error
 
     def damage(self) -> list[str]:
-        """Read all that is kept and say what is wrong with it; an empty list is a clean bill."""
+        """Read all segment files, and list their damage, one message each."""
         problems = []
         for folder in sorted(self._folder.glob("rows-*")):
             try:
@@ -170,15 +181,15 @@ class SegmentFiles:
         return problems
 
     def keep_only(self, segment: Segment | None) -> None:
-        """Delete all rows and indexes but these; the caller is `building`."""
+        """Delete all segments but one; the caller holds the lock of `building`."""
         for old in self._folder.glob("rows-*"):
             if segment is None or old != segment.folder:
                 shutil.rmtree(old, ignore_errors=True)
 
     def bytes(self) -> int:
-        """Size on disk."""
+        """Size on disk, bytes."""
         total = 0
-        for folder, _, names in os.walk(self._folder):  # which passes over what vanishes meanwhile
+        for folder, _, names in os.walk(self._folder):  # ignores files that vanish meanwhile
             for name in names:
                 with contextlib.suppress(OSError):
                     total += (Path(folder) / name).stat().st_size
@@ -186,21 +197,27 @@ class SegmentFiles:
 
 
 def newer(first: Segment | None, second: Segment | None) -> Segment | None:
-    """The one that was made from the later state of the database; of the same state, the first."""
+    """The segment of the later version; the first if both are of one version."""
     if first is None or second is None:
         return first or second
     return max(first, second, key=lambda segment: (segment.version.last_row, segment.version.last_removal))
 
 
-def gather(
+def copy_rows(
     connection: sqlite3.Connection, version: Version, folder: Path | None, *, stop: threading.Event | None = None
 ) -> dict[str, npt.NDArray[Any]]:
-    """Copy all rows out of the database, into files or into memory.
+    """Copy all rows from the database into arrays.
+
+    Args:
+        connection: Connection in a transaction.
+        version: Version that the connection sees.
+        folder: Folder for memory-mapped files; None allocates memory.
+        stop: Event that stops the copy.
 
     Raises:
-        GalleryDamagedError: There are not as many as the database says.
+        GalleryDamagedError: The number of vectors is not that of the items.
         OSError: The disk is full.
-        StoppedError: It was asked to stop.
+        StoppedError: The copy was stopped.
     """
     columns = width(version.spaces)
     shapes: dict[str, tuple[int, ...]] = {"numbers": (version.count,)}
@@ -217,29 +234,31 @@ def gather(
         if end > version.count:
             break
         arrays["numbers"][at:end] = [row for row, *_ in batch]
-        keep(arrays, "unit", at, read_vectors([unit for _, unit, _, _ in batch], width=columns))
+        write_rows(arrays, "unit", at, read_vectors([unit for _, unit, _, _ in batch], width=columns))
         if version.raw:
-            keep(arrays, "raw", at, read_vectors([raw or unit for _, unit, raw, _ in batch], width=columns))
+            write_rows(arrays, "raw", at, read_vectors([raw or unit for _, unit, raw, _ in batch], width=columns))
         at = end
     if at != version.count or cursor.fetchone() is not None:
-        raise GalleryDamagedError("the database counts other items than it holds vectors; see `gallery verify`")
+        raise GalleryDamagedError(
+            "the gallery's database has not as many vectors as items; `lookalike gallery verify` lists all damage"
+        )
     for array in arrays.values():
         if isinstance(array, np.memmap):
             array.flush()
     return arrays
 
 
-def keep(arrays: dict[str, npt.NDArray[Any]], name: str, at: int, rows: Float32) -> None:
-    """Put rows, (B, sum of D) float32, and their checksums into their places."""
+def write_rows(arrays: dict[str, npt.NDArray[Any]], name: str, at: int, rows: Float32) -> None:
+    """Write rows, (B, sum of D) float32, and their checksums to the arrays from position `at` on."""
     arrays[name][at : at + len(rows)] = rows
     arrays[f"{name} sums"][at : at + len(rows)] = row_sums(rows)
 
 
 def allocate(folder: Path | None, name: str, shape: tuple[int, ...]) -> npt.NDArray[Any]:
-    """An array in memory, or in a file of its own, whose room is reserved: writing to memory cannot say what is full.
+    """Allocate an array in memory, or in a file whose space is reserved: a full disk is no error of a mapped write.
 
     Raises:
-        OSError: There is no room.
+        OSError: The disk is full.
     """
     file_name, dtype = FILES[name]
     if folder is None:
@@ -256,11 +275,11 @@ def allocate(folder: Path | None, name: str, shape: tuple[int, ...]) -> npt.NDAr
 
 
 def open_segment(folder: Path) -> Segment:
-    """Map the rows of a folder into memory.
+    """Open a segment with memory-mapped vectors.
 
     Raises:
         OSError: A file is missing.
-        ValueError: A file is not what the manifest says.
+        ValueError: A file differs from the manifest.
     """
     manifest = read_manifest(folder)
     version = Version.from_json(manifest["origin"])
@@ -271,17 +290,17 @@ def open_segment(folder: Path) -> Segment:
 
 
 def mapped_rows(folder: Path, name: str, about: dict[str, Any], *, shape: tuple[int, int]) -> Rows:
-    """Map rows into memory, and read their checksums.
+    """Map vectors into memory, and read their checksums.
 
     Args:
-        folder: Where they are.
+        folder: Folder of the segment.
         name: `unit` or `raw`.
-        about: Sizes and checksums of files, by name.
-        shape: (N, D).
+        about: Sizes and checksums of files, by name, from the manifest.
+        shape: (N, sum of D).
 
     Raises:
         OSError: A file is missing.
-        ValueError: A file is not what the manifest says.
+        ValueError: A file differs from the manifest.
     """
     file_name, dtype = FILES[name]
     file = Mapped(folder / file_name)
@@ -295,11 +314,11 @@ def mapped_rows(folder: Path, name: str, about: dict[str, Any], *, shape: tuple[
 
 
 def read_whole(folder: Path, name: str, about: dict[str, Any]) -> npt.NDArray[Any]:
-    """Read a file into memory.
+    """Read an array into memory.
 
     Raises:
-        OSError: It is missing.
-        ValueError: It is not what the manifest says.
+        OSError: The file is missing.
+        ValueError: The file differs from the manifest.
     """
     file_name, dtype = FILES[name]
     content = (folder / file_name).read_bytes()

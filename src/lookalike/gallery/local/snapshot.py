@@ -1,6 +1,6 @@
-"""Snapshots: a segment, the unindexed rows added since, and a bitmap of the segment's rows that were removed since.
+"""Snapshots: a segment, the unindexed rows added since, and the deletion bitmap of the segment.
 
-A snapshot never changes; when the database does, the next search takes a new one, which shares all that is the same.
+A snapshot is immutable. After a change of the database the next search takes a new one, which shares unchanged arrays.
 """
 
 from __future__ import annotations
@@ -23,12 +23,18 @@ from lookalike.spaces import Space, width
 from lookalike.types import Bool, Float32, Int64
 
 SMALL: Final = 1000
-"""So many rows are scanned, and read from the database, in no time: nothing need be derived for them."""
+"""Number of rows up to which no segment is built: reading and scanning them takes a few milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class UnindexedRows:
-    """Rows added since the segment; see `Segment` for the arrays."""
+    """Rows added since the segment.
+
+    Attributes:
+        numbers: (M,) int64, row numbers in the database, ascending.
+        unit: (M, sum of D) float32 unit vectors.
+        raw: (M, sum of D) float32 raw vectors; `unit` itself if all were of unit length.
+    """
 
     numbers: Int64
     unit: Float32
@@ -38,7 +44,7 @@ class UnindexedRows:
         return len(self.numbers)
 
     def without(self, removed: Int64) -> UnindexedRows:
-        """The same, less some rows."""
+        """These rows without some, by row number."""
         kept = ~np.isin(self.numbers, removed)
         if kept.all():
             return self
@@ -46,7 +52,7 @@ class UnindexedRows:
         return UnindexedRows(self.numbers[kept], unit, unit if self.raw is self.unit else self.raw[kept])
 
     def followed_by(self, later: UnindexedRows) -> UnindexedRows:
-        """The same, and more rows; only once, for what follows may take the room behind these."""
+        """These rows followed by more; call it once, since the result may use the spare room behind these arrays."""
         if not len(later):
             return self
         if not len(self):
@@ -56,7 +62,7 @@ class UnindexedRows:
             raw = extended(self.raw, later.raw)
         elif later.raw is later.unit:
             raw = unit
-        else:  # from here on they differ, so each needs room of its own
+        else:  # unit and raw differ from here on, so each needs its own array
             raw = extended(self.raw.copy(), later.raw)
         return UnindexedRows(extended(self.numbers, later.numbers), unit, raw)
 
@@ -65,9 +71,9 @@ Rows = TypeVar("Rows", Float32, Int64)
 
 
 def extended(rows: Rows, more: Rows) -> Rows:
-    """Rows and more of them, which take the room behind the first that an earlier call has left.
+    """Append rows, in the spare room that an earlier call left behind the first ones.
 
-    So unindexed rows that grow by little many times are not copied each time.
+    So unindexed rows that grow in many small steps are not copied at each step.
     """
     count, whole = len(rows) + len(more), rows.base
     usable = isinstance(whole, np.ndarray) and whole.flags.writeable and whole.shape[1:] == rows.shape[1:]
@@ -80,18 +86,18 @@ def extended(rows: Rows, more: Rows) -> Rows:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A state of the database and the rows to search in it.
+    """Rows to search at one version of the database.
 
     Attributes:
-        change: Counts the commits.
-        version: The state.
-        names: The attributes that are known.
-        segment: Rows with indexes over them; None while there are few.
-        deletion_bitmap: (N,) bool, true for the segment's rows that were removed since; None when none was.
+        change: Number of commits.
+        version: Version of the database.
+        names: Names of attributes.
+        segment: Segment; None in a small gallery.
+        deletion_bitmap: (N,) bool, true for rows of the segment that were removed since; None if none were.
         deleted_count: Number of these rows.
-        unindexed: Rows added since.
-        weights: Those of the spaces that were learned for the gallery; None where none were.
-        answers: Rows that filters pass, by their expression; None is no filter.
+        unindexed: Rows added since the segment.
+        weights: Learned weights of the spaces; None without.
+        answers: Cache of allowed rows by filter; the key None is no filter.
     """
 
     change: int
@@ -106,20 +112,20 @@ class Snapshot:
 
     @property
     def spaces(self) -> tuple[Space, ...]:
-        """The gallery's."""
+        """Spaces of the gallery."""
         return self.version.spaces
 
     @property
     def split(self) -> int:
-        """Number of positions in the segment; those after them belong to the unindexed rows."""
+        """Number of rows in the segment, which is the position of the first unindexed row."""
         return 0 if self.segment is None else len(self.segment)
 
     def _all_in_segment(self, positions: Int64) -> bool:
-        """Whether all positions are in the segment, as they nearly always are."""
+        """Whether all positions are in the segment, which is the usual case."""
         return self.segment is not None and not len(self.unindexed) and bool((positions >= 0).all())
 
     def numbers(self, positions: Int64) -> Int64:
-        """Row numbers at positions; -1 where the position is."""
+        """Row numbers at positions; -1 where the position is -1."""
         if self._all_in_segment(positions):
             assert self.segment is not None
             return self.segment.numbers[positions]
@@ -132,9 +138,9 @@ class Snapshot:
         return found
 
     def unit(self, positions: Int64) -> Float32:
-        """Unit rows at positions: (..., sum of D) float32; nan where the position is -1.
+        """Unit vectors at positions: (..., sum of D) float32; nan where the position is -1.
 
-        They are those that a search has just found, and so checked.
+        Checksums are not checked again: the positions are those that a search has just scored.
         """
         if self._all_in_segment(positions):
             assert self.segment is not None
@@ -156,13 +162,13 @@ def is_stale(segment: Segment | None, now: Version) -> bool:
 
 
 def has_outgrown(then: Version, now: Version) -> bool:
-    """Whether the rows added and removed since a state pass a tenth of those it had."""
+    """Whether the rows added and removed since a version exceed a tenth of its rows, and `SMALL`."""
     since = now.last_row - then.last_row + now.last_removal - then.last_removal
     return since > max(SMALL, then.count // 10)
 
 
 def removed_since(connection: sqlite3.Connection, removal: int) -> Int64:
-    """Rows that were removed after a removal, which is named by its number."""
+    """Numbers of the rows removed after the removal with a number."""
     statement = f"SELECT row, checksum IS {REMOVED_SUM} FROM removed WHERE number > ?"
     found = connection.execute(statement, (removal,)).fetchall()
     if not all(sound for _, sound in found):
@@ -171,10 +177,10 @@ def removed_since(connection: sqlite3.Connection, removal: int) -> Int64:
 
 
 def added_since(connection: sqlite3.Connection, row: int, *, columns: int) -> UnindexedRows:
-    """Rows that come after a row.
+    """Rows added after a row number.
 
     Raises:
-        GalleryDamagedError: One is not as it was written.
+        GalleryDamagedError: A checksum is wrong.
     """
     statement = "SELECT row, unit, raw, checksum FROM vectors WHERE row > ? ORDER BY row"
     found = checked_vectors(connection.execute(statement, (row,)).fetchall(), width=columns)
@@ -185,21 +191,21 @@ def added_since(connection: sqlite3.Connection, row: int, *, columns: int) -> Un
 
 
 def check_count(version: Version, segment: Segment | None, deleted_count: int, unindexed: UnindexedRows) -> None:
-    """Make sure that there are as many vectors as items.
+    """Check that there are as many vectors as items.
 
     Raises:
-        GalleryDamagedError: There are not.
+        GalleryDamagedError: The numbers differ.
     """
     if (0 if segment is None else len(segment)) - deleted_count + len(unindexed) != version.count:
         raise damaged("the table of vectors, or that of removed rows,")
 
 
 def take_snapshot(connection: sqlite3.Connection, segment: Segment | None) -> Snapshot:
-    """Take a snapshot of the state that a connection, in a transaction, sees.
+    """Take a snapshot of the version that a connection sees.
 
     Args:
-        connection: In a transaction.
-        segment: Rows of this generation of the database, at most as new as the state.
+        connection: Connection in a transaction.
+        segment: Segment of this version or an earlier one; None reads all rows as unindexed.
     """
     version = Version.now(connection)
     columns = width(version.spaces)
@@ -220,7 +226,12 @@ def take_snapshot(connection: sqlite3.Connection, segment: Segment | None) -> Sn
 
 
 def next_snapshot(connection: sqlite3.Connection, previous: Snapshot) -> Snapshot:
-    """Take a snapshot that goes on from an earlier one of the same generation."""
+    """Take a snapshot that reuses the arrays of an earlier one of the same generation.
+
+    Args:
+        connection: Connection in a transaction.
+        previous: Earlier snapshot.
+    """
     version = Version.now(connection)
     deletion_bitmap, deleted_count, unindexed = (
         previous.deletion_bitmap,

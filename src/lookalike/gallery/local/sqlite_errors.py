@@ -1,4 +1,4 @@
-"""What SQLite complains about, in our own errors."""
+"""Translation of SQLite's errors into Lookalike's."""
 
 from __future__ import annotations
 
@@ -19,16 +19,19 @@ from lookalike.errors import (
 from lookalike.gallery.local.row_checksums import WAY_OUT
 
 OWN_BUGS: Final = ("syntax error", "no such column", "no such function", "transaction")
-"""What SQLite says of statements that cannot be right, whatever the database holds."""
+"""Parts of SQLite's messages for invalid statements, which are bugs and no damage."""
 
 
-class explained:
-    """Turn SQLite's errors into ours.
+class translated_errors:
+    """Context that raises Lookalike's errors in place of SQLite's.
+
+    Args:
+        path: Path of the database, for messages.
 
     Raises:
-        GalleryDamagedError: The file is not a database, or not a sound one.
-        UsageError: Text that was asked for is not Unicode.
-        DeadlineError: The time of this thread's work is up.
+        GalleryDamagedError: The file is not a database, or a damaged one.
+        UsageError: A text is not Unicode.
+        DeadlineError: The deadline of this thread has passed.
         StorageFullError: The disk is full.
         StorageFailedError: The disk fails.
         LookalikeError: The disk is read-only.
@@ -48,13 +51,13 @@ class explained:
         if isinstance(error, UnicodeEncodeError):
             raise UsageError(f"{error.object[:100]!r} is not Unicode text") from None
         if isinstance(error, sqlite3.DatabaseError):
-            explain(error, self._path)
+            raise_translated(error, self._path)
 
 
-def explain(error: sqlite3.DatabaseError, path: Path) -> None:
-    """Raise our own error in place of one of SQLite's; return where that is a fault of ours."""
+def raise_translated(error: sqlite3.DatabaseError, path: Path) -> None:
+    """Raise Lookalike's error for one of SQLite's; return if the error shows a bug."""
     code = getattr(error, "sqlite_errorcode", None)
-    if code is None and "decode" not in str(error):  # raised by the binding itself: our own bug, to be seen as one
+    if code is None and "decode" not in str(error):  # raised by the Python binding: a bug
         return
     if code is not None and code & 0xFF == sqlite3.SQLITE_INTERRUPT:
         deadline.check()

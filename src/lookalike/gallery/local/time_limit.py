@@ -1,4 +1,4 @@
-"""SQL that stops when its time is up."""
+"""SQL statements with a deadline."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from typing import Final
 from lookalike import deadline
 
 STEPS: Final = 10_000
-"""Steps of SQLite's machine, a millisecond or less, between two looks at the clock."""
-
+"""Instructions of SQLite's virtual machine, a millisecond or less, between two checks of the deadline."""
 
 _UNLIMITED: Final = nullcontext()
 
 
-def stopping(connection: sqlite3.Connection) -> AbstractContextManager[None]:
-    """Have SQL on a connection stop when the time of this thread's work is up."""
+def time_limited(connection: sqlite3.Connection) -> AbstractContextManager[None]:
+    """Interrupt statements of a connection at the deadline of this thread."""
     return _limited(connection) if deadline.limited() else _UNLIMITED
 
 

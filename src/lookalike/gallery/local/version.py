@@ -1,4 +1,4 @@
-"""Versions of a gallery's database: which state something was read at, and whether the database ever was in it."""
+"""Versions of a gallery's database, and whether a version is in its history."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def version_id(connection: sqlite3.Connection) -> VersionId:
     return generation, change, signature_of(connection, change)
 
 
-def was_once(connection: sqlite3.Connection, version: VersionId) -> bool:
-    """Whether the database that a connection sees is, or once was, at a version."""
+def is_in_history(connection: sqlite3.Connection, version: VersionId) -> bool:
+    """Whether a version is in the history of the database that a connection sees."""
     generation, change, signature = version
     now = must_get(connection, "generation"), meta_number(connection, "change")
     return generation == now[0] and change <= now[1] and signature == signature_of(connection, change)
@@ -38,19 +38,19 @@ def was_once(connection: sqlite3.Connection, version: VersionId) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One state of a database.
+    """Version of a database.
 
     Attributes:
-        generation: Random name of the database; compacting it gives it another.
-        spaces: Spaces of the concatenated rows.
+        generation: Random id of the database, which changes when it is compacted.
+        spaces: Spaces, in the order of the concatenated vectors.
         change: Number of commits.
-        signature: Random name of the last commit. A database restored from a copy repeats numbers of commits and rows,
-            and never a signature.
+        signature: Random signature of the last commit. A database restored from a copy repeats numbers of commits and
+            rows, but never a signature.
         last_row: Largest row number ever given to an item.
         last_removal: Number of the last removal.
         count: N, number of items.
-        raw: Whether any row was not of unit length when it was added.
-        settings: Settings of the indexes over the rows.
+        raw: Whether any vector was not of unit length when it was added.
+        settings: Index settings.
     """
 
     generation: str
@@ -65,7 +65,7 @@ class Version:
 
     @classmethod
     def from_json(cls, kept: Mapping[str, Any]) -> Version:
-        """Read what `dataclasses.asdict` made of one."""
+        """Build a version from the result of `dataclasses.asdict`."""
         spaces = tuple(Space(**space) for space in kept["spaces"])
         return cls(**{**kept, "spaces": spaces, "settings": IndexSettings(**kept["settings"])})
 
@@ -87,11 +87,11 @@ class Version:
 
     @property
     def id(self) -> VersionId:
-        """What tells this version from all others."""
+        """Id that no other version has."""
         return self.generation, self.change, self.signature
 
     def is_past_of(self, connection: sqlite3.Connection) -> bool:
-        """Whether the database that a connection sees is, or once was, at this version."""
+        """Whether this version, with its spaces and settings, is in the history of the database of a connection."""
         now = Version.now(connection)
         same = (self.generation, self.spaces, self.settings) == (now.generation, now.spaces, now.settings)
         return same and self.change <= now.change and self.signature == signature_of(connection, self.change)

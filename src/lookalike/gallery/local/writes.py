@@ -1,4 +1,4 @@
-"""What writers do to the database, inside of one transaction."""
+"""Writes of items and vectors, within one transaction of the caller."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from lookalike.spaces import Space, format_spaces
 from lookalike.types import JSON, FileStamp, Float32, Item, item_json
 
 Overrides: TypeAlias = Sequence[Mapping[str, JSON]] | None
-"""Attributes set by hand on each of some items, in place of those set before; None keeps these."""
+"""Overrides for each of some items, replacing earlier ones; None keeps these."""
 
 
 def add(
@@ -70,7 +70,7 @@ def update(
     file_stamps: Sequence[FileStamp | None] | None,
     overrides: Overrides = None,
 ) -> None:
-    """Replace what is known of items whose vectors stay; see `Gallery.update`."""
+    """Replace the metadata of items; vectors stay. See `Gallery.update`."""
     records = item_records(connection, items, source=source, file_stamps=file_stamps)
     rows = rows_of_ids(connection, [item.id for item in items])
     for item in items:
@@ -93,7 +93,7 @@ def update(
 
 
 def override_item(connection: sqlite3.Connection, item_id: str, changes: Mapping[str, JSON]) -> Item:
-    """Change attributes by hand; see `LocalGallery.override`."""
+    """Override attributes of an item; see `LocalGallery.override`."""
     known = item_by_id(connection, AttributeNames.read(connection), item_id)
     check_changes(known, changes)
     overrides_table.override(connection, known, changes)
@@ -101,21 +101,21 @@ def override_item(connection: sqlite3.Connection, item_id: str, changes: Mapping
 
 
 def check_changes(item: Item, changes: Mapping[str, JSON]) -> None:
-    """Refuse attributes that cannot be set by hand.
+    """Check overrides.
 
     Raises:
-        UsageError: A value is nothing that JSON can say, or not Unicode.
+        UsageError: A value cannot be stored as JSON, or is not Unicode.
     """
     changed = replace(item, attributes=dict(changes))
     AttributeNames([]).encode(changed)
     if not is_unicode(changed):
-        raise UsageError(f"what is to be set on {item.id!r} has text that is not Unicode")
+        raise UsageError(f"the overrides of {item.id!r} have text that is not Unicode")
 
 
 def apply_overrides(connection: sqlite3.Connection, items: Sequence[Item], overrides: Overrides) -> None:
-    """Set attributes by hand on items that have just been described, or keep on top what was set before."""
+    """Replace the overrides of items that were just written, or apply the stored ones to them."""
     if overrides is None:
-        overrides_table.keep_on_top(connection, [item.id for item in items])
+        overrides_table.reapply(connection, [item.id for item in items])
         return
     for item, changes in zip(items, overrides, strict=True):
         check_changes(item, changes)
@@ -123,13 +123,13 @@ def apply_overrides(connection: sqlite3.Connection, items: Sequence[Item], overr
 
 
 def remove(connection: sqlite3.Connection, ids: Sequence[str]) -> int:
-    """Remove items and what was set on them by hand; ids that are not there are passed over."""
-    overrides_table.forget(connection, ids)
+    """Remove items and their overrides; unknown ids are ignored. Returns the number removed."""
+    overrides_table.delete(connection, ids)
     return delete_rows(connection, ids)
 
 
 def delete_rows(connection: sqlite3.Connection, ids: Sequence[str]) -> int:
-    """Delete the rows of items and write down which rows went."""
+    """Delete the rows of items and record their numbers in `removed`. Returns the number deleted."""
     rows = [(row,) for row in rows_of_ids(connection, ids).values()]
     connection.executemany("DELETE FROM items WHERE row = ?", rows)
     connection.executemany("DELETE FROM vectors WHERE row = ?", rows)
@@ -144,10 +144,11 @@ def delete_rows(connection: sqlite3.Connection, ids: Sequence[str]) -> int:
 
 
 def agree_on_spaces(connection: sqlite3.Connection, spaces: Sequence[Space]) -> None:
-    """Decide the gallery's spaces, or refuse others than they are.
+    """Write the spaces of a new gallery, or check that they are the gallery's.
 
     Raises:
-        MismatchError: They are others.
+        MismatchError: The gallery has other spaces.
+        UsageError: There are no spaces, or two have one name.
     """
     known = read_spaces(connection)
     if known == tuple(spaces):
@@ -168,10 +169,10 @@ def item_records(
     source: str | Sequence[str],
     file_stamps: Sequence[FileStamp | None] | None,
 ) -> list[tuple[str | int | None, ...]]:
-    """Items as rows of the table, without their numbers; attributes that are new get theirs.
+    """Rows of the table `items`, without their numbers; new attributes are numbered.
 
     Raises:
-        UsageError: An id comes twice, a text is not Unicode, an attribute is nothing that JSON can say.
+        UsageError: An id occurs twice, a text is not Unicode, or an attribute cannot be stored as JSON.
     """
     if len({item.id for item in items}) != len(items):
         [(twice, _)] = Counter(item.id for item in items).most_common(1)
@@ -180,7 +181,7 @@ def item_records(
     if len(sources) != len(items):
         raise UsageError(f"{len(items)} items came with {len(sources)} sources")
     if file_stamps is not None and len(file_stamps) != len(items):
-        raise UsageError(f"{len(items)} items came with {len(file_stamps)} stamps")
+        raise UsageError(f"{len(items)} items came with {len(file_stamps)} file stamps")
     names = AttributeNames.read(connection)
     records = [
         (*item_row(item, names), sources[at], *file_stamp_row(file_stamps[at] if file_stamps else None))
@@ -196,7 +197,7 @@ def item_records(
 
 
 def is_unicode(item: Item) -> bool:
-    """Whether all text of an item can be written; the names of files need not be such."""
+    """Whether all text of an item is Unicode; names of files need not be."""
     try:
         json.dumps([item_json(item), item.root], ensure_ascii=False).encode()
     except UnicodeEncodeError:

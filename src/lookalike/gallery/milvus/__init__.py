@@ -1,1 +1,1 @@
-"""A gallery in a Milvus collection: the same promises as the one in a folder, beyond one machine."""
+"""Galleries in Milvus collections, with the interface of those in folders."""

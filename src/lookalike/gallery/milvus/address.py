@@ -1,13 +1,13 @@
-"""Addresses of galleries on Milvus, and the settings that stand behind a question mark in them.
+"""Addresses of galleries on Milvus, with settings as their query string.
 
     milvus://host:19530/shop                        plain
-    milvus+tls://host:19530/shop?ca=ca.pem          encrypted, checked against a certificate of one's own
-    milvus://host/shop?index=HNSW&M=32              settings of the index, for when it is made or optimised
-    milvus://host/shop?shards=4&replicas=2          settings of the collection, for when it is made or loaded
-    milvus://host/shop?partition-by=category&partitions=32    texts of an attribute that filters often ask for
+    milvus+tls://host:19530/shop?ca=ca.pem          encrypted, checked against your own certificate
+    milvus://host/shop?index=HNSW&M=32              settings of the index, applied when it is built or optimised
+    milvus://host/shop?shards=4&replicas=2          settings of the collection, applied when it is created or loaded
+    milvus://host/shop?partition-by=category&partitions=32    partitions by an attribute that filters often use
 
-A secret never stands in an address, which ends up in process lists and logs: the token (`user:password`, or a key) is
-in the variable LOOKALIKE_MILVUS_TOKEN, or in a file that LOOKALIKE_MILVUS_TOKEN_FILE or `token-file` names.
+An address holds no secret, since it appears in process lists and logs: the token (`user:password`, or a key) is in the
+variable LOOKALIKE_MILVUS_TOKEN, or in a file named by LOOKALIKE_MILVUS_TOKEN_FILE or `token-file`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ TOKEN: Final = "LOOKALIKE_MILVUS_TOKEN"
 TOKEN_FILE: Final = "LOOKALIKE_MILVUS_TOKEN_FILE"
 
 CONSISTENCY: Final[Mapping[str, str]] = {"bounded": "Bounded", "strong": "Strong", "eventually": "Eventually"}
-"""What a reader may ask for: at most seconds old, up to date, or whatever is there."""
+"""Milvus's consistency levels by setting: seconds old at most, up to date, or unbounded."""
 
 INDEX_SETTINGS: Final[Mapping[str, tuple[str, ...]]] = {
     "FLAT": (),
@@ -40,7 +40,7 @@ INDEX_SETTINGS: Final[Mapping[str, tuple[str, ...]]] = {
     "DISKANN": (),
     "IVF_RABITQ": ("nlist",),
 }
-"""The index types of Milvus that serve inner products, and what each is made with."""
+"""Index types of Milvus for inner products, with their build parameters."""
 
 NUMBERS: Final = ("shards", "replicas", "partitions", "rows", "timeout", "nprobe", "ef")
 FILES: Final = ("ca", "cert", "key", "token-file")
@@ -48,20 +48,20 @@ WORDS: Final = ("consistency", "database", "index", "partition-by", "server-name
 KNOWN: Final = (*WORDS, *NUMBERS, *FILES, *sorted({name for names in INDEX_SETTINGS.values() for name in names}))
 
 COLLECTION: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
-"""What Milvus takes for a name, and a little room for the names that are made from it."""
+"""Valid collection names, with room for the suffix of the metadata collection."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a gallery is, and how it is to be used.
+    """Parsed address of a gallery.
 
     Attributes:
-        text: As it was written.
-        host: Name or number of the server.
-        port: Of the server.
-        collection: Its name.
+        text: Address as given.
+        host: Host name or IP address of the server.
+        port: Port of the server.
+        collection: Name of the collection.
         tls: Whether the connection is encrypted.
-        settings: By name, as text; see `KNOWN`.
+        settings: Settings by name, as text; names are in `KNOWN`.
     """
 
     text: str
@@ -73,41 +73,41 @@ class Address:
 
     @property
     def uri(self) -> str:
-        """As the client library wants it."""
+        """URI of the server for the client library."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
 
     @property
     def server(self) -> str:
-        """As errors name it."""
+        """Server as errors name it, `HOST:PORT`."""
         return f"{self.host}:{self.port}"
 
     @property
     def consistency(self) -> str:
-        """How fresh an answer must be, in Milvus's words."""
+        """Consistency level of reads, as Milvus names it."""
         return CONSISTENCY[self.settings.get("consistency", "bounded")]
 
     @property
     def timeout_s(self) -> float:
-        """Seconds that one question may take, with all its retries."""
+        """Timeout of a request with all its retries, seconds."""
         return float(self.settings.get("timeout", 60))
 
     @property
     def index_settings(self) -> dict[str, int]:
-        """What the index is made with, as far as that was said."""
+        """Build parameters of the index that are set."""
         names = {name for names in INDEX_SETTINGS.values() for name in names}
         return {name: int(value) for name, value in self.settings.items() if name in names}
 
     def number(self, name: str) -> int | None:
-        """A setting that is a number; None where it was not given."""
+        """Numeric setting; None if it is not set."""
         value = self.settings.get(name)
         return None if value is None else int(value)
 
     def token(self) -> str:
-        """The secret, or nothing where the server asks for none.
+        """Token of the server; empty without one.
 
         Raises:
-            UsageError: The file that should hold it cannot be read, or is empty.
+            UsageError: The token file cannot be read, or is empty.
         """
         named = self.settings.get("token-file") or os.environ.get(TOKEN_FILE)
         if not named:
@@ -122,18 +122,18 @@ class Address:
 
 
 def parse(text: str) -> Address:
-    """Read an address.
+    """Parse an address.
 
     Raises:
-        UsageError: It is none, or a setting has no sense.
-        UnknownNameError: A setting that there is not.
+        UsageError: The address is invalid, or a setting is.
+        UnknownNameError: There is no such setting.
     """
     expected = "expected milvus://HOST:PORT/COLLECTION"
     try:
         parts = urlsplit(text)
         port = parts.port or PORT
     except ValueError as error:
-        raise UsageError(f"{text!r} is no address of a gallery: {error}; {expected}") from None
+        raise UsageError(f"{text!r} is not the address of a gallery: {error}; {expected}") from None
     if parts.username is not None:
         raise UsageError(
             f"an address holds no user and password; put user:password into a file and name it in {TOKEN_FILE}, "
@@ -141,25 +141,25 @@ def parse(text: str) -> Address:
         )
     name = parts.path.removeprefix("/")
     if parts.scheme not in SCHEMES or not parts.hostname or parts.fragment:
-        raise UsageError(f"{text!r} is no address of a gallery; {expected}")
+        raise UsageError(f"{text!r} is not the address of a gallery; {expected}")
     if not COLLECTION.fullmatch(name):
         raise UsageError(
-            f"{name!r} is no name of a collection: letters, digits and _, at most 200, no digit first; {expected}"
+            f"{name!r} is not a valid collection name: letters, digits and _, at most 200, no digit first; {expected}"
         )
     pairs = parse_qsl(parts.query, keep_blank_values=True)
     settings = dict(pairs)
     if len(settings) != len(pairs):
-        raise UsageError(f"a setting stands twice in {text!r}")
+        raise UsageError(f"a setting occurs twice in {text!r}")
     check(settings)
     return Address(text, parts.hostname, port, name, parts.scheme == "milvus+tls", settings)
 
 
 def check(settings: Mapping[str, str]) -> None:
-    """Refuse settings that make no sense.
+    """Check settings.
 
     Raises:
-        UnknownNameError: There is no such setting, or no such value of one.
-        UsageError: A number is none.
+        UnknownNameError: There is no such setting, or a value is unknown.
+        UsageError: A value is not a number, or settings exclude each other.
     """
     for name, value in settings.items():
         if name not in KNOWN:
@@ -169,18 +169,18 @@ def check(settings: Mapping[str, str]) -> None:
     if settings.get("consistency", "bounded") not in CONSISTENCY:
         raise UnknownNameError("consistency", settings["consistency"], CONSISTENCY)
     if "partitions" in settings and "partition-by" not in settings:
-        raise UsageError("partitions go by the texts of an attribute: partition-by=NAME says of which")
+        raise UsageError("partitions needs partition-by=NAME, the attribute whose values are spread over them")
     if settings.get("partition-by") in ("", "id"):  # ids differ from item to item
-        raise UsageError(f"partition-by wants the name of an attribute, got {settings['partition-by']!r}")
+        raise UsageError(f"partition-by expects the name of an attribute, got {settings['partition-by']!r}")
     check_index(settings)
 
 
 def check_index(settings: Mapping[str, str]) -> None:
-    """Refuse an index that there is not, and settings that it does not take.
+    """Check the index type and its parameters.
 
     Raises:
-        UnknownNameError: There is no such index.
-        UsageError: A setting belongs to another one.
+        UnknownNameError: There is no such index type.
+        UsageError: A parameter belongs to another index type.
     """
     index = settings.get("index")
     if index is not None and index not in INDEX_SETTINGS:
@@ -189,11 +189,11 @@ def check_index(settings: Mapping[str, str]) -> None:
         for name in names:
             if name in settings and (index is None or name not in INDEX_SETTINGS[index]):
                 fits = [kind for kind, takes in INDEX_SETTINGS.items() if name in takes]
-                raise UsageError(f"{name} needs an index that takes it: index={' or index='.join(fits)}")
+                raise UsageError(f"{name} is a parameter of other indexes; add index={' or index='.join(fits)}")
 
 
 def with_setting(address: str, name: str, value: str) -> str:
-    """The same address with one more setting."""
+    """Add a setting to an address."""
     parts = urlsplit(address)
     settings = {**dict(parse_qsl(parts.query, keep_blank_values=True)), name: value}
     return urlunsplit(parts._replace(query=urlencode(settings)))

@@ -1,7 +1,7 @@
-"""The one place that talks to Milvus's client library: connects, waits no longer than it should, explains what failed.
+"""Connection to a Milvus server: client library, timeouts, translation of errors.
 
-Everything that is asked here may be asked twice: reading changes nothing, and what is written is written under its id.
-So the library may try again after a failure, later and later, until the time is up.
+All requests are idempotent: reads change nothing, and rows are written under their ids. So the library may retry after
+a failure, with growing pauses, until the timeout.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from pymilvus import MilvusClient
 
 CONNECTING_S: Final = 15.0
-"""Seconds until a server that does not answer counts as one that is not there."""
+"""Timeout of connecting, seconds."""
 
 BUILDING_S: Final = 3600.0
-"""Seconds that making an index, loading or flushing a collection may take."""
+"""Timeout of building an index, loading or flushing a collection, seconds."""
 
 NOT_FOUND: Final = 100
 NOT_LOADED: Final = 101
@@ -35,11 +35,11 @@ FULL: Final = ("memory quota exceeded", "disk quota exceeded", "rate limit", "fo
 
 
 class Timed:
-    """A client none of whose calls takes longer than its gallery's address allows, but those that say so themselves.
+    """Client with a default timeout for all calls.
 
     Args:
-        client: The library's.
-        timeout_s: Seconds.
+        client: Client of the library.
+        timeout_s: Default timeout, seconds.
     """
 
     def __init__(self, client: MilvusClient, timeout_s: float) -> None:
@@ -47,16 +47,16 @@ class Timed:
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401
         found = getattr(self._client, name)
-        asks_nobody = name.startswith(("_", "prepare_")) or name == "close"
-        return found if asks_nobody else partial(found, timeout=self._timeout_s)
+        is_local = name.startswith(("_", "prepare_")) or name == "close"
+        return found if is_local else partial(found, timeout=self._timeout_s)
 
 
 class Connection:
-    """A client that is made when it is needed.
+    """Connection of a gallery; opened when first used.
 
     Attributes:
-        address: Of the gallery.
-        collection: Name of the collection that holds the items.
+        address: Address of the gallery.
+        collection: Name of the collection of items.
     """
 
     def __init__(self, address: Address) -> None:
@@ -66,14 +66,14 @@ class Connection:
 
     @contextmanager
     def client(self, *, doing: str) -> Iterator[Timed]:
-        """Lend the client, and turn its errors into ours.
+        """Yield the client, and translate its errors.
 
         Args:
-            doing: What it is lent for, as an error says it: `reading`, `writing`, ...
+            doing: Name of the operation for errors: `reading`, `writing`, ...
 
         Raises:
-            GalleryUnreachableError: There is no server, or it did not answer in time.
-            LookalikeError: The server said no.
+            GalleryUnreachableError: The server cannot be reached, or did not answer in time.
+            LookalikeError: The server refused the request.
         """
         if self._client is None:
             self._client = connect(self.address)
@@ -83,31 +83,31 @@ class Connection:
         try:
             yield self._client
         except (MilvusException, RpcError) as error:
-            raise explained(self.address, error, doing=doing) from error
+            raise translated(self.address, error, doing=doing) from error
 
     def close(self) -> None:
-        """Let go of the connection; it is made again when it is needed."""
+        """Close the connection; it is opened again when needed."""
         if self._client is not None:
             self._client.close()
             self._client = None
 
 
 def connect(address: Address) -> Timed:
-    """Reach the server.
+    """Connect to the server.
 
     Raises:
         MissingExtraError: The client library is not installed.
         GalleryUnreachableError: The server does not answer.
-        UsageError: The server wants another token, or a certificate cannot be read.
+        UsageError: The server refuses the token, or a certificate cannot be read.
     """
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # it logs to standard error what it raises as well
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # gRPC logs errors to standard error that it also raises
     try:
         from pymilvus import MilvusClient, MilvusException
     except ModuleNotFoundError as error:
         if error.name != "pymilvus":
             raise
         raise MissingExtraError("a gallery on Milvus", "milvus") from None
-    # The library writes tracebacks to standard error for errors that it raises as well.
+    # The library also writes tracebacks to standard error for errors that it raises.
     logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
     settings = address.settings
     secure: dict[str, Any] = {}
@@ -122,24 +122,24 @@ def connect(address: Address) -> Timed:
             token=address.token(),
             db_name=settings.get("database", ""),
             timeout=min(CONNECTING_S, address.timeout_s),
-            dedicated=True,  # one that is shared goes by address and user, whatever certificates it was made with
+            dedicated=True,  # shared connections are keyed by address and user, and ignore certificates
             **secure,
         )
     except MilvusException as error:
-        raise explained(address, error, doing="connecting") from error
+        raise translated(address, error, doing="connecting") from error
     except OSError as error:
         raise UsageError(f"a certificate cannot be read: {error.filename}: {error.strerror}") from None
     return Timed(client, address.timeout_s)
 
 
-def explained(address: Address, error: Exception, *, doing: str) -> LookalikeError:
-    """The error for what the library complains about: one line, and what to do."""
+def translated(address: Address, error: Exception, *, doing: str) -> LookalikeError:
+    """Translate an error of the library: one line, with what to do."""
     line = " ".join(str(getattr(error, "message", error)).split())[:300]
     all_of_it = f"{line} {error.__cause__}"
     if any(word in all_of_it for word in UNTRUSTED):
         return UsageError(
-            f"Milvus at {address.server} and this side do not trust each other's certificates; ca=FILE names the "
-            "authority, cert=FILE and key=FILE our own, server-name=NAME whom the server's is made out to"
+            f"Milvus at {address.server} and this client do not trust each other's certificates; set ca=FILE for the "
+            "authority, cert=FILE and key=FILE for the client, server-name=NAME for the name in the server's one"
         )
     if any(word in all_of_it for word in REFUSED):
         return UsageError(
@@ -155,5 +155,7 @@ def explained(address: Address, error: Exception, *, doing: str) -> LookalikeErr
             "run the command again, it goes on from there, or give it longer with ?timeout=SECONDS"
         )
     if any(word in line for word in FULL):
-        return LookalikeError(f"Milvus at {address.server} takes no more at present ({doing}): {line}")
+        return LookalikeError(
+            f"Milvus at {address.server} has reached a limit ({doing}): {line}; try again later, or raise the limit"
+        )
     return LookalikeError(f"Milvus at {address.server} failed ({doing}): {line}")

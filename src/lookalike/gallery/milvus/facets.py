@@ -1,7 +1,7 @@
-"""Questions about many items at once, which Milvus cannot answer alone: facets, and which texts fit a pattern.
+"""Facets and pattern matching, which Milvus cannot compute.
 
-The items are read through and asked of an SQLite database in memory, by the statements that serve a gallery in a
-folder, so that the answers are the same.
+The items are copied to an SQLite database in memory and queried with the statements of a gallery in a folder, so that
+the results are the same.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from contextlib import closing
 from typing import Final
 
 from lookalike.gallery.filters.expression import FIELDS
-from lookalike.gallery.filters.milvus import there
+from lookalike.gallery.filters.milvus import exists
 from lookalike.gallery.local import reads
 from lookalike.gallery.milvus.reads import MilvusReader
 from lookalike.gallery.milvus.records import KNOWN, to_record
@@ -21,17 +21,17 @@ from lookalike.gallery.records import AttributeNames, Kinds
 from lookalike.types import Item
 
 AT_ONCE: Final = 4096
-"""Items without their vectors in one answer."""
+"""Items without vectors that are read at once."""
 
 
 def items(reader: MilvusReader, where: str) -> Iterator[Item]:
-    """All items that pass an expression, in the order of adding."""
+    """Iterate over the items that pass an expression, in the order of adding."""
     for rows in reader.ordered(where, KNOWN, size=AT_ONCE):
         yield from (to_record(row).item for row in rows)
 
 
 def facets(reader: MilvusReader, where: str, *, kinds: Mapping[str, Kinds], limit: int) -> list[Facet]:
-    """The most frequent values of each attribute, and how often they occur."""
+    """Most frequent values of each attribute, with their counts."""
     names = AttributeNames((number, name, int(held)) for number, (name, held) in enumerate(kinds.items(), start=1))
     with closing(sqlite3.connect(":memory:")) as connection:
         connection.execute("CREATE TABLE items (attributes TEXT NOT NULL)")
@@ -40,10 +40,10 @@ def facets(reader: MilvusReader, where: str, *, kinds: Mapping[str, Kinds], limi
         return reads.facets(connection, names, reads.EVERYTHING, limit=limit)
 
 
-def fitting(reader: MilvusReader, name: str, pattern: str) -> Sequence[str]:
-    """The different texts of an attribute that fit a pattern of `like`."""
+def matching_texts(reader: MilvusReader, name: str, pattern: str) -> Sequence[str]:
+    """Distinct texts of an attribute that match a `like` pattern."""
     found = (
-        getattr(item, name) if name in FIELDS else item.attributes.get(name) for item in items(reader, there(name))
+        getattr(item, name) if name in FIELDS else item.attributes.get(name) for item in items(reader, exists(name))
     )
     texts = {value for value in found if isinstance(value, str)}
     with closing(sqlite3.connect(":memory:")) as connection:

@@ -35,17 +35,17 @@ from lookalike.types import JSON, FileStamp, Float32, Item, Neighbours
 
 
 class MilvusGallery(MilvusRoots):
-    """Items and their vectors on Milvus; see `lookalike.gallery.protocol.Gallery` for what each method promises.
+    """Gallery in a Milvus collection; `lookalike.gallery.protocol.Gallery` documents its methods.
 
-    Any number of processes may write at once: each item is replaced as a whole. A large batch is durable part by part
-    and not all at once, and a reader sees what others wrote within seconds, or at once with `consistency=strong`.
+    Processes may write concurrently: each item is replaced as a whole. A large batch becomes durable in parts, and
+    readers see the writes of others within seconds, or at once with `consistency=strong`.
 
     Args:
-        address: Where it is.
-        create: Make one if there is none.
+        address: Address of the gallery.
+        create: Create the gallery if there is none.
 
     Raises:
-        GalleryNotFoundError: There is none, and none may be made.
+        GalleryNotFoundError: There is no gallery, and `create` is not set.
         GalleryUnreachableError: The server does not answer.
         MismatchError: The collection is not a gallery's, or of a format that this version does not read.
         MissingExtraError: The client library of Milvus is not installed.
@@ -72,16 +72,16 @@ class MilvusGallery(MilvusRoots):
         self.close()
 
     def close(self) -> None:
-        """Let go of the connection; what is asked for later opens it again."""
+        """Close the connection; later calls open it again."""
         self._connection.close()
 
     def discard_if_unused(self) -> None:
-        """Delete the gallery again when this very object has made it and nothing was ever added; else do nothing."""
+        """Delete the gallery if this object created it and nothing was added."""
         self._state.discard_if_unused()
 
     @property
     def spaces(self) -> tuple[Space, ...]:
-        """The spaces, in the order of the concatenated rows; empty before the first `add`."""
+        """Spaces, in the order of the concatenated vectors; empty before the first `add`."""
         return self._state.metadata().spaces
 
     def __len__(self) -> int:
@@ -109,7 +109,7 @@ class MilvusGallery(MilvusRoots):
             self._state.forget_metadata()
         self._state.make_collection()
         known = self._state.metadata()
-        if self._metadata_store.meet(known, kinds, sources=sources):
+        if self._metadata_store.add_new(known, kinds, sources=sources):
             self._state.forget_metadata()
         self._state.note_overrides(known, overrides)
         self._writer.add(items, blobs, sources=sources, file_stamps=file_stamps, known=known, overrides=overrides)
@@ -122,11 +122,11 @@ class MilvusGallery(MilvusRoots):
         file_stamps: Sequence[FileStamp | None] | None = None,
         overrides: Overrides = None,
     ) -> None:
-        """Replace what is known of items whose vectors stay; each item as a whole, a large batch part by part."""
+        """Replace the metadata of items, each as a whole; vectors stay. A large batch becomes durable in parts."""
         check_items(items, sources=[source] * len(items), file_stamps=file_stamps)
         known = self._state.metadata(fresh=True)
         kinds = kinds_of(with_overrides(items, overrides))
-        if self._metadata_store.meet(known, kinds, sources=[source or next(iter(known.sources), "")]):
+        if self._metadata_store.add_new(known, kinds, sources=[source or next(iter(known.sources), "")]):
             self._state.forget_metadata()
         if items and not self._state.has_rows():
             raise UnknownNameError("item", items[0].id, [])
@@ -134,18 +134,18 @@ class MilvusGallery(MilvusRoots):
         self._writer.update(items, source=source, file_stamps=file_stamps, known=known, overrides=overrides)
 
     def override(self, item_id: str, attributes: Mapping[str, JSON]) -> Item:
-        """Change attributes of an item by hand; they stay when its catalogue is indexed again.
+        """Override attributes of an item; overrides stay when its catalogue is indexed again.
 
         Raises:
-            UnknownNameError: It is not there.
-            UsageError: A value is nothing that JSON can say.
+            UnknownNameError: There is no such item.
+            UsageError: A value cannot be stored as JSON.
         """
         record = self._record(item_id, fresh=True)
         known = self._state.metadata(fresh=True)
         changes = {name: value for name, value in attributes.items() if value is not None or name in known.kinds}
         changed = record.with_changes(changes)
         check_items([replace(record.item, attributes=changes)], sources=[record.source], file_stamps=None)
-        if self._metadata_store.meet(
+        if self._metadata_store.add_new(
             known, kinds_of([replace(record.item, attributes=changes)]), sources=[record.source]
         ):
             self._state.forget_metadata()
@@ -154,22 +154,22 @@ class MilvusGallery(MilvusRoots):
         return changed.item
 
     def remove(self, ids: Sequence[str]) -> int:
-        """Remove items; ids that are not there are passed over. Returns how many were removed."""
+        """Remove items; unknown ids are ignored. Returns the number removed."""
         for item_id in ids:
             check_unicode(item_id)
         return self._writer.remove(ids) if self._state.has_rows() else 0
 
     def photo_owner(self) -> Sequence[str]:
-        """The name of the folder whose photos are this gallery's own."""
+        """Name of the gallery's photo folder."""
         return [self._state.photo_owner()]
 
     def source_items(self, source: str) -> dict[str, tuple[Item, FileStamp | None]]:
-        """Items that came from a source, by id, as it described them, with their file stamps."""
+        """Items of a source without overrides, by id, with their file stamps."""
         if not self._state.has_rows():
             return {}
         batches = self._reader.ordered(f"_source == {literal(source)}", KNOWN, size=browsing.AT_ONCE)
         records = (to_record(row) for rows in batches for row in rows)
-        return {record.item.id: (record.as_described, record.file_stamp) for record in records}
+        return {record.item.id: (record.without_overrides, record.file_stamp) for record in records}
 
     def _record(self, item_id: str, *, fresh: bool = False) -> Record:
         check_unicode(item_id)
@@ -178,19 +178,19 @@ class MilvusGallery(MilvusRoots):
         return self._reader.record(item_id, fresh=fresh)
 
     def get(self, item_id: str) -> Item:
-        """One item."""
+        """Read one item."""
         return self._record(item_id).item
 
     def vectors(self, item_id: str) -> dict[str, Float32]:
-        """The rows of one item by space, each (1, D) float32, as they were added."""
+        """Raw vectors of one item by space, each (1, D) float32."""
         self._record(item_id)
         found = self._reader.by_id([item_id], ["vector", "_raw"])
         rows = added_rows_of(found, columns=width(self.spaces))
         return {name: rows[:, place] for name, place in slices(self.spaces).items()}
 
     def unit_vectors(self, rows: Sequence[int], *, version: object = None) -> dict[str, Float32]:
-        """Unit rows by space, each (B, D) float32; zeros for a row that is no longer there."""
-        del version  # searches here give none
+        """Unit vectors by space, each (B, D) float32; zeros for a removed row."""
+        del version  # searches on Milvus have none
         wanted = [int(row) for row in rows]
         found = self._reader.by_row(wanted, ["vector"]) if self._state.has_rows() else {}
         together = np.zeros((len(wanted), width(self.spaces)), dtype=np.float32)
@@ -201,38 +201,40 @@ class MilvusGallery(MilvusRoots):
 
     @property
     def stored_weights(self) -> StoredWeights:
-        """The usual weights of its spaces, as far as they were learned for it."""
+        """Learned default weights of the spaces."""
         return self._state.metadata().weights
 
     def store_weights(self, what: StoredWeights) -> None:
-        """Keep the weights that were learned for it, in place of those before."""
+        """Replace the learned weights."""
         self._metadata_store.write_weights(what)
         self._state.forget_metadata()
 
     @property
     def projections(self) -> Mapping[str, Projection]:
-        """By which the rows of some of its spaces are made from what a model makes."""
+        """PCA projections by space; a space without one has the model's own vectors."""
         names = self._state.metadata().projections
         if self._projections is None or set(names) != set(self._projections):
             self._projections = self._metadata_store.read_projections(names)
         return self._projections
 
     def store_projections(self, projections: Mapping[str, Projection]) -> None:
-        """Decide the projections; only before the first `add`."""
+        """Store the projections; only before the first `add`."""
         if self._state.metadata(fresh=True).spaces:
-            raise UsageError(f"{self.address.text} has rows already; projections are decided before the first")
+            raise UsageError(
+                f"{self.address.text} has items already; projections are set before the first item is added"
+            )
         self._metadata_store.write_projections(projections)
         self._state.forget_metadata()
         self._projections = None
 
     def items(self, rows: Sequence[int], *, version: object = None) -> dict[int, Item]:
-        """Items by row; a row that is no longer there is left out."""
-        del version  # searches here give none
+        """Items by row number; removed rows are left out."""
+        del version  # searches on Milvus have none
         found = self._reader.by_row([int(row) for row in rows], KNOWN) if rows and self._state.has_rows() else {}
         return {number: to_record(row).item for number, row in found.items()}
 
     def list(self, *, where: str | None = None, offset: int = 0, limit: int | None = 50) -> tuple[int, Sequence[Item]]:
-        """How many items a filter passes, and a page of them in the order they were added."""
+        """Number of items that a filter passes, and a page of them in the order of adding."""
         if offset < 0 or (limit is not None and limit < 0):
             raise UsageError(f"offset and limit must be at least 0, got {offset} and {limit}")
         expression = self._expression(where)
@@ -246,7 +248,7 @@ class MilvusGallery(MilvusRoots):
         return {name: kinds.words() for name, kinds in self._state.metadata(fresh=True).kinds.items()}
 
     def facets(self, *, where: str | None = None, limit: int = 50) -> Sequence[Facet]:
-        """Values and counts of each attribute among the items that a filter passes; it reads all of these."""
+        """Values and counts of each attribute among the items that a filter passes; reads all of these."""
         if limit < 0:
             raise UsageError(f"limit must be at least 0, got {limit}")
         expression = self._expression(where)
@@ -255,7 +257,7 @@ class MilvusGallery(MilvusRoots):
         return browsing.facets(self._reader, expression, kinds=self._state.metadata().kinds, limit=limit)
 
     def search(self, queries: Mapping[str, Float32], request: SearchRequest) -> Neighbours:
-        """Find the nearest items, with the one index that the collection has; the answer says which that is."""
+        """Find the nearest items with the index of the collection, which the answer names."""
         known = self._state.metadata()
         if not known.spaces or not self._state.has_rows():
             raise UsageError(f"{self.address.text} is empty: nothing has been added to it")
@@ -267,21 +269,21 @@ class MilvusGallery(MilvusRoots):
         return self._searcher.nearest(checked, resolved, where=passing)
 
     def _expression(self, where: str | None) -> str:
-        """A filter as Milvus writes it.
+        """Compile a filter to an expression of Milvus.
 
         Raises:
-            FilterError: It cannot be understood.
+            FilterError: The filter is invalid.
         """
         if where is None:
             return ALL
         check_unicode(where)
         known = self._state.metadata()
         condition = filters.parse(where, known.kinds)
-        expression = MilvusCompiler(partial(browsing.fitting, self._reader)).passing(condition)
+        expression = MilvusCompiler(partial(browsing.matching_texts, self._reader)).passing(condition)
         return within_partitions(expression, condition, known.partition_by)
 
     def rows(self) -> Iterator[tuple[Sequence[Item], dict[str, Float32]]]:
-        """All items with their vectors as they were added, in batches, in the order they were added."""
+        """Iterate over all items and their raw vectors, in batches, in the order of adding."""
         if not self._state.has_rows():
             return
         spaces = self.spaces
@@ -293,7 +295,7 @@ class MilvusGallery(MilvusRoots):
             )
 
     def records(self) -> Iterator[RecordBatch]:
-        """All records, in batches, in the order in which their items were added."""
+        """Iterate over all records, in batches, in the order of adding."""
         if self._state.has_rows():
             for batch in self._reader.ordered(ALL, [*KNOWN, "_raw", "vector"]):
                 yield record_batch(batch, spaces=self.spaces)
@@ -304,33 +306,33 @@ class MilvusGallery(MilvusRoots):
         return maintenance.sources(self._reader, known) if self._state.has_rows() else {}
 
     def optimise(self) -> None:
-        """Give the collection the index that fits its size, and wait until it has it. It may take minutes."""
+        """Build the index that fits the size of the collection, and wait for it; may take minutes."""
         if self._state.has_rows():
             count = self._reader.count(fresh=True)
             maintenance.optimise(self._connection, count=count, columns=width(self.spaces))
             self._searcher.forget_index()
 
     def verify(self, *, photos: bool = False) -> Health:
-        """Check everything against everything; reads all of the gallery.
+        """Check all data for damage and contradictions; reads the whole gallery.
 
         Args:
-            photos: Check that the photos' files are there, too.
+            photos: Check that the files of photos exist.
         """
         if not self._state.has_rows():
             return Health(0, ())
         return maintenance.verify(self._reader, self._state.metadata(fresh=True), photos=photos)
 
     def compact(self) -> None:
-        """Have what was removed thrown away."""
+        """Purge removed rows."""
         if self._state.has_rows():
             maintenance.compact(self._connection)
 
     def stored_bytes(self) -> int:
-        """About how many bytes of vectors the server keeps, those of removed items too."""
+        """Approximate bytes of vectors on the server, including removed ones."""
         return maintenance.stored_bytes(self._connection, columns=width(self.spaces)) if self._state.has_rows() else 0
 
     def info(self) -> dict[str, JSON]:
-        """What the gallery is: counts, spaces, sizes, the state of its index."""
+        """Describe the gallery: counts, spaces, sizes, the state of its index."""
         return maintenance.info(
             self._connection, self._reader, self._state.metadata(fresh=True), there=self._state.has_rows()
         )

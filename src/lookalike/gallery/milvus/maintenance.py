@@ -1,4 +1,4 @@
-"""Looking a gallery on Milvus over from top to bottom, tidying it up, and giving it the index that fits its size."""
+"""Description, verification, compaction and index building of a gallery on Milvus."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from lookalike.spaces import resolve_weights, slices, width
 from lookalike.types import JSON
 
 SMALL: Final = 10_000
-"""So many rows are found quickly where they are when they have just come; nothing need be made for them."""
+"""Number of rows up to which new rows are not flushed and indexed: Milvus scans them quickly."""
 
 
 def optimise(connection: Connection, *, count: int, columns: int) -> None:
-    """Give the collection the index that fits its size, and wait until it has it.
+    """Build the index that fits the size of the collection, and wait for it.
 
-    When that is another kind of index than before, nothing can be found for as long as it takes to make it.
+    A change of the index type makes the collection unsearchable until the new index is built.
 
     Args:
-        connection: To the server.
-        count: N.
-        columns: Length of the concatenated rows.
+        connection: Connection to the server.
+        count: N, number of items.
+        columns: Length of the concatenated vectors.
     """
     plan = planned(connection.address, count=count, columns=columns)
-    with connection.client(doing="making the index") as client:
+    with connection.client(doing="building the index") as client:
         if is_other(present(client, connection.collection), plan, given=connection.address.index_settings):
             client.flush(connection.collection, timeout=BUILDING_S)
             client.release_collection(connection.collection)
@@ -49,12 +49,12 @@ def optimise(connection: Connection, *, count: int, columns: int) -> None:
 
 
 def is_other(now: IndexPlan, plan: IndexPlan, *, given: dict[str, int]) -> bool:
-    """Whether there should be another index: of another kind, or with other numbers than were asked for."""
+    """Whether an index differs from the plan: by its type, or by a parameter that the address sets."""
     return now.kind != plan.kind or any(now.parameters.get(name) != value for name, value in given.items())
 
 
 def compact(connection: Connection) -> None:
-    """Have the rows of removed items thrown away, and wait until that is done."""
+    """Purge removed rows, and wait for the end."""
     with connection.client(doing="compacting") as client:
         client.flush(connection.collection, timeout=BUILDING_S)
         job = client.compact(connection.collection)
@@ -62,20 +62,20 @@ def compact(connection: Connection) -> None:
 
 
 def stored_bytes(connection: Connection, *, columns: int) -> int:
-    """About how many bytes of vectors the collection's segments hold, those of removed items too."""
+    """Approximate bytes of vectors in the collection, including removed ones."""
     with connection.client(doing="reading the size") as client:
         rows = int(client.get_collection_stats(connection.collection)["row_count"])
     return rows * 4 * columns
 
 
 def info(connection: Connection, reader: MilvusReader, known: Metadata, *, there: bool) -> dict[str, JSON]:
-    """What a gallery is: counts, spaces, sizes, the state of its index.
+    """Describe a gallery: counts, spaces, sizes, the state of its index.
 
     Args:
-        connection: To the server.
-        reader: Of the collection.
-        known: What the gallery remembers.
-        there: Whether there is a collection yet.
+        connection: Connection to the server.
+        reader: Reader of the collection.
+        known: Metadata of the gallery.
+        there: Whether the collection exists.
     """
     address = connection.address
     shown: dict[str, JSON] = {
@@ -97,7 +97,7 @@ def info(connection: Connection, reader: MilvusReader, known: Metadata, *, there
         "consistency": reader.level(),
     }
     if there:
-        with connection.client(doing="looking at the index") as client:
+        with connection.client(doing="reading the index") as client:
             plan = present(client, connection.collection)
             state = client.describe_index(connection.collection, "vector")
             described = client.describe_collection(connection.collection)
@@ -121,12 +121,12 @@ def sources(reader: MilvusReader, known: Metadata) -> dict[str, int]:
 
 
 def verify(reader: MilvusReader, known: Metadata, *, photos: bool) -> Health:
-    """Read everything and check it against itself.
+    """Check all rows of a gallery.
 
     Args:
-        reader: Of the collection.
-        known: What the gallery remembers.
-        photos: Check that the photos' files are there, too; those at URLs are passed over.
+        reader: Reader of the collection.
+        known: Metadata of the gallery.
+        photos: Check that the files of photos exist; photos at URLs are not checked.
     """
     ids: Counter[str] = Counter()
     numbers: Counter[int] = Counter()
@@ -144,22 +144,22 @@ def verify(reader: MilvusReader, known: Metadata, *, photos: bool) -> Health:
             try:
                 item = to_record(row).item
             except (ValueError, KeyError, TypeError):
-                problems.setdefault("what is known of {} cannot be read", []).append(row["id"])
+                problems.setdefault("the metadata of {} cannot be read", []).append(row["id"])
                 continue
             if not set(item.attributes) <= set(known.kinds):
-                problems.setdefault("{} have attributes that the gallery does not know", []).append(row["id"])
+                problems.setdefault("{} have attributes without a name in the gallery", []).append(row["id"])
             if photos and "://" not in item.location and not os.path.isfile(item.location):  # noqa: PTH113
-                problems.setdefault("the photos of {} are not there", []).append(row["id"])
+                problems.setdefault("the photos of {} are missing", []).append(row["id"])
     found = [text.format(named(list(dict.fromkeys(which)))) for text, which in problems.items()]
     return Health(len(ids), (*contradictions(ids, numbers, counted=counted), *found))
 
 
 def contradictions(ids: Counter[str], numbers: Counter[int], *, counted: int) -> Iterator[str]:
-    """What cannot be, of the ids and row numbers that were met."""
+    """Contradictions among the ids and row numbers that were read."""
     twice = [item_id for item_id, times in ids.items() if times > 1]
     if twice:
-        yield f"{named(twice)} are there more than once"
+        yield f"{named(twice)} occur more than once"
     if any(times > 1 for times in numbers.values()):
         yield f"{sum(times > 1 for times in numbers.values())} row numbers belong to more than one item"
     if ids.total() != counted:
-        yield f"{ids.total():,} items were met, and the server counts {counted:,}; was it being written to?"
+        yield f"{ids.total():,} items were read, and the server counts {counted:,}; was one written meanwhile?"

@@ -1,8 +1,8 @@
-"""What a gallery on Milvus remembers of itself, in the properties of a small collection beside that of the items.
+"""Metadata of a gallery on Milvus, stored as properties of a small collection beside that of the items.
 
-Properties are metadata of the server: a reader gets the last ones in a millisecond, without loading anything.
-Each fact has a property of its own, and none is ever taken back, so two writers at once lose nothing. Projections are
-too long for a property and are rows of that collection, in pieces.
+Properties are metadata of the server: they are read in a millisecond, without loading a collection. Each value has its
+own property, and none is ever deleted, so concurrent writers lose nothing. Projections are too long for a property;
+they are rows of the small collection, in pieces.
 
     NAME_facts      properties: lookalike.format, .spaces, .partition_by, .model, .weights, .projections, .edited,
                     .photos, .source.<name>, .root.<folder or address>, .attribute.<kind>.<name>
@@ -32,28 +32,28 @@ SOURCE: Final = PREFIX + "source."
 ROOT: Final = PREFIX + "root."
 ATTRIBUTE: Final = PREFIX + "attribute."
 PIECE: Final = 60_000
-"""Characters of a projection in one row; Milvus's texts are at most 65,535 bytes."""
+"""Characters of a projection in one row; texts of Milvus have at most 65,535 bytes."""
 
 ROOM: Final = 500_000
-"""Bytes of all properties together; the server cannot even delete a collection that has more than a million."""
+"""Largest total of all properties in bytes; the server cannot even delete a collection with more than a million."""
 
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """What is remembered.
+    """Metadata of a gallery.
 
     Attributes:
-        spaces: In the order of the concatenated rows; none before the first `add`.
-        partition_by: The attribute by which the collection is in partitions.
-        model: Where the model is that filled the gallery.
-        weights: Weights of the spaces that a search takes by default, and where they came from.
-        projections: Names of the spaces that have one.
-        overridden: Whether anything was ever set by hand.
-        sources: Every source that items came from, also those of which none is left.
-        roots: Folders and addresses that photos were indexed from.
-        kinds: Every attribute and the kinds of values that it ever had, in the order in which they came.
-        photos: The name of the folder whose photos are the gallery's own; empty before the first is sent.
-        bytes: Of all properties together.
+        spaces: Spaces, in the order of the concatenated vectors; empty before the first `add`.
+        partition_by: Attribute that partitions the collection; None without partitions.
+        model: Model that filled the gallery: `default` or a path; None if unknown.
+        weights: Learned default weights of the spaces.
+        projections: Names of the spaces with a projection.
+        overridden: Whether any item ever had overrides.
+        sources: All sources of items, including those without items now.
+        roots: Folders and URLs that photos were indexed from.
+        kinds: Kinds of values ever stored, by attribute, in the order of adding.
+        photos: Name of the gallery's photo folder; empty before the first upload.
+        bytes: Total size of all properties.
     """
 
     spaces: tuple[Space, ...] = ()
@@ -70,20 +70,20 @@ class Metadata:
 
 
 class MetadataStore:
-    """Reads and writes the facts of one gallery."""
+    """Reads and writes the metadata of one gallery."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.collection = f"{connection.collection}_facts"
 
     def read(self) -> Metadata | None:
-        """What is remembered now; None when there is no gallery.
+        """Read the metadata; None if there is no gallery.
 
         Raises:
-            MismatchError: It has a format that this version does not read.
-            GalleryDamagedError: It makes no sense.
+            MismatchError: The gallery has a format that this version does not read.
+            GalleryDamagedError: The metadata are damaged.
         """
-        with self._connection.client(doing="reading what the gallery is") as client:
+        with self._connection.client(doing="reading metadata") as client:
             if not client.has_collection(self.collection):
                 return None
             properties = client.describe_collection(self.collection)["properties"]
@@ -98,58 +98,58 @@ class MetadataStore:
             return parsed(properties)
         except (ValueError, KeyError, TypeError) as error:
             raise GalleryDamagedError(
-                f"what {self._connection.address.text} says of itself is damaged: {short_reason(error)}"
+                f"the metadata of {self._connection.address.text} are damaged: {short_reason(error)}"
             ) from None
 
     def create(self) -> None:
-        """Begin a gallery that has nothing yet."""
+        """Create an empty gallery."""
         from pymilvus import DataType, MilvusClient
 
-        schema = MilvusClient.create_schema(auto_id=False, description="What the gallery remembers of itself")
+        schema = MilvusClient.create_schema(auto_id=False, description="Metadata of a Lookalike gallery")
         schema.add_field("key", DataType.VARCHAR, is_primary=True, max_length=1000)
         schema.add_field("value", DataType.VARCHAR, max_length=65535)
-        schema.add_field("vector", DataType.FLOAT_VECTOR, dim=2)  # no collection may be without one
-        with self._connection.client(doing="making the gallery") as client:
+        schema.add_field("vector", DataType.FLOAT_VECTOR, dim=2)  # Milvus requires a vector field
+        with self._connection.client(doing="creating the gallery") as client:
             client.create_collection(
                 self.collection, schema=schema, num_shards=1, properties={PREFIX + "format": str(FORMAT)}
             )
 
     def drop(self) -> None:
-        """Forget everything."""
+        """Delete all metadata, and so the gallery."""
         with self._connection.client(doing="deleting the gallery") as client:
             client.drop_collection(self.collection)
 
     def write(self, changes: Mapping[str, str]) -> None:
-        """Remember more, or other, facts; by their names without the prefix.
+        """Write properties, by their names without the prefix.
 
-        They are written twice: Milvus 2.3 forgets the last change of properties when it starts again, and only that
+        They are written twice: Milvus 2.3 loses the last change of properties, and only that, when it restarts
         (milvus-io/milvus, issue 30144).
         """
         properties = {PREFIX + name: value for name, value in changes.items()}
         if properties:
-            with self._connection.client(doing="writing what the gallery is") as client:
+            with self._connection.client(doing="writing metadata") as client:
                 for _ in range(2):
                     client.alter_collection_properties(self.collection, properties)
 
     def decide_spaces(self, spaces: Sequence[Space]) -> None:
-        """Decide the spaces of a gallery that has none, and how its collection will be made.
+        """Write the spaces and partitioning of a gallery without items.
 
         Raises:
-            UsageError: It should be in partitions, and the server is too old to find them again.
+            UsageError: The server is too old for partitions.
         """
         decided = {"spaces": json.dumps([[space.name, space.dimension, space.model_id] for space in spaces])}
         partition_by = self._connection.address.settings.get("partition-by")
         if partition_by is not None:
-            with self._connection.client(doing="asking for the version") as client:
+            with self._connection.client(doing="reading the server's version") as client:
                 check_keeps_partitions(client.get_server_version())
             decided["partition_by"] = partition_by
         self.write(decided)
 
-    def meet(self, known: Metadata, kinds: Mapping[str, Kinds], *, sources: Sequence[str]) -> bool:
-        """Remember attributes, kinds of their values, and sources, as far as they are new.
+    def add_new(self, known: Metadata, kinds: Mapping[str, Kinds], *, sources: Sequence[str]) -> bool:
+        """Write new attributes, kinds of values and sources.
 
         Returns:
-            Whether anything was.
+            Whether there were any.
 
         Raises:
             UsageError: There are too many attributes.
@@ -172,12 +172,12 @@ class MetadataStore:
         return bool(changes)
 
     def write_weights(self, stored: StoredWeights) -> None:
-        """Remember these weights, and none that were learned before."""
+        """Replace the learned weights."""
         kept = {"weights": None if stored.weights is None else dict(stored.weights), "source": dict(stored.source)}
         self.write({"weights": json.dumps(kept, ensure_ascii=False)})
 
     def write_projections(self, projections: Mapping[str, Projection]) -> None:
-        """Remember the projections of a gallery that has no items yet."""
+        """Write the projections of a gallery without items."""
         rows = []
         for name, projection in projections.items():
             text = base64.b64encode(projection.to_bytes()).decode()
@@ -196,10 +196,10 @@ class MetadataStore:
         self.write({"projections": json.dumps(list(projections))})
 
     def read_projections(self, names: Sequence[str]) -> dict[str, Projection]:
-        """The projections of some spaces.
+        """Read the projections of spaces.
 
         Raises:
-            GalleryDamagedError: They make no sense.
+            GalleryDamagedError: They are damaged.
         """
         if not names:
             return {}
@@ -221,23 +221,23 @@ class MetadataStore:
 
 
 def check_keeps_partitions(version: str) -> None:
-    """Refuse servers that put a row that is replaced into a partition at random, where a filter then misses it.
+    """Refuse old servers, which put replaced rows into random partitions, where filters miss them.
 
     Args:
-        version: Of the server, such as `v2.6.16`.
+        version: Version of the server, such as `v2.6.16`.
 
     Raises:
-        UsageError: It is such a server.
+        UsageError: The server is older than 2.4.
 
     Source: milvus-io/milvus, pull request 30772, fixed for 2.4.
     """
     found = re.match(r"v?(\d+)\.(\d+)", version)
     if found and (int(found[1]), int(found[2])) < (2, 4):
-        raise UsageError(f"partition-by wants Milvus 2.4 or newer, and the server has {version}")
+        raise UsageError(f"partition-by needs Milvus 2.4 or newer, and the server has {version}")
 
 
 def parsed(properties: Mapping[str, str]) -> Metadata:
-    """Metadata from the properties of a collection."""
+    """Parse metadata from the properties of a collection."""
     spaces = json.loads(properties.get(PREFIX + "spaces", "[]"))
     weights: dict[str, Any] = json.loads(properties.get(PREFIX + "weights", '{"weights": null, "source": {}}'))
     first_met: dict[str, int] = {}

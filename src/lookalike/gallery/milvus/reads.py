@@ -1,4 +1,4 @@
-"""Rows of the collection: some by an expression, all in the order of adding, a page of them, or only their number."""
+"""Reads of rows from the collection: by expression, id or row number, in the order of adding, in pages, and counts."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from lookalike.gallery.milvus.records import KNOWN, Record, to_record
 
 ALL: Final = "_row >= 0"
 AT_ONCE: Final = 1024
-"""Rows with their vectors in one answer."""
+"""Rows with vectors that are read at once."""
 
 MANY_AT_ONCE: Final = 16_384
-"""Rows of a few short fields in one answer: the most that Milvus gives."""
+"""Rows of a few short fields that are read at once: the largest number that Milvus allows."""
 
 Row = dict[str, Any]
 
 
 class MilvusReader:
-    """Asks the collection.
+    """Reads the collection.
 
     Attributes:
-        wrote: Whether this process has written; from then on it sees at least what it wrote itself.
-        removed: Whether it has removed rows. Milvus's session consistency, which is enough for what was written,
-            may still show a row at the instant of its own removal.
+        wrote: Whether this process has written; its reads then include its own writes.
+        removed: Whether this process has removed rows. Milvus's session consistency, which suffices for writes, may
+            still return a row just after its own removal.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -35,10 +35,10 @@ class MilvusReader:
         self.wrote = self.removed = False
 
     def level(self, *, fresh: bool = False) -> str:
-        """How fresh an answer must be, in Milvus's words.
+        """Consistency level of a read, as Milvus names it.
 
         Args:
-            fresh: As fresh as can be, whatever the address says; for what is going to be written again.
+            fresh: Read the latest data whatever the address says, as before rows are written again.
         """
         asked = self._connection.address.consistency
         if fresh or self.removed or asked == "Strong":
@@ -60,24 +60,24 @@ class MilvusReader:
             )
 
     def count(self, where: str = ALL, *, fresh: bool = False) -> int:
-        """How many rows pass an expression."""
+        """Number of rows that pass an expression."""
         return int(self.query(where, ["count(*)"], fresh=fresh)[0]["count(*)"])
 
     def by_id(self, ids: Sequence[str], fields: Sequence[str], *, fresh: bool = False) -> list[Row]:
-        """Rows of ids, as far as they are there, in any order."""
+        """Rows by id, in any order; unknown ids are left out."""
         for item_id in ids:
             check_unicode(item_id)
         return list(self._named("id", ids, fields, fresh=fresh).values())
 
     def by_row(self, rows: Sequence[int], fields: Sequence[str]) -> dict[int, Row]:
-        """Rows by their numbers, as far as they are there."""
+        """Rows by row number; unknown numbers are left out."""
         return self._named("_row", [int(row) for row in rows], fields, fresh=False)
 
     def _named(self, key: str, wanted: Sequence[int | str], fields: Sequence[str], *, fresh: bool) -> dict[Any, Row]:
-        """Rows by what they are asked for by, as far as they are there.
+        """Rows by the values of a key field; unknown values are left out.
 
-        While one row is being replaced, Milvus 2.3 may for an instant not find others that lie beside it. So what is
-        missing is asked for a second time.
+        While a row is being replaced, Milvus 2.3 may for an instant not find rows beside it. So missing rows are
+        requested a second time.
         """
         found: dict[Any, Row] = {}
         for at in range(0, len(wanted), AT_ONCE):
@@ -91,10 +91,10 @@ class MilvusReader:
         return found
 
     def record(self, item_id: str, *, fresh: bool = False) -> Record:
-        """One item.
+        """Read the record of one item.
 
         Raises:
-            UnknownNameError: It is not there.
+            UnknownNameError: There is no such item.
         """
         found = self.by_id([item_id], KNOWN, fresh=fresh)
         if not found:
@@ -102,20 +102,20 @@ class MilvusReader:
         return to_record(found[0])
 
     def unknown(self, item_id: str) -> UnknownNameError:
-        """The error for an id that is not there, with a few that are."""
+        """The error for an unknown id, with a few known ones."""
         near = self.query(f"id >= {literal(item_id)}", ["id"], limit=3) or self.query(ALL, ["id"], limit=3)
         return UnknownNameError("item", item_id, [row["id"] for row in near])
 
     def ordered(self, where: str, fields: Sequence[str], *, size: int = AT_ONCE) -> Iterator[list[Row]]:
-        """All rows that pass an expression, in the order of adding, in batches of about a size.
+        """Iterate over the rows that pass an expression, in the order of adding, in batches of about `size`.
 
-        What is added while this goes on is not among them.
+        Rows added meanwhile are not included.
         """
         for start, end, _ in self._windows(where, 0, now_us() + 1, size=size):
             yield self._between(where, start, end, fields)
 
     def page(self, where: str, fields: Sequence[str], *, offset: int, limit: int | None) -> tuple[int, list[Row]]:
-        """How many rows pass an expression, and some of them in the order of adding."""
+        """Number of rows that pass an expression, and a page of them in the order of adding."""
         total = self.count(where)
         last = total if limit is None else min(total, offset + limit)
         wanted: list[Row] = []
@@ -137,10 +137,10 @@ class MilvusReader:
         return sorted(rows, key=lambda row: (row["_added"], row["id"]))
 
     def _windows(self, where: str, start: int, end: int, *, size: int) -> Iterator[tuple[int, int, int]]:
-        """Parts of time in which few rows were added, in order, with the number of rows; no empty ones.
+        """Split time into windows in which at most `size` rows were added: start, end and number of rows, in order.
 
-        Milvus gives rows in the order of their ids only. So time is halved until what was added in a part of it is
-        little enough to be fetched and sorted.
+        Milvus returns rows in the order of ids only. So a window is halved until its rows are few enough to be fetched
+        and sorted. Empty windows are left out.
         """
         waiting = [(start, end)]
         while waiting:
@@ -154,7 +154,7 @@ class MilvusReader:
 
 
 def within(start: int, end: int) -> str:
-    """The expression for what was added from one time on and before another."""
+    """Expression for rows added from `start` on and before `end`, microseconds."""
     return f"_added >= {start} and _added < {end}"
 
 
@@ -164,10 +164,10 @@ def now_us() -> int:
 
 
 def check_unicode(text: str) -> None:
-    """Refuse text that cannot be written.
+    """Check that a text is Unicode.
 
     Raises:
-        UsageError: It is not Unicode.
+        UsageError: It has lone surrogates, as names of files may have.
     """
     try:
         text.encode()

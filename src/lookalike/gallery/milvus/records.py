@@ -1,15 +1,15 @@
-"""How items and their vectors become rows of a Milvus collection, and items again.
+"""Conversion of items and vectors to rows of a Milvus collection and back.
 
-id          the item's, the primary key: adding an item again replaces it
-_row        a random number for this item with these vectors, by which answers name it
-_added      microseconds since 1970 when it was added, which is the order of items
-_source     the catalogue it came from
-_edited     whether anything was set by hand
-_item       all that is known of it, as JSON: product, photo, root, box, attributes, stamp, edits
-_partition  text of the attribute by which the collection is in partitions, where it is
-_raw        base64 of its vectors as they were added, where those are not of unit length
-vector      the concatenated unit rows
-and a dynamic field for the product and for each attribute that is there, for filters and for other programs
+id          id of the item, the primary key: adding an item again replaces it
+_row        random row number of the item with these vectors
+_added      time of adding, microseconds since 1970, which orders the items
+_source     source of the item
+_edited     whether the item has overrides
+_item       metadata as JSON: product, photo, root, box, attributes, file stamp, overrides
+_partition  value of the attribute that partitions the collection, if any
+_raw        base64 of the raw vectors, if these are not of unit length
+vector      concatenated unit vectors
+and a dynamic field for the product and each attribute, for filters and for other programs
 """
 
 from __future__ import annotations
@@ -30,27 +30,27 @@ from lookalike.types import JSON, Box, FileStamp, Float32, Item
 
 FIXED: Final = ("id", "_row", "_added", "_source", "_edited", "_item", "_raw", "_partition", "vector")
 KNOWN: Final = ("id", "_row", "_added", "_source", "_edited", "_item")
-"""Fields that say everything but the vectors."""
+"""All fields of a record but the vectors."""
 
 LONGEST: Final = 65_535
-"""Bytes of a text, and of all dynamic fields of an item together."""
+"""Largest size in bytes of a text, and of all dynamic fields of an item together."""
 
 ESCAPE: Final = "attribute "
-"""Stands before a name that is a fixed field's, is empty, or begins like this."""
+"""Prefix of the field of an attribute whose name is a fixed field's, is empty, or begins with this prefix."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """An item as it is kept, without its vectors.
+    """Stored item without its vectors.
 
     Attributes:
-        item: As it is now.
-        row: Its number.
-        added: When, in microseconds since 1970.
-        source: Where it came from.
-        file_stamp: Of its photo's file.
-        described: Its attributes as they were last described, when something was set by hand on top of them.
-        changes: What was set by hand; None takes an attribute away.
+        item: Item with its overrides applied.
+        row: Row number.
+        added: Time of adding, microseconds since 1970.
+        source: Source of the item.
+        file_stamp: File stamp of its photo; None without one.
+        described: Attributes without the overrides; None for an item without overrides.
+        changes: Overrides; None as a value removes an attribute. None for an item without overrides.
     """
 
     item: Item
@@ -62,12 +62,12 @@ class Record:
     changes: Mapping[str, JSON] | None = None
 
     @property
-    def as_described(self) -> Item:
-        """The item as its source described it."""
+    def without_overrides(self) -> Item:
+        """The item without its overrides."""
         return self.item if self.described is None else replace(self.item, attributes=dict(self.described))
 
     def with_changes(self, changes: Mapping[str, JSON]) -> Record:
-        """The same, with attributes set by hand on top of what was set before."""
+        """Add overrides to those that the record has."""
         described = self.item.attributes if self.described is None else self.described
         together = {**(self.changes or {}), **changes}
         kept = {name: value for name, value in described.items() if name not in together}
@@ -76,20 +76,20 @@ class Record:
 
 
 def field_of(name: str) -> str:
-    """The dynamic field that holds an attribute."""
+    """Dynamic field of an attribute."""
     return ESCAPE + name if not name or name in FIXED or name == "product" or name.startswith(ESCAPE) else name
 
 
 def shown_as(name: str) -> str:
-    """The dynamic field that holds an attribute or the product."""
+    """Dynamic field of an attribute or of the product."""
     return name if name == "product" else field_of(name)
 
 
 def to_row(record: Record) -> dict[str, Any]:
-    """A record as the collection's fields, without its vectors.
+    """Convert a record to fields of the collection, without vectors.
 
     Raises:
-        UsageError: It is longer than Milvus can keep.
+        UsageError: It is larger than Milvus can store.
     """
     item = record.item
     known: dict[str, JSON] = {
@@ -118,13 +118,13 @@ def to_row(record: Record) -> dict[str, Any]:
     lengths = [len(item.id.encode()), len(text.encode()), len(ENCODER.encode(shown).encode())]
     if max(lengths) > LONGEST:
         raise UsageError(
-            f"what is known of {item.id[:80]!r} takes {max(lengths):,} bytes, and Milvus keeps at most {LONGEST:,}"
+            f"the metadata of {item.id[:80]!r} take {max(lengths):,} bytes, and Milvus stores at most {LONGEST:,}"
         )
     return row | shown
 
 
 def partition_of(row: Mapping[str, Any], partition_by: str | None) -> dict[str, str]:
-    """The field by which a row finds its partition, if there are any: only texts tell one from another."""
+    """Partition field of a row; values other than texts share one partition. Empty without partitions."""
     if partition_by is None:
         return {}
     value = row.get(shown_as(partition_by))
@@ -132,7 +132,7 @@ def partition_of(row: Mapping[str, Any], partition_by: str | None) -> dict[str, 
 
 
 def filterable(value: JSON) -> JSON:
-    """A value as filters see it: lists and objects are only there or not, and no number is too long."""
+    """Form of a value for filters: an empty object for lists and objects, float64 for long integers."""
     if isinstance(value, list | tuple | dict):
         return {}
     if isinstance(value, int) and not isinstance(value, bool) and not -(2**63) <= value < 2**63:
@@ -141,7 +141,7 @@ def filterable(value: JSON) -> JSON:
 
 
 def to_record(row: Mapping[str, Any]) -> Record:
-    """A record from the fields `KNOWN`."""
+    """Convert the fields `KNOWN` to a record."""
     known = json.loads(row["_item"])
     item = Item(
         id=row["id"],
@@ -164,17 +164,17 @@ def to_record(row: Mapping[str, Any]) -> Record:
 
 
 def raw_text(raw: bytes | None) -> str:
-    """Vectors as the field `_raw` keeps them."""
+    """Encode raw vectors for the field `_raw`; empty without them."""
     return "" if raw is None else base64.b64encode(raw).decode()
 
 
 def unit_rows_of(rows: Sequence[Mapping[str, Any]], *, columns: int) -> Float32:
-    """The unit rows of what was read: (B, sum of D) float32."""
+    """Unit vectors of rows with `vector`: (B, sum of D) float32."""
     return np.array([row["vector"] for row in rows], dtype=np.float32).reshape(len(rows), columns)
 
 
 def added_rows_of(rows: Sequence[Mapping[str, Any]], *, columns: int) -> Float32:
-    """The rows as they were added, of what was read with `vector` and `_raw`: (B, sum of D) float32."""
+    """Raw vectors of rows with `vector` and `_raw`: (B, sum of D) float32."""
     found = unit_rows_of(rows, columns=columns)
     for place, row in enumerate(rows):
         if row["_raw"]:
@@ -183,11 +183,11 @@ def added_rows_of(rows: Sequence[Mapping[str, Any]], *, columns: int) -> Float32
 
 
 def record_batch(rows: Sequence[Mapping[str, Any]], *, spaces: Sequence[Space]) -> RecordBatch:
-    """Records from rows that were read with `KNOWN`, `vector` and `_raw`."""
+    """Convert rows with `KNOWN`, `vector` and `_raw` to a batch of records."""
     records = [to_record(row) for row in rows]
     vectors = added_rows_of(rows, columns=width(spaces))
     return RecordBatch(
-        [record.as_described for record in records],
+        [record.without_overrides for record in records],
         {name: vectors[:, place] for name, place in slices(spaces).items()},
         [record.source for record in records],
         [record.file_stamp for record in records],
@@ -196,10 +196,10 @@ def record_batch(rows: Sequence[Mapping[str, Any]], *, spaces: Sequence[Space]) 
 
 
 def kinds_of(items: Sequence[Item]) -> dict[str, Kinds]:
-    """Every attribute of items and the kinds of its values, in the order in which they come.
+    """Kinds of values by attribute, in the order of occurrence.
 
     Raises:
-        UsageError: A value is nothing that JSON can say.
+        UsageError: A value cannot be stored as JSON.
     """
     names = AttributeNames([])
     for item in items:

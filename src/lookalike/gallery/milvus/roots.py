@@ -1,4 +1,4 @@
-"""What a gallery on Milvus answers without looking at its rows: its address, its roots, and what it is not."""
+"""The part of a gallery on Milvus that needs no rows: address, roots, model, and what only folders have."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from lookalike.gallery.milvus.state import State
 
 
 class MilvusRoots:
-    """The part of `lookalike.gallery.milvus.gallery.MilvusGallery` that keeps its address and its roots."""
+    """Methods of `lookalike.gallery.milvus.gallery.MilvusGallery` that read no rows."""
 
     address: Address
     _state: State
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Travel to another process as the address, which is opened there."""
+        """Pickle the address; unpickling opens the gallery again."""
         return type(self), (self.address,)
 
     @property
     def model(self) -> str | None:
-        """Where the model is that filled the gallery: `default` or a path; None where it is unknown."""
+        """Model that filled the gallery: `default` or a path; None if unknown."""
         return self._state.metadata().model
 
     def remember_model(self, model: str) -> None:
-        """Remember where the model is that fills the gallery."""
+        """Store the model that fills the gallery: `default` or a path."""
         if model != self._state.metadata(fresh=True).model:
             self._state.remember({"model": model})
 
     @property
     def version(self) -> None:
-        """None: Milvus does not tell whether rows have changed."""
+        """None: Milvus has no versions of its data."""
 
     @property
     def photo_folder(self) -> None:
@@ -46,11 +46,11 @@ class MilvusRoots:
 
     @property
     def has_exclusive_writer(self) -> bool:
-        """Whether `writing` keeps other writers out: it does not."""
+        """False: `writing` does not keep other writers out."""
         return False
 
     def writing(self) -> AbstractContextManager[None]:
-        """Lock nothing: any number of processes may write at once."""
+        """Lock nothing: processes may write concurrently."""
         return nullcontext()
 
     def has_index(self, name: str) -> bool:
@@ -63,11 +63,11 @@ class MilvusRoots:
 
     @property
     def roots(self) -> tuple[str, ...]:
-        """Folders and addresses that photos were indexed from."""
+        """Folders and URLs that photos were indexed from."""
         return self._state.metadata().roots
 
     def remember_roots(self, more: Iterable[str]) -> None:
-        """Keep more roots.
+        """Add roots.
 
         Raises:
             UsageError: There are too many.
@@ -76,7 +76,7 @@ class MilvusRoots:
         new = {f"root.{root}": "1" for root in more if root not in known.roots}
         if known.bytes + sum(len(name.encode()) + 20 for name in new) > ROOM:
             raise UsageError(
-                f"the photos lie in {len(new):,} more folders, more than a gallery on Milvus can keep; index a folder "
+                f"the photos lie in {len(new):,} more folders, more than a gallery on Milvus can store; index a folder "
                 "that holds them all"
             )
         if new:

@@ -1,4 +1,4 @@
-"""The collection that holds the items: its fields, and the index over its vectors, chosen by size."""
+"""Collection of the items: its fields, and the index over its vectors, chosen by size."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ if TYPE_CHECKING:
     from pymilvus import CollectionSchema
 
 FEW: Final = 50_000
-"""Up to so many rows every one is compared, which takes milliseconds."""
+"""Largest number of rows with the index type FLAT, whose scan takes milliseconds."""
 
 MANY: Final = 5_000_000
-"""From so many rows on they are kept in 8 bits a number: a quarter of the memory, and the scores come from the rows."""
+"""Number of rows from which vectors are quantised to 8 bits per number: a quarter of the memory; scores stay exact."""
 
 PARTITIONS: Final = 16
-"""Of a collection that is in partitions, where the address does not say how many."""
+"""Default number of partitions."""
 
 SEGMENT_BYTES: Final = 512 << 20
-"""Milvus makes an index for each segment of about this size, so a list must be long enough within one."""
+"""Size of the segments that Milvus indexes one by one; the number of lists is chosen for one segment."""
 
 FLOAT_INDEXES: Final = ("FLAT", "IVF_FLAT", "HNSW")
-"""Indexes whose scores are those of the rows themselves, up to rounding."""
+"""Index types whose scores are exact up to rounding."""
 
 
 @dataclass(frozen=True, slots=True)
 class IndexPlan:
-    """An index of Milvus.
+    """Type and parameters of an index of Milvus.
 
     Attributes:
-        kind: A name of `INDEX_SETTINGS`.
-        parameters: What it is made with.
+        kind: Index type, from `INDEX_SETTINGS`.
+        parameters: Build parameters.
     """
 
     kind: str
@@ -44,17 +44,17 @@ class IndexPlan:
 
     @property
     def lists(self) -> int:
-        """How many lists its rows are in, in each segment; 0 where it has none."""
+        """Number of lists in each segment; 0 for indexes without lists."""
         return int(self.parameters.get("nlist", 0))
 
 
 def planned(address: Address, *, count: int, columns: int) -> IndexPlan:
-    """The index for so many rows, as far as the address does not say otherwise.
+    """Plan the index for a number of rows; settings of the address take precedence.
 
     Args:
-        address: Of the gallery, with its settings.
-        count: Rows that are there; the setting `rows` says how many there will be.
-        columns: Length of the concatenated rows.
+        address: Address of the gallery.
+        count: Present number of rows; the setting `rows` gives the expected one.
+        columns: Length of the concatenated vectors.
     """
     count = max(count, address.number("rows") or 0)
     kind = address.settings.get("index") or ("FLAT" if count <= FEW else "IVF_FLAT" if count < MANY else "IVF_SQ8")
@@ -71,9 +71,9 @@ def planned(address: Address, *, count: int, columns: int) -> IndexPlan:
 
 
 def create(connection: Connection, *, columns: int, partitioned: bool = False) -> None:
-    """Make the collection, its indexes, and have it loaded; what is there already stays as it is."""
+    """Create the collection and its indexes, and load it; existing ones stay as they are."""
     address = connection.address
-    with connection.client(doing="making the collection") as client:
+    with connection.client(doing="creating the collection") as client:
         if not client.has_collection(connection.collection):
             client.create_collection(
                 connection.collection,
@@ -88,7 +88,7 @@ def create(connection: Connection, *, columns: int, partitioned: bool = False) -
 
 
 def fields(*, columns: int, partitioned: bool) -> CollectionSchema:
-    """The schema; see `lookalike.gallery.milvus.records` for what the fields mean."""
+    """Schema of the collection; `lookalike.gallery.milvus.records` documents the fields."""
     from pymilvus import DataType, MilvusClient
 
     schema = MilvusClient.create_schema(
@@ -108,7 +108,7 @@ def fields(*, columns: int, partitioned: bool) -> CollectionSchema:
 
 
 def build_index(client: Timed, collection: str, plan: IndexPlan, *, wait: bool = False) -> None:
-    """Have the vectors indexed, and the numbers that rows are asked for by."""
+    """Build the indexes over vectors, row numbers and times."""
     numbers = client.prepare_index_params()
     for name in ("_row", "_added"):
         numbers.add_index(name, index_type="STL_SORT", index_name=name)
@@ -121,7 +121,7 @@ def build_index(client: Timed, collection: str, plan: IndexPlan, *, wait: bool =
 
 
 def present(client: Timed, collection: str) -> IndexPlan:
-    """The index that the vectors have."""
+    """Read the present index over the vectors."""
     description = client.describe_index(collection, "vector")
     kind = str(description["index_type"])
     return IndexPlan(
@@ -130,12 +130,12 @@ def present(client: Timed, collection: str) -> IndexPlan:
 
 
 def load(client: Timed, address: Address, collection: str) -> None:
-    """Have the collection in the query nodes' memory."""
+    """Load the collection into the memory of the query nodes."""
     client.load_collection(collection, replica_number=address.number("replicas") or 1, timeout=BUILDING_S)
 
 
 def is_ours(client: Timed, collection: str, *, columns: int, partitioned: bool) -> bool:
-    """Whether a collection has the fields of a gallery, and vectors of this length."""
+    """Whether a collection has the fields of a gallery, and vectors of `columns` numbers."""
     described = client.describe_collection(collection)
     there = {one["name"]: one for one in described["fields"]}
     wanted = {one.name for one in fields(columns=columns, partitioned=partitioned).fields}

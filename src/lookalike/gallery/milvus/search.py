@@ -1,4 +1,4 @@
-"""Searching the collection: Milvus proposes, and every score is computed from the rows, as in a gallery in a folder."""
+"""Search of the collection: Milvus finds candidates, and scores are computed from the vectors as in other galleries."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from lookalike.spaces import Space, scaled_query, slices, width
 from lookalike.types import Float32, Int64, Neighbours
 
 SPARE: Final = 16
-"""Candidates beyond k where the index knows the rows: enough for those whose scores differ by rounding only."""
+"""Candidates beyond k for exact index types, to cover scores that differ by rounding only."""
 
 ANSWER_BYTES: Final = 32 << 20
-"""Of candidates in one answer."""
+"""Bytes of candidates in one response."""
 
 
 class Searcher:
-    """Searches with the index that the collection has.
+    """Searches with the index of the collection.
 
     Args:
-        connection: To the server.
-        reader: Of the same gallery.
+        connection: Connection to the server.
+        reader: Reader of the same gallery.
     """
 
     def __init__(self, connection: Connection, reader: MilvusReader) -> None:
@@ -42,25 +42,25 @@ class Searcher:
         self._plan: IndexPlan | None = None
 
     def forget_index(self) -> None:
-        """Ask the server for its index again at the next search."""
+        """Read the index from the server again at the next search."""
         self._plan = None
 
     @property
     def plan(self) -> IndexPlan:
-        """The index that there is."""
+        """Present index of the collection."""
         if self._plan is None:
-            with self._connection.client(doing="looking at the index") as client:
+            with self._connection.client(doing="reading the index") as client:
                 self._plan = present(client, self._connection.collection)
         return self._plan
 
     def nearest(self, queries: Mapping[str, Float32], request: ResolvedRequest, *, where: str | None) -> Neighbours:
-        """Find the rows of highest score; see `Gallery.search`.
+        """Find the rows with the highest scores; see `Gallery.search`.
 
         Args:
-            queries: (Q, D) float32 for each space that is weighted.
-            request: Its `index` is `exact`, `auto`, or any other name, which the one index of the collection answers
-                to; its `probes` is the number of lists to look into, in each segment.
-            where: An expression of Milvus; None passes all.
+            queries: (Q, D) float32 for each space with a weight above 0.
+            request: Resolved request. Index names other than `exact` and `auto` mean the one index of the collection;
+                `probes` is the number of lists to look into, in each segment.
+            where: Expression of Milvus; None passes all rows.
         """
         spaces, k, index = request.spaces, request.k, request.index
         units = {name: as_unit_rows(rows, name=name) for name, rows in queries.items()}
@@ -109,35 +109,33 @@ class Searcher:
         return [[hit["entity"] for hit in one] for one in hits]
 
     def _passing(self, found: Sequence[Sequence[Row]], where: str | None, count: int) -> int:
-        """How many rows a filter passes; asked only when fewer candidates came than were asked for."""
+        """Number of rows that a filter passes; read only if fewer candidates came than requested, else `count`."""
         return count if min(map(len, found)) >= count else self._reader.count(where or ALL)
 
     def by_metric(self, queries: Mapping[str, Float32], request: ResolvedRequest, *, where: str | None) -> Neighbours:
-        """Compare every row that passes, as it was added, by the metrics of a request; see `Gallery.search`."""
-        with self._gathered(where, spaces=request.spaces, as_added=True) as (numbers, rows):
+        """Scan the raw vectors of all rows that pass, by the metrics of a request; see `Gallery.search`."""
+        with self._gathered(where, spaces=request.spaces, raw=True) as (numbers, rows):
             positions, scores, by_space = scan_by_metric([rows], queries, request)
             return Neighbours(numbers_at(numbers, positions), scores, by_space, "exact")
 
     def _scanned(self, queries: Mapping[str, Float32], request: ResolvedRequest, *, where: str | None) -> Neighbours:
-        """Compare every row that passes, in this process."""
+        """Scan all rows that pass, in this process."""
         units = {name: as_unit_rows(part, name=name) for name, part in queries.items()}
-        with self._gathered(where, spaces=request.spaces, as_added=False) as (numbers, rows):
+        with self._gathered(where, spaces=request.spaces, raw=False) as (numbers, rows):
             positions, scores, by_space = scan(rows, units, request)
             return Neighbours(numbers_at(numbers, positions), scores, by_space, "exact")
 
     @contextmanager
-    def _gathered(
-        self, where: str | None, *, spaces: Sequence[Space], as_added: bool
-    ) -> Iterator[tuple[Int64, Float32]]:
-        """Fetch all rows that pass into a temporary file: their numbers (N,) int64, and (N, sum of D) float32.
+    def _gathered(self, where: str | None, *, spaces: Sequence[Space], raw: bool) -> Iterator[tuple[Int64, Float32]]:
+        """Fetch all rows that pass into a temporary file: row numbers, (N,) int64, and vectors, (N, sum of D) float32.
 
         Args:
-            where: An expression of Milvus; None passes all.
-            spaces: Those of the gallery.
-            as_added: The rows as they were added, instead of the unit rows.
+            where: Expression of Milvus; None passes all rows.
+            spaces: Spaces of the gallery.
+            raw: Fetch raw vectors instead of unit vectors.
         """
         columns = width(spaces)
-        read, fields = (added_rows_of, ["_row", "vector", "_raw"]) if as_added else (unit_rows_of, ["_row", "vector"])
+        read, fields = (added_rows_of, ["_row", "vector", "_raw"]) if raw else (unit_rows_of, ["_row", "vector"])
         numbers: list[int] = []
         with TemporaryFile() as file:
             for batch in self._reader.ordered(where or ALL, fields):
@@ -151,7 +149,7 @@ class Searcher:
 
 
 def numbers_at(numbers: Int64, positions: Int64) -> Int64:
-    """Row numbers at positions; -1 where the position is."""
+    """Row numbers at positions; -1 where the position is -1."""
     found = np.full(positions.shape, -1, dtype=np.int64)
     found[positions >= 0] = numbers[positions[positions >= 0]]
     return found
@@ -166,15 +164,15 @@ def scored(
     k: int,
     index: str,
 ) -> Neighbours:
-    """Candidates in the order of their exact scores, the k best of them.
+    """Score candidates exactly, and keep the k best.
 
     Args:
         query: (Q, sum of D) float32, scaled by the weights.
-        units: The queries' unit rows by space, (Q, D) float32.
-        found: The candidates of each query, with `_row` and `vector`.
-        spaces: Those of the gallery.
-        k: How many to keep.
-        index: Which index answered.
+        units: Unit queries by space, (Q, D) float32.
+        found: Candidates of each query, with `_row` and `vector`.
+        spaces: Spaces of the gallery.
+        k: Number of rows to keep.
+        index: Name of the index that found the candidates.
     """
     k = min(k, max(map(len, found)))
     if not k:
@@ -194,6 +192,6 @@ def scored(
 
 
 def nothing_found(queries: Mapping[str, Float32], count: int) -> Neighbours:
-    """The answer to queries when no row passes."""
+    """Answer to `count` queries when no row passes."""
     numbers, scores = empty_answer(count, 0)
     return Neighbours(numbers, scores, dict.fromkeys(queries, scores), "exact")

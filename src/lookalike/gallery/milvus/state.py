@@ -1,4 +1,4 @@
-"""Where a gallery on Milvus stands: whether it is there, what it remembers, whether its collection can be asked."""
+"""State of a gallery on Milvus: whether it exists, its cached metadata, whether its collection is loaded."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from lookalike.gallery.milvus.reads import MilvusReader
 from lookalike.spaces import format_spaces, width
 
 METADATA_GOOD_FOR_S: Final = 2.0
-"""Seconds for which a reader that need not be up to date goes by what it knows of the gallery."""
+"""Seconds for which reads that may be stale use cached metadata."""
 
 
 class State:
-    """One gallery, as one process knows it.
+    """State of one gallery in one process.
 
     Args:
-        address: Where it is.
-        create: Make one if there is none.
+        address: Address of the gallery.
+        create: Create the gallery if there is none.
 
     Attributes:
-        connection: To its server.
-        metadata_store: Of what it remembers.
-        reader: Of its rows.
+        connection: Connection to the server.
+        metadata_store: Store of the metadata.
+        reader: Reader of the rows.
 
     Raises:
-        GalleryNotFoundError: There is none, and none may be made.
+        GalleryNotFoundError: There is no gallery, and `create` is not set.
         MismatchError: The collection is not a gallery's.
     """
 
@@ -53,27 +53,25 @@ class State:
         with self.connection.client(doing="looking for the gallery") as client:
             taken = client.has_collection(address.collection)
         if taken:
-            raise MismatchError(
-                f"{address.text} is a collection of Milvus, and not a gallery's; name another collection"
-            )
+            raise MismatchError(f"{address.text} is a collection of another program; choose another name")
         if not allowed:
             raise GalleryNotFoundError(
-                f"there is no gallery at {address.text}; `lookalike index` or `lookalike gallery import` makes one"
+                f"there is no gallery at {address.text}; create it with `lookalike index` or `lookalike gallery import`"
             )
         self.metadata_store.create()
         self._made = True
 
     def discard_if_unused(self) -> None:
-        """Delete the gallery again when this very object has made it and nothing was ever added; else do nothing."""
+        """Delete the gallery if this object created it and nothing was added."""
         if self._made and not self.metadata(fresh=True).spaces:
             self.metadata_store.drop()
             self._known, self._made = None, False
 
     def metadata(self, *, fresh: bool = False) -> Metadata:
-        """What the gallery remembers of itself; a reader need not ask the server each time.
+        """Metadata of the gallery, cached for `METADATA_GOOD_FOR_S` unless `fresh` is set.
 
         Raises:
-            GalleryNotFoundError: It was deleted.
+            GalleryNotFoundError: The gallery was deleted.
         """
         good_for = 0.0 if fresh or self.reader.level() == "Strong" else METADATA_GOOD_FOR_S
         if self._known is None or monotonic() - self._known_since > good_for:
@@ -84,31 +82,31 @@ class State:
         return self._known
 
     def forget_metadata(self) -> None:
-        """Ask the server the next time: they have just been changed."""
+        """Drop the cached metadata, which have changed."""
         self._known = None
 
     def remember(self, changes: Mapping[str, str]) -> None:
-        """Change what the gallery remembers of itself."""
+        """Write metadata."""
         self.metadata_store.write(changes)
         self.forget_metadata()
 
     def note_overrides(self, known: Metadata, overrides: Overrides) -> None:
-        """Remember, before the first attribute is set by hand, that there may be such."""
+        """Record in the metadata that there are overrides, before the first one is written."""
         if any(overrides or ()) and not known.overridden:
             self.remember({"edited": "1"})
 
     def photo_owner(self) -> str:
-        """The name of the folder whose photos are this gallery's own; it gets one when it is first asked."""
+        """Name of the gallery's photo folder, chosen at the first call."""
         if not (known := self.metadata(fresh=True)).photos:
             self.remember({"photos": secrets.token_hex(16)})
             known = self.metadata(fresh=True)
         return known.photos
 
     def has_rows(self) -> bool:
-        """Whether there is a collection to ask; it is loaded when it is not.
+        """Whether the collection exists; loads it if necessary.
 
         Raises:
-            MismatchError: It is not of the gallery's spaces.
+            MismatchError: Its fields do not fit the gallery's spaces.
         """
         known = self.metadata()
         spaces, partitioned = known.spaces, known.partition_by is not None
@@ -131,7 +129,7 @@ class State:
         return True
 
     def make_collection(self) -> None:
-        """Make the collection for the gallery's spaces, as far as it is not there."""
+        """Create the collection for the gallery's spaces if it is missing."""
         if not self.has_rows():
             known = self.metadata(fresh=True)
             schema.create(self.connection, columns=width(known.spaces), partitioned=known.partition_by is not None)

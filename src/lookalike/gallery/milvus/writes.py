@@ -1,8 +1,8 @@
-"""Adding, describing and removing items of a collection.
+"""Writes to a collection: adding, updating and removing items.
 
-Every row is written under its id, so writing it again replaces it: what a broken connection or a killed server left
-undone is done by the same command, and nothing is there twice. An answer to a writer means that Milvus has the rows in
-its log; they survive a kill at any instant.
+Rows are written under their ids, so writing one again replaces it: the same command completes what a broken connection
+or a killed server has left undone, and no row is duplicated. A successful write is in Milvus's log and survives a kill
+at any instant.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from lookalike.spaces import Space, format_spaces
 from lookalike.types import FileStamp, Item
 
 AT_ONCE_BYTES: Final = 8 << 20
-"""Of rows in one request; Milvus takes 64 MiB."""
+"""Bytes of rows in one request; Milvus accepts 64 MiB."""
 
-NEVER: Final = 1 << 62
-"""Row numbers are below that."""
+ROW_LIMIT: Final = 1 << 62
+"""Upper bound of row numbers."""
 
 
 class MilvusWriter:
-    """Writes rows; the caller has checked spaces and metadata.
+    """Writes rows; the caller checks spaces and metadata.
 
     Args:
-        connection: To the server.
-        reader: Of the same gallery; it sees from now on what was written here.
+        connection: Connection to the server.
+        reader: Reader of the same gallery, which is told of writes.
     """
 
     def __init__(self, connection: Connection, reader: MilvusReader) -> None:
@@ -55,22 +55,22 @@ class MilvusWriter:
         known: Metadata,
         overrides: Overrides = None,
     ) -> None:
-        """Add items, or replace those of the same id; they have been checked.
+        """Add checked items, or replace those of the same id.
 
         Args:
             items: B items.
-            blobs: Their unit rows, and the rows as they came where these are others, as `vector_rows` makes them.
+            blobs: Unit and raw vectors of each item, from `vector_rows`.
             sources: Source of each item.
-            file_stamps: Size and time of their photos' files.
-            known: What the gallery remembers: whether something was ever set by hand and may have to stay on top.
-            overrides: What is set by hand on each, in place of that.
+            file_stamps: File stamps of the photos.
+            known: Metadata of the gallery, which tell whether there are overrides to keep.
+            overrides: Overrides of each item, replacing earlier ones.
         """
         start = max(now_us(), self._last_us + 1)
         self._last_us = start + len(items)
         records = [
             Record(
                 item,
-                secrets.randbelow(NEVER),
+                secrets.randbelow(ROW_LIMIT),
                 start + place,
                 sources[place],
                 file_stamps[place] if file_stamps else None,
@@ -97,10 +97,10 @@ class MilvusWriter:
         known: Metadata,
         overrides: Overrides = None,
     ) -> None:
-        """Replace what is known of items whose vectors stay.
+        """Replace the metadata of items; vectors stay.
 
         Raises:
-            UnknownNameError: An id is not there.
+            UnknownNameError: The gallery has no item of an id.
         """
         found = self._whole([item.id for item in items])
         rows = []
@@ -121,11 +121,11 @@ class MilvusWriter:
         self._upsert(rows, known)
 
     def put(self, record: Record, *, known: Metadata) -> None:
-        """Replace what is known of one item that is there."""
+        """Replace the record of an item."""
         self._upsert([changed(self._whole([record.item.id])[record.item.id], record)], known)
 
     def remove(self, ids: Sequence[str]) -> int:
-        """Remove items; returns how many were there."""
+        """Remove items; returns the number removed."""
         there = [row["id"] for row in self._reader.by_id(list(dict.fromkeys(ids)), ["id"], fresh=True)]
         for at in range(0, len(there), 1000):
             with self._connection.client(doing="removing") as client:
@@ -137,7 +137,7 @@ class MilvusWriter:
         return len(there)
 
     def _with_overrides(self, records: list[Record]) -> list[Record]:
-        """Records with what was set by hand on the items of the same ids on top."""
+        """Apply the stored overrides of the same ids to records."""
         found = self._reader.by_id([record.item.id for record in records], KNOWN, fresh=True)
         changes = {row["id"]: to_record(row).changes for row in found if row["_edited"]}
         return [
@@ -150,7 +150,7 @@ class MilvusWriter:
         return {row["id"]: row for row in self._reader.by_id(ids, fields, fresh=True)}
 
     def _upsert(self, unplaced: Sequence[Row], known: Metadata) -> None:
-        """Write rows, as many at once as fit; a large batch is durable part by part."""
+        """Write rows in requests of `AT_ONCE_BYTES`; a large batch becomes durable in parts."""
         rows = [row | partition_of(row, known.partition_by) for row in unplaced]
         at = 0
         while at < len(rows):
@@ -165,23 +165,23 @@ class MilvusWriter:
 
 
 def changed(row: Row, record: Record) -> Row:
-    """A row with another record and the same vectors."""
+    """Replace the record of a row; vectors stay."""
     return {**to_row(record), "vector": np.array(row["vector"], dtype=np.float32), "_raw": row["_raw"]}
 
 
 def check_items(
     items: Sequence[Item], *, sources: Sequence[str], file_stamps: Sequence[FileStamp | None] | None
 ) -> None:
-    """Refuse what cannot be written, before any of it is.
+    """Check items before any is written.
 
     Raises:
-        UsageError: An id comes twice, a text is not Unicode or too long, an attribute is nothing that JSON can say.
+        UsageError: An id occurs twice, a text is not Unicode or too long, or an attribute cannot be stored as JSON.
     """
     if len({item.id for item in items}) != len(items):
         [(twice, _)] = Counter(item.id for item in items).most_common(1)
         raise UsageError(f"the id {twice!r} comes twice")
     if file_stamps is not None and len(file_stamps) != len(items):
-        raise UsageError(f"{len(items)} items came with {len(file_stamps)} stamps")
+        raise UsageError(f"{len(items)} items came with {len(file_stamps)} file stamps")
     if len(sources) != len(items):
         raise UsageError(f"{len(items)} items came with {len(sources)} sources")
     for item, source in zip(items, sources, strict=True):
@@ -194,17 +194,17 @@ def check_items(
 
 
 def with_overrides(items: Sequence[Item], overrides: Overrides) -> list[Item]:
-    """Items, followed by those whose attributes are what is set on them by hand."""
+    """Items, followed by copies of them that have only their overrides as attributes."""
     changed = [replace(item, attributes=changes) for item, changes in zip(items, overrides or (), strict=False)]
     return [*items, *changed]
 
 
 def agree(known: Sequence[Space], spaces: Sequence[Space]) -> None:
-    """Refuse spaces that are not the gallery's, or that no gallery can have.
+    """Check the spaces of vectors to add.
 
     Raises:
-        MismatchError: The gallery has others.
-        UsageError: There are none, or two of one name.
+        MismatchError: The gallery has other spaces.
+        UsageError: There are no spaces, or two have one name.
     """
     if known and tuple(known) != tuple(spaces):
         raise MismatchError(

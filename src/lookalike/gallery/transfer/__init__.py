@@ -1,1 +1,1 @@
-"""Galleries copied, exported and imported."""
+"""Copies, exports and imports of galleries."""

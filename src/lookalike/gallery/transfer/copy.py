@@ -1,7 +1,7 @@
-"""From one gallery into another, wherever they are kept: what is there already stays, and at the end all is compared.
+"""Copies of galleries, within and between back ends, verified at the end.
 
-A copy that was broken off goes on where it was: an item whose digest is the same on both sides is not written again.
-Photos that were sent for items of the source are copied as well, so that neither gallery can delete the other's.
+An interrupted copy continues where it stopped: items with equal digests are not written again. Uploaded photos of the
+source are copied too, so that neither gallery can delete the other's.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ DIGEST_BYTES: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """What a copy did.
+    """Result of a copy.
 
     Attributes:
-        items: How many both galleries have now.
-        written: How many had to be written.
-        checksum: Over all items and their vectors, whatever their order, in hexadecimal; of both galleries.
+        items: Number of items in both galleries.
+        written: Number of items that were written.
+        checksum: Checksum of all items and vectors of both galleries in any order, hexadecimal.
     """
 
     items: int
@@ -41,31 +41,31 @@ class Copied:
     checksum: str
 
     def to_json(self) -> dict[str, JSON]:
-        """As the command line shows it."""
+        """JSON form, as printed by the command line."""
         return {"items": self.items, "written": self.written, "checksum": self.checksum}
 
 
 def is_gallery(address: str) -> bool:
-    """Whether an address is that of a gallery, and not of a folder of exported files."""
+    """Whether an address is that of a gallery rather than a folder of exported files."""
     return address.startswith(("milvus:", "milvus+tls:")) or (Path(address) / "gallery.db").is_file()
 
 
 def copy_gallery(
     source: Gallery, target: Gallery, *, with_roots: bool = False, progress: Progress | None = None
 ) -> Copied:
-    """Bring everything of one gallery into another, and compare the two.
+    """Copy all items of a gallery into another, and compare the two.
 
-    Items that only the target has stay there, and are no part of what is compared.
+    Items that only the target has stay there and are not compared.
 
     Args:
-        source: It is read through once, and should not change meanwhile.
-        target: Empty, or begun by an earlier copy, or holding other items of the same spaces.
-        with_roots: Have the photos of the source shown by servers of the target; only for a source of one's own.
-        progress: Called now and then with the items done and their number.
+        source: Gallery to read, which should not change meanwhile.
+        target: Gallery to fill: empty, from an interrupted copy, or with other items of the same spaces.
+        with_roots: Copy the roots too, so that servers of the target show the source's photos; for trusted sources.
+        progress: Called with the number of items done and in all.
 
     Raises:
         MismatchError: The target has other spaces.
-        LookalikeError: In the end the two differ.
+        LookalikeError: The galleries differ at the end.
     """
     spaces = source.spaces
     if target.spaces and target.spaces != spaces:
@@ -151,24 +151,24 @@ def digest_of(about: Sequence[JSON], *more: bytes) -> bytes:
 
 
 def compared(wanted: Mapping[str, Digest], found: Mapping[str, Digest], *, written: int) -> Copied:
-    """Compare what should be there with what is.
+    """Compare the digests of source and target.
 
     Raises:
-        LookalikeError: They differ.
+        LookalikeError: An item of the source is missing in the target, or differs there.
     """
     missing = [item_id for item_id in wanted if item_id not in found]
     other = [item_id for item_id, digest in wanted.items() if item_id in found and found[item_id].shown != digest.shown]
     if missing or other:
         named = ", ".join(repr(item_id) for item_id in (missing + other)[:3])
         raise LookalikeError(
-            f"the copy is not whole: of {len(wanted):,} items {len(missing):,} are missing and {len(other):,} are "
-            f"other ones ({named}); was one of the galleries changed meanwhile? Run the same command again"
+            f"the copy is incomplete: of {len(wanted):,} items {len(missing):,} are missing and {len(other):,} "
+            f"differ ({named}); was one of the galleries changed meanwhile? Run the same command again"
         )
     return Copied(len(wanted), written, checksum(wanted))
 
 
 def checksum(found: Mapping[str, Digest]) -> str:
-    """One digest of many items, whatever their order."""
+    """Combine digests of items into one, independent of their order."""
     total = 0
     for item_id, digest in found.items():
         part = hashlib.sha256(item_id.encode() + b"\0" + digest.shown).digest()

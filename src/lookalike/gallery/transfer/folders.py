@@ -1,4 +1,4 @@
-"""Galleries to files and back: the original system's arrays, and Parquet."""
+"""Export to and import from folders: arrays of the original system, or Parquet."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ FORMATS: Final[dict[str, tuple[str, ...]]] = {
     "original": original.FILES,
     "parquet": (parquet.FILE,),
 }
-"""Every format by its name, and the files that it consists of."""
+"""Files of each format by its name."""
 
 
 def export_gallery(gallery: Gallery, folder: Path, *, format: str, progress: Progress | None = None) -> None:
-    """Write a gallery into a folder.
+    """Export a gallery to a folder.
 
     Args:
-        gallery: What to write.
-        folder: It is made if it is not there; the files themselves must not be, nor that of their checksums.
+        gallery: Gallery to export.
+        folder: Folder, created if missing; it must not hold files of the format or their checksums.
         format: One of `FORMATS`.
-        progress: Called now and then.
+        progress: Called with the number of items done and in all.
 
     Raises:
         UnknownNameError: There is no such format.
-        UsageError: A file is there already, or the gallery has nothing that the format could hold.
+        UsageError: A file exists, or the gallery is empty or lacks a space of the format.
         LookalikeError: The disk is full, or the folder cannot be written to.
     """
     if format not in FORMATS:
@@ -40,9 +40,9 @@ def export_gallery(gallery: Gallery, folder: Path, *, format: str, progress: Pro
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
-        raise UsageError(f"{folder} is, or lies beneath, a file; name a folder") from None
+        raise UsageError(f"{folder} is, or lies beneath, a file; choose a folder") from None
     except OSError as error:
-        raise LookalikeError(f"{folder} cannot be made: {error.strerror or error}") from error
+        raise LookalikeError(f"{folder} cannot be created: {error.strerror or error}") from error
     try:
         with placed(folder, (*FORMATS[format], sha256sums.FILE)) as parts:
             (original if format == "original" else parquet).export(gallery, parts, progress=progress)
@@ -52,18 +52,18 @@ def export_gallery(gallery: Gallery, folder: Path, *, format: str, progress: Pro
 
 
 def import_folder(folder: Path, gallery: Gallery, *, progress: Progress | None = None) -> int:
-    """Add what a folder holds, in any of `FORMATS`, to a gallery; an item of the same id is replaced.
+    """Import a folder in one of `FORMATS` into a gallery; items of the same id are replaced.
 
     Returns:
-        How many items there were.
+        Number of imported items.
 
     Raises:
-        CatalogueError: The folder holds none of the formats, or what it holds makes no sense; nothing was added then.
+        CatalogueError: The folder holds no export, or an invalid one; nothing is added then.
         MismatchError: The gallery has other spaces.
     """
     for path in (folder / name for names in (*FORMATS.values(), (sha256sums.FILE,)) for name in names):
-        if path.exists() and not path.is_file():  # a pipe would be waited for
-            raise CatalogueError(f"{path} is no file; expected one that `gallery export` wrote")
+        if path.exists() and not path.is_file():  # opening a pipe would block
+            raise CatalogueError(f"{path} is not a regular file; expected one that `gallery export` wrote")
     if (folder / original.DEEP_FILE).exists() or (folder / original.LIST_FILE).exists():
         return original.load(folder, gallery, progress=progress)
     if (folder / parquet.FILE).exists():

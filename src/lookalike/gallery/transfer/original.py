@@ -1,9 +1,9 @@
-"""The files of the original system, deep-fashion-retrieval: two arrays and a list of photos.
+"""Files of the original system, deep-fashion-retrieval: two arrays and a list of photos.
 
-all_feat.npy        (N, D) float32, deep features, of any length
+all_feat.npy        (N, D) float32, deep features, not normalised
 all_color_feat.npy  (N, C) float32, colour features; the original's own have 30 columns
-all_feat.list       one photo path per line, in the same order, relative to the folder of the data set, in which all
-                    three files lie; there is no line break at its end
+all_feat.list       one photo path per line, in the same order, relative to the folder of the data set, which holds all
+                    three files; without a line break at its end
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from lookalike.storage import sha256sums
 from lookalike.types import Float32, Item
 
 Progress: TypeAlias = Callable[[int, int], None]
-"""Called with how many items are done, and how many there are."""
+"""Called with the number of items done and in all."""
 
 DEEP_FILE: Final = "all_feat.npy"
 COLOR_FILE: Final = "all_color_feat.npy"
@@ -32,7 +32,7 @@ LIST_FILE: Final = "all_feat.list"
 FILES: Final = (DEEP_FILE, COLOR_FILE, LIST_FILE)
 
 IN_SHOP: Final = "in_shop"
-"""Where the original has its In-shop photos."""
+"""Folder of the original's In-shop photos."""
 
 ORIGINAL_COLORS: Final = 30
 MAKER: Final = "imported:original"
@@ -40,18 +40,17 @@ BATCH: Final = 4096
 
 
 def export(gallery: Gallery, folder: Path, *, progress: Progress | None = None) -> None:
-    """Write a gallery's vectors, as they were added, and the paths of its photos.
+    """Write the raw vectors of a gallery and the paths of its photos.
 
-    The paths are as their catalogue wrote them, relative to its folder; or whole ones, where photos of several folders
-    have the same.
+    Paths are relative to the catalogue's folder, or absolute if photos of several folders have the same relative path.
 
     Raises:
-        UsageError: The gallery has no deep or no colour space, a path cannot stand on a line, or files are in the way.
+        UsageError: The gallery has no deep or no colour space, or a path contains a line break.
     """
     names = {space.name: space.dimension for space in gallery.spaces}
     color = next((name for name in ("color-original", "color") if name in names), None)
     if "deep" not in names or color is None:
-        raise UsageError(f"the original's files need the spaces deep and color, and there are {sorted(names)}")
+        raise UsageError(f"the original's files need the spaces deep and color, and the gallery has {sorted(names)}")
     with (
         (folder / DEEP_FILE).open("xb") as deep_file,
         (folder / COLOR_FILE).open("xb") as color_file,
@@ -64,7 +63,9 @@ def export(gallery: Gallery, folder: Path, *, progress: Progress | None = None) 
         for items, vectors in gallery.rows():
             for item in items:
                 if not item.location or "\n" in item.location or "\r" in item.location:
-                    raise UsageError(f"the photo of {item.id!r} has a path that cannot stand on a line of its own")
+                    raise UsageError(
+                        f"the path of the photo of {item.id!r} is empty or has a line break, which the list cannot hold"
+                    )
             deep_rows.write(vectors["deep"])
             color_rows.write(vectors[color])
             paths += [item.photo for item in items]
@@ -77,7 +78,12 @@ def export(gallery: Gallery, folder: Path, *, progress: Progress | None = None) 
 
 
 class RowWriter:
-    """Writes a .npy file whose number of rows is known only at its end."""
+    """Writes a .npy file whose number of rows is not known beforehand.
+
+    Args:
+        file: File open for writing.
+        columns: Number of columns.
+    """
 
     def __init__(self, file: BinaryIO, *, columns: int) -> None:
         self._file = file
@@ -92,7 +98,7 @@ class RowWriter:
         self.count += len(rows)
 
     def finish(self) -> None:
-        """Say how many rows there are; the format leaves room for that."""
+        """Write the number of rows into the header, for which the format leaves room."""
         self._file.seek(0)
         self._write_header()
         assert self._file.tell() == self._data_begins
@@ -104,16 +110,16 @@ class RowWriter:
 
 
 def load(folder: Path, gallery: Gallery, *, progress: Progress | None = None) -> int:
-    """Add the items of the original's files to a gallery; each photo's path is its id.
+    """Import the original's files into a gallery; ids are the paths of the photos.
 
-    A photo is found where it lies beneath the folder of these files, or beneath its `in_shop`, as the original's are.
-    All of it is checked before anything is added.
+    Photos are looked up beneath the folder of the files and beneath its `in_shop`. All files are checked before items
+    are added.
 
     Returns:
-        How many items there were.
+        Number of imported items.
 
     Raises:
-        CatalogueError: A file is missing or makes no sense, or the files do not fit each other.
+        CatalogueError: A file is missing or invalid, or the files do not fit together.
         MismatchError: The gallery has other spaces.
     """
     paths = read_paths(folder / LIST_FILE)
@@ -135,7 +141,7 @@ def load(folder: Path, gallery: Gallery, *, progress: Progress | None = None) ->
 
 
 def root_of(path: str, folder: Path) -> str:
-    """What a photo's path is relative to: the folder, or its `in_shop`, whichever has the photo; else nothing."""
+    """Root of a photo: the folder or its `in_shop`, whichever has the photo; empty if neither has."""
     for root in (folder.absolute(), folder.absolute() / IN_SHOP):
         if "://" not in path and os.path.isfile(root / path):  # noqa: PTH113 - Path.is_file raises on odd paths
             return str(root)
@@ -143,10 +149,10 @@ def root_of(path: str, folder: Path) -> str:
 
 
 def read_paths(path: Path) -> list[str]:
-    """The photos' paths, one per line.
+    """Read the paths of photos, one per line.
 
     Raises:
-        CatalogueError: The file cannot be read, is empty, or has a line twice or an empty one.
+        CatalogueError: The file cannot be read, is empty, or has an empty line or a path twice.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -156,7 +162,7 @@ def read_paths(path: Path) -> list[str]:
         raise CatalogueError(f"{path}: expected UTF-8 text, one path per line") from None
     lines = text.removesuffix("\n").split("\n")
     if lines == [""]:
-        raise CatalogueError(f"{path}: expected one path per line, and there is none")
+        raise CatalogueError(f"{path}: expected one path per line, got an empty file")
     seen: dict[str, int] = {}
     for number, line in enumerate(lines, start=1):
         if not line.strip():
@@ -168,19 +174,17 @@ def read_paths(path: Path) -> list[str]:
 
 
 def read_array(path: Path, *, count: int) -> npt.NDArray[np.floating]:
-    """Map an array of features into memory, and read through it once to see that it is sound.
+    """Map an array of features into memory, and check all its numbers.
 
     Raises:
-        CatalogueError: It is not an array of finite floating-point numbers with as many rows as there are paths.
+        CatalogueError: It is not an array of finite floating-point numbers with one row per path.
     """
     try:
         array: npt.NDArray[np.floating] = npy.open_memmap(path, mode="r")
     except OSError as error:
         raise CatalogueError(f"{path}: {error.strerror or error}") from None
-    except Exception as error:  # nearly anything on nonsense; nothing is ever unpickled
-        raise CatalogueError(
-            f"{path}: not an array of plain numbers that NumPy can read ({short_reason(error)})"
-        ) from error
+    except Exception as error:  # NumPy raises many types for invalid files; nothing is unpickled
+        raise CatalogueError(f"{path}: not an array of numbers that NumPy can read ({short_reason(error)})") from error
     if array.ndim != 2 or array.shape[1] == 0 or array.dtype.kind != "f":
         shape = f"{array.dtype} {array.shape}"
         raise CatalogueError(f"{path}: expected floating-point numbers of shape (N, D), got {shape}")
@@ -194,12 +198,12 @@ def read_array(path: Path, *, count: int) -> npt.NDArray[np.floating]:
 
 
 def in_batches(array: npt.NDArray[np.floating]) -> Iterator[tuple[int, Float32]]:
-    """Where each batch begins, and its rows, (B, D) float32."""
+    """Iterate over batches: start, and rows, (B, D) float32."""
     for start in range(0, len(array), BATCH):
         yield start, as_float32(array[start : start + BATCH])
 
 
 def as_float32(rows: npt.NDArray[np.floating]) -> Float32:
-    """Rows in memory; numbers too large for float32 become infinite."""
+    """Copy rows to float32; numbers beyond its range become infinite."""
     with np.errstate(over="ignore"):
         return np.array(rows, dtype=np.float32)

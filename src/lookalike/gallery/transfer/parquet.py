@@ -1,12 +1,12 @@
-"""Everything that a gallery knows, in one Parquet file that other programs can read.
+"""Export and import of a gallery as one Parquet file, which other programs can read.
 
     id, product, photo, root, source   text
     box                                list of four float64: x1, y1, x2, y2
     attributes                         JSON text
     size, modified_ns, sha256          the file stamp of the photo
-    vector:<space>                     fixed-size list of float32, as it was added
+    vector:<space>                     fixed-size list of float32, the raw vector
 
-The spaces stand in the schema's metadata, under `lookalike`.
+The spaces are in the schema's metadata under `lookalike`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ VECTOR: Final = "vector:"
 
 
 def export(gallery: Gallery, folder: Path, *, progress: Progress | None = None) -> None:
-    """Write all items and vectors of a gallery."""
+    """Write all items and raw vectors of a gallery."""
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -65,7 +65,7 @@ def export(gallery: Gallery, folder: Path, *, progress: Progress | None = None) 
 
 
 def schema(spaces: Sequence[Space]) -> pa.Schema:
-    """The file's columns."""
+    """Schema of the file."""
     import pyarrow as pa
 
     texts = [pa.field(name, pa.string()) for name in ("id", "product", "photo", "root", "source", "attributes")]
@@ -80,7 +80,7 @@ def schema(spaces: Sequence[Space]) -> pa.Schema:
 def item_columns(
     items: Sequence[Item], sources: Sequence[str], file_stamps: Sequence[FileStamp | None]
 ) -> dict[str, Any]:
-    """All columns but those of the vectors."""
+    """All columns without the vectors."""
     return {
         "id": [item.id for item in items],
         "product": [item.product for item in items],
@@ -96,15 +96,15 @@ def item_columns(
 
 
 def load(folder: Path, gallery: Gallery, *, progress: Progress | None = None) -> int:
-    """Add the items of a Parquet file that `export` wrote.
+    """Import a Parquet file of `export`.
 
-    All of it is checked before anything is added.
+    The whole file is checked before items are added.
 
     Returns:
-        How many items there were.
+        Number of imported items.
 
     Raises:
-        CatalogueError: The file is not one of these, or damaged.
+        CatalogueError: The file was not written by `export`, or is damaged.
         MismatchError: The gallery has other spaces.
     """
     import pyarrow as pa
@@ -132,10 +132,10 @@ def load(folder: Path, gallery: Gallery, *, progress: Progress | None = None) ->
 
 
 def read_spaces(path: Path, file: parquet.ParquetFile) -> list[Space]:
-    """The spaces of a file.
+    """Read the spaces of a file.
 
     Raises:
-        CatalogueError: It is some other Parquet file.
+        CatalogueError: The file was not written by `export` of this version.
     """
     metadata = file.schema_arrow.metadata or {}
     try:
@@ -156,11 +156,11 @@ def read_spaces(path: Path, file: parquet.ParquetFile) -> list[Space]:
 
 
 def check(path: Path, file: parquet.ParquetFile, spaces: Sequence[Space]) -> None:
-    """Read through a file once, so that nothing of it is refused when half of it has been added.
+    """Check a whole file, so that importing it cannot fail halfway.
 
     Raises:
-        CatalogueError: An item lacks something, an id comes twice, a box or an attribute makes no sense, or a number of
-            a vector is missing or not finite.
+        CatalogueError: A value is missing or invalid, an id occurs twice, or a number of a vector is missing or not
+            finite.
     """
     seen: set[str] = set()
     row = 0
@@ -170,16 +170,14 @@ def check(path: Path, file: parquet.ParquetFile, spaces: Sequence[Space]) -> Non
             try:
                 item = checked_item(columns, place)
             except (ValueError, TypeError, AttributeError, RecursionError, UsageError) as error:
-                raise CatalogueError(
-                    f"{path}: row {row + place} (from 0) cannot be understood: {short_reason(error)}"
-                ) from None
+                raise CatalogueError(f"{path}: row {row + place} (from 0) is invalid: {short_reason(error)}") from None
             if item.id in seen:
                 raise CatalogueError(f"{path}: the id {item.id!r} comes twice")
             seen.add(item.id)
         for space in spaces:
             column: Any = batch.column(VECTOR + space.name)
             if column.null_count or column.flatten().null_count:
-                raise CatalogueError(f"{path}: an item has no vector of {space.name!r}, or not all of it")
+                raise CatalogueError(f"{path}: the vector of {space.name!r} of an item is missing or incomplete")
             strange = np.flatnonzero(~np.isfinite(vector_rows(column, space)).all(axis=1))
             if len(strange):
                 at = f"row {row + int(strange[0])} (from 0)"
@@ -188,18 +186,18 @@ def check(path: Path, file: parquet.ParquetFile, spaces: Sequence[Space]) -> Non
 
 
 def checked_item(columns: Mapping[str, list[Any]], place: int) -> Item:
-    """One item of a batch, if the gallery can keep it.
+    """Read one item of a batch, and check it.
 
     Raises:
-        ValueError: It cannot, and so say the other errors that reading it raises, such as TypeError.
-        UsageError: Its box encloses nothing, or a value is nothing that JSON can say.
+        ValueError: A value is missing or invalid; other errors of reading, such as TypeError, mean the same.
+        UsageError: Its box is empty, or an attribute cannot be stored as JSON.
     """
     missing = [name for name in ("id", "photo", "root", "source", "attributes") if columns[name][place] is None]
     if missing or not columns["id"][place]:
         raise ValueError(f"it has no {(missing or ['id'])[0]}")
     file_stamp = [columns[name][place] is None for name in ("size", "modified_ns", "sha256")]
     if len(set(file_stamp)) > 1:
-        raise ValueError("it has a part of size, modified_ns and sha256, and not all three")
+        raise ValueError("it has only some of size, modified_ns and sha256")
     item = read_item(columns, place)
     if not isinstance(item.attributes, dict):
         raise TypeError("its attributes are not a JSON object")
@@ -210,18 +208,18 @@ def checked_item(columns: Mapping[str, list[Any]], place: int) -> Item:
 
 
 def plain_columns(batch: pa.RecordBatch) -> dict[str, list[Any]]:
-    """Everything but the vectors of a batch."""
+    """Columns of a batch without the vectors."""
     return {name: batch.column(name).to_pylist() for name in batch.schema.names if not name.startswith(VECTOR)}
 
 
 def vector_rows(column: Any, space: Space) -> Float32:  # noqa: ANN401 - PyArrow's types are incomplete
-    """The vectors of a batch in one space, (B, D) float32."""
+    """Vectors of a column, (B, D) float32."""
     rows: Float32 = column.flatten().to_numpy().reshape(-1, space.dimension)
     return rows
 
 
 def batches(file: parquet.ParquetFile, spaces: Sequence[Space]) -> Iterator[RecordBatch]:
-    """Records in their order; their overrides are part of their attributes."""
+    """Iterate over the records; overrides were merged into the attributes."""
     for batch in file.iter_batches(BATCH):
         columns = plain_columns(batch)
         yield RecordBatch(
@@ -234,7 +232,7 @@ def batches(file: parquet.ParquetFile, spaces: Sequence[Space]) -> Iterator[Reco
 
 
 def read_item(columns: Mapping[str, list[Any]], row: int) -> Item:
-    """One item of a batch."""
+    """Read one item of a batch."""
     box = columns["box"][row]
     return Item(
         id=columns["id"][row],

@@ -1,1 +1,1 @@
-"""Describing the photos of a catalogue on many machines, with Ray."""
+"""Embedding of a catalogue's photos on a Ray cluster."""

@@ -13,19 +13,21 @@ from typing import Any, Final, cast
 from lookalike.errors import MissingExtraError, UsageError
 
 ANY: Final = "auto"
-"""The address of whatever cluster runs on this machine; where none does, one of this machine alone is started."""
+"""Address of the cluster that runs on this machine; without one, a cluster of this machine alone is started."""
 
 CLIENT: Final = "ray://"
 KNOCK_S: Final = 10.0
+"""Timeout of the first connection to a cluster, seconds."""
+
 WAIT: Final = "RAY_gcs_server_port_wait_time_s"
 TRIES_TO_CONNECT: Final = "3"
-"""Ray's own setting, about a second for each; by itself it makes 20."""
+"""Ray's number of tries, about a second each; its default is 20."""
 
 LAST_PORT: Final = 65_535
 
 QUIET: Final[Mapping[str, str]] = {
     "RAY_BACKEND_LOG_LEVEL": "fatal",
-    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # it writes of lost machines on standard output, where results belong
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # it reports lost machines on standard output, which is for results
 }
 
 
@@ -73,18 +75,18 @@ def share_of(nodes: Sequence[Mapping[str, Any]], *, device: str) -> Share:
 
 
 def nodes() -> Sequence[Mapping[str, Any]]:
-    """The machines of the cluster that this process is connected to, as Ray describes them."""
+    """Machines of the connected cluster, as Ray describes them."""
     import ray
 
-    ask: Any = ray.nodes  # it has no types
+    ask: Any = ray.nodes  # Ray has no types for it
     return cast(Sequence[Mapping[str, Any]], ask())
 
 
 def import_ray() -> None:
-    """Import Ray, which reads most of its settings then; those that the user has set stay.
+    """Import Ray with `QUIET`, which it reads at import; variables that the user has set stay.
 
     Raises:
-        MissingExtraError: It is not installed.
+        MissingExtraError: Ray is not installed.
     """
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
@@ -93,7 +95,7 @@ def import_ray() -> None:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("lookalike"):
             raise
-        raise MissingExtraError("describing photos on a Ray cluster", "ray") from error
+        raise MissingExtraError("embedding photos on a Ray cluster", "ray") from error
 
 
 @contextmanager
@@ -119,7 +121,7 @@ def connected(address: str) -> Iterator[None]:
     before, context.enable_progress_bars = context.enable_progress_bars, False
     logger = logging.getLogger("ray.data")
     level = logger.level
-    logger.setLevel(logging.CRITICAL)  # what fails is told by the report
+    logger.setLevel(logging.CRITICAL)  # the report lists failures
     try:
         yield
     finally:

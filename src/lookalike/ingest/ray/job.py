@@ -1,7 +1,7 @@
-"""`lookalike index --ray`: Ray Data hands shards to workers on all machines, and what comes back goes to the gallery.
+"""Driver of `lookalike index --ray`: Ray Data sends shards to workers on all machines; results go to the gallery.
 
-Only the gallery's own writer writes, here, and commits shard by shard; what is committed stays, and the next run goes
-on from there.
+Only this process writes to the gallery. It commits shard by shard; committed items stay, and the next run continues
+from there.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ NO_FILE: Final = "no such file"
 NOT_INSTALLED: Final = "No module named 'lookalike'"
 
 WAVE, WAVE_OF_WORKER = 256, 32
-"""Shards that are handed to Ray at a time, at least and for each worker: it bounds what of the catalogue is in memory,
-however long it is. Each wave starts new workers, which takes some seconds."""
+"""Smallest number of shards that are given to Ray at a time, and shards for each worker. It limits how much of the
+catalogue is in memory. Each wave starts new workers, which takes some seconds."""
 
 
 class RayEmbedding:
@@ -94,7 +94,7 @@ class RayEmbedding:
         shards = cut(work, count=self._count, spaces=self._task.spaces)
         first = next(shards, None)
         if first is None:
-            return  # all is known, and no cluster is needed to say so
+            return  # nothing to embed, so no cluster is needed
         import_ray()
         import ray
 
@@ -133,7 +133,9 @@ class RayEmbedding:
             self._finished.append(name)
             yield from map(_seen_from_here, outcomes)
         if len(lost) == len(shards) > 1:
-            raise LookalikeError("the workers of the cluster were lost, each several times; is there memory enough?")
+            raise LookalikeError(
+                "the workers of the cluster were lost, each several times; give them more memory or a smaller --batch"
+            )
         again: list[Shard] = []
         for shard in lost.values():
             halves = shard.halves(task.spaces)

@@ -23,14 +23,14 @@ from lookalike.spaces import Space
 from lookalike.types import Box, FileStamp, Float32, Item, item_json
 
 LARGEST, SMALLEST, FEWEST = 512, 16, 64
-"""Photos of a shard, at most and at least, and how many shards a catalogue has that allows it: enough for every worker
-to have some, and for little to be lost with one."""
+"""Largest and smallest number of photos in a shard, and smallest number of shards of a larger catalogue: each worker
+gets some, and little is lost with one."""
 
 FORMAT: Final = 2
 DIGEST_BYTES: Final = 32
 
 OUTCOMES: Final = b"lookalike.shard"
-"""Where the schema's metadata keep what became of the photos that have no row."""
+"""Key in the schema's metadata for the outcomes of photos without a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def write_result(
         outcomes: Outcomes of all photos.
         source: Source of the catalogue.
         spaces: Spaces of the vectors.
-        took: Seconds by phase; read when the outcomes have come to their end.
+        took: Seconds by phase; read after the last outcome.
     """
     import pyarrow as pa
     from pyarrow import parquet
@@ -148,7 +148,7 @@ def read_result(shard: Shard, data: bytes, spaces: Sequence[Space]) -> tuple[lis
     ids: list[str] = columns["id"]
     met = [*ids, *(each[0] for each in told["same"]), *(each[0] for each in told["refused"])]
     if sorted(met) != sorted(item_of):
-        raise ValueError(f"{shard.name} has not each of its photos once")
+        raise ValueError(f"{shard.name} does not contain each of its photos once")
     outcomes: list[Outcome] = [Unchanged(item_of[id_], FileStamp(*file_stamp)) for id_, *file_stamp in told["same"]]
     outcomes += [Unreadable(item_of[id_], PhotoError(item_of[id_].location, why)) for id_, why in told["refused"]]
     if ids:

@@ -29,14 +29,13 @@ if TYPE_CHECKING:
 
 ON_GPU: Final = 128
 GPU_BYTES: Final = 4 * 2**30
-"""Largest batch on a GPU, and the memory that every GPU is taken to have for it."""
+"""Largest batch on a GPU, and GPU memory that is assumed to be free, bytes."""
 
 TRIES: Final = 3
-"""How often a shard is begun: machines are lost now and then, but not all of them by chance with the same shard."""
+"""Number of starts after which a shard counts as the cause of lost machines."""
 
 PER_INPUT: Final = 64
-"""Bytes that a network needs at a time for each byte of its input, at most: ResNet-50 and MobileNetV2 at 224 x 224
-need about 40."""
+"""Largest memory of a network for each byte of its input; ResNet-50 and MobileNetV2 at 224 x 224 need about 40."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +95,11 @@ class ShardWorker:
         """Embed the shards of a block.
 
         Args:
-            table: Their `name` and their `work`.
+            table: Columns `name` and `work`.
 
         Returns:
-            Their `name`, the `result`, and the `error` that should end the run; neither for one that was begun
-            `TRIES` times and never came to its end.
+            Columns `name`, `result`, and `error`, which ends the run. Both are empty for a shard that was started
+            `TRIES` times and never finished.
         """
         import pyarrow as pa
         import ray
@@ -113,7 +112,7 @@ class ShardWorker:
             if ray.get(self._task.tries.begin.remote(name)) <= TRIES:
                 try:
                     result = self.result(Shard(name, text, read_work(text)))
-                except LookalikeError as error:  # Ray would wrap it in pages of its own
+                except LookalikeError as error:  # Ray would wrap it in a long traceback
                     told = str(error)
             results.append(result)
             errors.append(told)
@@ -130,7 +129,7 @@ class ShardWorker:
             try:
                 read_result(shard, data, task.spaces)
             except ValueError:
-                pass  # damaged, so it is made once more
+                pass  # damaged, so it is computed again
             else:
                 return data
         _check_reach(shard)
