@@ -137,12 +137,7 @@ def kind_of(value: Value) -> Kinds:
 
 
 class Parser:
-    """Converts the syntax tree of sqlglot to conditions, and refuses everything that is not part of the language.
-
-    Args:
-        expression: Text of the expression.
-        known: Attributes of the gallery with the kinds of their values.
-    """
+    """Converts the syntax tree of sqlglot to conditions, and refuses everything that is not part of the language."""
 
     def __init__(self, expression: str, known: Mapping[str, Kinds]) -> None:
         self._expression = expression
