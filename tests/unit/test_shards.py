@@ -109,7 +109,7 @@ def test_a_result_of_other_photos_or_half_a_file_is_not_taken() -> None:
     work = [work_of(number) for number in range(5)]
     data = write_result(outcomes(work), source="", spaces=SPACES, took={})
     for wrong in (work[:4], [*work, work_of(9)]):
-        with pytest.raises(ValueError, match="not each of its photos once"):
+        with pytest.raises(ValueError, match="not contain each of its photos once"):
             read_result(Shard.of(wrong, SPACES), data, SPACES)
     flipped = bytes([*data[:99], data[99] ^ 4, *data[100:]])
     for damaged in (data[: len(data) // 2], data + b"0", flipped, b""):
