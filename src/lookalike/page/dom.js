@@ -61,8 +61,8 @@ function cornerColor(image) {
 			brush.drawImage(image, x * (image.naturalWidth - 1), y * (image.naturalHeight - 1), 1, 1, x, y, 1, 1);
 		}
 	const {data} = brush.getImageData(0, 0, 2, 2);
-	const alike = data.every((value, at) => Math.abs(value - data[at % 4]) < 12);
-	return alike ? `rgb(${data[0]} ${data[1]} ${data[2]})` : "";
+	const uniform = data.every((value, at) => Math.abs(value - data[at % 4]) < 12);
+	return uniform ? `rgb(${data[0]} ${data[1]} ${data[2]})` : "";
 }
 
 /** Click handler for links: acts on a plain click, and leaves others (new tab, new window) to the browser. */

@@ -86,7 +86,7 @@ class ItemWriter:
         """Decode and prepare the photo of an item.
 
         Raises:
-            PhotoError: It cannot be read.
+            PhotoError: The photo cannot be read.
             MismatchError: The gallery was filled by another model.
         """
         assert written.photo is not None
@@ -137,7 +137,7 @@ class ItemWriter:
 
         Raises:
             ApiError: There is no such item, or the box differs; both need the photo.
-            LookalikeError: It cannot be written; nothing was changed.
+            LookalikeError: The item cannot be written; nothing was changed.
         """
         with self.gallery.writing():
             old = self.known(written.id)
@@ -154,7 +154,7 @@ class ItemWriter:
 
         Raises:
             UnknownNameError: There is no such item.
-            LookalikeError: It cannot be written; nothing was changed.
+            LookalikeError: The item cannot be written; nothing was changed.
         """
         return self.gallery.override(item_id, changes)
 
@@ -163,7 +163,7 @@ class ItemWriter:
 
         Raises:
             UnknownNameError: There is no such item.
-            LookalikeError: It cannot be removed.
+            LookalikeError: The item cannot be removed.
         """
         with self.gallery.writing():
             item = self.gallery.get(item_id)

@@ -105,4 +105,4 @@ class DecodedPhotos:
 
 def public_reason(error: PhotoError) -> str:
     """Reason why a photo cannot be shown, without addresses."""
-    return "it cannot be read at present" if "://" in error.reason else error.reason
+    return "cannot be read at present" if "://" in error.reason else error.reason

@@ -58,7 +58,7 @@ class PhotoHostLimiter:
             work: Function that reads the photo in a thread, within `seconds` seconds.
 
         Raises:
-            PhotoError: It cannot be read, or could not within the last `pause_s` seconds.
+            PhotoError: The photo cannot be read, or could not be read within the last `pause_s` seconds.
             ApiError: The host does not answer, or its queue is full.
         """
         if (failed := self._failed.get(key)) is not None:
@@ -81,7 +81,7 @@ class PhotoHostLimiter:
         return answer
 
     def close(self) -> None:
-        """Cancel what is queued; what runs ends by its own time limit."""
+        """Cancel queued functions; running ones end by their own time limit."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def _take(self, host: str, key: Hashable, work: Callable[[], T]) -> T:
@@ -89,7 +89,7 @@ class PhotoHostLimiter:
         turn = self._turns.setdefault(host, asyncio.Semaphore(EACH))
         try:
             async with turn:
-                self._check(host)  # it may have fallen silent since
+                self._check(host)  # the host may have become silent meanwhile
                 return await asyncio.get_running_loop().run_in_executor(self._pool, work)
         except PhotoError as error:
             cause = error.__cause__

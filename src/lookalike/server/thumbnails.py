@@ -43,7 +43,7 @@ class Thumbnails:
             side: Longest side in pixels.
 
         Raises:
-            PhotoError: It cannot be read.
+            PhotoError: The photo cannot be read.
         """
         tag = original.tag(side)
         if (found := self.get(tag)) is not None:

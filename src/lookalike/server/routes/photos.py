@@ -33,7 +33,8 @@ ONE_RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 SHOWN: Final = ("image/jpeg", "image/png", "image/webp", "image/avif", "image/gif", "image/bmp")
 """Media types that every browser shows. Other photos are sent as JPEG, unless `Accept` names their type."""
 
-ALIKE: Final = {"image/heif": "image/heic"}
+EQUIVALENT: Final = {"image/heif": "image/heic"}
+"""Media types that clients may name in place of another one."""
 REFUSED: Final = re.compile(r";\s*q=0(\.0*)?\s*(;|$)", re.IGNORECASE)
 WHOLE: Final = 65_500
 """Longest side of a JPEG, in pixels."""
@@ -221,7 +222,7 @@ def accepts(accept: str, kind: str) -> bool:
     """Whether an `Accept` header names a media type; `*/*` does not count, since all browsers send it."""
     for part in accept.split(","):
         named = part.partition(";")[0].strip().lower()
-        if ALIKE.get(named, named) == ALIKE.get(kind, kind) and not REFUSED.search(part):
+        if EQUIVALENT.get(named, named) == EQUIVALENT.get(kind, kind) and not REFUSED.search(part):
             return True
     return False
 
