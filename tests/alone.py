@@ -1,4 +1,4 @@
-"""Tests that measure time, or take the whole machine, are run beside no other test by the workers of pytest-xdist.
+"""Order of tests under pytest-xdist: tests that measure time or use the whole machine run alone.
 
 They have the mark `alone`. Each waits until no other test runs, and comes after the other tests of its file; a file of
 nothing else comes after all others, so that there is less to wait for.

@@ -1,4 +1,4 @@
-"""What tests of several rooms share: a model so small that it loads and runs in a millisecond."""
+"""Fixtures of several test folders: a model small enough to load and run in a millisecond."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How often each fault suite tries, and with which seed: a few tries in `make test`, many in `make test-faults`."""
+"""Number of tries and seed of the fault suites: a few in `make test`, many in `make test-faults`."""
 
 from __future__ import annotations
 

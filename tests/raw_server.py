@@ -1,4 +1,4 @@
-"""A web server that sends whatever bytes a test wants, broken ones too."""
+"""A web server that sends the exact bytes a test gives, including malformed responses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The last line of a run: which parts of the tests were left out, and how to have them run."""
+"""The last line of a test run: parts that were skipped, and how to run them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Servers for tests of photos that lie elsewhere: a real S3 protocol, and a web server that fails as it is told to."""
+"""Servers of remote photos: a real S3 protocol, and a web server with faults on request."""
 
 from __future__ import annotations
 

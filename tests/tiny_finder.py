@@ -1,4 +1,4 @@
-"""A finder so small that it loads and runs in a millisecond: it goes by colours."""
+"""A finder small enough to load and run in a millisecond; it detects colours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Running Python where the permissions of files bind, also for tests that are run by root."""
+"""Running Python without root's exemption from file permissions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real server over a drawn gallery, and a real Chromium that must find nothing to complain about."""
+"""A real server over a drawn gallery, and Chromium, which fails a test on any error in its console."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person does on the page, and what is to be seen there."""
+"""User actions on the page, and checks of what it shows."""
 
 from __future__ import annotations
 

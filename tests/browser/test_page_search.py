@@ -1,4 +1,4 @@
-"""What people do on the page: a photo dropped, the box moved, the weights changed, filters, items, back and forward."""
+"""Searching on the page: dropped photos, the box, weights, filters, items, back and forward."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the page says when something is missing, wrong, slow or gone; and whether everybody can use it."""
+"""States of the page: missing, wrong, slow or unreachable data; and accessibility."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every gallery promises, wherever it is kept; each row of `GALLERIES` is held to all of it."""
+"""The contract of galleries, tested on each row of `GALLERIES`."""
 
 from __future__ import annotations
 

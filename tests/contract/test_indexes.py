@@ -1,4 +1,4 @@
-"""What every index promises, checked on each of them; the slow loop below says what the right answer is."""
+"""The contract of indexes, tested on each of them against a slow loop."""
 
 from __future__ import annotations
 

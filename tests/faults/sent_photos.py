@@ -1,4 +1,4 @@
-"""A gallery that is written to as over HTTP, and a look at the files of its photos."""
+"""A gallery that is written to as over HTTP, and the files of its photos."""
 
 from __future__ import annotations
 

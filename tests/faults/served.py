@@ -1,4 +1,4 @@
-"""A server in a process of its own, as fault suites attack it, and what it costs them to be attacked."""
+"""A server in its own process as the target of attacks, and its memory and latency meanwhile."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Damage of every kind of file: each try ends in the answer of the undamaged files, or in one clear error.
+"""Damage of every kind of file: each try gives the answer of the undamaged files, or one clear error.
 
 A try damages one file of a copy and asks in a process of its own, so that a crash or a hang is a fault that is found
 and not the end of the run.

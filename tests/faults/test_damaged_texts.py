@@ -1,4 +1,4 @@
-"""Tables, annotation files, exported lists and filters, changed at random, end in an answer or in one clear error."""
+"""Randomly changed tables, annotation files, exported lists and filters: an answer or one clear error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Readers, writers, compaction and restores at once, in several processes: a score is that of the item it is told of.
+"""Readers, writers, compaction and restores at once, in several processes: scores belong to their items.
 
 Each version of an item has a vector that can be drawn again, and carries its version as an attribute. So of every
 answer it can be said what its scores must be, whatever was committed or brought back in the meantime.

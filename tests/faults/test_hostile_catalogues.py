@@ -1,4 +1,4 @@
-"""Catalogues that want to read what is not theirs: files of this machine, and computers of its network.
+"""Catalogues that try to read local files or to reach hosts of the local network.
 
 Two canaries decide: the bytes of a secret file must never be in an answer, the gallery, the cache or the log, and
 nothing may connect to a listener on loopback that no catalogue was given leave for.

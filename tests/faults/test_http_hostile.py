@@ -1,4 +1,4 @@
-"""A server under hostile clients and bad days: it refuses what is wrong at once, and goes on answering."""
+"""A server under hostile clients and faults: it refuses malformed requests at once, and keeps answering."""
 
 from __future__ import annotations
 

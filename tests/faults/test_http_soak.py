@@ -1,4 +1,4 @@
-"""A long time of ordinary traffic with writes: memory, open files and threads stay where they are."""
+"""A long run of ordinary traffic with writes: memory, open files and threads do not grow."""
 
 from __future__ import annotations
 

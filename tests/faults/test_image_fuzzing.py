@@ -1,4 +1,4 @@
-"""Thousands of damaged photos: each is one picture of the right size or one error, in bounds of time and memory."""
+"""Thousands of damaged photos: each gives an image of the right size or one error, within bounds of time and memory."""
 
 from __future__ import annotations
 

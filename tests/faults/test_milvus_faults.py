@@ -1,4 +1,4 @@
-"""What goes wrong between a command and a Milvus server, and that a line says so and nothing is lost or there twice."""
+"""Faults between a command and a Milvus server: one clear line, and no item lost or duplicated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An item is written as a whole: no reader ever sees a part of it, and a refused write has changed nothing."""
+"""Atomic writes of items: no reader sees a part of one, and a refused write changes nothing."""
 
 from __future__ import annotations
 

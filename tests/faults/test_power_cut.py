@@ -1,4 +1,4 @@
-"""What a power cut leaves of a gallery: all that was acknowledged, and of the rest whole commits in their order.
+"""A gallery after a power cut: all acknowledged commits, and of the others whole commits in order.
 
 A process writes to a gallery, with every operation on its files noted (see `disk_watch.c`). A try takes them up to a
 random operation and builds the folder that a disk may hold then. What was synced is there. Of later writes some sectors

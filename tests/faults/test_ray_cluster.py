@@ -1,4 +1,4 @@
-"""A Ray cluster of two nodes, one of which is killed in the middle of a run: every photo is there once at the end."""
+"""A Ray cluster of two nodes, one of which is killed during a run: every photo is embedded once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`lookalike train`, killed at any moment or stopped by Ctrl-C: taken up again, it ends as if nothing had happened."""
+"""`lookalike train`, killed at any moment or stopped by Ctrl-C: a resumed run equals an uninterrupted one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DeepFashion's files as they are published, in miniature and letter by letter, and the items that they stand for."""
+"""DeepFashion's files in the published format, in miniature, and the items that they describe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests on a GPU share: there must be one. `make test-gpu` runs them."""
+"""Fixtures of the GPU tests, which need a GPU; run by `make test-gpu`."""
 
 from __future__ import annotations
 

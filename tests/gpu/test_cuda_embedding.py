@@ -1,4 +1,4 @@
-"""Photos described on a GPU: the rows, and so the answers, of the processor."""
+"""Embedding on a GPU: the same vectors and answers as on the CPU."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is minimised, on a GPU: the values and the gradients of the processor."""
+"""Losses on a GPU: the same values and gradients as on the CPU."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training on a GPU: it learns in every precision, goes on where it was stopped, and its checkpoints serve anywhere."""
+"""Training on a GPU: all precisions, resuming, and checkpoints that load on any device."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever a table says, its items say too."""
+"""Random CSV tables: items have the values of their rows."""
 
 from __future__ import annotations
 

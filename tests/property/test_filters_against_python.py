@@ -1,4 +1,4 @@
-"""Any filter finds the same items in the database, and on Milvus, as a few lines of Python find in a list."""
+"""Random filters give the same items in SQLite, and on Milvus, as an evaluation in Python."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is drawn into a layout is what its reader finds, whatever is drawn."""
+"""Drawn data sets are read as they were drawn, in every layout."""
 
 from __future__ import annotations
 

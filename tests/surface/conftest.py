@@ -1,4 +1,4 @@
-"""A small shop to ask: twelve photos of plain and striped cloth, indexed with a tiny model."""
+"""A small gallery: twelve photos of plain and striped cloth, indexed with a tiny model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands in README.md and docs/: what stands in their blocks, in the order of the page."""
+"""Commands of the code blocks in README.md and docs/, in the order of the page."""
 
 from __future__ import annotations
 

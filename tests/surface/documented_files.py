@@ -1,4 +1,4 @@
-"""The files that README.md and docs/ take for granted, each made of the drawn sample in `demo`."""
+"""Files that the examples of README.md and docs/ need, made from the drawn sample in `demo`."""
 
 from __future__ import annotations
 

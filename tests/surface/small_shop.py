@@ -1,4 +1,4 @@
-"""A shop of twelve photos, and a look at all that its gallery knows."""
+"""A catalogue of twelve photos with its gallery, and the contents of the gallery for comparison."""
 
 from __future__ import annotations
 

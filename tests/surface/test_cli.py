@@ -1,4 +1,4 @@
-"""The command line: what it answers, its exit codes, and one line for every mistake a caller can make."""
+"""The command line: answers, exit codes, and one-line errors for mistakes of the caller."""
 
 from __future__ import annotations
 

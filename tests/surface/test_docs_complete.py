@@ -1,4 +1,4 @@
-"""docs/: every command, option, setting, metric, variable, route and field is there, and what it names exists."""
+"""docs/: all commands, options, settings, metrics, variables, routes and fields are documented, and exist."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`lookalike evaluate` as a user meets it: figures, filters, reports, comparisons, and one line for every mistake."""
+"""`lookalike evaluate`: figures, filters, reports, comparisons and one-line errors."""
 
 from __future__ import annotations
 

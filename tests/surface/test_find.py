@@ -1,4 +1,4 @@
-"""Garments found by the command, by Python and over HTTP: the same, and where they are."""
+"""Finding garments by command, Python and HTTP: the same results at the right places."""
 
 from __future__ import annotations
 

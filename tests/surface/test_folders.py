@@ -1,4 +1,4 @@
-"""Folders as a user's disks have them, from the command line: out of reach for a while, full of pipes and links."""
+"""Folders on real disks, from the command line: temporarily out of reach, with pipes and links."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a gallery remembers between commands: its model, what was set by hand, and nothing of work that failed."""
+"""State of a gallery between commands: its model and overrides are kept, failed work leaves nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HTTP gives the same answers as Python and the command line, in the shapes that it promises."""
+"""HTTP gives the same answers as Python and the command line, in the documented shapes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What strangers may not have done, and what they may is bounded: building, expensive metrics, filters, facets."""
+"""Limits of requests without the token: index builds, slow metrics, filters and facets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/http-api.md: every example is run, against the sample that it speaks of, and does what it shows."""
+"""docs/http-api.md: all examples run against the sample and give the shown results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document says all, and all that it says is true: schemathesis asks whatever it allows, and what not."""
+"""The OpenAPI document is complete and true: schemathesis sends valid and invalid requests."""
 
 from __future__ import annotations
 

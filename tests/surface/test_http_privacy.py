@@ -1,4 +1,4 @@
-"""What answers do not tell: where files lie, and which hosts the server talks to; and to whom it does not answer."""
+"""Privacy of answers: no paths and hosts of the server; and host names that the server does not answer to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What real clients send: forms of browsers and old libraries, cut off bodies, HEAD, addresses with slips in them."""
+"""Requests of real clients: forms of browsers and old libraries, incomplete bodies, HEAD, malformed URLs."""
 
 from __future__ import annotations
 

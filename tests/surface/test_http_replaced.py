@@ -1,4 +1,4 @@
-"""A server whose gallery is brought back from a copy, replaced or deleted goes on, or says why not."""
+"""A server whose gallery is restored, replaced or deleted goes on, or reports why not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writing over HTTP: who may, what is kept, and that it is found at once."""
+"""Writing over HTTP: permission, durability, and immediate searchability."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a notebook shows of results: pictures in the HTML itself, and text that cannot become HTML."""
+"""HTML of results in notebooks: embedded thumbnails, and escaped text of catalogues."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A gallery on Milvus by every door: each command, Python and HTTP answer as they do from a folder."""
+"""Galleries on Milvus: commands, Python and HTTP give the same answers as with a gallery in a folder."""
 
 from __future__ import annotations
 

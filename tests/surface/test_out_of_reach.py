@@ -1,4 +1,4 @@
-"""Splits that are out of reach for a while, and photos that lie where a server does not look."""
+"""Splits that are temporarily out of reach, and photos outside the folders that a server shows."""
 
 from __future__ import annotations
 

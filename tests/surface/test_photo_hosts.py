@@ -1,4 +1,4 @@
-"""Photos on other computers: a slow one keeps no photo but its own waiting, nor the end of the server."""
+"""Photos on other hosts: a slow host delays only its own photos, and not the end of the server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the command line does beside searching and indexing, done from Python: the same retrieval, from one core."""
+"""The Python functions of the commands other than index and search: the same results as the commands."""
 
 from __future__ import annotations
 

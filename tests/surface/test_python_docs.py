@@ -1,4 +1,4 @@
-"""docs/python.md: the session that it shows is run, and gives what it shows."""
+"""docs/python.md: its session runs, with the shown output."""
 
 from __future__ import annotations
 

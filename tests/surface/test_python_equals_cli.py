@@ -1,4 +1,4 @@
-"""Python and the command line give the same answers: they are two doors to one core, with the same defaults."""
+"""Python and the command line give the same answers, with the same defaults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Python passes in and out: photos as objects, retrievers through pickle, and the public names."""
+"""Python objects: photos in memory, pickling, types of arguments, and the public names."""
 
 from __future__ import annotations
 

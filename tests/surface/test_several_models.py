@@ -1,4 +1,4 @@
-"""Several models in one gallery, as a user meets them: their spaces, learned weights, shorter rows, second looks."""
+"""Several models in one gallery: spaces, learned weights, PCA projections and refinements."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Terminals of any encoding, streams that are closed, readers that have gone: no trace, and the right exit code."""
+"""Terminals of any encoding, closed streams and broken pipes: no traceback, and the right exit code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md's ways through the code: every hop is a function that really runs, in the order written there."""
+"""The ways through the code in CONTRIBUTING.md: every hop is a function that runs, in the documented order."""
 
 from __future__ import annotations
 

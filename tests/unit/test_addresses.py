@@ -1,4 +1,4 @@
-"""Which addresses are understood, where an item's may lead, and which computers are public."""
+"""Parsing of addresses, the addresses that items may have, and public hosts."""
 
 from __future__ import annotations
 

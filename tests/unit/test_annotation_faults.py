@@ -1,4 +1,4 @@
-"""Annotation files that are damaged, foreign or hostile are refused in a line that helps, or read as was meant."""
+"""Damaged, foreign and hostile annotation files: read correctly, or refused with a clear line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The house rules that a reader of the code may rely on: who imports whom, and what is promised where."""
+"""Rules of the code base: layers of imports, heavy libraries, sizes, names and docstrings."""
 
 from __future__ import annotations
 

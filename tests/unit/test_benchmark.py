@@ -1,4 +1,4 @@
-"""The benchmark: its promised shape, and that both sides answer the same questions rightly."""
+"""The benchmark: its JSON, and correct answers of both sides."""
 
 from __future__ import annotations
 

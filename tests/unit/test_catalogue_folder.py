@@ -1,4 +1,4 @@
-"""A folder as a catalogue: what counts as a photo, and what is said of the rest."""
+"""Folders as catalogues: which files are photos, and notes and errors about the others."""
 
 from __future__ import annotations
 

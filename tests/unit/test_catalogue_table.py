@@ -1,4 +1,4 @@
-"""Tables as catalogues: which column is what, what becomes a number, and what each malformed row is told."""
+"""Tables as catalogues: roles and types of columns, and errors for malformed rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ctrl-C ends a command with 130 and no traceback, wherever the program is; a command without arguments says so."""
+"""Ctrl-C ends a command with exit code 130 and no traceback; a command without required arguments says so."""
 
 from __future__ import annotations
 

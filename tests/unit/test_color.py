@@ -1,4 +1,4 @@
-"""The colour descriptor: the garment's colour counts, whatever lies behind it."""
+"""The colour descriptor depends on the garment, not on the background."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The original's 30 numbers, against its own recipe word by word."""
+"""The original's colour descriptor, against a literal implementation of its recipe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings from TOML: values, overrides, and what is refused."""
+"""Settings from TOML: values, overrides and errors."""
 
 from __future__ import annotations
 

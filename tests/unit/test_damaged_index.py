@@ -1,4 +1,4 @@
-"""Index files that were damaged where opening them does not look, or that are not what their seal says."""
+"""Damaged index files: in parts that opening does not read, and with wrong checksums."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Memory that photos take while they are decoded: shared, waited for in turn, and refused where it can never be had."""
+"""The memory budget of decoding: shared, with a queue, and an error for photos that exceed it."""
 
 from __future__ import annotations
 

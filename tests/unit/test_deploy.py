@@ -1,4 +1,4 @@
-"""The examples in `deploy/`: as far as they can be checked where no container engine runs."""
+"""The examples in `deploy/`, as far as they can be checked without a container engine."""
 
 from __future__ import annotations
 

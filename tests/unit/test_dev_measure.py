@@ -1,4 +1,4 @@
-"""The measure on dev: few queries at a time give what all at once do, and the memory stays small."""
+"""The dev measure: blocks of queries give the same result as all queries, in bounded memory."""
 
 from __future__ import annotations
 

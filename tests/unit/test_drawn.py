@@ -1,4 +1,4 @@
-"""The drawn sample: the same everywhere, complete, and of things that can be told apart."""
+"""The drawn sample: deterministic, complete, and with distinguishable products."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors that come from another process: whole, with every fact, whatever their constructors take."""
+"""Pickling of errors between processes, with all attributes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tasks, their measuring, intervals, class scores and comparisons, against what can be worked out by hand."""
+"""Tasks, metrics, intervals, class scores and comparisons, against figures worked out by hand."""
 
 from __future__ import annotations
 

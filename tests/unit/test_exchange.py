@@ -1,4 +1,4 @@
-"""Galleries to files and back, and the files of the original system."""
+"""Export and import of galleries, and the files of the original system."""
 
 from __future__ import annotations
 

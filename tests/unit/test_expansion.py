@@ -1,4 +1,4 @@
-"""Rows that borrow from their neighbours, against the sum written out."""
+"""Database augmentation and query expansion, against sums written out."""
 
 from __future__ import annotations
 

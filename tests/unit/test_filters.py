@@ -1,4 +1,4 @@
-"""What a `where` expression may say, what it finds, and where a wrong one is said to be wrong."""
+"""Filter expressions: syntax, matching items, and positions of errors."""
 
 from __future__ import annotations
 

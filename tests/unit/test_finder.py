@@ -1,4 +1,4 @@
-"""The finder: overlaps and duplicates, its training on drawn garments, and the file that comes of it."""
+"""Finders: overlaps and duplicates, training on drawn garments, and the exported file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is set by hand on an item stays, whatever its catalogue says of it later."""
+"""Overrides: kept when the catalogue is indexed again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Galleries at odd places: relative paths, paths that are no text, databases with two names, pipes among files."""
+"""Galleries at unusual paths: relative, not UTF-8, with hard links, and with pipes among the files."""
 
 from __future__ import annotations
 

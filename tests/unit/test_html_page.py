@@ -1,4 +1,4 @@
-"""The page: complete in itself, everything from outside escaped, and readable by a machine that reads aloud."""
+"""The HTML page of an answer: self-contained, escaped and accessible."""
 
 from __future__ import annotations
 

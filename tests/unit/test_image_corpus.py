@@ -1,4 +1,4 @@
-"""The kept files of the fuzzing suite, sound as they are: the same picture in every format, as it was drawn."""
+"""The corpus of the fuzzing suite, undamaged: the same image in every format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a photo takes while it is decoded: the estimate before, against the peak of a process that decodes it."""
+"""Memory of decoding: estimates against the measured peak of a process."""
 
 from __future__ import annotations
 

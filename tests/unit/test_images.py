@@ -1,4 +1,4 @@
-"""The one door for pixels: what goes in by whatever format comes out upright, in sRGB, or as one clear error."""
+"""Opening photos: every format gives an upright sRGB image, or one clear error."""
 
 from __future__ import annotations
 

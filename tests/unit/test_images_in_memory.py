@@ -1,4 +1,4 @@
-"""Photos that are pixels already: Pillow images and arrays are the same photos as the files that hold them."""
+"""Pillow images and arrays give the same photos as their files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings of indexes in a folder: kept, checked, and what the indexes are really made with."""
+"""Settings of indexes in a folder: stored, checked and applied."""
 
 from __future__ import annotations
 

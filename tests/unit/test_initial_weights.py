@@ -1,4 +1,4 @@
-"""Files of starting weights that are none."""
+"""Invalid files of pretrained weights."""
 
 from __future__ import annotations
 

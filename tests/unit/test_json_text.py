@@ -1,4 +1,4 @@
-"""JSON of strangers: as Python's own reader takes it, up to so many values, levels and digits."""
+"""JSON of requests: parsed as by Python, within limits of values, depth and digits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Words in a picture: every script that a font is there for, and no row of empty boxes for the others."""
+"""Text in images: all scripts with a font, and no boxes for missing glyphs."""
 
 from __future__ import annotations
 

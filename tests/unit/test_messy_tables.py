@@ -1,4 +1,4 @@
-"""Tables as spreadsheets, databases and shops of several countries export them, and files that are no tables."""
+"""Tables as exported by spreadsheets, databases and shops of several countries, and other files."""
 
 from __future__ import annotations
 

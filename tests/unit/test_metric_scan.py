@@ -1,4 +1,4 @@
-"""The scan by SciPy's metrics against SciPy itself, called once on everything."""
+"""The scan with SciPy's metrics, against one call of SciPy on all rows."""
 
 from __future__ import annotations
 

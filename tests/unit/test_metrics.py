@@ -1,4 +1,4 @@
-"""Metrics against definitions that are written out word by word, and against trec_eval by way of ir-measures."""
+"""Metrics, against literal implementations of their definitions and against trec_eval by ir-measures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Addresses of galleries on Milvus, and what is decided from them without a server."""
+"""Addresses of galleries on Milvus, and decisions that need no server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Model files that were damaged: each is refused, by every runtime, whatever was damaged."""
+"""Damaged model files: every runtime refuses them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The montage: each photo at its place, undistorted, with what is said below it."""
+"""The montage: positions, aspect ratios and captions of its photos."""
 
 from __future__ import annotations
 

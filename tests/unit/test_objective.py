@@ -1,4 +1,4 @@
-"""What is minimised, against definitions that are written out word by word."""
+"""Losses, against literal implementations of their definitions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model as the original system saved it: read without unpickling code, indexed at once, trained on."""
+"""Saved models of the original system: read without executing code, indexed and trained on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Projections: whitened, told apart by what they were learned from, and the same after they were kept."""
+"""PCA projections: whitening, fingerprints and storage."""
 
 from __future__ import annotations
 

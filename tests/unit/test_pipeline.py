@@ -1,4 +1,4 @@
-"""The way from a catalogue into a gallery: what is looked at again, what is left alone, what is refused."""
+"""The indexing pipeline: photos read again, items left unchanged, and errors."""
 
 from __future__ import annotations
 

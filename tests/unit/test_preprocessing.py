@@ -1,4 +1,4 @@
-"""How a photo is brought to a network's input size."""
+"""Preprocessing of photos to a network's input size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What surrounds the code: commit subjects, hooks, the hosted workflow, and the tools for the page."""
+"""Files around the code: commit subjects, hooks, the hosted workflow, and the tools for the page."""
 
 from __future__ import annotations
 

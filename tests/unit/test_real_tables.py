@@ -1,4 +1,4 @@
-"""Tables as shops, spreadsheets, databases and data frames really write them."""
+"""Tables as real shops, spreadsheets, databases and data frames write them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A gallery that has outgrown its index derives a new one while it is searched."""
+"""Background builds: a gallery is searched while it makes a new segment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Embeddings whose dot products are the relevance to be expected, against sums over all labels."""
+"""Relevance parts of embeddings, against sums over all labels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How tests are run: beside each other or alone, however they were started, and with a word about what was left out."""
+"""Running the tests: in parallel or alone, from any launcher, with a note on skipped parts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which photos make a batch: counted, and taken up again anywhere."""
+"""Batch samplers: composition of batches, and resuming at any step."""
 
 from __future__ import annotations
 

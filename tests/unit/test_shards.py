@@ -1,4 +1,4 @@
-"""Shards: how a catalogue is cut, what travels, what comes back, and how a cluster is divided."""
+"""Ray's shards: cutting a catalogue, transfer, results, and division of a cluster."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Spaces: the score against its definition, weights against what a caller may give."""
+"""Spaces: scores against their definition, and checks of weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training on the drawn sample, small: learns, stops and goes on exactly, and exports what it learnt."""
+"""Training on a small drawn sample: learning, stopping, exact resuming and export."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two processes that train together give what one gives: the same losses, the same gradients, the same weights."""
+"""Training with two processes gives the same losses, gradients and weights as with one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a step of training does to the weights, the rates and the checkpoints, against values worked out by hand."""
+"""Optimiser steps: weights, rates and checkpoints, against values worked out by hand."""
 
 from __future__ import annotations
 

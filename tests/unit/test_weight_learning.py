@@ -1,4 +1,4 @@
-"""The search for weights, against trying all of them; and the learning of weights, on rows whose answer is known."""
+"""Weight search, against trying all weights; and weight learning, on vectors with known results."""
 
 from __future__ import annotations
 

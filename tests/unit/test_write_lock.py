@@ -1,4 +1,4 @@
-"""The note beside the lock: whatever stands in it, the refusal is one clear line."""
+"""The note beside the write lock: one clear line whatever it contains."""
 
 from __future__ import annotations
 
