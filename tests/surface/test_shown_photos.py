@@ -86,3 +86,13 @@ def test_an_import_has_no_photo_opened_and_no_address_asked(
         html = each._repr_html_()
         assert html.count(f"No photo: {OUTSIDE}") == 2 and "<img" not in html
     assert not web.asked
+
+
+def test_a_root_that_is_added_counts_at_once(shop: Shop, mixed: Path, tmp_path: Path) -> None:
+    with lookalike.open(mixed, model=str(shop.model)) as opened:
+        before = opened.search(item="inside", k=2)._repr_html_()
+        assert before.count(f"No photo: {OUTSIDE}") == 1
+        with lookalike.open(mixed, model=str(shop.model)) as other:
+            other.gallery.remember_roots([str(tmp_path)])
+        after = opened.search(item="inside", k=2)._repr_html_()
+        assert "No photo" not in after and after.count("<img") == 2

@@ -62,6 +62,20 @@ class PhotoReader:
             return read_bytes(file, name=item.photo)
 
 
+class PhotoReaderCache:
+    """The photo reader of a gallery, renewed when the version of the gallery changes. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._kept: tuple[object, PhotoReader] | None = None
+
+    def of(self, gallery: Gallery, *, version: object) -> PhotoReader:
+        """Reader of the photos of a gallery at a version; see `Neighbours.version`."""
+        kept = self._kept
+        if kept is None or version is None or kept[0] != version:
+            self._kept = kept = version, PhotoReader.of(gallery)
+        return kept[1]
+
+
 def is_sent(item: Item) -> bool:
     """Whether the photo of an item was uploaded: only uploads have such names."""
     shelf, _, name = item.photo.rpartition("/")

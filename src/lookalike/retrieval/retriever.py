@@ -14,7 +14,7 @@ from lookalike.embedding.compatibility import check_compatibility, model_ids_of
 from lookalike.embedding.model_choice import ModelFile
 from lookalike.embedding.projected import ProjectedEmbedder
 from lookalike.errors import GalleryNotFoundError, UsageError
-from lookalike.gallery.photo_reader import PhotoReader
+from lookalike.gallery.photo_reader import PhotoReaderCache
 from lookalike.gallery.request import SearchRequest
 from lookalike.retrieval.examples import Examples, name_of
 from lookalike.retrieval.results import search_gallery
@@ -71,6 +71,7 @@ class Retriever:
         else:
             self._address, self._opened = "the gallery", gallery
         self._embedder = embedder
+        self._photo_readers = PhotoReaderCache()
 
     def __repr__(self) -> str:
         return f"<Retriever of {self._address}>"
@@ -160,8 +161,7 @@ class Retriever:
             index: `auto`, `exact`, `kmeans`, `ivf` or `hnsw`.
             probes: Number of lists that `kmeans` or `ivf` look into.
             expand: Number of nearest items to add to the query before a second search; 0 is none.
-            rerank: Number of best matches to sort by the neighbours that they share with the query; 0 is none. Scores
-                remain those of the query itself, also with `expand`.
+            rerank: Number of best matches to sort by shared neighbours; 0 is none. Scores remain those of the query.
 
         Raises:
             UsageError: An option is invalid, or options exclude each other; subclasses are in `lookalike.errors`.
@@ -213,7 +213,7 @@ class Retriever:
             rerank=request.rerank,
             examples=examples.names(name_of) if examples.several else None,
         )
-        return Answer(query, took, matches, PhotoReader.of(gallery))
+        return Answer(query, took, matches, self._photo_readers.of(gallery, version=neighbours.version))
 
     def index(
         self,
