@@ -247,8 +247,8 @@ class GalleryWriter(Protocol):
         """
         ...
 
-    def remove(self, ids: Sequence[str]) -> int:
-        """Remove items; unknown ids are ignored. Returns the number removed."""
+    def remove(self, ids: str | Sequence[str]) -> int:
+        """Remove an item, or several; unknown ids are ignored. Returns the number removed."""
         ...
 
     def remember_model(self, model: str) -> None:

@@ -29,7 +29,7 @@ from lookalike.gallery.record_batch import RecordBatch
 from lookalike.gallery.records import AttributeNames
 from lookalike.gallery.request import SearchRequest
 from lookalike.spaces import Space, slices, width
-from lookalike.types import JSON, FileStamp, Float32, Item, Neighbours
+from lookalike.types import JSON, FileStamp, Float32, Item, Neighbours, several
 
 BATCH = 1024
 """Items of a batch that `rows` and `records` yield."""
@@ -132,10 +132,10 @@ class LocalGallery(LocalMetadata):
         with self._database.writing() as connection:
             return writes.override_item(connection, item_id, attributes)
 
-    def remove(self, ids: Sequence[str]) -> int:
-        """Remove items; unknown ids are ignored. Returns the number removed."""
+    def remove(self, ids: str | Sequence[str]) -> int:
+        """Remove an item, or several; unknown ids are ignored. Returns the number removed."""
         with self._database.writing() as connection:
-            return writes.remove(connection, ids)
+            return writes.remove(connection, several(ids))
 
     def source_items(self, source: str) -> dict[str, tuple[Item, FileStamp | None]]:
         """Items of a source without overrides, by id, with their file stamps."""

@@ -31,7 +31,7 @@ from lookalike.gallery.request import SearchRequest
 from lookalike.gallery.stored_parameters import StoredWeights
 from lookalike.projection import Projection
 from lookalike.spaces import Space, slices, width
-from lookalike.types import JSON, FileStamp, Float32, Item, Neighbours
+from lookalike.types import JSON, FileStamp, Float32, Item, Neighbours, several
 
 
 class MilvusGallery(MilvusRoots):
@@ -153,8 +153,9 @@ class MilvusGallery(MilvusRoots):
         self._writer.put(changed, known=known)
         return changed.item
 
-    def remove(self, ids: Sequence[str]) -> int:
-        """Remove items; unknown ids are ignored. Returns the number removed."""
+    def remove(self, ids: str | Sequence[str]) -> int:
+        """Remove an item, or several; unknown ids are ignored. Returns the number removed."""
+        ids = several(ids)
         for item_id in ids:
             check_unicode(item_id)
         return self._writer.remove(ids) if self._state.has_rows() else 0
