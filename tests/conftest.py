@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lookalike.cli import show_notes
+from lookalike.cli.running import show_notes
 from lookalike.models.content_hash import append_checksum
 from lookalike.models.preprocessing import Preprocessing
 from tiny_finder import write_tiny_finder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import sys
 from types import ModuleType
 from typing import Any
@@ -49,3 +50,29 @@ def test_ctrl_c_that_a_compiled_library_turns_into_an_error_of_its_own(
     assert main(["doctor"]) == 130
     assert "bug" not in capsys.readouterr().err
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+PROGRAM = """
+import atexit, os, signal, sys
+
+when = sys.argv[1]
+
+class Interrupt:
+    def find_spec(self, name, path=None, target=None):
+        if name == when:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupt())
+if when == "exit":
+    atexit.register(os.kill, os.getpid(), signal.SIGINT)
+from lookalike.cli import main
+sys.argv[1:] = ["doctor", "--help"]
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize("when", ["logging", "typer", "lookalike.cli.commands", "exit"])
+def test_ctrl_c_before_anything_is_done_and_after_all_is(when: str) -> None:
+    """Also in the import of the command line itself, which takes longer than that of the rest."""
+    done = subprocess.run([sys.executable, "-c", PROGRAM, when], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (130, "")

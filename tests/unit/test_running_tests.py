@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from inherited_signals import NAMES
-from lookalike.cli import show_notes
+from lookalike.cli.running import show_notes
 from lookalike.server.logs import log_as_lines
 from skipped_parts import skipped_line
 

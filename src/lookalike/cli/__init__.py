@@ -1,93 +1,33 @@
-"""Entry point of the command line: runs one command and maps errors to exit codes."""
+"""Entry point of the command line, which imports little: Ctrl-C is heeded from the first instant on."""
 
 from __future__ import annotations
 
-import logging
 import os
-import sys
+import signal
 from collections.abc import Sequence
-from functools import cache
 
-import typer
-
-from lookalike.cli.console import finish, let_go, make_ready, say
-from lookalike.cli.interrupts import Interrupts
-from lookalike.errors import LookalikeError, short_reason
-
-SHOW_TRACEBACK = "LOOKALIKE_TRACEBACK"
-INTERRUPTED, PIPE_CLOSED = 130, 141  # 128 + the number of the signal, as shells have it
+INTERRUPTED = 130  # 128 + the number of the signal, as shells have it
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Args:
-        arguments: Arguments without the program's name; None takes `sys.argv`.
+        arguments: Arguments without the program's name; None takes `sys.argv`, in a process that runs nothing else.
 
     Returns:
         0 done; 1 failed; 2 the caller's mistake; 3 done, but some photos were skipped; 130 stopped by Ctrl-C.
     """
-    make_ready()
-    show_notes()
-    try:
-        return run(arguments)
-    finally:
-        finish(sys.stdout)
-        finish(sys.stderr)
+    if arguments is None and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, leave)
+    from lookalike.cli.running import run
+
+    return run(arguments)
 
 
-def run(arguments: Sequence[str] | None) -> int:
-    """Run one command, and map errors to exit codes; see `main`."""
-    with Interrupts() as interrupts:
-        return _run(arguments, interrupts)
+def leave(number: int, frame: object) -> None:
+    """End the process, which has begun nothing yet or has done everything.
 
-
-def _run(arguments: Sequence[str] | None, interrupts: Interrupts) -> int:
-    try:
-        from lookalike.cli.commands import command  # the import takes half a second, in which Ctrl-C may come
-
-        code = command()(arguments, prog_name="lookalike", standalone_mode=False)
-        sys.stdout.flush()
-    except LookalikeError as error:
-        say(f"error: {error}")
-        return error.exit_code
-    except typer.TyperException as error:
-        if message := error.format_message():  # empty when the help was shown instead
-            context = getattr(error, "ctx", None)
-            say(f"error: {message}; try {context.command_path if context else 'lookalike'} --help")
-        return error.exit_code
-    except (KeyboardInterrupt, typer.Abort):
-        return INTERRUPTED
-    except (BrokenPipeError, SystemExit):
-        # The reader of the output, such as `head`, has gone; Typer exits on that and for no other reason.
-        let_go(sys.stdout)
-        return PIPE_CLOSED
-    except Exception as error:  # a bug: one line, no traceback
-        if interrupts.came:
-            return INTERRUPTED
-        if os.environ.get(SHOW_TRACEBACK):
-            raise
-        if isinstance(error, OSError):
-            say(f"error: {error.filename or 'system'}: {error.strerror or error}")
-        else:
-            say(f"error: this is a bug in lookalike: {type(error).__name__}: {short_reason(error)}")
-            say(f"to see where, set {SHOW_TRACEBACK}=1 and run it again")
-        return 1
-    return int(code or 0)
-
-
-class Notes(logging.Handler):
-    """Logging handler that prints the core's messages on standard error, such as that an index is being built."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Print one message."""
-        say(record.getMessage())
-
-
-@cache
-def show_notes() -> None:
-    """Install the handler once."""
-    logger = logging.getLogger("lookalike")
-    logger.addHandler(Notes(logging.INFO))
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
+    An exception would be lost where it comes in an import, and a traceback else.
+    """
+    os._exit(INTERRUPTED)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import signal
 import threading
 from types import FrameType, TracebackType
+from typing import Any
+
+from lookalike.cli import leave
 
 
 class Interrupts:
@@ -19,22 +22,29 @@ class Interrupts:
 
     def __init__(self) -> None:
         self.came = False
-        self._set = False
+        self._before: Any = None
 
     def __enter__(self) -> Interrupts:
-        # Handlers can be set in the main thread only; one that is not Python's own is left as it is.
-        if threading.current_thread() is threading.main_thread():
-            self._set = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-        if self._set:
-            signal.signal(signal.SIGINT, self._note)
+        if current_handler() is signal.default_int_handler:
+            self.record()
         return self
+
+    def record(self) -> None:
+        """Record from now on, also where Ctrl-C ended the process at once so far, as while commands are imported."""
+        if self._before is None and current_handler() in (signal.default_int_handler, leave):
+            self._before = signal.signal(signal.SIGINT, self._note)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._set:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.came = True
         raise KeyboardInterrupt
+
+
+def current_handler() -> object:
+    """What handles SIGINT; None outside of the main thread, which alone can set it, and for handlers of C."""
+    return signal.getsignal(signal.SIGINT) if threading.current_thread() is threading.main_thread() else None
