@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sqlite3
+import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -15,6 +18,7 @@ import pytest
 
 from lookalike.embedding.model_choice import ModelFile
 from lookalike.errors import (
+    GalleryDamagedError,
     GalleryGoneError,
     GalleryNotFoundError,
     GalleryReplacedError,
@@ -305,3 +309,54 @@ def test_an_answer_is_of_one_state(
     assert [match.score for match in answer.matches] == pytest.approx(
         [float(truth[int(match.item.id)]) for match in answer.matches], abs=1e-5
     )
+
+
+@pytest.mark.parametrize("count", [60, COUNT])
+def test_what_was_read_of_half_a_copy_is_not_kept(tmp_path: Path, count: int) -> None:
+    """The database is written over from its beginning, as `rsync --inplace` does, and asked in between."""
+    fill(tmp_path / "other.gallery", rows_of(2, count))
+    fill(tmp_path / "shop.gallery", rows_of(1, count))
+    old, new = ((tmp_path / f"{name}.gallery" / "gallery.db").read_bytes() for name in ("shop", "other"))
+    assert len(old) == len(new)
+    pages = len(new) // 16384
+    for cut in range(1, pages, max(1, pages // 6)):
+        place = shutil.copytree(tmp_path / "shop.gallery", tmp_path / f"{cut}.gallery")
+        with LocalGallery(place) as gallery:
+            check(gallery, rows_of(1, count))
+            write_over(place / "gallery.db", new, 0, cut * 16384)
+            time.sleep(0.02)  # more than a step of the file system's clock
+            with contextlib.suppress(LookalikeError):  # it is a mixture just now
+                gallery.search({"deep": rows_of(99, 1)}, SearchRequest(k=5))
+                gallery.search({"deep": rows_of(99, 1)}, SearchRequest(k=5, index="exact"))
+            time.sleep(0.02)
+            write_over(place / "gallery.db", new, cut * 16384, len(new))
+            check(gallery, rows_of(2, count))
+        with LocalGallery(place) as gallery:
+            check(gallery, rows_of(2, count))
+
+
+def write_over(database: Path, content: bytes, start: int, end: int) -> None:
+    with database.open("r+b") as file:
+        file.seek(start)
+        file.write(content[start:end])
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_log_is_not_moved_into_what_was_copied_over_its_database(shop: Path, other: Path, asked: bool) -> None:
+    """Commits stayed in the log, for a reader was in the way; closing the last connection would move them then."""
+    gallery = LocalGallery(shop)
+    with closing(sqlite3.connect(f"file:{shop}/gallery.db?mode=ro", uri=True)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM items").fetchone()
+        gallery.remove(["7"])
+    assert (shop / "gallery.db-wal").stat().st_size
+    subprocess.run(["cp", other / "gallery.db", shop / "gallery.db"], check=True)
+    for write in (False, True) if asked else ():
+        with pytest.raises(GalleryDamagedError, match="holds commits to another database than the one beside it"):
+            gallery.remove(["8"]) if write else gallery.search({"deep": rows_of(99, 1)}, SearchRequest(k=5))
+    gallery.close()
+    assert (shop / "gallery.db").read_bytes() == (other / "gallery.db").read_bytes()
+    (shop / "gallery.db-wal").unlink()
+    with LocalGallery(shop) as gallery:
+        check(gallery, rows_of(2))
+        assert gallery.verify().problems == ()

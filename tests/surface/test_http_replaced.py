@@ -81,3 +81,16 @@ def test_is_not_ready_for_a_gallery_of_another_model(client: TestClient, shop: S
     with shop.photo("red-0").open("rb") as photo:
         answer = client.post("/v1/search", files={"photo": photo})
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, "mismatch")
+
+
+@pytest.mark.parametrize("table", ["items", "vectors"])
+def test_is_not_ready_when_its_gallery_is_damaged(client: TestClient, shop: Shop, tmp_path: Path, table: str) -> None:
+    """No search is answered from it, and no traffic should be sent there."""
+    assert client.get("/readyz").status_code == 200
+    copied = shutil.copyfile(shop.gallery / "gallery.db", tmp_path / "damaged.db")
+    with closing(sqlite3.connect(copied)) as connection, connection:
+        connection.execute(f"UPDATE {table} SET checksum = checksum + 1 WHERE row = 1")
+    shutil.copyfile(copied, shop.gallery / "gallery.db")
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "not_ready"), answer.text
+    assert "the gallery cannot be read" in answer.json()["error"]["message"]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Sequence
 
-INTERRUPTED = 130  # 128 + the number of the signal, as shells have it
+from lookalike.cli.interrupts import leave
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,11 +22,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from lookalike.cli.running import run
 
     return run(arguments)
-
-
-def leave(number: int, frame: object) -> None:
-    """End the process, which has begun nothing yet or has done everything.
-
-    An exception would be lost where it comes in an import, and a traceback else.
-    """
-    os._exit(INTERRUPTED)

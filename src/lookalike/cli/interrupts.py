@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, Final
 
-from lookalike.cli import leave
+INTERRUPTED: Final = 130
+"""Exit code of a command that Ctrl-C stopped: 128 + the number of the signal, as shells have it."""
 
 
 class Interrupts:
@@ -48,3 +50,11 @@ class Interrupts:
 def current_handler() -> object:
     """What handles SIGINT; None outside of the main thread, which alone can set it, and for handlers of C."""
     return signal.getsignal(signal.SIGINT) if threading.current_thread() is threading.main_thread() else None
+
+
+def leave(number: int, frame: object) -> None:
+    """End the process, which has begun nothing yet or has done everything.
+
+    An exception would be lost where it comes in an import, and a traceback else.
+    """
+    os._exit(INTERRUPTED)

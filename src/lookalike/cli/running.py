@@ -10,9 +10,8 @@ from functools import cache
 
 import typer
 
-from lookalike.cli import INTERRUPTED
 from lookalike.cli.console import finish, let_go, make_ready, say
-from lookalike.cli.interrupts import Interrupts
+from lookalike.cli.interrupts import INTERRUPTED, Interrupts
 from lookalike.errors import LookalikeError, short_reason
 
 SHOW_TRACEBACK = "LOOKALIKE_TRACEBACK"

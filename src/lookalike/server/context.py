@@ -131,7 +131,10 @@ class AppContext:
             MismatchError: The gallery was replaced by one of another model.
             LookalikeError: The gallery is gone or cannot be read.
         """
-        items = len(self.retriever.gallery)
+        gallery = self.retriever.gallery
+        _ = gallery.version  # which reads the rows where these have changed
+        gallery.list(limit=1)
+        items = len(gallery)
         if self.photos and items:
             self.retriever.check_model()
 

@@ -12,26 +12,20 @@ the pool interrupts running statements and waits for them.
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, TypeVar
-from urllib.parse import quote
+from typing import Final
 
 from lookalike.errors import GalleryClosedError, LookalikeError
 from lookalike.gallery.local import schema
 from lookalike.gallery.local.file_identity import Files, Place, database_at, files_at, is_immutable
-from lookalike.gallery.local.row_checksums import equip
+from lookalike.gallery.local.pooled_connection import PooledConnection, connect
 from lookalike.gallery.wal import check_log
 from lookalike.storage.fork import watch
 
 CACHE_KIB: Final = 32768
-BUSY_MS: Final = 10_000
-"""Time that SQLite waits for a process that checkpoints the WAL, or writes without the gallery's lock."""
-
 INTERRUPT_S: Final = 0.02
 """Seconds between two interrupts of a statement that runs while the pool is closed."""
 
@@ -40,56 +34,6 @@ FORK_S: Final = 1.0
 
 TRIES: Final = 20
 """Largest number of attempts to open a database that is being replaced."""
-
-T = TypeVar("T")
-
-
-class PooledConnection:
-    """Connection with its state in the pool.
-
-    Attributes:
-        connection: SQLite connection.
-        lock: Lock held while the connection is used.
-        files: Files that the connection was opened on.
-        immutable: Whether it was opened with SQLite's `immutable`, which reads without locks and helper files.
-        seen: SQLite's data version and the gallery's version id when the newest snapshot was compared with them.
-        broken: Whether the connection must not be leased again.
-        closed: Whether the pool was closed while the connection was in use.
-        sound: Whether its tables have been checked.
-    """
-
-    def __init__(self, connection: sqlite3.Connection, files: Files, *, immutable: bool) -> None:
-        self.connection = connection
-        self.lock = threading.RLock()
-        self.files = files
-        self.immutable = immutable
-        self.seen: tuple[int, object] = (-1, None)
-        self.broken = False
-        self.closed = False
-        self.sound = False
-        self._known: dict[Callable[[sqlite3.Connection], Any], Any] = {}
-        self._known_data_version = -1
-
-    def data_version(self) -> int:
-        """SQLite's data version, which changes when another connection commits; takes 4 microseconds."""
-        data_version: int = self.connection.execute("PRAGMA data_version").fetchone()[0]
-        return data_version
-
-    def known(self, read: Callable[[sqlite3.Connection], T]) -> T:
-        """Return the result of a function of the database, cached until another connection commits.
-
-        Args:
-            read: Function of a module or class, which is the key of the cache; not a closure. Its result must not be
-                modified.
-        """
-        data_version = self.data_version()
-        if data_version != self._known_data_version:
-            self._known.clear()
-            self._known_data_version = data_version
-        if read not in self._known:
-            self._known[read] = read(self.connection)
-        found: T = self._known[read]
-        return found
 
 
 class Lease:
@@ -154,8 +98,7 @@ class ConnectionPool:
 
     def __del__(self) -> None:
         for reader in (*self._idle, *self._lent, *([self._writer] if self._writer else [])):
-            with contextlib.suppress(sqlite3.Error):
-                reader.connection.close()
+            self.end(reader)
 
     def lease(self, *, writer: bool = False) -> Lease:
         """Lease a connection: threads read with one each, and write one after the other.
@@ -203,7 +146,7 @@ class ConnectionPool:
             if reader.closed or reader.broken or reader.files is not self._files:
                 if reader is self._writer:
                     self._writer = None
-                close(reader)
+                self.end(reader)
             elif reader is not self._writer:
                 self._idle.append(reader)
 
@@ -254,8 +197,16 @@ class ConnectionPool:
                 while not reader.lock.acquire(timeout=INTERRUPT_S):
                     with contextlib.suppress(sqlite3.Error):
                         reader.connection.interrupt()
-                close(reader)
+                self.end(reader)
                 reader.lock.release()
+
+    def end(self, reader: PooledConnection) -> None:
+        """Close a connection, unless that has been done."""
+        with reader.lock:
+            is_untouched = False
+            with contextlib.suppress(LookalikeError):
+                is_untouched = database_at(self._path) == reader.files.database
+            reader.close(is_untouched=is_untouched)
 
     def before_fork(self) -> None:
         """Close idle connections, which a child process must not inherit."""
@@ -275,9 +226,9 @@ class ConnectionPool:
     def _close_idle(self) -> None:
         """Close all connections that are not in use."""
         while self._idle:
-            close(self._idle.pop())
+            self.end(self._idle.pop())
         if self._writer is not None and self._writer not in self._lent:
-            close(self._writer)
+            self.end(self._writer)
         self._writer = None
         self._files = None
 
@@ -286,6 +237,7 @@ class ConnectionPool:
         for _ in range(TRIES):
             before = files_at(self._path)
             immutable = False
+            companion = connect(self._path, "ro") if mode == "rw" else None  # before the writer, for that may fail
             try:
                 connection = connect(self._path, mode)
             except sqlite3.OperationalError as error:
@@ -295,12 +247,13 @@ class ConnectionPool:
                 immutable = True
                 connection = connect(self._path, "ro", immutable=True)
             after = files_at(self._path)
+            reader = PooledConnection(connection, after, immutable=immutable, companion=companion)
             if before.database == after.database and (not immutable or before == after):
                 try:
                     schema.check(connection, self._path)
                     check_log(connection, self._path.resolve())
-                except LookalikeError:
-                    connection.close()
+                except BaseException:
+                    reader.close()
                     raise
                 if after != self._files:
                     self._close_idle()
@@ -311,34 +264,7 @@ class ConnectionPool:
                 else:
                     connection.execute("PRAGMA synchronous = FULL")
                 assert self._files is not None
-                return PooledConnection(connection, self._files, immutable=immutable)
-            connection.close()
+                reader.files = self._files
+                return reader
+            reader.close()
         raise LookalikeError(f"{self._path} is being replaced all the time; try again")
-
-
-def connect(path: Path, mode: str, *, immutable: bool = False) -> sqlite3.Connection:
-    """Open a connection.
-
-    Args:
-        path: Path of the database.
-        mode: SQLite's mode: `ro`, `rw` or `rwc`.
-        immutable: Read without locks and helper files.
-    """
-    # A path may begin with two slashes and hold bytes that are not text.
-    address = f"file://{quote(os.fsencode(path.absolute()))}?mode={mode}{'&immutable=1' if immutable else ''}"
-    connection = sqlite3.connect(
-        address, uri=True, isolation_level=None, check_same_thread=False, timeout=BUSY_MS / 1000
-    )
-    try:
-        equip(connection)
-        connection.execute("PRAGMA schema_version")  # opening is lazy: this reads the file and fails for a wrong one
-    except sqlite3.Error:
-        connection.close()
-        raise
-    return connection
-
-
-def close(reader: PooledConnection) -> None:
-    """Close a connection; a closed one is left as it is."""
-    with reader.lock, contextlib.suppress(sqlite3.Error):
-        reader.connection.close()

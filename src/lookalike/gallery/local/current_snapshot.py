@@ -7,22 +7,55 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 from lookalike.errors import GalleryReplacedError, LookalikeError, RowFileError, UsageError
 from lookalike.gallery.local.allowed_rows import AllowedRows
-from lookalike.gallery.local.connection_pool import PooledConnection
 from lookalike.gallery.local.database import Database
+from lookalike.gallery.local.file_identity import FileState
 from lookalike.gallery.local.filtering import passing
+from lookalike.gallery.local.pooled_connection import PooledConnection
 from lookalike.gallery.local.refresh import BackgroundBuild, build_usual_index, refreshed_segment
 from lookalike.gallery.local.segment import LONG_TO_BUILD
 from lookalike.gallery.local.segment_files import SegmentFiles, newer
 from lookalike.gallery.local.snapshot import Snapshot, is_stale, next_snapshot, take_snapshot
 from lookalike.gallery.local.version import Version, VersionId, is_in_history, version_id
+from lookalike.gallery.wal import log_size
 from lookalike.storage.fork import watch
 
 TRIES: Final = 20
 """Largest number of attempts to take a snapshot while the database is replaced or compacted."""
+
+
+class Sight(NamedTuple):
+    """What was seen of a database by one look.
+
+    Another program that copies into the database's file leaves a mixture for a while, whose version is that of the
+    first page. When the file changes and the version does not, what was read before is such a mixture, unless a
+    checkpoint changed the file.
+
+    Attributes:
+        version: `Version.id`.
+        schema: SQLite's number of the schema, which vacuuming changes too.
+        file: State of the database's file.
+        settled: Whether the file had all commits, so that no checkpoint was to come.
+    """
+
+    version: VersionId
+    schema: int
+    file: FileState
+    settled: bool
+
+    @classmethod
+    def of(cls, database: Database, reader: PooledConnection) -> Sight:
+        """What a connection in a transaction sees."""
+        (number,) = reader.connection.execute("PRAGMA schema_version").fetchone()
+        settled = log_size(database.path) == 0 and database.is_untouched(reader)
+        return cls(version_id(reader.connection), number, reader.files.database, settled)
+
+    def is_overwritten(self, later: Sight) -> bool:
+        """Whether another program has written into the file until a later look."""
+        return self.settled and self[:2] == later[:2] and self.file != later.file
 
 
 class CurrentSnapshot:
@@ -30,6 +63,7 @@ class CurrentSnapshot:
 
     Attributes:
         snapshot: Newest snapshot; None before the first.
+        seen: What the newest snapshot was, or was to be, taken from.
         background_build: Builds segments while searches go on.
     """
 
@@ -37,6 +71,7 @@ class CurrentSnapshot:
         self._database = database
         self._segment_files = segment_files
         self.snapshot: Snapshot | None = None
+        self.seen: Sight | None = None
         self.background_build = BackgroundBuild()
         self._refreshing = threading.Lock()
         watch(self)
@@ -99,13 +134,19 @@ class CurrentSnapshot:
         if state is not None and reader.seen == (data_version, state.version.id):
             return state
         now = version_id(reader.connection)
-        if state is None or state.version.id != now:
+        if not self._is_of(state, now, reader):
             with self._refreshing:
                 state = self.snapshot
-                if state is None or state.version.id != now:
+                if not self._is_of(state, now, reader):
                     state = self._refresh(wait_s=0)
+        assert state is not None
         reader.seen = (data_version, state.version.id)
         return state
+
+    def _is_of(self, state: Snapshot | None, now: VersionId, reader: PooledConnection) -> bool:
+        """Whether a snapshot is of the version and the file that a connection sees."""
+        file = self.seen and self.seen.file
+        return state is not None and state.version.id == now and file == reader.files.database
 
     def _refresh(self, *, wait_s: float = 0.0, force_segment: bool = False) -> Snapshot:
         """Take a new snapshot, and build a new segment when too many rows were added or removed since the last one.
@@ -127,10 +168,11 @@ class CurrentSnapshot:
     def _try_to_refresh(self, *, wait_s: float, force_segment: bool) -> Snapshot | None:
         """Take a new snapshot; None when the database was replaced or compacted meanwhile."""
         before = self.snapshot
-        with self._database.reading() as connection:
-            now = Version.now(connection)
-            if before is not None and not before.version.is_past_of(connection):
+        with self._database.viewing() as reader:
+            now = Version.now(reader.connection)
+            if before is not None and not before.version.is_past_of(reader.connection):
                 before = None  # the database was compacted, replaced or restored from a copy
+            before = self._trusted(before, Sight.of(self._database, reader))
         segment = None if before is None else before.segment
         if before and segment and wait_s == 0 and len(segment) >= LONG_TO_BUILD and is_stale(segment, now):
             self.background_build.start(partial(self._rebuild_segment, before, now), now)
@@ -148,6 +190,14 @@ class CurrentSnapshot:
             if before is not None and before.segment is segment:
                 return next_snapshot(connection, before)
             return take_snapshot(connection, segment)
+
+    def _trusted(self, before: Snapshot | None, sight: Sight) -> Snapshot | None:
+        """A snapshot to go on from; None when it, and segments of that version, were read while the file was copied."""
+        last, self.seen = self.seen, sight
+        if last is None or not last.is_overwritten(sight):
+            return before
+        self._segment_files.refuse_version(sight.version, delete=self._database.writable)
+        return None
 
     def _rebuild_segment(self, before: Snapshot, now: Version) -> None:
         """Build a new segment and its index in the background, and make the snapshot use it."""

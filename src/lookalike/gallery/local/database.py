@@ -25,10 +25,11 @@ from lookalike.errors import (
     UsageError,
 )
 from lookalike.gallery.local import schema
-from lookalike.gallery.local.connection_pool import BUSY_MS, ConnectionPool, PooledConnection, connect
-from lookalike.gallery.local.file_identity import check_single_name
+from lookalike.gallery.local.connection_pool import ConnectionPool
+from lookalike.gallery.local.file_identity import check_single_name, database_at
 from lookalike.gallery.local.integrity import Soundness
 from lookalike.gallery.local.metadata_table import last_number, read_spaces, sign_change
+from lookalike.gallery.local.pooled_connection import BUSY_MS, PooledConnection, connect
 from lookalike.gallery.local.row_checksums import WAY_OUT
 from lookalike.gallery.local.sqlite_errors import translated_errors
 from lookalike.gallery.local.time_limit import time_limited
@@ -138,6 +139,12 @@ class Database:
         """Lease a connection in a read transaction, which sees one version of the data."""
         with self.viewing() as reader:
             yield reader.connection
+
+    def is_untouched(self, reader: PooledConnection) -> bool:
+        """Whether nothing was written to the database's file since a connection was lent, not even by a checkpoint."""
+        with contextlib.suppress(LookalikeError):
+            return database_at(self.path) == reader.files.database
+        return False
 
     @contextmanager
     def scanning(self) -> Iterator[sqlite3.Connection]:

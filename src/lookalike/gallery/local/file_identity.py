@@ -7,7 +7,7 @@ import sqlite3
 import stat
 import time
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from lookalike.errors import GalleryGoneError, LookalikeError
 
@@ -23,6 +23,10 @@ NO_ROOM: Final = frozenset(
 """SQLite's error codes where a disk is too full, or too damaged, for its helper files."""
 
 
+FileState: TypeAlias = tuple[int, int, int, int]
+"""Device, inode, size and time of the last change, nanoseconds, of a file."""
+
+
 class Files(NamedTuple):
     """Identity of a database's files.
 
@@ -31,7 +35,7 @@ class Files(NamedTuple):
         helpers: Inodes of the WAL and of the shared-memory file; None for a missing file.
     """
 
-    database: tuple[int, int, int, int]
+    database: FileState
     helpers: tuple[int | None, int | None]
 
     def same_place(self, other: Files) -> bool:
@@ -74,7 +78,7 @@ def files_at(path: Path) -> Files:
     return Files(database_at(path), helpers_at(path))
 
 
-def database_at(path: Path) -> tuple[int, int, int, int]:
+def database_at(path: Path) -> FileState:
     """Device, inode, size and modification time, nanoseconds, of the database at a path; see `files_at`."""
     found = look_at(str(path), path)
     if not stat.S_ISREG(found.st_mode):  # opening a pipe would block

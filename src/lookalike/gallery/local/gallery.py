@@ -211,8 +211,8 @@ class LocalGallery(LocalMetadata):
 
     @property
     def version(self) -> object:
-        """Version id of the data, which changes with each commit."""
-        return self._current.present().version.id
+        """Version of the data, which changes with each commit, and when another program writes into the file."""
+        return self._current.present().version.id, self._current.seen
 
     def has_index(self, name: str) -> bool:
         """Whether an index can be searched without building it first; true in a small gallery."""

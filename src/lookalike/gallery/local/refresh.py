@@ -19,6 +19,9 @@ from lookalike.spaces import resolve_weights
 USUAL_K: Final = 10
 """Number of matches that the index built ahead of searches is chosen for."""
 
+BUILDS: Final = 5
+"""Largest number of attempts to build a segment while another program writes into the database."""
+
 
 class BackgroundBuild:
     """Thread that builds a segment while searches use the old one; a build takes a second for each 10,000 rows.
@@ -115,7 +118,7 @@ def refreshed_segment(
     if not is_stale(kept, now):
         return kept
     if not database.writable:
-        return segment_in_memory(database, segment_files, stop=stop)
+        return built_segment(database, segment_files, keep=False, stop=stop)
     if wait_s == 0 and is_written_to(database):  # the writer builds it at its end
         return newer(held, kept)
     try:
@@ -125,23 +128,44 @@ def refreshed_segment(
             kept = saved_segment(database, segment_files)  # another process may have been first
             if kept is not None and not is_stale(kept, now):
                 return kept
-            with database.reading() as connection:
-                made = segment_files.build(connection, keep=True, stop=stop)
+            made = built_segment(database, segment_files, keep=True, stop=stop)
             segment_files.keep_only(made)
             return made
     except SegmentFolderError as error:
         if wait_s > 0:
             raise
         logging.getLogger(__name__).warning("%s; searches are answered from memory", error)
-        return segment_in_memory(database, segment_files, stop=stop)
+        return built_segment(database, segment_files, keep=False, stop=stop)
 
 
-def segment_in_memory(
-    database: Database, segment_files: SegmentFiles, *, stop: threading.Event | None
+def built_segment(
+    database: Database, segment_files: SegmentFiles, *, keep: bool, stop: threading.Event | None = None
 ) -> Segment | None:
-    """Build a segment in memory."""
-    with database.reading() as connection:
-        return segment_files.build(connection, keep=False, stop=stop)
+    """A segment of the present state.
+
+    SQLite cannot tell when another program writes into the database's file: of what is read meanwhile, one part may be
+    from before and another from after. So rows are read again unless only commits came in between.
+
+    Args:
+        database: The database.
+        segment_files: Its segment files.
+        keep: See `SegmentFiles.build`.
+        stop: See `SegmentFiles.build`.
+
+    Raises:
+        LookalikeError: The file was written to each time.
+    """
+    for _ in range(BUILDS):
+        with database.viewing() as reader:
+            made = segment_files.build(reader.connection, keep=keep, stop=stop)
+            if made is None or database.is_untouched(reader):
+                return made
+        with database.reading() as connection:
+            now = Version.now(connection)
+            if made.version.is_past_of(connection) and made.version.change < now.change:
+                return made
+        segment_files.refuse(made, delete=keep)
+    raise LookalikeError(f"{database.path} is written to by another program all the time; ask again when it has ended")
 
 
 def is_written_to(database: Database) -> bool:

@@ -36,7 +36,7 @@ from lookalike.errors import GalleryDamagedError, LookalikeError, short_reason
 from lookalike.gallery.local.manifest import checksum, read_manifest, write_manifest
 from lookalike.gallery.local.row_checksums import checked_vectors
 from lookalike.gallery.local.segment import Segment
-from lookalike.gallery.local.version import Version
+from lookalike.gallery.local.version import Version, VersionId
 from lookalike.gallery.records import read_vectors
 from lookalike.index import Mapped, Rows, row_sums
 from lookalike.spaces import width
@@ -105,6 +105,14 @@ class SegmentFiles:
             self._refused.add(damaged.folder.name)
             if delete:
                 shutil.rmtree(damaged.folder, ignore_errors=True)
+
+    def refuse_version(self, version: VersionId, *, delete: bool) -> None:
+        """Refuse all rows that were made from one state of the database; see `refuse`."""
+        for folder in self._folder.glob("rows-*"):
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                segment = open_segment(folder)
+                if segment.version.id == version:
+                    self.refuse(segment, delete=delete)
 
     @contextlib.contextmanager
     def building(self, *, wait_s: float) -> Iterator[bool]:
