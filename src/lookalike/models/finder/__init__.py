@@ -1,1 +1,1 @@
-"""What is the finder's network made of, and how is it kept in a file?"""
+"""The finder's network, checkpoints and ONNX files."""

@@ -169,4 +169,4 @@ def _compressed(view: Image.Image, *, random: np.random.Generator) -> Image.Imag
 
 
 SPOILS = (_blurred, _coarse, _compressed)
-"""What happens to photos on their way: each takes a picture and the random numbers that decide how much."""
+"""Degradations of a photo; each takes the photo and a random generator of its strength."""

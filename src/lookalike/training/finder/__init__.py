@@ -1,1 +1,1 @@
-"""How does the finder learn where garments are?"""
+"""Training of finders."""

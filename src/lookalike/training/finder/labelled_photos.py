@@ -72,7 +72,7 @@ def read_labelled(data: GarmentDataSettings, *, folder: Path) -> dict[str, list[
         if garments is not None:
             found[part].append(LabelledPhoto(str(table.parent / row[data.file]), *garments, known, data.shown))
     if not found["train"]:
-        raise CatalogueError(f"{table}: no training photo, whose {data.split!r} is {' or '.join(data.train)}")
+        raise CatalogueError(f"{table}: no training photos: none has a {data.split!r} of {' or '.join(data.train)}")
     if data.dev_photos and len(found["dev"]) > data.dev_photos:
         chosen = np.linspace(0, len(found["dev"]) - 1, data.dev_photos).astype(int)
         found["dev"] = [found["dev"][place] for place in chosen]
