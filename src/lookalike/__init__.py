@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         MissingExtraError,
         ModelError,
         NoFinderError,
+        NoGarmentError,
         PhotoError,
         RowFileError,
         StorageFailedError,
@@ -41,7 +42,8 @@ if TYPE_CHECKING:
     from lookalike.gallery.protocol import Gallery
     from lookalike.ingest.report import IndexReport
     from lookalike.models.export_checkpoint import Exported, export
-    from lookalike.retrieval.retriever import Retriever, open
+    from lookalike.retrieval.opening import open
+    from lookalike.retrieval.retriever import Retriever
     from lookalike.spaces import Space
     from lookalike.training.outcome import Stopped, Trained
     from lookalike.training.train import train
@@ -49,7 +51,7 @@ if TYPE_CHECKING:
     from lookalike.tuning.pca import Reduction, reduce
     from lookalike.tuning.weight_learning import Fusion
     from lookalike.tuning.weights import forget_weights, learn_weights
-    from lookalike.types import Answer, Box, Garment, Item, Match
+    from lookalike.types import Answer, Box, Garment, GarmentChoice, Item, Match
 
 __all__ = [
     "AnnotationError",
@@ -74,6 +76,7 @@ __all__ = [
     "GalleryReplacedError",
     "GalleryUnreachableError",
     "Garment",
+    "GarmentChoice",
     "GarmentEvaluation",
     "IndexFileError",
     "IndexReport",
@@ -84,6 +87,7 @@ __all__ = [
     "MissingExtraError",
     "ModelError",
     "NoFinderError",
+    "NoGarmentError",
     "PhotoError",
     "Reduction",
     "Retriever",
@@ -112,8 +116,7 @@ __all__ = [
 telemetry.switch_off()  # the one effect of importing the package: a library that was imported first would report
 
 _HOMES = {
-    **dict.fromkeys(("Answer", "Box", "Garment", "Item", "Match"), "lookalike.types"),
-    **dict.fromkeys(("Retriever", "open"), "lookalike.retrieval.retriever"),
+    **dict.fromkeys(("Answer", "Box", "Garment", "GarmentChoice", "Item", "Match"), "lookalike.types"),
     **dict.fromkeys(("Augmentation", "augment"), "lookalike.tuning.database_augmentation"),
     **dict.fromkeys(("Comparison", "compare_evaluations"), "lookalike.evaluation.comparison"),
     **dict.fromkeys(("Evaluation", "evaluate"), "lookalike.evaluation.evaluate"),
@@ -127,7 +130,9 @@ _HOMES = {
     "Fusion": "lookalike.tuning.weight_learning",
     "Gallery": "lookalike.gallery.protocol",
     "IndexReport": "lookalike.ingest.report",
+    "Retriever": "lookalike.retrieval.retriever",
     "Space": "lookalike.spaces",
+    "open": "lookalike.retrieval.opening",
 }
 
 

@@ -11,6 +11,7 @@
     │   ├── ConfigError          a setting is missing, unknown or out of range
     │   ├── ModelError           a file is not a model, or cannot be used here
     │   │   └── NoFinderError    garment detection needs a finder, and none is installed
+    │   ├── NoGarmentError       a photo does not show the garment that was asked for
     │   ├── GalleryNotFoundError there is no gallery at an address
     │   └── MismatchError        the gallery was made by another model, or with other spaces
     ├── GalleryLockedError       another process is writing to the gallery
@@ -174,8 +175,16 @@ class NoFinderError(ModelError):
 
     code = "no_finder"
 
-    def __init__(self) -> None:
-        super().__init__("no finder of garments is installed; name the .onnx file of one as `finder`")
+
+class NoGarmentError(UsageError):
+    """A photo does not show the garment that was asked for: `asked`, a kind or a number; only the kinds `found`."""
+
+    code = "no_garment"
+
+    def __init__(self, photo: str, asked: str, found: Sequence[str]) -> None:
+        self.asked, self.found = asked, tuple(found)
+        shown = ", ".join(f"{number} {kind}" for number, kind in enumerate(self.found, start=1)) or "none"
+        super().__init__(f"{photo}: garment {asked} was not found; found: {shown}")
 
 
 class GalleryNotFoundError(UsageError):

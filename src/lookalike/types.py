@@ -88,6 +88,32 @@ class Garment:
 
 
 @dataclass(frozen=True, slots=True)
+class GarmentChoice:
+    """Garment of a photo that a search looks at.
+
+    Attributes:
+        asked: What was asked for: `auto`, a kind, or a number.
+        found: Garments of the photo, highest score first.
+        number: Number in `found`, from 1, of the garment looked at; None is the whole photo, if `auto` found none.
+    """
+
+    asked: str
+    found: Sequence[Garment]
+    number: int | None
+
+    @property
+    def garment(self) -> Garment | None:
+        """Garment looked at; None is the whole photo."""
+        return None if self.number is None else self.found[self.number - 1]
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON form: the garment looked at, and the others, each with its number."""
+        numbered = [{"number": number, **garment.to_json()} for number, garment in enumerate(self.found, start=1)]
+        chosen = None if self.number is None else {**numbered[self.number - 1], "asked": self.asked}
+        return {"garment": chosen, "garments": [each for each in numbered if each["number"] != self.number]}
+
+
+@dataclass(frozen=True, slots=True)
 class Item:
     """One row of a catalogue: a photo, its id and its attributes.
 
@@ -209,6 +235,13 @@ class Query:
     rerank: int = 0
     offset: int | None = None
     examples: Mapping[str, Sequence[str]] | None = None
+    garment: GarmentChoice | None = None
+
+    @property
+    def part(self) -> Box | None:
+        """Part of the photo that was looked at: the box that was given, or that of the garment; None is all of it."""
+        garment = None if self.garment is None else self.garment.garment
+        return self.box if garment is None else garment.box
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +271,8 @@ class Answer:
             "where": self.query.where,
             "index": self.query.index,
         }
+        if self.query.garment is not None:
+            query |= self.query.garment.to_json()
         if self.query.item is not None:
             query["item"] = self.query.item
         if self.query.metrics:

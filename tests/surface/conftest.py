@@ -7,7 +7,9 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from small_shop import COLORS, TOKEN, Shop, paint
 from starlette.testclient import TestClient
 
@@ -47,10 +49,16 @@ def shop(finished_shop: Shop, tmp_path: Path) -> Shop:
 
 
 @pytest.fixture
-def context(shop: Shop) -> AppContext:
+def context(shop: Shop, tiny_finder: Path) -> AppContext:
     """The shop, ready to be served."""
     settings = Settings(upload_bytes=200_000, pixels=1_000_000, bulk_bytes=2_000_000, workers=2, waiting=4)
-    return open_context(str(shop.gallery), settings=settings, token=TOKEN.encode(), model=str(shop.model))
+    return open_context(
+        str(shop.gallery),
+        settings=settings,
+        token=TOKEN.encode(),
+        model=str(shop.model),
+        finder=str(tiny_finder),
+    )
 
 
 @pytest.fixture
@@ -65,3 +73,14 @@ def writer(client: TestClient) -> TestClient:
     """The same client with the token."""
     client.headers["Authorization"] = f"Bearer {TOKEN}"
     return client
+
+
+@pytest.fixture(scope="session")
+def street_photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A red square above a blue one, on white."""
+    pixels = np.full((192, 96, 3), 255, dtype=np.uint8)
+    pixels[8:88, 8:88] = (220, 10, 10)
+    pixels[112:184, 8:84] = (10, 10, 220)
+    file = tmp_path_factory.mktemp("street") / "q.png"
+    Image.fromarray(pixels).save(file)
+    return file

@@ -22,60 +22,49 @@ TURNED = Image.Exif()
 TURNED[0x0112] = 6  # Orientation: a quarter turn clockwise
 
 
-@pytest.fixture(scope="module")
-def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A red square above a blue one, on white."""
-    pixels = np.full((192, 96, 3), 255, dtype=np.uint8)
-    pixels[8:88, 8:88] = (220, 10, 10)
-    pixels[112:184, 8:84] = (10, 10, 220)
-    file = tmp_path_factory.mktemp("street") / "q.png"
-    Image.fromarray(pixels).save(file)
-    return file
-
-
-def test_garments_are_where_the_photo_has_them(photo: Path, tiny_finder: Path) -> None:
-    found = lookalike.find_garments(photo, finder=tiny_finder)
+def test_garments_are_where_the_photo_has_them(street_photo: Path, tiny_finder: Path) -> None:
+    found = lookalike.find_garments(street_photo, finder=tiny_finder)
     assert {garment.kind for garment in found} == {"top", "trousers"}
     assert [garment.score for garment in found] == sorted((garment.score for garment in found), reverse=True)
     for garment in found:
         box = garment.box
         assert 0 <= box.x1 < box.x2 <= 96 and 0 <= box.y1 < box.y2 <= 192 and 0.3 <= garment.score <= 1
         assert (box.y1 + box.y2) / 2 < 96 if garment.kind == "top" else (box.y1 + box.y2) / 2 > 96
-    surer = lookalike.find_garments(photo, finder=tiny_finder, least=0.5)
+    surer = lookalike.find_garments(street_photo, finder=tiny_finder, least=0.5)
     assert surer == [garment for garment in found if garment.score >= 0.5] and 0 < len(surer) < len(found)
 
 
 def test_the_command_says_what_python_says(
-    photo: Path, tiny_finder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    street_photo: Path, tiny_finder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = ["--finder", str(tiny_finder)]
-    ours = [garment.to_json() for garment in lookalike.Finder(tiny_finder).find(photo)]
+    ours = [garment.to_json() for garment in lookalike.Finder(tiny_finder).find(street_photo)]
     assert ours
-    assert main(["find", str(photo), "--json", "--picture", str(tmp_path / "out.png"), *options]) == 0
-    assert json.loads(capsys.readouterr().out) == {"photos": [{"photo": str(photo), "garments": ours}]}
-    with Image.open(tmp_path / "out.png") as drawn, Image.open(photo) as plain:
+    assert main(["find", str(street_photo), "--json", "--picture", str(tmp_path / "out.png"), *options]) == 0
+    assert json.loads(capsys.readouterr().out) == {"photos": [{"photo": str(street_photo), "garments": ours}]}
+    with Image.open(tmp_path / "out.png") as drawn, Image.open(street_photo) as plain:
         changed = np.asarray(drawn.convert("RGB")) != np.asarray(plain.convert("RGB"))
         assert drawn.size == (96, 192) and changed.any(axis=2).mean() < 0.7
     (tmp_path / "notes.txt").write_text("no photo")
-    assert main(["find", str(tmp_path / "notes.txt"), str(photo), "--json", *options]) == 3
+    assert main(["find", str(tmp_path / "notes.txt"), str(street_photo), "--json", *options]) == 3
     first, second = json.loads(capsys.readouterr().out)["photos"]
     assert "error" in first and second["garments"] == ours
-    assert main(["find", str(photo), *options]) == 0
+    assert main(["find", str(street_photo), *options]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 1 + len(ours) and all(
         word in lines[1] for word in (ours[0]["kind"], f"{ours[0]['score']:.2f}")
     )
-    assert main(["find", str(photo), str(photo), "--picture", str(tmp_path / "two.png"), *options]) == 2
-    assert main(["find", str(photo), "--least", "0", *options]) == 2
+    assert main(["find", str(street_photo), str(street_photo), "--picture", str(tmp_path / "two.png"), *options]) == 2
+    assert main(["find", str(street_photo), "--least", "0", *options]) == 2
     assert main(["find", str(tmp_path / "notes.txt"), *options]) == 2
 
 
-def test_a_photo_may_be_large_turned_piped_or_open(photo: Path, tiny_finder: Path, tmp_path: Path) -> None:
+def test_a_photo_may_be_large_turned_piped_or_open(street_photo: Path, tiny_finder: Path, tmp_path: Path) -> None:
     finder, large = lookalike.Finder(tiny_finder), tmp_path / "large.jpg"
-    with Image.open(photo) as small:
+    with Image.open(street_photo) as small:
         turned = small.resize((960, 1920), Image.Resampling.NEAREST).transpose(Image.Transpose.ROTATE_90)
         turned.save(large, quality=95, exif=TURNED)
-    small_boxes = [garment.box.to_list() for garment in finder.find(photo)]
+    small_boxes = [garment.box.to_list() for garment in finder.find(street_photo)]
     found = finder.find(large)  # decoded at a quarter of its sides
     np.testing.assert_allclose([np.array(each.box.to_list()) / 10 for each in found], small_boxes, atol=0.5)
     whole = finder.find(np.asarray(open_image(large)))
@@ -89,23 +78,29 @@ def test_a_photo_may_be_large_turned_piped_or_open(photo: Path, tiny_finder: Pat
 
 
 def test_without_a_finder_one_line_says_so(
-    photo: Path, tiny_finder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    street_photo: Path,
+    tiny_finder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     table = tmp_path / "garments.csv"
-    table.write_text(f'id,image,kind,box\n1,{photo},top,"8,8,88,88"\n', encoding="utf-8")
+    table.write_text(f'id,image,kind,box\n1,{street_photo},top,"8,8,88,88"\n', encoding="utf-8")
     monkeypatch.setattr(finder_module, "SHIPPED_FINDER", tmp_path / "none.onnx")
-    for ask in (lambda: lookalike.find_garments(photo), lambda: evaluate_garments(table)):
+    for ask in (lambda: lookalike.find_garments(street_photo), lambda: evaluate_garments(table)):
         with pytest.raises(NoFinderError, match="no finder of garments is installed; name"):
             ask()
-    for command in (["find", str(photo)], ["evaluate", str(table), "--protocol", "garments"]):
+    for command in (["find", str(street_photo)], ["evaluate", str(table), "--protocol", "garments"]):
         assert main(command) == 2
         assert capsys.readouterr().err.count("\n") == 1
     monkeypatch.setattr(finder_module, "SHIPPED_FINDER", tiny_finder)
-    assert lookalike.find_garments(photo) == lookalike.find_garments(photo, finder=tiny_finder) != []
+    assert lookalike.find_garments(street_photo) == lookalike.find_garments(street_photo, finder=tiny_finder) != []
     assert evaluate_garments(table).figures.recall == evaluate_garments(table, model=tiny_finder).figures.recall > 0
 
 
-def test_files_that_are_no_finder_are_refused(photo: Path, tiny_model: Path, tiny_finder: Path, tmp_path: Path) -> None:
+def test_files_that_are_no_finder_are_refused(
+    street_photo: Path, tiny_model: Path, tiny_finder: Path, tmp_path: Path
+) -> None:
     content = bytearray(tiny_finder.read_bytes())
     content[len(content) // 2] ^= 255
     (tmp_path / "damaged.onnx").write_bytes(content)
@@ -113,9 +108,9 @@ def test_files_that_are_no_finder_are_refused(photo: Path, tiny_model: Path, tin
         (tiny_model, "a model of format '1', expected a finder"),
         (tmp_path / "none.onnx", r"none\.onnx"),
         (tmp_path / "damaged.onnx", "damaged"),
-        (photo, "not an ONNX file"),
+        (street_photo, "not an ONNX file"),
     ):
         with pytest.raises(ModelError, match=words):
-            lookalike.find_garments(photo, finder=file)
+            lookalike.find_garments(street_photo, finder=file)
     with pytest.raises(UsageError, match=r"from 0\.05 to 1, got 2"):
-        lookalike.find_garments(photo, finder=tiny_finder, least=2)
+        lookalike.find_garments(street_photo, finder=tiny_finder, least=2)

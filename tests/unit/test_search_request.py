@@ -39,6 +39,9 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "one metric": ({"metrics": "cosine"}, "metrics must be a dict such as {'deep': 'euclidean'}, got 'cosine'"),
     "no index": ({"index": None}, "unknown index 'None'; known: auto"),
     "refined metric": ({"rerank": 5, "metrics": {"deep": "cosine"}}, "expand and rerank use the cosine; leave"),
+    "garment": ({"garment": "drees"}, "unknown garment 'drees'; did you mean 'dress'?"),
+    "garment 0": ({"garment": "0"}, "unknown garment '0'"),
+    "garment and box": ({"garment": "1", "box": Box(0, 0, 4, 4)}, "a box and a garment both say"),
     "index": ({"index": "hnws"}, "unknown index 'hnws'"),
     "metric": ({"metrics": {"deep": "cosin"}}, "unknown metric 'cosin'"),
     "metric by an index": (
@@ -105,7 +108,8 @@ def test_every_option_is_described_and_reaches_python_and_the_command_line() -> 
 
 def test_http_serves_the_ranges_of_the_description() -> None:
     served = Options.model_json_schema()["properties"]
-    assert list(served) == [name for name in OPTIONS if name != "box"]
+    assert list(served) == [name for name, option in OPTIONS.items() if not option.of_photo]
+    assert {*OPTIONS} - {*served} == {"box", "garment"}
     assert list(Question.model_fields) == [*served, "id", "unlike_id"]
     assert set(FORM_PARTS) == {"photo", "id", "unlike", "unlike_id", *OPTIONS}
     for name, option in OPTIONS.items():
@@ -133,5 +137,5 @@ def test_http_serves_the_ranges_of_the_description() -> None:
 
 def test_names_of_indexes_stand_in_one_table() -> None:
     (index,) = [each for each in get_command(app).commands["search"].params if each.name == "index"]  # type: ignore[attr-defined]
-    assert index.help == "auto, exact, kmeans, ivf or hnsw."
-    assert index.help == f"{', '.join(['auto', *INDEXES][:-1])} or {[*INDEXES][-1]}."
+    assert index.help == "Index: auto, exact, kmeans, ivf or hnsw."
+    assert index.help == f"Index: {', '.join(['auto', *INDEXES][:-1])} or {[*INDEXES][-1]}."

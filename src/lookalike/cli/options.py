@@ -37,9 +37,7 @@ Models = Annotated[
 ]
 Runtime = Annotated[str, typer.Option("--runtime", metavar="NAME", help="auto, onnx, openvino or torch.")]
 Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu or cuda.")]
-FinderFile = Annotated[
-    str | None, typer.Option("--finder", metavar="FILE", help="The .onnx file of a finder of garments.")
-]
+FinderFile = Annotated[str | None, typer.Option("--finder", metavar="FILE", help="ONNX file of a finder of garments.")]
 Columns = Annotated[
     list[str] | None,
     typer.Option(

@@ -15,6 +15,7 @@ import typer
 from lookalike.cli.console import item_columns, say, write_json, write_table
 from lookalike.cli.options import (
     Device,
+    FinderFile,
     Gallery,
     Json,
     Metrics,
@@ -67,6 +68,14 @@ def search(
     box: Annotated[
         str | None, typer.Option("--box", metavar="X1,Y1,X2,Y2", help="Part of the photo to search with, in pixels.")
     ] = None,
+    garment: Annotated[
+        str | None,
+        typer.Option(
+            "--garment",
+            metavar="auto|whole|KIND|N",
+            help="Garment to search with: the most prominent, the whole photo, one of a kind, or the Nth found.",
+        ),
+    ] = None,
     metric: Metrics = None,
     index: Annotated[
         str, typer.Option("--index", metavar="NAME", help=f"Index: {', '.join(INDEX_NAMES[:-1])} or {INDEX_NAMES[-1]}.")
@@ -86,6 +95,7 @@ def search(
         int,
         typer.Option("--rerank", metavar="N", help="Re-ranking: number of best matches to sort by shared neighbours."),
     ] = 0,
+    finder: FinderFile = None,
     model: Models = None,
     runtime: Runtime = "auto",
     device: Device = "auto",
@@ -106,7 +116,7 @@ def search(
     from lookalike.retrieval.examples import Examples
 
     check_can_be_written(montage=montage, html=html)
-    shop = lookalike.open(seen(gallery, strong=strong), model=model, runtime=runtime, device=device)
+    shop = lookalike.open(seen(gallery, strong=strong), model=model, runtime=runtime, device=device, finder=finder)
     photos = [opened(name) for name in photo or ()]
     examples = Examples.of(photos, item, [opened(name) for name in unlike or ()], unlike_item or ())
     request = SearchRequest(
@@ -120,6 +130,7 @@ def search(
         rerank=rerank,
         metrics=pairs(metric, option="--metric") or None,
         box=lookalike.Box.parse(box) if box is not None else None,
+        garment=garment,
     )
     answer = shop.answer(examples, request)
     if montage or html:
@@ -243,7 +254,7 @@ def show(answer: Answer, photo: Source | Item, *, montage: Path | None, html: Pa
 
 def present(answer: Answer) -> None:
     """Print an answer as a table, with weights, index and times."""
-    from lookalike.render.captions import steps_line, weights_line
+    from lookalike.render.captions import garment_line, steps_line, weights_line
 
     matches = answer.matches
     if matches:
@@ -256,4 +267,6 @@ def present(answer: Answer) -> None:
         write_table({**numbers, **item_columns([match.item for match in matches])}, right=[*numbers], cut="known")
     else:
         say("no item passes the filter" if answer.query.where else "nothing was found")
+    if answer.query.garment is not None:
+        say(garment_line(answer.query.garment))
     say(f"weights: {weights_line(answer.query)}; index: {answer.query.index}; {steps_line(answer)}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lookalike.cli.console import say
-from lookalike.cli.options import Device, Gallery, Runtime
+from lookalike.cli.options import Device, FinderFile, Gallery, Runtime
 from lookalike.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def serve(
     ] = None,
     runtime: Runtime = "auto",
     device: Device = "auto",
+    finder: FinderFile = None,
 ) -> None:
     """Serve a gallery over HTTP: the API and a page."""
     from lookalike.config import load
@@ -43,7 +44,17 @@ def serve(
 
     settings = Settings() if config is None else load(Settings, config)
     token = None if token_file is None else read_token(token_file)
-    run(gallery, settings=settings, host=host, port=port, token=token, model=model, runtime=runtime, device=device)
+    run(
+        gallery,
+        settings=settings,
+        host=host,
+        port=port,
+        token=token,
+        model=model,
+        runtime=runtime,
+        device=device,
+        finder=finder,
+    )
 
 
 def run(
@@ -56,6 +67,7 @@ def run(
     model: str | None = None,
     runtime: str = "auto",
     device: str = "auto",
+    finder: str | None = None,
 ) -> None:
     """Serve a gallery until SIGINT or SIGTERM.
 
@@ -66,7 +78,7 @@ def run(
     from lookalike.server.startup import open_context
 
     context = open_context(
-        gallery, settings=settings, token=token, model=model, runtime=runtime, device=device, say=say
+        gallery, settings=settings, token=token, model=model, runtime=runtime, device=device, finder=finder, say=say
     )
     with listen(host, port) as listening:
         shown = f"[{host}]" if ":" in host else host

@@ -47,7 +47,7 @@ class Finder:
         """
         path = SHIPPED_FINDER if file is None else Path(file)
         if file is None and not path.is_file():
-            raise NoFinderError
+            raise NoFinderError("no finder of garments is installed; name the .onnx file of one as `finder`")
         onnxruntime.set_default_logger_severity(3)
         onnxruntime.disable_telemetry_events()
         content = read_checked(path)

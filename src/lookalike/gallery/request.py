@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Final, get_type_hints
 
 from lookalike.errors import UnknownNameError, UsageError
+from lookalike.finding.kinds import KINDS
 from lookalike.index import INDEXES, checked_metric
 from lookalike.spaces import Space, resolve_names, resolve_weights
 from lookalike.types import Box
@@ -21,6 +23,18 @@ MOST_REFINED: Final = 1000
 INDEX_NAMES: Final = ("auto", *INDEXES)
 """Values of `SearchRequest.index`."""
 
+AUTO: Final = "auto"
+"""Value of `SearchRequest.garment`: the most prominent garment."""
+
+WHOLE: Final = "whole"
+"""Value of `SearchRequest.garment`: the whole photo."""
+
+NUMBER: Final = re.compile(r"[1-9][0-9]{0,3}")
+"""Number of a garment, in `SearchRequest.garment`."""
+
+DEFAULT_GARMENT: Final = WHOLE
+"""Garment of a search by one photo that gives neither a garment nor a box."""
+
 
 @dataclass(frozen=True, slots=True)
 class Option:
@@ -33,6 +47,7 @@ class Option:
         most_served: Largest number over HTTP; None is `most`.
         choices: Valid names; empty for fields that are not a choice.
         examples: Examples for the OpenAPI document.
+        of_photo: Whether it needs a single photo; the JSON model lacks it, since JSON has no photos.
     """
 
     description: str = ""
@@ -41,6 +56,7 @@ class Option:
     most_served: int | None = None
     choices: Sequence[str] = ()
     examples: Sequence[object] = ()
+    of_photo: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,12 +113,25 @@ class SearchRequest:
         Box | None,
         Option(
             "Part of the photo to search with: x1,y1,x2,y2 in pixels of the upright photo at its full size, such as "
-            "40,60,220,330. Only with a single photo."
+            "40,60,220,330. Only with a single photo.",
+            of_photo=True,
+        ),
+    ] = None
+    garment: Annotated[
+        str | int | None,
+        Option(
+            "Garment of the photo to search with, as a finder finds it: `auto` is the most prominent one, `whole` the "
+            "whole photo, a kind such as `dress` the most prominent one of that kind, and a number such as `2` the "
+            "second of those that `/v1/garments` lists. Only with a single photo.",
+            examples=("auto", "dress", "2"),
+            of_photo=True,
         ),
     ] = None
 
     def __post_init__(self) -> None:
         self._check_types()
+        if self.garment is not None:
+            self._check_garment(self.garment)
         if self.refines and self.metrics:
             raise UsageError("expand and rerank use the cosine; leave the metrics out")
         if self.offset is not None and self.k >= 1 and not 0 <= self.offset <= PAGED_DEPTH - self.k:
@@ -135,6 +164,23 @@ class SearchRequest:
             raise UsageError(f"where must be a filter such as 'price < 80', got {self.where!r:.200}")
         if self.metrics is not None and not isinstance(self.metrics, Mapping):
             raise UsageError(f"metrics must be a dict such as {{'deep': 'euclidean'}}, got {self.metrics!r:.200}")
+
+    def _check_garment(self, garment: object) -> None:
+        """Check a garment; make a number its text.
+
+        Raises:
+            UsageError: It goes with a box, or is neither text nor a whole number.
+            UnknownNameError: There is no such kind.
+        """
+        if isinstance(garment, int) and not isinstance(garment, bool):
+            garment = str(garment)
+            object.__setattr__(self, "garment", garment)
+        if not isinstance(garment, str):
+            raise UsageError(f"garment must be auto, whole, a kind or a number, got {garment!r:.200}")
+        if self.box is not None:
+            raise UsageError("a box and a garment both say what part of the photo to look at; leave one out")
+        if not NUMBER.fullmatch(garment) and garment not in (AUTO, WHOLE, *KINDS):
+            raise UnknownNameError("garment", garment, (AUTO, WHOLE, *KINDS, "1", "2", "3"))
 
     @property
     def refines(self) -> bool:

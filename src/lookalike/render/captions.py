@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lookalike.types import JSON, Answer, Item, Query
+from lookalike.types import JSON, Answer, GarmentChoice, Item, Query
 
 NAMING_ATTRIBUTES = ("title", "name", "productDisplayName")
 EXAMPLES = 3
@@ -52,6 +52,15 @@ def weights_line(query: Query) -> str:
 def steps_line(answer: Answer) -> str:
     """Milliseconds of each step."""
     return ", ".join(f"{step} {ms:.1f}" for step, ms in answer.took_ms.items() if ms) + " ms" if answer.took_ms else ""
+
+
+def garment_line(choice: GarmentChoice) -> str:
+    """Garment that was looked at, and the others, with their numbers and scores."""
+    named = [f"{number} {garment.kind} {garment.score:.2f}" for number, garment in enumerate(choice.found, start=1)]
+    if choice.number is None:
+        return "garment: none was found; the whole photo was looked at"
+    others = ", ".join(name for number, name in enumerate(named, start=1) if number != choice.number)
+    return f"garment: {named[choice.number - 1]}; others: {others or 'none'}"
 
 
 def value_text(value: JSON) -> str:

@@ -47,7 +47,7 @@ def html_page(query: Image.Image | Item, answer: Answer) -> str:
     name = query_title(answer.query)
     cards = "\n".join(_card(match, answer.read_photo) for match in answer.matches)
     matches = f'<ol class="matches">\n{cards}\n</ol>' if cards else '<p class="quiet">No item was found.</p>'
-    asked = query_thumbnail(query, answer.query.box, size=PHOTO_SIZE, read_photo=answer.read_photo)
+    asked = query_thumbnail(query, answer.query.part, size=PHOTO_SIZE, read_photo=answer.read_photo)
     count = "1 match" if len(answer.matches) == 1 else f"{len(answer.matches)} matches"
     return f"""<!doctype html>
 <html lang="en">
@@ -84,7 +84,7 @@ def _search_summary(answer: Answer) -> dict[str, JSON]:
     pairs: dict[str, JSON] = {
         "Weights": weights_line(query),
         "Filter": query.where,
-        "Box": str(query.box) if query.box else None,
+        "Box": str(query.part) if query.part else None,
         "Index": query.index,
         "Model": query.model,
         "Time": steps_line(answer),

@@ -74,7 +74,7 @@ def montage(query: Image.Image | Item, answer: Answer) -> Image.Image:
     size = (first_match + columns * step[0] - GAP + MARGIN, MARGIN * 2 + rows * step[1] - GAP)
     picture = Image.new("RGB", size, PAPER)
 
-    asked = query_thumbnail(query, answer.query.box, size=TILE, read_photo=answer.read_photo)
+    asked = query_thumbnail(query, answer.query.part, size=TILE, read_photo=answer.read_photo)
     _draw_tile(picture, (MARGIN, MARGIN), asked, is_query=True)
     took = f"{sum(answer.took_ms.values()):.1f} ms, {answer.query.index} index"
     lines = [query_title(answer.query), weights_line(answer.query), took]

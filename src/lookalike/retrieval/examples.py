@@ -57,20 +57,24 @@ class Examples:
         """Ids of all example items, which are left out of the answer."""
         return [*self.items, *self.unlike_items]
 
-    def check(self, *, box: Box | None, metrics: Mapping[str, str] | None) -> None:
-        """Check that examples, box and metrics fit together.
+    def check(self, *, box: Box | None, garment: str | int | None, metrics: Mapping[str, str] | None) -> None:
+        """Check that examples, box, garment and metrics fit together.
 
         Raises:
-            UsageError: A box without the one photo that it belongs to, or metrics with several examples.
+            UsageError: A box or a garment without the one photo that it belongs to, or metrics with several examples.
         """
-        if box is not None and not self.photos:
-            raise UsageError(
-                "a box belongs to a photo; an item is searched by its stored vectors, so leave the box out"
-            )
-        if box is not None and len(self.photos) + len(self.unlike_photos) > 1:
-            raise UsageError("a box belongs to one photo; with several, crop them first")
+        for part, name in ((box, "box"), (garment, "garment")):
+            self._check_part(part, name)
         if metrics and self.several:
             raise UsageError("metrics compare with one photo or item; with several, leave the metrics out")
+
+    def _check_part(self, part: object, name: str) -> None:
+        if part is not None and not self.photos:
+            raise UsageError(
+                f"a {name} belongs to a photo; an item is searched by its stored vectors, so leave the {name} out"
+            )
+        if part is not None and len(self.photos) + len(self.unlike_photos) > 1:
+            raise UsageError(f"a {name} belongs to one photo; with several, crop them first")
 
     def vectors(
         self,

@@ -17,35 +17,16 @@ from lookalike.errors import GalleryNotFoundError, UsageError
 from lookalike.gallery.photo_reader import PhotoReaderCache
 from lookalike.gallery.request import SearchRequest
 from lookalike.retrieval.examples import Examples, name_of
+from lookalike.retrieval.garment_choice import part_of_photo
 from lookalike.retrieval.results import search_gallery
 from lookalike.types import Answer, Box, Float32, Query
 
 if TYPE_CHECKING:
     from lookalike.embedding.protocol import Embedder
+    from lookalike.finding.finder import Finder
     from lookalike.gallery.protocol import Gallery
     from lookalike.images import Limits, Source
     from lookalike.ingest.report import IndexReport
-
-
-def open(
-    address: str | os.PathLike[str],
-    *,
-    model: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
-    runtime: str = "auto",
-    device: str = "auto",
-) -> Retriever:
-    """Open a gallery with the model that embeds photos for it; both are loaded when first used.
-
-    `Retriever.index` creates a gallery that does not exist.
-
-    Args:
-        address: The gallery's folder, or `milvus://HOST:PORT/COLLECTION`.
-        model: `default`, an `.onnx` or a `.safetensors` file, or several, each with a space of its own; None is what
-            filled the gallery, and `default` for a new one.
-        runtime: `auto`, `onnx`, `openvino` or `torch`.
-        device: `auto`, `cpu` or `cuda`.
-    """
-    return Retriever(address, ModelFile(model, runtime, device))
 
 
 class Retriever:
@@ -57,6 +38,7 @@ class Retriever:
         embedder: Embedder | ModelFile,
         *,
         limits: Limits | None = None,
+        finder: str | os.PathLike[str] | None = None,
     ) -> None:
         """Join a gallery and an embedder.
 
@@ -64,14 +46,16 @@ class Retriever:
             gallery: Gallery, or the address of one, which is opened when first used.
             embedder: Embedder, or a model file, which is loaded when first used.
             limits: Limits of query photos; None takes those of `lookalike.images`.
+            finder: ONNX file of a finder of garments, which is loaded when first used; None is the installed one.
         """
-        self._limits = limits
+        self.limits = limits
         if isinstance(gallery, str | os.PathLike):
             self._address, self._opened = os.fspath(gallery), None
         else:
             self._address, self._opened = "the gallery", gallery
         self._embedder = embedder
         self._photo_readers = PhotoReaderCache()
+        self._finder = finder
 
     def __repr__(self) -> str:
         return f"<Retriever of {self._address}>"
@@ -85,8 +69,8 @@ class Retriever:
         self.close()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out the loaded model: the unpickled retriever loads it, and opens the gallery, when first used."""
-        return {name: value for name, value in vars(self).items() if name != "embedder"}
+        """Leave out loaded models: the unpickled retriever loads them, and opens the gallery, when first used."""
+        return {name: value for name, value in vars(self).items() if name not in ("embedder", "finder")}
 
     def close(self) -> None:
         """Close the gallery's files; later calls open them again."""
@@ -119,6 +103,13 @@ class Retriever:
         projections = {} if gallery is None else gallery.projections
         return ProjectedEmbedder(embedder, projections) if projections else embedder
 
+    @cached_property
+    def finder(self) -> Finder:
+        """Finder of garments; loading it raises as `Finder` does."""
+        from lookalike.finding.finder import Finder
+
+        return Finder(self._finder)
+
     def _gallery_or_none(self) -> Gallery | None:
         """The gallery; None if there is none at the address."""
         try:
@@ -138,6 +129,7 @@ class Retriever:
         weights: Mapping[str, float] | None = None,
         where: str | None = None,
         box: Box | None = None,
+        garment: str | int | None = None,
         metrics: Mapping[str, str] | None = None,
         index: str = "auto",
         probes: int | None = None,
@@ -157,6 +149,8 @@ class Retriever:
             weights: Weights by space, 0 for others; None takes the stored weights of the gallery, or else the defaults.
             where: Filter on the items' attributes, such as `price < 80 and season = 'Summer'`.
             box: Part of the photo to search with.
+            garment: Garment to search with: `auto` (the most prominent), `whole` (the whole photo), a kind such as
+                `dress`, or its number in the answer; None is `lookalike.gallery.request.DEFAULT_GARMENT`.
             metrics: Metric of SciPy's cdist by space; the score is then minus the weighted sum of the distances.
             index: `auto`, `exact`, `kmeans`, `ivf` or `hnsw`.
             probes: Number of lists that `kmeans` or `ivf` look into.
@@ -165,6 +159,7 @@ class Retriever:
 
         Raises:
             UsageError: An option is invalid, or options exclude each other; subclasses are in `lookalike.errors`.
+            NoGarmentError: The photo shows no garment of that kind or number.
             MismatchError: The gallery was filled by another model.
         """
         examples = Examples.of(photo, item, unlike, unlike_item)
@@ -179,6 +174,7 @@ class Retriever:
             rerank=rerank,
             metrics=metrics,
             box=box,
+            garment=garment,
         )
         return self.answer(examples, request)
 
@@ -189,13 +185,14 @@ class Retriever:
             UsageError: The request does not fit the examples or the gallery.
             MismatchError: The gallery was filled by another model.
         """
-        examples.check(box=request.box, metrics=request.metrics)
+        examples.check(box=request.box, garment=request.garment, metrics=request.metrics)
         gallery = self.gallery
         if not (spaces := gallery.spaces):
             raise UsageError(f"{self._address} is empty; fill it with `lookalike index`")
         resolved = request.resolved(spaces, stored=gallery.stored_weights.weights)
-        took: dict[str, float] = {"decode": 0.0, "embed": 0.0}
-        vectors = examples.vectors(lambda photos: self._embed(photos, request.box, took), gallery.vectors)
+        part = part_of_photo(examples, request, lambda: self.finder, limits=self.limits)
+        took = {"decode": 0.0, "embed": 0.0, **part.took}
+        vectors = part.examples.vectors(lambda photos: self._embed(photos, part.box, took), gallery.vectors)
         started = perf_counter()
         neighbours, matches = search_gallery(gallery, vectors, resolved, examples)
         took["search"] = (perf_counter() - started) * 1000
@@ -212,6 +209,7 @@ class Retriever:
             expand=request.expand,
             rerank=request.rerank,
             examples=examples.names(name_of) if examples.several else None,
+            garment=part.choice,
         )
         return Answer(query, took, matches, self._photo_readers.of(gallery, version=neighbours.version))
 
@@ -345,6 +343,6 @@ class Retriever:
         from lookalike.images import DEFAULT_LIMITS
 
         self.check_model(asking=True)
-        rows, decoding, embedding = embed_queries(self.embedder, photos, box=box, limits=self._limits or DEFAULT_LIMITS)
+        rows, decoding, embedding = embed_queries(self.embedder, photos, box=box, limits=self.limits or DEFAULT_LIMITS)
         took.update(decode=decoding * 1000, embed=embedding * 1000)
         return rows

@@ -23,7 +23,7 @@ from lookalike.server.openapi import complete_document
 from lookalike.server.presentation import public_error
 from lookalike.server.query_strings import KNOWN_QUERY
 from lookalike.server.request_bodies import invalid
-from lookalike.server.routes import bulk, docs_page, health, item_writes, items, photos, search
+from lookalike.server.routes import bulk, docs_page, garments, health, item_writes, items, photos, search
 from lookalike.server.routes.page import page_router
 
 DESCRIPTION: Final = """A photo of a garment in, the same and similar garments out.
@@ -59,12 +59,12 @@ def create_app(context: AppContext) -> FastAPI:
         telemetry={"tracing": False, "metrics": False},
     )
     app.state.context = context
-    for module in (search, photos, items, item_writes, bulk):
+    for module in (search, garments, photos, items, item_writes, bulk):
         app.include_router(module.router, dependencies=[KNOWN_QUERY])
     for module in (health, docs_page):
         app.include_router(module.router)
     app.include_router(page_router())
-    complete_document(app, forms=[module.FORM_SHAPE for module in (search, item_writes, bulk)])
+    complete_document(app, forms=[module.FORM_SHAPE for module in (search, garments, item_writes, bulk)])
     handle_errors(app)
     app.add_middleware(EncodedItemPathsMiddleware)
     app.add_middleware(HeadAsGetMiddleware)

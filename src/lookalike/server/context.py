@@ -50,6 +50,7 @@ class AppContext:
         writer: Item writer; used only under the `writes` limiter.
         private_locations: Paths and addresses that are redacted from errors.
         decoding: Memory budget for decoding photos, shared by all requests.
+        garments: Whether there is a finder of garments.
         photos: Whether searches by photo are possible: the model makes vectors of the gallery's spaces.
     """
 
@@ -59,6 +60,7 @@ class AppContext:
     token: bytes | None
     writer: ItemWriter
     photos: bool = True
+    garments: bool = False
     ready: bool = False
     metrics: Metrics = field(init=False)
     intake: Intake = field(init=False)

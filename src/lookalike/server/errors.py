@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from lookalike.deadline import DeadlineError
-from lookalike.errors import FilterError, LookalikeError, PhotoError, UnknownNameError, UsageError
+from lookalike.errors import FilterError, LookalikeError, NoGarmentError, PhotoError, UnknownNameError, UsageError
 from lookalike.types import JSON
 
 
@@ -87,6 +87,12 @@ ERROR_CODES: Final[Mapping[str, ErrorCode]] = {
     ),
     "unreadable_photo": ErrorCode(422, "q.jpg: the file is cut short", {"reason": "the file is cut short"}),
     "photo_needed": ErrorCode(404, "there is no item 'd99' yet; send its photo with it", {}),
+    "no_finder": ErrorCode(422, "no finder of garments is installed; name the .onnx file of one as `finder`", {}),
+    "no_garment": ErrorCode(
+        422,
+        "q.jpg: garment dress was not found; found: 1 top, 2 trousers",
+        {"asked": "dress", "found": ["top", "trousers"]},
+    ),
     "mismatch": ErrorCode(422, "the gallery holds imported vectors, which no known model computes from a photo", {}),
     "busy": ErrorCode(429, "72 searches are running or waiting; try again in 1 s", {"retry_after": 1}),
     "head_too_large": ErrorCode(
@@ -166,14 +172,18 @@ def api_error_of(error: LookalikeError) -> ApiError:
     if not isinstance(error, UsageError):
         code = error.code if error.code in ERROR_CODES else "failed"
         return ApiError(code, ERROR_CODES[code].message)
-    details: dict[str, JSON] = {}
     code = error.code if error.code in ERROR_CODES else "bad_request"
+    if isinstance(error, UnknownNameError) and error.kind == "item":
+        code = "unknown_item"
+    return ApiError(code, str(error), details=details_of(error))
+
+
+def details_of(error: UsageError) -> dict[str, JSON]:
+    """Values for programs of an error that the client caused."""
     if isinstance(error, FilterError):
-        details = {"expression": error.expression, "position": error.position, "expected": error.expected}
-    elif isinstance(error, UnknownNameError):
-        details = {"kind": error.kind, "name": error.name[: error.LONGEST], "known": list(error.known)}
-        if error.kind == "item":
-            code = "unknown_item"
-    elif isinstance(error, PhotoError):
-        details = {"reason": error.reason}
-    return ApiError(code, str(error), details=details)
+        return {"expression": error.expression, "position": error.position, "expected": error.expected}
+    if isinstance(error, UnknownNameError):
+        return {"kind": error.kind, "name": error.name[: error.LONGEST], "known": list(error.known)}
+    if isinstance(error, NoGarmentError):
+        return {"asked": error.asked, "found": list(error.found)}
+    return {"reason": error.reason} if isinstance(error, PhotoError) else {}

@@ -52,7 +52,7 @@ class Metrics:
         )
         self._queue = Gauge("lookalike_queue_depth", "Requests that wait for a worker.", ["lane"], registry=registry)
         self._items = Gauge("lookalike_gallery_items", "Items in the gallery; -1 if unreadable.", registry=registry)
-        for phase in ("decode", "embed", "search"):
+        for phase in ("find", "decode", "embed", "search"):
             self._phases.labels(phase)
 
     def watch_limiter(self, limiter: ConcurrencyLimiter) -> None:

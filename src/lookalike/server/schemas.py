@@ -91,6 +91,39 @@ class Examples(BaseModel):
     unlike_items: list[str]
 
 
+class Garment(BaseModel):
+    """A garment in a photo."""
+
+    box: Corners
+    kind: str = Field(examples=["dress"])
+    score: float = Field(ge=0, le=1, description="Confidence of the finder.")
+
+
+class NumberedGarment(Garment):
+    """A garment in the photo of a search."""
+
+    number: int = Field(ge=1, description="Place in the list of all garments of the photo, highest score first.")
+
+
+class ChosenGarment(NumberedGarment):
+    """The garment that a search was made with."""
+
+    asked: str = Field(description="What was asked for: `auto`, a kind, or a number.")
+
+
+class GarmentsInPhoto(BaseModel):
+    """The garments of one photo."""
+
+    photo: str = Field(description="File name as sent.")
+    garments: list[Garment] = Field(description="Highest score first.")
+
+
+class GarmentsFound(BaseModel):
+    """The garments of each photo."""
+
+    photos: list[GarmentsInPhoto]
+
+
 class QueryEcho(BaseModel):
     """The query as it was understood."""
 
@@ -105,6 +138,12 @@ class QueryEcho(BaseModel):
     offset: int | None = Field(default=None, description="Offset; only if given.")
     expand: int | None = Field(default=None, description="Number of items for query expansion; only if given.")
     rerank: int | None = Field(default=None, description="Number of re-ranked matches; only if given.")
+    garment: ChosenGarment | None = Field(
+        default=None, description="Only if a garment was asked for; null is the whole photo, as none was found."
+    )
+    garments: list[NumberedGarment] | None = Field(
+        default=None, description="Only if a garment was asked for: the other garments of the photo."
+    )
     examples: Examples | None = Field(default=None, description="Photos and items of the query; only with several.")
 
     model_config = ConfigDict(extra="allow")
@@ -114,7 +153,9 @@ class Answer(BaseModel):
     """Matches, best first."""
 
     query: QueryEcho
-    took_ms: dict[str, float] = Field(description="Milliseconds of each step: `decode`, `embed`, `search`.")
+    took_ms: dict[str, float] = Field(
+        description="Milliseconds of each step: `decode`, `embed`, `search`, and `find` if garments were sought."
+    )
     matches: list[Match]
 
     model_config = ConfigDict(
@@ -229,6 +270,7 @@ class Info(BaseModel):
     items: int
     spaces: list[SpaceInfo]
     attributes: dict[str, list[str]] = Field(description="Kinds of values of each attribute.")
+    garments: bool = Field(description="Whether garments can be found in photos.")
     photos: bool = Field(
         description="Whether searches by photo are possible; for imported vectors, only if their model is named."
     )

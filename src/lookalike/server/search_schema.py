@@ -10,7 +10,8 @@ from typing import Annotated, Any, Final, Literal, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
-from lookalike.gallery.request import OPTIONS, Option, SearchRequest
+from lookalike.finding.kinds import KINDS
+from lookalike.gallery.request import AUTO, NUMBER, OPTIONS, WHOLE, Option, SearchRequest
 from lookalike.server.schemas import LONGEST_ID, ItemId, MetricName, SpaceName, Weight, Where, whole
 from lookalike.types import Box
 
@@ -28,7 +29,10 @@ SHAPES: Final[dict[str, Any]] = {
     "where": Where,
     "metrics": dict[SpaceName, MetricName],
 }
-"""Types of the options that are neither numbers nor choices. `box` exists only in the form."""
+"""Types of the options that are neither numbers nor choices."""
+
+OF_PHOTO: Final = tuple(name for name, option in OPTIONS.items() if option.of_photo)
+"""Options that go with one photo, and so come in the form only, as text."""
 
 
 def field_of(option: Option, default: object, *, name: str) -> tuple[Any, Any]:
@@ -50,7 +54,8 @@ Options = create_model(
     __config__=ConfigDict(extra="forbid"),
     __doc__="Options of a search, for queries by photo and by item.",
     **cast(
-        Any, {name: field_of(option, DEFAULTS[name], name=name) for name, option in OPTIONS.items() if name != "box"}
+        Any,
+        {name: field_of(option, DEFAULTS[name], name=name) for name, option in OPTIONS.items() if name not in OF_PHOTO},
     ),
 )
 
@@ -80,13 +85,13 @@ Question = cast(
 )
 
 
-def request_of(options: BaseModel, *, box: Box | None = None) -> SearchRequest:
+def request_of(options: BaseModel, *, box: Box | None = None, garment: str | None = None) -> SearchRequest:
     """Search request of validated options.
 
     Raises:
         UsageError: Two options exclude each other.
     """
-    return SearchRequest(box=box, **{name: getattr(options, name) for name in Options.model_fields})
+    return SearchRequest(box=box, garment=garment, **{name: getattr(options, name) for name in Options.model_fields})
 
 
 def form_part(schema: dict[str, Any]) -> dict[str, Any]:
@@ -126,6 +131,11 @@ FORM_PARTS: Final[dict[str, Any]] = {
     "unlike": {"type": "array", "items": _FILE, "maxItems": MOST, "description": "Photos to look less like."},
     "unlike_id": {"type": "array", "items": _ID, "maxItems": MOST, "description": "Items to look less like."},
     "box": {"type": "string", "format": "box", "description": OPTIONS["box"].description},
+    "garment": {
+        "type": "string",
+        "anyOf": [{"enum": [AUTO, WHOLE, *KINDS]}, {"pattern": f"^{NUMBER.pattern}$"}],
+        "description": OPTIONS["garment"].description,
+    },
     **OPTION_PARTS,
 }
 """Schema of each form part, by name."""

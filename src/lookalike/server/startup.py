@@ -12,7 +12,7 @@ from PIL import Image
 from lookalike.embedding.model_choice import ModelFile
 from lookalike.embedding.model_loading import processors
 from lookalike.embedding.protocol import Embedder
-from lookalike.errors import MismatchError
+from lookalike.errors import MismatchError, NoFinderError
 from lookalike.gallery.photo_store import PhotoStore
 from lookalike.images import Budget, Limits
 from lookalike.retrieval.retriever import Retriever
@@ -35,6 +35,7 @@ def open_context(
     model: str | None = None,
     runtime: str = "auto",
     device: str = "auto",
+    finder: str | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> AppContext:
     """Open a gallery and its model, and run the model.
@@ -46,11 +47,12 @@ def open_context(
         model: See `lookalike.open`.
         runtime: See `lookalike.open`.
         device: See `lookalike.open`.
+        finder: See `lookalike.open`.
         say: Called with messages for the operator.
 
     Raises:
         GalleryNotFoundError: There is no gallery.
-        ModelError: The model cannot be loaded.
+        ModelError: The model or the finder cannot be loaded.
         MismatchError: The gallery was filled by another model.
     """
     opened, at_once = open_for_many(address, model=model, runtime=runtime, device=device)
@@ -65,10 +67,15 @@ def open_context(
         say(f"{error}; searches by item work, searches by photo do not")
     batching = BatchingEmbedder(opened.embedder, largest=settings.batch, at_once=at_once)
     limits = Limits(bytes=settings.upload_bytes, pixels=settings.pixels)
-    retriever = Retriever(gallery, batching, limits=limits)
+    retriever = Retriever(gallery, batching, limits=limits, finder=finder)
+    garments = True
+    try:
+        _ = retriever.finder
+    except NoFinderError:  # requests for garments say so
+        garments = False
     photo_store = PhotoStore(gallery, Path(settings.photos) if settings.photos else None)
     writer = ItemWriter(retriever, photo_store, limits=limits, decoding=Budget(settings.decode_bytes))
-    context = AppContext(retriever, address, settings, token, writer, photos)
+    context = AppContext(retriever, address, settings, token, writer, photos, garments)
     batching.observe = context.metrics.batched
     return context
 

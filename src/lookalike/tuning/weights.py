@@ -17,8 +17,8 @@ from lookalike.evaluation.figures import Metric
 from lookalike.evaluation.protocol import Protocol
 from lookalike.evaluation.task import UNKNOWN, identical_rows
 from lookalike.gallery.stored_parameters import StoredWeights
+from lookalike.retrieval.opening import open as open_retriever
 from lookalike.retrieval.retriever import Retriever
-from lookalike.retrieval.retriever import open as open_retriever
 from lookalike.spaces import resolve_weights
 from lookalike.tuning.weight_learning import Fusion, fuse
 from lookalike.types import several

@@ -103,6 +103,7 @@ def info_of(context: AppContext) -> dict[str, JSON]:
             {"name": space.name, "dimension": space.dimension, "weight": weights[space.name]} for space in spaces
         ],
         "attributes": {name: list(kinds) for name, kinds in gallery.attributes().items()},
+        "garments": context.garments,
         "photos": context.photos,
         "writable": context.token is not None,
         "limits": {

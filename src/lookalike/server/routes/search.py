@@ -61,6 +61,7 @@ FORM_SHAPE: Final = FormShape(
     responses=errors(
         *("bad_request", "bad_filter", "unknown_name", "unknown_item", "too_slow", "too_large", "too_many_parts"),
         *("unsupported_media_type", "invalid", "unreadable_photo", "mismatch", "owner_only", "too_complex"),
+        *("no_finder", "no_garment"),
         *QUERY_ERRORS,
     ),
     openapi_extra=body_of(json=Question, form=FORM_SHAPE),
@@ -106,15 +107,18 @@ def read_form(form: Form) -> tuple[Examples, SearchRequest]:
         if len(given) > 1:
             raise ApiError("bad_request", f"{name} comes {len(given)} times in the form")
         values[name] = parse_json(given[0]) if name in AS_JSON else given[0]
-    text = values.pop("box", None)
-    box = None if text is None else box_of(str(text))
+    box, garment = (values.pop(name, None) for name in ("box", "garment"))
     examples = Examples.of(
         form.files.get("photo", ()),
         form.fields.get("id", ()),
         form.files.get("unlike", ()),
         form.fields.get("unlike_id", ()),
     )
-    return examples, request_of(validated(Options, values), box=box)
+    return examples, request_of(
+        validated(Options, values),
+        box=None if box is None else box_of(str(box)),
+        garment=None if garment is None else str(garment),
+    )
 
 
 def check_parts(form: Form) -> None:
@@ -123,10 +127,9 @@ def check_parts(form: Form) -> None:
     Raises:
         ApiError: A part is unknown, or a file was sent as a field, or a field as a file.
     """
-    known = (*FILES, *SEVERAL, "box", *Options.model_fields)
     for name in (*form.fields, *form.files, *form.untouched):
-        if name not in known:
-            raise ApiError("bad_request", f"unknown part {name!r} in the form; known: {', '.join(known)}")
+        if name not in FORM_PARTS:
+            raise ApiError("bad_request", f"unknown part {name!r} in the form; known: {', '.join(FORM_PARTS)}")
     for name in form.files:
         if name not in FILES:
             raise ApiError("bad_request", f"{name} is a field and was sent as a file: leave out its file name")
