@@ -14,7 +14,7 @@ import lookalike
 from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.gallery.photo_store import PhotoStore
 from lookalike.images import Limits
-from lookalike.images.budget import Budget
+from lookalike.images.memory_budget import Budget
 from lookalike.server.item_writer import ItemWrite, ItemWriter
 
 

@@ -15,7 +15,7 @@ import pytest
 from fault_tries import Tries
 from lookalike.errors import GalleryDamagedError, LookalikeError
 from lookalike.gallery.local.gallery import LocalGallery
-from lookalike.gallery.wal import read_log
+from lookalike.gallery.local.wal import read_log
 from lookalike.spaces import Space, unit_rows
 from lookalike.types import Item
 

@@ -126,7 +126,7 @@ def test_figures_of_the_indexes_are_those_of_the_code() -> None:
     assert f"passes less than {auto.FEW_ALLOWED:.1%}".replace("%", " %") in text
     assert f"More than {auto.LARGE_ANSWER:.1%}".replace("%", " %") in text
     assert f"default ones is below {auto.SERVED_ALIGNMENT}" in text
-    assert f"with the power {inverted_lists.FILTERED} of how many times fewer" in text
+    assert f"with the power {inverted_lists.FILTERED} of the inverse fraction" in text
     assert kmeans.PROBES == 2 and "looks into the two nearest to the query" in text
     assert f"at most {kmeans.CLUSTERS} clusters" in text
     made = ivf.Ivf.grouping(139_709, [Space("deep", 512, "m"), Space("color", 30, "c")])

@@ -12,7 +12,7 @@ from PIL import Image
 
 from lookalike.errors import PhotoError
 from lookalike.images import Budget, one_photo, open_image
-from lookalike.images.budget import memory_for
+from lookalike.images.memory_budget import memory_for
 
 
 def png(side: int) -> bytes:

@@ -26,7 +26,7 @@ DECODE = """
 import re, sys
 from pathlib import Path
 from lookalike.images import Limits, open_image
-from lookalike.images.memory import decoded_bytes
+from lookalike.images.memory_estimate import decoded_bytes
 from lookalike.images.formats import open_file
 data = Path(sys.argv[1]).read_bytes()
 open_image(Path(sys.argv[2]))  # loads the decoder

@@ -16,12 +16,12 @@ from PIL import Image
 from PIL.ImageFile import ImageFile
 
 from lookalike.errors import PhotoError, UsageError
-from lookalike.images.budget import memory_for
 from lookalike.images.color import to_srgb
 from lookalike.images.formats import check_pixels, no_warnings, open_file
 from lookalike.images.jpeg import completed, scans, without_remarks
 from lookalike.images.jpeg2000 import halvings, levels
-from lookalike.images.memory import decoded_bytes
+from lookalike.images.memory_budget import memory_for
+from lookalike.images.memory_estimate import decoded_bytes
 from lookalike.images.orientation import UPRIGHT, orientation, upright_size
 from lookalike.images.pixels import picture_of
 from lookalike.images.source import DEFAULT_LIMITS, Limits, Source, name_of, read_bytes

@@ -22,7 +22,7 @@ from lookalike.errors import GalleryClosedError, LookalikeError
 from lookalike.gallery.local import schema
 from lookalike.gallery.local.file_identity import Files, Place, database_at, files_at, is_immutable
 from lookalike.gallery.local.pooled_connection import PooledConnection, connect
-from lookalike.gallery.wal import check_log
+from lookalike.gallery.local.wal import check_log
 from lookalike.storage.fork import watch
 
 CACHE_KIB: Final = 32768

@@ -20,7 +20,7 @@ from lookalike.gallery.local.segment import LONG_TO_BUILD
 from lookalike.gallery.local.segment_files import SegmentFiles, newer
 from lookalike.gallery.local.snapshot import Snapshot, is_stale, next_snapshot, take_snapshot
 from lookalike.gallery.local.version import Version, VersionId, is_in_history, version_id
-from lookalike.gallery.wal import log_size
+from lookalike.gallery.local.wal import log_size
 from lookalike.storage.fork import watch
 
 TRIES: Final = 20

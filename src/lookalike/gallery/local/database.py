@@ -33,7 +33,7 @@ from lookalike.gallery.local.pooled_connection import BUSY_MS, PooledConnection,
 from lookalike.gallery.local.row_checksums import WAY_OUT
 from lookalike.gallery.local.sqlite_errors import translated_errors
 from lookalike.gallery.local.time_limit import time_limited
-from lookalike.gallery.wal import delete_note, write_note
+from lookalike.gallery.local.wal import delete_note, write_note
 from lookalike.spaces import Space
 from lookalike.storage.durable import sync_folder
 from lookalike.storage.write_lock import PATIENCE_S, WriteLock

@@ -12,9 +12,8 @@ from types import TracebackType
 from typing import Any
 
 from lookalike.errors import GalleryLockedError, RowFileError, StorageFailedError, UsageError
-from lookalike.gallery import verification
 from lookalike.gallery.health import Health
-from lookalike.gallery.local import maintenance, reads, writes
+from lookalike.gallery.local import maintenance, reads, verification, writes
 from lookalike.gallery.local.current_snapshot import CurrentSnapshot
 from lookalike.gallery.local.database import Database
 from lookalike.gallery.local.metadata import LocalMetadata

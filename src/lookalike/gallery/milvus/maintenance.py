@@ -11,13 +11,13 @@ from typing import Final
 import numpy as np
 
 from lookalike.gallery.health import Health
+from lookalike.gallery.local.verification import named
 from lookalike.gallery.milvus.connection import BUILDING_S, Connection
 from lookalike.gallery.milvus.metadata import Metadata
 from lookalike.gallery.milvus.reads import MilvusReader
 from lookalike.gallery.milvus.records import KNOWN, to_record, unit_rows_of
 from lookalike.gallery.milvus.schema import IndexPlan, build_index, load, planned, present
 from lookalike.gallery.records import UNIT_TOLERANCE
-from lookalike.gallery.verification import named
 from lookalike.spaces import resolve_weights, slices, width
 from lookalike.types import JSON
 
