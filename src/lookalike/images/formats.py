@@ -17,6 +17,7 @@ from PIL.ImageFile import ImageFile
 
 from lookalike.errors import PhotoError
 from lookalike.images import isobmff
+from lookalike.images.part_counts import is_excessive
 
 # Signature, its offset in the file, and the format.
 _SIGNATURES: Final = (
@@ -103,6 +104,8 @@ def open_file(data: bytes, *, most_pixels: int, name: str) -> ImageFile:
         raise PhotoError(name, _why_not(data))
     if kind == "webp":
         check_pixels(_webp_size(data), most_pixels, name)
+    if is_excessive(data, kind):
+        raise PhotoError(name, "it has more segments, blocks or items than a photo needs; save it as a plain JPEG")
     module, reader = _READERS[kind]
     opened: Callable[[BytesIO], ImageFile] = getattr(import_module(module), reader)
     if kind == "tiff":

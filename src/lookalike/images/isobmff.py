@@ -14,6 +14,7 @@ _HEIC_BRANDS: Final = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"h
 _CONTAINER_BRANDS: Final = {b"mif1", b"mif2", b"msf1", b"miaf"}
 _CODINGS: Final = {b"av01": "avif", b"hvc1": "heic", b"hev1": "heic"}
 _MOST_BRANDS: Final = 64
+_MOST_INFO: Final = 128 * 1024  # bytes about items that are read
 _PICTURES: Final = {*_CODINGS, b"grid", b"iden", b"iovl"}
 _IN_SEQUENCES: Final = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd")
 
@@ -52,11 +53,13 @@ def without_remarks(data: bytes) -> bytes:
     Orientation is given by irot and imir alone. Readers fail on damaged EXIF and XMP, and pi-heif crashes on an item
     whose type is not UTF-8. Types are overwritten, so that all offsets stay.
     """
+    plain = bytearray(data)
     for _, kind, at in _items(data):
         if kind not in _PICTURES:
-            data = data[:at] + b"skip" + data[at + 4 :]
+            plain[at : at + 4] = b"skip"
+    data = bytes(plain)
     parts, done = list[bytes](), 0
-    for kind, body, stop in _boxes(data, 0, len(data)):
+    for kind, body, stop in boxes(data, 0, len(data)):
         if kind == b"mdat":  # pixels, in which the same four bytes mean nothing
             parts += (data[done:body].replace(b"cdsc", b"skip"), data[body:stop])
             done = stop
@@ -80,7 +83,7 @@ def _brands(data: bytes) -> set[bytes]:
     return {data[8:12], *(data[at : at + 4] for at in range(16, end - 3, 4))}
 
 
-def _boxes(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+def boxes(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
     """Yield type, and start and end of the body, of each box, up to the first damaged one."""
     while start + 8 <= end:
         length, kind = struct.unpack_from(">L4s", data, start)
@@ -101,7 +104,7 @@ def _inside(data: bytes, *path: bytes) -> tuple[int, int] | None:
     """Start and end of the body of a nested box; the version and flags of `meta` are skipped."""
     start, end = 0, len(data)
     for name in path:
-        found = next(((body, stop) for kind, body, stop in _boxes(data, start, end) if kind == name), None)
+        found = next(((body, stop) for kind, body, stop in boxes(data, start, end) if kind == name), None)
         if found is None:
             return None
         start, end = found
@@ -115,8 +118,9 @@ def _items(data: bytes) -> Iterator[tuple[int, bytes, int]]:
     if place is None:
         return
     start, end = place
+    end = min(end, start + _MOST_INFO)
     start += 6 if data[start : start + 1] == b"\0" else 8
-    for kind, body, stop in _boxes(data, start, end):
+    for kind, body, stop in boxes(data, start, end):
         if kind != b"infe" or data[body] not in (2, 3):
             continue
         wide = data[body] == 3
@@ -132,9 +136,9 @@ def _primary_colors(data: bytes) -> list[tuple[bytes, bytes]]:
     if primary is None or properties is None:
         return []
     wanted = int.from_bytes(data[primary[0] + 4 : primary[0] + (8 if data[primary[0]] else 6)], "big")
-    boxes = list(_boxes(data, *properties))
-    own = [boxes[n - 1] for n in _associated(data, wanted) if 1 <= n <= len(boxes)]
-    for some in (own, boxes):
+    found = list(boxes(data, *properties))
+    own = [found[n - 1] for n in _associated(data, wanted) if 1 <= n <= len(found)]
+    for some in (own, found):
         colors = [(data[body : body + 4], data[body + 4 : stop]) for kind, body, stop in some if kind == b"colr"]
         if colors:
             return colors
@@ -168,8 +172,8 @@ def _sequence_colors(data: bytes) -> list[tuple[bytes, bytes]]:
     place = _inside(data, *_IN_SEQUENCES)
     if place is None:
         return []
-    for _, body, stop in _boxes(data, place[0] + 8, place[1]):  # the sample entry of a picture has 78 bytes of its own
-        for kind, first, last in _boxes(data, body + 78, stop):
+    for _, body, stop in boxes(data, place[0] + 8, place[1]):  # the sample entry of a picture has 78 bytes of its own
+        for kind, first, last in boxes(data, body + 78, stop):
             if kind == b"colr":
                 return [(data[first : first + 4], data[first + 4 : last])]
     return []
