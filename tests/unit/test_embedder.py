@@ -119,7 +119,7 @@ def changed_model(source: Path, target: Path, change: str) -> Path:
         ("no metadata", "lacks lookalike.format, lookalike.name, lookalike.fingerprint, lookalike.preprocessing"),
         ("no fingerprint", "lacks lookalike.fingerprint;.*lookalike export"),
         ("later format", "format '2', and this version reads format '1'"),
-        ("broken pre-processing", "pre-processing"),
+        ("broken pre-processing", "preprocessing"),
         ("other size", r"\(B, 3, 64, 64\)"),
         ("other output", "gives `embedding`"),
     ],

@@ -143,7 +143,7 @@ def test_a_pipe_is_not_imported(tmp_path: Path, name: str) -> None:
         export_gallery(shop, tmp_path / "export", format="parquet")
     (tmp_path / "export" / name).unlink()
     os.mkfifo(tmp_path / "export" / name)
-    assert "is no file" in ask("import", tmp_path / "new", tmp_path / "export")
+    assert "is not a regular file" in ask("import", tmp_path / "new", tmp_path / "export")
 
 
 @pytest.mark.parametrize("name", ["stamp.json", "unit.f32", "index-ivf"])
@@ -178,5 +178,5 @@ def test_a_pipe_in_place_of_the_database_is_refused(tmp_path: Path) -> None:
         add(shop, "a")
         (tmp_path / "shop/gallery.db").unlink()
         os.mkfifo(tmp_path / "shop/gallery.db")
-        with pytest.raises(LookalikeError, match="no file any more"):
+        with pytest.raises(LookalikeError, match="no longer a regular file"):
             len(shop)

@@ -194,5 +194,5 @@ def test_an_imported_gallery_is_asked_with_a_photo_by_the_checkpoint_that_made_i
             assert best[1].score < -1e-2
         with pytest.raises(MismatchError, match="imported features"):
             shop.index(base / "img")  # what is asked with is the user's word; what is added must be certain
-    with open_gallery(tmp_path / "g.gallery") as shop, pytest.raises(MismatchError, match=r"name with --model"):
+    with open_gallery(tmp_path / "g.gallery") as shop, pytest.raises(MismatchError, match=r"made them with --model"):
         shop.search(base / paths[0])
