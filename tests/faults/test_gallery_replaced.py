@@ -279,9 +279,9 @@ def test_names_no_items_for_rows_of_another_history(shop: Path, other: Path, tmp
         for version in (later.version, found.version):
             if version is found.version:
                 by_backup(shop, other)
-            with pytest.raises(GalleryReplacedError, match="ask again"):
+            with pytest.raises(GalleryReplacedError, match="search again"):
                 gallery.items(rows, version=version)
-            with pytest.raises(GalleryReplacedError, match="ask again"):
+            with pytest.raises(GalleryReplacedError, match="search again"):
                 gallery.unit_vectors(rows, version=version)
 
 

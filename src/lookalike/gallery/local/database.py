@@ -128,7 +128,7 @@ class Database:
         """Lease a connection in a read transaction, with its cache."""
         with translated_errors(self.path), self._pool.lease() as reader, time_limited(reader.connection):
             self._check_tables(reader)
-            reader.connection.execute("BEGIN")
+            reader.begin()
             try:
                 yield reader
             finally:
@@ -163,7 +163,7 @@ class Database:
             reader = self._pool.take()
         try:
             with translated_errors(self.path), self._pool.using(reader):
-                reader.connection.execute("BEGIN")
+                reader.begin()
                 found = work(reader.connection)
             while True:
                 with translated_errors(self.path), self._pool.using(reader):
@@ -182,7 +182,7 @@ class Database:
         """Lease a connection for verification: it replaces invalid UTF-8, and raises SQLite's own errors."""
         with self._pool.lease() as reader:
             reader.connection.text_factory = lambda text: text.decode("utf-8", "replace")
-            reader.connection.execute("BEGIN")
+            reader.begin()
             try:
                 yield reader.connection
             finally:

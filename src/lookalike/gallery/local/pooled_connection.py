@@ -54,6 +54,12 @@ class PooledConnection:
         self.sound = False
         self._known: dict[Callable[[sqlite3.Connection], Any], Any] = {}
         self._known_data_version = -1
+        self._transaction_version: int | None = None
+
+    def begin(self) -> None:
+        """Begin a read transaction."""
+        self._transaction_version = None
+        self.connection.execute("BEGIN")
 
     def data_version(self) -> int:
         """SQLite's data version, which changes when another connection commits; takes 4 microseconds."""
@@ -67,7 +73,12 @@ class PooledConnection:
             read: Function of a module or class, which is the key of the cache; not a closure. Its result must not be
                 modified.
         """
-        data_version = self.data_version()
+        # The data version is constant until a transaction ends.
+        data_version = self._transaction_version if self.connection.in_transaction else None
+        if data_version is None:
+            data_version = self.data_version()
+            if self.connection.in_transaction:
+                self._transaction_version = data_version
         if data_version != self._known_data_version:
             self._known.clear()
             self._known_data_version = data_version
