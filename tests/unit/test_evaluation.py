@@ -448,7 +448,7 @@ def test_a_model_of_other_classes_is_refused() -> None:
         ("inshopp", "did you mean 'inshop'"),
         ("grades", "needs attributes"),
         ("grades=", "needs attributes"),
-        ("product=a", "takes nothing"),
+        ("product=a", "takes no arguments"),
         ("consumer2shop=val,test", "takes one variant"),
     ],
 )
