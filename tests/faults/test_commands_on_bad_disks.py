@@ -41,8 +41,8 @@ def hidden(disk: Path) -> list[Path]:
 
 
 def is_said(said: str) -> bool:
-    """Whether the last line is an error, in a line, and no bug."""
-    *_, last = said.strip().splitlines() or [""]
+    """Whether the last line is an error, in a line, and no bug; a thread that failed as well may say so after it."""
+    *_, last = [line for line in said.strip().splitlines() if not line.startswith("warning: a background")] or [""]
     return last.startswith("error: ") and "bug in lookalike" not in said and "Traceback" not in said
 
 

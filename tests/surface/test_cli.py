@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from small_shop import Shop, paint
 
 import lookalike
 from lookalike.cli import main
+from lookalike.cli.running import say_failure
 
 Capture = pytest.CaptureFixture[str]
 
@@ -369,7 +371,7 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
         ["gallery", "export", "-g", "{gallery}", "--format", "parket", "--to", "{nowhere}"],
         "unknown format 'parket'; did you mean 'parquet'?",
     ),
-    "export to a file": (["gallery", "export", "-g", "{gallery}", "--to", "{table}"], "a file; name a folder"),
+    "export to a file": (["gallery", "export", "-g", "{gallery}", "--to", "{table}"], "a file; choose a folder"),
     "import from nowhere": (["gallery", "import", "{nowhere}", "-g", "{gallery}"], "no such folder"),
     "import of photos": (["gallery", "import", "{folder}", "-g", "{gallery}"], "holds nothing to import"),
     "verify nothing": (["gallery", "verify", "-g", "{nowhere}"], "there is no gallery at"),
@@ -378,7 +380,7 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "export nothing": (["export", "{nowhere}", "--onnx", "x.onnx"], "no such file"),
     "export of a table": (["export", "{table}", "--onnx", "x.onnx"], "not a safetensors file"),
     "doctor of no gallery": (["doctor", "--model", "{model}", "-g", "{nowhere}"], "there is no gallery at"),
-    "demo over a file": (["demo", "--out", "{table}"], "is a file; name a folder"),
+    "demo over a file": (["demo", "--out", "{table}"], "is a file; choose a folder"),
 }
 
 
@@ -536,3 +538,18 @@ def committed(gallery: Path) -> int:
             return len(shop.gallery)
     except lookalike.LookalikeError:
         return 0
+
+
+def test_a_background_thread_that_fails_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> None:
+        raise OSError(30, "Read-only file system")
+
+    before = threading.excepthook
+    threading.excepthook = say_failure
+    try:
+        thread = threading.Thread(target=fail)
+        thread.start()
+        thread.join()
+    finally:
+        threading.excepthook = before
+    assert capsys.readouterr().err == "warning: a background thread failed: Read-only file system\n"

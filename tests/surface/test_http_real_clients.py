@@ -213,9 +213,9 @@ def test_a_key_that_comes_twice_is_refused(shop: Shop, writer: TestClient) -> No
         writer.patch("/v1/items/red-0", content='{"attributes": {"a": 1, "a": 2}}', headers=json_type),
     )
     for answer in answers:
-        assert "twice" in refused(answer, "bad_request")["message"]
+        assert "repeated" in refused(answer, "bad_request")["message"]
     (line,) = writer.post("/v1/items", content=twice + "\n", headers=NDJSON).json()["lines"]
-    assert "twice" in line["error"]["message"]
+    assert "repeated" in line["error"]["message"]
     assert shop.contents() == before
 
 

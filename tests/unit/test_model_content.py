@@ -70,7 +70,9 @@ def test_a_model_that_gives_nan_is_refused(tmp_path: Path) -> None:
     unit = Identity("m", "0" * 64, Preprocessing(32, 32))
     for identity in (unit, replace(unit, unit=False)):
         for number in (np.nan, np.inf):
-            with pytest.raises(ModelError, match=r"m@00000000 gives (numbers that are not finite|rows of length)"):
+            with pytest.raises(
+                ModelError, match=r"m@00000000 gives (numbers that are not finite|embeddings of length)"
+            ):
                 as_kept(np.array([[1.0, 0.0], [number, 0.0]], dtype=np.float32), identity)
 
 

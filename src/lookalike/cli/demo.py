@@ -27,7 +27,7 @@ def demo(
     from lookalike.render.saving import save_image
 
     if out.exists() and not out.is_dir():
-        raise UsageError(f"{out} is a file; name a folder")
+        raise UsageError(f"{out} is a file; choose a folder")
     say("drawing a catalogue of 60 garments, 4 photos each (all pictures are drawn)")
     table = write_drawn(out / "catalogue")
     product = make_products(60)[ASKED]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import threading
 from collections.abc import Sequence
 from functools import cache
 
@@ -22,10 +23,12 @@ def run(arguments: Sequence[str] | None) -> int:
     """Run one command, and map errors to exit codes; see `lookalike.cli.main`."""
     make_ready()
     show_notes()
+    threading.excepthook = say_failure
     try:
         with Interrupts() as interrupts:
             return _run(arguments, interrupts)
     finally:
+        threading.excepthook = threading.__excepthook__
         finish(sys.stdout)
         finish(sys.stderr)
 
@@ -59,10 +62,18 @@ def _run(arguments: Sequence[str] | None, interrupts: Interrupts) -> int:
         if isinstance(error, OSError):
             say(f"error: {error.filename or 'system'}: {error.strerror or error}")
         else:
-            say(f"error: this is a bug in lookalike: {type(error).__name__}: {short_reason(error)}")
+            say(f"error: this is a bug in lookalike: {type(error).__name__}: {error}")
             say(f"to see where, set {SHOW_TRACEBACK}=1 and run it again")
         return 1
     return int(code or 0)
+
+
+def say_failure(failure: threading.ExceptHookArgs) -> None:
+    """Print one line for a background thread that failed, such as one of a library; a command that needs it fails."""
+    if os.environ.get(SHOW_TRACEBACK) or failure.exc_value is None:
+        threading.__excepthook__(failure)
+    else:
+        say(f"warning: a background thread failed: {short_reason(failure.exc_value)}")
 
 
 class Notes(logging.Handler):

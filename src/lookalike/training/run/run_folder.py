@@ -134,8 +134,9 @@ class RunFolder:
             with written_whole(self.path / STATE) as unfinished, unfinished.open("xb") as file:
                 torch.save(state, file)
         except (OSError, RuntimeError) as error:  # torch hides an OSError in a RuntimeError
+            reason = short_reason(error.__context__ if isinstance(error.__context__, OSError) else error)
             raise TrainingError(
-                f"{self.path / STATE}: cannot be written: {short_reason(error)}; the state saved before is unharmed: "
+                f"{self.path / STATE}: cannot be written: {reason}; the state saved before is unharmed: "
                 f"make room and go on with --resume {self.path}"
             ) from None
 
