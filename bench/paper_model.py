@@ -25,8 +25,8 @@ from lookalike.benchmarking.report import BenchmarkReport
 from lookalike.benchmarking.timing import TimedCall, time_in_turns
 from lookalike.gallery.local.schema import PAGE_BYTES
 from lookalike.gallery.milvus.schema import SEGMENT_BYTES
+from lookalike.index.faiss_candidates import candidate_count, one_thread
 from lookalike.index.ivf import Ivf
-from lookalike.index.rescoring import candidate_count, one_thread
 from lookalike.spaces import concatenate, width
 
 COLUMNS = width(SPACES)

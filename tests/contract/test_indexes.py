@@ -280,7 +280,7 @@ def test_exact_bounds_its_memory_and_stays_right(
     some = np.arange(ROWS) % 9 == 0
     expected = [built["exact"].search(queries, 10), built["exact"].search(queries, 10, allowed=some)]
     monkeypatch.setattr("lookalike.index.exact.BLOCK_BYTES", 50_000)
-    monkeypatch.setattr("lookalike.index.scoring.BLOCK_BYTES", 2_000)
+    monkeypatch.setattr("lookalike.index.exact_scores.BLOCK_BYTES", 2_000)
     for allowed, (positions, scores) in zip((None, some), expected, strict=True):
         found = built["exact"].search(queries, 10, allowed=allowed)
         np.testing.assert_array_equal(found[0], positions)

@@ -19,7 +19,7 @@ import lookalike
 from lookalike.embedding.model_loading import RUNTIMES
 from lookalike.evaluation.figures import Kind
 from lookalike.gallery.milvus.address import KNOWN as MILVUS_SETTINGS
-from lookalike.index import INDEXES, METRICS, auto, inverted_lists, ivf, kmeans, rescoring
+from lookalike.index import INDEXES, METRICS, auto, faiss_candidates, inverted_lists, ivf, kmeans
 from lookalike.spaces import Space
 
 ROOT = Path(__file__).parents[2]
@@ -131,7 +131,7 @@ def test_figures_of_the_indexes_are_those_of_the_code() -> None:
     assert f"at most {kmeans.CLUSTERS} clusters" in text
     made = ivf.Ivf.grouping(139_709, [Space("deep", 512, "m"), Space("color", 30, "c")])
     assert f"**{made.probes} of {made.lists} lists**" in text and f"{made.probes} of {made.lists} for 139,709" in text
-    assert f"**{rescoring.candidate_count(10)} candidates for 10 results**" in text
+    assert f"**{faiss_candidates.candidate_count(10)} candidates for 10 results**" in text
 
 
 def mentions(text: str) -> Iterator[str]:

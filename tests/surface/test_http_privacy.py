@@ -12,8 +12,8 @@ from starlette.testclient import TestClient
 
 import lookalike
 from lookalike.errors import ConfigError
-from lookalike.server.allowed_hosts import name_in
 from lookalike.server.app import create_app
+from lookalike.server.host_header import name_in
 from lookalike.server.presentation import public_photo, redacted
 from lookalike.server.settings import Settings
 from lookalike.server.startup import open_context

@@ -11,7 +11,7 @@ import pytest
 from lookalike.catalogue import open_catalogue
 from lookalike.catalogue.deepfashion.annotation_file import LONGEST_LINE, is_photo_name
 from lookalike.catalogue.deepfashion.positive_labels import positive_labels
-from lookalike.catalogue.recognition import recognise
+from lookalike.catalogue.folder_layouts import recognise
 from lookalike.errors import AnnotationError, AnnotationErrors, CatalogueError
 
 PHOTOS = [f"img/WOMEN/Dresses/id_{product:08d}/02_{number}_front.jpg" for product in (1, 2) for number in (1, 2)]

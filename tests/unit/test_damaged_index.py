@@ -14,7 +14,7 @@ import pytest
 from lookalike.errors import IndexFileError
 from lookalike.gallery.local.segment import Segment
 from lookalike.gallery.local.version import Version
-from lookalike.index import INDEXES, Index, build, checksummed, inverted_lists, load, rescoring
+from lookalike.index import INDEXES, Index, build, checksummed, faiss_candidates, inverted_lists, load
 from lookalike.index.mapped_lists import PLACE
 from lookalike.spaces import Space, unit_rows
 from lookalike.types import Float32
@@ -207,7 +207,9 @@ def test_a_bulk_that_cannot_be_is_refused(bulk: str, tmp_path: Path) -> None:
             checksummed.check(path, name="ivf", count=ROWS, spaces=SPACES, all_of_it=all_of_it)
 
 
-@pytest.mark.parametrize(("name", "where"), [("ivf", (inverted_lists, "read_mapped")), ("hnsw", (rescoring, "read"))])
+@pytest.mark.parametrize(
+    ("name", "where"), [("ivf", (inverted_lists, "read_mapped")), ("hnsw", (faiss_candidates, "read"))]
+)
 @pytest.mark.parametrize("gone", [False, True])
 def test_a_file_that_is_replaced_while_it_is_opened_is_refused(
     name: str,

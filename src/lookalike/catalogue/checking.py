@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from lookalike.catalogue.benchmark import Benchmark, Selection, selects
+from lookalike.catalogue.folder_layouts import Layout, recognise
 from lookalike.catalogue.opening import open_catalogue
 from lookalike.catalogue.protocol import Catalogue
-from lookalike.catalogue.recognition import Layout, recognise
 from lookalike.errors import AnnotationErrors, CatalogueError
 from lookalike.types import Item
 

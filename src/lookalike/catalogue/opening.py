@@ -61,7 +61,7 @@ def open_catalogue(
     `lookalike.catalogue.readers.object_store`.
 
     DeepFashion's benchmarks, and trees such as `train/dress/1.jpg`, are recognised; see
-    `lookalike.catalogue.recognition`.
+    `lookalike.catalogue.folder_layouts`.
 
     Args:
         source: Folder, table, URL, `drawn` or `-`. A folder called `drawn` is `./drawn`.
@@ -112,8 +112,8 @@ def _open(source: str, columns: Mapping[str, str], encoding: str | None, exclusi
 
         return open_drawn()
     if mode is not None and stat.S_ISDIR(mode):
+        from lookalike.catalogue.folder_layouts import open_recognised
         from lookalike.catalogue.readers.folder import open_folder
-        from lookalike.catalogue.recognition import open_recognised
 
         return open_recognised(path, exclusions=exclusions) or open_folder(path, exclusions=exclusions)
     if not is_table:

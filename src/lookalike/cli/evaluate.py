@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lookalike.cli.console import say, write_json, write_table
+from lookalike.cli.exit_codes import SOME_SKIPPED
 from lookalike.cli.options import (
     Apart,
     Columns,
@@ -30,7 +31,6 @@ from lookalike.errors import UsageError
 if TYPE_CHECKING:
     from lookalike.evaluation.evaluate import Evaluation
 
-SOME_SKIPPED = 3
 REASONS_SHOWN = 5
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from lookalike.cli.console import say, write_json, write_table
-from lookalike.cli.index import SOME_SKIPPED
+from lookalike.cli.exit_codes import SOME_SKIPPED
 from lookalike.cli.options import FinderFile, Json
 from lookalike.cli.search import check_can_be_written, opened
 from lookalike.errors import PhotoError, UsageError

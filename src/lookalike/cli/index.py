@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lookalike.cli.console import say, write, write_json
+from lookalike.cli.exit_codes import SOME_SKIPPED
 from lookalike.cli.once import OnceCommand
 from lookalike.cli.options import Columns, Device, Encoding, Exclude, Gallery, Json, Models, Runtime, WholePhotos, pairs
 from lookalike.cli.progress import progress_of
@@ -15,7 +16,6 @@ from lookalike.cli.progress import progress_of
 if TYPE_CHECKING:
     from lookalike.ingest.report import IndexReport
 
-SOME_SKIPPED = 3
 RAY, ANY_CLUSTER = "--ray", "auto"
 
 

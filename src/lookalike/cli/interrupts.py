@@ -6,10 +6,9 @@ import os
 import signal
 import threading
 from types import FrameType, TracebackType
-from typing import Any, Final
+from typing import Any
 
-INTERRUPTED: Final = 130
-"""Exit code of a command that Ctrl-C stopped: 128 + the number of the signal, as shells have it."""
+from lookalike.cli.exit_codes import INTERRUPTED
 
 
 class Interrupts:

@@ -12,11 +12,11 @@ from functools import cache
 import typer
 
 from lookalike.cli.console import finish, let_go, make_ready, say
-from lookalike.cli.interrupts import INTERRUPTED, Interrupts
+from lookalike.cli.exit_codes import INTERRUPTED, PIPE_CLOSED
+from lookalike.cli.interrupts import Interrupts
 from lookalike.errors import LookalikeError, short_reason
 
 SHOW_TRACEBACK = "LOOKALIKE_TRACEBACK"
-PIPE_CLOSED = 141  # 128 + the number of the signal, as shells have it
 
 
 def run(arguments: Sequence[str] | None) -> int:

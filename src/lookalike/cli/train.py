@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from lookalike.cli.console import say, write
-from lookalike.cli.index import SOME_SKIPPED
+from lookalike.cli.exit_codes import SOME_SKIPPED
 from lookalike.cli.progress import progress_of
 from lookalike.errors import UsageError
 from lookalike.training.settings.presets import presets

@@ -94,7 +94,7 @@ def memory_for(needed: int, *, name: str) -> Iterator[None]:
     """Reserve memory for one photo while it is decoded; in `one_photo`, until that ends.
 
     Args:
-        needed: Memory in bytes, as estimated by `memory.decoded_bytes`.
+        needed: Memory in bytes, as estimated by `memory_estimate.decoded_bytes`.
         name: Name of the photo in errors.
 
     Raises:

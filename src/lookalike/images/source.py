@@ -34,7 +34,7 @@ class Limits:
     Attributes:
         bytes: Largest file, bytes.
         pixels: Largest width x height.
-        memory: Largest memory of decoding, bytes, as estimated by `memory.decoded_bytes`.
+        memory: Largest memory of decoding, bytes, as estimated by `memory_estimate.decoded_bytes`.
     """
 
     bytes: int = 64 * 2**20

@@ -4,8 +4,8 @@ The footer is JSON, followed by its length at the end of the file. It has the na
 spaces of the columns, the length of the payload and its checksums. A file that is truncated, of another index or built
 over other rows is refused before an index library reads it, and so is a damaged one, except for damage in the bulk: the
 first part of the payload, which is mapped into memory. Opening checks samples of the bulk, so that it takes no longer
-in large galleries; damage that they miss is found by a search that meets an impossible row (see `rescoring.answer`), or
-when the whole file is read.
+in large galleries; damage that they miss is found by a search that meets an impossible row, in
+`faiss_candidates.answer`, or when the whole file is read.
 """
 
 from __future__ import annotations

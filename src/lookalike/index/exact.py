@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from lookalike.index import checksummed
+from lookalike.index.exact_scores import BLOCK_BYTES, best, empty_answer
 from lookalike.index.rows import Rows
-from lookalike.index.scoring import BLOCK_BYTES, best, empty_answer
 from lookalike.index.settings import USUAL, IndexSettings
 from lookalike.spaces import Space, slices
 from lookalike.types import Bool, Float32, Int64

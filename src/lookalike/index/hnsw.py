@@ -8,9 +8,9 @@ from pathlib import Path
 import faiss
 import numpy as np
 
-from lookalike.index import checksummed, rescoring
+from lookalike.index import checksummed, faiss_candidates
 from lookalike.index.exact import Exact
-from lookalike.index.rescoring import FEWEST_ROWS, Among, Asked, FaissIndex
+from lookalike.index.faiss_candidates import FEWEST_ROWS, Among, Asked, FaissIndex
 from lookalike.index.rows import Rows
 from lookalike.index.scaling import Scale
 from lookalike.index.settings import USUAL, IndexSettings
@@ -87,7 +87,7 @@ class Hnsw:
             checksummed.check(path, name="hnsw", count=len(rows), spaces=spaces)
             if len(rows) < FEWEST_ROWS:
                 return cls(rows, spaces=spaces, graph=None)
-            graph = rescoring.read(path, count=len(rows), width=Scale(spaces, multiple=LANES).width)
+            graph = faiss_candidates.read(path, count=len(rows), width=Scale(spaces, multiple=LANES).width)
         return cls(rows, spaces=spaces, graph=graph, settings=settings, path=path)
 
     def save(self, path: Path) -> None:
@@ -95,7 +95,7 @@ class Hnsw:
         if self._graph is None:
             path.write_bytes(b"")
         else:
-            with rescoring.name_of(path, mode="wb") as name:
+            with faiss_candidates.name_of(path, mode="wb") as name:
                 faiss.write_index(self._graph, name)
         checksummed.write_footer(path, name="hnsw", count=len(self._rows), spaces=self._spaces)
 
@@ -112,9 +112,9 @@ class Hnsw:
         def find(asked: Asked, count: int, *, among: Among, effort: int) -> tuple[Int64, bool]:
             looked = max(count, self._least_look) * LOOK_FURTHER**effort
             parameters = faiss.SearchParametersHNSW(efSearch=looked, sel=among.selector)
-            found = rescoring.search(graph, seen[asked], count, parameters=parameters)
+            found = faiss_candidates.search(graph, seen[asked], count, parameters=parameters)
             return found, looked * LOOK_FURTHER <= LONGEST_LOOK
 
-        return rescoring.answer(
+        return faiss_candidates.answer(
             self._exact, self._rows, queries, k=k, allowed=allowed, find=find, eager=True, path=self._path
         )

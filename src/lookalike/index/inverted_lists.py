@@ -2,7 +2,7 @@
 
 Rows are grouped around centroids. Within a list each pair of columns is encoded in 4 bits by a product quantiser, laid
 out so that a processor scores 32 rows at a time: two bits per number, a sixteenth of the rows' size. The codes only
-select candidates; see `rescoring`.
+select candidates; see `faiss_candidates`.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from typing import ClassVar, Self
 import faiss
 import numpy as np
 
-from lookalike.index import checksummed, rescoring
+from lookalike.index import checksummed, faiss_candidates
 from lookalike.index.exact import Exact
+from lookalike.index.faiss_candidates import FEWEST_ROWS, Among, Asked, FaissIndex, FaissParameters
 from lookalike.index.mapped_lists import read_mapped, write_mapped
-from lookalike.index.rescoring import FEWEST_ROWS, Among, Asked, FaissIndex, FaissParameters
 from lookalike.index.rows import Rows
 from lookalike.index.scaling import Scale
 from lookalike.index.settings import USUAL, IndexSettings
@@ -131,7 +131,7 @@ class ListIndex(ABC):
         )
         index.pq.cp.min_points_per_centroid = 1  # FAISS warns on standard error about fewer than 39 points
         index.pq.cp.niter = CODE_ROUNDS
-        with rescoring.one_thread():  # for hundreds of tiny codebooks, waking threads takes longer than the work
+        with faiss_candidates.one_thread():  # for hundreds of tiny codebooks, waking threads takes longer than the work
             index.train(sample)
         for at in range(0, len(rows), BLOCK):
             index.add(scale.rows(whole[at : at + BLOCK]))
@@ -179,9 +179,9 @@ class ListIndex(ABC):
             parameters = probing(probed)
             if among.selector is not None:
                 parameters = faiss.SearchParametersIVF(nprobe=probed, sel=among.selector)
-            return rescoring.search(lists, seen[asked], count, parameters=parameters), probed < lists.nlist
+            return faiss_candidates.search(lists, seen[asked], count, parameters=parameters), probed < lists.nlist
 
-        return rescoring.answer(
+        return faiss_candidates.answer(
             self._exact, self._rows, queries, k=k, allowed=allowed, find=find, eager=eager, path=self._path
         )
 

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lookalike.errors import IndexFileError
-from lookalike.index.rescoring import FaissIndex, name_of
+from lookalike.index.faiss_candidates import FaissIndex, name_of
 
 ALIGNMENT: Final = 64
 """Alignment of lists in bytes, which is the width of a processor's vector loads."""

@@ -15,7 +15,7 @@ import numpy as np
 from lookalike import deadline
 from lookalike.errors import UnknownNameError
 from lookalike.index.covariance import Float64, Moments
-from lookalike.index.scoring import empty_answer
+from lookalike.index.exact_scores import empty_answer
 from lookalike.types import Bool, Float32, Int64
 
 Parameters: TypeAlias = Mapping[str, Float64]

@@ -1,7 +1,7 @@
 // Chips of the active filters, each with a button that removes it.
 
 import {byId, make} from "./dom.js";
-import {labelOf, numberText, valueText} from "./words.js";
+import {labelOf, numberText, valueText} from "./labels.js";
 
 /** @param {Map<string, any>} filters */
 export function showChips(filters, {change, clear}) {

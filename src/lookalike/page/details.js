@@ -3,7 +3,7 @@
 import {icon, make, picture, plainClick} from "./dom.js";
 import {THUMBNAIL, getItem, photoUrl, search} from "./api.js";
 import {parts} from "./results.js";
-import {isNaming, labelOf, nameOf, scoreText, valueText} from "./words.js";
+import {isNaming, labelOf, nameOf, scoreText, valueText} from "./labels.js";
 
 const PHOTO = 1024;
 const NEIGHBOURS = 8;

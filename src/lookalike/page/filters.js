@@ -1,7 +1,7 @@
 // Filters made from the facets: check boxes for values, two ends for numbers.
 
 import {make, refill} from "./dom.js";
-import {isNaming, labelOf, numberText, valueText} from "./words.js";
+import {isNaming, labelOf, numberText, valueText} from "./labels.js";
 
 const FEW = 7; // values shown before "Show all"
 const OPEN_AT_FIRST = 3;

@@ -16,7 +16,7 @@ import {Results} from "./results.js";
 import {listenForSheet, setSheet} from "./sheet.js";
 import {showBeginnings} from "./start.js";
 import {MOST_SHOWN, PAGE, emptyState, readState, whereOf, writeState} from "./state.js";
-import {nameOf, numberText} from "./words.js";
+import {nameOf, numberText} from "./labels.js";
 import {Weights} from "./weights.js";
 
 const SLOW_MS = [1500, 6000];

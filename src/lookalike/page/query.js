@@ -3,7 +3,7 @@
 import {byId, make, picture} from "./dom.js";
 import {photoUrl} from "./api.js";
 import {Crop} from "./crop.js";
-import {factsLine, nameOf} from "./words.js";
+import {factsLine, nameOf} from "./labels.js";
 
 const PHOTO = 640;
 

@@ -2,7 +2,7 @@
 
 import {icon, make, picture, plainClick} from "./dom.js";
 import {THUMBNAIL, photoUrl} from "./api.js";
-import {contributions, factsLine, nameOf, scoreText, spaceLabel} from "./words.js";
+import {contributions, factsLine, nameOf, scoreText, spaceLabel} from "./labels.js";
 
 const MOVE = {duration: 320, easing: "cubic-bezier(.2, .7, .2, 1)"};
 

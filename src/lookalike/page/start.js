@@ -2,7 +2,7 @@
 
 import {THUMBNAIL, getItems, photoUrl} from "./api.js";
 import {byId, make, picture, plainClick} from "./dom.js";
-import {count, nameOf} from "./words.js";
+import {count, nameOf} from "./labels.js";
 
 const ITEMS = 12;
 

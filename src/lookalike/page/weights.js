@@ -1,7 +1,7 @@
 // Sliders for the weights: one for two spaces, else one each.
 
 import {make} from "./dom.js";
-import {spaceLabel} from "./words.js";
+import {spaceLabel} from "./labels.js";
 
 const spoken = new WeakMap(); // how the value of a slider is said
 

@@ -14,10 +14,10 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse
 
 from lookalike.errors import LookalikeError
-from lookalike.server.allowed_hosts import AllowedHostsMiddleware
 from lookalike.server.context import AppContext
 from lookalike.server.convertors import EncodedItemPathsMiddleware
 from lookalike.server.errors import ApiError, api_error_of
+from lookalike.server.host_header import AllowedHostsMiddleware
 from lookalike.server.middleware import LOG, HeadAsGetMiddleware, RequestMiddleware, note_code
 from lookalike.server.openapi import complete_document
 from lookalike.server.presentation import public_error

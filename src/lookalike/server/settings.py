@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from lookalike.errors import ConfigError
-from lookalike.server.allowed_hosts import name_in
+from lookalike.server.host_header import name_in
 
 MEBIBYTE = 2**20
 

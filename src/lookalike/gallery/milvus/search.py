@@ -17,7 +17,7 @@ from lookalike.gallery.milvus.records import added_rows_of, unit_rows_of
 from lookalike.gallery.milvus.schema import FLOAT_INDEXES, IndexPlan, present
 from lookalike.gallery.records import as_unit_rows
 from lookalike.gallery.request import ResolvedRequest
-from lookalike.index.scoring import best, empty_answer
+from lookalike.index.exact_scores import best, empty_answer
 from lookalike.spaces import Space, scaled_query, slices, width
 from lookalike.types import Float32, Int64, Neighbours
 

@@ -18,8 +18,8 @@ import numpy as np
 
 from lookalike.errors import IndexFileError
 from lookalike.index.exact import Exact
+from lookalike.index.exact_scores import best
 from lookalike.index.rows import Rows
-from lookalike.index.scoring import best
 from lookalike.types import Bool, Float32, Int64
 
 FEWEST_ROWS = 256
