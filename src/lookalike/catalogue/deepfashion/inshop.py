@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from lookalike.catalogue.benchmark import Benchmark, Sides
@@ -26,13 +26,14 @@ from lookalike.catalogue.deepfashion.photo_annotations import (
     Landmarks,
     Photos,
     RowMatcher,
+    items_of,
     read_boxes,
     read_landmarks,
 )
 from lookalike.catalogue.deepfashion.positive_labels import Positives, read_positives, unrepeated
 from lookalike.catalogue.protocol import Catalogue
 from lookalike.errors import CatalogueError
-from lookalike.types import JSON, Item
+from lookalike.types import JSON
 
 PARTITION = "image_name item_id evaluation_status"
 SPLITS = ("train", "query", "gallery")
@@ -100,17 +101,14 @@ def open_inshop(root: Path) -> Catalogue:
         _read_attributes(files, annotations, problems)
     problems.raise_any()
 
-    def items() -> Iterator[Item]:
-        for number, name in enumerate(annotations.photos.names):
-            yield Item(
-                id=name,
-                photo=photo_folder + name.removeprefix("img"),
-                root=str(folder),
-                product=annotations.products[number],
-                box=annotations.boxes.of(number) if annotations.boxes else None,
-                attributes=_attributes(annotations, number),
-            )
-
+    items = items_of(
+        annotations.photos,
+        annotations.products,
+        annotations.boxes,
+        folder=folder,
+        photo_folder=photo_folder,
+        attributes=partial(_attributes, annotations),
+    )
     return Catalogue(
         kind="inshop",
         source=str(root),

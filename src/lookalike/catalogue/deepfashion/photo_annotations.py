@@ -1,14 +1,15 @@
-"""Boxes and landmarks of photos, in the file formats that DeepFashion's three benchmarks share."""
+"""Photos of a benchmark as items, with boxes and landmarks in the file formats that DeepFashion's three share."""
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 from lookalike.catalogue.deepfashion.annotation_file import PHOTO_NAME, AnnotationFile, Problems, is_photo_name
 from lookalike.catalogue.deepfashion.ragged import Ragged
 from lookalike.errors import UsageError
-from lookalike.types import JSON, Box
+from lookalike.types import JSON, Box, Item
 
 CLOTHES_TYPES = {"1": "upper", "2": "lower", "3": "full"}
 LANDMARKS = {"upper": 6, "lower": 4, "full": 8}
@@ -192,3 +193,37 @@ def whole_numbers(texts: Sequence[str]) -> list[int] | None:
     if any("_" in text for text in texts):
         return None  # Python reads 1_0 as 10
     return numbers if all(-32768 <= number < 32768 for number in numbers) else None
+
+
+def items_of(
+    photos: Photos,
+    products: Sequence[str],
+    boxes: Boxes | None,
+    *,
+    folder: Path,
+    photo_folder: str,
+    attributes: Callable[[int], dict[str, JSON]],
+) -> Callable[[], Iterator[Item]]:
+    """Function that iterates over the items of a retrieval benchmark, one for each photo.
+
+    Args:
+        photos: N photos.
+        products: Product of each photo.
+        boxes: Boxes of the photos, if there are any.
+        folder: Folder that the photos' paths are relative to.
+        photo_folder: Folder of the photos in it, in place of `img`.
+        attributes: Attributes of a photo by its number.
+    """
+
+    def items() -> Iterator[Item]:
+        for number, name in enumerate(photos.names):
+            yield Item(
+                id=name,
+                photo=photo_folder + name.removeprefix("img"),
+                root=str(folder),
+                product=products[number],
+                box=boxes.of(number) if boxes else None,
+                attributes=attributes(number),
+            )
+
+    return items
