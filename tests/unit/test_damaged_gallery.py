@@ -116,6 +116,47 @@ def test_damage_of_the_database_is_found_by_verify_and_never_answered(filled: Pa
             gallery.get("i6")
 
 
+FOREIGN = {
+    "a trigger": "CREATE TRIGGER other {TAKES}",
+    "a trigger named like a table": "CREATE TRIGGER removed {TAKES}; DROP TABLE removed; {REMOVED}",
+    "a trigger named like SQLite's": """
+        CREATE TRIGGER other {TAKES};
+        PRAGMA writable_schema = ON;
+        UPDATE sqlite_schema SET name = 'sqlite_other', sql = replace(sql, 'other', 'sqlite_other') WHERE name = 'other'
+    """,
+    "a view": "DROP TABLE edits; CREATE VIEW edits AS SELECT id, id AS described, 0 AS checksum FROM items",
+    "a view named like SQLite's": """
+        CREATE VIEW other AS SELECT 1;
+        PRAGMA writable_schema = ON;
+        UPDATE sqlite_schema SET name = 'sqlite_other', tbl_name = 'sqlite_other',
+            sql = replace(sql, 'other', 'sqlite_other') WHERE name = 'other'
+    """,
+}
+TAKES = "AFTER INSERT ON vectors BEGIN DELETE FROM items WHERE row < new.row - 3; END"
+
+
+@pytest.mark.parametrize("made", FOREIGN)
+def test_no_sql_in_the_database_of_another_program_is_run(filled: Path, made: str) -> None:
+    with closing(sqlite3.connect(filled / "gallery.db", isolation_level=None)) as connection:
+        (removed,) = connection.execute("SELECT sql FROM sqlite_schema WHERE name = 'removed'").fetchone()
+        connection.executescript(FOREIGN[made].replace("{TAKES}", TAKES).replace("{REMOVED}", removed))
+    with LocalGallery(filled) as gallery:
+        with pytest.raises(GalleryDamagedError, match=r"is damaged: the (table|trigger|view)"):
+            gallery.add([Item(id="new", photo="x.jpg")], {"deep": vectors()["deep"][:1]}, spaces=SPACES)
+        with pytest.raises(GalleryDamagedError, match=r"is damaged: the (table|trigger|view)"):
+            next(gallery.records())
+        assert any("differs from the schema" in problem for problem in gallery.verify().problems)
+    with closing(sqlite3.connect(filled / "gallery.db")) as connection:
+        assert connection.execute("SELECT count(*) FROM items").fetchone() == (ITEMS,)
+
+
+def test_statistics_of_the_database_are_no_damage(filled: Path) -> None:
+    with closing(sqlite3.connect(filled / "gallery.db", isolation_level=None)) as connection:
+        connection.execute("ANALYZE")
+    with LocalGallery(filled) as gallery:
+        assert gallery.verify().problems == ()
+
+
 def test_an_item_that_its_index_does_not_find_is_damage_and_not_unknown(filled: Path) -> None:
     with closing(sqlite3.connect(filled / "gallery.db")) as connection, connection:
         connection.execute("PRAGMA writable_schema = ON")

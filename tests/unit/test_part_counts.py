@@ -83,13 +83,13 @@ EXCESSIVE = {
 @pytest.mark.parametrize("name", EXCESSIVE)
 def test_very_many_parts_are_refused(name: str) -> None:
     began = time.process_time()
-    with pytest.raises(PhotoError, match="more segments, blocks or items than a photo needs"):
+    with pytest.raises(PhotoError, match="more segments, blocks, chunks or items than a photo needs"):
         open_image(EXCESSIVE[name])
     assert time.process_time() - began < 1
 
 
 def test_very_many_chunks_are_refused() -> None:
-    with pytest.raises(PhotoError, match="the file is damaged"):
+    with pytest.raises(PhotoError, match="more segments, blocks, chunks or items than a photo needs"):
         open_image(png(b"teXt", 200_000))
 
 

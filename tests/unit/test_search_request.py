@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from pydantic import ValidationError
 from typer.main import get_command
 
+import lookalike
 from lookalike.cli.commands import app
 from lookalike.errors import UnknownNameError, UsageError
 from lookalike.gallery.local.gallery import LocalGallery
@@ -139,3 +141,23 @@ def test_names_of_indexes_stand_in_one_table() -> None:
     (index,) = [each for each in get_command(app).commands["search"].params if each.name == "index"]  # type: ignore[attr-defined]
     assert index.help == "Index: auto, exact, kmeans, ivf or hnsw."
     assert index.help == f"Index: {', '.join(['auto', *INDEXES][:-1])} or {[*INDEXES][-1]}."
+
+
+@pytest.mark.parametrize("name", ["batch", "workers"])
+@pytest.mark.parametrize("number", ["3", 2.0, b"3"])
+def test_numbers_of_indexing_are_whole(tmp_path: Path, name: str, number: object) -> None:
+    shop = lookalike.open(tmp_path / "shop.gallery", model="color")
+    with pytest.raises(UsageError, match=f"{name} must be a whole number, got {number!r}"):
+        shop.index("drawn", **{name: number})  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_numbers_of_listing_are_whole(tmp_path: Path) -> None:
+    with LocalGallery(tmp_path / "shop.gallery", create=True) as gallery:
+        for name in ("offset", "limit"):
+            with pytest.raises(UsageError, match=f"{name} must be a whole number, got '3'"):
+                gallery.list(**{name: "3"})  # type: ignore[arg-type]
+            with pytest.raises(UsageError, match=f"{name} must be at least 0, got -1"):
+                gallery.list(**{name: -1})
+        with pytest.raises(UsageError, match="limit must be a whole number, got '3'"):
+            gallery.facets(limit="3")  # type: ignore[arg-type]

@@ -159,7 +159,7 @@ class SearchRequest:
         """
         for name, _, _ in _RANGES:
             if (number := getattr(self, name)) is not None:
-                object.__setattr__(self, name, _whole_number(name, number))
+                object.__setattr__(self, name, whole_number(name, number))
         if self.where is not None and not isinstance(self.where, str):
             raise UsageError(f"where must be a filter such as 'price < 80', got {self.where!r:.200}")
         if self.metrics is not None and not isinstance(self.metrics, Mapping):
@@ -240,7 +240,7 @@ OPTIONS: Final[Mapping[str, Option]] = {
 _RANGES: Final = [(name, option.least, option.most) for name, option in OPTIONS.items() if option.least is not None]
 
 
-def _whole_number(name: str, number: object) -> int:
+def whole_number(name: str, number: object) -> int:
     """Return a number of any integer type, such as NumPy's, as an int.
 
     Raises:
@@ -250,3 +250,18 @@ def _whole_number(name: str, number: object) -> int:
         return operator.index(number)  # type: ignore[arg-type]  # that is checked here
     except TypeError:
         raise UsageError(f"{name} must be a whole number, got {number!r:.200}") from None
+
+
+def check_least(least: int, **numbers: object) -> None:
+    """Check arguments that are numbers; those that are None are left out.
+
+    Args:
+        least: Least number allowed.
+        numbers: Arguments by name.
+
+    Raises:
+        UsageError: One is not a whole number, or is less than `least`.
+    """
+    for name, number in numbers.items():
+        if number is not None and whole_number(name, number) < least:
+            raise UsageError(f"{name} must be at least {least}, got {number}")

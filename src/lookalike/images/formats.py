@@ -105,7 +105,9 @@ def open_file(data: bytes, *, most_pixels: int, name: str) -> ImageFile:
     if kind == "webp":
         check_pixels(_webp_size(data), most_pixels, name)
     if is_excessive(data, kind):
-        raise PhotoError(name, "it has more segments, blocks or items than a photo needs; save it as a plain JPEG")
+        raise PhotoError(
+            name, "it has more segments, blocks, chunks or items than a photo needs; save it as a plain JPEG"
+        )
     module, reader = _READERS[kind]
     opened: Callable[[BytesIO], ImageFile] = getattr(import_module(module), reader)
     if kind == "tiff":

@@ -15,6 +15,9 @@ from lookalike.images.isobmff import boxes
 MOST_PARTS: Final = 20_000
 """Largest number of segments of a JPEG, or blocks of a GIF, before the pixels; each stray byte between them counts."""
 
+MOST_CHUNKS: Final = 100_000
+"""Largest number of chunks of a PNG."""
+
 MOST_TABLE: Final = 128 * 1024
 """Largest table of the items of an AVIF or HEIC, bytes: some 6,000 items, which take half a second."""
 
@@ -43,6 +46,8 @@ def is_excessive(data: bytes, kind: str | None) -> bool:
         return _segments(data) > MOST_PARTS
     if kind == "gif":
         return _blocks(data) > MOST_PARTS
+    if kind == "png":
+        return _chunks(data) > MOST_CHUNKS
     return kind in ("avif", "heic") and _has_large_tables(data)
 
 
@@ -75,6 +80,15 @@ def _blocks(data: bytes) -> int:
             count += 1
             at += 1 + data[at]
         at += 1
+    return count
+
+
+def _chunks(data: bytes) -> int:
+    """Chunks of a PNG, counted up to one more than the limit."""
+    at, count = 8, 0
+    while count <= MOST_CHUNKS and at + 8 <= len(data) and not data.startswith(b"IEND", at + 4):
+        count += 1
+        at += 12 + int.from_bytes(data[at : at + 4], "big")
     return count
 
 

@@ -16,6 +16,9 @@ VARIABLE: Final = "LOOKALIKE_ALLOWED_HOSTS"
 _NETWORK_64: Final = IPv6Network("64:ff9b::/96")
 """IPv4 addresses behind NAT64."""
 
+_ISATAP: Final = 0x5EFE
+"""Bits 32 to 63 of IPv6 addresses that tunnel to the IPv4 address in their last 32 bits (RFC 5214)."""
+
 _SPECIAL: Final = (IPv4Network("192.0.0.0/24"), IPv4Network("168.63.129.16/32"))
 """Networks that some versions of Python do not count as reserved, or that are formally public: clouds have internal
 services there."""
@@ -100,6 +103,7 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
     """Whether an IP address is public: not of this machine, a private network or a multicast group."""
     inner = _within(address)
     special = inner.is_multicast or inner.is_reserved or inner.is_unspecified or inner.is_link_local
+    special = special or (isinstance(inner, IPv6Address) and inner.is_site_local)
     return inner.is_global and not special and not any(inner in network for network in _SPECIAL)
 
 
@@ -108,6 +112,6 @@ def _within(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
     if isinstance(address, IPv4Address):
         return address
     inner = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
-    if inner is None and address in _NETWORK_64:
+    if inner is None and (address in _NETWORK_64 or (int(address) >> 32) & 0xFCFFFFFF == _ISATAP):
         inner = IPv4Address(int(address) & 0xFFFFFFFF)
     return inner or address

@@ -15,7 +15,7 @@ from lookalike.embedding.model_choice import ModelFile
 from lookalike.embedding.projected import ProjectedEmbedder
 from lookalike.errors import GalleryNotFoundError, UsageError
 from lookalike.gallery.photo_reader import PhotoReaderCache
-from lookalike.gallery.request import SearchRequest
+from lookalike.gallery.request import SearchRequest, check_least
 from lookalike.retrieval.examples import Examples, name_of
 from lookalike.retrieval.garment_choice import part_of_photo
 from lookalike.retrieval.results import search_gallery
@@ -258,9 +258,7 @@ class Retriever:
         from lookalike.embedding.batch_embedding import BATCH
         from lookalike.ingest.pipeline import index_catalogue
 
-        for name, number in (("batch", batch), ("workers", workers)):
-            if number is not None and number < 1:
-                raise UsageError(f"{name} must be at least 1, got {number}")
+        check_least(1, batch=batch, workers=workers)
         if shards is not None and ray is None:
             raise UsageError("shards are for a Ray cluster; name one with ray")
         # Everything that can fail by the caller's mistake comes before the gallery is created.

@@ -17,13 +17,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from lookalike.errors import (
-    GalleryDamagedError,
-    GalleryGoneError,
-    GalleryNotFoundError,
-    LookalikeError,
-    UsageError,
-)
+from lookalike.errors import GalleryDamagedError, GalleryGoneError, GalleryNotFoundError, LookalikeError, UsageError
 from lookalike.gallery.local import schema
 from lookalike.gallery.local.connection_pool import ConnectionPool
 from lookalike.gallery.local.file_identity import check_single_name, database_at
@@ -163,6 +157,7 @@ class Database:
             reader = self._pool.take()
         try:
             with translated_errors(self.path), self._pool.using(reader):
+                self._check_tables(reader)
                 reader.begin()
                 found = work(reader.connection)
             while True:
@@ -219,6 +214,7 @@ class Database:
             LookalikeError: The disk is full or read-only.
         """
         with self._writer(patience_s) as writer:
+            self._check_tables(writer)  # a foreign trigger must not run
             writer.connection.execute("BEGIN IMMEDIATE")
             try:
                 yield writer.connection

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from lookalike.errors import GalleryLockedError, RowFileError, StorageFailedError, UsageError
+from lookalike.errors import GalleryLockedError, RowFileError, StorageFailedError
 from lookalike.gallery.health import Health
 from lookalike.gallery.local import maintenance, reads, verification, writes
 from lookalike.gallery.local.current_snapshot import CurrentSnapshot
@@ -26,7 +26,7 @@ from lookalike.gallery.local.writes import Overrides
 from lookalike.gallery.protocol import Facet
 from lookalike.gallery.record_batch import RecordBatch
 from lookalike.gallery.records import AttributeNames
-from lookalike.gallery.request import SearchRequest
+from lookalike.gallery.request import SearchRequest, check_least
 from lookalike.spaces import Space, slices, width
 from lookalike.types import JSON, FileStamp, Float32, Item, Neighbours, several
 
@@ -169,8 +169,7 @@ class LocalGallery(LocalMetadata):
 
     def list(self, *, where: str | None = None, offset: int = 0, limit: int | None = 50) -> tuple[int, Sequence[Item]]:
         """Number of items that a filter passes, and a page of them in the order of adding."""
-        if offset < 0 or (limit is not None and limit < 0):
-            raise UsageError(f"offset and limit must be at least 0, got {offset} and {limit}")
+        check_least(0, offset=offset, limit=limit)
         with self._database.scanning() as connection:
             names = AttributeNames.read(connection)
             clause = reads.compile_filter(where, names)
@@ -183,8 +182,7 @@ class LocalGallery(LocalMetadata):
 
     def facets(self, *, where: str | None = None, limit: int = 50) -> Sequence[Facet]:
         """Values and counts of each attribute among the items that a filter passes."""
-        if limit < 0:
-            raise UsageError(f"limit must be at least 0, got {limit}")
+        check_least(0, limit=limit)
         with self._database.scanning() as connection:
             names = AttributeNames.read(connection)
             return reads.facets(connection, names, reads.compile_filter(where, names), limit=limit)

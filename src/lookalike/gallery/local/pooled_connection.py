@@ -118,6 +118,7 @@ def connect(path: Path, mode: str, *, immutable: bool = False) -> sqlite3.Connec
     )
     try:
         equip(connection)
+        connection.execute("PRAGMA trusted_schema = OFF")  # the file may be of another program's making
         connection.execute("PRAGMA schema_version")  # opening is lazy: this reads the file and fails for a wrong one
     except sqlite3.Error:
         connection.close()

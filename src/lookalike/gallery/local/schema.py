@@ -78,26 +78,31 @@ def write(connection: sqlite3.Connection) -> None:
 
 
 def problems(connection: sqlite3.Connection) -> list[str]:
-    """List missing and changed tables and indexes, one message each."""
+    """List missing, changed and foreign tables, indexes, views and triggers, one message each."""
     wanted = expected()
-    found = {name: (kind, sql) for kind, name, sql in connection.execute(LISTED)}
-    said = [f"the {kind} {name} is missing" for name, (kind, _) in wanted.items() if name not in found]
-    for name, (kind, sql) in found.items():
-        made = wanted.get(name, (kind, attribute_index(name)))
-        if made != (kind, sql):
+    found = {(kind, name): sql for kind, name, sql in connection.execute(LISTED)}
+    said = [f"the {kind} {name} is missing" for kind, name in wanted if (kind, name) not in found]
+    for (kind, name), sql in found.items():
+        made = wanted.get((kind, name)) or (attribute_index(name) if kind == "index" else None)
+        if made is None or made != sql:
             said.append(f"the {kind} {name} differs from the schema")
     return said
 
 
-LISTED: Final = "SELECT type, name, sql FROM sqlite_schema WHERE name NOT GLOB 'sqlite_*'"
+# A trigger may have the name of a table, and names of triggers and views may begin with `sqlite_` when another program
+# has written them. Only the indexes of constraints, and the statistics of ANALYZE, are left out.
+LISTED: Final = """
+SELECT type, name, sql FROM sqlite_schema
+WHERE NOT (type = 'index' AND sql IS NULL) AND NOT (type = 'table' AND name GLOB 'sqlite_stat*')
+"""
 
 
 @cache
-def expected() -> dict[str, tuple[str, str]]:
-    """Tables and indexes of a new gallery by name: type and CREATE statement."""
+def expected() -> dict[tuple[str, str], str]:
+    """CREATE statements of the tables and indexes of a new gallery, by type and name."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         connection.executescript(SCHEMA)
-        return {name: (kind, sql) for kind, name, sql in connection.execute(LISTED)}
+        return {(kind, name): sql for kind, name, sql in connection.execute(LISTED)}
 
 
 def attribute_index(name: str) -> str | None:

@@ -27,7 +27,7 @@ from lookalike.gallery.milvus.writes import MilvusWriter, agree, check_items, wi
 from lookalike.gallery.protocol import Facet
 from lookalike.gallery.record_batch import RecordBatch
 from lookalike.gallery.records import vector_rows
-from lookalike.gallery.request import SearchRequest
+from lookalike.gallery.request import SearchRequest, check_least
 from lookalike.gallery.stored_parameters import StoredWeights
 from lookalike.projection import Projection
 from lookalike.spaces import Space, slices, width
@@ -236,8 +236,7 @@ class MilvusGallery(MilvusRoots):
 
     def list(self, *, where: str | None = None, offset: int = 0, limit: int | None = 50) -> tuple[int, Sequence[Item]]:
         """Number of items that a filter passes, and a page of them in the order of adding."""
-        if offset < 0 or (limit is not None and limit < 0):
-            raise UsageError(f"offset and limit must be at least 0, got {offset} and {limit}")
+        check_least(0, offset=offset, limit=limit)
         expression = self._expression(where)
         if not self._state.has_rows():
             return 0, []
@@ -250,8 +249,7 @@ class MilvusGallery(MilvusRoots):
 
     def facets(self, *, where: str | None = None, limit: int = 50) -> Sequence[Facet]:
         """Values and counts of each attribute among the items that a filter passes; reads all of these."""
-        if limit < 0:
-            raise UsageError(f"limit must be at least 0, got {limit}")
+        check_least(0, limit=limit)
         expression = self._expression(where)
         if not self._state.has_rows():
             return []
