@@ -30,8 +30,9 @@ MOST_BOXES: Final = 2048
 MOST_EXIF: Final = 32
 """Largest number of EXIF segments of a JPEG, which Pillow joins one by one."""
 
-_MARKER: Final = re.compile(rb"\xff+[^\xff]")
-_ALONE: Final = {0x00, 0x01, *range(0xD0, 0xD9)}  # followed by no length
+_TO_MARKER: Final = re.compile(rb"[^\xff]*\xff+")
+_FIRST: Final = 0xC0  # markers below do not exist
+_ALONE: Final = {0x00, *range(0xD0, 0xD9)}  # followed by no length
 _SCAN: Final = 0xDA
 
 
@@ -52,15 +53,20 @@ def is_excessive(data: bytes, kind: str | None) -> bool:
 
 
 def _segments(data: bytes) -> int:
-    """Segments and fill bytes of a JPEG before its first scan, counted up to somewhat more than the limit."""
+    """Segments, fill bytes and stray bytes of a JPEG before its first scan, counted up to more than the limit.
+
+    Like Pillow, it skips stray bytes, and stops at a marker that does not exist.
+    """
     at, count, exif = 2, 0, 0
-    while count <= MOST_PARTS and exif <= MOST_EXIF and (found := _MARKER.match(data, at)):
-        marker = data[found.end() - 1]
-        if marker == _SCAN:
+    while count <= MOST_PARTS and exif <= MOST_EXIF and at < len(data):
+        found = _TO_MARKER.match(data, at)
+        if found is None:
+            return count + len(data) - at
+        count += found.end() - at
+        marker, at = data[found.end() : found.end() + 1], found.end() + 1
+        if not marker or marker[0] == _SCAN or 0 < marker[0] < _FIRST:
             break
-        count += found.end() - at - 1
-        at = found.end()
-        if marker not in _ALONE:
+        if marker[0] not in _ALONE:
             exif += data.startswith(b"Exif\0\0", at + 2)
             at += int.from_bytes(data[at : at + 2], "big")
     return count if exif <= MOST_EXIF else MOST_PARTS + 1
