@@ -103,6 +103,7 @@ def test_very_many_chunks_are_refused() -> None:
         jpeg(segment(0xE2, b"x" * 500) * 2000, b"\xff" * 500, segment(0xE1, b"Exif\0\0II*\0") * 8),
         gif(b"!\xff\x0bXMP DataXMP" + (b"\xff" + b"a" * 255) * 4000 + b"\0"),
         png(b"teXt", 20_000),
+        png(b"teXt", 1)[:-12] + b"\0" * 2_000_000,
         avif((), box(b"free") * 100),
     ],
 )

@@ -41,6 +41,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "one metric": ({"metrics": "cosine"}, "metrics must be a dict such as {'deep': 'euclidean'}, got 'cosine'"),
     "no index": ({"index": None}, "unknown index 'None'; known: auto"),
     "refined metric": ({"rerank": 5, "metrics": {"deep": "cosine"}}, "expand and rerank use the cosine; leave"),
+    "a metric that is no text": (
+        {"metrics": {"deep": 5}},
+        "metrics must be a dict such as {'deep': 'euclidean'}, got {'deep': 5}",
+    ),
     "garment": ({"garment": "drees"}, "unknown garment 'drees'; did you mean 'dress'?"),
     "garment 0": ({"garment": "0"}, "unknown garment '0'"),
     "garment and box": ({"garment": "1", "box": Box(0, 0, 4, 4)}, "a box and a garment both say"),
@@ -161,3 +165,7 @@ def test_numbers_of_listing_are_whole(tmp_path: Path) -> None:
                 gallery.list(**{name: -1})
         with pytest.raises(UsageError, match="limit must be a whole number, got '3'"):
             gallery.facets(limit="3")  # type: ignore[arg-type]
+
+
+def test_a_garment_may_be_a_number_of_numpy() -> None:
+    assert SearchRequest(garment=np.int64(2)).garment == "2"  # type: ignore[arg-type]

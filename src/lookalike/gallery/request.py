@@ -6,6 +6,7 @@ import operator
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Integral
 from typing import Annotated, Any, Final, get_type_hints
 
 from lookalike.errors import UnknownNameError, UsageError
@@ -162,7 +163,9 @@ class SearchRequest:
                 object.__setattr__(self, name, whole_number(name, number))
         if self.where is not None and not isinstance(self.where, str):
             raise UsageError(f"where must be a filter such as 'price < 80', got {self.where!r:.200}")
-        if self.metrics is not None and not isinstance(self.metrics, Mapping):
+        if self.metrics is not None and not (
+            isinstance(self.metrics, Mapping) and all(isinstance(metric, str) for metric in self.metrics.values())
+        ):
             raise UsageError(f"metrics must be a dict such as {{'deep': 'euclidean'}}, got {self.metrics!r:.200}")
 
     def _check_garment(self, garment: object) -> None:
@@ -172,8 +175,8 @@ class SearchRequest:
             UsageError: It goes with a box, or is neither text nor a whole number.
             UnknownNameError: There is no such kind.
         """
-        if isinstance(garment, int) and not isinstance(garment, bool):
-            garment = str(garment)
+        if isinstance(garment, Integral) and not isinstance(garment, bool):
+            garment = str(int(garment))
             object.__setattr__(self, "garment", garment)
         if not isinstance(garment, str):
             raise UsageError(f"garment must be auto, whole, a kind or a number, got {garment!r:.200}")

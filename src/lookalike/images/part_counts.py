@@ -90,9 +90,9 @@ def _blocks(data: bytes) -> int:
 
 
 def _chunks(data: bytes) -> int:
-    """Chunks of a PNG, counted up to one more than the limit."""
+    """Chunks of a PNG, counted up to one more than the limit; as for its reader, a kind that is no letters ends it."""
     at, count = 8, 0
-    while count <= MOST_CHUNKS and at + 8 <= len(data) and not data.startswith(b"IEND", at + 4):
+    while count <= MOST_CHUNKS and (kind := data[at + 4 : at + 8]) != b"IEND" and len(kind) == 4 and kind.isalpha():
         count += 1
         at += 12 + int.from_bytes(data[at : at + 4], "big")
     return count

@@ -242,6 +242,8 @@ class ConnectionPool:
                 connection = connect(self._path, mode)
             except sqlite3.OperationalError as error:
                 if mode != "ro" or not is_immutable(self._path, error):
+                    if companion is not None:
+                        companion.close()
                     raise
                 # A WAL database needs its helper files, but can be read as immutable where they cannot be created.
                 immutable = True
