@@ -17,7 +17,7 @@ from lookalike.errors import ModelError, short_reason
 from lookalike.models import original_checkpoint
 from lookalike.models.network import Network, NetworkSettings, head_key
 from lookalike.models.preprocessing import Preprocessing
-from lookalike.models.weight_readers import match_first_block
+from lookalike.models.weight_readers import State, match_first_block
 from lookalike.storage.files import written_whole
 
 FORMAT = "1"
@@ -62,28 +62,43 @@ def save_checkpoint(
         save_file(state, unfinished, metadata=header)
 
 
-def load_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint, or a saved model of the original system.
+def read_checkpoint(path: Path, *, format: str, what: str) -> tuple[dict[str, str], State]:
+    """Read header and weights of a safetensors file that `lookalike train` wrote.
+
+    Args:
+        path: File to read.
+        format: Format that its header must name.
+        what: What such a file is, for messages.
 
     Raises:
-        ModelError: The file is missing, damaged, or neither.
+        ModelError: The file is missing, damaged, or of another format.
     """
     if not path.is_file():
         raise ModelError(f"{path}: no such file")
-    if path.suffix in original_checkpoint.SUFFIXES:
-        return _load_original(path)
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
             state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dictionary
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{path}: not a safetensors file: {short_reason(error)}") from None
-    if header.get("lookalike.format") != FORMAT:
-        raise ModelError(f"{path}: not a checkpoint written by `lookalike train`")
+    if header.get("lookalike.format") != format:
+        raise ModelError(f"{path}: not {what} written by `lookalike train`")
     if header.pop(CONTENT, "") != content_sum(state, header):
         raise ModelError(
             f"{path}: damaged, or changed: its content does not fit its checksum; bring it back from a copy"
         )
+    return header, state
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint, or a saved model of the original system.
+
+    Raises:
+        ModelError: The file is missing, damaged, or neither.
+    """
+    if path.suffix in original_checkpoint.SUFFIXES and path.is_file():
+        return _load_original(path)
+    header, state = read_checkpoint(path, format=FORMAT, what="a checkpoint")
     preprocessing = Preprocessing.from_json(header["lookalike.preprocessing"])
     classes: dict[str, list[str]] = json.loads(header["lookalike.classes"])
     network = Network(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -27,6 +26,7 @@ from lookalike.models.content_hash import append_checksum
 from lookalike.models.fp16 import to_fp16
 from lookalike.models.network import Network
 from lookalike.models.preprocessing import Preprocessing
+from lookalike.storage.durable import flush
 from lookalike.storage.files import NAME_KEPT
 from lookalike.types import Float32
 
@@ -73,8 +73,7 @@ def export_onnx(
                 f"{file}: not written: its embeddings differ from PyTorch's (least cosine {least:.6f} over "
                 f"{len(photos)} photos, expected at least {LEAST_COSINE})"
             )
-        with made.open("rb+") as whole:
-            os.fsync(whole.fileno())
+        flush(made)
         made.replace(file)
     return least
 
@@ -189,8 +188,6 @@ def quantized(file: Path, photos: Float32) -> Path:
 
 
 def _describe(file: Path, loaded: Checkpoint, fingerprint: str) -> None:
-    model = onnx.load(str(file))
-    onnx.checker.check_model(model)
     about = {
         "lookalike.format": FORMAT,
         "lookalike.name": loaded.name,
@@ -198,6 +195,13 @@ def _describe(file: Path, loaded: Checkpoint, fingerprint: str) -> None:
         "lookalike.preprocessing": loaded.preprocessing.to_json(),
         "lookalike.unit": json.dumps(loaded.network.settings.normalise),
     }
+    write_metadata(file, about)
+
+
+def write_metadata(file: Path, about: Mapping[str, str]) -> None:
+    """Check an ONNX file, replace its metadata, and append its checksum."""
+    model = onnx.load(str(file))
+    onnx.checker.check_model(model)
     del model.metadata_props[:]
     for key, value in about.items():
         model.metadata_props.add(key=key, value=value)

@@ -12,9 +12,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from lookalike.config import build
-from lookalike.errors import ModelError, short_reason
 from lookalike.models.backbones import make_backbone
-from lookalike.models.checkpoint import CONTENT, content_sum
+from lookalike.models.checkpoint import CONTENT, content_sum, read_checkpoint
 from lookalike.models.finder.file_format import FORMAT
 from lookalike.models.finder.network import FinderNetwork, FinderNetworkSettings
 from lookalike.models.weight_readers import match_first_block
@@ -76,20 +75,7 @@ def load_finder(path: Path) -> FinderCheckpoint:
     Raises:
         ModelError: The file is missing, damaged, or not a finder checkpoint.
     """
-    if not path.is_file():
-        raise ModelError(f"{path}: no such file")
-    try:
-        with safe_open(path, framework="pt") as file:
-            header = file.metadata() or {}
-            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dictionary
-    except (SafetensorError, OSError) as error:
-        raise ModelError(f"{path}: not a safetensors file: {short_reason(error)}") from None
-    if header.get("lookalike.format") != FORMAT:
-        raise ModelError(f"{path}: not a finder checkpoint written by `lookalike train`")
-    if header.pop(CONTENT, "") != content_sum(state, header):
-        raise ModelError(
-            f"{path}: damaged, or changed: its content does not fit its checksum; bring it back from a copy"
-        )
+    header, state = read_checkpoint(path, format=FORMAT, what="a finder checkpoint")
     settings = build(FinderNetworkSettings, json.loads(header["lookalike.network"]), where=str(path))
     kinds: list[str] = json.loads(header["lookalike.kinds"])
     backbone, _ = make_backbone(settings.backbone, "average")

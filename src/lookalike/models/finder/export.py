@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import onnx
 import onnxruntime
 import torch
 from torch import Tensor, nn
@@ -16,14 +14,14 @@ from torch import Tensor, nn
 from lookalike.catalogue.opening import open_catalogue
 from lookalike.errors import LookalikeError
 from lookalike.images import open_image
-from lookalike.models.content_hash import append_checksum
-from lookalike.models.export import OPSET, forget_origins, hidden_beside
+from lookalike.models.export import OPSET, forget_origins, hidden_beside, write_metadata
 from lookalike.models.finder.checkpoint import FinderCheckpoint, load_finder
 from lookalike.models.finder.file_format import FORMAT, INPUT, SCORES, SIDES
 from lookalike.models.finder.input_shape import input_shape
 from lookalike.models.finder.network import FinderNetwork
 from lookalike.models.fp16 import to_fp16
 from lookalike.models.preprocessing import Preprocessing
+from lookalike.storage.durable import flush
 
 PHOTOS = 8
 SHAPES = ((1, 1), (3, 4), (4, 3), (1, 2))
@@ -72,8 +70,7 @@ def export_finder(checkpoint: Path, file: Path, *, half: bool = False) -> float:
         apart = largest_difference(loaded, made)
         if apart > MOST_APART * (1.0 if half else 0.01):
             raise LookalikeError(f"{file}: not written: a score differs from PyTorch's by {apart:.4f}")
-        with made.open("rb+") as whole:
-            os.fsync(whole.fileno())
+        flush(made)
         made.replace(file)
     return apart
 
@@ -115,8 +112,6 @@ def _write(network: FinderNetwork, file: Path) -> None:
 
 def _describe(file: Path, loaded: FinderCheckpoint) -> None:
     fingerprint = hashlib.sha256(file.read_bytes()).hexdigest()
-    model = onnx.load(str(file))
-    onnx.checker.check_model(model)
     about = {
         "lookalike.format": FORMAT,
         "lookalike.name": loaded.name,
@@ -124,8 +119,4 @@ def _describe(file: Path, loaded: FinderCheckpoint) -> None:
         "lookalike.kinds": ",".join(loaded.kinds),
         "lookalike.pixels": str(loaded.pixels),
     }
-    del model.metadata_props[:]
-    for key, value in about.items():
-        model.metadata_props.add(key=key, value=value)
-    onnx.save(model, str(file))
-    append_checksum(file)
+    write_metadata(file, about)
