@@ -24,10 +24,11 @@ from lookalike.finding.kinds import KINDS, WORDS, kind_of
 from lookalike.models.finder.checkpoint import load_finder
 from lookalike.models.finder.input_shape import input_shape
 from lookalike.training.finder.labelled_photos import LabelledPhoto, read_labelled
-from lookalike.training.finder.loop import train_finder
+from lookalike.training.finder.loop import FinderRun, train_finder
 from lookalike.training.finder.loss import Truth, assign, finder_loss
 from lookalike.training.finder.scenes import Scenes
 from lookalike.training.finder.settings import GarmentDataSettings, SceneSettings, load_finder_settings
+from lookalike.training.run.run_folder import RunFolder
 from lookalike.training.settings.presets import find_settings
 from lookalike.training.train import train
 from lookalike.types import Box
@@ -324,6 +325,17 @@ def test_a_run_that_was_stopped_goes_the_way_it_would_have_gone(data: Path, chec
     assert [json.loads(line) for line in logs[0]] == [json.loads(line) for line in logs[1]]
     whole, again = (load_finder(folder / "last.safetensors").network.state_dict() for folder in (data / "run", out))
     assert all(torch.equal(tensor, again[name]) for name, tensor in whole.items())
+
+
+def test_a_resumed_run_knows_the_photos_that_were_left_out(data: Path, tmp_path: Path) -> None:
+    settings, folder = load_finder_settings(data / "run.toml"), RunFolder(tmp_path / "run")
+    folder.begin(settings)
+    run = FinderRun(settings, base=data, folder=folder, report=lambda line: None)
+    run._skip(run.train[0][0], "cut off")
+    run._save()
+    again = FinderRun(settings, base=data, folder=folder, report=lambda line: None)
+    assert again.skipped == run.skipped != {}
+    folder.release()
 
 
 @pytest.fixture(scope="module")

@@ -241,6 +241,7 @@ class FinderRun:
                 "network": self.network.state_dict(),
                 "average": self.average.module.state_dict(),
                 "optimizer": optimizer.state_dict() if optimizer else {},
+                "skipped": {photo: skip.reason for photo, skip in self.skipped.items()},
                 "log": self.folder.log_length(),
             }
         )
@@ -250,6 +251,7 @@ class FinderRun:
         self.network.load_state_dict(state["network"])
         self.average.module.load_state_dict(state["average"])
         self.saved_optimizer = state["optimizer"] or None
+        self.skipped.update({photo: Skip(photo, reason) for photo, reason in state["skipped"].items()})
         self.folder.cut_log(state["log"])
 
     def _made_network(self, base: Path, state: Mapping[str, Any] | None) -> FinderNetwork:
