@@ -13,8 +13,8 @@ import argparse
 import csv
 from pathlib import Path
 
-from lookalike.finding.kinds import KINDS
 from lookalike.images import open_image
+from lookalike.kinds import KINDS
 from lookalike.training.finder.labelled_photos import read_labelled
 from lookalike.training.finder.settings import GarmentDataSettings
 

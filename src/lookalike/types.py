@@ -74,7 +74,7 @@ class Garment:
 
     Attributes:
         box: Bounding box, in pixels of the upright photo at full size.
-        kind: One of `lookalike.finding.kinds.KINDS`, such as `dress`.
+        kind: One of `lookalike.kinds.KINDS`, such as `dress`.
         score: Confidence of the finder, in [0, 1].
     """
 

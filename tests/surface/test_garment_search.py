@@ -18,8 +18,8 @@ import lookalike
 from lookalike.cli import main
 from lookalike.errors import NoFinderError, NoGarmentError, UnknownNameError, UsageError
 from lookalike.finding import finder as finder_module
-from lookalike.finding.kinds import KINDS
 from lookalike.gallery.request import AUTO, DEFAULT_GARMENT, WHOLE
+from lookalike.kinds import KINDS
 from lookalike.retrieval import garment_choice
 from lookalike.retrieval.garment_choice import most_prominent
 from lookalike.server.app import create_app

@@ -20,7 +20,7 @@ from lookalike.errors import CatalogueError, ConfigError, ModelError
 from lookalike.finding.boxes import intersection_over_union, suppress_duplicates
 from lookalike.finding.decoding import OTHER, SAME, centres_of, decode
 from lookalike.finding.finder import Finder
-from lookalike.finding.kinds import KINDS, WORDS, kind_of
+from lookalike.kinds import GENERAL, KINDS, TYPES, kind_of, type_of
 from lookalike.models.finder.checkpoint import load_finder
 from lookalike.models.finder.input_shape import input_shape
 from lookalike.training.finder.labelled_photos import LabelledPhoto, read_labelled
@@ -225,11 +225,15 @@ def test_inputs_keep_the_photos_shape_and_the_number_of_pixels(size: tuple[int, 
     assert input_shape(*size, pixels=98304) == shape
 
 
-def test_every_word_means_one_kind() -> None:
-    words = [word for several in WORDS.values() for word in several]
+def test_every_word_means_one_kind_and_at_most_one_type() -> None:
+    words = [word for types in TYPES.values() for name, several in types.items() for word in (name, *several)]
+    general = [word for kind, several in GENERAL.items() for word in (kind, *several)]
     assert len(words) == len(set(words))
-    assert set(WORDS) == set(KINDS)
+    assert len(general) == len(set(general))
+    assert set(words) & set(general) <= set(KINDS)  # trousers are a kind, and one of its types
+    assert tuple(TYPES) == KINDS
     assert (kind_of("Jeans"), kind_of("suit"), kind_of("hat")) == ("trousers", None, "hat")
+    assert (type_of("Longsleeve"), type_of("Tshirts"), type_of("pants")) == ("long-sleeve", "t-shirt", None)
 
 
 def test_the_best_places_inside_answer_for_a_garment() -> None:

@@ -13,7 +13,7 @@ from lookalike.cli.exit_codes import SOME_SKIPPED
 from lookalike.cli.options import FinderFile, Json
 from lookalike.cli.search import check_can_be_written, opened
 from lookalike.errors import PhotoError, UsageError
-from lookalike.finding.kinds import SURE
+from lookalike.finding.decoding import SURE
 
 
 def find(

@@ -14,7 +14,7 @@ from lookalike.errors import PhotoError, UsageError
 from lookalike.evaluation.evaluator import filtered_items
 from lookalike.evaluation.garments import UNKNOWN, FoundGarments, GarmentFigures, TrueGarments, measure_garments
 from lookalike.finding.finder import Finder
-from lookalike.finding.kinds import KINDS, NOT_SOUGHT, kind_of
+from lookalike.kinds import KINDS, NOT_SOUGHT, kind_of
 from lookalike.types import Float32, Int64, Item
 
 PROTOCOL: Final = "garments"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from lookalike.types import Float32, Int64
 
 LEAST = 0.05
 """Lowest score that is decoded."""
+
+SURE: Final = 0.3
+"""Lowest score of a found garment, unless another is asked for."""
 
 MOST = 300
 """Number of highest scored candidates before duplicates are removed."""

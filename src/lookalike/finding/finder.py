@@ -13,9 +13,9 @@ import onnxruntime
 
 from lookalike.embedding.model_loading import processors
 from lookalike.errors import ModelError, NoFinderError, UsageError
-from lookalike.finding.decoding import LEAST, Decoded, decode
-from lookalike.finding.kinds import KINDS, SURE
+from lookalike.finding.decoding import LEAST, SURE, Decoded, decode
 from lookalike.images import DEFAULT_LIMITS, Limits, Source, open_with_size
+from lookalike.kinds import KINDS
 from lookalike.models.content_hash import read_checked, require_checksum
 from lookalike.models.finder.file_format import FORMAT, INPUT, SCORES, SIDES
 from lookalike.models.finder.input_shape import input_shape

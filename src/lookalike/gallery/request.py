@@ -10,8 +10,8 @@ from numbers import Integral
 from typing import Annotated, Any, Final, get_type_hints
 
 from lookalike.errors import UnknownNameError, UsageError
-from lookalike.finding.kinds import KINDS
 from lookalike.index import INDEXES, checked_metric
+from lookalike.kinds import KINDS
 from lookalike.spaces import Space, resolve_names, resolve_weights
 from lookalike.types import Box
 

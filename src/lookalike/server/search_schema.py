@@ -10,8 +10,8 @@ from typing import Annotated, Any, Final, Literal, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
-from lookalike.finding.kinds import KINDS
 from lookalike.gallery.request import AUTO, NUMBER, OPTIONS, WHOLE, Option, SearchRequest
+from lookalike.kinds import KINDS
 from lookalike.server.schemas import LONGEST_ID, ItemId, MetricName, SpaceName, Weight, Where, whole
 from lookalike.types import Box
 

@@ -9,8 +9,8 @@ import torch
 
 from lookalike.evaluation.garments import FoundGarments, TrueGarments, measure_garments
 from lookalike.finding.decoding import decode
-from lookalike.finding.kinds import KINDS
 from lookalike.images import open_image
+from lookalike.kinds import KINDS
 from lookalike.models.finder.input_shape import input_shape
 from lookalike.models.finder.network import FinderNetwork
 from lookalike.models.preprocessing import Preprocessing

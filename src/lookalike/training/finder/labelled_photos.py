@@ -12,7 +12,7 @@ from PIL import Image
 from scipy import ndimage
 
 from lookalike.errors import CatalogueError, short_reason
-from lookalike.finding.kinds import KINDS, NOT_SOUGHT, kind_of
+from lookalike.kinds import KINDS, NOT_SOUGHT, kind_of
 from lookalike.training.finder.settings import GarmentDataSettings, Shown
 from lookalike.types import Bool, Float32, Int64
 

@@ -19,7 +19,7 @@ from torch.optim import AdamW
 from lookalike.catalogue.protocol import Skip
 from lookalike.errors import PhotoError, TrainingError
 from lookalike.finding.decoding import centres_of
-from lookalike.finding.kinds import KINDS
+from lookalike.kinds import KINDS
 from lookalike.models.finder.checkpoint import save_finder
 from lookalike.models.finder.input_shape import input_shape
 from lookalike.models.finder.network import FinderNetwork

@@ -9,7 +9,7 @@ from typing import Literal
 
 from lookalike.config import load
 from lookalike.errors import ConfigError
-from lookalike.finding.kinds import KINDS
+from lookalike.kinds import KINDS
 from lookalike.models.finder.network import FinderNetworkSettings
 from lookalike.training.settings.presets import AboutSettings
 
