@@ -17,6 +17,7 @@ from lookalike.training.data.augmentation import Augmentation
 from lookalike.training.run.loop import train
 from lookalike.training.settings.presets import find_settings, presets
 from lookalike.training.settings.run_settings import AugmentationSettings, load_settings
+from lookalike.types import Box
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 
@@ -38,6 +39,7 @@ CHANGES = {
     "catalogue-mobile-relevance": ["network.backbone=test_resnet"],
     "catalogue-mobile-items": ["network.backbone=test_resnet"],
     "catalogue-mobile-long": ["network.backbone=test_resnet"],
+    "catalogue-mobile-worn": ["network.backbone=test_resnet", "products=8"],
 }
 FINDERS = {"finder-mobile"}
 """Presets of another task, which `test_finder.py` runs."""
@@ -50,6 +52,10 @@ SOURCES = {
     "catalogue-mobile-relevance": ["myntra/labels.csv", "myntra/labels.csv", "clothing/labels.csv"],
     "catalogue-mobile-items": ["myntra/labels.csv", "myntra/labels.csv", "clothing/labels.csv"],
     "catalogue-mobile-long": ["myntra/labels.csv", "myntra/labels.csv", "clothing/labels.csv"],
+    "catalogue-mobile-worn": [
+        *("myntra/labels.csv", "myntra/labels.csv", "clothing/labels.csv"),
+        *("worn/labels.csv", "boxed/labels.csv", "nothing/labels.csv"),
+    ],
 }
 
 
@@ -60,8 +66,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _write_attributes(root / "deepfashion")
     _write_inshop(root / "inshop")
     for name, labels in (
-        ("myntra", "articleType,baseColour,gender,subCategory,kind,group_id,photo"),
-        ("clothing", "label,kind,sender_id"),
+        ("myntra", "articleType,baseColour,gender,subCategory,kind,type,colour,group_id,photo"),
+        ("clothing", "label,articleType,kind,type,sender_id"),
+        ("worn", "articleType,kind,type,colour"),
+        ("boxed", "articleType,kind,type"),
+        ("nothing", "kind,type"),
     ):
         rows = [f"file,split,{labels}"]
         for number in range(12):
@@ -142,7 +151,7 @@ def test_the_list_names_each_with_its_aim() -> None:
     assert done.exit_code == 0 and presets().keys() == CHANGES.keys() | FINDERS
     for name, about in presets().items():
         assert f"{name}: {about.summary}" in done.stdout and about.aim in done.stdout
-    assert done.stdout.count("not measured") == len(presets()) - 5
+    assert done.stdout.count("not measured") == len(presets()) - 6
 
 
 def test_a_preset_is_named_and_a_file_is_preferred(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,3 +176,26 @@ def test_a_crop_like_the_input_keeps_to_its_area_and_shape() -> None:
         width, height = np.ptp(view[:, :, 0]) * 100 / 99, np.ptp(view[:, :, 1]) * 50 / 49
         assert 0.22 <= width * height / 20000 <= 1.03
         assert 2 / 1.3 <= width / height <= 2 * 1.3
+
+
+def test_boxes_vary_as_a_finder_errs_and_widen_to_the_shape_of_the_input() -> None:
+    box = Box(40, 50, 60, 130)  # 20 x 80, in an input of 3:4 it is widened to 60 x 80
+    change = Augmentation(AugmentationSettings(box_widen=1.0), size=(120, 90), backgrounds=())
+    widths = []
+    for seed in range(200):
+        wider = change.varied_box(box, random=np.random.default_rng(seed))
+        assert (wider.y1, wider.y2) == (50, 130)
+        assert wider.x1 + wider.x2 == pytest.approx(100)
+        widths.append(wider.x2 - wider.x1)
+    assert 20 <= min(widths) < 22 and 58 < max(widths) <= 60
+    change = Augmentation(AugmentationSettings(box_jitter=0.1), size=(120, 90), backgrounds=())
+    moved = [change.varied_box(box, random=np.random.default_rng(seed)).to_list() for seed in range(2000)]
+    errors = (np.array(moved) - box.to_list()) / [20, 80, 20, 80]
+    np.testing.assert_allclose(errors.std(axis=0), 0.1, atol=0.01)
+    np.testing.assert_allclose(errors.mean(axis=0), 0.0, atol=0.01)
+    assert (
+        Augmentation(AugmentationSettings(), size=(120, 90), backgrounds=()).varied_box(
+            box, random=np.random.default_rng(0)
+        )
+        is box
+    )

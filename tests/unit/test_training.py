@@ -283,6 +283,9 @@ def test_the_shipped_model_is_a_start_for_training() -> None:
     weights = read_tensors(SHIPPED_MODEL)
     stem = network.backbone.get_parameter("conv_stem.weight")
     torch.testing.assert_close(stem.data, weights["network.backbone.conv_stem.weight"])
+    whole = Network(NetworkSettings("mobilenetv2_100", init="default", embedding=256), heads={})
+    load_pretrained(whole, folder=Path(), classes={})
+    torch.testing.assert_close(whole.embedding.weight.data, weights["network.embedding.weight"].float())
     with pytest.raises(ModelError, match="does not fit mobilenetv3_small_050"):
         other = Network(NetworkSettings("mobilenetv3_small_050", init="default"), heads={})
         load_pretrained(other, folder=Path(), classes={})

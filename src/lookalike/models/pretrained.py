@@ -28,8 +28,8 @@ from lookalike.models.weight_readers import (
 WHOLE = "backbone."
 """Prefix of the backbone's tensors in a file with a whole network."""
 
-EXPORTED, FOLDED = "network.backbone.", ".weight_bias"
-"""Prefix of the backbone's tensors, and suffix of the convolutions' biases, in a file of `lookalike export`."""
+EXPORTED, FOLDED = "network.", ".weight_bias"
+"""Prefix of the tensors, and suffix of the backbone's biases, in a file of `lookalike export`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +71,8 @@ def load_pretrained(network: Network, *, folder: Path, classes: Mapping[str, Seq
         state = rename_tensors(state, folder / settings.init_names)
     if original_checkpoint.is_original_state(state):
         state = original_checkpoint.translate_state(state, classes)
-    if any(key.startswith(EXPORTED) for key in state):
-        return _load_backbone(network, _of_exported(state, network.backbone), path)
+    if any(key.startswith(EXPORTED + WHOLE) for key in state):
+        return _load_whole(network, _of_exported(state, network.backbone), path)
     if any(key.startswith(WHOLE) for key in state):
         return _load_whole(network, state, path)
     return _load_backbone(network, _of_backbone(state, family, network.backbone), path)
@@ -84,11 +84,12 @@ def _is_file(init: str) -> bool:
 
 
 def _of_exported(state: State, backbone: nn.Module) -> State:
-    """Return the backbone's tensors of an exported ONNX file, with each bias in its normalisation layer.
+    """Return the tensors of an exported ONNX file, with each bias of the backbone in its normalisation layer.
 
     Biases that are all zeros are missing in the file.
     """
-    inner = {key.removeprefix(EXPORTED): tensor for key, tensor in state.items() if key.startswith(EXPORTED)}
+    whole = {key.removeprefix(EXPORTED): tensor for key, tensor in state.items() if key.startswith(EXPORTED)}
+    inner = {key.removeprefix(WHOLE): tensor for key, tensor in whole.items() if key.startswith(WHOLE)}
     match_first_block(backbone, inner)
     named = {key: tensor for key, tensor in inner.items() if not key.endswith(FOLDED)}
     convolution = ""
@@ -99,7 +100,8 @@ def _of_exported(state: State, backbone: nn.Module) -> State:
                 named.setdefault(f"{name}.bias", torch.zeros(layer.out_channels))
         elif isinstance(layer, nn.BatchNorm2d):
             named[f"{name}.bias"] = inner.get(convolution + FOLDED, torch.zeros(layer.num_features))
-    return named
+    rest = {key: tensor for key, tensor in whole.items() if not key.startswith(WHOLE)}
+    return {WHOLE + key: tensor for key, tensor in named.items()} | rest
 
 
 def _load_whole(network: Network, state: State, path: Path) -> PretrainedWeights:

@@ -14,9 +14,12 @@ from torchvision.transforms import v2
 from lookalike.errors import PhotoError, TrainingError
 from lookalike.images import open_image
 from lookalike.training.settings.run_settings import AugmentationSettings
-from lookalike.types import Bool
+from lookalike.types import Bool, Box
 
 BILINEAR = Image.Resampling.BILINEAR
+
+LARGEST_JITTER = 0.3
+"""Largest change of a side of a box, as a fraction of its width or height."""
 
 
 class Augmentation:
@@ -49,6 +52,18 @@ class Augmentation:
             if random.random() < self.settings.spoil:
                 view = spoil(view, random=random)
         return view
+
+    def varied_box(self, box: Box, *, random: np.random.Generator) -> Box:
+        """Widen a box towards the input's aspect ratio, and move its sides as a finder errs."""
+        if not self.settings.box_widen and not self.settings.box_jitter:
+            return box
+        corners = np.array(box.to_list())
+        sides = np.tile(corners[2:] - corners[:2], 2)
+        shape = self.width / self.height
+        wider = np.maximum(sides[:2], [sides[1] * shape, sides[0] / shape]) - sides[:2]
+        grown = random.uniform(0.0, self.settings.box_widen) * wider / 2
+        moved = random.normal(0.0, self.settings.box_jitter, 4).clip(-LARGEST_JITTER, LARGEST_JITTER) * sides
+        return Box(*(corners + moved + np.concatenate([-grown, grown])).clip(0.0, None).tolist())
 
     def on_background(self, photo: Image.Image, *, random: np.random.Generator) -> Image.Image | None:
         """Cut a garment out of a photo on white and paste it on a background; None if the photo is not on white.

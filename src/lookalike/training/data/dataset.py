@@ -213,10 +213,12 @@ class TrainingPhotos(Dataset[tuple[Tensor, int, int]]):
         place, seed, role = View(*view)
         item = self.items[place]
         wanted = max(self.preprocessing.wanted_size, self.augmentation.settings.short_side)
-        photo = open_image(item, at_least=wanted, box=item.box)
+        random = np.random.default_rng(seed)
+        box = self.augmentation.varied_box(item.box, random=random) if item.box else None
+        photo = open_image(item, at_least=wanted, box=box)
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed the GPUs, too
-            changed = self.augmentation(photo, random=np.random.default_rng(seed))
+            changed = self.augmentation(photo, random=random)
         return torch.from_numpy(self.preprocessing(changed)), place, role
 
     def batch(self, places: Tensor, roles: Tensor) -> Batch:

@@ -128,6 +128,9 @@ class AugmentationSettings:
         rotation: Largest rotation, in degrees.
         spoil: Probability of each of blur, lower resolution and strong JPEG compression.
         paste: Probability that a photo on white is cut out and pasted on a background.
+        box_widen: Largest part of the way from the box of a photo to the smallest box around it that has the aspect
+            ratio of the input, from 0 to 1; each view goes a random part of it.
+        box_jitter: Standard deviation of each side of a box, as a fraction of its width or height.
         backgrounds: Catalogue of background photos, relative to the TOML file; if it has the attribute `split`, its
             dev photos are reserved for the dev measure.
         background_columns: Columns of `backgrounds` by the standard names.
@@ -142,6 +145,8 @@ class AugmentationSettings:
     rotation: float = 10.0
     spoil: float = 0.15
     paste: float = 0.0
+    box_widen: float = 0.0
+    box_jitter: float = 0.0
     backgrounds: str = ""
     background_columns: Mapping[str, str] = field(default_factory=dict)
 

@@ -1,0 +1,106 @@
+"""Write tables of worn garments, a row for each garment of a photo of people, for the training of the default model.
+
+    python bench/worn_crops.py ccp/labels.csv --masks ccp/classes.csv
+    python bench/worn_crops.py street/labels.csv --boxes street/boxes.csv --split use
+
+Writes `worn.csv` beside the table: id, file, box, split, kind, type, articleType and, from masks, the colour family of
+the garment's pixels. Photos of other splits than `train` and `dev` are left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+
+from add_kinds import columns
+from colour_families import family_of_pixels
+from lookalike.images import open_image
+
+SMALLEST, SPECK = 8, 0.03
+"""Smallest side of a box in pixels; connected parts of a mask below this fraction of a garment are labelling errors."""
+
+OPEN = {"trousers": "pants"}
+"""Words of the table of boxes for a kind of which they name no type."""
+
+Row = Mapping[str, str]
+
+
+def rows_of(table: Path) -> list[dict[str, str]]:
+    """Return the rows of a CSV table."""
+    with table.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def of_masks(table: Path, classes: Path, split: str) -> Iterator[dict[str, str]]:
+    """Yield a row for each class in a mask."""
+    words = {int(row["class_id"]): row["name"] for row in rows_of(classes)}
+    for photo in rows_of(table):
+        if not photo["mask"] or photo[split] not in ("train", "dev"):
+            continue
+        with Image.open(table.parent / photo["mask"]) as opened:
+            mask = np.asarray(opened)
+        pixels = np.asarray(open_image(table.parent / photo["file"]))
+        for value in np.unique(mask).tolist():
+            said = columns(words[value])
+            if not said["kind"]:
+                continue
+            parts, count = ndimage.label(mask == value)
+            sizes = ndimage.sum_labels(mask == value, parts, np.arange(1, count + 1))
+            garment = np.isin(parts, 1 + np.flatnonzero(sizes >= SPECK * sizes.sum()))
+            down, across = np.flatnonzero(garment.any(axis=1)), np.flatnonzero(garment.any(axis=0))
+            box = (across[0], down[0], across[-1] + 1, down[-1] + 1)
+            yield {**row_of(photo, split, box), **said, "colour": family_of_pixels(pixels[garment]) or ""}
+
+
+def of_boxes(table: Path, boxes: Path, split: str) -> Iterator[dict[str, str]]:
+    """Yield a row for each box."""
+    photos = {row["file"]: row for row in rows_of(table)}
+    for box in rows_of(boxes):
+        photo, said = photos[box["file"]], columns(OPEN.get(box["kind"], box["kind"]))
+        if photo[split] in ("train", "dev") and said["kind"]:
+            corners = (box["x1"], box["y1"], box["x2"], box["y2"])
+            yield {**row_of(photo, split, corners), **said, "colour": ""}
+
+
+def row_of(photo: Row, split: str, corners: tuple[object, ...]) -> dict[str, str]:
+    """Return the columns that say where a garment is."""
+    box = ",".join(str(corner) for corner in corners)
+    return {"id": f"{Path(photo['file']).stem} {box}", "file": photo["file"], "box": box, "split": photo[split]}
+
+
+def is_visible(row: Row) -> bool:
+    """Return whether a box has at least `SMALLEST` pixels a side."""
+    x1, y1, x2, y2 = map(float, row["box"].split(","))
+    return min(x2 - x1, y2 - y1) >= SMALLEST
+
+
+def main() -> None:
+    """Write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("table", type=Path)
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--masks", type=Path, metavar="CLASSES", help="Table of the classes of the masks.")
+    source.add_argument("--boxes", type=Path, help="Table of the boxes.")
+    parser.add_argument("--split", default="split", help="Column of the table with the split.")
+    given = parser.parse_args()
+    if given.masks:
+        found = of_masks(given.table, given.masks, given.split)
+    else:
+        found = of_boxes(given.table, given.boxes, given.split)
+    rows = [row for row in found if is_visible(row)]
+    written = given.table.with_name("worn.csv")
+    with written.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    print(f"{written}: {len(rows):,} garments")
+
+
+if __name__ == "__main__":
+    main()
