@@ -35,9 +35,11 @@ def train(
         return 0
     if not config:
         raise UsageError("expected CONFIG.toml or the name of a preset; `lookalike train --list` lists them")
+    from lookalike.training.allocator import keep_freed_memory
     from lookalike.training.outcome import Stopped
     from lookalike.training.train import train as run
 
+    keep_freed_memory()
     first = os.environ.get("RANK", "0") == "0"  # set by launchers of several processes
     command = ["lookalike", "train", config, *(part for text in override or [] for part in ("--set", text))]
     try:

@@ -1,0 +1,24 @@
+"""Memory allocator of a training process."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+TRIM_THRESHOLD, MMAP_MAX = -1, -4
+"""Parameters of mallopt: when freed memory returns to the system, and the number of blocks that are mapped alone."""
+
+
+def keep_freed_memory() -> bool:
+    """Let the C library keep freed memory for the next step.
+
+    By default, glibc returns large blocks to the system when they are freed, and the system clears each page again when
+    it is next used: for the activations of a step on the CPU that takes as long as a third of the arithmetic.
+
+    Returns:
+        Whether the C library has these parameters; only glibc does.
+    """
+    if sys.platform != "linux":
+        return False
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    return mallopt is not None and bool(mallopt(MMAP_MAX, 0)) and bool(mallopt(TRIM_THRESHOLD, -1))
