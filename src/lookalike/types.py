@@ -94,7 +94,7 @@ class GarmentChoice:
     Attributes:
         asked: What was asked for: `auto`, a kind, or a number.
         found: Garments of the photo, highest score first.
-        number: Number in `found`, from 1, of the garment looked at; None is the whole photo, if `auto` found none.
+        number: Number in `found`, from 1, of the garment looked at; None is the whole photo: `auto` found none or one.
     """
 
     asked: str

@@ -20,8 +20,9 @@ from lookalike.errors import NoFinderError, NoGarmentError, UnknownNameError, Us
 from lookalike.finding import finder as finder_module
 from lookalike.gallery.request import AUTO, DEFAULT_GARMENT, WHOLE
 from lookalike.kinds import KINDS
+from lookalike.render.captions import garment_line
 from lookalike.retrieval import garment_choice
-from lookalike.retrieval.garment_choice import most_prominent
+from lookalike.retrieval.garment_choice import most_prominent, most_prominent_of_several
 from lookalike.server.app import create_app
 from lookalike.server.startup import open_context
 from lookalike.types import Box, Garment
@@ -70,6 +71,17 @@ def test_without_a_garment_auto_takes_the_whole_photo(opened: lookalike.Retrieve
     assert answer.to_json()["query"]["garment"] is None and answer.to_json()["query"]["garments"] == []
     with pytest.raises(NoGarmentError, match="photo: garment dress was not found; found: none"):
         opened.search(grey, garment="dress")
+
+
+def test_of_one_garment_alone_auto_takes_the_whole_photo(opened: lookalike.Retriever) -> None:
+    red = Image.new("RGB", (128, 128), (128, 128, 128))
+    red.paste((255, 0, 0), (32, 32, 64, 64))
+    answer = opened.search(red, garment="auto")
+    assert answer.matches == opened.search(red).matches != opened.search(red, garment="1").matches
+    query = answer.to_json()["query"]
+    assert query["garment"] is None and query["garments"][0] == {"number": 1, **answer.query.garment.found[0].to_json()}
+    assert garment_line(answer.query.garment).startswith("garment: 1 top ")
+    assert garment_line(answer.query.garment).endswith(" alone; the whole photo was looked at")
 
 
 @pytest.mark.parametrize("asked", ["auto", "top", "3", "whole"])
@@ -159,6 +171,14 @@ def test_the_most_prominent_garment_is_large_and_sure() -> None:
     assert most_prominent(found, kind=None) == 2
     assert most_prominent(found, kind="bag") == 1
     assert most_prominent(found, kind="dress") is None
+
+
+def test_auto_chooses_among_several_garments_only() -> None:
+    shirt, part = Garment(Box(10, 10, 90, 90), "top", 0.9), Garment(Box(10, 10, 60, 60), "dress", 0.5)
+    assert most_prominent_of_several([]) is None
+    assert most_prominent_of_several([shirt]) is None
+    assert most_prominent_of_several([shirt, part]) is None
+    assert most_prominent_of_several([shirt, part, Garment(Box(20, 80, 80, 140), "skirt", 0.4)]) == 1
 
 
 def test_garments_over_http(client: TestClient, street_photo: Path, tiny_finder: Path) -> None:

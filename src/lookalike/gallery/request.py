@@ -25,7 +25,7 @@ INDEX_NAMES: Final = ("auto", *INDEXES)
 """Values of `SearchRequest.index`."""
 
 AUTO: Final = "auto"
-"""Value of `SearchRequest.garment`: the most prominent garment."""
+"""Value of `SearchRequest.garment`: the most prominent of several garments, else the whole photo."""
 
 WHOLE: Final = "whole"
 """Value of `SearchRequest.garment`: the whole photo."""
@@ -121,9 +121,10 @@ class SearchRequest:
     garment: Annotated[
         str | int | None,
         Option(
-            "Garment of the photo to search with, as a finder finds it: `auto` is the most prominent one, `whole` the "
-            "whole photo, a kind such as `dress` the most prominent one of that kind, and a number such as `2` the "
-            "second of those that `/v1/garments` lists. Only with a single photo.",
+            "Garment of the photo to search with, as a finder finds it: `auto` is the most prominent of several (of "
+            "one alone, the whole photo), `whole` the whole photo, a kind such as `dress` the most prominent one of "
+            "that kind, and a number such as `2` the second of those that `/v1/garments` lists. Only with a single "
+            "photo.",
             examples=("auto", "dress", "2"),
             of_photo=True,
         ),

@@ -8,10 +8,16 @@ from io import BytesIO
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from lookalike.errors import NoGarmentError
+from lookalike.finding.boxes import areas, shared_areas
 from lookalike.gallery.request import AUTO, DEFAULT_GARMENT, WHOLE, SearchRequest
 from lookalike.retrieval.examples import Examples, name_of
 from lookalike.types import Box, Garment, GarmentChoice
+
+PART_OF_IT = 0.6
+"""Fraction of a box inside another one from which it counts as a part of the same garment."""
 
 if TYPE_CHECKING:
     from lookalike.finding.finder import Finder
@@ -110,8 +116,10 @@ def choose_garment(finder: Finder, photo: Source, asked: str, *, limits: Limits)
         photo.seek(0)
     if asked.isdecimal():
         number = int(asked) if int(asked) <= len(found) else None
+    elif asked == AUTO:
+        number = most_prominent_of_several(found)
     else:
-        number = most_prominent(found, kind=None if asked == AUTO else asked)
+        number = most_prominent(found, kind=asked)
     if number is None and asked != AUTO:
         raise NoGarmentError(name_of(photo), asked, [garment.kind for garment in found])
     return GarmentChoice(asked, found, number)
@@ -130,3 +138,18 @@ def most_prominent(found: Sequence[Garment], *, kind: str | None) -> int | None:
         if kind in (None, garment.kind)
     }
     return max(prominence, key=lambda number: prominence[number], default=None)
+
+
+def most_prominent_of_several(found: Sequence[Garment]) -> int | None:
+    """Number, from 1, of the most prominent garment; None where there is none, or one alone.
+
+    A photo of one garment is described as a whole, as the catalogue's are: its box, which may err, tells nothing more.
+    On 300 dev photos each of the default model's catalogue and of users, the nearest of the same type was lost for 37
+    and 23 photos more than it was won when the box was taken, and for 3 and none when it is only taken among several.
+    """
+    number = most_prominent(found, kind=None)
+    if number is None:
+        return None
+    boxes = np.array([garment.box.to_list() for garment in found], dtype=np.float32)
+    inside = shared_areas(boxes, boxes[number - 1 : number])[:, 0] / areas(boxes)
+    return number if (inside < PART_OF_IT).any() else None

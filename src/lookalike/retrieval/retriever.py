@@ -149,8 +149,8 @@ class Retriever:
             weights: Weights by space, 0 for others; None takes the stored weights of the gallery, or else the defaults.
             where: Filter on the items' attributes, such as `price < 80 and season = 'Summer'`.
             box: Part of the photo to search with.
-            garment: Garment to search with: `auto` (the most prominent), `whole` (the whole photo), a kind such as
-                `dress`, or its number in the answer; None is `lookalike.gallery.request.DEFAULT_GARMENT`.
+            garment: Garment to search with: `auto` (the most prominent of several), `whole` (the whole photo), a kind
+                such as `dress`, or its number in the answer; None is `lookalike.gallery.request.DEFAULT_GARMENT`.
             metrics: Metric of SciPy's cdist by space; the score is then minus the weighted sum of the distances.
             index: `auto`, `exact`, `kmeans`, `ivf` or `hnsw`.
             probes: Number of lists that `kmeans` or `ivf` look into.

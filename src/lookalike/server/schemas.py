@@ -139,7 +139,7 @@ class QueryEcho(BaseModel):
     expand: int | None = Field(default=None, description="Number of items for query expansion; only if given.")
     rerank: int | None = Field(default=None, description="Number of re-ranked matches; only if given.")
     garment: ChosenGarment | None = Field(
-        default=None, description="Only if a garment was asked for; null is the whole photo, as none was found."
+        default=None, description="Only if a garment was asked for; null is the whole photo, as none or one was found."
     )
     garments: list[NumberedGarment] | None = Field(
         default=None, description="Only if a garment was asked for: the other garments of the photo."
