@@ -28,6 +28,7 @@ import json, sys
 from pathlib import Path
 import numpy as np
 from lookalike.catalogue.opening import open_catalogue
+from lookalike.embedding.protocol import Embeddings
 from lookalike.ingest.pipeline import index_catalogue
 from lookalike.errors import LookalikeError
 from lookalike.gallery.local.gallery import LocalGallery
@@ -43,7 +44,7 @@ class OnePixel:
         return {"deep": pixel / np.linalg.norm(pixel)}
 
     def embed_prepared(self, batch):
-        return {"deep": np.stack([each["deep"] for each in batch])}
+        return Embeddings({"deep": np.stack([each["deep"] for each in batch])})
 
 gallery = LocalGallery(Path(sys.argv[1]), create=True)
 for line in sys.stdin:

@@ -173,7 +173,7 @@ def test_a_checkpoint_of_a_gpu_serves_on_a_processor(trained: Path, folder: Path
     assert {tensor.device.type for tensor in tensors} == {"cpu"}
     assert torch.float32 in {tensor.dtype for tensor in tensors} <= {torch.float32, torch.int64}
     file = tmp_path / "model.onnx"
-    assert export_onnx(trained, file, calibrate=str(folder / "sample")) > 0.9999
+    assert export_onnx(trained, file, calibrate=str(folder / "sample"))[0] > 0.9999
     preprocessing = load_checkpoint(trained).preprocessing
     photos = (open_image(item.location) for item in open_catalogue(str(folder / "sample")).items())
     pixels = np.stack([preprocessing(photo) for photo in photos])

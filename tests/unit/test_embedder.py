@@ -16,6 +16,7 @@ from lookalike.errors import ModelError, UnknownNameError, UsageError
 from lookalike.models.content_hash import append_checksum
 from lookalike.models.default_model import SHIPPED_MODEL
 from lookalike.models.preprocessing import Preprocessing
+from tiny_model import LABEL_BIAS, LABEL_WEIGHTS, TINY_LABELS, write_tiny_model
 
 RUNTIMES_FOR_ONNX = ["onnx", "openvino"]
 
@@ -73,6 +74,37 @@ def test_the_maker_is_name_and_first_digits_of_the_fingerprint(tiny_model: Path)
     assert (deep.name, deep.dimension, deep.model_id) == ("deep", 16, "tiny@01234567")
 
 
+@pytest.mark.parametrize("runtime", RUNTIMES_FOR_ONNX)
+def test_labels_are_the_softmax_of_each_heads_logits(tiny_model: Path, labelled_model: Path, runtime: str) -> None:
+    embedder = PhotoEmbedder(open_network(labelled_model, runtime=runtime))
+    assert embedder.labels == TINY_LABELS
+    pictures = photos(3)
+    embedded = embedder.embed_prepared([embedder.prepare(picture) for picture in pictures])
+
+    means = np.stack([Preprocessing(32, 32)(picture).mean(axis=(1, 2)) for picture in pictures])
+    powers = np.exp(means @ LABEL_WEIGHTS + LABEL_BIAS)
+    expected = {"kind": powers[:, :4], "gender": powers[:, 4:]}
+    assert list(embedded.labels) == ["kind", "gender"]
+    for head, part in expected.items():
+        np.testing.assert_allclose(embedded.labels[head], part / part.sum(axis=1, keepdims=True), atol=1e-5)
+
+    without = PhotoEmbedder(open_network(tiny_model, runtime=runtime))
+    plain = without.embed_prepared([without.prepare(picture) for picture in pictures])
+    assert (dict(without.labels), plain.labels) == ({}, {})
+    np.testing.assert_allclose(embedded.vectors["deep"], plain.vectors["deep"], atol=1e-6)
+
+
+def test_the_labels_of_several_models_are_those_of_one(tiny_model: Path, labelled_model: Path, tmp_path: Path) -> None:
+    named = write_tiny_model(tmp_path / "named.onnx", name="zebra", labels=True)
+    embedder = PhotoEmbedder(open_network(named), open_network(tiny_model))
+    picture = embedder.prepare(photos(1)[0])
+    alone = PhotoEmbedder(open_network(labelled_model))
+    expected = alone.embed_prepared([alone.prepare(photos(1)[0])]).labels
+    assert embedder.labels == TINY_LABELS
+    for head, part in embedder.embed_prepared([picture]).labels.items():
+        np.testing.assert_allclose(part, expected[head], atol=1e-6)
+
+
 def test_a_model_with_attention_gives_the_originals_colours_too(attentive_model: Path) -> None:
     embedder = PhotoEmbedder(open_network(attentive_model))
     assert [(space.name, space.dimension) for space in embedder.spaces][-1] == ("color-original", 30)
@@ -103,6 +135,10 @@ def changed_model(source: Path, target: Path, change: str) -> Path:
         metadata["lookalike.preprocessing"] = '{"height": 0}'
     elif change == "other size":
         metadata["lookalike.preprocessing"] = Preprocessing(64, 64).to_json()
+    elif change == "broken labels":
+        metadata["lookalike.labels"] = '{"kind": "dress"}'
+    elif change == "unlike labels":
+        metadata["lookalike.labels"] = '{"kind": ["dress", "skirt"]}'
     elif change == "other output":
         model.graph.node[-1].output[0] = model.graph.output[0].name = "logits"
     del model.metadata_props[:]
@@ -122,6 +158,8 @@ def changed_model(source: Path, target: Path, change: str) -> Path:
         ("broken pre-processing", "preprocessing"),
         ("other size", r"\(B, 3, 64, 64\)"),
         ("other output", "gives `embedding`"),
+        ("broken labels", "names of its labels are damaged"),
+        ("unlike labels", r"2 names, so it gives `labels` \(B, 2\)"),
     ],
 )
 def test_a_file_that_is_no_model_of_ours_says_why(

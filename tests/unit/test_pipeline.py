@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from PIL import Image
 
 from lookalike.catalogue.opening import open_catalogue
 from lookalike.catalogue.protocol import Catalogue, Skip
-from lookalike.embedding.protocol import Prepared
+from lookalike.embedding.protocol import Embeddings, Prepared
 from lookalike.errors import AnnotationError, CatalogueError, MismatchError, PhotoError
 from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.ingest.pipeline import WRITE_ROWS, index_catalogue
@@ -30,6 +30,7 @@ class MeanColor:
     spaces = (Space("deep", 3, "mean@1"),)
     fingerprint = "mean@1"
     wanted_size = 4
+    labels: Mapping[str, Sequence[str]] = {}
 
     def __init__(self) -> None:
         self.batches: list[int] = []
@@ -41,13 +42,13 @@ class MeanColor:
             self.prepared += 1
         return {"mean": np.asarray(photo, dtype=np.float32).reshape(-1, 3).mean(axis=0) + 1}
 
-    def embed_prepared(self, batch: Sequence[Prepared]) -> dict[str, Float32]:
+    def embed_prepared(self, batch: Sequence[Prepared]) -> Embeddings:
         self.batches.append(len(batch))
         rows = np.stack([prepared["mean"] for prepared in batch])
-        return {"deep": rows / np.linalg.norm(rows, axis=1, keepdims=True)}
+        return Embeddings({"deep": rows / np.linalg.norm(rows, axis=1, keepdims=True)})
 
     def embed(self, photos: Sequence[Image.Image]) -> dict[str, Float32]:
-        return self.embed_prepared([self.prepare(photo) for photo in photos])
+        return self.embed_prepared([self.prepare(photo) for photo in photos]).vectors
 
 
 def colored(path: Path, color: tuple[int, int, int]) -> None:
@@ -289,7 +290,7 @@ def test_another_models_rows_are_refused(folder: Path, gallery: LocalGallery) ->
 
 def test_what_was_embedded_before_ctrl_c_is_kept(folder: Path, gallery: LocalGallery) -> None:
     class Interrupted(MeanColor):
-        def embed_prepared(self, batch: Sequence[Prepared]) -> dict[str, Float32]:
+        def embed_prepared(self, batch: Sequence[Prepared]) -> Embeddings:
             if len(self.batches) == 3:
                 raise KeyboardInterrupt
             return super().embed_prepared(batch)
@@ -324,7 +325,7 @@ def test_only_a_few_batches_of_photos_are_ever_in_memory(folder: Path, gallery: 
     class Watched(MeanColor):
         embedded = 0
 
-        def embed_prepared(self, batch: Sequence[Prepared]) -> dict[str, Float32]:
+        def embed_prepared(self, batch: Sequence[Prepared]) -> Embeddings:
             ahead.append(self.prepared - self.embedded)
             self.embedded += len(batch)
             return super().embed_prepared(batch)

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from lookalike.embedding.embedder import PhotoEmbedder
 from lookalike.embedding.model_choice import ModelFile
 from lookalike.embedding.model_loading import open_network, processors
-from lookalike.embedding.protocol import Prepared
+from lookalike.embedding.protocol import Embeddings, Prepared
 from lookalike.errors import ModelError
 from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.server import startup
@@ -25,7 +25,6 @@ from lookalike.server.batching import BatchingEmbedder
 from lookalike.server.concurrency import ClientGone, ConcurrencyLimiter
 from lookalike.server.errors import ApiError
 from lookalike.server.startup import open_for_many
-from lookalike.types import Float32
 
 
 class Held(PhotoEmbedder):
@@ -34,7 +33,7 @@ class Held(PhotoEmbedder):
     go: threading.Event
     fails = False
 
-    def embed_prepared(self, batch: Sequence[Prepared]) -> dict[str, Float32]:
+    def embed_prepared(self, batch: Sequence[Prepared]) -> Embeddings:
         self.go.wait(20)
         if self.fails:
             raise ModelError("out of order")

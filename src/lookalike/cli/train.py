@@ -82,12 +82,22 @@ def export(
             help="Photos for checking the file and calibrating --int8; by default drawn ones.",
         ),
     ] = None,
+    labels: Annotated[
+        str,
+        typer.Option(
+            "--labels",
+            metavar="HEAD,HEAD",
+            help="Class heads to include, such as kind,colour,gender; answers then say what a photo shows.",
+        ),
+    ] = "",
 ) -> None:
     """Export a checkpoint as an ONNX file, which other commands take as --model."""
     from lookalike.models.export_checkpoint import export as write_onnx
 
-    made = write_onnx(checkpoint, onnx, half=half, int8=int8, calibrate=calibrate)
-    if made.least_cosine is not None:
-        write(f"wrote {made.file}; least cosine to the checkpoint's own embeddings: {made.least_cosine:.6f}")
-    else:
-        write(f"wrote {made.file}; largest difference to the checkpoint's own scores: {made.largest_difference:.6f}")
+    heads = [head.strip() for head in labels.split(",") if head.strip()]
+    made = write_onnx(checkpoint, onnx, half=half, int8=int8, calibrate=calibrate, labels=heads)
+    checks = [
+        (made.least_cosine, "least cosine to the checkpoint's own embeddings"),
+        (made.largest_difference, "largest difference to the checkpoint's own scores"),
+    ]
+    write("; ".join([f"wrote {made.file}", *(f"{what}: {value:.6f}" for value, what in checks if value is not None)]))

@@ -170,7 +170,7 @@ class _Line:
         items, file_stamps, prepared = zip(*self.waiting, strict=True)
         self.waiting.clear()
         with timed(self._seconds, "embed"):
-            return Embedded(items, file_stamps, self._embedder.embed_prepared(prepared))
+            return Embedded(items, file_stamps, self._embedder.embed_prepared(prepared).vectors)
 
     def close(self) -> None:
         """Stop the threads; photos that are not started are dropped."""

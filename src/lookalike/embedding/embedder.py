@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from PIL.Image import Image
@@ -12,7 +12,7 @@ from PIL.Image import Image
 from lookalike.embedding.color import Color
 from lookalike.embedding.color_original import DIMENSION, SIDE, color_original
 from lookalike.embedding.network import Identity, Network
-from lookalike.embedding.protocol import Prepared
+from lookalike.embedding.protocol import Embeddings, Prepared
 from lookalike.errors import ModelError, UsageError
 from lookalike.models.preprocessing import Preprocessing
 from lookalike.spaces import Space
@@ -25,7 +25,8 @@ class PhotoEmbedder:
     """Deep and colour vectors of photos; implements `lookalike.embedding.protocol.Embedder`.
 
     The space of a single network is `deep`. Several networks have the spaces `deep-` and their model's name, ordered by
-    these names, so that the order in which models are given does not matter.
+    these names, so that the order in which models are given does not matter. Labels are those of the first of them that
+    has any.
     """
 
     def __init__(self, *networks: Network) -> None:
@@ -40,6 +41,10 @@ class PhotoEmbedder:
         if self._attentive is not None:
             model_id = self._networks[self._attentive].identity.model_id
             self.spaces += (Space("color-original", DIMENSION, model_id),)
+        self._labelling = next((name for name, network in self._networks.items() if network.identity.labels), None)
+        self.labels: Mapping[str, Sequence[str]] = (
+            {} if self._labelling is None else self._networks[self._labelling].identity.labels
+        )
 
     @property
     def fingerprint(self) -> str:
@@ -67,8 +72,8 @@ class PhotoEmbedder:
             prepared[name] = done[steps]
         return prepared
 
-    def embed_prepared(self, batch: Sequence[Prepared]) -> dict[str, Float32]:
-        """Run the networks on B prepared photos: (B, D) float32 for each space.
+    def embed_prepared(self, batch: Sequence[Prepared]) -> Embeddings:
+        """Run the networks on B prepared photos.
 
         Vectors are of unit length, except those of the original system: `color-original`, and `deep` by its models.
 
@@ -77,21 +82,30 @@ class PhotoEmbedder:
         """
         rows: dict[str, Float32] = {}
         original: Float32 | None = None
+        labels: dict[str, Float32] = {}
         for name, network in self._networks.items():
             pixels = np.stack([prepared[name] for prepared in batch])
             outputs = network.run(pixels)
             rows[name] = as_kept(outputs.embedding, network.identity)
+            if name == self._labelling and outputs.labels is not None:
+                labels = by_head(outputs.labels, self.labels)
             if name == self._attentive and outputs.attention is not None:
                 original = color_original(pixels, outputs.attention)
         color = self._color.space.name
         rows[color] = np.stack([prepared[color] for prepared in batch])
         if original is not None:
             rows["color-original"] = original
-        return rows
+        return Embeddings(rows, labels)
 
     def embed(self, photos: Sequence[Image]) -> dict[str, Float32]:
         """Prepare and embed photos: (B, D) float32 for each space."""
-        return self.embed_prepared([self.prepare(photo) for photo in photos])
+        return self.embed_prepared([self.prepare(photo) for photo in photos]).vectors
+
+
+def by_head(columns: Float32, labels: Mapping[str, Sequence[str]]) -> dict[str, Float32]:
+    """Split class probabilities, (B, C) of all heads one after the other: (B, classes) by head."""
+    ends = np.cumsum([len(names) for names in labels.values()])
+    return dict(zip(labels, np.split(columns, ends[:-1], axis=1), strict=True))
 
 
 def as_kept(rows: Float32, identity: Identity) -> Float32:

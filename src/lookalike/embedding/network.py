@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
 from lookalike.errors import ModelError
@@ -12,7 +13,7 @@ from lookalike.types import Float32
 
 Device: TypeAlias = Literal["auto", "cpu", "cuda"]
 
-INPUT, EMBEDDING, ATTENTION = "photos", "embedding", "attention"
+INPUT, EMBEDDING, ATTENTION, LABELS = "photos", "embedding", "attention", "labels"
 FORMAT = "1"
 HOW_TO_EXPORT = "make the file with `lookalike export CHECKPOINT --onnx FILE`"
 
@@ -26,12 +27,14 @@ class Identity:
         fingerprint: Hash of weights and pre-processing, hexadecimal.
         preprocessing: Steps from an upright RGB photo to the input of the network.
         unit: Whether its embeddings are of length 1; those of the original system's models are not.
+        labels: Class names by head, in the order of the columns of `Outputs.labels`; empty without heads.
     """
 
     name: str
     fingerprint: str
     preprocessing: Preprocessing
     unit: bool = True
+    labels: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def model_id(self) -> str:
@@ -47,7 +50,7 @@ class Identity:
             file: File name for messages.
 
         Raises:
-            ModelError: A value is missing, or the format is unknown to this version.
+            ModelError: A value is missing or damaged, or the format is unknown to this version.
         """
         wanted = [f"lookalike.{key}" for key in ("format", "name", "fingerprint", "preprocessing")]
         if missing := [key for key in wanted if not metadata.get(key)]:
@@ -58,7 +61,8 @@ class Identity:
         if made_as != FORMAT:
             raise ModelError(f"{file}: a model of format {made_as!r}, and this version reads format {FORMAT!r}")
         unit = metadata.get("lookalike.unit", "true") == "true"
-        return cls(name, fingerprint, Preprocessing.from_json(preprocessing), unit)
+        labels = read_labels(metadata.get("lookalike.labels", "{}"), file=file)
+        return cls(name, fingerprint, Preprocessing.from_json(preprocessing), unit, labels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +72,12 @@ class Outputs:
     Attributes:
         embedding: (B, D) float32; rows of length 1, unless `Identity.unit` is False.
         attention: (B, h, w) float32, attention of each cell of the last feature map; None if it has no such output.
+        labels: (B, C) float32, class probabilities of all heads, one head after the other; None without heads.
     """
 
     embedding: Float32
-    attention: Float32 | None
+    attention: Float32 | None = None
+    labels: Float32 | None = None
 
 
 class Network(Protocol):
@@ -107,21 +113,49 @@ class Network(Protocol):
         ...
 
 
+def read_labels(text: str, *, file: str) -> dict[str, list[str]]:
+    """Read the class names of a model's heads, such as `{"kind": ["dress", "skirt"]}`.
+
+    Args:
+        text: JSON in the metadata of the file.
+        file: File name for messages.
+
+    Raises:
+        ModelError: It is something else.
+    """
+    try:
+        labels = json.loads(text)
+    except ValueError:
+        labels = None
+    if not isinstance(labels, dict) or not all(map(_are_names, labels.values())):
+        raise ModelError(f"{file}: the names of its labels are damaged; {HOW_TO_EXPORT}")
+    return labels
+
+
+def _are_names(names: object) -> bool:
+    return isinstance(names, list) and bool(names) and all(isinstance(name, str) for name in names)
+
+
+def wanted_outputs(identity: Identity, outputs: Iterable[str]) -> list[str]:
+    """Names of the outputs to compute, those of `Outputs`, of all that a model's file has."""
+    return [EMBEDDING, *([ATTENTION] if ATTENTION in outputs else []), *([LABELS] if identity.labels else [])]
+
+
 def check_signature(
-    *, file: str, preprocessing: Preprocessing, inputs: Mapping[str, list[object]], outputs: Mapping[str, list[object]]
+    *, file: str, identity: Identity, inputs: Mapping[str, list[object]], outputs: Mapping[str, list[object]]
 ) -> int:
     """Read the dimension of the embeddings from the shapes that a model's file declares.
 
     Args:
         file: File name for messages.
-        preprocessing: Pre-processing in its metadata.
+        identity: Identity in its metadata.
         inputs: Shapes by name; variable dimensions are not integers.
         outputs: Shapes by name, as `inputs`.
 
     Raises:
         ModelError: The shapes are not those that `Network` requires.
     """
-    height, width = preprocessing.height, preprocessing.width
+    height, width = identity.preprocessing.height, identity.preprocessing.width
     photos, embedding = inputs.get(INPUT, []), outputs.get(EMBEDDING, [])
     fits = len(photos) == 4 and all(
         not isinstance(side, int) or side == wanted for side, wanted in zip(photos[1:], (3, height, width), strict=True)
@@ -133,4 +167,10 @@ def check_signature(
         )
     if len(embedding) != 2 or not isinstance(embedding[1], int):
         raise ModelError(f"{file}: a model gives `{EMBEDDING}` (B, D), this one gives {dict(outputs)}; {HOW_TO_EXPORT}")
+    classes = sum(map(len, identity.labels.values()))
+    if classes and outputs.get(LABELS, [])[1:] != [classes]:
+        raise ModelError(
+            f"{file}: its labels have {classes} names, so it gives `{LABELS}` (B, {classes}), "
+            f"this one gives {dict(outputs)}; {HOW_TO_EXPORT}"
+        )
     return embedding[1]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from PIL.Image import Image
 
-from lookalike.embedding.protocol import Embedder, Prepared
+from lookalike.embedding.protocol import Embedder, Embeddings, Prepared
 from lookalike.projection import Projection
 from lookalike.spaces import Space
 from lookalike.types import Float32
@@ -43,19 +44,28 @@ class ProjectedEmbedder:
         """Whether several threads may run the network in parallel."""
         return self._embedder.concurrent
 
+    @property
+    def labels(self) -> Mapping[str, Sequence[str]]:
+        """Class names by head."""
+        return self._embedder.labels
+
     def prepare(self, photo: Image) -> Prepared:
         """Resize and normalise one photo and embed its colours. Thread-safe."""
         return self._embedder.prepare(photo)
 
-    def embed_prepared(self, batch: Sequence[Prepared]) -> dict[str, Float32]:
-        """Run the network on a batch of prepared photos, and project: (B, D) float32 unit vectors for each space."""
-        rows = self._embedder.embed_prepared(batch)
+    def embed_prepared(self, batch: Sequence[Prepared]) -> Embeddings:
+        """Run the network on a batch of B prepared photos, and project."""
+        embedded = self._embedder.embed_prepared(batch)
         projected = {space.name for space in self._embedder.spaces if self._fits(space)}
-        return {name: self._projections[name].apply(part) if name in projected else part for name, part in rows.items()}
+        vectors = {
+            name: self._projections[name].apply(part) if name in projected else part
+            for name, part in embedded.vectors.items()
+        }
+        return replace(embedded, vectors=vectors)
 
     def embed(self, photos: Sequence[Image]) -> dict[str, Float32]:
         """Prepare and embed photos: (B, D) float32 unit vectors for each space."""
-        return self.embed_prepared([self.prepare(photo) for photo in photos])
+        return self.embed_prepared([self.prepare(photo) for photo in photos]).vectors
 
     def _fits(self, space: Space) -> bool:
         """Whether a space has a projection of its dimension; a mismatch is left to the compatibility check."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from PIL.Image import Image
@@ -12,6 +13,19 @@ from lookalike.types import Float32
 
 Prepared: TypeAlias = Mapping[str, Float32]
 """Prepared photo: arrays by name, such as the normalised input of the network and the colour vector."""
+
+
+@dataclass(frozen=True, slots=True)
+class Embeddings:
+    """What an embedder computes of B photos.
+
+    Attributes:
+        vectors: (B, D) float32 by space.
+        labels: (B, C) float32 by class head, probabilities of its classes; empty for a model without heads.
+    """
+
+    vectors: dict[str, Float32]
+    labels: dict[str, Float32] = field(default_factory=dict)
 
 
 class Embedder(Protocol):
@@ -37,12 +51,17 @@ class Embedder(Protocol):
         """Whether several threads may run the network in parallel."""
         ...
 
+    @property
+    def labels(self) -> Mapping[str, Sequence[str]]:
+        """Class names by head, in the order of `Embeddings.labels`; empty for a model without heads."""
+        ...
+
     def prepare(self, photo: Image) -> Prepared:
         """Resize and normalise one photo and embed its colours. Thread-safe."""
         ...
 
-    def embed_prepared(self, batch: Sequence[Prepared]) -> dict[str, Float32]:
-        """Run the network on a batch of prepared photos: (B, D) float32 unit vectors for each space."""
+    def embed_prepared(self, batch: Sequence[Prepared]) -> Embeddings:
+        """Run the network on a batch of B prepared photos."""
         ...
 
     def embed(self, photos: Sequence[Image]) -> dict[str, Float32]:

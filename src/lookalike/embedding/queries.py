@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from time import perf_counter
 
-from lookalike.embedding.protocol import Embedder
+from lookalike.embedding.protocol import Embedder, Embeddings
 from lookalike.images import Limits, Source, one_photo, open_image
-from lookalike.types import Box, Float32
+from lookalike.types import Box
 
 
 def embed_queries(
     embedder: Embedder, photos: Sequence[Source], *, box: Box | None, limits: Limits
-) -> tuple[dict[str, Float32], float, float]:
+) -> tuple[Embeddings, float, float]:
     """Embed Q photos; one is decoded at a time, and only its prepared arrays are kept.
 
     Args:
@@ -22,7 +22,7 @@ def embed_queries(
         limits: Limits checked before decoding.
 
     Returns:
-        (Q, D) float32 unit vectors by name of the space, seconds of decoding, and seconds of embedding.
+        Vectors and labels of the photos, seconds of decoding, and seconds of embedding.
 
     Raises:
         PhotoError: A photo cannot be read.
@@ -35,5 +35,5 @@ def embed_queries(
             decoding += perf_counter() - began
             prepared.append(embedder.prepare(picture))
             del picture  # freed before the next photo is opened
-    rows = embedder.embed_prepared(prepared)
-    return rows, decoding, perf_counter() - started - decoding
+    embedded = embedder.embed_prepared(prepared)
+    return embedded, decoding, perf_counter() - started - decoding

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -19,7 +19,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import Tensor, nn
 
 from lookalike.catalogue.opening import open_catalogue
-from lookalike.errors import LookalikeError, UsageError
+from lookalike.errors import LookalikeError, UnknownNameError, UsageError
 from lookalike.images import open_image
 from lookalike.models.checkpoint import FORMAT, Checkpoint, load_checkpoint
 from lookalike.models.content_hash import append_checksum
@@ -32,12 +32,21 @@ from lookalike.types import Float32
 
 OPSET = 18
 LEAST_COSINE = 0.9999
+MOST_APART = 0.02
+"""Largest difference in a class probability."""
+
 PHOTOS = 64
 
 
 def export_onnx(
-    checkpoint: Path, file: Path, *, fp16: bool = False, int8: bool = False, calibrate: str | None = None
-) -> float:
+    checkpoint: Path,
+    file: Path,
+    *,
+    fp16: bool = False,
+    int8: bool = False,
+    calibrate: str | None = None,
+    labels: Sequence[str] = (),
+) -> tuple[float, float | None]:
     """Write a checkpoint as an ONNX file with its preprocessing in the metadata.
 
     Args:
@@ -46,36 +55,60 @@ def export_onnx(
         fp16: Store weights in 16 bits: half the size, the same speed. Embeddings and fingerprint change slightly.
         int8: Quantise to 8-bit integers: smaller and faster. Embeddings and fingerprint change more.
         calibrate: Catalogue of photos for the check and for the ranges of `int8`; None is the drawn sample.
+        labels: Class heads whose probabilities the file gives beside the embedding.
 
     Returns:
-        Smallest cosine between the embeddings of the file and of PyTorch over the photos.
+        Smallest cosine between the embeddings of the file and of PyTorch over the photos, and the largest difference
+        between their class probabilities; None without `labels`.
 
     Raises:
         UsageError: There are no photos, or both `fp16` and `int8` are set.
-        LookalikeError: The embeddings differ from PyTorch's by more than `LEAST_COSINE` allows, except for `int8`.
+        UnknownNameError: The checkpoint has no such head.
+        LookalikeError: The outputs differ from PyTorch's by more than `LEAST_COSINE` and `MOST_APART` allow, except for
+            `int8`.
     """
     if fp16 and int8:
         raise UsageError("half and int8 exclude each other: leave one of them out")
     loaded = load_checkpoint(checkpoint)
+    heads = chosen_heads(loaded, labels)
     photos = _photos(calibrate or "drawn", loaded.preprocessing)
     file.absolute().parent.mkdir(parents=True, exist_ok=True)
     with hidden_beside(file) as folder:
         made = folder / "model.onnx"
-        _write(loaded, made, photos)
+        _write(loaded, made, photos, heads=list(heads))
         fingerprint = loaded.fingerprint
         if fp16 or int8:
             made = quantized(made, photos) if int8 else to_fp16(made)
             fingerprint = hashlib.sha256(made.read_bytes()).hexdigest()
-        _describe(made, loaded, fingerprint)
-        least = least_cosine(loaded.network, made, photos)
+        _describe(made, loaded, fingerprint, heads)
+        ours = outputs_of(made, photos)
+        least = least_cosine(loaded.network, ours["embedding"], photos)
+        apart = labels_apart(loaded.network, ours["labels"], photos, heads=list(heads)) if heads else None
         if not int8 and least < LEAST_COSINE:
             raise LookalikeError(
                 f"{file}: not written: its embeddings differ from PyTorch's (least cosine {least:.6f} over "
                 f"{len(photos)} photos, expected at least {LEAST_COSINE})"
             )
+        if not int8 and apart is not None and apart > MOST_APART:
+            raise LookalikeError(
+                f"{file}: not written: a class probability differs from PyTorch's by {apart:.4f}, "
+                f"expected at most {MOST_APART}"
+            )
         flush(made)
         made.replace(file)
-    return least
+    return least, apart
+
+
+def chosen_heads(checkpoint: Checkpoint, labels: Sequence[str]) -> dict[str, list[str]]:
+    """Class names of the heads that a file will have.
+
+    Raises:
+        UnknownNameError: The checkpoint has no such head.
+    """
+    for head in labels:
+        if head not in checkpoint.classes:
+            raise UnknownNameError("class head of the checkpoint", head, sorted(checkpoint.classes))
+    return {head: list(checkpoint.classes[head]) for head in labels}
 
 
 @contextmanager
@@ -90,34 +123,71 @@ def hidden_beside(file: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def least_cosine(network: Network, file: Path, photos: Float32) -> float:
+def outputs_of(file: Path, photos: Float32) -> dict[str, Float32]:
+    """Run an ONNX file on photos, (B, 3, H, W) float32, preprocessed; returns its outputs by name."""
+    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    names = [node.name for node in session.get_outputs()]
+    return dict(zip(names, session.run(names, {"photos": photos}), strict=True))
+
+
+def least_cosine(network: Network, ours: Float32, photos: Float32) -> float:
     """Return the smallest cosine between the embeddings of PyTorch and of an ONNX file.
 
     Args:
         network: Network in eval mode.
-        file: The ONNX file.
+        ours: (B, D) float32, the file's embeddings of the photos.
         photos: (B, 3, H, W) float32, preprocessed.
     """
-    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
-    ours = session.run(["embedding"], {"photos": photos})[0]
     with torch.no_grad():
         theirs = network(torch.from_numpy(photos)).numpy()
     lengths = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
     return float(((ours * theirs).sum(axis=1) / lengths).min())
 
 
+def labels_apart(network: Network, ours: Float32, photos: Float32, *, heads: Sequence[str]) -> float:
+    """Return the largest difference between the class probabilities of PyTorch and of an ONNX file.
+
+    Args:
+        network: Network in eval mode.
+        ours: (B, C) float32, the file's probabilities for the photos.
+        photos: (B, 3, H, W) float32, preprocessed.
+        heads: Names of the heads, in the order of the columns.
+    """
+    with torch.no_grad():
+        pooled = network.pooled(network.maps(torch.from_numpy(photos)))
+        theirs = network.probabilities(heads, network.read_rows(pooled, network.metric_rows(pooled))).numpy()
+    return float(np.abs(ours - theirs).max())
+
+
 class _Exported(nn.Module):
-    """A network with the outputs of its ONNX file."""
+    """A network with the outputs of its ONNX file.
 
-    def __init__(self, network: Network) -> None:
+    Args:
+        network: The network.
+        heads: Heads whose probabilities are an output.
+    """
+
+    def __init__(self, network: Network, heads: Sequence[str]) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.heads = network, list(heads)
 
-    def forward(self, photos: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        """Compute embeddings (B, D), and the channel mean of the last map (B, h, w) if `attention` is set."""
+    @property
+    def names(self) -> list[str]:
+        """Names of the outputs."""
+        attention = ["attention"] if self.network.settings.attention else []
+        return ["embedding", *attention, *(["labels"] if self.heads else [])]
+
+    def forward(self, photos: Tensor) -> tuple[Tensor, ...]:
+        """Compute embeddings (B, D), attention (B, h, w) if it is set, and class probabilities (B, C) if any."""
         maps = self.network.maps(photos)
-        embedding = self.network.embed_maps(maps)
-        return (embedding, maps.mean(dim=1)) if self.network.settings.attention else embedding
+        pooled = self.network.pooled(maps)
+        embedding = self.network.embed_pooled(pooled)
+        outputs = [embedding]
+        if self.network.settings.attention:
+            outputs.append(maps.mean(dim=1))
+        if self.heads:
+            outputs.append(self.network.probabilities(self.heads, self.network.read_rows(pooled, embedding)))
+        return tuple(outputs)
 
 
 def _photos(source: str, preprocessing: Preprocessing) -> Float32:
@@ -128,13 +198,13 @@ def _photos(source: str, preprocessing: Preprocessing) -> Float32:
     return np.stack([preprocessing(photo) for photo in opened])
 
 
-def _write(loaded: Checkpoint, file: Path, photos: Float32) -> None:
-    outputs = ["embedding", "attention"] if loaded.network.settings.attention else ["embedding"]
+def _write(loaded: Checkpoint, file: Path, photos: Float32, *, heads: Sequence[str]) -> None:
+    exported = _Exported(loaded.network, heads).eval()
     program = torch.onnx.export(
-        _Exported(loaded.network).eval(),
+        exported,
         (torch.from_numpy(photos[:2]),),
         input_names=["photos"],
-        output_names=outputs,
+        output_names=exported.names,
         dynamic_shapes={"photos": {0: torch.export.Dim("photos_in_batch")}},
         opset_version=OPSET,
         dynamo=True,
@@ -187,7 +257,7 @@ def quantized(file: Path, photos: Float32) -> Path:
     return quantized
 
 
-def _describe(file: Path, loaded: Checkpoint, fingerprint: str) -> None:
+def _describe(file: Path, loaded: Checkpoint, fingerprint: str, heads: Mapping[str, Sequence[str]]) -> None:
     about = {
         "lookalike.format": FORMAT,
         "lookalike.name": loaded.name,
@@ -195,6 +265,8 @@ def _describe(file: Path, loaded: Checkpoint, fingerprint: str) -> None:
         "lookalike.preprocessing": loaded.preprocessing.to_json(),
         "lookalike.unit": json.dumps(loaded.network.settings.normalise),
     }
+    if heads:
+        about["lookalike.labels"] = json.dumps(dict(heads), ensure_ascii=False)
     write_metadata(file, about)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lookalike.errors import UsageError, extra_wanted
+from lookalike.types import several
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +19,8 @@ class Exported:
         file: Path of the ONNX file.
         least_cosine: Smallest cosine between the embeddings of the file and of the checkpoint over the photos of the
             check, in [-1, 1]; None for a finder.
-        largest_difference: For a finder: largest difference between the scores of the file and of the checkpoint, in
-            [0, 1]; else None.
+        largest_difference: For a finder, and for a model with labels: largest difference between the scores or
+            class probabilities of the file and of the checkpoint, in [0, 1]; else None.
     """
 
     file: Path
@@ -33,6 +35,7 @@ def export(
     half: bool = False,
     int8: bool = False,
     calibrate: str | os.PathLike[str] | None = None,
+    labels: str | Sequence[str] = (),
 ) -> Exported:
     """Write a checkpoint as an ONNX file for searching.
 
@@ -42,10 +45,13 @@ def export(
         half: Store weights in 16 bits: half the size, the same speed.
         int8: Quantise to 8-bit integers: a quarter of the size, and faster.
         calibrate: Catalogue of photos for the check and for the ranges of `int8`; None is the drawn sample.
+        labels: Class heads whose probabilities the file gives beside the embedding, such as `["kind", "colour"]`;
+            answers then say what a query photo shows.
 
     Raises:
         UsageError: The checkpoint does not exist, there are no photos, or both `half` and `int8` are set.
-        LookalikeError: The embeddings differ from PyTorch's, except for `int8`.
+        UnknownNameError: The checkpoint has no such head.
+        LookalikeError: The embeddings or probabilities differ from PyTorch's, except for `int8`.
         MissingExtraError: A package that exporting needs is not installed.
     """
     path, file = Path(checkpoint), Path(onnx)
@@ -56,8 +62,13 @@ def export(
         from lookalike.models.finder.checkpoint import is_finder
         from lookalike.models.finder.export import export_finder
     if is_finder(path):
-        if int8 or calibrate is not None:
-            raise UsageError("a finder is exported whole or with half; int8 and calibrate are for models of embeddings")
+        if int8 or calibrate is not None or labels:
+            raise UsageError(
+                "a finder is exported whole or with half; int8, calibrate and labels are for models of embeddings"
+            )
         return Exported(file, largest_difference=export_finder(path, file, half=half))
     photos = None if calibrate is None else os.fspath(calibrate)
-    return Exported(file, least_cosine=export_onnx(path, file, fp16=half, int8=int8, calibrate=photos))
+    least, apart = export_onnx(
+        path, file, fp16=half, int8=int8, calibrate=photos, labels=list(dict.fromkeys(several(labels)))
+    )
+    return Exported(file, least_cosine=least, largest_difference=apart)

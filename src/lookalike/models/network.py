@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -126,7 +126,10 @@ class Network(nn.Module):
 
     def embed_maps(self, maps: Tensor) -> Tensor:
         """Compute embeddings (B, D) from the output of `maps`, unit vectors if `normalise` is set."""
-        pooled = self.pooled(maps)
+        return self.embed_pooled(self.pooled(maps))
+
+    def embed_pooled(self, pooled: Tensor) -> Tensor:
+        """Compute embeddings (B, D) from pooled rows, unit vectors if `normalise` is set."""
         metric = self.metric_rows(pooled)
         if not self.settings.relevance:
             return metric
@@ -151,6 +154,10 @@ class Network(nn.Module):
             return scores
         centres = functional.normalize(layer.weight, dim=1)
         return self.settings.head_scale * functional.linear(functional.normalize(read, dim=1), centres)
+
+    def probabilities(self, heads: Sequence[str], read: Tensor) -> Tensor:
+        """Compute class probabilities from `read_rows`: (B, C), the classes of each head one after the other."""
+        return torch.cat([self.scores(head, read).softmax(dim=1) for head in heads], dim=1)
 
 
 def head_key(head: str) -> str:

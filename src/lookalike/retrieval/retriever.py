@@ -341,6 +341,8 @@ class Retriever:
         from lookalike.images import DEFAULT_LIMITS
 
         self.check_model(asking=True)
-        rows, decoding, embedding = embed_queries(self.embedder, photos, box=box, limits=self.limits or DEFAULT_LIMITS)
+        embedded, decoding, embedding = embed_queries(
+            self.embedder, photos, box=box, limits=self.limits or DEFAULT_LIMITS
+        )
         took.update(decode=decoding * 1000, embed=embedding * 1000)
-        return rows
+        return embedded.vectors

@@ -10,18 +10,15 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 from PIL.Image import Image
 
-from lookalike.embedding.protocol import Embedder, Prepared
+from lookalike.embedding.protocol import Embedder, Embeddings, Prepared
 from lookalike.spaces import Space
 from lookalike.types import Float32
-
-Rows: TypeAlias = dict[str, Float32]
 
 
 @dataclass(slots=True, eq=False)
@@ -30,12 +27,12 @@ class _Pending:
 
     prepared: Prepared
     taken: bool = False
-    rows: Rows | None = None
+    embedded: Embeddings | None = None
     error: BaseException | None = None
 
     @property
     def done(self) -> bool:
-        return self.rows is not None or self.error is not None
+        return self.embedded is not None or self.error is not None
 
 
 class BatchingEmbedder:
@@ -78,12 +75,17 @@ class BatchingEmbedder:
         """Least side of decoded photos, in pixels."""
         return self._embedder.wanted_size
 
+    @property
+    def labels(self) -> Mapping[str, Sequence[str]]:
+        """Class names by head."""
+        return self._embedder.labels
+
     def prepare(self, photo: Image) -> Prepared:
         """Prepare one photo for the network."""
         return self._embedder.prepare(photo)
 
-    def embed_prepared(self, batch: Sequence[Prepared]) -> Rows:
-        """Embed B prepared photos, together with those of other threads: (B, D) float32 rows for each space."""
+    def embed_prepared(self, batch: Sequence[Prepared]) -> Embeddings:
+        """Embed B prepared photos, together with those of other threads."""
         pending = [_Pending(prepared) for prepared in batch]
         with self._changed:
             self._waiting.extend(pending)
@@ -92,12 +94,12 @@ class BatchingEmbedder:
         failed = next((each.error for each in pending if each.error is not None), None)
         if failed is not None:
             raise failed
-        rows = [each.rows for each in pending if each.rows is not None]
-        return {name: np.concatenate([part[name] for part in rows]) for name in rows[0]}
+        done = [each.embedded for each in pending if each.embedded is not None]
+        return Embeddings(joined([each.vectors for each in done]), joined([each.labels for each in done]))
 
-    def embed(self, photos: Sequence[Image]) -> Rows:
+    def embed(self, photos: Sequence[Image]) -> dict[str, Float32]:
         """Prepare and run: (B, D) float32 unit rows for each space."""
-        return self.embed_prepared([self.prepare(photo) for photo in photos])
+        return self.embed_prepared([self.prepare(photo) for photo in photos]).vectors
 
     def _turn(self, pending: Sequence[_Pending]) -> list[_Pending]:
         """Wait until these photos are done, or it is this thread's turn to run the network.
@@ -118,20 +120,30 @@ class BatchingEmbedder:
 
     def _run(self, taken: Sequence[_Pending]) -> None:
         """Run the network on a batch, and wake the waiting threads."""
-        rows: Rows = {}
+        embedded: Embeddings | None = None
         failed: BaseException = RuntimeError("the network was interrupted")
         try:
-            rows = self._embedder.embed_prepared([each.prepared for each in taken])
+            embedded = self._embedder.embed_prepared([each.prepared for each in taken])
         except Exception as error:  # noqa: BLE001 - raised again in the waiting threads
             failed = error
         finally:  # no thread waits in vain
             with self._changed:
                 for at, each in enumerate(taken):
-                    if rows:
-                        each.rows = {name: part[at : at + 1] for name, part in rows.items()}
+                    if embedded is not None:
+                        each.embedded = Embeddings(row_of(embedded.vectors, at), row_of(embedded.labels, at))
                     else:
                         each.error = failed
                 self._free += 1
                 self._changed.notify_all()
-        if rows and self.observe is not None:
+        if embedded is not None and self.observe is not None:
             self.observe(len(taken))
+
+
+def joined(parts: Sequence[Mapping[str, Float32]]) -> dict[str, Float32]:
+    """Concatenate rows by name."""
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def row_of(rows: Mapping[str, Float32], at: int) -> dict[str, Float32]:
+    """Rows of one photo by name, (1, D) each."""
+    return {name: part[at : at + 1] for name, part in rows.items()}

@@ -109,7 +109,7 @@ class ItemWriter:
             LookalikeError: The items cannot be written; nothing was changed.
         """
         embedder = self._retriever.embedder
-        rows = embedder.embed_prepared([each.prepared for each in ready])
+        rows = embedder.embed_prepared([each.prepared for each in ready]).vectors
         with self.gallery.writing():
             before = [self.known(each.written.id) for each in ready]
             items: list[Item] = []

@@ -7,7 +7,15 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from lookalike.embedding.network import ATTENTION, EMBEDDING, INPUT, Device, Identity, Outputs, check_signature
+from lookalike.embedding.network import (
+    ATTENTION,
+    INPUT,
+    Device,
+    Identity,
+    Outputs,
+    check_signature,
+    wanted_outputs,
+)
 from lookalike.errors import LookalikeError, ModelError, UsageError
 from lookalike.models.content_hash import read_checked, require_checksum
 from lookalike.types import Float32
@@ -39,18 +47,18 @@ class OnnxNetwork:
         outputs = {node.name: node.shape for node in self._session.get_outputs()}
         self.dimension = check_signature(
             file=file,
-            preprocessing=self.identity.preprocessing,
+            identity=self.identity,
             inputs={node.name: node.shape for node in self._session.get_inputs()},
             outputs=outputs,
         )
         require_checksum(path, content)
         self.has_attention = ATTENTION in outputs
-        self._wanted = [EMBEDDING, ATTENTION] if self.has_attention else [EMBEDDING]
+        self._wanted = wanted_outputs(self.identity, outputs)
 
     def run(self, photos: Float32) -> Outputs:
         """Embed photos, (B, 3, H, W) float32."""
-        embedding, *attention = self._session.run(self._wanted, {INPUT: photos})
-        return Outputs(np.asarray(embedding), np.asarray(attention[0]) if attention else None)
+        rows = map(np.asarray, self._session.run(self._wanted, {INPUT: photos}))
+        return Outputs(**dict(zip(self._wanted, rows, strict=True)))
 
 
 def _providers(device: Device) -> list[str | tuple[str, dict[str, str]]]:
