@@ -15,7 +15,7 @@ TINY_LABELS = {"kind": ["dress", "skirt", "top", "nothing"], "gender": ["men", "
 """Classes of the heads of a tiny model."""
 
 LABEL_WEIGHTS = np.array([[2, -1, -1, 0, -1, 1], [-1, 2, -1, 0, -1, 1], [-1, -1, 2, 0, -1, 1]], dtype=np.float32)
-LABEL_BIAS = np.array([0, 0, 0, 1, 0, 0], dtype=np.float32)
+LABEL_BIAS = np.array([0, 0, 0, 2, 0, 0], dtype=np.float32)
 """Logits of a tiny model's classes: (3, 6) by the mean of each normalised channel, and what is added."""
 
 

@@ -22,6 +22,9 @@ Int64: TypeAlias = npt.NDArray[np.int64]
 UInt8: TypeAlias = npt.NDArray[np.uint8]
 Bool: TypeAlias = npt.NDArray[np.bool_]
 
+Labels: TypeAlias = Mapping[str, Sequence[tuple[str, float]]]
+"""Names of classes with their probabilities, highest first, by head of a model."""
+
 JSON: TypeAlias = bool | int | float | str | list[Any] | dict[str, Any] | None
 
 
@@ -221,7 +224,11 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Resolved query of an answer; `weights` are those that were used."""
+    """Resolved query of an answer.
+
+    `weights` are those that were used, `labels` the most probable classes of the photo by head of the model, with their
+    probabilities, and `no_garment` the probability that it shows none; None without a single photo or such heads.
+    """
 
     photo: str | None
     item: str | None
@@ -236,6 +243,8 @@ class Query:
     offset: int | None = None
     examples: Mapping[str, Sequence[str]] | None = None
     garment: GarmentChoice | None = None
+    labels: Labels | None = None
+    no_garment: float | None = None
 
     @property
     def part(self) -> Box | None:
@@ -261,6 +270,11 @@ class Answer:
     matches: Sequence[Match]
     read_photo: Callable[[Item], Any] | None = field(default=None, repr=False, compare=False)
 
+    @property
+    def labels(self) -> Labels | None:
+        """What the query photo shows, as in `Query.labels`."""
+        return self.query.labels
+
     def to_json(self) -> dict[str, Any]:
         """JSON form, the same for the command line, HTTP and Python."""
         query: dict[str, Any] = {
@@ -284,6 +298,10 @@ class Answer:
             query["offset"] = self.query.offset
         if self.query.examples is not None:
             query["examples"] = {name: list(given) for name, given in self.query.examples.items()}
+        if self.query.labels is not None:
+            query["labels"] = {head: [list(each) for each in shown] for head, shown in self.query.labels.items()}
+        if self.query.no_garment is not None:
+            query["no_garment"] = self.query.no_garment
         return {
             "query": query,
             "took_ms": {step: round(ms, 3) for step, ms in self.took_ms.items()},

@@ -254,7 +254,7 @@ def show(answer: Answer, photo: Source | Item, *, montage: Path | None, html: Pa
 
 def present(answer: Answer) -> None:
     """Print an answer as a table, with weights, index and times."""
-    from lookalike.render.captions import garment_line, steps_line, weights_line
+    from lookalike.render.captions import garment_line, labels_line, steps_line, weights_line
 
     matches = answer.matches
     if matches:
@@ -269,4 +269,6 @@ def present(answer: Answer) -> None:
         say("no item passes the filter" if answer.query.where else "nothing was found")
     if answer.query.garment is not None:
         say(garment_line(answer.query.garment))
+    if shows := labels_line(answer.query):
+        say(f"shows: {shows}")
     say(f"weights: {weights_line(answer.query)}; index: {answer.query.index}; {steps_line(answer)}")

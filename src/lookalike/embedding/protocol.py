@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
-
-from PIL.Image import Image
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from lookalike.spaces import Space
 from lookalike.types import Float32
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 Prepared: TypeAlias = Mapping[str, Float32]
 """Prepared photo: arrays by name, such as the normalised input of the network and the colour vector."""

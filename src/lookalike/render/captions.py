@@ -63,6 +63,16 @@ def garment_line(choice: GarmentChoice) -> str:
     return f"garment: {named[choice.number - 1]}; others: {others or 'none'}"
 
 
+def labels_line(query: Query) -> str:
+    """What the photo shows: the most probable class of each head, or that it shows no garment; empty if unknown."""
+    if query.labels is None:
+        return ""
+    firsts = [shown[0] for shown in query.labels.values() if shown]
+    if not firsts:
+        firsts = [("no garment", query.no_garment or 0.0)]
+    return " · ".join(f"{name} {probability:.2f}".replace(" 0.", " .") for name, probability in firsts)
+
+
 def value_text(value: JSON) -> str:
     """Value of an attribute as text."""
     if isinstance(value, bool):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from lookalike.render.captions import item_title, query_title, steps_line, value_text, weights_line
+from lookalike.render.captions import item_title, labels_line, query_title, steps_line, value_text, weights_line
 from lookalike.render.thumbnails import ReadPhoto, Thumbnail, data_uri, item_thumbnail, query_thumbnail
 from lookalike.storage.files import not_written, write_whole
 from lookalike.types import JSON, Answer, Item, Match
@@ -82,6 +82,7 @@ def _search_summary(answer: Answer) -> dict[str, JSON]:
     """Options and times of the search, by label."""
     query = answer.query
     pairs: dict[str, JSON] = {
+        "Shows": labels_line(query),
         "Weights": weights_line(query),
         "Filter": query.where,
         "Box": str(query.part) if query.part else None,

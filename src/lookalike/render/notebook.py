@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import Final
 
-from lookalike.render.captions import item_title, query_title, steps_line, weights_line
+from lookalike.render.captions import item_title, labels_line, query_title, steps_line, weights_line
 from lookalike.render.thumbnails import ReadPhoto, data_uri, item_thumbnail
 from lookalike.types import Answer, Match
 
@@ -25,7 +25,9 @@ def notebook_html(answer: Answer) -> str:
     """
     shown = answer.matches[:MOST]
     more = len(answer.matches) - len(shown)
-    summary = f"{weights_line(answer.query)}; {answer.query.index}; {steps_line(answer)}"
+    shows = labels_line(answer.query)
+    known = [f"shows {shows}" if shows else "", weights_line(answer.query), answer.query.index, steps_line(answer)]
+    summary = "; ".join(filter(None, known))
     about = f"Looks like {escape(query_title(answer.query))} <small>({escape(summary)})</small>"
     cards = "".join(_card(match, answer.read_photo) for match in shown) or "<p>No item was found.</p>"
     rest = f"<p><small>and {more:,} more</small></p>" if more else ""

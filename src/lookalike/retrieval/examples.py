@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lookalike.embedding.protocol import Embeddings
 from lookalike.errors import UsageError
 from lookalike.spaces import unit_rows
 from lookalike.types import Box, Float32
@@ -76,27 +77,27 @@ class Examples:
         if part is not None and len(self.photos) + len(self.unlike_photos) > 1:
             raise UsageError(f"a {name} belongs to one photo; with several, crop them first")
 
-    def vectors(
+    def embedded(
         self,
-        embed: Callable[[Sequence[Source]], Mapping[str, Float32]],
+        embed: Callable[[Sequence[Source]], Embeddings],
         stored: Callable[[str], Mapping[str, Float32]],
-    ) -> Mapping[str, Float32]:
-        """Query vectors: (1, D) float32 by space.
+    ) -> Embeddings:
+        """Embedding of the query: (1, D) float32 by space, and the labels of a single photo.
 
         Args:
-            embed: Embeds B photos: (B, D) float32 by space.
+            embed: Embeds B photos.
             stored: Stored vectors of an item: (1, D) float32 by space.
         """
+        if not self.several:
+            return embed(self.photos) if self.photos else Embeddings(dict(stored(self.items[0])))
         like, unlike = [stored(item) for item in self.items], [stored(item) for item in self.unlike_items]
         photos = [*self.photos, *self.unlike_photos]
         if photos:
-            rows = embed(photos)
+            rows = embed(photos).vectors
             like.append({name: part[: len(self.photos)] for name, part in rows.items()})
             unlike.append({name: part[len(self.photos) :] for name, part in rows.items()})
-        if not self.several:
-            return like[0]
         names = [name for name in like[0] if all(name in part for part in (*like, *unlike))]
-        return {name: blend(gathered(like, name), gathered(unlike, name)) for name in names}
+        return Embeddings({name: blend(gathered(like, name), gathered(unlike, name)) for name in names})
 
     def names(self, name_of: Callable[[Source], str]) -> dict[str, list[str]]:
         """JSON form of all examples, for answers."""

@@ -1,4 +1,4 @@
-"""Matches of a query: searches the gallery, refines the neighbours if requested, and reads their items."""
+"""Results of a query: searches the gallery, refines the neighbours if requested, and reads their items."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from lookalike.embedding.compatibility import model_ids_of
 from lookalike.errors import GalleryReplacedError
+from lookalike.retrieval.examples import Examples, name_of
 from lookalike.retrieval.refinement import search_refined
-from lookalike.types import Float32, Match, Neighbours
+from lookalike.types import Float32, GarmentChoice, Match, Neighbours, Query
 
 if TYPE_CHECKING:
+    from lookalike.embedding.labels import PhotoLabels
     from lookalike.gallery.protocol import Gallery
-    from lookalike.gallery.request import ResolvedRequest
-    from lookalike.retrieval.examples import Examples
+    from lookalike.gallery.request import ResolvedRequest, SearchRequest
 
 T = TypeVar("T")
 
@@ -74,6 +76,44 @@ def matches_of(gallery: Gallery, neighbours: Neighbours, *, k: int, offset: int,
         )
         for rank, (place, item) in enumerate(found[offset : offset + k], start=offset + 1)
     ]
+
+
+def query_of(
+    examples: Examples,
+    request: SearchRequest,
+    resolved: ResolvedRequest,
+    *,
+    index: str,
+    garment: GarmentChoice | None,
+    labels: PhotoLabels | None,
+) -> Query:
+    """Query of an answer.
+
+    Args:
+        examples: Query examples.
+        request: Request as it came.
+        resolved: Request, resolved for the gallery's spaces.
+        index: Index that answered.
+        garment: Garment that was looked at, if one was asked for.
+        labels: What the query photo shows, if the model can tell.
+    """
+    return Query(
+        photo=name_of(examples.photos[0]) if examples.photos else None,
+        item=examples.items[0] if examples.items else None,
+        box=request.box,
+        model="+".join(model_ids_of(resolved.spaces)),
+        weights=resolved.weights,
+        where=request.where,
+        index=index,
+        metrics=resolved.metrics,
+        offset=request.offset,
+        expand=request.expand,
+        rerank=request.rerank,
+        examples=examples.names(name_of) if examples.several else None,
+        garment=garment,
+        labels=None if labels is None else labels.shown,
+        no_garment=None if labels is None else labels.no_garment,
+    )
 
 
 def retry_if_replaced(ask: Callable[[], T]) -> T:

@@ -10,19 +10,20 @@ from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from lookalike.embedding.compatibility import check_compatibility, model_ids_of
+from lookalike.embedding.compatibility import check_compatibility
+from lookalike.embedding.labels import labels_of
 from lookalike.embedding.model_choice import ModelFile
 from lookalike.embedding.projected import ProjectedEmbedder
 from lookalike.errors import GalleryNotFoundError, UsageError
 from lookalike.gallery.photo_reader import PhotoReaderCache
 from lookalike.gallery.request import SearchRequest, check_least
-from lookalike.retrieval.examples import Examples, name_of
+from lookalike.retrieval.examples import Examples
 from lookalike.retrieval.garment_choice import part_of_photo
-from lookalike.retrieval.results import search_gallery
-from lookalike.types import Answer, Box, Float32, Query
+from lookalike.retrieval.results import query_of, search_gallery
+from lookalike.types import Answer, Box
 
 if TYPE_CHECKING:
-    from lookalike.embedding.protocol import Embedder
+    from lookalike.embedding.protocol import Embedder, Embeddings
     from lookalike.finding.finder import Finder
     from lookalike.gallery.protocol import Gallery
     from lookalike.images import Limits, Source
@@ -192,25 +193,12 @@ class Retriever:
         resolved = request.resolved(spaces, stored=gallery.stored_weights.weights)
         part = part_of_photo(examples, request, lambda: self.finder, limits=self.limits)
         took = {"decode": 0.0, "embed": 0.0, **part.took}
-        vectors = part.examples.vectors(lambda photos: self._embed(photos, part.box, took), gallery.vectors)
+        embedded = part.examples.embedded(lambda photos: self._embed(photos, part.box, took), gallery.vectors)
         started = perf_counter()
-        neighbours, matches = search_gallery(gallery, vectors, resolved, examples)
+        neighbours, matches = search_gallery(gallery, embedded.vectors, resolved, examples)
         took["search"] = (perf_counter() - started) * 1000
-        query = Query(
-            photo=name_of(examples.photos[0]) if examples.photos else None,
-            item=examples.items[0] if examples.items else None,
-            box=request.box,
-            model="+".join(model_ids_of(spaces)),
-            weights=resolved.weights,
-            where=request.where,
-            index=neighbours.index,
-            metrics=resolved.metrics,
-            offset=request.offset,
-            expand=request.expand,
-            rerank=request.rerank,
-            examples=examples.names(name_of) if examples.several else None,
-            garment=part.choice,
-        )
+        labels = labels_of(embedded.labels, self.embedder.labels) if embedded.labels else None
+        query = query_of(examples, request, resolved, index=neighbours.index, garment=part.choice, labels=labels)
         return Answer(query, took, matches, self._photo_readers.of(gallery, version=neighbours.version))
 
     def index(
@@ -335,7 +323,7 @@ class Retriever:
         named = asking and bool(is_given)
         check_compatibility(self._address, self.gallery.spaces, self.embedder, remembered=remembered, named=named)
 
-    def _embed(self, photos: Sequence[Source], box: Box | None, took: dict[str, float]) -> Mapping[str, Float32]:
+    def _embed(self, photos: Sequence[Source], box: Box | None, took: dict[str, float]) -> Embeddings:
         """Embed query photos after `check_model`."""
         from lookalike.embedding.queries import embed_queries
         from lookalike.images import DEFAULT_LIMITS
@@ -345,4 +333,4 @@ class Retriever:
             self.embedder, photos, box=box, limits=self.limits or DEFAULT_LIMITS
         )
         took.update(decode=decoding * 1000, embed=embedding * 1000)
-        return embedded.vectors
+        return embedded

@@ -145,6 +145,16 @@ class QueryEcho(BaseModel):
         default=None, description="Only if a garment was asked for: the other garments of the photo."
     )
     examples: Examples | None = Field(default=None, description="Photos and items of the query; only with several.")
+    labels: dict[str, list[Annotated[list[Any], Field(min_length=2, max_length=2)]]] | None = Field(
+        default=None,
+        description="What the photo probably shows: by head of the model, such as `kind`, the most probable "
+        "classes with their probabilities, highest first. Empty lists if it probably shows no garment. Only with a "
+        "single photo, and a model that can tell.",
+        examples=[{"kind": [["dress", 0.92], ["skirt", 0.05], ["top", 0.01]], "colour": [["red", 0.8]]}],
+    )
+    no_garment: float | None = Field(
+        default=None, ge=0, le=1, description="Probability that the photo shows no garment; only with `labels`."
+    )
 
     model_config = ConfigDict(extra="allow")
 
