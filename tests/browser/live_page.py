@@ -19,7 +19,10 @@ START_SECONDS = 60.0
 SHIFTS = """
 window.shifted = 0;
 new PerformanceObserver((list) => {
-  for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifted += entry.value;
+  for (const { value, hadRecentInput, sources } of list.getEntries()) {
+    const isBox = sources.every(({ node }) => node?.parentElement?.closest(".crop")); // it moves to the garment
+    if (!hadRecentInput && !isBox) window.shifted += value;
+  }
 }).observe({ type: "layout-shift", buffered: true });
 """
 
@@ -31,11 +34,13 @@ class Server:
     Attributes:
         url: Of the page, with a slash at the end.
         gallery: What it serves.
+        finder: Its finder of garments, if it was given one.
     """
 
     url: str
     gallery: Path
     process: subprocess.Popen[bytes] = field(repr=False)
+    finder: Path | None = None
 
     def stop(self) -> None:
         self.process.terminate()
@@ -48,11 +53,12 @@ def free_port() -> int:
         return int(taken.getsockname()[1])
 
 
-def start_server(gallery: Path, *, port: int | None = None) -> Server:
+def start_server(gallery: Path, *, port: int | None = None, finder: Path | None = None) -> Server:
     """Start a server and wait until it is ready."""
     port = port or free_port()
     url = f"http://127.0.0.1:{port}/"
     command = [sys.executable, "-m", "lookalike.cli", "serve", "--gallery", str(gallery), "--port", str(port)]
+    command += ["--finder", str(finder)] if finder else []
     log = gallery.with_suffix(".log")
     with log.open("ab") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output)
@@ -60,7 +66,7 @@ def start_server(gallery: Path, *, port: int | None = None) -> Server:
     while time.monotonic() < until and process.poll() is None:
         try:
             with urllib.request.urlopen(f"{url}readyz", timeout=5):
-                return Server(url, gallery, process)
+                return Server(url, gallery, process, finder)
         except (urllib.error.URLError, OSError):
             time.sleep(0.1)
     process.kill()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from axe_playwright_python.sync_playwright import Axe
 from live_page import Server
 from playwright.sync_api import Page, expect
 
@@ -24,6 +25,32 @@ def drop(page: Page, photo: Path) -> None:
 def choose(page: Page, photo: Path) -> None:
     page.set_input_files("#choose", photo)
     settled(page)
+
+
+class Finger:
+    """A finger on an element; places are fractions of its sides."""
+
+    def __init__(self, page: Page, selector: str) -> None:
+        place = page.locator(selector).bounding_box()
+        assert place is not None
+        self._place = place
+        self._session = page.context.new_cdp_session(page)
+
+    def drag(self, start: tuple[float, float], end: tuple[float, float], *, steps: int = 5) -> None:
+        """Put it down, move it, and lift it."""
+        self._send("touchStart", start)
+        for step in range(1, steps + 1):
+            x, y = (a + (b - a) * step / steps for a, b in zip(start, end, strict=True))
+            self._send("touchMove", (x, y))
+        self._send("touchEnd")
+
+    def tap(self, place: tuple[float, float]) -> None:
+        self.drag(place, place, steps=0)
+
+    def _send(self, kind: str, *places: tuple[float, float]) -> None:
+        left, top, width, height = (self._place[side] for side in ("x", "y", "width", "height"))
+        points = [{"x": left + x * width, "y": top + y * height} for x, y in places]
+        self._session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
 
 def settled(page: Page) -> None:
@@ -50,8 +77,14 @@ def become(page: Page, wanted: Callable[[list[str]], bool]) -> list[str]:
 
 def answer(server: Server, **query: Any) -> list[str]:
     """The ids that Python finds."""
-    with lookalike.open(server.gallery) as shop:
+    with lookalike.open(server.gallery, finder=server.finder) as shop:
         return [match.item.id for match in shop.search(**query).matches]
+
+
+def violations(page: Page) -> list[str]:
+    """What axe finds, a line each."""
+    found = Axe().run(page).response["violations"]
+    return [f"{one['id']}: {node['html'][:160]}" for one in found for node in one["nodes"]]
 
 
 def query_of(page: Page) -> dict[str, list[str]]:

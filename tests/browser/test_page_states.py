@@ -7,11 +7,10 @@ import re
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from live_page import Complaints, OpenPage, Server, start_server
-from on_page import choose, query_of, settled, shown
+from on_page import Finger, choose, query_of, settled, shown, violations
 from PIL import Image
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Route, expect
 
 import lookalike
 
@@ -46,12 +45,6 @@ def hostile_server(tmp_path_factory: pytest.TempPathFactory) -> object:
     running = start_server(folder / "hostile.gallery")
     yield running
     running.stop()
-
-
-def violations(page: Page) -> list[str]:
-    """What axe finds, a line each."""
-    found = Axe().run(page).response["violations"]
-    return [f"{one['id']}: {node['html'][:160]}" for one in found for node in one["nodes"]]
 
 
 def test_a_hostile_catalogue_stays_text(hostile_server: Server, open_page: OpenPage) -> None:
@@ -137,22 +130,7 @@ def test_a_narrow_screen_has_everything_within_reach(server: Server, open_page: 
 def test_a_finger_moves_the_corners_of_the_box(server: Server, open_page: OpenPage, query_photo: Path) -> None:
     page = open_page(server, width=360, height=740, has_touch=True, is_mobile=True)
     choose(page, query_photo)
-    place = page.locator(".crop").bounding_box()
-    assert place is not None
-    session = page.context.new_cdp_session(page)
-
-    def touch(kind: str, x: float, y: float) -> None:
-        points = (
-            []
-            if kind == "touchEnd"
-            else [{"x": place["x"] + x * place["width"], "y": place["y"] + y * place["height"]}]
-        )
-        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
-
-    touch("touchStart", 0.98, 0.98)
-    for step in range(1, 6):
-        touch("touchMove", 0.98 - step * 0.08, 0.98 - step * 0.08)
-    touch("touchEnd", 0, 0)
+    Finger(page, ".crop").drag((0.98, 0.98), (0.58, 0.58))
     page.wait_for_function("() => new URLSearchParams(location.search).has('box')")
     width, height = page.locator(".fit img").evaluate("image => [image.naturalWidth, image.naturalHeight]")
     x1, y1, x2, y2 = (float(side) for side in query_of(page)["box"][0].split(","))

@@ -1,17 +1,19 @@
 // Cache of search answers, fetched a page at a time, so that going back shows them at once.
 
-import {ApiError, search} from "./api.js";
+import {ApiError, findsGarments, getGarments, search} from "./api.js";
 import {kept} from "./kept.js";
-import {whereOf} from "./state.js";
+import {WHOLE, whereOf} from "./state.js";
 
 const KEPT = 40;
+const AUTO = "auto";
 
 /** Cache key: the parts of the state that an answer depends on. @param {import("./state.js").State} state */
-export const keyOf = ({item, photo, box, weights, filters}) =>
-	JSON.stringify([item, photo, box, weights, whereOf(filters)]);
+export const keyOf = ({item, photo, box, garment, weights, filters}) =>
+	JSON.stringify([item, photo, box, garment, weights, whereOf(filters)]);
 
 export class Answers {
 	#kept = new Map(); // key -> {matches, weights, ended}: what was fetched so far
+	#found = new Map(); // photo -> {garments, auto}: its garments, and the number that the server chose, undefined if not asked
 
 	/** Cached answer of a key. */
 	get(key) {
@@ -30,14 +32,50 @@ export class Answers {
 		const before = this.get(key)?.matches ?? [];
 		const photo = state.photo && (await kept(state.photo));
 		if (state.photo && !photo) throw new ApiError("gone", "");
-		const {item, box, weights, filters} = state;
+		const {item, weights, filters} = state;
+		const part = await this.#part(state);
 		const k = state.shown - before.length;
-		const asked = {photo: photo?.blob, item, box, weights, where: whereOf(filters), k, offset: before.length};
+		const asked = {photo: photo?.blob, item, ...part, weights, where: whereOf(filters), k, offset: before.length};
 		const {matches, query} = await search(asked, signal);
+		if (query.garments) this.#learn(state.photo, query, part.garment);
 		const answer = {matches: [...before, ...matches], weights: query.weights, ended: matches.length < k};
 		this.#kept.delete(key);
 		this.#kept.set(key, answer);
 		if (this.#kept.size > KEPT) this.#kept.delete(this.#kept.keys().next().value);
 		return answer;
+	}
+
+	/** Garments of the query photo as far as they are known, and the number of the one looked at. */
+	garments({photo, box, garment}) {
+		const {garments = [], auto = null} = this.#found.get(photo) ?? {};
+		return {garments, chosen: box || garment === WHOLE ? null : garment ? Number(garment) : auto};
+	}
+
+	/** Find the garments of a photo that is not searched by one of them; whether there are any. */
+	async find(name) {
+		if (this.#found.has(name) || !(await findsGarments())) return false;
+		const found = {garments: []};
+		this.#found.set(name, found);
+		found.garments = await getGarments((await kept(name)).blob);
+		return found.garments.length > 0;
+	}
+
+	/** Part of the photo to ask for: a box, or a garment that the server has to find. */
+	async #part({photo, box, garment}) {
+		if (!photo || box || !(await findsGarments())) return {box};
+		const found = this.#found.get(photo);
+		const number = garment ? Number(garment) : found?.auto;
+		const known = found?.garments.find(one => one.number === number);
+		if (known) return {box: known.box};
+		return {garment: garment ?? (found?.auto === null ? WHOLE : AUTO)};
+	}
+
+	#learn(photo, {garment, garments}, asked) {
+		const all = [...garments, garment].filter(Boolean).sort((one, other) => one.number - other.number);
+		const {garments: known = [], auto} = this.#found.get(photo) ?? {};
+		this.#found.set(photo, {
+			garments: known.length ? known : all,
+			auto: asked === AUTO ? (garment?.number ?? null) : auto,
+		});
 	}
 }

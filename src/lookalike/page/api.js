@@ -14,19 +14,53 @@ export class ApiError extends Error {
 
 /**
  * Search by a photo or by an item.
- * @param {{photo?: File|null, item?: string|null, box?: number[]|null, weights?: object|null, where?: string|null, k: number, offset?: number}} query
+ * @param {{photo?: File|null, item?: string|null, box?: number[]|null, garment?: string|null, weights?: object|null, where?: string|null, k: number, offset?: number}} query
  */
-export function search({photo, item, box, weights, where, k, offset = 0}, signal) {
+export function search({photo, item, box, garment, weights, where, k, offset = 0}, signal) {
 	const form = new FormData();
 	if (item) form.set("id", item);
-	else form.set("photo", photo, photo.name ?? "photo");
+	else setPhoto(form, photo);
 	form.set("k", String(k));
 	form.set("offset", String(offset)); // said on the first page too: so pages fit together
 	if (weights) form.set("weights", JSON.stringify(weights));
 	if (where) form.set("where", where);
 	if (box && photo) form.set("box", box.join(","));
+	if (garment) form.set("garment", garment);
 	return ask("v1/search", {method: "POST", body: form, signal});
 }
+
+const setPhoto = (form, photo) => form.set("photo", photo, photo.name ?? "photo");
+
+/**
+ * @typedef {object} Garment
+ * @property {number} number Place among the garments of its photo, from 1.
+ * @property {string} kind
+ * @property {[number, number, number, number]} box x1, y1, x2, y2 in pixels of the upright photo.
+ */
+
+/** Garments of a photo. @returns {Promise<Garment[]>} */
+export async function getGarments(photo) {
+	const form = new FormData();
+	setPhoto(form, photo);
+	const {photos} = await ask("v1/garments", {method: "POST", body: form});
+	return photos[0].garments.map((garment, at) => ({number: at + 1, ...garment}));
+}
+
+let finding = null;
+
+/** Whether the server finds garments in photos; asked once. @returns {Promise<boolean>} */
+export async function findsGarments() {
+	finding ??= ask("v1/info", {});
+	try {
+		return (await finding).garments;
+	} catch (error) {
+		finding = null;
+		throw error;
+	}
+}
+
+/** The server said that it does not find garments. */
+export const findsNoGarments = () => (finding = Promise.resolve({garments: false}));
 
 export const getItem = (id, signal) => ask(`v1/items/${encodeURIComponent(id)}`, {signal});
 export const getItems = (offset, limit, signal) => ask(`v1/items?offset=${offset}&limit=${limit}`, {signal});

@@ -1,9 +1,13 @@
-// Crop box on the photo: moved and resized by mouse, touch and keyboard; a mouse can also draw a new one.
+// Crop box on the photo: moved and resized by mouse, touch and keyboard; a mouse can also draw a new one, and a finger
+// where garments are outlined. A tap chooses a garment.
 
-import {make} from "./dom.js";
+import {QUIETLY, make} from "./dom.js";
+import {Outlines} from "./outlines.js";
 
 const SMALLEST = 0.06; // fraction of a side
+const SMALL = 0.2; // box whose corners have small marks
 const STEP = 0.02;
+const [DRAG, NUDGE] = [8, 2]; // pixels from which a pointer draws a box, or moves a part of it; less is a tap
 const WHOLE = Object.freeze([0, 0, 1, 1]);
 const CORNERS = {nw: "Top left corner", ne: "Top right corner", sw: "Bottom left corner", se: "Bottom right corner"};
 const ARROWS = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1]};
@@ -12,13 +16,15 @@ export class Crop {
 	/**
 	 * Put a box on a photo.
 	 * @param {HTMLImageElement} image Loaded, so that its size in pixels is known.
-	 * @param {{box: number[]|null, changed: (box: number[]|null) => void, say: (text: string) => void}} options
-	 *   `changed` is called on every move with x1, y1, x2, y2 in pixels of the photo, or null for the whole photo.
+	 * @param {{changed: (box: number[]|null) => void, choose: (number: number) => void, say: (text: string) => void}} doors
+	 *   `changed` is called on every move with x1, y1, x2, y2 in pixels of the photo, or null for the whole photo;
+	 *   `choose` with the number of a garment.
 	 */
-	constructor(image, {box, changed, say}) {
+	constructor(image, {changed, choose, say}) {
 		this.image = image;
 		this.changed = changed;
 		this.say = say;
+		this.outlines = new Outlines(image, choose);
 		const help = make(
 			"p",
 			{class: "unseen", id: "crop-help"},
@@ -26,7 +32,6 @@ export class Crop {
 		);
 		const grip = (part, label) =>
 			make("button", {
-				type: "button",
 				class: `grip ${part}`,
 				"data-part": part,
 				"data-key": `crop-${part}`,
@@ -44,14 +49,16 @@ export class Crop {
 			"div",
 			{class: "crop", onpointerdown: event => this.#grab(event), onkeydown: event => this.#key(event)},
 			help,
+			this.outlines.element,
 			this.frame,
 		);
-		this.show(box);
 	}
 
-	/** Show a box without a callback. */
-	show(box) {
+	/** Show a part of the photo, and the garments that can be chosen, without a callback. @param {import("./query.js").Part} part */
+	show({box: drawn, garments, chosen}) {
 		const {naturalWidth: width, naturalHeight: height} = this.image;
+		const box = drawn ?? garments.find(({number}) => number === chosen)?.box;
+		this.outlines.show(garments, chosen);
 		this.box = box
 			? [box[0] / width, box[1] / height, Math.min(box[2] / width, 1), Math.min(box[3] / height, 1)]
 			: [...WHOLE];
@@ -67,6 +74,7 @@ export class Crop {
 		const sides = {left, top, width: right - left, height: bottom - top};
 		for (const [side, value] of Object.entries(sides)) this.frame.style[side] = `${value * 100}%`;
 		this.element.classList.toggle("on-whole", this.isWhole);
+		this.frame.classList.toggle("small", Math.min(sides.width, sides.height) < SMALL);
 	}
 
 	#set(box) {
@@ -79,47 +87,52 @@ export class Crop {
 	}
 
 	#grab(event) {
-		if (event.button !== 0) return;
-		const held = event.target.closest("[data-part]")?.dataset.part;
+		if (event.button !== 0 || !event.isPrimary) return;
 		const bounds = this.element.getBoundingClientRect();
 		/** @returns {any} */
 		const at = moved => [
 			clamp((moved.clientX - bounds.left) / bounds.width),
 			clamp((moved.clientY - bounds.top) / bounds.height),
 		];
-		const isCorner = held !== undefined && held !== "move";
-		const draws = !isCorner && (held === undefined || this.isWhole);
-		if (draws && event.pointerType !== "mouse") return; // a finger on the photo scrolls the page
-		event.preventDefault();
-		if (event.target.closest("button")) event.target.closest("button").focus({preventScroll: true});
 		const from = at(event);
+		const held = event.target.closest("i, .grip:not(.move)")?.dataset.part ?? "move";
+		const draws = held === "move" && (this.isWhole || this.outlines.chosen !== null || !this.#isInside(from));
+		if (draws && event.pointerType !== "mouse" && this.outlines.element.hidden) return; // a finger on the photo scrolls the page
+		event.preventDefault();
+		(event.target.closest(".grip") ?? this.frame.firstElementChild).focus(QUIETLY);
 		/** @type {any} */
 		const before = [...this.box];
+		const over = new AbortController();
+		let isDrag = false;
 		const move = moved => {
+			if (moved.pointerId !== event.pointerId) return;
+			isDrag ||= Math.hypot(moved.clientX - event.clientX, moved.clientY - event.clientY) > (draws ? DRAG : NUDGE);
+			if (!isDrag) return;
 			const [x, y] = at(moved);
-			if (draws) {
-				if (Math.hypot(moved.clientX - event.clientX, moved.clientY - event.clientY) < 8) return;
-				this.#set(drawn(from, [x, y]));
-			} else this.#set(shifted(before, held, x - from[0], y - from[1]));
+			this.#set(draws ? drawn(from, [x, y]) : shifted(before, held, x - from[0], y - from[1]));
 		};
-		const end = () => {
-			this.element.removeEventListener("pointermove", move);
+		const end = ended => {
+			over.abort();
 			this.element.classList.remove("held");
+			if (ended.type === "pointerup" && !isDrag) this.outlines.tap(...from);
 		};
 		this.element.setPointerCapture(event.pointerId);
 		this.element.classList.add("held");
-		this.element.addEventListener("pointermove", move);
-		this.element.addEventListener("pointerup", end, {once: true});
-		this.element.addEventListener("pointercancel", end, {once: true});
+		for (const [name, listen] of Object.entries({pointermove: move, pointerup: end, pointercancel: end}))
+			this.element.addEventListener(name, listen, {signal: over.signal});
+	}
+
+	#isInside([x, y]) {
+		const [left, top, right, bottom] = this.box;
+		return x > left && x < right && y > top && y < bottom;
 	}
 
 	#key(event) {
-		const part = event.target.dataset?.part;
-		if (!part) return;
+		const {part} = event.target.dataset;
 		if (event.key === "Escape" && !this.isWhole) {
 			this.#set([...WHOLE]);
 			this.say("The whole photo");
-		} else if (ARROWS[event.key]) {
+		} else if (part && ARROWS[event.key]) {
 			const step = STEP * (event.shiftKey ? 5 : 1);
 			const [x, y] = ARROWS[event.key];
 			this.#set(shifted(this.box, part, x * step, y * step));

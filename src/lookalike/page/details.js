@@ -65,7 +65,7 @@ export class Details {
 		this.dialog.replaceChildren(
 			make(
 				"button",
-				{type: "button", class: "icon-button close", "aria-label": "Close", onclick: () => this.dialog.close()},
+				{class: "icon-button close", "aria-label": "Close", onclick: () => this.dialog.close()},
 				icon("close"),
 			),
 			make(
@@ -87,7 +87,7 @@ export class Details {
 						{class: "actions"},
 						make(
 							"button",
-							{type: "button", class: "button main", autofocus: true, onclick: () => searchBy(item.id)},
+							{class: "button main", autofocus: true, onclick: () => searchBy(item.id)},
 							icon("look"),
 							"Find similar",
 						),
@@ -139,7 +139,6 @@ export class Details {
 		const button = make(
 			"button",
 			{
-				type: "button",
 				class: "button quiet",
 				onclick: async () => {
 					const done = await copy(text, this.dialog);

@@ -5,11 +5,13 @@
  * @template {keyof HTMLElementTagNameMap} K
  * @param {K} tag
  * @param {Record<string, any>} [properties] `class`, `on…` listeners, and attributes; null, undefined and false are left out.
+ *   Buttons submit nothing.
  * @param {...(Node|string|null|undefined|false)} children Strings become text.
  * @returns {HTMLElementTagNameMap[K]}
  */
 export function make(tag, properties = {}, ...children) {
 	const element = document.createElement(tag);
+	if (element instanceof HTMLButtonElement) element.type = "button";
 	for (const [name, value] of Object.entries(properties)) {
 		if (value === null || value === undefined || value === false) continue;
 		if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
@@ -30,6 +32,9 @@ export function icon(name) {
 	svg.append(use);
 	return svg;
 }
+
+/** How the focus follows a pointer. */
+export const QUIETLY = {preventScroll: true, focusVisible: false};
 
 /** Element with an id. @returns {any} */
 export const byId = id => document.getElementById(id);

@@ -101,7 +101,6 @@ class ValuesGroup extends Group {
 				make(
 					"button",
 					{
-						type: "button",
 						class: "link",
 						"data-key": `all.${this.name}`,
 						"aria-expanded": String(Boolean(this.all)),

@@ -1,7 +1,7 @@
 // Main module: renders the page from the state, which is in the URL.
 
 import {Answers, keyOf} from "./answers.js";
-import {ApiError, getFacets, getItem, getPhoto} from "./api.js";
+import {ApiError, findsGarments, findsNoGarments, getFacets, getItem, getPhoto} from "./api.js";
 import {showChips} from "./chips.js";
 import {Details} from "./details.js";
 import {byId} from "./dom.js";
@@ -15,7 +15,7 @@ import {QueryPanel} from "./query.js";
 import {Results} from "./results.js";
 import {listenForSheet, setSheet} from "./sheet.js";
 import {showBeginnings} from "./start.js";
-import {MOST_SHOWN, PAGE, emptyState, readState, whereOf, writeState} from "./state.js";
+import {MOST_SHOWN, PAGE, WHOLE, emptyState, readState, whereOf, writeState} from "./state.js";
 import {nameOf, numberText} from "./labels.js";
 import {Weights} from "./weights.js";
 
@@ -36,8 +36,7 @@ const doors = {search: searchItem, details: openDetails, hrefOf, say};
 const results = new Results(byId("grid"), doors);
 const closed = () => (history.state?.opened ? history.go(-history.state.opened) : go({open: null}, {push: false}));
 const details = new Details(byId("details"), {...doors, closed});
-const boxed = box => go({box, shown: PAGE}, {push: false});
-const query = new QueryPanel({boxed, lookAtPart, details: openDetails, say});
+const query = new QueryPanel({boxed, choose, lookAtPart, details: openDetails, say});
 const weights = new Weights(byId("weights"), next => go({weights: next}, {push: false}));
 const filters = new Filters(byId("filters"), (name, filter, done) => setFilter(name, filter, {push: done}));
 const searching = new Latest(runSearch);
@@ -65,9 +64,19 @@ function go(change, {push = true} = {}) {
 	refresh();
 }
 
+/** Look at a drawn box, or at the whole photo. */
+function boxed(box) {
+	const {garments, chosen} = answers.garments(state);
+	go({box, garment: !box && garments.length ? WHOLE : null, shown: PAGE}, {push: !box && chosen !== null});
+}
+
+function choose(number) {
+	go({box: null, garment: String(number), shown: PAGE});
+}
+
 function searchItem(id) {
 	details.close();
-	go({item: id, photo: null, box: null, shown: PAGE, open: null});
+	go({item: id, photo: null, box: null, garment: null, shown: PAGE, open: null});
 	toTop();
 }
 
@@ -167,8 +176,10 @@ async function showQuery(now) {
 	const photo = await kept(now.photo);
 	if (state.photo !== now.photo) return;
 	document.title = "Your photo – Lookalike";
-	if (photo) query.showPhoto(photo, state.box);
-	else query.showNothing("This photo is not here.");
+	if (!photo) return query.showNothing("This photo is not here.");
+	query.showPhoto(photo, {box: state.box, ...answers.garments(state)});
+	const isAsked = !state.box && state.garment !== WHOLE; // the answer will tell the garments
+	if (!isAsked && (await answers.find(photo.name).catch(() => false))) showQuery(state);
 }
 
 async function runSearch(now, signal) {
@@ -206,12 +217,15 @@ function showAnswer(now) {
 	weights.show(state.weights ? {...used, ...state.weights} : used, {isDefault: state.weights === null});
 	if (!number) showNotice(emptyOf(state, actions));
 	if (counted !== whereOf(now.filters)) counting.ask(now);
+	if (now.photo) showQuery(state); // its garments may be known now
 }
 
 /** Show an error and the actions that help; results stay if they are still valid. */
 function fail(error) {
 	byId("results").setAttribute("aria-busy", "false");
 	if (!(error instanceof ApiError)) throw error;
+	if (error.code === "no_finder") findsNoGarments();
+	if (error.code === "no_finder" || error.code === "no_garment") return go({garment: null}, {push: false});
 	if (error.kind === "unreachable") {
 		outage.begin();
 		byId("status").textContent = shown === null ? "" : "Results of the previous search.";
@@ -270,4 +284,5 @@ listenForPhotos({
 	},
 });
 
+findsGarments().catch(() => {}); // early, so that the first search does not wait
 refresh();

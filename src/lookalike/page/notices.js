@@ -17,7 +17,7 @@ export function showNotice({title, text, actions, mark = "hanger"}) {
 			"p",
 			{class: "actions"},
 			...actions.map(([label, act], at) =>
-				make("button", {type: "button", class: at ? "button quiet" : "button main", onclick: act}, label),
+				make("button", {class: at ? "button quiet" : "button main", onclick: act}, label),
 			),
 		),
 	);

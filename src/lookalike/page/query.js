@@ -3,27 +3,36 @@
 import {byId, make, picture} from "./dom.js";
 import {photoUrl} from "./api.js";
 import {Crop} from "./crop.js";
-import {factsLine, nameOf} from "./labels.js";
+import {count, factsLine, nameOf} from "./labels.js";
 
 const PHOTO = 640;
+
+/**
+ * @typedef {object} Part Part of a photo that is looked at.
+ * @property {number[]|null} box Drawn box, in pixels; null for a garment or the whole photo.
+ * @property {import("./api.js").Garment[]} garments Garments to choose from.
+ * @property {number|null} chosen Number of the garment that is looked at.
+ */
 
 export class QueryPanel {
 	#shown = null; // what the panel shows, so that it is built only once for each query
 	#crop = null;
 	#url = null;
 
-	/** @param {{boxed: (box: number[]|null) => void, lookAtPart: (id: string) => void, details: (id: string) => void, say: (text: string) => void}} doors */
+	/** @param {{boxed: (box: number[]|null) => void, choose: (number: number) => void, lookAtPart: (id: string) => void, details: (id: string) => void, say: (text: string) => void}} doors */
 	constructor(doors) {
 		this.doors = doors;
 		this.stage = byId("stage");
 		this.about = byId("query-about");
 	}
 
-	/** Show a photo with its box. @param {{name: string, blob: Blob, label: string}} photo */
-	showPhoto(photo, box) {
+	/** Show a photo and the part of it that is looked at. @param {{name: string, blob: Blob, label: string}} photo @param {Part} part */
+	showPhoto(photo, part) {
 		if (this.#shown === `photo ${photo.name}`) {
-			this.#crop?.show(box);
-			this.#sayBox(box);
+			const found = this.part.garments.length ? 0 : part.garments.length;
+			this.#crop?.show(part);
+			this.#sayPart(part);
+			if (found) this.doors.say(`${count(found, "garment")} found. ${this.hint.textContent}`);
 			return;
 		}
 		this.#begin(`photo ${photo.name}`);
@@ -35,27 +44,28 @@ export class QueryPanel {
 			if (this.#shown !== shown) return;
 			this.#frame(fit, image.naturalWidth / image.naturalHeight);
 			this.#crop = new Crop(image, {
-				box: this.box,
-				changed: next => (this.#sayBox(next), this.doors.boxed(next)),
+				changed: box => {
+					this.#sayPart({...this.part, box, chosen: null});
+					this.doors.boxed(box);
+				},
+				choose: this.doors.choose,
 				say: this.doors.say,
 			});
+			this.#crop.show(this.part);
+			this.#sayPart(this.part);
 			fit.append(this.#crop.element);
 		});
 		image.addEventListener("error", () => {
 			if (this.#shown !== shown) return;
 			this.#showText("This browser cannot show it.");
-			this.hint.textContent = "";
 		});
 		image.src = this.#url;
 		this.whole = make(
 			"button",
 			{
-				type: "button",
 				class: "link",
 				"data-key": "whole",
 				onclick: () => {
-					this.#crop?.show(null);
-					this.#sayBox(null);
 					this.doors.boxed(null);
 					this.doors.say("The whole photo");
 					this.#crop?.frame.firstElementChild.focus({preventScroll: true});
@@ -65,10 +75,10 @@ export class QueryPanel {
 		);
 		this.about.replaceChildren(
 			make("p", {class: "query-name"}, photo.label || "Your photo"),
-			(this.hint = make("p", {class: "hint"})),
 			this.whole,
+			(this.hint = make("p", {class: "hint"})),
 		);
-		this.#sayBox(box);
+		this.#sayPart(part);
 	}
 
 	/** Show an item; its details may be loaded later. */
@@ -91,12 +101,8 @@ export class QueryPanel {
 			make(
 				"p",
 				{class: "query-actions"},
-				make(
-					"button",
-					{type: "button", class: "link", onclick: () => this.doors.lookAtPart(id)},
-					"Look at a part of it",
-				),
-				make("button", {type: "button", class: "link", onclick: () => this.doors.details(id)}, "Details"),
+				make("button", {class: "link", onclick: () => this.doors.lookAtPart(id)}, "Look at a part of it"),
+				make("button", {class: "link", onclick: () => this.doors.details(id)}, "Details"),
 			),
 		);
 	}
@@ -133,13 +139,22 @@ export class QueryPanel {
 		if (Number.isFinite(ratio)) fit?.style.setProperty("--ratio", String(ratio));
 	}
 
-	#sayBox(box) {
-		this.box = box;
+	#sayPart(part) {
+		this.part = part;
+		const {box, garments, chosen} = part;
+		const garment = garments.find(({number}) => number === chosen);
+		this.whole.hidden = !box && !garment;
 		this.hint.textContent = box
 			? "Only what is in the box."
-			: matchMedia("(pointer: coarse)").matches
-				? "Drag a corner to look at a part."
-				: "Drag over a part to look only there.";
-		this.whole.hidden = !box;
+			: [garment && `Only the ${garment.kind}.`, this.#crop && otherParts(garments, garment)].filter(Boolean).join(" ");
 	}
+}
+
+/** What to do to look at another part. */
+function otherParts(garments, garment) {
+	const isTouch = matchMedia("(pointer: coarse)").matches;
+	const tap = isTouch ? "Tap" : "Click";
+	if (garment) return garments.length > 1 && `${tap} another.`;
+	if (garments.length) return `${tap} a garment, or drag over a part.`;
+	return isTouch ? "Drag a corner to look at a part." : "Drag over a part to look only there.";
 }

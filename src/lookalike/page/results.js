@@ -113,7 +113,6 @@ export class Results {
 					make(
 						"button",
 						{
-							type: "button",
 							class: "icon-button",
 							"aria-label": `Details of ${name}`,
 							onclick: () => details(item.id),

@@ -2,6 +2,7 @@
 
 export const PAGE = 24;
 export const MOST_SHOWN = 480;
+export const WHOLE = "whole";
 const LITERAL = /^(?:true|false|-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)$/i;
 
 /**
@@ -9,6 +10,7 @@ const LITERAL = /^(?:true|false|-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)$/i;
  * @property {string|null} item Id of the query item.
  * @property {string|null} photo Name of the stored query photo.
  * @property {number[]|null} box Box x1, y1, x2, y2 in pixels of the upright photo.
+ * @property {string|null} garment Number of a garment of the photo, or `whole`; null for the server's choice.
  * @property {Record<string, number>|null} weights Weights by space; null for the server's defaults.
  * @property {Map<string, {values: (string|number|boolean)[], low: number|null, high: number|null}>} filters Filters by attribute.
  * @property {number} shown Number of matches shown.
@@ -20,6 +22,7 @@ export const emptyState = () => ({
 	item: null,
 	photo: null,
 	box: null,
+	garment: null,
 	weights: null,
 	filters: new Map(),
 	shown: PAGE,
@@ -37,6 +40,7 @@ export function readState(search) {
 		const [kind, name] = key.split(/\.(.*)/s);
 		if (key === "item" || key === "photo" || key === "open") state[key] = value || null;
 		else if (key === "box") state.box = readBox(value);
+		else if (key === "garment") state.garment = value === WHOLE || /^[1-9]\d{0,3}$/.test(value) ? value : null;
 		else if (key === "k")
 			state.shown = Math.min(Math.max(Math.ceil(Number(value) / PAGE) * PAGE || PAGE, PAGE), MOST_SHOWN);
 		else if (key === "weight") {
@@ -48,6 +52,7 @@ export function readState(search) {
 	}
 	if (state.item) state.photo = null;
 	if (!state.photo) state.box = null;
+	if (!state.photo || state.box) state.garment = null;
 	if (state.weights && !Object.values(state.weights).some(weight => weight > 0)) state.weights = null;
 	return state;
 }
@@ -57,6 +62,7 @@ export function writeState(state) {
 	const said = new URLSearchParams();
 	for (const key of ["item", "photo"]) if (state[key]) said.set(key, state[key]);
 	if (state.box) said.set("box", state.box.map(side => Math.round(side)).join(","));
+	if (state.garment) said.set("garment", state.garment);
 	for (const [space, weight] of Object.entries(state.weights ?? {}))
 		said.append("weight", `${space}:${Number(weight.toFixed(3))}`);
 	for (const [name, {values, low, high}] of state.filters) {

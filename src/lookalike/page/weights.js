@@ -33,7 +33,7 @@ export class Weights {
 		this.#sliders = [];
 		this.reset = make(
 			"button",
-			{type: "button", class: "link", onclick: () => (this.changed(null), this.#sliders[0][0].focus())},
+			{class: "link", onclick: () => (this.changed(null), this.#sliders[0][0].focus())},
 			"Reset",
 		);
 		this.place.replaceChildren(
