@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,9 @@ from lookalike.images import open_image
 SMALLEST, SPECK = 8, 0.03
 """Smallest side of a box in pixels; connected parts of a mask below this fraction of a garment are labelling errors."""
 
+PARTS = ("train", "dev")
+"""Splits that are written."""
+
 OPEN = {"trousers": "pants"}
 """Words of the table of boxes for a kind of which they name no type."""
 
@@ -37,11 +40,11 @@ def rows_of(table: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def of_masks(table: Path, classes: Path, split: str) -> Iterator[dict[str, str]]:
-    """Yield a row for each class in a mask."""
+def of_masks(table: Path, classes: Path, split: str, parts: Collection[str] = PARTS) -> Iterator[dict[str, str]]:
+    """Yield a row for each class in a mask, of photos whose split is one of the parts."""
     words = {int(row["class_id"]): row["name"] for row in rows_of(classes)}
     for photo in rows_of(table):
-        if not photo["mask"] or photo[split] not in ("train", "dev"):
+        if not photo["mask"] or photo[split] not in parts:
             continue
         with Image.open(table.parent / photo["mask"]) as opened:
             mask = np.asarray(opened)
@@ -50,20 +53,20 @@ def of_masks(table: Path, classes: Path, split: str) -> Iterator[dict[str, str]]
             said = columns(words[value])
             if not said["kind"]:
                 continue
-            parts, count = ndimage.label(mask == value)
-            sizes = ndimage.sum_labels(mask == value, parts, np.arange(1, count + 1))
-            garment = np.isin(parts, 1 + np.flatnonzero(sizes >= SPECK * sizes.sum()))
+            pieces, count = ndimage.label(mask == value)
+            sizes = ndimage.sum_labels(mask == value, pieces, np.arange(1, count + 1))
+            garment = np.isin(pieces, 1 + np.flatnonzero(sizes >= SPECK * sizes.sum()))
             down, across = np.flatnonzero(garment.any(axis=1)), np.flatnonzero(garment.any(axis=0))
             box = (across[0], down[0], across[-1] + 1, down[-1] + 1)
             yield {**row_of(photo, split, box), **said, "colour": family_of_pixels(pixels[garment]) or ""}
 
 
-def of_boxes(table: Path, boxes: Path, split: str) -> Iterator[dict[str, str]]:
-    """Yield a row for each box."""
+def of_boxes(table: Path, boxes: Path, split: str, parts: Collection[str] = PARTS) -> Iterator[dict[str, str]]:
+    """Yield a row for each box, of photos whose split is one of the parts."""
     photos = {row["file"]: row for row in rows_of(table)}
     for box in rows_of(boxes):
         photo, said = photos[box["file"]], columns(OPEN.get(box["kind"], box["kind"]))
-        if photo[split] in ("train", "dev") and said["kind"]:
+        if photo[split] in parts and said["kind"]:
             corners = (box["x1"], box["y1"], box["x2"], box["y2"])
             yield {**row_of(photo, split, corners), **said, "colour": ""}
 
