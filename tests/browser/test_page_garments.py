@@ -207,7 +207,8 @@ def test_a_box_is_drawn_across_the_outlines(finding_server: Server, open_page: O
 def test_a_finger_taps_garments_and_draws_boxes(
     finding_server: Server, open_page: OpenPage, outfit: Path, found: list[Garment]
 ) -> None:
-    page = open_page(finding_server, width=390, height=740, has_touch=True, is_mobile=True)
+    phone = {"width": 390, "height": 740, "has_touch": True, "is_mobile": True}
+    page = open_page(finding_server, **phone, reduced_motion="reduce")
     choose(page, outfit)
     expect(page.locator(".query-about .hint")).to_have_text("Only the skirt. Tap another.")
     assert page.evaluate("document.documentElement.scrollWidth") == 390
@@ -221,6 +222,8 @@ def test_a_finger_taps_garments_and_draws_boxes(
     corners = [float(side) / SIDE for side in query_of(page)["box"][0].split(",")]
     assert corners == pytest.approx([0.3, 0.2, 0.6, 0.6], abs=0.02)
     assert page.evaluate("scrollY") == 0
+    page.wait_for_load_state("networkidle")
+    expect(page.locator("#grid.stale")).to_have_count(0)
     assert violations(page) == []
 
 

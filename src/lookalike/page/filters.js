@@ -5,7 +5,7 @@ import {isNaming, labelOf, numberText, valueText} from "./labels.js";
 
 const FEW = 7; // values shown before "Show all"
 const OPEN_AT_FIRST = 3;
-const NONE = Object.freeze({values: [], low: null, high: null});
+export const NONE = Object.freeze({values: [], low: null, high: null});
 
 /**
  * @typedef {object} Facet

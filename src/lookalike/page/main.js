@@ -7,6 +7,7 @@ import {Details} from "./details.js";
 import {byId} from "./dom.js";
 import {emptyOf, failureOf} from "./failures.js";
 import {Filters} from "./filters.js";
+import {showGuesses} from "./guesses.js";
 import {listenForPhotos, prepared} from "./intake.js";
 import {keep, kept} from "./kept.js";
 import {Latest} from "./latest.js";
@@ -25,6 +26,7 @@ const PART_OF = 1280; // longest side of an item's photo, in pixels, when a part
 let state = readState(location.search);
 let shown = null; // the key of the answer in the grid
 let counted; // the expression that the facets were counted for
+let facets = [];
 const answers = new Answers();
 const items = new Map(); // items received so far, by id
 
@@ -155,6 +157,7 @@ async function showSearch() {
 			shown = null;
 			hideNotice();
 			byId("more").hidden = true;
+			showLabels();
 			results.showWaiting(PAGE / 2);
 		}
 		searching.ask(state, {instead: isNew});
@@ -216,8 +219,14 @@ function showAnswer(now) {
 	byId("status").textContent = number ? `the ${many}most similar` : "Nothing found";
 	weights.show(state.weights ? {...used, ...state.weights} : used, {isDefault: state.weights === null});
 	if (!number) showNotice(emptyOf(state, actions));
+	showLabels();
 	if (counted !== whereOf(now.filters)) counting.ask(now);
 	if (now.photo) showQuery(state); // its garments may be known now
+}
+
+function showLabels() {
+	const change = (name, filter) => setFilter(name, filter, {push: true});
+	showGuesses(answers.get(shown)?.labels ?? {}, facets, state.filters, change);
 }
 
 /** Show an error and the actions that help; results stay if they are still valid. */
@@ -235,6 +244,7 @@ function fail(error) {
 	shown = null;
 	results.clear();
 	byId("more").hidden = true;
+	showLabels();
 	byId("grid").classList.remove("stale");
 	byId("status").textContent = "";
 	showNotice(failureOf(error, state, actions));
@@ -256,7 +266,9 @@ async function runFacets(now, signal) {
 		const others = all.facets.filter(({name}) => own.every(facet => facet.name !== name));
 		if (signal.aborted) return;
 		counted = whereOf(now.filters);
-		filters.show([...own, ...others], state.filters);
+		facets = [...own, ...others];
+		filters.show(facets, state.filters);
+		showLabels();
 	} catch (error) {
 		if (!signal.aborted && !(error instanceof ApiError)) throw error; // the search shows the error
 	}

@@ -1,0 +1,61 @@
+// Chips of what the photo probably shows. Those that are values of an attribute filter by it.
+
+import {byId, make, refill} from "./dom.js";
+import {NONE} from "./filters.js";
+import {labelOf} from "./labels.js";
+
+const LEAST = 0.5; // probability from which a label is shown
+
+/**
+ * @param {Record<string, [string, number][]>} labels Words with probabilities, highest first, by head of the model.
+ * @param {import("./filters.js").Facet[]} facets
+ * @param {Map<string, typeof NONE>} filters Those in use.
+ * @param {(name: string, filter: typeof NONE) => void} change
+ */
+export function showGuesses(labels, facets, filters, change) {
+	const chips = new Map(); // by word, which can be that of two heads
+	for (const [head, [best]] of Object.entries(labels)) {
+		if (!best || best[1] < LEAST || chips.has(best[0])) continue;
+		chips.set(best[0], chip(best[0], valueOf(best[0], head, facets), filters, change));
+	}
+	const place = byId("guesses");
+	place.hidden = !chips.size;
+	refill(place, ...[...chips.values()].map(one => make("li", {}, one)));
+}
+
+function chip(word, found, filters, change) {
+	if (!found) return make("span", {class: "chip"}, labelOf(word));
+	const {name, value} = found;
+	const filter = filters.get(name) ?? NONE;
+	const isUsed = filter.values.includes(value);
+	const values = isUsed ? filter.values.filter(one => one !== value) : [...filter.values, value];
+	return make(
+		"button",
+		{
+			class: "chip",
+			"data-key": word,
+			"aria-pressed": String(isUsed),
+			title: `${labelOf(name)}: ${value}`,
+			onclick: () => change(name, {...filter, values}),
+		},
+		labelOf(word),
+	);
+}
+
+/** Attribute and value that a word stands for; best an attribute with the name of the head. */
+function valueOf(word, head, facets) {
+	const found = facets.flatMap(({name, values}) =>
+		values.filter(({value}) => isSame(letters(value), letters(word))).map(({value}) => ({name, value})),
+	);
+	return found.find(({name}) => letters(name).includes(letters(head))) ?? found[0];
+}
+
+/** `T-shirt` and `TSHIRT`, `colour` and `Color` are the same. */
+const letters = text =>
+	String(text)
+		.toLowerCase()
+		.replace(/[^\p{L}\p{N}]/gu, "")
+		.replace("colour", "color");
+
+const isSame = (one, other) =>
+	one === other || [`${one}s`, `${one}es`].includes(other) || [`${other}s`, `${other}es`].includes(one);

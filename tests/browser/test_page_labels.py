@@ -1,0 +1,106 @@
+"""What the photo probably shows: chips that filter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from live_page import OpenPage, Server, start_server
+from on_page import answer, become, choose, query_of, settled, violations
+from PIL import Image
+from playwright.sync_api import Locator, Page, expect
+
+import lookalike
+from lookalike.catalogue.sample.drawn import write_drawn
+
+RED, GREY = (200, 30, 40), (128, 128, 128)
+
+
+@pytest.fixture(scope="module")
+def labelling_server(tmp_path_factory: pytest.TempPathFactory, labelled_model: Path) -> Iterator[Server]:
+    """Serves drawn garments with a model that takes red for dresses, of men, and grey for no garment."""
+    folder = tmp_path_factory.mktemp("labelled")
+    table = write_drawn(folder / "catalogue", products=18, photos=2)
+    with lookalike.open(folder / "labelled.gallery", model=labelled_model) as shop:
+        shop.index(table)
+    running = start_server(folder / "labelled.gallery")
+    yield running
+    running.stop()
+
+
+def cloth(folder: Path, color: tuple[int, int, int]) -> Path:
+    Image.new("RGB", (60, 80), color).save(folder / "cloth.png")
+    return folder / "cloth.png"
+
+
+def chip(page: Page, name: str) -> Locator:
+    return page.get_by_role("list", name="What the photo probably shows").get_by_role("button", name=name)
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
+def test_labels_are_chips_that_filter(
+    labelling_server: Server, open_page: OpenPage, tmp_path: Path, width: int, scheme: str
+) -> None:
+    photo = cloth(tmp_path, RED)
+    page = open_page(labelling_server, width=width, color_scheme=scheme, reduced_motion="reduce")
+    choose(page, photo)
+    expect(chip(page, "Dress")).to_have_attribute("aria-pressed", "false")
+    everything = answer(labelling_server, photo=photo, k=24)
+    page.wait_for_load_state("networkidle")
+    assert page.evaluate("window.shifted") < 0.02
+    chip(page, "Dress").click()
+    dresses = answer(labelling_server, photo=photo, k=24, where="type = 'Dress'")
+    assert become(page, lambda ids: ids == dresses)
+    assert query_of(page)["is.type"] == ["Dress"]
+    expect(chip(page, "Dress")).to_have_attribute("aria-pressed", "true")
+    expect(chip(page, "Dress")).to_be_focused()
+    expect(page.get_by_role("button", name="Remove the filter Type: Dress")).to_be_visible()
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    chip(page, "Dress").click()
+    assert become(page, lambda ids: ids == everything)
+    assert "is.type" not in query_of(page)
+
+
+def test_nothing_is_said_without_labels(labelling_server: Server, open_page: OpenPage, tmp_path: Path) -> None:
+    page = open_page(labelling_server)
+    choose(page, cloth(tmp_path, RED))
+    expect(page.locator("#guesses")).to_be_visible()
+    choose(page, cloth(tmp_path, GREY))
+    expect(page.locator("#guesses")).to_be_hidden()
+    page.goto(f"{labelling_server.url}?item=d001-1")
+    settled(page)
+    expect(page.locator("#guesses")).to_be_hidden()
+
+
+@pytest.mark.parametrize(
+    ("value", "word", "found"),
+    [
+        ("Dresses", "dress", True),
+        ("Tshirts", "t-shirt", True),
+        ("Navy Blue", "navy blue", True),
+        ("Jean", "jeans", True),
+        ("Navy", "navy blue", False),
+        (7, "dress", False),
+    ],
+)
+def test_words_are_found_in_a_catalogue_as_it_spells_them(
+    labelling_server: Server, open_page: OpenPage, value: object, word: str, found: bool
+) -> None:
+    page = open_page(labelling_server)
+    facets = [
+        {"name": "brand", "values": [{"value": value, "count": 3}]},
+        {"name": "baseColor", "values": [{"value": value, "count": 3}]},
+    ]
+    page.evaluate(
+        """async ([word, facets]) => {
+            const {showGuesses} = await import("./guesses.js");
+            const labels = {colour: [[word, 0.6]], kind: [[word, 0.9]], gender: [["men", 0.4]]};
+            showGuesses(labels, facets, new Map(), (name, {values}) => (window.asked = [name, ...values]));
+            document.querySelector("#guesses button")?.click();
+        }""",
+        [word, facets],
+    )
+    expect(page.locator("#guesses li")).to_have_count(1)  # one word once, and none that is improbable
+    assert page.evaluate("window.asked ?? null") == (["baseColor", value] if found else None)
