@@ -16,6 +16,14 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page
 
 START_SECONDS = 60.0
+WITHOUT_FINDER = """
+import sys
+from pathlib import Path
+from lookalike.cli import main
+from lookalike.finding import finder
+finder.SHIPPED_FINDER = Path("none.onnx")
+sys.exit(main(sys.argv[1:]))
+"""
 SHIFTS = """
 window.shifted = 0;
 new PerformanceObserver((list) => {
@@ -34,7 +42,7 @@ class Server:
     Attributes:
         url: Of the page, with a slash at the end.
         gallery: What it serves.
-        finder: Its finder of garments, if it was given one.
+        finder: Its finder of garments, if it has one.
     """
 
     url: str
@@ -54,10 +62,11 @@ def free_port() -> int:
 
 
 def start_server(gallery: Path, *, port: int | None = None, finder: Path | None = None) -> Server:
-    """Start a server and wait until it is ready."""
+    """Start a server and wait until it is ready; without a finder it has none, even if one is installed."""
     port = port or free_port()
     url = f"http://127.0.0.1:{port}/"
-    command = [sys.executable, "-m", "lookalike.cli", "serve", "--gallery", str(gallery), "--port", str(port)]
+    command = [sys.executable, "-c", WITHOUT_FINDER] if finder is None else [sys.executable, "-m", "lookalike.cli"]
+    command += ["serve", "--gallery", str(gallery), "--port", str(port)]
     command += ["--finder", str(finder)] if finder else []
     log = gallery.with_suffix(".log")
     with log.open("ab") as output:
