@@ -67,7 +67,7 @@ def test_nothing_is_said_without_labels(labelling_server: Server, open_page: Ope
     page = open_page(labelling_server)
     choose(page, cloth(tmp_path, RED))
     expect(page.locator("#guesses")).to_be_visible()
-    choose(page, cloth(tmp_path, GREY))
+    page.set_input_files("#choose", cloth(tmp_path, GREY))
     expect(page.locator("#guesses")).to_be_hidden()
     page.goto(f"{labelling_server.url}?item=d001-1")
     settled(page)
@@ -104,3 +104,24 @@ def test_words_are_found_in_a_catalogue_as_it_spells_them(
     )
     expect(page.locator("#guesses li")).to_have_count(1)  # one word once, and none that is improbable
     assert page.evaluate("window.asked ?? null") == (["baseColor", value] if found else None)
+
+
+def test_a_photo_without_a_garment_is_told_so(labelling_server: Server, open_page: OpenPage, tmp_path: Path) -> None:
+    photo = cloth(tmp_path, GREY)
+    page = open_page(labelling_server, reduced_motion="reduce")
+    page.set_input_files("#choose", photo)
+    expect(page.get_by_role("heading", name="There is probably no garment in this photo")).to_be_visible()
+    expect(page.locator("#notice")).to_contain_text("Draw a box around the garment, or take a photo nearer to it.")
+    expect(page.get_by_role("status")).to_have_text("No good match")
+    expect(page.locator("#grid .card")).to_have_count(0)
+    assert violations(page) == []
+    page.get_by_role("button", name="Show the nearest anyway").click()
+    assert become(page, lambda ids: ids == answer(labelling_server, photo=photo, k=24))
+    assert query_of(page)["anyway"] == ["1"]
+    expect(page.locator("#notice")).to_be_hidden()
+    page.go_back()
+    expect(page.get_by_role("heading", name="There is probably no garment in this photo")).to_be_visible()
+    page.get_by_role("button", name="Show all 15").click()
+    page.get_by_role("group", name="Type").get_by_label("Dress").check()  # who filters wants what passes
+    dresses = answer(labelling_server, photo=photo, k=24, where="type = 'Dress'")
+    assert become(page, lambda ids: ids == dresses)

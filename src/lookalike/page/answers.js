@@ -12,7 +12,7 @@ export const keyOf = ({item, photo, box, garment, weights, filters}) =>
 	JSON.stringify([item, photo, box, garment, weights, whereOf(filters)]);
 
 export class Answers {
-	#kept = new Map(); // key -> {matches, weights, labels, ended}: what was fetched so far
+	#kept = new Map(); // key -> {matches, weights, labels, noGarment, ended}: what was fetched so far
 	#found = new Map(); // photo -> {garments, auto}: its garments, and the number that the server chose, undefined if not asked
 
 	/** Cached answer of a key. */
@@ -38,8 +38,13 @@ export class Answers {
 		const asked = {photo: photo?.blob, item, ...part, weights, where: whereOf(filters), k, offset: before.length};
 		const {matches, query} = await search(asked, signal);
 		if (query.garments) this.#learn(state.photo, query, part.garment);
-		const {weights: used, labels = {}} = query;
-		const answer = {matches: [...before, ...matches], weights: used, labels, ended: matches.length < k};
+		const answer = {
+			matches: [...before, ...matches],
+			weights: query.weights,
+			labels: query.labels ?? {},
+			noGarment: query.no_garment ?? 0,
+			ended: matches.length < k,
+		};
 		this.#kept.delete(key);
 		this.#kept.set(key, answer);
 		if (this.#kept.size > KEPT) this.#kept.delete(this.#kept.keys().next().value);

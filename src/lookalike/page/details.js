@@ -80,7 +80,14 @@ export class Details {
 					"div",
 					{class: "details-about"},
 					make("h2", {id: "details-title"}, nameOf(item)),
-					match && make("p", {class: "details-score"}, make("b", {}, scoreText(match.score)), ` rank ${match.rank}`),
+					match &&
+						make(
+							"p",
+							{class: "details-score"},
+							make("b", {}, scoreText(match.score)),
+							` rank ${match.rank}`,
+							match.relevance !== undefined && `, of the same kind with ${Math.round(match.relevance * 100)} %`,
+						),
 					score,
 					make(
 						"p",

@@ -2,6 +2,8 @@
 
 import {filtersInUse} from "./state.js";
 
+const PROBABLY = 0.5;
+
 const notice = (title, text, actions, mark = "hanger") => ({title, text, actions, mark});
 
 /** Notice for an ApiError, with the actions that help. */
@@ -25,6 +27,28 @@ export function failureOf({kind, code, message}, {photo, filters}, {again, other
 			return notice("Something went wrong on the server", "It may help to try again in a moment.", [again, restart]);
 	}
 }
+
+/** Notice for an answer whose matches are probably of another kind than what was asked for, with what to try. */
+export function noGoodMatchOf({photo, box}, {noGarment, garments}, {other, anyway}) {
+	const title = isBare(noGarment) ? `There is probably no garment in this ${box ? "box" : "photo"}` : "No good match";
+	if (!photo) return notice(title, "Nothing else here is probably of its kind.", [anyway], "look");
+	const choose =
+		garments.length > 1 ? "Choose another garment, draw a box around one" : "Draw a box around the garment";
+	return notice(title, `${choose}, or take a photo nearer to it.`, [other, anyway], "look");
+}
+
+/**
+ * Whether no match is probably of the kind that was asked for. Whoever filters, or says what counts, wants others too.
+ * @param {import("./state.js").State} state
+ */
+export const isNoGood = ({anyway, weights, filters}, {matches, noGarment}) =>
+	!anyway &&
+	weights === null &&
+	!filtersInUse(filters) &&
+	matches.length > 0 &&
+	(isBare(noGarment) || matches.every(({relevance}) => relevance < PROBABLY));
+
+const isBare = noGarment => noGarment > PROBABLY;
 
 /** Notice for an answer without matches. */
 export const emptyOf = ({filters}, {clear, restart}) =>

@@ -5,7 +5,7 @@ import {ApiError, findsGarments, findsNoGarments, getFacets, getItem, getPhoto} 
 import {showChips} from "./chips.js";
 import {Details} from "./details.js";
 import {byId} from "./dom.js";
-import {emptyOf, failureOf} from "./failures.js";
+import {emptyOf, failureOf, isNoGood, noGoodMatchOf} from "./failures.js";
 import {Filters} from "./filters.js";
 import {showGuesses} from "./guesses.js";
 import {listenForPhotos, prepared} from "./intake.js";
@@ -50,6 +50,7 @@ const actions = {
 	other: ["Choose another photo", () => byId("choose").click()],
 	restart: ["Start again", () => go(emptyState())],
 	clear: ["Clear the filters", clearFilters],
+	anyway: ["Show the nearest anyway", showAnyway],
 };
 
 // Navigation.
@@ -69,16 +70,17 @@ function go(change, {push = true} = {}) {
 /** Look at a drawn box, or at the whole photo. */
 function boxed(box) {
 	const {garments, chosen} = answers.garments(state);
-	go({box, garment: !box && garments.length ? WHOLE : null, shown: PAGE}, {push: !box && chosen !== null});
+	const part = {box, garment: !box && garments.length ? WHOLE : null};
+	go({...part, shown: PAGE, anyway: false}, {push: !box && chosen !== null});
 }
 
 function choose(number) {
-	go({box: null, garment: String(number), shown: PAGE});
+	go({box: null, garment: String(number), shown: PAGE, anyway: false});
 }
 
 function searchItem(id) {
 	details.close();
-	go({item: id, photo: null, box: null, garment: null, shown: PAGE, open: null});
+	go({item: id, photo: null, box: null, garment: null, shown: PAGE, anyway: false, open: null});
 	toTop();
 }
 
@@ -112,6 +114,11 @@ function setFilter(name, filter, {push}) {
 
 function clearFilters() {
 	go({filters: new Map(), shown: PAGE});
+}
+
+function showAnyway() {
+	go({anyway: true});
+	byId("results").focus({preventScroll: true}); // the button was removed
 }
 
 function toTop() {
@@ -207,18 +214,21 @@ async function runSearch(now, signal) {
 }
 
 function showAnswer(now) {
-	const {matches, weights: used, ended} = answers.get((shown = keyOf(now)));
+	const answer = answers.get((shown = keyOf(now)));
+	const {matches, weights: used, ended} = answer;
+	const isHidden = isNoGood(now, answer);
 	byId("results").setAttribute("aria-busy", "false");
-	const visible = matches.slice(0, now.shown);
+	const visible = isHidden ? [] : matches.slice(0, now.shown);
 	const number = visible.length;
 	byId("grid").classList.remove("stale");
 	hideNotice();
 	results.show(visible, used);
 	byId("more").hidden = !number || number >= MOST_SHOWN || (ended && number === matches.length);
 	const many = number > 1 ? `${numberText(number)} ` : "";
-	byId("status").textContent = number ? `the ${many}most similar` : "Nothing found";
+	byId("status").textContent = number ? `the ${many}most similar` : isHidden ? "No good match" : "Nothing found";
 	weights.show(state.weights ? {...used, ...state.weights} : used, {isDefault: state.weights === null});
-	if (!number) showNotice(emptyOf(state, actions));
+	if (isHidden) showNotice(noGoodMatchOf(now, {...answer, ...answers.garments(now)}, actions));
+	else if (!number) showNotice(emptyOf(state, actions));
 	showLabels();
 	if (counted !== whereOf(now.filters)) counting.ask(now);
 	if (now.photo) showQuery(state); // its garments may be known now

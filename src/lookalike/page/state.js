@@ -14,6 +14,7 @@ const LITERAL = /^(?:true|false|-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)$/i;
  * @property {Record<string, number>|null} weights Weights by space; null for the server's defaults.
  * @property {Map<string, {values: (string|number|boolean)[], low: number|null, high: number|null}>} filters Filters by attribute.
  * @property {number} shown Number of matches shown.
+ * @property {boolean} anyway Whether matches are shown though none is good.
  * @property {string|null} open Id of the item whose details are open.
  */
 
@@ -26,6 +27,7 @@ export const emptyState = () => ({
 	weights: null,
 	filters: new Map(),
 	shown: PAGE,
+	anyway: false,
 	open: null,
 });
 
@@ -41,6 +43,7 @@ export function readState(search) {
 		if (key === "item" || key === "photo" || key === "open") state[key] = value || null;
 		else if (key === "box") state.box = readBox(value);
 		else if (key === "garment") state.garment = value === WHOLE || /^[1-9]\d{0,3}$/.test(value) ? value : null;
+		else if (key === "anyway") state.anyway = true;
 		else if (key === "k")
 			state.shown = Math.min(Math.max(Math.ceil(Number(value) / PAGE) * PAGE || PAGE, PAGE), MOST_SHOWN);
 		else if (key === "weight") {
@@ -71,6 +74,7 @@ export function writeState(state) {
 		if (high !== null) said.set(`max.${name}`, String(high));
 	}
 	if (state.shown > PAGE) said.set("k", String(state.shown));
+	if (state.anyway) said.set("anyway", "1");
 	if (state.open) said.set("open", state.open);
 	const text = said.toString();
 	return text && `?${text}`;
