@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ def write_tiny_model(
     seed: int = 0,
     attention: bool = False,
     labels: bool = False,
+    metadata: Mapping[str, str] | None = None,
 ) -> Path:
     """Write an ONNX file whose embedding is 16 random mixtures of a photo's 48 mean colours, scaled to length 1.
 
@@ -75,15 +77,15 @@ def write_tiny_model(
         ],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
-    metadata = {
+    about = {
         "lookalike.format": "1",
         "lookalike.name": name,
         "lookalike.fingerprint": fingerprint,
         "lookalike.preprocessing": Preprocessing(side, side).to_json(),
     }
     if labels:
-        metadata["lookalike.labels"] = json.dumps(TINY_LABELS)
-    helper.set_model_props(model, metadata)
+        about["lookalike.labels"] = json.dumps(TINY_LABELS)
+    helper.set_model_props(model, about | dict(metadata or {}))
     onnx.save(model, path)
     append_checksum(path)
     return path

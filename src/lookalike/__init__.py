@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from lookalike.spaces import Space
     from lookalike.training.outcome import Stopped, Trained
     from lookalike.training.train import train
+    from lookalike.tuning.calibration import Calibrated, calibrate
     from lookalike.tuning.database_augmentation import Augmentation, augment
     from lookalike.tuning.pca import Reduction, reduce
     from lookalike.tuning.weight_learning import Fusion
@@ -59,6 +60,7 @@ __all__ = [
     "Answer",
     "Augmentation",
     "Box",
+    "Calibrated",
     "CatalogueError",
     "Comparison",
     "ConfigError",
@@ -101,6 +103,7 @@ __all__ = [
     "UnknownNameError",
     "UsageError",
     "augment",
+    "calibrate",
     "compare_evaluations",
     "evaluate",
     "evaluate_garments",
@@ -118,6 +121,7 @@ telemetry.switch_off()  # the one effect of importing the package: a library tha
 _HOMES = {
     **dict.fromkeys(("Answer", "Box", "Garment", "GarmentChoice", "Item", "Match"), "lookalike.types"),
     **dict.fromkeys(("Augmentation", "augment"), "lookalike.tuning.database_augmentation"),
+    **dict.fromkeys(("Calibrated", "calibrate"), "lookalike.tuning.calibration"),
     **dict.fromkeys(("Comparison", "compare_evaluations"), "lookalike.evaluation.comparison"),
     **dict.fromkeys(("Evaluation", "evaluate"), "lookalike.evaluation.evaluate"),
     **dict.fromkeys(("GarmentEvaluation", "evaluate_garments"), "lookalike.evaluation.garment_evaluation"),

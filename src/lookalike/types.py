@@ -201,6 +201,7 @@ class Match:
         score: Weighted mean of the cosines, in [-1, 1]; or minus the weighted sum of distances.
         scores: Cosine, or minus the distance, by name of the space.
         refined: Value that decides the rank of a refined answer; None if the score does.
+        relevance: Calibrated probability, in [0, 1], that it is of the same kind as what was asked; None if unknown.
     """
 
     rank: int
@@ -208,6 +209,7 @@ class Match:
     score: float
     scores: Mapping[str, float]
     refined: float | None = None
+    relevance: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """JSON form, the same for the command line, HTTP and Python."""
@@ -217,8 +219,9 @@ class Match:
             "score": self.score,
             "scores": dict(self.scores),
         }
-        if self.refined is not None:
-            match["refined"] = self.refined
+        for name, value in (("refined", self.refined), ("relevance", self.relevance)):
+            if value is not None:
+                match[name] = value
         return match
 
 
@@ -240,6 +243,7 @@ class Query:
     metrics: Mapping[str, str] = field(default_factory=dict)
     expand: int = 0
     rerank: int = 0
+    min_relevance: float | None = None
     offset: int | None = None
     examples: Mapping[str, Sequence[str]] | None = None
     garment: GarmentChoice | None = None
@@ -252,6 +256,34 @@ class Query:
         garment = None if self.garment is None else self.garment.garment
         return self.box if garment is None else garment.box
 
+    def to_json(self) -> dict[str, Any]:
+        """JSON form, the same for the command line, HTTP and Python."""
+        query: dict[str, Any] = {
+            "photo": self.photo,
+            "box": self.box.to_list() if self.box else None,
+            "model": self.model,
+            "weights": dict(self.weights),
+            "where": self.where,
+            "index": self.index,
+        }
+        if self.garment is not None:
+            query |= self.garment.to_json()
+        if self.item is not None:
+            query["item"] = self.item
+        if self.metrics:
+            query["metrics"] = dict(self.metrics)
+        for name, count in (("expand", self.expand), ("rerank", self.rerank)):
+            if count:
+                query[name] = count
+        if self.examples is not None:
+            query["examples"] = {name: list(given) for name, given in self.examples.items()}
+        if self.labels is not None:
+            query["labels"] = {head: [list(each) for each in shown] for head, shown in self.labels.items()}
+        for name in ("offset", "min_relevance", "no_garment"):
+            if (value := getattr(self, name)) is not None:
+                query[name] = value
+        return query
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -263,12 +295,14 @@ class Answer:
         matches: Matches, best first.
         read_photo: Reads the photo of an item from where the gallery allows it, as a source for `open_image`; None
             reads any location. Raises PhotoError if the photo may not or cannot be read.
+        no_good_match: Whether there are items, but none that reaches the least relevance that was asked for.
     """
 
     query: Query
     took_ms: Mapping[str, float]
     matches: Sequence[Match]
     read_photo: Callable[[Item], Any] | None = field(default=None, repr=False, compare=False)
+    no_good_match: bool = False
 
     @property
     def labels(self) -> Labels | None:
@@ -277,35 +311,11 @@ class Answer:
 
     def to_json(self) -> dict[str, Any]:
         """JSON form, the same for the command line, HTTP and Python."""
-        query: dict[str, Any] = {
-            "photo": self.query.photo,
-            "box": self.query.box.to_list() if self.query.box else None,
-            "model": self.query.model,
-            "weights": dict(self.query.weights),
-            "where": self.query.where,
-            "index": self.query.index,
-        }
-        if self.query.garment is not None:
-            query |= self.query.garment.to_json()
-        if self.query.item is not None:
-            query["item"] = self.query.item
-        if self.query.metrics:
-            query["metrics"] = dict(self.query.metrics)
-        for name, count in (("expand", self.query.expand), ("rerank", self.query.rerank)):
-            if count:
-                query[name] = count
-        if self.query.offset is not None:
-            query["offset"] = self.query.offset
-        if self.query.examples is not None:
-            query["examples"] = {name: list(given) for name, given in self.query.examples.items()}
-        if self.query.labels is not None:
-            query["labels"] = {head: [list(each) for each in shown] for head, shown in self.query.labels.items()}
-        if self.query.no_garment is not None:
-            query["no_garment"] = self.query.no_garment
         return {
-            "query": query,
+            "query": self.query.to_json(),
             "took_ms": {step: round(ms, 3) for step, ms in self.took_ms.items()},
             "matches": [match.to_json() for match in self.matches],
+            **({} if self.query.min_relevance is None else {"no_good_match": self.no_good_match}),
         }
 
     def _repr_html_(self) -> str:

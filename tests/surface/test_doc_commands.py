@@ -44,6 +44,10 @@ NOT_RUN: dict[tuple[str, str], str] = {
     ("docs/cluster.md", "curl *"): "asks that server",
     ("docs/garments.md", "lookalike train *"): "trains for an hour; the tests of finders train on drawn garments",
     ("docs/garments.md", "lookalike export *"): "needs what that has trained",
+    (
+        "docs/relevance.md",
+        "lookalike calibrate shop.onnx *",
+    ): "needs photos of three sorts; the tests of calibration draw some",
     ("docs/ray.md", "*--ray *"): "needs a cluster; the tests of ray start one and index with it",
     ("docs/ray.md", "export *"): "is for a cluster of several machines",
     ("docs/ray.md", "ray *"): "starts and asks a cluster",

@@ -31,6 +31,7 @@ class MeanColor:
     fingerprint = "mean@1"
     wanted_size = 4
     labels: Mapping[str, Sequence[str]] = {}
+    calibration = None
 
     def __init__(self) -> None:
         self.batches: list[int] = []

@@ -99,7 +99,7 @@ def test_only_a_refined_search_is_refined(tmp_path: Any, monkeypatch: pytest.Mon
         examples = Examples.of(None, "1", (), ())
         for options, count in (({"k": 2}, 0), ({"k": 2, "where": None}, 0), ({"k": 2, "expand": 1}, 1)):
             request = SearchRequest(**options).resolved(SPACES, stored=None)  # type: ignore[arg-type]
-            _, matches = results.search_gallery(gallery, gallery.vectors("1"), request, examples)
+            matches = results.search_gallery(gallery, gallery.vectors("1"), request, examples, None).matches
             assert (len(refined), len(matches)) == (count, 2)
             assert "1" not in [match.item.id for match in matches]
 

@@ -10,6 +10,7 @@ from typer.main import get_command
 from lookalike.cli import (
     augment,
     bench,
+    calibrate,
     catalogue,
     demo,
     doctor,
@@ -44,6 +45,7 @@ app.command("fuse")(fuse.fuse)
 app.command("reduce")(reduce.reduce)
 app.command("augment")(augment.augment)
 app.command("export")(train.export)
+app.command("calibrate")(calibrate.calibrate)
 app.command("bench")(bench.bench)
 app.command("doctor")(doctor.doctor)
 use_everywhere(app)

@@ -95,6 +95,12 @@ def search(
         int,
         typer.Option("--rerank", metavar="N", help="Re-ranking: number of best matches to sort by shared neighbours."),
     ] = 0,
+    min_relevance: Annotated[
+        float | None,
+        typer.Option(
+            "--min-relevance", metavar="P", help="Least probability, from 0 to 1, that a match is of the same kind."
+        ),
+    ] = None,
     finder: FinderFile = None,
     model: Models = None,
     runtime: Runtime = "auto",
@@ -128,6 +134,7 @@ def search(
         probes=probes,
         expand=expand,
         rerank=rerank,
+        min_relevance=min_relevance,
         metrics=pairs(metric, option="--metric") or None,
         box=lookalike.Box.parse(box) if box is not None else None,
         garment=garment,
@@ -254,17 +261,20 @@ def show(answer: Answer, photo: Source | Item, *, montage: Path | None, html: Pa
 
 def present(answer: Answer) -> None:
     """Print an answer as a table, with weights, index and times."""
-    from lookalike.render.captions import garment_line, labels_line, steps_line, weights_line
+    from lookalike.render.captions import garment_line, labels_line, no_match_line, steps_line, weights_line
 
     matches = answer.matches
     if matches:
         numbers = {
             "#": [str(match.rank) for match in matches],
             "refined": ["" if match.refined is None else f"{match.refined:.3f}" for match in matches],
+            "relevance": ["" if match.relevance is None else f"{match.relevance:.2f}" for match in matches],
             "score": [f"{match.score:.3f}" for match in matches],
             **{space: [f"{match.scores[space]:.3f}" for match in matches] for space in matches[0].scores},
         }
         write_table({**numbers, **item_columns([match.item for match in matches])}, right=[*numbers], cut="known")
+    elif answer.no_good_match:
+        say(f"no good match: {no_match_line(answer.query)}")
     else:
         say("no item passes the filter" if answer.query.where else "nothing was found")
     if answer.query.garment is not None:

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 from typing import TypeAlias
@@ -49,11 +49,13 @@ class Embedded:
         items: B items.
         file_stamps: B file stamps.
         vectors: (B, D) float32 by name of the space.
+        labels: (B, C) float32 by head, class probabilities; empty without heads.
     """
 
     items: Sequence[Item]
     file_stamps: Sequence[FileStamp]
     vectors: Mapping[str, Float32]
+    labels: Mapping[str, Float32] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +172,8 @@ class _Line:
         items, file_stamps, prepared = zip(*self.waiting, strict=True)
         self.waiting.clear()
         with timed(self._seconds, "embed"):
-            return Embedded(items, file_stamps, self._embedder.embed_prepared(prepared).vectors)
+            embedded = self._embedder.embed_prepared(prepared)
+            return Embedded(items, file_stamps, embedded.vectors, embedded.labels)
 
     def close(self) -> None:
         """Stop the threads; photos that are not started are dropped."""

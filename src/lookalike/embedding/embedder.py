@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from PIL.Image import Image
 
+from lookalike.embedding.calibration import Calibration, tempered
 from lookalike.embedding.color import Color
 from lookalike.embedding.color_original import DIMENSION, SIDE, color_original
 from lookalike.embedding.network import Identity, Network
@@ -45,6 +46,12 @@ class PhotoEmbedder:
         self.labels: Mapping[str, Sequence[str]] = (
             {} if self._labelling is None else self._networks[self._labelling].identity.labels
         )
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """Calibration of the model; None of several models."""
+        networks = [*self._networks.values()]
+        return networks[0].identity.calibration if len(networks) == 1 else None
 
     @property
     def fingerprint(self) -> str:
@@ -88,7 +95,7 @@ class PhotoEmbedder:
             outputs = network.run(pixels)
             rows[name] = as_kept(outputs.embedding, network.identity)
             if name == self._labelling and outputs.labels is not None:
-                labels = by_head(outputs.labels, self.labels)
+                labels = probabilities_of(outputs.labels, network.identity)
             if name == self._attentive and outputs.attention is not None:
                 original = color_original(pixels, outputs.attention)
         color = self._color.space.name
@@ -102,10 +109,14 @@ class PhotoEmbedder:
         return self.embed_prepared([self.prepare(photo) for photo in photos]).vectors
 
 
-def by_head(columns: Float32, labels: Mapping[str, Sequence[str]]) -> dict[str, Float32]:
-    """Split class probabilities, (B, C) of all heads one after the other: (B, classes) by head."""
-    ends = np.cumsum([len(names) for names in labels.values()])
-    return dict(zip(labels, np.split(columns, ends[:-1], axis=1), strict=True))
+def probabilities_of(columns: Float32, identity: Identity) -> dict[str, Float32]:
+    """Class probabilities, (B, classes) by head, calibrated, from those of all heads one after the other, (B, C)."""
+    ends = np.cumsum([len(names) for names in identity.labels.values()])
+    temperatures = {} if identity.calibration is None else identity.calibration.temperatures
+    return {
+        head: tempered(part, temperatures[head]) if head in temperatures else part
+        for head, part in zip(identity.labels, np.split(columns, ends[:-1], axis=1), strict=True)
+    }
 
 
 def as_kept(rows: Float32, identity: Identity) -> Float32:

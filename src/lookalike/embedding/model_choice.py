@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from lookalike.errors import ModelError
 
 if TYPE_CHECKING:
+    from lookalike.embedding.calibration import Calibration
     from lookalike.embedding.protocol import Embedder
+    from lookalike.spaces import Space
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,29 @@ class ModelFile:
         return PhotoEmbedder(
             *(open_network(model, runtime=self.runtime, device=self.device, threads=self.threads) for model in models)
         )
+
+    def calibration(self, remembered: str | None, spaces: Sequence[Space]) -> Calibration | None:
+        """Calibration of the model, read from its ONNX file without loading it.
+
+        None without one, and if the cosines of the gallery's space `deep` are not those of this model alone.
+
+        Args:
+            remembered: Models that the gallery stores.
+            spaces: Spaces of the gallery.
+        """
+        from lookalike.embedding.model_loading import CHECKPOINTS, find_model
+        from lookalike.embedding.network import Identity
+        from lookalike.models.onnx_file import read_metadata
+
+        models = self.named(remembered)
+        if len(models) > 1 or models[0].endswith(CHECKPOINTS):
+            return None
+        try:
+            identity = Identity.from_metadata(read_metadata(find_model(models[0])), file=models[0])
+        except ModelError:  # items can be searched without a model
+            return None
+        is_deep = any((space.name, space.model_id) == ("deep", identity.model_id) for space in spaces)
+        return identity.calibration if is_deep else None
 
     def named(self, remembered: str | None) -> list[str]:
         """Models, each `default` or a path: the given ones, or else those that a gallery stores."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
+from lookalike.embedding.calibration import Calibration
 from lookalike.errors import ModelError
 from lookalike.models.preprocessing import Preprocessing
 from lookalike.types import Float32
@@ -28,6 +29,7 @@ class Identity:
         preprocessing: Steps from an upright RGB photo to the input of the network.
         unit: Whether its embeddings are of length 1; those of the original system's models are not.
         labels: Class names by head, in the order of the columns of `Outputs.labels`; empty without heads.
+        calibration: Calibration of relevance and labels; None if there is none.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Identity:
     preprocessing: Preprocessing
     unit: bool = True
     labels: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    calibration: Calibration | None = None
 
     @property
     def model_id(self) -> str:
@@ -62,7 +65,9 @@ class Identity:
             raise ModelError(f"{file}: a model of format {made_as!r}, and this version reads format {FORMAT!r}")
         unit = metadata.get("lookalike.unit", "true") == "true"
         labels = read_labels(metadata.get("lookalike.labels", "{}"), file=file)
-        return cls(name, fingerprint, Preprocessing.from_json(preprocessing), unit, labels)
+        calibrated = metadata.get("lookalike.calibration")
+        calibration = Calibration.from_json(calibrated, file=file) if calibrated else None
+        return cls(name, fingerprint, Preprocessing.from_json(preprocessing), unit, labels, calibration)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from PIL.Image import Image
 
+from lookalike.embedding.calibration import Calibration
 from lookalike.embedding.protocol import Embedder, Embeddings, Prepared
 from lookalike.projection import Projection
 from lookalike.spaces import Space
@@ -48,6 +49,11 @@ class ProjectedEmbedder:
     def labels(self) -> Mapping[str, Sequence[str]]:
         """Class names by head."""
         return self._embedder.labels
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """Calibration of the model; None if its vectors are projected, since their cosines are others."""
+        return None if "deep" in self._projections else self._embedder.calibration
 
     def prepare(self, photo: Image) -> Prepared:
         """Resize and normalise one photo and embed its colours. Thread-safe."""

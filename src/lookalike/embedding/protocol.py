@@ -12,6 +12,8 @@ from lookalike.types import Float32
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from lookalike.embedding.calibration import Calibration
+
 Prepared: TypeAlias = Mapping[str, Float32]
 """Prepared photo: arrays by name, such as the normalised input of the network and the colour vector."""
 
@@ -55,6 +57,11 @@ class Embedder(Protocol):
     @property
     def labels(self) -> Mapping[str, Sequence[str]]:
         """Class names by head, in the order of `Embeddings.labels`; empty for a model without heads."""
+        ...
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """Calibration of the cosines of the space `deep`; None if there is none."""
         ...
 
     def prepare(self, photo: Image) -> Prepared:

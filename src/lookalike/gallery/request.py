@@ -6,7 +6,7 @@ import operator
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Annotated, Any, Final, get_type_hints
 
 from lookalike.errors import UnknownNameError, UsageError
@@ -64,8 +64,8 @@ class Option:
 class SearchRequest:
     """Options of one search, checked on construction; the query vectors are passed beside them.
 
-    A gallery uses `k`, `weights`, `where`, `metrics`, `index` and `probes`; the retriever handles page, box and
-    refinement. `Retriever.search` and `Gallery.search` document the options.
+    A gallery uses `k`, `weights`, `where`, `metrics`, `index` and `probes`; the retriever handles page, box,
+    refinement and relevance. `Retriever.search` and `Gallery.search` document the options.
 
     Raises:
         UsageError: A number is out of range, or two options exclude each other.
@@ -109,6 +109,14 @@ class SearchRequest:
     metrics: Annotated[
         Mapping[str, str] | None,
         Option("Metric of SciPy's cdist by space, such as cityblock. Only with a single photo or item."),
+    ] = None
+    min_relevance: Annotated[
+        float | None,
+        Option(
+            "Least relevance of a match, from 0 to 1; others are left out. Needs a calibrated model, and one photo or "
+            "item.",
+            examples=(0.5,),
+        ),
     ] = None
     box: Annotated[
         Box | None,
@@ -162,6 +170,9 @@ class SearchRequest:
         for name, _, _ in _RANGES:
             if (number := getattr(self, name)) is not None:
                 object.__setattr__(self, name, whole_number(name, number))
+        least = 0.0 if self.min_relevance is None else self.min_relevance
+        if isinstance(least, bool) or not isinstance(least, Real) or not 0 <= least <= 1:
+            raise UsageError(f"min_relevance must be a number from 0 to 1, got {least!r:.200}")
         if self.where is not None and not isinstance(self.where, str):
             raise UsageError(f"where must be a filter such as 'price < 80', got {self.where!r:.200}")
         if self.metrics is not None and not (
@@ -228,12 +239,13 @@ class ResolvedRequest(SearchRequest):
         """Skip the checks of the original request."""
 
     def deep(self, *, beside: int) -> ResolvedRequest:
-        """The request with a k that covers the page: `PAGED_DEPTH` for a paged search.
+        """The request with a k that covers the page: `PAGED_DEPTH` for a paged search, and among relevant matches.
 
         Args:
             beside: Number of items that will be left out of the answer.
         """
-        return replace(self, k=(self.k if self.offset is None else PAGED_DEPTH) + beside)
+        whole = self.offset is not None or self.min_relevance is not None
+        return replace(self, k=(max(self.k, PAGED_DEPTH) if whole else self.k) + beside)
 
 
 OPTIONS: Final[Mapping[str, Option]] = {

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
@@ -22,12 +20,11 @@ from lookalike.catalogue.opening import open_catalogue
 from lookalike.errors import LookalikeError, UnknownNameError, UsageError
 from lookalike.images import open_image
 from lookalike.models.checkpoint import FORMAT, Checkpoint, load_checkpoint
-from lookalike.models.content_hash import append_checksum
 from lookalike.models.fp16 import to_fp16
 from lookalike.models.network import Network
+from lookalike.models.onnx_file import hidden_beside, write_metadata
 from lookalike.models.preprocessing import Preprocessing
 from lookalike.storage.durable import flush
-from lookalike.storage.files import NAME_KEPT
 from lookalike.types import Float32
 
 OPSET = 18
@@ -109,18 +106,6 @@ def chosen_heads(checkpoint: Checkpoint, labels: Sequence[str]) -> dict[str, lis
         if head not in checkpoint.classes:
             raise UnknownNameError("class head of the checkpoint", head, sorted(checkpoint.classes))
     return {head: list(checkpoint.classes[head]) for head in labels}
-
-
-@contextmanager
-def hidden_beside(file: Path) -> Iterator[Path]:
-    """Create an empty temporary folder beside a file; a folder left by a killed process is emptied."""
-    folder = file.absolute().with_name(f".{file.name[:NAME_KEPT]}.part")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def outputs_of(file: Path, photos: Float32) -> dict[str, Float32]:
@@ -268,14 +253,3 @@ def _describe(file: Path, loaded: Checkpoint, fingerprint: str, heads: Mapping[s
     if heads:
         about["lookalike.labels"] = json.dumps(dict(heads), ensure_ascii=False)
     write_metadata(file, about)
-
-
-def write_metadata(file: Path, about: Mapping[str, str]) -> None:
-    """Check an ONNX file, replace its metadata, and append its checksum."""
-    model = onnx.load(str(file))
-    onnx.checker.check_model(model)
-    del model.metadata_props[:]
-    for key, value in about.items():
-        model.metadata_props.add(key=key, value=value)
-    onnx.save(model, str(file))
-    append_checksum(file)

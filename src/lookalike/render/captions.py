@@ -73,6 +73,16 @@ def labels_line(query: Query) -> str:
     return " · ".join(f"{name} {probability:.2f}".replace(" 0.", " .") for name, probability in firsts)
 
 
+def no_match_line(query: Query) -> str:
+    """Why there is no good match, and what to try."""
+    if query.no_garment is not None and query.no_garment > 0.5:
+        return "the photo seems to show no garment; try another one, or the part that shows it (a box or a garment)"
+    return (
+        f"no item is of the same kind with a probability of {query.min_relevance or 0:g} or more; try a lower least "
+        "relevance, another photo, or the part that shows one garment (a box or a garment)"
+    )
+
+
 def value_text(value: JSON) -> str:
     """Value of an attribute as text."""
     if isinstance(value, bool):

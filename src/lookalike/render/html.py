@@ -9,7 +9,15 @@ from pathlib import Path
 
 from PIL import Image
 
-from lookalike.render.captions import item_title, labels_line, query_title, steps_line, value_text, weights_line
+from lookalike.render.captions import (
+    item_title,
+    labels_line,
+    no_match_line,
+    query_title,
+    steps_line,
+    value_text,
+    weights_line,
+)
 from lookalike.render.thumbnails import ReadPhoto, Thumbnail, data_uri, item_thumbnail, query_thumbnail
 from lookalike.storage.files import not_written, write_whole
 from lookalike.types import JSON, Answer, Item, Match
@@ -46,7 +54,8 @@ def html_page(query: Image.Image | Item, answer: Answer) -> str:
     """
     name = query_title(answer.query)
     cards = "\n".join(_card(match, answer.read_photo) for match in answer.matches)
-    matches = f'<ol class="matches">\n{cards}\n</ol>' if cards else '<p class="quiet">No item was found.</p>'
+    none = f"No good match: {no_match_line(answer.query)}." if answer.no_good_match else "No item was found."
+    matches = f'<ol class="matches">\n{cards}\n</ol>' if cards else f'<p class="quiet">{none}</p>'
     asked = query_thumbnail(query, answer.query.part, size=PHOTO_SIZE, read_photo=answer.read_photo)
     count = "1 match" if len(answer.matches) == 1 else f"{len(answer.matches)} matches"
     return f"""<!doctype html>
@@ -97,6 +106,8 @@ def _card(match: Match, read_photo: ReadPhoto | None) -> str:
     item = match.item
     name = item_title(item)
     known = [f"id {item.id}", f"product {item.product}" if item.product else ""]
+    if match.relevance is not None:
+        known.append(f"relevance {match.relevance:.2f}")
     attributes = {key: value for key, value in item.attributes.items() if value != name and value not in (None, "")}
     more = f"<details><summary>Details</summary>{_definition_list(attributes)}</details>" if attributes else ""
     return f"""<li>

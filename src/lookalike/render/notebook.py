@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import Final
 
-from lookalike.render.captions import item_title, labels_line, query_title, steps_line, weights_line
+from lookalike.render.captions import item_title, labels_line, no_match_line, query_title, steps_line, weights_line
 from lookalike.render.thumbnails import ReadPhoto, data_uri, item_thumbnail
 from lookalike.types import Answer, Match
 
@@ -29,7 +29,8 @@ def notebook_html(answer: Answer) -> str:
     known = [f"shows {shows}" if shows else "", weights_line(answer.query), answer.query.index, steps_line(answer)]
     summary = "; ".join(filter(None, known))
     about = f"Looks like {escape(query_title(answer.query))} <small>({escape(summary)})</small>"
-    cards = "".join(_card(match, answer.read_photo) for match in shown) or "<p>No item was found.</p>"
+    none = f"No good match: {no_match_line(answer.query)}." if answer.no_good_match else "No item was found."
+    cards = "".join(_card(match, answer.read_photo) for match in shown) or f"<p>{none}</p>"
     rest = f"<p><small>and {more:,} more</small></p>" if more else ""
     return f'<div><p>{about}</p><div style="display:flex;flex-wrap:wrap;gap:12px">{cards}</div>{rest}</div>'
 

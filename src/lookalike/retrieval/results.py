@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
+
+import numpy as np
 
 from lookalike.embedding.compatibility import model_ids_of
 from lookalike.errors import GalleryReplacedError
@@ -13,9 +17,11 @@ from lookalike.retrieval.refinement import search_refined
 from lookalike.types import Float32, GarmentChoice, Match, Neighbours, Query
 
 if TYPE_CHECKING:
+    from lookalike.embedding.calibration import Float64
     from lookalike.embedding.labels import PhotoLabels
     from lookalike.gallery.protocol import Gallery
     from lookalike.gallery.request import ResolvedRequest, SearchRequest
+    from lookalike.retrieval.relevance import QueryRelevance
 
 T = TypeVar("T")
 
@@ -23,9 +29,28 @@ TRIES: Final = 5
 """Largest number of searches while the gallery is replaced."""
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Result of a search.
+
+    Attributes:
+        neighbours: Neighbours, best first.
+        matches: Matches of the page.
+        no_good_match: Whether there are items, but none reaches the least relevance that was asked for.
+    """
+
+    neighbours: Neighbours
+    matches: Sequence[Match]
+    no_good_match: bool = False
+
+
 def search_gallery(
-    gallery: Gallery, vectors: Mapping[str, Float32], request: ResolvedRequest, examples: Examples
-) -> tuple[Neighbours, list[Match]]:
+    gallery: Gallery,
+    vectors: Mapping[str, Float32],
+    request: ResolvedRequest,
+    examples: Examples,
+    relevance: QueryRelevance | None,
+) -> Found:
     """Search for one query, and read the items of the requested page at one version of the gallery.
 
     Args:
@@ -33,24 +58,38 @@ def search_gallery(
         vectors: (1, D) float32 for each space with a weight above 0.
         request: Request, resolved for the gallery's spaces.
         examples: Examples of the query; their items are left out.
+        relevance: Relevance of the matches; None if it is unknown.
 
     Raises:
         GalleryReplacedError: The gallery was replaced during each of `TRIES` attempts.
     """
     deep = request.deep(beside=len(examples.ids))
 
-    def found() -> tuple[Neighbours, list[Match]]:
+    def found() -> Found:
         if request.refines:
             neighbours = search_refined(gallery, vectors, deep, is_item=bool(examples.items))
         else:
             neighbours = gallery.search(vectors, deep)
-        offset = request.offset or 0
-        return neighbours, matches_of(gallery, neighbours, k=request.k, offset=offset, without=examples.ids)
+        values = None if relevance is None else relevance.of(neighbours)
+        paged = partial(matches_of, gallery, neighbours, relevance=values, without=examples.ids)
+        matches = paged(k=request.k, offset=request.offset or 0, least=request.min_relevance)
+        hidden = request.min_relevance is not None and not matches
+        is_none_good = hidden and not paged(k=1, offset=0, least=request.min_relevance) and bool(paged(k=1, offset=0))
+        return Found(neighbours, matches, is_none_good)
 
     return retry_if_replaced(found)
 
 
-def matches_of(gallery: Gallery, neighbours: Neighbours, *, k: int, offset: int, without: Sequence[str]) -> list[Match]:
+def matches_of(
+    gallery: Gallery,
+    neighbours: Neighbours,
+    *,
+    k: int,
+    offset: int,
+    without: Sequence[str],
+    relevance: Float64 | None = None,
+    least: float | None = None,
+) -> list[Match]:
     """Matches of the first query.
 
     Args:
@@ -59,13 +98,18 @@ def matches_of(gallery: Gallery, neighbours: Neighbours, *, k: int, offset: int,
         k: Number of matches.
         offset: Number of best matches to leave out.
         without: Ids of items to leave out.
+        relevance: (K,) relevance of the neighbours; None if it is unknown.
+        least: Least relevance of a match; None is any.
 
     Raises:
         GalleryReplacedError: The gallery was replaced since the search; search again.
     """
-    rows = neighbours.rows[0, : offset + k + len(without)].tolist()
-    items = gallery.items([row for row in rows if row >= 0], version=neighbours.version)
-    found = [(place, items[row]) for place, row in enumerate(rows) if row in items and items[row].id not in without]
+    rows = neighbours.rows[0]
+    is_good = rows >= 0 if relevance is None or least is None else (rows >= 0) & (relevance >= least)
+    places = np.flatnonzero(is_good)[: offset + k + len(without)].tolist()
+    items = gallery.items(rows[places].tolist(), version=neighbours.version)
+    named = ((place, items.get(int(rows[place]))) for place in places)
+    found = [(place, item) for place, item in named if item is not None and item.id not in without]
     return [
         Match(
             rank=rank,
@@ -73,6 +117,7 @@ def matches_of(gallery: Gallery, neighbours: Neighbours, *, k: int, offset: int,
             score=_rounded(neighbours.scores[0, place]),
             scores={space: _rounded(part[0, place]) for space, part in neighbours.by_space.items()},
             refined=None if neighbours.refined is None else _rounded(neighbours.refined[0, place]),
+            relevance=None if relevance is None else float(relevance[place]),
         )
         for rank, (place, item) in enumerate(found[offset : offset + k], start=offset + 1)
     ]
@@ -109,6 +154,7 @@ def query_of(
         offset=request.offset,
         expand=request.expand,
         rerank=request.rerank,
+        min_relevance=request.min_relevance,
         examples=examples.names(name_of) if examples.several else None,
         garment=garment,
         labels=None if labels is None else labels.shown,

@@ -19,10 +19,12 @@ from lookalike.gallery.photo_reader import PhotoReaderCache
 from lookalike.gallery.request import SearchRequest, check_least
 from lookalike.retrieval.examples import Examples
 from lookalike.retrieval.garment_choice import part_of_photo
+from lookalike.retrieval.relevance import check_calibrated, relevance_of
 from lookalike.retrieval.results import query_of, search_gallery
 from lookalike.types import Answer, Box
 
 if TYPE_CHECKING:
+    from lookalike.embedding.calibration import Calibration
     from lookalike.embedding.protocol import Embedder, Embeddings
     from lookalike.finding.finder import Finder
     from lookalike.gallery.protocol import Gallery
@@ -136,6 +138,7 @@ class Retriever:
         probes: int | None = None,
         expand: int = 0,
         rerank: int = 0,
+        min_relevance: float | None = None,
     ) -> Answer:
         """Find items that look like a photo, an item of the gallery, or several; the query items are left out.
 
@@ -157,6 +160,7 @@ class Retriever:
             probes: Number of lists that `kmeans` or `ivf` look into.
             expand: Number of nearest items to add to the query before a second search; 0 is none.
             rerank: Number of best matches to sort by shared neighbours; 0 is none. Scores remain those of the query.
+            min_relevance: Least relevance of a match, from 0 to 1; others are left out. Needs a calibrated model.
 
         Raises:
             UsageError: An option is invalid, or options exclude each other; subclasses are in `lookalike.errors`.
@@ -173,6 +177,7 @@ class Retriever:
             probes=probes,
             expand=expand,
             rerank=rerank,
+            min_relevance=min_relevance,
             metrics=metrics,
             box=box,
             garment=garment,
@@ -194,12 +199,26 @@ class Retriever:
         part = part_of_photo(examples, request, lambda: self.finder, limits=self.limits)
         took = {"decode": 0.0, "embed": 0.0, **part.took}
         embedded = part.examples.embedded(lambda photos: self._embed(photos, part.box, took), gallery.vectors)
-        started = perf_counter()
-        neighbours, matches = search_gallery(gallery, embedded.vectors, resolved, examples)
-        took["search"] = (perf_counter() - started) * 1000
         labels = labels_of(embedded.labels, self.embedder.labels) if embedded.labels else None
-        query = query_of(examples, request, resolved, index=neighbours.index, garment=part.choice, labels=labels)
-        return Answer(query, took, matches, self._photo_readers.of(gallery, version=neighbours.version))
+        relevance = relevance_of(examples, resolved, labels, lambda: self._calibration)
+        check_calibrated(relevance, resolved)
+        started = perf_counter()
+        found = search_gallery(gallery, embedded.vectors, resolved, examples, relevance)
+        took["search"] = (perf_counter() - started) * 1000
+        query = query_of(examples, request, resolved, index=found.neighbours.index, garment=part.choice, labels=labels)
+        read_photo = self._photo_readers.of(gallery, version=found.neighbours.version)
+        return Answer(query, took, found.matches, read_photo, no_good_match=found.no_good_match)
+
+    @property
+    def _calibration(self) -> Calibration | None:
+        """Calibration of the model, which need not be loaded for it."""
+        return self.embedder.calibration if "embedder" in vars(self) else self._calibration_in_file
+
+    @cached_property
+    def _calibration_in_file(self) -> Calibration | None:
+        if not isinstance(self._embedder, ModelFile):
+            return None
+        return self._embedder.calibration(self.gallery.model, self.gallery.spaces)
 
     def index(
         self,
@@ -243,8 +262,7 @@ class Retriever:
             GalleryLockedError: Another process is writing to the gallery.
         """
         from lookalike.catalogue.opening import open_catalogue
-        from lookalike.embedding.batch_embedding import BATCH
-        from lookalike.ingest.pipeline import index_catalogue
+        from lookalike.retrieval.filling import fill
 
         check_least(1, batch=batch, workers=workers)
         if shards is not None and ray is None:
@@ -256,38 +274,19 @@ class Retriever:
         embedder = self.embedder
         with self._created_if_missing() as gallery:
             self.check_model()
-            with gallery.writing():
-                if isinstance(self._embedder, ModelFile):
-                    gallery.remember_model(self._embedder.address(gallery.model))
-                cluster = None
-                if ray is not None:
-                    from lookalike.ingest.ray.job import RayEmbedding
-
-                    cluster = RayEmbedding(
-                        ray,
-                        catalogue=catalogue,
-                        embedder=embedder,
-                        model=self._embedder,
-                        gallery=gallery,
-                        shards=shards,
-                        batch=batch,
-                        workers=workers,
-                    )
-                report = index_catalogue(
-                    catalogue,
-                    embedder,
-                    gallery,
-                    batch=batch or BATCH,
-                    workers=workers,
-                    prune=prune,
-                    strict=strict,
-                    progress=progress and (lambda so_far: progress(so_far, catalogue.count)),
-                    cluster=cluster,
-                )
-                if cluster is not None:
-                    cluster.clear()
-                if gallery.skipped_list is not None:
-                    report.list_skipped(gallery.skipped_list)
+            report = fill(
+                gallery,
+                catalogue,
+                embedder,
+                model=self._embedder,
+                batch=batch,
+                workers=workers,
+                prune=prune,
+                strict=strict,
+                progress=progress and (lambda so_far: progress(so_far, catalogue.count)),
+                ray=ray,
+                shards=shards,
+            )
         gallery.optimise()
         return report
 

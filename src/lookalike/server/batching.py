@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL.Image import Image
 
+from lookalike.embedding.calibration import Calibration
 from lookalike.embedding.protocol import Embedder, Embeddings, Prepared
 from lookalike.spaces import Space
 from lookalike.types import Float32
@@ -79,6 +80,11 @@ class BatchingEmbedder:
     def labels(self) -> Mapping[str, Sequence[str]]:
         """Class names by head."""
         return self._embedder.labels
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """Calibration of the model."""
+        return self._embedder.calibration
 
     def prepare(self, photo: Image) -> Prepared:
         """Prepare one photo for the network."""

@@ -74,6 +74,12 @@ class Match(Item):
     refined: float | None = Field(
         default=None, description="Value that the order goes by; only with `expand` or `rerank`."
     )
+    relevance: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Probability that it is of the same kind as what was asked; only with a calibrated model.",
+    )
     score: float = Field(
         description="Weighted mean of the cosines, in [-1, 1]; with `metrics`, minus the weighted sum of distances."
     )
@@ -138,6 +144,7 @@ class QueryEcho(BaseModel):
     offset: int | None = Field(default=None, description="Offset; only if given.")
     expand: int | None = Field(default=None, description="Number of items for query expansion; only if given.")
     rerank: int | None = Field(default=None, description="Number of re-ranked matches; only if given.")
+    min_relevance: float | None = Field(default=None, description="Least relevance; only if given.")
     garment: ChosenGarment | None = Field(
         default=None, description="Only if a garment was asked for; null is the whole photo, as none or one was found."
     )
@@ -167,6 +174,9 @@ class Answer(BaseModel):
         description="Milliseconds of each step: `decode`, `embed`, `search`, and `find` if garments were sought."
     )
     matches: list[Match]
+    no_good_match: bool | None = Field(
+        default=None, description="Whether no item at all reaches `min_relevance`; only if that was given."
+    )
 
     model_config = ConfigDict(
         json_schema_extra={

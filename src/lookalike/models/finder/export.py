@@ -14,12 +14,13 @@ from torch import Tensor, nn
 from lookalike.catalogue.opening import open_catalogue
 from lookalike.errors import LookalikeError
 from lookalike.images import open_image
-from lookalike.models.export import OPSET, forget_origins, hidden_beside, write_metadata
+from lookalike.models.export import OPSET, forget_origins
 from lookalike.models.finder.checkpoint import FinderCheckpoint, load_finder
 from lookalike.models.finder.file_format import FORMAT, INPUT, SCORES, SIDES
 from lookalike.models.finder.input_shape import input_shape
 from lookalike.models.finder.network import FinderNetwork
 from lookalike.models.fp16 import to_fp16
+from lookalike.models.onnx_file import hidden_beside, write_metadata
 from lookalike.models.preprocessing import Preprocessing
 from lookalike.storage.durable import flush
 
