@@ -14,7 +14,7 @@ FOUND = ("top", "skirt", "trousers")
 """Kinds of the tiny finder: what is red, green or blue."""
 
 
-def write_tiny_finder(path: Path) -> Path:
+def write_tiny_finder(path: Path, *, fingerprint: str = "0123456789abcdef") -> Path:
     """Write a finder for which the red, green and blue parts of a photo are tops, skirts and trousers."""
     onnx = pytest.importorskip("onnx")
     from onnx import TensorProto, helper, numpy_helper
@@ -64,7 +64,7 @@ def write_tiny_finder(path: Path) -> Path:
     metadata = {
         "lookalike.format": FORMAT,
         "lookalike.name": "tiny",
-        "lookalike.fingerprint": "0123456789abcdef",
+        "lookalike.fingerprint": fingerprint,
         "lookalike.kinds": ",".join(FOUND),
         "lookalike.pixels": "16384",
     }

@@ -127,6 +127,8 @@ class Item:
         product: Id of the product that the photo shows; None if unknown.
         box: Part of the photo to embed; None is the whole photo.
         attributes: Further values by name.
+        garments: Garments of the photo that are embedded one by one instead, the most prominent first.
+        finder: Model id of the finder that looked for garments, even if it found none; None if none did.
     """
 
     id: str
@@ -135,6 +137,13 @@ class Item:
     product: str | None = None
     box: Box | None = None
     attributes: Mapping[str, JSON] = field(default_factory=dict)
+    garments: tuple[Garment, ...] = ()
+    finder: str | None = None
+
+    @property
+    def parts(self) -> Sequence[Box | None]:
+        """Parts of the photo that are embedded, each to a row of its own: garments, or the box, or the whole photo."""
+        return [garment.box for garment in self.garments] or [self.box]
 
     @property
     def location(self) -> str:
@@ -202,6 +211,7 @@ class Match:
         scores: Cosine, or minus the distance, by name of the space.
         refined: Value that decides the rank of a refined answer; None if the score does.
         relevance: Calibrated probability, in [0, 1], that it is of the same kind as what was asked; None if unknown.
+        garment: Garment of the photo that was found; None if the item is not embedded by its garments.
     """
 
     rank: int
@@ -210,6 +220,12 @@ class Match:
     scores: Mapping[str, float]
     refined: float | None = None
     relevance: float | None = None
+    garment: Garment | None = None
+
+    @property
+    def part(self) -> Box | None:
+        """Part of the photo that was found; None is all of it."""
+        return self.item.box if self.garment is None else self.garment.box
 
     def to_json(self) -> dict[str, Any]:
         """JSON form, the same for the command line, HTTP and Python."""
@@ -222,6 +238,8 @@ class Match:
         for name, value in (("refined", self.refined), ("relevance", self.relevance)):
             if value is not None:
                 match[name] = value
+        if self.garment is not None:
+            match["garment"] = self.garment.to_json()
         return match
 
 
@@ -327,10 +345,13 @@ class Answer:
 
 def item_json(item: Item) -> dict[str, Any]:
     """JSON form of an item, the same for the command line, HTTP and Python."""
-    return {
+    told: dict[str, Any] = {
         "id": item.id,
         "product": item.product,
         "photo": item.photo,
         "box": item.box.to_list() if item.box else None,
         "attributes": dict(item.attributes),
     }
+    if item.finder is not None:
+        told["garments"] = [garment.to_json() for garment in item.garments]
+    return told

@@ -15,9 +15,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.spatial.distance import cdist
 
 from lookalike.errors import FilterError, MismatchError, UnknownNameError, UsageError
+from lookalike.gallery.facet import Facet
 from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.gallery.opening import open_gallery
-from lookalike.gallery.protocol import Facet, Gallery
+from lookalike.gallery.protocol import Gallery
 from lookalike.gallery.request import SearchRequest
 from lookalike.index import INDEXES
 from lookalike.spaces import Space, unit_rows, width

@@ -12,7 +12,7 @@ import shutil
 import sys
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from random import Random
@@ -29,7 +29,7 @@ from lookalike.gallery.request import SearchRequest
 from lookalike.gallery.transfer.folders import export_gallery, import_folder
 from lookalike.remote.cache import PhotoCache
 from lookalike.spaces import Space, unit_rows
-from lookalike.types import FileStamp, Float32, Item
+from lookalike.types import Box, FileStamp, Float32, Garment, Item
 
 ITEMS = 1600
 SPACES = (Space("deep", 32, "tests"), Space("color", 7, "tests"))
@@ -69,17 +69,27 @@ def items(first: int, count: int) -> list[Item]:
     ]
 
 
-def fill(folder: Path) -> None:
+def outfits(first: int, count: int) -> list[Item]:
+    """Items of which each third has two garments."""
+    garments = Garment(Box(1, 2, 30, 40), "top", 0.9), Garment(Box(5, 50, 30, 99), "skirt", 0.8)
+    return [
+        replace(item, finder="finder@1", garments=garments) if number % 3 == 0 else item
+        for number, item in enumerate(items(first, count))
+    ]
+
+
+def fill(folder: Path, items: Callable[[int, int], list[Item]] = items) -> None:
     """A gallery with frozen rows, every index, rows added and removed since, edits and rows of other lengths."""
     file_stamps = [FileStamp(number, number, f"{number:064x}") for number in range(ITEMS)]
     with LocalGallery(folder, create=True) as gallery:
-        given = vectors(ITEMS, 1)
+        given = vectors(sum(len(item.parts) for item in items(0, ITEMS)), 1)
         given["deep"][:5] *= 3
         gallery.add(items(0, ITEMS), given, spaces=SPACES, source="shop", file_stamps=file_stamps)
         gallery.optimise()
         for name in ("ivf", "kmeans", "hnsw"):
             gallery.search(vectors(1, 2), SearchRequest(index=name))
-        gallery.add(items(ITEMS, 30), vectors(30, 3), spaces=SPACES, source="more")
+        more = items(ITEMS, 30)
+        gallery.add(more, vectors(sum(len(item.parts) for item in more), 3), spaces=SPACES, source="more")
         gallery.remove([f"item {number}" for number in range(7, 1607, 100)])
         gallery.override("item 3", {"color": "pink"})
 
@@ -100,6 +110,8 @@ def ask_gallery(folder: Path) -> Answers:
         ]
 
     with LocalGallery(folder) as gallery:
+        if "garment" in gallery.attributes():
+            answers["garment"] = found(where="garment = 'skirt' and price < 40", k=5)
         answers["exact"] = found(index="exact", k=len(gallery))
         answers["where"] = found(where="color = 'red' and price < 40", k=5)
         answers["metric"] = found(metrics={"deep": "euclidean"}, k=5)
@@ -211,7 +223,11 @@ def ask_import(folder: Path) -> Answers:
     with LocalGallery(target, create=True) as gallery:
         import_folder(folder, gallery)
         return {
-            item.id: (dict(item.attributes), {name: rows.tolist() for name, rows in gallery.vectors(item.id).items()})
+            item.id: (
+                item.garments,
+                dict(item.attributes),
+                {name: rows.tolist() for name, rows in gallery.vectors(item.id).items()},
+            )
             for item in gallery.list(limit=40)[1]
         }
 
@@ -231,6 +247,9 @@ def ask_cache(folder: Path) -> Answers:
 def kinds(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> dict[str, list[Kind]]:
     folder = tmp_path_factory.mktemp("sound")
     fill(folder / "closed.gallery")
+    fill(folder / "outfits.gallery", outfits)
+    with LocalGallery(folder / "outfits.gallery") as gallery:
+        export_gallery(gallery, folder / "outfits", format="parquet")
     open_ = LocalGallery(folder / "closed.gallery")
     with open_ as gallery:
         for format in ("parquet", "original"):
@@ -239,13 +258,13 @@ def kinds(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> dict[st
     shutil.copy(tiny_model, folder / "model" / "tiny.onnx")
     PhotoCache(folder / "cache").keep("a photo", b"of a shirt" * 99)
     [entry] = (folder / "cache").iterdir()
-    closed = kinds_of_gallery(folder / "closed.gallery")
+    closed = [kind for name in ("closed", "outfits") for kind in kinds_of_gallery(folder / f"{name}.gallery")]
     return {
         "database": [kind for kind in closed if kind.file == "gallery.db"],
         "derived": [kind for kind in closed if kind.file.startswith("derived")],
         "exports": [
             Kind(path.parent, path.name, ask_import)
-            for format in ("parquet", "original")
+            for format in ("parquet", "original", "outfits")
             for path in sorted((folder / format).iterdir())
         ],
         "model": [Kind(folder / "model", "tiny.onnx", ask_model)],

@@ -100,7 +100,8 @@ def as_own_catalogue(folder: Path) -> None:
 def as_street(folder: Path) -> None:
     """The photos of docs/garments.md, their garments, and a finder that goes by colours."""
     write_tiny_finder(folder / "finder.onnx")
-    for name in ("street.jpg", "mirror.jpg"):
+    (folder / "outfits").mkdir()
+    for name in ("street.jpg", "mirror.jpg", "skirt.jpg", "outfits/outfit-17.jpg"):
         shutil.copy(folder / "demo/query.jpg", folder / name)
     (folder / "garments.csv").write_text('id,image,kind,box\n1,street.jpg,top,"20,20,200,280"\n', encoding="utf-8")
 

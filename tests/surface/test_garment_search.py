@@ -18,11 +18,11 @@ import lookalike
 from lookalike.cli import main
 from lookalike.errors import NoFinderError, NoGarmentError, UnknownNameError, UsageError
 from lookalike.finding import finder as finder_module
+from lookalike.finding.prominence import most_prominent, most_prominent_of_several
 from lookalike.gallery.request import AUTO, DEFAULT_GARMENT, WHOLE
 from lookalike.kinds import KINDS
 from lookalike.render.captions import garment_line
 from lookalike.retrieval import garment_choice
-from lookalike.retrieval.garment_choice import most_prominent, most_prominent_of_several
 from lookalike.server.app import create_app
 from lookalike.server.startup import open_context
 from lookalike.types import Box, Garment

@@ -10,7 +10,19 @@ import typer
 from lookalike.cli.console import say, write, write_json
 from lookalike.cli.exit_codes import SOME_SKIPPED
 from lookalike.cli.once import OnceCommand
-from lookalike.cli.options import Columns, Device, Encoding, Exclude, Gallery, Json, Models, Runtime, WholePhotos, pairs
+from lookalike.cli.options import (
+    Columns,
+    Device,
+    Encoding,
+    Exclude,
+    FinderFile,
+    Gallery,
+    Json,
+    Models,
+    Runtime,
+    WholePhotos,
+    pairs,
+)
 from lookalike.cli.progress import progress_of
 
 if TYPE_CHECKING:
@@ -53,6 +65,13 @@ def index(
     encoding: Encoding = None,
     exclude: Exclude = None,
     whole_photos: WholePhotos = False,
+    garments: Annotated[
+        bool,
+        typer.Option(
+            "--garments", help="Find the garments of each photo, and make each of them searchable; see --finder."
+        ),
+    ] = False,
+    finder: FinderFile = None,
     ray: Annotated[
         str | None,
         typer.Option(
@@ -70,7 +89,7 @@ def index(
     """Bring a gallery up to date with a catalogue; unchanged photos are not embedded again."""
     import lookalike
 
-    shop = lookalike.open(gallery, model=model, runtime=runtime, device=device)
+    shop = lookalike.open(gallery, model=model, runtime=runtime, device=device, finder=finder)
     try:
         with progress_of("photos") as tell:
             report = shop.index(
@@ -79,6 +98,7 @@ def index(
                 encoding=encoding,
                 exclude=exclude or (),
                 whole_photos=whole_photos,
+                garments=garments,
                 batch=batch,
                 workers=workers,
                 prune=prune,
@@ -105,7 +125,8 @@ def _present(report: IndexReport, gallery: str) -> None:
     embedded, total = report.embedded, report.seconds["total"]
     if embedded:
         phases = ", ".join(f"{name} {report.seconds[name]:.1f}" for name in ("wait", "embed", "write"))
-        write(f"{embedded:,} photos in {total:.1f} s, {embedded / total:.0f}/s (seconds: {phases})")
+        found = "" if report.garments is None else f" with {report.garments:,} garments"
+        write(f"{embedded:,} photos{found} in {total:.1f} s, {embedded / total:.0f}/s (seconds: {phases})")
     if report.kept:
         say(f"{report.kept:,} items were not found and are kept: they may only be out of reach")
     if report.outside:

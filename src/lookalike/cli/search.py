@@ -272,7 +272,10 @@ def present(answer: Answer) -> None:
             "score": [f"{match.score:.3f}" for match in matches],
             **{space: [f"{match.scores[space]:.3f}" for match in matches] for space in matches[0].scores},
         }
-        write_table({**numbers, **item_columns([match.item for match in matches])}, right=[*numbers], cut="known")
+        kinds = {"garment": [match.garment.kind if match.garment else "" for match in matches]}
+        write_table(
+            {**numbers, **kinds, **item_columns([match.item for match in matches])}, right=[*numbers], cut="known"
+        )
     elif answer.no_good_match:
         say(f"no good match: {no_match_line(answer.query)}")
     else:

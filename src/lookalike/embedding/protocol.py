@@ -1,4 +1,4 @@
-"""Interface of embedders."""
+"""Interfaces of embedders, and of what finds the garments to embed."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from lookalike.spaces import Space
-from lookalike.types import Float32
+from lookalike.types import Float32, Garment
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
     from lookalike.embedding.calibration import Calibration
+    from lookalike.images import Limits, Source
 
 Prepared: TypeAlias = Mapping[str, Float32]
 """Prepared photo: arrays by name, such as the normalised input of the network and the colour vector."""
@@ -29,6 +30,23 @@ class Embeddings:
 
     vectors: dict[str, Float32]
     labels: dict[str, Float32] = field(default_factory=dict)
+
+
+class GarmentFinder(Protocol):
+    """Finds the garments to embed; `lookalike.finding.catalogue_finder.CatalogueFinder` does."""
+
+    @property
+    def model_id(self) -> str:
+        """Name and fingerprint, such as `finder@9f3c21ab`."""
+        ...
+
+    def find(self, source: Source, *, limits: Limits) -> Sequence[Garment]:
+        """Find the garments of a photo, the most prominent first. Thread-safe.
+
+        Raises:
+            PhotoError: The photo cannot be read.
+        """
+        ...
 
 
 class Embedder(Protocol):

@@ -75,16 +75,23 @@ class Finder:
             PhotoError: The photo cannot be read.
             UsageError: The lowest score is out of range.
         """
+        return self.find_with_size(source, least=least, limits=limits)[0]
+
+    def find_with_size(
+        self, source: Source, *, least: float = SURE, limits: Limits = DEFAULT_LIMITS
+    ) -> tuple[list[Garment], tuple[int, int]]:
+        """Find the garments of a photo as `find` does; returns also its width and height, upright, in pixels."""
         check_least(least)
         found, size = self.decoded(source, least=least, limits=limits)
         corners = (found.boxes * np.array([*size, *size], dtype=np.float32)).astype(np.float64).round(1)
         visible = (corners[:, 2:] > corners[:, :2]).all(axis=1)
-        return [
+        garments = [
             Garment(Box(*box), self.kinds[kind], round(score, 4))
             for box, kind, score in zip(
                 corners[visible].tolist(), found.kinds[visible].tolist(), found.scores[visible].tolist(), strict=True
             )
         ]
+        return garments, size
 
     def decoded(
         self, source: Source, *, least: float = LEAST, limits: Limits = DEFAULT_LIMITS

@@ -4,32 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from lookalike.gallery.facet import Facet
 from lookalike.gallery.health import Health
 from lookalike.gallery.record_batch import RecordBatch
 from lookalike.gallery.request import SearchRequest
 from lookalike.gallery.stored_parameters import StoredWeights
 from lookalike.projection import Projection
 from lookalike.spaces import Space
-from lookalike.types import JSON, FileStamp, Float32, Item, Neighbours
-
-
-@dataclass(frozen=True, slots=True)
-class Facet:
-    """Values of an attribute and their counts.
-
-    Attributes:
-        name: Name of the attribute.
-        counts: Number of items by value, as text, most frequent first.
-        range: Smallest and largest numeric value, including values that `counts` leaves out; None without numbers.
-    """
-
-    name: str
-    counts: Mapping[str, int]
-    range: tuple[float, float] | None = None
+from lookalike.types import JSON, FileStamp, Float32, Garment, Item, Neighbours
 
 
 class GalleryReader(Protocol):
@@ -58,6 +43,11 @@ class GalleryReader(Protocol):
         """Items of a source, by id, with their file stamps; overrides are not applied."""
         ...
 
+    @property
+    def garment_count(self) -> int | None:
+        """Number of garments that items are embedded by; None if the gallery keeps none, so that `add` refuses them."""
+        ...
+
     def get(self, item_id: str) -> Item:
         """Read one item.
 
@@ -67,7 +57,7 @@ class GalleryReader(Protocol):
         ...
 
     def vectors(self, item_id: str) -> dict[str, Float32]:
-        """Raw vectors of one item by space, each (1, D) float32, as they were added.
+        """Raw vectors of one item, or of its first garment, by space: each (1, D) float32, as they were added.
 
         Raises:
             UnknownNameError: There is no such item.
@@ -97,7 +87,7 @@ class GalleryReader(Protocol):
         ...
 
     def items(self, rows: Sequence[int], *, version: object = None) -> dict[int, Item]:
-        """Items by row number; removed rows are left out.
+        """Items by row number; removed rows are left out. Rows of several garments have the same item.
 
         Args:
             rows: Row numbers.
@@ -106,6 +96,18 @@ class GalleryReader(Protocol):
         Raises:
             GalleryReplacedError: The version is not in the gallery's history: the gallery was replaced, compacted or
                 restored from a copy since the search. Search again.
+        """
+        ...
+
+    def garments(self, rows: Sequence[int], *, version: object = None) -> dict[int, Garment]:
+        """Garments by row number; rows of whole photos or boxes, and removed rows, are left out.
+
+        Args:
+            rows: Row numbers.
+            version: As in `items`.
+
+        Raises:
+            GalleryReplacedError: As in `items`.
         """
         ...
 
@@ -122,7 +124,7 @@ class GalleryReader(Protocol):
         ...
 
     def search(self, queries: Mapping[str, Float32], request: SearchRequest) -> Neighbours:
-        """Find the nearest items by these options of the request.
+        """Find the nearest items by these options of the request; of the garments of an item, the nearest one counts.
 
         - k: Number of neighbours; fewer are found if fewer items pass the filter.
         - weights: Weights by space; None takes the stored weights of the gallery, or else the defaults.
@@ -143,7 +145,7 @@ class GalleryReader(Protocol):
         ...
 
     def rows(self) -> Iterator[tuple[Sequence[Item], dict[str, Float32]]]:
-        """Iterate over all items and their raw vectors, in batches, in the order of adding."""
+        """Iterate over all items and their raw vectors as `vectors` gives them, in batches, in the order of adding."""
         ...
 
     @property
@@ -197,7 +199,8 @@ class GalleryWriter(Protocol):
 
         Args:
             items: B items with distinct ids.
-            vectors: For every space, (B, D) float32. Vectors of other than unit length are stored as they are, too.
+            vectors: For every space, (R, D) float32: a row for each of `Item.parts`, which is one for each item without
+                garments. Vectors of other than unit length are stored as they are, too.
             spaces: Spaces of the vectors. The first `add` sets the gallery's; later ones must be equal.
             source: Catalogue of the items, or one for each item; used by `source_items` and pruning.
             file_stamps: File stamps of the photos.
@@ -207,6 +210,7 @@ class GalleryWriter(Protocol):
         Raises:
             MismatchError: The spaces are not the gallery's, or the shapes are wrong.
             GalleryLockedError: Another process is writing.
+            UsageError: An item has garments, and the gallery does not keep them.
         """
         ...
 
@@ -218,7 +222,7 @@ class GalleryWriter(Protocol):
         file_stamps: Sequence[FileStamp | None] | None = None,
         overrides: Sequence[Mapping[str, JSON]] | None = None,
     ) -> None:
-        """Replace the metadata of items (product, attributes, path of the photo) in one transaction; vectors stay.
+        """Replace the metadata of items (product, attributes, path) in one transaction; vectors and garments stay.
 
         Args:
             items: B items with distinct ids.

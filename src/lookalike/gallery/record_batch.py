@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
 
 from lookalike.types import JSON, FileStamp, Float32, Item
 
@@ -14,7 +15,7 @@ class RecordBatch:
 
     Attributes:
         items: B items without their overrides.
-        vectors: (B, D) float32 by space, as they were added.
+        vectors: (R, D) float32 by space, as they were added: a row for each of `Item.parts`, R = B without garments.
         sources: Source of each item.
         file_stamps: File stamp of each item; None where there is none.
         overrides: Overrides of each item; None as a value removes an attribute.
@@ -34,11 +35,19 @@ class RecordBatch:
         """The items with their overrides applied."""
         return [overridden(item, changes) for item, changes in zip(self.items, self.overrides, strict=True)]
 
+    @property
+    def rows(self) -> list[range]:
+        """Rows of the vectors that each item has."""
+        ends = list(accumulate(len(item.parts) for item in self.items))
+        return [range(start, end) for start, end in pairwise([0, *ends])]
+
     def take(self, places: Sequence[int]) -> RecordBatch:
         """Select records by position."""
+        rows_of = self.rows
+        taken = [row for place in places for row in rows_of[place]]
         return RecordBatch(
             [self.items[place] for place in places],
-            {name: rows[list(places)] for name, rows in self.vectors.items()},
+            {name: rows[taken] for name, rows in self.vectors.items()},
             [self.sources[place] for place in places],
             [self.file_stamps[place] for place in places],
             [self.overrides[place] for place in places],

@@ -14,7 +14,7 @@ from lookalike.errors import MismatchError, UsageError, short_reason
 from lookalike.gallery.local import metadata_table
 from lookalike.gallery.local.row_checksums import ITEM_SOUND, NAME_SUM, crc_of, damaged, numbered
 from lookalike.spaces import Space, check_rows, concatenate, slices
-from lookalike.types import JSON, Box, FileStamp, Float32, Item
+from lookalike.types import JSON, Box, FileStamp, Float32, Garment, Item
 
 UNIT_TOLERANCE: Final = 1e-5
 """Tolerance within which a vector's length counts as 1; models round differently."""
@@ -194,8 +194,29 @@ def depth(value: object) -> int:
 
 def item_row(item: Item, names: AttributeNames) -> tuple[str | None, ...]:
     """Values of an item for `ITEM_COLUMNS` without the first."""
-    box = None if item.box is None else json.dumps(item.box.to_list())
-    return item.id, item.product, item.photo, item.root, box, names.encode(item)
+    return item.id, item.product, item.photo, item.root, parts_text(item), names.encode(item)
+
+
+def parts_text(item: Item) -> str | None:
+    """Encode the box of an item, or its garments, as JSON; None for a whole photo."""
+    box = None if item.box is None else item.box.to_list()
+    if item.finder is None:
+        return None if box is None else json.dumps(box)
+    garments = [[*garment.box.to_list(), garment.kind, garment.score] for garment in item.garments]
+    return ENCODER.encode({"box": box, "finder": item.finder, "garments": garments})
+
+
+def read_parts(text: str | None) -> tuple[Box | None, tuple[Garment, ...], str | None]:
+    """Decode `parts_text`: box, garments and finder."""
+    told: Any = None if text is None else json.loads(text)
+    finder, garments = None, []
+    if isinstance(told, dict):
+        told, finder, garments = told["box"], told["finder"], told["garments"]
+    return (
+        None if told is None else Box(*told),
+        tuple(Garment(Box(*corners), kind, score) for *corners, kind, score in garments),
+        finder,
+    )
 
 
 def read_item(row: Sequence[Any], names: AttributeNames) -> Item:
@@ -204,16 +225,19 @@ def read_item(row: Sequence[Any], names: AttributeNames) -> Item:
     Raises:
         GalleryDamagedError: Its checksum is wrong.
     """
-    sound, item_id, product, photo, root, box, attributes = row
+    sound, item_id, product, photo, root, parts, attributes = row
     if not sound:
         raise damaged(f"the item {item_id!r}")
+    box, garments, finder = read_parts(parts)
     return Item(
         id=item_id,
         photo=photo,
         root=root,
         product=product,
-        box=None if box is None else Box(*json.loads(box)),
+        box=box,
         attributes=names.decode(attributes),
+        garments=garments,
+        finder=finder,
     )
 
 
@@ -236,10 +260,10 @@ def vector_rows(
     Args:
         vectors: For every space, (B, D) float32.
         spaces: Spaces of the gallery.
-        count: B.
+        count: B, number of rows.
 
     Returns:
-        For each item its concatenated unit vector, and its raw vector where that differs, else None.
+        For each row its concatenated unit vector, and its raw vector where that differs, else None.
 
     Raises:
         MismatchError: A space is missing or unknown, or a shape is wrong.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from time import perf_counter
 from typing import Protocol
@@ -29,7 +29,7 @@ from lookalike.embedding.batch_embedding import (
     size_and_time,
     timed,
 )
-from lookalike.embedding.protocol import Embedder
+from lookalike.embedding.protocol import Embedder, GarmentFinder
 from lookalike.errors import CatalogueError, PhotoError
 from lookalike.ingest.photo_folders import PhotoFolders
 from lookalike.ingest.report import IndexReport, Skipped
@@ -96,10 +96,12 @@ def index_catalogue(
     strict: bool = False,
     progress: Callable[[IndexReport], None] | None = None,
     cluster: EmbedPhotos | None = None,
+    finder: GarmentFinder | None = None,
 ) -> IndexReport:
     """Bring a gallery up to date with a catalogue.
 
-    A photo is unchanged when its file has the stored size and time, or the same content. Committed items stay when the
+    A photo is unchanged when its file has the stored size and time, or the same content, and the same finder, or none,
+    has looked for garments in it. Committed items stay when the
     run is interrupted or killed, and the next run continues from there.
 
     Args:
@@ -113,17 +115,18 @@ def index_catalogue(
         strict: Stop at the first photo that cannot be read instead of skipping it.
         progress: Called repeatedly with the report so far.
         cluster: Embeds the photos on other machines, as `embedder` would; None embeds them in this process.
+        finder: Finds garments in photos of items without a box, to embed each by itself; None embeds whole photos.
 
     Raises:
         CatalogueError: An id comes twice, or the catalogue cannot be read to its end; nothing is pruned then.
         PhotoError: With `strict`, a photo cannot be read.
         MismatchError: The gallery was filled by another embedder.
     """
-    run = _Run(catalogue, embedder.spaces, target, strict=strict, progress=progress)
+    run = _Run(catalogue, embedder.spaces, target, strict=strict, progress=progress, finder=finder)
     for note in catalogue.notes:
         logging.getLogger(__name__).info("%s: %s", catalogue.source, note)
     started = perf_counter()
-    run.go(cluster or partial(embed_photos, embedder=embedder, batch=batch, workers=workers))
+    run.go(cluster or partial(embed_photos, embedder=embedder, batch=batch, workers=workers, finder=finder))
     if prune:
         run.prune()
     run.report.seconds["total"] = perf_counter() - started
@@ -149,8 +152,11 @@ class _Run:
         *,
         strict: bool,
         progress: Callable[[IndexReport], None] | None,
+        finder: GarmentFinder | None,
     ) -> None:
         self.report = IndexReport(skipped=[Skipped(skip.id, skip.photo, skip.reason) for skip in catalogue.skipped])
+        self.report.garments = None if finder is None else 0
+        self._finder = None if finder is None else finder.model_id
         self._catalogue, self._spaces, self._target = catalogue, spaces, target
         self._strict, self._progress = strict, progress
         self._known = {id_: _Known(*known) for id_, known in target.source_items(catalogue.source).items()}
@@ -184,7 +190,12 @@ class _Run:
             self._folders.count(item)
             if not self._is_unchanged(item):
                 known = self._known.get(item.id)
-                yield PhotoTask(item, position, known.file_stamp if known and known.item.box == item.box else None)
+                keeps_parts = known is not None and self._has_same_parts(item, known.item)
+                yield PhotoTask(item, position, known.file_stamp if known and keeps_parts else None)
+
+    def _has_same_parts(self, item: Item, known: Item) -> bool:
+        """Whether an item's photo, if it is the same, is embedded in the same parts."""
+        return item.box == known.box and known.finder == (self._finder if item.box is None else None)
 
     def prune(self) -> None:
         """Remove items of earlier runs that are no longer in the source."""
@@ -199,7 +210,9 @@ class _Run:
             raise CatalogueError(f"the id {item.id!r} comes twice in {self._catalogue.source}; ids must be unique")
         self._seen.add(item.id)
         known = self._known.get(item.id)
-        if known is None or known.file_stamp is None or not _shows_the_same(item, known.item):
+        if known is None or known.file_stamp is None or item.location != known.item.location:
+            return False
+        if not self._has_same_parts(item, known.item):
             return False
         if size_and_time(item.location) != (known.file_stamp.size, known.file_stamp.modified_ns):
             return False
@@ -209,6 +222,7 @@ class _Run:
     def _settle(self, item: Item, file_stamp: FileStamp) -> None:
         """Keep the vectors of an item, and update its metadata and file stamp where they changed."""
         known = self._known[item.id]
+        item = replace(item, garments=known.item.garments, finder=known.item.finder)
         if item == known.item:
             self.report.unchanged += 1
         else:
@@ -235,6 +249,8 @@ class _Run:
         self._vectors.append(batch.vectors)
         self._embedded += zip(batch.items, batch.file_stamps, strict=True)
         self.report.embedded += len(batch.items)
+        if self.report.garments is not None:
+            self.report.garments += sum(len(item.garments) for item in batch.items)
         for item in batch.items:
             if item.id in self._known:
                 self.report.updated += 1
@@ -272,8 +288,3 @@ class _Run:
     def _tell(self) -> None:
         if self._progress:
             self._progress(self.report)
-
-
-def _shows_the_same(item: Item, known: Item) -> bool:
-    """Whether two items have the same photo and box."""
-    return item.location == known.location and item.box == known.box

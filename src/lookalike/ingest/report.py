@@ -32,6 +32,7 @@ class IndexReport:
         replaced: Items that replaced an item of the same id from another source.
         unchanged: Items without changes.
         embedded: Photos that were embedded.
+        garments: Garments found in them; None if none were sought.
         removed: Items removed because they are no longer in the source.
         kept: Items that were not read and stay, since their folder or row cannot be read.
         outside: Items whose photos lie outside the folders that the gallery was indexed from; a server shows them
@@ -49,6 +50,7 @@ class IndexReport:
     removed: int = 0
     kept: int = 0
     outside: int = 0
+    garments: int | None = None
     skipped: list[Skipped] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PHASES, 0.0))
 
@@ -70,7 +72,7 @@ class IndexReport:
 
     def to_json(self) -> dict[str, JSON]:
         """JSON form, as printed by `lookalike index --json`."""
-        return {
+        told: dict[str, JSON] = {
             "added": self.added,
             "updated": self.updated,
             "replaced": self.replaced,
@@ -82,3 +84,6 @@ class IndexReport:
             "skipped": [{"id": one.id, "photo": one.photo, "reason": one.reason} for one in self.skipped],
             "seconds": {phase: round(seconds, 3) for phase, seconds in self.seconds.items()},
         }
+        if self.garments is not None:
+            told["garments"] = self.garments
+        return told

@@ -105,14 +105,15 @@ def _search_summary(answer: Answer) -> dict[str, JSON]:
 def _card(match: Match, read_photo: ReadPhoto | None) -> str:
     item = match.item
     name = item_title(item)
-    known = [f"id {item.id}", f"product {item.product}" if item.product else ""]
+    kind = match.garment.kind if match.garment else ""
+    known = [kind, f"id {item.id}", f"product {item.product}" if item.product else ""]
     if match.relevance is not None:
         known.append(f"relevance {match.relevance:.2f}")
     attributes = {key: value for key, value in item.attributes.items() if value != name and value not in (None, "")}
     more = f"<details><summary>Details</summary>{_definition_list(attributes)}</details>" if attributes else ""
     return f"""<li>
 <article class="card" tabindex="0" aria-label="Match {match.rank}: {escape(name)}">
-{_photo(item_thumbnail(item, size=PHOTO_SIZE, read_photo=read_photo), alt=name)}
+{_photo(item_thumbnail(item, match.part, size=PHOTO_SIZE, read_photo=read_photo), alt=name)}
 <div class="rank"><b>{match.score:.3f}</b><span>#{match.rank}</span></div>
 <h2 class="name">{escape(name)}</h2>
 <p class="quiet">{escape(" · ".join(filter(None, known)))}</p>

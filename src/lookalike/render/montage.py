@@ -86,7 +86,7 @@ def montage(query: Image.Image | Item, answer: Answer) -> Image.Image:
 
     for number, match in enumerate(answer.matches):
         corner = (first_match + number % columns * step[0], MARGIN + number // columns * step[1])
-        _draw_tile(picture, corner, item_thumbnail(match.item, size=TILE, read_photo=answer.read_photo))
+        _draw_tile(picture, corner, item_thumbnail(match.item, match.part, size=TILE, read_photo=answer.read_photo))
         _write_match(picture, (corner[0], corner[1] + TILE[1] + 12), match)
     if not answer.matches:
         _write(picture, (first_match, MARGIN + TILE[1] // 2), "No item was found", size=17, color=QUIET)
@@ -134,8 +134,10 @@ def _write_match(picture: Image.Image, place: tuple[int, int], match: Match) -> 
     _write(picture, (x, y), rank, size=19, color=INK)
     _write(picture, (x + TILE[0], y), f"{match.score:.3f}", size=19, color=INK, anchor="ra")
     _write(picture, (x, y + 26), _writable_name(match.item), size=14, color=INK)
-    parts = ", ".join(f"{space} {value:.2f}" for space, value in match.scores.items())
-    _write(picture, (x, y + 46), parts, size=13, color=QUIET)
+    parts = [f"{space} {value:.2f}" for space, value in match.scores.items()]
+    if match.garment is not None:
+        parts.insert(0, match.garment.kind)
+    _write(picture, (x, y + 46), ", ".join(parts), size=13, color=QUIET)
 
 
 def _writable_name(item: Item) -> str:

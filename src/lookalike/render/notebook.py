@@ -38,15 +38,16 @@ def notebook_html(answer: Answer) -> str:
 def _card(match: Match, read_photo: ReadPhoto | None) -> str:
     name = item_title(match.item)
     parts = ", ".join(f"{space} {value:.3f}" for space, value in match.scores.items())
+    kind = f"{escape(match.garment.kind)}<br>" if match.garment else ""
     return (
         f'<figure style="margin:0;width:{SIZE[0]}px;overflow-wrap:anywhere">{_picture(match, name, read_photo)}'
-        f'<figcaption title="{escape(parts)}"><b>#{match.rank}</b> {match.score:.3f}<br>{escape(name)}<br>'
+        f'<figcaption title="{escape(parts)}"><b>#{match.rank}</b> {match.score:.3f}<br>{escape(name)}<br>{kind}'
         f"<small>{escape(match.item.id)}</small></figcaption></figure>"
     )
 
 
 def _picture(match: Match, name: str, read_photo: ReadPhoto | None) -> str:
-    photo = item_thumbnail(match.item, size=SIZE, read_photo=read_photo)
+    photo = item_thumbnail(match.item, match.part, size=SIZE, read_photo=read_photo)
     if photo.image is None:
         style = f"height:{SIZE[1]}px;border:1px dashed;box-sizing:border-box;padding:4px"
         return f'<div style="{style}"><small>No photo: {escape(photo.reason)}</small></div>'

@@ -58,28 +58,31 @@ def query_thumbnail(
 
     Args:
         query: Whole photo, upright, or an item, whose photo may be missing.
-        box: Box in pixels of the photo; an item has its own.
+        box: Box in pixels of the photo; that of an item is what a search with it looks at.
         size: Largest width and height, in pixels.
         read_photo: As for `item_thumbnail`.
     """
     if isinstance(query, Item):
-        return item_thumbnail(query, size=size, read_photo=read_photo)
+        return item_thumbnail(query, query.parts[0], size=size, read_photo=read_photo)
     return fit_thumbnail(query, box, size=size)
 
 
-def item_thumbnail(item: Item, *, size: tuple[int, int], read_photo: ReadPhoto | None = None) -> Thumbnail:
+def item_thumbnail(
+    item: Item, box: Box | None, *, size: tuple[int, int], read_photo: ReadPhoto | None = None
+) -> Thumbnail:
     """Open the photo of an item and scale it; if it cannot be opened, the thumbnail has the reason.
 
     Args:
         item: Item.
+        box: Box in pixels of the photo.
         size: Largest width and height, in pixels.
         read_photo: Reads the photo; None reads `item.location`, wherever it is.
     """
     # a box is given in pixels of the full photo, so only a photo without one may be decoded at less
-    at_least = None if item.box else max(size)
+    at_least = None if box else max(size)
     try:
         source = item if read_photo is None else read_photo(item)
-        return fit_thumbnail(open_image(source, at_least=at_least, name=item.photo), item.box, size=size)
+        return fit_thumbnail(open_image(source, at_least=at_least, name=item.photo), box, size=size)
     except PhotoError as error:
         return Thumbnail(None, reason=error.reason)
 

@@ -107,7 +107,10 @@ def matches_of(
     rows = neighbours.rows[0]
     is_good = rows >= 0 if relevance is None or least is None else (rows >= 0) & (relevance >= least)
     places = np.flatnonzero(is_good)[: offset + k + len(without)].tolist()
-    items = gallery.items(rows[places].tolist(), version=neighbours.version)
+    known = rows[places].tolist()
+    items = gallery.items(known, version=neighbours.version)
+    has_garments = any(item.garments for item in items.values())
+    garments = gallery.garments(known, version=neighbours.version) if has_garments else {}
     named = ((place, items.get(int(rows[place]))) for place in places)
     found = [(place, item) for place, item in named if item is not None and item.id not in without]
     return [
@@ -118,6 +121,7 @@ def matches_of(
             scores={space: _rounded(part[0, place]) for space, part in neighbours.by_space.items()},
             refined=None if neighbours.refined is None else _rounded(neighbours.refined[0, place]),
             relevance=None if relevance is None else float(relevance[place]),
+            garment=garments.get(int(rows[place])),
         )
         for rank, (place, item) in enumerate(found[offset : offset + k], start=offset + 1)
     ]

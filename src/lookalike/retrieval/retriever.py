@@ -228,6 +228,7 @@ class Retriever:
         encoding: str | None = None,
         exclude: Sequence[str] = (),
         whole_photos: bool = False,
+        garments: bool = False,
         batch: int | None = None,
         workers: int | None = None,
         prune: bool = False,
@@ -247,6 +248,8 @@ class Retriever:
             encoding: Encoding of a CSV table that is not UTF-8, such as `cp1252`.
             exclude: Globs of files and folders of a folder to leave out, such as `["*.psd", "returns/**"]`.
             whole_photos: Ignore boxes, and embed the whole of each photo.
+            garments: Find the garments of photos without a box, and embed each by itself; a search then finds the item
+                by any of them. A photo without garments is embedded whole.
             batch: Batch size of the network.
             workers: Number of threads that read and decode.
             prune: Remove items of earlier runs that are no longer in this source; unreachable ones stay.
@@ -258,32 +261,36 @@ class Retriever:
         Raises:
             CatalogueError: The source cannot be read.
             MismatchError: The gallery was filled by another model.
+            NoFinderError: Garments are to be found, and there is no finder.
             PhotoError: With `strict`, a photo cannot be read.
             GalleryLockedError: Another process is writing to the gallery.
         """
         from lookalike.catalogue.opening import open_catalogue
-        from lookalike.retrieval.filling import fill
+        from lookalike.retrieval.indexing import index_into
 
         check_least(1, batch=batch, workers=workers)
         if shards is not None and ray is None:
             raise UsageError("shards are for a Ray cluster; name one with ray")
+        if garments and ray is not None:
+            raise UsageError("garments are found on this machine; leave out either garments or ray")
         # Everything that can fail by the caller's mistake comes before the gallery is created.
         catalogue = open_catalogue(
             os.fspath(source), columns=columns, encoding=encoding, exclude=exclude, whole_photos=whole_photos
         )
-        embedder = self.embedder
+        embedder, finder = self.embedder, self.finder if garments else None
         with self._created_if_missing() as gallery:
             self.check_model()
-            report = fill(
+            report = index_into(
                 gallery,
                 catalogue,
                 embedder,
                 model=self._embedder,
+                finder=finder,
                 batch=batch,
                 workers=workers,
                 prune=prune,
                 strict=strict,
-                progress=progress and (lambda so_far: progress(so_far, catalogue.count)),
+                progress=progress,
                 ray=ray,
                 shards=shards,
             )

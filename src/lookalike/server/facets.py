@@ -9,7 +9,8 @@ from time import monotonic
 from typing import Any, Final, TypeAlias
 
 from lookalike.deadline import DeadlineError
-from lookalike.gallery.protocol import Facet, Gallery
+from lookalike.gallery.facet import Facet
+from lookalike.gallery.protocol import Gallery
 from lookalike.server.errors import ApiError
 
 MOST: Final = 64

@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from lookalike.embedding.batch_embedding import BATCH, embed_in_batches, with_garments
 from lookalike.embedding.protocol import Prepared
 from lookalike.errors import GalleryUnreachableError, LookalikeError, StorageFailedError, UnknownNameError
+from lookalike.finding.catalogue_finder import CatalogueFinder
 from lookalike.gallery.photo_store import SOURCE, PhotoStore
 from lookalike.gallery.protocol import Gallery
 from lookalike.images import Budget, Limits, one_photo, open_image
@@ -32,6 +34,7 @@ class ItemWrite:
         box: Part of the photo to embed.
         photo: Content of the photo file; None keeps the present photo.
         name: Name of the photo in errors.
+        garments: Embed each garment of the photo by itself, unless there is a box.
     """
 
     id: str
@@ -40,14 +43,22 @@ class ItemWrite:
     box: Box | None = None
     photo: bytes | None = None
     name: str = "photo"
+    garments: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedWrite:
-    """An item whose photo is decoded and prepared for embedding."""
+    """An item whose photo is decoded and prepared for embedding.
+
+    Attributes:
+        written: What was sent.
+        item: The item with its garments, still without its photo.
+        prepared: Each of its parts, prepared.
+    """
 
     written: ItemWrite
-    prepared: Prepared
+    item: Item
+    prepared: Sequence[Prepared]
 
 
 class ItemWriter:
@@ -87,15 +98,22 @@ class ItemWriter:
 
         Raises:
             PhotoError: The photo cannot be read.
+            NoFinderError: Its garments are to be found, and there is no finder.
             MismatchError: The gallery was filled by another model.
         """
-        assert written.photo is not None
+        data, limits = written.photo, self._limits
+        assert data is not None
         self._retriever.check_model()
         embedder = self._retriever.embedder
-        size = embedder.wanted_size
+        item = Item(written.id, written.name, product=written.product, box=written.box, attributes=written.attributes)
+        prepared = []
         with self.decoding.in_use(refuse=True), one_photo():
-            picture = open_image(written.photo, at_least=size, box=written.box, limits=self._limits, name=written.name)
-            return PreparedWrite(written, embedder.prepare(picture))
+            if written.garments and written.box is None:
+                item = with_garments(item, data, CatalogueFinder(self._retriever.finder), limits=limits)
+            for part in item.parts:
+                picture = open_image(data, at_least=embedder.wanted_size, box=part, limits=limits, name=written.name)
+                prepared.append(embedder.prepare(picture))
+        return PreparedWrite(written, item, prepared)
 
     def add(self, ready: Sequence[PreparedWrite]) -> list[tuple[Item, bool]]:
         """Embed and add items of distinct ids in one transaction; overrides are dropped.
@@ -109,12 +127,12 @@ class ItemWriter:
             LookalikeError: The items cannot be written; nothing was changed.
         """
         embedder = self._retriever.embedder
-        rows = embedder.embed_prepared([each.prepared for each in ready]).vectors
+        rows = embed_in_batches(embedder, [part for each in ready for part in each.prepared], batch=BATCH).vectors
         with self.gallery.writing():
             before = [self.known(each.written.id) for each in ready]
             items: list[Item] = []
             try:
-                items += (self._stored(each.written) for each in ready)
+                items += map(self._stored, ready)
                 spaces = self.gallery.spaces or embedder.spaces
                 self.gallery.add(
                     items,
@@ -177,10 +195,10 @@ class ItemWriter:
         except LookalikeError as error:  # `tidy` is tried again at the next start
             LOG.warning("photos", extra={"fields": {"problem": f"left as they are: {error}"}})
 
-    def _stored(self, written: ItemWrite) -> Item:
-        assert written.photo is not None
-        kept = self._photos.keep(written.id, written.photo)
-        return replace(kept, product=written.product, box=written.box, attributes=dict(written.attributes))
+    def _stored(self, ready: PreparedWrite) -> Item:
+        assert ready.written.photo is not None
+        kept = self._photos.keep(ready.item.id, ready.written.photo)
+        return replace(ready.item, photo=kept.photo, root=kept.root)
 
     def _drop(self, items: Iterable[Item]) -> None:
         """Remove photos of replaced items; `tidy` removes later what cannot be removed now."""

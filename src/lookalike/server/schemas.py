@@ -43,6 +43,14 @@ Corners = Annotated[
 ]
 
 
+class Garment(BaseModel):
+    """A garment in a photo."""
+
+    box: Corners
+    kind: str = Field(examples=["dress"])
+    score: float = Field(ge=0, le=1, description="Confidence of the finder.")
+
+
 class Item(BaseModel):
     """An item: a photo of the catalogue, its product and its attributes."""
 
@@ -51,6 +59,10 @@ class Item(BaseModel):
     photo: str = Field(description="Path of the photo below its root; `/v1/items/{id}/photo` has the picture.")
     box: Corners | None = Field(description="The part of the photo that is described; null for the whole photo.")
     attributes: dict[str, Any]
+    garments: list[Garment] | None = Field(
+        default=None,
+        description="Only if the photo was searched for garments to describe one by one: these, most prominent first.",
+    )
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -84,6 +96,9 @@ class Match(Item):
         description="Weighted mean of the cosines, in [-1, 1]; with `metrics`, minus the weighted sum of distances."
     )
     scores: dict[str, float] = Field(description="Cosine in each space; with `metrics`, minus the distance.")
+    garment: Garment | None = Field(
+        default=None, description="Only of an item that is described by its garments: the one that was found."
+    )
 
     model_config = ConfigDict(json_schema_extra={})
 
@@ -95,14 +110,6 @@ class Examples(BaseModel):
     items: list[str]
     unlike_photos: list[str]
     unlike_items: list[str]
-
-
-class Garment(BaseModel):
-    """A garment in a photo."""
-
-    box: Corners
-    kind: str = Field(examples=["dress"])
-    score: float = Field(ge=0, le=1, description="Confidence of the finder.")
 
 
 class NumberedGarment(Garment):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from lookalike.server.schemas import LONGEST_ID, LONGEST_NAME, Corners, ErrorFacts, ItemId
+
+GARMENTS_TEXT: Final = "Embed each garment of the photo by itself, if there is no box."
 
 
 class ItemText(BaseModel):
@@ -43,6 +45,7 @@ class BulkItem(ItemText):
         default=None, description="In a form: file name of the part with the photo."
     )
     photo_base64: str | None = Field(default=None, description="Content of the photo file in base64.")
+    garments: bool = Field(default=False, description=GARMENTS_TEXT)
 
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [{"id": "d013-9", "photo": "d013-9.jpg", "product": "d013"}]}

@@ -26,7 +26,8 @@ def copy_rows(
     Args:
         gallery: Gallery to read.
         copy: Gallery to fill.
-        change: Maps B items and their vectors, (B, D) float32 by space, to the vectors to write.
+        change: Maps the items of B rows, and the rows' vectors, (B, D) float32 by space, to the vectors to write. An
+            item with several garments has a row for each.
         spaces: Spaces of the vectors to write.
         photos: Photo store of the copy; photos that were sent for items are copied into it.
         progress: Called with the number of items copied and in all.
@@ -35,9 +36,10 @@ def copy_rows(
         for record_batch in gallery.records():
             batch = photos.adopt_all(record_batch)
             items = batch.current_items
+            described = [item for item in items for _ in item.parts]
             copy.add(
                 items,
-                change(items, batch.vectors),
+                change(described, batch.vectors),
                 spaces=spaces,
                 source=batch.sources,
                 file_stamps=batch.file_stamps,

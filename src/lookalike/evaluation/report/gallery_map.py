@@ -131,7 +131,7 @@ def draw_photo_map(path: Path, places: Float64, items: Sequence[Item]) -> int:
         column, row = (int(cell) for cell in cells[place])
         if (column, row) in taken:
             continue
-        shown = item_thumbnail(items[place], size=(THUMBNAIL[0] - 4, THUMBNAIL[1] - 4)).image
+        shown = item_thumbnail(items[place], items[place].box, size=(THUMBNAIL[0] - 4, THUMBNAIL[1] - 4)).image
         if shown is None:
             continue
         taken.add((column, row))

@@ -99,7 +99,7 @@ def _draw(
     width = 1 if color == HAIRLINE else 3
     draw.rectangle([x - width, y - width, x + TILE[0] + width - 1, y + TILE[1] + width - 1], fill=color)
     draw.rectangle([x, y, x + TILE[0] - 1, y + TILE[1] - 1], fill=CARD)
-    shown = item_thumbnail(item, size=TILE)
+    shown = item_thumbnail(item, item.box, size=TILE)
     if shown.image is None:
         _write(picture, (x + 6, y + TILE[1] // 2), "no photo", size=12, color=QUIET)
     else:

@@ -113,12 +113,13 @@ class Some:
 Condition: TypeAlias = Compare | Among | Between | Like | Missing | Not | Every | Some
 
 
-def parse(expression: str, known: Mapping[str, Kinds]) -> Condition:
+def parse(expression: str, known: Mapping[str, Kinds], *, fields: Mapping[str, Kinds] = FIELDS) -> Condition:
     """Parse a `where` expression.
 
     Args:
         expression: Text of the expression.
         known: Attributes of the gallery with the kinds of their values.
+        fields: Fields of its items.
 
     Raises:
         FilterError: The syntax is invalid, an attribute is unknown, or one is compared with a kind of value that it
@@ -126,7 +127,7 @@ def parse(expression: str, known: Mapping[str, Kinds]) -> Condition:
     """
     if len(expression) > LONGEST:
         raise FilterError(expression[:40] + "...", LONGEST, f"a filter has at most {LONGEST} characters")
-    return Parser(expression, known).parse()
+    return Parser(expression, {**known, **fields}).parse()
 
 
 def kind_of(value: Value) -> Kinds:
@@ -141,7 +142,7 @@ class Parser:
 
     def __init__(self, expression: str, known: Mapping[str, Kinds]) -> None:
         self._expression = expression
-        self._known = {**known, **FIELDS}
+        self._known = known
 
     def parse(self) -> Condition:
         """Parse the expression."""

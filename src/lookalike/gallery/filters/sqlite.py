@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import assert_never
+from typing import Final, assert_never
 
 from lookalike.gallery.filters.expression import (
     FIELDS,
@@ -23,6 +23,13 @@ from lookalike.gallery.filters.expression import (
 )
 from lookalike.gallery.records import Kinds
 
+GARMENT: Final = "garment"
+FIELDS_WITH_GARMENTS: Final[Mapping[str, Kinds]] = {**FIELDS, GARMENT: Kinds.TEXT}
+"""Fields in a gallery with garments; a filter by their kind looks at each garment by itself."""
+
+ITEMS_WITH_GARMENTS: Final = "items LEFT JOIN garments ON item = row"
+"""Items with each of their garments; the row of the vectors is `coalesce(vector, row)`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Clause:
@@ -32,11 +39,20 @@ class Clause:
         sql: SQL with a question mark for each parameter.
         parameters: Parameters in their order.
         attributes: Numbers of the attributes that are compared with values, for which an index is useful.
+        by_garment: Whether it is a condition on garments, joined with their items, and not on items alone.
     """
 
     sql: str
     parameters: tuple[str | int | float, ...]
     attributes: frozenset[int]
+    by_garment: bool = False
+
+    @property
+    def on_items(self) -> str:
+        """Condition on items: that one passes, or one of its garments."""
+        if not self.by_garment:
+            return self.sql
+        return f"row IN (SELECT row FROM {ITEMS_WITH_GARMENTS} WHERE {self.sql})"
 
 
 def attribute_expression(number: int) -> str:
@@ -50,18 +66,23 @@ class SqliteCompiler:
     Args:
         number: Returns the number of an attribute.
         kinds: Kinds of values of each attribute, which determine the guards against other kinds.
+        fields: Fields, which are columns.
     """
 
-    def __init__(self, number: Callable[[str], int], kinds: Mapping[str, Kinds]) -> None:
+    def __init__(
+        self, number: Callable[[str], int], kinds: Mapping[str, Kinds], *, fields: Mapping[str, Kinds]
+    ) -> None:
         self._number = number
-        self._kinds = kinds
+        self._kinds = {**kinds, **fields}
+        self._fields = fields
         self._parameters: list[str | int | float] = []
         self._attributes: set[int] = set()
+        self._by_garment = False
 
     def clause(self, condition: Condition) -> Clause:
         """Compile a condition."""
         sql = self._write(condition)
-        return Clause(sql, tuple(self._parameters), frozenset(self._attributes))
+        return Clause(sql, tuple(self._parameters), frozenset(self._attributes), self._by_garment)
 
     def _write(self, condition: Condition) -> str:
         match condition:
@@ -112,7 +133,7 @@ class SqliteCompiler:
 
     def _indexable(self, name: str) -> str:
         """Column of an attribute, recorded as one that an index is useful for."""
-        if name not in FIELDS:
+        if name not in self._fields:
             self._attributes.add(self._number(name))
         return self._column(name)
 
@@ -135,7 +156,8 @@ class SqliteCompiler:
         return "(" + " AND ".join(parts) + ")"
 
     def _column(self, name: str) -> str:
-        if name in FIELDS:
+        if name in self._fields:
+            self._by_garment |= name == GARMENT
             return name
         return attribute_expression(self._number(name))
 

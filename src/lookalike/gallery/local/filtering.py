@@ -33,7 +33,7 @@ def passing(database: Database, state: Snapshot, where: str | None) -> AllowedRo
         assert where is not None
         if len(state.answers) >= FILTERS_REMEMBERED:
             state.answers.clear()
-        clause = reads.compile_filter(where, state.names)
+        clause = reads.compile_filter(where, state.names, with_garments=state.with_garments)
         attribute_indexes.make_missing(database, clause, count=state.version.count)
         with database.scanning() as connection:
             if not state.version.is_past_of(connection):

@@ -6,29 +6,35 @@ import contextlib
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
+
 from lookalike.errors import GalleryLockedError, RowFileError, StorageFailedError
+from lookalike.gallery.facet import Facet
 from lookalike.gallery.health import Health
-from lookalike.gallery.local import maintenance, reads, verification, writes
+from lookalike.gallery.local import garments_table, maintenance, reads, verification, writes
+from lookalike.gallery.local.allowed_rows import AllowedRows
 from lookalike.gallery.local.current_snapshot import CurrentSnapshot
 from lookalike.gallery.local.database import Database
+from lookalike.gallery.local.folding import search_folded
 from lookalike.gallery.local.metadata import LocalMetadata
 from lookalike.gallery.local.metadata_table import read_spaces
 from lookalike.gallery.local.ranking import checked_queries, nearest, nearest_by_metric
 from lookalike.gallery.local.refresh import build_usual_index
 from lookalike.gallery.local.segment_files import SegmentFiles
 from lookalike.gallery.local.snapshot import SMALL as FEW
+from lookalike.gallery.local.snapshot import Snapshot
 from lookalike.gallery.local.writes import Overrides
-from lookalike.gallery.protocol import Facet
 from lookalike.gallery.record_batch import RecordBatch
 from lookalike.gallery.records import AttributeNames
-from lookalike.gallery.request import SearchRequest, check_least
+from lookalike.gallery.request import ResolvedRequest, SearchRequest, check_least
 from lookalike.spaces import Space, slices, width
-from lookalike.types import JSON, FileStamp, Float32, Item, Neighbours, several
+from lookalike.types import JSON, FileStamp, Float32, Garment, Int64, Item, Neighbours, several
 
 BATCH = 1024
 """Items of a batch that `rows` and `records` yield."""
@@ -167,25 +173,33 @@ class LocalGallery(LocalMetadata):
             self._current.check_version(reader, version)
             return reads.items_by_row(reader.connection, reader.known(AttributeNames.read), rows)
 
+    def garments(self, rows: Sequence[int], *, version: object = None) -> dict[int, Garment]:
+        """Garments by row number; rows of whole photos or boxes, and removed rows, are left out."""
+        with self._database.viewing() as reader:
+            self._current.check_version(reader, version)
+            return reads.garments_by_row(reader.connection, reader.known(AttributeNames.read), rows)
+
     def list(self, *, where: str | None = None, offset: int = 0, limit: int | None = 50) -> tuple[int, Sequence[Item]]:
         """Number of items that a filter passes, and a page of them in the order of adding."""
         check_least(0, offset=offset, limit=limit)
         with self._database.scanning() as connection:
             names = AttributeNames.read(connection)
-            clause = reads.compile_filter(where, names)
+            clause = reads.compile_filter(where, names, with_garments=garments_table.exists(connection))
             return reads.page(connection, names, clause, offset=offset, limit=limit)
 
     def attributes(self) -> Mapping[str, Sequence[str]]:
         """Kinds of values by attribute."""
         with self._database.scanning() as connection:
-            return {name: kinds.words() for name, kinds in AttributeNames.read(connection).kinds.items()}
+            kinds = reads.kinds_of_attributes(connection)
+        return {name: each.words() for name, each in kinds.items()}
 
     def facets(self, *, where: str | None = None, limit: int = 50) -> Sequence[Facet]:
         """Values and counts of each attribute among the items that a filter passes."""
         check_least(0, limit=limit)
         with self._database.scanning() as connection:
             names = AttributeNames.read(connection)
-            return reads.facets(connection, names, reads.compile_filter(where, names), limit=limit)
+            clause = reads.compile_filter(where, names, with_garments=garments_table.exists(connection))
+            return reads.facets(connection, names, clause, limit=limit)
 
     def search(self, queries: Mapping[str, Float32], request: SearchRequest) -> Neighbours:
         """Find the nearest items."""
@@ -194,10 +208,11 @@ class LocalGallery(LocalMetadata):
             state, allowed = self._current.for_search(request.where, index=request.index)
             resolved = request.resolved(state.spaces, stored=state.weights)
             checked = checked_queries(queries, resolved.weights, state.spaces)
+            search = partial(self._nearest, state, checked, resolved, allowed)
             try:
-                if resolved.metrics:
-                    return nearest_by_metric(state, checked, resolved, allowed=allowed)
-                return nearest(state, checked, resolved, allowed=allowed, keep=self._database.writable)
+                if not state.with_garments:
+                    return search(resolved.k)
+                return search_folded(search, self._owners, k=resolved.k, count=allowed.count)
             except RowFileError as error:
                 self._current.discard_segment(state, error)
                 damage = error
@@ -205,6 +220,23 @@ class LocalGallery(LocalMetadata):
             f"{damage}, and so was each of {SEGMENT_TRIES} segments made from the database; see the system's log, the "
             "disk may be failing"
         )
+
+    def _nearest(
+        self, state: Snapshot, queries: Mapping[str, Float32], request: ResolvedRequest, allowed: AllowedRows, k: int
+    ) -> Neighbours:
+        """The k nearest rows of a snapshot."""
+        deep = replace(request, k=k)
+        if request.metrics:
+            return nearest_by_metric(state, queries, deep, allowed=allowed)
+        return nearest(state, queries, deep, allowed=allowed, keep=self._database.writable)
+
+    def _owners(self, rows: Int64) -> Int64:
+        """The rows of the items that rows belong to; rows that have been removed since, and -1, stay."""
+        numbers, places = np.unique(rows, return_inverse=True)
+        with self._database.viewing() as reader:
+            known = garments_table.owners(reader.connection, numbers.tolist())
+        owners = np.array([known.get(number, number) for number in numbers.tolist()], dtype=np.int64)
+        return owners[places].reshape(rows.shape)
 
     @property
     def version(self) -> object:

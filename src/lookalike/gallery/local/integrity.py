@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from lookalike.errors import GalleryDamagedError
+from lookalike.gallery.local import garments_table
 from lookalike.gallery.local.metadata_table import meta_number
 from lookalike.gallery.local.row_checksums import ITEM_SOUND, WAY_OUT, damaged
 
@@ -55,17 +56,22 @@ class Soundness:
 
 
 def check_all(connection: sqlite3.Connection) -> None:
-    """Check the checksums of all items, the indexes over them and their number.
+    """Check the checksums of all items and their garments, the indexes over them and their number.
 
     Raises:
-        GalleryDamagedError: An item's checksum is wrong, an index leads to other items, or items are missing.
+        GalleryDamagedError: A checksum is wrong, an index leads to other items, or items or garments are missing.
     """
     wrong = connection.execute(f"SELECT id FROM items NOT INDEXED WHERE NOT coalesce({ITEM_SOUND}, 0)").fetchone()
     if wrong is not None:
         raise damaged(f"the item {wrong[0]!r}")
-    (line,) = connection.execute("PRAGMA integrity_check(items)").fetchone()
-    if line != "ok":
-        raise GalleryDamagedError(f"the gallery's database is damaged ({' '.join(line.split())}): {WAY_OUT}")
-    (count,) = connection.execute("SELECT count(*) FROM items NOT INDEXED").fetchone()
-    if count != meta_number(connection, "items"):
-        raise damaged("the table of items")
+    tables = ["items"]
+    if garments_table.exists(connection):
+        garments_table.check(connection)
+        tables.append("garments")
+    for table in tables:
+        (line,) = connection.execute(f"PRAGMA integrity_check({table})").fetchone()
+        if line != "ok":
+            raise GalleryDamagedError(f"the gallery's database is damaged ({' '.join(line.split())}): {WAY_OUT}")
+        (count,) = connection.execute(f"SELECT count(*) FROM {table} NOT INDEXED").fetchone()
+        if count != meta_number(connection, table):
+            raise damaged(f"the table of {table}")

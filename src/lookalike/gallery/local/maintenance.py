@@ -7,10 +7,10 @@ import uuid
 
 from lookalike.errors import GalleryLockedError
 from lookalike.gallery import stored_parameters
-from lookalike.gallery.local import overrides_table
+from lookalike.gallery.local import garments_table, overrides_table
 from lookalike.gallery.local.database import Database
-from lookalike.gallery.local.metadata_table import put, read_model, sign_change, signature_key
-from lookalike.gallery.local.reads import sources
+from lookalike.gallery.local.metadata_table import count_items, put, read_model, sign_change, signature_key
+from lookalike.gallery.local.reads import kinds_of_attributes, sources
 from lookalike.gallery.local.row_checksums import crc_of
 from lookalike.gallery.local.segment_files import SegmentFiles
 from lookalike.gallery.local.snapshot import Snapshot, is_stale
@@ -24,17 +24,20 @@ def info(database: Database, segment_files: SegmentFiles, state: Snapshot) -> di
     """Describe a gallery: counts, spaces, sizes, the state of its index."""
     with database.scanning() as connection:
         from_sources, model = sources(connection), read_model(connection)
+        items, garments = count_items(connection), garments_table.count(connection)
+        kinds = kinds_of_attributes(connection)
         parameters = weights_and_projections(connection, state)
     return {
         "address": str(database.folder),
-        "items": state.version.count,
+        "items": items,
+        **({"garments": garments} if garments else {}),
         "model": model,
         "spaces": [
             {"name": space.name, "dimension": space.dimension, "model_id": space.model_id} for space in state.spaces
         ],
         **parameters,
         "sources": dict(from_sources),
-        "attributes": {name: list(kinds.words()) for name, kinds in state.names.kinds.items()},
+        "attributes": {name: list(each.words()) for name, each in kinds.items()},
         "bytes": {"database": database.bytes(), "derived": segment_files.bytes()},
         "index": {
             "rows": state.split,

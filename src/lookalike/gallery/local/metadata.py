@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lookalike.errors import UsageError
 from lookalike.gallery import roots, stored_parameters
-from lookalike.gallery.local import metadata_table, photo_owner, reads
+from lookalike.gallery.local import garments_table, metadata_table, photo_owner, reads
 from lookalike.gallery.local.database import Database
 from lookalike.gallery.local.metadata_table import (
     read_index_settings,
@@ -129,6 +129,12 @@ class LocalMetadata:
     def has_exclusive_writer(self) -> bool:
         """Whether `writing` keeps other writers out."""
         return True
+
+    @property
+    def garment_count(self) -> int:
+        """Number of garments that items are embedded by."""
+        with self._database.reader() as reader:
+            return reader.known(garments_table.count)
 
     def stored_bytes(self) -> int:
         """Bytes of all files in the folder."""

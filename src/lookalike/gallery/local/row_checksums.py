@@ -52,6 +52,7 @@ META_SUM: Final = crc_of_any("key", "value")
 NAME_SUM: Final = crc_of("number", "name", "kinds")
 REMOVED_SUM: Final = crc_of("number", "row")
 OVERRIDE_SUM: Final = crc_of("id", "described", "changes")
+GARMENT_SUM: Final = crc_of("vector", "item", "garment")
 
 
 def numbered(count: int) -> list[str]:

@@ -14,6 +14,9 @@ from lookalike.gallery.filters.sqlite import attribute_expression
 from lookalike.gallery.local import metadata_table
 
 FORMAT: Final = 2
+FORMAT_WITH_GARMENTS: Final = 3
+"""Format from the first item on that is described by its garments."""
+
 APPLICATION_ID: Final = 0x4C6F6F6B  # "Look", where `file` finds it
 
 SCHEMA: Final = """
@@ -22,6 +25,7 @@ SCHEMA: Final = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY NOT NULL, checksum INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 
 -- `attributes` is a JSON object whose keys are numbers of `attribute_names`: no name ever becomes part of a statement.
+-- `box` is a JSON list of corners, or an object with the garments of the photo, see records.parts_text.
 CREATE TABLE items (
     row INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE,
@@ -54,6 +58,16 @@ CREATE TABLE edits (
 ) STRICT, WITHOUT ROWID;
 """
 
+GARMENTS: Final = (
+    # A row of `vectors`, the row of `items` that it belongs to, and the kind of garment; see `garments_table`. Only the
+    # checksum has the name of a column of `items`, so that the two tables can be joined.
+    """CREATE TABLE garments (
+    vector INTEGER PRIMARY KEY, item INTEGER NOT NULL, garment TEXT NOT NULL, checksum INTEGER NOT NULL
+) STRICT""",
+    "CREATE INDEX garments_by_item ON garments (item)",
+)
+"""Statements that a gallery of garments is extended by."""
+
 ATTRIBUTE_INDEX: Final = "items_by_attribute_"
 """Prefix of the names of attribute indexes; a number of `attribute_names` follows."""
 
@@ -79,7 +93,8 @@ def write(connection: sqlite3.Connection) -> None:
 
 def problems(connection: sqlite3.Connection) -> list[str]:
     """List missing, changed and foreign tables, indexes, views and triggers, one message each."""
-    wanted = expected()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    wanted = expected(with_garments=version == FORMAT_WITH_GARMENTS)
     found = {(kind, name): sql for kind, name, sql in connection.execute(LISTED)}
     said = [f"the {kind} {name} is missing" for kind, name in wanted if (kind, name) not in found]
     for (kind, name), sql in found.items():
@@ -98,10 +113,12 @@ WHERE NOT (type = 'index' AND sql IS NULL) AND NOT (type = 'table' AND name GLOB
 
 
 @cache
-def expected() -> dict[tuple[str, str], str]:
-    """CREATE statements of the tables and indexes of a new gallery, by type and name."""
+def expected(*, with_garments: bool = False) -> dict[tuple[str, str], str]:
+    """CREATE statements of the tables and indexes of a gallery, by type and name."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         connection.executescript(SCHEMA)
+        for statement in GARMENTS if with_garments else ():
+            connection.execute(statement)
         return {(kind, name): sql for kind, name, sql in connection.execute(LISTED)}
 
 
@@ -124,7 +141,7 @@ def check(connection: sqlite3.Connection, path: Path) -> None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if application != APPLICATION_ID:
         raise GalleryNotFoundError(f"{path} is a database, but not a gallery's")
-    if version != FORMAT:
+    if version not in (FORMAT, FORMAT_WITH_GARMENTS):
         raise MismatchError(
             f"{path.parent} has the gallery format {version}, and this version of lookalike reads {FORMAT}; open it "
             "with the version that made it, and use `gallery export --format parquet` to convert it"

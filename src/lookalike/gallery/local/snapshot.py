@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 import numpy as np
 
 from lookalike.gallery import stored_parameters
+from lookalike.gallery.local import garments_table
 from lookalike.gallery.local.allowed_rows import AllowedRows
 from lookalike.gallery.local.metadata_table import meta_number
 from lookalike.gallery.local.row_checksums import REMOVED_SUM, checked_vectors, damaged
@@ -98,6 +99,7 @@ class Snapshot:
         unindexed: Rows added since the segment.
         weights: Learned weights of the spaces; None without.
         answers: Cache of allowed rows by filter; the key None is no filter.
+        with_garments: Whether items may have several rows, one for each garment.
     """
 
     change: int
@@ -109,6 +111,7 @@ class Snapshot:
     unindexed: UnindexedRows
     weights: Mapping[str, float] | None = None
     answers: dict[str | None, AllowedRows] = field(default_factory=dict)
+    with_garments: bool = False
 
     @property
     def spaces(self) -> tuple[Space, ...]:
@@ -221,7 +224,15 @@ def take_snapshot(connection: sqlite3.Connection, segment: Segment | None) -> Sn
     names = AttributeNames.read(connection)
     weights = stored_parameters.read(connection).weights
     return Snapshot(
-        meta_number(connection, "change"), version, names, segment, deletion_bitmap, deleted_count, unindexed, weights
+        change=meta_number(connection, "change"),
+        version=version,
+        names=names,
+        segment=segment,
+        deletion_bitmap=deletion_bitmap,
+        deleted_count=deleted_count,
+        unindexed=unindexed,
+        weights=weights,
+        with_garments=garments_table.exists(connection),
     )
 
 
@@ -262,4 +273,5 @@ def next_snapshot(connection: sqlite3.Connection, previous: Snapshot) -> Snapsho
         deleted_count=deleted_count,
         unindexed=unindexed,
         weights=stored_parameters.read(connection).weights,
+        with_garments=garments_table.exists(connection),
     )

@@ -10,20 +10,30 @@ import json
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
+from itertools import groupby
 from typing import Any, Final
 
 import numpy as np
 
 from lookalike.errors import LookalikeError
 from lookalike.gallery import stored_parameters
+from lookalike.gallery.filters.sqlite import ITEMS_WITH_GARMENTS
 from lookalike.gallery.health import Health
-from lookalike.gallery.local import schema
+from lookalike.gallery.local import garments_table, schema
 from lookalike.gallery.local.database import Database
 from lookalike.gallery.local.metadata_table import read_model, read_spaces
-from lookalike.gallery.local.row_checksums import ITEM_SUM, META_SUM, NAME_SUM, OVERRIDE_SUM, REMOVED_SUM, vector_sum
+from lookalike.gallery.local.row_checksums import (
+    GARMENT_SUM,
+    ITEM_SUM,
+    META_SUM,
+    NAME_SUM,
+    OVERRIDE_SUM,
+    REMOVED_SUM,
+    vector_sum,
+)
 from lookalike.gallery.local.segment import Segment
 from lookalike.gallery.local.segment_files import SegmentFiles
-from lookalike.gallery.records import UNIT_TOLERANCE, read_vectors
+from lookalike.gallery.records import UNIT_TOLERANCE, read_parts, read_vectors
 from lookalike.spaces import Space, slices, width
 from lookalike.types import Float32, Int64, Item
 
@@ -40,8 +50,10 @@ CHECKSUMMED: Final = (
     ("attribute_names", "name", NAME_SUM, "the attributes {}"),
     ("removed", "row", REMOVED_SUM, "the removed rows {}"),
     ("edits", "id", OVERRIDE_SUM, "the overrides of {}"),
+    ("garments", "vector", GARMENT_SUM, "the garments of rows {}"),
 )
-"""Each table but `vectors`: name, key column, SQL of the checksum, and the rows as a message calls them."""
+"""Each table but `vectors`: name, key column, SQL of the checksum, and the rows as a message calls them. Only a gallery
+with garments has the last."""
 
 
 def verify(database: Database, segment_files: SegmentFiles, *, photos: bool) -> Health:
@@ -54,12 +66,16 @@ def verify(database: Database, segment_files: SegmentFiles, *, photos: bool) -> 
     """
     problems: list[str] = []
     items = 0
+    with database.examining() as connection:
+        with_garments = garments_table.exists(connection)
+    tables = CHECKSUMMED if with_garments else CHECKSUMMED[:-1]
     checks: list[tuple[str, Check]] = [
         ("the database's pages", pages),
         ("the database's tables", lambda connection: iter(schema.problems(connection))),
-        *((f"the table {table}", wrong_checksums(table, *about)) for table, *about in CHECKSUMMED),
+        *((f"the table {table}", wrong_checksums(table, *about)) for table, *about in tables),
         ("the metadata", unreadable_metadata),
         ("the tables' agreement", contradictions),
+        *([("the garments", contradicting_garments)] if with_garments else []),
         ("the attributes", unreadable_attributes),
         ("the vectors", lambda connection: wrong_vectors(connection, None)),
         ("the segment files", lambda connection: wrong_segment_files(connection, segment_files)),
@@ -136,9 +152,34 @@ def contradictions(connection: sqlite3.Connection) -> Iterator[str]:
     (bare,) = connection.execute("SELECT count(*) FROM items WHERE row NOT IN (SELECT row FROM vectors)").fetchone()
     if bare:
         yield f"{bare} items have no vectors"
-    (orphans,) = connection.execute("SELECT count(*) FROM vectors WHERE row NOT IN (SELECT row FROM items)").fetchone()
+    described = "SELECT row FROM items"
+    if garments_table.exists(connection):
+        described += " UNION SELECT vector FROM garments"
+    (orphans,) = connection.execute(f"SELECT count(*) FROM vectors WHERE row NOT IN ({described})").fetchone()
     if orphans:
         yield f"{orphans} vectors belong to no item"
+
+
+def contradicting_garments(connection: sqlite3.Connection) -> Iterator[str]:
+    """Contradictions between garments and the other tables."""
+    for key, table in (("garments", "garments"), ("vectors", "vectors")):
+        (count,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
+        told = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        if told is None or told[0] != count:
+            yield f"there are {count} rows in {table}, and the metadata count {told[0] if told else 'none'}"
+    for what, condition in (
+        ("have no vectors", "vector NOT IN (SELECT row FROM vectors)"),
+        ("belong to no item", "item NOT IN (SELECT row FROM items)"),
+    ):
+        (wrong,) = connection.execute(f"SELECT count(*) FROM garments WHERE {condition}").fetchone()
+        if wrong:
+            yield f"{wrong} garments {what}"
+    joined = connection.execute(f"SELECT row, id, box, vector, garment FROM {ITEMS_WITH_GARMENTS} ORDER BY row, vector")
+    for (row, item_id, parts), records in groupby(joined, key=lambda record: record[:3]):
+        _, garments, _ = read_parts(parts)
+        listed = [(vector, kind) for *_, vector, kind in records if vector is not None]
+        if listed != [(row + number, garment.kind) for number, garment in enumerate(garments)]:
+            yield f"the garments of {item_id!r} are not those of its rows"
 
 
 def unreadable_attributes(connection: sqlite3.Connection) -> Iterator[str]:
@@ -236,8 +277,11 @@ def missing_photos(connection: sqlite3.Connection) -> Iterator[str]:
 
 def ids_of(connection: sqlite3.Connection, rows: list[int]) -> list[str]:
     """Ids of the items in rows; `row N` for a row without an item."""
-    statement = """SELECT coalesce(items.id, 'row ' || value) FROM json_each(?) LEFT JOIN items ON row = value
-                   ORDER BY value"""
+    owner = "value"
+    if garments_table.exists(connection):
+        owner = "coalesce((SELECT item FROM garments WHERE vector = value), value)"
+    statement = f"""SELECT coalesce(items.id, 'row ' || value) FROM json_each(?) LEFT JOIN items ON row = {owner}
+                    ORDER BY value"""
     return [item_id for (item_id,) in connection.execute(statement, (json.dumps(rows),))]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from lookalike.gallery.local import garments_table
 from lookalike.gallery.local.metadata_table import (
     last_number,
     meta_number,
@@ -48,7 +49,7 @@ class Version:
             rows, but never a signature.
         last_row: Largest row number ever given to an item.
         last_removal: Number of the last removal.
-        count: N, number of items.
+        count: N, number of rows: of items, and of their further garments.
         raw: Whether any vector was not of unit length when it was added.
         settings: Index settings.
     """
@@ -80,7 +81,7 @@ class Version:
             signature=signature,
             last_row=last_number(connection, "items"),
             last_removal=last_number(connection, "removed"),
-            count=meta_number(connection, "items"),
+            count=garments_table.count_vectors(connection),
             raw=bool(meta_number(connection, "raw")),
             settings=read_index_settings(connection),
         )

@@ -7,10 +7,11 @@ import sqlite3
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import accumulate
 from typing import TypeAlias
 
 from lookalike.errors import MismatchError, UsageError
-from lookalike.gallery.local import overrides_table
+from lookalike.gallery.local import garments_table, overrides_table
 from lookalike.gallery.local.metadata_table import (
     increase,
     last_number,
@@ -19,7 +20,7 @@ from lookalike.gallery.local.metadata_table import (
     write_last_number,
     write_spaces,
 )
-from lookalike.gallery.local.reads import item_by_id, rows_of_ids, unknown_item
+from lookalike.gallery.local.reads import item_by_id, items_by_row, rows_of_ids, unknown_item
 from lookalike.gallery.local.row_checksums import ITEM, check_items, crc_of, numbered, vector_sum, write_item_checksums
 from lookalike.gallery.records import AttributeNames, file_stamp_row, item_row, vector_rows
 from lookalike.spaces import Space, format_spaces
@@ -42,14 +43,18 @@ def add(
     """Add items, or replace those of the same id; see `Gallery.add`."""
     agree_on_spaces(connection, spaces)
     records = item_records(connection, items, source=source, file_stamps=file_stamps)
-    blobs = vector_rows(vectors, spaces, count=len(items))
+    if any(item.finder is not None for item in items):
+        garments_table.make(connection)
+    counts = [len(item.parts) for item in items]
+    blobs = vector_rows(vectors, spaces, count=sum(counts))
     ids = [item.id for item in items]
     delete_rows(connection, ids)
     first = last_number(connection, "items") + 1
-    numbers = range(first, first + len(items))
+    numbers = range(first, first + len(blobs))
+    item_rows = list(accumulate(counts[:-1], initial=first)) if items else []
     connection.executemany(
         f"INSERT INTO items ({', '.join(ITEM)}, checksum) VALUES ({', '.join(numbered(11))}, {crc_of(*numbered(11))})",
-        [(row, *record) for row, record in zip(numbers, records, strict=True)],
+        [(row, *record) for row, record in zip(item_rows, records, strict=True)],
     )
     connection.executemany(
         "INSERT INTO vectors (row, unit, raw, checksum) VALUES (?, ?, ?, ?)",
@@ -57,7 +62,10 @@ def add(
     )
     apply_overrides(connection, items, overrides)
     increase(connection, "items", len(items))
-    write_last_number(connection, "items", first + len(items) - 1)
+    if garments_table.exists(connection):
+        garments_table.add(connection, items, item_rows)
+        increase(connection, "vectors", len(blobs))
+    write_last_number(connection, "items", first + len(blobs) - 1)
     if any(raw is not None for _, raw in blobs):
         put(connection, "raw", 1)
 
@@ -70,13 +78,15 @@ def update(
     file_stamps: Sequence[FileStamp | None] | None,
     overrides: Overrides = None,
 ) -> None:
-    """Replace the metadata of items; vectors stay. See `Gallery.update`."""
-    records = item_records(connection, items, source=source, file_stamps=file_stamps)
+    """Replace the metadata of items; vectors and garments stay. See `Gallery.update`."""
     rows = rows_of_ids(connection, [item.id for item in items])
     for item in items:
         if item.id not in rows:
             raise unknown_item(connection, item.id)
     check_items(connection, rows.values())
+    if garments_table.exists(connection):
+        items = with_present_garments(connection, items, rows)
+    records = item_records(connection, items, source=source, file_stamps=file_stamps)
     connection.executemany(
         "UPDATE items SET id = ?, product = ?, photo = ?, root = ?, box = ?, attributes = ? WHERE row = ?",
         [(*record[:6], rows[item.id]) for item, record in zip(items, records, strict=True)],
@@ -90,6 +100,13 @@ def update(
             [(*record[7:], rows[item.id]) for item, record in zip(items, records, strict=True)],
         )
     write_item_checksums(connection, rows.values())
+
+
+def with_present_garments(connection: sqlite3.Connection, items: Sequence[Item], rows: Mapping[str, int]) -> list[Item]:
+    """Items with the garments that those of the same rows have."""
+    known = items_by_row(connection, AttributeNames.read(connection), [*rows.values()])
+    present = [known[rows[item.id]] for item in items]
+    return [replace(item, garments=old.garments, finder=old.finder) for item, old in zip(items, present, strict=True)]
 
 
 def override_item(connection: sqlite3.Connection, item_id: str, changes: Mapping[str, JSON]) -> Item:
@@ -129,9 +146,13 @@ def remove(connection: sqlite3.Connection, ids: Sequence[str]) -> int:
 
 
 def delete_rows(connection: sqlite3.Connection, ids: Sequence[str]) -> int:
-    """Delete the rows of items and record their numbers in `removed`. Returns the number deleted."""
-    rows = [(row,) for row in rows_of_ids(connection, ids).values()]
-    connection.executemany("DELETE FROM items WHERE row = ?", rows)
+    """Delete the rows of items, and of their garments, and record them in `removed`. Returns the number of items."""
+    of_items = list(rows_of_ids(connection, ids).values())
+    connection.executemany("DELETE FROM items WHERE row = ?", [(row,) for row in of_items])
+    rows = [(row,) for row in of_items]
+    if garments_table.exists(connection):
+        rows += [(row,) for row in garments_table.delete(connection, of_items)]
+        increase(connection, "vectors", -len(rows))
     connection.executemany("DELETE FROM vectors WHERE row = ?", rows)
     last = last_number(connection, "removed")
     connection.executemany(
@@ -139,8 +160,8 @@ def delete_rows(connection: sqlite3.Connection, ids: Sequence[str]) -> int:
         [(number, row) for number, (row,) in enumerate(rows, start=last + 1)],
     )
     write_last_number(connection, "removed", last + len(rows))
-    increase(connection, "items", -len(rows))
-    return len(rows)
+    increase(connection, "items", -len(of_items))
+    return len(of_items)
 
 
 def agree_on_spaces(connection: sqlite3.Connection, spaces: Sequence[Space]) -> None:
@@ -172,11 +193,15 @@ def item_records(
     """Rows of the table `items`, without their numbers; new attributes are numbered.
 
     Raises:
-        UsageError: An id occurs twice, a text is not Unicode, or an attribute cannot be stored as JSON.
+        UsageError: An id occurs twice, a text is not Unicode, an attribute cannot be stored as JSON, or an item has
+            garments without a finder.
     """
     if len({item.id for item in items}) != len(items):
         [(twice, _)] = Counter(item.id for item in items).most_common(1)
         raise UsageError(f"the id {twice!r} comes twice")
+    nowhere = next((item.id for item in items if item.garments and item.finder is None), None)
+    if nowhere is not None:
+        raise UsageError(f"the item {nowhere!r} has garments, and no finder that found them")
     sources = [source] * len(items) if isinstance(source, str) else source
     if len(sources) != len(items):
         raise UsageError(f"{len(items)} items came with {len(sources)} sources")

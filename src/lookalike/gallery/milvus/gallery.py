@@ -10,6 +10,7 @@ from types import TracebackType
 import numpy as np
 
 from lookalike.errors import UnknownNameError, UsageError
+from lookalike.gallery.facet import Facet
 from lookalike.gallery.filters import expression as filters
 from lookalike.gallery.filters.milvus import MilvusCompiler, literal, within_partitions
 from lookalike.gallery.health import Health
@@ -24,7 +25,6 @@ from lookalike.gallery.milvus.roots import MilvusRoots
 from lookalike.gallery.milvus.search import Searcher
 from lookalike.gallery.milvus.state import State
 from lookalike.gallery.milvus.writes import MilvusWriter, agree, check_items, with_overrides
-from lookalike.gallery.protocol import Facet
 from lookalike.gallery.record_batch import RecordBatch
 from lookalike.gallery.records import vector_rows
 from lookalike.gallery.request import SearchRequest, check_least

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -10,6 +10,7 @@ from lookalike.errors import UsageError
 from lookalike.gallery.milvus.address import Address
 from lookalike.gallery.milvus.metadata import ROOM
 from lookalike.gallery.milvus.state import State
+from lookalike.types import Garment
 
 
 class MilvusRoots:
@@ -48,6 +49,15 @@ class MilvusRoots:
     def has_exclusive_writer(self) -> bool:
         """False: `writing` does not keep other writers out."""
         return False
+
+    @property
+    def garment_count(self) -> None:
+        """None: a row of the collection is an item, so it keeps no garments."""
+
+    def garments(self, rows: Sequence[int], *, version: object = None) -> dict[int, Garment]:
+        """Garments by row number: none."""
+        del rows, version
+        return {}
 
     def writing(self) -> AbstractContextManager[None]:
         """Lock nothing: processes may write concurrently."""

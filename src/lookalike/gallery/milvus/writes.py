@@ -175,8 +175,11 @@ def check_items(
     """Check items before any is written.
 
     Raises:
-        UsageError: An id occurs twice, a text is not Unicode or too long, or an attribute cannot be stored as JSON.
+        UsageError: An id occurs twice, a text is not Unicode or too long, an attribute cannot be stored as JSON, or an
+            item is embedded by its garments.
     """
+    if any(item.finder is not None for item in items):
+        raise UsageError("a gallery on Milvus keeps no garments; keep items that have some in a gallery in a folder")
     if len({item.id for item in items}) != len(items):
         [(twice, _)] = Counter(item.id for item in items).most_common(1)
         raise UsageError(f"the id {twice!r} comes twice")

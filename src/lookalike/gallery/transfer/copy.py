@@ -131,15 +131,17 @@ def digests_of(batch: RecordBatch) -> dict[str, Digest]:
     """Digests of the records of a batch, by id."""
     rows = [np.ascontiguousarray(batch.vectors[name], dtype="<f4") for name in sorted(batch.vectors)]
     found = {}
-    for place, (described, item) in enumerate(zip(batch.items, batch.current_items, strict=True)):
+    for place, (described, item, of_item) in enumerate(zip(batch.items, batch.current_items, batch.rows, strict=True)):
         file_stamp = batch.file_stamps[place]
         origin: list[JSON] = [
             item_json(described),
             described.root,
             batch.sources[place],
             None if file_stamp is None else list(astuple(file_stamp)),
+            described.finder,
         ]
-        shown = digest_of([item_json(item), item.root], *(part[place].tobytes() for part in rows))
+        vectors = [part[of_item.start : of_item.stop].tobytes() for part in rows]
+        shown = digest_of([item_json(item), item.root], *vectors)
         found[item.id] = Digest(shown, digest_of(origin))
     return found
 

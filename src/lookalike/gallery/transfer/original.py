@@ -45,7 +45,8 @@ def export(gallery: Gallery, folder: Path, *, progress: Progress | None = None) 
     Paths are relative to the catalogue's folder, or absolute if photos of several folders have the same relative path.
 
     Raises:
-        UsageError: The gallery has no deep or no colour space, or a path contains a line break.
+        UsageError: The gallery has no deep or no colour space, a path contains a line break, or an item has several
+            garments.
     """
     names = {space.name: space.dimension for space in gallery.spaces}
     color = next((name for name in ("color-original", "color") if name in names), None)
@@ -65,6 +66,11 @@ def export(gallery: Gallery, folder: Path, *, progress: Progress | None = None) 
                 if not item.location or "\n" in item.location or "\r" in item.location:
                     raise UsageError(
                         f"the path of the photo of {item.id!r} is empty or has a line break, which the list cannot hold"
+                    )
+                if len(item.parts) > 1:
+                    raise UsageError(
+                        f"{item.id!r} has {len(item.garments)} garments, and the original's files hold one row for "
+                        "each photo; export as parquet or gallery"
                     )
             deep_rows.write(vectors["deep"])
             color_rows.write(vectors[color])

@@ -6,6 +6,12 @@
     size, modified_ns, sha256          the file stamp of the photo
     vector:<space>                     fixed-size list of float32, the raw vector
 
+and of a gallery with garments, whose vectors above are those of each item's first garment:
+
+    finder                             text
+    garments                           JSON text: a list of {"box": [x1, y1, x2, y2], "kind": ..., "score": ...}
+    further:<space>                    list of fixed-size lists of float32, the raw vectors of the other garments
+
 The spaces are in the schema's metadata under `lookalike`.
 """
 
@@ -13,6 +19,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,7 +33,7 @@ from lookalike.gallery.records import AttributeNames
 from lookalike.gallery.transfer.original import Progress
 from lookalike.spaces import Space
 from lookalike.storage import sha256sums
-from lookalike.types import Box, FileStamp, Float32, Item
+from lookalike.types import Box, FileStamp, Float32, Garment, Item
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,8 +42,10 @@ if TYPE_CHECKING:
 FILE: Final = "gallery.parquet"
 METADATA_KEY: Final = b"lookalike"
 FORMAT: Final = 2
+FORMAT_WITH_GARMENTS: Final = 3
 BATCH: Final = 4096
 VECTOR: Final = "vector:"
+FURTHER: Final = "further:"
 
 
 def export(gallery: Gallery, folder: Path, *, progress: Progress | None = None) -> None:
@@ -44,9 +53,9 @@ def export(gallery: Gallery, folder: Path, *, progress: Progress | None = None) 
     import pyarrow as pa
     from pyarrow import parquet
 
-    spaces = gallery.spaces
+    spaces, with_garments = gallery.spaces, bool(gallery.garment_count)
     done = 0
-    table = schema(spaces)
+    table = schema(spaces, with_garments=with_garments)
     with (
         (folder / FILE).open("xb") as file,
         parquet.ParquetWriter(
@@ -55,25 +64,58 @@ def export(gallery: Gallery, folder: Path, *, progress: Progress | None = None) 
     ):
         for batch in gallery.records():
             columns = item_columns(batch.current_items, batch.sources, batch.file_stamps)
+            first = [rows.start for rows in batch.rows]
             for space in spaces:
-                flat = pa.array(np.ascontiguousarray(batch.vectors[space.name]).reshape(-1))
-                columns[VECTOR + space.name] = pa.FixedSizeListArray.from_arrays(flat, space.dimension)
+                columns[VECTOR + space.name] = fixed_lists(batch.vectors[space.name][first])
+            if with_garments:
+                columns |= garment_columns(batch)
             writer.write_table(pa.table(columns, schema=table))
             done += len(batch)
             if progress is not None:
                 progress(done, len(gallery))
 
 
-def schema(spaces: Sequence[Space]) -> pa.Schema:
+def fixed_lists(rows: Float32) -> pa.Array[Any]:
+    """Vectors, (N, D), as a column."""
+    import pyarrow as pa
+
+    return pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(rows).reshape(-1)), rows.shape[1])
+
+
+def garment_columns(batch: RecordBatch) -> dict[str, Any]:
+    """Columns that only a gallery with garments has."""
+    import pyarrow as pa
+
+    items, rows_of = batch.items, batch.rows
+    ends = list(accumulate((len(rows) - 1 for rows in rows_of), initial=0))
+    further = [row for rows in rows_of for row in rows[1:]]
+    columns: dict[str, Any] = {
+        "finder": [item.finder for item in items],
+        "garments": [json.dumps([garment.to_json() for garment in item.garments]) for item in items],
+    }
+    for name, vectors in batch.vectors.items():
+        columns[FURTHER + name] = pa.ListArray.from_arrays(ends, fixed_lists(vectors[further]))
+    return columns
+
+
+def schema(spaces: Sequence[Space], *, with_garments: bool = False) -> pa.Schema:
     """Schema of the file."""
     import pyarrow as pa
 
     texts = [pa.field(name, pa.string()) for name in ("id", "product", "photo", "root", "source", "attributes")]
     file_stamp = [pa.field("size", pa.int64()), pa.field("modified_ns", pa.int64()), pa.field("sha256", pa.string())]
     vectors = [pa.field(VECTOR + space.name, pa.list_(pa.float32(), space.dimension)) for space in spaces]
-    made = {"format": FORMAT, "spaces": [[space.name, space.dimension, space.model_id] for space in spaces]}
+    made = {
+        "format": FORMAT_WITH_GARMENTS if with_garments else FORMAT,
+        "spaces": [[space.name, space.dimension, space.model_id] for space in spaces],
+    }
     box: Any = pa.field("box", pa.list_(pa.float64()))
     fields: list[Any] = [*texts, box, *file_stamp, *vectors]
+    if with_garments:
+        fields += [pa.field(name, pa.string()) for name in ("finder", "garments")]
+        fields += [
+            pa.field(FURTHER + space.name, pa.list_(pa.list_(pa.float32(), space.dimension))) for space in spaces
+        ]
     return pa.schema(fields, metadata={METADATA_KEY: json.dumps(made).encode()})
 
 
@@ -145,9 +187,11 @@ def read_spaces(path: Path, file: parquet.ParquetFile) -> list[Space]:
         ]
         names = {space.name for space in spaces if all(isinstance(word, str) for word in (space.name, space.model_id))}
         known = (
-            made["format"] == FORMAT and 0 < len(names) == len(spaces) and all(space.dimension > 0 for space in spaces)
+            made["format"] in (FORMAT, FORMAT_WITH_GARMENTS)
+            and 0 < len(names) == len(spaces)
+            and all(space.dimension > 0 for space in spaces)
+            and file.schema_arrow.equals(schema(spaces, with_garments=made["format"] == FORMAT_WITH_GARMENTS))
         )
-        known = known and file.schema_arrow.equals(schema(spaces))
     except (KeyError, ValueError, TypeError, RecursionError):
         known = False
     if not known:
@@ -166,23 +210,50 @@ def check(path: Path, file: parquet.ParquetFile, spaces: Sequence[Space]) -> Non
     row = 0
     for batch in file.iter_batches(BATCH):
         columns = plain_columns(batch)
+        further = []
         for place in range(batch.num_rows):
             try:
                 item = checked_item(columns, place)
-            except (ValueError, TypeError, AttributeError, RecursionError, UsageError) as error:
+            except (ValueError, TypeError, LookupError, AttributeError, RecursionError, UsageError) as error:
                 raise CatalogueError(f"{path}: row {row + place} (from 0) is invalid: {short_reason(error)}") from None
             if item.id in seen:
                 raise CatalogueError(f"{path}: the id {item.id!r} comes twice")
             seen.add(item.id)
+            further.append(len(item.parts) - 1)
         for space in spaces:
-            column: Any = batch.column(VECTOR + space.name)
-            if column.null_count or column.flatten().null_count:
-                raise CatalogueError(f"{path}: the vector of {space.name!r} of an item is missing or incomplete")
-            strange = np.flatnonzero(~np.isfinite(vector_rows(column, space)).all(axis=1))
-            if len(strange):
-                at = f"row {row + int(strange[0])} (from 0)"
-                raise CatalogueError(f"{path}: {at}: the vector of {space.name!r} holds numbers that are not finite")
+            check_vectors(path, batch, space, first_row=row)
+            if FURTHER + space.name in batch.schema.names:
+                check_further(path, batch, space, counts=further)
         row += batch.num_rows
+
+
+def check_vectors(path: Path, batch: pa.RecordBatch, space: Space, *, first_row: int) -> None:
+    """Check the vectors of a batch that begins at a row.
+
+    Raises:
+        CatalogueError: A number is missing or not finite.
+    """
+    column: Any = batch.column(VECTOR + space.name)
+    if column.null_count or column.flatten().null_count:
+        raise CatalogueError(f"{path}: the vector of {space.name!r} of an item is missing or incomplete")
+    strange = np.flatnonzero(~np.isfinite(vector_rows(column, space)).all(axis=1))
+    if len(strange):
+        at = f"row {first_row + int(strange[0])} (from 0)"
+        raise CatalogueError(f"{path}: {at}: the vector of {space.name!r} holds numbers that are not finite")
+
+
+def check_further(path: Path, batch: pa.RecordBatch, space: Space, *, counts: Sequence[int]) -> None:
+    """Check the vectors of further garments, of which each item has so many.
+
+    Raises:
+        CatalogueError: A number is missing or not finite.
+    """
+    column: Any = batch.column(FURTHER + space.name)
+    vectors = column.flatten()
+    if column.value_lengths().to_pylist() != list(counts) or vectors.null_count or vectors.flatten().null_count:
+        raise CatalogueError(f"{path}: the vector of {space.name!r} of a garment is missing or incomplete")
+    if not np.isfinite(vector_rows(vectors, space)).all():
+        raise CatalogueError(f"{path}: the vector of {space.name!r} of a garment holds numbers that are not finite")
 
 
 def checked_item(columns: Mapping[str, list[Any]], place: int) -> Item:
@@ -209,7 +280,8 @@ def checked_item(columns: Mapping[str, list[Any]], place: int) -> Item:
 
 def plain_columns(batch: pa.RecordBatch) -> dict[str, list[Any]]:
     """Columns of a batch without the vectors."""
-    return {name: batch.column(name).to_pylist() for name in batch.schema.names if not name.startswith(VECTOR)}
+    names = [name for name in batch.schema.names if not name.startswith((VECTOR, FURTHER))]
+    return {name: batch.column(name).to_pylist() for name in names}
 
 
 def vector_rows(column: Any, space: Space) -> Float32:  # noqa: ANN401 - PyArrow's types are incomplete
@@ -218,13 +290,28 @@ def vector_rows(column: Any, space: Space) -> Float32:  # noqa: ANN401 - PyArrow
     return rows
 
 
+def all_vector_rows(batch: pa.RecordBatch, space: Space, items: Sequence[Item]) -> Float32:
+    """Vectors of a batch, (R, D) float32: of each item, or of its garments."""
+    first = vector_rows(batch.column(VECTOR + space.name), space)
+    if FURTHER + space.name not in batch.schema.names:
+        return first
+    column: Any = batch.column(FURTHER + space.name)
+    ends = np.cumsum([len(item.parts) for item in items])
+    rows: Float32 = np.empty((int(ends[-1]), space.dimension), dtype=np.float32)
+    is_first = np.zeros(len(rows), dtype=np.bool_)
+    is_first[[0, *ends[:-1]]] = True
+    rows[is_first], rows[~is_first] = first, vector_rows(column.flatten(), space)
+    return rows
+
+
 def batches(file: parquet.ParquetFile, spaces: Sequence[Space]) -> Iterator[RecordBatch]:
     """Iterate over the records; overrides were merged into the attributes."""
     for batch in file.iter_batches(BATCH):
         columns = plain_columns(batch)
+        items = [read_item(columns, row) for row in range(batch.num_rows)]
         yield RecordBatch(
-            [read_item(columns, row) for row in range(batch.num_rows)],
-            {space.name: vector_rows(batch.column(VECTOR + space.name), space) for space in spaces},
+            items,
+            {space.name: all_vector_rows(batch, space, items) for space in spaces},
             columns["source"],
             [None if sha256 is None else read_file_stamp(columns, row) for row, sha256 in enumerate(columns["sha256"])],
             [{}] * batch.num_rows,
@@ -234,6 +321,8 @@ def batches(file: parquet.ParquetFile, spaces: Sequence[Space]) -> Iterator[Reco
 def read_item(columns: Mapping[str, list[Any]], row: int) -> Item:
     """Read one item of a batch."""
     box = columns["box"][row]
+    finder = columns["finder"][row] if "finder" in columns else None
+    garments = [] if finder is None else json.loads(columns["garments"][row])
     return Item(
         id=columns["id"][row],
         photo=columns["photo"][row],
@@ -241,6 +330,8 @@ def read_item(columns: Mapping[str, list[Any]], row: int) -> Item:
         product=columns["product"][row],
         box=None if box is None else Box(*box),
         attributes=json.loads(columns["attributes"][row]),
+        garments=tuple(Garment(Box(*each["box"]), str(each["kind"]), float(each["score"])) for each in garments),
+        finder=finder,
     )
 
 

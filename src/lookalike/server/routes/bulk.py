@@ -32,7 +32,7 @@ Photos: TypeAlias = Mapping[str, bytes | None]
 """Contents by file name; None if several files have the same name."""
 
 NDJSON: Final = "application/x-ndjson"
-LINES_TEXT: Final = "One JSON object a line: id, photo or photo_base64, product, box, attributes."
+LINES_TEXT: Final = "One JSON object a line: id, photo or photo_base64, product, box, garments, attributes."
 FORM_SHAPE: Final = FormShape(
     "BulkForm",
     schema={
@@ -215,7 +215,9 @@ def written_of(item: BulkItem, photos: Photos) -> ItemWrite:
     elif item.photo_base64 is not None:
         data = from_base64(item.photo_base64)
     box = None if item.box is None else Box(*item.box)
-    return ItemWrite(item.id, item.product, item.attributes, box=box, photo=data, name=name)
+    if item.garments and data is None:
+        raise ApiError("photo_needed", "garments are found in a photo; send it")
+    return ItemWrite(item.id, item.product, item.attributes, box=box, photo=data, name=name, garments=item.garments)
 
 
 def from_base64(text: str) -> bytes:

@@ -30,7 +30,7 @@ from lookalike.server.request_bodies import (
 from lookalike.server.routes.items import ItemPath
 from lookalike.server.routes.search import box_of
 from lookalike.server.schemas import LONGEST_ID, LONGEST_NAME, Item
-from lookalike.server.write_schemas import ItemPatch, ItemText
+from lookalike.server.write_schemas import GARMENTS_TEXT, ItemPatch, ItemText
 from lookalike.types import Item as Stored
 
 T = TypeVar("T")
@@ -46,6 +46,7 @@ FORM_SHAPE: Final = FormShape(
             "photo": {"type": "string", "format": "binary", "contentMediaType": "image/*"},
             "product": {"type": "string", "maxLength": LONGEST_ID},
             "box": {"type": "string", "format": "box", "description": "x1,y1,x2,y2 in pixels of the upright photo."},
+            "garments": {"type": "boolean", "description": GARMENTS_TEXT},
             "attributes": {
                 "type": "object",
                 "propertyNames": {"minLength": 1, "maxLength": LONGEST_NAME},
@@ -73,6 +74,7 @@ FORM_SHAPE: Final = FormShape(
                 "unauthorized",
                 "too_many_parts",
                 "unreadable_photo",
+                "no_finder",
                 "photo_needed",
                 "mismatch",
                 "locked",
@@ -141,10 +143,12 @@ async def written_of(body: Body, item_id: str, context: AppContext) -> ItemWrite
     if body.media_type != FORM:
         raise unsupported_media_type(body.media_type, [FORM, JSON_TYPE])
     form = await body.form(parts=context.settings.parts)
-    if unknown := set(form.untouched) - {"photo", "box", *ItemText.model_fields}:
+    if unknown := set(form.untouched) - {"photo", "box", "garments", *ItemText.model_fields}:
         raise ApiError("bad_request", f"unknown part {min(unknown)!r} in the form")
     fields = {name: only(form.fields[name], name) for name in form.fields}
-    box = fields.pop("box", None)
+    box, garments = fields.pop("box", None), fields.pop("garments", "false")
+    if garments not in ("true", "false"):
+        raise invalid([{"loc": ["garments"], "msg": "expected true or false"}])
     values: dict[str, object] = dict(fields)
     if "attributes" in fields:
         values["attributes"] = parse_json(fields["attributes"])
@@ -159,6 +163,7 @@ async def written_of(body: Body, item_id: str, context: AppContext) -> ItemWrite
         box=None if box is None else box_of(box),
         photo=photo.getvalue(),
         name=photo.name,
+        garments=garments == "true",
     )
 
 

@@ -1,4 +1,4 @@
-"""Filling of a gallery from a catalogue, in this process or on a Ray cluster."""
+"""Indexing of a catalogue into a gallery, in this process or on a Ray cluster."""
 
 from __future__ import annotations
 
@@ -7,44 +7,54 @@ from typing import TYPE_CHECKING
 
 from lookalike.embedding.batch_embedding import BATCH
 from lookalike.embedding.model_choice import ModelFile
+from lookalike.errors import UsageError
+from lookalike.finding.catalogue_finder import CatalogueFinder
 from lookalike.ingest.pipeline import index_catalogue
 
 if TYPE_CHECKING:
     from lookalike.catalogue.protocol import Catalogue
     from lookalike.embedding.protocol import Embedder
+    from lookalike.finding.finder import Finder
     from lookalike.gallery.protocol import Gallery
     from lookalike.ingest.report import IndexReport
 
 
-def fill(
+def index_into(
     gallery: Gallery,
     catalogue: Catalogue,
     embedder: Embedder,
     *,
-    model: ModelFile | Embedder,
+    model: Embedder | ModelFile,
+    finder: Finder | None,
     batch: int | None,
     workers: int | None,
     prune: bool,
     strict: bool,
-    progress: Callable[[IndexReport], None] | None,
+    progress: Callable[[IndexReport, int], None] | None,
     ray: str | None,
     shards: str | None,
 ) -> IndexReport:
-    """Bring a gallery up to date with a catalogue, and store the model; `Retriever.index` documents the options.
+    """Bring a gallery up to date with a catalogue, and list the skipped photos in it; see `Retriever.index`.
 
     Args:
         gallery: Gallery to fill.
         catalogue: Catalogue to read.
-        embedder: Embedder of the photos.
-        model: Model files of the embedder, or the embedder itself.
-        batch: Batch size of the network.
-        workers: Number of threads that read and decode.
-        prune: Remove items that are no longer in the catalogue.
-        strict: Stop at the first photo that cannot be read.
-        progress: Called from time to time with the report so far.
-        ray: Address of a Ray cluster that embeds the photos.
-        shards: Folder or URL for the results of its machines.
+        embedder: Embeds the photos.
+        model: What the embedder was loaded from, which the gallery remembers; or the embedder itself.
+        finder: Finds garments to embed one by one; None embeds whole photos.
+        batch: As in `Retriever.index`, and so are the others.
+        workers: Number of threads.
+        prune: Whether to remove items that have vanished.
+        strict: Whether to stop at the first photo that cannot be read.
+        progress: Called with the report and the number of photos.
+        ray: Address of a Ray cluster.
+        shards: Folder or URL for its results.
+
+    Raises:
+        UsageError: There is a finder, and the gallery keeps no garments.
     """
+    if finder is not None and gallery.garment_count is None:
+        raise UsageError("a gallery on Milvus keeps no garments; index into a gallery in a folder, or whole photos")
     with gallery.writing():
         if isinstance(model, ModelFile):
             gallery.remember_model(model.address(gallery.model))
@@ -70,8 +80,9 @@ def fill(
             workers=workers,
             prune=prune,
             strict=strict,
-            progress=progress,
+            progress=progress and (lambda so_far: progress(so_far, catalogue.count)),
             cluster=cluster,
+            finder=None if finder is None else CatalogueFinder(finder),
         )
         if cluster is not None:
             cluster.clear()
