@@ -249,6 +249,7 @@ class Query:
 
     `weights` are those that were used, `labels` the most probable classes of the photo by head of the model, with their
     probabilities, and `no_garment` the probability that it shows none; None without a single photo or such heads.
+    With `same_kind`, the matches are of `kind`, or of any if that is None, since it is unknown.
     """
 
     photo: str | None
@@ -262,6 +263,8 @@ class Query:
     expand: int = 0
     rerank: int = 0
     min_relevance: float | None = None
+    same_kind: bool = False
+    kind: str | None = None
     offset: int | None = None
     examples: Mapping[str, Sequence[str]] | None = None
     garment: GarmentChoice | None = None
@@ -286,8 +289,6 @@ class Query:
         }
         if self.garment is not None:
             query |= self.garment.to_json()
-        if self.item is not None:
-            query["item"] = self.item
         if self.metrics:
             query["metrics"] = dict(self.metrics)
         for name, count in (("expand", self.expand), ("rerank", self.rerank)):
@@ -297,7 +298,9 @@ class Query:
             query["examples"] = {name: list(given) for name, given in self.examples.items()}
         if self.labels is not None:
             query["labels"] = {head: [list(each) for each in shown] for head, shown in self.labels.items()}
-        for name in ("offset", "min_relevance", "no_garment"):
+        if self.same_kind:
+            query |= {"same_kind": True, "kind": self.kind}
+        for name in ("item", "offset", "min_relevance", "no_garment"):
             if (value := getattr(self, name)) is not None:
                 query[name] = value
         return query

@@ -101,6 +101,12 @@ def search(
             "--min-relevance", metavar="P", help="Least probability, from 0 to 1, that a match is of the same kind."
         ),
     ] = None,
+    same_kind: Annotated[
+        bool,
+        typer.Option(
+            "--same-kind", help="Search only among items of the kind that the photo shows, by their attribute kind."
+        ),
+    ] = False,
     finder: FinderFile = None,
     model: Models = None,
     runtime: Runtime = "auto",
@@ -135,6 +141,7 @@ def search(
         expand=expand,
         rerank=rerank,
         min_relevance=min_relevance,
+        same_kind=same_kind,
         metrics=pairs(metric, option="--metric") or None,
         box=lookalike.Box.parse(box) if box is not None else None,
         garment=garment,
@@ -282,6 +289,8 @@ def present(answer: Answer) -> None:
         say("no item passes the filter" if answer.query.where else "nothing was found")
     if answer.query.garment is not None:
         say(garment_line(answer.query.garment))
+    if answer.query.same_kind:
+        say(f"of the same kind: {answer.query.kind or 'it is unknown, so all kinds were searched'}")
     if shows := labels_line(answer.query):
         say(f"shows: {shows}")
     say(f"weights: {weights_line(answer.query)}; index: {answer.query.index}; {steps_line(answer)}")

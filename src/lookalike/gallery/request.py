@@ -118,6 +118,13 @@ class SearchRequest:
             examples=(0.5,),
         ),
     ] = None
+    same_kind: Annotated[
+        bool,
+        Option(
+            "Whether to search only among items of the kind that the photo shows, or the item is of, by the attribute "
+            "`kind`. Only with one photo or item."
+        ),
+    ] = False
     box: Annotated[
         Box | None,
         Option(

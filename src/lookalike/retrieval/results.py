@@ -135,6 +135,7 @@ def query_of(
     index: str,
     garment: GarmentChoice | None,
     labels: PhotoLabels | None,
+    kind: str | None,
 ) -> Query:
     """Query of an answer.
 
@@ -145,6 +146,7 @@ def query_of(
         index: Index that answered.
         garment: Garment that was looked at, if one was asked for.
         labels: What the query photo shows, if the model can tell.
+        kind: Kind that was asked for, if it is known.
     """
     return Query(
         photo=name_of(examples.photos[0]) if examples.photos else None,
@@ -159,6 +161,8 @@ def query_of(
         expand=request.expand,
         rerank=request.rerank,
         min_relevance=request.min_relevance,
+        same_kind=request.same_kind,
+        kind=kind,
         examples=examples.names(name_of) if examples.several else None,
         garment=garment,
         labels=None if labels is None else labels.shown,

@@ -21,6 +21,7 @@ from lookalike.retrieval.examples import Examples
 from lookalike.retrieval.garment_choice import part_of_photo
 from lookalike.retrieval.relevance import check_calibrated, relevance_of
 from lookalike.retrieval.results import query_of, search_gallery
+from lookalike.retrieval.same_kind import asked_kind, restricted
 from lookalike.types import Answer, Box
 
 if TYPE_CHECKING:
@@ -139,6 +140,7 @@ class Retriever:
         expand: int = 0,
         rerank: int = 0,
         min_relevance: float | None = None,
+        same_kind: bool = False,
     ) -> Answer:
         """Find items that look like a photo, an item of the gallery, or several; the query items are left out.
 
@@ -161,6 +163,8 @@ class Retriever:
             expand: Number of nearest items to add to the query before a second search; 0 is none.
             rerank: Number of best matches to sort by shared neighbours; 0 is none. Scores remain those of the query.
             min_relevance: Least relevance of a match, from 0 to 1; others are left out. Needs a calibrated model.
+            same_kind: Whether to search only among items of the kind that the photo shows, or the item is of, by the
+                attribute `kind`.
 
         Raises:
             UsageError: An option is invalid, or options exclude each other; subclasses are in `lookalike.errors`.
@@ -178,6 +182,7 @@ class Retriever:
             expand=expand,
             rerank=rerank,
             min_relevance=min_relevance,
+            same_kind=same_kind,
             metrics=metrics,
             box=box,
             garment=garment,
@@ -200,12 +205,18 @@ class Retriever:
         took = {"decode": 0.0, "embed": 0.0, **part.took}
         embedded = part.examples.embedded(lambda photos: self._embed(photos, part.box, took), gallery.vectors)
         labels = labels_of(embedded.labels, self.embedder.labels) if embedded.labels else None
+        kind = None
+        if request.same_kind:
+            kind = asked_kind(examples, gallery, labels=labels, choice=part.choice)
+            resolved = restricted(resolved, kind, gallery)
         relevance = relevance_of(examples, resolved, labels, lambda: self._calibration)
         check_calibrated(relevance, resolved)
         started = perf_counter()
         found = search_gallery(gallery, embedded.vectors, resolved, examples, relevance)
         took["search"] = (perf_counter() - started) * 1000
-        query = query_of(examples, request, resolved, index=found.neighbours.index, garment=part.choice, labels=labels)
+        query = query_of(
+            examples, request, resolved, index=found.neighbours.index, garment=part.choice, labels=labels, kind=kind
+        )
         read_photo = self._photo_readers.of(gallery, version=found.neighbours.version)
         return Answer(query, took, found.matches, read_photo, no_good_match=found.no_good_match)
 

@@ -152,6 +152,10 @@ class QueryEcho(BaseModel):
     expand: int | None = Field(default=None, description="Number of items for query expansion; only if given.")
     rerank: int | None = Field(default=None, description="Number of re-ranked matches; only if given.")
     min_relevance: float | None = Field(default=None, description="Least relevance; only if given.")
+    same_kind: bool | None = Field(default=None, description="True if only items of one kind were searched.")
+    kind: str | None = Field(
+        default=None, description="With `same_kind`: the kind; null if it is unknown, and all kinds were searched."
+    )
     garment: ChosenGarment | None = Field(
         default=None, description="Only if a garment was asked for; null is the whole photo, as none or one was found."
     )

@@ -28,6 +28,7 @@ SHAPES: Final[dict[str, Any]] = {
     "weights": Annotated[dict[SpaceName, Weight], Field(min_length=1)],
     "where": Where,
     "metrics": dict[SpaceName, MetricName],
+    "same_kind": bool,
     "min_relevance": Annotated[float, Field(ge=0, le=1)],
 }
 """Types of the options that are neither numbers nor choices."""
