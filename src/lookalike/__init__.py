@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from lookalike import telemetry
 
 if TYPE_CHECKING:
+    from lookalike.answers import Answer, GarmentChoice, Match
     from lookalike.errors import (
         AnnotationError,
         AnnotationErrors,
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
     from lookalike.tuning.pca import Reduction, reduce
     from lookalike.tuning.weight_learning import Fusion
     from lookalike.tuning.weights import forget_weights, learn_weights
-    from lookalike.types import Answer, Box, Garment, GarmentChoice, Item, Match
+    from lookalike.types import Box, Garment, Item
 
 __all__ = [
     "AnnotationError",
@@ -119,7 +120,8 @@ __all__ = [
 telemetry.switch_off()  # the one effect of importing the package: a library that was imported first would report
 
 _HOMES = {
-    **dict.fromkeys(("Answer", "Box", "Garment", "GarmentChoice", "Item", "Match"), "lookalike.types"),
+    **dict.fromkeys(("Answer", "GarmentChoice", "Match"), "lookalike.answers"),
+    **dict.fromkeys(("Box", "Garment", "Item"), "lookalike.types"),
     **dict.fromkeys(("Augmentation", "augment"), "lookalike.tuning.database_augmentation"),
     **dict.fromkeys(("Calibrated", "calibrate"), "lookalike.tuning.calibration"),
     **dict.fromkeys(("Comparison", "compare_evaluations"), "lookalike.evaluation.comparison"),

@@ -16,6 +16,7 @@ from small_shop import TOKEN, Shop
 from starlette.testclient import TestClient
 
 import lookalike
+from lookalike.answers import Answer, Match
 from lookalike.cli import main
 from lookalike.finding import catalogue_finder
 from lookalike.finding import finder as finder_module
@@ -26,7 +27,7 @@ from lookalike.render.notebook import notebook_html
 from lookalike.server.app import create_app
 from lookalike.server.settings import Settings
 from lookalike.server.startup import open_context
-from lookalike.types import Answer, Box, Match
+from lookalike.types import Box
 from tiny_finder import FOUND, write_tiny_finder
 
 INK = {"top": (220, 10, 10), "skirt": (10, 220, 10), "trousers": (10, 10, 220)}

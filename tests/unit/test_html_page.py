@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lookalike.answers import Answer, Match, Query
 from lookalike.errors import PhotoError, UsageError
 from lookalike.render import html_page, write_html
-from lookalike.types import JSON, Answer, Box, Item, Match, Query
+from lookalike.types import JSON, Box, Item
 
 EVIL = "<script>alert('x')</script>"
 QUOTES = '" onerror="alert(1)'

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
+from lookalike.answers import Answer, Match, Query
 from lookalike.render import lettering, montage
-from lookalike.types import Answer, Item, Match, Query
+from lookalike.types import Item
 
 BLACK = (0, 0, 0)
 

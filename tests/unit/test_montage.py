@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lookalike.answers import Answer, Match, Query
 from lookalike.errors import PhotoError, UsageError
 from lookalike.render import lettering, montage, write_montage
 from lookalike.render.montage import ACCENT, CARD, GAP, MARGIN, TEXT_HEIGHT, TILE
-from lookalike.types import Answer, Box, Item, Match, Query
+from lookalike.types import Box, Item
 
 COLORS = [(200, 30, 30), (30, 160, 40), (40, 60, 190), (220, 190, 30), (150, 40, 170), (30, 170, 170), (90, 90, 90)]
 STEP = (TILE[0] + GAP, TILE[1] + TEXT_HEIGHT + GAP)

@@ -32,8 +32,9 @@ from lookalike.errors import UsageError
 from lookalike.gallery.request import INDEX_NAMES, SearchRequest
 
 if TYPE_CHECKING:
+    from lookalike.answers import Answer
     from lookalike.images import Source
-    from lookalike.types import Answer, Item
+    from lookalike.types import Item
 
 PATIENCE_S: Final = 60.0
 """Longest silence of a pipe, in seconds."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lookalike.types import JSON, Answer, GarmentChoice, Item, Query
+from lookalike.answers import Answer, GarmentChoice, Query
+from lookalike.types import JSON, Item
 
 NAMING_ATTRIBUTES = ("title", "name", "productDisplayName")
 EXAMPLES = 3

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from lookalike.answers import Answer, Match
 from lookalike.render.captions import (
     item_title,
     labels_line,
@@ -20,7 +21,7 @@ from lookalike.render.captions import (
 )
 from lookalike.render.thumbnails import ReadPhoto, Thumbnail, data_uri, item_thumbnail, query_thumbnail
 from lookalike.storage.files import not_written, write_whole
-from lookalike.types import JSON, Answer, Item, Match
+from lookalike.types import JSON, Item
 
 PHOTO_SIZE = (320, 427)
 JPEG_QUALITY = 84

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
+from lookalike.answers import Answer, Match
 from lookalike.errors import UsageError
 from lookalike.render import lettering
 from lookalike.render.captions import item_title, query_title, weights_line
 from lookalike.render.saving import save_image
 from lookalike.render.thumbnails import Thumbnail, item_thumbnail, query_thumbnail
-from lookalike.types import Answer, Item, Match
+from lookalike.types import Item
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 

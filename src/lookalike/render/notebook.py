@@ -5,9 +5,9 @@ from __future__ import annotations
 from html import escape
 from typing import Final
 
+from lookalike.answers import Answer, Match
 from lookalike.render.captions import item_title, labels_line, no_match_line, query_title, steps_line, weights_line
 from lookalike.render.thumbnails import ReadPhoto, data_uri, item_thumbnail
-from lookalike.types import Answer, Match
 
 SIZE: Final = (112, 150)
 """Largest width and height of a thumbnail, in pixels."""

@@ -8,11 +8,12 @@ from io import BytesIO
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from lookalike.answers import GarmentChoice
 from lookalike.errors import NoGarmentError
 from lookalike.finding.prominence import most_prominent, most_prominent_of_several
 from lookalike.gallery.request import AUTO, DEFAULT_GARMENT, WHOLE, SearchRequest
 from lookalike.retrieval.examples import Examples, name_of
-from lookalike.types import Box, GarmentChoice
+from lookalike.types import Box
 
 if TYPE_CHECKING:
     from lookalike.finding.finder import Finder

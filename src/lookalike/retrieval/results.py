@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
 
+from lookalike.answers import GarmentChoice, Match, Query
 from lookalike.embedding.compatibility import model_ids_of
 from lookalike.errors import GalleryReplacedError
 from lookalike.retrieval.examples import Examples, name_of
 from lookalike.retrieval.refinement import search_refined
-from lookalike.types import Float32, GarmentChoice, Match, Neighbours, Query
+from lookalike.types import Float32, Neighbours
 
 if TYPE_CHECKING:
     from lookalike.embedding.calibration import Float64

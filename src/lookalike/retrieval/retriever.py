@@ -10,6 +10,7 @@ from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from lookalike.answers import Answer
 from lookalike.embedding.compatibility import check_compatibility
 from lookalike.embedding.labels import labels_of
 from lookalike.embedding.model_choice import ModelFile
@@ -22,7 +23,7 @@ from lookalike.retrieval.garment_choice import part_of_photo
 from lookalike.retrieval.relevance import check_calibrated, relevance_of
 from lookalike.retrieval.results import query_of, search_gallery
 from lookalike.retrieval.same_kind import asked_kind, restricted
-from lookalike.types import Answer, Box
+from lookalike.types import Box
 
 if TYPE_CHECKING:
     from lookalike.embedding.calibration import Calibration
@@ -205,10 +206,8 @@ class Retriever:
         took = {"decode": 0.0, "embed": 0.0, **part.took}
         embedded = part.examples.embedded(lambda photos: self._embed(photos, part.box, took), gallery.vectors)
         labels = labels_of(embedded.labels, self.embedder.labels) if embedded.labels else None
-        kind = None
-        if request.same_kind:
-            kind = asked_kind(examples, gallery, labels=labels, choice=part.choice)
-            resolved = restricted(resolved, kind, gallery)
+        kind = asked_kind(examples, gallery, labels=labels, choice=part.choice) if request.same_kind else None
+        resolved = restricted(resolved, kind, gallery) if request.same_kind else resolved
         relevance = relevance_of(examples, resolved, labels, lambda: self._calibration)
         check_calibrated(relevance, resolved)
         started = perf_counter()
@@ -227,9 +226,8 @@ class Retriever:
 
     @cached_property
     def _calibration_in_file(self) -> Calibration | None:
-        if not isinstance(self._embedder, ModelFile):
-            return None
-        return self._embedder.calibration(self.gallery.model, self.gallery.spaces)
+        model = self._embedder
+        return model.calibration(self.gallery.model, self.gallery.spaces) if isinstance(model, ModelFile) else None
 
     def index(
         self,
@@ -346,8 +344,7 @@ class Retriever:
         from lookalike.images import DEFAULT_LIMITS
 
         self.check_model(asking=True)
-        embedded, decoding, embedding = embed_queries(
-            self.embedder, photos, box=box, limits=self.limits or DEFAULT_LIMITS
-        )
+        limits = self.limits or DEFAULT_LIMITS
+        embedded, decoding, embedding = embed_queries(self.embedder, photos, box=box, limits=limits)
         took.update(decode=decoding * 1000, embed=embedding * 1000)
         return embedded

@@ -10,11 +10,11 @@ from lookalike.errors import UsageError
 from lookalike.kinds import KIND_OF, kind_of
 
 if TYPE_CHECKING:
+    from lookalike.answers import GarmentChoice
     from lookalike.embedding.labels import PhotoLabels
     from lookalike.gallery.protocol import Gallery
     from lookalike.gallery.request import ResolvedRequest
     from lookalike.retrieval.examples import Examples
-    from lookalike.types import GarmentChoice
 
 
 def asked_kind(

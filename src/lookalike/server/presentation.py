@@ -10,8 +10,9 @@ import re
 from collections.abc import Iterable
 from typing import Any, Final
 
+from lookalike.answers import Answer
 from lookalike.server.errors import ApiError
-from lookalike.types import Answer, Item, item_json
+from lookalike.types import Item, item_json
 
 ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#\s]*")
 HIDDEN: Final = "..."

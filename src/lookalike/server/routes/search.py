@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from lookalike.answers import Answer as Found
 from lookalike.deadline import within
 from lookalike.errors import UsageError
 from lookalike.gallery.request import SearchRequest
@@ -34,7 +35,6 @@ from lookalike.server.search_schema import (
     Question,
     request_of,
 )
-from lookalike.types import Answer as Found
 from lookalike.types import Box
 
 router = APIRouter(tags=["search"])

@@ -1,0 +1,182 @@
+"""Answers of a search: the query as it was understood, and its matches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
+
+from lookalike.types import Box, Garment, Item, Labels, item_json
+
+
+@dataclass(frozen=True, slots=True)
+class GarmentChoice:
+    """Garment of a photo that a search looks at.
+
+    Attributes:
+        asked: What was asked for: `auto`, a kind, or a number.
+        found: Garments of the photo, highest score first.
+        number: Number in `found`, from 1, of the garment looked at; None is the whole photo: `auto` found none or one.
+    """
+
+    asked: str
+    found: Sequence[Garment]
+    number: int | None
+
+    @property
+    def garment(self) -> Garment | None:
+        """Garment looked at; None is the whole photo."""
+        return None if self.number is None else self.found[self.number - 1]
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON form: the garment looked at, and the others, each with its number."""
+        numbered = [{"number": number, **garment.to_json()} for number, garment in enumerate(self.found, start=1)]
+        chosen = None if self.number is None else {**numbered[self.number - 1], "asked": self.asked}
+        return {"garment": chosen, "garments": [each for each in numbered if each["number"] != self.number]}
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Item of an answer with its rank and scores.
+
+    Attributes:
+        rank: Rank, from 1.
+        item: Item found.
+        score: Weighted mean of the cosines, in [-1, 1]; or minus the weighted sum of distances.
+        scores: Cosine, or minus the distance, by name of the space.
+        refined: Value that decides the rank of a refined answer; None if the score does.
+        relevance: Calibrated probability, in [0, 1], that it is of the same kind as what was asked; None if unknown.
+        garment: Garment of the photo that was found; None if the item is not embedded by its garments.
+    """
+
+    rank: int
+    item: Item
+    score: float
+    scores: Mapping[str, float]
+    refined: float | None = None
+    relevance: float | None = None
+    garment: Garment | None = None
+
+    @property
+    def part(self) -> Box | None:
+        """Part of the photo that was found; None is all of it."""
+        return self.item.box if self.garment is None else self.garment.box
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON form, the same for the command line, HTTP and Python."""
+        match: dict[str, Any] = {
+            "rank": self.rank,
+            **item_json(self.item),
+            "score": self.score,
+            "scores": dict(self.scores),
+        }
+        for name, value in (("refined", self.refined), ("relevance", self.relevance)):
+            if value is not None:
+                match[name] = value
+        if self.garment is not None:
+            match["garment"] = self.garment.to_json()
+        return match
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Resolved query of an answer.
+
+    `weights` are those that were used, `labels` the most probable classes of the photo by head of the model, with their
+    probabilities, and `no_garment` the probability that it shows none; None without a single photo or such heads.
+    With `same_kind`, the matches are of `kind`, or of any if that is None, since it is unknown.
+    """
+
+    photo: str | None
+    item: str | None
+    box: Box | None
+    model: str | None
+    weights: Mapping[str, float]
+    where: str | None
+    index: str
+    metrics: Mapping[str, str] = field(default_factory=dict)
+    expand: int = 0
+    rerank: int = 0
+    min_relevance: float | None = None
+    same_kind: bool = False
+    kind: str | None = None
+    offset: int | None = None
+    examples: Mapping[str, Sequence[str]] | None = None
+    garment: GarmentChoice | None = None
+    labels: Labels | None = None
+    no_garment: float | None = None
+
+    @property
+    def part(self) -> Box | None:
+        """Part of the photo that was looked at: the box that was given, or that of the garment; None is all of it."""
+        garment = None if self.garment is None else self.garment.garment
+        return self.box if garment is None else garment.box
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON form, the same for the command line, HTTP and Python."""
+        query: dict[str, Any] = {
+            "photo": self.photo,
+            "box": self.box.to_list() if self.box else None,
+            "model": self.model,
+            "weights": dict(self.weights),
+            "where": self.where,
+            "index": self.index,
+        }
+        if self.garment is not None:
+            query |= self.garment.to_json()
+        if self.metrics:
+            query["metrics"] = dict(self.metrics)
+        for name, count in (("expand", self.expand), ("rerank", self.rerank)):
+            if count:
+                query[name] = count
+        if self.examples is not None:
+            query["examples"] = {name: list(given) for name, given in self.examples.items()}
+        if self.labels is not None:
+            query["labels"] = {head: [list(each) for each in shown] for head, shown in self.labels.items()}
+        if self.same_kind:
+            query |= {"same_kind": True, "kind": self.kind}
+        for name in ("item", "offset", "min_relevance", "no_garment"):
+            if (value := getattr(self, name)) is not None:
+                query[name] = value
+        return query
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Answer of one query.
+
+    Attributes:
+        query: Query as it was understood.
+        took_ms: Milliseconds of each step: `decode`, `embed`, `search`.
+        matches: Matches, best first.
+        read_photo: Reads the photo of an item from where the gallery allows it, as a source for `open_image`; None
+            reads any location. Raises PhotoError if the photo may not or cannot be read.
+        no_good_match: Whether there are items, but none that reaches the least relevance that was asked for.
+    """
+
+    query: Query
+    took_ms: Mapping[str, float]
+    matches: Sequence[Match]
+    read_photo: Callable[[Item], Any] | None = field(default=None, repr=False, compare=False)
+    no_good_match: bool = False
+
+    @property
+    def labels(self) -> Labels | None:
+        """What the query photo shows, as in `Query.labels`."""
+        return self.query.labels
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON form, the same for the command line, HTTP and Python."""
+        return {
+            "query": self.query.to_json(),
+            "took_ms": {step: round(ms, 3) for step, ms in self.took_ms.items()},
+            "matches": [match.to_json() for match in self.matches],
+            **({} if self.query.min_relevance is None else {"no_good_match": self.no_good_match}),
+        }
+
+    def _repr_html_(self) -> str:
+        """HTML for notebooks: embedded thumbnails with ranks and scores."""
+        # imported by name, since rendering is a layer above, and only notebooks need it
+        page: str = import_module("lookalike.render.notebook").notebook_html(self)
+        return page
