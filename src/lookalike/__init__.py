@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from lookalike.tuning.calibration import Calibrated, calibrate
     from lookalike.tuning.database_augmentation import Augmentation, augment
     from lookalike.tuning.pca import Reduction, reduce
+    from lookalike.tuning.tagging import Tag, Tagging, tag
     from lookalike.tuning.weight_learning import Fusion
     from lookalike.tuning.weights import forget_weights, learn_weights
     from lookalike.types import Box, Garment, Item
@@ -99,6 +100,8 @@ __all__ = [
     "Stopped",
     "StorageFailedError",
     "StorageFullError",
+    "Tag",
+    "Tagging",
     "Trained",
     "TrainingError",
     "UnknownNameError",
@@ -114,6 +117,7 @@ __all__ = [
     "learn_weights",
     "open",
     "reduce",
+    "tag",
     "train",
 ]
 
@@ -131,6 +135,7 @@ _HOMES = {
     **dict.fromkeys(("forget_weights", "learn_weights"), "lookalike.tuning.weights"),
     **dict.fromkeys(("Exported", "export"), "lookalike.models.export_checkpoint"),
     **dict.fromkeys(("Reduction", "reduce"), "lookalike.tuning.pca"),
+    **dict.fromkeys(("Tag", "Tagging", "tag"), "lookalike.tuning.tagging"),
     **dict.fromkeys(("Stopped", "Trained"), "lookalike.training.outcome"),
     "train": "lookalike.training.train",
     "Fusion": "lookalike.tuning.weight_learning",

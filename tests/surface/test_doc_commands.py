@@ -48,6 +48,7 @@ NOT_RUN: dict[tuple[str, str], str] = {
         "docs/relevance.md",
         "lookalike calibrate shop.onnx *",
     ): "needs photos of three sorts; the tests of calibration draw some",
+    ("docs/relevance.md", "lookalike tag *"): "needs a model with labels; the tests of tags have one",
     ("docs/ray.md", "*--ray *"): "needs a cluster; the tests of ray start one and index with it",
     ("docs/ray.md", "export *"): "is for a cluster of several machines",
     ("docs/ray.md", "ray *"): "starts and asks a cluster",

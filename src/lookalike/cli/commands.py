@@ -22,6 +22,7 @@ from lookalike.cli import (
     reduce,
     search,
     serve,
+    tag,
     train,
 )
 from lookalike.cli.once import use_everywhere
@@ -45,6 +46,7 @@ app.command("fuse")(fuse.fuse)
 app.command("reduce")(reduce.reduce)
 app.command("augment")(augment.augment)
 app.command("export")(train.export)
+app.command("tag")(tag.tag)
 app.command("calibrate")(calibrate.calibrate)
 app.command("bench")(bench.bench)
 app.command("doctor")(doctor.doctor)
