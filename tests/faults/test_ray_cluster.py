@@ -97,6 +97,26 @@ def test_a_node_is_killed_and_every_photo_is_there_once(
         assert ray_shop.gallery.source_items(str(table)) == shop.gallery.source_items(str(table))
 
 
+def test_garments_are_found_on_the_cluster_as_here(
+    cluster: Any, table: Path, tmp_path: Path, tiny_model: Path, tiny_finder: Path
+) -> None:
+    few = table.with_name("few.csv")
+    few.write_text("\n".join(table.read_text(encoding="utf-8").splitlines()[:9]), encoding="utf-8")
+    for number, color in enumerate([(220, 10, 10), (10, 220, 10), (10, 10, 220)]):
+        Image.new("RGB", (300, 300), color).save(few.with_name(f"{number}.png"))
+    found = []
+    for place, options in (("ray", {"ray": cluster.address}), ("here", {})):
+        with lookalike.open(tmp_path / place, model=str(tiny_model), finder=tiny_finder) as shop:
+            report = shop.index(few, garments=True, whole_photos=True, **options)  # type: ignore[arg-type]
+            assert report.garments == shop.gallery.garment_count
+            [batch] = shop.gallery.records()
+            order = sorted(range(len(batch)), key=[item.id for item in batch.items].__getitem__)
+            found.append(batch.take(order))
+    assert found[0].items == found[1].items and sum(len(item.garments) for item in found[0].items) > len(found[0])
+    for name, vectors in found[0].vectors.items():
+        np.testing.assert_allclose(vectors, found[1].vectors[name], atol=1e-5)
+
+
 def test_nothing_is_done_twice(cluster: Any, table: Path, tmp_path: Path, tiny_model: Path) -> None:
     """What is known is not sent; what is sent is what has changed, and another machine sees the same content again."""
     few = table.with_name("few.csv")

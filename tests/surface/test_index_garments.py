@@ -329,7 +329,6 @@ def test_mistakes_leave_no_gallery(
     for options, words in (
         ([], "no finder of garments is installed"),
         (["--finder", str(shop.model)], "expected a finder"),
-        (["--finder", str(tiny_finder), "--ray"], "leave out"),
     ):
         assert main([*index, *options]) != 0
         told = capsys.readouterr().err

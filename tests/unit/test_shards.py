@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,14 @@ from PIL import Image
 
 from lookalike.embedding.batch_embedding import Embedded, Outcome, PhotoTask, Unchanged, Unreadable
 from lookalike.errors import LookalikeError, PhotoError, UsageError
+from lookalike.gallery.record_batch import RecordBatch
 from lookalike.ingest.ray import job
 from lookalike.ingest.ray.cluster import Share, _why_not_connected, share_of
 from lookalike.ingest.ray.job import RayEmbedding
 from lookalike.ingest.ray.shards import Shard, cut, read_result, read_work, write_result
 from lookalike.ingest.ray.worker import BATCH, GPU_BYTES, ON_GPU, PER_INPUT, ShardWorker, Task, Tries, batch_for
 from lookalike.spaces import Space
-from lookalike.types import Box, FileStamp, Item
+from lookalike.types import Box, FileStamp, Garment, Item
 
 SPACES = (Space("deep", 3, "mean@1"), Space("color", 2, "color@1"))
 
@@ -97,6 +99,39 @@ def test_what_became_of_the_photos_comes_back_to_the_bit() -> None:
     assert list(found[2].file_stamps) == [FileStamp(1, 2, "x"), FileStamp(3, 4, "y"), FileStamp(3, 4, "y")]
     np.testing.assert_array_equal(found[2].vectors["deep"], np.float32([[2, 1, 0.1], [3, 1, 0.1], [4, 1, 0.1]]))
     np.testing.assert_array_equal(found[2].vectors["color"], [[0.5, 2], [0.5, 3], [0.5, 4]])
+
+
+def test_garments_come_back_too() -> None:
+    work = [replace(work_of(number), finder=None if number == 1 else "finder@1") for number in range(4)]
+    shard, plain = Shard.of(work, SPACES), Shard.of([work_of(number) for number in range(4)], SPACES)
+    assert (shard.name != plain.name, shard.with_garments, plain.with_garments) == (True, True, False)
+    assert [each.finder for each in read_work(shard.text)] == [each.finder for each in work]
+    garments = [Garment(Box(1, 2, 3, 4), "top", 0.9), Garment(Box(1, 2, 30, 40), "skirt", 0.5)]
+    items = [
+        replace(each.item, garments=tuple(garments[:number]), finder=each.finder)
+        for number, each in zip((2, 0, 0, 1), work, strict=True)
+    ]
+    vectors = {space.name: np.arange(5.0 * space.dimension, dtype=np.float32) for space in SPACES}
+    vectors = {space.name: vectors[space.name].reshape(5, space.dimension) for space in SPACES}
+    stamps = [FileStamp(number, number, "x") for number in range(4)]
+    for parts in ([(0, 4)], [(0, 2), (2, 4)]):
+        rows_of = RecordBatch(items, vectors, [], [], []).rows
+        sent = [
+            Embedded(
+                items[start:end],
+                stamps[start:end],
+                {name: rows[rows_of[start].start : rows_of[end - 1].stop] for name, rows in vectors.items()},
+            )
+            for start, end in parts
+        ]
+        data = write_result(sent, source="shop", spaces=SPACES, took={}, with_garments=True)
+        [found], _ = read_result(shard, data, SPACES)
+        assert isinstance(found, Embedded)
+        assert (list(found.items), list(found.file_stamps)) == (items, stamps)
+        for name, rows in vectors.items():
+            np.testing.assert_array_equal(found.vectors[name], rows)
+        with pytest.raises(ValueError, match="other spaces"):
+            read_result(plain, data, SPACES)
 
 
 def test_a_shard_of_unreadable_photos_comes_back_too() -> None:

@@ -38,11 +38,13 @@ class PhotoTask:
         position: Position in the catalogue, from 0.
         file_stamp: File stamp stored with the vectors in the gallery, of the same parts of the photo; None without
             vectors.
+        finder: Model id of the finder of the garments to embed; None embeds the photo, or its box.
     """
 
     item: Item
     position: int = 0
     file_stamp: FileStamp | None = None
+    finder: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ def embed_photos(
         embedder: Embeds the photos.
         batch: Batch size of the network, at least 1.
         workers: Number of threads that read and decode; None is one for each processor, and more for photos in stores.
-        finder: Finds garments in photos of items without a box, to embed each by itself; None embeds whole photos.
+        finder: Finds garments, if the tasks name one.
 
     Yields:
         Outcomes in the order of the photos, except that unchanged photos come as soon as they are known.
@@ -209,7 +211,7 @@ def _read(work: PhotoTask, embedder: Embedder, finder: GarmentFinder | None) -> 
     file_stamp = FileStamp(len(data), now[1] if now else 0, hashlib.sha256(data).hexdigest())
     prepared: list[Prepared] = []
     if known is None or known.sha256 != file_stamp.sha256:
-        if finder is not None and item.box is None:
+        if finder is not None and work.finder is not None:
             item = with_garments(item, data, finder)
         size, name = embedder.wanted_size, shown(item.location)
         for part in item.parts:

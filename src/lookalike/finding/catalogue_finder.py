@@ -27,15 +27,15 @@ class CatalogueFinder:
 
     Args:
         finder: Finds garments.
+
+    Attributes:
+        model_id: Name and fingerprint of the finder.
+        file: Its file.
     """
 
     def __init__(self, finder: Finder) -> None:
         self._finder = finder
-
-    @property
-    def model_id(self) -> str:
-        """Name and fingerprint of the finder."""
-        return self._finder.model_id
+        self.model_id, self.file = finder.model_id, finder.file
 
     def find(self, source: Source, *, limits: Limits = DEFAULT_LIMITS) -> list[Garment]:
         """Find the garments of a photo, the most prominent first; a large one alone has the box of the whole photo.

@@ -33,6 +33,7 @@ class Finder:
         kinds: Kinds of garments that it tells apart.
         pixels: Approximate number of pixels of its input.
         model_id: Name and fingerprint, such as `finder@9f3c21ab`.
+        file: Its file.
     """
 
     def __init__(self, file: str | os.PathLike[str] | None = None) -> None:
@@ -45,7 +46,7 @@ class Finder:
             NoFinderError: None is named, and none is installed.
             ModelError: The file is missing, damaged, or not a finder.
         """
-        path = SHIPPED_FINDER if file is None else Path(file)
+        self.file = path = SHIPPED_FINDER if file is None else Path(file)
         if file is None and not path.is_file():
             raise NoFinderError("no finder of garments is installed; name the .onnx file of one as `finder`")
         onnxruntime.set_default_logger_severity(3)

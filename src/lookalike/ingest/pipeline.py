@@ -191,11 +191,16 @@ class _Run:
             if not self._is_unchanged(item):
                 known = self._known.get(item.id)
                 keeps_parts = known is not None and self._has_same_parts(item, known.item)
-                yield PhotoTask(item, position, known.file_stamp if known and keeps_parts else None)
+                file_stamp = known.file_stamp if known and keeps_parts else None
+                yield PhotoTask(item, position, file_stamp, finder=self._finder_for(item))
+
+    def _finder_for(self, item: Item) -> str | None:
+        """Finder of the garments of an item's photo; a box is a garment already."""
+        return self._finder if item.box is None else None
 
     def _has_same_parts(self, item: Item, known: Item) -> bool:
         """Whether an item's photo, if it is the same, is embedded in the same parts."""
-        return item.box == known.box and known.finder == (self._finder if item.box is None else None)
+        return item.box == known.box and known.finder == self._finder_for(item)
 
     def prune(self) -> None:
         """Remove items of earlier runs that are no longer in the source."""

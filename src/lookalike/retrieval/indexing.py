@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 from lookalike.embedding.batch_embedding import BATCH
 from lookalike.embedding.model_choice import ModelFile
 from lookalike.errors import UsageError
-from lookalike.finding.catalogue_finder import CatalogueFinder
 from lookalike.ingest.pipeline import index_catalogue
 
 if TYPE_CHECKING:
     from lookalike.catalogue.protocol import Catalogue
     from lookalike.embedding.protocol import Embedder
-    from lookalike.finding.finder import Finder
+    from lookalike.finding.catalogue_finder import CatalogueFinder
     from lookalike.gallery.protocol import Gallery
     from lookalike.ingest.report import IndexReport
 
@@ -25,7 +24,7 @@ def index_into(
     embedder: Embedder,
     *,
     model: Embedder | ModelFile,
-    finder: Finder | None,
+    finder: CatalogueFinder | None,
     batch: int | None,
     workers: int | None,
     prune: bool,
@@ -71,6 +70,7 @@ def index_into(
                 shards=shards,
                 batch=batch,
                 workers=workers,
+                finder=finder,
             )
         report = index_catalogue(
             catalogue,
@@ -82,7 +82,7 @@ def index_into(
             strict=strict,
             progress=progress and (lambda so_far: progress(so_far, catalogue.count)),
             cluster=cluster,
-            finder=None if finder is None else CatalogueFinder(finder),
+            finder=finder,
         )
         if cluster is not None:
             cluster.clear()

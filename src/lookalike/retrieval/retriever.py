@@ -275,18 +275,17 @@ class Retriever:
             GalleryLockedError: Another process is writing to the gallery.
         """
         from lookalike.catalogue.opening import open_catalogue
+        from lookalike.finding.catalogue_finder import CatalogueFinder
         from lookalike.retrieval.indexing import index_into
 
         check_least(1, batch=batch, workers=workers)
         if shards is not None and ray is None:
             raise UsageError("shards are for a Ray cluster; name one with ray")
-        if garments and ray is not None:
-            raise UsageError("garments are found on this machine; leave out either garments or ray")
         # Everything that can fail by the caller's mistake comes before the gallery is created.
         catalogue = open_catalogue(
             os.fspath(source), columns=columns, encoding=encoding, exclude=exclude, whole_photos=whole_photos
         )
-        embedder, finder = self.embedder, self.finder if garments else None
+        embedder, finder = self.embedder, CatalogueFinder(self.finder) if garments else None
         with self._created_if_missing() as gallery:
             self.check_model()
             report = index_into(

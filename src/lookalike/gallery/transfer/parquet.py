@@ -63,16 +63,19 @@ def export(gallery: Gallery, folder: Path, *, progress: Progress | None = None) 
         ) as writer,
     ):
         for batch in gallery.records():
-            columns = item_columns(batch.current_items, batch.sources, batch.file_stamps)
-            first = [rows.start for rows in batch.rows]
-            for space in spaces:
-                columns[VECTOR + space.name] = fixed_lists(batch.vectors[space.name][first])
-            if with_garments:
-                columns |= garment_columns(batch)
-            writer.write_table(pa.table(columns, schema=table))
+            writer.write_table(pa.table(columns_of(batch, with_garments=with_garments), schema=table))
             done += len(batch)
             if progress is not None:
                 progress(done, len(gallery))
+
+
+def columns_of(batch: RecordBatch, *, with_garments: bool) -> dict[str, Any]:
+    """Columns of a batch; those that only a gallery with garments has, where that is said."""
+    columns = item_columns(batch.current_items, batch.sources, batch.file_stamps)
+    first = [rows.start for rows in batch.rows]
+    for name, vectors in batch.vectors.items():
+        columns[VECTOR + name] = fixed_lists(vectors[first])
+    return columns | (garment_columns(batch) if with_garments else {})
 
 
 def fixed_lists(rows: Float32) -> pa.Array[Any]:
@@ -83,7 +86,7 @@ def fixed_lists(rows: Float32) -> pa.Array[Any]:
 
 
 def garment_columns(batch: RecordBatch) -> dict[str, Any]:
-    """Columns that only a gallery with garments has."""
+    """Finders, garments and further vectors of a batch."""
     import pyarrow as pa
 
     items, rows_of = batch.items, batch.rows
@@ -278,7 +281,7 @@ def checked_item(columns: Mapping[str, list[Any]], place: int) -> Item:
     return item
 
 
-def plain_columns(batch: pa.RecordBatch) -> dict[str, list[Any]]:
+def plain_columns(batch: pa.RecordBatch | pa.Table) -> dict[str, list[Any]]:
     """Columns of a batch without the vectors."""
     names = [name for name in batch.schema.names if not name.startswith((VECTOR, FURTHER))]
     return {name: batch.column(name).to_pylist() for name in names}

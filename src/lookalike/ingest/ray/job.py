@@ -18,6 +18,7 @@ from lookalike.embedding.batch_embedding import Outcome, PhotoTask, Unreadable, 
 from lookalike.embedding.model_choice import ModelFile
 from lookalike.embedding.protocol import Embedder
 from lookalike.errors import LookalikeError, PhotoError, UsageError
+from lookalike.finding.catalogue_finder import CatalogueFinder
 from lookalike.gallery.protocol import Gallery
 from lookalike.ingest.ray.cluster import Share, connected, import_ray, in_one_line, nodes, share_of
 from lookalike.ingest.ray.shards import Shard, cut, read_result
@@ -46,6 +47,7 @@ class RayEmbedding:
         shards: str | None = None,
         batch: int | None = None,
         workers: int | None = None,
+        finder: CatalogueFinder | None = None,
     ) -> None:
         """Plan a run.
 
@@ -58,6 +60,7 @@ class RayEmbedding:
             shards: A folder or URL that every machine reaches and that keeps finished shards until the run is complete.
             batch: Batch size of the network.
             workers: Decoding threads of each worker.
+            finder: Finds the garments to embed; None embeds whole photos.
 
         Raises:
             UsageError: The model is an embedder of this process, which cannot be sent to others.
@@ -68,6 +71,7 @@ class RayEmbedding:
         self._models = [
             (name, None) if name == "default" else (Path(name).name, Path(name)) for name in model.named(gallery.model)
         ]
+        self._finder = None if finder is None else finder.file
         self._finished: list[str] = []
         self._task = Task(
             models=(),
@@ -105,6 +109,7 @@ class RayEmbedding:
             task = replace(
                 self._task,
                 models=[(name, None if place is None else ray.put(place.read_bytes())) for name, place in self._models],
+                finder=None if self._finder is None else ray.put(self._finder.read_bytes()),
                 processors=share.processors,
                 memory=share.memory,
                 gpu=share.gpus > 0,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from itertools import groupby
 from typing import Any, Final
@@ -18,7 +18,15 @@ import numpy as np
 
 from lookalike.embedding.batch_embedding import Embedded, Outcome, PhotoTask, Unchanged, Unreadable
 from lookalike.errors import PhotoError, short_reason
-from lookalike.gallery.transfer.parquet import VECTOR, item_columns, read_file_stamp, schema, vector_rows
+from lookalike.gallery.record_batch import RecordBatch
+from lookalike.gallery.transfer.parquet import (
+    all_vector_rows,
+    columns_of,
+    plain_columns,
+    read_file_stamp,
+    read_item,
+    schema,
+)
 from lookalike.spaces import Space
 from lookalike.types import Box, FileStamp, Float32, Item, item_json
 
@@ -55,6 +63,11 @@ class Shard:
         name = hashlib.sha256(f"{json.dumps(made)}\n{text}".encode()).hexdigest()[:32]
         return cls(f"shard-{name}", text, work)
 
+    @property
+    def with_garments(self) -> bool:
+        """Whether garments are embedded one by one."""
+        return any(each.finder is not None for each in self.work)
+
     def halves(self, spaces: Sequence[Space]) -> list[Shard]:
         """Split into two shards; empty for a single photo."""
         middle = len(self.work) // 2
@@ -80,7 +93,12 @@ def read_work(text: str) -> list[PhotoTask]:
 
 
 def write_result(
-    outcomes: Iterable[Outcome], *, source: str, spaces: Sequence[Space], took: Mapping[str, float]
+    outcomes: Iterable[Outcome],
+    *,
+    source: str,
+    spaces: Sequence[Space],
+    took: Mapping[str, float],
+    with_garments: bool = False,
 ) -> bytes:
     """Write the outcomes of a shard: a Parquet file in the format of gallery exports, followed by its SHA-256.
 
@@ -89,6 +107,7 @@ def write_result(
         source: Source of the catalogue.
         spaces: Spaces of the vectors.
         took: Seconds by phase; read after the last outcome.
+        with_garments: Whether items may have garments.
     """
     import pyarrow as pa
     from pyarrow import parquet
@@ -102,23 +121,21 @@ def write_result(
         if isinstance(outcome, Embedded):
             items += outcome.items
             file_stamps += outcome.file_stamps
-            for name, rows in vectors.items():
-                rows.append(outcome.vectors[name])
+            for name, parts in vectors.items():
+                parts.append(outcome.vectors[name])
         elif isinstance(outcome, Unchanged):
             file_stamp = outcome.file_stamp
             same.append((outcome.item.id, file_stamp.size, file_stamp.modified_ns, file_stamp.sha256))
         else:
             refused.append((outcome.item.id, outcome.error.reason))
-    columns = item_columns(items, [source] * len(items), file_stamps)
-    for space in spaces:
-        flat = pa.array(np.concatenate(vectors[space.name]).reshape(-1))
-        columns[VECTOR + space.name] = pa.FixedSizeListArray.from_arrays(flat, space.dimension)
+    rows = {name: np.concatenate(parts) for name, parts in vectors.items()}
+    batch = RecordBatch(items, rows, [source] * len(items), file_stamps, [{}] * len(items))
     told = json.dumps({"same": same, "refused": refused, "seconds": dict(took)}).encode()
-    kind = schema(spaces)
+    kind = schema(spaces, with_garments=with_garments)
     kind = kind.with_metadata({**(kind.metadata or {}), OUTCOMES: told})
     file = BytesIO()
     with parquet.ParquetWriter(file, kind, compression="zstd", use_dictionary=False) as writer:
-        writer.write_table(pa.table(columns, schema=kind))
+        writer.write_table(pa.table(columns_of(batch, with_garments=with_garments), schema=kind))
     content = file.getvalue()
     return content + hashlib.sha256(content).digest()
 
@@ -141,10 +158,10 @@ def read_result(shard: Shard, data: bytes, spaces: Sequence[Space]) -> tuple[lis
             table: Any = file.read()  # its types are incomplete
     except (pa.ArrowException, OSError, KeyError) as error:
         raise ValueError(f"{shard.name} is not the result of a shard: {short_reason(error)}") from None
-    if not table.schema.equals(schema(spaces)):
+    if not table.schema.equals(schema(spaces, with_garments=shard.with_garments)):
         raise ValueError(f"{shard.name} has vectors of other spaces")
     item_of = {each.item.id: each.item for each in shard.work}
-    columns = {name: table.column(name).to_pylist() for name in table.schema.names if not name.startswith(VECTOR)}
+    columns = plain_columns(table)
     ids: list[str] = columns["id"]
     met = [*ids, *(each[0] for each in told["same"]), *(each[0] for each in told["refused"])]
     if sorted(met) != sorted(item_of):
@@ -152,9 +169,11 @@ def read_result(shard: Shard, data: bytes, spaces: Sequence[Space]) -> tuple[lis
     outcomes: list[Outcome] = [Unchanged(item_of[id_], FileStamp(*file_stamp)) for id_, *file_stamp in told["same"]]
     outcomes += [Unreadable(item_of[id_], PhotoError(item_of[id_].location, why)) for id_, why in told["refused"]]
     if ids:
-        rows = {space.name: vector_rows(table.column(VECTOR + space.name).combine_chunks(), space) for space in spaces}
-        file_stamps = [read_file_stamp(columns, row) for row in range(len(ids))]
-        outcomes.append(Embedded([item_of[id_] for id_ in ids], file_stamps, rows))
+        [batch] = table.combine_chunks().to_batches()
+        read = [read_item(columns, row) for row in range(len(ids))]
+        items = [replace(item_of[item.id], garments=item.garments, finder=item.finder) for item in read]
+        rows = {space.name: all_vector_rows(batch, space, items) for space in spaces}
+        outcomes.append(Embedded(items, [read_file_stamp(columns, row) for row in range(len(ids))], rows))
     return outcomes, told["seconds"]
 
 
@@ -164,6 +183,7 @@ def _work_json(work: PhotoTask) -> dict[str, Any]:
         **item_json(work.item),
         "root": work.item.root,
         "stamp": None if file_stamp is None else [file_stamp.size, file_stamp.modified_ns, file_stamp.sha256],
+        **({} if work.finder is None else {"finder": work.finder}),
     }
 
 
@@ -176,4 +196,5 @@ def _work(told: Mapping[str, Any]) -> PhotoTask:
         box=None if told["box"] is None else Box(*told["box"]),
         attributes=told["attributes"],
     )
-    return PhotoTask(item, file_stamp=None if told["stamp"] is None else FileStamp(*told["stamp"]))
+    file_stamp = None if told["stamp"] is None else FileStamp(*told["stamp"])
+    return PhotoTask(item, file_stamp=file_stamp, finder=told.get("finder"))

@@ -18,6 +18,8 @@ from lookalike.embedding.model_loading import open_network
 from lookalike.embedding.projected import ProjectedEmbedder
 from lookalike.embedding.protocol import Embedder
 from lookalike.errors import LookalikeError, MismatchError
+from lookalike.finding.catalogue_finder import CatalogueFinder
+from lookalike.finding.finder import Finder
 from lookalike.ingest.ray.shards import Shard, read_result, read_work, write_result
 from lookalike.ingest.report import PHASES
 from lookalike.projection import Projection
@@ -56,6 +58,7 @@ class Task:
         memory: Memory of the worker, bytes.
         gpu: Whether the worker has a GPU.
         tries: Actor of class `Tries`.
+        finder: Reference to the bytes of a finder's file; None embeds whole photos.
     """
 
     models: Sequence[tuple[str, Any]]
@@ -71,6 +74,7 @@ class Task:
     memory: int = 2**30
     gpu: bool = False
     tries: Any = None
+    finder: Any = None
 
 
 class Tries:
@@ -135,8 +139,12 @@ class ShardWorker:
         _check_reach(shard)
         took = dict.fromkeys(PHASES, 0.0)
         workers = task.workers or task.processors
-        outcomes = embed_photos(shard.work, took, embedder=self._embedder, batch=self._batch, workers=workers)
-        data = write_result(outcomes, source=task.source, spaces=task.spaces, took=took)
+        outcomes = embed_photos(
+            shard.work, took, embedder=self._embedder, batch=self._batch, workers=workers, finder=self._finder
+        )
+        data = write_result(
+            outcomes, source=task.source, spaces=task.spaces, took=took, with_garments=shard.with_garments
+        )
         if kept is not None:
             object_store.write(kept, data)
         return data
@@ -174,6 +182,18 @@ class ShardWorker:
                 "install the same version of Lookalike on all of them"
             )
         return projected
+
+    @cached_property
+    def _finder(self) -> CatalogueFinder | None:
+        """Load the finder."""
+        import ray
+
+        if self._task.finder is None:
+            return None
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "finder.onnx"
+            path.write_bytes(ray.get(self._task.finder))
+            return CatalogueFinder(Finder(path))
 
     @cached_property
     def _batch(self) -> int:
