@@ -1,4 +1,4 @@
-"""What the photo probably shows: chips that filter."""
+"""What the photo probably shows, as chips that filter, and whether a match is good."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from playwright.sync_api import Locator, Page, expect
 
 import lookalike
 from lookalike.catalogue.sample.drawn import write_drawn
+from lookalike.embedding.calibration import Calibration, RelevanceCurve
+from lookalike.tuning.calibration import write_calibration
 
 RED, GREY = (200, 30, 40), (128, 128, 128)
 
@@ -20,11 +22,24 @@ RED, GREY = (200, 30, 40), (128, 128, 128)
 @pytest.fixture(scope="module")
 def labelling_server(tmp_path_factory: pytest.TempPathFactory, labelled_model: Path) -> Iterator[Server]:
     """Serves drawn garments with a model that takes red for dresses, of men, and grey for no garment."""
-    folder = tmp_path_factory.mktemp("labelled")
+    yield from served(tmp_path_factory.mktemp("labelled"), labelled_model)
+
+
+@pytest.fixture(scope="module")
+def doubtful_server(tmp_path_factory: pytest.TempPathFactory, labelled_model: Path) -> Iterator[Server]:
+    """The same with a calibration by which items have good matches, and photos of dresses have none."""
+    folder = tmp_path_factory.mktemp("doubtful")
+    photo, item = RelevanceCurve({"cosine": 1.0, "kind": -4.0}, 0.0), RelevanceCurve({"cosine": 1.0}, 1.0)
+    write_calibration(labelled_model, Calibration(photo, item), folder / "model.onnx")
+    yield from served(folder, folder / "model.onnx")
+
+
+def served(folder: Path, model: Path) -> Iterator[Server]:
+    """A server of drawn garments."""
     table = write_drawn(folder / "catalogue", products=18, photos=2)
-    with lookalike.open(folder / "labelled.gallery", model=labelled_model) as shop:
+    with lookalike.open(folder / "drawn.gallery", model=model) as shop:
         shop.index(table)
-    running = start_server(folder / "labelled.gallery")
+    running = start_server(folder / "drawn.gallery")
     yield running
     running.stop()
 
@@ -125,3 +140,51 @@ def test_a_photo_without_a_garment_is_told_so(labelling_server: Server, open_pag
     page.get_by_role("group", name="Type").get_by_label("Dress").check()  # who filters wants what passes
     dresses = answer(labelling_server, photo=photo, k=24, where="type = 'Dress'")
     assert become(page, lambda ids: ids == dresses)
+
+
+def test_a_bad_lot_is_called_so(doubtful_server: Server, open_page: OpenPage, tmp_path: Path) -> None:
+    photo = cloth(tmp_path, RED)
+    page = open_page(doubtful_server)
+    page.set_input_files("#choose", photo)
+    expect(page.get_by_role("heading", name="No good match")).to_be_visible()
+    expect(chip(page, "Dress")).to_be_visible()
+    expect(page.locator("#grid .card")).to_have_count(0)
+    page.get_by_role("button", name="Show the nearest anyway").click()
+    everything = answer(doubtful_server, photo=photo, k=24)
+    assert become(page, lambda ids: ids == everything)
+    page.locator("#grid .icon-button").first.click()
+    with lookalike.open(doubtful_server.gallery) as shop:
+        relevance = shop.search(photo, garment="whole", k=1).matches[0].relevance
+    assert relevance is not None and relevance < 0.5
+    expect(page.locator(".details-score")).to_contain_text(f"rank 1, of the same kind with {relevance:.0%}"[:-1])
+    page.get_by_role("dialog").get_by_role("button", name="Find similar").click()
+    assert become(page, lambda ids: ids == answer(doubtful_server, item=everything[0], k=24))
+    page.goto(f"{doubtful_server.url}?item=d001-1")
+    settled(page)
+
+
+def test_what_to_try_is_said_of_items_too(doubtful_server: Server, open_page: OpenPage) -> None:
+    page = open_page(doubtful_server)
+    texts = page.evaluate(
+        """async () => {
+            const {isNoGood, noGoodMatchOf} = await import("./failures.js");
+            const {emptyState} = await import("./state.js");
+            const few = {matches: [{relevance: 0.49}, {relevance: 0.1}], noGarment: 0};
+            const actions = {other: "other", anyway: "anyway"};
+            const item = {...emptyState(), item: "a"}, photo = {...emptyState(), photo: "b"};
+            return [
+                isNoGood(item, few),
+                isNoGood({...item, anyway: true}, few),
+                isNoGood({...item, weights: {deep: 1}}, few),
+                isNoGood(item, {...few, matches: [{relevance: 0.1}, {relevance: 0.5}]}),
+                isNoGood(item, {...few, matches: [{}, {}]}),
+                isNoGood(item, {...few, matches: []}),
+                noGoodMatchOf(item, {...few, garments: []}, actions),
+                noGoodMatchOf(photo, {...few, garments: [1, 2]}, actions).text,
+            ];
+        }"""
+    )
+    assert texts[:6] == [True, False, False, False, False, False]
+    assert texts[6]["text"] == "Nothing else here is probably of its kind."
+    assert texts[6]["actions"] == ["anyway"]
+    assert texts[7] == "Choose another garment, draw a box around one, or take a photo nearer to it."
