@@ -21,8 +21,8 @@ from lookalike.server.app import create_app
 from lookalike.server.startup import open_context
 from lookalike.tuning.calibration import write_calibration
 
-PHOTO = RelevanceCurve({"cosine": 12.0, "kind": 2.0, "nothing": -9.0}, -11.0)
-ITEM = RelevanceCurve({"cosine": 9.0}, -6.0)
+PHOTO = RelevanceCurve(12.0, -12.0, {"kind": 0.5, "nothing": -2.0})
+ITEM = RelevanceCurve(9.0, -6.0)
 GREY = Image.new("RGB", (60, 48), (128, 128, 128))
 
 
@@ -44,13 +44,17 @@ def logistic(value: float) -> float:
     return 1 / (1 + math.exp(-value))
 
 
+def odds(probability: float) -> float:
+    return math.log(probability / (1 - probability))
+
+
 def test_a_relevance_is_the_curve_at_the_cosine_of_the_match(opened: lookalike.Retriever, shop: Shop) -> None:
     answer = opened.search(shop.photo("red-0"), k=12, weights={"deep": 1, "color": 0.4})
     assert answer.labels is not None and answer.query.no_garment is not None
     kind, nothing = answer.labels["kind"][0][1], answer.query.no_garment
     assert len(answer.matches) == 12
     for match in answer.matches:
-        expected = logistic(12 * match.scores["deep"] + 2 * kind - 9 * nothing - 11)
+        expected = logistic(12 * match.scores["deep"] + 0.5 * odds(kind) - 2 * odds(nothing) - 12)
         assert match.relevance == pytest.approx(expected, abs=3e-4)
         assert match.to_json()["relevance"] == match.relevance
     assert len({match.relevance for match in answer.matches}) > 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,26 +26,31 @@ from tiny_model import write_tiny_model
 
 
 def drawn_pairs(count: int = 4000, *, capped: bool = False) -> Pairs:
-    """Pairs whose probability is known: logistic in cosine and kind, or that but at most 0.4."""
+    """Pairs whose probability is known: logistic in the cosine and the log-odds of a kind, or that but at most 0.4."""
     random = np.random.default_rng(3)
     query = np.repeat(np.arange(count // 10), 10)
-    features = {"cosine": random.uniform(0, 1, count), "kind": np.repeat(random.uniform(0.2, 1, count // 10), 10)}
-    truth = 1 / (1 + np.exp(-(8 * features["cosine"] + 2 * features["kind"] - 6)))
-    return Pairs(features, random.uniform(size=count) < (np.minimum(truth, 0.4) if capped else truth), query)
+    cosines, kind = random.uniform(0, 1, count), np.repeat(random.uniform(0.2, 0.95, count // 10), 10)
+    truth = 1 / (1 + np.exp(-(8 * cosines + 2 * np.log(kind / (1 - kind)) - 6)))
+    return Pairs(
+        cosines, {"kind": kind}, random.uniform(size=count) < (np.minimum(truth, 0.4) if capped else truth), query
+    )
 
 
 def test_a_relevance_is_the_logistic_function_of_the_weighted_features() -> None:
-    curve = RelevanceCurve({"cosine": 8.0, "kind": 2.0, "nothing": -5.0}, -6.0)
+    curve = RelevanceCurve(8.0, -6.0, {"kind": 2.0, "nothing": -5.0})
     for cosine, about in ((0.5, {"kind": 0.9, "nothing": 0.1}), (-1.0, {"kind": 0.2}), (0.9, {})):
-        logit = 8 * cosine + 2 * about.get("kind", 0.0) - 5 * about.get("nothing", 0.0) - 6
+        kind, nothing = (about.get(name, 0.5) for name in ("kind", "nothing"))
+        logit = 8 * cosine + 2 * math.log(kind / (1 - kind)) - 5 * math.log(nothing / (1 - nothing)) - 6
         expected = 1 / (1 + math.exp(-logit))
         assert curve.relevance(np.array([cosine], dtype=np.float32), about)[0] == pytest.approx(expected, abs=1e-6)
-    steep = RelevanceCurve({"cosine": 1e6}, 0.0)
+    sure = curve.relevance(np.array([0.0]), {"kind": 1.0, "nothing": 0.0})
+    assert sure == pytest.approx(1 / (1 + math.exp(6 - 7 * math.log(0.999 / 0.001))))
+    steep = RelevanceCurve(1e6, 0.0)
     assert steep.relevance(np.array([-1, 0, 1], dtype=np.float32), {}).tolist() == [0.0, 0.5, 1.0]
 
 
 def test_steps_are_interpolated_and_flat_outside() -> None:
-    curve = RelevanceCurve({"cosine": 1.0}, 0.0, ((0.4, 0.1), (0.6, 0.5)))
+    curve = RelevanceCurve(1.0, 0.0, steps=((0.4, 0.1), (0.6, 0.5)))
     logit = [math.log(p / (1 - p)) for p in (0.2, 0.4, 0.45, 0.6, 0.9)]
     np.testing.assert_allclose(
         curve.relevance(np.array(logit, dtype=np.float32), {}), [0.1, 0.1, 0.2, 0.5, 0.5], atol=1e-6
@@ -53,10 +59,11 @@ def test_steps_are_interpolated_and_flat_outside() -> None:
 
 def test_the_logistic_fit_is_scikit_learns() -> None:
     pairs = drawn_pairs()
-    ours = fit_logistic(pairs.features, pairs.same)
+    ours = fit_logistic(pairs)
     theirs = LogisticRegression(tol=1e-8, max_iter=1000)
-    theirs.fit(np.stack([*pairs.features.values()], axis=1), pairs.same)
-    np.testing.assert_allclose([*ours.weights.values()], theirs.coef_[0], rtol=1e-3)
+    kind = pairs.about["kind"]
+    theirs.fit(np.stack([pairs.cosines, np.log(kind / (1 - kind))], axis=1), pairs.same)
+    np.testing.assert_allclose([ours.cosine, ours.odds["kind"]], theirs.coef_[0], rtol=1e-3)
     assert ours.bias == pytest.approx(float(theirs.intercept_[0]), rel=1e-3)
 
 
@@ -78,16 +85,15 @@ def test_a_curve_gets_steps_only_if_they_help() -> None:
     assert bent.curve.steps and bent.error < 0.03
     assert (plain.queries, plain.pairs) == (400, 4000)
     assert plain.same == pytest.approx(drawn_pairs().same.mean())
-    without = fit_logistic(drawn_pairs(capped=True).features, drawn_pairs(capped=True).same)
-    assert without.weights == bent.curve.weights
+    assert replace(bent.curve, steps=()) == fit_logistic(drawn_pairs(capped=True))
 
 
 def test_pairs_that_teach_nothing_are_refused() -> None:
     pairs = drawn_pairs()
     with pytest.raises(UsageError, match="more kinds are needed"):
-        fit_curve(Pairs(pairs.features, np.ones_like(pairs.same), pairs.query))
+        fit_curve(replace(pairs, same=np.ones_like(pairs.same)))
     with pytest.raises(UsageError, match="no higher cosines"):
-        fit_curve(Pairs({"cosine": -pairs.features["cosine"]}, pairs.same, pairs.query))
+        fit_curve(replace(pairs, cosines=-pairs.cosines, about={}))
 
 
 def test_the_calibration_error_is_the_gap_in_bins_of_equal_size() -> None:
@@ -115,18 +121,18 @@ def test_the_temperature_of_confident_logits_is_found(true_temperature: float) -
 
 def test_what_no_calibration_is_says_why() -> None:
     whole = Calibration(
-        RelevanceCurve({"cosine": 9.0}, -5.0, ((0.0, 0.1), (1.0, 0.9))),
-        RelevanceCurve({"cosine": 7.0}, -4.0),
+        RelevanceCurve(9.0, -5.0, steps=((0.0, 0.1), (1.0, 0.9))),
+        RelevanceCurve(7.0, -4.0),
         {"kind": 1.5},
     )
     assert Calibration.from_json(whole.to_json(), file="m.onnx") == whole
     parts = json.loads(whole.to_json())
     for change in (
-        {"photo": {"weights": {"cosine": -1.0}, "bias": 0.0}},
-        {"photo": {"weights": {"cosine": 1.0, "colour": 1.0}, "bias": 0.0}},
-        {"item": {"weights": {"cosine": 1.0}, "bias": float("nan")}},
-        {"photo": {"weights": {"cosine": 1.0}, "bias": 0.0, "steps": [[0.5, 0.9], [0.6, 0.8]]}},
-        {"photo": {"weights": {"cosine": 1.0}, "bias": 0.0, "steps": [[0.5]]}},
+        {"photo": {"cosine": -1.0, "bias": 0.0}},
+        {"photo": {"cosine": 1.0, "bias": 0.0, "odds": {"colour": 1.0}}},
+        {"item": {"cosine": 1.0, "bias": float("nan")}},
+        {"photo": {"cosine": 1.0, "bias": 0.0, "steps": [[0.5, 0.9], [0.6, 0.8]]}},
+        {"photo": {"cosine": 1.0, "bias": 0.0, "steps": [[0.5]]}},
         {"temperatures": {"kind": 0.0}},
         {"more": 1},
     ):
@@ -135,7 +141,7 @@ def test_what_no_calibration_is_says_why() -> None:
     with pytest.raises(ModelError, match="damaged"):
         Calibration.from_json("{", file="m.onnx")
     with pytest.raises(ConfigError):
-        RelevanceCurve({}, 0.0)
+        RelevanceCurve(0.0, 0.0)
 
 
 def test_metadata_is_read_as_onnx_reads_it(labelled_model: Path, tmp_path: Path) -> None:
@@ -185,10 +191,19 @@ def test_a_model_is_calibrated_and_stays_the_same_model(tables: Path, labelled_m
     assert (made.item.queries, made.item.pairs) == (40, 40 * 39)
     # Of the 40 queries, one cannot be read; 5 are labelled wrongly, one of them as nothing, and one that is nothing.
     assert made.no_garment == {"nothing": pytest.approx(9 / 10), "garments": pytest.approx(1 / 29)}
-    assert made.photo.curve.weights["nothing"] < 0 < made.photo.curve.weights["cosine"]
     [skipped] = made.skipped
     assert skipped.startswith("queries-1.png")
     json.dumps(made.to_json())
+
+
+def test_a_calibrated_model_believes_garments_and_no_others(tables: Path, labelled_model: Path, tmp_path: Path) -> None:
+    file = tmp_path / "calibrated.onnx"
+    lookalike.calibrate(labelled_model, tables / "catalogue.csv", queries=tables / "queries.csv", out=file)
+    with lookalike.open(tmp_path / "shop.gallery", model=file) as shop:
+        shop.index(tables / "catalogue.csv")
+        best = [shop.search(tables / f"queries-{number}.png").matches[0].relevance for number in (0, 2, 3)]
+    dress, top, nothing = (relevance or 0.0 for relevance in best)
+    assert dress > 0.6 and top > 0.6 and nothing < 0.3
 
 
 def test_calibrating_again_gives_the_same_labels(tables: Path, labelled_model: Path, tmp_path: Path) -> None:
@@ -208,7 +223,7 @@ def test_a_model_without_heads_is_calibrated_by_the_cosine_alone(
     tables: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
     made = lookalike.calibrate(tiny_model, [tables / "catalogue.csv"], where="price < 30", out=tmp_path / "plain.onnx")
-    assert made.photo.curve.weights.keys() == {"cosine"} and not made.heads and made.no_garment == {}
+    assert not made.photo.curve.odds and not made.heads and made.no_garment == {}
     assert made.photo.curve == made.item.curve
     assert made.photo.pairs == 30 * 29
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lookalike.cli.console import say, write, write_json
+from lookalike.cli.console import say_skipped, write, write_json
 from lookalike.cli.exit_codes import SOME_SKIPPED
 from lookalike.cli.options import Columns, Device, Json, Runtime, Where, pairs
 from lookalike.cli.progress import progress_of
@@ -51,8 +51,7 @@ def calibrate(
             device=device,
             progress=progress,
         )
-    for one in made.skipped:
-        say(f"skipped {one}")
+    say_skipped(made.skipped)
     if json:
         write_json(made.to_json())
     else:

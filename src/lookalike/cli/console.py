@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 CONTROL = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
 
+MOST_SKIPPED = 10
+"""Largest number of skipped photos to print."""
+
 WIDEST, NARROWEST_CUT = 24, 24
 """Widths in characters: a column may exceed the first only if the second is left for the truncated column."""
 
@@ -78,6 +81,14 @@ def say(line: str) -> None:
         sys.stderr.flush()
     except (OSError, ValueError):
         let_go(sys.stderr)
+
+
+def say_skipped(photos: Sequence[str]) -> None:
+    """Print the first photos that were skipped, with the reasons, and how many more there are."""
+    for photo in photos[:MOST_SKIPPED]:
+        say(f"skipped {photo}")
+    if len(photos) > MOST_SKIPPED:
+        say(f"and {len(photos) - MOST_SKIPPED:,} more")
 
 
 def write_facts(facts: Mapping[str, JSON]) -> None:

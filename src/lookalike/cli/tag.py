@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lookalike.cli.console import say, write, write_json, write_table
+from lookalike.cli.console import say, say_skipped, write, write_json, write_table
 from lookalike.cli.exit_codes import SOME_SKIPPED
 from lookalike.cli.options import Columns, Device, Json, Model, Runtime, pairs
 from lookalike.cli.progress import progress_of
@@ -60,8 +60,7 @@ def tag(
             device=device,
             progress=progress,
         )
-    for one in made.skipped:
-        say(f"skipped {one}")
+    say_skipped(made.skipped)
     if out is not None:
         made.write_table(out)
         say(f"wrote {out}")

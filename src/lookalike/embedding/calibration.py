@@ -18,10 +18,11 @@ from lookalike.config import build
 from lookalike.errors import ConfigError, ModelError, UnknownNameError
 from lookalike.types import Float32
 
-COSINE: Final = "cosine"
-FEATURES: Final = (COSINE, "kind", "nothing")
-"""What a relevance is computed from: the cosine of the match, and of the query photo the largest probability of a kind,
-and that of no garment."""
+FEATURES: Final = ("kind", "nothing")
+"""Probabilities of a query photo that its relevances depend on: the largest one of a kind, and that of no garment."""
+
+DOUBT: Final = 0.001
+"""Least doubt in a probability: one nearer to 0 or 1 counts as this one."""
 
 Float64: TypeAlias = npt.NDArray[np.float64]
 
@@ -31,8 +32,9 @@ class RelevanceCurve:
     """Logistic function, and steps after it.
 
     Attributes:
-        weights: Weight of each of `FEATURES` that counts; that of the cosine is above 0.
+        cosine: Weight of the cosine, above 0.
         bias: Added to the weighted sum.
+        odds: Weights of the log-odds of `FEATURES`.
         steps: (S, 2) pairs of a value of the logistic function and its relevance, both increasing; values in between
             are interpolated. Empty leaves the logistic function as it is.
 
@@ -40,15 +42,15 @@ class RelevanceCurve:
     Classifier Scores into Accurate Multiclass Probability Estimates (the steps).
     """
 
-    weights: Mapping[str, float]
+    cosine: float
     bias: float
+    odds: Mapping[str, float] = field(default_factory=dict)
     steps: tuple[tuple[float, ...], ...] = ()
 
     def __post_init__(self) -> None:
-        numbers = [*self.weights.values(), self.bias]
-        if unknown := self.weights.keys() - {*FEATURES}:
+        if unknown := self.odds.keys() - {*FEATURES}:
             raise ConfigError(f"unknown feature {min(unknown)!r}; known: {', '.join(FEATURES)}")
-        if not all(np.isfinite(numbers)) or self.weights.get(COSINE, 0.0) <= 0:
+        if not all(np.isfinite([self.cosine, self.bias, *self.odds.values()])) or self.cosine <= 0:
             raise ConfigError("the weights must be finite, and that of the cosine above 0")
         if any(len(step) != 2 for step in self.steps) or not increasing(np.asarray(self.steps).reshape(-1, 2)):
             raise ConfigError("the steps must be pairs that increase from 0 to 1")
@@ -58,10 +60,11 @@ class RelevanceCurve:
 
         Args:
             cosines: Cosines of query and matches.
-            about: Other features, of the query, or of the query of each match; one that is missing counts as 0.
+            about: Probabilities by feature, of the query, or of the query of each match; a missing one counts as 0.5.
         """
-        logits = self.bias + self.weights[COSINE] * np.asarray(cosines, dtype=np.float64)
-        logits = logits + sum(weight * about.get(name, 0.0) for name, weight in self.weights.items() if name != COSINE)
+        logits = self.bias + self.cosine * np.asarray(cosines, dtype=np.float64)
+        for name, weight in self.odds.items():
+            logits = logits + weight * log_odds(about.get(name, 0.5))
         values = 0.5 * (1.0 + np.tanh(0.5 * logits))  # the logistic function, without overflow
         if len(self.steps):
             values = np.interp(values, *np.asarray(self.steps, dtype=np.float64).T)
@@ -101,6 +104,12 @@ class Calibration:
             return build(cls, json.loads(text), where=file)
         except (ValueError, TypeError, ConfigError, UnknownNameError) as error:
             raise ModelError(f"{file}: its calibration is damaged: {error}; run `lookalike calibrate` again") from None
+
+
+def log_odds(probabilities: Float64 | float) -> Float64:
+    """Log-odds of probabilities, finite."""
+    bounded = np.clip(np.asarray(probabilities, dtype=np.float64), DOUBT, 1.0 - DOUBT)
+    return np.asarray(np.log(bounded / (1.0 - bounded)), dtype=np.float64)
 
 
 def increasing(steps: Float64) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from lookalike.embedding.calibration import COSINE, Calibration, Float64, tempered
+from lookalike.embedding.calibration import Calibration, Float64, tempered
 from lookalike.embedding.embedder import PhotoEmbedder
 from lookalike.embedding.labels import KIND, NOTHING, labels_of
 from lookalike.embedding.model_loading import CHECKPOINTS, find_model, open_network
@@ -224,8 +224,8 @@ def nearest_pairs(queries: LabelledPhotos, gallery: LabelledPhotos, about: Mappi
             scores[own] = -np.inf
         nearest = np.argpartition(-scores, count - 1)[:count]
         cosines[number], same[number] = scores[nearest], (kinds[nearest] == kind) & (kind != NOTHING)
-    features = {COSINE: cosines.ravel()} | {name: np.repeat(values, count) for name, values in about.items()}
-    return Pairs(features, same.ravel(), np.repeat(np.arange(len(queries.items)), count))
+    numbers = np.repeat(np.arange(len(queries.items)), count)
+    return Pairs(cosines.ravel(), {name: values[numbers] for name, values in about.items()}, same.ravel(), numbers)
 
 
 def taken_for_none(photos: LabelledPhotos, classes: Labels, heads: Mapping[str, FittedHead]) -> dict[str, float]:

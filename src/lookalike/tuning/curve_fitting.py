@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from scipy.optimize import isotonic_regression, minimize, minimize_scalar
 
-from lookalike.embedding.calibration import COSINE, RelevanceCurve
+from lookalike.embedding.calibration import RelevanceCurve, log_odds
 from lookalike.errors import UsageError
 from lookalike.evaluation.calibration_error import expected_calibration_error
 from lookalike.evaluation.metrics import Float64
@@ -36,20 +36,21 @@ class Pairs:
     """Pairs of queries and matches.
 
     Attributes:
-        features: (P,) float64 by name, of `lookalike.embedding.calibration.FEATURES`.
+        cosines: (P,) float64.
+        about: (P,) float64 by name, of `lookalike.embedding.calibration.FEATURES`.
         same: (P,) whether both are of the same kind.
         query: (P,) number of the query.
     """
 
-    features: Mapping[str, Float64]
+    cosines: Float64
+    about: Mapping[str, Float64]
     same: Bool
     query: Int64
 
     def of(self, chosen: Bool) -> Pairs:
         """The pairs of a mask, (P,)."""
-        return Pairs(
-            {name: column[chosen] for name, column in self.features.items()}, self.same[chosen], self.query[chosen]
-        )
+        about = {name: column[chosen] for name, column in self.about.items()}
+        return Pairs(self.cosines[chosen], about, self.same[chosen], self.query[chosen])
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +81,11 @@ def fit_curve(pairs: Pairs) -> FittedCurve:
     queries = np.unique(pairs.query)
     first = np.isin(pairs.query, np.random.default_rng(0).permutation(queries)[: len(queries) // 2])
     fitting, held_out = pairs.of(first), pairs.of(~first)
-    logistic = fit_logistic(fitting.features, fitting.same)
+    logistic = fit_logistic(fitting)
     stepped = replace(logistic, steps=fit_steps(values_of(logistic, fitting), fitting.same))
     errors = [expected_calibration_error(values_of(curve, held_out), held_out.same) for curve in (logistic, stepped)]
     stepwise = errors[1] < errors[0] - WORTH
-    final = fit_logistic(pairs.features, pairs.same)
+    final = fit_logistic(pairs)
     if stepwise:
         final = replace(final, steps=fit_steps(values_of(final, pairs), pairs.same))
     return FittedCurve(final, errors[stepwise], len(queries), len(pairs.same), float(pairs.same.mean()))
@@ -92,23 +93,19 @@ def fit_curve(pairs: Pairs) -> FittedCurve:
 
 def values_of(curve: RelevanceCurve, pairs: Pairs) -> Float64:
     """Relevance of pairs, (P,)."""
-    about = {name: column for name, column in pairs.features.items() if name != COSINE}
-    return curve.relevance(pairs.features[COSINE], about)
+    return curve.relevance(pairs.cosines, pairs.about)
 
 
-def fit_logistic(features: Mapping[str, Float64], same: Bool) -> RelevanceCurve:
+def fit_logistic(pairs: Pairs) -> RelevanceCurve:
     """Fit a logistic function by penalised likelihood, as scikit-learn's LogisticRegression does by default.
-
-    Args:
-        features: (P,) by name, the cosine among them.
-        same: (P,) what is to be predicted.
 
     Raises:
         UsageError: All pairs are alike, or a higher cosine does not mean a higher probability.
     """
+    same = pairs.same
     if len(same) < 2 or same.all() or not same.any():
         raise UsageError("the photos give no pairs of the same kind, or none of different kinds: more kinds are needed")
-    columns = np.stack([*features.values(), np.ones(len(same))], axis=1)
+    columns = np.stack([pairs.cosines, *map(log_odds, pairs.about.values()), np.ones(len(same))], axis=1)
     signs = np.where(same, 1.0, -1.0)
 
     def loss(weights: Float64) -> tuple[float, Float64]:
@@ -119,10 +116,10 @@ def fit_logistic(features: Mapping[str, Float64], same: Bool) -> RelevanceCurve:
 
     start, precise = np.zeros(columns.shape[1]), {"maxiter": 1000, "ftol": 1e-14}
     found = minimize(loss, start, jac=True, method="L-BFGS-B", options=precise)
-    weights = dict(zip(features, map(float, found.x[:-1]), strict=True))
-    if weights[COSINE] <= 0:
+    cosine, *odds, bias = map(float, found.x)
+    if cosine <= 0:
         raise UsageError("pairs of the same kind have no higher cosines than others: the model cannot tell these kinds")
-    return RelevanceCurve(weights, float(found.x[-1]))
+    return RelevanceCurve(cosine, bias, dict(zip(pairs.about, odds, strict=True)))
 
 
 def fit_steps(values: Float64, same: Bool) -> tuple[tuple[float, float], ...]:
