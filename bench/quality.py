@@ -22,7 +22,7 @@ from lookalike.embedding.model_loading import open_network
 from lookalike.spaces import DEFAULT_WEIGHTS, unit_rows
 from lookalike.training.data.dataset import read_splits
 from lookalike.training.data.training_data import dev_changes
-from lookalike.training.run.dev_measure import Describe, measure
+from lookalike.training.run.dev_measure import Embed, measure
 from lookalike.training.settings.run_settings import load_settings
 from lookalike.types import Float32
 
@@ -50,7 +50,7 @@ def color(photos: Sequence[Image.Image]) -> Float32:
     return np.stack([describe(photo) for photo in photos])
 
 
-def model(name: str, *, with_color: bool) -> Describe:
+def model(name: str, *, with_color: bool) -> Embed:
     """Return the embedding of a model in the space `deep`, or in both spaces with the default weights."""
     embedder = PhotoEmbedder(open_network(name))
 
@@ -76,7 +76,7 @@ def main() -> None:
     given = settings.augmentation
     grounds = open_catalogue(str(base / given.backgrounds), columns=given.background_columns).items()
     backgrounds = [item.location for item in grounds if item.attributes.get("split") == "dev"]
-    described: dict[str, Describe] = {"raw pixels, 15 x 20": pixels, "HSV histogram": hsv_histogram, "color": color}
+    described: dict[str, Embed] = {"raw pixels, 15 x 20": pixels, "HSV histogram": hsv_histogram, "color": color}
     for name in arguments.models:
         described[f"{name}: deep"] = model(name, with_color=False)
         described[f"{name}: deep 1, color {DEFAULT_WEIGHTS['color']}"] = model(name, with_color=True)

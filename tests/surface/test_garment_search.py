@@ -19,10 +19,9 @@ from lookalike.cli import main
 from lookalike.errors import NoFinderError, NoGarmentError, UnknownNameError, UsageError
 from lookalike.finding import finder as finder_module
 from lookalike.finding.prominence import most_prominent, most_prominent_of_several
-from lookalike.gallery.request import AUTO, DEFAULT_GARMENT, WHOLE
+from lookalike.gallery.request import AUTO, WHOLE
 from lookalike.kinds import KINDS
 from lookalike.render.captions import garment_line
-from lookalike.retrieval import garment_choice
 from lookalike.server.app import create_app
 from lookalike.server.startup import open_context
 from lookalike.types import Box, Garment
@@ -46,7 +45,7 @@ def test_a_garment_is_searched_as_its_box_is(
     found = lookalike.find_garments(street_photo, finder=tiny_finder)
     answer = opened.search(street_photo, garment=asked)
     by_box = opened.search(street_photo, box=found[number - 1].box)
-    assert answer.matches == by_box.matches != opened.search(street_photo).matches
+    assert answer.matches == by_box.matches != opened.search(street_photo, garment="whole").matches
     choice = answer.query.garment
     assert choice is not None and (choice.asked, choice.number, choice.found) == (asked, number, found)
     query = answer.to_json()["query"]
@@ -59,9 +58,9 @@ def test_a_garment_is_searched_as_its_box_is(
 
 
 def test_the_whole_photo_is_searched_as_ever(opened: lookalike.Retriever, street_photo: Path) -> None:
-    plain, whole = opened.search(street_photo), opened.search(street_photo, garment="whole")
-    assert plain.matches == whole.matches and plain.to_json()["query"] == whole.to_json()["query"]
-    assert "garment" not in plain.to_json()["query"] and "find" not in plain.took_ms
+    whole, box = opened.search(street_photo, garment="whole"), Box(0, 0, 96, 192)
+    assert whole.matches == opened.search(street_photo, box=box).matches
+    assert "garment" not in whole.to_json()["query"] and "find" not in whole.took_ms
 
 
 def test_without_a_garment_auto_takes_the_whole_photo(opened: lookalike.Retriever, shop: Shop) -> None:
@@ -150,11 +149,7 @@ def test_a_garment_goes_with_one_photo(opened: lookalike.Retriever, street_photo
     assert (caught.value.asked, caught.value.found) == ("7", ("trousers", "top", "trousers", "trousers"))
 
 
-def test_the_default_is_one_constant(
-    opened: lookalike.Retriever, street_photo: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert DEFAULT_GARMENT == WHOLE
-    monkeypatch.setattr(garment_choice, "DEFAULT_GARMENT", AUTO)
+def test_auto_is_the_default_for_one_photo_without_a_box(opened: lookalike.Retriever, street_photo: Path) -> None:
     assert opened.search(street_photo).matches == opened.search(street_photo, garment="auto").matches
     for options in ({"box": Box(0, 0, 90, 90)}, {"garment": "whole"}, {"unlike": [street_photo]}):
         assert opened.search(street_photo, **options).query.garment is None

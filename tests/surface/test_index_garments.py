@@ -216,9 +216,11 @@ def test_every_door_gives_the_same_answer(
     by_command = json.loads(capsys.readouterr().out)
     assert counts(by_command) == counts(opened.index(folder, garments=True))
     here = json.loads(json.dumps(opened.search(photo, where="garment = 'skirt'").to_json()))
-    assert main(["search", str(photo), *models, "--where", "garment = 'skirt'", "--json"]) == 0
+    finder = ["--finder", str(tiny_finder)]
+    assert main(["search", str(photo), *models, *finder, "--where", "garment = 'skirt'", "--json"]) == 0
     there = json.loads(capsys.readouterr().out)
-    with TestClient(create_app(open_context(str(gallery), settings=Settings(), model=str(shop.model)))) as client:
+    context = open_context(str(gallery), settings=Settings(), model=str(shop.model), finder=str(tiny_finder))
+    with TestClient(create_app(context)) as client:
         sent = {"photo": ("q.png", photo.read_bytes())}
         served = client.post("/v1/search", files=sent, data={"where": "garment = 'skirt'"}).json()
         item = client.get("/v1/items/blue.png").json()

@@ -33,7 +33,7 @@ WHOLE: Final = "whole"
 NUMBER: Final = re.compile(r"[1-9][0-9]{0,3}")
 """Number of a garment, in `SearchRequest.garment`."""
 
-DEFAULT_GARMENT: Final = WHOLE
+DEFAULT_GARMENT: Final = AUTO
 """Garment of a search by one photo that gives neither a garment nor a box."""
 
 

@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from lookalike.answers import GarmentChoice
-from lookalike.errors import NoGarmentError
+from lookalike.errors import NoFinderError, NoGarmentError
 from lookalike.finding.prominence import most_prominent, most_prominent_of_several
 from lookalike.gallery.request import AUTO, DEFAULT_GARMENT, WHOLE, SearchRequest
 from lookalike.retrieval.examples import Examples, name_of
@@ -57,7 +57,7 @@ def part_of_photo(
         limits: Limits of photos; None takes those of `lookalike.images`.
 
     Raises:
-        NoFinderError: There is no finder.
+        NoFinderError: There is no finder, and the request names a garment.
         NoGarmentError: There is no garment of this kind or number.
         PhotoError: The photo cannot be read.
     """
@@ -66,7 +66,13 @@ def part_of_photo(
         return Part(examples, request.box)
     from lookalike.images import DEFAULT_LIMITS
 
-    loaded, limits = finder(), limits or DEFAULT_LIMITS
+    limits = limits or DEFAULT_LIMITS
+    try:
+        loaded = finder()
+    except NoFinderError:
+        if request.garment is not None:
+            raise
+        return Part(examples, None)
     started = perf_counter()
     examples = rereadable(examples, limits=limits)
     choice = choose_garment(loaded, examples.photos[0], asked, limits=limits)
