@@ -21,6 +21,9 @@ from lookalike.types import Float32
 FEATURES: Final = ("kind", "nothing")
 """Probabilities of a query photo that its relevances depend on: the largest one of a kind, and that of no garment."""
 
+METADATA: Final = "lookalike.calibration"
+"""Entry of the metadata of a model's file that keeps its calibration."""
+
 DOUBT: Final = 0.001
 """Least doubt in a probability: one nearer to 0 or 1 counts as this one."""
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
-from lookalike.embedding.calibration import Calibration
+from lookalike.embedding.calibration import METADATA, Calibration
 from lookalike.errors import ModelError
 from lookalike.models.preprocessing import Preprocessing
 from lookalike.types import Float32
@@ -65,7 +65,7 @@ class Identity:
             raise ModelError(f"{file}: a model of format {made_as!r}, and this version reads format {FORMAT!r}")
         unit = metadata.get("lookalike.unit", "true") == "true"
         labels = read_labels(metadata.get("lookalike.labels", "{}"), file=file)
-        calibrated = metadata.get("lookalike.calibration")
+        calibrated = metadata.get(METADATA)
         calibration = Calibration.from_json(calibrated, file=file) if calibrated else None
         return cls(name, fingerprint, Preprocessing.from_json(preprocessing), unit, labels, calibration)
 

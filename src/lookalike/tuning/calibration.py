@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 
+from lookalike.embedding.calibration import METADATA as CALIBRATION
 from lookalike.embedding.calibration import Calibration, Float64, tempered
 from lookalike.embedding.embedder import PhotoEmbedder
 from lookalike.embedding.labels import KIND, NOTHING, labels_of
 from lookalike.embedding.model_loading import CHECKPOINTS, find_model, open_network
 from lookalike.errors import UsageError, extra_wanted
 from lookalike.evaluation.calibration_error import expected_calibration_error
+from lookalike.models.content_hash import KEY
 from lookalike.models.onnx_file import hidden_beside, read_metadata, write_metadata
 from lookalike.storage.durable import flush
 from lookalike.tuning.curve_fitting import FittedCurve, Pairs, fit_curve, fit_temperature
@@ -31,6 +35,9 @@ from lookalike.types import Float32
 
 MOST_QUERIES: Final = 1000
 """Largest number of queries of each source, evenly spread, so that a large source counts no more than others."""
+
+CONTENT: Final = KEY.decode()
+"""Entry of the metadata with the checksum, which is computed anew."""
 
 MATCHES: Final = 50
 """Nearest items of a query that are its pairs."""
@@ -137,18 +144,17 @@ def calibrate(
         import onnx  # noqa: F401 - better missed before the photos are embedded
     of_catalogue = labelled_items(paths(catalogue), kind=kind, columns=columns, where=where)
     of_queries = labelled_items(paths(queries), kind=kind, columns=columns, where=where, most=MOST_QUERIES)
-    network = open_network(path, runtime=runtime, device=device)
+    with uncalibrated(path) as bare:
+        network = open_network(bare, runtime=runtime, device=device)
     total = len(of_catalogue) + len(of_queries)
     embedding = PhotoEmbedding(PhotoEmbedder(network), total=total, progress=progress)
     photos = embedding.embed(of_catalogue, kind=kind)
     gallery = photos.of([place for place, name in enumerate(photos.kinds) if name != NOTHING])
     asked = embedding.embed(of_queries, kind=kind) if of_queries else photos.of(spread(len(photos.items), MOST_QUERIES))
-    classes, before = network.identity.labels, network.identity.calibration
+    classes = network.identity.labels
     heads = fitted_heads(asked, classes, kind=kind)
     photo, item = fit_curve(photo_pairs(asked, gallery, classes, heads)), fit_curve(item_pairs(gallery))
-    temperatures = {} if before is None else dict(before.temperatures)
-    # Softened by one temperature, and then by another, is softened by their product.
-    temperatures |= {head: fitted.temperature * temperatures.get(head, 1.0) for head, fitted in heads.items()}
+    temperatures = {head: fitted.temperature for head, fitted in heads.items()}
     file = Path(path if out is None else out)
     write_calibration(path, Calibration(photo.curve, item.curve, temperatures), file)
     return Calibrated(file, photo, item, heads, taken_for_none(asked, classes, heads), embedding.skipped)
@@ -237,10 +243,21 @@ def taken_for_none(photos: LabelledPhotos, classes: Labels, heads: Mapping[str, 
     return {NOTHING: float(taken[is_none].mean()), "garments": float(taken[~is_none].mean())}
 
 
+@contextmanager
+def uncalibrated(file: Path) -> Iterator[Path]:
+    """Yield a copy of an ONNX file without its calibration, which may be damaged."""
+    with TemporaryDirectory() as folder:
+        bare = Path(folder) / file.name
+        bare.write_bytes(file.read_bytes())
+        about = read_metadata(file)
+        write_metadata(bare, {key: value for key, value in about.items() if key not in (CALIBRATION, CONTENT)})
+        yield bare
+
+
 def write_calibration(source: Path, calibration: Calibration, file: Path) -> None:
     """Write a copy of an ONNX file with a calibration in its metadata, atomically; both may be one file."""
-    about = read_metadata(source) | {"lookalike.calibration": calibration.to_json()}
-    about.pop("lookalike.content", None)
+    about = read_metadata(source) | {CALIBRATION: calibration.to_json()}
+    about.pop(CONTENT, None)
     file.absolute().parent.mkdir(parents=True, exist_ok=True)
     with hidden_beside(file) as folder:
         made = folder / "model.onnx"
