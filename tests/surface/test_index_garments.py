@@ -190,6 +190,24 @@ def pictures(answer: Answer, photo: Image.Image) -> list[str]:
     return [html_page(photo, answer), notebook_html(answer)]
 
 
+def test_the_same_kind_goes_by_garments(opened: lookalike.Retriever, folder: Path) -> None:
+    opened.index(folder, garments=True)
+    answer = opened.search(dressed("skirt", "top"), garment="skirt", same_kind=True)
+    assert {described(match) for match in answer.matches} == {
+        ("red on green.png", "skirt"),
+        ("green on blue.png", "skirt"),
+    }
+    by_item = opened.search(item="blue.png", same_kind=True)
+    assert {described(match) for match in by_item.matches} == {
+        ("red on blue.png", "trousers"),
+        ("green on blue.png", "trousers"),
+    }
+    opened.gallery.override("nothing.png", {"kind": "Skirts"})  # which has no garments, so that its own word counts
+    opened.gallery.override("blue.png", {"kind": "Skirts"})
+    answer = opened.search(dressed("skirt", "top"), garment="skirt", same_kind=True, where="id != 'red on green.png'")
+    assert {described(match) for match in answer.matches} == {("green on blue.png", "skirt"), ("nothing.png", None)}
+
+
 def test_pictures_and_pages_show_the_garment(opened: lookalike.Retriever, folder: Path) -> None:
     opened.index(folder, garments=True)
     photo = dressed("skirt", seed=4)

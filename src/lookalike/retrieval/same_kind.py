@@ -22,8 +22,8 @@ def asked_kind(
 ) -> str | None:
     """Kind that a query asks for; None if the photo shows no garment, or the item has no kind.
 
-    That of an item is its attribute `kind`. That of a photo is the garment's, if its kind was asked for; else what the
-    model says of it, and without labels what the finder says.
+    That of an item is its most prominent garment's, or its attribute `kind`. That of a photo is the garment's, if its
+    kind was asked for; else what the model says of it, and without labels what the finder says.
 
     Raises:
         UsageError: There are several examples, or neither labels nor a finder.
@@ -31,7 +31,8 @@ def asked_kind(
     if examples.several:
         raise UsageError("same_kind belongs to one photo or item; leave it out with several")
     if not examples.photos:
-        value = gallery.get(examples.items[0]).attributes.get(KIND)
+        item = gallery.get(examples.items[0])
+        value = item.garments[0].kind if item.garments else item.attributes.get(KIND)
         return kind_of(value) or value if isinstance(value, str) and value else None
     found = None if choice is None else choice.garment
     if found is not None and choice is not None and choice.asked == found.kind:
@@ -44,7 +45,7 @@ def asked_kind(
 
 
 def restricted(request: ResolvedRequest, kind: str | None, gallery: Gallery) -> ResolvedRequest:
-    """The request with a filter for the attribute `kind`, in any word for it, beside its own.
+    """The request with a filter beside its own: for garments of a kind, or the attribute `kind` in any word for it.
 
     Args:
         request: Request.
@@ -52,18 +53,26 @@ def restricted(request: ResolvedRequest, kind: str | None, gallery: Gallery) -> 
         gallery: Gallery that is searched.
 
     Raises:
-        UsageError: No item has the attribute.
+        UsageError: No item has garments or the attribute.
     """
-    if "text" not in gallery.attributes().get(KIND, ()):
+    has_kinds, has_garments = "text" in gallery.attributes().get(KIND, ()), bool(gallery.garment_count)
+    if not has_kinds and not has_garments:
         raise UsageError(
             f"same_kind goes by the attribute {KIND!r} of the items, and none has it; "
             "`lookalike tag --gallery G` fills it"
         )
     if kind is None:
         return request
-    quoted = ", ".join("'" + word.replace("'", "''") + "'" for word in words_for(kind))
-    own = f"{KIND} in ({quoted})"
+    own = f"{KIND} in ({quoted(*words_for(kind))})"
+    if has_garments:
+        of_garment = f"garment = {quoted(kind)}"
+        own = f"({of_garment} or (garment is null and {own}))" if has_kinds else of_garment
     return replace(request, where=own if request.where is None else f"({request.where}) and {own}")
+
+
+def quoted(*words: str) -> str:
+    """Texts of a filter."""
+    return ", ".join("'" + word.replace("'", "''") + "'" for word in words)
 
 
 def words_for(kind: str) -> list[str]:
