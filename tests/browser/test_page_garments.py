@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw
 from playwright.sync_api import Locator, Page, expect
 
 import lookalike
+from lookalike.catalogue.sample.drawn import write_drawn
 from lookalike.types import Garment
 
 SIDE = 384  # of the photo, in pixels
@@ -19,9 +20,27 @@ RED, GREEN, BLUE = (220, 10, 10), (10, 200, 10), (10, 10, 220)
 
 
 @pytest.fixture(scope="module")
-def finding_server(drawn_gallery: Path, tiny_finder: Path) -> Iterator[Server]:
+def plain_gallery(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
+    """Drawn garments, described by a model without labels, for which coloured squares are no worse than garments."""
+    folder = tmp_path_factory.mktemp("plain")
+    table = write_drawn(folder / "catalogue", products=18, photos=2)
+    with lookalike.open(folder / "drawn.gallery", model=tiny_model) as shop:
+        shop.index(table)
+    return folder / "drawn.gallery"
+
+
+@pytest.fixture(scope="module")
+def finding_server(plain_gallery: Path, tiny_finder: Path) -> Iterator[Server]:
     """Serves the drawn garments with a finder."""
-    running = start_server(drawn_gallery, finder=tiny_finder)
+    running = start_server(plain_gallery, finder=tiny_finder)
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def server(plain_gallery: Path) -> Iterator[Server]:
+    """Serves them without a finder."""
+    running = start_server(plain_gallery)
     yield running
     running.stop()
 
@@ -74,6 +93,7 @@ def test_garments_are_outlined_by_the_first_search(
     assert [name.get_attribute("aria-label") for name in names.all()] == [
         f"{garment.kind.capitalize()}, {number} of 3" for number, garment in enumerate(found, start=1)
     ]
+    page.wait_for_load_state("networkidle")
     photo = page.locator(".fit img").bounding_box()
     assert photo is not None
     for garment, name in zip(found, names.all(), strict=True):
@@ -89,7 +109,6 @@ def test_garments_are_outlined_by_the_first_search(
     expect(page.locator(".query-about .hint")).to_have_text("Only the skirt. Click another.")
     assert query_of(page).keys() == {"photo"}
     assert shown(page) == answer(finding_server, photo=outfit, garment="auto", k=24)
-    page.wait_for_load_state("networkidle")
     assert page.evaluate("window.shifted") < 0.02
 
 

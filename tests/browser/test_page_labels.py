@@ -29,7 +29,7 @@ def labelling_server(tmp_path_factory: pytest.TempPathFactory, labelled_model: P
 def doubtful_server(tmp_path_factory: pytest.TempPathFactory, labelled_model: Path) -> Iterator[Server]:
     """The same with a calibration by which items have good matches, and photos of dresses have none."""
     folder = tmp_path_factory.mktemp("doubtful")
-    photo, item = RelevanceCurve({"cosine": 1.0, "kind": -4.0}, 0.0), RelevanceCurve({"cosine": 1.0}, 1.0)
+    photo, item = RelevanceCurve(1.0, 0.0, {"kind": -4.0}), RelevanceCurve(1.0, 1.0)
     write_calibration(labelled_model, Calibration(photo, item), folder / "model.onnx")
     yield from served(folder, folder / "model.onnx")
 

@@ -29,8 +29,8 @@ export function failureOf({kind, code, message}, {photo, filters}, {again, other
 }
 
 /** Notice for an answer whose matches are probably of another kind than what was asked for, with what to try. */
-export function noGoodMatchOf({photo, box}, {noGarment, garments}, {other, anyway}) {
-	const title = isBare(noGarment) ? `There is probably no garment in this ${box ? "box" : "photo"}` : "No good match";
+export function noGoodMatchOf({photo}, {noGarment, garments}, {other, anyway}) {
+	const title = isBare(noGarment) ? "There is probably no garment in this photo" : "No good match";
 	if (!photo) return notice(title, "Nothing else here is probably of its kind.", [anyway], "look");
 	const choose =
 		garments.length > 1 ? "Choose another garment, draw a box around one" : "Draw a box around the garment";
@@ -38,12 +38,15 @@ export function noGoodMatchOf({photo, box}, {noGarment, garments}, {other, anywa
 }
 
 /**
- * Whether no match is probably of the kind that was asked for. Whoever filters, or says what counts, wants others too.
+ * Whether no match is probably of the kind that was asked for. Whoever filters, says what counts, or points at a part of
+ * the photo, wants to see the nearest.
  * @param {import("./state.js").State} state
  */
-export const isNoGood = ({anyway, weights, filters}, {matches, noGarment}) =>
+export const isNoGood = ({anyway, weights, filters, box, garment}, {matches, noGarment}) =>
 	!anyway &&
 	weights === null &&
+	box === null &&
+	garment === null &&
 	!filtersInUse(filters) &&
 	matches.length > 0 &&
 	(isBare(noGarment) || matches.every(({relevance}) => relevance < PROBABLY));
