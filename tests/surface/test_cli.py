@@ -262,7 +262,7 @@ def test_demo_shows_the_whole_way(tmp_path: Path, capsys: Capture) -> None:
     shown = capsys.readouterr().out
     assert "lookalike index FOLDER --gallery my.gallery" in shown
     first = next(line.split() for line in shown.splitlines() if line.startswith("1 "))
-    assert first[5] == "d013"
+    assert first[6] == "d013"
     for name in ("answer.png", "answer.html", "query.jpg"):
         assert (tmp_path / "demo" / name).stat().st_size > 1000
 
