@@ -31,9 +31,8 @@ def drawn_pairs(count: int = 4000, *, capped: bool = False) -> Pairs:
     query = np.repeat(np.arange(count // 10), 10)
     cosines, kind = random.uniform(0, 1, count), np.repeat(random.uniform(0.2, 0.95, count // 10), 10)
     truth = 1 / (1 + np.exp(-(8 * cosines + 2 * np.log(kind / (1 - kind)) - 6)))
-    return Pairs(
-        cosines, {"kind": kind}, random.uniform(size=count) < (np.minimum(truth, 0.4) if capped else truth), query
-    )
+    same = random.uniform(size=count) < (np.minimum(truth, 0.4) if capped else truth)
+    return Pairs(cosines, {"kind": kind}, same, query, ["one", "two"] * (count // 20))
 
 
 def test_a_relevance_is_the_logistic_function_of_the_weighted_features() -> None:
@@ -84,6 +83,7 @@ def test_a_curve_gets_steps_only_if_they_help() -> None:
     assert not plain.curve.steps and plain.error < 0.03
     assert bent.curve.steps and bent.error < 0.03
     assert (plain.queries, plain.pairs) == (400, 4000)
+    assert plain.errors.keys() == {"one", "two"} and all(error < 0.06 for error in plain.errors.values())
     assert plain.same == pytest.approx(drawn_pairs().same.mean())
     assert replace(bent.curve, steps=()) == fit_logistic(drawn_pairs(capped=True))
 
@@ -191,6 +191,7 @@ def test_a_model_is_calibrated_and_stays_the_same_model(tables: Path, labelled_m
     assert (made.item.queries, made.item.pairs) == (40, 40 * 39)
     # Of the 40 queries, one cannot be read; 5 are labelled wrongly, one of them as nothing, and one that is nothing.
     assert made.no_garment == {"nothing": pytest.approx(9 / 10), "garments": pytest.approx(1 / 29)}
+    assert made.photo.errors == {str(tables / "queries.csv"): made.photo.error}
     [skipped] = made.skipped
     assert skipped.startswith("queries-1.png")
     json.dumps(made.to_json())

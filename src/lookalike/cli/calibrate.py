@@ -67,6 +67,9 @@ def present(made: Calibrated) -> None:
             f"relevance by {name}: calibration error {fitted.error:.3f} on held-out queries "
             f"({fitted.queries:,} queries, {fitted.pairs:,} pairs, {fitted.same:.0%} of the same kind){steps}"
         )
+        if len(fitted.errors) > 1:
+            for source, error in fitted.errors.items():
+                write(f"  of {source}: {error:.3f}")
     for head, each in made.heads.items():
         write(
             f"{head}: temperature {each.temperature:.2f}, calibration error {each.error:.3f}, "

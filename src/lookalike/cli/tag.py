@@ -66,7 +66,7 @@ def tag(
         say(f"wrote {out}")
     if json:
         write_json(made.to_json())
-    elif made.tags:
+    elif made.tags and (dry_run or (gallery is None and out is None)):
         columns = {
             "id": [each.id for each in made.tags],
             "attribute": [each.attribute for each in made.tags],

@@ -231,7 +231,8 @@ def nearest_pairs(queries: LabelledPhotos, gallery: LabelledPhotos, about: Mappi
         nearest = np.argpartition(-scores, count - 1)[:count]
         cosines[number], same[number] = scores[nearest], (kinds[nearest] == kind) & (kind != NOTHING)
     numbers = np.repeat(np.arange(len(queries.items)), count)
-    return Pairs(cosines.ravel(), {name: values[numbers] for name, values in about.items()}, same.ravel(), numbers)
+    features = {name: values[numbers] for name, values in about.items()}
+    return Pairs(cosines.ravel(), features, same.ravel(), numbers, queries.sources)
 
 
 def taken_for_none(photos: LabelledPhotos, classes: Labels, heads: Mapping[str, FittedHead]) -> dict[str, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -40,17 +40,19 @@ class Pairs:
         about: (P,) float64 by name, of `lookalike.embedding.calibration.FEATURES`.
         same: (P,) whether both are of the same kind.
         query: (P,) number of the query.
+        sources: Name of the source of each query.
     """
 
     cosines: Float64
     about: Mapping[str, Float64]
     same: Bool
     query: Int64
+    sources: Sequence[str]
 
     def of(self, chosen: Bool) -> Pairs:
         """The pairs of a mask, (P,)."""
         about = {name: column[chosen] for name, column in self.about.items()}
-        return Pairs(self.cosines[chosen], about, self.same[chosen], self.query[chosen])
+        return Pairs(self.cosines[chosen], about, self.same[chosen], self.query[chosen], self.sources)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class FittedCurve:
     Attributes:
         curve: Fitted to all pairs.
         error: Expected calibration error over the second half of the queries, of a curve fitted to the first.
+        errors: The same of the queries of each source.
         queries: Number of queries.
         pairs: Number of pairs.
         same: Share of pairs of the same kind.
@@ -67,6 +70,7 @@ class FittedCurve:
 
     curve: RelevanceCurve
     error: float
+    errors: Mapping[str, float]
     queries: int
     pairs: int
     same: float
@@ -83,12 +87,20 @@ def fit_curve(pairs: Pairs) -> FittedCurve:
     fitting, held_out = pairs.of(first), pairs.of(~first)
     logistic = fit_logistic(fitting)
     stepped = replace(logistic, steps=fit_steps(values_of(logistic, fitting), fitting.same))
-    errors = [expected_calibration_error(values_of(curve, held_out), held_out.same) for curve in (logistic, stepped)]
-    stepwise = errors[1] < errors[0] - WORTH
+    stepwise = error_of(stepped, held_out) < error_of(logistic, held_out) - WORTH
+    measured = stepped if stepwise else logistic
+    source = np.array(pairs.sources)[held_out.query]
+    errors = {name: error_of(measured, held_out.of(source == name)) for name in dict.fromkeys(source.tolist())}
     final = fit_logistic(pairs)
     if stepwise:
         final = replace(final, steps=fit_steps(values_of(final, pairs), pairs.same))
-    return FittedCurve(final, errors[stepwise], len(queries), len(pairs.same), float(pairs.same.mean()))
+    error, same = error_of(measured, held_out), float(pairs.same.mean())
+    return FittedCurve(final, error, errors, len(queries), len(pairs.same), same)
+
+
+def error_of(curve: RelevanceCurve, pairs: Pairs) -> float:
+    """Expected calibration error of a curve over pairs."""
+    return expected_calibration_error(values_of(curve, pairs), pairs.same)
 
 
 def values_of(curve: RelevanceCurve, pairs: Pairs) -> Float64:

@@ -30,12 +30,14 @@ class LabelledPhotos:
         kinds: N names of kinds.
         vectors: (N, D) float32, unit vectors of the space `deep`.
         labels: (N, C) float32 by head, class probabilities.
+        sources: N catalogues that the photos are of.
     """
 
     items: Sequence[Item]
     kinds: Sequence[str]
     vectors: Float32
     labels: Mapping[str, Float32]
+    sources: Sequence[str]
 
     def of(self, places: Sequence[int]) -> LabelledPhotos:
         """The photos at some places."""
@@ -45,6 +47,7 @@ class LabelledPhotos:
             [self.kinds[place] for place in places],
             self.vectors[chosen],
             {head: part[chosen] for head, part in self.labels.items()},
+            [self.sources[place] for place in places],
         )
 
 
@@ -55,8 +58,8 @@ def labelled_items(
     columns: Mapping[str, str] | None,
     where: str | None,
     most: int | None = None,
-) -> list[Item]:
-    """Read the items of catalogues that have a kind.
+) -> list[tuple[str, Item]]:
+    """Read the items of catalogues that have a kind, each with its catalogue.
 
     Args:
         sources: Catalogues.
@@ -70,13 +73,14 @@ def labelled_items(
         FilterError: The filter is malformed.
         UsageError: A catalogue has no such items.
     """
-    found: list[Item] = []
+    found: list[tuple[str, Item]] = []
     for source in sources:
         items = filtered_items(open_catalogue(source, columns=columns), where)
         named = [item for item in items if kind_of(item, kind)]
         if not named:
             raise UsageError(f"{source}: no photo has an attribute {kind!r} with its kind")
-        found += named if most is None else [named[place] for place in spread(len(named), most)]
+        chosen = named if most is None else [named[place] for place in spread(len(named), most)]
+        found += [(source, item) for item in chosen]
     return found
 
 
@@ -110,8 +114,8 @@ class PhotoEmbedding:
         self.skipped: list[str] = []
         self._embedder, self._total, self._progress, self._done = embedder, total, progress, 0
 
-    def embed(self, items: Sequence[Item], *, kind: str) -> LabelledPhotos:
-        """Embed the photos of items that have a kind.
+    def embed(self, items: Sequence[tuple[str, Item]], *, kind: str) -> LabelledPhotos:
+        """Embed the photos of items that have a kind, each with its catalogue.
 
         Raises:
             UsageError: None of the photos can be read.
@@ -119,7 +123,9 @@ class PhotoEmbedding:
         read: list[Item] = []
         vectors: list[Float32] = []
         labels: defaultdict[str, list[Float32]] = defaultdict(list)
-        for outcome in embed_photos(map(PhotoTask, items), defaultdict(float), embedder=self._embedder):
+        sources = {id(item): source for source, item in items}
+        work = (PhotoTask(item) for _, item in items)
+        for outcome in embed_photos(work, defaultdict(float), embedder=self._embedder):
             if isinstance(outcome, Unreadable):
                 self.skipped.append(f"{outcome.item.photo}: {outcome.error}")
                 self._count(1)
@@ -133,7 +139,7 @@ class PhotoEmbedding:
             raise UsageError(f"none of the {len(items):,} photos can be read; {self.skipped[0]}")
         kinds = [kind_of(item, kind) for item in read]
         joined = {head: np.concatenate(parts) for head, parts in labels.items()}
-        return LabelledPhotos(read, kinds, np.concatenate(vectors), joined)
+        return LabelledPhotos(read, kinds, np.concatenate(vectors), joined, [sources[id(item)] for item in read])
 
     def _count(self, done: int) -> None:
         self._done += done
