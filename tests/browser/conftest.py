@@ -18,13 +18,18 @@ PRODUCTS, PHOTOS = 18, 2
 
 
 @pytest.fixture(scope="session")
-def drawn_gallery(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def drawn_table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A catalogue of drawn garments."""
+    return write_drawn(tmp_path_factory.mktemp("catalogue"), products=PRODUCTS, photos=PHOTOS)
+
+
+@pytest.fixture(scope="session")
+def drawn_gallery(tmp_path_factory: pytest.TempPathFactory, drawn_table: Path) -> Path:
     """Drawn garments, described by the default model."""
-    folder = tmp_path_factory.mktemp("page")
-    table = write_drawn(folder / "catalogue", products=PRODUCTS, photos=PHOTOS)
-    with lookalike.open(folder / "drawn.gallery") as shop:
-        shop.index(table)
-    return folder / "drawn.gallery"
+    gallery = tmp_path_factory.mktemp("page") / "drawn.gallery"
+    with lookalike.open(gallery) as shop:
+        shop.index(drawn_table)
+    return gallery
 
 
 @pytest.fixture(scope="session")

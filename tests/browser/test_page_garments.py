@@ -12,7 +12,6 @@ from PIL import Image, ImageDraw
 from playwright.sync_api import Locator, Page, expect
 
 import lookalike
-from lookalike.catalogue.sample.drawn import write_drawn
 from lookalike.types import Garment
 
 SIDE = 384  # of the photo, in pixels
@@ -20,13 +19,12 @@ RED, GREEN, BLUE = (220, 10, 10), (10, 200, 10), (10, 10, 220)
 
 
 @pytest.fixture(scope="module")
-def plain_gallery(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
+def plain_gallery(tmp_path_factory: pytest.TempPathFactory, drawn_table: Path, tiny_model: Path) -> Path:
     """Drawn garments, described by a model without labels, for which coloured squares are no worse than garments."""
-    folder = tmp_path_factory.mktemp("plain")
-    table = write_drawn(folder / "catalogue", products=18, photos=2)
-    with lookalike.open(folder / "drawn.gallery", model=tiny_model) as shop:
-        shop.index(table)
-    return folder / "drawn.gallery"
+    gallery = tmp_path_factory.mktemp("plain") / "drawn.gallery"
+    with lookalike.open(gallery, model=tiny_model) as shop:
+        shop.index(drawn_table)
+    return gallery
 
 
 @pytest.fixture(scope="module")

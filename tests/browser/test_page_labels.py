@@ -12,34 +12,45 @@ from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 import lookalike
-from lookalike.catalogue.sample.drawn import write_drawn
 from lookalike.embedding.calibration import Calibration, RelevanceCurve
+from lookalike.finding.finder import SHIPPED_FINDER
 from lookalike.tuning.calibration import write_calibration
 
 RED, GREY = (200, 30, 40), (128, 128, 128)
 
 
 @pytest.fixture(scope="module")
-def labelling_server(tmp_path_factory: pytest.TempPathFactory, labelled_model: Path) -> Iterator[Server]:
+def labelling_server(
+    tmp_path_factory: pytest.TempPathFactory, drawn_table: Path, labelled_model: Path
+) -> Iterator[Server]:
     """Serves drawn garments with a model that takes red for dresses, of men, and grey for no garment."""
-    yield from served(tmp_path_factory.mktemp("labelled"), labelled_model)
+    yield from served(tmp_path_factory.mktemp("labelled") / "labelled.gallery", drawn_table, labelled_model)
 
 
 @pytest.fixture(scope="module")
-def doubtful_server(tmp_path_factory: pytest.TempPathFactory, labelled_model: Path) -> Iterator[Server]:
+def doubtful_server(
+    tmp_path_factory: pytest.TempPathFactory, drawn_table: Path, labelled_model: Path
+) -> Iterator[Server]:
     """The same with a calibration by which items have good matches, and photos of dresses have none."""
     folder = tmp_path_factory.mktemp("doubtful")
     photo, item = RelevanceCurve(1.0, 0.0, {"kind": -4.0}), RelevanceCurve(1.0, 1.0)
     write_calibration(labelled_model, Calibration(photo, item), folder / "model.onnx")
-    yield from served(folder, folder / "model.onnx")
+    yield from served(folder / "doubtful.gallery", drawn_table, folder / "model.onnx")
 
 
-def served(folder: Path, model: Path) -> Iterator[Server]:
-    """A server of drawn garments."""
-    table = write_drawn(folder / "catalogue", products=18, photos=2)
-    with lookalike.open(folder / "drawn.gallery", model=model) as shop:
+@pytest.fixture(scope="module")
+def installed_server(drawn_gallery: Path) -> Iterator[Server]:
+    """Serves drawn garments with the model and the finder that are installed."""
+    running = start_server(drawn_gallery, finder=SHIPPED_FINDER)
+    yield running
+    running.stop()
+
+
+def served(gallery: Path, table: Path, model: Path) -> Iterator[Server]:
+    """A server of a new gallery."""
+    with lookalike.open(gallery, model=model) as shop:
         shop.index(table)
-    running = start_server(folder / "drawn.gallery")
+    running = start_server(gallery)
     yield running
     running.stop()
 
@@ -188,3 +199,12 @@ def test_what_to_try_is_said_of_items_too(doubtful_server: Server, open_page: Op
     assert texts[6]["text"] == "Nothing else here is probably of its kind."
     assert texts[6]["actions"] == ["anyway"]
     assert texts[7] == "Choose another garment, draw a box around one, or take a photo nearer to it."
+
+
+def test_what_is_installed_knows_a_jacket(installed_server: Server, open_page: OpenPage, query_photo: Path) -> None:
+    page = open_page(installed_server)
+    choose(page, query_photo)
+    ids = answer(installed_server, photo=query_photo, k=24)
+    assert become(page, lambda shown: shown == ids)[0].startswith("d013-")
+    expect(page.locator("#guesses li").first).to_be_visible()
+    expect(page.locator("#notice")).to_be_hidden()

@@ -12,7 +12,7 @@ KIND: Final = "kind"
 """Head of the kinds of garments."""
 
 NOTHING: Final = "nothing"
-"""Class of `KIND` for photos without a garment. It is never shown as a kind."""
+"""Class for photos without a garment, of `KIND` and maybe other heads. It is never shown as a label."""
 
 MOST_SHOWN: Final = 3
 
@@ -41,7 +41,9 @@ def labels_of(probabilities: Mapping[str, Float32], classes: Mapping[str, Sequen
         classes: Names of the C classes by head.
     """
     named = {head: dict(zip(classes[head], rows[0].tolist(), strict=True)) for head, rows in probabilities.items()}
-    no_garment = named.get(KIND, {}).pop(NOTHING, None)
+    no_garment = named.get(KIND, {}).get(NOTHING)
+    for each in named.values():
+        each.pop(NOTHING, None)
     about = {} if no_garment is None else {NOTHING: no_garment}
     if named.get(KIND):
         about[KIND] = max(named[KIND].values())

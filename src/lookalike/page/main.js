@@ -70,12 +70,12 @@ function go(change, {push = true} = {}) {
 /** Look at a drawn box, or at the whole photo. */
 function boxed(box) {
 	const {garments, chosen} = answers.garments(state);
-	const part = {box, garment: !box && garments.length ? WHOLE : null};
-	go({...part, shown: PAGE, anyway: false}, {push: !box && chosen !== null});
+	const garment = !box && garments.length ? WHOLE : null;
+	go({box, garment, shown: PAGE}, {push: !box && chosen !== null});
 }
 
 function choose(number) {
-	go({box: null, garment: String(number), shown: PAGE, anyway: false});
+	go({box: null, garment: String(number), shown: PAGE});
 }
 
 function searchItem(id) {
