@@ -33,7 +33,11 @@ export function noGoodMatchOf({photo}, {noGarment, garments}, {other, anyway}) {
 	const title = isBare(noGarment) ? "There is probably no garment in this photo" : "No good match";
 	if (!photo) return notice(title, "Nothing else here is probably of its kind.", [anyway], "look");
 	const choose =
-		garments.length > 1 ? "Choose another garment, draw a box around one" : "Draw a box around the garment";
+		garments.length > 1
+			? "Choose another garment, draw a box around one"
+			: isBare(noGarment)
+				? "If there is one, draw a box around it"
+				: "Draw a box around the garment";
 	return notice(title, `${choose}, or take a photo nearer to it.`, [other, anyway], "look");
 }
 

@@ -20,7 +20,9 @@ export function showGuesses(labels, facets, filters, change) {
 	}
 	const place = byId("guesses");
 	place.hidden = !chips.size;
-	refill(place, ...[...chips.values()].map(one => make("li", {}, one)));
+	const isButton = one => Number(one instanceof HTMLButtonElement);
+	const sorted = [...chips.values()].sort((one, other) => isButton(other) - isButton(one)); // a phone shows the first few
+	refill(place, ...sorted.map(one => make("li", {}, one)));
 }
 
 function chip(word, found, filters, change) {
