@@ -137,7 +137,8 @@ def test_a_photo_without_a_garment_is_told_so(labelling_server: Server, open_pag
     page = open_page(labelling_server, reduced_motion="reduce")
     page.set_input_files("#choose", photo)
     expect(page.get_by_role("heading", name="There is probably no garment in this photo")).to_be_visible()
-    expect(page.locator("#notice")).to_contain_text("If there is one, draw a box around it, or take a photo nearer to it.")
+    advice = "If there is one, draw a box around it, or take a photo nearer to it."
+    expect(page.locator("#notice")).to_contain_text(advice)
     expect(page.get_by_role("status")).to_have_text("No good match")
     expect(page.locator("#grid .card")).to_have_count(0)
     assert violations(page) == []
