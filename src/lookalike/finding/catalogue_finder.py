@@ -18,7 +18,7 @@ MOST: Final = 16
 
 
 LARGE: Final = 1 / 3
-"""Part of a photo from which a garment alone in it counts as what the photo shows, and not as worn by somebody. In 200
+"""Part of a photo from which a garment alone in it counts as what the photo shows, and not as worn by a person. In 200
 users' photos of garments laid out the least was 0.41; in 64 street photos with one garment found, the median 0.18."""
 
 

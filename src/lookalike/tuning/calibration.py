@@ -37,7 +37,7 @@ MOST_QUERIES: Final = 1000
 """Largest number of queries of each source, evenly spread, so that a large source counts no more than others."""
 
 CONTENT: Final = KEY.decode()
-"""Entry of the metadata with the checksum, which is computed anew."""
+"""Entry of the metadata with the checksum, which is computed again."""
 
 MATCHES: Final = 50
 """Nearest items of a query that are its pairs."""

@@ -148,7 +148,7 @@ def tag(
     embedder = opened_model(model or shop.model, runtime=runtime, device=device)
     tagger = _Tagger(embedder, heads, least=least, progress=progress)
     items = [item for batch in shop.records() for item in batch.current_items]
-    # Local photos are read as indexing does; addresses in an imported gallery may name hosts that nobody has chosen.
+    # Local photos are read as indexing does; addresses in an imported gallery may name hosts that the user never chose.
     reader = PhotoReader.of(shop)
     tags = tagger.tags(items, lambda item: reader(item) if is_address(item.location) else item)
     if not dry_run:
