@@ -149,7 +149,7 @@ def test_metadata_is_read_as_onnx_reads_it(labelled_model: Path, tmp_path: Path)
     assert read_metadata(labelled_model) == expected
     assert read_metadata(SHIPPED_MODEL)["lookalike.name"] == "default"
     wrong = tmp_path / "wrong.onnx"
-    for content in (b"not a model", b"\xff\xff", labelled_model.read_bytes()[:-200]):
+    for content in (b"not a model", b"\xff\xff", b"\xff" * 100_000, labelled_model.read_bytes()[:-200]):
         wrong.write_bytes(content)
         with pytest.raises(ModelError, match="not an ONNX file"):
             read_metadata(wrong)

@@ -59,14 +59,20 @@ def fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
 
 
 def varint(message: memoryview, place: int) -> tuple[int, int]:
-    """Number at a place, in groups of 7 bits, and the place after it."""
-    number = shift = 0
-    while True:
+    """Number at a place, in groups of 7 bits, and the place after it.
+
+    Raises:
+        IndexError: The message ends too early.
+        ValueError: The number has more than 64 bits.
+    """
+    number = 0
+    for shift in range(0, 64, 7):
         byte = message[place]
         number |= (byte & 127) << shift
-        place, shift = place + 1, shift + 7
+        place += 1
         if byte < 128:
             return number, place
+    raise ValueError("a number of more than 64 bits")
 
 
 def write_metadata(file: Path, about: Mapping[str, str]) -> None:
