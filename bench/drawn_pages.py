@@ -13,7 +13,7 @@ from drawn_surfaces import Color, Generator, Size, Style, color, grey, shaded, s
 
 def text(random: np.random.Generator, style: Style, count: int) -> str:
     """Words and numbers."""
-    words = ("".join(random.choice(style.syllables, whole(random, (1, 4)))) for _ in range(count))
+    words = ("".join(random.choice(style.syllables.split(), whole(random, (1, 4)))) for _ in range(count))
     return " ".join(f"{random.uniform(1, 2000):.2f}" if random.random() < 0.15 else word for word in words)
 
 

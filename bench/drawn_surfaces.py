@@ -23,7 +23,7 @@ class Style:
     """What training and measuring pictures differ in.
 
     Attributes:
-        syllables: What words of documents and screens are made of.
+        syllables: What words of documents and screens are made of, separated by spaces.
         letters: Smallest and largest height of text, as fractions of the shorter side.
         spectra: Exponents of the power spectra of noise: 0 is white, 1 pink, 2 brown.
         cells: Smallest and largest number of rows and columns of tables, charts and tiles.
@@ -31,7 +31,7 @@ class Style:
         tilt: Largest rotation of photographed papers and screens, in degrees.
     """
 
-    syllables: tuple[str, ...]
+    syllables: str
     letters: tuple[float, float]
     spectra: tuple[float, ...]
     cells: tuple[int, int]
@@ -41,23 +41,7 @@ class Style:
 
 STYLES = {
     "train": Style(
-        syllables=(
-            "in",
-            "voi",
-            "to",
-            "tal",
-            "date",
-            "or",
-            "der",
-            "pay",
-            "ment",
-            "tax",
-            "item",
-            "the",
-            "of",
-            "and",
-            "is",
-        ),
+        syllables="in voi to tal date or der pay ment tax item the of and is",
         letters=(0.02, 0.05),
         spectra=(0.0, 1.0, 2.0),
         cells=(3, 9),
@@ -65,23 +49,7 @@ STYLES = {
         tilt=12.0,
     ),
     "dev": Style(
-        syllables=(
-            "Rech",
-            "nung",
-            "be",
-            "trag",
-            "sum",
-            "me",
-            "kun",
-            "und",
-            "das",
-            "zu",
-            "mit",
-            "ei",
-            "ne",
-            "wer",
-            "sch",
-        ),
+        syllables="Rech nung be trag sum me kun und das zu mit ei ne wer sch",
         letters=(0.028, 0.07),
         spectra=(0.5, 1.5, 3.0),
         cells=(4, 13),
