@@ -115,6 +115,39 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
         pytest.fail(f"modules import each other in a circle: {' <- '.join(error.args[1])}")
 
 
+def test_the_programs_beside_the_package_import_what_is_there() -> None:
+    """Mypy checks the package alone, and no test runs the programs that measure."""
+    programs = [*(ROOT / "bench").glob("*.py"), *(ROOT / "tools").glob("*.py"), *(ROOT / "examples").glob("*.py")]
+    assert len(programs) > 20
+    ours = ((path, *name.rpartition(".")) for path in programs for _, name in imports_of(path))
+    missing = [
+        f"{path.name}: {module}.{name}"
+        for path, module, _, name in ours
+        if module.partition(".")[0] == "lookalike" and name not in defined_in(module)
+    ]
+    assert missing == []
+
+
+def defined_in(module: str) -> set[str]:
+    """Names at the top of one of our modules, its modules among them; all public ones for `lookalike` itself."""
+    place = PACKAGE.parent.joinpath(*module.split("."))
+    if place == PACKAGE:
+        return {*lookalike.__all__} | {path.stem for path in place.iterdir()}
+    file = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+    if not file.is_file():
+        return set()
+    names = {path.stem for path in place.iterdir()} if place.is_dir() else set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        match node:
+            case ast.ImportFrom() | ast.Import():
+                names |= {alias.asname or alias.name for alias in node.names}
+            case ast.FunctionDef() | ast.ClassDef():
+                names.add(node.name)
+            case ast.Name(id=name, ctx=ast.Store()):
+                names.add(name)
+    return names
+
+
 def test_heavy_libraries_stay_in_their_rooms() -> None:
     wrong = [
         f"{name_of(path)}:{line} imports {name}"

@@ -33,8 +33,8 @@ def most_prominent_of_several(found: Sequence[Garment]) -> int | None:
     """Number, from 1, of the most prominent garment; None where there is none, or one alone.
 
     A photo of one garment is described as a whole, as the catalogue's are: its box, which may err, tells nothing more.
-    On 300 dev photos each of the default model's catalogue and of users, the nearest of the same type was lost for 19
-    and 3 photos more than it was won when the box was taken, and for none when it is only taken among several.
+    With the installed finder and model, the box of the most prominent garment lost 134 of the nearest of 1,167 photos
+    of the catalogue, and won 37; taken among several only, it lost 5 and won 1 (`bench/only_garment.py`).
     """
     number = most_prominent(found, kind=None)
     if number is None:
