@@ -5,24 +5,23 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from io import StringIO
 from pathlib import Path
 from typing import Any, Final
 
 from lookalike.catalogue.opening import open_catalogue
-from lookalike.embedding.batch_embedding import BATCH
+from lookalike.embedding.batch_embedding import Embedded, PhotoTask, Unreadable, embed_photos
 from lookalike.embedding.embedder import PhotoEmbedder
 from lookalike.embedding.labels import labels_of
-from lookalike.embedding.model_loading import open_network, processors
-from lookalike.embedding.protocol import Embedder, Prepared
+from lookalike.embedding.model_loading import open_network
+from lookalike.embedding.protocol import Embedder
 from lookalike.errors import PhotoError, UnknownNameError, UsageError
 from lookalike.gallery.opening import open_gallery
 from lookalike.gallery.photo_reader import PhotoReader
 from lookalike.gallery.protocol import Gallery
-from lookalike.images import Source, open_image
 from lookalike.remote.addresses import is_address
 from lookalike.storage.files import not_written, write_whole
 from lookalike.tuning.labelled_photos import Progress
@@ -141,7 +140,7 @@ def tag(
     if source is not None:
         items = list(open_catalogue(os.fspath(source), columns=columns).items())
         tagger = _Tagger(opened_model(model, runtime=runtime, device=device), heads, least=least, progress=progress)
-        tags = tagger.tags(items, lambda item: item)
+        tags = tagger.tags(items)
         filled = [with_tags(item, tags.get(item.id, ())) for item in items]
         return Tagging(tagger.photos, [each for listed in tags.values() for each in listed], filled, tagger.skipped)
     shop = open_gallery(os.fspath(gallery or ""))
@@ -150,7 +149,7 @@ def tag(
     items = [item for batch in shop.records() for item in batch.current_items]
     # Local photos are read as indexing does; addresses in an imported gallery may name hosts that the user never chose.
     reader = PhotoReader.of(shop)
-    tags = tagger.tags(items, lambda item: reader(item) if is_address(item.location) else item)
+    tags = tagger.tags(items, check=lambda item: is_address(item.location) and reader(item))
     if not dry_run:
         write_tags(shop, tags)
     return Tagging(tagger.photos, [each for listed in tags.values() for each in listed], (), tagger.skipped)
@@ -191,43 +190,48 @@ class _Tagger:
                 raise UnknownNameError("head of the model", head, embedder.labels)
         self._attributes = named
 
-    def tags(self, items: Iterable[Item], source_of: Callable[[Item], Source | Item]) -> dict[str, list[Tag]]:
+    def tags(
+        self, items: Iterable[Item], *, check: Callable[[Item], object] = lambda item: None
+    ) -> dict[str, list[Tag]]:
         """Tags of items by id; items without tags are left out.
 
         Args:
             items: Items; those that miss none of the attributes are passed over.
-            source_of: Returns what `open_image` reads the photo of an item from.
+            check: Raises PhotoError for items whose photos may not be read.
         """
         missing = [item for item in items if any(is_missing(item, name) for name in self._attributes.values())]
         found: dict[str, list[Tag]] = {}
-        with ThreadPoolExecutor(processors()) as pool:
-            for start in range(0, len(missing), BATCH):
-                part = missing[start : start + BATCH]
-                read = [*zip(part, pool.map(lambda item: self._prepared(item, source_of), part), strict=True)]
-                for item, error in ((item, prepared) for item, prepared in read if isinstance(prepared, PhotoError)):
-                    self.skipped.append(f"{item.photo}: {error}")
-                prepared = [(item, arrays) for item, arrays in read if not isinstance(arrays, PhotoError)]
-                found |= self._tagged(prepared)
-                if self._progress is not None:
-                    self._progress(start + len(part), len(missing))
+        done = 0
+        for outcome in embed_photos(self._tasks(missing, check), defaultdict(float), embedder=self._embedder):
+            if isinstance(outcome, Unreadable):
+                self._skip(outcome.item, outcome.error)
+            elif isinstance(outcome, Embedded):
+                found |= self._tagged(outcome)
+                done += len(outcome.items)
+            if self._progress is not None:
+                self._progress(done + len(self.skipped), len(missing))
         return found
 
-    def _prepared(self, item: Item, source_of: Callable[[Item], Source | Item]) -> Prepared | PhotoError:
-        try:
-            photo = open_image(source_of(item), at_least=self._embedder.wanted_size, box=item.box)
-        except PhotoError as error:
-            return error
-        return self._embedder.prepare(photo)
+    def _tasks(self, items: Iterable[Item], check: Callable[[Item], object]) -> Iterator[PhotoTask]:
+        """Photos to look at, whole or their boxes: garments are not tagged one by one."""
+        for item in items:
+            try:
+                check(item)
+            except PhotoError as error:
+                self._skip(item, error)
+            else:
+                yield PhotoTask(replace(item, garments=()))
 
-    def _tagged(self, prepared: Sequence[tuple[Item, Prepared]]) -> dict[str, list[Tag]]:
+    def _skip(self, item: Item, error: PhotoError) -> None:
+        self.skipped.append(f"{item.photo}: {error}")
+
+    def _tagged(self, embedded: Embedded) -> dict[str, list[Tag]]:
         """Tags of a batch."""
-        if not prepared:
-            return {}
-        self.photos += len(prepared)
-        labels = self._embedder.embed_prepared([arrays for _, arrays in prepared]).labels
+        self.photos += len(embedded.items)
         found = {}
-        for at, (item, _) in enumerate(prepared):
-            shown = labels_of({head: part[at : at + 1] for head, part in labels.items()}, self._embedder.labels).shown
+        for at, item in enumerate(embedded.items):
+            probabilities = {head: part[at : at + 1] for head, part in embedded.labels.items()}
+            shown = labels_of(probabilities, self._embedder.labels).shown
             tags = [
                 Tag(item.id, name, *shown[head][0])
                 for head, name in self._attributes.items()
