@@ -27,7 +27,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 ROOMS = [
     *("telemetry", "errors", "deadline", "config", "types", "answers", "spaces", "kinds"),
     *("storage", "remote", "images", "projection"),
-    *("catalogue", "models", "index", "embedding", "finding", "gallery", "ingest", "render"),
+    *("catalogue", "models", "index", "embedding", "text", "finding", "gallery", "ingest", "render"),
     *("evaluation", "training", "retrieval", "tuning", "benchmarking"),
     *("server", "cli"),
 ]

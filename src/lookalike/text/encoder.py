@@ -1,0 +1,104 @@
+"""Text encoder: an ONNX file that gives texts vectors in the space of one photo model, with its tokenizer."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import onnxruntime
+from tokenizers import Tokenizer
+
+from lookalike.errors import ModelError
+from lookalike.models.content_hash import read_checked, require_checksum
+from lookalike.spaces import unit_rows
+from lookalike.text.words import ReadText, read
+from lookalike.types import Float32
+
+FORMAT: Final = "text 1"
+INPUT: Final = "tokens"
+EMBEDDING: Final = "embedding"
+
+SUFFIX: Final = ".text.onnx"
+"""A text encoder lies beside its photo model: that of `shop.onnx` is `shop.text.onnx`."""
+
+MOST_CHARACTERS: Final = 2000
+"""Longest text of a query, in characters."""
+
+
+class TextEncoder:
+    """Text encoder from an ONNX file; safe to share between threads.
+
+    The file has an input `tokens`, (B, L) int64, and an output `embedding`, (B, D) float32. Its metadata has the
+    tokenizer as JSON of the library tokenizers, which pads to equal lengths, the model id of the photo model, and, if
+    not all words can be understood, the learnt ones.
+
+    Attributes:
+        file: Its file.
+        name: Name, such as `default`.
+        photo_model: Model id of the photo model whose space it shares, such as `default@9f3c21ab`.
+        learnt: Words that it has learnt, lower case; None if it reads all words.
+        dimension: D, length of the vectors.
+    """
+
+    def __init__(self, file: str | os.PathLike[str], *, threads: int = 1) -> None:
+        """Load a text encoder.
+
+        Args:
+            file: ONNX file.
+            threads: Threads of the network.
+
+        Raises:
+            ModelError: The file is missing, damaged, or not a text encoder.
+        """
+        self.file = path = Path(file)
+        onnxruntime.set_default_logger_severity(3)
+        onnxruntime.disable_telemetry_events()
+        content = read_checked(path)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        try:
+            self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # its exceptions have no common parent but Exception
+            reason = str(error).partition("\n")[0]
+            raise ModelError(f"{path}: not an ONNX file that can be run here: {reason}") from error
+        metadata: Mapping[str, str] = self._session.get_modelmeta().custom_metadata_map
+        wanted = [f"lookalike.{key}" for key in ("format", "name", "photo_model", "tokenizer")]
+        if missing := [key for key in wanted if not metadata.get(key)]:
+            raise ModelError(f"{path}: not a text encoder of Lookalike, its metadata lacks {', '.join(missing)}")
+        made_as, self.name, self.photo_model, tokenizer = (metadata[key] for key in wanted)
+        if made_as != FORMAT:
+            raise ModelError(f"{path}: a model of format {made_as!r}, and a text encoder has the format {FORMAT!r}")
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        if [node.name for node in inputs] != [INPUT] or [node.name for node in outputs] != [EMBEDDING]:
+            raise ModelError(f"{path}: a text encoder has the input {INPUT!r} and the output {EMBEDDING!r}")
+        self.dimension = int(outputs[0].shape[1])
+        try:
+            self._tokenizer = Tokenizer.from_str(tokenizer)
+            words = json.loads(metadata.get("lookalike.words", "null"))
+        except Exception as error:  # the tokenizer's exceptions have no common parent but Exception
+            raise ModelError(f"{path}: its tokenizer is damaged: {error}") from error
+        self.learnt: frozenset[str] | None = None if words is None else frozenset(words)
+        require_checksum(path, content)
+
+    def read(self, text: str) -> ReadText:
+        """Read the text of a query, and tell the words that were not learnt."""
+        return read(text, self.learnt)
+
+    def encode(self, texts: Sequence[str]) -> Float32:
+        """Encode texts: (B, D) float32 unit vectors.
+
+        Args:
+            texts: B texts; unknown words of them have no meaning, see `read`.
+        """
+        encoded = self._tokenizer.encode_batch(list(texts))
+        tokens = np.array([each.ids for each in encoded], dtype=np.int64)
+        return unit_rows(np.asarray(self._session.run([EMBEDDING], {INPUT: tokens})[0], dtype=np.float32))
+
+
+def text_encoder_of(photo_model: Path) -> Path:
+    """Path of the text encoder of a photo model, which need not exist."""
+    return photo_model.with_suffix(SUFFIX)
