@@ -13,6 +13,7 @@ from lookalike.errors import ModelError, short_reason
 from lookalike.types import Float32
 
 Fit = Literal["stretch", "crop", "pad"]
+Interpolation = Literal["bilinear", "bicubic"]
 LONGEST = 8
 """Largest aspect ratio of a photo that is resized as a whole before the centre crop."""
 
@@ -29,6 +30,7 @@ class Preprocessing:
         short_side: Short side before a `crop`, in pixels.
         mean: Mean of each channel, for values in [0, 1].
         std: Standard deviation of each channel, for values in [0, 1].
+        interpolation: Filter of resizing; CLIP models take `bicubic`.
     """
 
     height: int
@@ -37,9 +39,11 @@ class Preprocessing:
     short_side: int = 0
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    interpolation: Interpolation = "bilinear"
 
     def __post_init__(self) -> None:
-        if self.fit not in get_args(Fit) or min(self.height, self.width) < 1 or min(self.std) <= 0:
+        known = self.fit in get_args(Fit) and self.interpolation in get_args(Interpolation)
+        if not known or min(self.height, self.width) < 1 or min(self.std) <= 0:
             raise ModelError(f"a model's preprocessing is invalid: {self}")
         if self.fit == "crop" and self.short_side < max(self.height, self.width):
             raise ModelError(f"a centre crop of {self.height}x{self.width} needs a short side of at least that: {self}")
@@ -49,17 +53,19 @@ class Preprocessing:
         """Smallest side in pixels that photos may be decoded at."""
         return max(self.height, self.width, self.short_side)
 
+    @property
+    def _filter(self) -> Image.Resampling:
+        return Image.Resampling.BICUBIC if self.interpolation == "bicubic" else Image.Resampling.BILINEAR
+
     def fitted(self, photo: Image.Image) -> Image.Image:
         """Fit an RGB photo to the input's size, as an image."""
         size = (self.width, self.height)
         if self.fit == "stretch":
-            return photo.resize(size, Image.Resampling.BILINEAR)
+            return photo.resize(size, self._filter)
         if self.fit == "crop":
             return self._centre(photo)
         scale = min(self.width / photo.width, self.height / photo.height)
-        inner = photo.resize(
-            (max(1, round(photo.width * scale)), max(1, round(photo.height * scale))), Image.Resampling.BILINEAR
-        )
+        inner = photo.resize((max(1, round(photo.width * scale)), max(1, round(photo.height * scale))), self._filter)
         canvas = Image.new("RGB", size, "white")
         canvas.paste(inner, ((self.width - inner.width) // 2, (self.height - inner.height) // 2))
         return canvas
@@ -73,7 +79,7 @@ class Preprocessing:
         across, down = (int(self.short_side * side / short) for side in photo.size)
         left, top = round((across - self.width) / 2), round((down - self.height) / 2)
         if max(across, down) <= LONGEST * self.short_side:
-            inner = photo.resize((across, down), Image.Resampling.BILINEAR)
+            inner = photo.resize((across, down), self._filter)
             return inner.crop((left, top, left + self.width, top + self.height))
         # A photo of 60,000 x 10 pixels, resized as a whole to a height of 256, would take gigabytes of memory.
         right, bottom = (left + self.width) * photo.width / across, (top + self.height) * photo.height / down
@@ -83,7 +89,7 @@ class Preprocessing:
             min(right, photo.width),  # rounding may exceed the width by one
             min(bottom, photo.height),
         )
-        return photo.resize((self.width, self.height), Image.Resampling.BILINEAR, box=box)
+        return photo.resize((self.width, self.height), self._filter, box=box)
 
     def __call__(self, photo: Image.Image) -> Float32:
         """Turn an RGB photo into a normalised (3, H, W) float32 array."""
@@ -96,8 +102,14 @@ class Preprocessing:
         return pixels
 
     def to_json(self) -> str:
-        """Return the JSON that a model's file stores."""
-        return json.dumps(asdict(self))
+        """Return the JSON that a model's file stores.
+
+        Bilinear interpolation is left out: fingerprints depend on this text, and models from before that field keep theirs.
+        """
+        fields = asdict(self)
+        if self.interpolation == "bilinear":
+            del fields["interpolation"]
+        return json.dumps(fields)
 
     @classmethod
     def from_json(cls, text: str) -> Preprocessing:

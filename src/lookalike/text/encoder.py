@@ -14,16 +14,10 @@ from tokenizers import Tokenizer
 
 from lookalike.errors import ModelError
 from lookalike.models.content_hash import read_checked, require_checksum
+from lookalike.models.text_encoder_file import EMBEDDING, FORMAT, INPUT, SUFFIX
 from lookalike.spaces import unit_rows
 from lookalike.text.words import ReadText, read
 from lookalike.types import Float32
-
-FORMAT: Final = "text 1"
-INPUT: Final = "tokens"
-EMBEDDING: Final = "embedding"
-
-SUFFIX: Final = ".text.onnx"
-"""A text encoder lies beside its photo model: that of `shop.onnx` is `shop.text.onnx`."""
 
 MOST_CHARACTERS: Final = 2000
 """Longest text of a query, in characters."""
