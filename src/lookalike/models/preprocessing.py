@@ -104,7 +104,7 @@ class Preprocessing:
     def to_json(self) -> str:
         """Return the JSON that a model's file stores.
 
-        Bilinear interpolation is left out: fingerprints depend on this text, and models from before that field keep theirs.
+        Bilinear interpolation is left out: fingerprints depend on this text, and older models keep theirs.
         """
         fields = asdict(self)
         if self.interpolation == "bilinear":
