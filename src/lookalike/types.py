@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,9 @@ Bool: TypeAlias = npt.NDArray[np.bool_]
 
 Labels: TypeAlias = Mapping[str, Sequence[tuple[str, float]]]
 """Names of classes with their probabilities, highest first, by head of a model."""
+
+NAMING_ATTRIBUTES: Final = ("title", "name", "productDisplayName")
+"""Attributes that hold an item's title, in any case; the first that an item has is shown."""
 
 JSON: TypeAlias = bool | int | float | str | list[Any] | dict[str, Any] | None
 
@@ -170,6 +173,25 @@ class Neighbours:
     by_space: Mapping[str, Float32]
     index: str
     refined: Float32 | None = None
+    version: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class FullText:
+    """Items found by their words, best first: those with all words before those with some, each by BM25.
+
+    Attributes:
+        rows: (K,) int64, row numbers in the gallery, one for each item.
+        scores: (K,) float32, BM25, above 0 and higher is better.
+        corrected: Words that no item has, and the word of the gallery that each was taken for.
+        unknown: Words that no item has, and none has a similar one.
+        version: As in `Neighbours`.
+    """
+
+    rows: Int64
+    scores: Float32
+    corrected: Mapping[str, str] = field(default_factory=dict)
+    unknown: tuple[str, ...] = ()
     version: object = None
 
 

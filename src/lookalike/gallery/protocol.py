@@ -1,20 +1,19 @@
-"""Interfaces of galleries, by who calls them: search and read, write, administer."""
+"""Interfaces of galleries, by who calls them: search and read, write; `administration` has the third."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Protocol
 
+from lookalike.gallery.administration import GalleryAdministration
 from lookalike.gallery.facet import Facet
-from lookalike.gallery.health import Health
 from lookalike.gallery.record_batch import RecordBatch
 from lookalike.gallery.request import SearchRequest
 from lookalike.gallery.stored_parameters import StoredWeights
 from lookalike.projection import Projection
 from lookalike.spaces import Space
-from lookalike.types import JSON, FileStamp, Float32, Garment, Item, Neighbours
+from lookalike.types import JSON, FileStamp, Float32, FullText, Garment, Int64, Item, Neighbours
 
 
 class GalleryReader(Protocol):
@@ -141,6 +140,30 @@ class GalleryReader(Protocol):
         Raises:
             UsageError: A weight, filter or space name is invalid, or the gallery is empty.
             MismatchError: A query has the wrong shape.
+        """
+        ...
+
+    def full_text(self, words: Sequence[str], *, k: int, where: str | None = None) -> FullText | None:
+        """Find the items with any of some words in their id, product or text attributes; None if not offered.
+
+        Case and accents do not matter. A word that no item has is taken for the beginning of words, or else for the
+        most similar word, as far as one is near enough.
+
+        Args:
+            words: Words; one with other characters between its letters is several.
+            k: Number of items; fewer are found if fewer have a word.
+            where: Filter on the items, as in `search`.
+
+        Raises:
+            UsageError: There are too many words, one is too long, or the gallery is empty.
+            FilterError: The filter is invalid.
+        """
+        ...
+
+    def item_rows(self, rows: Int64) -> Int64:
+        """The rows of the items that rows belong to, of the same shape: of several garments, that of the first.
+
+        Rows of different searches can be compared by them. Removed rows, and -1, stay.
         """
         ...
 
@@ -285,61 +308,6 @@ class GalleryWriter(Protocol):
         Raises:
             GalleryLockedError: Another process is writing, and a new name must be stored.
         """
-        ...
-
-
-class GalleryAdministration(Protocol):
-    """Methods for administration."""
-
-    def optimise(self) -> None:
-        """Build the index at the end of an indexing run; may take seconds."""
-        ...
-
-    def info(self) -> dict[str, JSON]:
-        """Describe the gallery: counts, spaces, sizes, the state of its index."""
-        ...
-
-    def close(self) -> None:
-        """Close files and connections; later calls open them again."""
-        ...
-
-    @property
-    def photo_folder(self) -> Path | None:
-        """Folder inside the gallery for uploaded photos; None if the gallery is not a folder."""
-        ...
-
-    @property
-    def skipped_list(self) -> Path | None:
-        """File for the list of photos that an indexing run skipped; None if the gallery is not a folder."""
-        ...
-
-    @property
-    def has_exclusive_writer(self) -> bool:
-        """Whether `writing` keeps other writers out."""
-        ...
-
-    def verify(self, *, photos: bool = False) -> Health:
-        """Check all data for damage and contradictions.
-
-        Args:
-            photos: Check that the files of photos exist.
-        """
-        ...
-
-    def compact(self) -> None:
-        """Purge removed rows.
-
-        Raises:
-            GalleryLockedError: Another process is writing.
-        """
-        ...
-
-    def stored_bytes(self) -> int:
-        """Bytes of the gallery's files; on a server, approximate bytes of its vectors."""
-        ...
-
-    def discard_if_unused(self) -> None:
-        """Delete the gallery if this object created it and nothing was added."""
         ...
 
 

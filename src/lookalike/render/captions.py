@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lookalike.answers import Answer, GarmentChoice, Query
-from lookalike.types import JSON, Item
+from lookalike.types import JSON, NAMING_ATTRIBUTES, Item
 
-NAMING_ATTRIBUTES = ("title", "name", "productDisplayName")
 EXAMPLES = 3
 """Largest number of query photos and items in a title, and of those to look less like."""
 

@@ -22,6 +22,9 @@ from lookalike.gallery.local.allowed_rows import AllowedRows
 from lookalike.gallery.local.current_snapshot import CurrentSnapshot
 from lookalike.gallery.local.database import Database
 from lookalike.gallery.local.folding import search_folded
+from lookalike.gallery.local.full_text import search as full_text
+from lookalike.gallery.local.full_text.current_words import CurrentWords
+from lookalike.gallery.local.full_text.files import TextFiles
 from lookalike.gallery.local.metadata import LocalMetadata
 from lookalike.gallery.local.metadata_table import read_spaces
 from lookalike.gallery.local.ranking import checked_queries, nearest, nearest_by_metric
@@ -34,7 +37,7 @@ from lookalike.gallery.record_batch import RecordBatch
 from lookalike.gallery.records import AttributeNames
 from lookalike.gallery.request import ResolvedRequest, SearchRequest, check_least
 from lookalike.spaces import Space, slices, width
-from lookalike.types import JSON, FileStamp, Float32, Garment, Int64, Item, Neighbours, several
+from lookalike.types import JSON, FileStamp, Float32, FullText, Garment, Int64, Item, Neighbours, several
 
 BATCH = 1024
 """Items of a batch that `rows` and `records` yield."""
@@ -65,7 +68,9 @@ class LocalGallery(LocalMetadata):
     def __init__(self, folder: Path, *, create: bool = False, read_only: bool = False) -> None:
         super().__init__(Database(folder, create=create, read_only=read_only))
         self._segment_files = SegmentFiles(self.folder)
+        self._text_files = TextFiles(self.folder)
         self._current = CurrentSnapshot(self._database, self._segment_files)
+        self._words = CurrentWords(self._database, self._segment_files, self._text_files)
 
     def __enter__(self) -> LocalGallery:
         return self
@@ -86,6 +91,7 @@ class LocalGallery(LocalMetadata):
         """
         with self._current.ending():
             self._database.close()
+        self._words.close()
 
     def discard_if_unused(self) -> None:
         """Delete the gallery if this object created it and nothing was added."""
@@ -212,7 +218,7 @@ class LocalGallery(LocalMetadata):
             try:
                 if not state.with_garments:
                     return search(resolved.k)
-                return search_folded(search, self._owners, k=resolved.k, count=allowed.count)
+                return search_folded(search, self.item_rows, k=resolved.k, count=allowed.count)
             except RowFileError as error:
                 self._current.discard_segment(state, error)
                 damage = error
@@ -220,6 +226,19 @@ class LocalGallery(LocalMetadata):
             f"{damage}, and so was each of {SEGMENT_TRIES} segments made from the database; see the system's log, the "
             "disk may be failing"
         )
+
+    def full_text(self, words: Sequence[str], *, k: int, where: str | None = None) -> FullText:
+        """Find the items with any of some words in their id, product or text attributes."""
+        check_least(1, k=k)
+        return full_text.search(self._current, self._words, words, k=k, where=where)
+
+    def item_rows(self, rows: Int64) -> Int64:
+        """The rows of the items that rows belong to; rows that have been removed since, and -1, stay."""
+        numbers, places = np.unique(rows, return_inverse=True)
+        with self._database.viewing() as reader:
+            known = garments_table.owners(reader.connection, numbers.tolist())
+        owners = np.array([known.get(number, number) for number in numbers.tolist()], dtype=np.int64)
+        return owners[places].reshape(rows.shape)
 
     def _nearest(
         self, state: Snapshot, queries: Mapping[str, Float32], request: ResolvedRequest, allowed: AllowedRows, k: int
@@ -229,14 +248,6 @@ class LocalGallery(LocalMetadata):
         if request.metrics:
             return nearest_by_metric(state, queries, deep, allowed=allowed)
         return nearest(state, queries, deep, allowed=allowed, keep=self._database.writable)
-
-    def _owners(self, rows: Int64) -> Int64:
-        """The rows of the items that rows belong to; rows that have been removed since, and -1, stay."""
-        numbers, places = np.unique(rows, return_inverse=True)
-        with self._database.viewing() as reader:
-            known = garments_table.owners(reader.connection, numbers.tolist())
-        owners = np.array([known.get(number, number) for number in numbers.tolist()], dtype=np.int64)
-        return owners[places].reshape(rows.shape)
 
     @property
     def version(self) -> object:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from lookalike.gallery.local.row_checksums import META_SUM, crc_of_any, damaged
@@ -14,6 +14,9 @@ from lookalike.spaces import Space
 
 SIGNATURES_KEPT: Final = 10_000
 """Commits whose signatures are kept; an older segment is built again, which takes less time than those commits took."""
+
+ALTERED: Final = ":"
+"""What separates, in the record of a commit, its signature from the rows that it altered."""
 
 
 def get(connection: sqlite3.Connection, key: str) -> Any:  # noqa: ANN401 - text, a number or bytes
@@ -68,17 +71,49 @@ def write_spaces(connection: sqlite3.Connection, spaces: Sequence[Space]) -> Non
 
 
 def sign_change(connection: sqlite3.Connection) -> None:
-    """Count a commit and give it a random signature, by which histories that start from one backup are told apart."""
-    increase(connection, "change", 1)
-    change = meta_number(connection, "change")
-    put(connection, signature_key(change), uuid.uuid4().hex)
+    """Count a commit and write its record: a random signature, and the rows that it altered.
+
+    Histories that start from one backup are told apart by their signatures.
+    """
+    change = meta_number(connection, "change") + 1
+    altered = get(connection, signature_key(change)) or ALTERED
+    put(connection, "change", change)
+    put(connection, signature_key(change), f"{uuid.uuid4().hex}{altered}")
     connection.execute("DELETE FROM meta WHERE key = ?", (signature_key(change - SIGNATURES_KEPT),))
 
 
+def note_altered(connection: sqlite3.Connection, rows: Iterable[int]) -> None:
+    """Note in the record of the commit to come that items changed their attributes and kept their rows."""
+    key = signature_key(meta_number(connection, "change") + 1)
+    before = str(get(connection, key) or ALTERED).removeprefix(ALTERED)
+    put(connection, key, ALTERED + ",".join(filter(None, [before, *map(str, rows)])))
+
+
 def signature_of(connection: sqlite3.Connection, change: int) -> str:
-    """Signature of a commit; empty if there was no such commit, or its signature is no longer kept."""
+    """Signature of a commit; empty if there was no such commit, or its record is no longer kept."""
     found = get(connection, signature_key(change))
-    return "" if found is None else str(found)
+    return "" if found is None else str(found).partition(ALTERED)[0]
+
+
+def altered_since(connection: sqlite3.Connection, change: int) -> set[int] | None:
+    """Rows whose items changed their attributes after a commit; None if a record does not say.
+
+    Records that were written before there was full text have signatures only.
+
+    Raises:
+        GalleryDamagedError: A record's checksum is wrong.
+    """
+    changes = range(change + 1, meta_number(connection, "change") + 1)
+    if len(changes) > SIGNATURES_KEPT:
+        return None
+    statement = f"SELECT value, checksum IS {META_SUM} FROM meta WHERE key IN (SELECT value FROM json_each(?))"
+    found = connection.execute(statement, (json.dumps([signature_key(each) for each in changes]),)).fetchall()
+    if not all(sound for _, sound in found):
+        raise damaged("the records of commits")
+    told = [str(value).partition(ALTERED) for value, _ in found]
+    if len(told) != len(changes) or not all(mark for _, mark, _ in told):
+        return None
+    return {int(row) for _, _, rows in told for row in rows.split(",") if row}
 
 
 def signature_key(change: int | str) -> str:

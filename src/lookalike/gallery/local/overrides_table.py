@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from lookalike.gallery.local.metadata_table import note_altered
 from lookalike.gallery.local.row_checksums import OVERRIDE_SUM, crc_of, damaged, numbered, write_item_checksums
 from lookalike.gallery.records import ENCODER, AttributeNames
 from lookalike.types import JSON, Item
@@ -59,6 +60,7 @@ def override(connection: sqlite3.Connection, item: Item, changes: Mapping[str, J
     write(connection, [(item.id, under, over)])
     connection.execute("UPDATE items SET attributes = ? WHERE row = ?", (merged(under, over), row))
     write_item_checksums(connection, [row])
+    note_altered(connection, [row])
 
 
 def reapply(connection: sqlite3.Connection, ids: Iterable[str]) -> None:
@@ -80,6 +82,7 @@ def reapply(connection: sqlite3.Connection, ids: Iterable[str]) -> None:
         [(merged(under, over), row) for row, _, under, over, _ in found],
     )
     write_item_checksums(connection, [row for row, *_ in found])
+    note_altered(connection, [row for row, *_ in found])
 
 
 def write(connection: sqlite3.Connection, rows: Iterable[tuple[str, str, str]]) -> None:

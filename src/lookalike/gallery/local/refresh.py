@@ -160,12 +160,16 @@ def built_segment(
             made = segment_files.build(reader.connection, keep=keep, stop=stop)
             if made is None or database.is_untouched(reader):
                 return made
-        with database.reading() as connection:
-            now = Version.now(connection)
-            if made.version.is_past_of(connection) and made.version.change < now.change:
-                return made
+        if has_only_commits_since(database, made.version):
+            return made
         segment_files.refuse(made, delete=keep)
     raise LookalikeError(f"{database.path} is written to by another program all the time; ask again when it has ended")
+
+
+def has_only_commits_since(database: Database, version: Version) -> bool:
+    """Whether commits were made since a version: they explain that the file has changed."""
+    with database.reading() as connection:
+        return version.is_past_of(connection) and version.change < Version.now(connection).change
 
 
 def is_written_to(database: Database) -> bool:

@@ -15,6 +15,7 @@ from lookalike.gallery.local import garments_table, overrides_table
 from lookalike.gallery.local.metadata_table import (
     increase,
     last_number,
+    note_altered,
     put,
     read_spaces,
     write_last_number,
@@ -100,6 +101,7 @@ def update(
             [(*record[7:], rows[item.id]) for item, record in zip(items, records, strict=True)],
         )
     write_item_checksums(connection, rows.values())
+    note_altered(connection, rows.values())
 
 
 def with_present_garments(connection: sqlite3.Connection, items: Sequence[Item], rows: Mapping[str, int]) -> list[Item]:

@@ -31,7 +31,7 @@ from lookalike.gallery.request import SearchRequest, check_least
 from lookalike.gallery.stored_parameters import StoredWeights
 from lookalike.projection import Projection
 from lookalike.spaces import Space, slices, width
-from lookalike.types import JSON, FileStamp, Float32, Item, Neighbours, several
+from lookalike.types import JSON, FileStamp, Float32, Int64, Item, Neighbours, several
 
 
 class MilvusGallery(MilvusRoots):
@@ -266,6 +266,13 @@ class MilvusGallery(MilvusRoots):
         if resolved.metrics:
             return self._searcher.by_metric(checked, resolved, where=passing)
         return self._searcher.nearest(checked, resolved, where=passing)
+
+    def full_text(self, words: Sequence[str], *, k: int, where: str | None = None) -> None:
+        """Offer no full text: Milvus has it for collections whose schema says so when they are made."""
+
+    def item_rows(self, rows: Int64) -> Int64:
+        """The rows themselves: an item has one."""
+        return rows
 
     def _expression(self, where: str | None) -> str:
         """Compile a filter to an expression of Milvus.

@@ -1,0 +1,87 @@
+"""Words of a query as FTS5 reads them, and those that they are looked up as."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Final
+
+from lookalike.gallery.full_text import check_words
+from lookalike.gallery.local.full_text.ranking import Reading
+from lookalike.gallery.local.full_text.spelling import most_errors, nearest
+from lookalike.gallery.local.full_text.word_table import TOKENIZER, WordTable
+
+SHORTEST_PREFIX: Final = 2
+"""Letters of the shortest word that is read as the beginning of others."""
+
+SCHEMA: Final = f"""
+CREATE VIRTUAL TABLE asked USING fts5(text, content='', columnsize=0, tokenize="{TOKENIZER}");
+CREATE VIRTUAL TABLE instances USING fts5vocab(asked, instance);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class QueryWords:
+    """Words of a query.
+
+    Attributes:
+        readings: What each word is looked up as; words that are not found are left out.
+        corrected: Words taken for others, see `FullText`.
+        unknown: Words that are not found, see `FullText`.
+    """
+
+    readings: tuple[Reading, ...]
+    corrected: dict[str, str]
+    unknown: tuple[str, ...]
+
+
+def split(texts: Sequence[str]) -> list[str]:
+    """The distinct words of texts in their order, split and folded as those of items are.
+
+    Raises:
+        UsageError: There are too many words, or one is too long.
+    """
+    check_words(texts)
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        connection.executescript(SCHEMA)
+        connection.executemany("INSERT INTO asked (rowid, text) VALUES (?, ?)", [*enumerate(texts)])
+        found = connection.execute("SELECT term FROM instances ORDER BY doc, offset").fetchall()
+    words = [*dict.fromkeys(word for (word,) in found)]
+    check_words(words)
+    return words
+
+
+def read(words: Sequence[str], tables: Sequence[WordTable]) -> QueryWords:
+    """Decide what each word is looked up as: itself, the words that begin with it, or one that is written like it.
+
+    Args:
+        words: Words, as `split` returns them.
+        tables: Tables of words.
+    """
+    readings, corrected, unknown = [], {}, []
+    for word in words:
+        if count(word, tables):
+            readings.append(Reading(word))
+        elif len(word) >= SHORTEST_PREFIX and count(word, tables, is_prefix=True):
+            readings.append(Reading(word, is_prefix=True))
+        elif (meant := similar(word, tables)) is not None:
+            readings.append(Reading(meant))
+            corrected[word] = meant
+        else:
+            unknown.append(word)
+    return QueryWords(tuple(dict.fromkeys(readings)), corrected, tuple(unknown))
+
+
+def similar(word: str, tables: Sequence[WordTable]) -> str | None:
+    """The word of items that a misspelt one is taken for; None if none is near enough."""
+    if not most_errors(word):
+        return None
+    candidates = {candidate for table in tables for candidate in table.similar(word)}
+    return nearest(word, [(candidate, count(candidate, tables)) for candidate in sorted(candidates)])
+
+
+def count(word: str, tables: Sequence[WordTable], *, is_prefix: bool = False) -> int:
+    """Number of items with a word."""
+    return sum(int(table.live[table.occurrences(word, is_prefix=is_prefix).documents].sum()) for table in tables)

@@ -1,0 +1,256 @@
+"""Words of items in an SQLite database of their own: which items have a word, in the title or elsewhere.
+
+FTS5 splits texts into words, folds case and accents, and finds the items of a word. It does not rank them: its `bm25`
+reads the length of each item that is found from disk, so that two frequent words of 100,000 items take it 70 ms, and
+with a filter seconds. `ranking` takes the lengths, and the items of words that were asked before, from memory.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from lookalike.gallery.local.pooled_connection import connect
+from lookalike.gallery.local.row_checksums import ITEM_SOUND, damaged
+from lookalike.gallery.records import AttributeNames, read_parts
+from lookalike.types import NAMING_ATTRIBUTES, Float32, Int64
+
+TOKENIZER: Final = "unicode61 remove_diacritics 2"
+"""FTS5's way to split texts into words, and to fold case and accents."""
+
+SCHEMA: Final = f"""
+-- No texts are kept, only where their words are. A word counts once in the title and once in the rest of an item.
+CREATE VIRTUAL TABLE words USING fts5(
+    title, rest, content='', columnsize=0, detail=column, tokenize="{TOKENIZER}"
+);
+CREATE VIRTUAL TABLE vocabulary USING fts5vocab(words, row);
+
+-- `document` is the rowid in `words`; `row` that of the item in the gallery, the first of `parts` rows of vectors;
+-- `length` is in characters.
+CREATE TABLE texts (
+    document INTEGER PRIMARY KEY, row INTEGER NOT NULL, parts INTEGER NOT NULL, length INTEGER NOT NULL
+) STRICT;
+
+-- Words without digits, between two blanks, by their trigrams.
+CREATE VIRTUAL TABLE spellings USING fts5(padded, tokenize='trigram');
+"""
+
+SPELLED: Final = "length(term) >= 4 AND term NOT GLOB '*[0-9]*'"
+"""Words that others may be misspellings of: a wrong digit makes another number."""
+
+TITLE: Final = 2.0
+REST: Final = 1.0
+"""How often a word counts that is in the title, or elsewhere."""
+
+REMEMBERED: Final = 2_000_000
+"""Occurrences of words that are kept in memory, 8 bytes each."""
+
+CANDIDATES: Final = 50
+"""Words with the most trigrams of a misspelt one that are compared with it."""
+
+BATCH: Final = 4096
+
+
+class Text(NamedTuple):
+    """Words of an item; see `SCHEMA`."""
+
+    row: int
+    parts: int
+    title: str
+    rest: str
+
+
+class Occurrences(NamedTuple):
+    """Items with a word.
+
+    Attributes:
+        documents: (n,) int32, ascending.
+        counts: (n,) float32, how often the word counts in each.
+    """
+
+    documents: Any
+    counts: Float32
+
+
+class WordTable:
+    """Words of items, in a database in memory or in a finished file.
+
+    Args:
+        path: Finished file; None makes an empty database in memory, to which texts can be added.
+
+    Attributes:
+        connection: Connection to the database.
+        rows: (N,) int64, row number of each item's first vector.
+        parts: (N,) int64, number of rows of each item's vectors.
+        lengths: (N,) float32, characters of each item's text.
+        live: (N,) bool, false for items that have been removed, or have changed, since they were added.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        if path is None:
+            self.connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+            self.connection.executescript(SCHEMA)
+        else:
+            self.connection = connect(path, "ro", immutable=True)
+            self.connection.execute("PRAGMA query_only = 1")
+        numbers = self._texts("1")
+        self.rows, self.parts, self.lengths = numbers[:, 1], numbers[:, 2], numbers[:, 3].astype(np.float32)
+        self.live = np.ones(len(self.rows), dtype=np.bool_)
+        self._remembered: OrderedDict[tuple[str, bool], Occurrences] = OrderedDict()
+        self._remembered_count = 0
+        self._spelled = path is not None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def add(self, texts: Iterable[Text]) -> None:
+        """Add the texts of items to a database in memory."""
+        before = len(self)
+        write_texts(self.connection, texts, first=before + 1)
+        numbers = self._texts("document > ?", before)
+        self.rows = np.concatenate([self.rows, numbers[:, 1]])
+        self.parts = np.concatenate([self.parts, numbers[:, 2]])
+        self.lengths = np.concatenate([self.lengths, numbers[:, 3].astype(np.float32)])
+        self.live = np.concatenate([self.live, np.ones(len(numbers), dtype=np.bool_)])
+        self._remembered.clear()
+        self._remembered_count = 0
+        self._spelled = False
+
+    def forget(self, rows: Int64) -> None:
+        """Take items, by their rows, out of all answers; unknown rows are ignored."""
+        self.live &= ~np.isin(self.rows, rows)
+
+    def occurrences(self, word: str, *, is_prefix: bool = False) -> Occurrences:
+        """Items that have a word, or a word that begins with it."""
+        key = word, is_prefix
+        found = self._remembered.get(key)
+        if found is not None:
+            self._remembered.move_to_end(key)
+            return found
+        counts = np.zeros(len(self) + 1, dtype=np.float32)
+        for field, weight in (("title", TITLE), ("rest", REST)):
+            counts[self._documents(field, word, is_prefix=is_prefix)] += weight
+        documents = np.flatnonzero(counts).astype(np.int32)
+        found = self._remembered[key] = Occurrences(documents - 1, counts[documents])
+        self._remembered_count += len(documents)
+        while self._remembered_count > REMEMBERED and len(self._remembered) > 1:
+            _, oldest = self._remembered.popitem(last=False)
+            self._remembered_count -= len(oldest.documents)
+        return found
+
+    def similar(self, word: str) -> list[str]:
+        """Words that share the most trigrams with one."""
+        if not self._spelled:
+            self.connection.execute("DELETE FROM spellings")
+            write_spellings(self.connection)
+            self._spelled = True
+        padded = f" {word} "
+        trigrams = {padded[at : at + 3] for at in range(len(padded) - 2)}
+        found = self.connection.execute(
+            "SELECT padded FROM spellings WHERE spellings MATCH ? ORDER BY rank LIMIT ?",
+            (" OR ".join(map(quoted, sorted(trigrams))), CANDIDATES),
+        )
+        return [spelled.strip(" ") for (spelled,) in found]
+
+    def _documents(self, field: str, word: str, *, is_prefix: bool) -> Int64:
+        expression = f"{field} : {quoted(word)}{' *' if is_prefix else ''}"
+        found = self.connection.execute("SELECT group_concat(rowid) FROM words WHERE words MATCH ?", (expression,))
+        (text,) = found.fetchone()
+        return np.fromstring(text or "", dtype=np.int64, sep=",")
+
+    def _texts(self, condition: str, *parameters: int) -> Int64:
+        """Rows of the table `texts`, (n, 4) int64, in the order of documents."""
+        (text,) = self.connection.execute(
+            f"""SELECT group_concat(document || ',' || row || ',' || parts || ',' || length)
+                FROM (SELECT * FROM texts WHERE {condition} ORDER BY document)""",
+            parameters,
+        ).fetchone()
+        return np.fromstring(text or "", dtype=np.int64, sep=",").reshape(-1, 4)
+
+
+def quoted(word: str) -> str:
+    """A word as a string of FTS5's query language, which leaves no part of it to be an operator."""
+    return '"' + word.replace('"', '""') + '"'
+
+
+def write_texts(connection: sqlite3.Connection, texts: Iterable[Text], *, first: int) -> int:
+    """Write texts with numbers from `first` on. Returns the number after the last."""
+    records = [(number, *text) for number, text in enumerate(texts, start=first)]
+    connection.executemany(
+        "INSERT INTO words (rowid, title, rest) VALUES (?, ?, ?)",
+        [(number, title, rest) for number, _, _, title, rest in records],
+    )
+    connection.executemany(
+        "INSERT INTO texts VALUES (?, ?, ?, ?)",
+        [(number, row, parts, len(title) + len(rest)) for number, row, parts, title, rest in records],
+    )
+    return first + len(records)
+
+
+def write_spellings(connection: sqlite3.Connection) -> None:
+    """Write the words of all texts into the table by which misspelt ones are looked up."""
+    connection.execute(f"INSERT INTO spellings SELECT ' ' || term || ' ' FROM vocabulary WHERE {SPELLED}")
+
+
+def texts_of(connection: sqlite3.Connection, condition: str, *parameters: int | str) -> Iterator[list[Text]]:
+    """Texts of the items of a gallery that pass a condition, in batches, in the order of rows.
+
+    Args:
+        connection: Connection to the gallery's database, in a transaction until the iteration ends.
+        condition: SQL on `items`.
+        parameters: Its parameters.
+
+    Raises:
+        GalleryDamagedError: An item's checksum is wrong.
+    """
+    titles = title_numbers(AttributeNames.read(connection))
+    cursor = connection.execute(
+        f"SELECT {ITEM_SOUND}, row, box, id, product, attributes FROM items WHERE {condition} ORDER BY row", parameters
+    )
+    while batch := cursor.fetchmany(BATCH):
+        texts = []
+        for sound, row, box, item_id, product, attributes in batch:
+            if not sound:
+                raise damaged(f"the item {item_id!r}")
+            values: Mapping[str, Any] = json.loads(attributes)
+            title = "\n".join(each for number in titles if isinstance(each := values.get(number), str))
+            rest = [item_id, product or "", *strings([each for key, each in values.items() if key not in titles])]
+            parts = len(read_parts(box)[1]) or 1
+            texts.append(Text(row, parts, title, "\n".join(rest)))
+        yield texts
+
+
+def title_numbers(names: AttributeNames) -> list[str]:
+    """Numbers of the attributes that hold titles, as keys of `items.attributes`."""
+    naming = {name.lower() for name in NAMING_ATTRIBUTES}
+    return [str(names.number(name)) for name in names.kinds if name.lower() in naming]
+
+
+def strings(value: object) -> Iterator[str]:
+    """All text in a JSON value, also in lists and objects within it."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | dict):
+        for part in value if isinstance(value, list) else value.values():
+            yield from strings(part)
+
+
+@cache
+def schema() -> frozenset[tuple[str, str | None]]:
+    """Names and CREATE statements of a database of words."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        connection.executescript(SCHEMA)
+        return listed(connection)
+
+
+def listed(connection: sqlite3.Connection) -> frozenset[tuple[str, str | None]]:
+    """Names and CREATE statements of all tables, indexes, views and triggers."""
+    return frozenset(connection.execute("SELECT name, sql FROM sqlite_schema"))
