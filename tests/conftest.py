@@ -44,6 +44,12 @@ def labelled_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def mapped_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model `tiny_model` with its last feature map: the same embeddings, and regions to explain matches by."""
+    return write_tiny_model(tmp_path_factory.mktemp("model") / "mapped.onnx", mapped=True)
+
+
+@pytest.fixture(scope="session")
 def other_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model file that describes photos otherwise than `tiny_model`."""
     path = tmp_path_factory.mktemp("model") / "other.onnx"

@@ -28,11 +28,13 @@ def write_tiny_model(
     seed: int = 0,
     attention: bool = False,
     labels: bool = False,
+    mapped: bool = False,
     metadata: Mapping[str, str] | None = None,
 ) -> Path:
     """Write an ONNX file whose embedding is 16 random mixtures of a photo's 48 mean colours, scaled to length 1.
 
-    With labels, red is a dress, green a skirt, blue a top, and grey nothing; bright is women's, dark men's.
+    With labels, red is a dress, green a skirt, blue a top, and grey nothing; bright is women's, dark men's. Mapped, it
+    gives the mean colours, too: 4 x 4 cells of three normalised channels.
     """
     onnx = pytest.importorskip("onnx")
     from onnx import TensorProto, helper, numpy_helper
@@ -63,6 +65,9 @@ def write_tiny_model(
             helper.make_node("Concat", ["kinds", "genders"], ["labels"], axis=1),
         ]
         outputs.append(helper.make_tensor_value_info("labels", TensorProto.FLOAT, ["n", 6]))
+    if mapped:
+        nodes.append(helper.make_node("Identity", ["cells"], ["map"]))
+        outputs.append(helper.make_tensor_value_info("map", TensorProto.FLOAT, ["n", 3, 4, 4]))
     graph = helper.make_graph(
         nodes,
         "tiny",

@@ -12,8 +12,8 @@ from PIL.Image import Image
 from lookalike.embedding.calibration import Calibration, tempered
 from lookalike.embedding.color import Color
 from lookalike.embedding.color_original import DIMENSION, SIDE, color_original
-from lookalike.embedding.network import Identity, Network
-from lookalike.embedding.protocol import Embeddings, Prepared
+from lookalike.embedding.network import HOW_TO_EXPORT, Identity, Network
+from lookalike.embedding.protocol import Embeddings, PhotoMap, Prepared
 from lookalike.errors import ModelError, UsageError
 from lookalike.models.preprocessing import Preprocessing
 from lookalike.spaces import Space
@@ -107,6 +107,21 @@ class PhotoEmbedder:
     def embed(self, photos: Sequence[Image]) -> dict[str, Float32]:
         """Prepare and embed photos: (B, D) float32 for each space."""
         return self.embed_prepared([self.prepare(photo) for photo in photos]).vectors
+
+    def map_of(self, photo: Image) -> PhotoMap:
+        """Last feature map of a photo; of several models, that of the first that gives one.
+
+        Raises:
+            ModelError: None gives a map.
+        """
+        network = next((network for network in self._networks.values() if network.has_map), None)
+        if network is None:
+            raise ModelError(
+                f"the model {self.fingerprint} gives no feature map to explain matches by; "
+                f"{HOW_TO_EXPORT}, of a convolutional network: transformers have none"
+            )
+        steps = network.identity.preprocessing
+        return PhotoMap(network.maps(steps(photo)[None])[0].transpose(1, 2, 0), steps.area(*photo.size))
 
 
 def probabilities_of(columns: Float32, identity: Identity) -> dict[str, Float32]:

@@ -14,7 +14,7 @@ from lookalike.types import Float32
 
 Device: TypeAlias = Literal["auto", "cpu", "cuda"]
 
-INPUT, EMBEDDING, ATTENTION, LABELS = "photos", "embedding", "attention", "labels"
+INPUT, EMBEDDING, ATTENTION, LABELS, MAP = "photos", "embedding", "attention", "labels", "map"
 FORMAT = "1"
 HOW_TO_EXPORT = "make the file with `lookalike export CHECKPOINT --onnx FILE`"
 
@@ -104,6 +104,11 @@ class Network(Protocol):
         ...
 
     @property
+    def has_map(self) -> bool:
+        """Whether it has the output of the last feature map."""
+        ...
+
+    @property
     def device(self) -> str:
         """Device in use: `cpu` or `cuda`."""
         ...
@@ -115,6 +120,10 @@ class Network(Protocol):
 
     def run(self, photos: Float32) -> Outputs:
         """Embed photos, (B, 3, H, W) float32, normalised by `identity.preprocessing`."""
+        ...
+
+    def maps(self, photos: Float32) -> Float32:
+        """Last feature map, before pooling, of photos as for `run`: (B, C, h, w) float32; only if it `has_map`."""
         ...
 
 
@@ -172,6 +181,8 @@ def check_signature(
         )
     if len(embedding) != 2 or not isinstance(embedding[1], int):
         raise ModelError(f"{file}: a model gives `{EMBEDDING}` (B, D), this one gives {dict(outputs)}; {HOW_TO_EXPORT}")
+    if len(outputs.get(MAP, [None] * 4)) != 4:
+        raise ModelError(f"{file}: a model gives `{MAP}` (B, C, h, w), this one gives {dict(outputs)}; {HOW_TO_EXPORT}")
     classes = sum(map(len, identity.labels.values()))
     if classes and outputs.get(LABELS, [])[1:] != [classes]:
         raise ModelError(

@@ -8,7 +8,7 @@ from dataclasses import replace
 from PIL.Image import Image
 
 from lookalike.embedding.calibration import Calibration
-from lookalike.embedding.protocol import Embedder, Embeddings, Prepared
+from lookalike.embedding.protocol import Embedder, Embeddings, PhotoMap, Prepared
 from lookalike.projection import Projection
 from lookalike.spaces import Space
 from lookalike.types import Float32
@@ -72,6 +72,10 @@ class ProjectedEmbedder:
     def embed(self, photos: Sequence[Image]) -> dict[str, Float32]:
         """Prepare and embed photos: (B, D) float32 unit vectors for each space."""
         return self.embed_prepared([self.prepare(photo) for photo in photos]).vectors
+
+    def map_of(self, photo: Image) -> PhotoMap:
+        """Last feature map of a photo, which is not projected."""
+        return self._embedder.map_of(photo)
 
     def _fits(self, space: Space) -> bool:
         """Whether a space has a projection of its dimension; a mismatch is left to the compatibility check."""

@@ -32,6 +32,20 @@ class Embeddings:
     labels: dict[str, Float32] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class PhotoMap:
+    """Last feature map of a photo, whose mean the embedding is made of.
+
+    Attributes:
+        cells: (h, w, C) float32.
+        area: Left, top, right and bottom of the map, as fractions of the photo; beyond [0, 1] where the input of the
+            network is filled.
+    """
+
+    cells: Float32
+    area: tuple[float, float, float, float]
+
+
 class GarmentFinder(Protocol):
     """Finds the garments to embed; `lookalike.finding.catalogue_finder.CatalogueFinder` does."""
 
@@ -92,4 +106,12 @@ class Embedder(Protocol):
 
     def embed(self, photos: Sequence[Image]) -> dict[str, Float32]:
         """Prepare and embed photos: (B, D) float32 unit vectors for each space, equal in any batch within 1e-5."""
+        ...
+
+    def map_of(self, photo: Image) -> PhotoMap:
+        """Last feature map of a photo. Thread-safe where `embed_prepared` is.
+
+        Raises:
+            ModelError: The model gives no map.
+        """
         ...

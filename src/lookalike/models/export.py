@@ -160,10 +160,19 @@ class _Exported(nn.Module):
     def names(self) -> list[str]:
         """Names of the outputs."""
         attention = ["attention"] if self.network.settings.attention else []
-        return ["embedding", *attention, *(["labels"] if self.heads else [])]
+        maps = ["map"] if self.network.shape.kind == "maps" else []
+        return ["embedding", *attention, *(["labels"] if self.heads else []), *maps]
 
     def forward(self, photos: Tensor) -> tuple[Tensor, ...]:
-        """Compute embeddings (B, D), attention (B, h, w) if it is set, and class probabilities (B, C) if any."""
+        """Compute the outputs, in the order of `names`.
+
+        Args:
+            photos: (B, 3, H, W) float32, normalised.
+
+        Returns:
+            Embeddings (B, D), attention (B, h, w) if it is set, probabilities (B, classes) if there are heads, and the
+            last feature map (B, C, h, w) if the backbone gives maps.
+        """
         maps = self.network.maps(photos)
         pooled = self.network.pooled(maps)
         embedding = self.network.embed_pooled(pooled)
@@ -172,6 +181,8 @@ class _Exported(nn.Module):
             outputs.append(maps.mean(dim=1))
         if self.heads:
             outputs.append(self.network.probabilities(self.heads, self.network.read_rows(pooled, embedding)))
+        if self.network.shape.kind == "maps":
+            outputs.append(maps)  # as it is: a projection of its cells would take 5 % of a small network's time
         return tuple(outputs)
 
 

@@ -91,6 +91,22 @@ class Preprocessing:
         )
         return photo.resize((self.width, self.height), self._filter, box=box)
 
+    def area(self, width: int, height: int) -> tuple[float, float, float, float]:
+        """Left, top, right and bottom of the input, as fractions of a photo: beyond [0, 1] where it is filled.
+
+        Args:
+            width: Width of the photo, in pixels.
+            height: Height of the photo, in pixels.
+        """
+        if self.fit == "stretch":
+            return 0.0, 0.0, 1.0, 1.0
+        if self.fit == "crop":
+            scale = self.short_side / min(width, height)
+        else:
+            scale = min(self.width / width, self.height / height)
+        across, down = self.width / (width * scale), self.height / (height * scale)
+        return (1 - across) / 2, (1 - down) / 2, (1 + across) / 2, (1 + down) / 2
+
     def __call__(self, photo: Image.Image) -> Float32:
         """Turn an RGB photo into a normalised (3, H, W) float32 array."""
         scale = np.float32(1.0) / (np.float32(255.0) * np.asarray(self.std, dtype=np.float32))

@@ -17,7 +17,7 @@ import numpy as np
 from PIL.Image import Image
 
 from lookalike.embedding.calibration import Calibration
-from lookalike.embedding.protocol import Embedder, Embeddings, Prepared
+from lookalike.embedding.protocol import Embedder, Embeddings, PhotoMap, Prepared
 from lookalike.spaces import Space
 from lookalike.types import Float32
 
@@ -106,6 +106,19 @@ class BatchingEmbedder:
     def embed(self, photos: Sequence[Image]) -> dict[str, Float32]:
         """Prepare and run: (B, D) float32 unit rows for each space."""
         return self.embed_prepared([self.prepare(photo) for photo in photos]).vectors
+
+    def map_of(self, photo: Image) -> PhotoMap:
+        """Last feature map of a photo, computed when the network is idle, and not in a batch."""
+        with self._changed:
+            while not self._free:
+                self._changed.wait()
+            self._free -= 1
+        try:
+            return self._embedder.map_of(photo)
+        finally:
+            with self._changed:
+                self._free += 1
+                self._changed.notify_all()
 
     def _turn(self, pending: Sequence[_Pending]) -> list[_Pending]:
         """Wait until these photos are done, or it is this thread's turn to run the network.

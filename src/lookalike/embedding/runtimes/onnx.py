@@ -10,6 +10,7 @@ import onnxruntime
 from lookalike.embedding.network import (
     ATTENTION,
     INPUT,
+    MAP,
     Device,
     Identity,
     Outputs,
@@ -53,12 +54,18 @@ class OnnxNetwork:
         )
         require_checksum(path, content)
         self.has_attention = ATTENTION in outputs
+        self.has_map = MAP in outputs
         self._wanted = wanted_outputs(self.identity, outputs)
 
     def run(self, photos: Float32) -> Outputs:
         """Embed photos, (B, 3, H, W) float32."""
         rows = map(np.asarray, self._session.run(self._wanted, {INPUT: photos}))
         return Outputs(**dict(zip(self._wanted, rows, strict=True)))
+
+    def maps(self, photos: Float32) -> Float32:
+        """Last feature map of photos, (B, C, h, w) float32."""
+        (maps,) = self._session.run([MAP], {INPUT: photos})
+        return np.asarray(maps)
 
 
 def _providers(device: Device) -> list[str | tuple[str, dict[str, str]]]:

@@ -11,6 +11,7 @@ import openvino
 from lookalike.embedding.network import (
     ATTENTION,
     INPUT,
+    MAP,
     Device,
     Identity,
     Outputs,
@@ -56,6 +57,7 @@ class OpenVinoNetwork:
         )
         require_checksum(path, content)
         self.has_attention = ATTENTION in outputs
+        self.has_map = MAP in outputs
         self._wanted = wanted_outputs(self.identity, outputs)
         # The default is bf16 where the processor has it: twice as fast, but scores differ in the third
         # digit from those of every other runtime and machine.
@@ -66,6 +68,10 @@ class OpenVinoNetwork:
         """Embed photos, (B, 3, H, W) float32."""
         results = self._request.infer({INPUT: photos})
         return Outputs(**{name: np.array(results[name], dtype=np.float32) for name in self._wanted})
+
+    def maps(self, photos: Float32) -> Float32:
+        """Last feature map of photos, (B, C, h, w) float32."""
+        return np.array(self._request.infer({INPUT: photos})[MAP], dtype=np.float32)
 
 
 def _shape(port: openvino.Output) -> list[object]:

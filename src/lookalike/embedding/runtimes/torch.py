@@ -38,6 +38,7 @@ class TorchNetwork:
         )
         self.dimension = checkpoint.network.dimension
         self.has_attention = settings.attention
+        self.has_map = checkpoint.network.shape.kind == "maps"
 
     def run(self, photos: Float32) -> Outputs:
         """Embed photos, (B, 3, H, W) float32."""
@@ -45,3 +46,9 @@ class TorchNetwork:
             maps = self._network.maps(torch.from_numpy(photos).to(self.device))
             embedding = self._network.embed_maps(maps).cpu().numpy()
             return Outputs(embedding, maps.mean(dim=1).cpu().numpy() if self.has_attention else None)
+
+    def maps(self, photos: Float32) -> Float32:
+        """Last feature map of photos, (B, C, h, w) float32."""
+        with torch.inference_mode():
+            maps: Float32 = self._network.maps(torch.from_numpy(photos).to(self.device)).cpu().numpy()
+            return maps
