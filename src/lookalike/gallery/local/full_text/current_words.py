@@ -6,7 +6,7 @@ import json
 import logging
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from lookalike.errors import LookalikeError
 from lookalike.gallery.local.current_snapshot import Sight
 from lookalike.gallery.local.database import Database
 from lookalike.gallery.local.full_text.files import TextFiles, open_words
+from lookalike.gallery.local.full_text.query_words import Splitter
 from lookalike.gallery.local.full_text.word_table import WordTable, texts_of
 from lookalike.gallery.local.metadata_table import altered_since
 from lookalike.gallery.local.refresh import BUILDS, has_only_commits_since
@@ -78,6 +79,7 @@ class CurrentWords:
         self._segment_files = segment_files
         self._files = files
         self._words: Words | None = None
+        self._splitter: Splitter | None = None
         self._lock = threading.RLock()
         watch(self)
 
@@ -87,7 +89,7 @@ class CurrentWords:
     def after_fork(self, *, child: bool) -> None:
         """In a child, start with a new lock and without words."""
         if child:
-            self._lock, self._words = threading.RLock(), None
+            self._lock, self._words, self._splitter = threading.RLock(), None, None
 
     def close(self) -> None:
         """Close the tables; the next call opens them again."""
@@ -95,6 +97,13 @@ class CurrentWords:
             if self._words is not None:
                 self._words.close()
                 self._words = None
+
+    def split(self, texts: Sequence[str]) -> list[str]:
+        """Split the texts of a query into words; see `Splitter`."""
+        with self._lock:
+            if self._splitter is None:
+                self._splitter = Splitter()
+            return self._splitter.split(texts)
 
     @contextmanager
     def at(self, version: VersionId) -> Iterator[Words | None]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from typing import Final
 
@@ -37,27 +36,34 @@ class QueryWords:
     unknown: tuple[str, ...]
 
 
-def split(texts: Sequence[str]) -> list[str]:
-    """The distinct words of texts in their order, split and folded as those of items are.
+class Splitter:
+    """Splits texts into words as FTS5 does; for one thread at a time."""
 
-    Raises:
-        UsageError: There are too many words, or one is too long.
-    """
-    check_words(texts)
-    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
-        connection.executescript(SCHEMA)
-        connection.executemany("INSERT INTO asked (rowid, text) VALUES (?, ?)", [*enumerate(texts)])
-        found = connection.execute("SELECT term FROM instances ORDER BY doc, offset").fetchall()
-    words = [*dict.fromkeys(word for (word,) in found)]
-    check_words(words)
-    return words
+    def __init__(self) -> None:
+        self._connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        self._connection.executescript(SCHEMA)
+
+    def split(self, texts: Sequence[str]) -> list[str]:
+        """The distinct words of texts in their order, split and folded as those of items are.
+
+        Raises:
+            UsageError: There are too many words, or one is too long or not Unicode.
+        """
+        check_words(texts)
+        self._connection.execute("BEGIN")
+        self._connection.executemany("INSERT INTO asked (rowid, text) VALUES (?, ?)", [*enumerate(texts)])
+        found = self._connection.execute("SELECT term FROM instances ORDER BY doc, offset").fetchall()
+        self._connection.execute("ROLLBACK")
+        words = [*dict.fromkeys(word for (word,) in found)]
+        check_words(words)
+        return words
 
 
 def read(words: Sequence[str], tables: Sequence[WordTable]) -> QueryWords:
     """Decide what each word is looked up as: itself, the words that begin with it, or one that is written like it.
 
     Args:
-        words: Words, as `split` returns them.
+        words: Words, as `Splitter.split` returns them.
         tables: Tables of words.
     """
     readings, corrected, unknown = [], {}, []
@@ -84,4 +90,4 @@ def similar(word: str, tables: Sequence[WordTable]) -> str | None:
 
 def count(word: str, tables: Sequence[WordTable], *, is_prefix: bool = False) -> int:
     """Number of items with a word."""
-    return sum(int(table.live[table.occurrences(word, is_prefix=is_prefix).documents].sum()) for table in tables)
+    return sum(table.count_live(table.occurrences(word, is_prefix=is_prefix).documents) for table in tables)

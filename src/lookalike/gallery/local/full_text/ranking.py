@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from math import log1p
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from lookalike.gallery.local.full_text.word_table import Occurrences, WordTable
-from lookalike.types import Bool, Float32, Int64
+from lookalike.types import Bool, Float32, Int64, UInt8
 
 SATURATION: Final = 1.2
 """`k1`: how soon more occurrences of a word count no more."""
@@ -52,45 +53,68 @@ def ranked(
     Source: Robertson and Zaragoza 2009, The Probabilistic Relevance Framework: BM25 and Beyond, eq. 3.15 and the simple
         extension to fields of section 3.6.
     """
-    total = sum(int(table.live.sum()) for table in tables)
-    characters = sum(float(table.lengths[table.live].sum(dtype=np.float64)) for table in tables)
-    found = [[table.occurrences(each.word, is_prefix=each.is_prefix) for table in tables] for each in readings]
-    weights = []
-    for of_word in found:
-        having = sum(int(table.live[each.documents].sum()) for table, each in zip(tables, of_word, strict=True))
-        weights.append(np.log1p((total - having + 0.5) / (having + 0.5)))
-    rows, scores, hits = [], [], []
-    for at, table in enumerate(tables):
-        part = scored(table, [of_word[at] for of_word in found], weights, average=characters / max(total, 1))
-        of_rows, kept = passing_rows(table, part[0], passing)
-        rows.append(of_rows[kept])
-        scores.append(part[1][kept])
-        hits.append(part[2][kept])
-    return best(np.concatenate(rows), np.concatenate(scores), np.concatenate(hits) == len(readings), k=k)
+    if not readings:
+        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
+    total = sum(table.live_count for table in tables)
+    average = sum(table.characters for table in tables) / max(total, 1)
+    found = [[table.occurrences(each.word, is_prefix=each.is_prefix) for each in readings] for table in tables]
+    weights = [rarity(tables, of_word, total=total) for of_word in zip(*found, strict=True)]
+    candidates = [Candidates.of(table, words, passing) for table, words in zip(tables, found, strict=True)]
+    whole = [np.flatnonzero(each.hits == len(readings)) for each in candidates]
+    is_enough = sum(map(len, whole)) >= k  # usual, and leaves fewer items to score
+    rows, scores, is_whole = [], [], []
+    for table, words, each, with_all in zip(tables, found, candidates, whole, strict=True):
+        documents = with_all if is_enough else np.flatnonzero(each.hits)
+        rows.append(each.rows[documents])
+        scores.append(scored(table, documents, words, weights, average=average))
+        is_whole.append(each.hits[documents] == len(readings))
+    return best(np.concatenate(rows), np.concatenate(scores), np.concatenate(is_whole), k=k)
+
+
+def rarity(tables: Sequence[WordTable], of_word: Sequence[Occurrences], *, total: int) -> float:
+    """Weight of a word that occurs in some of `total` live items; see `ranked`."""
+    having = sum(table.count_live(each.documents) for table, each in zip(tables, of_word, strict=True))
+    return log1p((total - having + 0.5) / (having + 0.5))
+
+
+class Candidates(NamedTuple):
+    """Documents of a table that may be found.
+
+    Attributes:
+        hits: (N,) uint8, number of words that each has; 0 for one that is not live or does not pass.
+        rows: (N,) int64, row of each to return.
+    """
+
+    hits: UInt8
+    rows: Int64
+
+    @classmethod
+    def of(cls, table: WordTable, words: Sequence[Occurrences], passing: Int64 | None) -> Candidates:
+        """Look through a table; see `ranked` for `passing`."""
+        hits = np.zeros(len(table), dtype=np.uint8)
+        for documents, _ in words:
+            hits[documents] += 1
+        if table.live_count < len(table):
+            hits *= table.live
+        if passing is None:
+            return cls(hits, table.rows)
+        rows = table.first_rows(passing)
+        hits *= rows >= 0
+        return cls(hits, rows)
 
 
 def scored(
-    table: WordTable, words: Sequence[Occurrences], weights: Sequence[float], *, average: float
-) -> tuple[Int64, Float32, Int64]:
-    """Live documents of a table with any of some words, with BM25 and the number of words, each (n,)."""
-    scores, hits = np.zeros(len(table), dtype=np.float32), np.zeros(len(table), dtype=np.int64)
-    for (documents, counts), weight in zip(words, weights, strict=True):
-        lengths = table.lengths[documents] / average
-        saturated = counts + SATURATION * (1 - LENGTH_PENALTY + LENGTH_PENALTY * lengths)
-        scores[documents] += weight * counts * (SATURATION + 1) / saturated
-        hits[documents] += 1
-    documents = np.flatnonzero((hits > 0) & table.live)
-    return documents.astype(np.int64), scores[documents], hits[documents]
-
-
-def passing_rows(table: WordTable, documents: Int64, passing: Int64 | None) -> tuple[Int64, Bool]:
-    """First row of each document that passes, and whether any does, each (n,)."""
-    rows = table.rows[documents]
-    if passing is None:
-        return rows, np.ones(len(rows), dtype=np.bool_)
-    after = np.append(passing, np.iinfo(np.int64).max)
-    firsts = after[np.searchsorted(passing, rows)]
-    return firsts, firsts < rows + table.parts[documents]
+    table: WordTable, documents: Int64, words: Sequence[Occurrences], weights: Sequence[float], *, average: float
+) -> Float32:
+    """BM25 of documents, (n,) float32."""
+    scores = np.zeros(len(documents), dtype=np.float32)
+    penalty = SATURATION * (1 - LENGTH_PENALTY + LENGTH_PENALTY * (table.lengths[documents] / average))
+    for (having, counted), weight in zip(words, weights, strict=True):
+        counts = np.zeros(len(table), dtype=np.float32)
+        counts[having] = counted
+        counts = counts[documents]
+        scores += weight * (SATURATION + 1) * counts / (counts + penalty)
+    return scores
 
 
 def best(rows: Int64, scores: Float32, is_whole: Bool, *, k: int) -> tuple[Int64, Float32]:

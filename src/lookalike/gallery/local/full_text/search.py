@@ -40,7 +40,7 @@ def search(
         StorageFailedError: The words could not be read from several files.
         LookalikeError: The database was written to at each attempt.
     """
-    asked = query_words.split(texts)
+    asked = words.split(texts)
     damage = 0
     for _ in range(TRIES):
         state, allowed = current.for_search(where, index="exact")

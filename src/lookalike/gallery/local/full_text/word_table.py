@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from lookalike.gallery.local.pooled_connection import connect
 from lookalike.gallery.local.row_checksums import ITEM_SOUND, damaged
@@ -76,7 +77,7 @@ class Occurrences(NamedTuple):
         counts: (n,) float32, how often the word counts in each.
     """
 
-    documents: Any
+    documents: npt.NDArray[np.int32]
     counts: Float32
 
 
@@ -92,6 +93,8 @@ class WordTable:
         parts: (N,) int64, number of rows of each item's vectors.
         lengths: (N,) float32, characters of each item's text.
         live: (N,) bool, false for items that have been removed, or have changed, since they were added.
+        live_count: Number of live items.
+        characters: Sum of their lengths.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -104,6 +107,7 @@ class WordTable:
         numbers = self._texts("1")
         self.rows, self.parts, self.lengths = numbers[:, 1], numbers[:, 2], numbers[:, 3].astype(np.float32)
         self.live = np.ones(len(self.rows), dtype=np.bool_)
+        self._count()
         self._remembered: OrderedDict[tuple[str, bool], Occurrences] = OrderedDict()
         self._remembered_count = 0
         self._spelled = path is not None
@@ -120,13 +124,35 @@ class WordTable:
         self.parts = np.concatenate([self.parts, numbers[:, 2]])
         self.lengths = np.concatenate([self.lengths, numbers[:, 3].astype(np.float32)])
         self.live = np.concatenate([self.live, np.ones(len(numbers), dtype=np.bool_)])
+        self._count()
         self._remembered.clear()
         self._remembered_count = 0
         self._spelled = False
 
     def forget(self, rows: Int64) -> None:
         """Take items, by their rows, out of all answers; unknown rows are ignored."""
-        self.live &= ~np.isin(self.rows, rows)
+        if len(rows) and len(self):
+            self.live &= ~np.isin(self.rows, rows)
+            self._count()
+
+    def count_live(self, documents: npt.NDArray[np.int32]) -> int:
+        """Number of live ones among documents, (n,) int32."""
+        return len(documents) if self.live_count == len(self) else int(self.live[documents].sum())
+
+    def first_rows(self, passing: Int64) -> Int64:
+        """Of each item the first row that passes, (N,) int64; -1 if none does.
+
+        Args:
+            passing: Row numbers that pass, ascending.
+        """
+        firsts = np.full(len(self), -1, dtype=np.int64)
+        if not len(self):
+            return firsts
+        order = np.argsort(self.rows, kind="stable")  # texts of changed items are out of order
+        places = order[np.searchsorted(self.rows[order], passing, side="right") - 1]
+        own = (passing >= self.rows[places]) & (passing < self.rows[places] + self.parts[places])
+        firsts[places[own][::-1]] = passing[own][::-1]  # of several values for one place, the last stays
+        return firsts
 
     def occurrences(self, word: str, *, is_prefix: bool = False) -> Occurrences:
         """Items that have a word, or a word that begins with it."""
@@ -159,6 +185,10 @@ class WordTable:
             (" OR ".join(map(quoted, sorted(trigrams))), CANDIDATES),
         )
         return [spelled.strip(" ") for (spelled,) in found]
+
+    def _count(self) -> None:
+        self.live_count = int(self.live.sum())
+        self.characters = float(self.lengths[self.live].sum(dtype=np.float64))
 
     def _documents(self, field: str, word: str, *, is_prefix: bool) -> Int64:
         expression = f"{field} : {quoted(word)}{' *' if is_prefix else ''}"
