@@ -33,6 +33,16 @@ def within(seconds: float) -> Iterator[None]:
         _END.reset(token)
 
 
+@contextmanager
+def lifted() -> Iterator[None]:
+    """Have no deadline within a context, for work that later computations need, too."""
+    token = _END.set(None)
+    try:
+        yield
+    finally:
+        _END.reset(token)
+
+
 def limited() -> bool:
     """Whether this thread has a deadline."""
     return _END.get() is not None

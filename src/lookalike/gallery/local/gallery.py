@@ -89,9 +89,8 @@ class LocalGallery(LocalMetadata):
 
         Calls of other threads are interrupted and waited for; they return or raise GalleryClosedError.
         """
-        with self._current.ending():
+        with self._current.ending(), self._words.ending():
             self._database.close()
-        self._words.close()
 
     def discard_if_unused(self) -> None:
         """Delete the gallery if this object created it and nothing was added."""
@@ -301,7 +300,7 @@ class LocalGallery(LocalMetadata):
         Args:
             photos: Check that the files of photos exist.
         """
-        return verification.verify(self._database, self._segment_files, photos=photos)
+        return verification.verify(self._database, self._segment_files, self._text_files, photos=photos)
 
     def compact(self) -> None:
         """Purge removed rows, and build a new segment.
@@ -309,7 +308,7 @@ class LocalGallery(LocalMetadata):
         Raises:
             GalleryLockedError: Another process is writing.
         """
-        maintenance.compact(self._database, self._segment_files, wait_s=WAIT_FOR_BUILDER_S)
+        maintenance.compact(self._database, self._segment_files, self._text_files, wait_s=WAIT_FOR_BUILDER_S)
         self.optimise()
 
     def info(self) -> dict[str, JSON]:

@@ -9,6 +9,7 @@ from lookalike.errors import GalleryLockedError
 from lookalike.gallery import stored_parameters
 from lookalike.gallery.local import garments_table, overrides_table
 from lookalike.gallery.local.database import Database
+from lookalike.gallery.local.full_text.files import TextFiles
 from lookalike.gallery.local.metadata_table import count_items, put, read_model, sign_change, signature_key
 from lookalike.gallery.local.reads import kinds_of_attributes, sources
 from lookalike.gallery.local.row_checksums import crc_of
@@ -63,7 +64,7 @@ def weights_and_projections(connection: sqlite3.Connection, state: Snapshot) -> 
     return shown
 
 
-def compact(database: Database, segment_files: SegmentFiles, *, wait_s: float) -> None:
+def compact(database: Database, segment_files: SegmentFiles, text_files: TextFiles, *, wait_s: float) -> None:
     """Free the space of removed rows, drop attributes that no item has, and begin a new generation.
 
     Steps that need disk space come first, so that a full disk changes nothing. The new segment is built before the new
@@ -72,6 +73,7 @@ def compact(database: Database, segment_files: SegmentFiles, *, wait_s: float) -
     Args:
         database: The database.
         segment_files: Its segment files.
+        text_files: Its files of full text, which are deleted; the next search by words makes a new one.
         wait_s: Seconds to wait for another process that builds a segment.
 
     Raises:
@@ -95,6 +97,7 @@ def compact(database: Database, segment_files: SegmentFiles, *, wait_s: float) -
             many = is_stale(None, Version.now(connection))
             segment = segment_files.build(connection, keep=True) if many else None
         segment_files.keep_only(segment)
+        text_files.keep_only(None)
 
 
 def recount_kinds(connection: sqlite3.Connection) -> None:

@@ -57,7 +57,7 @@ class BackgroundBuild:
             if self._thread is not None:
                 self.stopping.set()
                 self._thread.join()
-                self.stopping.clear()
+            self.stopping.clear()
 
     def _run(self, work: Callable[[], None], now: Version) -> None:
         log = logging.getLogger(__name__)

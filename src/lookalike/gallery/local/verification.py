@@ -21,6 +21,7 @@ from lookalike.gallery.filters.sqlite import ITEMS_WITH_GARMENTS
 from lookalike.gallery.health import Health
 from lookalike.gallery.local import garments_table, schema
 from lookalike.gallery.local.database import Database
+from lookalike.gallery.local.full_text.files import TextFiles
 from lookalike.gallery.local.metadata_table import read_model, read_spaces
 from lookalike.gallery.local.row_checksums import (
     GARMENT_SUM,
@@ -56,12 +57,13 @@ CHECKSUMMED: Final = (
 with garments has the last."""
 
 
-def verify(database: Database, segment_files: SegmentFiles, *, photos: bool) -> Health:
-    """Check the database, and its segment files against it.
+def verify(database: Database, segment_files: SegmentFiles, text_files: TextFiles, *, photos: bool) -> Health:
+    """Check the database, and its segment files and full text against it.
 
     Args:
         database: The database.
         segment_files: Its segment files.
+        text_files: Its files of full text.
         photos: Check that the files of photos exist; photos at URLs are not checked.
     """
     problems: list[str] = []
@@ -79,6 +81,7 @@ def verify(database: Database, segment_files: SegmentFiles, *, photos: bool) -> 
         ("the attributes", unreadable_attributes),
         ("the vectors", lambda connection: wrong_vectors(connection, None)),
         ("the segment files", lambda connection: wrong_segment_files(connection, segment_files)),
+        ("the full text", lambda connection: wrong_words(connection, text_files)),
     ]
     checks += [("photos", missing_photos)] if photos else []
     with database.examining() as connection:
@@ -255,6 +258,18 @@ def wrong_segment_files(connection: sqlite3.Connection, segment_files: SegmentFi
             if "derived" in problem:
                 yield problem
         yield from kept.damaged_indexes()
+
+
+def wrong_words(connection: sqlite3.Connection, text_files: TextFiles) -> Iterator[str]:
+    """Files of full text that are damaged, or differ from the items."""
+    yield from text_files.damage()
+    kept = text_files.open(connection)
+    if kept is not None:
+        try:
+            if kept.is_advanced(connection):
+                yield from kept.differences(connection)
+        finally:
+            kept.close()
 
 
 def differences(kept: Segment, rows: Int64, unit: Float32) -> int:

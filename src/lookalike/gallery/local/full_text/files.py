@@ -14,7 +14,9 @@ from __future__ import annotations
 import contextlib
 import shutil
 import sqlite3
+import threading
 import uuid
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Final
@@ -29,9 +31,10 @@ from lookalike.gallery.local.full_text.word_table import (
     write_spellings,
     write_texts,
 )
+from lookalike.gallery.local.full_text.words import Words
 from lookalike.gallery.local.manifest import checksum, read_manifest, write_manifest
 from lookalike.gallery.local.pooled_connection import connect
-from lookalike.gallery.local.segment_files import SegmentFolderError
+from lookalike.gallery.local.segment_files import SegmentFolderError, StoppedError
 from lookalike.gallery.local.version import Version, VersionId
 from lookalike.storage.durable import flush
 
@@ -49,7 +52,7 @@ class TextFiles:
         self._folder = gallery / "derived"
         self._refused: set[str] = set()
 
-    def open(self, connection: sqlite3.Connection) -> tuple[Version, Path, WordTable] | None:
+    def open(self, connection: sqlite3.Connection) -> Words | None:
         """Open the newest undamaged words of the database's history; None without some.
 
         Args:
@@ -63,7 +66,7 @@ class TextFiles:
                     kept.append((version.change, folder, version))
         for _, folder, version in sorted(kept, key=lambda each: (-each[0], each[1])):
             with contextlib.suppress(OSError, ValueError, KeyError, TypeError, sqlite3.Error):
-                return version, folder, open_words(folder)
+                return Words(version, open_words(folder), WordTable(), folder)
         return None
 
     def refuse(self, folder: Path, *, delete: bool) -> None:
@@ -84,26 +87,29 @@ class TextFiles:
                 if Version.from_json(read_manifest(folder)["origin"]).id == version:
                     self.refuse(folder, delete=delete)
 
-    def build(self, connection: sqlite3.Connection) -> Path:
+    def build(self, connection: sqlite3.Connection, *, stop: threading.Event | None = None) -> Words:
         """Write the words of the version that a connection sees; the caller holds the lock of `SegmentFiles.building`.
 
         Args:
             connection: Connection in a transaction.
+            stop: Event that stops the build.
 
         Raises:
             GalleryDamagedError: An item's checksum is wrong.
             SegmentFolderError: The words cannot be written.
+            StoppedError: The build was stopped.
         """
         version = Version.now(connection)
         temporary = self._folder / f".new-{uuid.uuid4().hex}"
         try:
             temporary.mkdir(parents=True)
             try:
-                write_words(connection, temporary / FILE)
+                write_words(connection, temporary / FILE, stop=stop)
                 write_manifest(temporary, version)
-                return temporary.rename(self._folder / f"text-{uuid.uuid4().hex[:12]}")
+                folder = temporary.rename(self._folder / f"text-{uuid.uuid4().hex[:12]}")
             finally:
                 shutil.rmtree(temporary, ignore_errors=True)
+            return Words(version, open_words(folder), WordTable(), folder)
         except (OSError, ValueError) as error:
             raise SegmentFolderError(f"{self._folder} cannot be written: {short_reason(error)}") from error
 
@@ -124,27 +130,42 @@ class TextFiles:
         return problems
 
 
-def write_words(connection: sqlite3.Connection, path: Path) -> None:
+def write_words(connection: sqlite3.Connection, path: Path, *, stop: threading.Event | None) -> None:
     """Write the words of all items to a new file.
 
     Raises:
         OSError: The file cannot be written.
+        StoppedError: The writing was stopped.
     """
-    try:
-        with closing(connect(path, "rwc")) as made:
+    with disk_errors():
+        made = connect(path, "rwc")
+    with closing(made):
+        with disk_errors():
+            # A file that is not complete is never opened.
             made.execute("PRAGMA journal_mode = OFF")
             made.execute("PRAGMA synchronous = OFF")
             made.executescript(SCHEMA)
             made.execute("BEGIN")
-            first = 1
-            for texts in texts_of(connection, "1"):
+        first = 1
+        for texts in texts_of(connection, "1"):
+            if stop is not None and stop.is_set():
+                raise StoppedError
+            with disk_errors():
                 first = write_texts(made, texts, first=first)
+        with disk_errors():
             made.execute("INSERT INTO words (words) VALUES ('optimize')")
             write_spellings(made)
             made.execute("COMMIT")
+    flush(path)
+
+
+@contextlib.contextmanager
+def disk_errors() -> Iterator[None]:
+    """Tell SQLite's errors of the new file from those of the gallery's database, which is read meanwhile."""
+    try:
+        yield
     except sqlite3.OperationalError as error:
         raise OSError(str(error)) from error
-    flush(path)
 
 
 def open_words(folder: Path) -> WordTable:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from lookalike.errors import LookalikeError, short_reason
 from lookalike.gallery.full_text import check_words
 from lookalike.gallery.local.full_text.ranking import Reading
 from lookalike.gallery.local.full_text.spelling import most_errors, nearest
@@ -37,11 +38,21 @@ class QueryWords:
 
 
 class Splitter:
-    """Splits texts into words as FTS5 does; for one thread at a time."""
+    """Splits texts into words as FTS5 does; for one thread at a time.
+
+    Raises:
+        LookalikeError: SQLite was built without FTS5.
+    """
 
     def __init__(self) -> None:
         self._connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        self._connection.executescript(SCHEMA)
+        try:
+            self._connection.executescript(SCHEMA)
+        except sqlite3.OperationalError as error:
+            raise LookalikeError(
+                f"words need SQLite with FTS5, and that of this Python, {sqlite3.sqlite_version}, lacks it "
+                f"({short_reason(error)}); use a Python with another SQLite"
+            ) from error
 
     def split(self, texts: Sequence[str]) -> list[str]:
         """The distinct words of texts in their order, split and folded as those of items are.
