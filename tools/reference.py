@@ -18,6 +18,7 @@ from lookalike.cli.commands import command
 from lookalike.server.settings import Settings
 from lookalike.training.finder.settings import FinderSettings
 from lookalike.training.settings.run_settings import TrainingSettings
+from lookalike.training.text.settings import TextSettings
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -127,7 +128,8 @@ def settings_page() -> str:
     served = section(Settings, "Serving", 2)
     trained = section(TrainingSettings, "Training", 2)
     finder = section(FinderSettings, "Training a finder", 2)
-    return "\n".join([SETTINGS_HEAD, *served, *trained, *finder])
+    text = section(TextSettings, "Training a text encoder", 2)
+    return "\n".join([SETTINGS_HEAD, *served, *trained, *finder, *text])
 
 
 def pages() -> dict[str, str]:

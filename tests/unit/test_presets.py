@@ -41,8 +41,8 @@ CHANGES = {
     "catalogue-mobile-long": ["network.backbone=test_resnet"],
     "catalogue-mobile-worn": ["network.backbone=test_resnet", "products=8"],
 }
-FINDERS = {"finder-mobile"}
-"""Presets of another task, which `test_finder.py` runs."""
+OTHER_TASKS = {"finder-mobile", "text-default"}
+"""Presets of other tasks, which `test_finder.py` and `test_text_training.py` run."""
 
 SOURCES = {
     "original": ["deepfashion", "inshop"],
@@ -148,10 +148,10 @@ def test_a_preset_says_what_it_is_for(name: str) -> None:
 
 def test_the_list_names_each_with_its_aim() -> None:
     done = CliRunner().invoke(app, ["train", "--list"])
-    assert done.exit_code == 0 and presets().keys() == CHANGES.keys() | FINDERS
+    assert done.exit_code == 0 and presets().keys() == CHANGES.keys() | OTHER_TASKS
     for name, about in presets().items():
         assert f"{name}: {about.summary}" in done.stdout and about.aim in done.stdout
-    assert done.stdout.count("not measured") == len(presets()) - 6
+    assert done.stdout.count("not measured") == len(presets()) - 7
 
 
 def test_a_preset_is_named_and_a_file_is_preferred(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

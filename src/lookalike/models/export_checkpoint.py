@@ -17,8 +17,8 @@ class Exported:
 
     Attributes:
         file: Path of the ONNX file.
-        least_cosine: Smallest cosine between the embeddings of the file and of the checkpoint over the photos of the
-            check, in [-1, 1]; None for a finder.
+        least_cosine: Smallest cosine between the embeddings of the file and of the checkpoint over the photos or
+            texts of the check, in [-1, 1]; None for a finder.
         largest_difference: For a finder, and for a model with labels: largest difference between the scores or
             class probabilities of the file and of the checkpoint, in [0, 1]; else None.
     """
@@ -61,12 +61,17 @@ def export(
         from lookalike.models.export import export_onnx
         from lookalike.models.finder.checkpoint import is_finder
         from lookalike.models.finder.export import export_finder
-    if is_finder(path):
+        from lookalike.models.text.checkpoint import is_text_encoder
+        from lookalike.models.text.export import export_text_encoder
+    if (finder := is_finder(path)) or is_text_encoder(path):
         if int8 or calibrate is not None or labels:
             raise UsageError(
-                "a finder is exported whole or with half; int8, calibrate and labels are for models of embeddings"
+                f"a {'finder' if finder else 'text encoder'} is exported whole or with half; "
+                "int8, calibrate and labels are for models of photos"
             )
-        return Exported(file, largest_difference=export_finder(path, file, half=half))
+        if finder:
+            return Exported(file, largest_difference=export_finder(path, file, half=half))
+        return Exported(file, least_cosine=export_text_encoder(path, file, half=half))
     photos = None if calibrate is None else os.fspath(calibrate)
     least, apart = export_onnx(
         path, file, fp16=half, int8=int8, calibrate=photos, labels=list(dict.fromkeys(several(labels)))

@@ -42,12 +42,14 @@ class Lexicon:
     Attributes:
         phrases: Phrases by language, attribute and value, the usual one first.
         meanings: Attribute and value of each phrase.
+        longest: Number of words of the longest phrase by its first word.
         families: Colour family of each shade.
         plain: Words of sentences that name nothing, by language.
     """
 
     phrases: Mapping[str, Mapping[str, Mapping[str, Sequence[Phrase]]]]
     meanings: Mapping[Phrase, tuple[str, str]]
+    longest: Mapping[str, int]
     families: Mapping[str, str]
     plain: Mapping[str, Sequence[str]]
 
@@ -63,10 +65,9 @@ class Lexicon:
 
     def parts(self, words: Sequence[str]) -> Iterator[Named | str]:
         """Split words into phrases that name values, and other words."""
-        longest = max(map(len, self.meanings))
         place = 0
         while place < len(words):
-            for length in range(min(longest, len(words) - place), 0, -1):
+            for length in range(min(self.longest.get(words[place], 0), len(words) - place), 0, -1):
                 phrase = tuple(words[place : place + length])
                 if phrase in self.meanings:
                     yield Named(*self.meanings[phrase], phrase)
@@ -75,6 +76,11 @@ class Lexicon:
             else:
                 yield words[place]
                 place += 1
+
+    def all_phrases(self, attribute: str, value: str) -> list[Phrase]:
+        """Phrases of a value in all languages; an empty list if the lexicon does not have it."""
+        values = (attributes.get(attribute, {}) for attributes in self.phrases.values())
+        return [phrase for each in values for phrase in each.get(value, ())]
 
     def value_of(self, attribute: str, label: str) -> str | None:
         """Value of an attribute that a label of a catalogue, such as `Casual Shoes`, stands for; None if it is none."""
@@ -121,7 +127,10 @@ def lexicon() -> Lexicon:
             for value, each in values.items():
                 for phrase in each:
                     meanings.setdefault(phrase, (attribute, value))
-    return Lexicon(phrases, meanings, families, plain)
+    longest: dict[str, int] = {}
+    for phrase in sorted(meanings, key=len):
+        longest[phrase[0]] = len(phrase)
+    return Lexicon(phrases, meanings, longest, families, plain)
 
 
 def _phrases(entries: Sequence[str]) -> list[Phrase]:

@@ -22,11 +22,11 @@ def train(
     progress: Callable[[int, int], None] = lambda done, total: None,
     report: Callable[[str], None] = lambda line: None,
 ) -> Trained:
-    """Train a model on catalogues with labels, or a finder on photos with boxes.
+    """Train a model on catalogues with labels, a finder on photos with boxes, or a text encoder on galleries.
 
     Args:
         config: A TOML file of settings, or the name of a preset; see `lookalike.training.settings.run_settings`, and
-            for a finder `lookalike.training.finder.settings`.
+            for a finder `lookalike.training.finder.settings`, for a text encoder `lookalike.training.text.settings`.
         overrides: Setting that replaces that of the file, as `key=value`, or several.
         resume: Run folder to resume from its last saved state.
         out: Run folder to create; None is `runs/NAME`.
@@ -45,8 +45,9 @@ def train(
     with extra_wanted("training", "train"):
         from lookalike.training.finder.loop import train_finder
         from lookalike.training.run.loop import train as train_embedder
-    run = train_finder if task_of(file) == "finder" else train_embedder
-    return run(
+        from lookalike.training.text.loop import train_text_encoder
+    runs = {"embedder": train_embedder, "finder": train_finder, "text": train_text_encoder}
+    return runs[task_of(file)](
         file,
         overrides=several(overrides),
         base=base,

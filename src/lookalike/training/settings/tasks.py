@@ -1,4 +1,4 @@
-"""Task of a settings file: an embedder or a finder."""
+"""Task of a settings file: an embedder, a finder or a text encoder."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 from typing import Literal
 
-Task = Literal["embedder", "finder"]
+Task = Literal["embedder", "finder", "text"]
 
 
 def task_of(path: Path) -> Task:
@@ -15,4 +15,4 @@ def task_of(path: Path) -> Task:
         named = tomllib.loads(path.read_text(encoding="utf-8")).get("task", "embedder")
     except (OSError, ValueError):
         return "embedder"
-    return "finder" if named == "finder" else "embedder"
+    return named if named in ("finder", "text") else "embedder"
