@@ -36,14 +36,13 @@ class Room:
         """
         import fcntl  # of POSIX; elsewhere tests run in one process
 
-        with self.door.open("w") as door, self.inside.open("w") as inside:
-            fcntl.flock(door, fcntl.LOCK_EX)
-            fcntl.flock(inside, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
-            fcntl.flock(door, fcntl.LOCK_UN)
-            try:
-                yield
-            finally:  # explicitly, for a process that the test forked may have the file open still
-                fcntl.flock(inside, fcntl.LOCK_UN)
+        # `lockf` locks belong to the worker. With `flock` a process that a test forked would keep the lock of a worker
+        # that crashed, and the next test that is to be alone would wait for ever.
+        with self.door.open("a+") as door, self.inside.open("a+") as inside:
+            fcntl.lockf(door, fcntl.LOCK_EX)
+            fcntl.lockf(inside, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+            fcntl.lockf(door, fcntl.LOCK_UN)
+            yield
 
 
 def is_alone(item: pytest.Item) -> bool:

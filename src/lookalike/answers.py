@@ -37,15 +37,41 @@ class GarmentChoice:
 
 
 @dataclass(frozen=True, slots=True)
+class QueryText:
+    """Words of a query, as they were read.
+
+    Attributes:
+        text: The words as they were given.
+        known: Words whose meaning was searched, lower case.
+        unknown: Words that the model has not learnt: their letters alone can be looked up.
+        corrected: Learnt word by misspelt word.
+        searched: How the words were searched: `visual`, `full_text`, or both.
+    """
+
+    text: str
+    known: Sequence[str]
+    unknown: Sequence[str]
+    corrected: Mapping[str, str]
+    searched: Sequence[str]
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON form: the text, and how it was read."""
+        reading = {"known": [*self.known], "unknown": [*self.unknown], "corrected": dict(self.corrected)}
+        return {"text": self.text, "text_read": {**reading, "searched": [*self.searched]}}
+
+
+@dataclass(frozen=True, slots=True)
 class Match:
     """Item of an answer with its rank and scores.
 
     Attributes:
         rank: Rank, from 1.
         item: Item found.
-        score: Weighted mean of the cosines, in [-1, 1]; or minus the weighted sum of distances.
-        scores: Cosine, or minus the distance, by name of the space.
-        refined: Value that decides the rank of a refined answer; None if the score does.
+        score: Weighted mean of the cosines, in [-1, 1]; or minus the weighted sum of distances; or, of words that are
+            searched as letters only, the full-text score.
+        scores: Cosine, or minus the distance, by name of the space. With words also the cosine of the `photo` and of
+            the `text` alone, and the `full_text` score where the item has one.
+        refined: Value that decides the rank of a refined or fused answer; None if the score does.
         relevance: Calibrated probability, in [0, 1], that it is of the same kind as what was asked; None if unknown.
         garment: Garment of the photo that was found; None if the item is not embedded by its garments.
     """
@@ -106,6 +132,8 @@ class Query:
     garment: GarmentChoice | None = None
     labels: Labels | None = None
     no_garment: float | None = None
+    text: QueryText | None = None
+    text_weight: float | None = None
 
     @property
     def part(self) -> Box | None:
@@ -123,8 +151,8 @@ class Query:
             "where": self.where,
             "index": self.index,
         }
-        if self.garment is not None:
-            query |= self.garment.to_json()
+        for part in (self.garment, self.text):
+            query |= {} if part is None else part.to_json()
         if self.metrics:
             query["metrics"] = dict(self.metrics)
         for name, count in (("expand", self.expand), ("rerank", self.rerank)):
@@ -136,7 +164,7 @@ class Query:
             query["labels"] = {head: [list(each) for each in shown] for head, shown in self.labels.items()}
         if self.same_kind:
             query |= {"same_kind": True, "kind": self.kind}
-        for name in ("item", "offset", "min_relevance", "no_garment"):
+        for name in ("item", "offset", "min_relevance", "no_garment", "text_weight"):
             if (value := getattr(self, name)) is not None:
                 query[name] = value
         return query

@@ -6,6 +6,7 @@ import os
 import select
 import stat
 import sys
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -29,10 +30,10 @@ from lookalike.cli.options import (
     seen,
 )
 from lookalike.errors import UsageError
-from lookalike.gallery.request import INDEX_NAMES, SearchRequest
+from lookalike.gallery.request import FULL_TEXT, HYBRID, INDEX_NAMES, VISUAL, SearchRequest
 
 if TYPE_CHECKING:
-    from lookalike.answers import Answer
+    from lookalike.answers import Answer, Match
     from lookalike.images import Source
     from lookalike.types import Item
 
@@ -57,6 +58,24 @@ def search(
     unlike_item: Annotated[
         list[str] | None, typer.Option("--unlike-item", metavar="ID", help="Item to look less like; may be repeated.")
     ] = None,
+    text: Annotated[
+        str | None,
+        typer.Option(
+            "--text", metavar="WORDS", help="Words to search by; beside a photo or an item, what is to be different."
+        ),
+    ] = None,
+    text_weight: Annotated[
+        float | None,
+        typer.Option(
+            "--text-weight", metavar="W", help="Weight of the words beside a photo, from 0 to 1. [default: 0.5]"
+        ),
+    ] = None,
+    text_only: Annotated[
+        bool, typer.Option("--text-only", help="Look the words up in the items' texts only, not in photos.")
+    ] = False,
+    visual_only: Annotated[
+        bool, typer.Option("--visual-only", help="Compare the words with photos only, not with the items' texts.")
+    ] = False,
     k: Annotated[int, typer.Option("-k", "--k", metavar="K", help="Number of matches.")] = 10,
     offset: Annotated[
         int | None,
@@ -131,7 +150,7 @@ def search(
     check_can_be_written(montage=montage, html=html)
     shop = lookalike.open(seen(gallery, strong=strong), model=model, runtime=runtime, device=device, finder=finder)
     photos = [opened(name) for name in photo or ()]
-    examples = Examples.of(photos, item, [opened(name) for name in unlike or ()], unlike_item or ())
+    examples = Examples.of(photos, item, [opened(name) for name in unlike or ()], unlike_item or (), text=text)
     request = SearchRequest(
         k=k,
         offset=offset,
@@ -146,10 +165,13 @@ def search(
         metrics=pairs(metric, option="--metric") or None,
         box=lookalike.Box.parse(box) if box is not None else None,
         garment=garment,
+        text=text,
+        text_weight=text_weight,
+        text_search=text_search(text_only=text_only, visual_only=visual_only),
     )
     answer = shop.answer(examples, request)
     if montage or html:
-        asked = shop.gallery.get(item[0]) if item and not photos else photos[0]
+        asked = photos[0] if photos else shop.gallery.get(item[0]) if item else None
         if isinstance(asked, BytesIO):
             asked.seek(0)
         show(answer, asked, montage=montage, html=html)
@@ -157,6 +179,17 @@ def search(
         write_json(answer.to_json())
     else:
         present(answer)
+
+
+def text_search(*, text_only: bool, visual_only: bool) -> str:
+    """How words are searched.
+
+    Raises:
+        UsageError: Both options are given.
+    """
+    if text_only and visual_only:
+        raise UsageError("--text-only and --visual-only exclude each other; leave both out to search in both ways")
+    return FULL_TEXT if text_only else VISUAL if visual_only else HYBRID
 
 
 def opened(name: str) -> str | BytesIO:
@@ -238,12 +271,12 @@ def check_can_be_written(*, montage: Path | None, html: Path | None) -> None:
         image_format(montage)
 
 
-def show(answer: Answer, photo: Source | Item, *, montage: Path | None, html: Path | None) -> None:
+def show(answer: Answer, photo: Source | Item | None, *, montage: Path | None, html: Path | None) -> None:
     """Write an answer as a picture and as an HTML page.
 
     Args:
         answer: Answer to draw.
-        photo: Query photo, or query item, whose photo may be missing.
+        photo: Query photo, or query item, whose photo may be missing; None for words alone.
         montage: File of the picture; None for none.
         html: File of the page; None for none.
 
@@ -254,7 +287,7 @@ def show(answer: Answer, photo: Source | Item, *, montage: Path | None, html: Pa
     from lookalike.images import open_image
     from lookalike.types import Item
 
-    asked = photo if isinstance(photo, Item) else open_image(photo)
+    asked = photo if photo is None or isinstance(photo, Item) else open_image(photo)
     if montage is not None:
         from lookalike.render.montage import write_montage
 
@@ -269,16 +302,23 @@ def show(answer: Answer, photo: Source | Item, *, montage: Path | None, html: Pa
 
 def present(answer: Answer) -> None:
     """Print an answer as a table, with weights, index and times."""
-    from lookalike.render.captions import garment_line, labels_line, no_match_line, steps_line, weights_line
+    from lookalike.render.captions import (
+        garment_line,
+        labels_line,
+        no_match_line,
+        steps_line,
+        text_line,
+        weights_line,
+    )
 
     matches = answer.matches
     if matches:
         numbers = {
             "#": [str(match.rank) for match in matches],
-            "refined": ["" if match.refined is None else f"{match.refined:.3f}" for match in matches],
+            "refined": [number_text(match.refined) for match in matches],
             "relevance": ["" if match.relevance is None else f"{match.relevance:.2f}" for match in matches],
             "score": [f"{match.score:.3f}" for match in matches],
-            **{space: [f"{match.scores[space]:.3f}" for match in matches] for space in matches[0].scores},
+            **{space: [number_text(match.scores.get(space)) for match in matches] for space in scores_of(matches)},
         }
         kinds = {"garment": [match.garment.kind if match.garment else "" for match in matches]}
         write_table(
@@ -292,6 +332,18 @@ def present(answer: Answer) -> None:
         say(garment_line(answer.query.garment))
     if answer.query.same_kind:
         say(f"of the same kind: {answer.query.kind or 'it is unknown, so all kinds were searched'}")
+    if answer.query.text is not None:
+        say(f"words: {text_line(answer.query.text)}")
     if shows := labels_line(answer.query):
         say(f"shows: {shows}")
     say(f"weights: {weights_line(answer.query)}; index: {answer.query.index}; {steps_line(answer)}")
+
+
+def scores_of(matches: Sequence[Match]) -> list[str]:
+    """Names of all scores of the matches, in order."""
+    return list(dict.fromkeys(name for match in matches for name in match.scores))
+
+
+def number_text(number: float | None) -> str:
+    """Number of a table with three digits; empty for None."""
+    return "" if number is None else f"{number:.3f}"

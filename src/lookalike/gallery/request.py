@@ -30,6 +30,18 @@ AUTO: Final = "auto"
 WHOLE: Final = "whole"
 """Value of `SearchRequest.garment`: the whole photo."""
 
+HYBRID: Final = "hybrid"
+"""Value of `SearchRequest.text_search`: what the words mean and their letters, fused."""
+
+VISUAL: Final = "visual"
+"""Value of `SearchRequest.text_search`: what the words mean, compared with the photos."""
+
+FULL_TEXT: Final = "full_text"
+"""Value of `SearchRequest.text_search`: the letters of the words, looked up in texts of the items."""
+
+LONGEST_TEXT: Final = 500
+"""Longest text of a search, in characters."""
+
 NUMBER: Final = re.compile(r"[1-9][0-9]{0,3}")
 """Number of a garment, in `SearchRequest.garment`."""
 
@@ -125,6 +137,30 @@ class SearchRequest:
             "`kind`. Only with one photo or item."
         ),
     ] = False
+    text: Annotated[
+        str | None,
+        Option(
+            "Words of a search, such as `red floral dress`; beside a photo or an item, what is to be different, such "
+            "as `but red`.",
+            examples=("red floral dress",),
+        ),
+    ] = None
+    text_weight: Annotated[
+        float | None,
+        Option(
+            "Weight of the words beside a photo or an item, from 0 (the photo alone) to 1 (the words alone); 0.5 if it "
+            "is not given.",
+            examples=(0.5,),
+        ),
+    ] = None
+    text_search: Annotated[
+        str,
+        Option(
+            "How the words are searched: `visual` is what they mean, `full_text` their letters in the texts of the "
+            "items, and `hybrid` both, fused.",
+            choices=(HYBRID, VISUAL, FULL_TEXT),
+        ),
+    ] = HYBRID
     box: Annotated[
         Box | None,
         Option(
@@ -151,6 +187,7 @@ class SearchRequest:
             self._check_garment(self.garment)
         if self.refines and self.metrics:
             raise UsageError("expand and rerank use the cosine; leave the metrics out")
+        self._check_text()
         if self.offset is not None and self.k >= 1 and not 0 <= self.offset <= PAGED_DEPTH - self.k:
             raise UsageError(
                 f"offset and k must be at least 0 and at most {PAGED_DEPTH:,} together, got {self.offset} and {self.k}"
@@ -160,8 +197,6 @@ class SearchRequest:
             if number is not None and (number < least or (most is not None and number > most)):
                 wanted = f"at least {least}" if most is None else f"between {least} and {most:,}"
                 raise UsageError(f"{name} must be {wanted}, got {number}")
-        if self.index not in INDEX_NAMES:
-            raise UnknownNameError("index", str(self.index), INDEX_NAMES)
         if self.metrics:
             if self.index not in ("auto", "exact"):
                 raise UsageError(f"metrics need the exact scan; the index {self.index!r} serves the cosine only")
@@ -172,14 +207,19 @@ class SearchRequest:
         """Check what a caller without a type checker may confuse; make numbers of other libraries ints.
 
         Raises:
+            UnknownNameError: There is no such choice.
             UsageError: A value has another type.
         """
         for name, _, _ in _RANGES:
             if (number := getattr(self, name)) is not None:
                 object.__setattr__(self, name, whole_number(name, number))
-        least = 0.0 if self.min_relevance is None else self.min_relevance
-        if isinstance(least, bool) or not isinstance(least, Real) or not 0 <= least <= 1:
-            raise UsageError(f"min_relevance must be a number from 0 to 1, got {least!r:.200}")
+        for name in ("index", "text_search"):
+            if (choice := getattr(self, name)) not in (choices := OPTIONS[name].choices):
+                raise UnknownNameError(name, str(choice), choices)
+        for name in ("min_relevance", "text_weight"):
+            share = 0.0 if getattr(self, name) is None else getattr(self, name)
+            if isinstance(share, bool) or not isinstance(share, Real) or not 0 <= float(share) <= 1:
+                raise UsageError(f"{name} must be a number from 0 to 1, got {share!r:.200}")
         if self.where is not None and not isinstance(self.where, str):
             raise UsageError(f"where must be a filter such as 'price < 80', got {self.where!r:.200}")
         if self.metrics is not None and not (
@@ -203,6 +243,24 @@ class SearchRequest:
             raise UsageError("a box and a garment both say what part of the photo to look at; leave one out")
         if not NUMBER.fullmatch(garment) and garment not in (AUTO, WHOLE, *KINDS):
             raise UnknownNameError("garment", garment, (AUTO, WHOLE, *KINDS, "1", "2", "3"))
+
+    def _check_text(self) -> None:
+        """Check the words and what goes with them.
+
+        Raises:
+            UsageError: They are empty or too long, or an option does not go with them.
+        """
+        if self.text is None:
+            if self.text_weight is not None or self.text_search != HYBRID:
+                raise UsageError("text_weight and text_search belong to the words of a search; give text as well")
+            return
+        if not isinstance(self.text, str) or not self.text.strip():
+            raise UsageError(f"text must be words such as 'red floral dress', got {self.text!r:.200}")
+        if len(self.text) > LONGEST_TEXT:
+            raise UsageError(f"text must have at most {LONGEST_TEXT} characters, got {len(self.text):,}")
+        for name in ("metrics", "min_relevance", "expand", "rerank"):
+            if getattr(self, name):
+                raise UsageError(f"{name} is for searches by photos and items alone; leave it out, or the text")
 
     @property
     def refines(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lookalike.answers import Answer, GarmentChoice, Query
+from lookalike.answers import Answer, GarmentChoice, Query, QueryText
 from lookalike.types import JSON, NAMING_ATTRIBUTES, Item
 
 EXAMPLES = 3
@@ -21,7 +21,26 @@ def item_title(item: Item) -> str:
 
 
 def query_title(query: Query) -> str:
-    """Names of the photos and items of the query; for a photo, the last part of its path."""
+    """Names of the photos and items of the query, for a photo the last part of its path, and its words."""
+    if query.text is not None:
+        words = f'"{query.text.text}"'
+        return words if query.photo is None and query.item is None else f"{_examples_title(query)}, {words}"
+    return _examples_title(query)
+
+
+def text_line(text: QueryText) -> str:
+    """How the words were read: the known, the corrected and the unknown ones."""
+    ways = {"visual": "what the words mean", "full_text": "their letters in the texts of the items"}
+    parts = [f"searched: {' and '.join(ways[way] for way in text.searched) or 'nothing of the words'}"]
+    if text.corrected:
+        parts.append("read as: " + ", ".join(f"'{wrong}' as '{right}'" for wrong, right in text.corrected.items()))
+    if text.unknown:
+        way = "taken as letters only" if "full_text" in text.searched else "left out"
+        parts.append(f"unknown: {', '.join(repr(word) for word in text.unknown)}; {way}")
+    return "; ".join(parts)
+
+
+def _examples_title(query: Query) -> str:
     if query.examples is None:
         return f"item {query.item}" if query.item is not None else _file_name(query.photo or "photo")
     like = _names(query.examples["photos"], query.examples["items"])

@@ -16,6 +16,7 @@ from lookalike.render.captions import (
     no_match_line,
     query_title,
     steps_line,
+    text_line,
     value_text,
     weights_line,
 )
@@ -32,7 +33,7 @@ _HANGER = (
 )
 
 
-def write_html(path: Path, query: Image.Image | Item, *, answer: Answer) -> None:
+def write_html(path: Path, query: Image.Image | Item | None, *, answer: Answer) -> None:
     """Write an answer as an HTML page; see `html_page`.
 
     Raises:
@@ -46,11 +47,11 @@ def write_html(path: Path, query: Image.Image | Item, *, answer: Answer) -> None
         raise not_written(path, "the page", error) from None
 
 
-def html_page(query: Image.Image | Item, answer: Answer) -> str:
+def html_page(query: Image.Image | Item | None, answer: Answer) -> str:
     """Render a query and its matches as HTML. Photos are embedded, and all text of the catalogue is escaped.
 
     Args:
-        query: Whole query photo, upright, or the query item.
+        query: Whole query photo, upright, or the query item; None for words alone.
         answer: Answer, whose `read_photo` reads the photos; one that cannot be read is replaced by a placeholder.
     """
     name = query_title(answer.query)
@@ -58,6 +59,7 @@ def html_page(query: Image.Image | Item, answer: Answer) -> str:
     none = f"No good match: {no_match_line(answer.query)}." if answer.no_good_match else "No item was found."
     matches = f'<ol class="matches">\n{cards}\n</ol>' if cards else f'<p class="quiet">{none}</p>'
     asked = query_thumbnail(query, answer.query.part, size=PHOTO_SIZE, read_photo=answer.read_photo)
+    photo = _photo(asked, alt=f"The query: {name}") if query else f'<div class="photo words">{escape(name)}</div>'
     count = "1 match" if len(answer.matches) == 1 else f"{len(answer.matches)} matches"
     return f"""<!doctype html>
 <html lang="en">
@@ -72,7 +74,7 @@ def html_page(query: Image.Image | Item, answer: Answer) -> str:
 <body>
 <main class="layout">
 <header class="query">
-{_photo(asked, alt=f"The query: {name}")}
+{photo}
 <div>
 <h1>{count}</h1>
 <p class="quiet">{escape(name)}</p>
@@ -93,6 +95,7 @@ def _search_summary(answer: Answer) -> dict[str, JSON]:
     query = answer.query
     pairs: dict[str, JSON] = {
         "Shows": labels_line(query),
+        "Words": text_line(query.text) if query.text else None,
         "Weights": weights_line(query),
         "Filter": query.where,
         "Box": str(query.part) if query.part else None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import textwrap
 from functools import cache
 from pathlib import Path
 
@@ -23,6 +24,8 @@ TEXT_HEIGHT = 76
 GAP = 20
 MARGIN = 28
 CORNER = 10
+CARD_COLUMNS, CARD_LINES = 18, 8
+"""Largest number of letters in a line, and of lines, of words on a card."""
 MATCHES_IN_A_ROW = 6
 """Largest number of matches in a single row; more are laid out in rows of five."""
 
@@ -46,7 +49,7 @@ def image_format(path: Path) -> str:
         raise UsageError(f"{path}: a montage is written as {', '.join(FORMATS)}, not as {path.suffix!r}") from None
 
 
-def write_montage(path: Path, query: Image.Image | Item, *, answer: Answer) -> None:
+def write_montage(path: Path, query: Image.Image | Item | None, *, answer: Answer) -> None:
     """Draw a montage and write it in the format of the file's ending; see `montage`.
 
     Raises:
@@ -57,11 +60,11 @@ def write_montage(path: Path, query: Image.Image | Item, *, answer: Answer) -> N
     save_image(montage(query, answer), path, what="the montage")
 
 
-def montage(query: Image.Image | Item, answer: Answer) -> Image.Image:
+def montage(query: Image.Image | Item | None, answer: Answer) -> Image.Image:
     """Draw the query on the left, and beside it the matches with rank, score and name.
 
     Args:
-        query: Whole query photo, upright, or the query item.
+        query: Whole query photo, upright, or the query item; None for words alone.
         answer: Answer, whose `read_photo` reads the photos; one that cannot be read is replaced by a placeholder.
 
     Returns:
@@ -76,7 +79,7 @@ def montage(query: Image.Image | Item, answer: Answer) -> Image.Image:
     picture = Image.new("RGB", size, PAPER)
 
     asked = query_thumbnail(query, answer.query.part, size=TILE, read_photo=answer.read_photo)
-    _draw_tile(picture, (MARGIN, MARGIN), asked, is_query=True)
+    _draw_tile(picture, (MARGIN, MARGIN), asked, is_query=True, words="" if query else query_title(answer.query))
     took = f"{sum(answer.took_ms.values()):.1f} ms, {answer.query.index} index"
     lines = [query_title(answer.query), weights_line(answer.query), took]
     _write(picture, (MARGIN, MARGIN + TILE[1] + 12), "Query", size=19, color=ACCENT)
@@ -94,11 +97,15 @@ def montage(query: Image.Image | Item, answer: Answer) -> Image.Image:
     return picture
 
 
-def _draw_tile(picture: Image.Image, corner: tuple[int, int], shown: Thumbnail, *, is_query: bool = False) -> None:
-    """Draw a card with a centred photo, or with the reason why there is none."""
+def _draw_tile(
+    picture: Image.Image, corner: tuple[int, int], shown: Thumbnail, *, is_query: bool = False, words: str = ""
+) -> None:
+    """Draw a card with a centred photo, or with words, or with the reason why there is no photo."""
     tile = Image.new("RGB", TILE, CARD)
     draw = ImageDraw.Draw(tile)
-    if shown.image is None:
+    if words:
+        _draw_words(draw, words)
+    elif shown.image is None:
         _draw_placeholder(draw, shown.reason)
     else:
         photo = shown.image
@@ -114,6 +121,15 @@ def _draw_tile(picture: Image.Image, corner: tuple[int, int], shown: Thumbnail, 
     frame_color, width = (ACCENT, 3) if is_query else (HAIRLINE, 1)
     grown = (edge[0] - width + 1, edge[1] - width + 1, edge[2] + width - 1, edge[3] + width - 1)
     ImageDraw.Draw(picture).rounded_rectangle(grown, CORNER + width, outline=frame_color, width=width)
+
+
+def _draw_words(draw: ImageDraw.ImageDraw, words: str) -> None:
+    """Write the words of a query on their card, in lines that fit."""
+    lines = textwrap.wrap(words, CARD_COLUMNS)[:CARD_LINES]
+    top = TILE[1] // 2 - 13 * (len(lines) - 1)
+    for number, line in enumerate(lines):
+        fitted = lettering.fitted(line, width=TILE[0] - 24, size=20)
+        lettering.write(draw, (TILE[0] // 2, top + 26 * number), fitted, size=20, color=INK, anchor="mm")
 
 
 def _draw_placeholder(draw: ImageDraw.ImageDraw, reason: str) -> None:

@@ -52,19 +52,19 @@ def fit_thumbnail(photo: Image.Image, box: Box | None, *, size: tuple[int, int])
 
 
 def query_thumbnail(
-    query: Image.Image | Item, box: Box | None, *, size: tuple[int, int], read_photo: ReadPhoto | None = None
+    query: Image.Image | Item | None, box: Box | None, *, size: tuple[int, int], read_photo: ReadPhoto | None = None
 ) -> Thumbnail:
     """Scale the query photo, or the photo of the query item.
 
     Args:
-        query: Whole photo, upright, or an item, whose photo may be missing.
+        query: Whole photo, upright, or an item, whose photo may be missing; None for words alone.
         box: Box in pixels of the photo; that of an item is what a search with it looks at.
         size: Largest width and height, in pixels.
         read_photo: As for `item_thumbnail`.
     """
     if isinstance(query, Item):
         return item_thumbnail(query, query.parts[0], size=size, read_photo=read_photo)
-    return fit_thumbnail(query, box, size=size)
+    return Thumbnail(None) if query is None else fit_thumbnail(query, box, size=size)
 
 
 def item_thumbnail(

@@ -37,16 +37,35 @@ class Examples:
         item: str | Sequence[str] | None,
         unlike: Source | Sequence[Source] | None,
         unlike_item: str | Sequence[str] | None,
+        *,
+        text: str | None = None,
     ) -> Examples:
         """Make examples of photos and items; each argument is one, several, or None.
 
+        Args:
+            photo: Photos to look like.
+            item: Ids of items to look like.
+            unlike: Photos to look less like.
+            unlike_item: Ids of items to look less like.
+            text: Words of the query, which can stand alone.
+
         Raises:
-            UsageError: There is nothing to look like, or an id is not a text.
+            UsageError: There is nothing to look like and no text, or an id is not a text.
         """
         photos, items = _photos(photo), _ids(item, "item")
         if not photos and not items:
-            raise UsageError("give either a photo or the id of an item")
+            if text is None:
+                raise UsageError("give a photo, the id of an item, or words as text")
+            if _photos(unlike) or _ids(unlike_item, "unlike_item"):
+                raise UsageError(
+                    "what is to look less like goes with a photo or an item; leave it out with words alone"
+                )
         return cls(photos, items, _photos(unlike), _ids(unlike_item, "unlike_item"))
+
+    @property
+    def none(self) -> bool:
+        """Whether there is neither a photo nor an item: the query is words alone."""
+        return not self.photos and not self.items
 
     @property
     def several(self) -> bool:
@@ -82,12 +101,14 @@ class Examples:
         embed: Callable[[Sequence[Source]], Embeddings],
         stored: Callable[[str], Mapping[str, Float32]],
     ) -> Embeddings:
-        """Embedding of the query: (1, D) float32 by space, and the labels of a single photo.
+        """Embedding of the query: (1, D) float32 by space, and the labels of a single photo; empty without examples.
 
         Args:
             embed: Embeds B photos.
             stored: Stored vectors of an item: (1, D) float32 by space.
         """
+        if self.none:
+            return Embeddings({})
         if not self.several:
             return embed(self.photos) if self.photos else Embeddings(dict(stored(self.items[0])))
         like, unlike = [stored(item) for item in self.items], [stored(item) for item in self.unlike_items]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
 
-from lookalike.answers import GarmentChoice, Match, Query
+from lookalike.answers import GarmentChoice, Match, Query, QueryText
 from lookalike.embedding.compatibility import model_ids_of
 from lookalike.errors import GalleryReplacedError
 from lookalike.retrieval.examples import Examples, name_of
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lookalike.gallery.protocol import Gallery
     from lookalike.gallery.request import ResolvedRequest, SearchRequest
     from lookalike.retrieval.relevance import QueryRelevance
+    from lookalike.retrieval.text_query import TextQuery
 
 T = TypeVar("T")
 
@@ -51,6 +52,7 @@ def search_gallery(
     request: ResolvedRequest,
     examples: Examples,
     relevance: QueryRelevance | None,
+    text: TextQuery | None = None,
 ) -> Found:
     """Search for one query, and read the items of the requested page at one version of the gallery.
 
@@ -60,6 +62,7 @@ def search_gallery(
         request: Request, resolved for the gallery's spaces.
         examples: Examples of the query; their items are left out.
         relevance: Relevance of the matches; None if it is unknown.
+        text: Words of the query; None without any.
 
     Raises:
         GalleryReplacedError: The gallery was replaced during each of `TRIES` attempts.
@@ -67,7 +70,11 @@ def search_gallery(
     deep = request.deep(beside=len(examples.ids))
 
     def found() -> Found:
-        if request.refines:
+        if text is not None:
+            from lookalike.retrieval.text_search import search_by_words
+
+            neighbours = search_by_words(gallery, text, deep)
+        elif request.refines:
             neighbours = search_refined(gallery, vectors, deep, is_item=bool(examples.items))
         else:
             neighbours = gallery.search(vectors, deep)
@@ -119,7 +126,11 @@ def matches_of(
             rank=rank,
             item=item,
             score=_rounded(neighbours.scores[0, place]),
-            scores={space: _rounded(part[0, place]) for space, part in neighbours.by_space.items()},
+            scores={
+                space: _rounded(part[0, place])
+                for space, part in neighbours.by_space.items()
+                if not np.isnan(part[0, place])
+            },
             refined=None if neighbours.refined is None else _rounded(neighbours.refined[0, place]),
             relevance=None if relevance is None else float(relevance[place]),
             garment=garments.get(int(rows[place])),
@@ -137,6 +148,7 @@ def query_of(
     garment: GarmentChoice | None,
     labels: PhotoLabels | None,
     kind: str | None,
+    text: QueryText | None,
 ) -> Query:
     """Query of an answer.
 
@@ -148,6 +160,7 @@ def query_of(
         garment: Garment that was looked at, if one was asked for.
         labels: What the query photo shows, if the model can tell.
         kind: Kind that was asked for, if it is known.
+        text: How the words were read, if there are any.
     """
     return Query(
         photo=name_of(examples.photos[0]) if examples.photos else None,
@@ -168,6 +181,8 @@ def query_of(
         garment=garment,
         labels=None if labels is None else labels.shown,
         no_garment=None if labels is None else labels.no_garment,
+        text=text,
+        text_weight=request.text_weight,
     )
 
 

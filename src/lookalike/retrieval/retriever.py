@@ -3,124 +3,33 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lookalike.answers import Answer
-from lookalike.embedding.compatibility import check_compatibility
 from lookalike.embedding.labels import labels_of
-from lookalike.embedding.model_choice import ModelFile
-from lookalike.embedding.projected import ProjectedEmbedder
-from lookalike.errors import GalleryNotFoundError, UsageError
-from lookalike.gallery.photo_reader import PhotoReaderCache
-from lookalike.gallery.request import SearchRequest, check_least
+from lookalike.errors import UsageError
+from lookalike.gallery.request import FULL_TEXT, HYBRID, SearchRequest, check_least
 from lookalike.retrieval.examples import Examples
 from lookalike.retrieval.garment_choice import part_of_photo
 from lookalike.retrieval.relevance import check_calibrated, relevance_of
+from lookalike.retrieval.resources import Resources
 from lookalike.retrieval.results import query_of, search_gallery
 from lookalike.retrieval.same_kind import asked_kind, restricted
-from lookalike.types import Box
+from lookalike.retrieval.text_query import TextQuery, text_query, weighted_for
+from lookalike.types import Box, Float32
 
 if TYPE_CHECKING:
-    from lookalike.embedding.calibration import Calibration
-    from lookalike.embedding.protocol import Embedder, Embeddings
-    from lookalike.finding.finder import Finder
-    from lookalike.gallery.protocol import Gallery
-    from lookalike.images import Limits, Source
+    from lookalike.embedding.labels import PhotoLabels
+    from lookalike.embedding.protocol import Embeddings
+    from lookalike.gallery.request import ResolvedRequest
+    from lookalike.images import Source
     from lookalike.ingest.report import IndexReport
 
 
-class Retriever:
+class Retriever(Resources):
     """Searches and fills a gallery; created by `lookalike.open`."""
-
-    def __init__(
-        self,
-        gallery: Gallery | str | os.PathLike[str],
-        embedder: Embedder | ModelFile,
-        *,
-        limits: Limits | None = None,
-        finder: str | os.PathLike[str] | None = None,
-    ) -> None:
-        """Join a gallery and an embedder.
-
-        Args:
-            gallery: Gallery, or the address of one, which is opened when first used.
-            embedder: Embedder, or a model file, which is loaded when first used.
-            limits: Limits of query photos; None takes those of `lookalike.images`.
-            finder: ONNX file of a finder of garments, which is loaded when first used; None is the installed one.
-        """
-        self.limits = limits
-        if isinstance(gallery, str | os.PathLike):
-            self._address, self._opened = os.fspath(gallery), None
-        else:
-            self._address, self._opened = "the gallery", gallery
-        self._embedder = embedder
-        self._photo_readers = PhotoReaderCache()
-        self._finder = finder
-
-    def __repr__(self) -> str:
-        return f"<Retriever of {self._address}>"
-
-    def __enter__(self) -> Retriever:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave out loaded models: the unpickled retriever loads them, and opens the gallery, when first used."""
-        return {name: value for name, value in vars(self).items() if name not in ("embedder", "finder")}
-
-    def close(self) -> None:
-        """Close the gallery's files; later calls open them again."""
-        if self._opened is not None:
-            self._opened.close()
-
-    @property
-    def gallery(self) -> Gallery:
-        """The gallery.
-
-        Raises:
-            GalleryNotFoundError: There is no gallery at the address.
-        """
-        if self._opened is None:
-            from lookalike.gallery.opening import open_gallery
-
-            self._opened = open_gallery(self._address)
-        return self._opened
-
-    @cached_property
-    def embedder(self) -> Embedder:
-        """Embedder of photos.
-
-        Raises:
-            ModelError: The model cannot be loaded.
-        """
-        gallery, embedder = self._gallery_or_none(), self._embedder
-        if isinstance(embedder, ModelFile):
-            embedder = embedder.load(None if gallery is None else gallery.model, gallery=self._address)
-        projections = {} if gallery is None else gallery.projections
-        return ProjectedEmbedder(embedder, projections) if projections else embedder
-
-    @cached_property
-    def finder(self) -> Finder:
-        """Finder of garments; loading it raises as `Finder` does."""
-        from lookalike.finding.finder import Finder
-
-        return Finder(self._finder)
-
-    def _gallery_or_none(self) -> Gallery | None:
-        """The gallery; None if there is none at the address."""
-        try:
-            return self.gallery
-        except GalleryNotFoundError:
-            return None
 
     def search(
         self,
@@ -142,8 +51,13 @@ class Retriever:
         rerank: int = 0,
         min_relevance: float | None = None,
         same_kind: bool = False,
+        text: str | None = None,
+        text_weight: float | None = None,
+        text_search: str = HYBRID,
     ) -> Answer:
-        """Find items that look like a photo, an item of the gallery, or several; the query items are left out.
+        """Find items that look like a photo, an item of the gallery, several of these, or what words describe.
+
+        The query items are left out of the answer.
 
         Args:
             photo: A path, a URL, bytes, a file open in binary mode, a Pillow image, or an array (H, W, 3) of uint8 RGB;
@@ -166,13 +80,18 @@ class Retriever:
             min_relevance: Least relevance of a match, from 0 to 1; others are left out. Needs a calibrated model.
             same_kind: Whether to search only among items of the kind that the photo shows, or the item is of, by the
                 attribute `kind`.
+            text: Words, such as `red floral dress`; beside a photo or an item what is to be different, such as `but
+                red`.
+            text_weight: Weight of the words beside a photo or an item, from 0 to 1; None is 0.5.
+            text_search: `visual` (what the words mean), `full_text` (their letters in the texts of the items), or
+                `hybrid` (both, fused).
 
         Raises:
             UsageError: An option is invalid, or options exclude each other; subclasses are in `lookalike.errors`.
             NoGarmentError: The photo shows no garment of that kind or number.
             MismatchError: The gallery was filled by another model.
         """
-        examples = Examples.of(photo, item, unlike, unlike_item)
+        examples = Examples.of(photo, item, unlike, unlike_item, text=text)
         request = SearchRequest(
             k=k,
             offset=offset,
@@ -187,6 +106,9 @@ class Retriever:
             metrics=metrics,
             box=box,
             garment=garment,
+            text=text,
+            text_weight=text_weight,
+            text_search=text_search,
         )
         return self.answer(examples, request)
 
@@ -208,26 +130,42 @@ class Retriever:
         labels = labels_of(embedded.labels, self.embedder.labels) if embedded.labels else None
         kind = asked_kind(examples, gallery, labels=labels, choice=part.choice) if request.same_kind else None
         resolved = restricted(resolved, kind, gallery) if request.same_kind else resolved
-        relevance = relevance_of(examples, resolved, labels, lambda: self._calibration)
+        vectors: Mapping[str, Float32] = embedded.vectors
+        text = None
+        if request.text is not None:
+            text = self._text_query(resolved, vectors, labels, took)
+            vectors, resolved = text.vectors, weighted_for(resolved, text.vectors)
+        relevance = None if text else relevance_of(examples, resolved, labels, lambda: self.calibration)
         check_calibrated(relevance, resolved)
         started = perf_counter()
-        found = search_gallery(gallery, embedded.vectors, resolved, examples, relevance)
+        found = search_gallery(gallery, vectors, resolved, examples, relevance, text)
         took["search"] = (perf_counter() - started) * 1000
         query = query_of(
-            examples, request, resolved, index=found.neighbours.index, garment=part.choice, labels=labels, kind=kind
+            examples,
+            request,
+            resolved,
+            index=found.neighbours.index,
+            garment=part.choice,
+            labels=labels,
+            kind=kind,
+            text=None if text is None else text.echo,
         )
         read_photo = self._photo_readers.of(gallery, version=found.neighbours.version)
         return Answer(query, took, found.matches, read_photo, no_good_match=found.no_good_match)
 
-    @property
-    def _calibration(self) -> Calibration | None:
-        """Calibration of the model, which need not be loaded for it."""
-        return self.embedder.calibration if "embedder" in vars(self) else self._calibration_in_file
-
-    @cached_property
-    def _calibration_in_file(self) -> Calibration | None:
-        model = self._embedder
-        return model.calibration(self.gallery.model, self.gallery.spaces) if isinstance(model, ModelFile) else None
+    def _text_query(
+        self,
+        request: ResolvedRequest,
+        photo: Mapping[str, Float32],
+        labels: PhotoLabels | None,
+        took: dict[str, float],
+    ) -> TextQuery:
+        """Read the words of a request, beside a photo or alone, and time it."""
+        encoder = None if request.text_search == FULL_TEXT else self.text_encoder
+        started = perf_counter()
+        query = text_query(request, photo, labels=labels, encoder=encoder)
+        took["read"] = (perf_counter() - started) * 1000
+        return query
 
     def index(
         self,
@@ -304,38 +242,6 @@ class Retriever:
             )
         gallery.optimise()
         return report
-
-    @contextmanager
-    def _created_if_missing(self) -> Iterator[Gallery]:
-        """Yield the gallery, created if there is none; delete a created one if the work fails before it is used."""
-        from lookalike.gallery.opening import open_gallery
-
-        made = None
-        if self._opened is None:
-            self._opened = made = open_gallery(self._address, create=True)
-        try:
-            yield self._opened
-        except BaseException:
-            if made is not None:
-                made.discard_if_unused()
-                made.close()
-                self._opened = None
-            raise
-
-    def check_model(self, *, asking: bool = False) -> None:
-        """Check that the embedder's vectors can be compared with the gallery's.
-
-        Args:
-            asking: Whether a query photo is embedded: a model that the user has named is then assumed to have made
-                imported vectors of the same dimensions.
-
-        Raises:
-            MismatchError: The gallery was filled by another model, or has spaces that this one has not.
-        """
-        is_given = not isinstance(self._embedder, ModelFile) or self._embedder.given
-        remembered = None if is_given else self.gallery.model
-        named = asking and bool(is_given)
-        check_compatibility(self._address, self.gallery.spaces, self.embedder, remembered=remembered, named=named)
 
     def _embed(self, photos: Sequence[Source], box: Box | None, took: dict[str, float]) -> Embeddings:
         """Embed query photos after `check_model`."""

@@ -26,10 +26,10 @@ def asked_kind(
     kind was asked for; else what the model says of it, and without labels what the finder says.
 
     Raises:
-        UsageError: There are several examples, or neither labels nor a finder.
+        UsageError: There is not one example, or neither labels nor a finder.
     """
-    if examples.several:
-        raise UsageError("same_kind belongs to one photo or item; leave it out with several")
+    if examples.several or examples.none:
+        raise UsageError("same_kind belongs to one photo or item; leave it out with several, and with words alone")
     if not examples.photos:
         item = gallery.get(examples.items[0])
         value = item.garments[0].kind if item.garments else item.attributes.get(KIND)

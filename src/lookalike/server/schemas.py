@@ -137,6 +137,15 @@ class GarmentsFound(BaseModel):
     photos: list[GarmentsInPhoto]
 
 
+class TextRead(BaseModel):
+    """Words of a query, as they were read."""
+
+    known: list[str] = Field(description="Words whose meaning was searched, spelling corrected.")
+    unknown: list[str] = Field(description="Words that the model has not learnt; only their letters can be looked up.")
+    corrected: dict[str, str] = Field(description="Learnt word by misspelt word.")
+    searched: list[str] = Field(description="`visual`, `full_text` or both: how the words were searched.")
+
+
 class QueryEcho(BaseModel):
     """The query as it was understood."""
 
@@ -152,6 +161,9 @@ class QueryEcho(BaseModel):
     expand: int | None = Field(default=None, description="Number of items for query expansion; only if given.")
     rerank: int | None = Field(default=None, description="Number of re-ranked matches; only if given.")
     min_relevance: float | None = Field(default=None, description="Least relevance; only if given.")
+    text: str | None = Field(default=None, description="Words of the query; only if given.")
+    text_read: TextRead | None = Field(default=None, description="How the words were read; only with `text`.")
+    text_weight: float | None = Field(default=None, description="Weight of the words; only if given.")
     same_kind: bool | None = Field(default=None, description="True if only items of one kind were searched.")
     kind: str | None = Field(
         default=None, description="With `same_kind`: the kind; null if it is unknown, and all kinds were searched."

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Literal, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
-from lookalike.gallery.request import AUTO, NUMBER, OPTIONS, WHOLE, Option, SearchRequest
+from lookalike.gallery.request import AUTO, LONGEST_TEXT, NUMBER, OPTIONS, WHOLE, Option, SearchRequest
 from lookalike.kinds import KINDS
 from lookalike.server.schemas import LONGEST_ID, ItemId, MetricName, SpaceName, Weight, Where, whole
 from lookalike.types import Box
@@ -30,6 +30,8 @@ SHAPES: Final[dict[str, Any]] = {
     "metrics": dict[SpaceName, MetricName],
     "same_kind": bool,
     "min_relevance": Annotated[float, Field(ge=0, le=1)],
+    "text": Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT)],
+    "text_weight": Annotated[float, Field(ge=0, le=1)],
 }
 """Types of the options that are neither numbers nor choices."""
 
@@ -65,8 +67,8 @@ Options = create_model(
 class ItemExamples(BaseModel):
     """Items to look like, and less like."""
 
-    id: ItemId | Annotated[list[ItemId], Field(min_length=1, max_length=MOST)] = Field(
-        description="One or more items to look like. They are left out of the answer."
+    id: ItemId | Annotated[list[ItemId], Field(min_length=1, max_length=MOST)] | None = Field(
+        default=None, description="One or more items to look like. They are left out of the answer."
     )
     unlike_id: ItemId | Annotated[list[ItemId], Field(max_length=MOST)] | None = Field(
         default=None, description="Items to look less like. They are left out of the answer."
@@ -82,7 +84,7 @@ Question = cast(
     create_model(
         "Question",
         __base__=(ItemExamples, Options),
-        __doc__="A search by indexed items. Searches by photo are sent as a form, with the same names.",
+        __doc__="A search by items, words, or both. Searches by photo are sent as a form, with the same names.",
     ),
 )
 

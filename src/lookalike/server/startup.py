@@ -67,7 +67,7 @@ def open_context(
         say(f"{error}; searches by item work, searches by photo do not")
     batching = BatchingEmbedder(opened.embedder, largest=settings.batch, at_once=at_once)
     limits = Limits(bytes=settings.upload_bytes, pixels=settings.pixels)
-    retriever = Retriever(gallery, batching, limits=limits, finder=finder)
+    retriever = Retriever(gallery, batching, limits=limits, finder=finder, text_encoder=opened.text_encoder)
     garments = True
     try:
         _ = retriever.finder

@@ -15,6 +15,7 @@ from tokenizers import Tokenizer
 from lookalike.errors import ModelError
 from lookalike.models.content_hash import read_checked, require_checksum
 from lookalike.models.text_encoder_file import EMBEDDING, FORMAT, INPUT, SUFFIX
+from lookalike.projection import Projection
 from lookalike.spaces import unit_rows
 from lookalike.text.words import ReadText, read
 from lookalike.types import Float32
@@ -35,20 +36,21 @@ class TextEncoder:
         name: Name, such as `default`.
         photo_model: Model id of the photo model whose space it shares, such as `default@9f3c21ab`.
         learnt: Words that it has learnt, lower case; None if it reads all words.
-        dimension: D, length of the vectors.
     """
 
-    def __init__(self, file: str | os.PathLike[str], *, threads: int = 1) -> None:
+    def __init__(self, file: str | os.PathLike[str], *, projection: Projection | None = None, threads: int = 1) -> None:
         """Load a text encoder.
 
         Args:
             file: ONNX file.
+            projection: Projection of the gallery's vectors, which is applied to those of texts as well.
             threads: Threads of the network.
 
         Raises:
             ModelError: The file is missing, damaged, or not a text encoder.
         """
         self.file = path = Path(file)
+        self._projection = projection
         onnxruntime.set_default_logger_severity(3)
         onnxruntime.disable_telemetry_events()
         content = read_checked(path)
@@ -69,7 +71,6 @@ class TextEncoder:
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         if [node.name for node in inputs] != [INPUT] or [node.name for node in outputs] != [EMBEDDING]:
             raise ModelError(f"{path}: a text encoder has the input {INPUT!r} and the output {EMBEDDING!r}")
-        self.dimension = int(outputs[0].shape[1])
         try:
             self._tokenizer = Tokenizer.from_str(tokenizer)
             words = json.loads(metadata.get("lookalike.words", "null"))
@@ -90,7 +91,8 @@ class TextEncoder:
         """
         encoded = self._tokenizer.encode_batch(list(texts))
         tokens = np.array([each.ids for each in encoded], dtype=np.int64)
-        return unit_rows(np.asarray(self._session.run([EMBEDDING], {INPUT: tokens})[0], dtype=np.float32))
+        rows = np.asarray(self._session.run([EMBEDDING], {INPUT: tokens})[0], dtype=np.float32)
+        return unit_rows(rows) if self._projection is None else self._projection.apply(rows)
 
 
 def text_encoder_of(photo_model: Path) -> Path:

@@ -43,10 +43,9 @@ FORM_SHAPE: Final = FormShape(
     "SearchForm",
     schema={
         "type": "object",
-        "description": "At least one photo or id is required.",
+        "description": "At least one photo or id, or words as text, are required.",
         "properties": FORM_PARTS,
-        "if": {"not": {"required": ["photo"]}},
-        "then": {"required": ["id"]},
+        "anyOf": [{"required": [name]} for name in ("photo", "id", "text")],
         "additionalProperties": False,
     },
     encoding=ENCODING,
@@ -67,10 +66,11 @@ FORM_SHAPE: Final = FormShape(
     openapi_extra=body_of(json=Question, form=FORM_SHAPE),
 )
 async def search(request: Request, context: Context) -> JSONResponse:
-    """Search by photos, sent as a form, or by indexed items, sent as a form or JSON.
+    """Search by photos, sent as a form, or by indexed items or words, sent as a form or JSON.
 
     Scores are weighted means of cosines, in [-1, 1]; higher is better. Several photos or items are averaged, and the
-    vectors of `unlike` and `unlike_id` are subtracted. Items of the query are left out of the answer.
+    vectors of `unlike` and `unlike_id` are subtracted. Items of the query are left out of the answer. Words beside them
+    say what is to be different.
     """
     settings = context.settings
     with context.intake.body(request, limit=settings.upload_bytes, seconds=settings.upload_seconds) as body:
@@ -87,9 +87,15 @@ async def search(request: Request, context: Context) -> JSONResponse:
 
 
 def read_json(question: ItemExamples) -> tuple[Examples, SearchRequest]:
-    """Read a search by items."""
-    examples = Examples.of(None, question.id, (), as_list(question.unlike_id))
-    return examples, request_of(question)
+    """Read a search by items or words.
+
+    Raises:
+        ApiError: There is neither.
+    """
+    request = request_of(question)
+    if not question.id and request.text is None:
+        raise invalid([{"loc": ["id"], "msg": "give the id of an item, or words as text"}])
+    return Examples.of(None, question.id, (), as_list(question.unlike_id), text=request.text), request
 
 
 def read_form(form: Form) -> tuple[Examples, SearchRequest]:
@@ -108,17 +114,19 @@ def read_form(form: Form) -> tuple[Examples, SearchRequest]:
             raise ApiError("bad_request", f"{name} comes {len(given)} times in the form")
         values[name] = parse_json(given[0]) if name in AS_JSON else given[0]
     box, garment = (values.pop(name, None) for name in ("box", "garment"))
+    request = request_of(
+        validated(Options, values),
+        box=None if box is None else box_of(str(box)),
+        garment=None if garment is None else str(garment),
+    )
     examples = Examples.of(
         form.files.get("photo", ()),
         form.fields.get("id", ()),
         form.files.get("unlike", ()),
         form.fields.get("unlike_id", ()),
+        text=request.text,
     )
-    return examples, request_of(
-        validated(Options, values),
-        box=None if box is None else box_of(str(box)),
-        garment=None if garment is None else str(garment),
-    )
+    return examples, request
 
 
 def check_parts(form: Form) -> None:
@@ -142,7 +150,7 @@ def check_examples(form: Form) -> None:
     """Check the number of photos and items.
 
     Raises:
-        ApiError: There is no photo and no id, there are too many, or an id is empty or too long.
+        ApiError: There is no photo, id or text, there are too many, or an id is empty or too long.
     """
     for name in (*FILES, *SEVERAL):
         if len(form.files.get(name, form.fields.get(name, ()))) > MOST:
@@ -150,8 +158,8 @@ def check_examples(form: Form) -> None:
     for name in SEVERAL:
         if not all(0 < len(item_id) <= LONGEST_ID for item_id in form.fields.get(name, ())):
             raise invalid([{"loc": [name], "msg": f"an id has 1 to {LONGEST_ID} characters"}])
-    if not form.files.get("photo") and not form.fields.get("id"):
-        raise invalid([{"loc": ["photo"], "msg": "give a photo, or the id of an item"}])
+    if not form.files.get("photo") and not form.fields.get("id") and not form.fields.get("text"):
+        raise invalid([{"loc": ["photo"], "msg": "give a photo, the id of an item, or words as text"}])
 
 
 def box_of(text: str) -> Box:

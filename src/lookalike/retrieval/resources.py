@@ -1,0 +1,172 @@
+"""Resources of a retriever: its gallery and models."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from lookalike.embedding.compatibility import check_compatibility
+from lookalike.embedding.model_choice import ModelFile
+from lookalike.embedding.projected import ProjectedEmbedder
+from lookalike.errors import GalleryNotFoundError
+from lookalike.gallery.photo_reader import PhotoReaderCache
+
+if TYPE_CHECKING:
+    from lookalike.embedding.calibration import Calibration
+    from lookalike.embedding.protocol import Embedder
+    from lookalike.finding.finder import Finder
+    from lookalike.gallery.protocol import Gallery
+    from lookalike.images import Limits
+    from lookalike.text.encoder import TextEncoder
+
+
+class Resources:
+    """Gallery and models of a retriever, opened and loaded when first used."""
+
+    def __init__(
+        self,
+        gallery: Gallery | str | os.PathLike[str],
+        embedder: Embedder | ModelFile,
+        *,
+        limits: Limits | None = None,
+        finder: str | os.PathLike[str] | None = None,
+        text_encoder: TextEncoder | None = None,
+    ) -> None:
+        """Join a gallery and an embedder.
+
+        Args:
+            gallery: Gallery, or the address of one, which is opened when first used.
+            embedder: Embedder, or a model file, which is loaded when first used.
+            limits: Limits of query photos; None takes those of `lookalike.images`.
+            finder: ONNX file of a finder of garments, which is loaded when first used; None is the installed one.
+            text_encoder: Text encoder of the embedder; None is the one beside the model file.
+        """
+        self.limits = limits
+        if isinstance(gallery, str | os.PathLike):
+            self._address, self._opened = os.fspath(gallery), None
+        else:
+            self._address, self._opened = "the gallery", gallery
+        self._embedder = embedder
+        self._photo_readers = PhotoReaderCache()
+        self._finder = finder
+        if text_encoder is not None:
+            self.text_encoder = text_encoder
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._address}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out loaded models: the unpickled retriever loads them, and opens the gallery, when first used."""
+        loaded = ("embedder", "finder", "text_encoder")
+        return {name: value for name, value in vars(self).items() if name not in loaded}
+
+    def close(self) -> None:
+        """Close the gallery's files; later calls open them again."""
+        if self._opened is not None:
+            self._opened.close()
+
+    @property
+    def gallery(self) -> Gallery:
+        """The gallery.
+
+        Raises:
+            GalleryNotFoundError: There is no gallery at the address.
+        """
+        if self._opened is None:
+            from lookalike.gallery.opening import open_gallery
+
+            self._opened = open_gallery(self._address)
+        return self._opened
+
+    @cached_property
+    def embedder(self) -> Embedder:
+        """Embedder of photos.
+
+        Raises:
+            ModelError: The model cannot be loaded.
+        """
+        gallery, embedder = self._gallery_or_none(), self._embedder
+        if isinstance(embedder, ModelFile):
+            embedder = embedder.load(None if gallery is None else gallery.model, gallery=self._address)
+        projections = {} if gallery is None else gallery.projections
+        return ProjectedEmbedder(embedder, projections) if projections else embedder
+
+    @cached_property
+    def finder(self) -> Finder:
+        """Finder of garments; loading it raises as `Finder` does."""
+        from lookalike.finding.finder import Finder
+
+        return Finder(self._finder)
+
+    @cached_property
+    def text_encoder(self) -> TextEncoder | None:
+        """Text encoder of the model that filled the gallery; None if it has none.
+
+        Raises:
+            ModelError: The file beside the model is damaged.
+            MismatchError: It belongs to another photo model.
+        """
+        from lookalike.retrieval.text_query import load_text_encoder
+
+        return load_text_encoder(self.gallery, self._embedder) if isinstance(self._embedder, ModelFile) else None
+
+    def _gallery_or_none(self) -> Gallery | None:
+        """The gallery; None if there is none at the address."""
+        try:
+            return self.gallery
+        except GalleryNotFoundError:
+            return None
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """Calibration of the model, which need not be loaded for it."""
+        return self.embedder.calibration if "embedder" in vars(self) else self._calibration_in_file
+
+    @cached_property
+    def _calibration_in_file(self) -> Calibration | None:
+        model = self._embedder
+        return model.calibration(self.gallery.model, self.gallery.spaces) if isinstance(model, ModelFile) else None
+
+    @contextmanager
+    def _created_if_missing(self) -> Iterator[Gallery]:
+        """Yield the gallery, created if there is none; delete a created one if the work fails before it is used."""
+        from lookalike.gallery.opening import open_gallery
+
+        made = None
+        if self._opened is None:
+            self._opened = made = open_gallery(self._address, create=True)
+        try:
+            yield self._opened
+        except BaseException:
+            if made is not None:
+                made.discard_if_unused()
+                made.close()
+                self._opened = None
+            raise
+
+    def check_model(self, *, asking: bool = False) -> None:
+        """Check that the embedder's vectors can be compared with the gallery's.
+
+        Args:
+            asking: Whether a query photo is embedded: a model that the user has named is then assumed to have made
+                imported vectors of the same dimensions.
+
+        Raises:
+            MismatchError: The gallery was filled by another model, or has spaces that this one has not.
+        """
+        is_given = not isinstance(self._embedder, ModelFile) or self._embedder.given
+        remembered = None if is_given else self.gallery.model
+        named = asking and bool(is_given)
+        check_compatibility(self._address, self.gallery.spaces, self.embedder, remembered=remembered, named=named)

@@ -1,0 +1,160 @@
+"""Words of a query: what they ask of the vectors of a gallery, and of the texts of its items."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
+
+from lookalike.answers import QueryText
+from lookalike.embedding.compatibility import PROJECTED
+from lookalike.errors import MismatchError, UsageError
+from lookalike.gallery.request import FULL_TEXT, VISUAL
+from lookalike.types import Float32
+
+if TYPE_CHECKING:
+    from lookalike.embedding.labels import PhotoLabels
+    from lookalike.embedding.model_choice import ModelFile
+    from lookalike.gallery.protocol import Gallery
+    from lookalike.gallery.request import ResolvedRequest
+    from lookalike.spaces import Space
+    from lookalike.text.encoder import TextEncoder
+    from lookalike.text.words import ReadText
+
+SPACE: Final = "deep"
+"""Space of the vectors of words."""
+
+WEIGHT: Final = 0.5
+"""Weight of words beside a photo, if none is given."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextQuery:
+    """Words of a query.
+
+    Attributes:
+        vectors: (1, D) float32 unit vectors by space, of the photo and the words together; empty if no vector is asked.
+        parts: (1, D) float32 unit vectors in `SPACE`, of the `photo` alone and of the `text` alone.
+        letters: Words to look up in the texts of the items.
+        echo: How the words were read, for the answer.
+    """
+
+    vectors: Mapping[str, Float32]
+    parts: Mapping[str, Float32] = field(default_factory=dict)
+    letters: tuple[str, ...] = ()
+    echo: QueryText | None = None
+
+
+def text_query(
+    request: ResolvedRequest,
+    photo: Mapping[str, Float32],
+    *,
+    labels: PhotoLabels | None,
+    encoder: TextEncoder | None,
+) -> TextQuery:
+    """Words of a request, beside a photo or alone.
+
+    Args:
+        request: Request with a text.
+        photo: (1, D) float32 by space, of the photos and items of the query; empty without any.
+        labels: What the photo shows, if the model can tell.
+        encoder: Text encoder of the gallery's model; None if it has none.
+
+    Raises:
+        UsageError: The words cannot be searched in the way that is asked for.
+    """
+    from lookalike.text.composition import asked, compose
+    from lookalike.text.words import read
+
+    assert request.text is not None
+    if encoder is None or request.text_search == FULL_TEXT:
+        if request.text_search == VISUAL:
+            raise UsageError(
+                "text_search visual needs a model with a text encoder, and the model of this gallery has none; "
+                "search by full_text, which looks the words up in the texts of the items"
+            )
+        said = read(request.text, None)
+        return told(request, said, TextQuery(photo, letters=checked_letters(said, request)))
+    said = encoder.read(request.text)
+    weight = WEIGHT if request.text_weight is None else request.text_weight
+    words = asked(said, encoder)
+    vectors = words
+    if photo:
+        shown = None if labels is None else labels.shown
+        vectors = compose(photo, said, encoder, labels=shown, weight=weight)
+    letters = said.unknown if photo else (*said.known, *said.unknown)
+    if request.text_search == VISUAL:
+        letters = ()
+        if not words:
+            raise UsageError(f"the model has learnt none of these words: {request.text!r}; search them by full_text")
+    parts = {name: each[SPACE] for name, each in (("photo", photo), ("text", words)) if SPACE in each}
+    return told(request, said, TextQuery(vectors, parts, letters))
+
+
+def checked_letters(said: ReadText, request: ResolvedRequest) -> tuple[str, ...]:
+    """All words of a text.
+
+    Raises:
+        UsageError: There is none.
+    """
+    if not said.known:
+        raise UsageError(f"text must have a word of letters or digits, got {request.text!r}")
+    return said.known
+
+
+def told(request: ResolvedRequest, said: ReadText, query: TextQuery) -> TextQuery:
+    """The query with what the answer tells about its words."""
+    is_meant = request.text_search != FULL_TEXT and "text" in query.parts
+    searched = ([VISUAL] if is_meant else []) + ([FULL_TEXT] if query.letters else [])
+    echo = QueryText(
+        text=said.text, known=said.known, unknown=said.unknown, corrected=said.corrected, searched=tuple(searched)
+    )
+    return replace(query, echo=echo)
+
+
+def weighted_for(request: ResolvedRequest, vectors: Mapping[str, Float32]) -> ResolvedRequest:
+    """The request with weight 0 for the spaces that words alone have no vector of.
+
+    Raises:
+        UsageError: No space with a weight is left.
+    """
+    if not vectors:
+        return request
+    weights = {name: weight if name in vectors else 0.0 for name, weight in request.weights.items()}
+    if not any(weights.values()):
+        raise UsageError(f"these words ask {', '.join(vectors)}, and the weights leave only other spaces")
+    return replace(request, weights=weights)
+
+
+def load_text_encoder(gallery: Gallery, models: ModelFile) -> TextEncoder | None:
+    """Text encoder beside the model of a gallery; None if there is none.
+
+    Raises:
+        ModelError: The file is damaged, or no text encoder.
+        MismatchError: It belongs to another photo model than that of the gallery's vectors.
+    """
+    from lookalike.embedding.model_loading import CHECKPOINTS, find_model
+    from lookalike.text.encoder import TextEncoder, text_encoder_of
+
+    named = models.named(gallery.model)
+    if len(named) > 1 or named[0].endswith(CHECKPOINTS) or not text_encoder_of(find_model(named[0])).is_file():
+        return None
+    encoder = TextEncoder(
+        text_encoder_of(find_model(named[0])), projection=gallery.projections.get(SPACE), threads=models.threads or 1
+    )
+    check_photo_model(encoder, gallery.spaces)
+    return encoder
+
+
+def check_photo_model(encoder: TextEncoder, spaces: tuple[Space, ...]) -> None:
+    """Check that a text encoder belongs to the photo model of a gallery.
+
+    Raises:
+        MismatchError: It belongs to another one.
+    """
+    made_by = next((space.model_id for space in spaces if space.name == SPACE), "")
+    if made_by and made_by.partition(PROJECTED)[0] != encoder.photo_model:
+        raise MismatchError(
+            f"{encoder.file} is the text encoder of the model {encoder.photo_model}, and the gallery was filled by "
+            f"{made_by}; bring the text encoder of that model, or index the catalogue again"
+        )
