@@ -30,3 +30,18 @@ def test_freed_memory_is_kept_for_the_next_step() -> None:
     }
     assert faults["no"] > 1000
     assert faults["yes"] < 10
+
+
+OWNED = """
+import sys
+from lookalike.cli import main
+from lookalike.cli.own_process import is_own
+
+sys.argv = ["lookalike", "doctor", "--help"]
+print(is_own(), main(["doctor", "--help"]), is_own(), main(), is_own())
+"""
+
+
+def test_a_command_that_python_code_runs_leaves_settings_of_its_process_alone() -> None:
+    ran = subprocess.run([sys.executable, "-c", OWNED], check=True, capture_output=True, text=True)
+    assert ran.stdout.splitlines()[-1] == "False 0 False 0 True"

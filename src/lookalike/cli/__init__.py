@@ -6,6 +6,7 @@ import signal
 from collections.abc import Sequence
 
 from lookalike.cli.interrupts import leave
+from lookalike.cli.own_process import own
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -17,6 +18,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0 done; 1 failed; 2 the caller's mistake; 3 done, but some photos were skipped; 130 stopped by Ctrl-C.
     """
+    if arguments is None:
+        own()
     if arguments is None and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, leave)
     from lookalike.cli.running import run

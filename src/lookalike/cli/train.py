@@ -12,6 +12,7 @@ import typer
 
 from lookalike.cli.console import say, write
 from lookalike.cli.exit_codes import SOME_SKIPPED
+from lookalike.cli.own_process import is_own
 from lookalike.cli.progress import progress_of
 from lookalike.errors import UsageError
 from lookalike.training.settings.presets import presets
@@ -35,11 +36,13 @@ def train(
         return 0
     if not config:
         raise UsageError("expected CONFIG.toml or the name of a preset; `lookalike train --list` lists them")
-    from lookalike.training.allocator import keep_freed_memory
+    if is_own():
+        from lookalike.training.allocator import keep_freed_memory
+
+        keep_freed_memory()  # before PyTorch is imported, whose threads may be allocating
     from lookalike.training.outcome import Stopped
     from lookalike.training.train import train as run
 
-    keep_freed_memory()
     first = os.environ.get("RANK", "0") == "0"  # set by launchers of several processes
     command = ["lookalike", "train", config, *(part for text in override or [] for part in ("--set", text))]
     try:

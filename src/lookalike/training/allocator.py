@@ -15,8 +15,13 @@ def keep_freed_memory() -> bool:
     By default, glibc returns large blocks to the system when they are freed, and the system clears each page again when
     it is next used: for the activations of a step on the CPU that takes as long as a third of the arithmetic.
 
+    It changes the whole process, for good, and is not safe while other threads allocate: call it at the start of a
+    process that only trains.
+
     Returns:
         Whether the C library has these parameters; only glibc does.
+
+    Source: the manual page mallopt(3), on threads and on `M_TRIM_THRESHOLD`.
     """
     if sys.platform != "linux":
         return False
