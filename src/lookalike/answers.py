@@ -44,7 +44,8 @@ class QueryText:
         text: The words as they were given.
         known: Words whose meaning was searched, lower case.
         unknown: Words that the model has not learnt: their letters alone can be looked up.
-        corrected: Learnt word by misspelt word.
+        corrected: Word that was searched, by misspelt word.
+        not_found: Unknown words that no item has in its texts.
         searched: How the words were searched: `visual`, `full_text`, or both.
     """
 
@@ -52,12 +53,13 @@ class QueryText:
     known: Sequence[str]
     unknown: Sequence[str]
     corrected: Mapping[str, str]
+    not_found: Sequence[str]
     searched: Sequence[str]
 
     def to_json(self) -> dict[str, Any]:
         """JSON form: the text, and how it was read."""
-        reading = {"known": [*self.known], "unknown": [*self.unknown], "corrected": dict(self.corrected)}
-        return {"text": self.text, "text_read": {**reading, "searched": [*self.searched]}}
+        lists = {name: [*getattr(self, name)] for name in ("known", "unknown", "not_found", "searched")}
+        return {"text": self.text, "text_read": {**lists, "corrected": dict(self.corrected)}}
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("myntra", "articleType,baseColour,gender,subCategory,kind,type,colour,group_id,photo"),
         ("clothing", "label,articleType,kind,type,sender_id"),
         ("worn", "articleType,kind,type,colour"),
-        ("boxed", "articleType,kind,type"),
+        ("boxed", "articleType,kind,type,colour"),
         ("nothing", "kind,type"),
     ):
         rows = [f"file,split,{labels}"]

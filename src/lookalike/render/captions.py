@@ -36,7 +36,8 @@ def text_line(text: QueryText) -> str:
         parts.append("read as: " + ", ".join(f"'{wrong}' as '{right}'" for wrong, right in text.corrected.items()))
     if text.unknown:
         way = "taken as letters only" if "full_text" in text.searched else "left out"
-        parts.append(f"unknown: {', '.join(repr(word) for word in text.unknown)}; {way}")
+        none = f", and in no text: {', '.join(map(repr, text.not_found))}" if text.not_found else ""
+        parts.append(f"unknown: {', '.join(map(repr, text.unknown))}, {way}{none}")
     return "; ".join(parts)
 
 

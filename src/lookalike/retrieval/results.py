@@ -15,7 +15,7 @@ from lookalike.embedding.compatibility import model_ids_of
 from lookalike.errors import GalleryReplacedError
 from lookalike.retrieval.examples import Examples, name_of
 from lookalike.retrieval.refinement import search_refined
-from lookalike.types import Float32, Neighbours
+from lookalike.types import Float32, FullText, Neighbours
 
 if TYPE_CHECKING:
     from lookalike.embedding.calibration import Float64
@@ -39,11 +39,13 @@ class Found:
         neighbours: Neighbours, best first.
         matches: Matches of the page.
         no_good_match: Whether there are items, but none reaches the least relevance that was asked for.
+        full_text: Items that were found by their texts; None if these were not searched.
     """
 
     neighbours: Neighbours
     matches: Sequence[Match]
     no_good_match: bool = False
+    full_text: FullText | None = None
 
 
 def search_gallery(
@@ -70,10 +72,11 @@ def search_gallery(
     deep = request.deep(beside=len(examples.ids))
 
     def found() -> Found:
+        full_text = None
         if text is not None:
             from lookalike.retrieval.text_search import search_by_words
 
-            neighbours = search_by_words(gallery, text, deep)
+            neighbours, full_text = search_by_words(gallery, text, deep)
         elif request.refines:
             neighbours = search_refined(gallery, vectors, deep, is_item=bool(examples.items))
         else:
@@ -83,7 +86,7 @@ def search_gallery(
         matches = paged(k=request.k, offset=request.offset or 0, least=request.min_relevance)
         hidden = request.min_relevance is not None and not matches
         is_none_good = hidden and not paged(k=1, offset=0, least=request.min_relevance) and bool(paged(k=1, offset=0))
-        return Found(neighbours, matches, is_none_good)
+        return Found(neighbours, matches, is_none_good, full_text)
 
     return retry_if_replaced(found)
 

@@ -17,7 +17,7 @@ from lookalike.retrieval.relevance import check_calibrated, relevance_of
 from lookalike.retrieval.resources import Resources
 from lookalike.retrieval.results import query_of, search_gallery
 from lookalike.retrieval.same_kind import asked_kind, restricted
-from lookalike.retrieval.text_query import TextQuery, text_query, weighted_for
+from lookalike.retrieval.text_query import TextQuery, echo_of, text_query, weighted_for
 from lookalike.types import Box, Float32
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ class Retriever(Resources):
             garment=part.choice,
             labels=labels,
             kind=kind,
-            text=None if text is None else text.echo,
+            text=None if text is None else echo_of(text, found.full_text),
         )
         read_photo = self._photo_readers.of(gallery, version=found.neighbours.version)
         return Answer(query, took, found.matches, read_photo, no_good_match=found.no_good_match)

@@ -10,7 +10,7 @@ from lookalike.answers import QueryText
 from lookalike.embedding.compatibility import PROJECTED
 from lookalike.errors import MismatchError, UsageError
 from lookalike.gallery.request import FULL_TEXT, VISUAL
-from lookalike.types import Float32
+from lookalike.types import Float32, FullText
 
 if TYPE_CHECKING:
     from lookalike.embedding.labels import PhotoLabels
@@ -33,16 +33,16 @@ class TextQuery:
     """Words of a query.
 
     Attributes:
+        said: The words, as they were read.
         vectors: (1, D) float32 unit vectors by space, of the photo and the words together; empty if no vector is asked.
         parts: (1, D) float32 unit vectors in `SPACE`, of the `photo` alone and of the `text` alone.
         letters: Words to look up in the texts of the items.
-        echo: How the words were read, for the answer.
     """
 
+    said: ReadText
     vectors: Mapping[str, Float32]
     parts: Mapping[str, Float32] = field(default_factory=dict)
     letters: tuple[str, ...] = ()
-    echo: QueryText | None = None
 
 
 def text_query(
@@ -74,7 +74,7 @@ def text_query(
                 "search by full_text, which looks the words up in the texts of the items"
             )
         said = read(request.text, None)
-        return told(request, said, TextQuery(photo, letters=checked_letters(said, request)))
+        return TextQuery(said, photo, letters=checked_letters(said))
     said = encoder.read(request.text)
     weight = WEIGHT if request.text_weight is None else request.text_weight
     words = asked(said, encoder)
@@ -88,28 +88,37 @@ def text_query(
         if not words:
             raise UsageError(f"the model has learnt none of these words: {request.text!r}; search them by full_text")
     parts = {name: each[SPACE] for name, each in (("photo", photo), ("text", words)) if SPACE in each}
-    return told(request, said, TextQuery(vectors, parts, letters))
+    return TextQuery(said, vectors, parts, letters)
 
 
-def checked_letters(said: ReadText, request: ResolvedRequest) -> tuple[str, ...]:
+def checked_letters(said: ReadText) -> tuple[str, ...]:
     """All words of a text.
 
     Raises:
         UsageError: There is none.
     """
     if not said.known:
-        raise UsageError(f"text must have a word of letters or digits, got {request.text!r}")
+        raise UsageError(f"text must have a word of letters or digits, got {said.text!r}")
     return said.known
 
 
-def told(request: ResolvedRequest, said: ReadText, query: TextQuery) -> TextQuery:
-    """The query with what the answer tells about its words."""
-    is_meant = request.text_search != FULL_TEXT and "text" in query.parts
-    searched = ([VISUAL] if is_meant else []) + ([FULL_TEXT] if query.letters else [])
-    echo = QueryText(
-        text=said.text, known=said.known, unknown=said.unknown, corrected=said.corrected, searched=tuple(searched)
+def echo_of(query: TextQuery, found: FullText | None) -> QueryText:
+    """What the answer tells about the words.
+
+    Args:
+        query: Words.
+        found: Result of the full text; None if it was not searched.
+    """
+    said = query.said
+    is_meant = "text" in query.parts
+    return QueryText(
+        text=said.text,
+        known=said.known if is_meant else (),
+        unknown=said.unknown,
+        corrected={**said.corrected, **({} if found is None else found.corrected)},
+        not_found=tuple(word for word in said.unknown if found is not None and word in found.unknown),
+        searched=(*((VISUAL,) if is_meant else ()), *((FULL_TEXT,) if found is not None else ())),
     )
-    return replace(query, echo=echo)
 
 
 def weighted_for(request: ResolvedRequest, vectors: Mapping[str, Float32]) -> ResolvedRequest:
