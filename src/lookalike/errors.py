@@ -3,6 +3,7 @@
     LookalikeError               base of all errors; the message is one line (exit code 1)
     ├── UsageError               the caller's mistake (exit code 2)
     │   ├── UnknownNameError     an unknown option, space, index, metric, column, ...
+    │   ├── UnknownWordsError    a text has no word that can be searched
     │   ├── PhotoError           a photo cannot, or may not, be read
     │   ├── FilterError          a `where` expression is invalid
     │   ├── CatalogueError       a catalogue (folder, table, data set) cannot be read
@@ -35,8 +36,7 @@ from __future__ import annotations
 import difflib
 import errno
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -79,6 +79,12 @@ class UnknownNameError(UsageError):
         near = difflib.get_close_matches(name, self.known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(self.known) or 'none'}"
         super().__init__(f"unknown {kind} {name!r}; {hint}")
+
+
+class UnknownWordsError(UsageError):
+    """A text has no word that can be searched in the way that was asked for."""
+
+    code = "unknown_words"
 
 
 class PhotoError(UsageError):
@@ -321,25 +327,6 @@ def short_reason(error: BaseException) -> str:
     words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     lines = words.strip().splitlines() or [type(error).__name__]
     return textwrap.shorten(lines[0], LONGEST_REASON, placeholder=" ...")
-
-
-@contextmanager
-def extra_wanted(what: str, extra: str) -> Iterator[None]:
-    """Context in which a failed import of a third-party library raises MissingExtraError.
-
-    Args:
-        what: Feature that needs the library.
-        extra: Extra that installs it.
-
-    Raises:
-        MissingExtraError: The library is not installed.
-    """
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] == "lookalike":
-            raise
-        raise MissingExtraError(what, extra) from error
 
 
 def _remade(kind: type[LookalikeError], args: tuple[Any, ...]) -> LookalikeError:

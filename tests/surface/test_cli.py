@@ -277,7 +277,7 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "no gallery named": (["search", "{red}"], "Missing option '--gallery'"),
     "no such gallery": (["search", "{red}", "-g", "{nowhere}"], "there is no gallery at"),
     "gallery on a server": (["search", "{red}", "-g", "milvus://host:no/shop"], "milvus://"),
-    "neither photo nor item": (["search", "-g", "{gallery}"], "either a photo or the id of an item"),
+    "neither photo nor item": (["search", "-g", "{gallery}"], "give a photo, the id of an item, or words as text"),
     "box and two photos": ([*SEARCH, "{red}", "--box", "0,0,9,9"], "a box belongs to one photo"),
     "metric and two photos": ([*SEARCH, "{red}", "--metric", "deep=cosine"], "metrics compare with one photo"),
     "page too far": ([*SEARCH, "--offset", "1995"], "at most 2,000 together"),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import shutil
 from pathlib import Path
 
+import numpy as np
 import schemathesis
 from fastapi import FastAPI
 from hypothesis import strategies as st
@@ -17,6 +19,7 @@ from starlette.testclient import TestClient
 from lookalike.server.app import create_app
 from lookalike.server.settings import Settings
 from lookalike.server.startup import open_context
+from tiny_text_encoder import write_tiny_text_encoder
 
 FILTERS = [
     "price < 80",
@@ -106,12 +109,15 @@ def found_by_schemathesis(app: FastAPI) -> tuple[list[str], set[str], int]:
     return faults, checks, requests
 
 
-def test_schemathesis_finds_nothing(shop: Shop, tiny_finder: Path) -> None:
+def test_schemathesis_finds_nothing(shop: Shop, tiny_finder: Path, tmp_path: Path) -> None:
+    model = shutil.copy(shop.model, tmp_path / "shop.onnx")
+    vectors = {"red": np.ones(16, dtype=np.float32)}
+    write_tiny_text_encoder(tmp_path / "shop.text.onnx", vectors, photo_model="tiny@01234567", learnt=False)
     context = open_context(
         str(shop.gallery),
         settings=Settings(),
         token=TOKEN.encode(),
-        model=str(shop.model),
+        model=str(model),
         finder=str(tiny_finder),
     )
     app = create_app(context)

@@ -25,7 +25,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # Each room imports only from itself and from those named before it; the same order is in CONTRIBUTING.md.
 ROOMS = [
-    *("telemetry", "errors", "deadline", "config", "types", "answers", "spaces", "kinds"),
+    *("telemetry", "errors", "extras", "deadline", "config", "types", "answers", "spaces", "kinds"),
     *("storage", "remote", "images", "projection"),
     *("catalogue", "models", "index", "embedding", "text", "finding", "gallery", "ingest", "render"),
     *("evaluation", "training", "retrieval", "tuning", "benchmarking"),

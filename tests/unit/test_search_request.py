@@ -104,12 +104,16 @@ def test_only_a_refined_search_is_refined(tmp_path: Any, monkeypatch: pytest.Mon
             assert "1" not in [match.item.id for match in matches]
 
 
+AS_OPTION = {"weights": "weight", "metrics": "metric", "text_search": "text_only"}
+"""Options of the command line for the options of a request that have another name there."""
+
+
 def test_every_option_is_described_and_reaches_python_and_the_command_line() -> None:
     assert list(OPTIONS) == list(DEFAULTS)
     python = {name: each.default for name, each in inspect.signature(Retriever.search).parameters.items()}
     assert {name: python[name] for name in OPTIONS} == DEFAULTS
     command = {each.name for each in get_command(app).commands["search"].params}  # type: ignore[attr-defined]
-    assert {{"weights": "weight", "metrics": "metric"}.get(name, name) for name in OPTIONS} <= command
+    assert {AS_OPTION.get(name, name) for name in OPTIONS} <= command
 
 
 def test_http_serves_the_ranges_of_the_description() -> None:

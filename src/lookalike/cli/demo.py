@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
+from lookalike.cli.answer_table import present
 from lookalike.cli.console import say, write
 from lookalike.cli.progress import progress_of
-from lookalike.cli.search import present, show
+from lookalike.cli.search import show
 from lookalike.errors import UsageError
 
 ASKED = 12

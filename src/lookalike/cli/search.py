@@ -6,14 +6,14 @@ import os
 import select
 import stat
 import sys
-from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from lookalike.cli.console import item_columns, say, write_json, write_table
+from lookalike.cli.answer_table import present
+from lookalike.cli.console import say, write_json
 from lookalike.cli.options import (
     Device,
     FinderFile,
@@ -33,7 +33,7 @@ from lookalike.errors import UsageError
 from lookalike.gallery.request import FULL_TEXT, HYBRID, INDEX_NAMES, VISUAL, SearchRequest
 
 if TYPE_CHECKING:
-    from lookalike.answers import Answer, Match
+    from lookalike.answers import Answer
     from lookalike.images import Source
     from lookalike.types import Item
 
@@ -298,52 +298,3 @@ def show(answer: Answer, photo: Source | Item | None, *, montage: Path | None, h
 
         write_html(html, asked, answer=answer)
         say(f"wrote {html}")
-
-
-def present(answer: Answer) -> None:
-    """Print an answer as a table, with weights, index and times."""
-    from lookalike.render.captions import (
-        garment_line,
-        labels_line,
-        no_match_line,
-        steps_line,
-        text_line,
-        weights_line,
-    )
-
-    matches = answer.matches
-    if matches:
-        numbers = {
-            "#": [str(match.rank) for match in matches],
-            "refined": [number_text(match.refined) for match in matches],
-            "relevance": ["" if match.relevance is None else f"{match.relevance:.2f}" for match in matches],
-            "score": [f"{match.score:.3f}" for match in matches],
-            **{space: [number_text(match.scores.get(space)) for match in matches] for space in scores_of(matches)},
-        }
-        kinds = {"garment": [match.garment.kind if match.garment else "" for match in matches]}
-        write_table(
-            {**numbers, **kinds, **item_columns([match.item for match in matches])}, right=[*numbers], cut="known"
-        )
-    elif answer.no_good_match:
-        say(f"no good match: {no_match_line(answer.query)}")
-    else:
-        say("no item passes the filter" if answer.query.where else "nothing was found")
-    if answer.query.garment is not None:
-        say(garment_line(answer.query.garment))
-    if answer.query.same_kind:
-        say(f"of the same kind: {answer.query.kind or 'it is unknown, so all kinds were searched'}")
-    if answer.query.text is not None:
-        say(f"words: {text_line(answer.query.text)}")
-    if shows := labels_line(answer.query):
-        say(f"shows: {shows}")
-    say(f"weights: {weights_line(answer.query)}; index: {answer.query.index}; {steps_line(answer)}")
-
-
-def scores_of(matches: Sequence[Match]) -> list[str]:
-    """Names of all scores of the matches, in order."""
-    return list(dict.fromkeys(name for match in matches for name in match.scores))
-
-
-def number_text(number: float | None) -> str:
-    """Number of a table with three digits; empty for None."""
-    return "" if number is None else f"{number:.3f}"

@@ -9,7 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lookalike.errors import UsageError, extra_wanted
+from lookalike.errors import UsageError
 from lookalike.evaluation.evaluator import (
     EmbeddedItems,
     computed_embeddings,
@@ -21,6 +21,7 @@ from lookalike.evaluation.evaluator import (
 )
 from lookalike.evaluation.protocol import Protocol
 from lookalike.evaluation.task import UNKNOWN
+from lookalike.extras import extra_wanted
 from lookalike.types import several
 
 if TYPE_CHECKING:

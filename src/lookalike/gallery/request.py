@@ -39,7 +39,7 @@ VISUAL: Final = "visual"
 FULL_TEXT: Final = "full_text"
 """Value of `SearchRequest.text_search`: the letters of the words, looked up in texts of the items."""
 
-LONGEST_TEXT: Final = 500
+LONGEST_TEXT: Final = 256
 """Longest text of a search, in characters."""
 
 NUMBER: Final = re.compile(r"[1-9][0-9]{0,3}")
@@ -141,16 +141,14 @@ class SearchRequest:
         str | None,
         Option(
             "Words of a search, such as `red floral dress`; beside a photo or an item, what is to be different, such "
-            "as `but red`.",
-            examples=("red floral dress",),
+            "as `but red`."
         ),
     ] = None
     text_weight: Annotated[
         float | None,
         Option(
             "Weight of the words beside a photo or an item, from 0 (the photo alone) to 1 (the words alone); 0.5 if it "
-            "is not given.",
-            examples=(0.5,),
+            "is not given."
         ),
     ] = None
     text_search: Annotated[

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lookalike.errors import UsageError, extra_wanted
+from lookalike.errors import UsageError
+from lookalike.extras import extra_wanted
 from lookalike.types import several
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from lookalike.answers import QueryText
 from lookalike.embedding.compatibility import PROJECTED
-from lookalike.errors import MismatchError, UsageError
+from lookalike.errors import MismatchError, UnknownWordsError, UsageError
 from lookalike.gallery.request import FULL_TEXT, VISUAL
 from lookalike.types import Float32, FullText
 
@@ -61,7 +61,8 @@ def text_query(
         encoder: Text encoder of the gallery's model; None if it has none.
 
     Raises:
-        UsageError: The words cannot be searched in the way that is asked for.
+        UnknownWordsError: There is no word, or none that the model has learnt and only their meaning is asked for.
+        UsageError: Only their meaning is asked for, and the model has no text encoder.
     """
     from lookalike.text.composition import asked, compose
     from lookalike.text.words import read
@@ -73,9 +74,9 @@ def text_query(
                 "text_search visual needs a model with a text encoder, and the model of this gallery has none; "
                 "search by full_text, which looks the words up in the texts of the items"
             )
-        said = read(request.text, None)
-        return TextQuery(said, photo, letters=checked_letters(said))
-    said = encoder.read(request.text)
+        said = with_words(read(request.text, None))
+        return TextQuery(said, photo, letters=said.known)
+    said = with_words(encoder.read(request.text))
     weight = WEIGHT if request.text_weight is None else request.text_weight
     words = asked(said, encoder)
     vectors = words
@@ -86,20 +87,22 @@ def text_query(
     if request.text_search == VISUAL:
         letters = ()
         if not words:
-            raise UsageError(f"the model has learnt none of these words: {request.text!r}; search them by full_text")
+            raise UnknownWordsError(
+                f"the model has learnt none of these words: {request.text!r}; search them by full_text"
+            )
     parts = {name: each[SPACE] for name, each in (("photo", photo), ("text", words)) if SPACE in each}
     return TextQuery(said, vectors, parts, letters)
 
 
-def checked_letters(said: ReadText) -> tuple[str, ...]:
-    """All words of a text.
+def with_words(said: ReadText) -> ReadText:
+    """The same text, which has a word.
 
     Raises:
-        UsageError: There is none.
+        UnknownWordsError: It has none.
     """
-    if not said.known:
-        raise UsageError(f"text must have a word of letters or digits, got {said.text!r}")
-    return said.known
+    if not said.known and not said.unknown:
+        raise UnknownWordsError(f"text must have a word of letters or digits, got {said.text!r}")
+    return said
 
 
 def echo_of(query: TextQuery, found: FullText | None) -> QueryText:

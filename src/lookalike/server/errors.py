@@ -30,7 +30,7 @@ class ErrorCode:
 
 
 ERROR_CODES: Final[Mapping[str, ErrorCode]] = {
-    "bad_request": ErrorCode(400, "give either a photo or the id of an item", {}),
+    "bad_request": ErrorCode(400, "give a photo, the id of an item, or words as text", {}),
     "bad_filter": ErrorCode(
         400,
         "filter 'price <', at character 8: expected a value",
@@ -57,6 +57,7 @@ ERROR_CODES: Final[Mapping[str, ErrorCode]] = {
         404, "unknown item 'd01'; did you mean 'd001'?", {"kind": "item", "name": "d01", "known": ["d001"]}
     ),
     "photo_gone": ErrorCode(404, "the photo of 'd001' cannot be shown: no such file", {"reason": "no such file"}),
+    "unknown_words": ErrorCode(404, "text must have a word of letters or digits, got '!?'", {}),
     "not_found": ErrorCode(404, "no route at /v2/search; /docs lists the routes", {}),
     "method_not_allowed": ErrorCode(405, "/v1/search does not support GET", {"allowed": ["POST"]}),
     "too_slow": ErrorCode(408, "the body did not arrive within 30 s", {"limit": 30.0}),

@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 from lookalike.gallery.request import AUTO, LONGEST_TEXT, NUMBER, OPTIONS, WHOLE, Option, SearchRequest
 from lookalike.kinds import KINDS
 from lookalike.server.schemas import LONGEST_ID, ItemId, MetricName, SpaceName, Weight, Where, whole
+from lookalike.server.search_rules import rules
 from lookalike.types import Box
 
 MOST: Final = 16
@@ -68,14 +69,23 @@ class ItemExamples(BaseModel):
     """Items to look like, and less like."""
 
     id: ItemId | Annotated[list[ItemId], Field(min_length=1, max_length=MOST)] | None = Field(
-        default=None, description="One or more items to look like. They are left out of the answer."
+        default=None, description="One or more items to look like; may be left out with `text`. They are not matches."
     )
     unlike_id: ItemId | Annotated[list[ItemId], Field(max_length=MOST)] | None = Field(
         default=None, description="Items to look less like. They are left out of the answer."
     )
 
     model_config = ConfigDict(
-        extra="forbid", strict=True, json_schema_extra={"examples": [{"id": "d013-1", "k": 5, "weights": {"deep": 1}}]}
+        extra="forbid",
+        strict=True,
+        json_schema_extra={
+            "examples": [{"id": "d013-1", "k": 5, "weights": {"deep": 1}}, {"text": "red floral dress", "k": 5}],
+            **rules(
+                unused={name: {"const": DEFAULTS.get(name)} for name in (*DEFAULTS, "unlike_id")},
+                example={"required": ["id"], "properties": {"id": {"type": ["string", "array"]}}},
+                text={"required": ["text"], "properties": {"text": {"type": "string"}}},
+            ),
+        },
     )
 
 

@@ -6,7 +6,8 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from lookalike.errors import UsageError, extra_wanted
+from lookalike.errors import UsageError
+from lookalike.extras import extra_wanted
 from lookalike.training.outcome import Trained
 from lookalike.training.settings.presets import find_settings
 from lookalike.training.settings.tasks import task_of

@@ -17,8 +17,9 @@ from lookalike.embedding.calibration import Calibration, Float64, tempered
 from lookalike.embedding.embedder import PhotoEmbedder
 from lookalike.embedding.labels import KIND, NOTHING, labels_of
 from lookalike.embedding.model_loading import CHECKPOINTS, find_model, open_network
-from lookalike.errors import UsageError, extra_wanted
+from lookalike.errors import UsageError
 from lookalike.evaluation.calibration_error import expected_calibration_error
+from lookalike.extras import extra_wanted
 from lookalike.models.content_hash import KEY
 from lookalike.models.onnx_file import hidden_beside, read_metadata, write_metadata
 from lookalike.storage.durable import flush

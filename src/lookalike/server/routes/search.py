@@ -23,6 +23,7 @@ from lookalike.server.permissions import check_allowed
 from lookalike.server.presentation import public_answer
 from lookalike.server.request_bodies import FORM, JSON_TYPE, Form, invalid, unsupported_media_type, validated
 from lookalike.server.schemas import LONGEST_ID, Answer
+from lookalike.server.search_rules import rules
 from lookalike.server.search_schema import (
     AS_JSON,
     ENCODING,
@@ -45,7 +46,11 @@ FORM_SHAPE: Final = FormShape(
         "type": "object",
         "description": "At least one photo or id, or words as text, are required.",
         "properties": FORM_PARTS,
-        "anyOf": [{"required": [name]} for name in ("photo", "id", "text")],
+        **rules(
+            unused=dict.fromkeys(FORM_PARTS, False),
+            example={"anyOf": [{"required": ["photo"]}, {"required": ["id"]}]},
+            text={"required": ["text"]},
+        ),
         "additionalProperties": False,
     },
     encoding=ENCODING,
@@ -58,7 +63,8 @@ FORM_SHAPE: Final = FormShape(
     summary="Find items similar to photos or items",
     response_model=Answer,
     responses=errors(
-        *("bad_request", "bad_filter", "unknown_name", "unknown_item", "too_slow", "too_large", "too_many_parts"),
+        *("bad_request", "bad_filter", "unknown_name", "unknown_item", "unknown_words", "too_slow", "too_large"),
+        "too_many_parts",
         *("unsupported_media_type", "invalid", "unreadable_photo", "mismatch", "owner_only", "too_complex"),
         *("no_finder", "no_garment"),
         *QUERY_ERRORS,
