@@ -7,7 +7,7 @@ from typing import Final
 
 from lookalike.errors import UsageError
 
-MOST_WORDS: Final = 64
+MOST_WORDS: Final = 128
 """Words of a search."""
 
 LONGEST_WORD: Final = 256
