@@ -152,6 +152,20 @@ def check_search(
             assert_allclose(got, np.sort(right[allowed])[::-1][: len(places)], atol=2e-6)
 
 
+def test_full_text_finds_words_or_is_not_offered(gallery: Gallery) -> None:
+    """`test_full_text.py` has the rest."""
+    shop = a_shop(40)
+    shop.put_into(gallery)
+    found = gallery.full_text(["item", "17"], k=1, where="color = 'Blue'")
+    if isinstance(gallery, LocalGallery):
+        assert found is not None
+        assert [item.id for item in gallery.items(found.rows.tolist()).values()] == ["item 17"]
+    else:
+        assert found is None
+    near = gallery.search({name: rows[:2] for name, rows in shop.vectors.items()}, SearchRequest(k=3))
+    assert_array_equal(gallery.item_rows(near.rows), near.rows)
+
+
 def test_an_empty_gallery_says_so(gallery: Gallery) -> None:
     assert (len(gallery), gallery.spaces, gallery.list(), list(gallery.facets())) == (0, (), (0, []), [])
     assert list(gallery.rows()) == []

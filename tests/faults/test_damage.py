@@ -88,6 +88,7 @@ def fill(folder: Path, items: Callable[[int, int], list[Item]] = items) -> None:
         gallery.optimise()
         for name in ("ivf", "kmeans", "hnsw"):
             gallery.search(vectors(1, 2), SearchRequest(index=name))
+        gallery.full_text(["red"], k=1)
         more = items(ITEMS, 30)
         gallery.add(more, vectors(sum(len(item.parts) for item in more), 3), spaces=SPACES, source="more")
         gallery.remove([f"item {number}" for number in range(7, 1607, 100)])
@@ -123,6 +124,11 @@ def ask_gallery(folder: Path) -> Answers:
                 same(score, all_[id_]) for each, all_ in zip(near, true, strict=True) for id_, score in each
             )
         answers["list"] = [(item.id, item.product, dict(item.attributes)) for item in gallery.list(limit=None)[1]]
+        for words in (("pink",), ("p17", "blue"), ("itme",)):
+            told = gallery.full_text(words, k=9)
+            near = gallery.items(told.rows.tolist())
+            scores = zip(told.rows.tolist(), told.scores.tolist(), strict=True)
+            answers[f"words {words}"] = [(near[row].id, score) for row, score in scores], dict(told.corrected)
         answers["facets"] = [(facet.name, dict(facet.counts)) for facet in gallery.facets()]
         file_stamps = gallery.source_items("shop")
         answers["stamps"] = {

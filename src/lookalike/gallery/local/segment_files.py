@@ -23,7 +23,6 @@ import os
 import shutil
 import sqlite3
 import threading
-import uuid
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +32,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lookalike.errors import GalleryDamagedError, LookalikeError, short_reason
+from lookalike.gallery.local.derived_folder import new_folder
 from lookalike.gallery.local.manifest import checksum, read_manifest, write_manifest
 from lookalike.gallery.local.row_checksums import checked_vectors
 from lookalike.gallery.local.segment import Segment
@@ -161,16 +161,9 @@ class SegmentFiles:
         if not keep:
             return Segment(version, copy_rows(connection, version, None, stop=stop), None)
         try:
-            for old in self._folder.glob(".new-*"):  # left by a killed process
-                shutil.rmtree(old, ignore_errors=True)
-            temporary = self._folder / f".new-{uuid.uuid4().hex}"
-            temporary.mkdir(parents=True)
-            try:
+            with new_folder(self._folder, "rows") as (temporary, folder):
                 copy_rows(connection, version, temporary, stop=stop)
                 write_manifest(temporary, version)
-                folder = temporary.rename(self._folder / f"rows-{uuid.uuid4().hex[:12]}")
-            finally:
-                shutil.rmtree(temporary, ignore_errors=True)
             return open_segment(folder)
         except (OSError, ValueError) as error:
             raise SegmentFolderError(f"{self._folder} cannot be written: {short_reason(error)}") from error

@@ -15,13 +15,13 @@ import contextlib
 import shutil
 import sqlite3
 import threading
-import uuid
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Final
 
 from lookalike.errors import short_reason
+from lookalike.gallery.local.derived_folder import new_folder
 from lookalike.gallery.local.full_text.word_table import (
     SCHEMA,
     WordTable,
@@ -100,15 +100,10 @@ class TextFiles:
             StoppedError: The build was stopped.
         """
         version = Version.now(connection)
-        temporary = self._folder / f".new-{uuid.uuid4().hex}"
         try:
-            temporary.mkdir(parents=True)
-            try:
+            with new_folder(self._folder, "text") as (temporary, folder):
                 write_words(connection, temporary / FILE, stop=stop)
                 write_manifest(temporary, version)
-                folder = temporary.rename(self._folder / f"text-{uuid.uuid4().hex[:12]}")
-            finally:
-                shutil.rmtree(temporary, ignore_errors=True)
             return Words(version, open_words(folder), WordTable(), folder)
         except (OSError, ValueError) as error:
             raise SegmentFolderError(f"{self._folder} cannot be written: {short_reason(error)}") from error

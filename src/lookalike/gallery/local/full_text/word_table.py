@@ -40,7 +40,7 @@ CREATE TABLE texts (
     document INTEGER PRIMARY KEY, row INTEGER NOT NULL, parts INTEGER NOT NULL, length INTEGER NOT NULL
 ) STRICT;
 
--- Words without digits, between two blanks, by their trigrams.
+-- Words without digits, with two blanks before and after, by their trigrams.
 CREATE VIRTUAL TABLE spellings USING fts5(padded, tokenize='trigram');
 """
 
@@ -178,7 +178,7 @@ class WordTable:
             self.connection.execute("DELETE FROM spellings")
             write_spellings(self.connection)
             self._spelled = True
-        padded = f" {word} "
+        padded = f"  {word}  "
         trigrams = {padded[at : at + 3] for at in range(len(padded) - 2)}
         found = self.connection.execute(
             "SELECT padded FROM spellings WHERE spellings MATCH ? ORDER BY rank LIMIT ?",
@@ -227,7 +227,7 @@ def write_texts(connection: sqlite3.Connection, texts: Iterable[Text], *, first:
 
 def write_spellings(connection: sqlite3.Connection) -> None:
     """Write the words of all texts into the table by which misspelt ones are looked up."""
-    connection.execute(f"INSERT INTO spellings SELECT ' ' || term || ' ' FROM vocabulary WHERE {SPELLED}")
+    connection.execute(f"INSERT INTO spellings SELECT '  ' || term || '  ' FROM vocabulary WHERE {SPELLED}")
 
 
 def texts_of(connection: sqlite3.Connection, condition: str, *parameters: int | str) -> Iterator[list[Text]]:
