@@ -87,9 +87,7 @@ def text_query(
     if request.text_search == VISUAL:
         letters = ()
         if not words:
-            raise UnknownWordsError(
-                f"the model has learnt none of these words: {request.text!r}; search them by full_text"
-            )
+            raise UnknownWordsError(f"the model has learnt no word of {said.text!r}; search by full_text")
     parts = {name: each[SPACE] for name, each in (("photo", photo), ("text", words)) if SPACE in each}
     return TextQuery(said, vectors, parts, letters)
 
