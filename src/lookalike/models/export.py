@@ -7,11 +7,13 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime
 import torch
+from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import Tensor, nn
@@ -68,7 +70,7 @@ def export_onnx(
         raise UsageError("half and int8 exclude each other: leave one of them out")
     loaded = load_checkpoint(checkpoint)
     heads = chosen_heads(loaded, labels)
-    photos = _photos(calibrate or "drawn", loaded.preprocessing)
+    photos = photos_for_check(calibrate or "drawn", loaded.preprocessing)
     file.absolute().parent.mkdir(parents=True, exist_ok=True)
     with hidden_beside(file) as folder:
         made = folder / "model.onnx"
@@ -108,14 +110,14 @@ def chosen_heads(checkpoint: Checkpoint, labels: Sequence[str]) -> dict[str, lis
     return {head: list(checkpoint.classes[head]) for head in labels}
 
 
-def outputs_of(file: Path, photos: Float32) -> dict[str, Float32]:
-    """Run an ONNX file on photos, (B, 3, H, W) float32, preprocessed; returns its outputs by name."""
+def outputs_of(file: Path, inputs: NDArray[Any], *, input_name: str = "photos") -> dict[str, Float32]:
+    """Run an ONNX file on B preprocessed photos or tokenised texts; returns its outputs by name."""
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
     names = [node.name for node in session.get_outputs()]
-    return dict(zip(names, session.run(names, {"photos": photos}), strict=True))
+    return dict(zip(names, session.run(names, {input_name: inputs}), strict=True))
 
 
-def least_cosine(network: Network, ours: Float32, photos: Float32) -> float:
+def least_cosine(network: nn.Module, ours: Float32, photos: Float32) -> float:
     """Return the smallest cosine between the embeddings of PyTorch and of an ONNX file.
 
     Args:
@@ -186,8 +188,18 @@ class _Exported(nn.Module):
         return tuple(outputs)
 
 
-def _photos(source: str, preprocessing: Preprocessing) -> Float32:
-    items = list(islice(open_catalogue(source).items(), PHOTOS))
+def photos_for_check(source: str, preprocessing: Preprocessing, *, most: int = PHOTOS) -> Float32:
+    """Photos of a catalogue, preprocessed: (B, 3, H, W) float32.
+
+    Args:
+        source: Catalogue; `drawn` is the drawn sample.
+        preprocessing: Preprocessing of the network.
+        most: Largest B.
+
+    Raises:
+        UsageError: The catalogue has no photos.
+    """
+    items = list(islice(open_catalogue(source).items(), most))
     if not items:
         raise UsageError(f"{source}: no photos to check the export with")
     opened = (open_image(item, at_least=preprocessing.wanted_size, box=item.box) for item in items)
@@ -196,17 +208,36 @@ def _photos(source: str, preprocessing: Preprocessing) -> Float32:
 
 def _write(loaded: Checkpoint, file: Path, photos: Float32, *, heads: Sequence[str]) -> None:
     exported = _Exported(loaded.network, heads).eval()
+    write_graph(exported, torch.from_numpy(photos[:2]), file, input_name="photos", output_names=exported.names)
+
+
+def write_graph(
+    module: nn.Module, example: Tensor, file: Path, *, input_name: str, output_names: Sequence[str]
+) -> None:
+    """Write a module as an ONNX file without metadata.
+
+    Args:
+        module: Module in eval mode, of one input and one or more outputs.
+        example: Input of at least 2 rows; other numbers of rows are possible afterwards.
+        file: File to write.
+        input_name: Name of the input in the file.
+        output_names: Names of the outputs in the file.
+    """
     program = torch.onnx.export(
-        exported,
-        (torch.from_numpy(photos[:2]),),
-        input_names=["photos"],
-        output_names=exported.names,
-        dynamic_shapes={"photos": {0: torch.export.Dim("photos_in_batch")}},
+        module,
+        (example,),
+        input_names=[input_name],
+        output_names=list(output_names),
+        dynamic_shapes=({0: torch.export.Dim(f"{input_name}_in_batch")},),
         opset_version=OPSET,
         dynamo=True,
         verbose=False,
     )
     assert program is not None
+    outputs = program.model.graph.outputs
+    for value in (value for node in program.model.graph for value in node.outputs):
+        if value.name in output_names and value not in outputs:  # torch names results after their operators
+            value.name = f"{value.name}_inner"
     program.save(str(file), external_data=False)
     forget_origins(file)
 

@@ -29,7 +29,7 @@ def read_config(name: str) -> str:
         ModelError: The configuration cannot be fetched.
         MissingExtraError: open_clip is not installed.
     """
-    library = _library()
+    library = open_clip_library()
     if name.startswith(HUB):
         config = _from_hub(name)
     elif name in library.list_models():
@@ -54,7 +54,7 @@ def make_tower(config: str) -> tuple[nn.Module, int]:
         ModelError: The architecture is invalid.
         MissingExtraError: open_clip is not installed.
     """
-    _library()
+    open_clip_library()
     from open_clip.model import _build_vision_tower
 
     try:
@@ -77,7 +77,7 @@ def tower_weights(name: str, tag: str) -> dict[str, Tensor]:
         ModelError: The weights cannot be fetched.
         MissingExtraError: open_clip is not installed.
     """
-    library = _library()
+    library = open_clip_library()
     from_hub = name.startswith(HUB)
     known = [HUB_WEIGHTS] if from_hub else library.list_pretrained_tags_by_model(name)
     if tag not in known:
@@ -106,7 +106,12 @@ def _from_hub(name: str) -> dict[str, Any]:
     return config
 
 
-def _library() -> Any:  # noqa: ANN401 - it has no types
+def open_clip_library() -> Any:  # noqa: ANN401 - it has no types
+    """Import open_clip.
+
+    Raises:
+        MissingExtraError: open_clip is not installed.
+    """
     try:
         import open_clip
     except ModuleNotFoundError as error:

@@ -110,6 +110,7 @@ READERS: Mapping[str, Callable[[Path], State]] = {
     ".onnx": _read_onnx,
     ".pth": _read_torch,
     ".pt": _read_torch,
+    ".bin": _read_torch,
     ".tar": _read_torch,
 }
 """Readers by suffix of the file name."""

@@ -1,0 +1,246 @@
+"""Image and text models on disk: an open_clip model with a file of weights, or a folder as Hugging Face keeps them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from tokenizers import Tokenizer
+
+from lookalike.errors import ModelError, UnknownNameError, UsageError, short_reason
+from lookalike.models.clip import hugging_face
+from lookalike.models.clip.tokenizer import cleans_like_siglip, clip_tokenizer, read_tokenizer
+from lookalike.models.open_clip import HUB, open_clip_library
+from lookalike.models.preprocessing import Fit, Interpolation, Preprocessing
+from lookalike.models.weight_readers import State, read_tensors
+
+OPEN_CLIP_CONFIG: Final = "open_clip_config.json"
+HUGGING_FACE_CONFIG: Final = "config.json"
+TOKENIZER: Final = "tokenizer.json"
+
+OPEN_CLIP_WEIGHTS: Final = (
+    "open_clip_model.safetensors",
+    "open_clip_pytorch_model.safetensors",
+    "open_clip_pytorch_model.bin",
+)
+HUGGING_FACE_WEIGHTS: Final = ("model.safetensors", "pytorch_model.bin")
+
+TEXT_PARTS: Final = ("positional_embedding", "text_projection", "token_embedding.", "transformer.", "ln_final.")
+"""Beginnings of the names of weights of a text tower that lies at the top, as in CLIP."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Image and text model on disk.
+
+    Attributes:
+        name: Display name.
+        file: File of its weights.
+        config: `embed_dim`, `vision_cfg`, `text_cfg` and `quick_gelu`, as in open_clip's configurations.
+        state: Weights, `visual.` of the image tower and `text.` of the text tower.
+        preprocessing: Preprocessing of photos.
+    """
+
+    name: str
+    file: Path
+    config: Mapping[str, Any]
+    state: State
+    preprocessing: Preprocessing
+
+    def tokenizer(self) -> Tokenizer:
+        """Make or read its tokenizer.
+
+        Raises:
+            ModelError: A file of the tokenizer is missing, or it is of a kind that is not supported.
+        """
+        text = self.config["text_cfg"]
+        length = int(text.get("context_length", 77))
+        settings = dict(text.get("tokenizer_kwargs") or {})
+        clean = settings.pop("clean", "")
+        if settings or text.get("tokenizer_mode"):
+            wanted = ", ".join([*settings, *(["tokenizer_mode"] if text.get("tokenizer_mode") else [])])
+            raise ModelError(f"{self.name}: a tokenizer with {wanted} is not supported")
+        beside = self.file.with_name(TOKENIZER)
+        if not text.get("hf_tokenizer_name"):
+            return clip_tokenizer(length, clean=clean or "lower")
+        if text["hf_tokenizer_name"] == HUGGING_FACE_CONFIG:
+            clean = "canonicalize" if cleans_like_siglip(beside) else ""
+        else:
+            clean = clean or "whitespace"
+        return read_tokenizer(beside, context_length=length, clean=clean, pad_id=int(text.get("pad_id", 0)))
+
+
+def open_source(pretrained: Path, *, model: str | None = None) -> Source:
+    """Read an image and text model.
+
+    Args:
+        pretrained: File of weights in open_clip's layout, or a folder of open_clip or Hugging Face.
+        model: Name of an open_clip model, which a file of weights needs.
+
+    Raises:
+        UsageError: What was given does not fit together.
+        UnknownNameError: open_clip has no model of that name.
+        ModelError: A file is missing, damaged, or of an unknown layout.
+        MissingExtraError: open_clip is not installed.
+    """
+    if model is not None and model.startswith(HUB):
+        raise UsageError(f"{model}: models of the hub are not fetched; give a folder with its files with --pretrained")
+    if pretrained.is_dir():
+        if model is not None:
+            raise UsageError(f"{pretrained}: a folder describes its model itself; leave --open-clip out")
+        return _of_folder(pretrained, name=pretrained.absolute().name)
+    if model is None:
+        raise UsageError(f"{pretrained}: a file of weights needs the name of its model; give it with --open-clip")
+    names = open_clip_library().list_models()
+    if model not in names:
+        raise UnknownNameError("model of open_clip", model, names)
+    config = open_clip_library().get_model_config(model)
+    return Source(model, pretrained, config, _read(pretrained), _preprocessing(config, _published(model)))
+
+
+def _of_folder(folder: Path, *, name: str) -> Source:
+    config = folder / OPEN_CLIP_CONFIG
+    if config.is_file():
+        described = read_json(config)
+        parts = described.get("model_cfg", described)
+        if not all(isinstance(parts.get(key), Mapping) for key in ("vision_cfg", "text_cfg")):
+            raise ModelError(f"{config}: it has no vision_cfg and text_cfg")
+        file = _weights_in(folder, (*OPEN_CLIP_WEIGHTS, *HUGGING_FACE_WEIGHTS))
+        return Source(name, file, parts, _read(file), _preprocessing(parts, described.get("preprocess_cfg") or {}))
+    config = folder / HUGGING_FACE_CONFIG
+    if not config.is_file():
+        raise ModelError(
+            f"{folder}: not a model: it has neither {OPEN_CLIP_CONFIG} of open_clip nor {HUGGING_FACE_CONFIG} of "
+            "Hugging Face"
+        )
+    described = read_json(config)
+    parts = hugging_face.configuration(described, where=str(config))
+    parts["text_cfg"]["hf_tokenizer_name"] = HUGGING_FACE_CONFIG
+    file = _weights_in(folder, HUGGING_FACE_WEIGHTS)
+    state = hugging_face.rename(read_tensors(file), described)
+    return Source(name, file, parts, state, _hugging_face_preprocessing(folder, parts, described["model_type"]))
+
+
+def _weights_in(folder: Path, names: tuple[str, ...]) -> Path:
+    for name in names:
+        if (folder / name).is_file():
+            return folder / name
+    raise ModelError(f"{folder}: it has no weights; expected {' or '.join(names)}")
+
+
+def _read(file: Path) -> State:
+    """Read weights in open_clip's layout, with the text tower of CLIP under `text.`, in float32."""
+    state = read_tensors(file)
+    for wrapper in ("module.", "model."):
+        if all(name.startswith(wrapper) for name in state):
+            state = {name.removeprefix(wrapper): tensor for name, tensor in state.items()}
+    return {f"text.{name}" if name.startswith(TEXT_PARTS) else name: tensor.float() for name, tensor in state.items()}
+
+
+def _published(model: str) -> Mapping[str, Any]:
+    """Preprocessing that all published weights of an open_clip model share; empty if they differ."""
+    published = open_clip_library().list_pretrained_tags_by_model(model)
+    keys = ("mean", "std", "interpolation", "resize_mode")
+    settings = [open_clip_library().get_pretrained_cfg(model, tag) for tag in published]
+    chosen = [{key: one[key] for key in keys if one.get(key) is not None} for one in settings]
+    return chosen[0] if chosen and all(one == chosen[0] for one in chosen) else {}
+
+
+def _preprocessing(config: Mapping[str, Any], settings: Mapping[str, Any]) -> Preprocessing:
+    """Preprocessing of an open_clip model.
+
+    Args:
+        config: Its configuration.
+        settings: Its `preprocess_cfg`; what is missing has open_clip's default value.
+    """
+    default = open_clip_library().transform.PreprocessCfg()
+    size = config["vision_cfg"].get("image_size", 224)
+    mode = settings.get("resize_mode") or default.resize_mode
+    fits: dict[str, Fit] = {"shortest": "crop", "squash": "stretch"}
+    if mode not in fits:
+        raise ModelError(f"photos fitted as {mode!r} are not supported; expected {' or '.join(fits)}")
+    return made_preprocessing(
+        size=size,
+        fit=fits[mode],
+        mean=settings.get("mean") or default.mean,
+        std=settings.get("std") or default.std,
+        interpolation="bilinear" if settings.get("interpolation") == "bilinear" else "bicubic",
+    )
+
+
+def _hugging_face_preprocessing(folder: Path, config: Mapping[str, Any], kind: str) -> Preprocessing:
+    """Preprocessing of a Hugging Face model by `preprocessor_config.json`; without one, that of its type."""
+    file = folder / "preprocessor_config.json"
+    settings = read_json(file) if file.is_file() else {}
+    default = open_clip_library().transform.PreprocessCfg()
+    crops = settings.get("do_center_crop", kind == "clip")
+    usual = (default.mean, default.std) if kind == "clip" else ([0.5] * 3, [0.5] * 3)
+    size, short = settings.get("size"), 0
+    if crops and isinstance(size, Mapping) and "shortest_edge" in size:
+        short = int(size["shortest_edge"])
+    elif crops and isinstance(size, int):
+        short = size
+    return made_preprocessing(
+        size=config["vision_cfg"]["image_size"],
+        fit="crop" if crops else "stretch",
+        mean=settings.get("image_mean") or usual[0],
+        std=settings.get("image_std") or usual[1],
+        interpolation="bilinear" if settings.get("resample") == 2 else "bicubic",
+        short_side=short,
+    )
+
+
+def made_preprocessing(
+    *, size: object, fit: Fit, mean: object, std: object, interpolation: Interpolation, short_side: int = 0
+) -> Preprocessing:
+    """Make a preprocessing of values in files.
+
+    Args:
+        size: Side of the input, or height and width, in pixels.
+        fit: Fit of photos.
+        mean: Mean of each channel, or of all.
+        std: Standard deviation of each channel, or of all.
+        interpolation: Filter of resizing.
+        short_side: Short side before a crop, in pixels; 0 is the longer side of the input.
+
+    Raises:
+        ModelError: A value is of another form.
+    """
+    try:
+        height, width = (int(side) for side in _several(size, 2))
+        red, green, blue = (float(value) for value in _several(mean, 3))
+        of_red, of_green, of_blue = (float(value) for value in _several(std, 3))
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"a model's preprocessing cannot be read: {short_reason(error)}") from None
+    return Preprocessing(
+        height=height,
+        width=width,
+        fit=fit,
+        short_side=(short_side or max(height, width)) if fit == "crop" else 0,
+        mean=(red, green, blue),
+        std=(of_red, of_green, of_blue),
+        interpolation=interpolation,
+    )
+
+
+def _several(value: Any, number: int) -> Sequence[Any]:  # noqa: ANN401 - a value in a file
+    """Values of a list; a single value stands for all."""
+    return value if isinstance(value, list | tuple) else [value] * number
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        ModelError: The file cannot be read, or holds something else.
+    """
+    try:
+        read = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"{file}: cannot be read: {short_reason(error)}") from None
+    if not isinstance(read, dict):
+        raise ModelError(f"{file}: expected a JSON object")
+    return read
