@@ -15,6 +15,7 @@ from lookalike.cli import (
     demo,
     doctor,
     evaluate,
+    export,
     find,
     fuse,
     gallery,
@@ -45,7 +46,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("fuse")(fuse.fuse)
 app.command("reduce")(reduce.reduce)
 app.command("augment")(augment.augment)
-app.command("export")(train.export)
+app.command("export")(export.export)
 app.command("tag")(tag.tag)
 app.command("calibrate")(calibrate.calibrate)
 app.command("bench")(bench.bench)

@@ -1,4 +1,4 @@
-"""`lookalike train` and `lookalike export`: training and export of models."""
+"""`lookalike train`: training of models."""
 
 from __future__ import annotations
 
@@ -66,41 +66,3 @@ def list_presets() -> None:
         write(f"{name}: {about.summary}")
         write(f"    aims at: {about.aim or 'no published figure'}")
         write(f"    measured: {about.measured}")
-
-
-def export(
-    checkpoint: Annotated[
-        Path, typer.Argument(metavar="CHECKPOINT", help="Checkpoint of a training run (.safetensors).")
-    ],
-    onnx: Annotated[Path, typer.Option("--onnx", metavar="FILE", help="ONNX file to write.")],
-    half: Annotated[
-        bool, typer.Option("--half", help="Store weights as 16-bit floats: half the size, the same speed.")
-    ] = False,
-    int8: Annotated[bool, typer.Option("--int8", help="Store and compute with 8-bit integers.")] = False,
-    calibrate: Annotated[
-        str | None,
-        typer.Option(
-            "--calibrate",
-            metavar="SOURCE",
-            help="Photos for checking the file and calibrating --int8; by default drawn ones.",
-        ),
-    ] = None,
-    labels: Annotated[
-        str,
-        typer.Option(
-            "--labels",
-            metavar="HEAD,HEAD",
-            help="Class heads to include, such as kind,colour,gender; answers then say what a photo shows.",
-        ),
-    ] = "",
-) -> None:
-    """Export a checkpoint as an ONNX file, which other commands take as --model."""
-    from lookalike.models.export_checkpoint import export as write_onnx
-
-    heads = [head.strip() for head in labels.split(",") if head.strip()]
-    made = write_onnx(checkpoint, onnx, half=half, int8=int8, calibrate=calibrate, labels=heads)
-    checks = [
-        (made.least_cosine, "least cosine to the checkpoint's own embeddings"),
-        (made.largest_difference, "largest difference to the checkpoint's own scores"),
-    ]
-    write("; ".join([f"wrote {made.file}", *(f"{what}: {value:.6f}" for value, what in checks if value is not None)]))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 import numpy as np
 from PIL import Image
 
-from lookalike.errors import ModelError, short_reason
+from lookalike.errors import ModelError, UnknownNameError, short_reason
 from lookalike.types import Float32
 
 Fit = Literal["stretch", "crop", "pad"]
@@ -139,3 +140,56 @@ class Preprocessing:
             return cls(**{**fields, "mean": tuple(fields["mean"]), "std": tuple(fields["std"])})
         except (ValueError, TypeError, KeyError) as error:
             raise ModelError(f"a model's preprocessing cannot be read: {short_reason(error)}") from None
+
+
+def make_preprocessing(
+    *,
+    size: object,
+    fit: str,
+    mean: object,
+    std: object,
+    interpolation: str = "bilinear",
+    short_side: int = 0,
+) -> Preprocessing:
+    """Make a preprocessing of values that a file or a user gives.
+
+    Args:
+        size: Side of a square input, or height and width, in pixels.
+        fit: `stretch`, `crop` or `pad`.
+        mean: Mean of each channel, or one of all, for values in [0, 1].
+        std: Standard deviation of each channel, or one of all, for values in [0, 1].
+        interpolation: `bilinear` or `bicubic`.
+        short_side: Short side before a crop, in pixels; 0 is the longer side of the input.
+
+    Raises:
+        UnknownNameError: There is no such fit or interpolation.
+        ModelError: A value is of another form, or out of range.
+    """
+    for kind, name, known in (("fit", fit, get_args(Fit)), ("interpolation", interpolation, get_args(Interpolation))):
+        if name not in known:
+            raise UnknownNameError(kind, str(name), known)
+    height, width = (int(side) for side in _numbers(size, 2, what="size"))
+    red, green, blue = _numbers(mean, 3, what="mean")
+    red_std, green_std, blue_std = _numbers(std, 3, what="std")
+    if short_side and fit != "crop":
+        raise ModelError(f"a short side is for the fit 'crop', and this one is {fit!r}")
+    if fit == "crop":
+        short_side = short_side or max(height, width)
+    return Preprocessing(
+        height,
+        width,
+        cast(Fit, fit),
+        short_side,
+        (red, green, blue),
+        (red_std, green_std, blue_std),
+        cast(Interpolation, interpolation),
+    )
+
+
+def _numbers(value: object, number: int, *, what: str) -> list[float]:
+    """Several finite numbers; a single one stands for all."""
+    values = list(value) if isinstance(value, list | tuple) else [value] * number
+    numbers = [float(one) for one in values if isinstance(one, int | float) and math.isfinite(one)]
+    if len(values) != number or len(numbers) != number:
+        raise ModelError(f"the {what} of a model's input: expected one number, or {number}, got {value!r:.200}")
+    return numbers

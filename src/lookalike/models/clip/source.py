@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +14,7 @@ from lookalike.errors import ModelError, UnknownNameError, UsageError, short_rea
 from lookalike.models.clip import hugging_face
 from lookalike.models.clip.tokenizer import cleans_like_siglip, clip_tokenizer, read_tokenizer
 from lookalike.models.open_clip import HUB, open_clip_library
-from lookalike.models.preprocessing import Fit, Interpolation, Preprocessing
+from lookalike.models.preprocessing import Preprocessing, make_preprocessing
 from lookalike.models.weight_readers import State, read_tensors
 
 OPEN_CLIP_CONFIG: Final = "open_clip_config.json"
@@ -88,6 +88,8 @@ def open_source(pretrained: Path, *, model: str | None = None) -> Source:
     """
     if model is not None and model.startswith(HUB):
         raise UsageError(f"{model}: models of the hub are not fetched; give a folder with its files with --pretrained")
+    if not pretrained.exists():
+        raise ModelError(f"{pretrained}: no such file or folder")
     if pretrained.is_dir():
         if model is not None:
             raise UsageError(f"{pretrained}: a folder describes its model itself; leave --open-clip out")
@@ -159,10 +161,10 @@ def _preprocessing(config: Mapping[str, Any], settings: Mapping[str, Any]) -> Pr
     default = open_clip_library().transform.PreprocessCfg()
     size = config["vision_cfg"].get("image_size", 224)
     mode = settings.get("resize_mode") or default.resize_mode
-    fits: dict[str, Fit] = {"shortest": "crop", "squash": "stretch"}
+    fits = {"shortest": "crop", "squash": "stretch"}
     if mode not in fits:
         raise ModelError(f"photos fitted as {mode!r} are not supported; expected {' or '.join(fits)}")
-    return made_preprocessing(
+    return make_preprocessing(
         size=size,
         fit=fits[mode],
         mean=settings.get("mean") or default.mean,
@@ -183,7 +185,7 @@ def _hugging_face_preprocessing(folder: Path, config: Mapping[str, Any], kind: s
         short = int(size["shortest_edge"])
     elif crops and isinstance(size, int):
         short = size
-    return made_preprocessing(
+    return make_preprocessing(
         size=config["vision_cfg"]["image_size"],
         fit="crop" if crops else "stretch",
         mean=settings.get("image_mean") or usual[0],
@@ -191,44 +193,6 @@ def _hugging_face_preprocessing(folder: Path, config: Mapping[str, Any], kind: s
         interpolation="bilinear" if settings.get("resample") == 2 else "bicubic",
         short_side=short,
     )
-
-
-def made_preprocessing(
-    *, size: object, fit: Fit, mean: object, std: object, interpolation: Interpolation, short_side: int = 0
-) -> Preprocessing:
-    """Make a preprocessing of values in files.
-
-    Args:
-        size: Side of the input, or height and width, in pixels.
-        fit: Fit of photos.
-        mean: Mean of each channel, or of all.
-        std: Standard deviation of each channel, or of all.
-        interpolation: Filter of resizing.
-        short_side: Short side before a crop, in pixels; 0 is the longer side of the input.
-
-    Raises:
-        ModelError: A value is of another form.
-    """
-    try:
-        height, width = (int(side) for side in _several(size, 2))
-        red, green, blue = (float(value) for value in _several(mean, 3))
-        of_red, of_green, of_blue = (float(value) for value in _several(std, 3))
-    except (TypeError, ValueError) as error:
-        raise ModelError(f"a model's preprocessing cannot be read: {short_reason(error)}") from None
-    return Preprocessing(
-        height=height,
-        width=width,
-        fit=fit,
-        short_side=(short_side or max(height, width)) if fit == "crop" else 0,
-        mean=(red, green, blue),
-        std=(of_red, of_green, of_blue),
-        interpolation=interpolation,
-    )
-
-
-def _several(value: Any, number: int) -> Sequence[Any]:  # noqa: ANN401 - a value in a file
-    """Values of a list; a single value stands for all."""
-    return value if isinstance(value, list | tuple) else [value] * number
 
 
 def read_json(file: Path) -> dict[str, Any]:

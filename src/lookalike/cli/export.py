@@ -1,0 +1,198 @@
+"""`lookalike export`: checkpoints and models of others as ONNX files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lookalike.cli.console import say, write
+from lookalike.errors import UsageError
+
+if TYPE_CHECKING:
+    from lookalike.models.export_others import ExportedOther
+
+
+def export(
+    onnx: Annotated[str, typer.Option("--onnx", metavar="FILE", help="ONNX file to write.")],
+    checkpoint: Annotated[
+        str, typer.Argument(metavar="CHECKPOINT", help="Checkpoint of a training run (.safetensors).")
+    ] = "",
+    half: Annotated[
+        bool, typer.Option("--half", help="Store weights as 16-bit floats: half the size, the same speed.")
+    ] = False,
+    int8: Annotated[bool, typer.Option("--int8", help="Store and compute with 8-bit integers.")] = False,
+    calibrate: Annotated[
+        str | None,
+        typer.Option(
+            "--calibrate",
+            metavar="SOURCE",
+            help="Photos for checking the file and calibrating --int8; by default drawn ones.",
+        ),
+    ] = None,
+    labels: Annotated[
+        str,
+        typer.Option(
+            "--labels",
+            metavar="HEAD,HEAD",
+            help="Class heads to include, such as kind,colour,gender; answers then say what a photo shows.",
+        ),
+    ] = "",
+    pretrained: Annotated[
+        str | None,
+        typer.Option(
+            "--pretrained",
+            metavar="FILE",
+            help="Instead of a CHECKPOINT: weights of an image and text model, such as CLIP or SigLIP, or a folder of "
+            "open_clip or Hugging Face; its text encoder is written beside the FILE of --onnx.",
+        ),
+    ] = None,
+    open_clip: Annotated[
+        str | None,
+        typer.Option("--open-clip", metavar="MODEL", help="Name of the open_clip model of a file of --pretrained."),
+    ] = None,
+    image_encoder: Annotated[
+        str | None,
+        typer.Option(
+            "--image-encoder",
+            metavar="FILE",
+            help="Instead of a CHECKPOINT: ONNX file of an image encoder; --fit, --mean and --std say what it expects.",
+        ),
+    ] = None,
+    output: Annotated[
+        str | None, typer.Option("--output", metavar="NAME", help="Output of an image encoder that has several.")
+    ] = None,
+    size: Annotated[
+        str | None,
+        typer.Option("--size", metavar="N", help="Side of an image encoder's input in pixels, or HEIGHTxWIDTH."),
+    ] = None,
+    fit: Annotated[str | None, typer.Option("--fit", metavar="NAME", help="crop, stretch or pad.")] = None,
+    short_side: Annotated[
+        int | None, typer.Option("--short-side", metavar="N", help="Short side of photos before --fit crop, in pixels.")
+    ] = None,
+    mean: Annotated[
+        str | None, typer.Option("--mean", metavar="R,G,B", help="Mean of each channel, for values from 0 to 1.")
+    ] = None,
+    std: Annotated[
+        str | None,
+        typer.Option("--std", metavar="R,G,B", help="Standard deviation of each channel, for values from 0 to 1."),
+    ] = None,
+    interpolation: Annotated[
+        str | None, typer.Option("--interpolation", metavar="NAME", help="bilinear or bicubic.")
+    ] = None,
+) -> None:
+    """Export a checkpoint, or a model of others, as an ONNX file, which other commands take as --model."""
+    of_checkpoints = {"--int8": int8, "--calibrate": calibrate, "--labels": labels}
+    of_others = {"--fit": fit, "--short-side": short_side, "--mean": mean, "--std": std}
+    of_others["--interpolation"] = interpolation
+    of_encoders = {"--output": output, "--size": size}
+    preprocessing: dict[str, Any] = {
+        "mean": _numbers(mean, option="--mean"),
+        "std": _numbers(std, option="--std"),
+        "fit": fit,
+        "short_side": short_side,
+        "interpolation": interpolation,
+    }
+    _check_one({"CHECKPOINT": checkpoint, "--pretrained": pretrained or open_clip, "--image-encoder": image_encoder})
+    if checkpoint:
+        _refuse({**of_others, **of_encoders}, what="a checkpoint")
+        _export_checkpoint(checkpoint, onnx, half=half, int8=int8, calibrate=calibrate, labels=labels)
+    elif image_encoder:
+        _refuse({**of_checkpoints, "--half": half}, what="an image encoder")
+        _export_encoder(image_encoder, onnx, output=output, size=size, preprocessing=preprocessing)
+    else:
+        _refuse({**of_checkpoints, **of_encoders}, what="an image and text model")
+        _export_clip(pretrained, onnx, open_clip=open_clip, half=half, preprocessing=preprocessing)
+
+
+def _export_checkpoint(
+    checkpoint: str, onnx: str, *, half: bool, int8: bool, calibrate: str | None, labels: str
+) -> None:
+    from lookalike.models.export_checkpoint import export as write_onnx
+
+    heads = [head.strip() for head in labels.split(",") if head.strip()]
+    made = write_onnx(checkpoint, onnx, half=half, int8=int8, calibrate=calibrate, labels=heads)
+    checks = [
+        (made.least_cosine, "least cosine to the checkpoint's own embeddings"),
+        (made.largest_difference, "largest difference to the checkpoint's own scores"),
+    ]
+    write("; ".join([f"wrote {made.file}", *(f"{what}: {value:.6f}" for value, what in checks if value is not None)]))
+
+
+def _export_clip(
+    pretrained: str | None, onnx: str, *, open_clip: str | None, half: bool, preprocessing: Mapping[str, Any]
+) -> None:
+    from lookalike.models.export_others import export_clip
+
+    if pretrained is None:
+        raise UsageError(f"the weights of {open_clip} are missing; give their file with --pretrained")
+    made = export_clip(pretrained, onnx, open_clip=open_clip, half=half, **preprocessing)
+    _write_model(made)
+    if made.text_file is None:
+        say(f"no text encoder, so photos only: {made.without_text}")
+    else:
+        write(f"wrote {made.text_file}, the text encoder of {made.model_id}")
+
+
+def _export_encoder(
+    encoder: str, onnx: str, *, output: str | None, size: str | None, preprocessing: Mapping[str, Any]
+) -> None:
+    from lookalike.models.export_others import export_image_encoder
+
+    missing = [f"--{name}" for name in ("fit", "mean", "std") if preprocessing[name] is None]
+    if missing:
+        raise UsageError(f"{encoder}: what the encoder expects is missing: {', '.join(missing)}")
+    given = {name: value for name, value in preprocessing.items() if value is not None}
+    _write_model(export_image_encoder(encoder, onnx, output=output, size=_size(size), **given))
+
+
+def _write_model(made: ExportedOther) -> None:
+    steps = made.preprocessing
+    mean, std = (", ".join(f"{value:.3g}" for value in values) for values in (steps.mean, steps.std))
+    fit = f"{steps.fit} from {steps.short_side}" if steps.fit == "crop" else steps.fit
+    write(f"wrote {made.file}, the photo model {made.model_id}; least cosine to the original: {made.least_cosine:.6f}")
+    write(f"photos: {steps.height} x {steps.width}, {fit}, {steps.interpolation}, mean {mean}, deviation {std}")
+
+
+def _check_one(ways: Mapping[str, object]) -> None:
+    """Check that one way of naming a model was taken.
+
+    Raises:
+        UsageError: None, or several.
+    """
+    taken = [name for name, value in ways.items() if value]
+    if len(taken) != 1:
+        raise UsageError(f"expected one of {', '.join(ways)}, got {' and '.join(taken) or 'none'}")
+
+
+def _refuse(options: Mapping[str, object], *, what: str) -> None:
+    """Check that options of other models were not given.
+
+    Raises:
+        UsageError: One was given.
+    """
+    given = [name for name, value in options.items() if value not in (None, False, "")]
+    if given:
+        raise UsageError(f"{what} is exported without {', '.join(given)}")
+
+
+def _numbers(text: str | None, *, option: str) -> list[float] | None:
+    """Parse one number or several, such as `0.5` or `0.485,0.456,0.406`; a single one stands for all channels."""
+    if text is None:
+        return None
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        raise UsageError(f"{option} expects a number, or three such as 0.485,0.456,0.406, got {text!r}") from None
+    return numbers * 3 if len(numbers) == 1 else numbers
+
+
+def _size(text: str | None) -> list[int] | None:
+    """Parse a side, or height and width, such as `224` or `256x192`."""
+    if text is None:
+        return None
+    sides = text.lower().split("x")
+    if not all(side.isascii() and side.isdigit() for side in sides) or len(sides) > 2:
+        raise UsageError(f"--size expects pixels, such as 224 or 256x192, got {text!r}")
+    return [int(sides[0]), int(sides[-1])]
