@@ -125,7 +125,7 @@ def _repairs() -> list[normalizers.Normalizer]:
     quotes = {"[\u02bc\u2018-\u201b]": "'", "[\u201c-\u201f]": '"'}
     controls = "[\x00-\x08\x0b\x0e-\x1f\x7f\u206a-\u206f\ufeff\ufff9-\ufffc]"
     return [
-        *(normalizers.Replace(entity, new) for entity, new in ENTITIES.items()),
+        *(normalizers.Replace(entity, new) for entity, new in [*ENTITIES.items()] * 2),  # some are escaped twice
         *(normalizers.Replace(old, new) for old, new in characters.items()),
         *(normalizers.Replace(Regex(old), new) for old, new in quotes.items()),
         normalizers.Replace(Regex(controls), ""),
