@@ -100,7 +100,7 @@ def open_source(pretrained: Path, *, model: str | None = None) -> Source:
     if model not in names:
         raise UnknownNameError("model of open_clip", model, names)
     config = open_clip_library().get_model_config(model)
-    return Source(model, pretrained, config, _read(pretrained), _preprocessing(config, _published(model)))
+    return Source(model, pretrained, config, _read(pretrained), _preprocessing(config, published(model)))
 
 
 def _of_folder(folder: Path, *, name: str) -> Source:
@@ -142,7 +142,7 @@ def _read(file: Path) -> State:
     return {f"text.{name}" if name.startswith(TEXT_PARTS) else name: tensor.float() for name, tensor in state.items()}
 
 
-def _published(model: str) -> Mapping[str, Any]:
+def published(model: str) -> Mapping[str, Any]:
     """Preprocessing that all published weights of an open_clip model share; empty if they differ."""
     published = open_clip_library().list_pretrained_tags_by_model(model)
     keys = ("mean", "std", "interpolation", "resize_mode")
