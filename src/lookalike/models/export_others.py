@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lookalike.errors import UsageError, extra_wanted
+from lookalike.errors import UsageError
+from lookalike.extras import extra_wanted
 from lookalike.models.preprocessing import Fit, Interpolation, Preprocessing, make_preprocessing
 
 
