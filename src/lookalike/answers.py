@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
-from lookalike.types import Box, Garment, Item, Labels, item_json
+from lookalike.types import Box, Float32, Garment, Item, Labels, item_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,42 @@ class QueryText:
 
 
 @dataclass(frozen=True, slots=True)
+class Regions:
+    """Regions of a photo that agree with another photo.
+
+    Attributes:
+        agreement: (h, w) float32 in [0, 1], from the top left; see `lookalike.retrieval.explanation`.
+        area: Left, top, right and bottom of these cells, as fractions of the part of the photo that was looked at;
+            beyond [0, 1] if the model fills photos up to its input.
+    """
+
+    agreement: Float32
+    area: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON form, the same for the command line, HTTP and Python."""
+        rows = self.agreement.tolist()
+        return {"agreement": [[round(cell, 3) for cell in row] for row in rows], "area": [*self.area]}
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Regions in which a query and a match agree.
+
+    Attributes:
+        query: Regions of the query photo, or of the photo of the query item.
+        match: Regions of the photo of the match.
+    """
+
+    query: Regions
+    match: Regions
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON form, the same for the command line, HTTP and Python."""
+        return {"query": self.query.to_json(), "match": self.match.to_json()}
+
+
+@dataclass(frozen=True, slots=True)
 class Match:
     """Item of an answer with its rank and scores.
 
@@ -76,6 +112,8 @@ class Match:
         refined: Value that decides the rank of a refined or fused answer; None if the score does.
         relevance: Calibrated probability, in [0, 1], that it is of the same kind as what was asked; None if unknown.
         garment: Garment of the photo that was found; None if the item is not embedded by its garments.
+        explanation: Regions that agree with the query; None unless it was asked for, beyond the first matches, and if
+            the photo cannot be read.
     """
 
     rank: int
@@ -85,6 +123,7 @@ class Match:
     refined: float | None = None
     relevance: float | None = None
     garment: Garment | None = None
+    explanation: Explanation | None = field(default=None, compare=False)
 
     @property
     def part(self) -> Box | None:
@@ -104,6 +143,8 @@ class Match:
                 match[name] = value
         if self.garment is not None:
             match["garment"] = self.garment.to_json()
+        if self.explanation is not None:
+            match["explanation"] = self.explanation.to_json()
         return match
 
 

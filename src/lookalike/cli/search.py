@@ -127,6 +127,13 @@ def search(
             "--same-kind", help="Search only among items of the kind that the photo shows, by their attribute kind."
         ),
     ] = False,
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain",
+            help="Mark regions that agree in query and matches, in --montage, --html and --json; at most 20 matches.",
+        ),
+    ] = False,
     finder: FinderFile = None,
     model: Models = None,
     runtime: Runtime = "auto",
@@ -148,6 +155,8 @@ def search(
     from lookalike.retrieval.examples import Examples
 
     check_can_be_written(montage=montage, html=html)
+    if explain and not (montage or html or json):
+        raise UsageError("--explain marks regions in pictures; add --montage FILE.png, --html FILE.html or --json")
     shop = lookalike.open(seen(gallery, strong=strong), model=model, runtime=runtime, device=device, finder=finder)
     photos = [opened(name) for name in photo or ()]
     examples = Examples.of(photos, item, [opened(name) for name in unlike or ()], unlike_item or (), text=text)
@@ -162,6 +171,7 @@ def search(
         rerank=rerank,
         min_relevance=min_relevance,
         same_kind=same_kind,
+        explain=explain,
         metrics=pairs(metric, option="--metric") or None,
         box=lookalike.Box.parse(box) if box is not None else None,
         garment=garment,

@@ -159,6 +159,9 @@ class SearchRequest:
             choices=(HYBRID, VISUAL, FULL_TEXT),
         ),
     ] = HYBRID
+    explain: Annotated[bool, Option("Whether the first 20 matches get an `explanation`. For one photo or item.")] = (
+        False
+    )
     box: Annotated[
         Box | None,
         Option(

@@ -20,6 +20,7 @@ from lookalike.render.captions import (
     value_text,
     weights_line,
 )
+from lookalike.render.regions import CAPTION, marked, match_regions, query_regions
 from lookalike.render.thumbnails import ReadPhoto, Thumbnail, data_uri, item_thumbnail, query_thumbnail
 from lookalike.storage.files import not_written, write_whole
 from lookalike.types import JSON, Item
@@ -59,6 +60,7 @@ def html_page(query: Image.Image | Item | None, answer: Answer) -> str:
     none = f"No good match: {no_match_line(answer.query)}." if answer.no_good_match else "No item was found."
     matches = f'<ol class="matches">\n{cards}\n</ol>' if cards else f'<p class="quiet">{none}</p>'
     asked = query_thumbnail(query, answer.query.part, size=PHOTO_SIZE, read_photo=answer.read_photo)
+    asked = marked(asked, query_regions(answer.matches))
     photo = _photo(asked, alt=f"The query: {name}") if query else f'<div class="photo words">{escape(name)}</div>'
     count = "1 match" if len(answer.matches) == 1 else f"{len(answer.matches)} matches"
     return f"""<!doctype html>
@@ -99,6 +101,7 @@ def _search_summary(answer: Answer) -> dict[str, JSON]:
         "Weights": weights_line(query),
         "Filter": query.where,
         "Box": str(query.part) if query.part else None,
+        "Marked": CAPTION if query_regions(answer.matches) else None,
         "Index": query.index,
         "Model": query.model,
         "Time": steps_line(answer),
@@ -109,6 +112,7 @@ def _search_summary(answer: Answer) -> dict[str, JSON]:
 def _card(match: Match, read_photo: ReadPhoto | None) -> str:
     item = match.item
     name = item_title(item)
+    photo = marked(item_thumbnail(item, match.part, size=PHOTO_SIZE, read_photo=read_photo), match_regions(match))
     kind = match.garment.kind if match.garment else ""
     known = [kind, f"id {item.id}", f"product {item.product}" if item.product else ""]
     if match.relevance is not None:
@@ -117,7 +121,7 @@ def _card(match: Match, read_photo: ReadPhoto | None) -> str:
     more = f"<details><summary>Details</summary>{_definition_list(attributes)}</details>" if attributes else ""
     return f"""<li>
 <article class="card" tabindex="0" aria-label="Match {match.rank}: {escape(name)}">
-{_photo(item_thumbnail(item, match.part, size=PHOTO_SIZE, read_photo=read_photo), alt=name)}
+{_photo(photo, alt=name)}
 <div class="rank"><b>{match.score:.3f}</b><span>#{match.rank}</span></div>
 <h2 class="name">{escape(name)}</h2>
 <p class="quiet">{escape(" · ".join(filter(None, known)))}</p>

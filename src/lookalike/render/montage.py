@@ -13,6 +13,7 @@ from lookalike.answers import Answer, Match
 from lookalike.errors import UsageError
 from lookalike.render import lettering
 from lookalike.render.captions import item_title, query_title, weights_line
+from lookalike.render.regions import CAPTION, marked, match_regions, query_regions
 from lookalike.render.saving import save_image
 from lookalike.render.thumbnails import Thumbnail, item_thumbnail, query_thumbnail
 from lookalike.types import Item
@@ -78,10 +79,11 @@ def montage(query: Image.Image | Item | None, answer: Answer) -> Image.Image:
     size = (first_match + columns * step[0] - GAP + MARGIN, MARGIN * 2 + rows * step[1] - GAP)
     picture = Image.new("RGB", size, PAPER)
 
-    asked = query_thumbnail(query, answer.query.part, size=TILE, read_photo=answer.read_photo)
+    regions = query_regions(answer.matches)
+    asked = marked(query_thumbnail(query, answer.query.part, size=TILE, read_photo=answer.read_photo), regions)
     _draw_tile(picture, (MARGIN, MARGIN), asked, is_query=True, words="" if query else query_title(answer.query))
     took = f"{sum(answer.took_ms.values()):.1f} ms, {answer.query.index} index"
-    lines = [query_title(answer.query), weights_line(answer.query), took]
+    lines = [query_title(answer.query), weights_line(answer.query), CAPTION if regions else took]
     _write(picture, (MARGIN, MARGIN + TILE[1] + 12), "Query", size=19, color=ACCENT)
     for number, line in enumerate(lines):
         _write(picture, (MARGIN, MARGIN + TILE[1] + 37 + 17 * number), line, size=13, color=QUIET)
@@ -90,7 +92,8 @@ def montage(query: Image.Image | Item | None, answer: Answer) -> Image.Image:
 
     for number, match in enumerate(answer.matches):
         corner = (first_match + number % columns * step[0], MARGIN + number // columns * step[1])
-        _draw_tile(picture, corner, item_thumbnail(match.item, match.part, size=TILE, read_photo=answer.read_photo))
+        shown = item_thumbnail(match.item, match.part, size=TILE, read_photo=answer.read_photo)
+        _draw_tile(picture, corner, marked(shown, match_regions(match)))
         _write_match(picture, (corner[0], corner[1] + TILE[1] + 12), match)
     if not answer.matches:
         _write(picture, (first_match, MARGIN + TILE[1] // 2), "No item was found", size=17, color=QUIET)

@@ -7,6 +7,7 @@ from typing import Final
 
 from lookalike.answers import Answer, Match
 from lookalike.render.captions import item_title, labels_line, no_match_line, query_title, steps_line, weights_line
+from lookalike.render.regions import marked, match_regions
 from lookalike.render.thumbnails import ReadPhoto, data_uri, item_thumbnail
 
 SIZE: Final = (112, 150)
@@ -47,7 +48,7 @@ def _card(match: Match, read_photo: ReadPhoto | None) -> str:
 
 
 def _picture(match: Match, name: str, read_photo: ReadPhoto | None) -> str:
-    photo = item_thumbnail(match.item, match.part, size=SIZE, read_photo=read_photo)
+    photo = marked(item_thumbnail(match.item, match.part, size=SIZE, read_photo=read_photo), match_regions(match))
     if photo.image is None:
         style = f"height:{SIZE[1]}px;border:1px dashed;box-sizing:border-box;padding:4px"
         return f'<div style="{style}"><small>No photo: {escape(photo.reason)}</small></div>'

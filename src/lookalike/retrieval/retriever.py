@@ -12,6 +12,7 @@ from lookalike.embedding.labels import labels_of
 from lookalike.errors import UsageError
 from lookalike.gallery.request import FULL_TEXT, HYBRID, SearchRequest, check_least
 from lookalike.retrieval.examples import Examples
+from lookalike.retrieval.explanation import Explainer, explainable
 from lookalike.retrieval.garment_choice import part_of_photo
 from lookalike.retrieval.relevance import check_calibrated, relevance_of
 from lookalike.retrieval.resources import Resources
@@ -51,6 +52,7 @@ class Retriever(Resources):
         rerank: int = 0,
         min_relevance: float | None = None,
         same_kind: bool = False,
+        explain: bool = False,
         text: str | None = None,
         text_weight: float | None = None,
         text_search: str = HYBRID,
@@ -80,6 +82,8 @@ class Retriever(Resources):
             min_relevance: Least relevance of a match, from 0 to 1; others are left out. Needs a calibrated model.
             same_kind: Whether to search only among items of the kind that the photo shows, or the item is of, by the
                 attribute `kind`.
+            explain: Whether the first 20 matches say which regions of their photo and of the query agree most, as
+                `Match.explanation`: for a single photo or item. Their photos are read and embedded for it.
             text: Words, such as `red floral dress`; beside a photo or an item what is to be different, such as `but
                 red`.
             text_weight: Weight of the words beside a photo or an item, from 0 to 1; None is 0.5.
@@ -103,6 +107,7 @@ class Retriever(Resources):
             rerank=rerank,
             min_relevance=min_relevance,
             same_kind=same_kind,
+            explain=explain,
             metrics=metrics,
             box=box,
             garment=garment,
@@ -112,8 +117,13 @@ class Retriever(Resources):
         )
         return self.answer(examples, request)
 
-    def answer(self, examples: Examples, request: SearchRequest) -> Answer:
-        """Answer a request; `search` builds both arguments from plain values.
+    def answer(self, examples: Examples, request: SearchRequest, *, remote: bool = True) -> Answer:
+        """Answer a request; `search` builds the first two arguments from plain values.
+
+        Args:
+            examples: Photos and items of the query.
+            request: Options.
+            remote: Whether photos in stores and on the web are read, to explain their matches.
 
         Raises:
             UsageError: The request does not fit the examples or the gallery.
@@ -124,6 +134,7 @@ class Retriever(Resources):
         if not (spaces := gallery.spaces):
             raise UsageError(f"{self._address} is empty; fill it with `lookalike index`")
         resolved = request.resolved(spaces, stored=gallery.stored_weights.weights)
+        examples = explainable(examples, limits=self.limits) if request.explain else examples
         part = part_of_photo(examples, request, lambda: self.finder, limits=self.limits)
         took = {"decode": 0.0, "embed": 0.0, **part.took}
         embedded = part.examples.embedded(lambda photos: self._embed(photos, part.box, took), gallery.vectors)
@@ -151,7 +162,14 @@ class Retriever(Resources):
             text=None if text is None else echo_of(text, found.full_text),
         )
         read_photo = self._photo_readers.of(gallery, version=found.neighbours.version)
-        return Answer(query, took, found.matches, read_photo, no_good_match=found.no_good_match)
+        matches = found.matches
+        if request.explain:
+            self.check_model(asking=True)
+            started = perf_counter()
+            explainer = Explainer(self.embedder, read_photo, limits=self.limits, remote=remote)
+            matches = explainer.explained(matches, explainer.of_query(part, gallery))
+            took["explain"] = (perf_counter() - started) * 1000
+        return Answer(query, took, matches, read_photo, no_good_match=found.no_good_match)
 
     def _text_query(
         self,

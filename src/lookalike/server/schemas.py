@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lookalike.gallery.request import OPTIONS
 from lookalike.server.errors import ERROR_CODES
+from lookalike.server.explanation_schema import Explanation
 
 LONGEST_FILTER = 4000
 LONGEST_ID = 1000
@@ -98,6 +99,9 @@ class Match(Item):
     scores: dict[str, float] = Field(description="Cosine in each space; with `metrics`, minus the distance.")
     garment: Garment | None = Field(
         default=None, description="Only of an item that is described by its garments: the one that was found."
+    )
+    explanation: Explanation | None = Field(
+        default=None, description="Only with `explain`, of the first 20 matches whose photos can be read in folders."
     )
 
     model_config = ConfigDict(json_schema_extra={})

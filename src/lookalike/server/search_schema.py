@@ -30,6 +30,7 @@ SHAPES: Final[dict[str, Any]] = {
     "where": Where,
     "metrics": dict[SpaceName, MetricName],
     "same_kind": bool,
+    "explain": bool,
     "min_relevance": Annotated[float, Field(ge=0, le=1)],
     "text": Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT)],
     "text_weight": Annotated[float, Field(ge=0, le=1)],

@@ -190,7 +190,7 @@ def answer_to(examples: Examples, options: SearchRequest, context: AppContext, *
         check_allowed(options, context)
     stopped = within(context.settings.scan_seconds) if options.metrics and not owner else nullcontext()
     with context.decoding.in_use(refuse=True), stopped:
-        return context.retriever.answer(examples, options)
+        return context.retriever.answer(examples, options, remote=False)
 
 
 def as_list(given: str | list[str] | None) -> list[str]:
