@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from lookalike import telemetry
 
 if TYPE_CHECKING:
-    from lookalike.answers import Answer, GarmentChoice, Match
+    from lookalike.answers import Answer, Explanation, GarmentChoice, Match, Regions
     from lookalike.errors import (
         AnnotationError,
         AnnotationErrors,
@@ -68,6 +68,7 @@ __all__ = [
     "Comparison",
     "ConfigError",
     "Evaluation",
+    "Explanation",
     "Exported",
     "ExportedOther",
     "FilterError",
@@ -96,6 +97,7 @@ __all__ = [
     "NoGarmentError",
     "PhotoError",
     "Reduction",
+    "Regions",
     "Retriever",
     "RowFileError",
     "Space",
@@ -128,7 +130,7 @@ __all__ = [
 telemetry.switch_off()  # the one effect of importing the package: a library that was imported first would report
 
 _HOMES = {
-    **dict.fromkeys(("Answer", "GarmentChoice", "Match"), "lookalike.answers"),
+    **dict.fromkeys(("Answer", "Explanation", "GarmentChoice", "Match", "Regions"), "lookalike.answers"),
     **dict.fromkeys(("Box", "Garment", "Item"), "lookalike.types"),
     **dict.fromkeys(("Augmentation", "augment"), "lookalike.tuning.database_augmentation"),
     **dict.fromkeys(("Calibrated", "calibrate"), "lookalike.tuning.calibration"),

@@ -79,7 +79,7 @@ def test_photos_that_can_be_read_once_only_are_explained_too(opened: lookalike.R
 
 
 def test_only_the_first_matches_and_readable_photos_are_explained(
-    shop: Shop, mapped_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mapped_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(explanation, "MOST", 3)
     folder = tmp_path / "photos"
@@ -93,6 +93,10 @@ def test_only_the_first_matches_and_readable_photos_are_explained(
         told = {match.item.id: match.explanation is not None for match in answer.matches}
         assert [*told.values()] == [False, True, True, False]
         assert "explanation" not in answer.matches[0].to_json()
+        RED.save(tmp_path / "q.png")
+        command = ["search", str(tmp_path / "q.png"), "-g", str(tmp_path / "new.gallery"), "-k", "4", "--json"]
+        assert main([*command, "--explain", "--model", str(mapped_model)]) == 0
+        assert "not explained, since their photos cannot be read: 1 of the matches" in capsys.readouterr().err
         with pytest.raises(PhotoError, match=r"Red\.png"):
             new.search(item="Red.png", explain=True)
 

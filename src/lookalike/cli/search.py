@@ -153,6 +153,7 @@ def search(
     """Find the same and similar garments, by photos, by indexed items, or both."""
     import lookalike
     from lookalike.retrieval.examples import Examples
+    from lookalike.retrieval.explanation import MOST as MOST_EXPLAINED
 
     check_can_be_written(montage=montage, html=html)
     if explain and not (montage or html or json):
@@ -180,6 +181,8 @@ def search(
         text_search=text_search(text_only=text_only, visual_only=visual_only),
     )
     answer = shop.answer(examples, request)
+    if explain and (unread := sum(match.explanation is None for match in answer.matches[:MOST_EXPLAINED])):
+        say(f"not explained, since their photos cannot be read: {unread} of the matches")
     if montage or html:
         asked = photos[0] if photos else shop.gallery.get(item[0]) if item else None
         if isinstance(asked, BytesIO):
