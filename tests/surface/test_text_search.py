@@ -18,6 +18,7 @@ from lookalike.errors import MismatchError, UnknownNameError, UsageError
 from lookalike.server.app import create_app
 from lookalike.server.settings import Settings
 from lookalike.server.startup import open_context
+from lookalike.tuning.pca import reduce
 from tiny_text_encoder import write_tiny_text_encoder
 
 TINY = "tiny@01234567"
@@ -185,3 +186,30 @@ def test_a_picture_and_a_page_show_the_words(
     page = files[1].read_text(encoding="utf-8")
     assert '<div class="photo words">&quot;green zebra&quot;</div>' in page
     assert files[0].stat().st_size > 1000
+
+
+def test_a_server_starts_beside_a_text_encoder_of_another_model(shop: Shop, tmp_path: Path) -> None:
+    model = Path(shutil.copy(shop.model, tmp_path / "shop.onnx"))
+    vectors = {"red": np.ones(16, dtype=np.float32)}
+    write_tiny_text_encoder(tmp_path / "shop.text.onnx", vectors, photo_model="other@fedcba98")
+    said: list[str] = []
+    context = open_context(str(shop.gallery), settings=Settings(), token=None, model=str(model), say=said.append)
+    with TestClient(create_app(context)) as client:
+        answer = client.post("/v1/search", json={"text": "red"}).json()
+    assert ["texts of the items only" in line for line in said] == [True]
+    assert answer["query"]["text_read"]["searched"] == ["full_text"]
+    assert {match["attributes"]["colour"] for match in answer["matches"]} == {"Red"}
+
+
+def test_a_gallery_of_shortened_vectors_is_asked_in_words(shop: Shop, tmp_path: Path) -> None:
+    model = Path(shutil.copy(shop.model, tmp_path / "shop.onnx"))
+    with lookalike.open(shop.gallery, model=model) as opened:
+        opened.gallery.remember_model(str(model))
+        vectors = {name: opened.gallery.vectors(f"{name}-0")["deep"][0] for name in ("red", "green")}
+    write_tiny_text_encoder(tmp_path / "shop.text.onnx", vectors, photo_model=TINY)
+    reduce(str(shop.gallery), str(tmp_path / "short.gallery"), dimensions={"deep": 4})
+    with lookalike.open(tmp_path / "short.gallery") as short:
+        answer = short.search(text="green", text_search="visual", weights={"deep": 1}, k=3)
+        assert short.gallery.spaces[0].dimension == 4
+    assert ids(answer)[0] == "green-0"
+    assert answer.matches[0].score == pytest.approx(1, abs=1e-5)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from lookalike.answers import QueryText
-from lookalike.embedding.compatibility import PROJECTED
+from lookalike.embedding.compatibility import IMPORTED, PROJECTED
 from lookalike.errors import MismatchError, UnknownWordsError, UsageError
 from lookalike.gallery.request import FULL_TEXT, VISUAL
 from lookalike.types import Float32, FullText
@@ -137,7 +137,7 @@ def weighted_for(request: ResolvedRequest, vectors: Mapping[str, Float32]) -> Re
 
 
 def load_text_encoder(gallery: Gallery, models: ModelFile) -> TextEncoder | None:
-    """Text encoder beside the model of a gallery; None if there is none.
+    """Text encoder beside the model of a gallery; None if there is none, and for vectors of an unknown model.
 
     Raises:
         ModelError: The file is damaged, or no text encoder.
@@ -147,6 +147,8 @@ def load_text_encoder(gallery: Gallery, models: ModelFile) -> TextEncoder | None
     from lookalike.text.encoder import TextEncoder, text_encoder_of
 
     named = models.named(gallery.model)
+    if any(space.model_id.startswith(IMPORTED) for space in gallery.spaces):
+        return None
     if len(named) > 1 or named[0].endswith(CHECKPOINTS) or not text_encoder_of(find_model(named[0])).is_file():
         return None
     encoder = TextEncoder(

@@ -12,7 +12,7 @@ from PIL import Image
 from lookalike.embedding.model_choice import ModelFile
 from lookalike.embedding.model_loading import processors
 from lookalike.embedding.protocol import Embedder
-from lookalike.errors import MismatchError, NoFinderError
+from lookalike.errors import MismatchError, ModelError, NoFinderError
 from lookalike.gallery.photo_store import PhotoStore
 from lookalike.images import Budget, Limits
 from lookalike.retrieval.retriever import Retriever
@@ -67,7 +67,12 @@ def open_context(
         say(f"{error}; searches by item work, searches by photo do not")
     batching = BatchingEmbedder(opened.embedder, largest=settings.batch, at_once=at_once)
     limits = Limits(bytes=settings.upload_bytes, pixels=settings.pixels)
-    retriever = Retriever(gallery, batching, limits=limits, finder=finder, text_encoder=opened.text_encoder)
+    text_encoder = None
+    try:
+        text_encoder = opened.text_encoder
+    except (MismatchError, ModelError) as error:
+        say(f"{error}; words are looked up in the texts of the items only")
+    retriever = Retriever(gallery, batching, limits=limits, finder=finder, text_encoder=text_encoder)
     garments = True
     try:
         _ = retriever.finder
