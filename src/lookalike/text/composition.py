@@ -1,19 +1,36 @@
-"""Composition: vectors of a query in words, and of a photo that words change."""
+"""Composition: vectors of a query in words, and of a photo that words change.
+
+A photo is changed by words through two descriptions in words: of what it shows, and of the same with what the words
+say in its place. The changed vector is that of the new description, and a part of what the photo's vector has beyond
+the old one. `python bench/words.py` measures it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Final
 
 import numpy as np
 
 from lookalike.embedding.color import SPACE_NAME as COLOR
+from lookalike.kinds import KINDS, TYPES
 from lookalike.spaces import unit_rows
 from lookalike.text.colors import color_of
 from lookalike.text.encoder import TextEncoder
-from lookalike.text.words import ReadText
-from lookalike.types import Float32
+from lookalike.text.lexicon import COLOUR, ENGLISH, GARMENT, GENDER, Named, lexicon
+from lookalike.text.words import ReadText, words_of
+from lookalike.types import Float32, Labels
 
-DEEP = "deep"
+DEEP: Final = "deep"
+
+KEPT: Final = 0.5
+"""How much of what the photo has beyond its description stays, at a weight of 0.5."""
+
+DESCRIBED: Final = (COLOUR, GARMENT, GENDER)
+"""What photos are described by, in the order of a description such as `red shirt for men`."""
+
+GENDERS: Final = ("men", "women", "boys", "girls")
 
 
 def asked(text: ReadText, encoder: TextEncoder) -> dict[str, Float32]:
@@ -35,7 +52,7 @@ def compose(
     text: ReadText,
     encoder: TextEncoder,
     *,
-    labels: Mapping[str, Sequence[tuple[str, float]]] | None,
+    labels: Labels | None,
     weight: float,
 ) -> dict[str, Float32]:
     """Vectors of a photo that words change: what they do not name stays as the photo shows it.
@@ -45,16 +62,104 @@ def compose(
         text: Words that say what is to be different.
         encoder: Text encoder of the photo's model.
         labels: Classes that the photo shows, with their probabilities, by head, as in
-            `lookalike.embedding.labels.PhotoLabels`; None if they are unknown.
+            `lookalike.embedding.labels.PhotoLabels`; None if they are unknown: then the text encoder finds them.
         weight: Weight of the words, from 0 (the photo alone) to 1 (the words alone).
 
     Returns:
         Vectors by space, (1, D) float32 of unit length, for the spaces of the photo.
     """
     words = asked(text, encoder)
-    return {
-        space: unit_rows((1 - np.float32(weight)) * rows + np.float32(weight) * words[space])
-        if space in words
-        else rows
-        for space, rows in photo.items()
-    }
+    composed = dict(photo)
+    if DEEP in photo and DEEP in words:
+        shown = shown_by_vector(photo[DEEP], encoder) if labels is None else shown_by_labels(labels)
+        changed = changed_vector(photo[DEEP], text.known, shown, encoder)
+        composed[DEEP] = between(photo[DEEP], changed, words[DEEP], weight)
+    if COLOR in photo and COLOR in words:
+        composed[COLOR] = between(photo[COLOR], words[COLOR], words[COLOR], weight)
+    return composed
+
+
+def between(photo: Float32, changed: Float32, words: Float32, weight: float) -> Float32:
+    """Unit vector on the way from a photo (weight 0) to the changed photo (0.5) and on to the words alone (1)."""
+    first, second, part = (photo, changed, 2 * weight) if weight < 0.5 else (changed, words, 2 * weight - 1)
+    return unit_rows(np.float32(1 - part) * first + np.float32(part) * second)
+
+
+def changed_vector(photo: Float32, known: Sequence[str], shown: Mapping[str, str], encoder: TextEncoder) -> Float32:
+    """Unit vector of a photo with what words say in place of what it shows.
+
+    Args:
+        photo: (1, D) float32, vector of the photo in the space `deep`.
+        known: Words that the encoder knows.
+        shown: What the photo shows, as words by attribute.
+        encoder: Text encoder.
+    """
+    named: dict[str, list[str]] = {attribute: [] for attribute in ("", *DESCRIBED)}
+    plain = frozenset().union(*lexicon().plain.values())
+    for part in lexicon().parts(known):
+        if isinstance(part, Named):
+            named[part.attribute if part.attribute in DESCRIBED else ""] += part.words
+        elif part not in plain:
+            named[""].append(part)
+    if not any(named.values()):
+        return photo
+    said = {attribute: " ".join(words) for attribute, words in named.items() if words}
+    after, before = encoder.encode([description({**shown, **said}), description(shown)])
+    return unit_rows(after + np.float32(KEPT) * (photo - before))
+
+
+def description(shown: Mapping[str, str]) -> str:
+    """Words such as `striped red shirt for men`, of words by attribute, where "" has those of other attributes."""
+    words = [shown.get(attribute, "") for attribute in ("", COLOUR, GARMENT)]
+    return " ".join(filter(None, [*words, f"for {shown[GENDER]}" if GENDER in shown else ""]))
+
+
+def shown_by_labels(labels: Labels) -> dict[str, str]:
+    """What labels say in words of the lexicon, by attribute; of several garments the one that is not just a kind."""
+    shown: dict[str, str] = {}
+    for classes in labels.values():
+        for attribute in DESCRIBED if classes else ():
+            value = lexicon().value_of(attribute, classes[0][0])
+            if value is not None and (attribute not in shown or shown[attribute] in KINDS):
+                shown[attribute] = value
+    return shown
+
+
+def shown_by_vector(photo: Float32, encoder: TextEncoder) -> dict[str, str]:
+    """What a photo shows by attribute: the nearest description among those of types, colours and genders.
+
+    Args:
+        photo: (1, D) float32, vector of the photo in the space `deep`.
+        encoder: Text encoder.
+    """
+    garments, rows = _garments(encoder)
+    if not garments:
+        return {}
+    garment = garments[int((rows @ photo[0]).argmax())]
+    described, rows = _described(encoder, garment)
+    return dict(described[int((rows @ photo[0]).argmax())])
+
+
+@lru_cache(maxsize=4)
+def _garments(encoder: TextEncoder) -> tuple[Sequence[str], Float32]:
+    """Types of garments that an encoder knows, and their vectors, (T, D) float32."""
+    known = [name for types in TYPES.values() for name in types if _knows(encoder, name)]
+    return known, encoder.encode(known) if known else np.zeros((0, encoder.dimension), dtype=np.float32)
+
+
+@lru_cache(maxsize=256)
+def _described(encoder: TextEncoder, garment: str) -> tuple[Sequence[Mapping[str, str]], Float32]:
+    """Descriptions of a garment in all colours for all genders, and their vectors, (N, D) float32."""
+    families = [color for color in lexicon().phrases[ENGLISH][COLOUR] if lexicon().family_of(color) == color]
+    colors = [color for color in families if _knows(encoder, color)]
+    genders = [gender for gender in GENDERS if _knows(encoder, gender)]
+    found = [
+        {GARMENT: garment, **({COLOUR: color} if color else {}), **({GENDER: gender} if gender else {})}
+        for color in colors or [""]
+        for gender in genders or [""]
+    ]
+    return found, encoder.encode([description(each) for each in found])
+
+
+def _knows(encoder: TextEncoder, name: str) -> bool:
+    return encoder.learnt is None or encoder.learnt.issuperset(words_of(name))
