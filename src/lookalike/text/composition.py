@@ -144,7 +144,7 @@ def shown_by_vector(photo: Float32, encoder: TextEncoder) -> dict[str, str]:
 def _garments(encoder: TextEncoder) -> tuple[Sequence[str], Float32]:
     """Types of garments that an encoder knows, and their vectors, (T, D) float32."""
     known = [name for types in TYPES.values() for name in types if _knows(encoder, name)]
-    return known, encoder.encode(known) if known else np.zeros((0, encoder.dimension), dtype=np.float32)
+    return known, encoder.encode(known) if known else np.zeros((0, 0), dtype=np.float32)
 
 
 @lru_cache(maxsize=256)
