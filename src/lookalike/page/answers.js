@@ -30,14 +30,10 @@ export class Answers {
 	async fetch(state, signal) {
 		const key = keyOf(state);
 		const before = this.get(key)?.matches ?? [];
-		const photo = state.photo && (await kept(state.photo));
-		if (state.photo && !photo) throw new ApiError("gone", "");
-		const {item, weights, filters} = state;
-		const part = await this.#part(state);
+		const asked = await this.#asked(state);
 		const k = state.shown - before.length;
-		const asked = {photo: photo?.blob, item, ...part, weights, where: whereOf(filters), k, offset: before.length};
-		const {matches, query} = await search(asked, signal);
-		if (query.garments) this.#learn(state.photo, query, part.garment);
+		const {matches, query} = await search({...asked, k, offset: before.length}, signal);
+		if (query.garments) this.#learn(state.photo, query, asked.garment);
 		const answer = {
 			matches: [...before, ...matches],
 			weights: query.weights,
@@ -49,6 +45,20 @@ export class Answers {
 		this.#kept.set(key, answer);
 		if (this.#kept.size > KEPT) this.#kept.delete(this.#kept.keys().next().value);
 		return answer;
+	}
+
+	/** Where a match agrees with the query; undefined if the server cannot read its photo. */
+	async explanation(state, {rank}) {
+		const {matches} = await search({...(await this.#asked(state)), k: 1, offset: rank - 1, explain: true});
+		return matches[0]?.explanation;
+	}
+
+	/** Query of a state, for the server. */
+	async #asked(state) {
+		const photo = state.photo && (await kept(state.photo));
+		if (state.photo && !photo) throw new ApiError("gone", "");
+		const {item, weights, filters} = state;
+		return {photo: photo?.blob, item, ...(await this.#part(state)), weights, where: whereOf(filters)};
 	}
 
 	/** Garments of the query photo as far as they are known, and the number of the one looked at. */

@@ -14,9 +14,9 @@ export class ApiError extends Error {
 
 /**
  * Search by a photo or by an item.
- * @param {{photo?: File|null, item?: string|null, box?: number[]|null, garment?: string|null, weights?: object|null, where?: string|null, k: number, offset?: number}} query
+ * @param {{photo?: File|null, item?: string|null, box?: number[]|null, garment?: string|null, weights?: object|null, where?: string|null, k: number, offset?: number, explain?: boolean}} query
  */
-export function search({photo, item, box, garment, weights, where, k, offset = 0}, signal) {
+export function search({photo, item, box, garment, weights, where, k, offset = 0, explain}, signal) {
 	const form = new FormData();
 	if (item) form.set("id", item);
 	else setPhoto(form, photo);
@@ -26,6 +26,7 @@ export function search({photo, item, box, garment, weights, where, k, offset = 0
 	if (where) form.set("where", where);
 	if (box && photo) form.set("box", box.join(","));
 	if (garment) form.set("garment", garment);
+	if (explain) form.set("explain", "true");
 	return ask("v1/search", {method: "POST", body: form, signal});
 }
 

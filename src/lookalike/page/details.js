@@ -7,11 +7,12 @@ import {isNaming, labelOf, nameOf, scoreText, valueText} from "./labels.js";
 
 const PHOTO = 1024;
 const NEIGHBOURS = 8;
+const WHOLE = 0.45; // agreement of what the veil leaves free, as in other pictures
 
 export class Details {
 	/**
 	 * @param {HTMLDialogElement} dialog
-	 * @param {{search: (id: string) => void, details: (id: string) => void, closed: () => void, hrefOf: (id: string) => string, say: (text: string) => void}} doors
+	 * @param {{search: (id: string) => void, details: (id: string) => void, closed: () => void, hrefOf: (id: string) => string, say: (text: string) => void, explain: (match: object) => Promise<any>}} doors
 	 */
 	constructor(dialog, doors) {
 		this.dialog = dialog;
@@ -98,6 +99,7 @@ export class Details {
 							icon("look"),
 							"Find similar",
 						),
+						match && !match.box && !match.garment && this.#explainButton(match),
 						this.#copyButton("Copy link", link),
 						this.#copyButton("Copy id", item.id),
 					),
@@ -142,6 +144,26 @@ export class Details {
 			this.#neighbours.append(make("p", {class: "notice-text"}, "There is nothing else in this catalogue."));
 	}
 
+	/** Button that marks where a match agrees with the query. Of a part of a photo, its place is unknown here. */
+	#explainButton(match) {
+		const button = make(
+			"button",
+			{
+				class: "button quiet",
+				onclick: async () => {
+					const image = /** @type {HTMLImageElement} */ (this.dialog.querySelector(".details-photo img"));
+					button.disabled = true;
+					const seen = await this.doors.explain(match).catch(() => null);
+					if (!image?.isConnected) return;
+					if (seen) image.after(veil(image, seen.match));
+					this.doors.say((button.textContent = seen ? "Brighter: agrees more" : "Not to be said"));
+				},
+			},
+			"Why similar?",
+		);
+		return button;
+	}
+
 	#copyButton(label, text) {
 		const button = make(
 			"button",
@@ -158,6 +180,23 @@ export class Details {
 		);
 		return button;
 	}
+}
+
+/** Veil over a photo that is thinner where it agrees. */
+function veil(image, {agreement, area: [left, top, right, bottom]}) {
+	const cells = make("canvas", {width: agreement[0].length, height: agreement.length});
+	const brush = cells.getContext("2d");
+	agreement.forEach((row, y) =>
+		row.forEach((value, x) => {
+			brush.fillStyle = `rgb(0 0 0 / ${0.75 * (1 - Math.min(value / WHOLE, 1))})`;
+			brush.fillRect(x, y, 1, 1);
+		}),
+	);
+	const {naturalWidth: width, naturalHeight: height} = image;
+	const over = make("canvas", {width, height, class: "veil"});
+	const place = [left * width, top * height, (right - left) * width, (bottom - top) * height];
+	over.getContext("2d").drawImage(cells, ...place);
+	return over;
 }
 
 /** Copy a text to the clipboard; without a secure origin, by the older API. */

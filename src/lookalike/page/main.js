@@ -37,7 +37,8 @@ const doors = {search: searchItem, details: openDetails, hrefOf, say};
 
 const results = new Results(byId("grid"), doors);
 const closed = () => (history.state?.opened ? history.go(-history.state.opened) : go({open: null}, {push: false}));
-const details = new Details(byId("details"), {...doors, closed});
+const explain = match => answers.explanation(state, match);
+const details = new Details(byId("details"), {...doors, closed, explain});
 const query = new QueryPanel({boxed, choose, lookAtPart, details: openDetails, say});
 const weights = new Weights(byId("weights"), next => go({weights: next}, {push: false}));
 const filters = new Filters(byId("filters"), (name, filter, done) => setFilter(name, filter, {push: done}));
