@@ -48,8 +48,9 @@ export class Answers {
 	}
 
 	/** Where a match agrees with the query; undefined if the server cannot read its photo. */
-	async explanation(state, {rank}) {
-		const {matches} = await search({...(await this.#asked(state)), k: 1, offset: rank - 1, explain: true});
+	async explanation(state, {rank}, signal) {
+		const asked = {...(await this.#asked(state)), k: 1, offset: rank - 1, explain: true};
+		const {matches} = await search(asked, signal);
 		return matches[0]?.explanation;
 	}
 

@@ -7,12 +7,11 @@ import {isNaming, labelOf, nameOf, scoreText, valueText} from "./labels.js";
 
 const PHOTO = 1024;
 const NEIGHBOURS = 8;
-const WHOLE = 0.45; // agreement of what the veil leaves free, as in other pictures
 
 export class Details {
 	/**
 	 * @param {HTMLDialogElement} dialog
-	 * @param {{search: (id: string) => void, details: (id: string) => void, closed: () => void, hrefOf: (id: string) => string, say: (text: string) => void, explain: (match: object) => Promise<any>}} doors
+	 * @param {{search: (id: string) => void, details: (id: string) => void, closed: () => void, hrefOf: (id: string) => string, say: (text: string) => void, explain: (match: object, signal: AbortSignal) => Promise<any>}} doors
 	 */
 	constructor(dialog, doors) {
 		this.dialog = dialog;
@@ -144,19 +143,19 @@ export class Details {
 			this.#neighbours.append(make("p", {class: "notice-text"}, "There is nothing else in this catalogue."));
 	}
 
-	/** Button that marks where a match agrees with the query. Of a part of a photo, its place is unknown here. */
+	/** Button that marks where a match agrees with the query. */
 	#explainButton(match) {
 		const button = make(
 			"button",
 			{
 				class: "button quiet",
 				onclick: async () => {
-					const image = /** @type {HTMLImageElement} */ (this.dialog.querySelector(".details-photo img"));
 					button.disabled = true;
-					const seen = await this.doors.explain(match).catch(() => null);
-					if (!image?.isConnected) return;
-					if (seen) image.after(veil(image, seen.match));
-					this.doors.say((button.textContent = seen ? "Brighter: agrees more" : "Not to be said"));
+					const seen = await this.doors.explain(match, this.#stop.signal).catch(() => null);
+					const image = this.dialog.querySelector(".details-photo").querySelector("img");
+					if (!button.isConnected) return;
+					if (seen && image) image.after(veil(image, seen.match));
+					this.doors.say((button.textContent = seen ? "Brighter: agrees more" : "It cannot be said"));
 				},
 			},
 			"Why similar?",
@@ -183,19 +182,17 @@ export class Details {
 }
 
 /** Veil over a photo that is thinner where it agrees. */
-function veil(image, {agreement, area: [left, top, right, bottom]}) {
+function veil({naturalWidth: width, naturalHeight: height}, {agreement, area: [left, top, right, bottom]}) {
 	const cells = make("canvas", {width: agreement[0].length, height: agreement.length});
 	const brush = cells.getContext("2d");
 	agreement.forEach((row, y) =>
 		row.forEach((value, x) => {
-			brush.fillStyle = `rgb(0 0 0 / ${0.75 * (1 - Math.min(value / WHOLE, 1))})`;
+			brush.fillStyle = `rgb(0 0 0 / ${Math.max(0.75 - value / 0.6, 0)})`; // none from 0.45 on, as in other pictures
 			brush.fillRect(x, y, 1, 1);
 		}),
 	);
-	const {naturalWidth: width, naturalHeight: height} = image;
 	const over = make("canvas", {width, height, class: "veil"});
-	const place = [left * width, top * height, (right - left) * width, (bottom - top) * height];
-	over.getContext("2d").drawImage(cells, ...place);
+	over.getContext("2d").drawImage(cells, left * width, top * height, (right - left) * width, (bottom - top) * height);
 	return over;
 }
 

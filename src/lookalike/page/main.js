@@ -37,7 +37,7 @@ const doors = {search: searchItem, details: openDetails, hrefOf, say};
 
 const results = new Results(byId("grid"), doors);
 const closed = () => (history.state?.opened ? history.go(-history.state.opened) : go({open: null}, {push: false}));
-const explain = match => answers.explanation(state, match);
+const explain = (match, signal) => answers.explanation(state, match, signal);
 const details = new Details(byId("details"), {...doors, closed, explain});
 const query = new QueryPanel({boxed, choose, lookAtPart, details: openDetails, say});
 const weights = new Weights(byId("weights"), next => go({weights: next}, {push: false}));
