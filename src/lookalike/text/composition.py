@@ -36,10 +36,10 @@ GENDERS: Final = ("men", "women", "boys", "girls")
 def asked(text: ReadText, encoder: TextEncoder) -> dict[str, Float32]:
     """Vectors of words by space, (1, D) float32 of unit length.
 
-    The space `deep` is asked if a word is known, the space `color` if one names a colour.
+    The space `deep` is asked if a known word has a meaning, the space `color` if one names a colour.
     """
     vectors: dict[str, Float32] = {}
-    if text.known:
+    if said_by(text.known):
         vectors[DEEP] = encoder.encode([" ".join(text.known)])
     color = color_of(text.known)
     if color is not None:
@@ -72,7 +72,8 @@ def compose(
     composed = dict(photo)
     if DEEP in photo and DEEP in words:
         shown = shown_by_vector(photo[DEEP], encoder) if labels is None else shown_by_labels(labels)
-        changed = changed_vector(photo[DEEP], text.known, shown, encoder)
+        before, after = encoder.encode([description(shown), description({**shown, **said_by(text.known)})])
+        changed = unit_rows(after + np.float32(KEPT) * (photo[DEEP] - before))
         composed[DEEP] = between(photo[DEEP], changed, words[DEEP], weight)
     if COLOR in photo and COLOR in words:
         composed[COLOR] = between(photo[COLOR], words[COLOR], words[COLOR], weight)
@@ -85,14 +86,11 @@ def between(photo: Float32, changed: Float32, words: Float32, weight: float) -> 
     return unit_rows(np.float32(1 - part) * first + np.float32(part) * second)
 
 
-def changed_vector(photo: Float32, known: Sequence[str], shown: Mapping[str, str], encoder: TextEncoder) -> Float32:
-    """Unit vector of a photo with what words say in place of what it shows.
+def said_by(known: Sequence[str]) -> dict[str, str]:
+    """Words that name a colour, a garment or a gender, by attribute; "" has the others, but for plain ones.
 
     Args:
-        photo: (1, D) float32, vector of the photo in the space `deep`.
         known: Words that the encoder knows.
-        shown: What the photo shows, as words by attribute.
-        encoder: Text encoder.
     """
     named: dict[str, list[str]] = {attribute: [] for attribute in ("", *DESCRIBED)}
     plain = frozenset().union(*lexicon().plain.values())
@@ -101,11 +99,7 @@ def changed_vector(photo: Float32, known: Sequence[str], shown: Mapping[str, str
             named[part.attribute if part.attribute in DESCRIBED else ""] += part.words
         elif part not in plain:
             named[""].append(part)
-    if not any(named.values()):
-        return photo
-    said = {attribute: " ".join(words) for attribute, words in named.items() if words}
-    after, before = encoder.encode([description({**shown, **said}), description(shown)])
-    return unit_rows(after + np.float32(KEPT) * (photo - before))
+    return {attribute: " ".join(words) for attribute, words in named.items() if words}
 
 
 def description(shown: Mapping[str, str]) -> str:

@@ -76,6 +76,6 @@ def load_text_encoder(path: Path) -> TextCheckpoint:
     header, state = read_checkpoint(path, format=FORMAT, what="a text encoder checkpoint")
     settings = build(TextNetworkSettings, json.loads(header["lookalike.network"]), where=str(path))
     words: list[str] = json.loads(header["lookalike.words"])
-    network = TextNetwork(settings, words=len(words) + 1, dimension=len(state["out.bias"]))
+    network = TextNetwork(settings, meanings=state["meanings"], dimension=len(state["out.bias"]))
     network.load_state_dict(state)
     return TextCheckpoint(network.eval(), header["lookalike.name"], header["lookalike.photo_model"], words)

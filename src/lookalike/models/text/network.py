@@ -38,14 +38,17 @@ class TextNetwork(nn.Module):
 
     Args:
         settings: Settings.
-        words: Number of words, with the padding.
+        meanings: (V,) int64, number of the meaning of each word, from 0; words with one meaning share its vector. The
+            first word is the padding.
         dimension: D, length of the embeddings.
     """
 
-    def __init__(self, settings: TextNetworkSettings, *, words: int, dimension: int) -> None:
+    def __init__(self, settings: TextNetworkSettings, *, meanings: Tensor, dimension: int) -> None:
         super().__init__()
         width = settings.width
-        self.words = nn.Embedding(words, width)
+        self.meanings: Tensor
+        self.register_buffer("meanings", meanings)
+        self.words = nn.Embedding(int(meanings.max()) + 1, width)
         self.neighbours = nn.Conv1d(width, width, kernel_size=3, padding=1)
         self.gate = nn.Linear(width, 1)
         self.dropout = nn.Dropout(settings.dropout)
@@ -56,7 +59,7 @@ class TextNetwork(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """Embed texts: (B, L) int64 to (B, D) float32 of unit length."""
         present = (tokens != PADDING).unsqueeze(2).float()
-        words = present * self.words.weight[tokens]
+        words = present * self.words.weight[self.meanings[tokens]]
         seen = words + F.gelu(self.neighbours(words.transpose(1, 2)).transpose(1, 2))
         gates = present * torch.sigmoid(self.gate(seen))
         mean = (gates * seen).sum(dim=1) / (gates.sum(dim=1) + SHORTEST)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from lookalike.text.lexicon import Lexicon
 from lookalike.text.words import words_of
@@ -14,10 +14,11 @@ from lookalike.training.text.settings import WordSettings
 
 def learnt_words(
     titles: Sequence[Sequence[str]], facts: Iterable[Fact], lexicon: Lexicon, settings: WordSettings
-) -> list[str]:
-    """Words that texts of a run may have, sorted.
+) -> dict[str, str]:
+    """Words that texts of a run may have, sorted, each with a word of the same meaning.
 
-    A word of the lexicon is learnt if training photos show what it names.
+    A word of the lexicon is learnt if training photos show what it names. It means what the usual word for that does,
+    such as `dress` for `frock` and `Kleid`, unless titles teach it. Words that name nothing have one meaning.
 
     Args:
         titles: Words of the training titles.
@@ -25,11 +26,30 @@ def learnt_words(
         lexicon: Phrases of values.
         settings: Which words of titles are learnt.
     """
-    words = set(descriptive_words(titles, settings)).union(*lexicon.plain.values())
-    words.update(*map(words_of, (*BEGINNINGS, *ENDINGS, *JOINTS.values())))
+    plain = {word for words in lexicon.plain.values() for word in words}
+    plain.update(*map(words_of, (*BEGINNINGS, *ENDINGS, *JOINTS.values())))
+    described = descriptive_words(titles, settings) - plain
+    meanings = {word: word for word in described}
     for fact in facts:
-        words.update(*(lexicon.all_phrases(fact.attribute, fact.value) or [tuple(fact.value.split())]))
-    return sorted(words)
+        phrases = lexicon.all_phrases(fact.attribute, fact.value) or [tuple(fact.value.split())]
+        usual = next((phrase[0] for phrase in phrases if len(phrase) == 1), None)
+        for phrase in phrases:
+            for word in phrase:
+                meanings.setdefault(word, word)
+            if len(phrase) == 1 and phrase[0] not in described:
+                meanings[phrase[0]] = usual or phrase[0]
+    nothing = min(plain - meanings.keys(), default="")
+    return dict(sorted({**{word: nothing for word in plain}, **meanings}.items()))
+
+
+def numbered(words: Mapping[str, str]) -> list[int]:
+    """Number of the meaning of the padding, which is 0, and of each word.
+
+    Args:
+        words: Word of the same meaning by word; it has its own meaning.
+    """
+    numbers = {meaning: number for number, meaning in enumerate(sorted({*words.values()}), start=1)}
+    return [0, *(numbers[meaning] for meaning in words.values())]
 
 
 def descriptive_words(titles: Sequence[Sequence[str]], settings: WordSettings) -> frozenset[str]:

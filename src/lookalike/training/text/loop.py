@@ -28,7 +28,7 @@ from lookalike.training.run.schedule import rate_factor
 from lookalike.training.text.batches import TextBatches
 from lookalike.training.text.dev_words import mean_figure, measure_words
 from lookalike.training.text.labelled_texts import TitledPhotos, facts_of, joined, read_gallery
-from lookalike.training.text.learnt_words import learnt_words
+from lookalike.training.text.learnt_words import learnt_words, numbered
 from lookalike.training.text.settings import TextSettings, load_text_settings
 
 WARMUP = 0.05
@@ -96,15 +96,17 @@ class TextRun:
         self.photo_model, train, self.dev = read_all(settings, base=base)
         known = lexicon()
         facts, true_of = facts_of(train, known)
-        self.words = learnt_words(train.titles, facts, known, settings.words)
+        meanings = learnt_words(train.titles, facts, known, settings.words)
+        self.words = list(meanings)
         self.tokenizer = make_tokenizer(self.words)
         self.batches = TextBatches(
             train, facts, true_of, lexicon=known, learnt=frozenset(self.words), settings=settings
         )
         self.vectors = torch.from_numpy(train.vectors)
         torch.manual_seed(settings.seed)
-        dimension = self.vectors.shape[1]
-        self.network = TextNetwork(settings.network, words=len(self.words) + 1, dimension=dimension)
+        self.network = TextNetwork(
+            settings.network, meanings=torch.tensor(numbered(meanings)), dimension=self.vectors.shape[1]
+        )
         self.average = ModelEmaV3(self.network, decay=settings.ema, use_warmup=True)
         self.optimizer = _optimizer(self.network, settings)
         state = folder.read_state()
