@@ -141,24 +141,23 @@ class CurrentWords:
 
     def _renew(self) -> None:
         """Hold the words in the newest file, or read those of all items."""
-        saved = self._saved()
-        if saved is None:
-            with self._database.reading() as connection:
-                keep = self._database.writable and Version.now(connection).count > SMALL
-            saved = self._built() if keep else None
-        self._hold(saved or self._read_all(Words.in_memory))
+        self._hold(self._saved() or self._read())
 
     def _rebuild(self) -> None:
-        """Write the words of all items to a new file, and hold them."""
-        stop = self._build.stopping
-        words = self._built(stop=stop) if self._database.writable else self._read_all(Words.in_memory)
-        if words is None:
-            return
+        """Read the words of all items, and hold them, while searches use the old ones."""
+        words = self._read(stop=self._build.stopping)
         with self._lock:
-            if stop.is_set():
+            if self._build.stopping.is_set():
                 words.close()
             else:
                 self._hold(words)
+
+    def _read(self, stop: threading.Event | None = None) -> Words:
+        """Read the words of all items, into a file if they are many."""
+        with self._database.reading() as connection:
+            keep = self._database.writable and Version.now(connection).count > SMALL
+        built = self._built(stop=stop) if keep else None
+        return built or self._read_all(Words.in_memory)
 
     def _saved(self) -> Words | None:
         """The words in the newest file, unless too much has changed since."""

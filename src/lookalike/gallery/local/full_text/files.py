@@ -20,14 +20,18 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
 from lookalike.errors import short_reason
 from lookalike.gallery.local.derived_folder import new_folder
 from lookalike.gallery.local.full_text.word_table import (
+    NUMBERS,
     SCHEMA,
     WordTable,
     listed,
     schema,
     texts_of,
+    write_numbers,
     write_spellings,
     write_texts,
 )
@@ -141,14 +145,15 @@ def write_words(connection: sqlite3.Connection, path: Path, *, stop: threading.E
             made.execute("PRAGMA synchronous = OFF")
             made.executescript(SCHEMA)
             made.execute("BEGIN")
-        first = 1
+        numbers = [np.empty(0, dtype=NUMBERS)]
         for texts in texts_of(connection, "1"):
             if stop is not None and stop.is_set():
                 raise StoppedError
             with disk_errors():
-                first = write_texts(made, texts, first=first)
+                numbers.append(write_texts(made, texts, first=1 + sum(map(len, numbers))))
         with disk_errors():
             made.execute("INSERT INTO words (words) VALUES ('optimize')")
+            write_numbers(made, np.concatenate(numbers))
             write_spellings(made)
             made.execute("COMMIT")
     flush(path)

@@ -34,11 +34,8 @@ CREATE VIRTUAL TABLE words USING fts5(
 );
 CREATE VIRTUAL TABLE vocabulary USING fts5vocab(words, row);
 
--- `document` is the rowid in `words`; `row` that of the item in the gallery, the first of `parts` rows of vectors;
--- `length` is in characters.
-CREATE TABLE texts (
-    document INTEGER PRIMARY KEY, row INTEGER NOT NULL, parts INTEGER NOT NULL, length INTEGER NOT NULL
-) STRICT;
+-- Of a finished file one row: for each rowid of `words`, from 1 on, the three numbers of a `Text`, see `NUMBERS`.
+CREATE TABLE numbers (content BLOB NOT NULL) STRICT;
 
 -- Words without digits, with two blanks before and after, by their trigrams.
 CREATE VIRTUAL TABLE spellings USING fts5(padded, tokenize='trigram');
@@ -60,13 +57,29 @@ CANDIDATES: Final = 50
 BATCH: Final = 4096
 
 
+NUMBERS: Final = np.dtype([("row", "<i8"), ("parts", "<i4"), ("length", "<i4")])
+"""Numbers of a text; see `Text`."""
+
+
 class Text(NamedTuple):
-    """Words of an item; see `SCHEMA`."""
+    """Text of an item.
+
+    Attributes:
+        row: Row of the item, which is that of its first vectors.
+        parts: Number of rows of its vectors, which follow one another.
+        title: Its title.
+        rest: Id, product and all other text, in lines.
+    """
 
     row: int
     parts: int
     title: str
     rest: str
+
+    @property
+    def length(self) -> int:
+        """Number of characters."""
+        return len(self.title) + len(self.rest)
 
 
 class Occurrences(NamedTuple):
@@ -89,9 +102,9 @@ class WordTable:
 
     Attributes:
         connection: Connection to the database.
-        rows: (N,) int64, row number of each item's first vector.
-        parts: (N,) int64, number of rows of each item's vectors.
-        lengths: (N,) float32, characters of each item's text.
+        rows: (N,) int64, row of each text, see `Text`.
+        parts: (N,) int32, parts of each text.
+        lengths: (N,) float32, characters of each text.
         live: (N,) bool, false for items that have been removed, or have changed, since they were added.
         live_count: Number of live items.
         characters: Sum of their lengths.
@@ -101,12 +114,13 @@ class WordTable:
         if path is None:
             self.connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
             self.connection.executescript(SCHEMA)
+            numbers = np.empty(0, dtype=NUMBERS)
         else:
             self.connection = connect(path, "ro", immutable=True)
             self.connection.execute("PRAGMA query_only = 1")
-        numbers = self._texts("1")
-        self.rows, self.parts, self.lengths = numbers[:, 1], numbers[:, 2], numbers[:, 3].astype(np.float32)
-        self.live = np.ones(len(self.rows), dtype=np.bool_)
+            numbers = read_numbers(self.connection)
+        self.rows, self.parts, self.lengths = numbers["row"].copy(), numbers["parts"].copy(), lengths_of(numbers)
+        self.live = np.ones(len(numbers), dtype=np.bool_)
         self._count()
         self._remembered: OrderedDict[tuple[str, bool], Occurrences] = OrderedDict()
         self._remembered_count = 0
@@ -117,12 +131,10 @@ class WordTable:
 
     def add(self, texts: Iterable[Text]) -> None:
         """Add the texts of items to a database in memory."""
-        before = len(self)
-        write_texts(self.connection, texts, first=before + 1)
-        numbers = self._texts("document > ?", before)
-        self.rows = np.concatenate([self.rows, numbers[:, 1]])
-        self.parts = np.concatenate([self.parts, numbers[:, 2]])
-        self.lengths = np.concatenate([self.lengths, numbers[:, 3].astype(np.float32)])
+        numbers = write_texts(self.connection, texts, first=len(self) + 1)
+        self.rows = np.concatenate([self.rows, numbers["row"]])
+        self.parts = np.concatenate([self.parts, numbers["parts"]])
+        self.lengths = np.concatenate([self.lengths, lengths_of(numbers)])
         self.live = np.concatenate([self.live, np.ones(len(numbers), dtype=np.bool_)])
         self._count()
         self._remembered.clear()
@@ -196,33 +208,41 @@ class WordTable:
         (text,) = found.fetchone()
         return np.fromstring(text or "", dtype=np.int64, sep=",")
 
-    def _texts(self, condition: str, *parameters: int) -> Int64:
-        """Rows of the table `texts`, (n, 4) int64, in the order of documents."""
-        (text,) = self.connection.execute(
-            f"""SELECT group_concat(document || ',' || row || ',' || parts || ',' || length)
-                FROM (SELECT * FROM texts WHERE {condition} ORDER BY document)""",
-            parameters,
-        ).fetchone()
-        return np.fromstring(text or "", dtype=np.int64, sep=",").reshape(-1, 4)
-
 
 def quoted(word: str) -> str:
     """A word as a string of FTS5's query language, which leaves no part of it to be an operator."""
     return '"' + word.replace('"', '""') + '"'
 
 
-def write_texts(connection: sqlite3.Connection, texts: Iterable[Text], *, first: int) -> int:
-    """Write texts with numbers from `first` on. Returns the number after the last."""
-    records = [(number, *text) for number, text in enumerate(texts, start=first)]
+def write_texts(connection: sqlite3.Connection, texts: Iterable[Text], *, first: int) -> npt.NDArray[np.void]:
+    """Write the words of texts with rowids from `first` on. Returns their numbers, (n,) of `NUMBERS`."""
+    texts = list(texts)
     connection.executemany(
         "INSERT INTO words (rowid, title, rest) VALUES (?, ?, ?)",
-        [(number, title, rest) for number, _, _, title, rest in records],
+        [(number, text.title, text.rest) for number, text in enumerate(texts, start=first)],
     )
-    connection.executemany(
-        "INSERT INTO texts VALUES (?, ?, ?, ?)",
-        [(number, row, parts, len(title) + len(rest)) for number, row, parts, title, rest in records],
-    )
-    return first + len(records)
+    return np.array([(text.row, text.parts, text.length) for text in texts], dtype=NUMBERS)
+
+
+def write_numbers(connection: sqlite3.Connection, numbers: npt.NDArray[np.void]) -> None:
+    """Write the numbers of all texts, (N,) of `NUMBERS`, to a file that is then finished."""
+    connection.execute("INSERT INTO numbers VALUES (?)", (numbers.tobytes(),))
+
+
+def read_numbers(connection: sqlite3.Connection) -> npt.NDArray[np.void]:
+    """Read the numbers of all texts, (N,) of `NUMBERS`, from a finished file.
+
+    Raises:
+        ValueError: They are not whole.
+    """
+    (content,) = connection.execute("SELECT content FROM numbers").fetchone()
+    return np.frombuffer(content, dtype=NUMBERS)
+
+
+def lengths_of(numbers: npt.NDArray[np.void]) -> Float32:
+    """Lengths of texts, (n,) float32."""
+    lengths: Float32 = numbers["length"].astype(np.float32)
+    return lengths
 
 
 def write_spellings(connection: sqlite3.Connection) -> None:

@@ -84,18 +84,14 @@ class Words:
 
     def differences(self, connection: sqlite3.Connection) -> Iterator[str]:
         """Contradictions between these words and the items at the same version, one message each."""
-        table = "SELECT row || ' ' || parts || ' ' || length FROM texts"
         ours = {
-            line
-            for each in self.tables
-            for (line,), is_live in zip(each.connection.execute(f"{table} ORDER BY document"), each.live, strict=True)
-            if is_live
+            numbers
+            for table in self.tables
+            for numbers in zip(
+                *(part[table.live].tolist() for part in (table.rows, table.parts, table.lengths)), strict=True
+            )
         }
-        theirs = {
-            f"{text.row} {text.parts} {len(text.title) + len(text.rest)}"
-            for texts in texts_of(connection, "1")
-            for text in texts
-        }
+        theirs = {(text.row, text.parts, text.length) for texts in texts_of(connection, "1") for text in texts}
         if ours != theirs:
             yield f"{len(ours ^ theirs)} texts in {self.folder} differ from the items; delete it, and it is built again"
 
