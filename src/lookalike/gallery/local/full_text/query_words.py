@@ -96,7 +96,7 @@ def similar(word: str, tables: Sequence[WordTable]) -> str | None:
     if not most_errors(word):
         return None
     candidates = {candidate for table in tables for candidate in table.similar(word)}
-    return nearest(word, [(candidate, count(candidate, tables)) for candidate in sorted(candidates)])
+    return nearest(word, candidates, lambda candidate: count(candidate, tables))
 
 
 def count(word: str, tables: Sequence[WordTable], *, is_prefix: bool = False) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 SHORTEST: Final = 4
@@ -19,23 +19,22 @@ def most_errors(word: str) -> int:
     return 2 if len(word) >= TWO_ERRORS else 1
 
 
-def nearest(word: str, candidates: Iterable[tuple[str, int]]) -> str | None:
+def nearest(word: str, candidates: Iterable[str], count: Callable[[str], int]) -> str | None:
     """The word with the fewest errors between; of those the most frequent one, then the first in the alphabet.
 
     Args:
         word: Word of the query.
-        candidates: Words, and the number of items that have each.
+        candidates: Words that it may be meant to be.
+        count: Returns the number of items with a word; a word that none has is not taken.
 
     Returns:
         The word; None if no candidate is near enough.
     """
     most = most_errors(word)
-    near = [
-        (errors, -count, candidate)
-        for candidate, count in candidates
-        if count and abs(len(candidate) - len(word)) <= most and (errors := distance(word, candidate)) <= most
-    ]
-    return min(near)[2] if near else None
+    near = [each for each in candidates if abs(len(each) - len(word)) <= most and distance(word, each) <= most]
+    counts = {each: count(each) for each in near}
+    found = sorted((distance(word, each), -counts[each], each) for each in near if counts[each])
+    return found[0][2] if found else None
 
 
 def distance(first: str, second: str) -> int:

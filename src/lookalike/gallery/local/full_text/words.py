@@ -76,7 +76,7 @@ class Words:
         gone = np.concatenate([removed_since(connection, then.last_removal), np.array(rows, dtype=np.int64)])
         for table in self.tables:
             table.forget(gone)
-        condition = "row > ? OR row IN (SELECT value FROM json_each(?))"
+        condition = "row IN (SELECT row FROM items WHERE row > ? UNION SELECT value FROM json_each(?))"
         for texts in texts_of(connection, condition, then.last_row, json.dumps(rows)):
             self.later.add(texts)
         self.version = now
