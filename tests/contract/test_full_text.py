@@ -222,6 +222,8 @@ def test_of_several_garments_an_item_comes_once(gallery: LocalGallery) -> None:
     check(gallery, items, "red", "outfit")
     found = gallery.full_text(["outfit"], k=100)
     assert found.rows.tolist() == gallery.item_rows(found.rows).tolist()
+    alike = gallery.full_text(["outfit"], k=100, where="title like '%outfit%'")
+    assert alike.rows.tolist() == found.rows.tolist()
     skirts = gallery.full_text(["outfit"], k=100, where="garment = 'skirt'")
     assert sorted(ids(gallery, skirts)) == sorted(item.id for item in items if len(item.garments) == 3)
     assert {garment.kind for garment in gallery.garments(skirts.rows.tolist()).values()} == {"skirt"}
@@ -349,3 +351,14 @@ def test_a_copy_answers_alike(gallery: LocalGallery, tmp_path: Path) -> None:
         assert ids(other, other.full_text(["velvet", "red"], k=99)) == ids(
             gallery, gallery.full_text(["velvet", "red"], k=99)
         )
+
+
+def test_all_words_come_before_a_better_score_for_some(gallery: LocalGallery) -> None:
+    """A rare word in a short title scores more than it and a frequent one far down in a long text."""
+    both = an_item("both", "x", text=f"{'long ' * 60} velvet coat")
+    items = [an_item("some", "velvet"), both, *(an_item(f"x{number}", "coat") for number in range(30))]
+    put(gallery, items)
+    check(gallery, items, "velvet", "coat")
+    found = gallery.full_text(["velvet", "coat"], k=2)
+    assert ids(gallery, found) == ["both", "some"]
+    assert found.scores[0] < found.scores[1]

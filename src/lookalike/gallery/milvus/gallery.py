@@ -268,7 +268,7 @@ class MilvusGallery(MilvusRoots):
         return self._searcher.nearest(checked, resolved, where=passing)
 
     def full_text(self, words: Sequence[str], *, k: int, where: str | None = None) -> None:
-        """Offer no full text: Milvus has it for collections whose schema says so when they are made."""
+        """Offer no full text: Milvus has it from 2.5 on, and in collections that were made for it."""
 
     def item_rows(self, rows: Int64) -> Int64:
         """The rows themselves: an item has one."""
