@@ -28,7 +28,7 @@ ROOMS = [
     *("telemetry", "errors", "extras", "deadline", "config", "types", "answers", "spaces", "kinds"),
     *("storage", "remote", "images", "projection"),
     *("catalogue", "models", "index", "embedding", "text", "finding", "gallery", "ingest", "render"),
-    *("evaluation", "training", "retrieval", "tuning", "benchmarking"),
+    *("retrieval", "evaluation", "training", "tuning", "benchmarking"),
     *("server", "cli"),
 ]
 

@@ -52,7 +52,8 @@ def evaluate(
         typer.Option(
             "--protocol",
             metavar="P",
-            help="Protocol: inshop, consumer2shop, attributes, product, grades=a,b,c or garments.",
+            help="Protocol: inshop, consumer2shop, attributes, product, grades=a,b,c, words=a,b,c, "
+            "changed-words=a,b,c or garments.",
         ),
     ] = None,
     weight: Weights = None,
@@ -62,6 +63,15 @@ def evaluate(
     unknown: Unknown = None,
     by: Annotated[
         str | None, typer.Option("--by", metavar="NAME", help="Attribute to break the figures down by.")
+    ] = None,
+    text_weight: Annotated[
+        float | None,
+        typer.Option(
+            "--text-weight",
+            metavar="W",
+            help="For changed-words: weight of the words beside a photo, from 0 (the photo alone) to 1; 0.5 if it is "
+            "not given.",
+        ),
     ] = None,
     column: Columns = None,
     encoding: Encoding = None,
@@ -99,7 +109,8 @@ def evaluate(
         raise UsageError("give either --gallery G, whose vectors are measured, or --model M to embed the photos with")
     from lookalike.evaluation.evaluate import evaluate as measure
 
-    with progress_of("photos") as tell:
+    in_words = (protocol or "").startswith(("words", "changed-words"))
+    with progress_of("photos, then queries" if in_words else "photos") as tell:
         found = measure(
             source,
             gallery=gallery,
@@ -111,6 +122,7 @@ def evaluate(
             apart=apart or (),
             unknown=unknown or (),
             by=by,
+            text_weight=text_weight,
             columns=pairs(column, option="--column"),
             encoding=encoding,
             whole_photos=whole_photos,

@@ -21,6 +21,8 @@ from lookalike.evaluation.evaluator import (
 )
 from lookalike.evaluation.protocol import Protocol
 from lookalike.evaluation.task import UNKNOWN
+from lookalike.evaluation.word_evaluation import measure_in_words
+from lookalike.evaluation.word_search import open_text_encoder
 from lookalike.extras import extra_wanted
 from lookalike.types import several
 
@@ -44,7 +46,7 @@ class Evaluation:
         model: Model id of the vectors or the class scores, such as `default@9f3c21ab`.
         weights: Weights of the spaces; empty for class scores.
         skipped: Photos without vectors, a line each; as queries they count as 0, and they match no query.
-        retrieval: Answers of each query; None for class scores.
+        retrieval: Answers of each query; None for class scores and queries in words.
         embedded: Vectors of the items; None for class scores.
     """
 
@@ -105,6 +107,7 @@ def evaluate(
     apart: str | Sequence[str] = (),
     unknown: str | Sequence[str] = (),
     by: str | None = None,
+    text_weight: float | None = None,
     columns: Mapping[str, str] | None = None,
     encoding: str | None = None,
     whole_photos: bool = False,
@@ -119,24 +122,27 @@ def evaluate(
         source: A folder, a table or the root of DeepFashion, with labels.
         gallery: Address of a gallery that was filled from the source and has the vectors; or its retriever.
         model: Instead of `gallery`: a model, or several, to embed the photos with.
-        protocol: `inshop`, `consumer2shop`, `attributes`, `product` or `grades=a,b,c`; None is that of the source, or
-            `product`.
+        protocol: `inshop`, `consumer2shop`, `attributes`, `product`, `grades=a,b,c`, `words=a,b,c` or
+            `changed-words=a,b,c`; None is that of the source, or `product`.
         weights: Weights of the spaces by name; None takes those learned for the gallery, or the defaults.
         metrics: Distances of SciPy's cdist by space, as for a search.
         where: Filter; only photos that pass it take part.
         apart: Attribute that keeps photos of equal values from matching each other, or several.
         unknown: Attribute value that means "unknown", besides NA, or several.
         by: Attribute for the figures by category; None chooses one.
+        text_weight: For `changed-words`, the weight of the words beside the photo, from 0 to 1; None is that of a
+            search.
         columns: Columns of a table by the standard names.
         encoding: Encoding of a CSV table that is not UTF-8, such as `cp1252`.
         whole_photos: Whether to ignore boxes.
         runtime: Runtime of `model`: `auto`, `onnx`, `openvino` or `torch`.
         device: Device of `model`: `auto`, `cpu` or `cuda`.
         report: Folder for figures, plots and a page; None writes none.
-        progress: Called with the number of photos embedded and in all.
+        progress: Called with the number of photos embedded and in all, and that of searches by words.
 
     Raises:
-        UsageError: The photos do not suit the protocol, or not exactly one of `gallery` and `model` is given.
+        UsageError: The photos do not suit the protocol, or not exactly one of `gallery` and `model` is given; or words
+            are asked for, and the model has no text encoder.
         FilterError: The filter is malformed.
         UnknownNameError: A protocol, attribute, space or metric is unknown.
         MissingExtraError: A package that the plots of a report or class scores need is not installed.
@@ -148,34 +154,63 @@ def evaluate(
 
     catalogue = open_catalogue(os.fspath(source), columns=columns, encoding=encoding, whole_photos=whole_photos)
     chosen = Protocol.parse(protocol) if protocol is not None else Protocol.usual(catalogue.benchmark)
+    _check_words(chosen, metrics=metrics, apart=apart, text_weight=text_weight)
     items = chosen.taking_part(filtered_items(catalogue, where), catalogue.benchmark)
     if report is not None:
         check_folder(Path(report))
     if chosen.name == "attributes":
         found = _classified(catalogue, items, models, device=device, progress=progress, source=os.fspath(source))
     else:
+        encoder = open_text_encoder(gallery, models, protocol=chosen.name) if chosen.asks_in_words else None
         if gallery is not None:
             embedded = _from_gallery(catalogue, items, gallery)
         else:
             embedded = _from_models(catalogue, items, models, runtime=runtime, device=device, progress=progress)
-        retrieval, used = measure_retrieval(
-            catalogue,
-            items,
-            embedded,
-            protocol=chosen,
-            weights=weights,
-            metrics=metrics,
-            apart=several(apart),
-            unknown=(*UNKNOWN, *several(unknown)),
-            category=by,
-        )
+        retrieval = None
+        if encoder is not None:
+            measured, used = measure_in_words(
+                items,
+                embedded,
+                encoder,
+                protocol=chosen,
+                weights=weights,
+                text_weight=text_weight,
+                unknown=(*UNKNOWN, *several(unknown)),
+                category=by,
+                progress=progress,
+            )
+        else:
+            retrieval, used = measure_retrieval(
+                catalogue,
+                items,
+                embedded,
+                protocol=chosen,
+                weights=weights,
+                metrics=metrics,
+                apart=several(apart),
+                unknown=(*UNKNOWN, *several(unknown)),
+                category=by,
+            )
+            measured = retrieval.metric_values
         skipped = _absent(items, embedded)
-        found = Evaluation(
-            os.fspath(source), retrieval.metric_values, embedded.model_id, used, skipped, retrieval, embedded
-        )
+        found = Evaluation(os.fspath(source), measured, embedded.model_id, used, skipped, retrieval, embedded)
     if report is not None:
         found.write_report(report)
     return found
+
+
+def _check_words(
+    protocol: Protocol, *, metrics: Mapping[str, str] | None, apart: str | Sequence[str], text_weight: float | None
+) -> None:
+    """Check that the options go with a protocol that asks in words, or with one that does not.
+
+    Raises:
+        UsageError: One does not.
+    """
+    if protocol.asks_in_words and (metrics or apart):
+        raise UsageError(f"the protocol {protocol.name!r} searches by words; leave metrics and apart out")
+    if text_weight is not None and protocol.name != "changed-words":
+        raise UsageError("text_weight is the weight of words beside a photo: for the protocol 'changed-words' alone")
 
 
 def check_folder(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Evaluation protocols by name: `inshop`, `consumer2shop=val+test`, `product`, `grades=type,colour`."""
+"""Evaluation protocols by name: `inshop`, `consumer2shop=val+test`, `product`, `grades=type,colour`, `words=type`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lookalike.errors import UnknownNameError, UsageError
 from lookalike.evaluation.task import UNKNOWN, Task, grades_task, product_task, sides_task
 from lookalike.types import Item
 
-Name = Literal["inshop", "consumer2shop", "attributes", "product", "grades"]
+Name = Literal["inshop", "consumer2shop", "attributes", "product", "grades", "words", "changed-words"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,8 @@ class Protocol:
 
     Attributes:
         name: Name of the protocol.
-        words: Arguments after the equals sign: the fields of `grades`, or the variant of a benchmark.
+        words: Arguments after the equals sign: the fields of `grades`, `words` and `changed-words`, or the variant of a
+            benchmark.
     """
 
     name: Name
@@ -42,8 +43,8 @@ class Protocol:
         if name not in names:
             raise UnknownNameError("protocol", name, names)
         words = tuple(word.strip() for word in rest.split(",") if word.strip())
-        if name == "grades" and not words:
-            raise UsageError("the protocol 'grades' needs attributes, the leading one first: grades=category,colour")
+        if name in ("grades", "changed-words") and not words:
+            raise UsageError(f"the protocol {name!r} needs attributes, the leading one first: {name}=category,colour")
         if name in ("product", "attributes") and equals:
             raise UsageError(f"the protocol {name!r} takes no arguments, got {text!r}")
         if name in ("inshop", "consumer2shop") and len(words) > 1:
@@ -62,7 +63,7 @@ class Protocol:
             UsageError: The catalogue is not the benchmark of this protocol.
             UnknownNameError: The benchmark has no such variant.
         """
-        if self.name in ("product", "grades"):
+        if self.name in ("product", "grades", "words", "changed-words"):
             return None
         if benchmark is None or benchmark.name != self.name:
             what = f"the benchmark {benchmark.name!r}" if benchmark else "no published benchmark"
@@ -75,6 +76,11 @@ class Protocol:
         if wanted not in benchmark.sides:
             raise UnknownNameError(f"variant of {self.name}", wanted, benchmark.sides)
         return benchmark.sides[wanted]
+
+    @property
+    def asks_in_words(self) -> bool:
+        """Whether the queries have words."""
+        return self.name in ("words", "changed-words")
 
     def taking_part(self, items: Sequence[Item], benchmark: Benchmark | None) -> list[Item]:
         """Return the items on either side; the others need no vectors."""
@@ -110,4 +116,4 @@ class Protocol:
             return grades_task(items, self.words, apart=apart, unknown=unknown, category=category)
         if self.name == "product":
             return product_task(items, contents=contents, apart=apart, unknown=unknown, category=category)
-        raise UsageError(f"the protocol {self.name!r} measures class scores, and has no gallery to search")
+        raise UsageError(f"the protocol {self.name!r} measures class scores or words, and has no photos as queries")

@@ -202,8 +202,7 @@ def grades_task(
         UnknownNameError: A name is not an attribute.
     """
     labels = tuple(field_numbers(items, name, unknown=unknown) for name in fields)
-    products = [value_of(item, "product", unknown=unknown) for item in items]
-    same = numbers([f"product:{name}" if name else f"id:{item.id}" for name, item in zip(products, items, strict=True)])
+    same = product_groups(items, unknown=unknown)
     metrics = (*named("ndcg@10"), *named(*GRADED, level=len(fields)))
     if len(fields) > 1:
         metrics += named(*LEADING, of=fields[0])
@@ -244,6 +243,12 @@ def numbers(values: Sequence[str | bytes | None]) -> Int64:
     return np.array(
         [-1 if value is None else places.setdefault(value, len(places)) for value in values], dtype=np.int64
     )
+
+
+def product_groups(items: Sequence[Item], *, unknown: Collection[str] = UNKNOWN) -> Int64:
+    """Number items by product, each item of unknown product by itself: (n,) int64, from 0."""
+    products = [value_of(item, "product", unknown=unknown) for item in items]
+    return numbers([f"product:{name}" if name else f"id:{item.id}" for name, item in zip(products, items, strict=True)])
 
 
 def field_numbers(items: Sequence[Item], name: str, *, unknown: Collection[str] = UNKNOWN) -> Int64:

@@ -13,11 +13,16 @@ EXAMPLES = 3
 
 def item_title(item: Item) -> str:
     """Title of an item, or else its product or id."""
+    return title_of(item) or item.product or item.id
+
+
+def title_of(item: Item) -> str | None:
+    """Title of an item; None if it has none."""
     for name in NAMING_ATTRIBUTES:
         for attribute, value in item.attributes.items():
             if attribute.lower() == name.lower() and isinstance(value, str) and value.strip():
                 return value
-    return item.product or item.id
+    return None
 
 
 def query_title(query: Query) -> str:

@@ -78,7 +78,8 @@ def text_query(
         return TextQuery(said, photo, letters=said.known)
     said = with_words(encoder.read(request.text))
     weight = WEIGHT if request.text_weight is None else request.text_weight
-    words = asked(said, encoder)
+    spaces = {space.name for space in request.spaces}
+    words = {space: rows for space, rows in asked(said, encoder).items() if space in spaces}
     vectors = words
     if photo:
         shown = None if labels is None else labels.shown
