@@ -11,14 +11,16 @@ import pytest
 import torch
 from open_clip.tokenizer import SimpleTokenizer
 from open_clip.transform import image_transform
+from torch.nn import functional
 
 import lookalike
+from lookalike.cli import main
 from lookalike.embedding.embedder import PhotoEmbedder
 from lookalike.embedding.model_loading import open_network
 from lookalike.models.clip.source import open_source
 from lookalike.models.clip.towers import fingerprint, image_tower, text_tower
 from lookalike.text.encoder import TextEncoder, text_encoder_of
-from tiny_clip import CONFIG, MEAN, STD, TEXTS, drawn_photos, make_clip, write_folder
+from tiny_clip import CONFIG, MEAN, STD, TEXT, TEXTS, drawn_photos, make_clip, stir, write_folder
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 
@@ -151,3 +153,225 @@ def test_a_clip_of_hugging_face_is_the_same_model(tmp_path: Path, activation: st
         torch.testing.assert_close(text_tower(source)(tokens), model.encode_text(tokens, normalize=True))
     described = source.preprocessing
     assert (described.fit, described.short_side, described.mean, described.std) == ("crop", 40, tuple(MEAN), tuple(STD))
+
+
+def siglip_towers() -> tuple[Any, Any]:
+    """Towers of a tiny SigLIP, made with timm and open_clip by hand."""
+    from functools import partial
+
+    from open_clip.transformer import TextTransformer
+    from timm.models.vision_transformer import VisionTransformer
+    from torch import nn
+
+    torch.manual_seed(0)
+    norm, tanh = partial(nn.LayerNorm, eps=1e-6), partial(nn.GELU, approximate="tanh")
+    image = VisionTransformer(
+        img_size=32,
+        patch_size=8,
+        embed_dim=32,
+        depth=2,
+        num_heads=2,
+        num_classes=0,
+        class_token=False,
+        global_pool="map",
+        norm_layer=norm,
+        act_layer=tanh,
+    )
+    text = TextTransformer(
+        context_length=8,
+        vocab_size=6,
+        width=32,
+        heads=2,
+        layers=2,
+        output_dim=32,
+        no_causal_mask=True,
+        pool_type="last",
+        proj_bias=True,
+        norm_layer=norm,
+        act_layer=tanh,
+    )
+    for tower in (image, text):
+        stir(tower)
+    return image.eval(), text.eval()
+
+
+def siglip_state(image: dict[str, Any], text: dict[str, Any]) -> dict[str, Any]:
+    """The towers' weights by the names of transformers."""
+    ours = {"patch_embed.proj": "embeddings.patch_embedding", "norm": "post_layernorm"}
+    head = {"proj": "attention.out_proj", "norm": "layernorm", "mlp.fc1": "mlp.fc1", "mlp.fc2": "mlp.fc2"}
+    names = {"attn.proj": "self_attn.out_proj", "norm1": "layer_norm1", "norm2": "layer_norm2"}
+    names |= {"mlp.fc1": "mlp.fc1", "mlp.fc2": "mlp.fc2"}
+    state = {
+        "vision_model.embeddings.position_embedding.weight": image["pos_embed"][0],
+        "vision_model.head.probe": image["attn_pool.latent"],
+        "text_model.embeddings.token_embedding.weight": text["token_embedding.weight"],
+        "text_model.embeddings.position_embedding.weight": text["positional_embedding"],
+        **in_halves(text, "", "text_model", 2),
+    }
+    for kind in ("weight", "bias"):
+        query, both = image[f"attn_pool.q.{kind}"], image[f"attn_pool.kv.{kind}"]
+        state[f"vision_model.head.attention.in_proj_{kind}"] = torch.cat([query, both])
+        state |= {f"vision_model.{theirs}.{kind}": image[f"{name}.{kind}"] for name, theirs in ours.items()}
+        state |= {
+            f"vision_model.head.{theirs}.{kind}": image[f"attn_pool.{name}.{kind}"] for name, theirs in head.items()
+        }
+        state[f"text_model.final_layer_norm.{kind}"] = text[f"ln_final.{kind}"]
+        state[f"text_model.head.{kind}"] = text[f"text_projection.{kind}"]
+        for layer in range(2):
+            block, inner = f"blocks.{layer}.", f"vision_model.encoder.layers.{layer}."
+            parts = image[f"{block}attn.qkv.{kind}"].chunk(3)
+            state |= {f"{inner}self_attn.{name}_proj.{kind}": part for name, part in zip("qkv", parts, strict=True)}
+            for name, theirs in (
+                ("attn.proj", "self_attn.out_proj"),
+                ("norm1", "layer_norm1"),
+                ("norm2", "layer_norm2"),
+            ):
+                state[f"{inner}{theirs}.{kind}"] = image[f"{block}{name}.{kind}"]
+            state |= {f"{inner}mlp.fc{n}.{kind}": image[f"{block}mlp.fc{n}.{kind}"] for n in (1, 2)}
+    return state
+
+
+@pytest.fixture(scope="module")
+def siglip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a tiny SigLIP as Hugging Face keeps it, with a tokenizer of six words."""
+    from test_clip_tokenizer import write_tokenizer
+
+    image, text = siglip_towers()
+    config = {
+        "model_type": "siglip",
+        "text_config": SIZES | {"vocab_size": 6, "max_position_embeddings": 8},
+        "vision_config": SIZES | {"image_size": 32, "patch_size": 8},
+    }
+    state = siglip_state(image.state_dict(), text.state_dict())
+    folder = write_hugging_face(tmp_path_factory.mktemp("siglip") / "tiny-siglip", state, config)
+    write_tokenizer(folder)
+    settings = {"tokenizer_class": "SiglipTokenizer", "pad_token": "</s>"}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
+    return folder
+
+
+def test_a_siglip_of_hugging_face_embeds_as_its_towers(siglip: Path, tmp_path: Path) -> None:
+    made = lookalike.export_clip(siglip, tmp_path / "shop.onnx", mean=MEAN, std=0.25, half=False)
+    assert made.model_id.startswith("tiny-siglip@")
+    image, text = siglip_towers()
+    transform = image_transform(
+        32, is_train=False, mean=MEAN, std=[0.25] * 3, resize_mode="squash", interpolation="bicubic"
+    )
+    ids = torch.tensor([[3, 4, 1, 1, 1, 1, 1, 1], [4] * 7 + [1]])
+    photos = drawn_photos()
+    with torch.no_grad():
+        images = functional.normalize(image(torch.stack([transform(photo) for photo in photos]))).numpy()
+        texts = functional.normalize(text(ids)).numpy()
+    embedder = PhotoEmbedder(open_network(made.file))
+    np.testing.assert_allclose(embedder.embed(photos)["deep"], images, atol=1e-4)
+    encoder = TextEncoder(text_encoder_of(made.file))
+    np.testing.assert_allclose(encoder.encode(["Red, dress!", "dress " * 20]), texts, atol=1e-4)
+
+
+def test_a_gallery_of_such_a_model_is_asked_in_words(
+    exported: lookalike.ExportedOther, tmp_path: Path, capsys: Capture
+) -> None:
+    for number, photo in enumerate(drawn_photos()):
+        (tmp_path / "shop").mkdir(exist_ok=True)
+        photo.save(tmp_path / "shop" / f"{number}.png")
+    gallery = tmp_path / "g"
+    assert main(["index", str(tmp_path / "shop"), "-g", str(gallery), "--model", str(exported.file)]) == 0
+    capsys.readouterr()
+    assert main(["search", "--text", "pleated dress", "--visual-only", "-g", str(gallery), "-k", "3", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    images = PhotoEmbedder(open_network(exported.file)).embed(drawn_photos())["deep"]
+    cosines = images @ TextEncoder(text_encoder_of(exported.file)).encode(["pleated dress"])[0]
+    order = [match["id"] for match in answer["matches"]]
+    assert [Path(name).stem for name in order] == [str(number) for number in np.argsort(-cosines)]
+    assert [match["score"] for match in answer["matches"]] == pytest.approx(sorted(cosines, reverse=True), abs=1e-4)
+
+
+def test_a_checkpoint_without_text_gives_the_photo_model_alone(tmp_path: Path, capsys: Capture) -> None:
+    from torch import nn
+
+    class ImageOnly(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.visual = make_clip().visual
+
+    folder = write_folder(tmp_path / "tiny", ImageOnly())
+    assert main(["export", "--pretrained", str(folder), "--onnx", str(tmp_path / "shop.onnx"), "--half"]) == 0
+    out, err = capsys.readouterr()
+    assert f"wrote {tmp_path / 'shop.onnx'}, the photo model tiny@" in out
+    assert "photos: 32 x 32, crop from 32, bicubic, mean 0.4, 0.5, 0.6, deviation 0.2, 0.3, 0.4" in out
+    assert f"no text encoder, so photos only: {folder / 'open_clip_model.safetensors'} has no text tower" in err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["shop.onnx", "tiny"]
+    images = PhotoEmbedder(open_network(tmp_path / "shop.onnx")).embed(drawn_photos())["deep"]
+    whole = image_tower(open_source(folder))
+    steps = open_source(folder).preprocessing
+    with torch.no_grad():
+        theirs = whole(torch.from_numpy(np.stack([steps(photo) for photo in drawn_photos()]))).numpy()
+    assert 1e-6 < np.abs(images - theirs).max() < 0.01, "16 bits are a little off"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"hf_model_name": "roberta-base"}, "roberta-base of transformers, is not supported"),
+        ({"hf_tokenizer_name": "timm/ViT-B-16-SigLIP"}, "tokenizer.json: no such file"),
+        ({"tokenizer_kwargs": {"strip_sep_token": True}}, "a tokenizer with strip_sep_token is not supported"),
+        ({"tokenizer_mode": "clips"}, "a tokenizer with tokenizer_mode is not supported"),
+        ({"tokenizer_kwargs": {"clean": "upper"}}, "the cleaning 'upper' is not supported"),
+        ({"vocab_size": 49000}, "has 49,408 tokens, and its text tower reads 49,000"),
+    ],
+)
+def test_texts_that_cannot_be_read_are_said(tmp_path: Path, change: dict[str, Any], reason: str) -> None:
+    from lookalike.models.clip.export import text_parts
+
+    config = CONFIG | {"text_cfg": TEXT | change}
+    source = open_source(write_folder(tmp_path / "tiny", make_clip(), config=config))
+    said = text_parts(source)
+    assert isinstance(said, str) and reason in said and "\n" not in said
+
+
+MISTAKES = {
+    "no such name": (["--open-clip", "ViT-B-33", "--pretrained", "{file}"], "did you mean 'ViT-B-32'?"),
+    "a name alone": (["--open-clip", "ViT-B-32"], "the weights of ViT-B-32 are missing"),
+    "a file alone": (["--pretrained", "{file}"], "give it with --open-clip"),
+    "a folder and a name": (["--open-clip", "ViT-B-32", "--pretrained", "{tiny}"], "leave --open-clip out"),
+    "nowhere": (["--open-clip", "ViT-B-32", "--pretrained", "{nowhere}"], "no such file or folder"),
+    "the hub": (["--open-clip", "hf-hub:org/name", "--pretrained", "{file}"], "models of the hub are not fetched"),
+    "no description": (["--pretrained", "{empty}"], "neither open_clip_config.json of open_clip nor config.json"),
+    "no weights": (["--pretrained", "{described}"], "it has no weights; expected open_clip_model.safetensors or"),
+    "another kind": (["--pretrained", "{bert}"], "a model of the type 'bert' is not supported; expected clip or"),
+    "another size": (
+        ["--open-clip", "ViT-B-32", "--pretrained", "{file}"],
+        "120 of 152 weights are missing, such as 'transformer.resblocks.2.ln_1.weight'; 32 are of another shape",
+    ),
+    "no weights at all": (["--open-clip", "ViT-B-32", "--pretrained", "{text}"], "not a safetensors file"),
+    "options of checkpoints": (["--pretrained", "{tiny}", "--int8"], "is exported without --int8"),
+    "two models": (["--pretrained", "{tiny}", "--image-encoder", "{file}"], "got --pretrained and --image-encoder"),
+    "a wrong fit": (["--pretrained", "{tiny}", "--fit", "crops"], "unknown fit 'crops'; did you mean 'crop'?"),
+    "a wrong mean": (["--pretrained", "{tiny}", "--mean", ".5,.5"], "expected one number, or 3, got [0.5, 0.5]"),
+    "no mean": (["--pretrained", "{tiny}", "--mean", "half"], "--mean expects a number, or three such as"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistakes_are_one_line(mistake: str, wrong: dict[str, Path], tmp_path: Path, capsys: Capture) -> None:
+    arguments, words = MISTAKES[mistake]
+    given = [argument.format(**wrong) for argument in arguments]
+    assert main(["export", *given, "--onnx", str(tmp_path / "new.onnx")]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and words in err and err.count("\n") == 1
+    assert not (tmp_path / "new.onnx").exists()
+
+
+@pytest.fixture(scope="module")
+def wrong(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """What the mistakes are made with."""
+    folder = tmp_path_factory.mktemp("wrong")
+    paths = {name: folder / name for name in ("tiny", "empty", "described", "bert", "nowhere")}
+    write_folder(paths["tiny"], make_clip())
+    for name in ("empty", "described", "bert"):
+        paths[name].mkdir()
+    (paths["described"] / "open_clip_config.json").write_bytes((paths["tiny"] / "open_clip_config.json").read_bytes())
+    (paths["bert"] / "config.json").write_text('{"model_type": "bert"}', encoding="utf-8")
+    text = folder / "text.safetensors"
+    text.write_text("no weights", encoding="utf-8")
+    return paths | {"file": paths["tiny"] / "open_clip_model.safetensors", "text": text}

@@ -61,7 +61,7 @@ def export_pair(source: Source, file: Path, *, half: bool = False) -> ExportedPa
         LookalikeError: The embeddings of a file differ from PyTorch's.
     """
     image = image_tower(source)
-    text = _text_parts(source)
+    text = text_parts(source)
     photos = photos_for_check("drawn", source.preprocessing, most=PHOTOS)
     file.absolute().parent.mkdir(parents=True, exist_ok=True)
     text_file = file.with_suffix(text_encoder_file.SUFFIX)
@@ -94,7 +94,7 @@ def export_pair(source: Source, file: Path, *, half: bool = False) -> ExportedPa
     return ExportedPair(model_id, least, text_file, "")
 
 
-def _text_parts(source: Source) -> tuple[nn.Module, Tokenizer] | str:
+def text_parts(source: Source) -> tuple[nn.Module, Tokenizer] | str:
     """Text tower and tokenizer of a model, or the reason why it cannot have a text encoder."""
     if reason := why_no_text(source):
         return reason
