@@ -212,7 +212,13 @@ def _write(loaded: Checkpoint, file: Path, photos: Float32, *, heads: Sequence[s
 
 
 def write_graph(
-    module: nn.Module, example: Tensor, file: Path, *, input_name: str, output_names: Sequence[str]
+    module: nn.Module,
+    example: Tensor,
+    file: Path,
+    *,
+    input_name: str,
+    output_names: Sequence[str],
+    longest: int | None = None,
 ) -> None:
     """Write a module as an ONNX file without metadata.
 
@@ -222,13 +228,17 @@ def write_graph(
         file: File to write.
         input_name: Name of the input in the file.
         output_names: Names of the outputs in the file.
+        longest: Largest length of a row of the input, if lengths vary.
     """
+    variable = {0: torch.export.Dim(f"{input_name}_in_batch")}
+    if longest is not None:
+        variable[1] = torch.export.Dim("length", min=2, max=longest)
     program = torch.onnx.export(
         module,
         (example,),
         input_names=[input_name],
         output_names=list(output_names),
-        dynamic_shapes=({0: torch.export.Dim(f"{input_name}_in_batch")},),
+        dynamic_shapes=(variable,),
         opset_version=OPSET,
         dynamo=True,
         verbose=False,

@@ -15,11 +15,12 @@ from lookalike.errors import LookalikeError, ModelError
 from lookalike.models import text_encoder_file
 from lookalike.models.checkpoint import FORMAT
 from lookalike.models.clip.source import Source
-from lookalike.models.clip.towers import fingerprint, image_tower, text_tower, why_no_text
+from lookalike.models.clip.towers import fingerprint, image_tower, text_tower, why_no_text, without_padding
 from lookalike.models.export import LEAST_COSINE, outputs_of, photos_for_check, write_graph
 from lookalike.models.fp16 import to_fp16
 from lookalike.models.onnx_file import hidden_beside, write_metadata
 from lookalike.storage.durable import flush
+from lookalike.types import Float32
 
 CLIP_VOCABULARY: Final = 49408
 """Tokens that a text tower reads, if its configuration names no number."""
@@ -76,15 +77,13 @@ def export_pair(source: Source, file: Path, *, half: bool = False) -> ExportedPa
             "lookalike.preprocessing": source.preprocessing.to_json(),
         }
         write_metadata(made, about)
-        least = _least_cosine(image, torch.from_numpy(photos), made, input_name="photos")
+        least = _least_cosine(image, torch.from_numpy(photos), outputs_of(made, photos)["embedding"])
         if not isinstance(text, str):
-            tower, tokenizer = text
-            tokens = torch.tensor([each.ids for each in tokenizer.encode_batch(list(PHRASES))])
-            made_text = _graph(tower, tokens, folder / "text", input_name=text_encoder_file.INPUT, half=half)
+            made_text, tokenizer, cosine = _write_text(*text, folder / "text", half=half)
             text_encoder_file.describe_text_encoder(
                 made_text, name=source.name, photo_model=model_id, tokenizer=tokenizer.to_str()
             )
-            least = min(least, _least_cosine(tower, tokens, made_text, input_name=text_encoder_file.INPUT))
+            least = min(least, cosine)
             flush(made_text)
             made_text.replace(text_file)
         flush(made)
@@ -108,20 +107,52 @@ def text_parts(source: Source) -> tuple[nn.Module, Tokenizer] | str:
     return text_tower(source), tokenizer
 
 
-def _graph(tower: nn.Module, example: Tensor, folder: Path, *, input_name: str, half: bool) -> Path:
+def _write_text(tower: nn.Module, tokenizer: Tokenizer, folder: Path, *, half: bool) -> tuple[Path, Tokenizer, float]:
+    """Write a text tower without metadata.
+
+    Args:
+        tower: Text tower of whole contexts.
+        tokenizer: Its tokenizer, which fills texts to a whole context.
+        folder: Folder to make.
+        half: Store weights in 16 bits.
+
+    Returns:
+        The file, its tokenizer, which fills only as far as the file needs, and the smallest cosine to the tower.
+    """
+    whole = _tokens(tokenizer)
+    written = without_padding(tower)
+    longest = None
+    if written is not tower:
+        longest = whole.shape[1]
+        tokenizer = Tokenizer.from_str(tokenizer.to_str())
+        assert tokenizer.padding is not None
+        tokenizer.enable_padding(**(tokenizer.padding | {"length": None}))
+    tokens = _tokens(tokenizer)
+    made = _graph(written, tokens, folder, input_name=text_encoder_file.INPUT, half=half, longest=longest)
+    ours = outputs_of(made, tokens.numpy(), input_name=text_encoder_file.INPUT)["embedding"]
+    return made, tokenizer, _least_cosine(tower, whole, ours)
+
+
+def _tokens(tokenizer: Tokenizer) -> Tensor:
+    """Token ids of the texts of the check, (B, L) int64."""
+    return torch.tensor([each.ids for each in tokenizer.encode_batch(list(PHRASES))])
+
+
+def _graph(
+    tower: nn.Module, example: Tensor, folder: Path, *, input_name: str, half: bool, longest: int | None = None
+) -> Path:
     folder.mkdir()
     made = folder / "model.onnx"
-    write_graph(tower, example, made, input_name=input_name, output_names=["embedding"])
+    write_graph(tower, example, made, input_name=input_name, output_names=["embedding"], longest=longest)
     return to_fp16(made) if half else made
 
 
-def _least_cosine(tower: nn.Module, inputs: Tensor, made: Path, *, input_name: str) -> float:
+def _least_cosine(tower: nn.Module, inputs: Tensor, ours: Float32) -> float:
     """Smallest cosine between the unit rows of a file and of PyTorch.
 
     Raises:
         LookalikeError: It is below `LEAST_COSINE`.
     """
-    ours = outputs_of(made, inputs.numpy(), input_name=input_name)["embedding"]
     with torch.no_grad():
         least = float((torch.from_numpy(ours) * tower(inputs)).sum(dim=1).min())
     if not least >= LEAST_COSINE:  # also for nan

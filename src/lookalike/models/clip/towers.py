@@ -45,6 +45,34 @@ class UnitRows(nn.Module):
         return functional.normalize(self.tower(inputs), dim=1)
 
 
+class ShortTexts(nn.Module):
+    """A causal text tower that also reads texts without their padding, which it pools before.
+
+    Texts of queries have few tokens: those of a whole context take many times as long.
+
+    Args:
+        tower: `TextTransformer` of open_clip with a causal mask, of which the row at the end of a text counts.
+    """
+
+    def __init__(self, tower: Any) -> None:  # noqa: ANN401 - open_clip has no types
+        super().__init__()
+        self.tower = tower
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Compute rows (B, D) of token ids (B, L), L at most the context."""
+        from open_clip.transformer import text_global_pool
+
+        tower, length = self.tower, tokens.shape[1]
+        states = tower.token_embedding(tokens) + tower.positional_embedding[:length]
+        states = tower.ln_final(tower.transformer(states, attn_mask=tower.attn_mask[:length, :length]))
+        rows: Tensor = text_global_pool(states, tokens, pool_type=tower.pool_type, eos_token_id=tower.eos_id)
+        projection = tower.text_projection
+        if projection is None:
+            return rows
+        embedding: Tensor = projection(rows) if isinstance(projection, nn.Linear) else rows @ projection
+        return embedding
+
+
 def image_tower(source: Source) -> nn.Module:
     """Make the image tower: (B, 3, H, W) to unit rows (B, D).
 
@@ -92,6 +120,17 @@ def text_tower(source: Source) -> nn.Module:
     except (KeyError, TypeError, ValueError, RuntimeError, AssertionError, ZeroDivisionError) as error:
         raise ModelError(f"{source.name}: its text tower cannot be made: {one_line(error)}") from None
     return _with_weights(tower, source, TEXT, what="text")
+
+
+def without_padding(tower: nn.Module) -> nn.Module:
+    """Let a text tower read texts without padding, if that changes nothing; else return it as it is.
+
+    Args:
+        tower: Tower that `text_tower` made.
+    """
+    inner: Any = tower.tower
+    changes_nothing = inner.attn_mask is not None and inner.cls_emb is None and inner.pool_type in ("argmax", "eos")
+    return UnitRows(ShortTexts(inner)).eval() if changes_nothing else tower
 
 
 def fingerprint(source: Source) -> str:
