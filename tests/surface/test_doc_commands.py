@@ -62,6 +62,7 @@ NOT_RUN: dict[tuple[str, str], str] = {
 # Pages and commands that `make test-slow` runs: they train, or describe all photos by two models or from a store.
 SLOW = (
     ("docs/fusion.md", "*"),
+    ("docs/models.md", "*"),
     ("docs/object-storage.md", "*"),
     ("docs/training.md", "*"),
     ("docs/python.md", "*"),

@@ -21,6 +21,7 @@ from small_shop import Shop
 import lookalike
 from lookalike import telemetry
 from lookalike.catalogue.sample.drawn import write_drawn
+from tiny_clip import make_clip, write_folder
 
 HERE = Path(__file__).parent
 REPORTS_AFTER_S = 4.0
@@ -166,6 +167,8 @@ def test_training_and_exporting_report_to_no_one(watched: Watched) -> None:
     watched.lookalike("train", "tiny.toml")
     watched.lookalike("export", best, "--onnx", "tiny.onnx", "--calibrate", "sample/catalogue.csv")
     watched.lookalike("index", "sample/catalogue.csv", "--gallery", "g", "--model", best, "--runtime", "torch")
+    clip = write_folder(watched.folder / "clip", make_clip())
+    watched.lookalike("export", "--pretrained", clip, "--onnx", "clip.onnx")
     assert (watched.met(), watched.left()) == ([], [])
 
 
