@@ -30,7 +30,7 @@ def worded(shop: Shop, tmp_path: Path) -> Iterator[lookalike.Retriever]:
     model = shutil.copy(shop.model, tmp_path / "shop.onnx")
     with lookalike.open(shop.gallery, model=model) as retriever:
         vectors = {name: retriever.gallery.vectors(f"{name}-0")["deep"][0] for name in ("red", "green", "blue")}
-        vectors["the"] = np.zeros_like(vectors["red"])
+        vectors["shirt"] = vectors["blue"][::-1].copy()
         write_tiny_text_encoder(tmp_path / "shop.text.onnx", vectors, photo_model=TINY)
         yield retriever
 
@@ -67,18 +67,21 @@ def test_words_beside_an_item_move_the_answer_towards_them(worded: lookalike.Ret
 
 
 def test_letters_find_what_the_model_has_not_learnt(worded: lookalike.Retriever) -> None:
-    answer = worded.search(text="the summer", k=12)
+    answer = worded.search(text="green summer", k=12)
     assert answer.query.text is not None
     assert answer.query.text.to_json()["text_read"] == {
-        "known": ["the"],
+        "known": ["green"],
         "unknown": ["summer"],
         "not_found": [],
         "searched": ["visual", "full_text"],
         "corrected": {},
     }
-    first = answer.matches[:8]
-    assert all(match.item.attributes["season"] == "Summer" and match.scores["full_text"] > 0 for match in first)
-    assert all("full_text" not in match.scores for match in answer.matches[8:])
+    assert ids(answer)[0] == "green-1"
+    with_letters = {match.item.id for match in answer.matches if "full_text" in match.scores}
+    summer = {f"{color}-{number}" for color in ("red", "green", "blue", "white") for number in (1, 2)}
+    assert with_letters == summer | {"green-0"}
+    fused = [match.refined for match in answer.matches]
+    assert fused == sorted(fused, reverse=True) and len(ids(answer)) == 12  # type: ignore[type-var]
 
 
 def test_full_text_alone_needs_no_text_encoder(shop: Shop) -> None:
@@ -123,7 +126,7 @@ def test_a_text_encoder_of_another_model_is_refused(shop: Shop, tmp_path: Path) 
         ({"text": "red", "text_weight": 1.5}, "text_weight must be a number from 0 to 1"),
         ({"text": "red", "same_kind": True}, "with words alone"),
         ({"text": "red", "unlike_item": "red-0"}, "less like goes with a photo or an item"),
-        ({"text": "the", "weights": {"color": 1}, "text_search": "visual"}, "the weights leave only other spaces"),
+        ({"text": "shirt", "weights": {"color": 1}, "text_search": "visual"}, "the weights leave only other spaces"),
         ({"text": "zebra", "text_search": "visual"}, "has learnt no word of"),
         ({"item": "red-0", "text_weight": 0.5}, "give text as well"),
         ({"item": "red-0", "text_search": "visual"}, "give text as well"),

@@ -144,7 +144,7 @@ class Retriever(Resources):
         vectors: Mapping[str, Float32] = embedded.vectors
         text = None
         if request.text is not None:
-            text = self._text_query(resolved, vectors, labels, took)
+            text = self._text_query(resolved, vectors, labels, took, weighted=request.weights is not None)
             vectors, resolved = text.vectors, weighted_for(resolved, text.vectors)
         relevance = None if text else relevance_of(examples, resolved, labels, lambda: self.calibration)
         check_calibrated(relevance, resolved)
@@ -177,11 +177,13 @@ class Retriever(Resources):
         photo: Mapping[str, Float32],
         labels: PhotoLabels | None,
         took: dict[str, float],
+        *,
+        weighted: bool,
     ) -> TextQuery:
         """Read the words of a request, beside a photo or alone, and time it."""
         encoder = None if request.text_search == FULL_TEXT else self.text_encoder
         started = perf_counter()
-        query = text_query(request, photo, labels=labels, encoder=encoder)
+        query = text_query(request, photo, labels=labels, encoder=encoder, weighted=weighted)
         took["read"] = (perf_counter() - started) * 1000
         return query
 
