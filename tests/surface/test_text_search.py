@@ -76,7 +76,7 @@ def test_letters_find_what_the_model_has_not_learnt(worded: lookalike.Retriever)
         "searched": ["visual", "full_text"],
         "corrected": {},
     }
-    assert ids(answer)[0] == "green-1"
+    assert {"green-0", "green-1"} == set(ids(answer)[:2])
     with_letters = {match.item.id for match in answer.matches if "full_text" in match.scores}
     summer = {f"{color}-{number}" for color in ("red", "green", "blue", "white") for number in (1, 2)}
     assert with_letters == summer | {"green-0"}
