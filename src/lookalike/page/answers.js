@@ -8,11 +8,11 @@ const KEPT = 40;
 const AUTO = "auto";
 
 /** Cache key: the parts of the state that an answer depends on. @param {import("./state.js").State} state */
-export const keyOf = ({item, photo, box, garment, weights, filters}) =>
-	JSON.stringify([item, photo, box, garment, weights, whereOf(filters)]);
+export const keyOf = ({item, photo, box, garment, weights, filters, text, textWeight, sameKind}) =>
+	JSON.stringify([item, photo, box, garment, weights, whereOf(filters), text, textWeight, sameKind]);
 
 export class Answers {
-	#kept = new Map(); // key -> {matches, weights, labels, noGarment, ended}: what was fetched so far
+	#kept = new Map(); // key -> {matches, weights, labels, noGarment, reading, ended}: what was fetched so far
 	#found = new Map(); // photo -> {garments, auto}: its garments, and the number that the server chose, undefined if not asked
 
 	/** Cached answer of a key. */
@@ -39,6 +39,7 @@ export class Answers {
 			weights: query.weights,
 			labels: query.labels ?? {},
 			noGarment: query.no_garment ?? 0,
+			reading: query.text_read,
 			ended: matches.length < k,
 		};
 		this.#kept.delete(key);
@@ -58,8 +59,9 @@ export class Answers {
 	async #asked(state) {
 		const photo = state.photo && (await kept(state.photo));
 		if (state.photo && !photo) throw new ApiError("gone", "");
-		const {item, weights, filters} = state;
-		return {photo: photo?.blob, item, ...(await this.#part(state)), weights, where: whereOf(filters)};
+		const {item, weights, filters, text, textWeight, sameKind} = state;
+		const part = await this.#part(state);
+		return {photo: photo?.blob, item, ...part, weights, where: whereOf(filters), text, textWeight, sameKind};
 	}
 
 	/** Garments of the query photo as far as they are known, and the number of the one looked at. */
@@ -78,12 +80,12 @@ export class Answers {
 	}
 
 	/** Part of the photo to ask for: a box, or a garment that the server has to find. */
-	async #part({photo, box, garment}) {
+	async #part({photo, box, garment, sameKind}) {
 		if (!photo || box || !(await findsGarments())) return {box};
 		const found = this.#found.get(photo);
 		const number = garment ? Number(garment) : found?.auto;
 		const known = found?.garments.find(one => one.number === number);
-		if (known) return {box: known.box};
+		if (known && !sameKind) return {box: known.box}; // its kind is asked for by its number
 		return {garment: garment ?? (found?.auto === null ? WHOLE : AUTO)};
 	}
 

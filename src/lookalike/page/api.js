@@ -13,19 +13,24 @@ export class ApiError extends Error {
 }
 
 /**
- * Search by a photo or by an item.
- * @param {{photo?: File|null, item?: string|null, box?: number[]|null, garment?: string|null, weights?: object|null, where?: string|null, k: number, offset?: number, explain?: boolean}} query
+ * Search by a photo or an item, by words, or by both.
+ * @param {{photo?: File|null, item?: string|null, box?: number[]|null, garment?: string|null, weights?: object|null, where?: string|null, text?: string|null, textWeight?: number|null, sameKind?: boolean, k: number, offset?: number, explain?: boolean}} query
+ * @param {AbortSignal} [signal]
  */
-export function search({photo, item, box, garment, weights, where, k, offset = 0, explain}, signal) {
+export function search(query, signal) {
+	const {photo, item, box, garment, weights, where, text, textWeight, sameKind, k, offset = 0, explain} = query;
 	const form = new FormData();
 	if (item) form.set("id", item);
-	else setPhoto(form, photo);
+	else if (photo) setPhoto(form, photo);
 	form.set("k", String(k));
 	form.set("offset", String(offset)); // said on the first page too: so pages fit together
 	if (weights) form.set("weights", JSON.stringify(weights));
 	if (where) form.set("where", where);
 	if (box && photo) form.set("box", box.join(","));
 	if (garment) form.set("garment", garment);
+	if (text) form.set("text", text);
+	if (typeof textWeight === "number") form.set("text_weight", String(textWeight));
+	if (sameKind) form.set("same_kind", "true");
 	if (explain) form.set("explain", "true");
 	return ask("v1/search", {method: "POST", body: form, signal});
 }

@@ -17,9 +17,9 @@ export function showChips(filters, {change, clear}) {
 	const place = byId("chips");
 	place.hidden = !chips.length;
 	if (place.contains(document.activeElement)) byId("results").focus({preventScroll: true});
-	place.replaceChildren(...chips.map(one => make("li", {}, one)));
+	place.replaceChildren(...chips.map(one => make("li", one)));
 	if (chips.length > 1) {
-		place.append(make("li", {}, make("button", {class: "link", onclick: clear}, "Clear all")));
+		place.append(make("li", make("button.link", {onclick: clear}, "Clear all")));
 	}
 	byId("adjust-count").hidden = !chips.length;
 	byId("adjust-count").textContent = String(chips.length);
@@ -27,7 +27,7 @@ export function showChips(filters, {change, clear}) {
 
 function chip(text, remove) {
 	const named = {"aria-label": `Remove the filter ${text}`, onclick: remove};
-	return make("button", {class: "chip", ...named}, text, make("span", {"aria-hidden": "true"}, "×"));
+	return make("button.chip", {...named}, text, make("span", {"aria-hidden": "true"}, "×"));
 }
 
 function rangeText(name, {low, high}) {

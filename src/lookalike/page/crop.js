@@ -26,8 +26,8 @@ export class Crop {
 		this.say = say;
 		this.outlines = new Outlines(image, choose);
 		const help = make(
-			"p",
-			{class: "unseen", id: "crop-help"},
+			"p.unseen",
+			{id: "crop-help"},
 			"Arrow keys move it, with Shift in larger steps. Escape takes the whole photo.",
 		);
 		const grip = (part, label) =>
@@ -39,15 +39,15 @@ export class Crop {
 				"aria-describedby": "crop-help",
 			});
 		this.frame = make(
-			"div",
-			{class: "frame", role: "group", "aria-label": "The part of the photo to look at"},
+			"div.frame",
+			{role: "group", "aria-label": "The part of the photo to look at"},
 			grip("move", "Move the box"),
 			...["n", "e", "s", "w"].map(edge => make("i", {class: `edge ${edge}`, "data-part": edge})),
 			...Object.entries(CORNERS).map(([part, label]) => grip(part, `${label} of the box`)),
 		);
 		this.element = make(
-			"div",
-			{class: "crop", onpointerdown: event => this.#grab(event), onkeydown: event => this.#key(event)},
+			"div.crop",
+			{onpointerdown: event => this.#grab(event), onkeydown: event => this.#key(event)},
 			help,
 			this.outlines.element,
 			this.frame,

@@ -50,8 +50,7 @@ export class Details {
 			const {matches} = await search({item: id, k: NEIGHBOURS}, signal);
 			if (this.id === id) this.#showNeighbours(matches);
 		} catch (error) {
-			if (!signal.aborted && this.id === id)
-				this.#neighbours.replaceChildren(make("p", {class: "notice-text"}, error.message));
+			if (!signal.aborted && this.id === id) this.#neighbours.replaceChildren(make("p.notice-text", error.message));
 		}
 	}
 
@@ -60,125 +59,77 @@ export class Details {
 		const facts = [["product", item.product], ...Object.entries(item.attributes), ["id", item.id]].filter(
 			([name, value]) => !isNaming(name) && valueText(value) !== "",
 		);
-		this.#neighbours = make("div", {class: "neighbours"});
+		const fact = (/** @type {any[]} */ [name, value]) =>
+			make("div", make("dt", name === "id" ? "Id" : labelOf(name)), make("dd", valueText(value)));
 		const link = new URL(hrefOf(item.id), document.baseURI).href;
-		this.dialog.replaceChildren(
+		const close = {"aria-label": "Close", onclick: () => this.dialog.close()};
+		const similar = {autofocus: true, onclick: () => searchBy(item.id)};
+		const photo = picture(photoUrl(item.id, PHOTO), {uncut: true, width: "600", height: "800", alt: nameOf(item)});
+		const about = make(
+			"div.details-about",
+			make("h2", {id: "details-title"}, nameOf(item)),
+			match && make("p.details-score", make("b", scoreText(match.score)), rankText(match)),
+			score,
 			make(
-				"button",
-				{class: "icon-button close", "aria-label": "Close", onclick: () => this.dialog.close()},
-				icon("close"),
+				"p.actions",
+				make("button.button.main", similar, icon("look"), "Find similar"),
+				match && !match.box && !match.garment && this.#explainButton(match),
+				this.#copyButton("Copy link", link),
+				this.#copyButton("Copy id", item.id),
 			),
-			make(
-				"div",
-				{class: "details-in"},
-				make(
-					"div",
-					{class: "details-photo"},
-					picture(photoUrl(item.id, PHOTO), {uncut: true, width: "600", height: "800", alt: nameOf(item)}),
-				),
-				make(
-					"div",
-					{class: "details-about"},
-					make("h2", {id: "details-title"}, nameOf(item)),
-					match &&
-						make(
-							"p",
-							{class: "details-score"},
-							make("b", {}, scoreText(match.score)),
-							` rank ${match.rank}`,
-							match.relevance !== undefined && `, of the same kind with ${Math.round(match.relevance * 100)} %`,
-						),
-					score,
-					make(
-						"p",
-						{class: "actions"},
-						make(
-							"button",
-							{class: "button main", autofocus: true, onclick: () => searchBy(item.id)},
-							icon("look"),
-							"Find similar",
-						),
-						match && !match.box && !match.garment && this.#explainButton(match),
-						this.#copyButton("Copy link", link),
-						this.#copyButton("Copy id", item.id),
-					),
-					make(
-						"dl",
-						{class: "facts-table"},
-						...facts.map(([name, value]) =>
-							make("div", {}, make("dt", {}, name === "id" ? "Id" : labelOf(name)), make("dd", {}, valueText(value))),
-						),
-					),
-				),
-				make(
-					"section",
-					{class: "details-more", "aria-label": "Items like this one"},
-					make("h3", {}, "Like this one"),
-					this.#neighbours,
-				),
-			),
+			make("dl.facts-table", ...facts.map(fact)),
 		);
-		this.#neighbours.append(...Array.from({length: NEIGHBOURS}, () => make("span", {class: "small-tile"})));
+		this.#neighbours = make("div.neighbours");
+		this.#neighbours.append(...Array.from({length: NEIGHBOURS}, () => make("span.small-tile")));
+		const like = {"aria-label": "Items like this one"};
+		const more = make("section.details-more", like, make("h3", "Like this one"), this.#neighbours);
+		this.dialog.replaceChildren(
+			make("button.icon-button.close", close, icon("close")),
+			make("div.details-in", make("div.details-photo", photo), about, more),
+		);
 	}
 
 	#neighbours = null;
 
 	#showNeighbours(matches) {
-		this.#neighbours.replaceChildren(
-			...matches.map(match =>
-				make(
-					"a",
-					{
-						class: "small-tile",
-						href: this.doors.hrefOf(match.id),
-						"aria-label": nameOf(match),
-						title: nameOf(match),
-						onclick: plainClick(() => this.doors.details(match.id)),
-					},
-					picture(photoUrl(match.id, THUMBNAIL), {width: "150", height: "200"}),
-				),
-			),
-		);
-		if (!matches.length)
-			this.#neighbours.append(make("p", {class: "notice-text"}, "There is nothing else in this catalogue."));
+		const tile = match => {
+			const [name, href] = [nameOf(match), this.doors.hrefOf(match.id)];
+			const about = {href, "aria-label": name, title: name, onclick: plainClick(() => this.doors.details(match.id))};
+			return make("a.small-tile", about, picture(photoUrl(match.id, THUMBNAIL), {width: "150", height: "200"}));
+		};
+		this.#neighbours.replaceChildren(...matches.map(tile));
+		if (!matches.length) this.#neighbours.append(make("p.notice-text", "There is nothing else in this catalogue."));
 	}
 
 	/** Button that marks where a match agrees with the query. */
 	#explainButton(match) {
-		const button = make(
-			"button",
-			{
-				class: "button quiet",
-				onclick: async () => {
-					button.disabled = true;
-					const seen = await this.doors.explain(match, this.#stop.signal).catch(() => null);
-					const image = this.dialog.querySelector(".details-photo").querySelector("img");
-					if (!button.isConnected) return;
-					if (seen && image) image.after(veil(image, seen.match));
-					this.doors.say((button.textContent = seen ? "Brighter: agrees more" : "It cannot be said"));
-				},
-			},
-			"Why similar?",
-		);
-		return button;
+		return action("Why similar?", async button => {
+			button.disabled = true;
+			const seen = await this.doors.explain(match, this.#stop.signal).catch(() => null);
+			const image = this.dialog.querySelector(".details-photo").querySelector("img");
+			if (!button.isConnected) return;
+			if (seen && image) image.after(veil(image, seen.match));
+			this.doors.say((button.textContent = seen ? "Brighter: agrees more" : "It cannot be said"));
+		});
 	}
 
 	#copyButton(label, text) {
-		const button = make(
-			"button",
-			{
-				class: "button quiet",
-				onclick: async () => {
-					const done = await copy(text, this.dialog);
-					button.textContent = done ? "Copied" : "Not copied";
-					this.doors.say(done ? "Copied" : "This browser does not let the page copy");
-					setTimeout(() => (button.textContent = label), 1600);
-				},
-			},
-			label,
-		);
-		return button;
+		return action(label, async button => {
+			const done = await copy(text, this.dialog);
+			button.textContent = done ? "Copied" : "Not copied";
+			this.doors.say(done ? "Copied" : "This browser does not let the page copy");
+			setTimeout(() => (button.textContent = label), 1600);
+		});
 	}
+}
+
+function action(label, act) {
+	const button = make("button.button.quiet", {onclick: () => act(button)}, label);
+	return button;
+}
+
+function rankText({rank, relevance}) {
+	return ` rank ${rank}${relevance === undefined ? "" : `, of the same kind with ${Math.round(relevance * 100)} %`}`;
 }
 
 /** Veil over a photo that is thinner where it agrees. */
@@ -191,7 +142,7 @@ function veil({naturalWidth: width, naturalHeight: height}, {agreement, area: [l
 			brush.fillRect(x, y, 1, 1);
 		}),
 	);
-	const over = make("canvas", {width, height, class: "veil"});
+	const over = make("canvas.veil", {width, height});
 	over.getContext("2d").drawImage(cells, left * width, top * height, (right - left) * width, (bottom - top) * height);
 	return over;
 }
@@ -203,7 +154,7 @@ async function copy(text, beside) {
 			() => true,
 			() => false,
 		);
-	const field = make("textarea", {class: "unseen", readonly: true});
+	const field = make("textarea.unseen", {readonly: true});
 	field.value = text;
 	beside.append(field);
 	field.select();

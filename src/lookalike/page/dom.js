@@ -3,22 +3,23 @@
 /**
  * Make an element.
  * @template {keyof HTMLElementTagNameMap} K
- * @param {K} tag
- * @param {Record<string, any>} [properties] `class`, `on…` listeners, and attributes; null, undefined and false are left out.
- *   Buttons submit nothing.
- * @param {...(Node|string|null|undefined|false)} children Strings become text.
+ * @param {K|`${K}.${string}`} tag Tag with its classes: `button.chip`.
+ * @param {...any} parts First, if wanted, its properties: `on…` listeners, and attributes; then children, of which strings become
+ *   text. Whatever is null, undefined or false is left out. Buttons submit nothing.
  * @returns {HTMLElementTagNameMap[K]}
  */
-export function make(tag, properties = {}, ...children) {
-	const element = document.createElement(tag);
+export function make(tag, ...parts) {
+	const [name, ...classes] = tag.split(".");
+	const element = /** @type {HTMLElementTagNameMap[K]} */ (document.createElement(name));
+	element.classList.add(...classes);
 	if (element instanceof HTMLButtonElement) element.type = "button";
-	for (const [name, value] of Object.entries(properties)) {
-		if (value === null || value === undefined || value === false) continue;
-		if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-		else element.setAttribute(name, value === true ? "" : String(value));
+	const isThere = part => part !== null && part !== undefined && part !== false;
+	const properties = parts[0]?.constructor === Object ? parts.shift() : {};
+	for (const [property, value] of Object.entries(properties).filter(one => isThere(one[1]))) {
+		if (property.startsWith("on")) element.addEventListener(property.slice(2), value);
+		else element.setAttribute(property, value === true ? "" : String(value));
 	}
-	const there = children.filter(child => child !== null && child !== undefined && child !== false);
-	element.append(.../** @type {(Node|string)[]} */ (there));
+	element.append(...parts.filter(isThere));
 	return element;
 }
 
@@ -51,7 +52,7 @@ export function picture(source, options = {}) {
 		image.classList.add("there");
 	});
 	image.addEventListener("error", () => {
-		if (image.parentNode) image.replaceWith(make("span", {class: "missing"}, icon("hanger"), "No photo"));
+		if (image.parentNode) image.replaceWith(make("span.missing", icon("hanger"), "No photo"));
 	});
 	image.src = source;
 	return image;

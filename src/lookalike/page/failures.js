@@ -42,15 +42,16 @@ export function noGoodMatchOf({photo}, {noGarment, garments}, {other, anyway}) {
 }
 
 /**
- * Whether no match is probably of the kind that was asked for. Whoever filters, says what counts, or points at a part of
- * the photo, wants to see the nearest.
+ * Whether no match is probably of the kind that was asked for. Whoever filters, adds words, says what
+ * counts, or points at a part of the photo, wants to see the nearest.
  * @param {import("./state.js").State} state
  */
-export const isNoGood = ({anyway, weights, filters, box, garment}, {matches, noGarment}) =>
+export const isNoGood = ({anyway, weights, filters, box, garment, text}, {matches, noGarment}) =>
 	!anyway &&
 	weights === null &&
 	box === null &&
 	garment === null &&
+	text === null &&
 	!filtersInUse(filters) &&
 	matches.length > 0 &&
 	(isBare(noGarment) || matches.every(({relevance}) => relevance < PROBABLY));
@@ -58,7 +59,9 @@ export const isNoGood = ({anyway, weights, filters, box, garment}, {matches, noG
 const isBare = noGarment => noGarment > PROBABLY;
 
 /** Notice for an answer without matches. */
-export const emptyOf = ({filters}, {clear, restart}) =>
+export const emptyOf = ({filters, text}, {clear, restart}) =>
 	filtersInUse(filters)
 		? notice("Nothing passes these filters", "Remove one of them, or all.", [clear])
-		: notice("There is nothing else here", "The catalogue holds no other item to compare with.", [restart]);
+		: text
+			? notice("Nothing has these words", "Try others, or a photo.", [restart], "look")
+			: notice("There is nothing else here", "The catalogue holds no other item to compare with.", [restart]);

@@ -47,7 +47,7 @@ export class Filters {
 			return group.element;
 		});
 		this.place.hidden = !groups.length;
-		const heading = this.place.firstElementChild ?? make("h2", {class: "group-top"}, "Filters");
+		const heading = this.place.firstElementChild ?? make("h2.group-top", "Filters");
 		const wanted = [heading, ...groups];
 		for (const element of [...this.place.children]) if (!wanted.includes(element)) element.remove();
 		wanted.forEach((element, at) => {
@@ -61,7 +61,7 @@ const isNumbers = ({kinds}) => kinds.length === 1 && kinds[0] === "number";
 const keyOf = facet => `${isNumbers(facet) ? "range" : "values"}.${facet.name}`;
 
 /** Whether a facet is worth a filter: its values divide the items. */
-function isUseful(facet) {
+export function isUseful(facet) {
 	if (isNumbers(facet)) return facet.range !== null && facet.range[0] < facet.range[1];
 	return (
 		facet.values.length > 1 &&
@@ -75,14 +75,9 @@ class Group {
 	constructor(name, changed) {
 		this.name = name;
 		this.changed = changed;
-		this.used = make("span", {class: "used"});
-		this.inside = make("div", {class: "group-inside", role: "group", "aria-label": labelOf(name)});
-		this.element = make(
-			"details",
-			{class: "group"},
-			make("summary", {}, make("span", {}, labelOf(name)), this.used),
-			this.inside,
-		);
+		this.used = make("span.used");
+		this.inside = make("div.group-inside", {role: "group", "aria-label": labelOf(name)});
+		this.element = make("details.group", make("summary", make("span", labelOf(name)), this.used), this.inside);
 	}
 }
 
@@ -96,12 +91,11 @@ class ValuesGroup extends Group {
 		const shown = this.all ? known : known.filter(({value}, at) => at < FEW || filter.values.includes(value));
 		refill(
 			this.inside,
-			make("ul", {class: "values"}, ...shown.map(one => this.#value(one))),
+			make("ul.values", ...shown.map(one => this.#value(one))),
 			known.length > FEW + 1 &&
 				make(
-					"button",
+					"button.link",
 					{
-						class: "link",
 						"data-key": `all.${this.name}`,
 						"aria-expanded": String(Boolean(this.all)),
 						onclick: () => {
@@ -125,13 +119,7 @@ class ValuesGroup extends Group {
 		return make(
 			"li",
 			{class: count ? null : "none"},
-			make(
-				"label",
-				{},
-				box,
-				make("span", {class: "value"}, valueText(value)),
-				make("span", {class: "times"}, numberText(count)),
-			),
+			make("label", box, make("span.value", valueText(value)), make("span.times", numberText(count))),
 		);
 	}
 }
@@ -151,8 +139,8 @@ class RangeGroup extends Group {
 		};
 		this.low = end("low");
 		this.high = end("high");
-		this.track = make("div", {class: "two-ends"}, this.low, this.high);
-		this.text = make("p", {class: "range-text", "aria-hidden": "true"});
+		this.track = make("div.two-ends", this.low, this.high);
+		this.text = make("p.range-text", {"aria-hidden": "true"});
 		this.inside.append(this.track, this.text);
 	}
 

@@ -2,7 +2,7 @@
 
 import {byId, make, refill} from "./dom.js";
 import {NONE} from "./filters.js";
-import {labelOf} from "./labels.js";
+import {labelOf, plural} from "./labels.js";
 
 const LEAST = 0.5; // probability from which a label is shown
 
@@ -11,30 +11,55 @@ const LEAST = 0.5; // probability from which a label is shown
  * @param {import("./filters.js").Facet[]} facets
  * @param {Map<string, typeof NONE>} filters Those in use.
  * @param {(name: string, filter: typeof NONE) => void} change
+ * @param {{kind: string|null, isOn: boolean, toggle: () => void}} same Kind that the search can be limited to, in place of a filter.
  */
-export function showGuesses(labels, facets, filters, change) {
+export function showGuesses(labels, facets, filters, change, same) {
 	const chips = new Map(); // by word, which can be that of two heads
+	if (same.kind || same.isOn) chips.set("", sameKindChip(same));
 	for (const [head, [best]] of Object.entries(labels)) {
 		if (!best || best[1] < LEAST || chips.has(best[0])) continue;
+		if (head === "kind" && chips.has("")) continue;
 		chips.set(best[0], chip(best[0], valueOf(best[0], head, facets), filters, change));
 	}
 	const place = byId("guesses");
 	place.hidden = !chips.size;
 	const isButton = one => Number(one instanceof HTMLButtonElement);
 	const sorted = [...chips.values()].sort((one, other) => isButton(other) - isButton(one)); // a phone shows the first few
-	refill(place, ...sorted.map(one => make("li", {}, one)));
+	refill(place, ...sorted.map(one => make("li", one)));
+}
+
+/** Kind that the photo or item shows, if the catalogue tells the kinds of its items; else null. */
+export function kindShown({labels, garment, item, facets}) {
+	const isKnown = ({name, kinds}) => name === "garment" || (name === "kind" && kinds.includes("text"));
+	if (!facets.some(isKnown)) return null;
+	if (item) return item.garments?.[0].kind ?? (typeof item.attributes.kind === "string" ? item.attributes.kind : null);
+	if (!labels.kind) return garment?.kind ?? null;
+	const [best] = labels.kind;
+	return best?.[1] >= LEAST ? best[0] : null;
+}
+
+/** Filters without that for the kind that the photo showed. */
+export function withoutKind(labels, facets, filters) {
+	const word = labels.kind?.[0]?.[0];
+	const found = word && valueOf(word, "kind", facets);
+	if (!found || !filters.get(found.name)?.values.includes(found.value)) return filters;
+	return new Map([...filters].filter(([name]) => name !== found.name));
+}
+
+function sameKindChip({kind, isOn, toggle}) {
+	const text = kind ? `Only ${plural(kind.toLowerCase())}` : "Only its kind";
+	return make("button.chip", {"data-key": "same", "aria-pressed": String(isOn), onclick: toggle}, text);
 }
 
 function chip(word, found, filters, change) {
-	if (!found) return make("span", {class: "chip"}, labelOf(word));
+	if (!found) return make("span.chip", labelOf(word));
 	const {name, value} = found;
 	const filter = filters.get(name) ?? NONE;
 	const isUsed = filter.values.includes(value);
 	const values = isUsed ? filter.values.filter(one => one !== value) : [...filter.values, value];
 	return make(
-		"button",
+		"button.chip",
 		{
-			class: "chip",
 			"data-key": word,
 			"aria-pressed": String(isUsed),
 			title: `${labelOf(name)}: ${value}`,

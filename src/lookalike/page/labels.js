@@ -26,6 +26,9 @@ export function labelOf(attribute) {
 	return words.charAt(0).toUpperCase() + words.slice(1) || attribute;
 }
 
+/** Plural of a kind: `dresses`; `shoes` and `outerwear` stay. */
+export const plural = kind => (/wear$|[^s]s$/.test(kind) ? kind : /(s|x|ch|sh)$/.test(kind) ? `${kind}es` : `${kind}s`);
+
 export const spaceLabel = space => SPACES[space] ?? labelOf(space.replace(/-/g, " "));
 
 /** Display text of a value. */

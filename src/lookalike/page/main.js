@@ -7,7 +7,7 @@ import {Details} from "./details.js";
 import {byId} from "./dom.js";
 import {emptyOf, failureOf, isNoGood, noGoodMatchOf} from "./failures.js";
 import {Filters} from "./filters.js";
-import {showGuesses} from "./guesses.js";
+import {kindShown, showGuesses, withoutKind} from "./guesses.js";
 import {listenForPhotos, prepared} from "./intake.js";
 import {keep, kept} from "./kept.js";
 import {Latest} from "./latest.js";
@@ -19,6 +19,7 @@ import {showBeginnings} from "./start.js";
 import {MOST_SHOWN, PAGE, WHOLE, emptyState, readState, whereOf, writeState} from "./state.js";
 import {nameOf, numberText} from "./labels.js";
 import {Weights} from "./weights.js";
+import {Words} from "./words.js";
 
 const SLOW_MS = [1500, 6000];
 const PART_OF = 1280; // longest side of an item's photo, in pixels, when a part of it is searched for
@@ -32,7 +33,8 @@ const items = new Map(); // items received so far, by id
 
 const say = text => (byId("spoken").textContent = text);
 const hrefOf = item => writeState({...emptyState(), item});
-const queryOf = ({item, photo}) => (item ? `item ${item}` : photo ? `photo ${photo}` : null);
+const queryOf = ({item, photo, text}) =>
+	item ? `item ${item}` : photo ? `photo ${photo}` : text ? `words ${text}` : null;
 const doors = {search: searchItem, details: openDetails, hrefOf, say};
 
 const results = new Results(byId("grid"), doors);
@@ -41,6 +43,7 @@ const explain = (match, signal) => answers.explanation(state, match, signal);
 const details = new Details(byId("details"), {...doors, closed, explain});
 const query = new QueryPanel({boxed, choose, lookAtPart, details: openDetails, say});
 const weights = new Weights(byId("weights"), next => go({weights: next}, {push: false}));
+const words = new Words({search: searchWords, weigh: textWeight => go({textWeight}, {push: false})});
 const filters = new Filters(byId("filters"), (name, filter, done) => setFilter(name, filter, {push: done}));
 const searching = new Latest(runSearch);
 const counting = new Latest(runFacets);
@@ -76,13 +79,21 @@ function boxed(box) {
 }
 
 function choose(number) {
-	go({box: null, garment: String(number), shown: PAGE});
+	const filters = withoutKind(answers.get(shown)?.labels ?? {}, facets, state.filters);
+	go({box: null, garment: String(number), filters, shown: PAGE});
 }
 
 function searchItem(id) {
 	details.close();
-	go({item: id, photo: null, box: null, garment: null, shown: PAGE, anyway: false, open: null});
+	const words = {text: null, textWeight: null};
+	go({item: id, photo: null, box: null, garment: null, ...words, shown: PAGE, anyway: false, open: null});
 	toTop();
+}
+
+/** Search by words, alone or beside the photo or item; by that alone without words. */
+function searchWords(text) {
+	const next = {...state, text, textWeight: text && state.textWeight, shown: PAGE, anyway: false};
+	if (text !== state.text) go(queryOf(next) ? next : emptyState());
 }
 
 function openDetails(id) {
@@ -143,6 +154,7 @@ function refresh() {
 	document.body.dataset.mode = looking ? "search" : "start";
 	byId("start").hidden = looking;
 	byId("search").hidden = !looking;
+	words.show(state);
 	if (looking) showSearch();
 	else {
 		searching.stop();
@@ -174,6 +186,11 @@ async function showSearch() {
 }
 
 async function showQuery(now) {
+	if (!now.item && !now.photo) {
+		query.showWords();
+		document.title = `${now.text} – Lookalike`;
+		return;
+	}
 	if (now.item) {
 		query.showItem(now.item, items.get(now.item));
 		document.title = `${nameOf(items.get(now.item) ?? {id: now.item})} – Lookalike`;
@@ -181,7 +198,10 @@ async function showQuery(now) {
 		const item = await getItem(now.item).catch(() => null); // the search shows the error
 		if (!item) return;
 		items.set(item.id, item);
-		if (state.item === item.id) showQuery(state);
+		if (state.item === item.id) {
+			showQuery(state);
+			showLabels();
+		}
 		return;
 	}
 	const photo = await kept(now.photo);
@@ -216,7 +236,7 @@ async function runSearch(now, signal) {
 
 function showAnswer(now) {
 	const answer = answers.get((shown = keyOf(now)));
-	const {matches, weights: used, ended} = answer;
+	const {matches, weights: used, ended, reading} = answer;
 	const isHidden = isNoGood(now, answer);
 	byId("results").setAttribute("aria-busy", "false");
 	const visible = isHidden ? [] : matches.slice(0, now.shown);
@@ -226,8 +246,11 @@ function showAnswer(now) {
 	results.show(visible, used);
 	byId("more").hidden = !number || number >= MOST_SHOWN || (ended && number === matches.length);
 	const many = number > 1 ? `${numberText(number)} ` : "";
-	byId("status").textContent = number ? `the ${many}most similar` : isHidden ? "No good match" : "Nothing found";
-	weights.show(state.weights ? {...used, ...state.weights} : used, {isDefault: state.weights === null});
+	const nearest = queryOf({...now, text: null}) ? "most similar" : "best";
+	byId("status").textContent = number ? `the ${many}${nearest}` : isHidden ? "No good match" : "Nothing found";
+	const isLetters = reading?.searched.join() === "full_text" && nearest === "best"; // no space counts
+	weights.show(isLetters ? {} : {...used, ...state.weights}, {isDefault: state.weights === null});
+	words.showReading(reading, now.textWeight);
 	if (isHidden) showNotice(noGoodMatchOf(now, {...answer, ...answers.garments(now)}, actions));
 	else if (!number) showNotice(emptyOf(state, actions));
 	showLabels();
@@ -237,7 +260,12 @@ function showAnswer(now) {
 
 function showLabels() {
 	const change = (name, filter) => setFilter(name, filter, {push: true});
-	showGuesses(answers.get(shown)?.labels ?? {}, facets, state.filters, change);
+	const labels = answers.get(shown)?.labels ?? {};
+	const {garments, chosen} = answers.garments(state);
+	const garment = garments.find(({number}) => number === chosen);
+	const kind = state.item || state.photo ? kindShown({labels, garment, item: items.get(state.item), facets}) : null;
+	const toggle = () => go({sameKind: !state.sameKind, shown: PAGE});
+	showGuesses(labels, facets, state.filters, change, {kind, isOn: state.sameKind, toggle});
 }
 
 /** Show an error and the actions that help; results stay if they are still valid. */
@@ -246,19 +274,25 @@ function fail(error) {
 	if (!(error instanceof ApiError)) throw error;
 	if (error.code === "no_finder") findsNoGarments();
 	if (error.code === "no_finder" || error.code === "no_garment") return go({garment: null}, {push: false});
+	// The kind may be unknown here, and words that name no colour do not go with the weight of colour alone.
+	const isTooMuch = state.sameKind || (state.weights && state.text);
+	if (error.kind === "refused" && isTooMuch) return go({sameKind: false, weights: null}, {push: false});
 	if (error.kind === "unreachable") {
 		outage.begin();
 		byId("status").textContent = shown === null ? "" : "Results of the previous search.";
 		if (shown !== null) return;
 	}
-	if (error.kind === "missing") query.showNothing("Nothing here");
+	const isWordless = error.code === "unknown_words";
+	if (isWordless) words.tell("There is no word in this. Write letters or digits.", {isWrong: true});
+	else if (error.kind === "missing") query.showNothing("Nothing here");
 	shown = null;
 	results.clear();
 	byId("more").hidden = true;
 	showLabels();
 	byId("grid").classList.remove("stale");
 	byId("status").textContent = "";
-	showNotice(failureOf(error, state, actions));
+	if (isWordless) hideNotice();
+	else showNotice(failureOf(error, state, actions));
 }
 
 async function showDetails() {

@@ -11,11 +11,10 @@ export function showNotice({title, text, actions, mark = "hanger"}) {
 	place.hidden = false;
 	place.replaceChildren(
 		icon(mark),
-		make("h3", {}, title),
-		make("p", {}, text),
+		make("h3", title),
+		make("p", text),
 		make(
-			"p",
-			{class: "actions"},
+			"p.actions",
 			...actions.map(([label, act], at) =>
 				make("button", {class: at ? "button quiet" : "button main", onclick: act}, label),
 			),

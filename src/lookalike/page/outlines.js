@@ -19,7 +19,7 @@ export class Outlines {
 	constructor(image, choose) {
 		this.image = image;
 		this.choose = choose;
-		this.element = make("div", {class: "outlines", role: "group", "aria-label": "Garments in the photo"});
+		this.element = make("div.outlines", {role: "group", "aria-label": "Garments in the photo"});
 	}
 
 	/** @param {Garment[]} garments @param {number|null} chosen Number of the garment looked at. */
@@ -54,14 +54,13 @@ export class Outlines {
 		const {naturalWidth: width, naturalHeight: height} = this.image;
 		const [x1, y1, x2, y2] = box;
 		const button = make(
-			"button",
+			"button.outline",
 			{
-				class: "outline",
 				"aria-label": `${labelOf(kind)}, ${number} of ${this.#garments.length}`,
 				// pointers choose by `tap`, which sees all outlines at a point; keys and screen readers click
 				onclick: event => event.detail === 0 && number !== this.chosen && this.choose(number),
 			},
-			make("span", {class: "kind", "aria-hidden": "true"}, labelOf(kind)),
+			make("span.kind", {"aria-hidden": "true"}, labelOf(kind)),
 		);
 		const sides = {left: x1 / width, top: y1 / height, width: (x2 - x1) / width, height: (y2 - y1) / height};
 		for (const [side, value] of Object.entries(sides)) button.style[side] = `${value * 100}%`;

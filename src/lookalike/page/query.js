@@ -61,9 +61,8 @@ export class QueryPanel {
 		});
 		image.src = this.#url;
 		this.whole = make(
-			"button",
+			"button.link",
 			{
-				class: "link",
 				"data-key": "whole",
 				onclick: () => {
 					this.doors.boxed(null);
@@ -74,9 +73,9 @@ export class QueryPanel {
 			"Whole photo",
 		);
 		this.about.replaceChildren(
-			make("p", {class: "query-name"}, photo.label || "Your photo"),
+			make("p.query-name", photo.label || "Your photo"),
 			this.whole,
-			(this.hint = make("p", {class: "hint"})),
+			(this.hint = make("p.hint")),
 		);
 		this.#sayPart(part);
 	}
@@ -96,15 +95,21 @@ export class QueryPanel {
 		const image = this.stage.querySelector("img");
 		if (image) image.alt = nameOf(known);
 		this.about.replaceChildren(
-			make("p", {class: "query-name"}, nameOf(known)),
-			make("p", {class: "hint"}, factsLine(known, 4)),
+			make("p.query-name", nameOf(known)),
+			make("p.hint", factsLine(known, 4)),
 			make(
-				"p",
-				{class: "query-actions"},
-				make("button", {class: "link", onclick: () => this.doors.lookAtPart(id)}, "Look at a part of it"),
-				make("button", {class: "link", onclick: () => this.doors.details(id)}, "Details"),
+				"p.query-actions",
+				make("button.link", {onclick: () => this.doors.lookAtPart(id)}, "Look at a part of it"),
+				make("button.link", {onclick: () => this.doors.details(id)}, "Details"),
 			),
 		);
+	}
+
+	/** Show that there are words alone. */
+	showWords() {
+		this.#begin(null);
+		this.about.replaceChildren();
+		this.stage.parentElement.hidden = true;
 	}
 
 	/** Show a query whose photo or item is missing. */
@@ -116,12 +121,13 @@ export class QueryPanel {
 
 	#showText(text) {
 		this.stage.parentElement.classList.add("none");
-		this.stage.replaceChildren(make("p", {class: "stage-text"}, text));
+		this.stage.replaceChildren(make("p.stage-text", text));
 	}
 
 	#begin(shown) {
 		this.stage.parentElement.classList.toggle("item", shown?.startsWith("item ") ?? false);
 		this.stage.parentElement.classList.remove("none");
+		this.stage.parentElement.hidden = false;
 		this.stage.style.background = "";
 		this.#shown = shown;
 		this.#crop = null;
@@ -130,7 +136,7 @@ export class QueryPanel {
 	}
 
 	#fit(image) {
-		const fit = make("div", {class: "fit"}, image);
+		const fit = make("div.fit", image);
 		this.stage.replaceChildren(fit);
 		return fit;
 	}

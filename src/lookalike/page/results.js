@@ -6,33 +6,32 @@ import {contributions, factsLine, nameOf, scoreText, spaceLabel} from "./labels.
 
 const MOVE = {duration: 320, easing: "cubic-bezier(.2, .7, .2, 1)"};
 
+const WORDS = {photo: "Like the photo", text: "Like the words", full_text: "Words in its texts"};
+
+/** What comes from the photo and what from the words: names and scores. */
+export const ofWords = ({scores}) =>
+	Object.entries(WORDS)
+		.filter(([part]) => part in scores && (part !== "text" || "photo" in scores)) // words alone are the spaces' scores
+		.map(([part, name]) => [name, scoreText(scores[part])]);
+
 /** Contributions of the spaces to a score, as bars and numbers. */
 export function parts(match, weights) {
 	const known = contributions(match, weights);
+	const piece = ({part}, at) => {
+		const element = make("i", {class: `space-${at % 4}`});
+		element.style.width = `${Math.max(part, 0) * 100}%`;
+		return element;
+	};
+	const row = (name, ...score) => make("div", name, make("dd", ...score));
+	const space = ({space, cosine, share}, at) => {
+		const name = make("dt", {class: `space-${at % 4}`}, spaceLabel(space));
+		return row(name, scoreText(cosine), make("span.share", ` × ${Math.round(share * 100)} %`));
+	};
+	const words = ofWords(match).map(([name, score]) => row(make("dt", name), score));
 	return make(
-		"div",
-		{class: "parts"},
-		make(
-			"div",
-			{class: "bar", "aria-hidden": "true"},
-			...known.map(({part}, at) => {
-				const piece = make("i", {class: `space-${at % 4}`});
-				piece.style.width = `${Math.max(part, 0) * 100}%`;
-				return piece;
-			}),
-		),
-		make(
-			"dl",
-			{},
-			...known.map(({space, cosine, share}, at) =>
-				make(
-					"div",
-					{},
-					make("dt", {class: `space-${at % 4}`}, spaceLabel(space)),
-					make("dd", {}, scoreText(cosine), make("span", {class: "share"}, ` × ${Math.round(share * 100)} %`)),
-				),
-			),
-		),
+		"div.parts",
+		make("div.bar", {"aria-hidden": "true"}, ...known.map(piece)),
+		make("dl", ...known.map(space), ...words),
 	);
 }
 
@@ -51,13 +50,7 @@ export class Results {
 	/** Placeholders of the size of cards. */
 	showWaiting(number) {
 		this.#cards.clear();
-		const frame = () =>
-			make(
-				"li",
-				{class: "card waiting", "aria-hidden": "true"},
-				make("div", {class: "tile"}),
-				make("div", {class: "about"}),
-			);
+		const frame = () => make("li.card.waiting", {"aria-hidden": "true"}, make("div.tile"), make("div.about"));
 		this.grid.replaceChildren(...Array.from({length: number}, frame));
 	}
 
@@ -81,56 +74,34 @@ export class Results {
 	#card(item) {
 		const name = nameOf(item);
 		const {search, details, hrefOf} = this.doors;
-		const score = make("span", {class: "score"});
-		const spoken = make("span", {class: "unseen"});
+		const score = make("span.score");
+		const spoken = make("span.unseen");
 		const image = picture(photoUrl(item.id, THUMBNAIL), {width: "300", height: "400"});
 		const tile = make(
-			"a",
-			{
-				class: "tile",
-				href: hrefOf(item.id),
-				draggable: "false",
-				onclick: plainClick(() => search(item.id)),
-			},
+			"a.tile",
+			{href: hrefOf(item.id), draggable: "false", onclick: plainClick(() => search(item.id))},
 			image,
-			make("span", {class: "unseen"}, `Find what looks like ${name}.`),
+			make("span.unseen", `Find what looks like ${name}.`),
 			spoken,
-			make("span", {class: "invite", "aria-hidden": "true"}, icon("look"), "Find similar"),
+			make("span.invite", {"aria-hidden": "true"}, icon("look"), "Find similar"),
 		);
 		const facts = factsLine(item);
-		const element = make(
-			"li",
-			{class: "card"},
-			tile,
-			make(
-				"div",
-				{class: "about"},
-				make("div", {class: "first"}, make("h3", {class: "name", title: name}, name), score),
-				make(
-					"div",
-					{class: "second"},
-					make("p", {class: "facts", title: facts}, facts),
-					make(
-						"button",
-						{
-							class: "icon-button",
-							"aria-label": `Details of ${name}`,
-							onclick: () => details(item.id),
-						},
-						icon("info"),
-					),
-				),
-			),
+		const button = {"aria-label": `Details of ${name}`, onclick: () => details(item.id)};
+		const about = make(
+			"div.about",
+			make("div.first", make("h3.name", {title: name}, name), score),
+			make("div.second", make("p.facts", {title: facts}, facts), make("button.icon-button", button, icon("info"))),
 		);
+		const element = make("li.card", tile, about);
 		element.dataset.id = item.id;
 		let shown = null;
 		const update = (match, weights) => {
 			score.textContent = scoreText(match.score);
-			score.title = "Score: the weighted mean of the spaces' cosines";
-			const words = contributions(match, weights).map(
-				({space, cosine}) => `${spaceLabel(space).toLowerCase()} ${scoreText(cosine)}`,
-			);
-			spoken.textContent = ` Score ${scoreText(match.score)}: ${words.join(", ")}.`;
+			const isFound = Object.keys(match.scores).join() === "full_text";
+			score.title = isFound ? "Score of the words in its texts" : "Score: the weighted mean of the spaces' cosines";
+			const spaces = contributions(match, weights).map(({space, cosine}) => [spaceLabel(space), scoreText(cosine)]);
+			const said = [...spaces, ...ofWords(match)].map(one => one.join(" ").toLowerCase());
+			spoken.textContent = ` Score ${scoreText(match.score)}: ${said.join(", ")}.`;
 			const next = parts(match, weights);
 			next.setAttribute("aria-hidden", "true");
 			shown ? shown.replaceWith(next) : tile.append(next);

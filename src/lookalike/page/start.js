@@ -19,9 +19,9 @@ export async function showBeginnings({search, hrefOf}) {
 		const label = `Find what looks like ${nameOf(item)}`;
 		const act = plainClick(() => search(item.id));
 		const photo = picture(photoUrl(item.id, THUMBNAIL), {width: "300", height: "400"});
-		return make("a", {class: "tile", href: hrefOf(item.id), "aria-label": label, onclick: act}, photo);
+		return make("a.tile", {href: hrefOf(item.id), "aria-label": label, onclick: act}, photo);
 	};
-	list.replaceChildren(...pages.flatMap(page => page.items).map(item => make("li", {}, tile(item))));
+	list.replaceChildren(...pages.flatMap(page => page.items).map(item => make("li", tile(item))));
 	byId("begin-title").textContent = total
 		? `Or begin with one of ${count(total, "item")}`
 		: "Nothing is indexed here yet";

@@ -2,6 +2,7 @@
 
 export const PAGE = 24;
 export const MOST_SHOWN = 480;
+const LONGEST_TEXT = 256; // characters
 export const WHOLE = "whole";
 const LITERAL = /^(?:true|false|-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)$/i;
 
@@ -13,6 +14,9 @@ const LITERAL = /^(?:true|false|-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)$/i;
  * @property {string|null} garment Number of a garment of the photo, or `whole`; null for the server's choice.
  * @property {Record<string, number>|null} weights Weights by space; null for the server's defaults.
  * @property {Map<string, {values: (string|number|boolean)[], low: number|null, high: number|null}>} filters Filters by attribute.
+ * @property {string|null} text Words of the search, or what they change beside an item or photo.
+ * @property {number|null} textWeight Weight of the words beside an item or photo, 0 to 1; null for the server's default.
+ * @property {boolean} sameKind Whether only items of the kind that is shown are searched.
  * @property {number} shown Number of matches shown.
  * @property {boolean} anyway Whether matches are shown though none is good.
  * @property {string|null} open Id of the item whose details are open.
@@ -26,6 +30,9 @@ export const emptyState = () => ({
 	garment: null,
 	weights: null,
 	filters: new Map(),
+	text: null,
+	textWeight: null,
+	sameKind: false,
 	shown: PAGE,
 	anyway: false,
 	open: null,
@@ -44,6 +51,9 @@ export function readState(search) {
 		else if (key === "box") state.box = readBox(value);
 		else if (key === "garment") state.garment = value === WHOLE || /^[1-9]\d{0,3}$/.test(value) ? value : null;
 		else if (key === "anyway") state.anyway = true;
+		else if (key === "same_kind") state.sameKind = true;
+		else if (key === "text") state.text = value.trim().slice(0, LONGEST_TEXT) || null;
+		else if (key === "text_weight" && isNumber(value)) state.textWeight = Math.min(Math.max(Number(value), 0), 1);
 		else if (key === "k")
 			state.shown = Math.min(Math.max(Math.ceil(Number(value) / PAGE) * PAGE || PAGE, PAGE), MOST_SHOWN);
 		else if (key === "weight") {
@@ -56,6 +66,9 @@ export function readState(search) {
 	if (state.item) state.photo = null;
 	if (!state.photo) state.box = null;
 	if (!state.photo || state.box) state.garment = null;
+	const isBeside = state.item || state.photo;
+	if (!isBeside) state.sameKind = false;
+	if (!isBeside || !state.text) state.textWeight = null;
 	if (state.weights && !Object.values(state.weights).some(weight => weight > 0)) state.weights = null;
 	return state;
 }
@@ -63,7 +76,8 @@ export function readState(search) {
 /** Query string of a state, with its question mark; empty for the start page. @param {State} state */
 export function writeState(state) {
 	const said = new URLSearchParams();
-	for (const key of ["item", "photo"]) if (state[key]) said.set(key, state[key]);
+	for (const key of ["item", "photo", "text"]) if (state[key]) said.set(key, state[key]);
+	if (state.textWeight !== null) said.set("text_weight", String(state.textWeight));
 	if (state.box) said.set("box", state.box.map(side => Math.round(side)).join(","));
 	if (state.garment) said.set("garment", state.garment);
 	for (const [space, weight] of Object.entries(state.weights ?? {}))
@@ -74,6 +88,7 @@ export function writeState(state) {
 		if (high !== null) said.set(`max.${name}`, String(high));
 	}
 	if (state.shown > PAGE) said.set("k", String(state.shown));
+	if (state.sameKind) said.set("same_kind", "1");
 	if (state.anyway) said.set("anyway", "1");
 	if (state.open) said.set("open", state.open);
 	const text = said.toString();

@@ -5,6 +5,17 @@ import {spaceLabel} from "./labels.js";
 
 const spoken = new WeakMap(); // how the value of a slider is said
 
+/** Slider from 0 to 1. */
+export function range({label, text, moved}) {
+	const input = make("input", {type: "range", min: "0", max: "1", step: "0.01", "aria-label": label});
+	spoken.set(input, text);
+	input.addEventListener("input", () => {
+		fill(input, Number(input.value));
+		moved();
+	});
+	return input;
+}
+
 export class Weights {
 	#spaces = "";
 	#sliders = []; // [input, value from weights]
@@ -31,13 +42,9 @@ export class Weights {
 	#build(spaces) {
 		this.#spaces = spaces.join();
 		this.#sliders = [];
-		this.reset = make(
-			"button",
-			{class: "link", onclick: () => (this.changed(null), this.#sliders[0][0].focus())},
-			"Reset",
-		);
+		this.reset = make("button.link", {onclick: () => (this.changed(null), this.#sliders[0][0].focus())}, "Reset");
 		this.place.replaceChildren(
-			make("div", {class: "group-top"}, make("h2", {}, "What counts"), this.reset),
+			make("div.group-top", make("h2", "What counts"), this.reset),
 			...(spaces.length === 2 ? [this.#balance(spaces)] : spaces.map(space => this.#single(space))),
 		);
 	}
@@ -51,8 +58,7 @@ export class Weights {
 			write: value => ({[first]: round(1 - value), [second]: round(value)}),
 			text: value => `${one} ${Math.round((1 - value) * 100)} %, ${other.toLowerCase()} ${Math.round(value * 100)} %`,
 		});
-		const name = text => make("span", {"aria-hidden": "true"}, text);
-		return make("div", {class: "slider balance"}, name(one), input, name(other));
+		return balance(one, input, other);
 	}
 
 	#single(space) {
@@ -62,23 +68,28 @@ export class Weights {
 			write: value => ({...this.now, [space]: round(value)}),
 			text: value => value.toFixed(2),
 		});
-		return make("div", {class: "slider single"}, make("span", {"aria-hidden": "true"}, spaceLabel(space)), input);
+		return make("div.slider.single", make("span", {"aria-hidden": "true"}, spaceLabel(space)), input);
 	}
 
 	#range({label, read, write, text}) {
-		const input = make("input", {type: "range", min: "0", max: "1", step: "0.01", "aria-label": label});
-		spoken.set(input, text);
-		input.addEventListener("input", () => {
+		const moved = () => {
 			const weights = write(Number(input.value));
-			fill(input, Number(input.value));
 			if (Object.values(weights).some(weight => weight > 0)) this.changed((this.now = weights));
-		});
+		};
+		const input = range({label, text, moved});
 		this.#sliders.push([input, read]);
 		return input;
 	}
 }
 
-function fill(input, value) {
+/** Slider with the names of its ends. */
+export function balance(one, input, other) {
+	const name = text => make("span", {"aria-hidden": "true"}, text);
+	return make("div.slider.balance", name(one), input, name(other));
+}
+
+/** Set a slider. */
+export function fill(input, value) {
 	if (Number(input.value) !== round(value)) input.value = String(round(value));
 	input.style.setProperty("--filled", `${value * 100}%`);
 	input.setAttribute("aria-valuetext", spoken.get(input)(value));
