@@ -123,7 +123,8 @@ def test_words_are_found_in_a_catalogue_as_it_spells_them(
         """async ([word, facets]) => {
             const {showGuesses} = await import("./guesses.js");
             const labels = {colour: [[word, 0.6]], kind: [[word, 0.9]], gender: [["men", 0.4]]};
-            showGuesses(labels, facets, new Map(), (name, {values}) => (window.asked = [name, ...values]));
+            const change = (name, {values}) => (window.asked = [name, ...values]);
+            showGuesses(labels, facets, new Map(), change, {kind: null, isOn: false});
             document.querySelector("#guesses button")?.click();
         }""",
         [word, facets],

@@ -61,7 +61,8 @@ export class Answers {
 		if (state.photo && !photo) throw new ApiError("gone", "");
 		const {item, weights, filters, text, textWeight, sameKind} = state;
 		const part = await this.#part(state);
-		return {photo: photo?.blob, item, ...part, weights, where: whereOf(filters), text, textWeight, sameKind};
+		const words = {text, text_weight: textWeight, same_kind: sameKind};
+		return {photo: photo?.blob, id: item, ...part, weights, where: whereOf(filters), ...words};
 	}
 
 	/** Garments of the query photo as far as they are known, and the number of the one looked at. */

@@ -14,24 +14,15 @@ export class ApiError extends Error {
 
 /**
  * Search by a photo or an item, by words, or by both.
- * @param {{photo?: File|null, item?: string|null, box?: number[]|null, garment?: string|null, weights?: object|null, where?: string|null, text?: string|null, textWeight?: number|null, sameKind?: boolean, k: number, offset?: number, explain?: boolean}} query
+ * @param {Record<string, any>} query Parts of the API's form; those that are null, undefined or false are left out.
  * @param {AbortSignal} [signal]
  */
-export function search(query, signal) {
-	const {photo, item, box, garment, weights, where, text, textWeight, sameKind, k, offset = 0, explain} = query;
+export function search({photo, weights, ...others}, signal) {
 	const form = new FormData();
-	if (item) form.set("id", item);
-	else if (photo) setPhoto(form, photo);
-	form.set("k", String(k));
-	form.set("offset", String(offset)); // said on the first page too: so pages fit together
+	if (photo) setPhoto(form, photo);
 	if (weights) form.set("weights", JSON.stringify(weights));
-	if (where) form.set("where", where);
-	if (box && photo) form.set("box", box.join(","));
-	if (garment) form.set("garment", garment);
-	if (text) form.set("text", text);
-	if (typeof textWeight === "number") form.set("text_weight", String(textWeight));
-	if (sameKind) form.set("same_kind", "true");
-	if (explain) form.set("explain", "true");
+	const said = Object.entries({offset: 0, ...others}); // an offset on the first page too: so pages fit together
+	for (const [name, value] of said) if (value || value === 0) form.set(name, String(value));
 	return ask("v1/search", {method: "POST", body: form, signal});
 }
 

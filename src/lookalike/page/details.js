@@ -11,7 +11,7 @@ const NEIGHBOURS = 8;
 export class Details {
 	/**
 	 * @param {HTMLDialogElement} dialog
-	 * @param {{search: (id: string) => void, details: (id: string) => void, closed: () => void, hrefOf: (id: string) => string, say: (text: string) => void, explain: (match: object, signal: AbortSignal) => Promise<any>}} doors
+	 * @param {import("./main.js").Doors & {closed: () => void, explain: (match: object, signal: AbortSignal) => Promise<any>}} doors
 	 */
 	constructor(dialog, doors) {
 		this.dialog = dialog;
@@ -47,7 +47,7 @@ export class Details {
 		this.dialog.scrollTop = 0;
 		try {
 			if (!match) this.#fill(await getItem(id, signal), null, null);
-			const {matches} = await search({item: id, k: NEIGHBOURS}, signal);
+			const {matches} = await search({id, k: NEIGHBOURS}, signal);
 			if (this.id === id) this.#showNeighbours(matches);
 		} catch (error) {
 			if (!signal.aborted && this.id === id) this.#neighbours.replaceChildren(make("p.notice-text", error.message));

@@ -11,7 +11,7 @@
 export function make(tag, ...parts) {
 	const [name, ...classes] = tag.split(".");
 	const element = /** @type {HTMLElementTagNameMap[K]} */ (document.createElement(name));
-	element.classList.add(...classes);
+	if (classes.length) element.className = classes.join(" ");
 	if (element instanceof HTMLButtonElement) element.type = "button";
 	const isThere = part => part !== null && part !== undefined && part !== false;
 	const properties = parts[0]?.constructor === Object ? parts.shift() : {};

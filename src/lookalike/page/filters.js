@@ -163,17 +163,10 @@ class RangeGroup extends Group {
 		// The ends push each other and never cross.
 		if (Number(this.low.value) > Number(this.high.value))
 			this[which === "low" ? "high" : "low"].value = this[which].value;
-		const [low, high] = [Number(this.low.value), Number(this.high.value)];
+		const value = (input, end) => (input.value === end ? null : Number(input.value));
+		const [low, high] = [value(this.low, this.low.min), value(this.high, this.high.max)];
 		this.#paint();
-		this.changed(
-			this.name,
-			{
-				values: [],
-				low: this.low.value === this.low.min ? null : low,
-				high: this.high.value === this.high.max ? null : high,
-			},
-			done,
-		);
+		this.changed(this.name, {values: [], low, high}, done);
 	}
 
 	#paint() {

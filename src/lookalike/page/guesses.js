@@ -30,12 +30,10 @@ export function showGuesses(labels, facets, filters, change, same) {
 
 /** Kind that the photo or item shows, if the catalogue tells the kinds of its items; else null. */
 export function kindShown({labels, garment, item, facets}) {
-	const isKnown = ({name, kinds}) => name === "garment" || (name === "kind" && kinds.includes("text"));
-	if (!facets.some(isKnown)) return null;
-	if (item) return item.garments?.[0].kind ?? (typeof item.attributes.kind === "string" ? item.attributes.kind : null);
-	if (!labels.kind) return garment?.kind ?? null;
-	const [best] = labels.kind;
-	return best?.[1] >= LEAST ? best[0] : null;
+	if (!facets.some(({name}) => name === "garment" || name === "kind")) return null;
+	if (item) return item.garments?.[0].kind ?? item.attributes.kind ?? null;
+	const [word, probability] = labels.kind?.[0] ?? [];
+	return labels.kind ? (probability >= LEAST ? word : null) : (garment?.kind ?? null);
 }
 
 /** Filters without that for the kind that the photo showed. */
@@ -47,7 +45,7 @@ export function withoutKind(labels, facets, filters) {
 }
 
 function sameKindChip({kind, isOn, toggle}) {
-	const text = kind ? `Only ${plural(kind.toLowerCase())}` : "Only its kind";
+	const text = `Only ${kind ? plural(kind.toLowerCase()) : "its kind"}`;
 	return make("button.chip", {"data-key": "same", "aria-pressed": String(isOn), onclick: toggle}, text);
 }
 
@@ -57,16 +55,9 @@ function chip(word, found, filters, change) {
 	const filter = filters.get(name) ?? NONE;
 	const isUsed = filter.values.includes(value);
 	const values = isUsed ? filter.values.filter(one => one !== value) : [...filter.values, value];
-	return make(
-		"button.chip",
-		{
-			"data-key": word,
-			"aria-pressed": String(isUsed),
-			title: `${labelOf(name)}: ${value}`,
-			onclick: () => change(name, {...filter, values}),
-		},
-		labelOf(word),
-	);
+	const title = `${labelOf(name)}: ${value}`;
+	const onclick = () => change(name, {...filter, values});
+	return make("button.chip", {"data-key": word, "aria-pressed": String(isUsed), title, onclick}, labelOf(word));
 }
 
 /** Attribute and value that a word stands for; best an attribute with the name of the head. */

@@ -35,6 +35,7 @@ const say = text => (byId("spoken").textContent = text);
 const hrefOf = item => writeState({...emptyState(), item});
 const queryOf = ({item, photo, text}) =>
 	item ? `item ${item}` : photo ? `photo ${photo}` : text ? `words ${text}` : null;
+/** @typedef {typeof doors} Doors What the parts of the page can ask for. */
 const doors = {search: searchItem, details: openDetails, hrefOf, say};
 
 const results = new Results(byId("grid"), doors);
@@ -274,25 +275,26 @@ function fail(error) {
 	if (!(error instanceof ApiError)) throw error;
 	if (error.code === "no_finder") findsNoGarments();
 	if (error.code === "no_finder" || error.code === "no_garment") return go({garment: null}, {push: false});
-	// The kind may be unknown here, and words that name no colour do not go with the weight of colour alone.
-	const isTooMuch = state.sameKind || (state.weights && state.text);
-	if (error.kind === "refused" && isTooMuch) return go({sameKind: false, weights: null}, {push: false});
+	if (error.kind === "refused" && (state.sameKind || (state.weights && state.text)))
+		return go({sameKind: false, weights: null}, {push: false}); // words without a colour need another weight than its
 	if (error.kind === "unreachable") {
 		outage.begin();
 		byId("status").textContent = shown === null ? "" : "Results of the previous search.";
 		if (shown !== null) return;
 	}
-	const isWordless = error.code === "unknown_words";
-	if (isWordless) words.tell("There is no word in this. Write letters or digits.", {isWrong: true});
-	else if (error.kind === "missing") query.showNothing("Nothing here");
+	if (error.code === "unknown_words") {
+		words.tell("There is no word in this. Write letters or digits.", true);
+		byId("status").textContent = shown === null ? "" : "Results of the previous search.";
+		return shown === null && results.clear();
+	}
+	if (error.kind === "missing") query.showNothing("Nothing here");
 	shown = null;
 	results.clear();
 	byId("more").hidden = true;
 	showLabels();
 	byId("grid").classList.remove("stale");
 	byId("status").textContent = "";
-	if (isWordless) hideNotice();
-	else showNotice(failureOf(error, state, actions));
+	showNotice(failureOf(error, state, actions));
 }
 
 async function showDetails() {

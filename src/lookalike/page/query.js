@@ -109,7 +109,7 @@ export class QueryPanel {
 	showWords() {
 		this.#begin(null);
 		this.about.replaceChildren();
-		this.stage.parentElement.hidden = true;
+		this.stage.hidden = true;
 	}
 
 	/** Show a query whose photo or item is missing. */
@@ -127,7 +127,7 @@ export class QueryPanel {
 	#begin(shown) {
 		this.stage.parentElement.classList.toggle("item", shown?.startsWith("item ") ?? false);
 		this.stage.parentElement.classList.remove("none");
-		this.stage.parentElement.hidden = false;
+		this.stage.hidden = false;
 		this.stage.style.background = "";
 		this.#shown = shown;
 		this.#crop = null;

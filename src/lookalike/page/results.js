@@ -40,7 +40,7 @@ export class Results {
 
 	/**
 	 * @param {HTMLElement} grid
-	 * @param {{search: (id: string) => void, details: (id: string) => void, hrefOf: (id: string) => string}} doors
+	 * @param {import("./main.js").Doors} doors
 	 */
 	constructor(grid, doors) {
 		this.grid = grid;
@@ -97,9 +97,8 @@ export class Results {
 		let shown = null;
 		const update = (match, weights) => {
 			score.textContent = scoreText(match.score);
-			const isFound = Object.keys(match.scores).join() === "full_text";
-			score.title = isFound ? "Score of the words in its texts" : "Score: the weighted mean of the spaces' cosines";
 			const spaces = contributions(match, weights).map(({space, cosine}) => [spaceLabel(space), scoreText(cosine)]);
+			score.title = `Score: ${spaces.length ? "the weighted mean of the spaces' cosines" : "of the words in its texts"}`;
 			const said = [...spaces, ...ofWords(match)].map(one => one.join(" ").toLowerCase());
 			spoken.textContent = ` Score ${scoreText(match.score)}: ${said.join(", ")}.`;
 			const next = parts(match, weights);

@@ -6,7 +6,7 @@ import {count, nameOf} from "./labels.js";
 
 const ITEMS = 12;
 
-/** Show the items, once. @param {{search: (id: string) => void, hrefOf: (id: string) => string}} doors */
+/** Show the items, once. @param {import("./main.js").Doors} doors */
 export async function showBeginnings({search, hrefOf}) {
 	const list = byId("begin-list");
 	if (list.childElementCount) return;

@@ -2,7 +2,6 @@
 
 export const PAGE = 24;
 export const MOST_SHOWN = 480;
-const LONGEST_TEXT = 256; // characters
 export const WHOLE = "whole";
 const LITERAL = /^(?:true|false|-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)$/i;
 
@@ -14,9 +13,9 @@ const LITERAL = /^(?:true|false|-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)$/i;
  * @property {string|null} garment Number of a garment of the photo, or `whole`; null for the server's choice.
  * @property {Record<string, number>|null} weights Weights by space; null for the server's defaults.
  * @property {Map<string, {values: (string|number|boolean)[], low: number|null, high: number|null}>} filters Filters by attribute.
- * @property {string|null} text Words of the search, or what they change beside an item or photo.
+ * @property {string|null} text Words.
  * @property {number|null} textWeight Weight of the words beside an item or photo, 0 to 1; null for the server's default.
- * @property {boolean} sameKind Whether only items of the kind that is shown are searched.
+ * @property {boolean} sameKind Whether matches must be of the kind of the item or photo.
  * @property {number} shown Number of matches shown.
  * @property {boolean} anyway Whether matches are shown though none is good.
  * @property {string|null} open Id of the item whose details are open.
@@ -47,12 +46,11 @@ export function readState(search) {
 	};
 	for (const [key, value] of new URLSearchParams(search)) {
 		const [kind, name] = key.split(/\.(.*)/s);
-		if (key === "item" || key === "photo" || key === "open") state[key] = value || null;
+		if (["item", "photo", "text", "open"].includes(key)) state[key] = value || null;
 		else if (key === "box") state.box = readBox(value);
 		else if (key === "garment") state.garment = value === WHOLE || /^[1-9]\d{0,3}$/.test(value) ? value : null;
 		else if (key === "anyway") state.anyway = true;
 		else if (key === "same_kind") state.sameKind = true;
-		else if (key === "text") state.text = value.trim().slice(0, LONGEST_TEXT) || null;
 		else if (key === "text_weight" && isNumber(value)) state.textWeight = Math.min(Math.max(Number(value), 0), 1);
 		else if (key === "k")
 			state.shown = Math.min(Math.max(Math.ceil(Number(value) / PAGE) * PAGE || PAGE, PAGE), MOST_SHOWN);
@@ -66,9 +64,8 @@ export function readState(search) {
 	if (state.item) state.photo = null;
 	if (!state.photo) state.box = null;
 	if (!state.photo || state.box) state.garment = null;
-	const isBeside = state.item || state.photo;
-	if (!isBeside) state.sameKind = false;
-	if (!isBeside || !state.text) state.textWeight = null;
+	if (!state.item && !state.photo) Object.assign(state, {sameKind: false, textWeight: null});
+	if (!state.text) state.textWeight = null;
 	if (state.weights && !Object.values(state.weights).some(weight => weight > 0)) state.weights = null;
 	return state;
 }

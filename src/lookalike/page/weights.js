@@ -33,6 +33,7 @@ export class Weights {
 	show(weights, {isDefault}) {
 		const spaces = Object.keys(weights);
 		this.place.hidden = spaces.length < 2;
+		if (!spaces.length) return;
 		this.now = {...weights};
 		if (this.#spaces !== spaces.join()) this.#build(spaces);
 		for (const [input, read] of this.#sliders) fill(input, read(weights));

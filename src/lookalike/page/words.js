@@ -1,7 +1,7 @@
 // The words of a search: their field, suggestions from the catalogue, how they were read, their weight beside a photo.
 
 import {getFacets} from "./api.js";
-import {byId, make} from "./dom.js";
+import {byId, icon, make} from "./dom.js";
 import {isUseful} from "./filters.js";
 import {balance, fill, range} from "./weights.js";
 
@@ -13,33 +13,43 @@ export class Words {
 	#last = null; // words of the state, as the field got them
 	#values = null; // promise of the catalogue's values
 
-	/** @param {{search: (text: string|null) => void, weigh: (weight: number) => void}} doors `weigh` follows the slider, from 0 (photo) to 1 (words). */
+	/** @param {{search: (text: string|null) => void, weigh: (weight: number) => void}} doors `weigh` follows the slider. */
 	constructor({search, weigh}) {
 		this.search = search;
-		this.form = byId("words");
-		this.field = byId("words-field");
-		this.list = byId("suggestions");
-		this.form.addEventListener("submit", event => {
-			event.preventDefault();
-			this.#submit(this.field.value);
-		});
-		this.form.addEventListener("focusout", event => this.form.contains(event.relatedTarget) || this.#hide());
-		this.form.addEventListener("keydown", event => {
-			if (event.key !== "Escape" || this.list.hidden) return;
-			event.preventDefault(); // it would empty the field
-			this.field.focus();
-			this.#hide();
-		});
-		this.list.addEventListener("mousedown", event => event.preventDefault()); // the field keeps the focus
-		this.field.addEventListener("focus", () => this.#suggest());
-		this.field.addEventListener("input", () => {
-			this.#suggest();
-			if (!this.field.value && this.isBeside) search(null);
-		});
-		const text = value => `Photo ${Math.round((1 - value) * 100)} %, words ${Math.round(value * 100)} %`;
-		this.slider = range({label: "Photo or words", text, moved: () => weigh(Number(this.slider.value))});
+		const parts = value => `Photo ${Math.round((1 - value) * 100)} %, words ${Math.round(value * 100)} %`;
+		this.slider = range({label: "Photo or words", text: parts, moved: () => weigh(Number(this.slider.value))});
 		this.weight = balance("Photo", this.slider, "Words");
-		this.form.append(this.weight);
+		this.label = make("label", {for: "words-field"});
+		this.field = make("input", {
+			type: "search",
+			id: "words-field",
+			maxlength: 256,
+			enterkeyhint: "search",
+			autocomplete: "off",
+			autocapitalize: "off",
+			"aria-describedby": "words-read",
+			onfocus: () => this.#suggest(),
+			oninput: () => {
+				this.#suggest();
+				if (!this.field.value && this.isBeside) search(null);
+			},
+		});
+		const keepFocus = event => event.preventDefault();
+		this.list = make("ul.suggestions", {"aria-label": "Suggestions", hidden: true, onmousedown: keepFocus});
+		this.read = make("p.hint", {id: "words-read", "aria-live": "polite"});
+		const button = make("button.icon-button", {type: "submit", "aria-label": "Search by these words"}, icon("look"));
+		const listeners = {
+			onsubmit: event => (event.preventDefault(), this.#submit(this.field.value)),
+			onfocusout: event => this.form.contains(event.relatedTarget) || this.#hide(),
+			onkeydown: event => {
+				if (event.key !== "Escape" || this.list.hidden) return;
+				event.preventDefault(); // it would empty the field
+				this.field.focus();
+				this.#hide();
+			},
+		};
+		const line = make("div.words-line", this.field, button, this.list);
+		this.form = make("form.words", {role: "search", ...listeners}, this.label, line, this.read, this.weight);
 	}
 
 	/** Show the field. @param {import("./state.js").State} state */
@@ -47,7 +57,7 @@ export class Words {
 		this.isBeside = Boolean(item || photo);
 		const place = byId(this.isBeside || text ? "query-words" : "start-words");
 		if (this.form.parentElement !== place) place.append(this.form);
-		byId("words-label").textContent = this.isBeside ? "This, but…" : `${text ? "W" : "Or say w"}hat it looks like`;
+		this.label.textContent = this.isBeside ? "This, but…" : `${text ? "W" : "Or say w"}hat it looks like`;
 		this.field.placeholder = this.isBeside ? "but red" : "red floral dress";
 		if (text !== this.#last) this.field.value = text ?? "";
 		this.#last = text;
@@ -55,7 +65,7 @@ export class Words {
 		if (!text || !this.isBeside) this.weight.hidden = true;
 	}
 
-	/** Show how words were read, and their weight. @param {Reading|undefined} reading @param {number|null} weight */
+	/** Show how words were read, and their weight. @param {number|null} weight */
 	showReading(reading, weight) {
 		if (!reading) return;
 		this.tell(sentences(reading));
@@ -64,9 +74,10 @@ export class Words {
 	}
 
 	/** Say something about the words. */
-	tell(text, {isWrong = false} = {}) {
+	tell(text, isWrong = false) {
 		this.field.setAttribute("aria-invalid", String(isWrong));
-		if (byId("words-read").textContent !== text) byId("words-read").textContent = text;
+		this.weight.hidden ||= isWrong;
+		if (this.read.textContent !== text) this.read.textContent = text; // said once
 	}
 
 	#submit(text) {
@@ -116,15 +127,7 @@ function completions(text, values, isBeside) {
 	return found.map(({word}) => [word, start + word]);
 }
 
-/**
- * @typedef {object} Reading How the server read words.
- * @property {string[]} unknown Words that the model has not learnt.
- * @property {string[]} not_found Those of them that are in no text.
- * @property {Record<string, string>} corrected Word that was searched, by misspelt word.
- * @property {string[]} searched `visual`, `full_text`, or both.
- */
-
-/** @param {Reading} reading */
+/** What is said of `text_read` of an answer. */
 function sentences({unknown, not_found, corrected, searched}) {
 	const looked = searched.includes("full_text") ? unknown.filter(word => !not_found.includes(word)) : [];
 	const lost = unknown.filter(word => !looked.includes(word));
