@@ -17,6 +17,8 @@ from starlette.testclient import TestClient
 import lookalike
 from lookalike.cli import main
 from lookalike.errors import ModelError, PhotoError, UsageError
+from lookalike.render.regions import DARKEST, marked, match_regions
+from lookalike.render.thumbnails import item_thumbnail
 from lookalike.retrieval import explanation
 from lookalike.retrieval.explanation import Explainer, agreement
 from lookalike.server.app import create_app
@@ -165,3 +167,21 @@ def test_pictures_are_marked_and_without_one_the_command_asks_for_one(
     assert darker[28:, 28:244].max() > 60 and darker[28:, 284:500].max() > 60  # query and first match
     pages = [(tmp_path / f"{name}.html").read_text() for name in ("plain", "marked")]
     assert ["brighter: agrees more" in page for page in pages] == [False, True]
+
+
+def test_the_box_of_an_item_is_explained_and_marked(mapped_model: Path, tmp_path: Path) -> None:
+    wide = Image.new("RGB", (144, 60), "white")
+    wide.paste(RED, (96, 0))
+    wide.save(tmp_path / "wide.png")
+    (tmp_path / "boxed.csv").write_text('id,image,box\nboxed,wide.png,"96,0,144,60"\n')
+    with lookalike.open(tmp_path / "boxed.gallery", model=mapped_model) as boxed:
+        boxed.index(tmp_path / "boxed.csv")
+        answer = boxed.search(RED, explain=True, garment="whole")
+    (match,) = answer.matches
+    assert match.explanation is not None and match.part == lookalike.Box(96, 0, 144, 60)
+    np.testing.assert_array_equal(match.explanation.match.agreement, match.explanation.query.agreement)
+    np.testing.assert_allclose(match.explanation.match.agreement, agreement(cells(RED), cells(RED)), atol=1e-4)
+    shown = marked(item_thumbnail(match.item, match.part, size=(144, 60)), match_regions(match)).image
+    assert shown is not None
+    bright = np.asarray(shown, dtype=int).max(axis=2)
+    assert bright[:, :94].max() <= 255 * DARKEST + 2 < bright[:, 98:].max() - 60  # the white beside the box is dark
