@@ -21,10 +21,14 @@ import pytest
 
 from lookalike import deadline
 from lookalike.deadline import DeadlineError
-from lookalike.errors import GalleryClosedError, GalleryDamagedError
+from lookalike.errors import GalleryClosedError, GalleryDamagedError, LookalikeError
+from lookalike.gallery.local.full_text.files import TextFiles
 from lookalike.gallery.local.gallery import LocalGallery
+from lookalike.gallery.local.manifest import write_manifest
 from lookalike.gallery.local.metadata_table import ALTERED, put
 from lookalike.gallery.local.row_checksums import equip, write_item_checksums
+from lookalike.gallery.local.segment_files import StoppedError
+from lookalike.gallery.local.version import Version
 from lookalike.spaces import Space, unit_rows
 from lookalike.types import Item
 
@@ -355,3 +359,57 @@ def test_a_filter_is_evaluated_at_the_version_of_the_words(filled: Path, monkeyp
         gallery.override("8", {"side": "left"})
         monkeypatch.setattr(gallery._current, "for_search", lambda where, *, index: before)
         assert answer(gallery, "velvet", where="side = 'left'") == ["8"]
+
+
+@pytest.mark.parametrize("count", [200, COUNT])
+def test_words_of_half_a_copy_are_not_kept(tmp_path: Path, count: int) -> None:
+    """The database is written over from its beginning, as `rsync --inplace` does, and asked in between."""
+    for name, first in (("shop", 10_000), ("other", 20_000)):
+        with LocalGallery(tmp_path / f"{name}.gallery", create=True) as gallery:
+            put_items(gallery, range(first, first + count))
+    old, new = ((tmp_path / f"{name}.gallery" / "gallery.db").read_bytes() for name in ("shop", "other"))
+    assert len(old) == len(new)
+    pages = len(new) // 16384
+    for cut in range(1, pages, max(1, pages // 6)):
+        place = shutil.copytree(tmp_path / "shop.gallery", tmp_path / f"{cut}.gallery")
+        with LocalGallery(place) as gallery:
+            assert answer(gallery, "model10007") == ["10007"]
+            overwrite(place / "gallery.db", new[: cut * 16384], at=0)
+            time.sleep(0.02)  # more than a step of the file system's clock
+            with contextlib.suppress(LookalikeError):  # it is a mixture just now
+                answer(gallery, "coat")
+            time.sleep(0.02)
+            overwrite(place / "gallery.db", new[cut * 16384 :], at=cut * 16384)
+            check_second(gallery, count)
+        with LocalGallery(place) as gallery:
+            check_second(gallery, count)
+
+
+def check_second(gallery: LocalGallery, count: int) -> None:
+    assert sorted(answer(gallery, "coat")) == [str(number) for number in range(20_000, 20_000 + count)]
+    assert answer(gallery, "model20007") == ["20007"]
+    assert gallery.full_text(["model10007"], k=1).unknown == ("model10007",)
+
+
+def test_tables_of_another_program_are_not_read(filled: Path) -> None:
+    folder = words_file(filled).parent
+    with LocalGallery(filled) as gallery, gallery._database.reading() as connection:
+        version = Version.now(connection)
+    with closing(sqlite3.connect(folder / "words.db")) as connection, connection:
+        connection.execute("CREATE VIEW mine AS SELECT 1")
+    (folder / "stamp.json").unlink()
+    write_manifest(folder, version)
+    with LocalGallery(filled) as gallery:
+        (problem,) = gallery.verify().problems
+        assert "words.db has other tables" in problem
+        check(gallery)
+
+
+def test_a_build_stops_when_it_is_asked_to(filled: Path) -> None:
+    shutil.rmtree(filled / "derived")
+    stop = threading.Event()
+    stop.set()
+    with LocalGallery(filled) as gallery, gallery._database.reading() as connection:
+        with pytest.raises(StoppedError):
+            TextFiles(filled).build(connection, stop=stop)
+        assert list((filled / "derived").iterdir()) == []

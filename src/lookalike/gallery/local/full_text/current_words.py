@@ -48,7 +48,7 @@ class CurrentWords:
         self._segment_files = segment_files
         self._files = files
         self._words: Words | None = None
-        self._sight: Sight | None = None  # what was seen of the database when the words were last brought up to date
+        self._sight: Sight | None = None  # what the last look saw of the database
         self._splitter: Splitter | None = None
         self._lock = threading.RLock()
         self._build = BackgroundBuild()
@@ -125,14 +125,14 @@ class CurrentWords:
             raise
         if not words.version.spaces:
             raise UsageError(f"{self._database.folder} is empty: nothing has been added to it")
-        self._sight = sight
         if words.has_outgrown():
             self._build.start(self._rebuild, words.version)
         return words
 
     def _trusted(self, connection: sqlite3.Connection, sight: Sight) -> Words | None:
         """The words that are held, if they are of the database's history; see `CurrentSnapshot`."""
-        if self._sight is not None and self._sight.is_overwritten(sight):
+        last, self._sight = self._sight, sight
+        if last is not None and last.is_overwritten(sight):
             self._files.refuse_version(sight.version, delete=self._database.writable)
             self._hold(None)
         if self._words is not None and not self._words.version.is_past_of(connection):
