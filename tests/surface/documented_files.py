@@ -78,15 +78,22 @@ def as_drawn_benchmark(folder: Path) -> None:
 
 
 def as_training(folder: Path) -> None:
-    """The configuration of docs/training.md."""
+    """The configurations of docs/training.md, that of the text encoder with a thirtieth of its steps."""
     write_training(folder / "shop.toml", name="shop")
+    _, words = settings_shown()
+    assert "steps = 600\n" in words
+    (folder / "words.toml").write_text(words.replace("steps = 600\n", "steps = 20\n"), encoding="utf-8")
+
+
+def settings_shown() -> list[str]:
+    """The configurations that docs/training.md shows."""
+    text = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    return re.findall(r"^```toml\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
 
 
 def write_training(path: Path, *, name: str) -> None:
     """Write the configuration that docs/training.md shows, with a thirteenth of its epochs."""
-    text = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
-    [settings] = re.findall(r"^```toml\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
-    short = re.sub(r"^epochs = \d+$", "epochs = 1", settings, flags=re.MULTILINE)
+    short = re.sub(r"^epochs = \d+$", "epochs = 1", settings_shown()[0], flags=re.MULTILINE)
     assert short.count("epochs = 1\n") == 2 and 'name = "shop"\n' in short
     path.write_text(short.replace('name = "shop"\n', f'name = "{name}"\n'), encoding="utf-8")
 

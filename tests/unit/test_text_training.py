@@ -163,7 +163,7 @@ def test_a_run_that_was_stopped_goes_the_way_it_would_have_gone(shop: Path, tmp_
         if done == 5:
             raise Enough
 
-    short = ["steps=8", "save_every=3", "measure_every=4", "network.dropout=0.1", "noise=0.1"]
+    short = ["steps=8", "save_every=3", "measure_every=4", "network.dropout=0.1"]
     train(shop / "run.toml", overrides=short, out=tmp_path / "whole")
     with pytest.raises(Enough):
         train(shop / "run.toml", overrides=short, out=tmp_path / "run", progress=stop)
@@ -275,7 +275,6 @@ def test_items_go_to_their_split() -> None:
         ("titles=2", "titles and other_languages from 0 to 1"),
         ("temperature=0", "temperature and learning_rate above 0"),
         ("ema=1", "0 <= ema < 1"),
-        ("noise=-1", "noise >= 0"),
         ("data=[]", r"at least one \[\[data\]\]"),
     ],
 )

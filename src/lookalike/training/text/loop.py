@@ -12,8 +12,6 @@ from typing import Any
 
 import torch
 from timm.utils.model_ema import ModelEmaV3
-from torch import Tensor
-from torch.nn import functional
 from torch.optim import AdamW
 
 from lookalike.errors import MismatchError, TrainingError
@@ -149,7 +147,7 @@ class TextRun:
         tokens = torch.tensor([each.ids for each in self.tokenizer.encode_batch(list(batch.texts))])
         torch.manual_seed(self.settings.seed * 1_000_003 + self.done)  # of the dropout
         self.network.train()
-        cosines = self.network(tokens) @ self._noisy(self.vectors[torch.from_numpy(batch.photos)]).T
+        cosines = self.network(tokens) @ self.vectors[torch.from_numpy(batch.photos)].T
         likely = (cosines / self.settings.temperature).log_softmax(dim=1)
         loss = -(torch.from_numpy(batch.fits) * likely).sum(dim=1).mean()
         value = float(loss.detach())
@@ -159,11 +157,6 @@ class TextRun:
         loss.backward()
         self.optimizer.step()
         return value
-
-    def _noisy(self, vectors: Tensor) -> Tensor:
-        """Add noise to unit vectors of photos, (S, D), and scale them to length 1 again."""
-        noise = torch.randn_like(vectors) * self.settings.noise / math.sqrt(vectors.shape[1])
-        return functional.normalize(vectors + noise, dim=1)
 
     def _measure(self) -> None:
         network = self.average.module

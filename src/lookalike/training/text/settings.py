@@ -77,8 +77,6 @@ class TextSettings:
         titles: Fraction of the texts that are titles; the others are made from labels.
         other_languages: Fraction of the texts made from labels that are in another language than English.
         temperature: Temperature of the comparison.
-        noise: Length of the random vectors that are added to those of photos: a model is less sure of photos that it
-            was not trained on.
         learning_rate: Learning rate after the warm-up; it falls to a hundredth in a cosine.
         weight_decay: Weight decay of matrices.
         ema: Decay of the moving average of the weights, which is measured and saved.
@@ -99,7 +97,6 @@ class TextSettings:
     titles: float = 0.3
     other_languages: float = 0.15
     temperature: float = 0.05
-    noise: float = 0.0
     learning_rate: float = 3e-3
     weight_decay: float = 0.01
     ema: float = 0.995
@@ -126,7 +123,6 @@ def load_text_settings(path: Path, *, overrides: tuple[str, ...] = ()) -> TextSe
             0 <= share <= 1 for share in (settings.titles, settings.other_languages)
         ),
         "0 <= ema < 1 and 0 <= dropout < 1": 0 <= settings.ema < 1 and 0 <= settings.network.dropout < 1,
-        "noise >= 0": settings.noise >= 0,
         "temperature and learning_rate above 0": min(settings.temperature, settings.learning_rate) > 0,
         "a title or labels in each [[data]]": all(
             data.title or data.garment or data.colour or data.gender or data.other for data in settings.data
