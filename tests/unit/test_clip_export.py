@@ -20,7 +20,7 @@ from lookalike.embedding.model_loading import open_network
 from lookalike.models.clip.source import open_source
 from lookalike.models.clip.towers import fingerprint, image_tower, text_tower
 from lookalike.text.encoder import TextEncoder, text_encoder_of
-from tiny_clip import CONFIG, MEAN, STD, TEXT, TEXTS, drawn_photos, make_clip, stir, write_folder
+from tiny_clip import CONFIG, MEAN, PREPROCESSING, STD, TEXT, TEXTS, drawn_photos, make_clip, stir, write_folder
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 
@@ -318,6 +318,9 @@ def test_a_checkpoint_without_text_gives_the_photo_model_alone(tmp_path: Path, c
         ({"tokenizer_kwargs": {"strip_sep_token": True}}, "a tokenizer with strip_sep_token is not supported"),
         ({"tokenizer_mode": "clips"}, "a tokenizer with tokenizer_mode is not supported"),
         ({"tokenizer_kwargs": {"clean": "upper"}}, "the cleaning 'upper' is not supported"),
+        ({"tokenizer_kwargs": "clean"}, "no model can be made as described"),
+        ({"context_length": -1}, "texts have -1 tokens, expected 3 to 4,096"),
+        ({"context_length": "many"}, "no model can be made as described"),
         ({"vocab_size": 49000}, "has 49,408 tokens, and its text tower reads 49,000"),
     ],
 )
@@ -376,3 +379,40 @@ def wrong(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     text = folder / "text.safetensors"
     text.write_text("no weights", encoding="utf-8")
     return paths | {"file": paths["tiny"] / "open_clip_model.safetensors", "text": text}
+
+
+def places(described: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """All places of values in nested tables."""
+    parts = described.items() if isinstance(described, dict) else ()
+    return [*([path] if path else []), *(place for name, part in parts for place in places(part, (*path, name)))]
+
+
+def changed_at(described: Any, path: tuple[str, ...], value: Any) -> Any:
+    """The tables with another value at one place."""
+    inner = changed_at(described[path[0]], path[1:], value) if path[1:] else value
+    return described | {path[0]: inner}
+
+
+HUGGING_FACE = {
+    "model_type": "clip",
+    "projection_dim": 24,
+    "text_config": SIZES | {"max_position_embeddings": 77, "layer_norm_eps": 1e-5, "hidden_act": "gelu"},
+    "vision_config": SIZES | {"image_size": 32, "patch_size": 8},
+}
+OPEN_CLIP = {"model_cfg": CONFIG, "preprocess_cfg": PREPROCESSING}
+
+
+@pytest.mark.parametrize(("name", "described"), [("open_clip_config.json", OPEN_CLIP), ("config.json", HUGGING_FACE)])
+def test_any_damaged_description_is_one_line(
+    name: str, described: dict[str, Any], wrong: dict[str, Path], tmp_path: Path
+) -> None:
+    (tmp_path / "model.safetensors").symlink_to(wrong["file"])
+    for path in places(described):
+        for value in (None, "x", -1, 0, [], {}):
+            (tmp_path / name).write_text(json.dumps(changed_at(described, path, value)), encoding="utf-8")
+            try:
+                source = open_source(tmp_path)
+                text_tower(source)
+                image_tower(source)
+            except lookalike.LookalikeError as error:
+                assert "\n" not in str(error) and len(str(error)) < 1000

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from lookalike.errors import LookalikeError, ModelError
 from lookalike.models import text_encoder_file
 from lookalike.models.checkpoint import FORMAT
-from lookalike.models.clip.source import Source
+from lookalike.models.clip.source import Source, description
 from lookalike.models.clip.towers import fingerprint, image_tower, text_tower, why_no_text, without_padding
 from lookalike.models.export import LEAST_COSINE, outputs_of, photos_for_check, write_graph
 from lookalike.models.fp16 import to_fp16
@@ -101,7 +101,8 @@ def text_parts(source: Source) -> tuple[nn.Module, Tokenizer] | str:
         tokenizer = source.tokenizer()
     except ModelError as error:
         return str(error)
-    known, read = tokenizer.get_vocab_size(), int(source.config["text_cfg"].get("vocab_size", CLIP_VOCABULARY))
+    with description(source.name):
+        known, read = tokenizer.get_vocab_size(), int(source.config["text_cfg"].get("vocab_size", CLIP_VOCABULARY))
     if known > read:
         return f"the tokenizer of {source.name} has {known:,} tokens, and its text tower reads {read:,}"
     return text_tower(source), tokenizer

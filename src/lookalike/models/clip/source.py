@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +14,7 @@ from tokenizers import Tokenizer
 from lookalike.errors import ModelError, UnknownNameError, UsageError, short_reason
 from lookalike.models.clip import hugging_face
 from lookalike.models.clip.tokenizer import cleans_like_siglip, clip_tokenizer, read_tokenizer
-from lookalike.models.open_clip import HUB, open_clip_library
+from lookalike.models.open_clip import HUB, one_line, open_clip_library
 from lookalike.models.preprocessing import Preprocessing, make_preprocessing
 from lookalike.models.weight_readers import State, read_tensors
 
@@ -27,6 +28,9 @@ OPEN_CLIP_WEIGHTS: Final = (
     "open_clip_pytorch_model.bin",
 )
 HUGGING_FACE_WEIGHTS: Final = ("model.safetensors", "pytorch_model.bin")
+
+SHORTEST, LONGEST = 3, 4096
+"""Bounds of the tokens of a text: start, end and one of the text; more than any model has."""
 
 TEXT_PARTS: Final = ("positional_embedding", "text_projection", "token_embedding.", "transformer.", "ln_final.")
 """Beginnings of the names of weights of a text tower that lies at the top, as in CLIP."""
@@ -56,9 +60,13 @@ class Source:
         Raises:
             ModelError: A file of the tokenizer is missing, or it is of a kind that is not supported.
         """
-        text = self.config["text_cfg"]
-        length = int(text.get("context_length", 77))
-        settings = dict(text.get("tokenizer_kwargs") or {})
+        with description(self.name):
+            text = self.config["text_cfg"]
+            length = int(text.get("context_length", 77))
+            settings = dict(text.get("tokenizer_kwargs") or {})
+            pad_id = int(text.get("pad_id", 0))
+        if not SHORTEST <= length <= LONGEST:
+            raise ModelError(f"{self.name}: texts have {length:,} tokens, expected {SHORTEST} to {LONGEST:,}")
         clean = settings.pop("clean", "")
         if settings or text.get("tokenizer_mode"):
             wanted = ", ".join([*settings, *(["tokenizer_mode"] if text.get("tokenizer_mode") else [])])
@@ -70,7 +78,7 @@ class Source:
             clean = "canonicalize" if cleans_like_siglip(beside) else ""
         else:
             clean = clean or "whitespace"
-        return read_tokenizer(beside, context_length=length, clean=clean, pad_id=int(text.get("pad_id", 0)))
+        return read_tokenizer(beside, context_length=length, clean=clean, pad_id=pad_id)
 
 
 def open_source(pretrained: Path, *, model: str | None = None) -> Source:
@@ -93,7 +101,8 @@ def open_source(pretrained: Path, *, model: str | None = None) -> Source:
     if pretrained.is_dir():
         if model is not None:
             raise UsageError(f"{pretrained}: a folder describes its model itself; leave --open-clip out")
-        return _of_folder(pretrained, name=pretrained.absolute().name)
+        with description(str(pretrained)):
+            return _of_folder(pretrained, name=pretrained.absolute().name)
     if model is None:
         raise UsageError(f"{pretrained}: a file of weights needs the name of its model; give it with --open-clip")
     names = open_clip_library().list_models()
@@ -193,6 +202,22 @@ def _hugging_face_preprocessing(folder: Path, config: Mapping[str, Any], kind: s
         interpolation="bilinear" if settings.get("resample") == 2 else "bicubic",
         short_side=short,
     )
+
+
+@contextmanager
+def description(where: str) -> Iterator[None]:
+    """Context in which values of another form in the description of a model are one error.
+
+    Args:
+        where: File, folder or model for messages.
+
+    Raises:
+        ModelError: A value is missing, or of another form.
+    """
+    try:
+        yield
+    except (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        raise ModelError(f"{where}: no model can be made as described: {one_line(error)}") from None
 
 
 def read_json(file: Path) -> dict[str, Any]:

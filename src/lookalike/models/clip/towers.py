@@ -15,8 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lookalike.errors import ModelError
-from lookalike.models.clip.source import Source
-from lookalike.models.open_clip import one_line
+from lookalike.models.clip.source import Source, description
 from lookalike.models.weight_readers import State
 
 IMAGE: Final = "visual."
@@ -81,17 +80,15 @@ def image_tower(source: Source) -> nn.Module:
     """
     from open_clip.model import _build_vision_tower
 
-    vision = dict(source.config["vision_cfg"])
-    arguments = vision.pop("timm_arguments", None)
-    quick_gelu = vision.pop("quick_gelu", source.config.get("quick_gelu", False))
-    try:
+    with description(f"the image tower of {source.name}"):
+        vision = dict(source.config["vision_cfg"])
+        arguments = vision.pop("timm_arguments", None)
+        quick_gelu = vision.pop("quick_gelu", source.config.get("quick_gelu", False))
         if arguments is not None:
             tower: nn.Module = _siglip_tower(arguments)
         else:
             vision |= {"timm_model_pretrained": False, "output_tokens": False}
             tower = _build_vision_tower(source.config["embed_dim"], vision, quick_gelu)
-    except (KeyError, TypeError, ValueError, RuntimeError, AssertionError, ZeroDivisionError) as error:
-        raise ModelError(f"{source.name}: its image tower cannot be made: {one_line(error)}") from None
     return _with_weights(tower, source, IMAGE, what="image")
 
 
@@ -111,14 +108,12 @@ def text_tower(source: Source) -> nn.Module:
     """
     from open_clip.model import _build_text_tower
 
-    text = dict(source.config["text_cfg"])
-    for only_of_tokenizers in ("hf_tokenizer_name", "tokenizer_kwargs", "tokenizer_mode"):
-        text.pop(only_of_tokenizers, None)
-    quick_gelu = text.pop("quick_gelu", source.config.get("quick_gelu", False))
-    try:
+    with description(f"the text tower of {source.name}"):
+        text = dict(source.config["text_cfg"])
+        for only_of_tokenizers in ("hf_tokenizer_name", "tokenizer_kwargs", "tokenizer_mode"):
+            text.pop(only_of_tokenizers, None)
+        quick_gelu = text.pop("quick_gelu", source.config.get("quick_gelu", False))
         tower = _build_text_tower(source.config["embed_dim"], text | {"output_tokens": False}, quick_gelu)
-    except (KeyError, TypeError, ValueError, RuntimeError, AssertionError, ZeroDivisionError) as error:
-        raise ModelError(f"{source.name}: its text tower cannot be made: {one_line(error)}") from None
     return _with_weights(tower, source, TEXT, what="text")
 
 
