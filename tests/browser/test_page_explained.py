@@ -46,3 +46,12 @@ def test_what_agrees_is_bright(server: Server, open_page: OpenPage, query_photo:
     assert found.matches[1].explanation is not None
     agreement = found.matches[1].explanation.match.agreement
     np.testing.assert_allclose(shades(page), 0.75 * (1 - np.minimum(agreement / WHOLE, 1)), atol=0.05)
+
+
+def test_words_alone_have_no_regions(server: Server, open_page: OpenPage) -> None:
+    page = open_page(server, "?text=dress")
+    settled(page)
+    page.locator("#grid .card").first.get_by_role("button", name=re.compile("^Details")).click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("button", name="Find similar")).to_be_visible()
+    expect(dialog.get_by_role("button", name="Why similar?")).to_have_count(0)

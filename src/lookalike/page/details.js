@@ -25,6 +25,7 @@ export class Details {
 	}
 
 	id = null;
+	explains = null;
 	#stop = null;
 
 	close() {
@@ -73,7 +74,7 @@ export class Details {
 			make(
 				"p.actions",
 				make("button.button.main", similar, icon("look"), "Find similar"),
-				match && !match.box && !match.garment && this.#explainButton(match),
+				this.explains && match && !match.box && !match.garment && this.#explainButton(match),
 				this.#copyButton("Copy link", link),
 				this.#copyButton("Copy id", item.id),
 			),
@@ -138,7 +139,7 @@ function veil({naturalWidth: width, naturalHeight: height}, {agreement, area: [l
 	const brush = cells.getContext("2d");
 	agreement.forEach((row, y) =>
 		row.forEach((value, x) => {
-			brush.fillStyle = `rgb(0 0 0 / ${Math.max(0.75 - value / 0.6, 0)})`; // none from 0.45 on, as in other pictures
+			brush.fillStyle = `rgb(0 0 0 / ${Math.max(0.75 - value / 0.6, 0)})`; // none from 0.45 on
 			brush.fillRect(x, y, 1, 1);
 		}),
 	);

@@ -300,6 +300,7 @@ function fail(error) {
 async function showDetails() {
 	const answer = answers.get(shown);
 	const match = answer?.matches.find(({id}) => id === state.open) ?? null;
+	details.explains = state.item || state.photo;
 	await details.show(state.open, {match, weights: answer?.weights ?? null});
 }
 
