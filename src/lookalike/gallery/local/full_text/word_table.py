@@ -48,8 +48,11 @@ TITLE: Final = 2.0
 REST: Final = 1.0
 """How often a word counts that is in the title, or elsewhere."""
 
-REMEMBERED: Final = 2_000_000
-"""Occurrences of words that are kept in memory, 8 bytes each."""
+REMEMBERED: Final = 8
+"""Occurrences of words that are kept in memory, for each item: 64 bytes, a small part of its vectors."""
+
+REMEMBERED_AT_LEAST: Final = 2_000_000
+"""The same, for a whole small table."""
 
 CANDIDATES: Final = 50
 """Words with the most trigrams of a misspelt one that are compared with it."""
@@ -179,7 +182,8 @@ class WordTable:
         documents = np.flatnonzero(counts).astype(np.int32)
         found = self._remembered[key] = Occurrences(documents - 1, counts[documents])
         self._remembered_count += len(documents)
-        while self._remembered_count > REMEMBERED and len(self._remembered) > 1:
+        most = max(REMEMBERED_AT_LEAST, REMEMBERED * len(self))
+        while self._remembered_count > most and len(self._remembered) > 1:
             _, oldest = self._remembered.popitem(last=False)
             self._remembered_count -= len(oldest.documents)
         return found
