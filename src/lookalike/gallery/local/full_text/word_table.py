@@ -1,8 +1,8 @@
 """Words of items in an SQLite database of their own: which items have a word, in the title or elsewhere.
 
 FTS5 splits texts into words, folds case and accents, and finds the items of a word. It does not rank them: its `bm25`
-reads the length of each item that is found from disk, so that two frequent words of 100,000 items take it 70 ms, and
-with a filter seconds. `ranking` takes the lengths, and the items of words that were asked before, from memory.
+reads the length of each item that is found from disk, and with a filter takes a hundred times as long. `ranking` takes
+the lengths, and the items of words that were asked before, from memory; docs/indexes.md has the figures.
 """
 
 from __future__ import annotations
