@@ -5,17 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
+from difflib import SequenceMatcher
 from typing import Final
 
 WORD: Final = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
 """Word: letters and digits, with apostrophes between them. A hyphen separates words."""
 
-SHORTEST_CORRECTED: Final = 4
+SHORTEST_CORRECTED: Final = 5
 """Shortest word, in letters, whose spelling is corrected; shorter ones are near too many others."""
-
-NEAR: Final = 0.8
-"""Least similarity of a misspelt word to a learnt one: twice the equal letters, divided by all letters of both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +62,28 @@ def read(text: str, learnt: Collection[str] | None) -> ReadText:
 
 
 def similar(word: str, learnt: Collection[str]) -> list[str]:
-    """The most similar learnt word of a misspelt one, in a list; an empty list if none is near."""
+    """The learnt word that a misspelt one stands for, in a list; an empty list if none is near.
+
+    A word is near that begins with the same letter and differs by one letter, too many, missing or wrong, or by two
+    neighbours in the wrong order. More changes would take names of brands, such as Boss, for words of garments.
+    """
     if len(word) < SHORTEST_CORRECTED or not word.isalpha():
         return []
-    return get_close_matches(word, learnt, n=1, cutoff=NEAR)
+    near = (each for each in learnt if each[:1] == word[:1] and is_one_change(word, each))
+    return sorted(near, key=lambda each: (-SequenceMatcher(None, word, each).ratio(), each))[:1]
+
+
+def is_one_change(word: str, other: str) -> bool:
+    """Whether two different words differ by one letter, or by two neighbours in the other order."""
+    if abs(len(word) - len(other)) > 1:
+        return False
+    start = alike(word, other)
+    word, other = word[start:], other[start:]
+    end = alike(word[::-1], other[::-1])
+    word, other = word[: len(word) - end], other[: len(other) - end]
+    return max(len(word), len(other)) == 1 or (len(word) == 2 and word == other[::-1])
+
+
+def alike(word: str, other: str) -> int:
+    """Number of letters that two words begin with in common."""
+    return next((at for at, (a, b) in enumerate(zip(word, other, strict=False)) if a != b), min(len(word), len(other)))
