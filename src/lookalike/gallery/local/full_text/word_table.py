@@ -1,7 +1,7 @@
 """Words of items in an SQLite database of their own: which items have a word, in the title or elsewhere.
 
 FTS5 splits texts into words, folds case and accents, and finds the items of a word. It does not rank them: its `bm25`
-reads the length of each item that is found from disk, and with a filter takes a hundred times as long. `ranking` takes
+reads the length of each item that is found from disk, and with a filter it takes many times as long. `ranking` takes
 the lengths, and the items of words that were asked before, from memory; docs/indexes.md has the figures.
 """
 
