@@ -333,6 +333,15 @@ def test_texts_that_cannot_be_read_are_said(tmp_path: Path, change: dict[str, An
     assert isinstance(said, str) and reason in said and "\n" not in said
 
 
+def test_towers_that_no_onnx_file_holds_are_refused(
+    wrong: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lookalike.models.clip.towers.LARGEST", 100_000)  # a real one has billions
+    with pytest.raises(lookalike.ModelError, match=r"the image tower has .* GiB of weights, and an ONNX file holds 2"):
+        lookalike.export_clip(wrong["tiny"], tmp_path / "shop.onnx")
+    assert not [*tmp_path.iterdir()]
+
+
 MISTAKES = {
     "no such name": (["--open-clip", "ViT-B-33", "--pretrained", "{file}"], "did you mean 'ViT-B-32'?"),
     "a name alone": (["--open-clip", "ViT-B-32"], "the weights of ViT-B-32 are missing"),

@@ -172,6 +172,14 @@ def test_what_is_not_onnx_is_refused(content: bytes | None, words: str, tmp_path
     assert "\n" not in str(caught.value)
 
 
+def test_an_encoder_that_no_onnx_file_holds_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lookalike.models.image_encoder.LARGEST", 100)  # a real one has billions
+    with pytest.raises(UsageError, match="an ONNX file holds 2 GiB"):
+        lookalike.export_image_encoder(
+            write_encoder(tmp_path / "theirs.onnx"), tmp_path / "o.onnx", fit="pad", mean=0.5, std=0.5
+        )
+
+
 def test_the_encoder_is_described_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     encoder = write_encoder(tmp_path / "theirs.onnx")
     assert main(["export", "--image-encoder", str(encoder), "--onnx", str(tmp_path / "o.onnx"), "--fit", "pad"]) == 2

@@ -68,7 +68,9 @@ def export_pair(source: Source, file: Path, *, half: bool = False) -> ExportedPa
     text_file = file.with_suffix(text_encoder_file.SUFFIX)
     with hidden_beside(file) as folder:
         made = _graph(image, torch.from_numpy(photos), folder / "image", input_name="photos", half=half)
-        identity = hashlib.sha256(made.read_bytes()).hexdigest() if half else fingerprint(source)
+        identity = fingerprint(source)
+        if half:  # rounded weights are another model
+            identity = hashlib.sha256(identity.encode() + made.read_bytes()).hexdigest()
         model_id = f"{source.name}@{identity[:8]}"
         about = {
             "lookalike.format": FORMAT,
