@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         StorageFullError,
         TrainingError,
         UnknownNameError,
+        UnknownWordsError,
         UsageError,
     )
     from lookalike.evaluation.comparison import Comparison, compare_evaluations
@@ -109,6 +110,7 @@ __all__ = [
     "Trained",
     "TrainingError",
     "UnknownNameError",
+    "UnknownWordsError",
     "UsageError",
     "augment",
     "calibrate",

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lookalike.gallery.local.full_text.spelling import distance, most_errors, nearest
+from lookalike.text.spelling import distance, most_errors, nearest
 
 WORD = st.text("abc", max_size=6)
 

@@ -81,7 +81,7 @@ def text_query(
                 "search by full_text, which looks the words up in the texts of the items"
             )
         said = with_words(read(request.text, None))
-        return TextQuery(said, photo, letters=said.known)
+        return TextQuery(said, photo, letters=letters_of(said))
     said = with_words(encoder.read(request.text))
     weight = WEIGHT if request.text_weight is None else request.text_weight
     spaces = {space.name for space in request.spaces}
@@ -90,13 +90,26 @@ def text_query(
     if photo:
         shown = None if labels is None else labels.shown
         vectors = compose(photo, said, encoder, labels=shown, weight=weight)
-    letters = said.unknown if photo else (*said.known, *said.unknown)
+    letters = said.unknown if photo else letters_of(said)
     if request.text_search == VISUAL:
         letters = ()
         if not words:
             raise UnknownWordsError(f"the model has learnt no word of {said.text!r}; search by full_text")
     parts = {name: each[SPACE] for name, each in (("photo", photo), ("text", words)) if SPACE in each}
     return TextQuery(said, vectors, parts, letters)
+
+
+def letters_of(said: ReadText) -> tuple[str, ...]:
+    """Words of a text to look up, as they were written, without those that name nothing if others are left.
+
+    A gallery corrects them by its own words: what the text encoder takes for a mistake may be a name.
+    """
+    from lookalike.text.lexicon import ENGLISH, lexicon
+    from lookalike.text.words import words_of
+
+    words = words_of(said.text)
+    plain = lexicon().plain[ENGLISH]
+    return tuple([word for word in words if word not in plain] or words)
 
 
 def with_words(said: ReadText) -> ReadText:

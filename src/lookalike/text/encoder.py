@@ -17,6 +17,7 @@ from lookalike.models.content_hash import read_checked, require_checksum
 from lookalike.models.text_encoder_file import EMBEDDING, FORMAT, INPUT, SUFFIX
 from lookalike.projection import Projection
 from lookalike.spaces import unit_rows
+from lookalike.text.lexicon import lexicon
 from lookalike.text.words import ReadText, read
 from lookalike.types import Float32
 
@@ -77,11 +78,12 @@ class TextEncoder:
         except Exception as error:  # the tokenizer's exceptions have no common parent but Exception
             raise ModelError(f"{path}: its tokenizer is damaged: {error}") from error
         self.learnt: frozenset[str] | None = None if words is None else frozenset(words)
+        self._intended = frozenset() if self.learnt is None else self.learnt - lexicon().never_intended
         require_checksum(path, content)
 
     def read(self, text: str) -> ReadText:
         """Read the text of a query, and tell the words that were not learnt."""
-        return read(text, self.learnt)
+        return read(text, self.learnt, intended=self._intended)
 
     def encode(self, texts: Sequence[str]) -> Float32:
         """Encode texts: (B, D) float32 unit vectors.

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
+from itertools import chain
 from typing import Final, TypeAlias
 
 from lookalike.kinds import GENERAL, KINDS, TYPES, kind_of, type_of
@@ -58,6 +59,14 @@ class Lexicon:
         """All words, with those that name nothing."""
         named = {word for phrase in self.meanings for word in phrase}
         return frozenset(named.union(*self.plain.values()))
+
+    @property
+    def never_intended(self) -> frozenset[str]:
+        """Words that no misspelt word is taken for: those that name nothing, and those of other languages alone."""
+        english = {
+            word for values in self.phrases[ENGLISH].values() for each in values.values() for word in chain(*each)
+        }
+        return self.words - english
 
     def find(self, words: Sequence[str]) -> list[Named]:
         """Values that words name, in order; of overlapping phrases the longest, and of equal ones the first."""

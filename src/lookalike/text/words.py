@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from difflib import SequenceMatcher
 from typing import Final
+
+from lookalike.text.spelling import nearest
 
 WORD: Final = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
 """Word: letters and digits, with apostrophes between them. A hyphen separates words."""
 
-SHORTEST_CORRECTED: Final = 5
-"""Shortest word, in letters, whose spelling is corrected; shorter ones are near too many others."""
+SHORT: Final = 5
+"""Letters of a short word: many of these differ in one letter, such as `punk` and `pink`, `boss` and `boys`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +38,13 @@ def words_of(text: str) -> list[str]:
     return [word.replace("\u2019", "'") for word in WORD.findall(text.casefold())]
 
 
-def read(text: str, learnt: Collection[str] | None) -> ReadText:
+def read(text: str, learnt: Collection[str] | None, *, intended: Collection[str] = ()) -> ReadText:
     """Read the text of a query.
 
     Args:
         text: Text of a query.
         learnt: Words that were learnt, lower case; None for an encoder that reads all words.
+        intended: Those of them that a misspelt word may be taken for.
     """
     words = words_of(text)
     if learnt is None:
@@ -51,39 +53,19 @@ def read(text: str, learnt: Collection[str] | None) -> ReadText:
     unknown: list[str] = []
     corrected: dict[str, str] = {}
     for word in words:
-        near = [word] if word in learnt else similar(word, learnt)
-        if not near:
+        meant = word if word in learnt else nearest(word, (each for each in intended if may_mean(word, each)))
+        if meant is None:
             unknown.append(word)
             continue
-        known.append(near[0])
-        if near[0] != word:
-            corrected[word] = near[0]
+        known.append(meant)
+        if meant != word:
+            corrected[word] = meant
     return ReadText(text, tuple(known), tuple(dict.fromkeys(unknown)), corrected)
 
 
-def similar(word: str, learnt: Collection[str]) -> list[str]:
-    """The learnt word that a misspelt one stands for, in a list; an empty list if none is near.
+def may_mean(word: str, learnt: str) -> bool:
+    """Whether a misspelt word may be taken for a learnt one, before the errors are counted.
 
-    A word is near that begins with the same letter and differs by one letter, too many, missing or wrong, or by two
-    neighbours in the wrong order. More changes would take names of brands, such as Boss, for words of garments.
+    Both begin with the same letter. A short word lacks a letter, or has the same ones in another order.
     """
-    if len(word) < SHORTEST_CORRECTED or not word.isalpha():
-        return []
-    near = (each for each in learnt if each[:1] == word[:1] and is_one_change(word, each))
-    return sorted(near, key=lambda each: (-SequenceMatcher(None, word, each).ratio(), each))[:1]
-
-
-def is_one_change(word: str, other: str) -> bool:
-    """Whether two different words differ by one letter, or by two neighbours in the other order."""
-    if abs(len(word) - len(other)) > 1:
-        return False
-    start = alike(word, other)
-    word, other = word[start:], other[start:]
-    end = alike(word[::-1], other[::-1])
-    word, other = word[: len(word) - end], other[: len(other) - end]
-    return max(len(word), len(other)) == 1 or (len(word) == 2 and word == other[::-1])
-
-
-def alike(word: str, other: str) -> int:
-    """Number of letters that two words begin with in common."""
-    return next((at for at, (a, b) in enumerate(zip(word, other, strict=False)) if a != b), min(len(word), len(other)))
+    return learnt[0] == word[0] and (len(word) > SHORT or len(learnt) > len(word) or sorted(learnt) == sorted(word))

@@ -10,8 +10,8 @@ from typing import Final
 from lookalike.errors import LookalikeError, short_reason
 from lookalike.gallery.full_text import check_words
 from lookalike.gallery.local.full_text.ranking import Reading
-from lookalike.gallery.local.full_text.spelling import most_errors, nearest
 from lookalike.gallery.local.full_text.word_table import TOKENIZER, WordTable
+from lookalike.text.spelling import most_errors, nearest
 
 SHORTEST_PREFIX: Final = 2
 """Letters of the shortest word that is read as the beginning of others."""

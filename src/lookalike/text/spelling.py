@@ -1,4 +1,4 @@
-"""Words that are not in a gallery, read as those that were meant."""
+"""Misspelt words, read as those that were meant."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ def most_errors(word: str) -> int:
     return 2 if len(word) >= TWO_ERRORS else 1
 
 
-def nearest(word: str, candidates: Iterable[str], count: Callable[[str], int]) -> str | None:
+def nearest(word: str, candidates: Iterable[str], count: Callable[[str], int] | None = None) -> str | None:
     """The word with the fewest errors between; of those the most frequent one, then the first in the alphabet.
 
     Args:
         word: Word of the query.
         candidates: Words that it may be meant to be.
-        count: Returns the number of items with a word; a word that none has is not taken.
+        count: Returns the number of items with a word; a word that none has is not taken. None counts each as 1.
 
     Returns:
         The word; None if no candidate is near enough.
     """
     most = most_errors(word)
     near = [each for each in candidates if abs(len(each) - len(word)) <= most and distance(word, each) <= most]
-    counts = {each: count(each) for each in near}
+    counts = {each: 1 if count is None else count(each) for each in near}
     found = sorted((distance(word, each), -counts[each], each) for each in near if counts[each])
     return found[0][2] if found else None
 
