@@ -78,7 +78,7 @@ class TextEncoder:
         except Exception as error:  # the tokenizer's exceptions have no common parent but Exception
             raise ModelError(f"{path}: its tokenizer is damaged: {error}") from error
         self.learnt: frozenset[str] | None = None if words is None else frozenset(words)
-        self._intended = frozenset() if self.learnt is None else self.learnt - lexicon().never_intended
+        self._intended = frozenset() if self.learnt is None else self.learnt & lexicon().naming
         require_checksum(path, content)
 
     def read(self, text: str) -> ReadText:

@@ -61,12 +61,10 @@ class Lexicon:
         return frozenset(named.union(*self.plain.values()))
 
     @property
-    def never_intended(self) -> frozenset[str]:
-        """Words that no misspelt word is taken for: those that name nothing, and those of other languages alone."""
-        english = {
-            word for values in self.phrases[ENGLISH].values() for each in values.values() for word in chain(*each)
-        }
-        return self.words - english
+    def naming(self) -> frozenset[str]:
+        """English words that name values, which misspelt words are taken for."""
+        values = chain(*(attribute.values() for attribute in self.phrases[ENGLISH].values()))
+        return frozenset(word for phrases in values for phrase in phrases for word in phrase)
 
     def find(self, words: Sequence[str]) -> list[Named]:
         """Values that words name, in order; of overlapping phrases the longest, and of equal ones the first."""
