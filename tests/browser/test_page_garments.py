@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -242,6 +243,33 @@ def test_a_finger_taps_garments_and_draws_boxes(
     page.wait_for_load_state("networkidle")
     expect(page.locator("#grid.stale")).to_have_count(0)
     assert violations(page) == []
+
+
+def test_outfits_name_the_garment_that_was_found(
+    open_page: OpenPage, outfit: Path, tiny_model: Path, tiny_finder: Path, tmp_path: Path
+) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for name, sides in {"upright": 0, "turned": 180}.items():
+        Image.open(outfit).rotate(sides).save(photos / f"{name}.png")
+    Image.new("RGB", (SIDE, SIDE), "white").save(photos / "nothing.png")
+    with lookalike.open(tmp_path / "outfits.gallery", model=tiny_model, finder=tiny_finder) as shop:
+        shop.index(photos, garments=True)
+    server = start_server(tmp_path / "outfits.gallery", finder=tiny_finder)
+    try:
+        page = open_page(server)
+        choose(page, outfit)
+        assert shown(page) == answer(server, photo=outfit, garment="auto", k=24)
+        assert len(shown(page)) == 3
+        expect(page.locator(".facts").first).to_have_text(re.compile("^skirt"))
+        page.get_by_role("button", name="Only skirts").click()
+        skirts = answer(server, photo=outfit, garment="auto", same_kind=True, k=24)
+        assert len(become(page, lambda ids: ids == skirts)) == 2
+        outline(page, "Top, 2 of 3").press("Enter")
+        expect(page.get_by_role("button", name="Only tops")).to_have_attribute("aria-pressed", "true")
+        become(page, lambda ids: ids == answer(server, photo=outfit, garment="2", same_kind=True, k=24))
+    finally:
+        server.stop()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

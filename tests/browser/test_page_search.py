@@ -289,6 +289,6 @@ def test_the_first_results_come_quickly_and_nothing_jumps(
 
 def test_all_that_is_loaded_is_small() -> None:
     folder = Path(lookalike.__file__).parent / "page"
-    assert sum(file.stat().st_size for file in folder.iterdir()) < 129_000
+    assert sum(file.stat().st_size for file in folder.iterdir()) < 128_000
     for script in folder.glob("*.js"):
         assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(", script.read_text())

@@ -14,7 +14,7 @@ export class ApiError extends Error {
 
 /**
  * Search by a photo or an item, by words, or by both.
- * @param {Record<string, any>} query Parts of the API's form; those that are null, undefined or false are left out.
+ * @param {Record<string, any>} query Parts of the API's form; what is null or false is left out.
  * @param {AbortSignal} [signal]
  */
 export function search({photo, weights, ...others}, signal) {

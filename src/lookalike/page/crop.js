@@ -1,7 +1,7 @@
-// Crop box on the photo: moved and resized by mouse, touch and keyboard; a mouse can also draw a new one, and a finger
-// where garments are outlined. A tap chooses a garment.
+// Crop box on the photo: moved, resized and drawn by mouse, touch and keyboard. A finger draws where garments are outlined;
+// a tap chooses one.
 
-import {QUIETLY, make} from "./dom.js";
+import {QUIETLY, make, put} from "./dom.js";
 import {Outlines} from "./outlines.js";
 
 const SMALLEST = 0.06; // fraction of a side
@@ -17,19 +17,15 @@ export class Crop {
 	 * Put a box on a photo.
 	 * @param {HTMLImageElement} image Loaded, so that its size in pixels is known.
 	 * @param {{changed: (box: number[]|null) => void, choose: (number: number) => void, say: (text: string) => void}} doors
-	 *   `changed` is called on every move with x1, y1, x2, y2 in pixels of the photo, or null for the whole photo;
-	 *   `choose` with the number of a garment.
+	 *   `changed` follows the box, in pixels of the photo; null for the whole photo.
 	 */
 	constructor(image, {changed, choose, say}) {
 		this.image = image;
 		this.changed = changed;
 		this.say = say;
 		this.outlines = new Outlines(image, choose);
-		const help = make(
-			"p.unseen",
-			{id: "crop-help"},
-			"Arrow keys move it, with Shift in larger steps. Escape takes the whole photo.",
-		);
+		const keys = "Arrow keys move it, with Shift in larger steps. Escape takes the whole photo.";
+		const help = make("p.unseen", {id: "crop-help"}, keys);
 		const grip = (part, label) =>
 			make("button", {
 				class: `grip ${part}`,
@@ -45,13 +41,8 @@ export class Crop {
 			...["n", "e", "s", "w"].map(edge => make("i", {class: `edge ${edge}`, "data-part": edge})),
 			...Object.entries(CORNERS).map(([part, label]) => grip(part, `${label} of the box`)),
 		);
-		this.element = make(
-			"div.crop",
-			{onpointerdown: event => this.#grab(event), onkeydown: event => this.#key(event)},
-			help,
-			this.outlines.element,
-			this.frame,
-		);
+		const listeners = {onpointerdown: event => this.#grab(event), onkeydown: event => this.#key(event)};
+		this.element = make("div.crop", listeners, help, this.outlines.element, this.frame);
 	}
 
 	/** Show a part of the photo, and the garments that can be chosen, without a callback. @param {import("./query.js").Part} part */
@@ -72,7 +63,7 @@ export class Crop {
 	#paint() {
 		const [left, top, right, bottom] = this.box;
 		const sides = {left, top, width: right - left, height: bottom - top};
-		for (const [side, value] of Object.entries(sides)) this.frame.style[side] = `${value * 100}%`;
+		put(this.frame, sides);
 		this.element.classList.toggle("on-whole", this.isWhole);
 		this.frame.classList.toggle("small", Math.min(sides.width, sides.height) < SMALL);
 	}

@@ -4,8 +4,8 @@
  * Make an element.
  * @template {keyof HTMLElementTagNameMap} K
  * @param {K|`${K}.${string}`} tag Tag with its classes: `button.chip`.
- * @param {...any} parts First, if wanted, its properties: `on…` listeners, and attributes; then children, of which strings become
- *   text. Whatever is null, undefined or false is left out. Buttons submit nothing.
+ * @param {...any} parts Properties (`on…` listeners, attributes), if there are any, then children; strings become text. What is
+ *   null, undefined or false is left out. Buttons submit nothing.
  * @returns {HTMLElementTagNameMap[K]}
  */
 export function make(tag, ...parts) {
@@ -32,6 +32,11 @@ export function icon(name) {
 	use.setAttribute("href", `#icon-${name}`);
 	svg.append(use);
 	return svg;
+}
+
+/** Put an element at sides in fractions. */
+export function put(element, sides) {
+	for (const [side, value] of Object.entries(sides)) element.style[side] = `${value * 100}%`;
 }
 
 /** How the focus follows a pointer. */

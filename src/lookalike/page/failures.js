@@ -28,7 +28,7 @@ export function failureOf({kind, code, message}, {photo, filters}, {again, other
 	}
 }
 
-/** Notice for an answer whose matches are probably of another kind than what was asked for, with what to try. */
+/** Notice for an answer without a good match, with what to try. */
 export function noGoodMatchOf({photo}, {noGarment, garments}, {other, anyway}) {
 	const title = isBare(noGarment) ? "There is probably no garment in this photo" : "No good match";
 	if (!photo) return notice(title, "Nothing else here is probably of its kind.", [anyway], "look");
@@ -47,11 +47,7 @@ export function noGoodMatchOf({photo}, {noGarment, garments}, {other, anyway}) {
  * @param {import("./state.js").State} state
  */
 export const isNoGood = ({anyway, weights, filters, box, garment, text}, {matches, noGarment}) =>
-	!anyway &&
-	weights === null &&
-	box === null &&
-	garment === null &&
-	text === null &&
+	!(anyway || weights || box || garment || text) &&
 	!filtersInUse(filters) &&
 	matches.length > 0 &&
 	(isBare(noGarment) || matches.every(({relevance}) => relevance < PROBABLY));

@@ -116,11 +116,8 @@ class ValuesGroup extends Group {
 			this.show(this.facet, {...NONE, values: box.checked ? [...others, value] : others}); // the next click may come before the answer
 			this.changed(this.name, this.filter, true);
 		});
-		return make(
-			"li",
-			{class: count ? null : "none"},
-			make("label", box, make("span.value", valueText(value)), make("span.times", numberText(count))),
-		);
+		const label = make("label", box, make("span.value", valueText(value)), make("span.times", numberText(count)));
+		return make(count ? "li" : "li.none", label);
 	}
 }
 

@@ -11,7 +11,7 @@ const LEAST = 0.5; // probability from which a label is shown
  * @param {import("./filters.js").Facet[]} facets
  * @param {Map<string, typeof NONE>} filters Those in use.
  * @param {(name: string, filter: typeof NONE) => void} change
- * @param {{kind: string|null, isOn: boolean, toggle: () => void}} same Kind that the search can be limited to, in place of a filter.
+ * @param {{kind: string|null, isOn: boolean, toggle: () => void}} same Kind that can be searched alone.
  */
 export function showGuesses(labels, facets, filters, change, same) {
 	const chips = new Map(); // by word, which can be that of two heads

@@ -6,9 +6,8 @@ const here = new Map(); // for browsers without storage, such as in private wind
 
 /** Store a photo. @returns {Promise<string>} its name */
 export async function keep(blob, label) {
-	const name = Array.from(crypto.getRandomValues(new Uint8Array(6)), byte => byte.toString(16).padStart(2, "0")).join(
-		"",
-	);
+	const bytes = [...crypto.getRandomValues(new Uint8Array(6))];
+	const name = bytes.map(byte => byte.toString(16).padStart(2, "0")).join("");
 	const entry = {name, blob, label, at: Date.now()};
 	here.set(name, entry);
 	write(entry).catch(() => {});

@@ -1,5 +1,4 @@
-// Runs one request at a time, and of those that arrive meanwhile only the last: answers follow a moving box at the pace
-// of the server, without a queue.
+// Runs one request at a time, then the last of those that came meanwhile: answers follow a moving box without a queue.
 
 export class Latest {
 	#running = null; // the AbortController of what runs

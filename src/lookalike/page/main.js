@@ -36,13 +36,13 @@ const hrefOf = item => writeState({...emptyState(), item});
 const queryOf = ({item, photo, text}) =>
 	item ? `item ${item}` : photo ? `photo ${photo}` : text ? `words ${text}` : null;
 /** @typedef {typeof doors} Doors What the parts of the page can ask for. */
-const doors = {search: searchItem, details: openDetails, hrefOf, say};
+const doors = {search: searchItem, details: openDetails, boxed, choose, lookAtPart, hrefOf, say};
 
 const results = new Results(byId("grid"), doors);
 const closed = () => (history.state?.opened ? history.go(-history.state.opened) : go({open: null}, {push: false}));
 const explain = (match, signal) => answers.explanation(state, match, signal);
 const details = new Details(byId("details"), {...doors, closed, explain});
-const query = new QueryPanel({boxed, choose, lookAtPart, details: openDetails, say});
+const query = new QueryPanel(doors);
 const weights = new Weights(byId("weights"), next => go({weights: next}, {push: false}));
 const words = new Words({search: searchWords, weigh: textWeight => go({textWeight}, {push: false})});
 const filters = new Filters(byId("filters"), (name, filter, done) => setFilter(name, filter, {push: done}));
@@ -86,8 +86,8 @@ function choose(number) {
 
 function searchItem(id) {
 	details.close();
-	const words = {text: null, textWeight: null};
-	go({item: id, photo: null, box: null, garment: null, ...words, shown: PAGE, anyway: false, open: null});
+	const {weights, filters, sameKind} = state;
+	go({...emptyState(), item: id, weights, filters, sameKind});
 	toTop();
 }
 

@@ -1,6 +1,6 @@
 // Outlines of the garments in the photo: buttons, each of which chooses its garment.
 
-import {QUIETLY, make} from "./dom.js";
+import {QUIETLY, make, put} from "./dom.js";
 import {labelOf} from "./labels.js";
 
 const REACH = 12; // pixels beside an outline that a tap still counts for
@@ -34,7 +34,7 @@ export class Outlines {
 		for (const [number, button] of this.#buttons) button.setAttribute("aria-pressed", String(number === chosen));
 	}
 
-	/** Choose the garment at a point, in fractions of the sides: the smallest one, or the next where that is chosen already. */
+	/** Choose the smallest garment at a point, in fractions of the sides; the next one where that is chosen already. */
 	tap(x, y) {
 		const {naturalWidth: width, naturalHeight: height} = this.image;
 		const away = ({box: [x1, y1, x2, y2]}) =>
@@ -62,8 +62,7 @@ export class Outlines {
 			},
 			make("span.kind", {"aria-hidden": "true"}, labelOf(kind)),
 		);
-		const sides = {left: x1 / width, top: y1 / height, width: (x2 - x1) / width, height: (y2 - y1) / height};
-		for (const [side, value] of Object.entries(sides)) button.style[side] = `${value * 100}%`;
+		put(button, {left: x1 / width, top: y1 / height, width: (x2 - x1) / width, height: (y2 - y1) / height});
 		button.style.zIndex = String(this.#garments.filter(other => areaOf(other) >= areaOf({box})).length); // small ones on top
 		return button;
 	}

@@ -19,7 +19,7 @@ export class QueryPanel {
 	#crop = null;
 	#url = null;
 
-	/** @param {{boxed: (box: number[]|null) => void, choose: (number: number) => void, lookAtPart: (id: string) => void, details: (id: string) => void, say: (text: string) => void}} doors */
+	/** @param {import("./main.js").Doors} doors */
 	constructor(doors) {
 		this.doors = doors;
 		this.stage = byId("stage");
@@ -55,10 +55,7 @@ export class QueryPanel {
 			this.#sayPart(this.part);
 			fit.append(this.#crop.element);
 		});
-		image.addEventListener("error", () => {
-			if (this.#shown !== shown) return;
-			this.#showText("This browser cannot show it.");
-		});
+		image.addEventListener("error", () => this.#shown === shown && this.#showText("This browser cannot show it."));
 		image.src = this.#url;
 		this.whole = make(
 			"button.link",

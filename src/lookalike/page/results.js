@@ -9,7 +9,7 @@ const MOVE = {duration: 320, easing: "cubic-bezier(.2, .7, .2, 1)"};
 const WORDS = {photo: "Like the photo", text: "Like the words", full_text: "Words in its texts"};
 
 /** What comes from the photo and what from the words: names and scores. */
-export const ofWords = ({scores}) =>
+const ofWords = ({scores}) =>
 	Object.entries(WORDS)
 		.filter(([part]) => part in scores && (part !== "text" || "photo" in scores)) // words alone are the spaces' scores
 		.map(([part, name]) => [name, scoreText(scores[part])]);
@@ -85,18 +85,19 @@ export class Results {
 			spoken,
 			make("span.invite", {"aria-hidden": "true"}, icon("look"), "Find similar"),
 		);
-		const facts = factsLine(item);
+		const facts = make("p.facts");
 		const button = {"aria-label": `Details of ${name}`, onclick: () => details(item.id)};
 		const about = make(
 			"div.about",
 			make("div.first", make("h3.name", {title: name}, name), score),
-			make("div.second", make("p.facts", {title: facts}, facts), make("button.icon-button", button, icon("info"))),
+			make("div.second", facts, make("button.icon-button", button, icon("info"))),
 		);
 		const element = make("li.card", tile, about);
 		element.dataset.id = item.id;
 		let shown = null;
 		const update = (match, weights) => {
 			score.textContent = scoreText(match.score);
+			facts.title = facts.textContent = [match.garment?.kind, factsLine(item)].filter(Boolean).join(" · ");
 			const spaces = contributions(match, weights).map(({space, cosine}) => [spaceLabel(space), scoreText(cosine)]);
 			score.title = `Score: ${spaces.length ? "the weighted mean of the spaces' cosines" : "of the words in its texts"}`;
 			const said = [...spaces, ...ofWords(match)].map(one => one.join(" ").toLowerCase());

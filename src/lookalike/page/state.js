@@ -1,4 +1,4 @@
-// State of the page and its URL, each computed from the other, so that searches can be shared and gone back to.
+// State of the page, which is its URL, so that searches can be shared and gone back to.
 
 export const PAGE = 24;
 export const MOST_SHOWN = 480;
@@ -15,7 +15,7 @@ const LITERAL = /^(?:true|false|-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)$/i;
  * @property {Map<string, {values: (string|number|boolean)[], low: number|null, high: number|null}>} filters Filters by attribute.
  * @property {string|null} text Words.
  * @property {number|null} textWeight Weight of the words beside an item or photo, 0 to 1; null for the server's default.
- * @property {boolean} sameKind Whether matches must be of the kind of the item or photo.
+ * @property {boolean} sameKind Whether only one kind is searched.
  * @property {number} shown Number of matches shown.
  * @property {boolean} anyway Whether matches are shown though none is good.
  * @property {string|null} open Id of the item whose details are open.

@@ -5,15 +5,31 @@ import {spaceLabel} from "./labels.js";
 
 const spoken = new WeakMap(); // how the value of a slider is said
 
-/** Slider from 0 to 1. */
-export function range({label, text, moved}) {
+/** Slider from 0 to 1. @param {{label: string, text: (value: number) => string, moved: (value: number) => void}} told */
+function range({label, text, moved}) {
 	const input = make("input", {type: "range", min: "0", max: "1", step: "0.01", "aria-label": label});
 	spoken.set(input, text);
 	input.addEventListener("input", () => {
 		fill(input, Number(input.value));
-		moved();
+		moved(Number(input.value));
 	});
 	return input;
+}
+
+/** Slider from one to the other, and the element that names them. */
+export function balance(one, other, moved) {
+	const lower = other.toLowerCase();
+	const text = value => `${one} ${Math.round((1 - value) * 100)} %, ${lower} ${Math.round(value * 100)} %`;
+	const input = range({label: `${one} or ${lower}`, text, moved});
+	const name = text => make("span", {"aria-hidden": "true"}, text);
+	return {input, element: make("div.slider.balance", name(one), input, name(other))};
+}
+
+/** Set a slider. */
+export function fill(input, value) {
+	if (Number(input.value) !== round(value)) input.value = String(round(value));
+	input.style.setProperty("--filled", `${value * 100}%`);
+	input.setAttribute("aria-valuetext", spoken.get(input)(value));
 }
 
 export class Weights {
@@ -52,48 +68,23 @@ export class Weights {
 
 	/** One slider from a space to the other. */
 	#balance([first, second]) {
-		const [one, other] = [spaceLabel(first), spaceLabel(second)];
-		const input = this.#range({
-			label: `${one} or ${other.toLowerCase()}`,
-			read: weights => weights[second] / (weights[first] + weights[second]),
-			write: value => ({[first]: round(1 - value), [second]: round(value)}),
-			text: value => `${one} ${Math.round((1 - value) * 100)} %, ${other.toLowerCase()} ${Math.round(value * 100)} %`,
-		});
-		return balance(one, input, other);
+		const moved = value => this.#moved({[first]: round(1 - value), [second]: round(value)});
+		const {input, element} = balance(spaceLabel(first), spaceLabel(second), moved);
+		this.#sliders.push([input, weights => weights[second] / (weights[first] + weights[second])]);
+		return element;
 	}
 
 	#single(space) {
-		const input = this.#range({
-			label: spaceLabel(space),
-			read: weights => Math.min(weights[space], 1),
-			write: value => ({...this.now, [space]: round(value)}),
-			text: value => value.toFixed(2),
-		});
-		return make("div.slider.single", make("span", {"aria-hidden": "true"}, spaceLabel(space)), input);
+		const label = spaceLabel(space);
+		const moved = value => this.#moved({...this.now, [space]: round(value)});
+		const input = range({label, text: value => value.toFixed(2), moved});
+		this.#sliders.push([input, weights => Math.min(weights[space], 1)]);
+		return make("div.slider.single", make("span", {"aria-hidden": "true"}, label), input);
 	}
 
-	#range({label, read, write, text}) {
-		const moved = () => {
-			const weights = write(Number(input.value));
-			if (Object.values(weights).some(weight => weight > 0)) this.changed((this.now = weights));
-		};
-		const input = range({label, text, moved});
-		this.#sliders.push([input, read]);
-		return input;
+	#moved(weights) {
+		if (Object.values(weights).some(weight => weight > 0)) this.changed((this.now = weights));
 	}
-}
-
-/** Slider with the names of its ends. */
-export function balance(one, input, other) {
-	const name = text => make("span", {"aria-hidden": "true"}, text);
-	return make("div.slider.balance", name(one), input, name(other));
-}
-
-/** Set a slider. */
-export function fill(input, value) {
-	if (Number(input.value) !== round(value)) input.value = String(round(value));
-	input.style.setProperty("--filled", `${value * 100}%`);
-	input.setAttribute("aria-valuetext", spoken.get(input)(value));
 }
 
 const round = value => Number(value.toFixed(2));

@@ -1,12 +1,11 @@
-// The words of a search: their field, suggestions from the catalogue, how they were read, their weight beside a photo.
+// Words: their field, suggestions from the catalogue, how they were read, and their weight beside a photo.
 
 import {getFacets} from "./api.js";
 import {byId, icon, make} from "./dom.js";
 import {isUseful} from "./filters.js";
-import {balance, fill, range} from "./weights.js";
+import {balance, fill} from "./weights.js";
 
 const MOST = 8; // suggestions at a time
-const LONGEST = 24; // letters of a suggestion
 const CHANGES = /colou?r|kind|type|category|sleeve|pattern/i; // attributes that are suggested before a letter is typed
 
 export class Words {
@@ -16,9 +15,9 @@ export class Words {
 	/** @param {{search: (text: string|null) => void, weigh: (weight: number) => void}} doors `weigh` follows the slider. */
 	constructor({search, weigh}) {
 		this.search = search;
-		const parts = value => `Photo ${Math.round((1 - value) * 100)} %, words ${Math.round(value * 100)} %`;
-		this.slider = range({label: "Photo or words", text: parts, moved: () => weigh(Number(this.slider.value))});
-		this.weight = balance("Photo", this.slider, "Words");
+		const {input, element} = balance("Photo", "Words", weigh);
+		this.slider = input;
+		this.weight = element;
 		this.label = make("label", {for: "words-field"});
 		this.field = make("input", {
 			type: "search",
@@ -109,8 +108,7 @@ export class Words {
 function valuesOf(facets) {
 	const ranked = facets
 		.filter(facet => facet.kinds.join() === "text" && isUseful(facet))
-		.flatMap(({name, values}) => values.map(({value}, rank) => ({name, rank, word: value.toLowerCase()})))
-		.filter(({word}) => word.length < LONGEST);
+		.flatMap(({name, values}) => values.map(({value}, rank) => ({name, rank, word: value.toLowerCase()})));
 	ranked.sort((one, other) => one.rank - other.rank);
 	return [...new Map(ranked.reverse().map(one => [one.word, one])).values()].reverse();
 }
