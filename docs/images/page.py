@@ -13,7 +13,7 @@ from playwright.sync_api import sync_playwright
 
 
 def main() -> None:
-    """Search with the photo, draw a box, and point at a result."""
+    """Search with the photo, draw a box, say what is to be different, and point at a result."""
     url, photo = sys.argv[1:]
     with sync_playwright() as playwright:
         arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
@@ -26,6 +26,9 @@ def main() -> None:
             page.focus(f".grip.{grip}")
             for key in keys:
                 page.keyboard.press(key)
+        page.get_by_role("searchbox").fill("but red")
+        page.get_by_role("searchbox").press("Enter")
+        page.get_by_role("slider", name="Photo or words").wait_for()
         page.wait_for_load_state("networkidle")
         page.locator("#grid .tile").nth(1).hover()
         page.wait_for_timeout(1000)
