@@ -233,11 +233,12 @@ def slow_changes(sample: Sample, queries: Sequence[str], *, words_alone: bool) -
             {field: own == asked for field, own, asked in zip(FIELDS, labels_of(item), wanted, strict=True)}
             for item in nearest
         ]
-        for field in ("", f"{name}: "):
-            found.setdefault(f"{field}new value", []).append(sum(each[name] for each in agree) / 10)
+        possible = sum(labels_of(item) == wanted and item.product != asking.product for item in sample.items)
+        for part in ("{}", f"{name}: {{}}", *(["{}, ten exist"] if possible >= 10 else [])):
+            found.setdefault(part.format("new value"), []).append(sum(each[name] for each in agree) / 10)
             kept = sum(all(is_same for other, is_same in each.items() if other != name) for each in agree) / 10
-            found.setdefault(f"{field}others kept", []).append(kept)
-            found.setdefault(f"{field}both", []).append(sum(all(each.values()) for each in agree) / 10)
+            found.setdefault(part.format("others kept"), []).append(kept)
+            found.setdefault(part.format("both"), []).append(sum(all(each.values()) for each in agree) / 10)
     return {f"precision@10[{name}]": float(np.mean(values)) for name, values in found.items()}
 
 

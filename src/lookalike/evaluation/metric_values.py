@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from lookalike.evaluation.metrics import Float64
 from lookalike.types import JSON
 
 NO_CATEGORY = "(unknown)"
+
+Figures: TypeAlias = Mapping[str, tuple[float, float]]
+"""Values of one query by metric, with their weights in the mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,3 +88,18 @@ class MetricValues:
         whole = counts.sum(axis=0)
         means = np.divide((values * counts).sum(axis=0), whole, out=np.zeros_like(whole), where=whole > 0)
         return dict(zip(self.metrics, means.tolist(), strict=True))
+
+
+def table_of(rows: Sequence[Figures], order: Sequence[str]) -> tuple[tuple[str, ...], Float64, Float64]:
+    """Table of the figures of Q queries, of which each may have other metrics.
+
+    Args:
+        rows: Figures of each query.
+        order: Names of all metrics; those that no query has are left out.
+
+    Returns:
+        Names of M metrics; values, (Q, M) float64; and their weights, (Q, M) float64, 0 where a query has no value.
+    """
+    metrics = tuple(name for name in order if any(name in figures for figures in rows))
+    cells = np.array([[figures.get(metric, (0.0, 0.0)) for metric in metrics] for figures in rows])
+    return metrics, cells[:, :, 0], cells[:, :, 1]

@@ -73,7 +73,7 @@ class Task:
 
     def category_of(self, item: Item) -> str:
         """Return the category of a photo, or `NO_CATEGORY`."""
-        return (value_of(item, self.category, unknown=self.unknown) if self.category else None) or NO_CATEGORY
+        return category_in(item, self.category, unknown=self.unknown)
 
 
 def sides_task(
@@ -282,3 +282,8 @@ def category_of(items: Sequence[Item], wanted: str | None, *, unknown: Collectio
         return wanted
     likely = (name for name in LIKELY_CATEGORIES if any(value_of(item, name, unknown=unknown) for item in items))
     return next(likely, "")
+
+
+def category_in(item: Item, name: str, *, unknown: Collection[str] = UNKNOWN) -> str:
+    """Return the category of an item by an attribute, or `NO_CATEGORY`; the attribute may be empty."""
+    return (value_of(item, name, unknown=unknown) if name else None) or NO_CATEGORY
