@@ -11,7 +11,6 @@ from lookalike.evaluation.protocol import Protocol
 from lookalike.evaluation.task import UNKNOWN
 from lookalike.evaluation.word_search import word_search
 from lookalike.evaluation.words_alone import measure_words
-from lookalike.spaces import resolve_weights
 from lookalike.types import Item
 
 if TYPE_CHECKING:
@@ -38,22 +37,21 @@ def measure_in_words(
         embedded: Their vectors.
         encoder: Text encoder of the model of the vectors.
         protocol: `words` or `changed-words`, with the attributes of the labels.
-        weights: Weights of the spaces by name; None takes the stored or default ones.
+        weights: Weights of the spaces by name; None takes those of a search.
         text_weight: Weight of the words beside a photo; None is that of a search.
         unknown: Attribute values that mean "unknown".
         category: Attribute for the figures by category; None chooses one.
         progress: Called with the number of searches done and in all.
 
     Returns:
-        Values of the metrics, and the weights of the spaces.
+        Values of the metrics, and the weights of the spaces that were used.
 
     Raises:
         UsageError: The items do not suit the protocol.
         UnknownNameError: A name is not an attribute or a space.
         MismatchError: The text encoder belongs to another photo model.
     """
-    resolved = resolve_weights(weights, embedded.spaces, stored=embedded.stored_weights)
     measure = measure_words if protocol.name == "words" else measure_changes
-    with word_search(items, embedded, encoder, weights=resolved, text_weight=text_weight, progress=progress) as search:
+    with word_search(items, embedded, encoder, weights=weights, text_weight=text_weight, progress=progress) as search:
         found = measure(search, protocol.words, protocol=str(protocol), unknown=unknown, category=category)
-    return found, resolved
+    return found, search.used

@@ -18,6 +18,7 @@ from lookalike.errors import UnknownWordsError, UsageError
 from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.gallery.opening import HasGallery, gallery_of
 from lookalike.gallery.request import LONGEST_TEXT, VISUAL
+from lookalike.gallery.stored_parameters import StoredWeights
 from lookalike.models.text_encoder_file import SUFFIX
 from lookalike.retrieval.retriever import Retriever
 from lookalike.retrieval.text_query import check_photo_model, load_text_encoder
@@ -42,19 +43,21 @@ class WordSearch:
         items: The n items.
         retriever: Retriever of a gallery of those that have vectors.
         embedded: Vectors of the items.
-        weights: Weights of the spaces.
+        weights: Weights of the spaces by name; None takes the stored or default ones, as a search does.
         text_weight: Weight of the words beside an item; None is the usual one.
         progress: Called with the number of searches done and in all.
         unread: Number of texts without a word that the text encoder has learnt.
+        used: Weights of the spaces that the searches used, the largest of each.
     """
 
     items: Sequence[Item]
     retriever: Retriever
     embedded: EmbeddedItems
-    weights: Mapping[str, float]
+    weights: Mapping[str, float] | None = None
     text_weight: float | None = None
     progress: Callable[[int, int], None] | None = None
     unread: int = 0
+    used: dict[str, float] = field(default_factory=dict)
     _places: dict[str, int] = field(init=False)
     _done: int = 0
 
@@ -94,6 +97,8 @@ class WordSearch:
         except UnknownWordsError:
             self.unread += 1
             return np.empty(0, dtype=np.int64)
+        for name, weight in answer.query.weights.items():
+            self.used[name] = max(weight, self.used.get(name, 0.0))
         return np.array([self._places[match.item.id] for match in answer.matches], dtype=np.int64)
 
     def notes(self) -> list[str]:
@@ -108,7 +113,7 @@ def word_search(
     embedded: EmbeddedItems,
     encoder: TextEncoder,
     *,
-    weights: Mapping[str, float],
+    weights: Mapping[str, float] | None = None,
     text_weight: float | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[WordSearch]:
@@ -124,6 +129,7 @@ def word_search(
             part = present[start : start + AT_ONCE]
             vectors = {name: rows[part] for name, rows in embedded.rows.items()}
             gallery.add([items[place] for place in part.tolist()], vectors, spaces=embedded.spaces)
+        gallery.store_weights(StoredWeights(embedded.stored_weights))
         retriever = Retriever(gallery, ModelFile(None), text_encoder=encoder)
         yield WordSearch(items, retriever, embedded, weights, text_weight, progress)
 
