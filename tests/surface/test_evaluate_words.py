@@ -202,7 +202,7 @@ def test_words_that_mean_other_labels_do_not(sample: Sample, capsys: Capture) ->
 
 def test_few_items_titles_and_unknown_words_are_told(sample: Sample, capsys: Capture) -> None:
     """A phrase that fewer than three items fit is not asked, and a text of unknown words finds nothing."""
-    few = "id not in ('d001-0')"
+    few = "id not in ('d001-0', 'd001-1')"
     found = evaluated(capsys, sample, "--protocol", "words=type,colour,gender", "--where", few)
     assert "1 phrases are left out: fewer than 3 items of the gallery have all their labels" in found["notes"]
     sample.teach({"shirt": sample.words["shirt"]})
