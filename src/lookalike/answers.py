@@ -107,8 +107,8 @@ class Match:
         item: Item found.
         score: Weighted mean of the cosines, in [-1, 1]; or minus the weighted sum of distances; or, of words that are
             searched as letters only, the full-text score.
-        scores: Cosine, or minus the distance, by name of the space. With words also the cosine of the `photo` and of
-            the `text` alone, and the `full_text` score where the item has one.
+        scores: Cosine, or minus the distance, by name of the space. With words beside a photo also the cosine of the
+            `photo` and of the `text` alone, and with letters the `full_text` score where the item has one.
         refined: Value that decides the rank of a refined or fused answer; None if the score does.
         relevance: Calibrated probability, in [0, 1], that it is of the same kind as what was asked; None if unknown.
         garment: Garment of the photo that was found; None if the item is not embedded by its garments.

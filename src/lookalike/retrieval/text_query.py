@@ -35,14 +35,17 @@ class TextQuery:
     Attributes:
         said: The words, as they were read.
         vectors: (1, D) float32 unit vectors by space, of the photo and the words together; empty if no vector is asked.
-        parts: (1, D) float32 unit vectors in `SPACE`, of the `photo` alone and of the `text` alone.
+        parts: (1, D) float32 unit vectors in `SPACE`, of the `photo` alone and of the `text` alone; empty where the
+            vectors are those of one of them.
         letters: Words to look up in the texts of the items.
+        is_meant: Whether what the words mean is a part of the vectors.
     """
 
     said: ReadText
     vectors: Mapping[str, Float32]
     parts: Mapping[str, Float32] = field(default_factory=dict)
     letters: tuple[str, ...] = ()
+    is_meant: bool = False
 
 
 def text_query(
@@ -95,8 +98,8 @@ def text_query(
         letters = ()
         if not words:
             raise UnknownWordsError(f"the model has learnt no word of {said.text!r}; search by full_text")
-    parts = {name: each[SPACE] for name, each in (("photo", photo), ("text", words)) if SPACE in each}
-    return TextQuery(said, vectors, parts, letters)
+    parts = {"photo": photo[SPACE], "text": words[SPACE]} if SPACE in photo and SPACE in words else {}
+    return TextQuery(said, vectors, parts, letters, is_meant=bool(words))
 
 
 def letters_of(said: ReadText) -> tuple[str, ...]:
@@ -131,14 +134,13 @@ def echo_of(query: TextQuery, found: FullText | None) -> QueryText:
         found: Result of the full text; None if it was not searched.
     """
     said = query.said
-    is_meant = "text" in query.parts
     return QueryText(
         text=said.text,
-        known=said.known if is_meant else (),
+        known=said.known if query.is_meant else (),
         unknown=said.unknown,
         corrected={**said.corrected, **({} if found is None else found.corrected)},
         not_found=tuple(word for word in said.unknown if found is not None and word in found.unknown),
-        searched=(*((VISUAL,) if is_meant else ()), *((FULL_TEXT,) if found is not None else ())),
+        searched=(*((VISUAL,) if query.is_meant else ()), *((FULL_TEXT,) if found is not None else ())),
     )
 
 

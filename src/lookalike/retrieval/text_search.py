@@ -34,7 +34,7 @@ def search_by_words(gallery: Gallery, query: TextQuery, request: ResolvedRequest
         Neighbours in the fused order with `refined`, the values that they are ordered by, and the result of the full
         text, if it was searched. The scores are those of the query's vectors. Without full text the order is that of
         the scores, and `refined` is None. By full text alone the scores are its own. `by_space` has also the cosines of
-        the `photo` and of the `text` alone, and `full_text`, nan where an item has none of the words.
+        `query.parts`, and `full_text`, nan where an item has none of the words.
 
     Raises:
         UsageError: Only the full text is asked, and the gallery does not offer it.
