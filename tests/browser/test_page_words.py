@@ -100,6 +100,10 @@ def test_words_change_what_an_item_shows_and_are_weighed(server: Server, open_pa
     become(page, lambda ids: ids == alone)
     assert query_of(page) == {"item": ["d013-2"]}
     expect(slider).to_be_hidden()
+    ask(page, "but red")
+    page.get_by_role("button", name="Look at a part of it").click()
+    page.locator(".crop").wait_for()
+    assert query_of(page).keys() == {"photo", "text"}
 
 
 def test_the_catalogue_suggests_words(server: Server, open_page: OpenPage, query_photo: Path) -> None:

@@ -101,17 +101,18 @@ function openDetails(id) {
 	go({open: id});
 }
 
-async function searchPhoto(blob, label) {
+async function searchPhoto(blob, label, words = {}) {
 	details.close();
 	const photo = await keep(blob, label);
-	go({...emptyState(), photo, weights: state.weights});
+	go({...emptyState(), photo, weights: state.weights, ...words});
 	toTop();
 }
 
 async function lookAtPart(id) {
 	try {
 		const name = items.has(id) ? nameOf(items.get(id)) : id;
-		await searchPhoto(await getPhoto(id, PART_OF), name);
+		const {text, textWeight} = state;
+		await searchPhoto(await getPhoto(id, PART_OF), name, {text, textWeight});
 	} catch (error) {
 		fail(error);
 	}
