@@ -297,6 +297,14 @@ def test_intervals_cover_what_they_should() -> None:
     assert bootstrap_intervals(np.ones((5, 1))).tolist() == [[1.0, 1.0]]
 
 
+def test_intervals_of_few_queries_are_of_resamples_that_have_some() -> None:
+    """One query of fifty has a value, and it is 1: no resample tells another mean. Of the other metric none has."""
+    values = np.ones((50, 2))
+    counts = np.zeros((50, 2))
+    counts[7, 0] = 1
+    assert bootstrap_intervals(values, counts=counts).tolist() == [[1.0, 1.0], [0.0, 0.0]]
+
+
 def test_significance_is_that_of_all_exchanges() -> None:
     """Five queries, all better by the same: of 32 exchanges two are as extreme, so p is 1/16."""
     one = np.zeros((5, 1))

@@ -28,7 +28,8 @@ def bootstrap_intervals(values: Float64, *, counts: Float64 | None = None, seed:
         seed: Seed of the resampling.
 
     Returns:
-        (M, 2) float64 bounds of 95 % of the resampled means; zeros for no queries.
+        (M, 2) float64 bounds of 95 % of the resampled means, without resamples that have no weight; zeros for no
+        queries, or where none has a weight.
 
     Source: Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 13.
     """
@@ -41,9 +42,11 @@ def bootstrap_intervals(values: Float64, *, counts: Float64 | None = None, seed:
     for draws in _blocks(RESAMPLES, queries):
         times = random.multinomial(queries, np.full(queries, 1.0 / queries), size=draws).astype(np.float64)
         whole = times @ counts
-        means.append(np.divide(times @ (values * counts), whole, out=np.zeros_like(whole), where=whole > 0))
+        means.append(np.divide(times @ (values * counts), whole, out=np.full_like(whole, np.nan), where=whole > 0))
     edge = (1.0 - CONFIDENCE) / 2
-    found: Float64 = np.quantile(np.concatenate(means), [edge, 1.0 - edge], axis=0).T
+    drawn = np.concatenate(means)
+    drawn[:, np.isnan(drawn).all(axis=0)] = 0.0
+    found: Float64 = np.nanquantile(drawn, [edge, 1.0 - edge], axis=0).T
     return found
 
 
