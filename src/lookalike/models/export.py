@@ -70,7 +70,7 @@ def export_onnx(
         raise UsageError("half and int8 exclude each other: leave one of them out")
     loaded = load_checkpoint(checkpoint)
     heads = chosen_heads(loaded, labels)
-    photos = photos_for_check(calibrate or "drawn", loaded.preprocessing)
+    photos = _photos(calibrate or "drawn", loaded.preprocessing)
     file.absolute().parent.mkdir(parents=True, exist_ok=True)
     with hidden_beside(file) as folder:
         made = folder / "model.onnx"
@@ -188,18 +188,8 @@ class _Exported(nn.Module):
         return tuple(outputs)
 
 
-def photos_for_check(source: str, preprocessing: Preprocessing, *, most: int = PHOTOS) -> Float32:
-    """Photos of a catalogue, preprocessed: (B, 3, H, W) float32.
-
-    Args:
-        source: Catalogue; `drawn` is the drawn sample.
-        preprocessing: Preprocessing of the network.
-        most: Largest B.
-
-    Raises:
-        UsageError: The catalogue has no photos.
-    """
-    items = list(islice(open_catalogue(source).items(), most))
+def _photos(source: str, preprocessing: Preprocessing) -> Float32:
+    items = list(islice(open_catalogue(source).items(), PHOTOS))
     if not items:
         raise UsageError(f"{source}: no photos to check the export with")
     opened = (open_image(item, at_least=preprocessing.wanted_size, box=item.box) for item in items)
