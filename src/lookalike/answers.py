@@ -45,7 +45,7 @@ class QueryText:
         known: Words whose meaning was searched, lower case.
         unknown: Words that the model has not learnt: their letters alone can be looked up.
         corrected: Word that was searched, by misspelt word.
-        not_found: Unknown words that no item has in its texts.
+        not_found: Words whose meaning was not searched, and that no item has in its texts.
         searched: How the words were searched: `visual`, `full_text`, or both.
     """
 

@@ -92,6 +92,9 @@ def test_full_text_alone_needs_no_text_encoder(shop: Shop) -> None:
     assert answer.query.index == "full_text"
     assert [match.score for match in answer.matches] == sorted((m.score for m in answer.matches), reverse=True)
     assert answer.query.text is not None and answer.query.text.corrected == {"sumer": "summer"}
+    with lookalike.open(shop.gallery) as opened:
+        nothing = opened.search(text="zebra", text_search="full_text")
+    assert nothing.matches == [] and nothing.query.text is not None and nothing.query.text.not_found == ("zebra",)
 
 
 def test_a_model_without_a_text_encoder_says_so(shop: Shop) -> None:
@@ -185,7 +188,7 @@ def test_a_picture_and_a_page_show_the_words(
     arguments = ["--text", "green zebra", "-k", "3", "--montage", str(files[0]), "--html", str(files[1])]
     assert main(["search", "-g", str(shop.gallery), "--model", model, *arguments]) == 0
     printed = capsys.readouterr().err
-    assert "unknown: 'zebra', taken as letters only, and in no text: 'zebra'" in printed
+    assert "unknown: 'zebra', taken as letters only; in no text: 'zebra'" in printed
     page = files[1].read_text(encoding="utf-8")
     assert '<div class="photo words">&quot;green zebra&quot;</div>' in page
     assert files[0].stat().st_size > 1000

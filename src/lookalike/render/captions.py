@@ -41,8 +41,9 @@ def text_line(text: QueryText) -> str:
         parts.append("read as: " + ", ".join(f"'{wrong}' as '{right}'" for wrong, right in text.corrected.items()))
     if text.unknown:
         way = "taken as letters only" if "full_text" in text.searched else "left out"
-        none = f", and in no text: {', '.join(map(repr, text.not_found))}" if text.not_found else ""
-        parts.append(f"unknown: {', '.join(map(repr, text.unknown))}, {way}{none}")
+        parts.append(f"unknown: {', '.join(map(repr, text.unknown))}, {way}")
+    if text.not_found:
+        parts.append(f"in no text: {', '.join(map(repr, text.not_found))}")
     return "; ".join(parts)
 
 

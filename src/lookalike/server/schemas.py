@@ -146,7 +146,7 @@ class TextRead(BaseModel):
 
     known: list[str] = Field(description="Words whose meaning was searched, spelling corrected.")
     unknown: list[str] = Field(description="Words that the model has not learnt; only their letters can be looked up.")
-    not_found: list[str] = Field(description="Unknown words that no item has in its texts.")
+    not_found: list[str] = Field(description="Words whose meaning was not searched, and that no item has in its texts.")
     corrected: dict[str, str] = Field(description="Word that was searched, by misspelt word.")
     searched: list[str] = Field(description="`visual`, `full_text` or both: how the words were searched.")
 
