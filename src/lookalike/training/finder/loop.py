@@ -34,7 +34,7 @@ from lookalike.training.finder.scenes import Scene, Scenes
 from lookalike.training.finder.settings import FinderSettings, FinderStageSettings, load_finder_settings
 from lookalike.training.outcome import Stopped, Trained
 from lookalike.training.run.interruption import Interruption
-from lookalike.training.run.run_folder import RunFolder
+from lookalike.training.run.run_folder import RunFolder, run_folder
 from lookalike.training.run.schedule import rate_factor
 
 STATISTICS_PHOTOS = 128
@@ -71,19 +71,12 @@ def train_finder(
         Stopped: The run was interrupted by Ctrl-C or SIGTERM; its state is saved.
     """
     settings = load_finder_settings(config, overrides=tuple(overrides))
-    folder = RunFolder(resume or out or Path("runs") / settings.name)
-    if resume:
-        folder.resume(settings)
-    else:
-        folder.begin(settings)
-    try:
+    with run_folder(settings, settings.name, resume=resume, out=out) as folder:
         interruption = Interruption()
         run = FinderRun(settings, base=config.parent if base is None else base, folder=folder, report=report)
         with interruption:
             run.all_stages(progress, interruption)
         return Trained(folder.best, list(run.skipped.values()))
-    finally:
-        folder.release()
 
 
 class FinderRun:

@@ -7,7 +7,8 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
 from io import StringIO
@@ -164,6 +165,31 @@ class RunFolder:
         writer.writerow(["photo", "reason"])
         writer.writerows((skip.photo, skip.reason) for skip in skipped)
         create_file(self.path / SKIPPED, table.getvalue())
+
+
+@contextmanager
+def run_folder(settings: DataclassInstance, name: str, *, resume: Path | None, out: Path | None) -> Iterator[RunFolder]:
+    """Folder of a run, new or resumed, and locked during a context.
+
+    Args:
+        settings: Settings of the run.
+        name: Name of the run.
+        resume: Folder of a run to resume; None begins a new one.
+        out: Folder to create; None is `runs/NAME`.
+
+    Raises:
+        ConfigError: The folder is in use, holds a run already, or was made with other settings.
+        TrainingError: The folder cannot be written.
+    """
+    folder = RunFolder(resume or out or Path("runs") / name)
+    if resume:
+        folder.resume(settings)
+    else:
+        folder.begin(settings)
+    try:
+        yield folder
+    finally:
+        folder.release()
 
 
 def resolved(settings: DataclassInstance) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from lookalike.models.text.tokenizer import make_tokenizer
 from lookalike.text.lexicon import lexicon
 from lookalike.training.outcome import Stopped, Trained
 from lookalike.training.run.interruption import Interruption
-from lookalike.training.run.run_folder import RunFolder
+from lookalike.training.run.run_folder import RunFolder, run_folder
 from lookalike.training.run.schedule import rate_factor
 from lookalike.training.text.batches import TextBatches
 from lookalike.training.text.dev_words import mean_figure, measure_words
@@ -63,19 +63,12 @@ def train_text_encoder(
         Stopped: The run was interrupted by Ctrl-C or SIGTERM; its state is saved.
     """
     settings = load_text_settings(config, overrides=tuple(overrides))
-    folder = RunFolder(resume or out or Path("runs") / settings.name)
-    if resume:
-        folder.resume(settings)
-    else:
-        folder.begin(settings)
-    try:
+    with run_folder(settings, settings.name, resume=resume, out=out) as folder:
         interruption = Interruption()
         run = TextRun(settings, base=config.parent if base is None else base, folder=folder, report=report)
         with interruption:
             run.all_steps(progress, interruption)
         return Trained(folder.best, [])
-    finally:
-        folder.release()
 
 
 class TextRun:
