@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 import onnxruntime
@@ -20,9 +19,6 @@ from lookalike.spaces import unit_rows
 from lookalike.text.lexicon import lexicon
 from lookalike.text.words import ReadText, read
 from lookalike.types import Float32
-
-MOST_CHARACTERS: Final = 2000
-"""Longest text of a query, in characters."""
 
 
 class TextEncoder:
