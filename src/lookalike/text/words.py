@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -34,8 +35,8 @@ class ReadText:
 
 
 def words_of(text: str) -> list[str]:
-    """Words of a text, lower case, in order."""
-    return [word.replace("\u2019", "'") for word in WORD.findall(text.casefold())]
+    """Words of a text, lower case, in order; a letter and the accent after it are one letter."""
+    return [word.replace("\u2019", "'") for word in WORD.findall(unicodedata.normalize("NFC", text.casefold()))]
 
 
 def read(text: str, learnt: Collection[str] | None, *, intended: Collection[str] = ()) -> ReadText:
