@@ -16,8 +16,10 @@ from lookalike.cli.commands import app
 from lookalike.errors import CatalogueError, ConfigError, MismatchError, ModelError, UsageError
 from lookalike.gallery.opening import gallery_of
 from lookalike.models.export_checkpoint import export
+from lookalike.models.onnx_file import write_metadata
 from lookalike.models.text.checkpoint import load_text_encoder
 from lookalike.models.text.tokenizer import make_tokenizer
+from lookalike.models.text_encoder_file import FORMAT
 from lookalike.text.encoder import TextEncoder
 from lookalike.text.lexicon import lexicon
 from lookalike.training.settings.presets import find_settings
@@ -147,6 +149,14 @@ def test_damaged_and_foreign_files_are_refused(checkpoint: Path, encoder: TextEn
             TextEncoder(damaged)
     with pytest.raises(ModelError, match=r"none\.text\.onnx"):
         TextEncoder(tmp_path / "none.text.onnx")
+    described = tmp_path / "described.text.onnx"
+    sound = {"tokenizer": make_tokenizer(["red"]).to_str(), "words": '["red"]'}
+    for key, value in (("tokenizer", "{}"), ("words", "5"), ("words", "{")):
+        described.write_bytes(content)
+        about = {"format": FORMAT, "name": "shop", "photo_model": "shop@01234567", **sound, key: value}
+        write_metadata(described, {f"lookalike.{name}": text for name, text in about.items()})
+        with pytest.raises(ModelError, match="its tokenizer or its words are damaged"):
+            TextEncoder(described)
     broken = tmp_path / "broken.safetensors"
     broken.write_bytes(checkpoint.read_bytes()[:-1] + b"x")
     with pytest.raises(ModelError, match="does not fit its checksum"):

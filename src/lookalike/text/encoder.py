@@ -71,9 +71,9 @@ class TextEncoder:
         try:
             self._tokenizer = Tokenizer.from_str(tokenizer)
             words = json.loads(metadata.get("lookalike.words", "null"))
+            self.learnt: frozenset[str] | None = None if words is None else frozenset(words)
         except Exception as error:  # the tokenizer's exceptions have no common parent but Exception
-            raise ModelError(f"{path}: its tokenizer is damaged: {error}") from error
-        self.learnt: frozenset[str] | None = None if words is None else frozenset(words)
+            raise ModelError(f"{path}: its tokenizer or its words are damaged: {error}") from error
         self._intended = frozenset() if self.learnt is None else self.learnt & lexicon().naming
         require_checksum(path, content)
 
