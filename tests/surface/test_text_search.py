@@ -180,6 +180,22 @@ def test_options_of_the_command_line_exclude_each_other(shop: Shop, capsys: pyte
     assert "exclude each other" in capsys.readouterr().err
 
 
+def test_words_that_no_item_has_are_not_laid_to_the_filter(
+    shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "answer.html"
+    command = ["search", "-g", str(shop.gallery), "--text-only", "--text"]
+    for words, where, said in (
+        ("zebra", [], "no item has these words"),
+        ("zebra", ["--where", "price > 0"], "no item that passes the filter has these words"),
+        ("red", ["--where", "price < 0"], "no item that passes the filter has these words"),
+    ):
+        assert main([*command, words, *where, "--html", str(page)]) == 0
+        printed = capsys.readouterr().err
+        assert said in printed.splitlines() and "weights" not in printed
+        assert "Weights" not in page.read_text(encoding="utf-8")  # no space was searched
+
+
 def test_a_picture_and_a_page_show_the_words(
     worded: lookalike.Retriever, shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lookalike.cli.console import item_columns, say, write_table
-from lookalike.gallery.request import FULL_TEXT
 
 if TYPE_CHECKING:
     from lookalike.answers import Answer, Match
@@ -18,6 +17,7 @@ def present(answer: Answer) -> None:
         garment_line,
         labels_line,
         no_match_line,
+        nothing_line,
         steps_line,
         text_line,
         weights_line,
@@ -39,7 +39,7 @@ def present(answer: Answer) -> None:
     elif answer.no_good_match:
         say(f"no good match: {no_match_line(answer.query)}")
     else:
-        say("no item passes the filter" if answer.query.where else "nothing was found")
+        say(nothing_line(answer.query))
     if answer.query.garment is not None:
         say(garment_line(answer.query.garment))
     if answer.query.same_kind:
@@ -48,8 +48,8 @@ def present(answer: Answer) -> None:
         say(f"words: {text_line(answer.query.text)}")
     if shows := labels_line(answer.query):
         say(f"shows: {shows}")
-    weights = "" if answer.query.index == FULL_TEXT else f"weights: {weights_line(answer.query)}; "
-    say(f"{weights}index: {answer.query.index}; {steps_line(answer)}")
+    weights = weights_line(answer.query)
+    say(f"{f'weights: {weights}; ' if weights else ''}index: {answer.query.index}; {steps_line(answer)}")
 
 
 def scores_of(matches: Sequence[Match]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lookalike.answers import Answer, GarmentChoice, Query, QueryText
+from lookalike.gallery.request import FULL_TEXT
 from lookalike.types import JSON, NAMING_ATTRIBUTES, Item
 
 EXAMPLES = 3
@@ -66,7 +67,9 @@ def _file_name(photo: str) -> str:
 
 
 def weights_line(query: Query) -> str:
-    """Weights above 0, with the metrics if some were given."""
+    """Weights above 0, with the metrics if some were given; empty if letters alone were searched, in no space."""
+    if query.index == FULL_TEXT:
+        return ""
     parts = []
     for space, weight in query.weights.items():
         if weight:
@@ -107,6 +110,13 @@ def no_match_line(query: Query) -> str:
         f"no item is of the same kind with a probability of {query.min_relevance or 0:g} or more; try a lower least "
         "relevance, another photo, or the part that shows one garment (a box or a garment)"
     )
+
+
+def nothing_line(query: Query) -> str:
+    """Why nothing was found."""
+    if query.index == FULL_TEXT:
+        return "no item that passes the filter has these words" if query.where else "no item has these words"
+    return "no item passes the filter" if query.where else "nothing was found"
 
 
 def value_text(value: JSON) -> str:
