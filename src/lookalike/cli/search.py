@@ -150,7 +150,7 @@ def search(
         ),
     ] = None,
 ) -> None:
-    """Find the same and similar garments, by photos, by indexed items, or both."""
+    """Find the same and similar garments, by photos, indexed items or words, or these together."""
     import lookalike
     from lookalike.retrieval.examples import Examples
     from lookalike.retrieval.explanation import MOST as MOST_EXPLAINED
