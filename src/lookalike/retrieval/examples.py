@@ -12,9 +12,10 @@ import numpy as np
 from lookalike.embedding.protocol import Embeddings
 from lookalike.errors import UsageError
 from lookalike.spaces import unit_rows
-from lookalike.types import Box, Float32
+from lookalike.types import Float32
 
 if TYPE_CHECKING:
+    from lookalike.gallery.request import SearchRequest
     from lookalike.images import Source
 
 UNLIKE = 0.5
@@ -77,16 +78,19 @@ class Examples:
         """Ids of all example items, which are left out of the answer."""
         return [*self.items, *self.unlike_items]
 
-    def check(self, *, box: Box | None, garment: str | int | None, metrics: Mapping[str, str] | None) -> None:
-        """Check that examples, box, garment and metrics fit together.
+    def check(self, request: SearchRequest) -> None:
+        """Check that a request fits the examples.
 
         Raises:
-            UsageError: A box or a garment without the one photo that it belongs to, or metrics with several examples.
+            UsageError: A box or a garment without the one photo that it belongs to, metrics with several examples, or
+                a weight of words without any.
         """
-        for part, name in ((box, "box"), (garment, "garment")):
+        for part, name in ((request.box, "box"), (request.garment, "garment")):
             self._check_part(part, name)
-        if metrics and self.several:
+        if request.metrics and self.several:
             raise UsageError("metrics compare with one photo or item; with several, leave the metrics out")
+        if request.text_weight is not None and self.none:
+            raise UsageError("text_weight is that of words beside a photo or an item; leave it out with words alone")
 
     def _check_part(self, part: object, name: str) -> None:
         if part is not None and not self.photos:

@@ -129,7 +129,7 @@ class Retriever(Resources):
             UsageError: The request does not fit the examples or the gallery.
             MismatchError: The gallery was filled by another model.
         """
-        examples.check(box=request.box, garment=request.garment, metrics=request.metrics)
+        examples.check(request)
         gallery = self.gallery
         if not (spaces := gallery.spaces):
             raise UsageError(f"{self._address} is empty; fill it with `lookalike index`")

@@ -11,8 +11,8 @@ NOT_WITH_TEXT: Final = ("expand", "rerank", "metrics", "min_relevance")
 OF_TEXT: Final = ("text_weight", "text_search")
 """Options of words."""
 
-OF_EXAMPLE: Final = ("unlike", "unlike_id", "same_kind", "box", "garment")
-"""Parts that need a photo or an item."""
+OF_EXAMPLE: Final = ("unlike", "unlike_id", "same_kind", "box", "garment", "text_weight")
+"""Parts and options that need a photo or an item."""
 
 
 def rules(*, unused: Mapping[str, Any], example: Mapping[str, Any], text: Mapping[str, Any]) -> dict[str, Any]:
