@@ -14,15 +14,17 @@ from typer.testing import CliRunner
 from lookalike.catalogue.sample.drawn import open_drawn
 from lookalike.cli.commands import app
 from lookalike.errors import CatalogueError, ConfigError, MismatchError, ModelError, UsageError
-from lookalike.gallery.opening import gallery_of
+from lookalike.gallery.opening import gallery_of, open_gallery
 from lookalike.models.export_checkpoint import export
 from lookalike.models.onnx_file import write_metadata
 from lookalike.models.text.checkpoint import load_text_encoder
 from lookalike.models.text.tokenizer import make_tokenizer
 from lookalike.models.text_encoder_file import FORMAT
+from lookalike.spaces import Space
 from lookalike.text.encoder import TextEncoder
 from lookalike.text.lexicon import lexicon
 from lookalike.training.settings.presets import find_settings
+from lookalike.training.text.batches import TextBatches
 from lookalike.training.text.dev_words import measure_words
 from lookalike.training.text.labelled_texts import Fact, TitledPhotos, facts_of, part_of
 from lookalike.training.text.learnt_words import descriptive_words, learnt_words, numbered
@@ -266,6 +268,23 @@ def test_facts_are_labels_and_what_titles_and_colours_add() -> None:
     assert found[("other", "checked")] == [1] and found[("other", "striped")] == [2]
 
 
+def test_photos_that_nothing_can_be_said_of_are_asked_for_by_no_text(shop: Path) -> None:
+    settings = load_text_settings(shop / "run.toml", overrides=("batch=16", "photos=4", "titles=0.5"))
+    rows = np.ones((3, 2), np.float32)
+    titles = [["lovely"], ["red", "dress"], []]
+    photos = TitledPhotos([Item(str(place), "") for place in range(3)], rows, rows, titles, [{}, {}, {}])
+    facts = [Fact("colour", "colour", "red")]
+    learnt = frozenset(("lovely", "red", "dress"))
+    true_of = np.array([[False, True, False]])
+    batches = TextBatches(photos, facts, true_of, lexicon=lexicon(), learnt=learnt, settings=settings)
+    for step in range(4):
+        batch = batches.make(step)
+        assert len(batch.texts) == 16 and not any("lovely" in text for text in batch.texts)
+        assert (batch.fits == (batch.photos == 1)).all()
+    with pytest.raises(CatalogueError, match="no training photo has a label"):
+        TextBatches(photos, facts, true_of & False, lexicon=lexicon(), learnt=learnt, settings=settings)
+
+
 def test_items_go_to_their_split() -> None:
     data = TextDataSettings("g", dev_where={"size": ("large",)})
     assert part_of(Item("a", ""), data) == "train" == part_of(Item("a", "", attributes={"split": "train"}), data)
@@ -304,3 +323,8 @@ def test_galleries_without_photos_to_learn_from_are_refused(shop: Path, tiny_mod
     two = load_text_settings(shop / "run.toml", overrides=('data=[{gallery="shop.gallery"}, {gallery="o.gallery"}]',))
     with pytest.raises(MismatchError, match="belongs to one photo model"):
         read_all(two, base=shop)
+    with open_gallery(str(shop / "plain.gallery"), create=True) as gallery:
+        gallery.add([Item("a", "")], {"deep": np.ones((1, 2), np.float32)}, spaces=(Space("deep", 2, "other@1"),))
+    plain = load_text_settings(shop / "run.toml", overrides=('data=[{gallery="plain.gallery"}]',))
+    with pytest.raises(MismatchError, match="the space 'color', and this gallery does not have it"):
+        read_all(plain, base=shop)

@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 
+from lookalike.errors import CatalogueError
 from lookalike.text.lexicon import COLOUR, GARMENT, GENDER, Lexicon
 from lookalike.training.text.labelled_texts import OTHER, Fact, TitledPhotos
 from lookalike.training.text.phrases import Wording
@@ -50,6 +51,9 @@ class TextBatches:
         lexicon: Phrases of values.
         learnt: Words that are learnt; others are left out of titles.
         settings: Settings of the run.
+
+    Raises:
+        CatalogueError: Nothing can be said of any photo.
     """
 
     def __init__(
@@ -67,13 +71,16 @@ class TextBatches:
         self.of_photo: list[dict[str, list[int]]] = [defaultdict(list) for _ in photos.items]
         for fact, place in zip(*np.nonzero(true_of), strict=True):
             self.of_photo[place][facts[fact].role].append(int(fact))
+        self.described = np.flatnonzero(true_of.any(axis=0))
+        if not len(self.described):
+            raise CatalogueError("no training photo has a label, or a word of the lexicon in its title")
 
     def make(self, step: int) -> TextBatch:
         """Make the batch of a step."""
         random = np.random.default_rng((self.settings.seed, step))
         wording = Wording(self.lexicon, random=random, other_languages=self.settings.other_languages)
         count = len(self.titles)
-        own = random.integers(count, size=self.settings.batch)
+        own = self.described[random.integers(len(self.described), size=self.settings.batch)]
         photos = np.concatenate([own, random.integers(count, size=self.settings.photos)])
         photos = np.unique(photos)
         texts: list[str] = []

@@ -68,8 +68,8 @@ def read_gallery(data: TextDataSettings, *, folder: Path) -> tuple[str, dict[str
 
     Raises:
         GalleryNotFoundError: There is no such gallery.
-        CatalogueError: It has no training photos with a title or a label.
-        MismatchError: It is of several models.
+        CatalogueError: It has no training photos.
+        MismatchError: It is of several models, or has no space `color`.
     """
     address = data.gallery if "://" in data.gallery else str(folder / data.gallery)
     chosen: dict[str, list[tuple[Item, Float32, Float32]]] = {"train": [], "dev": []}
@@ -77,6 +77,8 @@ def read_gallery(data: TextDataSettings, *, folder: Path) -> tuple[str, dict[str
         model = next((space.model_id for space in gallery.spaces if space.name == DEEP), None)
         if model is None:
             raise MismatchError(f"{address}: a text encoder belongs to one photo model, and this gallery has several")
+        if COLOR not in [space.name for space in gallery.spaces]:
+            raise MismatchError(f"{address}: shades are told by the space {COLOR!r}, and this gallery does not have it")
         for items, vectors in gallery.rows():
             for place, item in enumerate(items):
                 if part := part_of(item, data):
