@@ -9,12 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from lookalike.catalogue.sample.drawn import open_drawn
 from lookalike.cli.commands import app
-from lookalike.errors import CatalogueError, ConfigError, MismatchError, ModelError, UsageError
+from lookalike.errors import CatalogueError, ConfigError, LookalikeError, MismatchError, ModelError, UsageError
 from lookalike.gallery.opening import gallery_of, open_gallery
+from lookalike.models.checkpoint import CONTENT, content_sum
 from lookalike.models.export_checkpoint import export
 from lookalike.models.onnx_file import write_metadata
 from lookalike.models.text.checkpoint import load_text_encoder
@@ -140,6 +143,18 @@ def test_the_exported_file_is_the_checkpoint(checkpoint: Path, encoder: TextEnco
     np.testing.assert_allclose(encoder.encode(texts), rows, atol=5e-3)
     alone = np.concatenate([encoder.encode([text]) for text in texts])
     np.testing.assert_allclose(alone, encoder.encode(texts), atol=1e-5)  # whatever the padding
+
+
+def test_weights_that_are_not_numbers_are_not_exported(checkpoint: Path, tmp_path: Path) -> None:
+    state = {name: tensor.clone() for name, tensor in load_file(checkpoint).items()}
+    state["out.bias"][0] = float("nan")
+    with safe_open(checkpoint, framework="pt") as file:
+        header = {key: value for key, value in file.metadata().items() if key != CONTENT}
+    header[CONTENT] = content_sum(state, header)
+    save_file(state, tmp_path / "nan.safetensors", metadata=header)
+    with pytest.raises(LookalikeError, match="least cosine nan"):
+        export(tmp_path / "nan.safetensors", tmp_path / "nan.text.onnx")
+    assert not (tmp_path / "nan.text.onnx").exists()
 
 
 def test_damaged_and_foreign_files_are_refused(checkpoint: Path, encoder: TextEncoder, tmp_path: Path) -> None:

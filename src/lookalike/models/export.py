@@ -83,7 +83,7 @@ def export_onnx(
         ours = outputs_of(made, photos)
         least = least_cosine(loaded.network, ours["embedding"], photos)
         apart = labels_apart(loaded.network, ours["labels"], photos, heads=list(heads)) if heads else None
-        if not int8 and least < LEAST_COSINE:
+        if not (int8 or least >= LEAST_COSINE):  # also for nan
             raise LookalikeError(
                 f"{file}: not written: its embeddings differ from PyTorch's (least cosine {least:.6f} over "
                 f"{len(photos)} photos, expected at least {LEAST_COSINE})"

@@ -53,7 +53,7 @@ def export_text_encoder(checkpoint: Path, file: Path, *, half: bool = False) -> 
             words=loaded.words,
         )
         least = least_cosine(loaded, made)
-        if least < LEAST_COSINE:
+        if not least >= LEAST_COSINE:  # also for nan
             raise LookalikeError(
                 f"{file}: not written: its embeddings differ from PyTorch's (least cosine {least:.6f})"
             )
@@ -66,14 +66,14 @@ def least_cosine(loaded: TextCheckpoint, file: Path) -> float:
     """Smallest cosine between the embeddings of an ONNX file and of PyTorch, over texts of 1 to 12 learnt words."""
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
     tokenizer = make_tokenizer(loaded.words)
-    least = 1.0
+    cosines = []
     for texts in _texts(loaded.words):
         tokens = np.array([each.ids for each in tokenizer.encode_batch(list(texts))], dtype=np.int64)
         ours = session.run([EMBEDDING], {INPUT: tokens})[0]
         with torch.no_grad():
             theirs = loaded.network(torch.from_numpy(tokens)).numpy()
-        least = min(least, float((ours * theirs).sum(axis=1).min()))
-    return least
+        cosines.append((ours * theirs).sum(axis=1))
+    return float(np.concatenate(cosines).min())
 
 
 def _texts(words: Sequence[str]) -> list[list[str]]:
