@@ -20,6 +20,7 @@ ALLOWED = {
 
 EXCEPTIONS = {
     "pi-heif": "LGPL-3.0 of libheif and libde265: shared libraries of their own in its wheel, unchanged, replaceable",
+    "tqdm": "MPL-2.0, file by file: unchanged, brought along by tokenizers for downloads, which Lookalike never makes",
 }
 """Distributions under other licences, with the reason why they may be used."""
 
