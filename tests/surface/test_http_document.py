@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +15,11 @@ from schemathesis.engine import events, from_schema
 from small_shop import TOKEN, Shop
 from starlette.testclient import TestClient
 
+from lookalike.embedding.calibration import Calibration, RelevanceCurve
 from lookalike.server.app import create_app
 from lookalike.server.settings import Settings
 from lookalike.server.startup import open_context
+from lookalike.tuning.calibration import write_calibration
 from tiny_text_encoder import write_tiny_text_encoder
 
 FILTERS = [
@@ -111,7 +112,8 @@ def found_by_schemathesis(app: FastAPI) -> tuple[list[str], set[str], int]:
 
 
 def test_schemathesis_finds_nothing(shop: Shop, mapped_model: Path, tiny_finder: Path, tmp_path: Path) -> None:
-    model = shutil.copy(mapped_model, tmp_path / "shop.onnx")
+    model = tmp_path / "shop.onnx"
+    write_calibration(mapped_model, Calibration(RelevanceCurve(12.0, -12.0), RelevanceCurve(9.0, -6.0)), model)
     vectors = {"red": np.ones(16, dtype=np.float32)}
     write_tiny_text_encoder(tmp_path / "shop.text.onnx", vectors, photo_model="tiny@01234567", learnt=False)
     context = open_context(

@@ -82,7 +82,10 @@ class ItemExamples(BaseModel):
         json_schema_extra={
             "examples": [{"id": "d013-1", "k": 5, "weights": {"deep": 1}}, {"text": "red floral dress", "k": 5}],
             **rules(
-                unused={name: {"const": DEFAULTS.get(name)} for name in (*DEFAULTS, "unlike_id")},
+                unused={
+                    **{name: {"const": DEFAULTS.get(name)} for name in (*DEFAULTS, "unlike_id")},
+                    "metrics": {"enum": [None, {}]},
+                },
                 example={"required": ["id"], "properties": {"id": {"type": ["string", "array"]}}},
                 text={"required": ["text"], "properties": {"text": {"type": "string"}}},
             ),
@@ -110,7 +113,7 @@ def request_of(options: BaseModel, *, box: Box | None = None, garment: str | Non
 
 
 def form_part(schema: dict[str, Any]) -> dict[str, Any]:
-    """Schema of a form part: that of the JSON model, without null, which a form cannot send."""
+    """Schema of a form part: that of the JSON model, without null, which a form cannot send; an empty part is none."""
     shown = {name: value for name, value in schema.items() if name not in ("title", "anyOf", "examples")}
     if shown.get("default", 0) is None:
         del shown["default"]
@@ -119,6 +122,7 @@ def form_part(schema: dict[str, Any]) -> dict[str, Any]:
             shown = {**{name: value for name, value in choice.items() if name != "examples"}, **shown}
     if shown["type"] == "object":
         shown["description"] += " As JSON."
+    shown.pop("minLength", None)
     return shown
 
 

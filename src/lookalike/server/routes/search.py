@@ -26,6 +26,7 @@ from lookalike.server.schemas import LONGEST_ID, Answer
 from lookalike.server.search_rules import rules
 from lookalike.server.search_schema import (
     AS_JSON,
+    DEFAULTS,
     ENCODING,
     FILES,
     FORM_PARTS,
@@ -47,9 +48,12 @@ FORM_SHAPE: Final = FormShape(
         "description": "At least one photo or id, or words as text, are required.",
         "properties": FORM_PARTS,
         **rules(
-            unused=dict.fromkeys(FORM_PARTS, False),
+            unused={
+                **{name: {"const": DEFAULTS[name]} if DEFAULTS.get(name) is not None else False for name in FORM_PARTS},
+                "metrics": {"maxProperties": 0},
+            },
             example={"anyOf": [{"required": ["photo"]}, {"required": ["id"]}]},
-            text={"required": ["text"]},
+            text={"required": ["text"], "properties": {"text": {"minLength": 1}}},
         ),
         "additionalProperties": False,
     },
