@@ -315,6 +315,10 @@ def test_items_go_to_their_split() -> None:
 @pytest.mark.parametrize(
     ("override", "expected"),
     [
+        ("measure_every=-1", "measure_every, weight_decay"),
+        ("weight_decay=-0.1", "measure_every, weight_decay"),
+        ("words.first=1.5", "words.first from 0 to 1"),
+        ("data.0.hold_out=1", "0 <= hold_out < 1"),
         ("steps=0", "steps, batch, photos, save_every, width and hidden >= 1"),
         ("titles=2", "titles and other_languages from 0 to 1"),
         ("temperature=0", "temperature and learning_rate above 0"),

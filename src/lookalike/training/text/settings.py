@@ -124,6 +124,12 @@ def load_text_settings(path: Path, *, overrides: tuple[str, ...] = ()) -> TextSe
         ),
         "0 <= ema < 1 and 0 <= dropout < 1": 0 <= settings.ema < 1 and 0 <= settings.network.dropout < 1,
         "temperature and learning_rate above 0": min(settings.temperature, settings.learning_rate) > 0,
+        "measure_every, weight_decay, words.titles and words.beginnings >= 0": min(
+            *(settings.measure_every, settings.weight_decay, settings.words.titles, settings.words.beginnings)
+        )
+        >= 0,
+        "words.first from 0 to 1": 0 <= settings.words.first <= 1,
+        "0 <= hold_out < 1 in each [[data]]": all(0 <= data.hold_out < 1 for data in settings.data),
         "a title or labels in each [[data]]": all(
             data.title or data.garment or data.colour or data.gender or data.other for data in settings.data
         ),
