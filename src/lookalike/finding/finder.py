@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import onnxruntime
 
 from lookalike.embedding.model_loading import processors
 from lookalike.errors import ModelError, NoFinderError, UsageError
@@ -19,6 +18,7 @@ from lookalike.kinds import KINDS
 from lookalike.models.content_hash import read_checked, require_checksum
 from lookalike.models.finder.file_format import FORMAT, INPUT, SCORES, SIDES
 from lookalike.models.finder.input_shape import input_shape
+from lookalike.models.onnx_session import open_session
 from lookalike.models.preprocessing import Preprocessing
 from lookalike.types import Box, Garment
 
@@ -49,17 +49,8 @@ class Finder:
         self.file = path = SHIPPED_FINDER if file is None else Path(file)
         if file is None and not path.is_file():
             raise NoFinderError("no finder of garments is installed; name the .onnx file of one as `finder`")
-        onnxruntime.set_default_logger_severity(3)
-        onnxruntime.disable_telemetry_events()
         content = read_checked(path)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = processors()
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        try:
-            self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # its exceptions have no common parent but Exception
-            reason = str(error).partition("\n")[0]
-            raise ModelError(f"{path}: not an ONNX file that can be run here: {reason}") from error
+        self._session = open_session(path, content, threads=processors())
         metadata: Mapping[str, str] = self._session.get_modelmeta().custom_metadata_map
         self.kinds, self.pixels, self.model_id = _described(metadata, path)
         require_checksum(path, content)

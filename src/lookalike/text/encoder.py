@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from tokenizers import Tokenizer
 
 from lookalike.errors import ModelError
 from lookalike.models.content_hash import read_checked, require_checksum
+from lookalike.models.onnx_session import open_session
 from lookalike.models.text_encoder_file import EMBEDDING, FORMAT, INPUT, SUFFIX
 from lookalike.projection import Projection
 from lookalike.spaces import unit_rows
@@ -48,16 +48,8 @@ class TextEncoder:
         """
         self.file = path = Path(file)
         self._projection = projection
-        onnxruntime.set_default_logger_severity(3)
-        onnxruntime.disable_telemetry_events()
         content = read_checked(path)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        try:
-            self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # its exceptions have no common parent but Exception
-            reason = str(error).partition("\n")[0]
-            raise ModelError(f"{path}: not an ONNX file that can be run here: {reason}") from error
+        self._session = open_session(path, content, threads=threads)
         metadata: Mapping[str, str] = self._session.get_modelmeta().custom_metadata_map
         wanted = [f"lookalike.{key}" for key in ("format", "name", "photo_model", "tokenizer")]
         if missing := [key for key in wanted if not metadata.get(key)]:

@@ -17,12 +17,12 @@ from lookalike.embedding.network import (
     check_signature,
     wanted_outputs,
 )
-from lookalike.errors import LookalikeError, ModelError, UsageError
+from lookalike.errors import LookalikeError, UsageError
 from lookalike.models.content_hash import read_checked, require_checksum
+from lookalike.models.onnx_session import CPU, open_session
 from lookalike.types import Float32
 
-CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
-QUIET = 3  # errors only; ONNX Runtime warns about graphics cards that are not used
+CUDA = "CUDAExecutionProvider"
 
 
 class OnnxNetwork:
@@ -35,10 +35,8 @@ class OnnxNetwork:
             ModelError: The file is not ONNX, damaged, or not a model of Lookalike.
             UsageError: CUDA was requested, and this installation has none.
         """
-        onnxruntime.set_default_logger_severity(QUIET)
-        onnxruntime.disable_telemetry_events()  # if imported before `lookalike.telemetry` set its variables
         content = read_checked(path)
-        self._session = _open_session(path, content, providers=_providers(device), threads=threads)
+        self._session = open_session(path, content, threads=threads, providers=_providers(device))
         self.device = "cuda" if CUDA in self._session.get_providers() else "cpu"
         if device == "cuda" and self.device != "cuda":
             raise LookalikeError("ONNX Runtime could not start CUDA; check the driver, or use --device cpu")
@@ -77,19 +75,3 @@ def _providers(device: Device) -> list[str | tuple[str, dict[str, str]]]:
         return [CPU]
     # TF32 would round products to 10 bits, so that scores would depend on the machine.
     return [(CUDA, {"use_tf32": "0"}), CPU]
-
-
-def _open_session(
-    path: Path, content: bytes, *, providers: list[str | tuple[str, dict[str, str]]], threads: int
-) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = QUIET
-    # Threads that spin while waiting take processor time from those that decode photos: 18 ms per photo of an indexing
-    # run (MobileNetV2 at 224, 2 cores) instead of 13.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    try:
-        return onnxruntime.InferenceSession(content, options, providers=providers)
-    except Exception as error:  # its exceptions have no common base but Exception
-        reason = str(error).partition("\n")[0]
-        raise ModelError(f"{path}: not an ONNX file that can be run here: {reason}") from error
