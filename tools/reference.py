@@ -102,25 +102,25 @@ def shown_default(field: dataclasses.Field[Any]) -> str:
     return f"`{json.dumps(list(value) if isinstance(value, tuple) else value)}`"
 
 
-def section(kind: type, title: str, level: int) -> Iterator[str]:
-    """Yield a table of the settings of a dataclass, and the sections of its sub-tables."""
+def section(kind: type, title: str, level: int, path: str = "") -> Iterator[str]:
+    """Yield a table of the settings of a dataclass, and the sections of its sub-tables; `path` is where it lies."""
     types = typing.get_type_hints(kind)
     said = meanings(kind)
-    inner: list[tuple[str, type]] = []
+    inner: list[tuple[str, str, type]] = []
     rows = []
     for field in dataclasses.fields(kind):
         arguments = [one for one in typing.get_args(types[field.name]) if dataclasses.is_dataclass(one)]
         if dataclasses.is_dataclass(types[field.name]):
-            inner.append((f"[{field.name}]", typing.cast(type, types[field.name])))
+            inner.append((f"[{path}{field.name}]", field.name, typing.cast(type, types[field.name])))
         elif arguments:
-            inner.append((f"[[{field.name}]]", typing.cast(type, arguments[0])))
+            inner.append((f"[[{path}{field.name}]]", field.name, typing.cast(type, arguments[0])))
         elif field.name in said:
             rows.append(f"| `{field.name}` | {cell(said[field.name])} | {shown_default(field)} |")
         else:
             raise ValueError(f"the docstring of {kind.__name__} does not describe {field.name}")
     yield "\n".join([f"{'#' * level} {title}", "", "| setting | | default |", "|---|---|---|", *rows, ""])
-    for name, table in inner:
-        yield from section(table, f"`{name}`", level + 1)
+    for name, inside, table in inner:
+        yield from section(table, f"`{name}`", level + 1, f"{path}{inside}.")
 
 
 def settings_page() -> str:

@@ -61,13 +61,16 @@ def free_port() -> int:
         return int(taken.getsockname()[1])
 
 
-def start_server(gallery: Path, *, port: int | None = None, finder: Path | None = None) -> Server:
+def start_server(
+    gallery: Path, *, port: int | None = None, finder: Path | None = None, config: Path | None = None
+) -> Server:
     """Start a server and wait until it is ready; without a finder it has none, even if one is installed."""
     port = port or free_port()
     url = f"http://127.0.0.1:{port}/"
     command = [sys.executable, "-c", WITHOUT_FINDER] if finder is None else [sys.executable, "-m", "lookalike.cli"]
     command += ["serve", "--gallery", str(gallery), "--port", str(port)]
     command += ["--finder", str(finder)] if finder else []
+    command += ["--config", str(config)] if config else []
     log = gallery.with_suffix(".log")
     with log.open("ab") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output)

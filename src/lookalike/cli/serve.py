@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import dataclasses
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -31,6 +32,10 @@ def serve(
     config: Annotated[
         Path | None, typer.Option("--config", metavar="FILE.toml", help="Settings; see docs/settings.md.")
     ] = None,
+    currency: Annotated[
+        str | None,
+        typer.Option("--currency", metavar="CODE", help="Currency of prices that name none, such as EUR."),
+    ] = None,
     model: Annotated[
         str | None, typer.Option("--model", metavar="M", help="Model for photos; by default the model of the gallery.")
     ] = None,
@@ -43,6 +48,10 @@ def serve(
     from lookalike.server.settings import Settings
 
     settings = Settings() if config is None else load(Settings, config)
+    if currency is not None:
+        settings = dataclasses.replace(settings, page=dataclasses.replace(settings.page, currency=currency))
+    for warning in settings.page.warnings:
+        say(warning)
     token = None if token_file is None else read_token(token_file)
     run(
         gallery,

@@ -2,8 +2,10 @@
 
 import {icon, make, picture, plainClick} from "./dom.js";
 import {THUMBNAIL, getItem, photoUrl, search} from "./api.js";
-import {parts} from "./results.js";
+import {parts, priceLine, toShop} from "./results.js";
 import {isNaming, labelOf, nameOf, scoreText, valueText} from "./labels.js";
+import {inStock, isHidden, isSpecial, linkOf, priceOf} from "./products.js";
+import {settings} from "./settings.js";
 
 const PHOTO = 1024;
 const NEIGHBOURS = 8;
@@ -57,26 +59,36 @@ export class Details {
 
 	#fill(item, score, match) {
 		const {search: searchBy, hrefOf} = this.doors;
-		const facts = [["product", item.product], ...Object.entries(item.attributes), ["id", item.id]].filter(
-			([name, value]) => !isNaming(name) && valueText(value) !== "",
-		);
+		const facts = factsOf(item);
+		const shop = linkOf(item);
+		const price = priceOf(item);
+		const stock = inStock(item);
 		const fact = (/** @type {any[]} */ [name, value]) =>
 			make("div", make("dt", name === "id" ? "Id" : labelOf(name)), make("dd", valueText(value)));
 		const link = new URL(hrefOf(item.id), document.baseURI).href;
 		const close = {"aria-label": "Close", onclick: () => this.dialog.close()};
-		const similar = {autofocus: true, onclick: () => searchBy(item.id)};
+		const similar = {autofocus: !shop, onclick: () => searchBy(item.id)};
 		const photo = picture(photoUrl(item.id, PHOTO), {uncut: true, width: "600", height: "800", alt: nameOf(item)});
 		const about = make(
 			"div.details-about",
 			make("h2", {id: "details-title"}, nameOf(item)),
-			match && make("p.details-score", make("b", scoreText(match.score)), rankText(match)),
-			score,
+			price && priceLine(price),
+			stock !== null && make("p.stock", stock ? "In stock" : "Sold out"),
+			settings.scores && match && make("p.details-score", make("b", scoreText(match.score)), rankText(match)),
+			settings.scores && score,
 			make(
 				"p.actions",
-				make("button.button.main", similar, icon("look"), "Find similar"),
+				shop &&
+					make(
+						"a.button.main",
+						{...toShop(shop), autofocus: true},
+						"View product",
+						make("span.unseen", " in a new tab"),
+					),
+				make(shop ? "button.button" : "button.button.main", similar, icon("look"), "Find similar"),
 				this.explains && match && !match.box && !match.garment && this.#explainButton(match),
 				this.#copyButton("Copy link", link),
-				this.#copyButton("Copy id", item.id),
+				!isHidden("id") && this.#copyButton("Copy id", item.id),
 			),
 			make("dl.facts-table", ...facts.map(fact)),
 		);
@@ -122,6 +134,16 @@ export class Details {
 			setTimeout(() => (button.textContent = label), 1600);
 		});
 	}
+}
+
+/** Names and values of what is told of an item: what the settings choose, or all. */
+function factsOf({id, product, attributes}) {
+	const known = new Map([["product", product], ...Object.entries(attributes), ["id", id]]);
+	const {details} = settings.columns;
+	const names = details.length ? details : [...known.keys()].filter(name => !isNaming(name) && !isSpecial(name));
+	return names
+		.map(name => [name, known.get(name)])
+		.filter(([name, value]) => !isHidden(name) && valueText(value) !== "");
 }
 
 function action(label, act) {

@@ -2,9 +2,12 @@
 
 import {make, refill} from "./dom.js";
 import {isNaming, labelOf, numberText, valueText} from "./labels.js";
+import {isHidden} from "./products.js";
+import {settings} from "./settings.js";
 
 const FEW = 7; // values shown before "Show all"
 const OPEN_AT_FIRST = 3;
+const {filters: CHOSEN, link: LINK} = settings.columns;
 export const NONE = Object.freeze({values: [], low: null, high: null});
 
 /**
@@ -17,7 +20,7 @@ export const NONE = Object.freeze({values: [], low: null, high: null});
 
 export class Filters {
 	#groups = new Map();
-	#order = []; // names in the order of first appearance, so that nothing moves under the pointer
+	#order = [...CHOSEN]; // names in the order of first appearance, so that nothing moves under the pointer
 
 	/**
 	 * @param {HTMLElement} place
@@ -62,6 +65,7 @@ const keyOf = facet => `${isNumbers(facet) ? "range" : "values"}.${facet.name}`;
 
 /** Whether a facet is worth a filter: its values divide the items. */
 export function isUseful(facet) {
+	if (isHidden(facet.name) || facet.name === LINK || (CHOSEN.length && !CHOSEN.includes(facet.name))) return false;
 	if (isNumbers(facet)) return facet.range !== null && facet.range[0] < facet.range[1];
 	return (
 		facet.values.length > 1 &&

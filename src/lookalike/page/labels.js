@@ -1,23 +1,31 @@
 // Texts for items, spaces and numbers.
 
+import {isHidden, isSpecial} from "./products.js";
+import {language, settings} from "./settings.js";
+
+const {columns, labels} = settings;
 const NAMING = ["title", "name", "productdisplayname"];
 const SPACES = {deep: "Shape", color: "Colour", "color-original": "Colour, 30 numbers"};
 
 /** Whether an attribute is a title. */
-export const isNaming = attribute => NAMING.includes(attribute.toLowerCase());
+export const isNaming = attribute =>
+	columns.title ? attribute === columns.title : NAMING.includes(attribute.toLowerCase());
 
 /** Display name of an item: its title, else its product or id. */
 export function nameOf(item) {
-	for (const wanted of NAMING) {
+	for (const wanted of columns.title ? [columns.title] : NAMING) {
 		for (const [attribute, value] of Object.entries(item.attributes ?? {})) {
-			if (attribute.toLowerCase() === wanted && typeof value === "string" && value.trim()) return value;
+			const isWanted = columns.title ? attribute === wanted : attribute.toLowerCase() === wanted;
+			if (isWanted && typeof value === "string" && value.trim()) return value;
 		}
 	}
 	return item.product ?? item.id;
 }
 
-/** Display name of an attribute: `Base colour` for `baseColour` and `base_colour`. */
+/** Display name of an attribute: that of the settings, or `Base colour` for `baseColour` and `base_colour`. */
 export function labelOf(attribute) {
+	for (const named of [labels[language], labels.any])
+		if (named && Object.hasOwn(named, attribute)) return named[attribute];
 	const words = attribute
 		.replace(/([a-z\d])([A-Z])/g, "$1 $2")
 		.replace(/[_\s]+/g, " ")
@@ -50,13 +58,19 @@ export const scoreText = score => score.toFixed(2).replace("-", "\u2212");
 
 export const count = (number, one, many = `${one}s`) => `${numberText(number)} ${number === 1 ? one : many}`;
 
-/** Line of short values of an item that its name does not contain. */
+/** Line of the values that the settings name, or of a few short ones that the name of the item does not contain. */
 export function factsLine(item, most = 3) {
-	const name = nameOf(item);
-	const said = name.toLowerCase();
-	const facts = item.product && item.product !== name ? [item.product] : [];
-	for (const [attribute, value] of Object.entries(item.attributes ?? {})) {
-		if (facts.length >= most || isNaming(attribute)) continue;
+	const attributes = item.attributes ?? {};
+	if (columns.card.length)
+		return columns.card
+			.map(name => valueText(attributes[name]))
+			.filter(Boolean)
+			.join(" · ");
+	const said = nameOf(item).toLowerCase();
+	const facts = [];
+	for (const [attribute, value] of Object.entries(attributes)) {
+		if (facts.length >= most) break;
+		if (isNaming(attribute) || isSpecial(attribute) || isHidden(attribute)) continue;
 		if (typeof value === "number") facts.push(`${labelOf(attribute).toLowerCase()} ${numberText(value)}`);
 		else if (typeof value === "string" && value.length < 24 && value.trim() && !alreadySaid(value, said))
 			facts.push(value);

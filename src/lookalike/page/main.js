@@ -14,6 +14,7 @@ import {Latest} from "./latest.js";
 import {hideNotice, Outage, showNotice} from "./notices.js";
 import {QueryPanel} from "./query.js";
 import {Results} from "./results.js";
+import {settings} from "./settings.js";
 import {listenForSheet, setSheet} from "./sheet.js";
 import {showBeginnings} from "./start.js";
 import {MOST_SHOWN, PAGE, WHOLE, emptyState, readState, whereOf, writeState} from "./state.js";
@@ -163,7 +164,7 @@ function refresh() {
 		results.clear();
 		shown = null;
 		showBeginnings(doors).catch(error => error.kind === "unreachable" && outage.begin());
-		document.title = "Lookalike";
+		document.title = settings.name;
 	}
 	if (state.open) showDetails();
 }
@@ -190,12 +191,12 @@ async function showSearch() {
 async function showQuery(now) {
 	if (!now.item && !now.photo) {
 		query.showWords();
-		document.title = `${now.text} – Lookalike`;
+		document.title = `${now.text} – ${settings.name}`;
 		return;
 	}
 	if (now.item) {
 		query.showItem(now.item, items.get(now.item));
-		document.title = `${nameOf(items.get(now.item) ?? {id: now.item})} – Lookalike`;
+		document.title = `${nameOf(items.get(now.item) ?? {id: now.item})} – ${settings.name}`;
 		if (items.has(now.item)) return;
 		const item = await getItem(now.item).catch(() => null); // the search shows the error
 		if (!item) return;

@@ -2,7 +2,9 @@
 
 import {icon, make, picture, plainClick} from "./dom.js";
 import {THUMBNAIL, photoUrl} from "./api.js";
-import {contributions, factsLine, nameOf, scoreText, spaceLabel} from "./labels.js";
+import {contributions, factsLine, labelOf, nameOf, scoreText, spaceLabel} from "./labels.js";
+import {inStock, linkOf, priceOf} from "./products.js";
+import {settings} from "./settings.js";
 
 const MOVE = {duration: 320, easing: "cubic-bezier(.2, .7, .2, 1)"};
 
@@ -35,6 +37,17 @@ export function parts(match, weights) {
 	);
 }
 
+/** Price of an item; the old one too if it is on sale. @param {ReturnType<typeof priceOf>} price */
+export function priceLine({now, before, currency}) {
+	const label = !currency && `${labelOf(settings.columns.price)} `;
+	if (!before) return make("p.price", label, now);
+	const old = make("s", make("span.unseen", "instead of "), before);
+	return make("p.price.sale", label, make("b", now), old);
+}
+
+/** Link to the page where an item can be bought, in a new tab. */
+export const toShop = href => ({href, target: "_blank", rel: "noopener"});
+
 export class Results {
 	#cards = new Map();
 
@@ -50,7 +63,7 @@ export class Results {
 	/** Placeholders of the size of cards. */
 	showWaiting(number) {
 		this.#cards.clear();
-		const frame = () => make("li.card.waiting", {"aria-hidden": "true"}, make("div.tile"), make("div.about"));
+		const frame = () => make("li.card.waiting", {"aria-hidden": "true"}, make("div.tile"));
 		this.grid.replaceChildren(...Array.from({length: number}, frame));
 	}
 
@@ -74,36 +87,53 @@ export class Results {
 	#card(item) {
 		const name = nameOf(item);
 		const {search, details, hrefOf} = this.doors;
-		const score = make("span.score");
+		const link = linkOf(item);
+		const price = priceOf(item);
+		const isGone = inStock(item) === false;
+		const score = settings.scores && make("span.score");
 		const spoken = make("span.unseen");
 		const image = picture(photoUrl(item.id, THUMBNAIL), {width: "300", height: "400"});
+		const similar = `Find what looks like ${name}`;
 		const tile = make(
-			"a.tile",
-			{href: hrefOf(item.id), draggable: "false", onclick: plainClick(() => search(item.id))},
+			"div.tile",
 			image,
-			make("span.unseen", `Find what looks like ${name}.`),
-			spoken,
-			make("span.invite", {"aria-hidden": "true"}, icon("look"), "Find similar"),
+			!link && make("span.invite", {"aria-hidden": "true"}, icon("look"), "Find similar"),
+			isGone ? make("span.mark-sold", "Sold out") : price?.saved && make("span.mark-sale", price.saved),
+		);
+		const target = link ? toShop(link) : {href: hrefOf(item.id), onclick: plainClick(() => search(item.id))};
+		const into = make(
+			"a.into",
+			{...target, draggable: "false"},
+			make("span.unseen", link ? "" : `${similar}.`),
+			tile,
+			make("h3.name", {title: name}, name),
+			price && priceLine(price),
+			make("span.unseen", link ? " Opens in a new tab." : ""),
+			settings.scores && spoken,
 		);
 		const facts = make("p.facts");
+		const searchBy = {"aria-label": similar, title: "Find similar", onclick: () => search(item.id)};
 		const button = {"aria-label": `Details of ${name}`, onclick: () => details(item.id)};
-		const about = make(
-			"div.about",
-			make("div.first", make("h3.name", {title: name}, name), score),
-			make("div.second", facts, make("button.icon-button", button, icon("info"))),
+		const about = make("div.about", score, facts, make("button.icon-button", button, icon("info")));
+		const element = make(
+			isGone ? "li.card.gone" : "li.card",
+			into,
+			link && make("button.icon-button.similar", searchBy, icon("look")),
+			about,
 		);
-		const element = make("li.card", tile, about);
 		element.dataset.id = item.id;
 		let shown = null;
 		const update = (match, weights) => {
-			score.textContent = scoreText(match.score);
+			if (score) score.textContent = scoreText(match.score);
 			facts.title = facts.textContent = [match.garment?.kind, factsLine(item)].filter(Boolean).join(" · ");
 			const spaces = contributions(match, weights).map(({space, cosine}) => [spaceLabel(space), scoreText(cosine)]);
-			score.title = `Score: ${spaces.length ? "the weighted mean of the spaces' cosines" : "of the words in its texts"}`;
+			if (score)
+				score.title = `Score: ${spaces.length ? "the weighted mean of the spaces' cosines" : "of the words in its texts"}`;
 			const said = [...spaces, ...ofWords(match)].map(one => one.join(" ").toLowerCase());
 			spoken.textContent = ` Score ${scoreText(match.score)}: ${said.join(", ")}.`;
 			const next = parts(match, weights);
 			next.setAttribute("aria-hidden", "true");
+			if (!settings.scores) return;
 			shown ? shown.replaceWith(next) : tile.append(next);
 			shown = next;
 		};

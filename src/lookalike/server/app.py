@@ -63,7 +63,7 @@ def create_app(context: AppContext) -> FastAPI:
         app.include_router(module.router, dependencies=[KNOWN_QUERY])
     for module in (health, docs_page):
         app.include_router(module.router)
-    app.include_router(page_router())
+    app.include_router(page_router(context.settings))
     complete_document(app, forms=[module.FORM_SHAPE for module in (search, garments, item_writes, bulk)])
     handle_errors(app)
     app.add_middleware(EncodedItemPathsMiddleware)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from lookalike.errors import ConfigError
 from lookalike.server.host_header import name_in
+from lookalike.server.page_settings import PageSettings
 
 MEBIBYTE = 2**20
 
@@ -51,6 +52,7 @@ class Settings:
         roots: Folders and addresses that photos may be shown from, beside those that the gallery was indexed from.
         photos: Folder for uploaded photos, which several galleries may share; by default `photos` in the folder of the
             gallery, or in the working directory for a gallery on a Milvus server.
+        page: Settings of the page.
     """
 
     upload_bytes: int = 20 * MEBIBYTE
@@ -81,14 +83,15 @@ class Settings:
     origins: tuple[str, ...] = ()
     roots: tuple[str, ...] = ()
     photos: str = ""
+    page: PageSettings = field(default_factory=PageSettings)
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            least: float = 0 if field.name in ("workers", "waiting", "thumbnails_bytes", "build_indexes") else 1
-            least = 0.01 if field.name.endswith("_seconds") else least
+        for one in dataclasses.fields(self):
+            value = getattr(self, one.name)
+            least: float = 0 if one.name in ("workers", "waiting", "thumbnails_bytes", "build_indexes") else 1
+            least = 0.01 if one.name.endswith("_seconds") else least
             if isinstance(value, int | float) and not value >= least:
-                raise ConfigError(f"{field.name} must be at least {least}, got {value}")
+                raise ConfigError(f"{one.name} must be at least {least}, got {value}")
         for host in self.hosts:
             if not host or (name_in(f"{host}:0") is None and name_in(f"[{host}]:0") is None):
                 raise ConfigError(f"expected a host name such as shop.example, without scheme or port, got {host!r}")

@@ -1,33 +1,57 @@
-"""The web page: static files of this package, read once at start. Paths of requests never reach the file system."""
+"""The web page: files of this package and what the settings make of them, all read once at start.
+
+Paths of requests never reach the file system.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Mapping
+from html import escape
 from pathlib import Path
+from string import Template
 from typing import Final
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from lookalike.server.page_colors import hexadecimal, style_sheet
+from lookalike.server.page_pictures import Picture, read_picture
+from lookalike.server.page_settings import PageSettings
+from lookalike.server.settings import Settings
+
 FOLDER: Final = Path(__file__).parents[2] / "page"
 MEDIA_TYPES: Final = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
     ".svg": "image/svg+xml",
-    ".png": "image/png",
-    ".webmanifest": "application/manifest+json",
 }
+PICTURE: Final = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox"}
+"""Headers of pictures of the shop: an SVG that is opened by itself runs nothing and loads nothing."""
+
+HANGER: Final = '<svg aria-hidden="true"><use href="#icon-hanger"/></svg>'
+
+AROUND_PHOTO: Final = 65_536
+"""Bytes of a search by photo that are left for what is not the photo."""
 
 
 class PageFile:
-    """A static file in memory."""
+    """A file in memory.
 
-    def __init__(self, file: Path) -> None:
-        self._data = file.read_bytes()
-        tag = f'"{hashlib.sha256(self._data).hexdigest()[:32]}"'
-        self._headers = {"ETag": tag, "Cache-Control": "no-cache", "Content-Type": MEDIA_TYPES[file.suffix]}
+    Args:
+        data: Its bytes.
+        media_type: Value of `Content-Type`.
+        headers: Further headers.
+    """
+
+    def __init__(self, data: bytes, media_type: str, headers: Mapping[str, str] | None = None) -> None:
+        self._data = data
+        tag = f'"{hashlib.sha256(data).hexdigest()[:32]}"'
+        self._headers = {"ETag": tag, "Cache-Control": "no-cache", "Content-Type": media_type, **(headers or {})}
 
     async def __call__(self, request: Request) -> Response:
         """Send the file, or 304 if the browser has it."""
@@ -36,13 +60,63 @@ class PageFile:
         return Response(self._data, headers=self._headers)
 
 
-def page_router(folder: Path = FOLDER) -> APIRouter:
-    """Routes for all files of the page; `index.html` is at `/`."""
+def page_router(settings: Settings, folder: Path = FOLDER) -> APIRouter:
+    """Routes for all files of the page; `index.html` is at `/`.
+
+    Raises:
+        ConfigError: A picture of the settings cannot be shown.
+    """
+    page = settings.page
+    files = {
+        file.relative_to(folder).as_posix(): PageFile(file.read_bytes(), MEDIA_TYPES[file.suffix])
+        for file in sorted(folder.rglob("*"))
+        if file.suffix in MEDIA_TYPES and file.name != "index.html"
+    }
+    for name in ("logo", "icon"):
+        if path := getattr(page, name):
+            files[name] = picture_file(read_picture(Path(path), setting=f"{name} of [page]"))
+    files[""] = PageFile(index_page(page, folder), MEDIA_TYPES[".html"])
+    files["theme.css"] = PageFile(style_sheet(page.palettes).encode(), MEDIA_TYPES[".css"])
+    files["page.json"] = PageFile(page_json(settings), MEDIA_TYPES[".json"])
     router = APIRouter()
-    for file in sorted(folder.rglob("*")):
-        if file.suffix not in MEDIA_TYPES:
-            continue
-        name = file.relative_to(folder).as_posix()
-        send = PageFile(file)
-        router.add_route("/" if name == "index.html" else f"/{name}", send.__call__, methods=["GET"])
+    for name, file in files.items():
+        router.add_route(f"/{name}", file.__call__, methods=["GET"])
     return router
+
+
+def picture_file(picture: Picture) -> PageFile:
+    """File of a picture of the shop."""
+    return PageFile(picture.data, picture.media_type, PICTURE)
+
+
+def page_json(settings: Settings) -> bytes:
+    """What the scripts of the page are told of the settings."""
+    told = {**settings.page.to_json(), "photo_bytes": max(settings.upload_bytes - AROUND_PHOTO, 1)}
+    return json.dumps(told, ensure_ascii=False).encode()
+
+
+def index_page(page: PageSettings, folder: Path = FOLDER) -> bytes:
+    """The HTML, with what the settings and the language put in its places."""
+    papers = {scheme: hexadecimal(complete.properties["paper"]) for scheme, complete in page.palettes.items()}
+    themes = [
+        f'<meta name="theme-color" content="{paper}"{media(scheme, len(papers))}>' for scheme, paper in papers.items()
+    ]
+    dark = "" if "dark" not in papers else f'<link rel="stylesheet" href="dark.css"{media("dark", len(papers))}>'
+    name = escape(page.name)
+    logo = f'<img class="logo" src="logo" alt="{"" if page.show_name else name}">' if page.logo else HANGER
+    places = {
+        "name": name,
+        "schemes": " ".join(papers),
+        "theme_colors": "\n\t".join(themes),
+        "dark_style": dark,
+        "icon": '<link rel="icon" href="icon">'
+        if page.icon
+        else '<link rel="icon" href="icon.svg" type="image/svg+xml">',
+        "mark": logo + (name if page.show_name else ""),
+    }
+    return Template((folder / "index.html").read_text(encoding="utf-8")).substitute(places).encode()
+
+
+def media(scheme: str, schemes: int) -> str:
+    """Attribute that limits an element to a scheme if there are two."""
+    return f' media="(prefers-color-scheme: {scheme})"' if schemes > 1 else ""
