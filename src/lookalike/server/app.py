@@ -24,6 +24,7 @@ from lookalike.server.presentation import public_error
 from lookalike.server.query_strings import KNOWN_QUERY
 from lookalike.server.request_bodies import invalid
 from lookalike.server.routes import bulk, docs_page, garments, health, item_writes, items, photos, search
+from lookalike.server.routes.component import component_router
 from lookalike.server.routes.page import page_router
 
 DESCRIPTION: Final = """A photo of a garment in, the same and similar garments out.
@@ -64,6 +65,7 @@ def create_app(context: AppContext) -> FastAPI:
     for module in (health, docs_page):
         app.include_router(module.router)
     app.include_router(page_router(context.settings))
+    app.include_router(component_router())
     complete_document(app, forms=[module.FORM_SHAPE for module in (search, garments, item_writes, bulk)])
     handle_errors(app)
     app.add_middleware(EncodedItemPathsMiddleware)

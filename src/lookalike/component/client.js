@@ -1,0 +1,82 @@
+// Requests to the HTTP API.
+
+const LONGEST_MS = 60_000; // a photo over a slow connection takes its time
+const ATTEMPTS = 3;
+const LONGEST_WAIT_S = 10;
+
+/** Error of a request. `code` is that of the API, or `unreachable`. */
+export class SearchError extends Error {
+	/** @param {string} message @param {string} code @param {number} status */
+	constructor(message, code, status) {
+		super(message);
+		this.code = code;
+		this.status = status;
+	}
+}
+
+/**
+ * @typedef {object} Place Where to search.
+ * @property {string} endpoint Address of the server.
+ * @property {string|null} gallery Gallery, where the server has several.
+ * @property {string|null} key
+ */
+
+/** Search by the parts of a form; what is null or empty is left out. @param {Place} place @param {Record<string, any>} query @param {AbortSignal} signal */
+export function search(place, query, signal) {
+	return ask(place, "search", formOf(query), signal);
+}
+
+/** Garments of a photo, most prominent first. @param {Place} place @param {Blob} photo @param {AbortSignal} signal */
+export async function findGarments(place, photo, signal) {
+	return (await ask(place, "garments", formOf({photo}), signal)).photos[0].garments;
+}
+
+/** Address of an item's photo; `size` is its longest side in pixels. @param {Place} place @param {string} id @param {number} size */
+export const photoUrl = (place, id, size) => `${base(place)}/items/${encodeURIComponent(id)}/photo?size=${size}`;
+
+/** @param {Place} place */
+function base({endpoint, gallery}) {
+	const root = new URL(endpoint, document.baseURI).href.replace(/\/*$/, "");
+	return `${root}/v1${gallery ? `/${encodeURIComponent(gallery)}` : ""}`;
+}
+
+function formOf(query) {
+	const form = new FormData();
+	for (const [name, value] of Object.entries(query)) {
+		if (value === null || value === undefined || value === "" || value === false) continue;
+		if (value instanceof Blob) form.set(name, value, value instanceof File ? value.name : "photo");
+		else form.set(name, typeof value === "object" ? JSON.stringify(value) : String(value));
+	}
+	return form;
+}
+
+/** @param {Place} place @param {string} path @param {FormData} body @param {AbortSignal} signal */
+async function ask(place, path, body, signal) {
+	const headers = place.key ? {Authorization: `Bearer ${place.key}`} : {};
+	for (let attempt = 1; ; attempt++) {
+		const limit = AbortSignal.timeout(LONGEST_MS);
+		let answer;
+		try {
+			answer = await fetch(`${base(place)}/${path}`, {
+				method: "POST",
+				headers,
+				body,
+				credentials: "omit",
+				signal: AbortSignal.any([signal, limit]),
+			});
+			if (answer.ok) return await answer.json();
+		} catch (error) {
+			signal.throwIfAborted();
+			throw new SearchError(String(error), "unreachable", 0);
+		}
+		const {code = "failed", message = ""} = await answer.json().then(
+			said => said.error ?? {},
+			() => ({}),
+		);
+		const wait = Number(answer.headers.get("Retry-After"));
+		if (!(wait > 0) || wait > LONGEST_WAIT_S || attempt === ATTEMPTS)
+			throw new SearchError(message, code, answer.status);
+		await new Promise(resolve => setTimeout(resolve, wait * 1000));
+		signal.throwIfAborted();
+	}
+}
