@@ -48,6 +48,7 @@ serve: $(DEMO)/installed ## The demo, and then its page and API on http://127.0.
 
 .PHONY: test
 test: $(TEST)/installed ## Install everything, PyTorch included, and run the quick tests, in JOBS=2 processes
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory clients/typescript/node_modules/installed; fi
 	@OMP_NUM_THREADS=1 '$(TEST)/bin/python' -m pytest -q -n '$(JOBS)' --dist loadfile --no-loadscope-reorder --max-worker-restart 0 -m 'not slow and not milvus and not gpu'
 
 .PHONY: coverage
@@ -88,6 +89,12 @@ lint: $(TEST)/installed ## Check format, style and types
 .PHONY: lint-page
 lint-page: node_modules/installed ## Check format and types of the JavaScript of the page: needs npm
 	@npm run --silent lint
+
+.PHONY: client
+client: $(TEST)/installed clients/typescript/node_modules/installed ## Generate the TypeScript client from the API, build and test it: needs npm
+	@'$(TEST)/bin/python' tools/openapi.py clients/typescript/openapi.json
+	@cd clients/typescript && npm run --silent generate && npm run --silent build
+	@'$(TEST)/bin/python' -m pytest -q tests/surface/test_typescript_client.py
 
 .PHONY: format
 format: $(TEST)/installed ## Format the code and mend what the linter can mend
@@ -139,7 +146,7 @@ locks: ## Write requirements/*.txt, with hashes, for the pins in constraints.txt
 
 .PHONY: clean
 clean: ## Remove the environments made here and everything that was generated
-	@rm -rf '$(DEMO)' '$(TEST)' '$(MILVUS)' '$(AUDIT)' '$(DOCS)' '$(VENVS)/pins' '$(VENVS)/uv' '$(VENVS)/ci' build dist demo runs node_modules .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf '$(DEMO)' '$(TEST)' '$(MILVUS)' '$(AUDIT)' '$(DOCS)' '$(VENVS)/pins' '$(VENVS)/uv' '$(VENVS)/ci' build dist demo runs node_modules clients/typescript/node_modules clients/typescript/dist .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(DEMO)/installed: $(REQUIREMENTS)
@@ -155,6 +162,10 @@ $(MILVUS)/installed: requirements/milvus.txt
 
 node_modules/installed: package.json package-lock.json
 	@npm ci --no-audit --no-fund --ignore-scripts --loglevel=error
+	@touch '$@'
+
+clients/typescript/node_modules/installed: clients/typescript/package.json clients/typescript/package-lock.json
+	@cd clients/typescript && npm ci --no-audit --no-fund --ignore-scripts --loglevel=error
 	@touch '$@'
 
 $(AUDIT)/installed: requirements/audit.txt

@@ -10,6 +10,7 @@ import pytest
 
 PARTS = {
     "Chromium": ("the page in Chromium", "apt-get install chromium"),
+    "TypeScript client": ("the TypeScript client", "apt-get install npm && make client"),
     "nginx": ("nginx's configuration", "apt-get install nginx"),
     "curl": ("examples for curl", "apt-get install curl"),
     "C compiler": ("broken disks and watched networks", "apt-get install gcc libc6-dev, on Linux"),
