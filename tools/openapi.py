@@ -1,6 +1,6 @@
 """Write the OpenAPI document of the HTTP API, from which the TypeScript client is generated.
 
-    python tools/openapi.py clients/typescript/openapi.json
+python tools/openapi.py clients/typescript/openapi.json
 """
 
 from __future__ import annotations

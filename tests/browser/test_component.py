@@ -19,7 +19,8 @@ from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect
 import lookalike
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "shop"
-PLAIN = """<!doctype html><html lang="{lang}"><meta name="viewport" content="width=device-width"><title>Shop</title><link rel="icon" href="data:,">
+PLAIN = """<!doctype html><html lang="{lang}"><meta name="viewport" content="width=device-width"><title>Shop</title>
+<link rel="icon" href="data:,">
 <main><h1>Shop</h1><lookalike-search {attributes}></lookalike-search></main>
 <script type="module" src="{server}component/lookalike.js"></script></html>"""
 

@@ -158,6 +158,8 @@ def exists(name: str) -> bool:
 # What looks like a file or a module of this project and is none.
 NOT_OURS = {
     "lookalike.json": "the document that a reader saves",
+    "lookalike.js": "the web component, in `component/`",
+    "lookalike.d.ts": "its types, in `component/`",
     "lookalike/photos": "a folder of a store",
 }
 
