@@ -646,6 +646,20 @@ def test_closes_and_opens_again(gallery: Gallery) -> None:
     check_search(gallery, shop)
 
 
+def test_records_of_some_ids_are_those_of_all_with_these_ids(gallery: Gallery) -> None:
+    shop = a_shop(8)
+    overrides: list[Mapping[str, JSON]] = [{"fit": "slim"} if number == 5 else {} for number in range(8)]
+    shop.put_into(gallery, source=["a.csv", "b.csv"] * 4, overrides=overrides)
+    (every,) = gallery.records()
+    (some,) = gallery.records(["item 5", "nobody", "item 2", "itäm \U0001f457"])
+    wanted = every.take([2, 5])
+    assert (some.items, some.sources, some.overrides) == (wanted.items, wanted.sources, wanted.overrides)
+    assert some.file_stamps == wanted.file_stamps
+    for name, rows in wanted.vectors.items():
+        assert_array_equal(some.vectors[name], rows)
+    assert [*gallery.records([])] == [*gallery.records(["nobody"])] == []
+
+
 def test_records_come_out_as_they_went_in(gallery: Gallery) -> None:
     shop = a_shop(5)
     sources = ["a.csv", "b.csv", "a.csv", "", "b.csv"]

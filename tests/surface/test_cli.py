@@ -179,6 +179,26 @@ def test_index_says_what_it_did(shop: Shop, tmp_path: Path, capsys: Capture) -> 
     assert capsys.readouterr().out == "0 added, 0 updated, 12 unchanged, 0 removed, 0 skipped\n"
 
 
+def test_a_named_source_is_one_whatever_its_files_are_called(shop: Shop, tmp_path: Path, capsys: Capture) -> None:
+    gallery, tomorrow = tmp_path / "new.gallery", shop.table.with_name("tomorrow.csv")
+    header, *rows = shop.table.read_text().splitlines()
+    tomorrow.write_text("\n".join([header, *rows[2:]]))
+    named = ["-g", gallery, "--model", shop.model, "--source", "shop", "--prune"]
+    assert run_json(capsys, "index", shop.table, *named)["added"] == 12
+    report = run_json(capsys, "index", tomorrow, *named)
+    assert (report["unchanged"], report["removed"], report["embedded"], report["replaced_from"]) == (10, 2, 0, {})
+    assert run_json(capsys, "gallery", "info", "-g", gallery)["sources"] == {"shop": 10}
+    with lookalike.open(gallery, model=str(shop.model)) as opened:
+        assert opened.index(tomorrow, source_name="shop").unchanged == 10
+        assert opened.index(tomorrow).replaced_from == {"shop": 10}
+    assert main(["index", str(tomorrow), *map(str, named)]) == 0
+    shown = capsys.readouterr()
+    assert shown.out == "0 added, 0 updated, 0 unchanged, 0 removed, 0 skipped, 10 replaced\n"
+    assert f"10 items with the same ids were of the source {tomorrow}, and are of this source now" in shown.err
+    assert main(["index", str(tomorrow), "-g", str(gallery), "--source", "http"]) == 2
+    assert "uploaded to the server" in capsys.readouterr().err
+
+
 def test_a_tables_own_names_and_the_list_on_standard_input(
     shop: Shop, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -313,7 +313,7 @@ def test_items_of_another_source_with_the_same_ids_are_replaced_and_counted(
     for name in ("3.png", "10.png"):
         colored(other / name, (9, 99, 9))
     report, _ = indexed(other, gallery)
-    assert (report.added, report.replaced, len(gallery)) == (1, 1, 11)
+    assert (report.added, report.replaced_from, len(gallery)) == (1, {str(folder): 1}, 11)
     assert gallery.get("3.png").root == str(other)
 
 

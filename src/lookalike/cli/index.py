@@ -52,6 +52,14 @@ def index(
         ),
     ],
     gallery: Gallery,
+    source_name: Annotated[
+        str | None,
+        typer.Option(
+            "--source",
+            metavar="NAME",
+            help="Name under which later runs update and prune these items; by default the path or URL of SOURCE.",
+        ),
+    ] = None,
     model: Models = None,
     runtime: Runtime = "auto",
     device: Device = "auto",
@@ -59,7 +67,7 @@ def index(
         int | None, typer.Option("--batch", metavar="N", help="Number of photos to embed at once.")
     ] = None,
     workers: Annotated[int | None, typer.Option("--workers", metavar="N", help="Number of decoding threads.")] = None,
-    prune: Annotated[bool, typer.Option("--prune", help="Remove items that have vanished from SOURCE.")] = False,
+    prune: Annotated[bool, typer.Option("--prune", help="Remove items of earlier runs that have vanished from the source.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first photo that cannot be read.")] = False,
     column: Columns = None,
     encoding: Encoding = None,
@@ -94,6 +102,7 @@ def index(
         with progress_of("photos") as tell:
             report = shop.index(
                 source,
+                source_name=source_name,
                 columns=pairs(column, option="--column"),
                 encoding=encoding,
                 exclude=exclude or (),
@@ -121,7 +130,10 @@ def index(
 
 def _present(report: IndexReport, gallery: str) -> None:
     counts = ("added", "updated", "unchanged", "removed")
-    write(", ".join(f"{getattr(report, name):,} {name}" for name in counts) + f", {len(report.skipped):,} skipped")
+    told = [f"{getattr(report, name):,} {name}" for name in counts]
+    told += [f"{len(report.skipped):,} skipped"]
+    told += [f"{report.replaced:,} replaced"] if report.replaced else []
+    write(", ".join(told))
     embedded, total = report.embedded, report.seconds["total"]
     if embedded:
         phases = ", ".join(f"{name} {report.seconds[name]:.1f}" for name in ("wait", "embed", "write"))
@@ -135,7 +147,8 @@ def _present(report: IndexReport, gallery: str) -> None:
             f"the photos of {report.outside:,} items lie {where}; they are found but not shown, "
             "unless `serve` has their folders in `roots`"
         )
-    if report.replaced:
-        say(f"{report.replaced:,} items of other sources had the same ids and were replaced")
+    for source, count in report.replaced_from.items():
+        whose = f"the source {source}" if source else "no source"
+        say(f"{count:,} items with the same ids were of {whose}, and are of this source now")
     if report.skipped and "://" not in gallery:
         say(f"the skipped photos are listed in {gallery}/skipped.csv")

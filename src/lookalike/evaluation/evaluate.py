@@ -163,7 +163,7 @@ def evaluate(
     else:
         encoder = open_text_encoder(gallery, models, protocol=chosen.name) if chosen.asks_in_words else None
         if gallery is not None:
-            embedded = _from_gallery(catalogue, items, gallery)
+            embedded = _from_gallery(items, gallery)
         else:
             embedded = _from_models(catalogue, items, models, runtime=runtime, device=device, progress=progress)
         retrieval = None
@@ -225,13 +225,11 @@ def check_folder(folder: Path) -> None:
         raise UsageError(f"{folder.parent}: no such folder")
 
 
-def _from_gallery(
-    catalogue: Catalogue, items: Sequence[Item], place: HasGallery | str | os.PathLike[str]
-) -> EmbeddedItems:
+def _from_gallery(items: Sequence[Item], place: HasGallery | str | os.PathLike[str]) -> EmbeddedItems:
     from lookalike.gallery.opening import gallery_of
 
     with gallery_of(place) as gallery:
-        return stored_embeddings(items, gallery, source=catalogue.source)
+        return stored_embeddings(items, gallery)
 
 
 def _from_models(

@@ -90,13 +90,12 @@ def filtered_items(catalogue: Catalogue, where: str | None) -> list[Item]:
     return [item for item in items if item.id in passed]
 
 
-def stored_embeddings(items: Sequence[Item], gallery: Gallery, *, source: str) -> EmbeddedItems:
-    """Read the vectors of items from a gallery, by id.
+def stored_embeddings(items: Sequence[Item], gallery: Gallery) -> EmbeddedItems:
+    """Read the vectors of items, and the hashes of their photos, from a gallery, by id.
 
     Args:
         items: n items.
         gallery: Gallery filled from the same catalogue.
-        source: Source of the catalogue, under which the gallery keeps content hashes.
 
     Raises:
         UsageError: The gallery has none of the items.
@@ -105,21 +104,22 @@ def stored_embeddings(items: Sequence[Item], gallery: Gallery, *, source: str) -
     spaces = gallery.spaces
     rows = {space.name: np.zeros((len(items), space.dimension), dtype=np.float32) for space in spaces}
     absent = np.ones(len(items), dtype=np.bool_)
-    for batch, vectors in gallery.rows():
-        found = [(at, places[item.id]) for at, item in enumerate(batch) if item.id in places]
+    contents: dict[str, str] = {}
+    for batch in gallery.records():
+        records = zip(batch.items, batch.rows, batch.file_stamps, strict=True)
+        found = [(part[0], places[item.id], item.id, stamp) for item, part, stamp in records if item.id in places]
         if found:
-            of_batch, of_items = (list(column) for column in zip(*found, strict=True))
+            of_batch, of_items, ids, stamps = (list(column) for column in zip(*found, strict=True))
             absent[of_items] = False
-            for name, part in vectors.items():
-                rows[name][of_items] = part[of_batch]
+            for name, vectors in batch.vectors.items():
+                rows[name][of_items] = vectors[of_batch]
+            contents |= {item_id: stamp.sha256 for item_id, stamp in zip(ids, stamps, strict=True) if stamp is not None}
     if absent.all():
         example = f", such as {items[0].id!r}" if items else ""
         raise UsageError(
             f"the gallery has none of the {len(items):,} photos that take part{example}; "
             "fill it from the same source by `lookalike index`"
         )
-    file_stamps = gallery.source_items(source)
-    contents = {id_: file_stamp.sha256 for id_, (_, file_stamp) in file_stamps.items() if file_stamp is not None}
     return EmbeddedItems(spaces, rows, absent, contents=contents, stored_weights=gallery.stored_weights.weights)
 
 
@@ -154,7 +154,7 @@ def computed_embeddings(
         reasons = {one.id: f"{one.photo}: {one.reason}" for one in report.skipped}
         if len(reasons) == len(items):
             raise UsageError(f"none of the {len(items):,} photos can be read; {next(iter(reasons.values()), '')}")
-        return replace(stored_embeddings(items, gallery, source=catalogue.source), reasons=reasons)
+        return replace(stored_embeddings(items, gallery), reasons=reasons)
 
 
 def measure_retrieval(

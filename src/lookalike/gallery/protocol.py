@@ -180,8 +180,12 @@ class GalleryReader(Protocol):
         """Number of items of each source."""
         ...
 
-    def records(self) -> Iterator[RecordBatch]:
-        """Iterate over all records, in batches, in the order of adding."""
+    def records(self, ids: Sequence[str] | None = None) -> Iterator[RecordBatch]:
+        """Iterate over all records, or those of some ids, in batches, in the order of adding; unknown ids are ignored.
+
+        Args:
+            ids: Ids without repeats, whose order does not matter; None is all.
+        """
         ...
 
     def has_index(self, name: str) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from time import perf_counter
 from typing import Protocol
 
@@ -31,11 +32,15 @@ from lookalike.embedding.batch_embedding import (
 )
 from lookalike.embedding.protocol import Embedder, GarmentFinder
 from lookalike.errors import CatalogueError, PhotoError
+from lookalike.gallery.record_batch import RecordBatch
 from lookalike.ingest.photo_folders import PhotoFolders
 from lookalike.ingest.report import IndexReport, Skipped
 from lookalike.remote.addresses import roots_of
 from lookalike.spaces import Space
 from lookalike.types import FileStamp, Float32, Item
+
+LOOKED_UP = 512
+"""Items that are looked up at once among those of other sources."""
 
 WRITE_ROWS = 512
 WRITE_SECONDS = 5.0
@@ -75,6 +80,10 @@ class IndexTarget(Protocol):
         """Items of a source, by id, with their file stamps."""
         ...
 
+    def records(self, ids: Sequence[str]) -> Iterator[RecordBatch]:
+        """Iterate over the records of some ids, in batches."""
+        ...
+
     @property
     def roots(self) -> tuple[str, ...]:
         """Folders and URLs that photos came from so far."""
@@ -90,6 +99,7 @@ def index_catalogue(
     embedder: Embedder,
     target: IndexTarget,
     *,
+    source_name: str | None = None,
     batch: int = BATCH,
     workers: int | None = None,
     prune: bool = False,
@@ -108,9 +118,11 @@ def index_catalogue(
         catalogue: Catalogue to read.
         embedder: Embeds the photos.
         target: Gallery to write to.
+        source_name: Name of the source in the gallery; None is the catalogue's own. Items that other sources brought
+            under the same ids belong to this one afterwards.
         batch: Batch size of the network, at least 1.
         workers: Number of threads that read and decode; None is one for each processor.
-        prune: Remove items of earlier runs that are no longer in the source. Items stay when their folder, photo or row
+        prune: Remove items of earlier runs of the source that are not in the catalogue. Items stay when their folder, photo or row
             cannot be read in this run.
         strict: Stop at the first photo that cannot be read instead of skipping it.
         progress: Called repeatedly with the report so far.
@@ -122,7 +134,8 @@ def index_catalogue(
         PhotoError: With `strict`, a photo cannot be read.
         MismatchError: The gallery was filled by another embedder.
     """
-    run = _Run(catalogue, embedder.spaces, target, strict=strict, progress=progress, finder=finder)
+    source = catalogue.source if source_name is None else source_name
+    run = _Run(catalogue, embedder.spaces, target, source=source, strict=strict, progress=progress, finder=finder)
     for note in catalogue.notes:
         logging.getLogger(__name__).info("%s: %s", catalogue.source, note)
     started = perf_counter()
@@ -135,10 +148,11 @@ def index_catalogue(
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """Item of an earlier run with its file stamp."""
+    """Item of the gallery with its file stamp, and the source that brought it."""
 
     item: Item
     file_stamp: FileStamp | None
+    source: str
 
 
 class _Run:
@@ -150,6 +164,7 @@ class _Run:
         spaces: Sequence[Space],
         target: IndexTarget,
         *,
+        source: str,
         strict: bool,
         progress: Callable[[IndexReport], None] | None,
         finder: GarmentFinder | None,
@@ -157,9 +172,10 @@ class _Run:
         self.report = IndexReport(skipped=[Skipped(skip.id, skip.photo, skip.reason) for skip in catalogue.skipped])
         self.report.garments = None if finder is None else 0
         self._finder = None if finder is None else finder.model_id
-        self._catalogue, self._spaces, self._target = catalogue, spaces, target
+        self._catalogue, self._spaces, self._target, self._source = catalogue, spaces, target, source
         self._strict, self._progress = strict, progress
-        self._known = {id_: _Known(*known) for id_, known in target.source_items(catalogue.source).items()}
+        self._known = {id_: _Known(*known, source) for id_, known in target.source_items(source).items()}
+        self._has_others = len(target) > len(self._known)
         self._seen: set[str] = set()
         self._embedded: list[tuple[Item, FileStamp]] = []
         self._vectors: list[Mapping[str, Float32]] = []
@@ -185,7 +201,7 @@ class _Run:
 
     def _work(self) -> Iterator[PhotoTask]:
         """Tasks for new and possibly changed photos, in the order of the catalogue."""
-        for position, item in enumerate(self._catalogue.items()):
+        for position, item in enumerate(self._items()):
             self._roots.update(roots_of(item, listed=self._catalogue.kind == "listing"))
             self._folders.count(item)
             if not self._is_unchanged(item):
@@ -193,6 +209,17 @@ class _Run:
                 keeps_parts = known is not None and self._has_same_parts(item, known.item)
                 file_stamp = known.file_stamp if known and keeps_parts else None
                 yield PhotoTask(item, position, file_stamp, finder=self._finder_for(item))
+
+    def _items(self) -> Iterator[Item]:
+        """Items of the catalogue; those of the gallery that other sources brought under the same ids become known."""
+        items = self._catalogue.items()
+        while self._has_others and (some := list(islice(items, LOOKED_UP))):
+            unmet = list(dict.fromkeys(item.id for item in some if item.id not in self._known))
+            for batch in self._target.records(unmet) if unmet else ():
+                for item, file_stamp, source in zip(batch.items, batch.file_stamps, batch.sources, strict=True):
+                    self._known[item.id] = _Known(item, file_stamp, source)
+            yield from some
+        yield from items
 
     def _finder_for(self, item: Item) -> str | None:
         """Finder of the garments of an item's photo; a box is a garment already."""
@@ -203,7 +230,7 @@ class _Run:
         return item.box == known.box and known.finder == self._finder_for(item)
 
     def prune(self) -> None:
-        """Remove items of earlier runs that are no longer in the source."""
+        """Remove items of earlier runs of the source that are not in the catalogue."""
         unmet = [known.item for id_, known in self._known.items() if id_ not in self._seen]
         gone = [item.id for item, hidden in zip(unmet, self._catalogue.out_of_reach(unmet), strict=True) if not hidden]
         self.report.kept = len(unmet) - len(gone)
@@ -228,11 +255,11 @@ class _Run:
         """Keep the vectors of an item, and update its metadata and file stamp where they changed."""
         known = self._known[item.id]
         item = replace(item, garments=known.item.garments, finder=known.item.finder)
-        if item == known.item:
+        if known.source == self._source and item == known.item:
             self.report.unchanged += 1
         else:
-            self.report.updated += 1
-        if item != known.item or file_stamp != known.file_stamp:
+            self._count(item)
+        if (item, file_stamp, self._source) != (known.item, known.file_stamp, known.source):
             self._metadata.append((item, file_stamp))
         self._write_when_due()
         self._tell()
@@ -257,12 +284,20 @@ class _Run:
         if self.report.garments is not None:
             self.report.garments += sum(len(item.garments) for item in batch.items)
         for item in batch.items:
-            if item.id in self._known:
-                self.report.updated += 1
-            else:
-                self.report.added += 1
+            self._count(item)
         self._write_when_due()
         self._tell()
+
+    def _count(self, item: Item) -> None:
+        """Count an item that is new, has changed or was another source's."""
+        known = self._known.get(item.id)
+        if known is None:
+            self.report.added += 1
+        elif known.source == self._source:
+            self.report.updated += 1
+        else:
+            before = self.report.replaced_from.get(known.source, 0)
+            self.report.replaced_from[known.source] = before + 1
 
     def _write_when_due(self) -> None:
         rows = max(len(self._embedded), len(self._metadata))
@@ -279,15 +314,10 @@ class _Run:
                 items, file_stamps = zip(*embedded, strict=True)
                 spaces = self._spaces
                 rows = {space.name: np.concatenate([part[space.name] for part in vectors]) for space in spaces}
-                before = len(self._target)
-                self._target.add(items, rows, spaces=spaces, source=self._catalogue.source, file_stamps=file_stamps)
-                new = sum(item.id not in self._known for item in items)
-                replaced = new - (len(self._target) - before)
-                self.report.added -= replaced
-                self.report.replaced += replaced
+                self._target.add(items, rows, spaces=spaces, source=self._source, file_stamps=file_stamps)
             if metadata:
                 items, file_stamps = zip(*metadata, strict=True)
-                self._target.update(items, source=self._catalogue.source, file_stamps=file_stamps)
+                self._target.update(items, source=self._source, file_stamps=file_stamps)
         self._written_at = perf_counter()
 
     def _tell(self) -> None:

@@ -29,7 +29,8 @@ class IndexReport:
     Attributes:
         added: New items.
         updated: Items whose photo, product, box or attributes changed.
-        replaced: Items that replaced an item of the same id from another source.
+        replaced_from: Items that another source had brought under the same id, and that belong to this source now: their
+            number by source.
         unchanged: Items without changes.
         embedded: Photos that were embedded.
         garments: Garments found in them; None if none were sought.
@@ -44,7 +45,7 @@ class IndexReport:
 
     added: int = 0
     updated: int = 0
-    replaced: int = 0
+    replaced_from: dict[str, int] = field(default_factory=dict)
     unchanged: int = 0
     embedded: int = 0
     removed: int = 0
@@ -53,6 +54,11 @@ class IndexReport:
     garments: int | None = None
     skipped: list[Skipped] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PHASES, 0.0))
+
+    @property
+    def replaced(self) -> int:
+        """Number of items that another source had brought."""
+        return sum(self.replaced_from.values())
 
     @property
     def done(self) -> int:
@@ -76,6 +82,7 @@ class IndexReport:
             "added": self.added,
             "updated": self.updated,
             "replaced": self.replaced,
+            "replaced_from": dict(self.replaced_from),
             "unchanged": self.unchanged,
             "embedded": self.embedded,
             "removed": self.removed,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from lookalike.embedding.batch_embedding import BATCH
 from lookalike.embedding.model_choice import ModelFile
 from lookalike.errors import UsageError
+from lookalike.gallery.photo_store import SOURCE as UPLOADED
 from lookalike.ingest.pipeline import index_catalogue
 
 if TYPE_CHECKING:
@@ -18,12 +19,32 @@ if TYPE_CHECKING:
     from lookalike.ingest.report import IndexReport
 
 
+LONGEST_NAME: Final = 1_000
+"""Most characters of the name of a source: those of a path, too."""
+
+
+def check_source_name(name: str | None) -> None:
+    """Check a name for a source.
+
+    Raises:
+        UsageError: It is empty or too long, cannot be printed in a line, or is that of the uploaded items.
+    """
+    if name is None:
+        return
+    if name == UPLOADED:
+        raise UsageError(f"the source {UPLOADED!r} has the items that were uploaded to the server; choose another name")
+    if not name.strip() or name != name.strip() or not name.isprintable() or len(name) > LONGEST_NAME:
+        expected = f"a text of 1 to {LONGEST_NAME:,} printable characters without spaces around it"
+        raise UsageError(f"the name of a source is {expected}, such as 'shop'; got {name[:100]!r}")
+
+
 def index_into(
     gallery: Gallery,
     catalogue: Catalogue,
     embedder: Embedder,
     *,
     model: Embedder | ModelFile,
+    source_name: str | None,
     finder: CatalogueFinder | None,
     batch: int | None,
     workers: int | None,
@@ -40,6 +61,7 @@ def index_into(
         catalogue: Catalogue to read.
         embedder: Embeds the photos.
         model: What the embedder was loaded from, which the gallery remembers; or the embedder itself.
+        source_name: Name of the source in the gallery; None is the catalogue's own.
         finder: Finds garments to embed one by one; None embeds whole photos.
         batch: As in `Retriever.index`, and so are the others.
         workers: Number of threads.
@@ -76,6 +98,7 @@ def index_into(
             catalogue,
             embedder,
             gallery,
+            source_name=source_name,
             batch=batch or BATCH,
             workers=workers,
             prune=prune,

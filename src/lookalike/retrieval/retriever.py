@@ -191,6 +191,7 @@ class Retriever(Resources):
         self,
         source: str | os.PathLike[str],
         *,
+        source_name: str | None = None,
         columns: Mapping[str, str] | None = None,
         encoding: str | None = None,
         exclude: Sequence[str] = (),
@@ -211,6 +212,9 @@ class Retriever(Resources):
         Args:
             source: Folder, or CSV or Parquet table, local or in a store (`s3://...`), `drawn`, or `-` for paths on
                 standard input.
+            source_name: Name under which later runs update and prune what this one brings, whatever their files are
+                called, such as `shop`; None is the path or URL of `source`. Items that other sources brought under the
+                same ids belong to this one afterwards, see `IndexReport.replaced_from`.
             columns: Column names of a table by the expected names, such as `{"image": "file"}`.
             encoding: Encoding of a CSV table that is not UTF-8, such as `cp1252`.
             exclude: Globs of files and folders of a folder to leave out, such as `["*.psd", "returns/**"]`.
@@ -219,7 +223,7 @@ class Retriever(Resources):
                 by any of them. A photo without garments is embedded whole.
             batch: Batch size of the network.
             workers: Number of threads that read and decode.
-            prune: Remove items of earlier runs that are no longer in this source; unreachable ones stay.
+            prune: Remove items of earlier runs of this source that are no longer in it; unreachable ones stay.
             strict: Stop at the first photo that cannot be read, instead of skipping it.
             progress: Called from time to time with the report so far and the number of photos in the catalogue.
             ray: Address of a Ray cluster that embeds the photos; `auto` uses or starts one on this machine.
@@ -234,9 +238,10 @@ class Retriever(Resources):
         """
         from lookalike.catalogue.opening import open_catalogue
         from lookalike.finding.catalogue_finder import CatalogueFinder
-        from lookalike.retrieval.indexing import index_into
+        from lookalike.retrieval.indexing import check_source_name, index_into
 
         check_least(1, batch=batch, workers=workers)
+        check_source_name(source_name)
         if shards is not None and ray is None:
             raise UsageError("shards are for a Ray cluster; name one with ray")
         # Everything that can fail by the caller's mistake comes before the gallery is created.
@@ -251,6 +256,7 @@ class Retriever(Resources):
                 catalogue,
                 embedder,
                 model=self._embedder,
+                source_name=source_name,
                 finder=finder,
                 batch=batch,
                 workers=workers,

@@ -172,7 +172,7 @@ def _embedded(
 ) -> EmbeddedItems:
     """Return the vectors of photos: the gallery's, if it was filled from this catalogue, or new ones."""
     if shop.gallery.source_items(catalogue.source):
-        return stored_embeddings(items, shop.gallery, source=catalogue.source)
+        return stored_embeddings(items, shop.gallery)
     shop.check_model()
     return computed_embeddings(catalogue, items, shop.embedder, progress=told(progress, "photos"))
 

@@ -17,7 +17,7 @@ import numpy as np
 from lookalike.errors import GalleryLockedError, RowFileError, StorageFailedError
 from lookalike.gallery.facet import Facet
 from lookalike.gallery.health import Health
-from lookalike.gallery.local import garments_table, maintenance, reads, verification, writes
+from lookalike.gallery.local import garments_table, maintenance, reads, record_reads, verification, writes
 from lookalike.gallery.local.allowed_rows import AllowedRows
 from lookalike.gallery.local.current_snapshot import CurrentSnapshot
 from lookalike.gallery.local.database import Database
@@ -271,17 +271,17 @@ class LocalGallery(LocalMetadata):
 
         def batches(connection: sqlite3.Connection) -> Iterator[tuple[Sequence[Item], dict[str, Float32]]]:
             spaces, names = read_spaces(connection), AttributeNames.read(connection)
-            for items, vectors in reads.batches(connection, names, columns=width(spaces), size=BATCH):
+            for items, vectors in record_reads.batches(connection, names, columns=width(spaces), size=BATCH):
                 yield items, {name: vectors[:, place] for name, place in slices(spaces).items()}
 
         return self._database.iterate(batches)
 
-    def records(self) -> Iterator[RecordBatch]:
-        """Iterate over all records, in batches, in the order of adding."""
+    def records(self, ids: Sequence[str] | None = None) -> Iterator[RecordBatch]:
+        """Iterate over all records, or those of some ids, in batches, in the order of adding."""
 
         def batches(connection: sqlite3.Connection) -> Iterator[RecordBatch]:
             spaces, names = read_spaces(connection), AttributeNames.read(connection)
-            return reads.record_batches(connection, names, spaces=spaces, size=BATCH)
+            return record_reads.record_batches(connection, names, spaces=spaces, size=BATCH, ids=ids)
 
         return self._database.iterate(batches)
 

@@ -29,13 +29,18 @@ def described(connection: sqlite3.Connection) -> dict[str, str]:
     return {item_id: text for item_id, text, sound in found if checked(item_id, sound)}
 
 
-def read_all(connection: sqlite3.Connection) -> dict[str, tuple[str, str]]:
-    """Catalogue attributes and overrides by id, both in the form of `items.attributes`.
+def read_all(connection: sqlite3.Connection, ids: Iterable[str] | None = None) -> dict[str, tuple[str, str]]:
+    """Catalogue attributes and overrides by id, both in the form of `items.attributes`, of all items or of some.
 
     Raises:
         GalleryDamagedError: A row's checksum is wrong.
     """
-    found = connection.execute(f"SELECT id, described, changes, {SOUND} FROM edits").fetchall()
+    statement = f"SELECT id, described, changes, {SOUND} FROM edits"
+    if ids is None:
+        found = connection.execute(statement).fetchall()
+    else:
+        chosen = f"{statement} WHERE id IN (SELECT value FROM json_each(?))"
+        found = connection.execute(chosen, (json.dumps(list(ids)),)).fetchall()
     return {item_id: (described, changes) for item_id, described, changes, sound in found if checked(item_id, sound)}
 
 

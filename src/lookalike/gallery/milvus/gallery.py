@@ -300,10 +300,11 @@ class MilvusGallery(MilvusRoots):
                 {name: vectors[:, place] for name, place in slices(spaces).items()},
             )
 
-    def records(self) -> Iterator[RecordBatch]:
-        """Iterate over all records, in batches, in the order of adding."""
+    def records(self, ids: Sequence[str] | None = None) -> Iterator[RecordBatch]:
+        """Iterate over all records, or those of some ids, in batches, in the order of adding."""
         if self._state.has_rows():
-            for batch in self._reader.ordered(ALL, [*KNOWN, "_raw", "vector"]):
+            fields = [*KNOWN, "_raw", "vector"]
+            for batch in self._reader.ordered(ALL, fields) if ids is None else self._reader.named(ids, fields):
                 yield record_batch(batch, spaces=self.spaces)
 
     def sources(self) -> Mapping[str, int]:
