@@ -67,7 +67,9 @@ def index(
         int | None, typer.Option("--batch", metavar="N", help="Number of photos to embed at once.")
     ] = None,
     workers: Annotated[int | None, typer.Option("--workers", metavar="N", help="Number of decoding threads.")] = None,
-    prune: Annotated[bool, typer.Option("--prune", help="Remove items of earlier runs that have vanished from the source.")] = False,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Remove items of earlier runs that have vanished from the source.")
+    ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first photo that cannot be read.")] = False,
     column: Columns = None,
     encoding: Encoding = None,

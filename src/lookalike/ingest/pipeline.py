@@ -122,8 +122,8 @@ def index_catalogue(
             under the same ids belong to this one afterwards.
         batch: Batch size of the network, at least 1.
         workers: Number of threads that read and decode; None is one for each processor.
-        prune: Remove items of earlier runs of the source that are not in the catalogue. Items stay when their folder, photo or row
-            cannot be read in this run.
+        prune: Remove items of earlier runs of the source that are not in the catalogue. Items stay when their folder,
+            photo or row cannot be read in this run.
         strict: Stop at the first photo that cannot be read instead of skipping it.
         progress: Called repeatedly with the report so far.
         cluster: Embeds the photos on other machines, as `embedder` would; None embeds them in this process.

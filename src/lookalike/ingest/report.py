@@ -29,8 +29,8 @@ class IndexReport:
     Attributes:
         added: New items.
         updated: Items whose photo, product, box or attributes changed.
-        replaced_from: Items that another source had brought under the same id, and that belong to this source now: their
-            number by source.
+        replaced_from: Number of items that another source had brought under the same id, and that are of this source
+            now, by the other source.
         unchanged: Items without changes.
         embedded: Photos that were embedded.
         garments: Garments found in them; None if none were sought.
