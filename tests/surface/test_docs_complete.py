@@ -86,7 +86,10 @@ def test_every_route_and_field_is_documented(client: TestClient) -> None:
     fields |= set(fields_of(document["paths"]))
     assert {"k", "weights", "rank", "refined", "photo_base64"} < fields
     assert unnamed(fields, text) == []
+    assert "/v1/{gallery}/search" in text
     for path, operations in document["paths"].items():
+        if path.startswith("/v1/{gallery}/"):  # as the row without the name
+            continue
         row = re.search(rf"^\|.*{re.escape(path)}`.*$", text, flags=re.MULTILINE)
         assert row is not None, path
         for method in operations:

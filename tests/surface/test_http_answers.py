@@ -292,9 +292,11 @@ def test_health_and_figures(client: TestClient) -> None:
     client.post("/v1/search", files={"photo": ("q.png", png())})
     client.get("/v1/items/none")
     figures = dict(line.rsplit(" ", 1) for line in client.get("/metrics").text.splitlines() if not line.startswith("#"))
-    assert figures["lookalike_gallery_items"] == "12.0"
-    assert figures['lookalike_requests_total{method="POST",route="/v1/search",status="200"}'] == "1.0"
-    assert figures['lookalike_requests_total{method="GET",route="/v1/items/{id}",status="404"}'] == "1.0"
+    assert figures['lookalike_gallery_items{gallery="default"}'] == "12.0"
+    assert figures['lookalike_requests_total{gallery="default",method="POST",route="/v1/search",status="200"}'] == "1.0"
+    assert (
+        figures['lookalike_requests_total{gallery="default",method="GET",route="/v1/items/{id}",status="404"}'] == "1.0"
+    )
     assert figures['lookalike_refused_total{code="unknown_item"}'] == "1.0"
     assert figures["lookalike_batch_photos_count"] == "1.0"
     for phase in ("decode", "embed", "search"):

@@ -138,22 +138,22 @@ def test_facets_are_counted_once_for_each_state(client: TestClient, context: App
         codes.append((answer.status_code, answer.json()["error"]["code"]))
         assert time.monotonic() - began < 1
     assert codes[-5:] == [(422, "too_many_values")] * 5
-    gallery = context.retriever.gallery
+    gallery = context.default.retriever.gallery
     with pytest.raises(ApiError, match=r"too many values to be counted within 0\.1 s"):
-        context.facets.of(gallery, None, 50)  # although there is time now
-    assert context.facets.of(gallery, "id = '3'", 50)["total"] == 1
+        context.default.facets.of(gallery, None, 50)  # although there is time now
+    assert context.default.facets.of(gallery, "id = '3'", 50)["total"] == 1
     changed = client.patch("/v1/items/3", json={"attributes": {"a1": "changed"}}, headers=OWNER)
     assert changed.status_code == 200
-    values = {facet["name"]: facet["values"] for facet in context.facets.of(gallery, "id = '3'", 50)["facets"]}
+    values = {facet["name"]: facet["values"] for facet in context.default.facets.of(gallery, "id = '3'", 50)["facets"]}
     assert values["a1"] == [{"value": "changed", "count": 1}]
 
 
 def test_facets_that_had_no_time_are_counted_again(client: TestClient, context: AppContext) -> None:
     """A queue of slow filters must not have facets refused for as long as the gallery stays the same."""
-    gallery = context.retriever.gallery
+    gallery = context.default.retriever.gallery
     with deadline.within(0.0), pytest.raises(deadline.DeadlineError):
-        context.facets.of(gallery, "id < '2'", 50)
-    assert context.facets.of(gallery, "id < '2'", 50)["facets"]
+        context.default.facets.of(gallery, "id < '2'", 50)
+    assert context.default.facets.of(gallery, "id < '2'", 50)["facets"]
 
 
 def test_checks_do_not_wait_for_others(client: TestClient) -> None:

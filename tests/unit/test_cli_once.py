@@ -49,7 +49,7 @@ def test_an_option_that_comes_twice_is_refused(
 
 
 def test_short_and_long_names_are_one_option(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["serve", "-g", "a.gallery", "--gallery", "b.gallery"]) == 2
+    assert main(["gallery", "info", "-g", "a.gallery", "--gallery", "b.gallery"]) == 2
     assert "--gallery is given 2 times" in capsys.readouterr().err
 
 

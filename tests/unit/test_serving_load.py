@@ -6,7 +6,6 @@ import asyncio
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,14 +16,13 @@ from starlette.requests import Request
 from lookalike.embedding.embedder import PhotoEmbedder
 from lookalike.embedding.model_choice import ModelFile
 from lookalike.embedding.model_loading import open_network, processors
-from lookalike.embedding.protocol import Embeddings, Prepared
+from lookalike.embedding.protocol import Embedder, Embeddings, Prepared
 from lookalike.errors import ModelError
-from lookalike.gallery.local.gallery import LocalGallery
-from lookalike.server import startup
+from lookalike.server import shared_models
 from lookalike.server.batching import BatchingEmbedder
 from lookalike.server.concurrency import ClientGone, ConcurrencyLimiter
 from lookalike.server.errors import ApiError
-from lookalike.server.startup import open_for_many
+from lookalike.server.shared_models import load_for_many
 
 
 class Held(PhotoEmbedder):
@@ -104,18 +102,22 @@ def test_a_network_for_several_callers_runs_several_batches_at_once(held: Held) 
 
 
 def test_a_slow_network_gets_all_processors_and_a_quick_one_an_own_for_each_photo(
-    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    LocalGallery(tmp_path / "g", create=True).close()
-    opened = partial(open_for_many, str(tmp_path / "g"), model=str(tiny_model), device="cpu")
+    loaded_with: list[int | None] = []
+    load = ModelFile.load
+
+    def noted(self: ModelFile, remembered: str | None, *, gallery: str) -> Embedder:
+        loaded_with.append(self.threads)
+        return load(self, remembered, gallery=gallery)
+
+    monkeypatch.setattr(ModelFile, "load", noted)
     for runtime, limit, expected in (("onnx", 60.0, processors()), ("onnx", 0.0, 1), ("openvino", 60.0, 1)):
-        monkeypatch.setattr(startup, "QUICK_S", limit)
-        retriever, at_once = opened(runtime=runtime)
+        monkeypatch.setattr(shared_models, "QUICK_S", limit)
+        embedder, at_once = load_for_many(ModelFile(str(tiny_model), runtime, "cpu"), None, address="g")
         assert at_once == expected
-        assert isinstance(retriever._embedder, ModelFile)
-        assert retriever._embedder.threads == (1 if expected == processors() else None)
-        assert retriever.embedder.embed(pictures(1))["deep"].shape[0] == 1
-        retriever.close()
+        assert loaded_with[-1] == (1 if expected == processors() else None)
+        assert embedder.embed(pictures(1))["deep"].shape[0] == 1
 
 
 def test_an_error_of_the_network_comes_to_whoever_asked_and_to_nobody_later(held: Held) -> None:

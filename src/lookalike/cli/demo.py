@@ -54,6 +54,7 @@ def demo(
     write("  lookalike serve --gallery my.gallery")
     if serve:
         from lookalike.cli.serve import run
+        from lookalike.server.gallery_names import named_galleries
         from lookalike.server.settings import Settings
 
-        run(str(out / "drawn.gallery"), settings=Settings(), host="127.0.0.1", port=port)
+        run(named_galleries([str(out / "drawn.gallery")], {}), settings=Settings(), host="127.0.0.1", port=port)

@@ -11,17 +11,27 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lookalike.cli.console import say
-from lookalike.cli.options import Device, FinderFile, Gallery, Runtime
+from lookalike.cli.options import Device, FinderFile, Runtime
 from lookalike.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from lookalike.server.settings import Settings
 
 BACKLOG = 1024
 
 
 def serve(
-    gallery: Gallery,
+    galleries: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--gallery",
+            "-g",
+            metavar="[NAME=]G",
+            help="Gallery: a folder, or milvus://HOST:PORT/COLLECTION; several by name, the default one first.",
+        ),
+    ] = None,
     host: Annotated[str, typer.Option("--host", metavar="NAME", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[
         int, typer.Option("--port", metavar="N", min=0, max=65535, help="Port to listen on; 0 takes a free one.")
@@ -43,8 +53,9 @@ def serve(
     device: Device = "auto",
     finder: FinderFile = None,
 ) -> None:
-    """Serve a gallery over HTTP: the API and a page."""
+    """Serve galleries over HTTP: the API and a page."""
     from lookalike.config import load
+    from lookalike.server.gallery_names import named_galleries
     from lookalike.server.settings import Settings
 
     settings = Settings() if config is None else load(Settings, config)
@@ -54,7 +65,7 @@ def serve(
         say(warning)
     token = None if token_file is None else read_token(token_file)
     run(
-        gallery,
+        named_galleries(galleries or (), settings.galleries),
         settings=settings,
         host=host,
         port=port,
@@ -67,7 +78,7 @@ def serve(
 
 
 def run(
-    gallery: str,
+    galleries: Mapping[str, str],
     *,
     settings: Settings,
     host: str,
@@ -78,20 +89,33 @@ def run(
     device: str = "auto",
     finder: str | None = None,
 ) -> None:
-    """Serve a gallery until SIGINT or SIGTERM.
+    """Serve galleries until SIGINT or SIGTERM.
+
+    Args:
+        galleries: Addresses by name, the default gallery first.
+        settings: Limits of the server.
+        host: Address to listen on.
+        port: Port to listen on; 0 takes a free one.
+        token: Bearer token for writes; None disables them.
+        model: See `lookalike.open`.
+        runtime: See `lookalike.open`.
+        device: See `lookalike.open`.
+        finder: See `lookalike.open`.
 
     Raises:
-        LookalikeError: The gallery or the model cannot be opened, or the address is in use.
+        LookalikeError: A gallery or a model cannot be opened, or the address is in use.
     """
+    from lookalike.server.gallery_names import UNNAMED
     from lookalike.server.run import serve_app
     from lookalike.server.startup import open_context
 
     context = open_context(
-        gallery, settings=settings, token=token, model=model, runtime=runtime, device=device, finder=finder, say=say
+        galleries, settings=settings, token=token, model=model, runtime=runtime, device=device, finder=finder, say=say
     )
     with listen(host, port) as listening:
         shown = f"[{host}]" if ":" in host else host
-        say(f"Lookalike serves {gallery} at http://{shown}:{listening.getsockname()[1]}/ (Ctrl-C stops it)")
+        named = ", ".join(address if name == UNNAMED else f"{name} ({address})" for name, address in galleries.items())
+        say(f"Lookalike serves {named} at http://{shown}:{listening.getsockname()[1]}/ (Ctrl-C stops it)")
         serve_app(context, listening)
 
 

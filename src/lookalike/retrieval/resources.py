@@ -33,7 +33,7 @@ class Resources:
         embedder: Embedder | ModelFile,
         *,
         limits: Limits | None = None,
-        finder: str | os.PathLike[str] | None = None,
+        finder: Finder | str | os.PathLike[str] | None = None,
         text_encoder: TextEncoder | None = None,
     ) -> None:
         """Join a gallery and an embedder.
@@ -42,7 +42,7 @@ class Resources:
             gallery: Gallery, or the address of one, which is opened when first used.
             embedder: Embedder, or a model file, which is loaded when first used.
             limits: Limits of query photos; None takes those of `lookalike.images`.
-            finder: ONNX file of a finder of garments, which is loaded when first used; None is the installed one.
+            finder: Finder of garments, or its ONNX file, which is loaded when first used; None is the installed one.
             text_encoder: Text encoder of the embedder; None is the one beside the model file.
         """
         self.limits = limits
@@ -52,7 +52,10 @@ class Resources:
             self._address, self._opened = "the gallery", gallery
         self._embedder = embedder
         self._photo_readers = PhotoReaderCache()
-        self._finder = finder
+        if finder is None or isinstance(finder, str | os.PathLike):
+            self._finder = finder
+        else:
+            self._finder, self.finder = finder.file, finder
         if text_encoder is not None:
             self.text_encoder = text_encoder
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +13,8 @@ from lookalike.gallery.request import FULL_TEXT, VISUAL
 from lookalike.types import Float32, FullText
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from lookalike.embedding.labels import PhotoLabels
     from lookalike.embedding.model_choice import ModelFile
     from lookalike.gallery.protocol import Gallery
@@ -158,8 +160,15 @@ def weighted_for(request: ResolvedRequest, vectors: Mapping[str, Float32]) -> Re
     return replace(request, weights=weights)
 
 
-def load_text_encoder(gallery: Gallery, models: ModelFile) -> TextEncoder | None:
+def load_text_encoder(
+    gallery: Gallery, models: ModelFile, *, load: Callable[[Path, int], TextEncoder] | None = None
+) -> TextEncoder | None:
     """Text encoder beside the model of a gallery; None if there is none, and for vectors of an unknown model.
+
+    Args:
+        gallery: Gallery.
+        models: Models of the gallery.
+        load: Loads the encoder in a file, with a number of threads; several galleries may share what it returns.
 
     Raises:
         ModelError: The file is damaged, or no text encoder.
@@ -173,11 +182,10 @@ def load_text_encoder(gallery: Gallery, models: ModelFile) -> TextEncoder | None
         return None
     if len(named) > 1 or named[0].endswith(CHECKPOINTS) or not text_encoder_of(find_model(named[0])).is_file():
         return None
-    encoder = TextEncoder(
-        text_encoder_of(find_model(named[0])), projection=gallery.projections.get(SPACE), threads=models.threads or 1
-    )
+    path, threads = text_encoder_of(find_model(named[0])), models.threads or 1
+    encoder = TextEncoder(path, threads=threads) if load is None else load(path, threads)
     check_photo_model(encoder, gallery.spaces)
-    return encoder
+    return encoder.projected(gallery.projections.get(SPACE))
 
 
 def check_photo_model(encoder: TextEncoder, spaces: tuple[Space, ...]) -> None:

@@ -9,21 +9,23 @@ from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse
 
 from lookalike.errors import LookalikeError
-from lookalike.server.context import AppContext
+from lookalike.server.context import AppContext, context_of
 from lookalike.server.convertors import EncodedItemPathsMiddleware
 from lookalike.server.errors import ApiError, api_error_of
+from lookalike.server.gallery_paths import GalleryPathsMiddleware
 from lookalike.server.host_header import AllowedHostsMiddleware
 from lookalike.server.middleware import LOG, HeadAsGetMiddleware, RequestMiddleware, note_code
 from lookalike.server.openapi import complete_document
 from lookalike.server.presentation import public_error
 from lookalike.server.query_strings import KNOWN_QUERY
 from lookalike.server.request_bodies import invalid
-from lookalike.server.routes import bulk, docs_page, garments, health, item_writes, items, photos, search
+from lookalike.server.routes import bulk, docs_page, galleries, garments, health, item_writes, items, photos, search
 from lookalike.server.routes.component import component_router
 from lookalike.server.routes.page import page_router
 
@@ -31,7 +33,13 @@ DESCRIPTION: Final = """A photo of a garment in, the same and similar garments o
 
 Every error is `{"error": {"code": ..., "message": ..., more details}}`: go by `code`, show `message`.
 Every response has the header `X-Request-Id`; quote it when you report a problem.
+
+Paths of one gallery, such as `/v1/search`, mean the default gallery; each is also there with the name of a gallery, as
+`/v1/{gallery}/search`.
 """
+
+MODULES: Final = (search, garments, photos, items, item_writes, bulk, galleries)
+"""Modules of the routes below `/v1/`."""
 
 
 def create_app(context: AppContext) -> FastAPI:
@@ -60,15 +68,17 @@ def create_app(context: AppContext) -> FastAPI:
         telemetry={"tracing": False, "metrics": False},
     )
     app.state.context = context
-    for module in (search, garments, photos, items, item_writes, bulk):
+    for module in MODULES:
         app.include_router(module.router, dependencies=[KNOWN_QUERY])
     for module in (health, docs_page):
         app.include_router(module.router)
     app.include_router(page_router(context.settings))
     app.include_router(component_router())
-    complete_document(app, forms=[module.FORM_SHAPE for module in (search, garments, item_writes, bulk)])
+    forms = [module.FORM_SHAPE for module in (search, garments, item_writes, bulk)]
+    complete_document(app, forms=forms, gallery_paths=gallery_paths())
     handle_errors(app)
     app.add_middleware(EncodedItemPathsMiddleware)
+    app.add_middleware(GalleryPathsMiddleware, context=context)
     app.add_middleware(HeadAsGetMiddleware)
     origins = list(context.settings.origins)
     if origins:
@@ -84,6 +94,14 @@ def create_app(context: AppContext) -> FastAPI:
     return app
 
 
+def gallery_paths() -> set[str]:
+    """Paths of the routes of one gallery, which are also there with its name."""
+    routes = [route for module in MODULES for route in module.router.routes if isinstance(route, APIRoute)]
+    return {
+        route.path_format for route in routes if any(each.call is context_of for each in route.dependant.dependencies)
+    }
+
+
 def handle_errors(app: FastAPI) -> None:
     """Register handlers that turn every error into `{"error": {...}}`."""
 
@@ -91,7 +109,7 @@ def handle_errors(app: FastAPI) -> None:
         assert isinstance(error, LookalikeError)
         api_error = api_error_of(error)
         if api_error.status >= 500 and not isinstance(error, ApiError):
-            LOG.error("failed", extra={"fields": {"problem": str(error)}})
+            LOG.error("failed", extra={"fields": {"request": request.state.exchange.id, "problem": str(error)}})
         note_code(request.state, api_error.code)
         body = public_error(api_error, request.app.state.context.private_locations)
         return JSONResponse(body, status_code=api_error.status, headers=api_error.headers)
@@ -115,10 +133,10 @@ def routing_error(request: Request, error: HTTPException) -> ApiError:
     if error.status_code == 405:
         allowed = methods_at(request)
         headers["Allow"] = ", ".join(allowed)
-        message = f"{request.scope['path']} does not support {request.method}"
+        message = f"{request.state.exchange.path} does not support {request.method}"
         return ApiError("method_not_allowed", message, details={"allowed": list[Any](allowed)}, headers=headers)
     if error.status_code == 404:
-        return ApiError("not_found", f"no route at {request.scope['path']}; /docs lists the routes")
+        return ApiError("not_found", f"no route at {request.state.exchange.path}; /docs lists the routes")
     return ApiError("bad_request", str(error.detail))
 
 

@@ -9,8 +9,9 @@ from typing import Annotated, Final
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 
-from lookalike.server.context import AppContext, Context
+from lookalike.server.context import Context
 from lookalike.server.errors import ApiError
+from lookalike.server.gallery_context import GalleryContext
 
 SHORTEST: Final = 16
 """Least length of a token, in characters."""
@@ -25,7 +26,7 @@ async def check_token(request: Request, context: Context, _: Annotated[object, D
     Raises:
         ApiError: The token is missing or wrong, or writes are disabled.
     """
-    token = context.token
+    token = context.shared.token
     if token is None:
         raise ApiError("unauthorized", "this server takes no writes: it was started without --token-file", headers=ASK)
     scheme, _, shown = request.headers.get("authorization", "").partition(" ")
@@ -35,12 +36,12 @@ async def check_token(request: Request, context: Context, _: Annotated[object, D
         raise ApiError("unauthorized", "the token is wrong", headers=ASK)
 
 
-def is_owner(request: Request, context: AppContext) -> bool:
+def is_owner(request: Request, context: GalleryContext) -> bool:
     """Whether a request carries the token, on a route that does not require it."""
     scheme, _, shown = request.headers.get("authorization", "").partition(" ")
-    if context.token is None or scheme.lower() != "bearer":
+    if context.shared.token is None or scheme.lower() != "bearer":
         return False
-    return hmac.compare_digest(digest(shown.strip().encode("utf-8", "surrogateescape")), digest(context.token))
+    return hmac.compare_digest(digest(shown.strip().encode("utf-8", "surrogateescape")), digest(context.shared.token))
 
 
 def digest(text: bytes) -> bytes:

@@ -1,165 +1,122 @@
-"""Application context: the retriever, concurrency limiters, caches and metrics that the routes share."""
+"""Application context: the galleries of a server and what they share, and how a request gets at them."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Annotated
 
-import numpy as np
 from fastapi import Depends
 from starlette.requests import Request
 
-from lookalike.embedding.model_loading import processors
 from lookalike.errors import LookalikeError
-from lookalike.gallery.photo_reader import PhotoReader
-from lookalike.gallery.protocol import Gallery
-from lookalike.gallery.request import SearchRequest
-from lookalike.gallery.roots import Roots
-from lookalike.images import Budget
-from lookalike.retrieval.retriever import Retriever
-from lookalike.server.concurrency import ConcurrencyLimiter
-from lookalike.server.facets import FacetCache
-from lookalike.server.item_writer import ItemWriter
-from lookalike.server.metrics import Metrics
-from lookalike.server.originals import DecodedPhotos
-from lookalike.server.photo_hosts import PhotoHostLimiter
+from lookalike.server.errors import ApiError
+from lookalike.server.gallery_context import GalleryContext
 from lookalike.server.presentation import locations_to_hide
-from lookalike.server.request_bodies import Intake
-from lookalike.server.settings import Settings
-from lookalike.server.thumbnails import Thumbnails
-from lookalike.types import Item
-
-READERS, SCANNERS, CHECKERS, PAINTERS, WRITERS = 4, 1, 1, 2, 1
-READS_WAITING, SCANS_WAITING, CHECKS_WAITING, PICTURES_WAITING, WRITES_WAITING = 256, 16, 64, 512, 16
-WRITE_SECONDS = 600.0
+from lookalike.server.shared_state import SharedState
 
 
 @dataclass
-class AppContext:
+class AppContext(SharedState):
     """State of one running server.
 
     Attributes:
-        retriever: Retriever whose embedder all threads share.
-        address: Folder or address of the gallery, as the operator wrote it.
-        settings: Limits of the server.
-        token: Bearer token for writes; None disables them.
+        galleries: Galleries by name; the first is the default one, which paths without a name mean.
         ready: Whether requests are accepted: from `start` until `stop`.
-        writer: Item writer; used only under the `writes` limiter.
-        private_locations: Paths and addresses that are redacted from errors.
-        decoding: Memory budget for decoding photos, shared by all requests.
-        garments: Whether there is a finder of garments.
-        photos: Whether searches by photo are possible: the model makes vectors of the gallery's spaces.
     """
 
-    retriever: Retriever
-    address: str
-    settings: Settings
-    token: bytes | None
-    writer: ItemWriter
-    photos: bool = True
-    garments: bool = False
+    galleries: Mapping[str, GalleryContext] = field(default_factory=dict)
     ready: bool = False
-    metrics: Metrics = field(init=False)
-    intake: Intake = field(init=False)
-    searches: ConcurrencyLimiter = field(init=False)
-    reads: ConcurrencyLimiter = field(init=False)
-    scans: ConcurrencyLimiter = field(init=False)
-    facets: FacetCache = field(init=False)
-    checks: ConcurrencyLimiter = field(init=False)
-    pictures: ConcurrencyLimiter = field(init=False)
-    writes: ConcurrencyLimiter = field(init=False)
-    thumbnails: Thumbnails = field(init=False)
-    decoded_photos: DecodedPhotos = field(init=False)
-    photo_hosts: PhotoHostLimiter = field(init=False)
-    decoding: Budget = field(init=False)
-    private_locations: Sequence[str] = ()
 
-    def __post_init__(self) -> None:
-        settings = self.settings
-        self.intake = Intake(settings.intake_bytes)
-        self.decoding = self.writer.decoding
-        self.thumbnails = Thumbnails(settings.thumbnails_bytes)
-        self.decoded_photos = DecodedPhotos()
-        self.photo_hosts = PhotoHostLimiter()
-        self.facets = FacetCache(settings.scan_seconds)
-        self.metrics = Metrics()
-        workers = settings.workers or max(2, processors())
+    @property
+    def default(self) -> GalleryContext:
+        """The default gallery."""
+        return next(iter(self.galleries.values()))
 
-        def make_limiter(
-            name: str, workers: int, waiting: int, seconds: float = settings.answer_seconds, *, stops: bool = True
-        ) -> ConcurrencyLimiter:
-            made = ConcurrencyLimiter(
-                name, workers=workers, waiting=waiting, seconds=seconds, observe=self.metrics.waited, stops=stops
-            )
-            self.metrics.watch_limiter(made)
-            return made
+    @contextmanager
+    def using(self, name: str | None) -> Iterator[GalleryContext | None]:
+        """A gallery by its name, which stays open during the context; None if there is none of that name.
 
-        self.searches = make_limiter("searches", workers, settings.waiting)
-        self.reads = make_limiter("reads", READERS, READS_WAITING)
-        self.scans = make_limiter("scans", SCANNERS, SCANS_WAITING, settings.scan_seconds)
-        self.checks = make_limiter("checks", CHECKERS, CHECKS_WAITING)
-        self.pictures = make_limiter("pictures", PAINTERS, PICTURES_WAITING)
-        self.writes = make_limiter("writes", WRITERS, WRITES_WAITING, WRITE_SECONDS, stops=False)
-
-    def roots_for(self, item: Item) -> Roots:
-        """Roots below which the photo of an item may be read: the gallery's, the settings', and folders of uploads."""
-        roots = (*self.retriever.gallery.roots, *self.settings.roots)
-        return PhotoReader(roots, tuple(map(str, self.writer.photo_folders))).roots_for(item)
+        Args:
+            name: Its name; None means the default gallery.
+        """
+        gallery = self.default if name is None else self.galleries.get(name)
+        if gallery is None:
+            yield None
+            return
+        gallery.opened.take()
+        try:
+            yield gallery
+        finally:
+            gallery.opened.give_back()
 
     def start(self) -> None:
-        """Warm up the index, and accept requests.
+        """Warm up the indexes, and accept requests.
 
         Raises:
-            LookalikeError: The gallery cannot be read.
+            LookalikeError: A gallery cannot be read.
         """
-        self.metrics.watch_gallery(lambda: len(self.retriever.gallery))
-        folder = getattr(self.retriever.gallery, "folder", None)
-        known = [self.address, self.settings.photos, self.retriever.gallery.model, folder and str(folder)]
-        absolute = [os.path.abspath(place) for place in known if place and "://" not in place]  # noqa: PTH100
-        self.private_locations = locations_to_hide(*known, *absolute)
-        with suppress(LookalikeError):  # `/readyz` and every request say so
-            warm(self.retriever.gallery)
-        if self.token is not None:
-            self.writer.tidy()
+        for name, gallery in self.galleries.items():
+            self.metrics.watch_gallery(name, gallery.retriever.gallery.__len__)
+        self.private_locations = self._locations()
+        for gallery in self.galleries.values():
+            with suppress(LookalikeError):  # `/readyz` and every request say so
+                gallery.warm()
+            if self.token is not None:
+                gallery.writer.tidy()
         self.ready = True
 
     def check(self) -> None:
-        """Check that the gallery can be searched.
+        """Check that all galleries can be searched.
 
         Raises:
-            MismatchError: The gallery was replaced by one of another model.
-            LookalikeError: The gallery is gone or cannot be read.
+            MismatchError: A gallery was replaced by one of another model.
+            LookalikeError: A gallery is gone or cannot be read.
         """
-        gallery = self.retriever.gallery
-        _ = gallery.version  # which reads the rows where these have changed
-        gallery.list(limit=1)
-        items = len(gallery)
-        if self.photos and items:
-            self.retriever.check_model()
+        for name in [*self.galleries]:
+            with self.using(name) as gallery:
+                if gallery is not None:
+                    gallery.check()
 
     def stop(self) -> None:
         """Finish running work, and close everything."""
         self.ready = False
-        for limiter in (self.searches, self.reads, self.scans, self.checks, self.pictures, self.writes):
-            limiter.close()
-        self.photo_hosts.close()
-        self.retriever.close()
+        self.finish()
+        for gallery in self.galleries.values():
+            gallery.opened.retire()
+
+    def _locations(self) -> tuple[str, ...]:
+        known = [self.settings.photos, *(place for each in self.galleries.values() for place in each.locations())]
+        absolute = [os.path.abspath(place) for place in known if place and "://" not in place]  # noqa: PTH100
+        return locations_to_hide(*known, *absolute)
 
 
-def warm(gallery: Gallery) -> None:
-    """Search once, which loads the default index or builds it."""
-    if gallery.spaces and len(gallery):
-        query = {space.name: np.eye(1, space.dimension, dtype=np.float32) for space in gallery.spaces}
-        gallery.search(query, SearchRequest())
+async def app_of(request: Request) -> AppContext:
+    """Application context. A coroutine, since FastAPI would run a plain function in a thread.
 
-
-async def context_of(request: Request) -> AppContext:
-    """Application context of a request. A coroutine, since FastAPI would run a plain function in a thread."""
+    Raises:
+        ApiError: The path has the name of a gallery, and the route is one of the whole server.
+    """
+    if request.state.gallery_name is not None:
+        raise ApiError("not_found", f"no route at {request.state.exchange.path}; /docs lists the routes")
     context: AppContext = request.app.state.context
     return context
 
 
-Context = Annotated[AppContext, Depends(context_of)]
+async def context_of(request: Request) -> GalleryContext:
+    """The gallery that a request names, or the default one.
+
+    Raises:
+        ApiError: There is no such gallery.
+    """
+    gallery: GalleryContext | None = request.state.gallery
+    if gallery is None:
+        name = request.state.gallery_name
+        raise ApiError("unknown_gallery", f"there is no gallery {name!r}", details={"name": name})
+    return gallery
+
+
+App = Annotated[AppContext, Depends(app_of)]
+Context = Annotated[GalleryContext, Depends(context_of)]

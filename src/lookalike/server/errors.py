@@ -56,6 +56,7 @@ ERROR_CODES: Final[Mapping[str, ErrorCode]] = {
     "unknown_item": ErrorCode(
         404, "unknown item 'd01'; did you mean 'd001'?", {"kind": "item", "name": "d01", "known": ["d001"]}
     ),
+    "unknown_gallery": ErrorCode(404, "there is no gallery 'bags'", {"name": "bags"}),
     "photo_gone": ErrorCode(404, "the photo of 'd001' cannot be shown: no such file", {"reason": "no such file"}),
     "unknown_words": ErrorCode(404, "text must have a word of letters or digits, got '!?'", {}),
     "not_found": ErrorCode(404, "no route at /v2/search; /docs lists the routes", {}),

@@ -22,7 +22,10 @@ class Metrics:
         ProcessCollector(registry=self._registry)
         registry = self._registry
         self._requests = Counter(
-            "lookalike_requests_total", "Requests answered.", ["method", "route", "status"], registry=registry
+            "lookalike_requests_total",
+            "Requests answered.",
+            ["method", "route", "status", "gallery"],
+            registry=registry,
         )
         self._seconds = Histogram(
             "lookalike_request_seconds",
@@ -51,7 +54,9 @@ class Metrics:
             "lookalike_lane_requests", "Requests that run or wait for a worker.", ["lane"], registry=registry
         )
         self._queue = Gauge("lookalike_queue_depth", "Requests that wait for a worker.", ["lane"], registry=registry)
-        self._items = Gauge("lookalike_gallery_items", "Items in the gallery; -1 if unreadable.", registry=registry)
+        self._items = Gauge(
+            "lookalike_gallery_items", "Items in a gallery; -1 if unreadable.", ["gallery"], registry=registry
+        )
         for phase in ("find", "decode", "embed", "search"):
             self._phases.labels(phase)
 
@@ -60,8 +65,8 @@ class Metrics:
         self._places.labels(limiter.name).set_function(lambda: limiter.taken)
         self._queue.labels(limiter.name).set_function(lambda: limiter.waiting)
 
-    def watch_gallery(self, count: Callable[[], int]) -> None:
-        """Expose the number of items."""
+    def watch_gallery(self, name: str, count: Callable[[], int]) -> None:
+        """Expose the number of items of a gallery."""
 
         def counted() -> float:
             try:
@@ -69,11 +74,11 @@ class Metrics:
             except LookalikeError:
                 return -1
 
-        self._items.set_function(counted)
+        self._items.labels(name).set_function(counted)
 
-    def answered(self, *, method: str, route: str, status: int, seconds: float) -> None:
+    def answered(self, *, method: str, route: str, gallery: str, status: int, seconds: float) -> None:
         """Count a request."""
-        self._requests.labels(method, route, str(status)).inc()
+        self._requests.labels(method, route, str(status), gallery).inc()
         self._seconds.labels(route).observe(seconds)
 
     def refused(self, code: str) -> None:

@@ -81,13 +81,16 @@ class RequestMiddleware:
         seconds = perf_counter() - exchange.began
         route = exchange.route
         method = exchange.method if exchange.method in METHODS else "other"
-        self._metrics.answered(method=method, route=route, status=exchange.status, seconds=seconds)
+        self._metrics.answered(
+            method=method, route=route, gallery=exchange.gallery, status=exchange.status, seconds=seconds
+        )
         if exchange.code:
             self._metrics.refused(exchange.code)
         details = {
             "request": exchange.id,
             "method": exchange.method[:16],
             "path": exchange.path[:500],
+            **({"gallery": exchange.gallery} if exchange.gallery else {}),
             "status": exchange.status,
             "ms": round(seconds * 1000, 1),
             "received": exchange.received,
@@ -120,6 +123,12 @@ class _Exchange:
         """Pattern of the route, as a metrics label of bounded cardinality."""
         route = self._scope.get("route")
         return getattr(route, "path_format", None) or getattr(route, "path", None) or "none"
+
+    @property
+    def gallery(self) -> str:
+        """Name of the gallery that was asked; empty if there is none of the name, and for routes without one."""
+        gallery = self._scope["state"].get("gallery")
+        return gallery.name if gallery is not None and self.route.startswith("/v1/") else ""
 
     async def receive(self) -> Message:
         message = await self._receive()

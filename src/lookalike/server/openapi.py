@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Collection, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from fastapi import FastAPI
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from lookalike.server.errors import ERROR_CODES
+from lookalike.server.gallery_names import NAME
 from lookalike.server.schemas import ErrorBody
 from lookalike.server.search_schema import Question
 from lookalike.server.write_schemas import BulkItem, ItemPatch, ItemText
@@ -122,12 +125,22 @@ FASTAPI_SCHEMAS = ("HTTPValidationError", "ValidationError")
 """Schemas of FastAPI for invalid values, which this API does not use."""
 
 
-def complete_document(app: FastAPI, *, forms: Sequence[FormShape]) -> None:
-    """Add bodies, forms and headers to the OpenAPI document that FastAPI does not generate.
+GALLERY: Final = {
+    "name": "gallery",
+    "in": "path",
+    "required": True,
+    "description": "Name of the gallery; `/v1/galleries` lists them.",
+    "schema": {"type": "string", "pattern": f"^{NAME.pattern}$", "examples": ["bags"]},
+}
+
+
+def complete_document(app: FastAPI, *, forms: Sequence[FormShape], gallery_paths: Collection[str]) -> None:
+    """Complete the OpenAPI document of FastAPI: bodies, forms, headers and the paths with the name of a gallery.
 
     Args:
         app: Application.
         forms: Forms that the routes parse.
+        gallery_paths: Paths of one gallery, which are also there with its name.
     """
     plain = app.openapi
 
@@ -146,10 +159,48 @@ def complete_document(app: FastAPI, *, forms: Sequence[FormShape]) -> None:
                     operation.setdefault("parameters", []).append(REQUEST_ID)
             for name in FASTAPI_SCHEMAS:
                 schemas.pop(name, None)
+            for path in [path for path in document["paths"] if path in gallery_paths]:
+                document["paths"][named_path(path)] = of_gallery(document["paths"][path])
+            document["components"]["schemas"] = {name: without_defaults(schema) for name, schema in schemas.items()}
             app.openapi_schema = document
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def named_path(path: str) -> str:
+    """Path of a route with the name of a gallery."""
+    return path.replace("/v1/", "/v1/{gallery}/", 1)
+
+
+def of_gallery(operations: Mapping[str, Any]) -> dict[str, Any]:
+    """Operations of a path with the name of a gallery."""
+    named = deepcopy(dict(operations))
+    for operation in named.values():
+        operation["operationId"] += "_in_gallery"
+        operation["parameters"] = [GALLERY, *operation["parameters"]]
+        missing = deepcopy(errors("unknown_gallery")[404])
+        missing["content"]["application/json"]["schema"] = reference("ErrorBody")
+        del missing["model"]
+        known = operation["responses"].setdefault("404", missing)
+        known["content"]["application/json"]["examples"] |= missing["content"]["application/json"]["examples"]
+        operation["responses"] = dict(sorted(operation["responses"].items()))
+    return named
+
+
+def without_defaults(schema: Any) -> Any:  # noqa: ANN401 - any JSON
+    """A schema with its defaults in words: openapi-typescript takes fields with a `default` for required ones."""
+    if isinstance(schema, list):
+        return [without_defaults(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    told = {name: without_defaults(part) for name, part in schema.items()}
+    if "default" in schema and not isinstance(schema["default"], dict):
+        default = told.pop("default")
+        if default not in (None, "", []):
+            sentence = f"The default is {json.dumps(default)}."
+            told["description"] = f"{told['description']} {sentence}" if told.get("description") else sentence
+    return told
 
 
 def _drop_fastapi_error(responses: dict[str, Any]) -> None:

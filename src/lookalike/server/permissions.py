@@ -9,11 +9,11 @@ from __future__ import annotations
 from lookalike.deadline import within
 from lookalike.gallery.request import SearchRequest
 from lookalike.index import SPELLINGS
-from lookalike.server.context import AppContext
 from lookalike.server.errors import ApiError
+from lookalike.server.gallery_context import GalleryContext
 
 
-def check_allowed(request: SearchRequest, context: AppContext) -> None:
+def check_allowed(request: SearchRequest, context: GalleryContext) -> None:
     """Check that a search without the token is allowed. Reads the gallery, so it runs in a worker thread.
 
     Raises:

@@ -18,7 +18,7 @@ ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#\s]*")
 HIDDEN: Final = "..."
 SHORT: Final = 2
 REPEATS: Final = {
-    *("bad_filter", "unknown_name", "unknown_item", "not_found", "method_not_allowed"),
+    *("bad_filter", "unknown_name", "unknown_item", "unknown_gallery", "not_found", "method_not_allowed"),
     *("unknown_host", "foreign_origin", "invalid"),
 }
 """Codes of errors that quote the request; their messages are not redacted."""

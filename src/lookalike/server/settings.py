@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from lookalike.errors import ConfigError
+from lookalike.server.gallery_names import check_gallery_name
 from lookalike.server.host_header import name_in
 from lookalike.server.page_settings import PageSettings
 
@@ -52,6 +54,8 @@ class Settings:
         roots: Folders and addresses that photos may be shown from, beside those that the gallery was indexed from.
         photos: Folder for uploaded photos, which several galleries may share; by default `photos` in the folder of the
             gallery, or in the working directory for a gallery on a Milvus server.
+        galleries: Folders or addresses of galleries by name, beside those of `--gallery`. The first gallery is the
+            default one.
         page: Settings of the page.
     """
 
@@ -83,6 +87,7 @@ class Settings:
     origins: tuple[str, ...] = ()
     roots: tuple[str, ...] = ()
     photos: str = ""
+    galleries: Mapping[str, str] = field(default_factory=dict)
     page: PageSettings = field(default_factory=PageSettings)
 
     def __post_init__(self) -> None:
@@ -92,6 +97,8 @@ class Settings:
             least = 0.01 if one.name.endswith("_seconds") else least
             if isinstance(value, int | float) and not value >= least:
                 raise ConfigError(f"{one.name} must be at least {least}, got {value}")
+        for name in self.galleries:
+            check_gallery_name(name)
         for host in self.hosts:
             if not host or (name_in(f"{host}:0") is None and name_in(f"[{host}]:0") is None):
                 raise ConfigError(f"expected a host name such as shop.example, without scheme or port, got {host!r}")

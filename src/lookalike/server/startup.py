@@ -1,34 +1,18 @@
-"""Opening a gallery and its model for serving; mistakes of the operator are reported here, before the server starts."""
+"""Opening galleries and their models for serving; mistakes of the operator are reported before the server starts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-from time import perf_counter
-from typing import Final
+from collections.abc import Callable, Mapping
 
-from PIL import Image
-
-from lookalike.embedding.model_choice import ModelFile
-from lookalike.embedding.model_loading import processors
-from lookalike.embedding.protocol import Embedder
-from lookalike.errors import MismatchError, ModelError, NoFinderError
-from lookalike.gallery.photo_store import PhotoStore
-from lookalike.images import Budget, Limits
-from lookalike.retrieval.retriever import Retriever
-from lookalike.server.batching import BatchingEmbedder
 from lookalike.server.context import AppContext
-from lookalike.server.item_writer import ItemWriter
+from lookalike.server.gallery_context import GalleryContext, OpenGallery
+from lookalike.server.gallery_names import UNNAMED, check_gallery_name
 from lookalike.server.settings import Settings
-
-QUICK_S: Final = 0.02
-"""Longest time for one photo on one processor, in seconds, of a network that counts as quick."""
-
-TRIALS: Final = 3
+from lookalike.server.shared_models import SharedModels
 
 
 def open_context(
-    address: str,
+    galleries: str | Mapping[str, str],
     *,
     settings: Settings,
     token: bytes | None = None,
@@ -38,10 +22,10 @@ def open_context(
     finder: str | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> AppContext:
-    """Open a gallery and its model, and run the model.
+    """Open galleries and their models, and run the models.
 
     Args:
-        address: Folder or address of the gallery.
+        galleries: Addresses by name, the default gallery first; or the folder or address of the gallery `default`.
         settings: Limits of the server.
         token: Bearer token for writes; None disables them.
         model: See `lookalike.open`.
@@ -51,83 +35,32 @@ def open_context(
         say: Called with messages for the operator.
 
     Raises:
+        UsageError: A gallery has a name that none may have.
         GalleryNotFoundError: There is no gallery.
-        ModelError: The model or the finder cannot be loaded.
-        MismatchError: The gallery was filled by another model.
+        ModelError: A model or the finder cannot be loaded.
+        MismatchError: A gallery was filled by another model.
     """
-    opened, at_once = open_for_many(address, model=model, runtime=runtime, device=device)
-    gallery = opened.gallery
-    photos = True
+    addresses = {UNNAMED: galleries} if isinstance(galleries, str) else galleries
+    context = AppContext(settings, token)
+    models = SharedModels(
+        model=model,
+        runtime=runtime,
+        device=device,
+        finder=finder,
+        batch=settings.batch,
+        observe=context.metrics.batched,
+    )
+    opened: dict[str, OpenGallery] = {}
     try:
-        opened.check_model(asking=True)
-    except MismatchError as error:
-        if not all(space.model_id.startswith("imported:") for space in gallery.spaces):
-            raise
-        photos = False
-        say(f"{error}; searches by item work, searches by photo do not")
-    batching = BatchingEmbedder(opened.embedder, largest=settings.batch, at_once=at_once)
-    limits = Limits(bytes=settings.upload_bytes, pixels=settings.pixels)
-    text_encoder = None
-    try:
-        text_encoder = opened.text_encoder
-    except (MismatchError, ModelError) as error:
-        say(f"{error}; words are looked up in the texts of the items only")
-    retriever = Retriever(gallery, batching, limits=limits, finder=finder, text_encoder=text_encoder)
-    garments = True
-    try:
-        _ = retriever.finder
-    except NoFinderError:  # requests for garments say so
-        garments = False
-    photo_store = PhotoStore(gallery, Path(settings.photos) if settings.photos else None)
-    writer = ItemWriter(retriever, photo_store, limits=limits, decoding=Budget(settings.decode_bytes))
-    context = AppContext(retriever, address, settings, token, writer, photos, garments)
-    batching.observe = context.metrics.batched
+        for name, address in addresses.items():
+            check_gallery_name(name)
+            if address not in opened:
+                opened[address] = OpenGallery(address, models, say=say)
+        context.galleries = {
+            name: GalleryContext(name, opened[address], context, models) for name, address in addresses.items()
+        }
+    except BaseException:
+        for each in opened.values():
+            each.retire()
+        raise
     return context
-
-
-def open_for_many(address: str, *, model: str | None, runtime: str, device: str) -> tuple[Retriever, int]:
-    """Open a gallery and its model, time the model, and decide how it shares the processors.
-
-    A network that is quick on one processor runs once per processor, on one photo each: without decoding, two
-    processors embed 660 photos a second with the default model in this way, and 520 when both work on batches of 8
-    (2-core x86-64, 2026-11-26); only bulk requests would gain from batches. A slow network runs once, on all
-    processors, so that a single photo does not leave some of them idle.
-
-    Returns:
-        The retriever, and the number of batches that its network runs on at once.
-
-    Raises:
-        GalleryNotFoundError: There is no gallery.
-        ModelError: The model cannot be loaded.
-    """
-    lean = Retriever(address, ModelFile(model, runtime, device, threads=1))
-    try:
-        _ = lean.gallery  # a missing gallery is reported before a model is loaded
-        quick = seconds_for_one(lean.embedder) <= QUICK_S
-    except BaseException:
-        lean.close()
-        raise
-    if processors() == 1:
-        return lean, 1
-    if quick and lean.embedder.concurrent:
-        return lean, processors()
-    lean.close()
-    del lean  # frees its model
-    whole = Retriever(address, ModelFile(model, runtime, device))
-    try:
-        seconds_for_one(whole.embedder)
-    except BaseException:
-        whole.close()
-        raise
-    return whole, 1
-
-
-def seconds_for_one(embedder: Embedder) -> float:
-    """Seconds that a warm embedder takes for one photo: the least of a few trials."""
-    prepared = embedder.prepare(Image.new("RGB", (embedder.wanted_size, embedder.wanted_size), "grey"))
-    taken = []
-    for _ in range(TRIALS):
-        started = perf_counter()
-        embedder.embed_prepared([prepared])
-        taken.append(perf_counter() - started)
-    return min(taken)

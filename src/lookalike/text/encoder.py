@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -35,19 +36,18 @@ class TextEncoder:
         learnt: Words that it has learnt, lower case; None if it reads all words.
     """
 
-    def __init__(self, file: str | os.PathLike[str], *, projection: Projection | None = None, threads: int = 1) -> None:
+    def __init__(self, file: str | os.PathLike[str], *, threads: int = 1) -> None:
         """Load a text encoder.
 
         Args:
             file: ONNX file.
-            projection: Projection of the gallery's vectors, which is applied to those of texts as well.
             threads: Threads of the network.
 
         Raises:
             ModelError: The file is missing, damaged, or not a text encoder.
         """
         self.file = path = Path(file)
-        self._projection = projection
+        self._projection: Projection | None = None
         content = read_checked(path)
         self._session = open_session(path, content, threads=threads)
         metadata: Mapping[str, str] = self._session.get_modelmeta().custom_metadata_map
@@ -68,6 +68,12 @@ class TextEncoder:
             raise ModelError(f"{path}: its tokenizer or its words are damaged: {error}") from error
         self._intended = frozenset() if self.learnt is None else self.learnt & lexicon().naming
         require_checksum(path, content)
+
+    def projected(self, projection: Projection | None) -> TextEncoder:
+        """The encoder of a gallery whose vectors have a projection, or none; its network is that of this one."""
+        projected = copy.copy(self)
+        projected._projection = projection
+        return projected
 
     def read(self, text: str) -> ReadText:
         """Read the text of a query, and tell the words that were not learnt."""

@@ -15,8 +15,9 @@ from starlette.responses import JSONResponse
 
 from lookalike.errors import LookalikeError, UsageError
 from lookalike.server.auth import Writer
-from lookalike.server.context import AppContext, Context
+from lookalike.server.context import Context
 from lookalike.server.errors import ApiError, api_error_of
+from lookalike.server.gallery_context import GalleryContext
 from lookalike.server.item_writer import ItemWrite, ItemWriter, PreparedWrite
 from lookalike.server.json_limits import parse_json
 from lookalike.server.openapi import QUERY_ERRORS, FormShape, body_of, errors
@@ -76,7 +77,7 @@ async def put_items(request: Request, context: Context) -> JSONResponse:
     return JSONResponse(report)
 
 
-async def lines_of(body: Body, context: AppContext) -> tuple[list[bytes], Photos]:
+async def lines_of(body: Body, context: GalleryContext) -> tuple[list[bytes], Photos]:
     """Read the lines of a body, and the photos of a form.
 
     Raises:
@@ -149,7 +150,7 @@ class Report:
         return {**counts, "lines": sorted(self.lines, key=lambda line: int(line["line"]))}
 
 
-def write_lines(lines: list[bytes], photos: Photos, context: AppContext) -> dict[str, Any]:
+def write_lines(lines: list[bytes], photos: Photos, context: GalleryContext) -> dict[str, Any]:
     """Write all lines in batches; runs under the `writes` limiter."""
     writer, batch = context.writer, context.settings.batch
     report = Report([], context.private_locations)

@@ -15,6 +15,8 @@ from starlette.responses import HTMLResponse
 
 router = APIRouter(include_in_schema=False)
 
+NAMED: Final = "/v1/{gallery}/"
+
 STYLE: Final = """
 :root { color-scheme: light dark; }
 body { font: 1rem/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
@@ -49,6 +51,7 @@ def page_of(document: Mapping[str, Any]) -> str:
             *(
                 part
                 for path, operations in document["paths"].items()
+                if not path.startswith(NAMED)  # the same again with the name of a gallery
                 for method, operation in operations.items()
                 for part in operation_parts(method, path, operation)
             ),

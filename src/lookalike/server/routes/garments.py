@@ -10,8 +10,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from lookalike.images import DEFAULT_LIMITS, one_photo
-from lookalike.server.context import AppContext, Context
+from lookalike.server.context import Context
 from lookalike.server.errors import ApiError
+from lookalike.server.gallery_context import GalleryContext
 from lookalike.server.openapi import QUERY_ERRORS, FormShape, body_of, errors
 from lookalike.server.request_bodies import FORM, Form, Upload, invalid, unsupported_media_type
 from lookalike.server.schemas import GarmentsFound
@@ -82,7 +83,7 @@ def read_form(form: Form) -> Sequence[Upload]:
     return photos
 
 
-def find(photos: Sequence[Upload], context: AppContext) -> list[dict[str, Any]]:
+def find(photos: Sequence[Upload], context: GalleryContext) -> list[dict[str, Any]]:
     """Find the garments of each photo, in a worker thread.
 
     Raises:

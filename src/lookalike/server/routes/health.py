@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from lookalike.errors import LookalikeError, MismatchError
-from lookalike.server.context import Context
+from lookalike.server.context import App
 from lookalike.server.errors import ApiError, api_error_of
 from lookalike.server.metrics import CONTENT_TYPE
 from lookalike.server.openapi import COMMON_ERRORS, errors
@@ -29,7 +29,7 @@ async def healthz() -> JSONResponse:
     response_model=Health,
     responses=errors("not_ready", *COMMON_ERRORS),
 )
-async def readyz(request: Request, context: Context) -> JSONResponse:
+async def readyz(request: Request, context: App) -> JSONResponse:
     """Check that the model is loaded, and that the gallery can be read and was filled by that model."""
     if not context.ready:
         raise ApiError("not_ready", "the server is stopping")
@@ -54,7 +54,7 @@ async def readyz(request: Request, context: Context) -> JSONResponse:
         **errors(*COMMON_ERRORS),
     },
 )
-async def metrics(request: Request, context: Context) -> Response:
+async def metrics(request: Request, context: App) -> Response:
     """Return request counts, latencies, queue lengths and the number of items."""
     text = await context.checks.run(context.metrics.text, request=request)
     return Response(text, headers={"Content-Type": CONTENT_TYPE})

@@ -10,9 +10,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from lookalike.server.auth import Writer
-from lookalike.server.context import AppContext, Context
+from lookalike.server.context import Context
 from lookalike.server.convertors import ITEM
 from lookalike.server.errors import ApiError
+from lookalike.server.gallery_context import GalleryContext
 from lookalike.server.item_writer import ItemWrite
 from lookalike.server.json_limits import parse_json
 from lookalike.server.openapi import QUERY_ERRORS, FormShape, body_of, errors
@@ -131,7 +132,7 @@ async def delete_item(request: Request, context: Context, id: ItemPath) -> Respo
     return Response(status_code=204)
 
 
-async def written_of(body: Body, item_id: str, context: AppContext) -> ItemWrite:
+async def written_of(body: Body, item_id: str, context: GalleryContext) -> ItemWrite:
     """The item that a body describes.
 
     Raises:
@@ -190,7 +191,7 @@ def only(given: Sequence[T], name: str) -> T:
     return given[0]
 
 
-def put(written: ItemWrite, context: AppContext) -> tuple[Stored, bool]:
+def put(written: ItemWrite, context: GalleryContext) -> tuple[Stored, bool]:
     """Write an item, under the `writes` limiter. Returns the item as committed, and whether it is new."""
     if written.photo is None:
         return context.writer.describe(written), False

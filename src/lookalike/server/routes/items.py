@@ -10,8 +10,9 @@ from starlette.responses import JSONResponse
 
 from lookalike.embedding.compatibility import model_ids_of
 from lookalike.gallery.request import OPTIONS
-from lookalike.server.context import AppContext, Context
+from lookalike.server.context import Context
 from lookalike.server.convertors import ITEM
+from lookalike.server.gallery_context import GalleryContext
 from lookalike.server.openapi import QUERY_ERRORS, errors
 from lookalike.server.presentation import public_item
 from lookalike.server.schemas import Facets, Info, Item, Page, Where
@@ -88,7 +89,7 @@ async def get_info(request: Request, context: Context) -> JSONResponse:
     return JSONResponse(await context.reads.run(lambda: info_of(context), request=request))
 
 
-def info_of(context: AppContext) -> dict[str, JSON]:
+def info_of(context: GalleryContext) -> dict[str, JSON]:
     """Body of `/v1/info`; runs under the `reads` limiter."""
     from importlib.metadata import version
 
@@ -105,7 +106,7 @@ def info_of(context: AppContext) -> dict[str, JSON]:
         "attributes": {name: list(kinds) for name, kinds in gallery.attributes().items()},
         "garments": context.garments,
         "photos": context.photos,
-        "writable": context.token is not None,
+        "writable": context.shared.token is not None,
         "limits": {
             "upload_bytes": settings.upload_bytes,
             "pixels": settings.pixels,

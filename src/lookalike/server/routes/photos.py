@@ -16,9 +16,10 @@ from starlette.responses import Response, StreamingResponse
 
 from lookalike.errors import PhotoError
 from lookalike.remote.addresses import Reach, is_address
-from lookalike.server.context import AppContext, Context
+from lookalike.server.context import Context
 from lookalike.server.convertors import ITEM
 from lookalike.server.errors import ApiError
+from lookalike.server.gallery_context import GalleryContext
 from lookalike.server.openapi import QUERY_ERRORS, errors
 from lookalike.server.originals import Original, from_elsewhere, public_reason
 from lookalike.server.routes.items import ItemPath
@@ -93,7 +94,7 @@ async def get_photo(
 
 
 def find(
-    context: AppContext, item_id: str, *, side: int | None, asked: Mapping[str, str | None]
+    context: GalleryContext, item_id: str, *, side: int | None, asked: Mapping[str, str | None]
 ) -> Response | tuple[Item, Reach]:
     """Find the photo of an item; runs in a worker thread.
 
@@ -130,7 +131,7 @@ def find(
 
 
 def photo_response(
-    context: AppContext,
+    context: GalleryContext,
     item: Item,
     original: Original,
     file: BinaryIO | None,

@@ -15,8 +15,9 @@ from lookalike.errors import UsageError
 from lookalike.gallery.request import SearchRequest
 from lookalike.retrieval.examples import Examples
 from lookalike.server.auth import is_owner
-from lookalike.server.context import AppContext, Context
+from lookalike.server.context import Context
 from lookalike.server.errors import ApiError
+from lookalike.server.gallery_context import GalleryContext
 from lookalike.server.json_limits import parse_json
 from lookalike.server.openapi import QUERY_ERRORS, FormShape, body_of, errors
 from lookalike.server.permissions import check_allowed
@@ -184,7 +185,7 @@ def box_of(text: str) -> Box:
         raise invalid([{"loc": ["box"], "msg": str(error)}]) from None
 
 
-def answer_to(examples: Examples, options: SearchRequest, context: AppContext, *, owner: bool) -> Found:
+def answer_to(examples: Examples, options: SearchRequest, context: GalleryContext, *, owner: bool) -> Found:
     """Answer a search, in a worker thread.
 
     Raises:

@@ -1,0 +1,222 @@
+"""One gallery of a server: as it was opened, and what its routes use."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from lookalike.embedding.compatibility import check_compatibility
+from lookalike.errors import MismatchError, ModelError
+from lookalike.gallery.opening import open_gallery
+from lookalike.gallery.photo_reader import PhotoReader
+from lookalike.gallery.photo_store import PhotoStore
+from lookalike.gallery.protocol import Gallery
+from lookalike.gallery.request import SearchRequest
+from lookalike.gallery.roots import Roots
+from lookalike.images import Limits
+from lookalike.retrieval.retriever import Retriever
+from lookalike.server.batching import BatchingEmbedder
+from lookalike.server.facets import FacetCache
+from lookalike.server.item_writer import ItemWriter
+from lookalike.server.settings import Settings
+from lookalike.server.shared_models import SharedModels, state_of
+from lookalike.server.shared_state import SharedState
+from lookalike.text.encoder import TextEncoder
+from lookalike.types import Item
+
+
+class OpenGallery:
+    """An open gallery with its models. It is closed when it has been retired and no request uses it any more.
+
+    Attributes:
+        address: Folder or address, as the operator wrote it.
+        gallery: The gallery.
+        embedder: Embedder of its photos.
+        text_encoder: Encoder of words; None if its model has none.
+        photos: Whether searches by photo are possible: the model makes vectors of the gallery's spaces.
+    """
+
+    def __init__(self, address: str, models: SharedModels, *, say: Callable[[str], None]) -> None:
+        """Open a gallery and its models.
+
+        Args:
+            address: Folder or address.
+            models: Models of the server.
+            say: Called with messages for the operator.
+
+        Raises:
+            GalleryNotFoundError: There is no gallery.
+            ModelError: The model cannot be loaded.
+            MismatchError: The gallery was filled by another model.
+        """
+        self.address, self._models = address, models
+        self._users, self._retired, self._lock = 0, False, threading.Lock()
+        self.gallery: Gallery = open_gallery(address)
+        try:
+            self.embedder: BatchingEmbedder = models.embedder(self.gallery, address=address)
+            self.photos = self._takes_photos(say)
+            self.text_encoder: TextEncoder | None = None
+            try:
+                self.text_encoder = models.text_encoder(self.gallery, self.embedder)
+            except (MismatchError, ModelError) as error:
+                say(f"{error}; words are looked up in the texts of the items only")
+            self._opened_as = self._state()
+        except BaseException:
+            self.gallery.close()
+            raise
+
+    def is_current(self) -> bool:
+        """Whether opening the address again would give the same gallery with the same models.
+
+        Raises:
+            LookalikeError: The gallery is gone or cannot be read.
+        """
+        return self._state() == self._opened_as
+
+    def take(self) -> None:
+        """Keep the gallery open until `give_back` was called as often."""
+        with self._lock:
+            self._users += 1
+
+    def give_back(self) -> None:
+        """End one use of the gallery."""
+        with self._lock:
+            self._users -= 1
+            last = self._retired and not self._users
+        if last:
+            self.gallery.close()
+
+    def retire(self) -> None:
+        """Close the gallery as soon as nobody uses it."""
+        with self._lock:
+            self._retired = True
+            unused = not self._users
+        if unused:
+            self.gallery.close()
+
+    def _state(self) -> object:
+        """Folder, vectors and models of the gallery, as they are now."""
+        folder = getattr(self.gallery, "folder", None)
+        place = folder and os.path.realpath(folder)
+        inode = state_of(Path(place))[1] if place else 0
+        gallery = self.gallery
+        spaces = gallery.spaces
+        return place, inode, gallery.model, spaces, self._models.files_of(gallery)
+
+    def _takes_photos(self, say: Callable[[str], None]) -> bool:
+        """Whether the model makes vectors of the gallery's spaces; False for those of an unknown model.
+
+        Raises:
+            MismatchError: Another model made them.
+        """
+        gallery, given = self.gallery, self._models.given
+        embedder = Retriever(gallery, self.embedder).embedder  # with projections
+        try:
+            remembered = None if given else gallery.model
+            check_compatibility(self.address, gallery.spaces, embedder, remembered=remembered, named=given)
+        except MismatchError as error:
+            if not all(space.model_id.startswith("imported:") for space in gallery.spaces):
+                raise
+            say(f"{error}; searches by item work, searches by photo do not")
+            return False
+        return True
+
+
+@dataclass
+class GalleryContext:
+    """One gallery of a running server, with what all of them share, for the routes.
+
+    Attributes:
+        name: Its name in paths.
+        opened: The open gallery.
+        shared: State that all galleries share.
+        retriever: Retriever whose embedder all threads share.
+        writer: Item writer; used only under the `writes` limiter.
+        garments: Whether there is a finder of garments.
+    """
+
+    name: str
+    opened: OpenGallery
+    shared: SharedState
+    models: SharedModels
+    retriever: Retriever = field(init=False)
+    writer: ItemWriter = field(init=False)
+    facets: FacetCache = field(init=False)
+    garments: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        shared, opened, settings = self.shared, self.opened, self.shared.settings
+        limits = Limits(bytes=settings.upload_bytes, pixels=settings.pixels)
+        finder = self.models.finder
+        self.garments = finder is not None
+        self.retriever = Retriever(
+            opened.gallery, opened.embedder, limits=limits, finder=finder, text_encoder=opened.text_encoder
+        )
+        store = PhotoStore(opened.gallery, Path(settings.photos) if settings.photos else None)
+        self.writer = ItemWriter(self.retriever, store, limits=limits, decoding=shared.decoding)
+        self.facets = FacetCache(settings.scan_seconds)
+        self.metrics, self.intake, self.decoding = shared.metrics, shared.intake, shared.decoding
+        self.searches, self.reads, self.scans = shared.searches, shared.reads, shared.scans
+        self.pictures, self.writes = shared.pictures, shared.writes
+        self.thumbnails, self.decoded_photos = shared.thumbnails, shared.decoded_photos
+        self.photo_hosts = shared.photo_hosts
+
+    @property
+    def settings(self) -> Settings:
+        """Settings of the server."""
+        return self.shared.settings
+
+    @property
+    def private_locations(self) -> Sequence[str]:
+        """Paths and addresses that are redacted from errors."""
+        return self.shared.private_locations
+
+    @property
+    def photos(self) -> bool:
+        """Whether searches by photo are possible."""
+        return self.opened.photos
+
+    @property
+    def words(self) -> bool:
+        """Whether the meaning of words can be searched."""
+        return self.opened.text_encoder is not None
+
+    def roots_for(self, item: Item) -> Roots:
+        """Roots below which the photo of an item may be read: the gallery's, the settings', and folders of uploads."""
+        roots = (*self.retriever.gallery.roots, *self.settings.roots)
+        return PhotoReader(roots, tuple(map(str, self.writer.photo_folders))).roots_for(item)
+
+    def check(self) -> None:
+        """Check that the gallery can be searched.
+
+        Raises:
+            MismatchError: The gallery was replaced by one of another model.
+            LookalikeError: The gallery is gone or cannot be read.
+        """
+        gallery = self.retriever.gallery
+        _ = gallery.version  # which reads the rows where these have changed
+        gallery.list(limit=1)
+        items = len(gallery)
+        if self.photos and items:
+            self.retriever.check_model()
+
+    def warm(self) -> None:
+        """Search once, which loads the default index or builds it.
+
+        Raises:
+            LookalikeError: The gallery cannot be read.
+        """
+        gallery = self.retriever.gallery
+        if gallery.spaces and len(gallery):
+            query = {space.name: np.eye(1, space.dimension, dtype=np.float32) for space in gallery.spaces}
+            gallery.search(query, SearchRequest())
+
+    def locations(self) -> list[str | None]:
+        """Paths and addresses of the gallery, as messages may contain them."""
+        folder = getattr(self.retriever.gallery, "folder", None)
+        return [self.opened.address, self.retriever.gallery.model, folder and str(folder)]

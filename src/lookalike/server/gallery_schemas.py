@@ -1,0 +1,22 @@
+"""Pydantic models of the answers about the galleries of a server."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, Field
+
+
+class GalleryInfo(BaseModel):
+    """A gallery of the server."""
+
+    name: str = Field(description="Its name in paths, as in `/v1/{gallery}/search`.")
+    items: int
+    spaces: list[str]
+    model: str | None = Field(description="Model that filled the gallery, with its fingerprint.")
+    photos: bool = Field(description="Whether searches by photo are possible.")
+    words: bool = Field(description="Whether the meaning of words can be searched, beside their letters.")
+
+
+class Galleries(BaseModel):
+    """Galleries of the server, the default one first."""
+
+    galleries: list[GalleryInfo]

@@ -1,0 +1,80 @@
+"""What the galleries of a server share: settings, limits, queues of work, caches and metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from lookalike.embedding.model_loading import processors
+from lookalike.images import Budget
+from lookalike.server.concurrency import ConcurrencyLimiter
+from lookalike.server.metrics import Metrics
+from lookalike.server.originals import DecodedPhotos
+from lookalike.server.photo_hosts import PhotoHostLimiter
+from lookalike.server.request_bodies import Intake
+from lookalike.server.settings import Settings
+from lookalike.server.thumbnails import Thumbnails
+
+READERS, SCANNERS, CHECKERS, PAINTERS, WRITERS = 4, 1, 1, 2, 1
+READS_WAITING, SCANS_WAITING, CHECKS_WAITING, PICTURES_WAITING, WRITES_WAITING = 256, 16, 64, 512, 16
+WRITE_SECONDS = 600.0
+
+
+@dataclass
+class SharedState:
+    """State of one running server beside its galleries: what bounds its memory and work, however many it has.
+
+    Attributes:
+        settings: Limits of the server.
+        token: Bearer token for writes; None disables them.
+        decoding: Memory budget for decoding photos, shared by all requests.
+        private_locations: Paths and addresses that are redacted from errors.
+    """
+
+    settings: Settings
+    token: bytes | None
+    metrics: Metrics = field(init=False)
+    intake: Intake = field(init=False)
+    searches: ConcurrencyLimiter = field(init=False)
+    reads: ConcurrencyLimiter = field(init=False)
+    scans: ConcurrencyLimiter = field(init=False)
+    checks: ConcurrencyLimiter = field(init=False)
+    pictures: ConcurrencyLimiter = field(init=False)
+    writes: ConcurrencyLimiter = field(init=False)
+    thumbnails: Thumbnails = field(init=False)
+    decoded_photos: DecodedPhotos = field(init=False)
+    photo_hosts: PhotoHostLimiter = field(init=False)
+    decoding: Budget = field(init=False)
+    private_locations: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        settings = self.settings
+        self.intake = Intake(settings.intake_bytes)
+        self.decoding = Budget(settings.decode_bytes)
+        self.thumbnails = Thumbnails(settings.thumbnails_bytes)
+        self.decoded_photos = DecodedPhotos()
+        self.photo_hosts = PhotoHostLimiter()
+        self.metrics = Metrics()
+        workers = settings.workers or max(2, processors())
+
+        def make_limiter(
+            name: str, workers: int, waiting: int, seconds: float = settings.answer_seconds, *, stops: bool = True
+        ) -> ConcurrencyLimiter:
+            made = ConcurrencyLimiter(
+                name, workers=workers, waiting=waiting, seconds=seconds, observe=self.metrics.waited, stops=stops
+            )
+            self.metrics.watch_limiter(made)
+            return made
+
+        self.searches = make_limiter("searches", workers, settings.waiting)
+        self.reads = make_limiter("reads", READERS, READS_WAITING)
+        self.scans = make_limiter("scans", SCANNERS, SCANS_WAITING, settings.scan_seconds)
+        self.checks = make_limiter("checks", CHECKERS, CHECKS_WAITING)
+        self.pictures = make_limiter("pictures", PAINTERS, PICTURES_WAITING)
+        self.writes = make_limiter("writes", WRITERS, WRITES_WAITING, WRITE_SECONDS, stops=False)
+
+    def finish(self) -> None:
+        """Finish running work, and stop the threads."""
+        for limiter in (self.searches, self.reads, self.scans, self.checks, self.pictures, self.writes):
+            limiter.close()
+        self.photo_hosts.close()
