@@ -169,6 +169,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/galleries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the galleries of the server
+         * @description Return the galleries, the default one first, which paths without the name of a gallery mean.
+         */
+        get: operations["list_galleries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/healthz": {
         parameters: {
             query?: never;
@@ -221,6 +241,172 @@ export interface paths {
          * @description Return request counts, latencies, queue lengths and the number of items.
          */
         get: operations["metrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/{gallery}/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Find items similar to photos or items
+         * @description Search by photos, sent as a form, or by indexed items or words, sent as a form or JSON.
+         *
+         *     Scores are weighted means of cosines, in [-1, 1]; higher is better. Several photos or items are averaged, and the
+         *     vectors of `unlike` and `unlike_id` are subtracted. Items of the query are left out of the answer. Words beside them
+         *     say what is to be different.
+         */
+        post: operations["search_in_gallery"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/{gallery}/garments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Find the garments in photos
+         * @description Send photos as a form; each garment has a box, a kind and a score.
+         */
+        post: operations["find_garments_in_gallery"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/{gallery}/items/{id}/photo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The photo of an item
+         * @description Return the original file, or a thumbnail of it.
+         */
+        get: operations["get_photo_in_gallery"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/{gallery}/items": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List items in the order they were added
+         * @description Count the items that pass a filter, and return a page of them.
+         */
+        get: operations["list_items_in_gallery"];
+        put?: never;
+        /**
+         * Add or replace many items
+         * @description Send lines of JSON, alone (`application/x-ndjson`) or in a form together with the photos.
+         *
+         *     Each line is an item. A line with a photo adds or replaces the item; a line without one replaces product and
+         *     attributes of an existing item. A line that fails does not stop the others; the report has the status of each.
+         *     Repeating the request is safe.
+         */
+        post: operations["put_items_in_gallery"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/{gallery}/items/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get an item
+         * @description Return an item with its product and attributes.
+         */
+        get: operations["get_item_in_gallery"];
+        /**
+         * Add or replace an item
+         * @description Send photo, product and attributes as a form; JSON replaces product and attributes and keeps the photo.
+         *
+         *     The next search finds the item.
+         */
+        put: operations["put_item_in_gallery"];
+        post?: never;
+        /**
+         * Remove an item
+         * @description Remove the item from the gallery, and delete its photo if it was uploaded.
+         */
+        delete: operations["delete_item_in_gallery"];
+        options?: never;
+        head?: never;
+        /**
+         * Change some attributes of an item
+         * @description Set the given attributes, and remove those given as null. Changes outlive indexing the catalogue again.
+         */
+        patch: operations["patch_item_in_gallery"];
+        trace?: never;
+    };
+    "/v1/{gallery}/facets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Count the values of attributes
+         * @description Count the values of each attribute among the items that pass a filter, and give the ranges of numbers.
+         */
+        get: operations["get_facets_in_gallery"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/{gallery}/info": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Describe the gallery and the server
+         * @description Return the model, spaces and attributes of the gallery, and the limits of the server.
+         */
+        get: operations["get_info_in_gallery"];
         put?: never;
         post?: never;
         delete?: never;
@@ -370,6 +556,7 @@ export interface components {
              * @example owner_only
              * @example foreign_origin
              * @example unknown_item
+             * @example unknown_gallery
              * @example photo_gone
              * @example unknown_words
              * @example not_found
@@ -513,6 +700,44 @@ export interface components {
             total: number;
             /** Facets */
             facets: components["schemas"]["Facet"][];
+        };
+        /**
+         * Galleries
+         * @description Galleries of the server, the default one first.
+         */
+        Galleries: {
+            /** Galleries */
+            galleries: components["schemas"]["GalleryInfo"][];
+        };
+        /**
+         * GalleryInfo
+         * @description A gallery of the server.
+         */
+        GalleryInfo: {
+            /**
+             * Name
+             * @description Its name in paths, as in `/v1/{gallery}/search`.
+             */
+            name: string;
+            /** Items */
+            items: number;
+            /** Spaces */
+            spaces: string[];
+            /**
+             * Model
+             * @description Model that filled the gallery, with its fingerprint.
+             */
+            model: string | null;
+            /**
+             * Photos
+             * @description Whether searches by photo are possible.
+             */
+            photos: boolean;
+            /**
+             * Words
+             * @description Whether the meaning of words can be searched, beside their letters.
+             */
+            words: boolean;
         };
         /**
          * Garment
@@ -970,11 +1195,8 @@ export interface components {
          *     }
          */
         BulkItem: {
-            /**
-             * Product
-             * @default null
-             */
-            product: string | null;
+            /** Product */
+            product?: string | null;
             /** Attributes */
             attributes?: {
                 [key: string]: unknown;
@@ -984,29 +1206,23 @@ export interface components {
              * @example d013-1
              */
             id: string;
-            /**
-             * Box
-             * @default null
-             */
-            box: number[] | null;
+            /** Box */
+            box?: number[] | null;
             /**
              * Photo
              * @description In a form: file name of the part with the photo.
-             * @default null
              */
-            photo: string | null;
+            photo?: string | null;
             /**
              * Photo Base64
              * @description Content of the photo file in base64.
-             * @default null
              */
-            photo_base64: string | null;
+            photo_base64?: string | null;
             /**
              * Garments
-             * @description Embed each garment of the photo by itself, if there is no box.
-             * @default false
+             * @description Embed each garment of the photo by itself, if there is no box. The default is false.
              */
-            garments: boolean;
+            garments?: boolean;
         };
         /**
          * ItemPatch
@@ -1038,11 +1254,8 @@ export interface components {
          *     }
          */
         ItemText: {
-            /**
-             * Product
-             * @default null
-             */
-            product: string | null;
+            /** Product */
+            product?: string | null;
             /** Attributes */
             attributes?: {
                 [key: string]: unknown;
@@ -1066,116 +1279,100 @@ export interface components {
         Question: {
             /**
              * K
-             * @description Number of matches.
-             * @default 10
+             * @description Number of matches. The default is 10.
              */
-            k: number;
+            k?: number;
             /**
              * Offset
              * @description Number of best matches to leave out. Pages fit together if each one, the first with 0, gives its offset.
-             * @default null
              */
-            offset: number | null;
+            offset?: number | null;
             /**
              * Weights
              * @description Weights by space; spaces without one have weight 0.
-             * @default null
              * @example {
              *       "color": 0.3,
              *       "deep": 1
              *     }
              */
-            weights: {
+            weights?: {
                 [key: string]: number;
             } | null;
             /**
              * Where
              * @description Filter that the matches pass.
-             * @default null
              */
-            where: string | null;
+            where?: string | null;
             /**
              * Index
-             * @default auto
+             * @description The default is "auto".
              * @enum {string}
              */
-            index: "auto" | "exact" | "kmeans" | "ivf" | "hnsw";
+            index?: "auto" | "exact" | "kmeans" | "ivf" | "hnsw";
             /**
              * Probes
              * @description Number of lists that kmeans or ivf look into.
-             * @default null
              */
-            probes: number | null;
+            probes?: number | null;
             /**
              * Expand
-             * @description Query expansion: number of nearest items to add to the query for a second search. Not with metrics.
-             * @default 0
+             * @description Query expansion: number of nearest items to add to the query for a second search. Not with metrics. The default is 0.
              */
-            expand: number;
+            expand?: number;
             /**
              * Rerank
-             * @description Re-ranking: number of best matches to sort by shared neighbours. Not with metrics.
-             * @default 0
+             * @description Re-ranking: number of best matches to sort by shared neighbours. Not with metrics. The default is 0.
              */
-            rerank: number;
+            rerank?: number;
             /**
              * Metrics
              * @description Metric of SciPy's cdist by space, such as cityblock. Only with a single photo or item.
-             * @default null
              */
-            metrics: {
+            metrics?: {
                 [key: string]: string;
             } | null;
             /**
              * Min Relevance
              * @description Least relevance of a match, from 0 to 1; others are left out. Needs a calibrated model, and one photo or item.
-             * @default null
              * @example 0.5
              */
-            min_relevance: number | null;
+            min_relevance?: number | null;
             /**
              * Same Kind
-             * @description Whether to search only among items of the kind that the photo shows, or the item is of, by the attribute `kind`. Only with one photo or item.
-             * @default false
+             * @description Whether to search only among items of the kind that the photo shows, or the item is of, by the attribute `kind`. Only with one photo or item. The default is false.
              */
-            same_kind: boolean;
+            same_kind?: boolean;
             /**
              * Text
              * @description Words of a search, such as `red floral dress`; beside a photo or an item, what is to be different, such as `but red`.
-             * @default null
              */
-            text: string | null;
+            text?: string | null;
             /**
              * Text Weight
              * @description Weight of the words beside a photo or an item, from 0 (the photo alone) to 1 (the words alone); 0.5 if it is not given.
-             * @default null
              */
-            text_weight: number | null;
+            text_weight?: number | null;
             /**
              * Text Search
-             * @description How the words are searched: `visual` is what they mean, `full_text` their letters in the texts of the items, and `hybrid` both, fused.
-             * @default hybrid
+             * @description How the words are searched: `visual` is what they mean, `full_text` their letters in the texts of the items, and `hybrid` both, fused. The default is "hybrid".
              * @enum {string}
              */
-            text_search: "hybrid" | "visual" | "full_text";
+            text_search?: "hybrid" | "visual" | "full_text";
             /**
              * Explain
-             * @description Whether the first 20 matches get an `explanation`. For one photo or item.
-             * @default false
+             * @description Whether the first 20 matches get an `explanation`. For one photo or item. The default is false.
              */
-            explain: boolean;
+            explain?: boolean;
             /**
              * Id
              * @description One or more items to look like; may be left out with `text`. They are not matches.
-             * @default null
              */
-            id: string | string[] | null;
+            id?: string | string[] | null;
             /**
              * Unlike Id
              * @description Items to look less like. They are left out of the answer.
-             * @default null
              */
-            unlike_id: string | string[] | null;
+            unlike_id?: string | string[] | null;
         };
         /** @description At least one photo or id, or words as text, are required. */
         SearchForm: {
@@ -1194,11 +1391,8 @@ export interface components {
             box?: string;
             /** @description Garment of the photo to search with, as a finder finds it: `auto` is the most prominent of several (of one alone, the whole photo), `whole` the whole photo, a kind such as `dress` the most prominent one of that kind, and a number such as `2` the second of those that `/v1/garments` lists. Only with a single photo. */
             garment?: string | ("auto" | "whole" | "top" | "outerwear" | "dress" | "skirt" | "trousers" | "shorts" | "shoes" | "bag" | "hat" | "glasses" | "scarf" | "belt" | "tie") | unknown;
-            /**
-             * @description Number of matches.
-             * @default 10
-             */
-            k: number;
+            /** @description Number of matches. The default is 10. */
+            k?: number;
             /** @description Number of best matches to leave out. Pages fit together if each one, the first with 0, gives its offset. */
             offset?: number;
             /** @description Weights by space; spaces without one have weight 0. As JSON. */
@@ -1211,48 +1405,35 @@ export interface components {
              */
             where?: string;
             /**
-             * @default auto
+             * @description The default is "auto".
              * @enum {string}
              */
-            index: "auto" | "exact" | "kmeans" | "ivf" | "hnsw";
+            index?: "auto" | "exact" | "kmeans" | "ivf" | "hnsw";
             /** @description Number of lists that kmeans or ivf look into. */
             probes?: number;
-            /**
-             * @description Query expansion: number of nearest items to add to the query for a second search. Not with metrics.
-             * @default 0
-             */
-            expand: number;
-            /**
-             * @description Re-ranking: number of best matches to sort by shared neighbours. Not with metrics.
-             * @default 0
-             */
-            rerank: number;
+            /** @description Query expansion: number of nearest items to add to the query for a second search. Not with metrics. The default is 0. */
+            expand?: number;
+            /** @description Re-ranking: number of best matches to sort by shared neighbours. Not with metrics. The default is 0. */
+            rerank?: number;
             /** @description Metric of SciPy's cdist by space, such as cityblock. Only with a single photo or item. As JSON. */
             metrics?: {
                 [key: string]: string;
             };
             /** @description Least relevance of a match, from 0 to 1; others are left out. Needs a calibrated model, and one photo or item. */
             min_relevance?: number;
-            /**
-             * @description Whether to search only among items of the kind that the photo shows, or the item is of, by the attribute `kind`. Only with one photo or item.
-             * @default false
-             */
-            same_kind: boolean;
+            /** @description Whether to search only among items of the kind that the photo shows, or the item is of, by the attribute `kind`. Only with one photo or item. The default is false. */
+            same_kind?: boolean;
             /** @description Words of a search, such as `red floral dress`; beside a photo or an item, what is to be different, such as `but red`. */
             text?: string;
             /** @description Weight of the words beside a photo or an item, from 0 (the photo alone) to 1 (the words alone); 0.5 if it is not given. */
             text_weight?: number;
             /**
-             * @description How the words are searched: `visual` is what they mean, `full_text` their letters in the texts of the items, and `hybrid` both, fused.
-             * @default hybrid
+             * @description How the words are searched: `visual` is what they mean, `full_text` their letters in the texts of the items, and `hybrid` both, fused. The default is "hybrid".
              * @enum {string}
              */
-            text_search: "hybrid" | "visual" | "full_text";
-            /**
-             * @description Whether the first 20 matches get an `explanation`. For one photo or item.
-             * @default false
-             */
-            explain: boolean;
+            text_search?: "hybrid" | "visual" | "full_text";
+            /** @description Whether the first 20 matches get an `explanation`. For one photo or item. The default is false. */
+            explain?: boolean;
         };
         GarmentsForm: {
             /** @description A photo, or several. */
@@ -2412,6 +2593,69 @@ export interface operations {
             };
         };
     };
+    list_galleries: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Request id for the answer and the log: 1 to 64 letters, digits, dots, hyphens or underscores. */
+                "X-Request-Id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Galleries"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before trying again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A bug in Lookalike. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The server cannot answer at present; try again after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before trying again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     healthz: {
         parameters: {
             query?: never;
@@ -2508,6 +2752,1201 @@ export interface operations {
                 };
                 content: {
                     "text/plain": string;
+                };
+            };
+            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before trying again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A bug in Lookalike. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The server cannot answer at present; try again after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before trying again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    search_in_gallery: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Request id for the answer and the log: 1 to 64 letters, digits, dots, hyphens or underscores. */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /** @description Name of the gallery; `/v1/galleries` lists them. */
+                gallery: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": components["schemas"]["SearchForm"];
+                "application/json": components["schemas"]["Question"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Answer"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token, or comes from a web page of another origin. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no such item, photo or route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body took too long to arrive. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is too long, or has too many parts. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body has a media type or encoding that the route does not read. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A value is invalid, or the photo cannot be read. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before trying again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A bug in Lookalike. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The server cannot answer at present; try again after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before trying again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    find_garments_in_gallery: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Request id for the answer and the log: 1 to 64 letters, digits, dots, hyphens or underscores. */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /** @description Name of the gallery; `/v1/galleries` lists them. */
+                gallery: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": components["schemas"]["GarmentsForm"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GarmentsFound"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no such item, photo or route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body took too long to arrive. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is too long, or has too many parts. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body has a media type or encoding that the route does not read. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A value is invalid, or the photo cannot be read. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before trying again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A bug in Lookalike. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The server cannot answer at present; try again after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before trying again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_photo_in_gallery: {
+        parameters: {
+            query?: {
+                /** @description Longest side of the thumbnail in pixels; thumbnails are upright JPEGs in sRGB. Without `size` the original file is sent, and `Range` is supported. An original that browsers do not show (HEIC, TIFF, JPEG 2000, PNM) is sent as a JPEG of full size, unless `Accept` names its type. */
+                size?: number | null;
+            };
+            header?: {
+                /** @description Request id for the answer and the log: 1 to 64 letters, digits, dots, hyphens or underscores. */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /** @description Name of the gallery; `/v1/galleries` lists them. */
+                gallery: string;
+                /** @description Item id, percent-encoded: a slash is `%2F`. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The photo. */
+            200: {
+                headers: {
+                    /** @description Changes when the photo changes. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/*": string;
+                };
+            };
+            /** @description A byte range of the original. */
+            206: {
+                headers: {
+                    /** @description Changes when the photo changes. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/*": string;
+                };
+            };
+            /** @description The photo still has the `ETag` of `If-None-Match`. */
+            304: {
+                headers: {
+                    /** @description Changes when the photo changes. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no such item, photo or route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The range lies outside of the photo. */
+            416: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A value is invalid, or the photo cannot be read. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before trying again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A bug in Lookalike. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The server cannot answer at present; try again after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before trying again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    list_items_in_gallery: {
+        parameters: {
+            query?: {
+                where?: string | null;
+                offset?: number;
+                limit?: number;
+            };
+            header?: {
+                /** @description Request id for the answer and the log: 1 to 64 letters, digits, dots, hyphens or underscores. */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /** @description Name of the gallery; `/v1/galleries` lists them. */
+                gallery: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no such item, photo or route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A value is invalid, or the photo cannot be read. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before trying again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A bug in Lookalike. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The server cannot answer at present; try again after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before trying again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    put_items_in_gallery: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Request id for the answer and the log: 1 to 64 letters, digits, dots, hyphens or underscores. */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /** @description Name of the gallery; `/v1/galleries` lists them. */
+                gallery: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": components["schemas"]["BulkForm"];
+                "application/x-ndjson": string;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BulkReport"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no such item, photo or route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body took too long to arrive. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is too long, or has too many parts. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body has a media type or encoding that the route does not read. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A value is invalid, or the photo cannot be read. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before trying again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A bug in Lookalike. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The server cannot answer at present; try again after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before trying again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The disk of the server is full. */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_item_in_gallery: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Request id for the answer and the log: 1 to 64 letters, digits, dots, hyphens or underscores. */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /** @description Name of the gallery; `/v1/galleries` lists them. */
+                gallery: string;
+                /** @description Item id, percent-encoded: a slash is `%2F`. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Item"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no such item, photo or route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before trying again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A bug in Lookalike. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The server cannot answer at present; try again after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before trying again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    put_item_in_gallery: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Request id for the answer and the log: 1 to 64 letters, digits, dots, hyphens or underscores. */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /** @description Name of the gallery; `/v1/galleries` lists them. */
+                gallery: string;
+                /** @description Item id, percent-encoded: a slash is `%2F`. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": components["schemas"]["ItemForm"];
+                "application/json": components["schemas"]["ItemText"];
+            };
+        };
+        responses: {
+            /** @description The item was replaced. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Item"];
+                };
+            };
+            /** @description The item was added. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Item"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no such item, photo or route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body took too long to arrive. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is too long, or has too many parts. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body has a media type or encoding that the route does not read. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A value is invalid, or the photo cannot be read. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before trying again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A bug in Lookalike. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The server cannot answer at present; try again after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before trying again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The disk of the server is full. */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    delete_item_in_gallery: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Request id for the answer and the log: 1 to 64 letters, digits, dots, hyphens or underscores. */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /** @description Name of the gallery; `/v1/galleries` lists them. */
+                gallery: string;
+                /** @description Item id, percent-encoded: a slash is `%2F`. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no such item, photo or route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before trying again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A bug in Lookalike. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The server cannot answer at present; try again after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before trying again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The disk of the server is full. */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    patch_item_in_gallery: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Request id for the answer and the log: 1 to 64 letters, digits, dots, hyphens or underscores. */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /** @description Name of the gallery; `/v1/galleries` lists them. */
+                gallery: string;
+                /** @description Item id, percent-encoded: a slash is `%2F`. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ItemPatch"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Item"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no such item, photo or route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body took too long to arrive. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is too long, or has too many parts. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body has a media type or encoding that the route does not read. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A value is invalid, or the photo cannot be read. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before trying again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A bug in Lookalike. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The server cannot answer at present; try again after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before trying again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The disk of the server is full. */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_facets_in_gallery: {
+        parameters: {
+            query?: {
+                where?: string | null;
+                /** @description Largest number of values of each attribute. */
+                values?: number;
+            };
+            header?: {
+                /** @description Request id for the answer and the log: 1 to 64 letters, digits, dots, hyphens or underscores. */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /** @description Name of the gallery; `/v1/galleries` lists them. */
+                gallery: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Facets"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no such item, photo or route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A value is invalid, or the photo cannot be read. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before trying again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A bug in Lookalike. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The server cannot answer at present; try again after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before trying again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_info_in_gallery: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Request id for the answer and the log: 1 to 64 letters, digits, dots, hyphens or underscores. */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /** @description Name of the gallery; `/v1/galleries` lists them. */
+                gallery: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Info"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no such item, photo or route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
                 };
             };
             /** @description Too many requests at once; try again after `Retry-After` seconds. */
