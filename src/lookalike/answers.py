@@ -99,6 +99,27 @@ class Explanation:
 
 
 @dataclass(frozen=True, slots=True)
+class Variant:
+    """Further photo of the product of a match.
+
+    Attributes:
+        item: Item of the photo.
+        score: As in `Match`.
+        garment: As in `Match`.
+    """
+
+    item: Item
+    score: float
+    garment: Garment | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON form, the same for the command line, HTTP and Python."""
+        told = item_json(self.item)
+        variant = {name: told[name] for name in ("id", "photo", "box", "attributes")} | {"score": self.score}
+        return variant if self.garment is None else {**variant, "garment": self.garment.to_json()}
+
+
+@dataclass(frozen=True, slots=True)
 class Match:
     """Item of an answer with its rank and scores.
 
@@ -114,6 +135,9 @@ class Match:
         garment: Garment of the photo that was found; None if the item is not embedded by its garments.
         explanation: Regions that agree with the query; None unless it was asked for, beyond the first matches, and if
             the photo cannot be read.
+        variants: In an answer of products, other photos of the product that were found, best first, at most
+            `lookalike.retrieval.variants.LISTED`.
+        variant_count: Number of all of these; None in an answer of photos.
     """
 
     rank: int
@@ -124,6 +148,8 @@ class Match:
     relevance: float | None = None
     garment: Garment | None = None
     explanation: Explanation | None = field(default=None, compare=False)
+    variants: Sequence[Variant] = ()
+    variant_count: int | None = None
 
     @property
     def part(self) -> Box | None:
@@ -145,6 +171,8 @@ class Match:
             match["garment"] = self.garment.to_json()
         if self.explanation is not None:
             match["explanation"] = self.explanation.to_json()
+        if self.variant_count is not None:
+            match |= {"variant_count": self.variant_count, "variants": [each.to_json() for each in self.variants]}
         return match
 
 
@@ -154,7 +182,8 @@ class Query:
 
     `weights` are those that were used, `labels` the most probable classes of the photo by head of the model, with their
     probabilities, and `no_garment` the probability that it shows none; None without a single photo or such heads.
-    With `same_kind`, the matches are of `kind`, or of any if that is None, since it is unknown.
+    With `same_kind`, the matches are of `kind`, or of any if that is None, since it is unknown. `group` is `product` in
+    an answer of products.
     """
 
     photo: str | None
@@ -177,6 +206,7 @@ class Query:
     no_garment: float | None = None
     text: QueryText | None = None
     text_weight: float | None = None
+    group: str | None = None
 
     @property
     def part(self) -> Box | None:
@@ -207,7 +237,7 @@ class Query:
             query["labels"] = {head: [list(each) for each in shown] for head, shown in self.labels.items()}
         if self.same_kind:
             query |= {"same_kind": True, "kind": self.kind}
-        for name in ("item", "offset", "min_relevance", "no_garment", "text_weight"):
+        for name in ("item", "offset", "group", "min_relevance", "no_garment", "text_weight"):
             if (value := getattr(self, name)) is not None:
                 query[name] = value
         return query

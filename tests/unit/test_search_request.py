@@ -18,7 +18,7 @@ from lookalike.errors import UnknownNameError, UsageError
 from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.gallery.request import OPTIONS, PAGED_DEPTH, ResolvedRequest, SearchRequest
 from lookalike.index import INDEXES
-from lookalike.retrieval import results
+from lookalike.retrieval import ranking, results
 from lookalike.retrieval.examples import Examples
 from lookalike.retrieval.retriever import Retriever
 from lookalike.server.search_schema import ENCODING, FORM_PARTS, Options, Question, request_of
@@ -45,6 +45,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"metrics": {"deep": 5}},
         "metrics must be a dict such as {'deep': 'euclidean'}, got {'deep': 5}",
     ),
+    "group": ({"group": "products"}, "unknown group 'products'; did you mean 'product'?"),
     "garment": ({"garment": "drees"}, "unknown garment 'drees'; did you mean 'dress'?"),
     "garment 0": ({"garment": "0"}, "unknown garment '0'"),
     "garment and box": ({"garment": "1", "box": Box(0, 0, 4, 4)}, "a box and a garment both say"),
@@ -87,13 +88,13 @@ def test_is_resolved_once_for_the_spaces_of_a_gallery() -> None:
 def test_only_a_refined_search_is_refined(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = {"deep": np.eye(4, dtype=np.float32), "color": np.ones((4, 2), dtype=np.float32)}
     refined: list[ResolvedRequest] = []
-    plain = results.search_refined
+    plain = ranking.search_refined
 
     def noted(gallery: Any, query: Any, request: ResolvedRequest, **more: Any) -> Any:
         refined.append(request)
         return plain(gallery, query, request, **more)
 
-    monkeypatch.setattr(results, "search_refined", noted)
+    monkeypatch.setattr(ranking, "search_refined", noted)
     with LocalGallery(tmp_path / "shop", create=True) as gallery:
         gallery.add([Item(id=str(at), photo="x.jpg") for at in range(4)], rows, spaces=SPACES)
         examples = Examples.of(None, "1", (), ())

@@ -32,7 +32,10 @@ def present(answer: Answer) -> None:
             "score": [f"{match.score:.3f}" for match in matches],
             **{space: [number_text(match.scores.get(space)) for match in matches] for space in scores_of(matches)},
         }
-        kinds = {"garment": [match.garment.kind if match.garment else "" for match in matches]}
+        kinds = {
+            "variants": [f"+{match.variant_count:,}" if match.variant_count else "" for match in matches],
+            "garment": [match.garment.kind if match.garment else "" for match in matches],
+        }
         write_table(
             {**numbers, **kinds, **item_columns([match.item for match in matches])}, right=[*numbers], cut="known"
         )

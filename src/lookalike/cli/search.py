@@ -127,6 +127,14 @@ def search(
             "--same-kind", help="Search only among items of the kind that the photo shows, by their attribute kind."
         ),
     ] = False,
+    group: Annotated[
+        str | None,
+        typer.Option(
+            "--group",
+            metavar="product",
+            help="Find products, each with its best photo and its other photos as variants.",
+        ),
+    ] = None,
     explain: Annotated[
         bool,
         typer.Option(
@@ -172,6 +180,7 @@ def search(
         rerank=rerank,
         min_relevance=min_relevance,
         same_kind=same_kind,
+        group=group,
         explain=explain,
         metrics=pairs(metric, option="--metric") or None,
         box=lookalike.Box.parse(box) if box is not None else None,

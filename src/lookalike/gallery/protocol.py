@@ -8,6 +8,7 @@ from typing import Protocol
 
 from lookalike.gallery.administration import GalleryAdministration
 from lookalike.gallery.facet import Facet
+from lookalike.gallery.product_rows import ProductRows
 from lookalike.gallery.record_batch import RecordBatch
 from lookalike.gallery.request import SearchRequest
 from lookalike.gallery.stored_parameters import StoredWeights
@@ -106,6 +107,32 @@ class GalleryReader(Protocol):
             version: As in `items`.
 
         Raises:
+            GalleryReplacedError: As in `items`.
+        """
+        ...
+
+    def products(self, rows: Sequence[int], *, version: object = None) -> Mapping[int, str | None]:
+        """Products by row number; None for an item without one; removed rows are left out.
+
+        Args:
+            rows: Row numbers.
+            version: As in `items`.
+
+        Raises:
+            GalleryReplacedError: As in `items`.
+        """
+        ...
+
+    def product_rows(self, names: Sequence[str], *, where: str | None = None, version: object = None) -> ProductRows:
+        """Rows of products that a filter passes.
+
+        Args:
+            names: Products.
+            where: Filter on the items, as in `search`.
+            version: As in `items`.
+
+        Raises:
+            FilterError: The filter is invalid.
             GalleryReplacedError: As in `items`.
         """
         ...

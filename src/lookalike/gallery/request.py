@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import operator
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Annotated, Any, Final, get_type_hints
 
 from lookalike.errors import UnknownNameError, UsageError
+from lookalike.gallery.request_checks import check_choice, check_share, whole_number
+from lookalike.gallery.request_option import Option
 from lookalike.index import INDEXES, checked_metric
 from lookalike.kinds import KINDS
 from lookalike.spaces import Space, resolve_names, resolve_weights
@@ -17,6 +18,9 @@ from lookalike.types import Box
 
 PAGED_DEPTH: Final = 2000
 """Depth of a paged search: every page is cut from the same list of this many matches."""
+
+PHOTOS_OF_A_PRODUCT: Final = 3
+"""Photos that are ranked for each product of an answer at first; more are when there are too few products."""
 
 MOST_REFINED: Final = 1000
 """Largest `expand` and `rerank`: re-ranking grows with the square of the candidates; 1,000 take about a second."""
@@ -39,6 +43,9 @@ VISUAL: Final = "visual"
 FULL_TEXT: Final = "full_text"
 """Value of `SearchRequest.text_search`: the letters of the words, looked up in texts of the items."""
 
+PRODUCT: Final = "product"
+"""Value of `SearchRequest.group`: an answer of products, each with its best photo."""
+
 LONGEST_TEXT: Final = 256
 """Longest text of a search, in characters."""
 
@@ -47,29 +54,6 @@ NUMBER: Final = re.compile(r"[1-9][0-9]{0,3}")
 
 DEFAULT_GARMENT: Final = AUTO
 """Garment of a search by one photo that gives neither a garment nor a box."""
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """Description of a field of `SearchRequest`, from which HTTP's form, JSON model and OpenAPI document are made.
-
-    Attributes:
-        description: One sentence for the OpenAPI document; empty if the name says it.
-        least: Smallest number; None for fields that are not numbers.
-        most: Largest number; None is no limit.
-        most_served: Largest number over HTTP; None is `most`.
-        choices: Valid names; empty for fields that are not a choice.
-        examples: Examples for the OpenAPI document.
-        of_photo: Whether it needs a single photo; the JSON model lacks it, since JSON has no photos.
-    """
-
-    description: str = ""
-    least: int | None = None
-    most: int | None = None
-    most_served: int | None = None
-    choices: Sequence[str] = ()
-    examples: Sequence[object] = ()
-    of_photo: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +121,14 @@ class SearchRequest:
             "`kind`. Only with one photo or item."
         ),
     ] = False
+    group: Annotated[
+        str | None,
+        Option(
+            "`product` finds k products, each with its best photo as the match and its other photos as `variants`; an "
+            "item without a product is one by itself. The products of the query items are left out.",
+            choices=(PRODUCT,),
+        ),
+    ] = None
     text: Annotated[
         str | None,
         Option(
@@ -214,13 +206,10 @@ class SearchRequest:
         for name, _, _ in _RANGES:
             if (number := getattr(self, name)) is not None:
                 object.__setattr__(self, name, whole_number(name, number))
-        for name in ("index", "text_search"):
-            if (choice := getattr(self, name)) not in (choices := OPTIONS[name].choices):
-                raise UnknownNameError(name, str(choice), choices)
+        for name in ("index", "text_search", *(() if self.group is None else ("group",))):
+            check_choice(name, getattr(self, name), OPTIONS[name].choices)
         for name in ("min_relevance", "text_weight"):
-            share = 0.0 if getattr(self, name) is None else getattr(self, name)
-            if isinstance(share, bool) or not isinstance(share, Real) or not 0 <= float(share) <= 1:
-                raise UsageError(f"{name} must be a number from 0 to 1, got {share!r:.200}")
+            check_share(name, getattr(self, name))
         if self.where is not None and not isinstance(self.where, str):
             raise UsageError(f"where must be a filter such as 'price < 80', got {self.where!r:.200}")
         if self.metrics is not None and not (
@@ -307,11 +296,14 @@ class ResolvedRequest(SearchRequest):
     def deep(self, *, beside: int) -> ResolvedRequest:
         """The request with a k that covers the page: `PAGED_DEPTH` for a paged search, and among relevant matches.
 
+        Products have several photos, so it is larger for an answer of products.
+
         Args:
             beside: Number of items that will be left out of the answer.
         """
         whole = self.offset is not None or self.min_relevance is not None
-        return replace(self, k=(max(self.k, PAGED_DEPTH) if whole else self.k) + beside)
+        wanted = self.k if self.group is None else PHOTOS_OF_A_PRODUCT * self.k
+        return replace(self, k=(max(wanted, PAGED_DEPTH) if whole else wanted) + beside)
 
 
 OPTIONS: Final[Mapping[str, Option]] = {
@@ -320,30 +312,3 @@ OPTIONS: Final[Mapping[str, Option]] = {
 """Description of each field of a request, in the order of the OpenAPI document."""
 
 _RANGES: Final = [(name, option.least, option.most) for name, option in OPTIONS.items() if option.least is not None]
-
-
-def whole_number(name: str, number: object) -> int:
-    """Return a number of any integer type, such as NumPy's, as an int.
-
-    Raises:
-        UsageError: It is not a whole number.
-    """
-    try:
-        return operator.index(number)  # type: ignore[arg-type]  # that is checked here
-    except TypeError:
-        raise UsageError(f"{name} must be a whole number, got {number!r:.200}") from None
-
-
-def check_least(least: int, **numbers: object) -> None:
-    """Check arguments that are numbers; those that are None are left out.
-
-    Args:
-        least: Least number allowed.
-        numbers: Arguments by name.
-
-    Raises:
-        UsageError: One is not a whole number, or is less than `least`.
-    """
-    for name, number in numbers.items():
-        if number is not None and whole_number(name, number) < least:
-            raise UsageError(f"{name} must be at least {least}, got {number}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lookalike.answers import Answer, GarmentChoice, Query, QueryText
+from lookalike.answers import Answer, GarmentChoice, Match, Query, QueryText
 from lookalike.gallery.request import FULL_TEXT
 from lookalike.types import JSON, NAMING_ATTRIBUTES, Item
 
@@ -100,6 +100,18 @@ def labels_line(query: Query) -> str:
     if not firsts:
         firsts = [("no garment", query.no_garment or 0.0)]
     return " · ".join(f"{name} {probability:.2f}".replace(" 0.", " .") for name, probability in firsts)
+
+
+def variants_text(match: Match) -> str:
+    """Number of variants, such as `+3 variants`; empty for none."""
+    return f"+{match.variant_count:,} variant{'s' * (match.variant_count > 1)}" if match.variant_count else ""
+
+
+def counted(answer: Answer) -> str:
+    """Number of matches: of products, if the answer is of these."""
+    noun = "match" if answer.query.group is None else answer.query.group
+    count = len(answer.matches)
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}{'es' if noun == 'match' else 's'}"
 
 
 def no_match_line(query: Query) -> str:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from lookalike.answers import Answer, Match
 from lookalike.render.captions import (
+    counted,
     item_title,
     labels_line,
     no_match_line,
@@ -18,6 +19,7 @@ from lookalike.render.captions import (
     steps_line,
     text_line,
     value_text,
+    variants_text,
     weights_line,
 )
 from lookalike.render.regions import CAPTION, marked, match_regions, query_regions
@@ -62,7 +64,6 @@ def html_page(query: Image.Image | Item | None, answer: Answer) -> str:
     asked = query_thumbnail(query, answer.query.part, size=PHOTO_SIZE, read_photo=answer.read_photo)
     asked = marked(asked, query_regions(answer.matches))
     photo = _photo(asked, alt=f"The query: {name}") if query else f'<div class="photo words">{escape(name)}</div>'
-    count = "1 match" if len(answer.matches) == 1 else f"{len(answer.matches)} matches"
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -78,7 +79,7 @@ def html_page(query: Image.Image | Item | None, answer: Answer) -> str:
 <header class="query">
 {photo}
 <div>
-<h1>{count}</h1>
+<h1>{counted(answer)}</h1>
 <p class="quiet">{escape(name)}</p>
 {_definition_list(_search_summary(answer))}
 </div>
@@ -117,6 +118,7 @@ def _card(match: Match, read_photo: ReadPhoto | None) -> str:
     known = [kind, f"id {item.id}", f"product {item.product}" if item.product else ""]
     if match.relevance is not None:
         known.append(f"relevance {match.relevance:.2f}")
+    known.append(variants_text(match))
     attributes = {key: value for key, value in item.attributes.items() if value != name and value not in (None, "")}
     more = f"<details><summary>Details</summary>{_definition_list(attributes)}</details>" if attributes else ""
     return f"""<li>

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 from lookalike.answers import Answer, Match
 from lookalike.errors import UsageError
 from lookalike.render import lettering
-from lookalike.render.captions import item_title, query_title, weights_line
+from lookalike.render.captions import item_title, query_title, variants_text, weights_line
 from lookalike.render.regions import CAPTION, marked, match_regions, query_regions
 from lookalike.render.saving import save_image
 from lookalike.render.thumbnails import Thumbnail, item_thumbnail, query_thumbnail
@@ -157,6 +157,8 @@ def _write_match(picture: Image.Image, place: tuple[int, int], match: Match) -> 
     parts = [f"{space} {value:.2f}" for space, value in match.scores.items()]
     if match.garment is not None:
         parts.insert(0, match.garment.kind)
+    if variants := variants_text(match):
+        parts.insert(0, variants)
     _write(picture, (x, y + 46), ", ".join(parts), size=13, color=QUIET)
 
 

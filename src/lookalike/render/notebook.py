@@ -6,7 +6,15 @@ from html import escape
 from typing import Final
 
 from lookalike.answers import Answer, Match
-from lookalike.render.captions import item_title, labels_line, no_match_line, query_title, steps_line, weights_line
+from lookalike.render.captions import (
+    item_title,
+    labels_line,
+    no_match_line,
+    query_title,
+    steps_line,
+    variants_text,
+    weights_line,
+)
 from lookalike.render.regions import marked, match_regions
 from lookalike.render.thumbnails import ReadPhoto, data_uri, item_thumbnail
 
@@ -40,10 +48,11 @@ def _card(match: Match, read_photo: ReadPhoto | None) -> str:
     name = item_title(match.item)
     parts = ", ".join(f"{space} {value:.3f}" for space, value in match.scores.items())
     kind = f"{escape(match.garment.kind)}<br>" if match.garment else ""
+    variants = f"<br>{variants_text(match)}" if match.variant_count else ""
     return (
         f'<figure style="margin:0;width:{SIZE[0]}px;overflow-wrap:anywhere">{_picture(match, name, read_photo)}'
         f'<figcaption title="{escape(parts)}"><b>#{match.rank}</b> {match.score:.3f}<br>{escape(name)}<br>{kind}'
-        f"<small>{escape(match.item.id)}</small></figcaption></figure>"
+        f"<small>{escape(match.item.id)}{variants}</small></figcaption></figure>"
     )
 
 

@@ -13,7 +13,8 @@ import numpy as np
 
 from lookalike.retrieval.expansion import expand
 from lookalike.retrieval.k_reciprocal import reciprocal_scores
-from lookalike.spaces import Space, concatenate, scaled_query, unit_rows
+from lookalike.retrieval.scoring import scored, unit_query
+from lookalike.spaces import Space, concatenate, scaled_query
 from lookalike.types import Bool, Float32, Int64, Neighbours
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def search_refined(
         are ordered by.
     """
     k, weights = request.k, request.weights
-    weighted = {name: unit_rows(np.asarray(rows, dtype=np.float32)) for name, rows in query.items() if weights[name]}
+    weighted = unit_query(query, weights)
     asked: Mapping[str, Float32] = weighted
     if request.expand:
         first = gallery.search(weighted, replace(request, k=request.expand + 1))
@@ -52,14 +53,12 @@ def search_refined(
     if request.rerank and len(rows):
         refined = reranked(asked, units, weights=weights, spaces=gallery.spaces)
     order = np.argsort(-refined, kind="stable")[:k]
-    by_space = {name: np.vecdot(units[name][order], row)[np.newaxis] for name, row in weighted.items()}
-    total = sum(weights.values())
-    scores = sum(part * np.float32(weights[name] / total) for name, part in by_space.items())
+    scores, by_space = scored({name: part[order] for name, part in units.items()}, weighted, weights)
     return replace(
         found,
         rows=rows[order][np.newaxis],
-        scores=np.asarray(scores, dtype=np.float32),
-        by_space=by_space,
+        scores=scores[np.newaxis],
+        by_space={name: part[np.newaxis] for name, part in by_space.items()},
         refined=refined[order][np.newaxis],
     )
 

@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
-
-import numpy as np
 
 from lookalike.answers import GarmentChoice, Match, Query, QueryText
 from lookalike.embedding.compatibility import model_ids_of
 from lookalike.errors import GalleryReplacedError
 from lookalike.retrieval.examples import Examples, name_of
-from lookalike.retrieval.refinement import search_refined
+from lookalike.retrieval.listing import Listing
+from lookalike.retrieval.ranking import ranking_of
 from lookalike.types import Float32, FullText, Neighbours
 
 if TYPE_CHECKING:
-    from lookalike.embedding.calibration import Float64
     from lookalike.embedding.labels import PhotoLabels
     from lookalike.gallery.protocol import Gallery
     from lookalike.gallery.request import ResolvedRequest, SearchRequest
@@ -72,74 +69,16 @@ def search_gallery(
     deep = request.deep(beside=len(examples.ids))
 
     def found() -> Found:
-        full_text = None
-        if text is not None:
-            from lookalike.retrieval.text_search import search_by_words
-
-            neighbours, full_text = search_by_words(gallery, text, deep)
-        elif request.refines:
-            neighbours = search_refined(gallery, vectors, deep, is_item=bool(examples.items))
-        else:
-            neighbours = gallery.search(vectors, deep)
-        values = None if relevance is None else relevance.of(neighbours)
-        paged = partial(matches_of, gallery, neighbours, relevance=values, without=examples.ids)
-        matches = paged(k=request.k, offset=request.offset or 0, least=request.min_relevance)
-        hidden = request.min_relevance is not None and not matches
-        is_none_good = hidden and not paged(k=1, offset=0, least=request.min_relevance) and bool(paged(k=1, offset=0))
-        return Found(neighbours, matches, is_none_good, full_text)
+        ranking = ranking_of(gallery, vectors, deep, is_item=bool(examples.items), text=text)
+        least = request.min_relevance
+        matches = Listing(ranking, examples, relevance, least=least).page(request.offset or 0, request.k)
+        is_none_good = False
+        if least is not None and not matches:
+            good, every = (Listing(ranking, examples, relevance, least=bound) for bound in (least, None))
+            is_none_good = not good.page(0, 1) and bool(every.page(0, 1))
+        return Found(ranking.neighbours, matches, is_none_good, ranking.full_text)
 
     return retry_if_replaced(found)
-
-
-def matches_of(
-    gallery: Gallery,
-    neighbours: Neighbours,
-    *,
-    k: int,
-    offset: int,
-    without: Sequence[str],
-    relevance: Float64 | None = None,
-    least: float | None = None,
-) -> list[Match]:
-    """Matches of the first query.
-
-    Args:
-        gallery: Gallery of the neighbours.
-        neighbours: Neighbours, best first: at least `offset + k + len(without)`, if the gallery has as many.
-        k: Number of matches.
-        offset: Number of best matches to leave out.
-        without: Ids of items to leave out.
-        relevance: (K,) relevance of the neighbours; None if it is unknown.
-        least: Least relevance of a match; None is any.
-
-    Raises:
-        GalleryReplacedError: The gallery was replaced since the search; search again.
-    """
-    rows = neighbours.rows[0]
-    is_good = rows >= 0 if relevance is None or least is None else (rows >= 0) & (relevance >= least)
-    places = np.flatnonzero(is_good)[: offset + k + len(without)].tolist()
-    known = rows[places].tolist()
-    items = gallery.items(known, version=neighbours.version)
-    has_garments = any(item.garments for item in items.values())
-    garments = gallery.garments(known, version=neighbours.version) if has_garments else {}
-    named = ((place, items.get(int(rows[place]))) for place in places)
-    found = [(place, item) for place, item in named if item is not None and item.id not in without]
-    return [
-        Match(
-            rank=rank,
-            item=item,
-            score=_rounded(neighbours.scores[0, place]),
-            scores={
-                space: _rounded(part[0, place])
-                for space, part in neighbours.by_space.items()
-                if not np.isnan(part[0, place])
-            },
-            refined=None if neighbours.refined is None else _rounded(neighbours.refined[0, place]),
-            relevance=None if relevance is None else float(relevance[place]),
-            garment=garments.get(int(rows[place])),
-        )
-        for rank, (place, item) in enumerate(found[offset : offset + k], start=offset + 1)
-    ]
 
 
 def query_of(
@@ -186,6 +125,7 @@ def query_of(
         no_garment=None if labels is None else labels.no_garment,
         text=text,
         text_weight=request.text_weight,
+        group=request.group,
     )
 
 
@@ -199,8 +139,3 @@ def retry_if_replaced(ask: Callable[[], T]) -> T:
         with suppress(GalleryReplacedError):
             return ask()
     return ask()
-
-
-def _rounded(score: float) -> float:
-    """Round to the digits of a float32."""
-    return round(float(score), 6)

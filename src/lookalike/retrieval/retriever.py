@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from lookalike.answers import Answer
 from lookalike.embedding.labels import labels_of
 from lookalike.errors import UsageError
-from lookalike.gallery.request import FULL_TEXT, HYBRID, SearchRequest, check_least
+from lookalike.gallery.request import FULL_TEXT, HYBRID, SearchRequest
+from lookalike.gallery.request_checks import check_least
 from lookalike.retrieval.examples import Examples
 from lookalike.retrieval.explanation import Explainer, explainable
 from lookalike.retrieval.garment_choice import part_of_photo
@@ -52,6 +53,7 @@ class Retriever(Resources):
         rerank: int = 0,
         min_relevance: float | None = None,
         same_kind: bool = False,
+        group: str | None = None,
         explain: bool = False,
         text: str | None = None,
         text_weight: float | None = None,
@@ -82,6 +84,8 @@ class Retriever(Resources):
             min_relevance: Least relevance of a match, from 0 to 1; others are left out. Needs a calibrated model.
             same_kind: Whether to search only among items of the kind that the photo shows, or the item is of, by the
                 attribute `kind`.
+            group: `product` finds k products, each with its best photo as the match and its other photos as
+                `Match.variants`; the products of the query items are left out. None finds photos.
             explain: Whether the first 20 matches say which regions of their photo and of the query agree most, as
                 `Match.explanation`: for a single photo or item. Their photos are read and embedded for it.
             text: Words, such as `red floral dress`; beside a photo or an item what is to be different, such as `but
@@ -107,6 +111,7 @@ class Retriever(Resources):
             rerank=rerank,
             min_relevance=min_relevance,
             same_kind=same_kind,
+            group=group,
             explain=explain,
             metrics=metrics,
             box=box,

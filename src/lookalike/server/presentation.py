@@ -46,6 +46,8 @@ def public_answer(answer: Answer) -> dict[str, Any]:
     told = answer.to_json()
     for match, told_match in zip(answer.matches, told["matches"], strict=True):
         told_match["photo"] = public_photo(match.item)
+        for variant, told_variant in zip(match.variants, told_match.get("variants", ()), strict=True):
+            told_variant["photo"] = public_photo(variant.item)
     return told
 
 

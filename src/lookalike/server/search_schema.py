@@ -10,7 +10,8 @@ from typing import Annotated, Any, Final, Literal, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
-from lookalike.gallery.request import AUTO, LONGEST_TEXT, NUMBER, OPTIONS, WHOLE, Option, SearchRequest
+from lookalike.gallery.request import AUTO, LONGEST_TEXT, NUMBER, OPTIONS, WHOLE, SearchRequest
+from lookalike.gallery.request_option import Option
 from lookalike.kinds import KINDS
 from lookalike.server.schemas import LONGEST_ID, ItemId, MetricName, SpaceName, Weight, Where, whole
 from lookalike.server.search_rules import rules

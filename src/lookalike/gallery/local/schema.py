@@ -71,6 +71,9 @@ GARMENTS: Final = (
 ATTRIBUTE_INDEX: Final = "items_by_attribute_"
 """Prefix of the names of attribute indexes; a number of `attribute_names` follows."""
 
+PRODUCT_INDEX: Final = "items_by_product"
+"""Name of the index by product, which a large gallery gets when products are first asked for."""
+
 PAGE_BYTES: Final = 16384
 """A page holds several rows of vectors; with SQLite's own 4096 nearly half of each would stay empty."""
 
@@ -98,7 +101,7 @@ def problems(connection: sqlite3.Connection) -> list[str]:
     found = {(kind, name): sql for kind, name, sql in connection.execute(LISTED)}
     said = [f"the {kind} {name} is missing" for kind, name in wanted if (kind, name) not in found]
     for (kind, name), sql in found.items():
-        made = wanted.get((kind, name)) or (attribute_index(name) if kind == "index" else None)
+        made = wanted.get((kind, name)) or (made_later(name) if kind == "index" else None)
         if made is None or made != sql:
             said.append(f"the {kind} {name} differs from the schema")
     return said
@@ -120,6 +123,11 @@ def expected(*, with_garments: bool = False) -> dict[tuple[str, str], str]:
         for statement in GARMENTS if with_garments else ():
             connection.execute(statement)
         return {(kind, name): sql for kind, name, sql in connection.execute(LISTED)}
+
+
+def made_later(name: str) -> str | None:
+    """CREATE statement of an index that galleries get when they need it; None if the name is not that of one."""
+    return f"CREATE INDEX {PRODUCT_INDEX} ON items (product)" if name == PRODUCT_INDEX else attribute_index(name)
 
 
 def attribute_index(name: str) -> str | None:

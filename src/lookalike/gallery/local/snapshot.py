@@ -156,6 +156,21 @@ class Snapshot:
         rows[later] = self.unindexed.unit[positions[later] - self.split]
         return rows
 
+    def units_of(self, numbers: Int64) -> Float32 | None:
+        """Unit vectors of rows by their numbers, (B, sum of D) float32; None unless all are in the segment.
+
+        Raises:
+            RowFileError: A row is damaged.
+        """
+        if self.segment is None:
+            return None
+        places = np.minimum(np.searchsorted(self.segment.numbers, numbers), self.split - 1)
+        if (self.segment.numbers[places] != numbers).any():
+            return None
+        if self.deletion_bitmap is not None and self.deletion_bitmap[places].any():
+            return None
+        return self.segment.unit.take(places)
+
 
 def is_stale(segment: Segment | None, now: Version) -> bool:
     """Whether the rows added and removed since the segment exceed a tenth of it."""

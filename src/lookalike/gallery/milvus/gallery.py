@@ -17,7 +17,7 @@ from lookalike.gallery.health import Health
 from lookalike.gallery.local.ranking import checked_queries
 from lookalike.gallery.local.writes import Overrides
 from lookalike.gallery.milvus import facets as browsing
-from lookalike.gallery.milvus import maintenance
+from lookalike.gallery.milvus import maintenance, product_reads
 from lookalike.gallery.milvus.address import Address
 from lookalike.gallery.milvus.reads import ALL, check_unicode
 from lookalike.gallery.milvus.records import KNOWN, Record, added_rows_of, kinds_of, record_batch, to_record
@@ -25,13 +25,15 @@ from lookalike.gallery.milvus.roots import MilvusRoots
 from lookalike.gallery.milvus.search import Searcher
 from lookalike.gallery.milvus.state import State
 from lookalike.gallery.milvus.writes import MilvusWriter, agree, check_items, with_overrides
+from lookalike.gallery.product_rows import ProductRows
 from lookalike.gallery.record_batch import RecordBatch
 from lookalike.gallery.records import vector_rows
-from lookalike.gallery.request import SearchRequest, check_least
+from lookalike.gallery.request import SearchRequest
+from lookalike.gallery.request_checks import check_least
 from lookalike.gallery.stored_parameters import StoredWeights
 from lookalike.projection import Projection
 from lookalike.spaces import Space, slices, width
-from lookalike.types import JSON, FileStamp, Float32, Int64, Item, Neighbours, several
+from lookalike.types import JSON, FileStamp, Float32, Item, Neighbours, several
 
 
 class MilvusGallery(MilvusRoots):
@@ -160,10 +162,6 @@ class MilvusGallery(MilvusRoots):
             check_unicode(item_id)
         return self._writer.remove(ids) if self._state.has_rows() else 0
 
-    def photo_owner(self) -> Sequence[str]:
-        """Name of the gallery's photo folder."""
-        return [self._state.photo_owner()]
-
     def source_items(self, source: str) -> dict[str, tuple[Item, FileStamp | None]]:
         """Items of a source without overrides, by id, with their file stamps."""
         if not self._state.has_rows():
@@ -267,12 +265,17 @@ class MilvusGallery(MilvusRoots):
             return self._searcher.by_metric(checked, resolved, where=passing)
         return self._searcher.nearest(checked, resolved, where=passing)
 
-    def full_text(self, words: Sequence[str], *, k: int, where: str | None = None) -> None:
-        """Offer no full text: Milvus has it from 2.5 on, and in collections that were made for it."""
+    def products(self, rows: Sequence[int], *, version: object = None) -> dict[int, str | None]:
+        """Products by row number; None for an item without one; removed rows are left out."""
+        del version  # searches on Milvus have none
+        return product_reads.products_by_row(self._reader, rows) if self._state.has_rows() else {}
 
-    def item_rows(self, rows: Int64) -> Int64:
-        """The rows themselves: an item has one."""
-        return rows
+    def product_rows(self, names: Sequence[str], *, where: str | None = None, version: object = None) -> ProductRows:
+        """Rows of products that a filter passes."""
+        del version
+        passing = self._expression(where)
+        wanted = names if self._state.has_rows() else ()
+        return product_reads.rows_of_products(self._reader, wanted, passing)
 
     def _expression(self, where: str | None) -> str:
         """Compile a filter to an expression of Milvus.

@@ -10,7 +10,7 @@ from lookalike.errors import UsageError
 from lookalike.gallery.milvus.address import Address
 from lookalike.gallery.milvus.metadata import ROOM
 from lookalike.gallery.milvus.state import State
-from lookalike.types import Garment
+from lookalike.types import Garment, Int64
 
 
 class MilvusRoots:
@@ -58,6 +58,17 @@ class MilvusRoots:
         """Garments by row number: none."""
         del rows, version
         return {}
+
+    def photo_owner(self) -> Sequence[str]:
+        """Name of the gallery's photo folder."""
+        return [self._state.photo_owner()]
+
+    def full_text(self, words: Sequence[str], *, k: int, where: str | None = None) -> None:
+        """Offer no full text: Milvus has it from 2.5 on, and in collections that were made for it."""
+
+    def item_rows(self, rows: Int64) -> Int64:
+        """The rows themselves: an item has one."""
+        return rows
 
     def writing(self) -> AbstractContextManager[None]:
         """Lock nothing: processes may write concurrently."""

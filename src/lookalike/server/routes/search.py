@@ -14,6 +14,7 @@ from lookalike.deadline import within
 from lookalike.errors import UsageError
 from lookalike.gallery.request import SearchRequest
 from lookalike.retrieval.examples import Examples
+from lookalike.server.answer_schema import Answer
 from lookalike.server.auth import is_owner
 from lookalike.server.context import Context
 from lookalike.server.errors import ApiError
@@ -23,7 +24,7 @@ from lookalike.server.openapi import QUERY_ERRORS, FormShape, body_of, errors
 from lookalike.server.permissions import check_allowed
 from lookalike.server.presentation import public_answer
 from lookalike.server.request_bodies import FORM, JSON_TYPE, Form, invalid, unsupported_media_type, validated
-from lookalike.server.schemas import LONGEST_ID, Answer
+from lookalike.server.schemas import LONGEST_ID
 from lookalike.server.search_rules import rules
 from lookalike.server.search_schema import (
     AS_JSON,

@@ -1,0 +1,109 @@
+"""Answers of products through every door: the command line, HTTP and Python answer alike."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from small_shop import Shop
+from starlette.testclient import TestClient
+
+import lookalike
+from lookalike.cli import main
+from lookalike.errors import UnknownNameError
+from lookalike.render.html import html_page
+from lookalike.render.montage import montage
+from lookalike.render.notebook import notebook_html
+
+RED = Image.new("RGB", (60, 48), (200, 30, 40))
+
+
+@pytest.fixture
+def opened(shop: Shop) -> Iterator[lookalike.Retriever]:
+    with lookalike.open(shop.gallery, model=shop.model) as retriever:
+        yield retriever
+
+
+def without_times(answer: dict[str, Any]) -> dict[str, Any]:
+    """An answer as all doors give it: photos of HTTP are relative, and times differ."""
+    del answer["took_ms"], answer["query"]["photo"]
+    for match in answer["matches"]:
+        for each in (match, *match.get("variants", ())):
+            each["photo"] = each["photo"].rpartition("/")[2]
+    return answer
+
+
+def test_photos_of_a_product_are_one_match(opened: lookalike.Retriever) -> None:
+    photos = opened.search(RED, k=12)
+    products = opened.search(RED, group="product")
+    assert [match.item.product for match in products.matches] == [
+        *dict.fromkeys(match.item.product for match in photos.matches)
+    ]
+    scores = {match.item.id: match.score for match in photos.matches}
+    for match in products.matches:
+        same = [each.item.id for each in photos.matches if each.item.product == match.item.product]
+        assert [match.item.id, *(each.item.id for each in match.variants)] == same
+        assert match.variant_count == len(same) - 1 == 2
+        assert all(each.score == scores[each.item.id] for each in match.variants)
+    assert products.to_json()["query"]["group"] == "product"
+    assert "group" not in photos.to_json()["query"] and "variants" not in photos.to_json()["matches"][0]
+
+
+def test_a_query_item_leaves_its_product_out(opened: lookalike.Retriever) -> None:
+    answer = opened.search(item="red-1", group="product", k=10)
+    assert [match.item.product for match in answer.matches if match.item.product == "red"] == []
+    assert len(answer.matches) == 3
+    unlike = opened.search(item="red-1", unlike_item="blue-1", group="product", k=10)
+    assert {match.item.product for match in unlike.matches} == {"green", "white"}
+    by_photo = opened.search([RED, RED], group="product", k=10)
+    assert len(by_photo.matches) == 4
+
+
+def test_every_door_groups_alike(
+    opened: lookalike.Retriever, shop: Shop, client: TestClient, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    RED.save(tmp_path / "q.png")
+    options = ["-g", str(shop.gallery), "--model", str(shop.model)]
+    for more, names in (
+        (["--group", "product", "-k", "3"], {"group": "product", "k": "3"}),
+        (["--group", "product", "-k", "2", "--offset", "1"], {"group": "product", "k": "2", "offset": "1"}),
+        (["--group", "product", "--where", "price < 12"], {"group": "product", "where": "price < 12"}),
+    ):
+        python = {name: int(value) if value.isdecimal() else value for name, value in names.items()}
+        here = opened.search(tmp_path / "q.png", garment="whole", **python).to_json()  # type: ignore[arg-type]
+        assert main(["search", str(tmp_path / "q.png"), *options, "--garment", "whole", *more, "--json"]) == 0
+        there = json.loads(capsys.readouterr().out)
+        photo = {"photo": ("q.png", (tmp_path / "q.png").read_bytes())}
+        served = client.post("/v1/search", files=photo, data={**names, "garment": "whole"}).json()
+        assert without_times(json.loads(json.dumps(here))) == without_times(there) == without_times(served)
+        by_item = client.post("/v1/search", json={"id": "red-1", **python}).json()
+        assert by_item["matches"] and {match["product"] for match in by_item["matches"]} <= {"green", "blue", "white"}
+        again = opened.search(item="red-1", **python).to_json()  # type: ignore[arg-type]
+        del by_item["query"]["item"], again["query"]["item"]
+        assert without_times(json.loads(json.dumps(again))) == without_times(by_item)
+
+
+def test_an_unknown_group_is_refused(
+    opened: lookalike.Retriever, shop: Shop, client: TestClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(UnknownNameError, match="unknown group 'brand'; known: product"):
+        opened.search(RED, group="brand")
+    assert main(["search", "--item", "red-1", "-g", str(shop.gallery), "--group", "brand"]) == 2
+    assert "unknown group 'brand'" in capsys.readouterr().err
+    refused = client.post("/v1/search", json={"id": "red-1", "group": "brand"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (422, "invalid")
+
+
+def test_variants_are_shown(opened: lookalike.Retriever, shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["search", "--item", "red-1", "-g", str(shop.gallery), "--group", "product"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "variants" in lines[0] and all(" +2 " in line for line in lines[1:])
+    answer = opened.search(item="red-1", group="product")
+    page = html_page(opened.gallery.get("red-1"), answer)
+    assert "<h1>3 products</h1>" in page and page.count("+2 variants") == 3
+    assert notebook_html(answer).count("+2 variants") == 3
+    assert montage(None, answer).size[0] > 400
