@@ -49,13 +49,13 @@ serve: $(DEMO)/installed ## The demo, and then its page and API on http://127.0.
 .PHONY: test
 test: $(TEST)/installed ## Install everything, PyTorch included, and run the quick tests, in JOBS=2 processes
 	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory clients/typescript/node_modules/installed; fi
-	@OMP_NUM_THREADS=1 '$(TEST)/bin/python' -m pytest -q -n '$(JOBS)' --dist loadfile --no-loadscope-reorder --max-worker-restart 0 -m 'not slow and not milvus and not gpu'
+	@OMP_NUM_THREADS=1 '$(TEST)/bin/python' -m pytest -q -n '$(JOBS)' --dist loadfile --no-loadscope-reorder --max-worker-restart 0 -m 'not slow and not milvus and not gpu and not container'
 
 .PHONY: coverage
 coverage: $(TEST)/installed ## Run the quick tests, and show which lines and branches none of them reached
 	@mkdir -p build/coverage
 	@OMP_NUM_THREADS=1 '$(TEST)/bin/python' -m pytest -q -n '$(JOBS)' --dist loadfile --no-loadscope-reorder --max-worker-restart 0 \
-		-m 'not slow and not milvus and not gpu' --cov --cov-report=term --cov-report=html
+		-m 'not slow and not milvus and not gpu and not container' --cov --cov-report=term --cov-report=html
 
 .PHONY: test-slow
 test-slow: $(TEST)/installed ## Run the slow tests
@@ -76,6 +76,10 @@ test-gpu: $(TEST)/installed ## Run the tests that need a CUDA GPU
 
 .PHONY: milvus-server
 milvus-server: $(MILVUS)/installed ## Install the Milvus server that the tests talk to, in an environment of its own
+
+.PHONY: test-container
+test-container: $(TEST)/installed ## Build the container image with Podman, and test it; where no registry is reached, as root on Debian's debootstrap
+	@'$(TEST)/bin/python' -m pytest -q -m container tests/container
 
 .PHONY: lint
 lint: $(TEST)/installed ## Check format, style and types
