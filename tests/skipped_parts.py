@@ -25,7 +25,12 @@ PARTS = {
 }
 """For a word of the reason a test gives: what is tested, and what it needs."""
 
-MARKS = {"slow": "make test-slow", "milvus": "make test-milvus", "gpu": "make test-gpu", "container": "make test-container"}
+MARKS = {
+    "slow": "make test-slow",
+    "milvus": "make test-milvus",
+    "gpu": "make test-gpu",
+    "container": "make test-container",
+}
 
 
 def skipped_line(reasons: Iterable[str], expression: str) -> str:
