@@ -20,6 +20,7 @@ from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.gallery.opening import open_gallery
 from lookalike.gallery.protocol import Gallery
 from lookalike.gallery.request import SearchRequest
+from lookalike.gallery.stored_item import SOURCE, StoredItem
 from lookalike.index import INDEXES
 from lookalike.spaces import Space, unit_rows, width
 from lookalike.types import JSON, Bool, Box, FileStamp, Float32, Item, Neighbours
@@ -247,6 +248,44 @@ def test_edits_are_found_at_once_and_stay(gallery: Gallery) -> None:
     for where, ids in (("note = 'x'", ["item 1"]), ("fit in ('slim', 'wide')", ["item 1", "item 2"])):
         assert [item.id for item in gallery.list(where=where)[1]] == ids
     assert gallery.get("item 1").attributes == {"color": "Blue", "sale": False, "fit": "slim", "note": "x"}
+
+
+def test_edits_are_undone_one_by_one_and_all(gallery: Gallery) -> None:
+    shop = a_shop(3)
+    shop.put_into(gallery, source="feed.csv")
+    gallery.override("item 1", {"fit": "slim", "price": None, "color": "Pink"})
+    assert gallery.unset("item 1", ["price", "sale"]).attributes == {
+        "price": 1, "color": "Pink", "sale": False, "fit": "slim",
+    }  # fmt: skip
+    assert gallery.unset("item 1", ["price"]) == gallery.get("item 1")
+    gallery.update([replace(shop.items[1], attributes={"price": 7, "color": "Red"})], source="feed.csv")
+    assert gallery.get("item 1").attributes == {"price": 7, "color": "Pink", "fit": "slim"}
+    assert gallery.unset("item 1").attributes == {"price": 7, "color": "Red"} == gallery.get("item 1").attributes
+    assert gallery.list(where="color = 'Pink' or fit = 'slim'")[0] == 0
+    with pytest.raises(UnknownNameError, match="attribute 'prize'"):
+        gallery.unset("item 1", ["prize"])
+    with pytest.raises(UnknownNameError):
+        gallery.unset("nobody", ["price"])
+
+
+def test_stored_items_tell_what_was_set_by_hand(gallery: Gallery) -> None:
+    assert gallery.stored_items(["item 0"]) == {}
+    shop = a_shop(3)
+    stamps = [FileStamp(10, 20, "a"), None, FileStamp(1, 2, "c")]
+    shop.put_into(gallery, source=["feed.csv", "feed.csv", SOURCE], file_stamps=stamps)
+    for item_id in ("item 1", "item 2"):
+        gallery.override(item_id, {"price": 9, "color": None, "unheard": None})
+    _, one, two = shop.items
+    own = {"price": 9, "sale": False}
+    assert gallery.stored_items(["item 2", "nobody", "item 0", "item 1"]) == {
+        "item 0": StoredItem(shop.items[0], {}, "feed.csv", stamps[0]),
+        "item 1": StoredItem(one, {"price": 9, "color": None}, "feed.csv", None),
+        "item 2": StoredItem(replace(two, attributes=own), {}, SOURCE, stamps[2]),  # it is of no catalogue
+    }
+    assert gallery.get("item 1").attributes == gallery.stored_items(["item 1"])["item 1"].item.attributes == {
+        "price": 9, "sale": False,
+    }  # fmt: skip
+    assert gallery.get("item 2") == replace(two, attributes=own)
 
 
 def test_removed_items_are_gone(gallery: Gallery) -> None:

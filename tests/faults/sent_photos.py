@@ -15,7 +15,9 @@ from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.gallery.photo_store import PhotoStore
 from lookalike.images import Limits
 from lookalike.images.memory_budget import Budget
-from lookalike.server.item_writer import ItemWrite, ItemWriter
+from lookalike.server.item_write import ItemWrite
+from lookalike.server.item_writer import ItemWriter
+from lookalike.types import JSON, Item
 
 
 def picture(seed: int) -> bytes:
@@ -38,8 +40,12 @@ def writer_of(gallery: Path, model: Path, photos: Path | None = None) -> Iterato
 
 def put(writer: ItemWriter, item_id: str, seed: int, **attributes: int) -> None:
     """Add an item, or replace it."""
-    written = ItemWrite(item_id, None, attributes, photo=picture(seed))
-    writer.add([writer.prepare(written)])
+    writer.put(ItemWrite(item_id, attributes=attributes, photo=picture(seed), replace=True))
+
+
+def change(writer: ItemWriter, item_id: str, **attributes: JSON) -> Item:
+    """Set attributes of an item."""
+    return writer.change(ItemWrite(item_id, attributes=attributes))
 
 
 def photos_of(gallery: Path) -> dict[str, bytes | None]:

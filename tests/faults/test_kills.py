@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from disk_faults import KILL, KILLED, Broken, broken, disk_watch
-from sent_photos import files_in, photos_of, picture, put, writer_of
+from sent_photos import change, files_in, photos_of, picture, put, writer_of
 
 import lookalike
 from fault_tries import Tries
@@ -123,7 +123,7 @@ def pattern(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
             opened.index(disk / f"{'more' if name == 'other' else 'shop'}.csv")
         with writer_of(disk / f"{name}.gallery", tiny_model) as writer:
             put(writer, "sent", 100)
-            writer.change("5", {"by hand": name})
+            change(writer, "5", **{"by hand": name})
     return disk
 
 

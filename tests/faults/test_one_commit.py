@@ -6,12 +6,13 @@ import threading
 from pathlib import Path
 
 import pytest
-from sent_photos import files_in, photos_of, picture, put, writer_of
+from sent_photos import change, files_in, photos_of, picture, put, writer_of
 
 from lookalike.errors import GalleryLockedError, StorageFullError, UsageError
 from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.gallery.transfer.copy import copy_gallery
-from lookalike.server.item_writer import ItemWrite
+from lookalike.server.item_write import ItemWrite
+from lookalike.server.item_writer import Written
 from lookalike.storage.write_lock import WriteLock
 from lookalike.types import Item
 
@@ -32,18 +33,18 @@ def test_no_reader_sees_a_part_of_what_was_put(tmp_path: Path, tiny_model: Path,
         reading = threading.Thread(target=read)
         reading.start()
         for number in range(1, 60):
-            writer.change("x", {"by hand": number})
+            change(writer, "x", by_hand=number)
             if with_photo:
                 put(writer, "x", number, put=number)
                 photo[writer.gallery.get("x").photo] = number
             else:
-                writer.describe(ItemWrite("x", None, {"put": number}))
+                writer.put(ItemWrite("x", attributes={"put": number}, replace=True))
         done.set()
         reading.join()
     assert len(seen) > 60
     for item in seen:
         number = item.attributes["put"]
-        assert item.attributes in ({"put": number}, {"put": number, "by hand": number + 1})
+        assert item.attributes in ({"put": number}, {"put": number, "by_hand": number + 1})
         if with_photo:
             assert photo[item.photo] == number
 
@@ -51,11 +52,13 @@ def test_no_reader_sees_a_part_of_what_was_put(tmp_path: Path, tiny_model: Path,
 def test_a_put_answers_what_it_committed(tmp_path: Path, tiny_model: Path) -> None:
     with writer_of(tmp_path / "a.gallery", tiny_model) as writer:
         for number in range(3):
-            written = ItemWrite("x", "p", {"number": number, "nothing": None}, photo=picture(number))
-            [(item, new)] = writer.add([writer.prepare(written)])
-            assert (item, new) == (writer.gallery.get("x"), number == 0)
-            assert writer.change("x", {"by hand": True}) == writer.gallery.get("x")
-            assert writer.describe(ItemWrite("x", None, {"described": number})) == writer.gallery.get("x")
+            attributes = {"number": number, "nothing": None}
+            write = ItemWrite("x", attributes=attributes, product="p", photo=picture(number), replace=True)
+            written = writer.put(write)
+            assert written == Written(writer.gallery.get("x"), "added" if number == 0 else "updated")
+            assert change(writer, "x", by_hand=True) == writer.gallery.get("x")
+            written = writer.put(ItemWrite("x", attributes={"described": number}, replace=True))
+            assert written == Written(writer.gallery.get("x"), "updated")
             assert writer.gallery.get("x").attributes == {"described": number}
 
 
@@ -65,7 +68,7 @@ def test_a_write_that_is_refused_has_changed_nothing(
     gallery = tmp_path / "a.gallery"
     with writer_of(gallery, tiny_model) as writer:
         put(writer, "x", 1, price=1)
-        writer.change("x", {"by hand": 1})
+        change(writer, "x", by_hand=1)
 
         def state() -> object:
             return writer.gallery.get("x"), len(writer.gallery), files_in(gallery / "photos")
@@ -85,8 +88,8 @@ def test_a_write_that_is_refused_has_changed_nothing(
         for write in (
             lambda: put(writer, "x", 2, price=2),
             lambda: put(writer, "y", 2, price=2),
-            lambda: writer.describe(ItemWrite("x", None, {})),
-            lambda: writer.change("x", {"by hand": 2}),
+            lambda: writer.put(ItemWrite("x", replace=True)),
+            lambda: change(writer, "x", by_hand=2),
             lambda: writer.remove("x"),
         ):
             with pytest.raises(GalleryLockedError):
@@ -96,9 +99,9 @@ def test_a_write_that_is_refused_has_changed_nothing(
         holding.join()
         for bad in ({"price": float("nan")}, {"price": "\udc80"}):
             with pytest.raises(UsageError):
-                writer.add([writer.prepare(ItemWrite("x", None, bad, photo=picture(3)))])  # type: ignore[arg-type]
+                writer.put(ItemWrite("x", attributes=bad, photo=picture(3)))  # type: ignore[arg-type]
             with pytest.raises(UsageError):
-                writer.describe(ItemWrite("x", None, bad))  # type: ignore[arg-type]
+                writer.put(ItemWrite("x", attributes=bad))  # type: ignore[arg-type]
             assert state() == before
         put(writer, "x", 2, price=2)
         assert photos_of(gallery) == {"x": picture(2)}
@@ -110,7 +113,7 @@ def test_a_copy_brings_what_was_set_by_hand_with_the_item(
     """An item is never in the target without it, not even when the copy is broken off there."""
     with writer_of(tmp_path / "a.gallery", tiny_model) as writer:
         put(writer, "x", 1, price=1)
-        writer.change("x", {"price": 2, "by hand": True})
+        writer.gallery.update([writer.gallery.get("x")], overrides=[{"price": 2, "by hand": True}])
 
     def stop(*_: object) -> None:
         raise StorageFullError("no room")

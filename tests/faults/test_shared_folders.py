@@ -10,7 +10,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from sent_photos import files_in, photos_of, picture, put, writer_of
+from sent_photos import change, files_in, photos_of, picture, put, writer_of
 
 from fault_tries import Tries
 from lookalike.cli import main
@@ -118,7 +118,7 @@ def test_a_copy_into_another_gallery_has_photos_of_its_own(
     with writer_of(first, tiny_model, photos) as writer:
         put(writer, "x", 1)
         put(writer, "y", 2, price=3)
-        writer.change("y", {"price": 4})
+        change(writer, "y", price=4)
     for _ in range(2):  # the second finds all as it should be
         assert main(["gallery", "export", "--format", "gallery", "-g", str(first), "--to", str(second)]) == 0
     assert ", 0 of them written now" in capsys.readouterr().out

@@ -45,6 +45,7 @@ def a_box(left: int, top: int) -> str:
 schemathesis.openapi.format("filter", st.sampled_from(FILTERS))
 schemathesis.openapi.format("box", st.builds(a_box, st.integers(0, 3), st.integers(0, 3)))
 schemathesis.openapi.format("ndjson", st.sampled_from(['{"id": "red-0", "attributes": {"price": 1}}\n', ""]))
+schemathesis.openapi.format("attribute", st.sampled_from(["colour", "price", "season"]))
 schemathesis.openapi.format("space", st.sampled_from(["deep", "color"]))
 schemathesis.openapi.format("metric", st.sampled_from(["cosine", "cityblock"]))
 LINES = st.sampled_from([b'{"id": "red-0", "attributes": {"price": 1}}\n', b"", b'{"id": "x"}\nnonsense\n'])
@@ -64,6 +65,10 @@ def has_long_integer(value: object) -> bool:
 def filter_case(context: schemathesis.HookContext, case: schemathesis.Case) -> bool:
     """Pass what goes together: what does not, the document says in words."""
     body = case.body
+    if isinstance(body, dict) and case.operation.method == "PATCH":
+        attributes, unset = body.get("attributes"), body.get("unset")
+        if isinstance(attributes, dict) and isinstance(unset, list) and {*attributes} & {*map(str, unset)}:
+            return False
     if not isinstance(body, dict) or has_long_integer(body.get("attributes")):
         return not isinstance(body, dict)
     if case.operation.label not in ("POST /v1/search", "POST /v1/{gallery}/search"):

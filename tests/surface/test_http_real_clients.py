@@ -146,7 +146,7 @@ def test_untouched_inputs_of_a_web_page_are_not_given(writer: TestClient) -> Non
     refused(writer.put("/v1/items/x", content=form(no_file("photo"), ATTRIBUTES), headers=FORM), "invalid")
     refused(writer.put("/v1/items/x", content=form(PHOTO, empty("colour")), headers=FORM), "bad_request")
     bulk = writer.post("/v1/items", content=form(ITEMS, no_file("photo")), headers=FORM)
-    assert bulk.json()["updated"] == 1
+    assert bulk.json()["unchanged"] == 1
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "GZIP", "deflate", "br", "identity, gzip"])

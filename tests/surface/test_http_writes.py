@@ -163,15 +163,15 @@ def test_every_line_is_reported(writer: TestClient) -> None:
         (2, None, "failed", "bad_request"),
         (3, "n2", "failed", "photo_needed"),
         (5, "red-0", "updated", None),
-        (6, "n1", "updated", None),
+        (6, "n1", "unchanged", None),
         (7, "n3", "failed", "invalid"),
         (8, "n4", "failed", "unreadable_photo"),
         (9, "n5", "failed", "unreadable_photo"),
         (10, None, "failed", "invalid"),
     ]
-    assert (report["added"], report["updated"], report["failed"]) == (1, 2, 6)
-    assert writer.get("/v1/items/n1").json()["product"] is None  # the last line about it counts
-    assert writer.get("/v1/items/red-0").json()["attributes"] == {"colour": "Rust"}
+    assert (report["added"], report["updated"], report["unchanged"], report["failed"]) == (1, 1, 1, 6)
+    assert writer.get("/v1/items/n1").json()["product"] == "p"  # the last line says nothing of it
+    assert writer.get("/v1/items/red-0").json()["attributes"] == {"colour": "Rust", "price": 0, "season": "Winter"}
 
 
 def test_a_form_has_the_photos_beside_the_lines(writer: TestClient) -> None:

@@ -82,12 +82,13 @@ export interface paths {
         get: operations["list_items"];
         put?: never;
         /**
-         * Add or replace many items
+         * Add, change and delete many items
          * @description Send lines of JSON, alone (`application/x-ndjson`) or in a form together with the photos.
          *
-         *     Each line is an item. A line with a photo adds or replaces the item; a line without one replaces product and
-         *     attributes of an existing item. A line that fails does not stop the others; the report has the status of each.
-         *     Repeating the request is safe.
+         *     Each line adds or changes an item. Fields that a line does not have stay as they are, and so do attributes that it
+         *     does not name; null removes one. `"replace": true` removes what is not named, and `"delete": true` the item. Lines
+         *     take effect in their order. One that fails does not stop the others; the report has the status of each. Repeating
+         *     the request is safe, and what changes nothing is `unchanged`.
          */
         post: operations["put_items"];
         delete?: never;
@@ -110,9 +111,10 @@ export interface paths {
         get: operations["get_item"];
         /**
          * Add or replace an item
-         * @description Send photo, product and attributes as a form; JSON replaces product and attributes and keeps the photo.
+         * @description Send photo, product and attributes as a form: nothing of an earlier item of the id stays.
          *
-         *     The next search finds the item.
+         *     JSON replaces product and all attributes of an item, and keeps its photo and box. To change single attributes, use
+         *     PATCH. A photo that the item has already is not embedded again. The next search finds the item.
          */
         put: operations["put_item"];
         post?: never;
@@ -124,8 +126,11 @@ export interface paths {
         options?: never;
         head?: never;
         /**
-         * Change some attributes of an item
-         * @description Set the given attributes, and remove those given as null. Changes outlive indexing the catalogue again.
+         * Change some values of an item
+         * @description Set the given attributes, and remove those given as null; everything else stays.
+         *
+         *     Attributes of an item of a catalogue are set by hand: they stay when the catalogue is indexed again. `unset` gives
+         *     such attributes the values of the catalogue again.
          */
         patch: operations["patch_item"];
         trace?: never;
@@ -328,12 +333,13 @@ export interface paths {
         get: operations["list_items_in_gallery"];
         put?: never;
         /**
-         * Add or replace many items
+         * Add, change and delete many items
          * @description Send lines of JSON, alone (`application/x-ndjson`) or in a form together with the photos.
          *
-         *     Each line is an item. A line with a photo adds or replaces the item; a line without one replaces product and
-         *     attributes of an existing item. A line that fails does not stop the others; the report has the status of each.
-         *     Repeating the request is safe.
+         *     Each line adds or changes an item. Fields that a line does not have stay as they are, and so do attributes that it
+         *     does not name; null removes one. `"replace": true` removes what is not named, and `"delete": true` the item. Lines
+         *     take effect in their order. One that fails does not stop the others; the report has the status of each. Repeating
+         *     the request is safe, and what changes nothing is `unchanged`.
          */
         post: operations["put_items_in_gallery"];
         delete?: never;
@@ -356,9 +362,10 @@ export interface paths {
         get: operations["get_item_in_gallery"];
         /**
          * Add or replace an item
-         * @description Send photo, product and attributes as a form; JSON replaces product and attributes and keeps the photo.
+         * @description Send photo, product and attributes as a form: nothing of an earlier item of the id stays.
          *
-         *     The next search finds the item.
+         *     JSON replaces product and all attributes of an item, and keeps its photo and box. To change single attributes, use
+         *     PATCH. A photo that the item has already is not embedded again. The next search finds the item.
          */
         put: operations["put_item_in_gallery"];
         post?: never;
@@ -370,8 +377,11 @@ export interface paths {
         options?: never;
         head?: never;
         /**
-         * Change some attributes of an item
-         * @description Set the given attributes, and remove those given as null. Changes outlive indexing the catalogue again.
+         * Change some values of an item
+         * @description Set the given attributes, and remove those given as null; everything else stays.
+         *
+         *     Attributes of an item of a catalogue are set by hand: they stay when the catalogue is indexed again. `unset` gives
+         *     such attributes the values of the catalogue again.
          */
         patch: operations["patch_item_in_gallery"];
         trace?: never;
@@ -488,7 +498,7 @@ export interface components {
              * Status
              * @enum {string}
              */
-            status: "added" | "updated" | "failed";
+            status: "added" | "updated" | "unchanged" | "deleted" | "failed";
             error?: components["schemas"]["ErrorFacts"] | null;
         };
         /**
@@ -500,6 +510,10 @@ export interface components {
             added: number;
             /** Updated */
             updated: number;
+            /** Unchanged */
+            unchanged: number;
+            /** Deleted */
+            deleted: number;
             /** Failed */
             failed: number;
             /** Lines */
@@ -951,6 +965,16 @@ export interface components {
             garment?: components["schemas"]["Garment"] | null;
             /** @description Only with `explain`, of the first 20 matches whose photos can be read in folders. */
             explanation?: components["schemas"]["Explanation"] | null;
+            /**
+             * Variants
+             * @description Only with `group`: other photos of the product that pass the filter, best first, at most 20.
+             */
+            variants?: components["schemas"]["Variant"][] | null;
+            /**
+             * Variant Count
+             * @description Only with `group`: number of all variants.
+             */
+            variant_count?: number | null;
         };
         /**
          * NumberedGarment
@@ -1039,6 +1063,11 @@ export interface components {
              * @description Offset; only if given.
              */
             offset?: number | null;
+            /**
+             * Group
+             * @description `product` for an answer of products; only if given.
+             */
+            group?: string | null;
             /**
              * Expand
              * @description Number of items for query expansion; only if given.
@@ -1187,8 +1216,34 @@ export interface components {
             searched: string[];
         };
         /**
+         * Variant
+         * @description A further photo of the product of a match.
+         */
+        Variant: {
+            /** Id */
+            id: string;
+            /**
+             * Photo
+             * @description As in an item.
+             */
+            photo: string;
+            /** Box */
+            box: number[] | null;
+            /** Attributes */
+            attributes: {
+                [key: string]: unknown;
+            };
+            /**
+             * Score
+             * @description As in a match.
+             */
+            score: number;
+            /** @description As in a match. */
+            garment?: components["schemas"]["Garment"] | null;
+        };
+        /**
          * BulkItem
-         * @description One line of a bulk request.
+         * @description One line of a bulk request; what is not named stays.
          * @example {
          *       "id": "d013-9",
          *       "photo": "d013-9.jpg",
@@ -1196,12 +1251,23 @@ export interface components {
          *     }
          */
         BulkItem: {
-            /** Product */
+            /**
+             * Product
+             * @description Without it the product stays; null removes it.
+             */
             product?: string | null;
-            /** Attributes */
+            /**
+             * Attributes
+             * @description New values by name; null removes an attribute, and the others stay.
+             */
             attributes?: {
                 [key: string]: unknown;
             };
+            /**
+             * Unset
+             * @description Attributes set by hand that get the value of the catalogue again.
+             */
+            unset?: string[];
             /**
              * Id
              * @example d013-1
@@ -1221,31 +1287,54 @@ export interface components {
             photo_base64?: string | null;
             /**
              * Garments
-             * @description Embed each garment of the photo by itself, if there is no box. The default is false.
+             * @description Embed each garment of the photo by itself, if there is no box.
              */
-            garments?: boolean;
+            garments?: boolean | null;
+            /**
+             * Replace
+             * @description Replace product and attributes, as PUT does: what is not named is removed. The default is false.
+             */
+            replace?: boolean;
+            /**
+             * Delete
+             * @description Delete the item; no other field but the id may be given. The default is false.
+             */
+            delete?: boolean;
         };
         /**
          * ItemPatch
-         * @description Changes of attributes; attributes that are not named stay.
+         * @description Changes of an item; what is not named stays.
          * @example {
          *       "attributes": {
          *         "price": 59.9
-         *       }
+         *       },
+         *       "unset": [
+         *         "colour"
+         *       ]
          *     }
          */
         ItemPatch: {
             /**
-             * Attributes
-             * @description New values by name; null removes an attribute.
+             * Product
+             * @description Without it the product stays; null removes it.
              */
-            attributes: {
+            product?: string | null;
+            /**
+             * Attributes
+             * @description New values by name; null removes an attribute, and the others stay.
+             */
+            attributes?: {
                 [key: string]: unknown;
             };
+            /**
+             * Unset
+             * @description Attributes set by hand that get the value of the catalogue again.
+             */
+            unset?: string[];
         };
         /**
          * ItemText
-         * @description Product and attributes of an item.
+         * @description Product and attributes of an item, instead of those that it has.
          * @example {
          *       "attributes": {
          *         "colour": "Green",
@@ -1344,6 +1433,11 @@ export interface components {
              */
             same_kind?: boolean;
             /**
+             * Group
+             * @description `product` finds k products, each with its best photo as the match and its other photos as `variants`; an item without a product is one by itself. The products of the query items are left out.
+             */
+            group?: "product" | null;
+            /**
              * Text
              * @description Words of a search, such as `red floral dress`; beside a photo or an item, what is to be different, such as `but red`.
              */
@@ -1424,6 +1518,11 @@ export interface components {
             min_relevance?: number;
             /** @description Whether to search only among items of the kind that the photo shows, or the item is of, by the attribute `kind`. Only with one photo or item. The default is false. */
             same_kind?: boolean;
+            /**
+             * @description `product` finds k products, each with its best photo as the match and its other photos as `variants`; an item without a product is one by itself. The products of the query items are left out.
+             * @constant
+             */
+            group?: "product";
             /** @description Words of a search, such as `red floral dress`; beside a photo or an item, what is to be different, such as `but red`. */
             text?: string;
             /** @description Weight of the words beside a photo or an item, from 0 (the photo alone) to 1 (the words alone); 0.5 if it is not given. */
@@ -1457,7 +1556,7 @@ export interface components {
         BulkForm: {
             /**
              * Format: ndjson
-             * @description One JSON object a line: id, photo or photo_base64, product, box, garments, attributes.
+             * @description One JSON object a line: id, photo or photo_base64, product, box, garments, attributes, unset, replace, delete.
              */
             items: string;
             /** @description Photos, which the lines refer to by file name. */

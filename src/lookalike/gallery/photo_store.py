@@ -26,13 +26,11 @@ from lookalike.errors import LookalikeError, storage_error
 from lookalike.gallery.photo_reader import PHOTO_NAME, SHELF, UPLOADS, is_sent
 from lookalike.gallery.protocol import Gallery
 from lookalike.gallery.record_batch import RecordBatch
+from lookalike.gallery.stored_item import SOURCE
 from lookalike.images import content_type
 from lookalike.storage.durable import write_durably
 from lookalike.storage.files import open_regular
 from lookalike.types import Item
-
-SOURCE: Final = "http"
-"""Source of uploaded items; no run of `lookalike index` prunes them."""
 
 ENDINGS: Final = {"image/jpeg": "jpg", "image/x-portable-anymap": "pnm"}
 """File endings of media types whose last part is not the ending."""

@@ -1,4 +1,4 @@
-"""Interfaces of galleries, by who calls them: search and read, write; `administration` has the third."""
+"""Interfaces of galleries, by who calls them: search and read, write; `editing` and `administration` have others."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from lookalike.gallery.administration import GalleryAdministration
+from lookalike.gallery.editing import GalleryEditing
 from lookalike.gallery.facet import Facet
 from lookalike.gallery.product_rows import ProductRows
 from lookalike.gallery.record_batch import RecordBatch
@@ -289,22 +290,6 @@ class GalleryWriter(Protocol):
         """
         ...
 
-    def override(self, item_id: str, attributes: Mapping[str, JSON]) -> Item:
-        """Override attributes of an item; overrides stay when its catalogue is indexed again.
-
-        Args:
-            item_id: Id of the item.
-            attributes: Values by name; None removes an attribute.
-
-        Returns:
-            The item with its overrides.
-
-        Raises:
-            UnknownNameError: There is no such item.
-            UsageError: A value cannot be stored as JSON.
-        """
-        ...
-
     def remove(self, ids: str | Sequence[str]) -> int:
         """Remove an item, or several; unknown ids are ignored. Returns the number removed."""
         ...
@@ -342,5 +327,5 @@ class GalleryWriter(Protocol):
         ...
 
 
-class Gallery(GalleryReader, GalleryWriter, GalleryAdministration, Protocol):
+class Gallery(GalleryReader, GalleryWriter, GalleryEditing, GalleryAdministration, Protocol):
     """Items and their vectors; `lookalike.gallery.local.gallery.LocalGallery` is the one in a folder."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from lookalike.embedding.batch_embedding import BATCH
 from lookalike.embedding.model_choice import ModelFile
 from lookalike.errors import UsageError
-from lookalike.gallery.photo_store import SOURCE as UPLOADED
+from lookalike.gallery.stored_item import SOURCE as UPLOADED
 from lookalike.ingest.pipeline import index_catalogue
 
 if TYPE_CHECKING:

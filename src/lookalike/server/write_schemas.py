@@ -8,14 +8,23 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lookalike.server.schemas import LONGEST_ID, LONGEST_NAME, Corners, ErrorFacts, ItemId
 
+MOST_UNSET: Final = 1_000
 GARMENTS_TEXT: Final = "Embed each garment of the photo by itself, if there is no box."
 
 
-class ItemText(BaseModel):
-    """Product and attributes of an item."""
+AttributeName = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
+KnownAttribute = Annotated[AttributeName, Field(json_schema_extra={"format": "attribute"})]
+Product = Annotated[str, Field(max_length=LONGEST_ID)]
+PRODUCT_TEXT: Final = "Without it the product stays; null removes it."
+ATTRIBUTES_TEXT: Final = "New values by name; null removes an attribute, and the others stay."
+UNSET_TEXT: Final = "Attributes set by hand that get the value of the catalogue again."
 
-    product: Annotated[str, Field(max_length=LONGEST_ID)] | None = None
-    attributes: dict[Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)], Any] = Field(default_factory=dict)
+
+class ItemText(BaseModel):
+    """Product and attributes of an item, instead of those that it has."""
+
+    product: Product | None = None
+    attributes: dict[AttributeName, Any] = Field(default_factory=dict)
 
     model_config = ConfigDict(
         extra="forbid",
@@ -25,19 +34,21 @@ class ItemText(BaseModel):
 
 
 class ItemPatch(BaseModel):
-    """Changes of attributes; attributes that are not named stay."""
+    """Changes of an item; what is not named stays."""
 
-    attributes: dict[Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)], Any] = Field(
-        description="New values by name; null removes an attribute."
-    )
+    product: Product | None = Field(default=None, description=PRODUCT_TEXT)
+    attributes: dict[AttributeName, Any] = Field(default_factory=dict, description=ATTRIBUTES_TEXT)
+    unset: list[KnownAttribute] = Field(default_factory=list, max_length=MOST_UNSET, description=UNSET_TEXT)
 
     model_config = ConfigDict(
-        extra="forbid", strict=True, json_schema_extra={"examples": [{"attributes": {"price": 59.9}}]}
+        extra="forbid",
+        strict=True,
+        json_schema_extra={"examples": [{"attributes": {"price": 59.9}, "unset": ["colour"]}]},
     )
 
 
-class BulkItem(ItemText):
-    """One line of a bulk request."""
+class BulkItem(ItemPatch):
+    """One line of a bulk request; what is not named stays."""
 
     id: ItemId
     box: Corners | None = None
@@ -45,7 +56,11 @@ class BulkItem(ItemText):
         default=None, description="In a form: file name of the part with the photo."
     )
     photo_base64: str | None = Field(default=None, description="Content of the photo file in base64.")
-    garments: bool = Field(default=False, description=GARMENTS_TEXT)
+    garments: bool | None = Field(default=None, description=GARMENTS_TEXT)
+    replace: bool = Field(
+        default=False, description="Replace product and attributes, as PUT does: what is not named is removed."
+    )
+    delete: bool = Field(default=False, description="Delete the item; no other field but the id may be given.")
 
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [{"id": "d013-9", "photo": "d013-9.jpg", "product": "d013"}]}
@@ -57,7 +72,7 @@ class BulkLine(BaseModel):
 
     line: int = Field(ge=1)
     id: str | None
-    status: Literal["added", "updated", "failed"]
+    status: Literal["added", "updated", "unchanged", "deleted", "failed"]
     error: ErrorFacts | None = None
 
 
@@ -66,5 +81,7 @@ class BulkReport(BaseModel):
 
     added: int
     updated: int
+    unchanged: int
+    deleted: int
     failed: int
     lines: list[BulkLine]

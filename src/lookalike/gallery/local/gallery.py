@@ -17,15 +17,23 @@ import numpy as np
 from lookalike.errors import GalleryLockedError, RowFileError, StorageFailedError
 from lookalike.gallery.facet import Facet
 from lookalike.gallery.health import Health
-from lookalike.gallery.local import garments_table, maintenance, products, reads, record_reads, verification, writes
+from lookalike.gallery.local import (
+    garments_table,
+    maintenance,
+    products,
+    reads,
+    record_reads,
+    verification,
+    writes,
+)
 from lookalike.gallery.local.allowed_rows import AllowedRows
 from lookalike.gallery.local.current_snapshot import CurrentSnapshot
 from lookalike.gallery.local.database import Database
+from lookalike.gallery.local.editing import LocalEditing
 from lookalike.gallery.local.folding import search_folded
 from lookalike.gallery.local.full_text import search as full_text
 from lookalike.gallery.local.full_text.current_words import CurrentWords
 from lookalike.gallery.local.full_text.files import TextFiles
-from lookalike.gallery.local.metadata import LocalMetadata
 from lookalike.gallery.local.metadata_table import read_spaces
 from lookalike.gallery.local.ranking import checked_queries, nearest, nearest_by_metric
 from lookalike.gallery.local.refresh import build_usual_index
@@ -51,7 +59,7 @@ WAIT_FOR_BUILDER_S = 600.0
 """Seconds that `optimise` and `compact` wait for another process that builds a segment."""
 
 
-class LocalGallery(LocalMetadata):
+class LocalGallery(LocalEditing):
     """Gallery in a folder; `lookalike.gallery.protocol.Gallery` documents its methods.
 
     Thread-safe. Each call sees the latest commits of other processes.
@@ -134,25 +142,10 @@ class LocalGallery(LocalMetadata):
         with self._database.writing() as connection:
             writes.update(connection, items, source=source, file_stamps=file_stamps, overrides=overrides)
 
-    def override(self, item_id: str, attributes: Mapping[str, JSON]) -> Item:
-        """Override attributes of an item; overrides stay when its catalogue is indexed again.
-
-        Raises:
-            UnknownNameError: There is no such item.
-            UsageError: A value cannot be stored as JSON.
-        """
-        with self._database.writing() as connection:
-            return writes.override_item(connection, item_id, attributes)
-
     def remove(self, ids: str | Sequence[str]) -> int:
         """Remove an item, or several; unknown ids are ignored. Returns the number removed."""
         with self._database.writing() as connection:
             return writes.remove(connection, several(ids))
-
-    def source_items(self, source: str) -> dict[str, tuple[Item, FileStamp | None]]:
-        """Items of a source without overrides, by id, with their file stamps."""
-        with self._database.scanning() as connection:
-            return reads.source_items(connection, AttributeNames.read(connection), source)
 
     def get(self, item_id: str) -> Item:
         """Read one item."""

@@ -19,20 +19,18 @@ from lookalike.gallery.filters.sqlite import (
     Clause,
     SqliteCompiler,
 )
-from lookalike.gallery.local import garments_table, overrides_table
+from lookalike.gallery.local import garments_table
 from lookalike.gallery.local.integrity import CHECKED, check_all
 from lookalike.gallery.local.metadata_table import meta_number
 from lookalike.gallery.local.row_checksums import VectorRow, checked_vectors, damaged
 from lookalike.gallery.records import (
-    FILE_STAMP_COLUMNS,
     ITEM_COLUMNS,
     AttributeNames,
     Kinds,
-    read_file_stamp,
     read_item,
     read_vectors,
 )
-from lookalike.types import FileStamp, Float32, Garment, Int64, Item
+from lookalike.types import Float32, Garment, Int64, Item
 
 LARGEST: Final = 2**63 - 1
 """SQLite's largest integer."""
@@ -233,19 +231,6 @@ def unknown_item(connection: sqlite3.Connection, item_id: str) -> UnknownNameErr
     near = connection.execute("SELECT id FROM items WHERE id >= ? ORDER BY id LIMIT 3", (item_id,)).fetchall()
     first = connection.execute("SELECT id FROM items WHERE id < ? ORDER BY id DESC LIMIT 3", (item_id,)).fetchall()
     return UnknownNameError("item", item_id, [known for (known,) in first + near if len(known) <= LONGEST_NAMED])
-
-
-def source_items(
-    connection: sqlite3.Connection, names: AttributeNames, source: str
-) -> dict[str, tuple[Item, FileStamp | None]]:
-    """Items of a source without overrides, by id, with their file stamps."""
-    described = overrides_table.described(connection)
-    rows = connection.execute(f"SELECT {ITEM_COLUMNS}, {FILE_STAMP_COLUMNS} FROM items WHERE source = ?", (source,))
-    found = {}
-    for *item, attributes, size, modified_ns, sha256 in rows:
-        text = described.get(item[1], attributes)
-        found[item[1]] = read_item((*item, text), names), read_file_stamp((size, modified_ns, sha256))
-    return found
 
 
 def sources(connection: sqlite3.Connection) -> dict[str, int]:

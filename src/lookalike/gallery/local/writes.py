@@ -21,9 +21,11 @@ from lookalike.gallery.local.metadata_table import (
     write_last_number,
     write_spaces,
 )
-from lookalike.gallery.local.reads import item_by_id, items_by_row, rows_of_ids, unknown_item
+from lookalike.gallery.local.reads import items_by_row, rows_of_ids, unknown_item
 from lookalike.gallery.local.row_checksums import ITEM, check_items, crc_of, numbered, vector_sum, write_item_checksums
+from lookalike.gallery.local.stored_items import stored_item
 from lookalike.gallery.records import AttributeNames, file_stamp_row, item_row, vector_rows
+from lookalike.gallery.stored_item import StoredItem
 from lookalike.spaces import Space, format_spaces
 from lookalike.types import JSON, FileStamp, Float32, Item, item_json
 
@@ -112,11 +114,24 @@ def with_present_garments(connection: sqlite3.Connection, items: Sequence[Item],
 
 
 def override_item(connection: sqlite3.Connection, item_id: str, changes: Mapping[str, JSON]) -> Item:
-    """Override attributes of an item; see `LocalGallery.override`."""
-    known = item_by_id(connection, AttributeNames.read(connection), item_id)
-    check_changes(known, changes)
-    overrides_table.override(connection, known, changes)
-    return item_by_id(connection, AttributeNames.read(connection), item_id)
+    """Set attributes of an item by hand; see `LocalGallery.override`."""
+    names = AttributeNames.read(connection)
+    stored = stored_item(connection, names, item_id)
+    check_changes(stored.described, changes)
+    return put_attributes(connection, stored.with_attributes(changes, known=names.kinds))
+
+
+def unset_item(connection: sqlite3.Connection, item_id: str, dropped: Sequence[str] | None) -> Item:
+    """Drop overrides of an item; see `LocalGallery.unset`."""
+    names = AttributeNames.read(connection)
+    stored = stored_item(connection, names, item_id)
+    return put_attributes(connection, stored.without_overrides(dropped, known=names.kinds))
+
+
+def put_attributes(connection: sqlite3.Connection, stored: StoredItem) -> Item:
+    """Write the attributes and overrides of an item; returns the item with these applied."""
+    update(connection, [stored.described], source="", file_stamps=None, overrides=[stored.overrides])
+    return stored.item
 
 
 def check_changes(item: Item, changes: Mapping[str, JSON]) -> None:

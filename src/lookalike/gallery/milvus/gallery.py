@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from types import TracebackType
 
 import numpy as np
 
-from lookalike.errors import UnknownNameError, UsageError
+from lookalike.errors import UsageError
 from lookalike.gallery.facet import Facet
 from lookalike.gallery.filters import expression as filters
-from lookalike.gallery.filters.milvus import MilvusCompiler, literal, within_partitions
+from lookalike.gallery.filters.milvus import MilvusCompiler, within_partitions
 from lookalike.gallery.health import Health
 from lookalike.gallery.local.ranking import checked_queries
 from lookalike.gallery.local.writes import Overrides
 from lookalike.gallery.milvus import facets as browsing
 from lookalike.gallery.milvus import maintenance, product_reads
 from lookalike.gallery.milvus.address import Address
+from lookalike.gallery.milvus.editing import MilvusEditing
 from lookalike.gallery.milvus.reads import ALL, check_unicode
-from lookalike.gallery.milvus.records import KNOWN, Record, added_rows_of, kinds_of, record_batch, to_record
-from lookalike.gallery.milvus.roots import MilvusRoots
+from lookalike.gallery.milvus.records import KNOWN, added_rows_of, kinds_of, record_batch, to_record
 from lookalike.gallery.milvus.search import Searcher
 from lookalike.gallery.milvus.state import State
 from lookalike.gallery.milvus.writes import MilvusWriter, agree, check_items, with_overrides
@@ -36,7 +35,7 @@ from lookalike.spaces import Space, slices, width
 from lookalike.types import JSON, FileStamp, Float32, Item, Neighbours, several
 
 
-class MilvusGallery(MilvusRoots):
+class MilvusGallery(MilvusEditing):
     """Gallery in a Milvus collection; `lookalike.gallery.protocol.Gallery` documents its methods.
 
     Processes may write concurrently: each item is replaced as a whole. A large batch becomes durable in parts, and
@@ -116,65 +115,12 @@ class MilvusGallery(MilvusRoots):
         self._state.note_overrides(known, overrides)
         self._writer.add(items, blobs, sources=sources, file_stamps=file_stamps, known=known, overrides=overrides)
 
-    def update(
-        self,
-        items: Sequence[Item],
-        *,
-        source: str = "",
-        file_stamps: Sequence[FileStamp | None] | None = None,
-        overrides: Overrides = None,
-    ) -> None:
-        """Replace the metadata of items, each as a whole; vectors stay. A large batch becomes durable in parts."""
-        check_items(items, sources=[source] * len(items), file_stamps=file_stamps)
-        known = self._state.metadata(fresh=True)
-        kinds = kinds_of(with_overrides(items, overrides))
-        if self._metadata_store.add_new(known, kinds, sources=[source or next(iter(known.sources), "")]):
-            self._state.forget_metadata()
-        if items and not self._state.has_rows():
-            raise UnknownNameError("item", items[0].id, [])
-        self._state.note_overrides(known, overrides)
-        self._writer.update(items, source=source, file_stamps=file_stamps, known=known, overrides=overrides)
-
-    def override(self, item_id: str, attributes: Mapping[str, JSON]) -> Item:
-        """Override attributes of an item; overrides stay when its catalogue is indexed again.
-
-        Raises:
-            UnknownNameError: There is no such item.
-            UsageError: A value cannot be stored as JSON.
-        """
-        record = self._record(item_id, fresh=True)
-        known = self._state.metadata(fresh=True)
-        changes = {name: value for name, value in attributes.items() if value is not None or name in known.kinds}
-        changed = record.with_changes(changes)
-        check_items([replace(record.item, attributes=changes)], sources=[record.source], file_stamps=None)
-        if self._metadata_store.add_new(
-            known, kinds_of([replace(record.item, attributes=changes)]), sources=[record.source]
-        ):
-            self._state.forget_metadata()
-        self._state.note_overrides(known, [changes])
-        self._writer.put(changed, known=known)
-        return changed.item
-
     def remove(self, ids: str | Sequence[str]) -> int:
         """Remove an item, or several; unknown ids are ignored. Returns the number removed."""
         ids = several(ids)
         for item_id in ids:
             check_unicode(item_id)
         return self._writer.remove(ids) if self._state.has_rows() else 0
-
-    def source_items(self, source: str) -> dict[str, tuple[Item, FileStamp | None]]:
-        """Items of a source without overrides, by id, with their file stamps."""
-        if not self._state.has_rows():
-            return {}
-        batches = self._reader.ordered(f"_source == {literal(source)}", KNOWN, size=browsing.AT_ONCE)
-        records = (to_record(row) for rows in batches for row in rows)
-        return {record.item.id: (record.without_overrides, record.file_stamp) for record in records}
-
-    def _record(self, item_id: str, *, fresh: bool = False) -> Record:
-        check_unicode(item_id)
-        if not self._state.has_rows():
-            raise UnknownNameError("item", item_id, [])
-        return self._reader.record(item_id, fresh=fresh)
 
     def get(self, item_id: str) -> Item:
         """Read one item."""

@@ -25,6 +25,7 @@ import numpy as np
 from lookalike.errors import UsageError
 from lookalike.gallery.record_batch import RecordBatch
 from lookalike.gallery.records import ENCODER, AttributeNames, Kinds
+from lookalike.gallery.stored_item import StoredItem
 from lookalike.spaces import Space, slices, width
 from lookalike.types import JSON, Box, FileStamp, Float32, Item
 
@@ -65,6 +66,11 @@ class Record:
     def without_overrides(self) -> Item:
         """The item without its overrides."""
         return self.item if self.described is None else replace(self.item, attributes=dict(self.described))
+
+    @property
+    def stored(self) -> StoredItem:
+        """The item with its overrides, source and file stamp."""
+        return StoredItem(self.without_overrides, self.changes or {}, self.source, self.file_stamp)
 
     def with_changes(self, changes: Mapping[str, JSON]) -> Record:
         """Add overrides to those that the record has."""

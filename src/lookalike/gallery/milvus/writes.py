@@ -120,10 +120,6 @@ class MilvusWriter:
             rows.append(changed(found[item.id], record if changes is None else record.with_changes(changes)))
         self._upsert(rows, known)
 
-    def put(self, record: Record, *, known: Metadata) -> None:
-        """Replace the record of an item."""
-        self._upsert([changed(self._whole([record.item.id])[record.item.id], record)], known)
-
     def remove(self, ids: Sequence[str]) -> int:
         """Remove items; returns the number removed."""
         there = [row["id"] for row in self._reader.by_id(list(dict.fromkeys(ids)), ["id"], fresh=True)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 from urllib.parse import unquote
 
@@ -13,17 +13,18 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from lookalike.errors import LookalikeError, UsageError
+from lookalike.errors import LookalikeError
 from lookalike.server.auth import Writer
 from lookalike.server.context import Context
 from lookalike.server.errors import ApiError, api_error_of
 from lookalike.server.gallery_context import GalleryContext
-from lookalike.server.item_writer import ItemWrite, ItemWriter, PreparedWrite
+from lookalike.server.item_write import ABSENT, Absent, ItemWrite
+from lookalike.server.item_writer import ItemWriter, Outcome
 from lookalike.server.json_limits import parse_json
 from lookalike.server.openapi import QUERY_ERRORS, FormShape, body_of, errors
 from lookalike.server.presentation import public_error
 from lookalike.server.request_bodies import FORM, Body, unsupported_media_type, validated
-from lookalike.server.routes.item_writes import BODY
+from lookalike.server.routes.item_writes import BODY, changes_of
 from lookalike.server.write_schemas import BulkItem, BulkReport
 from lookalike.types import Box
 
@@ -33,7 +34,11 @@ Photos: TypeAlias = Mapping[str, bytes | None]
 """Contents by file name; None if several files have the same name."""
 
 NDJSON: Final = "application/x-ndjson"
-LINES_TEXT: Final = "One JSON object a line: id, photo or photo_base64, product, box, garments, attributes."
+LINES_TEXT: Final = (
+    "One JSON object a line: id, photo or photo_base64, product, box, garments, attributes, unset, replace, delete."
+)
+CHANGES_AT_ONCE: Final = 500
+"""Lines, of which few have photos, that are written in one transaction."""
 FORM_SHAPE: Final = FormShape(
     "BulkForm",
     schema={
@@ -52,13 +57,14 @@ FORM_SHAPE: Final = FormShape(
     encoding={"photo": {"contentType": "image/*"}},
 )
 STANDARD: Final = str.maketrans("-_", "+/")
+STATUSES: Final = ("added", "updated", "unchanged", "deleted", "failed")
 AS_LINES: Final = {NDJSON: {"schema": {"type": "string", "format": "ndjson", "description": LINES_TEXT}}}
 
 
 @router.post(
     "/v1/items",
     operation_id="put_items",
-    summary="Add or replace many items",
+    summary="Add, change and delete many items",
     response_model=BulkReport,
     responses=errors("bad_request", "unauthorized", "too_many_parts", *BODY, *QUERY_ERRORS),
     openapi_extra=body_of(form=FORM_SHAPE, more=AS_LINES),
@@ -66,9 +72,10 @@ AS_LINES: Final = {NDJSON: {"schema": {"type": "string", "format": "ndjson", "de
 async def put_items(request: Request, context: Context) -> JSONResponse:
     """Send lines of JSON, alone (`application/x-ndjson`) or in a form together with the photos.
 
-    Each line is an item. A line with a photo adds or replaces the item; a line without one replaces product and
-    attributes of an existing item. A line that fails does not stop the others; the report has the status of each.
-    Repeating the request is safe.
+    Each line adds or changes an item. Fields that a line does not have stay as they are, and so do attributes that it
+    does not name; null removes one. `"replace": true` removes what is not named, and `"delete": true` the item. Lines
+    take effect in their order. One that fails does not stop the others; the report has the status of each. Repeating
+    the request is safe, and what changes nothing is `unchanged`.
     """
     settings = context.settings
     with context.intake.body(request, limit=settings.bulk_bytes, seconds=10 * settings.upload_seconds) as body:
@@ -133,9 +140,12 @@ class Report:
     lines: list[dict[str, Any]]
     private_locations: Sequence[str]
 
-    def done(self, line: int, item_id: str, *, new: bool) -> None:
-        """Record a written line."""
-        self.lines.append({"line": line, "id": item_id, "status": "added" if new else "updated", "error": None})
+    def done(self, line: int, item_id: str, outcome: Outcome) -> None:
+        """Record the outcome of a line."""
+        if isinstance(outcome, LookalikeError):
+            self.failed(line, item_id, outcome)
+        else:
+            self.lines.append({"line": line, "id": item_id, "status": outcome.status, "error": None})
 
     def failed(self, line: int, item_id: str | None, error: LookalikeError) -> None:
         """Record a failed line."""
@@ -144,17 +154,15 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """Body of the response."""
-        counts = {
-            status: sum(line["status"] == status for line in self.lines) for status in ("added", "updated", "failed")
-        }
+        counts = {status: sum(line["status"] == status for line in self.lines) for status in STATUSES}
         return {**counts, "lines": sorted(self.lines, key=lambda line: int(line["line"]))}
 
 
 def write_lines(lines: list[bytes], photos: Photos, context: GalleryContext) -> dict[str, Any]:
     """Write all lines in batches; runs under the `writes` limiter."""
-    writer, batch = context.writer, context.settings.batch
     report = Report([], context.private_locations)
-    waiting: dict[str, tuple[int, PreparedWrite]] = {}
+    waiting: dict[str, tuple[int, ItemWrite]] = {}
+    with_photo = 0
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
@@ -162,63 +170,77 @@ def write_lines(lines: list[bytes], photos: Photos, context: GalleryContext) -> 
         try:
             item = validated(BulkItem, parse_json(line))
             item_id = item.id
-            written = written_of(item, photos)
-            if item_id in waiting or written.photo is None:
-                write_batch(waiting, writer, report)
-            if written.photo is None:
-                writer.describe(written)
-                report.done(number, item_id, new=False)
-            else:
-                waiting[item_id] = (number, writer.prepare(written))
+            write = write_of(item, photos)
         except LookalikeError as error:
             report.failed(number, item_id, error)
-        if len(waiting) >= batch:
-            write_batch(waiting, writer, report)
-    write_batch(waiting, writer, report)
+            continue
+        with_photo += write.photo is not None
+        if item_id in waiting or len(waiting) >= CHANGES_AT_ONCE or with_photo > context.settings.batch:
+            write_batch(waiting, context.writer, report)
+            with_photo = int(write.photo is not None)
+        waiting[item_id] = number, write
+    write_batch(waiting, context.writer, report)
     return report.to_json()
 
 
-def write_batch(waiting: dict[str, tuple[int, PreparedWrite]], writer: ItemWriter, report: Report) -> None:
-    """Write a batch in one transaction; if the client caused an error, write it again item by item."""
+def write_batch(waiting: dict[str, tuple[int, ItemWrite]], writer: ItemWriter, report: Report) -> None:
+    """Write lines of distinct ids."""
     batch = [*waiting.values()]
     waiting.clear()
-    if not batch:
-        return
+    outcomes: Sequence[Outcome]
     try:
-        added = writer.add([ready for _, ready in batch])
-    except LookalikeError as error:
-        if len(batch) > 1 and isinstance(error, UsageError):
-            for number, ready in batch:
-                write_batch({ready.written.id: (number, ready)}, writer, report)
-        else:  # a full disk or another writer: not caused by an item
-            for number, ready in batch:
-                report.failed(number, ready.written.id, error)
-        return
-    for (number, ready), (_, new) in zip(batch, added, strict=True):
-        report.done(number, ready.written.id, new=new)
+        outcomes = writer.write([write for _, write in batch])
+    except LookalikeError as error:  # the gallery is locked or cannot be read
+        outcomes = [error] * len(batch)
+    for (number, write), outcome in zip(batch, outcomes, strict=True):
+        report.done(number, write.id, outcome)
 
 
-def written_of(item: BulkItem, photos: Photos) -> ItemWrite:
-    """Item of a line.
+def write_of(item: BulkItem, photos: Photos) -> ItemWrite:
+    """The write that a line asks for.
+
+    Raises:
+        ApiError: The photo is missing or ambiguous, or fields contradict each other.
+    """
+    given = item.model_fields_set
+    if item.delete:
+        if others := sorted(given - {"id", "delete"}):
+            raise ApiError("invalid", f"delete: a line that deletes an item has only its id, and not {others[0]}")
+        return ItemWrite(item.id, delete=True)
+    if item.replace and item.unset:
+        raise ApiError("invalid", "unset: a line with replace has no attributes of before that it could unset")
+    data, name = photo_of(item, photos)
+    box: Box | Absent | None = ABSENT
+    if "box" in given:
+        box = None if item.box is None else Box(*item.box)
+    return replace(
+        changes_of(item.id, item),
+        box=box,
+        garments=ABSENT if item.garments is None else item.garments,
+        photo=data,
+        name=name,
+        replace=item.replace,
+    )
+
+
+def photo_of(item: BulkItem, photos: Photos) -> tuple[bytes | None, str]:
+    """Photo of a line with its name in errors; None without one.
 
     Raises:
         ApiError: The photo is missing or ambiguous.
     """
     if item.photo is not None and item.photo_base64 is not None:
         raise ApiError("invalid", "photo: give either photo or photo_base64")
-    data, name = None, "photo_base64"
-    if item.photo is not None:
-        if item.photo not in photos:
-            raise ApiError("photo_needed", f"the form has no file named {item.photo!r}")
-        data, name = photos[item.photo], item.photo
-        if data is None:
-            raise ApiError("invalid", f"photo: the form has several files named {item.photo!r}")
-    elif item.photo_base64 is not None:
-        data = from_base64(item.photo_base64)
-    box = None if item.box is None else Box(*item.box)
-    if item.garments and data is None:
-        raise ApiError("photo_needed", "garments are found in a photo; send it")
-    return ItemWrite(item.id, item.product, item.attributes, box=box, photo=data, name=name, garments=item.garments)
+    if item.photo_base64 is not None:
+        return from_base64(item.photo_base64), "photo_base64"
+    if item.photo is None:
+        return None, "photo"
+    if item.photo not in photos:
+        raise ApiError("photo_needed", f"the form has no file named {item.photo!r}")
+    data = photos[item.photo]
+    if data is None:
+        raise ApiError("invalid", f"photo: the form has several files named {item.photo!r}")
+    return data, item.photo
 
 
 def from_base64(text: str) -> bytes:

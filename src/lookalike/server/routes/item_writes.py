@@ -14,7 +14,7 @@ from lookalike.server.context import Context
 from lookalike.server.convertors import ITEM
 from lookalike.server.errors import ApiError
 from lookalike.server.gallery_context import GalleryContext
-from lookalike.server.item_writer import ItemWrite
+from lookalike.server.item_write import ABSENT, ItemWrite
 from lookalike.server.json_limits import parse_json
 from lookalike.server.openapi import QUERY_ERRORS, FormShape, body_of, errors
 from lookalike.server.presentation import public_item
@@ -32,7 +32,6 @@ from lookalike.server.routes.items import ItemPath
 from lookalike.server.routes.search import box_of
 from lookalike.server.schemas import LONGEST_ID, LONGEST_NAME, Item
 from lookalike.server.write_schemas import GARMENTS_TEXT, ItemPatch, ItemText
-from lookalike.types import Item as Stored
 
 T = TypeVar("T")
 
@@ -87,34 +86,39 @@ FORM_SHAPE: Final = FormShape(
     openapi_extra=body_of(json=ItemText, form=FORM_SHAPE),
 )
 async def put_item(request: Request, context: Context, id: ItemPath) -> JSONResponse:
-    """Send photo, product and attributes as a form; JSON replaces product and attributes and keeps the photo.
+    """Send photo, product and attributes as a form: nothing of an earlier item of the id stays.
 
-    The next search finds the item.
+    JSON replaces product and all attributes of an item, and keeps its photo and box. To change single attributes, use
+    PATCH. A photo that the item has already is not embedded again. The next search finds the item.
     """
     settings = context.settings
     with context.intake.body(request, limit=settings.upload_bytes, seconds=settings.upload_seconds) as body:
-        written = await written_of(body, id, context)
-        item, new = await context.writes.run(lambda: put(written, context), request=request)
-    return JSONResponse(public_item(item), status_code=201 if new else 200)
+        write = await write_of(body, id, context)
+        written = await context.writes.run(lambda: context.writer.put(write), request=request)
+    assert written.item is not None
+    return JSONResponse(public_item(written.item), status_code=201 if written.status == "added" else 200)
 
 
 @router.patch(
     ITEM,
     operation_id="patch_item",
-    summary="Change some attributes of an item",
+    summary="Change some values of an item",
     response_model=Item,
     responses=errors("bad_request", "unauthorized", "unknown_item", "locked", *BODY, *QUERY_ERRORS),
     openapi_extra=body_of(json=ItemPatch),
 )
 async def patch_item(request: Request, context: Context, id: ItemPath) -> JSONResponse:
-    """Set the given attributes, and remove those given as null. Changes outlive indexing the catalogue again."""
+    """Set the given attributes, and remove those given as null; everything else stays.
+
+    Attributes of an item of a catalogue are set by hand: they stay when the catalogue is indexed again. `unset` gives
+    such attributes the values of the catalogue again.
+    """
     settings = context.settings
     with context.intake.body(request, limit=settings.upload_bytes, seconds=settings.upload_seconds) as body:
         if body.media_type != JSON_TYPE:
             raise unsupported_media_type(body.media_type, [JSON_TYPE])
-        patch = await body.json(ItemPatch)
-        changes = patch.attributes
-        item = await context.writes.run(lambda: context.writer.change(id, changes), request=request)
+        write = changes_of(id, await body.json(ItemPatch))
+        item = await context.writes.run(lambda: context.writer.change(write), request=request)
     return JSONResponse(public_item(item))
 
 
@@ -132,7 +136,20 @@ async def delete_item(request: Request, context: Context, id: ItemPath) -> Respo
     return Response(status_code=204)
 
 
-async def written_of(body: Body, item_id: str, context: GalleryContext) -> ItemWrite:
+def changes_of(item_id: str, patch: ItemPatch) -> ItemWrite:
+    """The changes that a patch, or a line of many, describes.
+
+    Raises:
+        ApiError: An attribute is to be set and unset.
+    """
+    both = next((name for name in patch.unset if name in patch.attributes), None)
+    if both is not None:
+        raise ApiError("invalid", f"unset: {both[:LONGEST_NAME]!r} is among the attributes to set, too")
+    product = patch.product if "product" in patch.model_fields_set else ABSENT
+    return ItemWrite(item_id, attributes=patch.attributes, product=product, unset=patch.unset)
+
+
+async def write_of(body: Body, item_id: str, context: GalleryContext) -> ItemWrite:
     """The item that a body describes.
 
     Raises:
@@ -140,7 +157,7 @@ async def written_of(body: Body, item_id: str, context: GalleryContext) -> ItemW
     """
     if body.media_type == JSON_TYPE:
         text = await body.json(ItemText)
-        return ItemWrite(item_id, text.product, text.attributes)
+        return ItemWrite(item_id, attributes=text.attributes, product=text.product, replace=True)
     if body.media_type != FORM:
         raise unsupported_media_type(body.media_type, [FORM, JSON_TYPE])
     form = await body.form(parts=context.settings.parts)
@@ -159,12 +176,13 @@ async def written_of(body: Body, item_id: str, context: GalleryContext) -> ItemW
         raise invalid([{"loc": ["photo"], "msg": "the form has no file named photo"}])
     return ItemWrite(
         item_id,
-        text.product,
-        text.attributes,
+        attributes=text.attributes,
+        product=text.product,
         box=None if box is None else box_of(box),
         photo=photo.getvalue(),
         name=photo.name,
         garments=garments == "true",
+        replace=True,
     )
 
 
@@ -189,10 +207,3 @@ def only(given: Sequence[T], name: str) -> T:
     if len(given) > 1:
         raise ApiError("bad_request", f"{name} comes {len(given)} times in the form")
     return given[0]
-
-
-def put(written: ItemWrite, context: GalleryContext) -> tuple[Stored, bool]:
-    """Write an item, under the `writes` limiter. Returns the item as committed, and whether it is new."""
-    if written.photo is None:
-        return context.writer.describe(written), False
-    return context.writer.add([context.writer.prepare(written)])[0]

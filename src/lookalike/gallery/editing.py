@@ -1,0 +1,50 @@
+"""Interface of galleries for attributes that are set by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from lookalike.gallery.stored_item import StoredItem
+from lookalike.types import JSON, Item
+
+
+class GalleryEditing(Protocol):
+    """Methods for overrides."""
+
+    def stored_items(self, ids: Sequence[str]) -> dict[str, StoredItem]:
+        """Items by id with their overrides, sources and file stamps, as they are now; unknown ids are left out."""
+        ...
+
+    def override(self, item_id: str, attributes: Mapping[str, JSON]) -> Item:
+        """Set attributes of an item by hand; these overrides stay when its catalogue is indexed again.
+
+        An item whose photo was uploaded has no catalogue: its own values are changed.
+
+        Args:
+            item_id: Id of the item.
+            attributes: Values by name; None removes an attribute.
+
+        Returns:
+            The item with its overrides.
+
+        Raises:
+            UnknownNameError: There is no such item.
+            UsageError: A value cannot be stored as JSON.
+        """
+        ...
+
+    def unset(self, item_id: str, names: Sequence[str] | None = None) -> Item:
+        """Drop overrides of an item, so that it has the values of its catalogue again.
+
+        Args:
+            item_id: Id of the item.
+            names: Attributes; None is all that are set by hand.
+
+        Returns:
+            The item without these overrides.
+
+        Raises:
+            UnknownNameError: There is no such item, or the gallery has no attribute of a name.
+        """
+        ...

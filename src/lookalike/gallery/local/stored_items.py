@@ -1,0 +1,59 @@
+"""Reads of items with what was set by hand, their sources and file stamps."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+
+from lookalike.gallery.local import overrides_table
+from lookalike.gallery.local.reads import unknown_item
+from lookalike.gallery.records import FILE_STAMP_COLUMNS, ITEM_COLUMNS, AttributeNames, read_file_stamp, read_item
+from lookalike.gallery.stored_item import StoredItem
+from lookalike.types import FileStamp, Item
+
+
+def source_items(
+    connection: sqlite3.Connection, names: AttributeNames, source: str
+) -> dict[str, tuple[Item, FileStamp | None]]:
+    """Items of a source without overrides, by id, with their file stamps."""
+    described = overrides_table.described(connection)
+    rows = connection.execute(f"SELECT {ITEM_COLUMNS}, {FILE_STAMP_COLUMNS} FROM items WHERE source = ?", (source,))
+    found = {}
+    for *item, attributes, size, modified_ns, sha256 in rows:
+        text = described.get(item[1], attributes)
+        found[item[1]] = read_item((*item, text), names), read_file_stamp((size, modified_ns, sha256))
+    return found
+
+
+def stored_items(connection: sqlite3.Connection, names: AttributeNames, ids: Sequence[str]) -> dict[str, StoredItem]:
+    """Items by id with their overrides, sources and file stamps; unknown ids are left out."""
+    wanted = json.dumps(list(ids), ensure_ascii=False)
+    overrides = overrides_table.read_some(connection, ids)
+    found = connection.execute(
+        f"""SELECT {ITEM_COLUMNS}, source, {FILE_STAMP_COLUMNS} FROM items
+            WHERE id IN (SELECT value FROM json_each(?))""",
+        (wanted,),
+    )
+    stored = {}
+    for *item, attributes, source, size, modified_ns, sha256 in found:
+        described, changes = overrides.get(item[1], (attributes, "{}"))
+        stored[item[1]] = StoredItem(
+            read_item((*item, described), names),
+            names.decode(changes),
+            source,
+            read_file_stamp((size, modified_ns, sha256)),
+        )
+    return stored
+
+
+def stored_item(connection: sqlite3.Connection, names: AttributeNames, item_id: str) -> StoredItem:
+    """One item with its overrides, source and file stamp.
+
+    Raises:
+        UnknownNameError: There is no such item.
+    """
+    found = stored_items(connection, names, [item_id])
+    if item_id not in found:
+        raise unknown_item(connection, item_id)
+    return found[item_id]

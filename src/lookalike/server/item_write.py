@@ -1,0 +1,112 @@
+"""What a request asks to write of one item, and what becomes of the stored item."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import Final
+
+from lookalike.gallery.stored_item import SOURCE, StoredItem
+from lookalike.server.errors import ApiError
+from lookalike.types import JSON, Box, FileStamp, Item
+
+
+class Absent(Enum):
+    """Type of `ABSENT`."""
+
+    ABSENT = "absent"
+
+
+ABSENT: Final = Absent.ABSENT
+"""A field that a request does not have, unlike one that is null."""
+
+
+@dataclass(frozen=True, slots=True)
+class ItemWrite:
+    """Changes of an item, or a new item; fields that are absent stay as they are.
+
+    Attributes:
+        id: Id of the item.
+        attributes: Values by name; None removes an attribute. The others stay.
+        product: Product that the photo shows.
+        box: Part of the photo to embed; a box without its photo must be the present one.
+        garments: Embed each garment of the photo by itself, unless there is a box.
+        photo: Content of the photo file; None keeps the present photo.
+        name: Name of the photo in errors.
+        unset: Attributes that get the values of the catalogue again.
+        replace: Replace the whole item: absent fields become empty. Without a photo, photo, box and garments stay.
+        delete: Delete the item.
+        file_stamp: File stamp of the photo that was sent.
+    """
+
+    id: str
+    attributes: Mapping[str, JSON] = field(default_factory=dict)
+    product: str | Absent | None = ABSENT
+    box: Box | Absent | None = ABSENT
+    garments: bool | Absent = ABSENT
+    photo: bytes | None = None
+    name: str = "photo"
+    unset: Sequence[str] = ()
+    replace: bool = False
+    delete: bool = False
+    file_stamp: FileStamp | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        if self.photo is not None:
+            file_stamp = FileStamp(len(self.photo), 0, hashlib.sha256(self.photo).hexdigest())
+            object.__setattr__(self, "file_stamp", file_stamp)
+
+    @property
+    def needs_names(self) -> bool:
+        """Whether the names of the gallery's attributes decide what is written."""
+        return bool(self.unset) or any(value is None for value in self.attributes.values())
+
+    def applied(self, before: StoredItem | None, *, known: Container[str]) -> StoredItem:
+        """The stored item after the write; photo, box and garments are those of before.
+
+        Args:
+            before: The stored item; None makes a new one.
+            known: Attributes of the gallery.
+
+        Raises:
+            UnknownNameError: The gallery has no attribute of a name in `unset`.
+        """
+        if before is None:
+            before = StoredItem(Item(self.id, ""), {}, SOURCE, None)
+        if self.replace:
+            after, product = before.with_only(self.attributes), None
+        else:
+            after = before.without_overrides(self.unset, known=known).with_attributes(self.attributes, known=known)
+            product = before.described.product
+        if not isinstance(self.product, Absent):
+            product = self.product
+        return replace(after, described=replace(after.described, product=product))
+
+    def has_photo_of(self, before: StoredItem | None) -> bool:
+        """Whether the photo that was sent has the content of the present one."""
+        present = None if before is None else before.file_stamp
+        return present is not None and self.file_stamp is not None and present.sha256 == self.file_stamp.sha256
+
+    def parts_wanted(self, before: StoredItem | None) -> tuple[Box | None, bool]:
+        """Box of the photo that was sent, and whether to embed its garments. A box belongs to one photo only."""
+        kept = None if before is None or self.replace else before.described
+        box = kept.box if kept is not None and self.has_photo_of(before) else None
+        box = box if isinstance(self.box, Absent) else self.box
+        garments = kept is not None and kept.finder is not None
+        garments = garments if isinstance(self.garments, Absent) else self.garments
+        return box, garments and box is None
+
+    def check_without_photo(self, before: StoredItem | None) -> None:
+        """Check that a write without a photo needs none.
+
+        Raises:
+            ApiError: There is no such item, or its photo would have to be embedded in another way.
+        """
+        if before is None:
+            raise ApiError("photo_needed", f"there is no item {self.id!r} yet; send its photo with it")
+        if not isinstance(self.box, Absent) and self.box != before.described.box:
+            raise ApiError("photo_needed", "the box differs from the indexed one; send the photo with it")
+        if not isinstance(self.garments, Absent) and self.garments != (before.described.finder is not None):
+            raise ApiError("photo_needed", "garments are found in a photo; send it")
