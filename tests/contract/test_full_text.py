@@ -244,6 +244,9 @@ def test_of_several_garments_an_item_comes_once(gallery: LocalGallery) -> None:
         ("o'neill", ["d"]),
         ("O’Neill", ["d"]),  # noqa: RUF001
         ("ab", ["a"]),
+        ("साड़ी", ["e"]),
+        ("साल", ["f"]),  # the letters of the one before, with other vowel signs
+        ("กางเกง", ["f"]),
     ],
 )
 def test_case_accents_and_scripts(gallery: LocalGallery, asked: str, answer: list[str]) -> None:
@@ -254,6 +257,8 @@ def test_case_accents_and_scripts(gallery: LocalGallery, asked: str, answer: lis
             an_item("b", "robe écru"),
             an_item("c", "красное платье"),
             an_item("d", "裙子", brand="O'Neill"),
+            an_item("e", "लाल साड़ी"),
+            an_item("f", "साल", color="กางเกง"),
         ],
     )
     assert ids(gallery, gallery.full_text([asked], k=9)) == answer

@@ -15,6 +15,7 @@ INTENDED = LEARNT - {"the"}
 def test_words_are_letters_and_digits_in_small_letters() -> None:
     assert words_of("T-Shirt, 501s; men\u2019s `naïve`! _x_") == ["t", "shirt", "501s", "men's", "naïve", "x"]
     assert words_of("nai\u0308ve e\u0301cru") == ["naïve", "écru"]  # accents apart, as macOS writes names of files
+    assert words_of("लाल साड़ी, กางเกง") == ["लाल", "साड़ी", "กางเกง"]  # vowel signs belong to their word
     assert words_of("!? --") == []
 
 

@@ -35,8 +35,10 @@ class ReadText:
 
 
 def words_of(text: str) -> list[str]:
-    """Words of a text, lower case, in order; a letter and the accent after it are one letter."""
-    return [word.replace("\u2019", "'") for word in WORD.findall(unicodedata.normalize("NFC", text.casefold()))]
+    """Words of a text, lower case, in order; a letter and the accents and vowel signs after it belong together."""
+    folded = unicodedata.normalize("NFC", text.casefold())
+    letters = "".join("x" if unicodedata.category(letter).startswith("M") else letter for letter in folded)
+    return [folded[slice(*word.span())].replace("\u2019", "'") for word in WORD.finditer(letters)]
 
 
 def read(text: str, learnt: Collection[str] | None, *, intended: Collection[str] = ()) -> ReadText:

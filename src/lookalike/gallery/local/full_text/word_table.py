@@ -24,8 +24,8 @@ from lookalike.gallery.local.row_checksums import ITEM_SOUND, damaged
 from lookalike.gallery.records import AttributeNames, read_parts
 from lookalike.types import NAMING_ATTRIBUTES, Float32, Int64
 
-TOKENIZER: Final = "unicode61 remove_diacritics 2"
-"""FTS5's way to split texts into words, and to fold case and accents."""
+TOKENIZER: Final = "unicode61 remove_diacritics 2 categories 'L* N* Co Mn Mc'"
+"""FTS5's way to split texts into words, and to fold case and accents; vowel signs (Mn, Mc) belong to their word."""
 
 SCHEMA: Final = f"""
 -- No texts are kept, only where their words are. A word counts once in the title and once in the rest of an item.
