@@ -191,7 +191,7 @@ def test_a_garment_is_chosen_with_the_keyboard(
     assert pressed(page) == []
     outline(page, "Trousers, 1 of 3").press("Escape")
     become(page, lambda ids: ids == answer(finding_server, photo=outfit, garment="whole", k=24))
-    expect(page.locator("#spoken")).to_have_text("The whole photo")
+    expect(page.locator("#spoken")).to_have_text("Whole photo")
 
 
 def test_a_box_is_drawn_across_the_outlines(finding_server: Server, open_page: OpenPage, outfit: Path) -> None:
@@ -261,7 +261,7 @@ def test_outfits_name_the_garment_that_was_found(
         choose(page, outfit)
         assert shown(page) == answer(server, photo=outfit, garment="auto", k=24)
         assert len(shown(page)) == 3
-        expect(page.locator(".facts").first).to_have_text(re.compile("^skirt"))
+        expect(page.locator(".facts").first).to_have_text(re.compile("^Skirt"))
         page.get_by_role("button", name="Only skirts").click()
         skirts = answer(server, photo=outfit, garment="auto", same_kind=True, k=24)
         assert len(become(page, lambda ids: ids == skirts)) == 2

@@ -94,7 +94,7 @@ def test_words_change_what_an_item_shows_and_are_weighed(server: Server, open_pa
     expect(slider).to_have_value("0.5")
     slider.fill("0.9")
     become(page, lambda ids: ids == answer(server, item="d013-2", text="but red", text_weight=0.9, k=24))
-    expect(slider).to_have_attribute("aria-valuetext", "Photo 10 %, words 90 %")
+    expect(slider).to_have_attribute("aria-valuetext", "Photo 10%, words 90%")
     assert query_of(page)["text_weight"] == ["0.9"]
     field(page).fill("")
     become(page, lambda ids: ids == alone)

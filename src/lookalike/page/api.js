@@ -1,12 +1,14 @@
 // Client of the HTTP API.
 
+import {message} from "./settings.js";
+
 const LONGEST_MS = 30_000;
 const TRIES = 4;
 
 /** Error of a request. `kind` is unreachable, busy, missing, refused or failed. */
 export class ApiError extends Error {
-	constructor(kind, message, code = "") {
-		super(message);
+	constructor(kind, said, code = "") {
+		super(said);
 		this.kind = kind;
 		this.code = code;
 	}
@@ -90,7 +92,7 @@ async function ask(path, options) {
 		if (answer.ok) {
 			return await answer.json().catch(error => {
 				if (options.signal?.aborted) throw error;
-				throw new ApiError("unreachable", "The answer broke off.");
+				throw new ApiError("unreachable", message("answer_broke_off"));
 			});
 		}
 		const error = await errorOf(answer);
@@ -105,9 +107,8 @@ async function reach(path, {signal, ...options}) {
 		return await fetch(path, {...options, signal: signal ? AbortSignal.any([signal, limit]) : limit});
 	} catch (error) {
 		if (signal?.aborted) throw error;
-		if (limit.aborted) throw new ApiError("unreachable", "The server took too long to answer.");
-		const message = navigator.onLine ? "The server does not answer." : "You are offline.";
-		throw new ApiError("unreachable", message);
+		if (limit.aborted) throw new ApiError("unreachable", message("server_too_slow"));
+		throw new ApiError("unreachable", message(navigator.onLine ? "no_answer" : "offline"));
 	}
 }
 
@@ -118,7 +119,7 @@ async function errorOf(answer) {
 	);
 	const busy = answer.headers.has("Retry-After");
 	const kind = busy ? "busy" : answer.status === 404 ? "missing" : answer.status < 500 ? "refused" : "failed";
-	return new ApiError(kind, said.message ?? `The server answered with ${answer.status}.`, said.code);
+	return new ApiError(kind, said.message ?? String(answer.status), said.code);
 }
 
 function pause(milliseconds, signal) {

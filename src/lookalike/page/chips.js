@@ -1,7 +1,8 @@
 // Chips of the active filters, each with a button that removes it.
 
 import {byId, make} from "./dom.js";
-import {labelOf, numberText, valueText} from "./labels.js";
+import {labelOf, valueText} from "./labels.js";
+import {message, numberText} from "./settings.js";
 
 /** @param {Map<string, any>} filters */
 export function showChips(filters, {change, clear}) {
@@ -9,7 +10,9 @@ export function showChips(filters, {change, clear}) {
 		const {values, low, high} = filter;
 		const found = values.map(value => {
 			const others = values.filter(one => one !== value);
-			return chip(`${labelOf(name)}: ${valueText(value)}`, () => change(name, {...filter, values: others}));
+			return chip(message("filter_is", {name: labelOf(name), value: valueText(value)}), () =>
+				change(name, {...filter, values: others}),
+			);
 		});
 		if (low === null && high === null) return found;
 		return [...found, chip(rangeText(name, filter), () => change(name, {...filter, low: null, high: null}))];
@@ -19,19 +22,18 @@ export function showChips(filters, {change, clear}) {
 	if (place.contains(document.activeElement)) byId("results").focus({preventScroll: true});
 	place.replaceChildren(...chips.map(one => make("li", one)));
 	if (chips.length > 1) {
-		place.append(make("li", make("button.link", {onclick: clear}, "Clear all")));
+		place.append(make("li", make("button.link", {onclick: clear}, message("clear_all"))));
 	}
 	byId("adjust-count").hidden = !chips.length;
-	byId("adjust-count").textContent = String(chips.length);
+	byId("adjust-count").textContent = numberText(chips.length);
 }
 
 function chip(text, remove) {
-	const named = {"aria-label": `Remove the filter ${text}`, onclick: remove};
+	const named = {"aria-label": message("remove_filter", {filter: text}), onclick: remove};
 	return make("button.chip", {...named}, text, make("span", {"aria-hidden": "true"}, "×"));
 }
 
 function rangeText(name, {low, high}) {
-	const label = labelOf(name);
-	if (low === null) return `${label} up to ${numberText(high)}`;
-	return high === null ? `${label} from ${numberText(low)}` : `${label} ${numberText(low)} to ${numberText(high)}`;
+	const which = low === null ? "filter_to" : high === null ? "filter_from" : "filter_between";
+	return message(which, {name: labelOf(name), low: low ?? "", high: high ?? ""});
 }

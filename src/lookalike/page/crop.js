@@ -3,13 +3,14 @@
 
 import {QUIETLY, make, put} from "./dom.js";
 import {Outlines} from "./outlines.js";
+import {message} from "./settings.js";
 
 const SMALLEST = 0.06; // fraction of a side
 const SMALL = 0.2; // box whose corners have small marks
 const STEP = 0.02;
 const [DRAG, NUDGE] = [8, 2]; // pixels from which a pointer draws a box, or moves a part of it; less is a tap
 const WHOLE = Object.freeze([0, 0, 1, 1]);
-const CORNERS = {nw: "Top left corner", ne: "Top right corner", sw: "Bottom left corner", se: "Bottom right corner"};
+const CORNERS = ["nw", "ne", "sw", "se"];
 const ARROWS = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1]};
 
 export class Crop {
@@ -24,8 +25,7 @@ export class Crop {
 		this.changed = changed;
 		this.say = say;
 		this.outlines = new Outlines(image, choose);
-		const keys = "Arrow keys move it, with Shift in larger steps. Escape takes the whole photo.";
-		const help = make("p.unseen", {id: "crop-help"}, keys);
+		const help = make("p.unseen", {id: "crop-help"}, message("box_keys"));
 		const grip = (part, label) =>
 			make("button", {
 				class: `grip ${part}`,
@@ -36,10 +36,10 @@ export class Crop {
 			});
 		this.frame = make(
 			"div.frame",
-			{role: "group", "aria-label": "The part of the photo to look at"},
-			grip("move", "Move the box"),
+			{role: "group", "aria-label": message("box_label")},
+			grip("move", message("box_move")),
 			...["n", "e", "s", "w"].map(edge => make("i", {class: `edge ${edge}`, "data-part": edge})),
-			...Object.entries(CORNERS).map(([part, label]) => grip(part, `${label} of the box`)),
+			...CORNERS.map(corner => grip(corner, message(`box_${corner}`))),
 		);
 		const listeners = {onpointerdown: event => this.#grab(event), onkeydown: event => this.#key(event)};
 		this.element = make("div.crop", listeners, help, this.outlines.element, this.frame);
@@ -122,13 +122,13 @@ export class Crop {
 		const {part} = event.target.dataset;
 		if (event.key === "Escape" && !this.isWhole) {
 			this.#set([...WHOLE]);
-			this.say("The whole photo");
+			this.say(message("whole_photo"));
 		} else if (part && ARROWS[event.key]) {
 			const step = STEP * (event.shiftKey ? 5 : 1);
 			const [x, y] = ARROWS[event.key];
 			this.#set(shifted(this.box, part, x * step, y * step));
 			const [left, top, right, bottom] = this.box.map(side => Math.round(side * 100));
-			this.say(`Box from ${left} to ${right} percent across, ${top} to ${bottom} percent down`);
+			this.say(message("box_place", {left, right, top, bottom}));
 		} else return;
 		event.preventDefault();
 		event.stopPropagation();

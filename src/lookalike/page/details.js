@@ -3,9 +3,9 @@
 import {icon, make, picture, plainClick} from "./dom.js";
 import {THUMBNAIL, getItem, photoUrl, search} from "./api.js";
 import {parts, priceLine, toShop} from "./results.js";
-import {isNaming, labelOf, nameOf, scoreText, valueText} from "./labels.js";
+import {isNaming, labelOf, nameOf, percentText, scoreText, valueText} from "./labels.js";
 import {inStock, isHidden, isSpecial, linkOf, priceOf} from "./products.js";
-import {settings} from "./settings.js";
+import {message, settings} from "./settings.js";
 
 const PHOTO = 1024;
 const NEIGHBOURS = 8;
@@ -64,17 +64,17 @@ export class Details {
 		const price = priceOf(item);
 		const stock = inStock(item);
 		const fact = (/** @type {any[]} */ [name, value]) =>
-			make("div", make("dt", name === "id" ? "Id" : labelOf(name)), make("dd", valueText(value)));
+			make("div", make("dt", labelOf(name)), make("dd", valueText(value)));
 		const link = new URL(hrefOf(item.id), document.baseURI).href;
-		const close = {"aria-label": "Close", onclick: () => this.dialog.close()};
+		const close = {"aria-label": message("close"), onclick: () => this.dialog.close()};
 		const similar = {autofocus: !shop, onclick: () => searchBy(item.id)};
 		const photo = picture(photoUrl(item.id, PHOTO), {uncut: true, width: "600", height: "800", alt: nameOf(item)});
 		const about = make(
 			"div.details-about",
 			make("h2", {id: "details-title"}, nameOf(item)),
 			price && priceLine(price),
-			stock !== null && make("p.stock", stock ? "In stock" : "Sold out"),
-			settings.scores && match && make("p.details-score", make("b", scoreText(match.score)), rankText(match)),
+			stock !== null && make("p.stock", message(stock ? "in_stock" : "sold_out")),
+			settings.scores && match && make("p.details-score", make("b", scoreText(match.score)), " ", rankText(match)),
 			settings.scores && score,
 			make(
 				"p.actions",
@@ -82,20 +82,20 @@ export class Details {
 					make(
 						"a.button.main",
 						{...toShop(shop), autofocus: true},
-						"View product",
-						make("span.unseen", " in a new tab"),
+						message("view_product"),
+						make("span.unseen", ` ${message("in_new_tab")}`),
 					),
-				make(shop ? "button.button" : "button.button.main", similar, icon("look"), "Find similar"),
+				make(shop ? "button.button" : "button.button.main", similar, icon("look"), message("find_similar")),
 				this.explains && match && !match.box && !match.garment && this.#explainButton(match),
-				this.#copyButton("Copy link", link),
-				!isHidden("id") && this.#copyButton("Copy id", item.id),
+				this.#copyButton(message("copy_link"), link),
+				!isHidden("id") && this.#copyButton(message("copy_id"), item.id),
 			),
 			make("dl.facts-table", ...facts.map(fact)),
 		);
 		this.#neighbours = make("div.neighbours");
 		this.#neighbours.append(...Array.from({length: NEIGHBOURS}, () => make("span.small-tile")));
-		const like = {"aria-label": "Items like this one"};
-		const more = make("section.details-more", like, make("h3", "Like this one"), this.#neighbours);
+		const like = {"aria-label": message("items_like_this")};
+		const more = make("section.details-more", like, make("h3", message("like_this")), this.#neighbours);
 		this.dialog.replaceChildren(
 			make("button.icon-button.close", close, icon("close")),
 			make("div.details-in", make("div.details-photo", photo), about, more),
@@ -111,26 +111,26 @@ export class Details {
 			return make("a.small-tile", about, picture(photoUrl(match.id, THUMBNAIL), {width: "150", height: "200"}));
 		};
 		this.#neighbours.replaceChildren(...matches.map(tile));
-		if (!matches.length) this.#neighbours.append(make("p.notice-text", "There is nothing else in this catalogue."));
+		if (!matches.length) this.#neighbours.append(make("p.notice-text", message("nothing_else")));
 	}
 
 	/** Button that marks where a match agrees with the query. */
 	#explainButton(match) {
-		return action("Why similar?", async button => {
+		return action(message("why_similar"), async button => {
 			button.disabled = true;
 			const seen = await this.doors.explain(match, this.#stop.signal).catch(() => null);
 			const image = this.dialog.querySelector(".details-photo").querySelector("img");
 			if (!button.isConnected) return;
 			if (seen && image) image.after(veil(image, seen.match));
-			this.doors.say((button.textContent = seen ? "Brighter: agrees more" : "It cannot be said"));
+			this.doors.say((button.textContent = message(seen ? "brighter_agrees" : "no_reason")));
 		});
 	}
 
 	#copyButton(label, text) {
 		return action(label, async button => {
 			const done = await copy(text, this.dialog);
-			button.textContent = done ? "Copied" : "Not copied";
-			this.doors.say(done ? "Copied" : "This browser does not let the page copy");
+			button.textContent = message(done ? "copied" : "not_copied");
+			this.doors.say(message(done ? "copied" : "may_not_copy"));
 			setTimeout(() => (button.textContent = label), 1600);
 		});
 	}
@@ -152,7 +152,9 @@ function action(label, act) {
 }
 
 function rankText({rank, relevance}) {
-	return ` rank ${rank}${relevance === undefined ? "" : `, of the same kind with ${Math.round(relevance * 100)} %`}`;
+	return relevance === undefined
+		? message("rank", {rank})
+		: message("rank_and_relevance", {rank, relevance: percentText(relevance)});
 }
 
 /** Veil over a photo that is thinner where it agrees. */

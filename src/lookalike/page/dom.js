@@ -1,5 +1,7 @@
 // DOM helpers. Elements are made here and never from HTML strings, so that texts of a catalogue stay text.
 
+import {message} from "./settings.js";
+
 /**
  * Make an element.
  * @template {keyof HTMLElementTagNameMap} K
@@ -39,6 +41,19 @@ export function put(element, sides) {
 	for (const [side, value] of Object.entries(sides)) element.style[side] = `${value * 100}%`;
 }
 
+const styles = new Map();
+
+/** Load a style sheet, once, with a part of the page that needs it. @template T @param {string} sheet @param {Promise<T>} part @returns {Promise<T>} */
+export async function withStyle(sheet, part) {
+	if (!styles.has(sheet)) {
+		const link = make("link", {rel: "stylesheet", href: sheet});
+		styles.set(sheet, new Promise(resolve => (link.onload = link.onerror = resolve)));
+		document.head.append(link);
+	}
+	await styles.get(sheet);
+	return part;
+}
+
 /** How the focus follows a pointer. */
 export const QUIETLY = {preventScroll: true, focusVisible: false};
 
@@ -57,7 +72,7 @@ export function picture(source, options = {}) {
 		image.classList.add("there");
 	});
 	image.addEventListener("error", () => {
-		if (image.parentNode) image.replaceWith(make("span.missing", icon("hanger"), "No photo"));
+		if (image.parentNode) image.replaceWith(make("span.missing", icon("hanger"), message("no_photo")));
 	});
 	image.src = source;
 	return image;

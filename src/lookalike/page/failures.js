@@ -1,5 +1,6 @@
 // Notices in place of results: for errors and for searches without matches.
 
+import {language, message} from "./settings.js";
 import {filtersInUse} from "./state.js";
 
 const PROBABLY = 0.5;
@@ -7,38 +8,37 @@ const PROBABLY = 0.5;
 const notice = (title, text, actions, mark = "hanger") => ({title, text, actions, mark});
 
 /** Notice for an ApiError, with the actions that help. */
-export function failureOf({kind, code, message}, {photo, filters}, {again, other, restart, clear}) {
+export function failureOf({kind, code, message: said}, {photo, filters}, {again, other, restart, clear}) {
+	const of = (name, actions, mark) => notice(message(name), message(`${name}_text`), actions, mark);
+	const reason = name => (language === "en" ? said : message(name)); // the server speaks English
 	switch (kind) {
 		case "unreachable":
-			return notice(message, "The page will go on by itself as soon as it can.", [again], "close");
+			return notice(said, message("will_go_on"), [again], "close");
 		case "busy":
-			return notice("Many people are searching", "The server has no room for another search just now.", [again]);
-		case "gone": {
-			const text = "A photo stays where it was searched with. Searches by an item can be shared.";
-			return notice("This photo is not in this browser", text, [other, restart]);
-		}
+			return of("busy", [again]);
+		case "gone":
+			return of("photo_elsewhere", [other, restart]);
 		case "missing":
-			return notice("This item is not in the catalogue", "It may have been removed since.", [restart]);
+			return of("item_missing", [restart]);
 		case "refused":
 			if (photo && code.includes("photo"))
-				return notice("This photo cannot be read", message, [other, restart], "photo");
-			return notice("The server refused this search", message, filtersInUse(filters) ? [clear, restart] : [restart]);
+				return notice(message("photo_unreadable"), reason("photo_unreadable_text"), [other, restart], "photo");
+			return notice(
+				message("search_refused"),
+				reason("search_refused_text"),
+				filtersInUse(filters) ? [clear, restart] : [restart],
+			);
 		default:
-			return notice("Something went wrong on the server", "It may help to try again in a moment.", [again, restart]);
+			return of("server_failed", [again, restart]);
 	}
 }
 
 /** Notice for an answer without a good match, with what to try. */
 export function noGoodMatchOf({photo}, {noGarment, garments}, {other, anyway}) {
-	const title = isBare(noGarment) ? "There is probably no garment in this photo" : "No good match";
-	if (!photo) return notice(title, "Nothing else here is probably of its kind.", [anyway], "look");
-	const choose =
-		garments.length > 1
-			? "Choose another garment, draw a box around one"
-			: isBare(noGarment)
-				? "If there is one, draw a box around it"
-				: "Draw a box around the garment";
-	return notice(title, `${choose}, or take a photo nearer to it.`, [other, anyway], "look");
+	const title = message(isBare(noGarment) ? "no_garment" : "no_good_match");
+	if (!photo) return notice(title, message("none_of_its_kind"), [anyway], "look");
+	const advice = garments.length > 1 ? "choose_another_garment" : isBare(noGarment) ? "box_if_any" : "box_the_garment";
+	return notice(title, message(advice), [other, anyway], "look");
 }
 
 /**
@@ -57,7 +57,7 @@ const isBare = noGarment => noGarment > PROBABLY;
 /** Notice for an answer without matches. */
 export const emptyOf = ({filters, text}, {clear, restart}) =>
 	filtersInUse(filters)
-		? notice("Nothing passes these filters", "Remove one of them, or all.", [clear])
+		? notice(message("none_passes"), message("none_passes_text"), [clear])
 		: text
-			? notice("Nothing has these words", "Try others, or a photo.", [restart], "look")
-			: notice("There is nothing else here", "The catalogue holds no other item to compare with.", [restart]);
+			? notice(message("no_such_words"), message("no_such_words_text"), [restart], "look")
+			: notice(message("nothing_here"), message("nothing_here_text"), [restart]);

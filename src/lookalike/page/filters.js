@@ -1,9 +1,9 @@
 // Filters made from the facets: check boxes for values, two ends for numbers.
 
 import {make, refill} from "./dom.js";
-import {isNaming, labelOf, numberText, valueText} from "./labels.js";
+import {isNaming, labelOf, valueText} from "./labels.js";
 import {isHidden} from "./products.js";
-import {settings} from "./settings.js";
+import {message, numberText, settings} from "./settings.js";
 
 const FEW = 7; // values shown before "Show all"
 const OPEN_AT_FIRST = 3;
@@ -50,7 +50,7 @@ export class Filters {
 			return group.element;
 		});
 		this.place.hidden = !groups.length;
-		const heading = this.place.firstElementChild ?? make("h2.group-top", "Filters");
+		const heading = this.place.firstElementChild ?? make("h2.group-top", message("filters"));
 		const wanted = [heading, ...groups];
 		for (const element of [...this.place.children]) if (!wanted.includes(element)) element.remove();
 		wanted.forEach((element, at) => {
@@ -89,7 +89,7 @@ class ValuesGroup extends Group {
 	show(facet, filter) {
 		this.facet = facet;
 		this.filter = filter;
-		this.used.textContent = filter.values.length ? String(filter.values.length) : "";
+		this.used.textContent = filter.values.length ? numberText(filter.values.length) : "";
 		const missing = filter.values.filter(value => facet.values.every(known => known.value !== value));
 		const known = [...facet.values, ...missing.map(value => ({value, count: 0}))];
 		const shown = this.all ? known : known.filter(({value}, at) => at < FEW || filter.values.includes(value));
@@ -107,7 +107,7 @@ class ValuesGroup extends Group {
 							this.show(this.facet, this.filter);
 						},
 					},
-					this.all ? "Show fewer" : `Show all ${known.length}`,
+					this.all ? message("show_fewer") : message("show_all", {count: known.length}),
 				),
 		);
 	}
@@ -128,11 +128,10 @@ class ValuesGroup extends Group {
 class RangeGroup extends Group {
 	constructor(name, changed) {
 		super(name, changed);
-		const label = labelOf(name).toLowerCase();
 		const end = which => {
 			const input = make("input", {
 				type: "range",
-				"aria-label": `${which === "low" ? "Lowest" : "Highest"} ${label}`,
+				"aria-label": message(which === "low" ? "lowest" : "highest", {name: labelOf(name)}),
 			});
 			input.addEventListener("input", () => this.#moved(which, false));
 			input.addEventListener("change", () => this.#moved(which, true));
@@ -156,7 +155,7 @@ class RangeGroup extends Group {
 		}
 		this.low.value = String(filter.low ?? from);
 		this.high.value = String(filter.high ?? to);
-		this.used.textContent = filter.low !== null || filter.high !== null ? "1" : "";
+		this.used.textContent = filter.low !== null || filter.high !== null ? numberText(1) : "";
 		this.#paint();
 	}
 
@@ -178,7 +177,7 @@ class RangeGroup extends Group {
 		}
 		// With both at the right end, the lower one must stay reachable.
 		this.low.classList.toggle("above", Number(this.low.value) > (from + to) / 2);
-		this.text.textContent = `${numberText(Number(this.low.value))} to ${numberText(Number(this.high.value))}`;
+		this.text.textContent = message("between", {low: Number(this.low.value), high: Number(this.high.value)});
 	}
 }
 

@@ -2,7 +2,8 @@
 
 import {byId, make, refill} from "./dom.js";
 import {NONE} from "./filters.js";
-import {labelOf, plural} from "./labels.js";
+import {kindText, labelOf, valueText, wordText} from "./labels.js";
+import {message} from "./settings.js";
 
 const LEAST = 0.5; // probability from which a label is shown
 
@@ -19,7 +20,8 @@ export function showGuesses(labels, facets, filters, change, same) {
 	for (const [head, [best]] of Object.entries(labels)) {
 		if (!best || best[1] < LEAST || chips.has(best[0])) continue;
 		if (head === "kind" && chips.has("")) continue;
-		chips.set(best[0], chip(best[0], valueOf(best[0], head, facets), filters, change));
+		const found = valueOf(best[0], head, facets);
+		if (found || wordText(best[0])) chips.set(best[0], chip(best[0], found, filters, change));
 	}
 	const place = byId("guesses");
 	place.hidden = !chips.size;
@@ -45,19 +47,19 @@ export function withoutKind(labels, facets, filters) {
 }
 
 function sameKindChip({kind, isOn, toggle}) {
-	const text = `Only ${kind ? plural(kind.toLowerCase()) : "its kind"}`;
+	const text = kind ? message("only_kinds", {kinds: kindText(kind, 2)}) : message("only_its_kind");
 	return make("button.chip", {"data-key": "same", "aria-pressed": String(isOn), onclick: toggle}, text);
 }
 
 function chip(word, found, filters, change) {
-	if (!found) return make("span.chip", labelOf(word));
+	if (!found) return make("span.chip", wordText(word));
 	const {name, value} = found;
 	const filter = filters.get(name) ?? NONE;
 	const isUsed = filter.values.includes(value);
 	const values = isUsed ? filter.values.filter(one => one !== value) : [...filter.values, value];
-	const title = `${labelOf(name)}: ${value}`;
+	const title = message("filter_is", {name: labelOf(name), value: String(value)});
 	const onclick = () => change(name, {...filter, values});
-	return make("button.chip", {"data-key": word, "aria-pressed": String(isUsed), title, onclick}, labelOf(word));
+	return make("button.chip", {"data-key": word, "aria-pressed": String(isUsed), title, onclick}, valueText(value));
 }
 
 /** Attribute and value that a word stands for; best an attribute with the name of the head. */

@@ -1,6 +1,7 @@
 // Input of photos: dropped, pasted, chosen, or taken by camera.
 
 import {byId} from "./dom.js";
+import {message} from "./settings.js";
 
 const LONGEST_SIDE = 1280; // pixels; describing a photo takes far fewer, and every move of the box sends it again
 const BYTES_AS_IT_IS = 1_000_000;
@@ -35,11 +36,11 @@ export function listenForPhotos({got, refused}) {
 		if (!event.dataTransfer) return;
 		event.preventDefault(); // or the browser would leave this page to show the file
 		hide();
-		take(event.dataTransfer.files, "That was not a file. Save the picture first, then drop its file here.");
+		take(event.dataTransfer.files, message("drop_a_file"));
 	});
 	addEventListener("paste", event => {
 		if (/** @type {Element} */ (event.target).closest?.("input:not([type=file]), textarea")) return;
-		take(event.clipboardData.files, "There is no picture on the clipboard. Copy one, then paste it here.");
+		take(event.clipboardData.files, message("paste_a_picture"));
 	});
 
 	function take(files, otherwise) {

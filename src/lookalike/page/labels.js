@@ -1,11 +1,10 @@
 // Texts for items, spaces and numbers.
 
 import {isHidden, isSpecial} from "./products.js";
-import {language, settings} from "./settings.js";
+import {hasMessage, language, message, numberText, settings} from "./settings.js";
 
 const {columns, labels} = settings;
 const NAMING = ["title", "name", "productdisplayname"];
-const SPACES = {deep: "Shape", color: "Colour", "color-original": "Colour, 30 numbers"};
 
 /** Whether an attribute is a title. */
 export const isNaming = attribute =>
@@ -31,18 +30,34 @@ export function labelOf(attribute) {
 		.replace(/[_\s]+/g, " ")
 		.trim()
 		.toLowerCase();
-	return words.charAt(0).toUpperCase() + words.slice(1) || attribute;
+	const key = `attribute_${words.replaceAll(" ", "_").replaceAll("colour", "color")}`;
+	if (hasMessage(key)) return message(key);
+	return capital(words) || attribute;
 }
 
-/** Plural of a kind: `dresses`; `shoes` and `outerwear` stay. */
-export const plural = kind => (/wear$|[^s]s$/.test(kind) ? kind : /(s|x|ch|sh)$/.test(kind) ? `${kind}es` : `${kind}s`);
+const keyOf = (start, word) => `${start}_${word.toLowerCase().replace(/[^a-z0-9]+/g, "_")}`;
 
-export const spaceLabel = space => SPACES[space] ?? labelOf(space.replace(/-/g, " "));
+/** Text for a kind of garment, or several of them; kinds of other models and catalogues stay as they are. */
+export const kindText = (kind, count = 1) =>
+	hasMessage(keyOf("kind", kind)) ? message(keyOf("kind", kind), {count}) : kind.toLowerCase();
+
+/** Text for a word of the model; empty if this language has none for it. */
+export function wordText(word) {
+	for (const key of [keyOf("word", word), keyOf("kind", word)])
+		if (hasMessage(key)) return capital(message(key, {count: 1}));
+	return language === "en" ? labelOf(word) : "";
+}
+
+/** Text with a capital at its beginning. */
+export const capital = text => text.charAt(0).toLocaleUpperCase(language) + text.slice(1);
+
+export const spaceLabel = space =>
+	hasMessage(keyOf("space", space)) ? message(keyOf("space", space)) : labelOf(space.replace(/-/g, " "));
 
 /** Display text of a value. */
 export function valueText(value) {
 	if (value === null || value === undefined) return "";
-	if (typeof value === "boolean") return value ? "yes" : "no";
+	if (typeof value === "boolean") return message(value ? "yes" : "no");
 	if (typeof value === "number") return numberText(value);
 	if (Array.isArray(value)) return value.map(valueText).join(", ");
 	if (typeof value === "object")
@@ -52,11 +67,12 @@ export function valueText(value) {
 	return String(value);
 }
 
-export const numberText = value => new Intl.NumberFormat("en", {maximumFractionDigits: 2}).format(value);
+const scores = new Intl.NumberFormat(language, {minimumFractionDigits: 2, maximumFractionDigits: 2});
 
-export const scoreText = score => score.toFixed(2).replace("-", "\u2212");
+export const scoreText = score => scores.format(score).replace("-", "\u2212");
 
-export const count = (number, one, many = `${one}s`) => `${numberText(number)} ${number === 1 ? one : many}`;
+/** Share from 0 to 1 as a whole percentage. */
+export const percentText = share => new Intl.NumberFormat(language, {style: "percent"}).format(share);
 
 /** Line of the values that the settings name, or of a few short ones that the name of the item does not contain. */
 export function factsLine(item, most = 3) {
@@ -71,7 +87,7 @@ export function factsLine(item, most = 3) {
 	for (const [attribute, value] of Object.entries(attributes)) {
 		if (facts.length >= most) break;
 		if (isNaming(attribute) || isSpecial(attribute) || isHidden(attribute)) continue;
-		if (typeof value === "number") facts.push(`${labelOf(attribute).toLowerCase()} ${numberText(value)}`);
+		if (typeof value === "number") facts.push(`${labelOf(attribute)} ${numberText(value)}`);
 		else if (typeof value === "string" && value.length < 24 && value.trim() && !alreadySaid(value, said))
 			facts.push(value);
 	}

@@ -3,8 +3,7 @@
 import {Answers, keyOf} from "./answers.js";
 import {ApiError, findsGarments, findsNoGarments, getFacets, getItem, getPhoto} from "./api.js";
 import {showChips} from "./chips.js";
-import {Details} from "./details.js";
-import {byId} from "./dom.js";
+import {byId, withStyle} from "./dom.js";
 import {emptyOf, failureOf, isNoGood, noGoodMatchOf} from "./failures.js";
 import {Filters} from "./filters.js";
 import {kindShown, showGuesses, withoutKind} from "./guesses.js";
@@ -14,11 +13,11 @@ import {Latest} from "./latest.js";
 import {hideNotice, Outage, showNotice} from "./notices.js";
 import {QueryPanel} from "./query.js";
 import {Results} from "./results.js";
-import {settings} from "./settings.js";
+import {message, settings} from "./settings.js";
 import {listenForSheet, setSheet} from "./sheet.js";
 import {showBeginnings} from "./start.js";
 import {MOST_SHOWN, PAGE, WHOLE, emptyState, readState, whereOf, writeState} from "./state.js";
-import {nameOf, numberText} from "./labels.js";
+import {nameOf} from "./labels.js";
 import {Weights} from "./weights.js";
 import {Words} from "./words.js";
 
@@ -36,13 +35,15 @@ const say = text => (byId("spoken").textContent = text);
 const hrefOf = item => writeState({...emptyState(), item});
 const queryOf = ({item, photo, text}) =>
 	item ? `item ${item}` : photo ? `photo ${photo}` : text ? `words ${text}` : null;
+const titleOf = what => `${what} – ${settings.name}`;
 /** @typedef {typeof doors} Doors What the parts of the page can ask for. */
 const doors = {search: searchItem, details: openDetails, boxed, choose, lookAtPart, hrefOf, say};
 
 const results = new Results(byId("grid"), doors);
 const closed = () => (history.state?.opened ? history.go(-history.state.opened) : go({open: null}, {push: false}));
 const explain = (match, signal) => answers.explanation(state, match, signal);
-const details = new Details(byId("details"), {...doors, closed, explain});
+/** @type {import("./details.js").Details|null} Made when it is first needed. */
+let details = null;
 const query = new QueryPanel(doors);
 const weights = new Weights(byId("weights"), next => go({weights: next}, {push: false}));
 const words = new Words({search: searchWords, weigh: textWeight => go({textWeight}, {push: false})});
@@ -52,11 +53,11 @@ const counting = new Latest(runFacets);
 const outage = new Outage(() => refresh());
 
 const actions = {
-	again: ["Try again", () => (hideNotice(), refresh())],
-	other: ["Choose another photo", () => byId("choose").click()],
-	restart: ["Start again", () => go(emptyState())],
-	clear: ["Clear the filters", clearFilters],
-	anyway: ["Show the nearest anyway", showAnyway],
+	again: [message("try_again"), () => (hideNotice(), refresh())],
+	other: [message("another_photo"), () => byId("choose").click()],
+	restart: [message("start_again"), () => go(emptyState())],
+	clear: [message("clear_filters"), clearFilters],
+	anyway: [message("nearest_anyway"), showAnyway],
 };
 
 // Navigation.
@@ -86,7 +87,7 @@ function choose(number) {
 }
 
 function searchItem(id) {
-	details.close();
+	details?.close();
 	const {weights, filters, sameKind} = state;
 	go({...emptyState(), item: id, weights, filters, sameKind});
 	toTop();
@@ -103,7 +104,7 @@ function openDetails(id) {
 }
 
 async function searchPhoto(blob, label, words = {}) {
-	details.close();
+	details?.close();
 	const photo = await keep(blob, label);
 	go({...emptyState(), photo, weights: state.weights, ...words});
 	toTop();
@@ -144,7 +145,7 @@ function toTop() {
 
 addEventListener("popstate", ({state: left}) => {
 	state = readState(location.search);
-	details.close();
+	details?.close();
 	refresh();
 	scrollTo({top: left?.scroll ?? 0});
 });
@@ -191,12 +192,12 @@ async function showSearch() {
 async function showQuery(now) {
 	if (!now.item && !now.photo) {
 		query.showWords();
-		document.title = `${now.text} – ${settings.name}`;
+		document.title = titleOf(now.text);
 		return;
 	}
 	if (now.item) {
 		query.showItem(now.item, items.get(now.item));
-		document.title = `${nameOf(items.get(now.item) ?? {id: now.item})} – ${settings.name}`;
+		document.title = titleOf(nameOf(items.get(now.item) ?? {id: now.item}));
 		if (items.has(now.item)) return;
 		const item = await getItem(now.item).catch(() => null); // the search shows the error
 		if (!item) return;
@@ -209,8 +210,8 @@ async function showQuery(now) {
 	}
 	const photo = await kept(now.photo);
 	if (state.photo !== now.photo) return;
-	document.title = "Your photo – Lookalike";
-	if (!photo) return query.showNothing("This photo is not here.");
+	document.title = titleOf(message("your_photo"));
+	if (!photo) return query.showNothing(message("photo_not_here"));
 	query.showPhoto(photo, {box: state.box, ...answers.garments(state)});
 	const isAsked = !state.box && state.garment !== WHOLE; // the answer will tell the garments
 	if (!isAsked && (await answers.find(photo.name).catch(() => false))) showQuery(state);
@@ -219,11 +220,11 @@ async function showQuery(now) {
 async function runSearch(now, signal) {
 	if (answers.has(now)) return showAnswer(now); // fetched meanwhile
 	const status = byId("status");
-	const slow = ["Still looking…", "The server is slow…"];
+	const slow = [message("still_looking"), message("server_slow")];
 	const timers = SLOW_MS.map((after, at) => setTimeout(() => (status.textContent = slow[at]), after));
 	byId("results").setAttribute("aria-busy", "true");
 	byId("grid").classList.toggle("stale", shown !== null && shown !== keyOf(now));
-	if (shown === null) status.textContent = "Looking…";
+	if (shown === null) status.textContent = message("looking");
 	try {
 		const {matches} = await answers.fetch(now, signal);
 		if (signal.aborted) return;
@@ -248,10 +249,10 @@ function showAnswer(now) {
 	hideNotice();
 	results.show(visible, used);
 	byId("more").hidden = !number || number >= MOST_SHOWN || (ended && number === matches.length);
-	const many = number > 1 ? `${numberText(number)} ` : "";
-	const nearest = queryOf({...now, text: null}) ? "most similar" : "best";
-	byId("status").textContent = number ? `the ${many}${nearest}` : isHidden ? "No good match" : "Nothing found";
-	const isLetters = reading?.searched.join() === "full_text" && nearest === "best"; // no space counts
+	const isBest = !queryOf({...now, text: null}); // words alone
+	const found = message(isBest ? "best_shown" : "most_similar_shown", {count: number});
+	byId("status").textContent = number ? found : message(isHidden ? "no_good_match" : "nothing_found");
+	const isLetters = reading?.searched.join() === "full_text" && isBest; // no space counts
 	weights.show(isLetters ? {} : {...used, ...state.weights}, {isDefault: state.weights === null});
 	words.showReading(reading, now.textWeight);
 	if (isHidden) showNotice(noGoodMatchOf(now, {...answer, ...answers.garments(now)}, actions));
@@ -281,15 +282,15 @@ function fail(error) {
 		return go({sameKind: false, weights: null}, {push: false}); // words without a colour need another weight than its
 	if (error.kind === "unreachable") {
 		outage.begin();
-		byId("status").textContent = shown === null ? "" : "Results of the previous search.";
+		byId("status").textContent = shown === null ? "" : message("previous_results");
 		if (shown !== null) return;
 	}
 	if (error.code === "unknown_words") {
-		words.tell("There is no word in this. Write letters or digits.", true);
-		byId("status").textContent = shown === null ? "" : "Results of the previous search.";
+		words.tell(message("no_word"), true);
+		byId("status").textContent = shown === null ? "" : message("previous_results");
 		return shown === null && results.clear();
 	}
-	if (error.kind === "missing") query.showNothing("Nothing here");
+	if (error.kind === "missing") query.showNothing(message("nothing_shown"));
 	shown = null;
 	results.clear();
 	byId("more").hidden = true;
@@ -302,6 +303,9 @@ function fail(error) {
 async function showDetails() {
 	const answer = answers.get(shown);
 	const match = answer?.matches.find(({id}) => id === state.open) ?? null;
+	const {Details} = await withStyle("details.css", import("./details.js"));
+	if (!state.open) return;
+	details ??= new Details(byId("details"), {...doors, closed, explain});
 	details.explains = state.item || state.photo;
 	await details.show(state.open, {match, weights: answer?.weights ?? null});
 }
@@ -334,7 +338,7 @@ byId("more").firstElementChild.addEventListener("click", () => {
 });
 document.querySelector("[data-home]").addEventListener("click", event => {
 	event.preventDefault();
-	details.close();
+	details?.close();
 	go(emptyState());
 });
 listenForPhotos({

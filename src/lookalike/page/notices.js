@@ -2,6 +2,7 @@
 
 import {byId, icon, make} from "./dom.js";
 import {isThere} from "./api.js";
+import {message} from "./settings.js";
 
 const AGAIN_MS = 3000;
 
@@ -41,7 +42,7 @@ export class Outage {
 	begin() {
 		if (this.#timer) return;
 		const banner = byId("banner");
-		banner.textContent = navigator.onLine ? "The server does not answer. Retrying…" : "You are offline. Waiting…";
+		banner.textContent = message(navigator.onLine ? "no_answer_retrying" : "offline_waiting");
 		banner.hidden = false;
 		this.#timer = setInterval(() => this.#look(), AGAIN_MS);
 	}

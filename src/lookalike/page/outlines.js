@@ -1,7 +1,8 @@
 // Outlines of the garments in the photo: buttons, each of which chooses its garment.
 
 import {QUIETLY, make, put} from "./dom.js";
-import {labelOf} from "./labels.js";
+import {capital, kindText} from "./labels.js";
+import {message} from "./settings.js";
 
 const REACH = 12; // pixels beside an outline that a tap still counts for
 
@@ -19,7 +20,7 @@ export class Outlines {
 	constructor(image, choose) {
 		this.image = image;
 		this.choose = choose;
-		this.element = make("div.outlines", {role: "group", "aria-label": "Garments in the photo"});
+		this.element = make("div.outlines", {role: "group", "aria-label": message("garments_in_photo")});
 	}
 
 	/** @param {Garment[]} garments @param {number|null} chosen Number of the garment looked at. */
@@ -56,11 +57,11 @@ export class Outlines {
 		const button = make(
 			"button.outline",
 			{
-				"aria-label": `${labelOf(kind)}, ${number} of ${this.#garments.length}`,
+				"aria-label": message("garment_of", {kind: capital(kindText(kind)), number, all: this.#garments.length}),
 				// pointers choose by `tap`, which sees all outlines at a point; keys and screen readers click
 				onclick: event => event.detail === 0 && number !== this.chosen && this.choose(number),
 			},
-			make("span.kind", {"aria-hidden": "true"}, labelOf(kind)),
+			make("span.kind", {"aria-hidden": "true"}, capital(kindText(kind))),
 		);
 		put(button, {left: x1 / width, top: y1 / height, width: (x2 - x1) / width, height: (y2 - y1) / height});
 		button.style.zIndex = String(this.#garments.filter(other => areaOf(other) >= areaOf({box})).length); // small ones on top

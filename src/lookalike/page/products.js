@@ -58,7 +58,7 @@ export function priceOf({attributes = {}}) {
 	const {currency} = one;
 	if (!isSale) return {now: moneyText(one), before: null, saved: null, currency};
 	const share = lower.amount / full.amount - 1;
-	const saved = new Intl.NumberFormat(language, {style: "percent", maximumFractionDigits: 0}).format(share);
+	const saved = new Intl.NumberFormat(language, {style: "percent"}).format(share);
 	return {now: moneyText(lower), before: moneyText(full), saved: share <= -0.01 ? saved : null, currency};
 }
 

@@ -3,7 +3,8 @@
 import {byId, make, picture} from "./dom.js";
 import {photoUrl} from "./api.js";
 import {Crop} from "./crop.js";
-import {count, factsLine, nameOf} from "./labels.js";
+import {factsLine, kindText, nameOf} from "./labels.js";
+import {message} from "./settings.js";
 
 const PHOTO = 640;
 
@@ -32,12 +33,12 @@ export class QueryPanel {
 			const found = this.part.garments.length ? 0 : part.garments.length;
 			this.#crop?.show(part);
 			this.#sayPart(part);
-			if (found) this.doors.say(`${count(found, "garment")} found. ${this.hint.textContent}`);
+			if (found) this.doors.say(`${message("garments_found", {count: found})} ${this.hint.textContent}`);
 			return;
 		}
 		this.#begin(`photo ${photo.name}`);
 		this.#url = URL.createObjectURL(photo.blob);
-		const image = make("img", {alt: "Your photo", draggable: "false"});
+		const image = make("img", {alt: message("your_photo"), draggable: "false"});
 		const fit = this.#fit(image);
 		const shown = this.#shown;
 		image.addEventListener("load", () => {
@@ -55,7 +56,7 @@ export class QueryPanel {
 			this.#sayPart(this.part);
 			fit.append(this.#crop.element);
 		});
-		image.addEventListener("error", () => this.#shown === shown && this.#showText("This browser cannot show it."));
+		image.addEventListener("error", () => this.#shown === shown && this.#showText(message("cannot_show")));
 		image.src = this.#url;
 		this.whole = make(
 			"button.link",
@@ -63,14 +64,14 @@ export class QueryPanel {
 				"data-key": "whole",
 				onclick: () => {
 					this.doors.boxed(null);
-					this.doors.say("The whole photo");
+					this.doors.say(message("whole_photo"));
 					this.#crop?.frame.firstElementChild.focus({preventScroll: true});
 				},
 			},
-			"Whole photo",
+			message("whole_photo"),
 		);
 		this.about.replaceChildren(
-			make("p.query-name", photo.label || "Your photo"),
+			make("p.query-name", photo.label || message("your_photo")),
 			this.whole,
 			(this.hint = make("p.hint")),
 		);
@@ -96,8 +97,8 @@ export class QueryPanel {
 			make("p.hint", factsLine(known, 4)),
 			make(
 				"p.query-actions",
-				make("button.link", {onclick: () => this.doors.lookAtPart(id)}, "Look at a part of it"),
-				make("button.link", {onclick: () => this.doors.details(id)}, "Details"),
+				make("button.link", {onclick: () => this.doors.lookAtPart(id)}, message("look_at_part")),
+				make("button.link", {onclick: () => this.doors.details(id)}, message("details")),
 			),
 		);
 	}
@@ -148,16 +149,21 @@ export class QueryPanel {
 		const garment = garments.find(({number}) => number === chosen);
 		this.whole.hidden = !box && !garment;
 		this.hint.textContent = box
-			? "Only what is in the box."
-			: [garment && `Only the ${garment.kind}.`, this.#crop && otherParts(garments, garment)].filter(Boolean).join(" ");
+			? message("only_the_box")
+			: [
+					garment && message("only_the_kind", {kind: kindText(garment.kind)}),
+					this.#crop && otherParts(garments, garment),
+				]
+					.filter(Boolean)
+					.join(" ");
 	}
 }
 
 /** What to do to look at another part. */
 function otherParts(garments, garment) {
 	const isTouch = matchMedia("(pointer: coarse)").matches;
-	const tap = isTouch ? "Tap" : "Click";
-	if (garment) return garments.length > 1 && `${tap} another.`;
-	if (garments.length) return `${tap} a garment, or drag over a part.`;
-	return isTouch ? "Drag a corner to look at a part." : "Drag over a part to look only there.";
+	const tap = isTouch ? "tap" : "click";
+	if (garment) return garments.length > 1 && message(`${tap}_another`);
+	if (garments.length) return message(`${tap}_a_garment`);
+	return message(isTouch ? "drag_a_corner" : "drag_over_part");
 }

@@ -2,19 +2,28 @@
 
 import {icon, make, picture, plainClick} from "./dom.js";
 import {THUMBNAIL, photoUrl} from "./api.js";
-import {contributions, factsLine, labelOf, nameOf, scoreText, spaceLabel} from "./labels.js";
+import {
+	capital,
+	contributions,
+	factsLine,
+	kindText,
+	labelOf,
+	nameOf,
+	percentText,
+	scoreText,
+	spaceLabel,
+} from "./labels.js";
 import {inStock, linkOf, priceOf} from "./products.js";
-import {settings} from "./settings.js";
+import {message, settings} from "./settings.js";
 
 const MOVE = {duration: 320, easing: "cubic-bezier(.2, .7, .2, 1)"};
 
-const WORDS = {photo: "Like the photo", text: "Like the words", full_text: "Words in its texts"};
+const PARTS = ["photo", "text", "full_text"];
 
 /** What comes from the photo and what from the words: names and scores. */
 const ofWords = ({scores}) =>
-	Object.entries(WORDS)
-		.filter(([part]) => part in scores && (part !== "text" || "photo" in scores)) // words alone are the spaces' scores
-		.map(([part, name]) => [name, scoreText(scores[part])]);
+	PARTS.filter(part => part in scores && (part !== "text" || "photo" in scores)) // words alone are the spaces' scores
+		.map(part => [message(`part_${part}`), scoreText(scores[part])]);
 
 /** Contributions of the spaces to a score, as bars and numbers. */
 export function parts(match, weights) {
@@ -27,7 +36,7 @@ export function parts(match, weights) {
 	const row = (name, ...score) => make("div", name, make("dd", ...score));
 	const space = ({space, cosine, share}, at) => {
 		const name = make("dt", {class: `space-${at % 4}`}, spaceLabel(space));
-		return row(name, scoreText(cosine), make("span.share", ` × ${Math.round(share * 100)} %`));
+		return row(name, scoreText(cosine), make("span.share", ` × ${percentText(share)}`));
 	};
 	const words = ofWords(match).map(([name, score]) => row(make("dt", name), score));
 	return make(
@@ -41,7 +50,7 @@ export function parts(match, weights) {
 export function priceLine({now, before, currency}) {
 	const label = !currency && `${labelOf(settings.columns.price)} `;
 	if (!before) return make("p.price", label, now);
-	const old = make("s", make("span.unseen", "instead of "), before);
+	const old = make("s", make("span.unseen", `${message("instead_of")} `), before);
 	return make("p.price.sale", label, make("b", now), old);
 }
 
@@ -93,12 +102,12 @@ export class Results {
 		const score = settings.scores && make("span.score");
 		const spoken = make("span.unseen");
 		const image = picture(photoUrl(item.id, THUMBNAIL), {width: "300", height: "400"});
-		const similar = `Find what looks like ${name}`;
+		const similar = message("find_like", {name});
 		const tile = make(
 			"div.tile",
 			image,
-			!link && make("span.invite", {"aria-hidden": "true"}, icon("look"), "Find similar"),
-			isGone ? make("span.mark-sold", "Sold out") : price?.saved && make("span.mark-sale", price.saved),
+			!link && make("span.invite", {"aria-hidden": "true"}, icon("look"), message("find_similar")),
+			isGone ? make("span.mark-sold", message("sold_out")) : price?.saved && make("span.mark-sale", price.saved),
 		);
 		const target = link ? toShop(link) : {href: hrefOf(item.id), onclick: plainClick(() => search(item.id))};
 		const into = make(
@@ -108,12 +117,12 @@ export class Results {
 			tile,
 			make("h3.name", {title: name}, name),
 			price && priceLine(price),
-			make("span.unseen", link ? " Opens in a new tab." : ""),
+			make("span.unseen", link ? ` ${message("opens_new_tab")}` : ""),
 			settings.scores && spoken,
 		);
 		const facts = make("p.facts");
-		const searchBy = {"aria-label": similar, title: "Find similar", onclick: () => search(item.id)};
-		const button = {"aria-label": `Details of ${name}`, onclick: () => details(item.id)};
+		const searchBy = {"aria-label": similar, title: message("find_similar"), onclick: () => search(item.id)};
+		const button = {"aria-label": message("details_of", {name}), onclick: () => details(item.id)};
 		const about = make("div.about", score, facts, make("button.icon-button", button, icon("info")));
 		const element = make(
 			isGone ? "li.card.gone" : "li.card",
@@ -125,12 +134,13 @@ export class Results {
 		let shown = null;
 		const update = (match, weights) => {
 			if (score) score.textContent = scoreText(match.score);
-			facts.title = facts.textContent = [match.garment?.kind, factsLine(item)].filter(Boolean).join(" · ");
+			facts.title = facts.textContent = [match.garment && capital(kindText(match.garment.kind)), factsLine(item)]
+				.filter(Boolean)
+				.join(" · ");
 			const spaces = contributions(match, weights).map(({space, cosine}) => [spaceLabel(space), scoreText(cosine)]);
-			if (score)
-				score.title = `Score: ${spaces.length ? "the weighted mean of the spaces' cosines" : "of the words in its texts"}`;
+			if (score) score.title = message(spaces.length ? "score_of_spaces" : "score_of_words");
 			const said = [...spaces, ...ofWords(match)].map(one => one.join(" ").toLowerCase());
-			spoken.textContent = ` Score ${scoreText(match.score)}: ${said.join(", ")}.`;
+			spoken.textContent = ` ${message("score_spoken", {score: scoreText(match.score), parts: said.join(", ")})}`;
 			const next = parts(match, weights);
 			next.setAttribute("aria-hidden", "true");
 			if (!settings.scores) return;

@@ -2,7 +2,8 @@
 
 import {THUMBNAIL, getItems, photoUrl} from "./api.js";
 import {byId, make, picture, plainClick} from "./dom.js";
-import {count, nameOf} from "./labels.js";
+import {nameOf} from "./labels.js";
+import {message} from "./settings.js";
 
 const ITEMS = 12;
 
@@ -16,14 +17,12 @@ export async function showBeginnings({search, hrefOf}) {
 	const pages = await Promise.all([...places].map(place => getItems(place, 1)));
 	if (list.childElementCount) return;
 	const tile = item => {
-		const label = `Find what looks like ${nameOf(item)}`;
+		const label = message("find_like", {name: nameOf(item)});
 		const act = plainClick(() => search(item.id));
 		const photo = picture(photoUrl(item.id, THUMBNAIL), {width: "300", height: "400"});
 		return make("a.tile", {href: hrefOf(item.id), "aria-label": label, onclick: act}, photo);
 	};
 	list.replaceChildren(...pages.flatMap(page => page.items).map(item => make("li", tile(item))));
-	byId("begin-title").textContent = total
-		? `Or begin with one of ${count(total, "item")}`
-		: "Nothing is indexed here yet";
+	byId("begin-title").textContent = total ? message("begin_with", {count: total}) : message("nothing_indexed");
 	byId("begin").hidden = false;
 }

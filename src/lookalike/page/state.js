@@ -1,5 +1,8 @@
 // State of the page, which is its URL, so that searches can be shared and gone back to.
 
+/** Language that the address asks for; it stays there. */
+const LANGUAGE = new URLSearchParams(location.search).get("lang");
+
 export const PAGE = 24;
 export const MOST_SHOWN = 480;
 export const WHOLE = "whole";
@@ -88,6 +91,7 @@ export function writeState(state) {
 	if (state.sameKind) said.set("same_kind", "1");
 	if (state.anyway) said.set("anyway", "1");
 	if (state.open) said.set("open", state.open);
+	if (LANGUAGE) said.set("lang", LANGUAGE);
 	const text = said.toString();
 	return text && `?${text}`;
 }

@@ -1,7 +1,8 @@
 // Sliders for the weights: one for two spaces, else one each.
 
 import {make} from "./dom.js";
-import {spaceLabel} from "./labels.js";
+import {percentText, scoreText, spaceLabel} from "./labels.js";
+import {language, message} from "./settings.js";
 
 const spoken = new WeakMap(); // how the value of a slider is said
 
@@ -18,9 +19,10 @@ function range({label, text, moved}) {
 
 /** Slider from one to the other, and the element that names them. */
 export function balance(one, other, moved) {
-	const lower = other.toLowerCase();
-	const text = value => `${one} ${Math.round((1 - value) * 100)} %, ${lower} ${Math.round(value * 100)} %`;
-	const input = range({label: `${one} or ${lower}`, text, moved});
+	const lower = language === "de" ? other : other.toLowerCase(); // German nouns keep their capital
+	const text = value =>
+		message("balance_value", {one, other: lower, first: percentText(1 - value), second: percentText(value)});
+	const input = range({label: message("balance", {one, other: lower}), text, moved});
 	const name = text => make("span", {"aria-hidden": "true"}, text);
 	return {input, element: make("div.slider.balance", name(one), input, name(other))};
 }
@@ -59,9 +61,13 @@ export class Weights {
 	#build(spaces) {
 		this.#spaces = spaces.join();
 		this.#sliders = [];
-		this.reset = make("button.link", {onclick: () => (this.changed(null), this.#sliders[0][0].focus())}, "Reset");
+		this.reset = make(
+			"button.link",
+			{onclick: () => (this.changed(null), this.#sliders[0][0].focus())},
+			message("reset"),
+		);
 		this.place.replaceChildren(
-			make("div.group-top", make("h2", "What counts"), this.reset),
+			make("div.group-top", make("h2", message("what_counts")), this.reset),
 			...(spaces.length === 2 ? [this.#balance(spaces)] : spaces.map(space => this.#single(space))),
 		);
 	}
@@ -77,7 +83,7 @@ export class Weights {
 	#single(space) {
 		const label = spaceLabel(space);
 		const moved = value => this.#moved({...this.now, [space]: round(value)});
-		const input = range({label, text: value => value.toFixed(2), moved});
+		const input = range({label, text: scoreText, moved});
 		this.#sliders.push([input, weights => Math.min(weights[space], 1)]);
 		return make("div.slider.single", make("span", {"aria-hidden": "true"}, label), input);
 	}

@@ -3,6 +3,7 @@
 import {getFacets} from "./api.js";
 import {byId, icon, make} from "./dom.js";
 import {isUseful} from "./filters.js";
+import {language, message} from "./settings.js";
 import {balance, fill} from "./weights.js";
 
 const MOST = 8; // suggestions at a time
@@ -15,7 +16,7 @@ export class Words {
 	/** @param {{search: (text: string|null) => void, weigh: (weight: number) => void}} doors `weigh` follows the slider. */
 	constructor({search, weigh}) {
 		this.search = search;
-		const {input, element} = balance("Photo", "Words", weigh);
+		const {input, element} = balance(message("photo"), message("words"), weigh);
 		this.slider = input;
 		this.weight = element;
 		this.label = make("label", {for: "words-field"});
@@ -34,9 +35,9 @@ export class Words {
 			},
 		});
 		const keepFocus = event => event.preventDefault();
-		this.list = make("ul.suggestions", {"aria-label": "Suggestions", hidden: true, onmousedown: keepFocus});
+		this.list = make("ul.suggestions", {"aria-label": message("suggestions"), hidden: true, onmousedown: keepFocus});
 		this.read = make("p.hint", {id: "words-read", "aria-live": "polite"});
-		const button = make("button.icon-button", {type: "submit", "aria-label": "Search by these words"}, icon("look"));
+		const button = make("button.icon-button", {type: "submit", "aria-label": message("search_words")}, icon("look"));
 		const listeners = {
 			onsubmit: event => (event.preventDefault(), this.#submit(this.field.value)),
 			onfocusout: event => this.form.contains(event.relatedTarget) || this.#hide(),
@@ -56,8 +57,8 @@ export class Words {
 		this.isBeside = Boolean(item || photo);
 		const place = byId(this.isBeside || text ? "query-words" : "start-words");
 		if (this.form.parentElement !== place) place.append(this.form);
-		this.label.textContent = this.isBeside ? "This, but…" : `${text ? "W" : "Or say w"}hat it looks like`;
-		this.field.placeholder = this.isBeside ? "but red" : "red floral dress";
+		this.label.textContent = message(this.isBeside ? "this_but" : text ? "words_for_it" : "or_words_for_it");
+		this.field.placeholder = message(this.isBeside ? "this_but_example" : "words_example");
 		if (text !== this.#last) this.field.value = text ?? "";
 		this.#last = text;
 		if (!text) this.tell("");
@@ -118,7 +119,7 @@ function completions(text, values, isBeside) {
 	const typed = text.toLowerCase();
 	const part = /\S*$/.exec(typed)[0];
 	const before = text.slice(0, text.length - part.length);
-	const start = before.trim() || !isBeside ? before : "but ";
+	const start = before.trim() || !isBeside || language !== "en" ? before : "but "; // as the server reads it
 	const said = values.filter(({word}) => ` ${typed} `.includes(` ${word} `)).map(({name}) => name);
 	const fits = ({name, word}) => !said.includes(name) && (part ? ` ${word}`.includes(` ${part}`) : CHANGES.test(name));
 	const found = values.filter(fits).slice(0, MOST);
@@ -129,11 +130,14 @@ function completions(text, values, isBeside) {
 function sentences({unknown, not_found, corrected, searched}) {
 	const looked = searched.includes("full_text") ? unknown.filter(word => !not_found.includes(word)) : [];
 	const lost = unknown.filter(word => !looked.includes(word));
-	const said = Object.entries(corrected).map(([word, read]) => `“${word}” read as “${read}”.`);
-	if (looked.length) said.push(`${quoted(looked)} looked up in texts only.`);
-	if (lost.length) said.push(`${quoted(lost)} not known here.`);
-	if (!unknown.length && !searched.includes("visual")) said.push("Looked up in the texts of the items.");
+	const said = Object.entries(corrected).map(([word, read]) => message("read_as", {word, read}));
+	const about = (key, words) =>
+		words.length && said.push(message(key, {count: words.length, words: quoted.format(words.map(quote))}));
+	about("words_in_texts_only", looked);
+	about("words_unknown", lost);
+	if (!unknown.length && !searched.includes("visual")) said.push(message("looked_in_texts"));
 	return said.join(" ");
 }
 
-const quoted = words => `${words.map(word => `“${word}”`).join(", ")} ${words.length > 1 ? "are" : "is"}`;
+const quoted = new Intl.ListFormat(language, {type: "unit"});
+const quote = word => message("quoted", {word});

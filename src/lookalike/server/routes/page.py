@@ -19,7 +19,8 @@ from starlette.responses import Response
 
 from lookalike.server.page_colors import hexadecimal, style_sheet
 from lookalike.server.page_pictures import Picture, read_picture
-from lookalike.server.page_settings import PageSettings
+from lookalike.server.page_settings import LANGUAGES, PageSettings
+from lookalike.server.page_texts import language_of, texts_of
 from lookalike.server.settings import Settings
 
 FOLDER: Final = Path(__file__).parents[2] / "page"
@@ -60,6 +61,23 @@ class PageFile:
         return Response(self._data, headers=self._headers)
 
 
+class IndexPage:
+    """The HTML of the page in its languages.
+
+    Args:
+        pages: File by language; the first is for browsers that want none of them.
+    """
+
+    def __init__(self, pages: Mapping[str, PageFile]) -> None:
+        self._pages, self._languages = dict(pages), tuple(pages)
+
+    async def __call__(self, request: Request) -> Response:
+        """Send the file in the language that the address or the browser asks for."""
+        accepted = request.headers.get("accept-language", "")
+        language = language_of(accepted, request.query_params.get("lang"), self._languages)
+        return await self._pages[language](request)
+
+
 def page_router(settings: Settings, folder: Path = FOLDER) -> APIRouter:
     """Routes for all files of the page; `index.html` is at `/`.
 
@@ -67,7 +85,7 @@ def page_router(settings: Settings, folder: Path = FOLDER) -> APIRouter:
         ConfigError: A picture of the settings cannot be shown.
     """
     page = settings.page
-    files = {
+    files: dict[str, PageFile | IndexPage] = {
         file.relative_to(folder).as_posix(): PageFile(file.read_bytes(), MEDIA_TYPES[file.suffix])
         for file in sorted(folder.rglob("*"))
         if file.suffix in MEDIA_TYPES and file.name != "index.html"
@@ -75,7 +93,13 @@ def page_router(settings: Settings, folder: Path = FOLDER) -> APIRouter:
     for name in ("logo", "icon"):
         if path := getattr(page, name):
             files[name] = picture_file(read_picture(Path(path), setting=f"{name} of [page]"))
-    files[""] = PageFile(index_page(page, folder), MEDIA_TYPES[".html"])
+    languages = LANGUAGES if page.language == "auto" else (page.language,)
+    files[""] = IndexPage(
+        {
+            language: PageFile(index_page(page, language, folder), MEDIA_TYPES[".html"], {"Vary": "Accept-Language"})
+            for language in languages
+        }
+    )
     files["theme.css"] = PageFile(style_sheet(page.palettes).encode(), MEDIA_TYPES[".css"])
     files["page.json"] = PageFile(page_json(settings), MEDIA_TYPES[".json"])
     router = APIRouter()
@@ -95,7 +119,7 @@ def page_json(settings: Settings) -> bytes:
     return json.dumps(told, ensure_ascii=False).encode()
 
 
-def index_page(page: PageSettings, folder: Path = FOLDER) -> bytes:
+def index_page(page: PageSettings, language: str, folder: Path = FOLDER) -> bytes:
     """The HTML, with what the settings and the language put in its places."""
     papers = {scheme: hexadecimal(complete.properties["paper"]) for scheme, complete in page.palettes.items()}
     themes = [
@@ -105,6 +129,8 @@ def index_page(page: PageSettings, folder: Path = FOLDER) -> bytes:
     name = escape(page.name)
     logo = f'<img class="logo" src="logo" alt="{"" if page.show_name else name}">' if page.logo else HANGER
     places = {
+        **texts_of(language, folder),
+        "language": language,
         "name": name,
         "schemes": " ".join(papers),
         "theme_colors": "\n\t".join(themes),
