@@ -34,7 +34,7 @@ def language_of(accepted: str, asked: str | None, languages: Sequence[str]) -> s
         asked: Language of the address, which goes first if there are texts in it.
         languages: Languages to choose from; the first is for browsers that want none of them.
     """
-    if asked in languages:
+    if asked is not None and asked in languages:
         return asked
     best, most = languages[0], 0.0
     for part in accepted[:LONGEST_HEADER].split(","):
