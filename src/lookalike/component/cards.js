@@ -9,12 +9,12 @@ const SIDE = 480; // pixels of the longest side of a photo
 /**
  * A card in the component's own form.
  * @param {any} match
- * @param {import("./products.js").Product} product
+ * @param {ReturnType<typeof import("./products.js").productOf>} product
  * @param {import("./client.js").Place} place
  * @param {import("./texts.js").Texts} texts
  */
 export function plainCard(match, product, place, texts) {
-	const variants = match.variants?.length ?? 0;
+	const variants = match.variant_count ?? 0;
 	return make(
 		product.link ? "a" : "button",
 		{part: "card", class: "card", ...(product.link ? {href: product.link} : {type: "button"})},
@@ -32,7 +32,7 @@ export function plainCard(match, product, place, texts) {
  * address, `img[data-photo]` the photo.
  * @param {HTMLTemplateElement} template
  * @param {any} match
- * @param {import("./products.js").Product} product
+ * @param {ReturnType<typeof import("./products.js").productOf>} product
  * @param {import("./client.js").Place} place
  */
 export function filledTemplate(template, match, product, place) {

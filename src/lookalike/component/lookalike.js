@@ -185,11 +185,11 @@ export class LookalikeSearch extends HTMLElement {
 		}
 		if (offset === null) return;
 		const columns = columnsOf(this.getAttribute("columns"));
-		const as = {language: this.#language, currency: this.getAttribute("currency")};
+		const reading = {columns, language: this.#language, currency: this.getAttribute("currency")};
 		/** @type {HTMLTemplateElement|null} */
 		const template = this.querySelector(":scope > template[data-result]");
 		for (const match of matches) {
-			const product = productOf(match, columns, as);
+			const product = productOf(match, reading);
 			const entry = make("li", {part: "result"});
 			if (template) {
 				const slot = `result-${match.rank}`;
