@@ -45,7 +45,7 @@ def put(writer: ItemWriter, item_id: str, seed: int, **attributes: int) -> None:
 
 def change(writer: ItemWriter, item_id: str, **attributes: JSON) -> Item:
     """Set attributes of an item."""
-    return writer.change(ItemWrite(item_id, attributes=attributes))
+    return writer.change(ItemWrite(item_id, attributes=attributes)).item
 
 
 def photos_of(gallery: Path) -> dict[str, bytes | None]:

@@ -9,6 +9,7 @@ import pytest
 from sent_photos import change, files_in, photos_of, picture, put, writer_of
 
 from lookalike.errors import GalleryLockedError, StorageFullError, UsageError
+from lookalike.gallery.editing import stored_item
 from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.gallery.transfer.copy import copy_gallery
 from lookalike.server.item_write import ItemWrite
@@ -55,10 +56,10 @@ def test_a_put_answers_what_it_committed(tmp_path: Path, tiny_model: Path) -> No
             attributes = {"number": number, "nothing": None}
             write = ItemWrite("x", attributes=attributes, product="p", photo=picture(number), replace=True)
             written = writer.put(write)
-            assert written == Written(writer.gallery.get("x"), "added" if number == 0 else "updated")
+            assert written == Written(stored_item(writer.gallery, "x"), "added" if number == 0 else "updated")
             assert change(writer, "x", by_hand=True) == writer.gallery.get("x")
             written = writer.put(ItemWrite("x", attributes={"described": number}, replace=True))
-            assert written == Written(writer.gallery.get("x"), "updated")
+            assert written == Written(stored_item(writer.gallery, "x"), "updated")
             assert writer.gallery.get("x").attributes == {"described": number}
 
 

@@ -105,7 +105,7 @@ export interface paths {
         };
         /**
          * Get an item
-         * @description Return an item with its product and attributes.
+         * @description Return an item with its product and attributes; with the token also its overrides.
          */
         get: operations["get_item"];
         /**
@@ -356,7 +356,7 @@ export interface paths {
         };
         /**
          * Get an item
-         * @description Return an item with its product and attributes.
+         * @description Return an item with its product and attributes; with the token also its overrides.
          */
         get: operations["get_item_in_gallery"];
         /**
@@ -887,6 +887,13 @@ export interface components {
              * @description Only if the photo was searched for garments to describe one by one: these, most prominent first.
              */
             garments?: components["schemas"]["Garment"][] | null;
+            /**
+             * Overrides
+             * @description Only with the token, and if there are any: attributes set by hand, which indexing the catalogue again keeps; null removes one.
+             */
+            overrides?: {
+                [key: string]: unknown;
+            } | null;
         };
         /**
          * LimitsInfo
@@ -933,6 +940,13 @@ export interface components {
              * @description Only if the photo was searched for garments to describe one by one: these, most prominent first.
              */
             garments?: components["schemas"]["Garment"][] | null;
+            /**
+             * Overrides
+             * @description Only with the token, and if there are any: attributes set by hand, which indexing the catalogue again keeps; null removes one.
+             */
+            overrides?: {
+                [key: string]: unknown;
+            } | null;
             /**
              * Rank
              * @description Rank from 1, counted over all pages.

@@ -106,7 +106,7 @@ export interface paths {
         };
         /**
          * Get an item
-         * @description Return an item with its product and attributes.
+         * @description Return an item with its product and attributes; with the token also its overrides.
          */
         get: operations["get_item"];
         /**
@@ -357,7 +357,7 @@ export interface paths {
         };
         /**
          * Get an item
-         * @description Return an item with its product and attributes.
+         * @description Return an item with its product and attributes; with the token also its overrides.
          */
         get: operations["get_item_in_gallery"];
         /**
@@ -888,6 +888,13 @@ export interface components {
              * @description Only if the photo was searched for garments to describe one by one: these, most prominent first.
              */
             garments?: components["schemas"]["Garment"][] | null;
+            /**
+             * Overrides
+             * @description Only with the token, and if there are any: attributes set by hand, which indexing the catalogue again keeps; null removes one.
+             */
+            overrides?: {
+                [key: string]: unknown;
+            } | null;
         };
         /**
          * LimitsInfo
@@ -934,6 +941,13 @@ export interface components {
              * @description Only if the photo was searched for garments to describe one by one: these, most prominent first.
              */
             garments?: components["schemas"]["Garment"][] | null;
+            /**
+             * Overrides
+             * @description Only with the token, and if there are any: attributes set by hand, which indexing the catalogue again keeps; null removes one.
+             */
+            overrides?: {
+                [key: string]: unknown;
+            } | null;
             /**
              * Rank
              * @description Rank from 1, counted over all pages.

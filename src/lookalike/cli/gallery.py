@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from lookalike.gallery.local.gallery import LocalGallery
     from lookalike.gallery.milvus.gallery import MilvusGallery
     from lookalike.gallery.transfer.copy import Copied
-    from lookalike.types import Item
 
 app = typer.Typer(help="Inspect, change, maintain and copy a gallery.", no_args_is_help=True)
 
@@ -59,8 +58,8 @@ def list_items(
 
 @app.command()
 def get(gallery: Gallery, item: ItemId, strong: Strong = False, json: Json = False) -> None:
-    """Show an item: product, photo, box and attributes."""
-    _show(opened(gallery, strong=strong).get(item), json=json)
+    """Show an item: product, photo, box and attributes, and the overrides among these."""
+    _show(opened(gallery, strong=strong), item, json=json)
 
 
 @app.command("set")
@@ -73,12 +72,27 @@ def set_attributes(
     ],
     json: Json = False,
 ) -> None:
-    """Set attributes of an item; indexing the catalogue again keeps them.
-
-    Remove the item and index again to restore the values of the catalogue.
-    """
+    """Set attributes of an item; indexing the catalogue again keeps these overrides, until they are unset."""
     changes = {name: _json_or_text(text) for name, text in pairs(attributes, option="set").items()}
-    _show(opened(gallery).override(item, changes), json=json)
+    shop = opened(gallery)
+    shop.override(item, changes)
+    _show(shop, item, json=json)
+
+
+@app.command()
+def unset(
+    gallery: Gallery,
+    item: ItemId,
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME...", help="Attributes.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All attributes that are set by hand.")] = False,
+    json: Json = False,
+) -> None:
+    """Drop overrides of an item, so that it has the values of its catalogue again."""
+    if bool(names) == everything:
+        raise UsageError("give either names of attributes or --all")
+    shop = opened(gallery)
+    shop.unset(item, None if everything else names)
+    _show(shop, item, json=json)
 
 
 @app.command()
@@ -290,11 +304,14 @@ def opened(gallery: str, *, strong: bool = False) -> LocalGallery | MilvusGaller
     return open_gallery(seen(gallery, strong=strong))
 
 
-def _show(item: Item, *, json: bool) -> None:
+def _show(shop: LocalGallery | MilvusGallery, item_id: str, *, json: bool) -> None:
+    from lookalike.gallery.editing import stored_item
+
+    facts = stored_item(shop, item_id).to_json()
     if json:
-        write_json(item_json(item))
+        write_json(facts)
     else:
-        write_facts(item_json(item))
+        write_facts(facts)
 
 
 def _json_or_text(text: str) -> JSON:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from lookalike.errors import UnknownNameError
 from lookalike.gallery.stored_item import StoredItem
 from lookalike.types import JSON, Item
 
@@ -48,3 +49,28 @@ class GalleryEditing(Protocol):
             UnknownNameError: There is no such item, or the gallery has no attribute of a name.
         """
         ...
+
+
+class StoredItems(Protocol):
+    """Methods of a gallery that `stored_item` calls."""
+
+    def get(self, item_id: str) -> Item:
+        """Read one item."""
+        ...
+
+    def stored_items(self, ids: Sequence[str]) -> dict[str, StoredItem]:
+        """Items by id with their overrides."""
+        ...
+
+
+def stored_item(gallery: StoredItems, item_id: str) -> StoredItem:
+    """One item with its overrides.
+
+    Raises:
+        UnknownNameError: There is no such item.
+    """
+    found = gallery.stored_items([item_id]).get(item_id)
+    if found is None:
+        gallery.get(item_id)  # whose error names similar ids
+        raise UnknownNameError("item", item_id, [])
+    return found

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from lookalike.errors import UnknownNameError
 from lookalike.gallery.record_batch import overridden
-from lookalike.types import JSON, FileStamp, Item
+from lookalike.types import JSON, FileStamp, Item, item_json
 
 SOURCE: Final = "http"
 """Source of items whose photos were uploaded; they are of no catalogue, and no run of `lookalike index` prunes them."""
@@ -40,6 +40,10 @@ class StoredItem:
     def is_from_catalogue(self) -> bool:
         """Whether a catalogue was indexed that describes the item, so that changes of attributes are overrides."""
         return self.source != SOURCE
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON form of the item, with its overrides if it has any."""
+        return {**item_json(self.item), **({"overrides": dict(self.overrides)} if self.overrides else {})}
 
     def with_attributes(self, changes: Mapping[str, JSON], *, known: Container[str]) -> StoredItem:
         """Set attributes, and remove those that are None; the others stay.

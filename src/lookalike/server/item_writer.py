@@ -30,11 +30,11 @@ class Written:
     """What became of a write.
 
     Attributes:
-        item: The item as committed; None if there is none any more.
+        stored: The item as committed; None if there is none any more.
         status: What was done.
     """
 
-    item: Item | None
+    stored: StoredItem | None
     status: Status
 
 
@@ -114,13 +114,13 @@ class ItemWriter:
                     outcomes[write.id] = error
             due = [plan for plan in plans if plan.status != "unchanged"]
             embedded = [plan for plan in due if plan.prepared]
-            groups: list[tuple[Callable[[Sequence[Plan]], list[Item | None]], list[Plan]]] = [
+            groups: list[tuple[Callable[[Sequence[Plan]], list[StoredItem | None]], list[Plan]]] = [
                 (self._delete, [plan for plan in due if plan.after is None]),
                 (self._update, [plan for plan in due if plan.after is not None and not plan.prepared]),
                 (self._add, embedded),
             ]
             outcomes |= {
-                plan.write.id: Written(plan.before.item if plan.before and plan.after else None, "unchanged")
+                plan.write.id: Written(plan.before if plan.after else None, "unchanged")
                 for plan in plans
                 if plan.status == "unchanged"
             }
@@ -143,7 +143,7 @@ class ItemWriter:
             raise outcome
         return outcome
 
-    def change(self, write: ItemWrite) -> Item:
+    def change(self, write: ItemWrite) -> StoredItem:
         """Change an item that exists, without a new photo. Returns the item as committed.
 
         Raises:
@@ -152,9 +152,9 @@ class ItemWriter:
         """
         with self.gallery.writing():
             self.gallery.get(write.id)
-            item = self.put(write).item
-        assert item is not None
-        return item
+            stored = self.put(write).stored
+        assert stored is not None
+        return stored
 
     def remove(self, item_id: str) -> None:
         """Remove an item, and its photo if it was uploaded.
@@ -214,7 +214,7 @@ class ItemWriter:
                 prepared.append(embedder.prepare(picture))
         return item, prepared
 
-    def _add(self, plans: Sequence[Plan]) -> list[Item | None]:
+    def _add(self, plans: Sequence[Plan]) -> list[StoredItem | None]:
         """Embed and add items in one transaction."""
         embedder = self._retriever.embedder
         rows = embed_in_batches(embedder, [part for plan in plans for part in plan.prepared], batch=BATCH).vectors
@@ -237,15 +237,15 @@ class ItemWriter:
             self._drop(items)
             raise
         self._drop(plan.before.described for plan in plans if plan.before is not None)
-        return [each.item for each in stored]
+        return [*stored]
 
-    def _update(self, plans: Sequence[Plan]) -> list[Item | None]:
+    def _update(self, plans: Sequence[Plan]) -> list[StoredItem | None]:
         """Change items whose photos stay, in one transaction."""
         stored = [_after(plan) for plan in plans]
         self.gallery.update([each.described for each in stored], overrides=[each.overrides for each in stored])
-        return [each.item for each in stored]
+        return [*stored]
 
-    def _delete(self, plans: Sequence[Plan]) -> list[Item | None]:
+    def _delete(self, plans: Sequence[Plan]) -> list[StoredItem | None]:
         """Remove items and their uploaded photos, in one transaction."""
         self.gallery.remove([plan.write.id for plan in plans])
         self._drop(plan.before.described for plan in plans if plan.before is not None)
@@ -271,14 +271,16 @@ def _after(plan: Plan) -> StoredItem:
     return plan.after
 
 
-def _committed(commit: Callable[[Sequence[Plan]], list[Item | None]], group: Sequence[Plan]) -> dict[str, Outcome]:
+def _committed(
+    commit: Callable[[Sequence[Plan]], list[StoredItem | None]], group: Sequence[Plan]
+) -> dict[str, Outcome]:
     """Commit plans in one transaction; if one of them cannot be written, each in a transaction of its own."""
     if not group:
         return {}
     try:
-        items = commit(group)
+        committed = commit(group)
     except LookalikeError as error:
         if len(group) > 1 and isinstance(error, UsageError):
             return {item_id: outcome for plan in group for item_id, outcome in _committed(commit, [plan]).items()}
         return {plan.write.id: error for plan in group}  # a full disk or another writer: not caused by an item
-    return {plan.write.id: Written(item, plan.status) for plan, item in zip(group, items, strict=True)}
+    return {plan.write.id: Written(stored, plan.status) for plan, stored in zip(group, committed, strict=True)}

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from lookalike.answers import Answer
+from lookalike.gallery.stored_item import StoredItem
 from lookalike.server.errors import ApiError
 from lookalike.types import Item, item_json
 
@@ -39,6 +40,11 @@ def public_photo(item: Item) -> str:
 def public_item(item: Item) -> dict[str, Any]:
     """JSON of an item."""
     return {**item_json(item), "photo": public_photo(item)}
+
+
+def public_stored_item(stored: StoredItem) -> dict[str, Any]:
+    """JSON of an item with its overrides, for clients that may write."""
+    return {**stored.to_json(), "photo": public_photo(stored.item)}
 
 
 def public_answer(answer: Answer) -> dict[str, Any]:

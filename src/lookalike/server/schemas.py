@@ -63,6 +63,11 @@ class Item(BaseModel):
         default=None,
         description="Only if the photo was searched for garments to describe one by one: these, most prominent first.",
     )
+    overrides: dict[str, Any] | None = Field(
+        default=None,
+        description="Only with the token, and if there are any: attributes set by hand, which indexing the catalogue "
+        "again keeps; null removes one.",
+    )
 
     model_config = ConfigDict(
         json_schema_extra={

@@ -17,7 +17,7 @@ from lookalike.server.gallery_context import GalleryContext
 from lookalike.server.item_write import ABSENT, ItemWrite
 from lookalike.server.json_limits import parse_json
 from lookalike.server.openapi import QUERY_ERRORS, FormShape, body_of, errors
-from lookalike.server.presentation import public_item
+from lookalike.server.presentation import public_stored_item
 from lookalike.server.request_bodies import (
     FORM,
     JSON_TYPE,
@@ -95,8 +95,8 @@ async def put_item(request: Request, context: Context, id: ItemPath) -> JSONResp
     with context.intake.body(request, limit=settings.upload_bytes, seconds=settings.upload_seconds) as body:
         write = await write_of(body, id, context)
         written = await context.writes.run(lambda: context.writer.put(write), request=request)
-    assert written.item is not None
-    return JSONResponse(public_item(written.item), status_code=201 if written.status == "added" else 200)
+    assert written.stored is not None
+    return JSONResponse(public_stored_item(written.stored), status_code=201 if written.status == "added" else 200)
 
 
 @router.patch(
@@ -118,8 +118,8 @@ async def patch_item(request: Request, context: Context, id: ItemPath) -> JSONRe
         if body.media_type != JSON_TYPE:
             raise unsupported_media_type(body.media_type, [JSON_TYPE])
         write = changes_of(id, await body.json(ItemPatch))
-        item = await context.writes.run(lambda: context.writer.change(write), request=request)
-    return JSONResponse(public_item(item))
+        stored = await context.writes.run(lambda: context.writer.change(write), request=request)
+    return JSONResponse(public_stored_item(stored))
 
 
 @router.delete(

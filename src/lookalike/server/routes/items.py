@@ -9,12 +9,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from lookalike.embedding.compatibility import model_ids_of
+from lookalike.gallery.editing import stored_item
 from lookalike.gallery.request import OPTIONS
+from lookalike.server.auth import is_owner
 from lookalike.server.context import Context
 from lookalike.server.convertors import ITEM
 from lookalike.server.gallery_context import GalleryContext
 from lookalike.server.openapi import QUERY_ERRORS, errors
-from lookalike.server.presentation import public_item
+from lookalike.server.presentation import public_item, public_stored_item
 from lookalike.server.schemas import Facets, Info, Item, Page, Where
 from lookalike.spaces import resolve_weights
 from lookalike.types import JSON
@@ -54,9 +56,12 @@ async def list_items(
     responses=errors("bad_request", "unknown_item", *QUERY_ERRORS),
 )
 async def get_item(request: Request, context: Context, id: ItemPath) -> JSONResponse:
-    """Return an item with its product and attributes."""
-    item = await context.reads.run(lambda: context.retriever.gallery.get(id), request=request)
-    return JSONResponse(public_item(item))
+    """Return an item with its product and attributes; with the token also its overrides."""
+    gallery = context.retriever.gallery
+    if is_owner(request, context):
+        stored = await context.reads.run(lambda: stored_item(gallery, id), request=request)
+        return JSONResponse(public_stored_item(stored))
+    return JSONResponse(public_item(await context.reads.run(lambda: gallery.get(id), request=request)))
 
 
 @router.get(
