@@ -68,6 +68,10 @@ class Plan:
         return "unchanged" if not self.prepared and self.after.is_same(self.before) else "updated"
 
 
+Commit: TypeAlias = Callable[[Sequence[Plan]], list[StoredItem | None]]
+"""Writes plans in one transaction; returns the items as committed."""
+
+
 class ItemWriter:
     """Writes items; for use by one thread at a time."""
 
@@ -114,7 +118,7 @@ class ItemWriter:
                     outcomes[write.id] = error
             due = [plan for plan in plans if plan.status != "unchanged"]
             embedded = [plan for plan in due if plan.prepared]
-            groups: list[tuple[Callable[[Sequence[Plan]], list[StoredItem | None]], list[Plan]]] = [
+            groups: list[tuple[Commit, list[Plan]]] = [
                 (self._delete, [plan for plan in due if plan.after is None]),
                 (self._update, [plan for plan in due if plan.after is not None and not plan.prepared]),
                 (self._add, embedded),
@@ -271,9 +275,7 @@ def _after(plan: Plan) -> StoredItem:
     return plan.after
 
 
-def _committed(
-    commit: Callable[[Sequence[Plan]], list[StoredItem | None]], group: Sequence[Plan]
-) -> dict[str, Outcome]:
+def _committed(commit: Commit, group: Sequence[Plan]) -> dict[str, Outcome]:
     """Commit plans in one transaction; if one of them cannot be written, each in a transaction of its own."""
     if not group:
         return {}
