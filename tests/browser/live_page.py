@@ -64,13 +64,17 @@ def free_port() -> int:
 def start_server(
     gallery: Path, *, port: int | None = None, finder: Path | None = None, config: Path | None = None
 ) -> Server:
-    """Start a server and wait until it is ready; without a finder it has none, even if one is installed."""
+    """Start a server and wait until it is ready; without a finder it has none, even if one is installed.
+
+    Without a config, cards are photos instead of products.
+    """
     port = port or free_port()
     url = f"http://127.0.0.1:{port}/"
     command = [sys.executable, "-c", WITHOUT_FINDER] if finder is None else [sys.executable, "-m", "lookalike.cli"]
     command += ["serve", "--gallery", str(gallery), "--port", str(port)]
     command += ["--finder", str(finder)] if finder else []
-    command += ["--config", str(config)] if config else []
+    config = config or photo_by_photo(gallery)
+    command += ["--config", str(config)]
     log = gallery.with_suffix(".log")
     with log.open("ab") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output)
@@ -84,6 +88,13 @@ def start_server(
     process.kill()
     process.wait()
     raise RuntimeError(f"the server did not start: {log.read_text(errors='replace')[-2000:]}")
+
+
+def photo_by_photo(gallery: Path) -> Path:
+    """Settings of a page whose cards are photos, which tests of the order of photos compare."""
+    config = gallery.with_suffix(".toml")
+    config.write_text('[page]\ngroup = "photo"\n')
+    return config
 
 
 @dataclass

@@ -23,6 +23,7 @@ name = "Maison Tilleul"
 logo = "{logo}"
 currency = "EUR"
 scores = false
+group = "photo"
 [page.light]
 accent = "#1a6b54"
 [page.columns]

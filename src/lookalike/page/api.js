@@ -1,6 +1,6 @@
 // Client of the HTTP API.
 
-import {message} from "./settings.js";
+import {message, settings} from "./settings.js";
 
 const LONGEST_MS = 30_000;
 const TRIES = 4;
@@ -14,6 +14,9 @@ export class ApiError extends Error {
 	}
 }
 
+/** Products, or each photo by itself. */
+const GROUP = settings.group === "product" ? "product" : null;
+
 /**
  * Search by a photo or an item, by words, or by both.
  * @param {Record<string, any>} query Parts of the API's form; what is null or false is left out.
@@ -23,7 +26,7 @@ export function search({photo, weights, ...others}, signal) {
 	const form = new FormData();
 	if (photo) setPhoto(form, photo);
 	if (weights) form.set("weights", JSON.stringify(weights));
-	const said = Object.entries({offset: 0, ...others}); // an offset on the first page too: so pages fit together
+	const said = Object.entries({offset: 0, group: GROUP, ...others}); // an offset on the first page too: so pages fit together
 	for (const [name, value] of said) if (value || value === 0) form.set(name, String(value));
 	return ask("v1/search", {method: "POST", body: form, signal});
 }

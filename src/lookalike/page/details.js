@@ -29,6 +29,7 @@ export class Details {
 	id = null;
 	explains = null;
 	#stop = null;
+	#variants = [];
 
 	close() {
 		this.id = null;
@@ -37,11 +38,13 @@ export class Details {
 
 	/**
 	 * @param {string} id
-	 * @param {{match: object|null, weights: object|null}} found The clicked match, or null.
+	 * @param {{match: object|null, weights: object|null, variants: object[]}} found The clicked match, or null, and other variants
+	 *   of its product.
 	 */
-	async show(id, {match, weights}) {
+	async show(id, {match, weights, variants}) {
 		if (this.id === id) return;
 		this.id = id;
+		this.#variants = variants;
 		this.#stop?.abort();
 		this.#stop = new AbortController();
 		const {signal} = this.#stop;
@@ -95,23 +98,33 @@ export class Details {
 		this.#neighbours = make("div.neighbours");
 		this.#neighbours.append(...Array.from({length: NEIGHBOURS}, () => make("span.small-tile")));
 		const like = {"aria-label": message("items_like_this")};
+		const variants = make("div.neighbours", ...this.#variants.slice(0, 2 * NEIGHBOURS).map(one => this.#tile(one)));
+		const others = {"aria-label": message("variants")};
 		const more = make("section.details-more", like, make("h3", message("like_this")), this.#neighbours);
 		this.dialog.replaceChildren(
 			make("button.icon-button.close", close, icon("close")),
-			make("div.details-in", make("div.details-photo", photo), about, more),
+			make(
+				"div.details-in",
+				make("div.details-photo", photo),
+				about,
+				this.#variants.length && make("section.details-more", others, make("h3", message("variants")), variants),
+				more,
+			),
 		);
 	}
 
 	#neighbours = null;
 
 	#showNeighbours(matches) {
-		const tile = match => {
-			const [name, href] = [nameOf(match), this.doors.hrefOf(match.id)];
-			const about = {href, "aria-label": name, title: name, onclick: plainClick(() => this.doors.details(match.id))};
-			return make("a.small-tile", about, picture(photoUrl(match.id, THUMBNAIL), {width: "150", height: "200"}));
-		};
-		this.#neighbours.replaceChildren(...matches.map(tile));
+		this.#neighbours.replaceChildren(...matches.map(match => this.#tile(match)));
 		if (!matches.length) this.#neighbours.append(make("p.notice-text", message("nothing_else")));
+	}
+
+	/** Small photo of an item that leads to its details. */
+	#tile(item) {
+		const [name, href] = [nameOf(item), this.doors.hrefOf(item.id)];
+		const about = {href, "aria-label": name, title: name, onclick: plainClick(() => this.doors.details(item.id))};
+		return make("a.small-tile", about, picture(photoUrl(item.id, THUMBNAIL), {width: "150", height: "200"}));
 	}
 
 	/** Button that marks where a match agrees with the query. */

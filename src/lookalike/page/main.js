@@ -303,11 +303,14 @@ function fail(error) {
 async function showDetails() {
 	const answer = answers.get(shown);
 	const match = answer?.matches.find(({id}) => id === state.open) ?? null;
+	const isOpen = ({id}) => id === state.open;
+	const product = answer?.matches.find(one => isOpen(one) || one.variants?.some(isOpen));
+	const variants = [product, ...(product?.variants ?? [])].filter(one => one && !isOpen(one));
 	const {Details} = await withStyle("details.css", import("./details.js"));
 	if (!state.open) return;
 	details ??= new Details(byId("details"), {...doors, closed, explain});
 	details.explains = state.item || state.photo;
-	await details.show(state.open, {match, weights: answer?.weights ?? null});
+	await details.show(state.open, {match, weights: answer?.weights ?? null, variants});
 }
 
 /** Facets per attribute, each without its own filter, so that the counts show what another choice would give. */

@@ -14,8 +14,9 @@ import {
 	spaceLabel,
 } from "./labels.js";
 import {inStock, linkOf, priceOf} from "./products.js";
-import {message, settings} from "./settings.js";
+import {message, numberText, settings} from "./settings.js";
 
+const VARIANT = 128; // longest side of the photo of a variant, in pixels
 const MOVE = {duration: 320, easing: "cubic-bezier(.2, .7, .2, 1)"};
 
 const PARTS = ["photo", "text", "full_text"];
@@ -52,6 +53,26 @@ export function priceLine({now, before, currency}) {
 	if (!before) return make("p.price", label, now);
 	const old = make("s", make("span.unseen", `${message("instead_of")} `), before);
 	return make("p.price.sale", label, make("b", now), old);
+}
+
+const FEW = 2; // variants shown on a card
+
+/** Small photos of the other variants of a product; null without any. */
+function variantsOf({id, variants = [], variant_count: all = 0}, name, details) {
+	if (!all) return null;
+	const small = ({id, attributes}) => {
+		const named = nameOf({id, attributes});
+		const photo = picture(photoUrl(id, VARIANT), {width: "40", height: "52"});
+		return make("button.small-tile", {"aria-label": named, title: named, onclick: () => details(id)}, photo);
+	};
+	const more = all - FEW;
+	const others = {"aria-label": message("more_variants", {count: more}), onclick: () => details(id)};
+	return make(
+		"div.variants",
+		{role: "group", "aria-label": message("variants_of", {name})},
+		...variants.slice(0, FEW).map(small),
+		more > 0 && make("button.small-tile.others", others, `+${numberText(more)}`),
+	);
 }
 
 /** Link to the page where an item can be bought, in a new tab. */
@@ -132,7 +153,16 @@ export class Results {
 		);
 		element.dataset.id = item.id;
 		let shown = null;
+		let variants = null; // those shown, and their element
+		const showVariants = match => {
+			const ids = [match.variant_count, ...(match.variants ?? []).slice(0, FEW).map(one => one.id)].join();
+			if (variants?.ids === ids) return;
+			variants?.element?.remove();
+			variants = {ids, element: variantsOf(match, name, details)};
+			if (variants.element) into.after(variants.element);
+		};
 		const update = (match, weights) => {
+			showVariants(match);
 			if (score) score.textContent = scoreText(match.score);
 			facts.title = facts.textContent = [match.garment && capital(kindText(match.garment.kind)), factsLine(item)]
 				.filter(Boolean)

@@ -19,6 +19,7 @@
  * @property {string} name Name of the shop.
  * @property {string|null} currency Currency of prices whose item names none.
  * @property {boolean} scores Whether cards show scores.
+ * @property {"product"|"photo"} group What a card is.
  * @property {Record<string, Record<string, string>>} labels Names of attributes by language.
  * @property {Columns} columns
  * @property {number} photo_bytes Most bytes of a photo.

@@ -59,6 +59,7 @@ class PageSettings:
         currency: Currency of prices whose item names none, such as `EUR` (ISO 4217); without one, prices are numbers.
         scheme: `light` or `dark`; `auto` is as the browser asks for.
         scores: Whether cards show the score of each match.
+        group: What a card is: a `product` with its variants, or each `photo` by itself.
         labels: Names of attributes by language, such as `[page.labels.fr]` with `brand = "Marque"`; a table `any` is
             for all languages.
     """
@@ -71,6 +72,7 @@ class PageSettings:
     currency: str = ""
     scheme: Literal["auto", "light", "dark"] = "auto"
     scores: bool = True
+    group: Literal["product", "photo"] = "product"
     labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     columns: Columns = field(default_factory=Columns)
     light: Colors = field(default_factory=Colors)
@@ -111,6 +113,7 @@ class PageSettings:
             "name": self.name,
             "currency": self.currency or None,
             "scores": self.scores,
+            "group": self.group,
             "labels": {language: dict(names) for language, names in self.labels.items()},
             "columns": asdict(self.columns),
         }
