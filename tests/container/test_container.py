@@ -150,3 +150,53 @@ def test_the_image_serves_locked_up_and_stops_when_it_is_told(served: tuple[str,
     podman("stop", "--time", "30", name)
     assert time.monotonic() - started < 20
     assert podman("inspect", "--format", "{{.State.ExitCode}}", name) == "0"
+
+
+UNIT = """FROM {image}
+USER 0
+RUN apt-get -qq update && apt-get -qq install -y --no-install-recommends systemd >/dev/null
+COPY lookalike.service without-token.conf /source/
+RUN mkdir -p /etc/systemd/system/lookalike.service.d && mv /source/lookalike.service /etc/systemd/system/ \
+    && mv /source/without-token.conf /etc/systemd/system/lookalike.service.d/ \
+    && mkdir -p /etc/lookalike && printf 'a token for the tests' > /etc/lookalike/token
+COPY shop.gallery /var/lib/private/lookalike/shop.gallery
+RUN chmod 700 /var/lib/private
+ENTRYPOINT ["/lib/systemd/systemd"]
+"""
+WITHOUT_TOKEN = """[Service]
+ExecStart=
+ExecStart=/opt/lookalike/bin/lookalike serve --gallery /var/lib/lookalike/shop.gallery
+"""
+"""Kernels whose tmpfs has no access control lists show no credential to a dynamic user."""
+
+
+def test_the_unit_starts_and_stops_under_systemd(image: str, limits: list[str], tmp_path: Path) -> None:
+    """In the state directory of a dynamic user, behind all that it locks up; a failed start costs no minute."""
+    if not is_free(PORT):
+        pytest.skip(f"another program has port {PORT}, on which the unit serves")
+    table = write_drawn(tmp_path / "drawn", products=6, photos=2)
+    with lookalike.open(tmp_path / "shop.gallery") as shop:
+        shop.index(table)
+    shutil.copy(ROOT / "deploy" / "lookalike.service", tmp_path)
+    (tmp_path / "without-token.conf").write_text(WITHOUT_TOKEN)
+    (tmp_path / "Containerfile").write_text(UNIT.format(image=image))
+    podman("build", "--quiet", "--isolation", "oci", *limits, "--tag", f"{IMAGE}-systemd", str(tmp_path))
+    name = "lookalike-test-systemd"
+    podman("run", "--detach", "--name", name, "--systemd=always", "--privileged", *limits, f"{IMAGE}-systemd")
+    try:
+        started = time.monotonic()
+        while not runs("exec", name, "systemctl", "start", "lookalike"):
+            assert time.monotonic() - started < 90, podman("exec", name, "journalctl", "--no-pager", "-u", "lookalike")
+            time.sleep(1)
+        with urllib.request.urlopen(f"http://127.0.0.1:{PORT}/v1/items?limit=0", timeout=30) as response:
+            assert json.load(response)["total"] == 12
+        log = podman("exec", name, "journalctl", "--no-pager", "-u", "lookalike")
+        assert "cpuinfo" not in log  # ONNX Runtime chooses its kernels by /proc/cpuinfo
+        podman("exec", name, "systemctl", "stop", "lookalike")
+        assert podman("exec", name, "systemctl", "show", "lookalike", "--property", "Result") == "Result=success"
+        podman("exec", name, "mv", "/var/lib/private/lookalike/shop.gallery", "/var/lib/private/lookalike/away")
+        started = time.monotonic()
+        assert not runs("exec", name, "systemctl", "start", "lookalike")
+        assert time.monotonic() - started < 30
+    finally:
+        subprocess.run(["podman", "rm", "--force", "--time", "1", name], capture_output=True, timeout=60)
