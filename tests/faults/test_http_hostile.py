@@ -277,9 +277,9 @@ def test_the_log_is_json_lines(server: Server) -> None:
     server.stop()
     told = [json.loads(line) for line in server.log]
     requests = [line for line in told if line["event"] == "request"]
-    assert [(line["path"], line["status"], line.get("code")) for line in requests if line["path"] != "/readyz"] == [
+    assert [(line["route"], line["status"], line.get("code")) for line in requests if line["route"] != "/readyz"] == [
         ("/v1/search", 200, None),
-        ("/nothing", 404, "not_found"),
+        ("none", 404, "not_found"),
     ]
 
 

@@ -15,8 +15,12 @@ from starlette.testclient import TestClient
 from test_http_answers import ids, png, refused
 
 import lookalike
+from lookalike.server.access import Access
+from lookalike.server.app import create_app
 from lookalike.server.context import AppContext
 from lookalike.server.logs import JsonLines
+from lookalike.server.settings import Settings
+from lookalike.server.startup import open_context
 
 WRITES = [("PUT", "/v1/items/x"), ("PATCH", "/v1/items/red-0"), ("DELETE", "/v1/items/red-0"), ("POST", "/v1/items")]
 
@@ -37,7 +41,7 @@ def test_nobody_writes_without_the_token(
 
 
 def test_a_server_without_a_token_takes_no_writes(context: AppContext, writer: TestClient) -> None:
-    context.token = None
+    context.access = Access(None)
     assert "takes no writes" in refused(writer.delete("/v1/items/red-0"), "unauthorized")["message"]
 
 
@@ -46,14 +50,28 @@ def test_the_log_has_no_token_no_photo_and_no_query(writer: TestClient, caplog: 
     writer.put("/v1/items/new", files={"photo": ("secret-name.png", png())}, data={"attributes": '{"a": "hidden"}'})
     writer.get("/v1/items", params={"where": "colour = 'hidden'"})
     lines = [json.loads(JsonLines().format(record)) for record in caplog.records if record.name == "lookalike.server"]
-    assert [(line["method"], line["path"], line["status"]) for line in lines] == [
-        ("PUT", "/v1/items/new", 201),
+    assert [(line["method"], line["route"], line["status"]) for line in lines] == [
+        ("PUT", "/v1/items/{id}", 201),
         ("GET", "/v1/items", 200),
     ]
+    assert not any("path" in line for line in lines)
     assert {"time", "level", "event", "request", "ms", "received", "sent"} <= set(lines[0])
     text = json.dumps(lines)
-    for secret in (TOKEN, "hidden", "secret-name", "PNG"):
+    for secret in (TOKEN, "hidden", "secret-name", "PNG", "items/new"):
         assert secret not in text
+
+
+def test_the_log_has_paths_where_the_settings_say_so_and_still_no_key(
+    shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="lookalike.server")
+    context = open_context(str(shop.gallery), settings=Settings(workers=1, log_paths=True), model=str(shop.model))
+    with TestClient(create_app(context)) as client:
+        client.get("/v1/items/red-0", params={"x": "hidden"})
+        client.get(f"/v1/items/lk_{'k' * 43}/photo")
+    lines = [json.loads(JsonLines().format(record)) for record in caplog.records if record.name == "lookalike.server"]
+    assert [line["path"] for line in lines] == ["/v1/items/red-0", "/v1/items/lk_.../photo"]
+    assert "hidden" not in json.dumps(lines)
 
 
 def test_an_item_over_http_is_as_one_from_a_catalogue(shop: Shop, writer: TestClient) -> None:

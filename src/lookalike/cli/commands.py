@@ -20,6 +20,7 @@ from lookalike.cli import (
     fuse,
     gallery,
     index,
+    keys,
     reduce,
     search,
     serve,
@@ -41,6 +42,7 @@ app.command("find")(find.find)
 app.add_typer(gallery.app, name="gallery")
 app.add_typer(catalogue.app, name="catalogue")
 app.command("serve")(serve.serve)
+app.add_typer(keys.app, name="keys")
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("fuse")(fuse.fuse)

@@ -17,6 +17,7 @@ from lookalike.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from lookalike.server.keys import KeyFile
     from lookalike.server.settings import Settings
 
 BACKLOG = 1024
@@ -39,6 +40,9 @@ def serve(
     token_file: Annotated[
         Path | None, typer.Option("--token-file", metavar="F", help="File with the token for writes.")
     ] = None,
+    keys: Annotated[
+        Path | None, typer.Option("--keys", metavar="FILE.toml", help="Keys; `lookalike keys` writes the file.")
+    ] = None,
     config: Annotated[
         Path | None, typer.Option("--config", metavar="FILE.toml", help="Settings; see docs/settings.md.")
     ] = None,
@@ -56,6 +60,7 @@ def serve(
     """Serve galleries over HTTP: the API and a page."""
     from lookalike.config import load
     from lookalike.server.gallery_names import named_galleries
+    from lookalike.server.keys import KeyFile
     from lookalike.server.settings import Settings
 
     settings = Settings() if config is None else load(Settings, config)
@@ -63,6 +68,8 @@ def serve(
         settings = dataclasses.replace(settings, page=dataclasses.replace(settings.page, currency=currency))
     for warning in settings.page.warnings:
         say(warning)
+    if not settings.open and keys is None:
+        raise UsageError("searching needs a key (open = false in the settings): give the keys with --keys FILE.toml")
     token = None if token_file is None else read_token(token_file)
     run(
         named_galleries(galleries or (), settings.galleries),
@@ -70,6 +77,7 @@ def serve(
         host=host,
         port=port,
         token=token,
+        keys=None if keys is None else KeyFile.read(keys),
         model=model,
         runtime=runtime,
         device=device,
@@ -84,6 +92,7 @@ def run(
     host: str,
     port: int,
     token: bytes | None = None,
+    keys: KeyFile | None = None,
     model: str | None = None,
     runtime: str = "auto",
     device: str = "auto",
@@ -96,7 +105,8 @@ def run(
         settings: Limits of the server.
         host: Address to listen on.
         port: Port to listen on; 0 takes a free one.
-        token: Bearer token for writes; None disables them.
+        token: Bearer token for writes; None if there is none.
+        keys: Keys; None if there are none.
         model: See `lookalike.open`.
         runtime: See `lookalike.open`.
         device: See `lookalike.open`.
@@ -110,7 +120,15 @@ def run(
     from lookalike.server.startup import open_context
 
     context = open_context(
-        galleries, settings=settings, token=token, model=model, runtime=runtime, device=device, finder=finder, say=say
+        galleries,
+        settings=settings,
+        token=token,
+        keys=keys,
+        model=model,
+        runtime=runtime,
+        device=device,
+        finder=finder,
+        say=say,
     )
     with listen(host, port) as listening:
         shown = f"[{host}]" if ":" in host else host

@@ -11,12 +11,12 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
-from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse
 
 from lookalike.errors import LookalikeError
-from lookalike.server.context import AppContext, context_of
+from lookalike.server.context import AppContext, context_of, photo_context_of
 from lookalike.server.convertors import EncodedItemPathsMiddleware
+from lookalike.server.cross_origin import CrossOriginMiddleware
 from lookalike.server.errors import ApiError, api_error_of
 from lookalike.server.gallery_paths import GalleryPathsMiddleware
 from lookalike.server.host_header import AllowedHostsMiddleware
@@ -25,7 +25,18 @@ from lookalike.server.openapi import complete_document
 from lookalike.server.presentation import public_error
 from lookalike.server.query_strings import KNOWN_QUERY
 from lookalike.server.request_bodies import invalid
-from lookalike.server.routes import bulk, docs_page, galleries, garments, health, item_writes, items, photos, search
+from lookalike.server.routes import (
+    bulk,
+    docs_page,
+    galleries,
+    garments,
+    health,
+    item_writes,
+    items,
+    photo_ticket,
+    photos,
+    search,
+)
 from lookalike.server.routes.component import component_router
 from lookalike.server.routes.page import page_router
 
@@ -38,7 +49,7 @@ Paths of one gallery, such as `/v1/search`, mean the default gallery; each is al
 `/v1/{gallery}/search`.
 """
 
-MODULES: Final = (search, garments, photos, items, item_writes, bulk, galleries)
+MODULES: Final = (search, garments, photos, photo_ticket, items, item_writes, bulk, galleries)
 """Modules of the routes below `/v1/`."""
 
 
@@ -80,17 +91,9 @@ def create_app(context: AppContext) -> FastAPI:
     app.add_middleware(EncodedItemPathsMiddleware)
     app.add_middleware(GalleryPathsMiddleware, context=context)
     app.add_middleware(HeadAsGetMiddleware)
-    origins = list(context.settings.origins)
-    if origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=origins,
-            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "X-Request-Id"],
-            expose_headers=["ETag", "Retry-After", "X-Request-Id"],
-        )
-    app.add_middleware(AllowedHostsMiddleware, hosts=context.settings.hosts, origins=origins)
-    app.add_middleware(RequestMiddleware, metrics=context.metrics, shared=bool(origins))
+    app.add_middleware(CrossOriginMiddleware, shared=context)
+    app.add_middleware(AllowedHostsMiddleware, shared=context)
+    app.add_middleware(RequestMiddleware, shared=context)
     return app
 
 
@@ -98,7 +101,9 @@ def gallery_paths() -> set[str]:
     """Paths of the routes of one gallery, which are also there with its name."""
     routes = [route for module in MODULES for route in module.router.routes if isinstance(route, APIRoute)]
     return {
-        route.path_format for route in routes if any(each.call is context_of for each in route.dependant.dependencies)
+        route.path_format
+        for route in routes
+        if any(each.call in (context_of, photo_context_of) for each in route.dependant.dependencies)
     }
 
 

@@ -1,14 +1,13 @@
-"""Bearer token authentication of writes. The token is compared in constant time and never logged."""
+"""Authorisation of writes: with the token, or a key that may write."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from typing import Annotated, Final
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 
+from lookalike.server.access import ASK, Caller
 from lookalike.server.context import Context
 from lookalike.server.errors import ApiError
 from lookalike.server.gallery_context import GalleryContext
@@ -16,37 +15,32 @@ from lookalike.server.gallery_context import GalleryContext
 SHORTEST: Final = 16
 """Least length of a token, in characters."""
 
-BEARER: Final = HTTPBearer(auto_error=False, description="The token of `--token-file`.")
-ASK: Final = {"WWW-Authenticate": "Bearer"}
+BEARER: Final = HTTPBearer(auto_error=False, description="A key of `--keys`, or the token of `--token-file`.")
 
 
-async def check_token(request: Request, context: Context, _: Annotated[object, Depends(BEARER)] = None) -> None:
-    """Require the token.
+async def check_write(request: Request, context: Context, _: Annotated[object, Depends(BEARER)] = None) -> None:
+    """Require the token, or a key that may write to the gallery.
 
     Raises:
-        ApiError: The token is missing or wrong, or writes are disabled.
+        ApiError: It is missing or wrong, the key may only search, or writes are disabled.
     """
-    token = context.shared.token
-    if token is None:
-        raise ApiError("unauthorized", "this server takes no writes: it was started without --token-file", headers=ASK)
-    scheme, _, shown = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not shown:
-        raise ApiError("unauthorized", "writing needs the header `Authorization: Bearer TOKEN`", headers=ASK)
-    if not hmac.compare_digest(digest(shown.strip().encode("utf-8", "surrogateescape")), digest(token)):
+    caller: Caller = request.state.caller
+    if caller.may_write(context.name):
+        return
+    if not context.shared.access.writable:
+        what = "this server takes no writes: it was started without --token-file, and has no key that may write"
+        raise ApiError("unauthorized", what, headers=ASK)
+    if caller.key is not None:
+        raise ApiError("forbidden", f"the key {caller.name} may search, and not write")
+    if caller.wrong:
         raise ApiError("unauthorized", "the token is wrong", headers=ASK)
+    raise ApiError("unauthorized", "writing needs the header `Authorization: Bearer TOKEN`", headers=ASK)
 
 
 def is_owner(request: Request, context: GalleryContext) -> bool:
-    """Whether a request carries the token, on a route that does not require it."""
-    scheme, _, shown = request.headers.get("authorization", "").partition(" ")
-    if context.shared.token is None or scheme.lower() != "bearer":
-        return False
-    return hmac.compare_digest(digest(shown.strip().encode("utf-8", "surrogateescape")), digest(context.shared.token))
+    """Whether a request could write to the gallery, on a route that does not require it."""
+    caller: Caller = request.state.caller
+    return caller.may_write(context.name)
 
 
-def digest(text: bytes) -> bytes:
-    """Digest of a token: of fixed length, so that the time of a comparison reveals nothing."""
-    return hashlib.sha256(text).digest()
-
-
-Writer = Depends(check_token)
+Writer = Depends(check_write)

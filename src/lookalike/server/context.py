@@ -12,6 +12,7 @@ from fastapi import Depends
 from starlette.requests import Request
 
 from lookalike.errors import LookalikeError
+from lookalike.server.access import ASK, Caller
 from lookalike.server.errors import ApiError
 from lookalike.server.gallery_context import GalleryContext
 from lookalike.server.presentation import locations_to_hide
@@ -64,7 +65,7 @@ class AppContext(SharedState):
         for gallery in self.galleries.values():
             with suppress(LookalikeError):  # `/readyz` and every request say so
                 gallery.warm()
-            if self.token is not None:
+            if self.access.writable:
                 gallery.writer.tidy()
         self.ready = True
 
@@ -105,18 +106,65 @@ async def app_of(request: Request) -> AppContext:
     return context
 
 
-async def context_of(request: Request) -> GalleryContext:
-    """The gallery that a request names, or the default one.
+async def caller_of(request: Request) -> Caller:
+    """The caller of a request, who may search; counts the request.
 
     Raises:
-        ApiError: There is no such gallery.
+        ApiError: A key is needed, unknown, or used too often.
+    """
+    context: AppContext = request.app.state.context
+    caller: Caller = request.state.caller
+    context.access.check(caller, is_open=context.settings.open)
+    return caller
+
+
+async def context_of(request: Request) -> GalleryContext:
+    """The gallery that a request names, or the default one. No route gets at a gallery in another way.
+
+    Raises:
+        ApiError: The caller may not search, or there is no such gallery for the caller.
+    """
+    caller = await caller_of(request)
+    gallery = gallery_of(request)
+    if caller.key is not None and not caller.key.allows(gallery.name):
+        raise unknown_gallery(gallery.name)
+    return gallery
+
+
+async def photo_context_of(request: Request) -> GalleryContext:
+    """The gallery of a photo, as `context_of`, or by the ticket in the URL.
+
+    Raises:
+        ApiError: The caller may not search, the ticket is invalid or has ended, or there is no such gallery.
+    """
+    ticket = request.query_params.get("ticket")
+    if ticket is None:
+        return await context_of(request)
+    context: AppContext = request.app.state.context
+    gallery: GalleryContext | None = request.state.gallery
+    if gallery is None or not context.access.accepts_ticket(ticket, gallery.name):
+        raise ApiError("unauthorized", "the ticket is not one for photos of this gallery, or has ended", headers=ASK)
+    return gallery
+
+
+def gallery_of(request: Request) -> GalleryContext:
+    """The gallery that a request names.
+
+    Raises:
+        ApiError: There is none of that name.
     """
     gallery: GalleryContext | None = request.state.gallery
     if gallery is None:
-        name = request.state.gallery_name
-        raise ApiError("unknown_gallery", f"there is no gallery {name!r}", details={"name": name})
+        raise unknown_gallery(request.state.asked_gallery)
     return gallery
+
+
+def unknown_gallery(name: str) -> ApiError:
+    """Error 404, for the name of a gallery: of one that there is not, or not for the caller."""
+    return ApiError("unknown_gallery", f"there is no gallery {name!r}", details={"name": name})
 
 
 App = Annotated[AppContext, Depends(app_of)]
 Context = Annotated[GalleryContext, Depends(context_of)]
+PhotoContext = Annotated[GalleryContext, Depends(photo_context_of)]
+CallerOf = Annotated[Caller, Depends(caller_of)]

@@ -48,9 +48,11 @@ ERROR_CODES: Final[Mapping[str, ErrorCode]] = {
         "`build_indexes`",
         {"setting": "build_indexes"},
     ),
+    "forbidden": ErrorCode(403, "the key page may search, and not write", {}),
     "foreign_origin": ErrorCode(
         403,
-        "web pages of http://shop.example may not send this request; to allow it, add the origin to `origins`",
+        "web pages of http://shop.example may not send this request; to allow it, add the origin to `origins`, or to a "
+        "key that the page sends",
         {"origin": "http://shop.example"},
     ),
     "unknown_item": ErrorCode(
@@ -97,6 +99,7 @@ ERROR_CODES: Final[Mapping[str, ErrorCode]] = {
     ),
     "mismatch": ErrorCode(422, "the gallery holds imported vectors, which no known model computes from a photo", {}),
     "busy": ErrorCode(429, "72 searches are running or waiting; try again in 1 s", {"retry_after": 1}),
+    "rate_limited": ErrorCode(429, "this key allows 10/s; try again in 1 s", {"retry_after": 1, "limit": "10/s"}),
     "head_too_large": ErrorCode(
         431, "the head of the request is longer than the 65,536 bytes allowed", {"limit": 65536}
     ),

@@ -36,8 +36,12 @@ class GalleryPathsMiddleware:
         if name is not None:
             scope["raw_path"] = root + rest
             scope["path"] = unquote((root + rest).decode("latin-1"))
-        with self._context.using(name) as gallery:
-            scope["state"] |= {"gallery": gallery, "gallery_name": name}
+        key = scope["state"]["caller"].key
+        asked = name
+        if name is None and key is not None and key.galleries:
+            asked = next((each for each in self._context.galleries if key.allows(each)), key.galleries[0])
+        with self._context.using(asked) as gallery:
+            scope["state"] |= {"gallery": gallery, "gallery_name": name, "asked_gallery": asked}
             await self._app(scope, receive, send)
 
 

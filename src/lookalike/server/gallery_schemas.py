@@ -20,3 +20,10 @@ class Galleries(BaseModel):
     """Galleries of the server, the default one first."""
 
     galleries: list[GalleryInfo]
+
+
+class PhotoTicket(BaseModel):
+    """A ticket for the photos of a gallery."""
+
+    ticket: str
+    expires: int = Field(description="When it ends, in seconds since 1970: in one to two hours.")

@@ -9,7 +9,7 @@ import json
 import logging
 import re
 import uuid
-from collections.abc import MutableMapping
+from collections.abc import Mapping
 from time import perf_counter
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lookalike.server.concurrency import CLIENT_GONE, ClientGone
 from lookalike.server.errors import ERROR_CODES, ApiError
-from lookalike.server.metrics import Metrics
+from lookalike.server.shared_state import SharedState
 
 LOG: Final = logging.getLogger("lookalike.server")
 REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
@@ -45,25 +45,22 @@ HEADERS: Final = {
 class RequestMiddleware:
     """Outermost middleware: ids, headers, log and metrics of requests, and error 500 for exceptions that are bugs."""
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics, shared: bool) -> None:
+    def __init__(self, app: ASGIApp, *, shared: SharedState) -> None:
         """Wrap an application.
 
         Args:
             app: Application.
-            metrics: Metrics to count requests in.
-            shared: Whether web pages of other origins may read the responses.
+            shared: State of the server, with its present settings and keys.
         """
-        self._app, self._metrics = app, metrics
-        self._headers = dict(HEADERS)
-        if shared:
-            self._headers[b"cross-origin-resource-policy"] = b"cross-origin"
+        self._app, self._shared, self._metrics = app, shared, shared.metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = _Exchange(scope, receive, send, headers=self._headers)
+        headers = {**HEADERS, b"cross-origin-resource-policy": b"cross-origin"} if self._shared.has_origins else HEADERS
+        exchange = _Exchange(scope, receive, send, headers=headers)
         scope.setdefault("state", {})["exchange"] = exchange
         error: BaseException | None = None
         try:
@@ -89,8 +86,10 @@ class RequestMiddleware:
         details = {
             "request": exchange.id,
             "method": exchange.method[:16],
-            "path": exchange.path[:500],
+            "route": route,
+            **({"path": KEY.sub(HIDDEN_KEY, exchange.path[:500])} if self._shared.settings.log_paths else {}),
             **({"gallery": exchange.gallery} if exchange.gallery else {}),
+            **({"key": exchange.key} if exchange.key else {}),
             "status": exchange.status,
             "ms": round(seconds * 1000, 1),
             "received": exchange.received,
@@ -100,13 +99,17 @@ class RequestMiddleware:
         LOG.log(logging.ERROR if error else logging.INFO, "request", extra={"fields": details}, exc_info=error)
 
 
+KEY: Final = re.compile(r"lk_[A-Za-z0-9_-]{43}")
+HIDDEN_KEY: Final = "lk_..."
+"""What the log has in place of a key that was put into a path by mistake."""
+
 METHODS: Final = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
 class _Exchange:
     """State of a request and its response."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, *, headers: MutableMapping[bytes, bytes]) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, *, headers: Mapping[bytes, bytes]) -> None:
         self._scope, self._receive, self._send, self._headers = scope, receive, send, headers
         given = dict(scope["headers"]).get(b"x-request-id", b"")
         self.id = given.decode() if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
@@ -129,6 +132,12 @@ class _Exchange:
         """Name of the gallery that was asked; empty if there is none of the name, and for routes without one."""
         gallery = self._scope["state"].get("gallery")
         return gallery.name if gallery is not None and self.route.startswith("/v1/") else ""
+
+    @property
+    def key(self) -> str:
+        """Name of the key that the request has; empty for the token, and without a key."""
+        caller = self._scope["state"].get("caller")
+        return "" if caller is None else str(caller.name)
 
     async def receive(self) -> Message:
         message = await self._receive()

@@ -20,8 +20,8 @@ from lookalike.server.write_schemas import BulkItem, ItemPatch, ItemText
 
 MEANINGS = {
     400: "The request cannot be understood.",
-    401: "The token is missing or wrong.",
-    403: "The request needs the token, or comes from a web page of another origin.",
+    401: "The key or the token is missing or wrong.",
+    403: "The request needs the token or another key, or comes from a web page of another origin.",
     404: "There is no such item, photo or route.",
     405: "The route does not support this method.",
     408: "The body took too long to arrive.",
@@ -31,7 +31,7 @@ MEANINGS = {
     416: "The range lies outside of the photo.",
     421: "The server does not answer to the name in the `Host` header.",
     422: "A value is invalid, or the photo cannot be read.",
-    429: "Too many requests at once; try again after `Retry-After` seconds.",
+    429: "Too many requests, at once or with this key; try again after `Retry-After` seconds.",
     431: "The head of the request is too long.",
     500: "A bug in Lookalike.",
     503: "The server cannot answer at present; try again after `Retry-After` seconds.",
@@ -48,7 +48,7 @@ REQUEST_ID = {
 COMMON_ERRORS = ("bug", "failed", "damaged", "gallery_gone", "unreachable", "not_ready", "busy", "timeout")
 """Error codes of every route that reads the gallery."""
 
-QUERY_ERRORS = ("bad_request", "unknown_name", *COMMON_ERRORS)
+QUERY_ERRORS = ("bad_request", "unknown_name", "unauthorized", "foreign_origin", "rate_limited", *COMMON_ERRORS)
 """Error codes of every route with query parameters."""
 
 

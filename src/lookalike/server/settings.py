@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 from lookalike.errors import ConfigError
 from lookalike.server.gallery_names import check_gallery_name
-from lookalike.server.host_header import name_in
+from lookalike.server.host_names import name_in
 from lookalike.server.page_settings import PageSettings
+from lookalike.server.web_origins import check_origin
 
 MEBIBYTE = 2**20
 
@@ -54,6 +54,8 @@ class Settings:
         roots: Folders and addresses that photos may be shown from, beside those that the gallery was indexed from.
         photos: Folder for uploaded photos, which several galleries may share; by default `photos` in the folder of the
             gallery, or in the working directory for a gallery on a Milvus server.
+        open: Whether searching needs no key.
+        log_paths: Whether the log has the paths of requests, in which ids are, and not only the routes.
         galleries: Folders or addresses of galleries by name, beside those of `--gallery`. The first gallery is the
             default one.
         page: Settings of the page.
@@ -87,15 +89,17 @@ class Settings:
     origins: tuple[str, ...] = ()
     roots: tuple[str, ...] = ()
     photos: str = ""
+    open: bool = True
+    log_paths: bool = False
     galleries: Mapping[str, str] = field(default_factory=dict)
     page: PageSettings = field(default_factory=PageSettings)
 
     def __post_init__(self) -> None:
         for one in dataclasses.fields(self):
             value = getattr(self, one.name)
-            least: float = 0 if one.name in ("workers", "waiting", "thumbnails_bytes", "build_indexes") else 1
+            least: float = 0 if one.name in ("workers", "waiting", "thumbnails_bytes") else 1
             least = 0.01 if one.name.endswith("_seconds") else least
-            if isinstance(value, int | float) and not value >= least:
+            if isinstance(value, int | float) and not isinstance(value, bool) and not value >= least:
                 raise ConfigError(f"{one.name} must be at least {least}, got {value}")
         for name in self.galleries:
             check_gallery_name(name)
@@ -103,10 +107,4 @@ class Settings:
             if not host or (name_in(f"{host}:0") is None and name_in(f"[{host}]:0") is None):
                 raise ConfigError(f"expected a host name such as shop.example, without scheme or port, got {host!r}")
         for origin in self.origins:
-            parts = urlsplit(origin)
-            if (
-                parts.scheme not in ("http", "https")
-                or not parts.netloc
-                or origin != f"{parts.scheme}://{parts.netloc}"
-            ):
-                raise ConfigError(f"expected an origin such as https://shop.example, without a path, got {origin!r}")
+            check_origin(origin)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from lookalike.embedding.model_loading import processors
 from lookalike.images import Budget
+from lookalike.server.access import Access
 from lookalike.server.concurrency import ConcurrencyLimiter
 from lookalike.server.metrics import Metrics
 from lookalike.server.originals import DecodedPhotos
@@ -26,13 +27,13 @@ class SharedState:
 
     Attributes:
         settings: Limits of the server.
-        token: Bearer token for writes; None disables them.
+        access: Token and keys.
         decoding: Memory budget for decoding photos, shared by all requests.
         private_locations: Paths and addresses that are redacted from errors.
     """
 
     settings: Settings
-    token: bytes | None
+    access: Access
     metrics: Metrics = field(init=False)
     intake: Intake = field(init=False)
     searches: ConcurrencyLimiter = field(init=False)
@@ -72,6 +73,11 @@ class SharedState:
         self.checks = make_limiter("checks", CHECKERS, CHECKS_WAITING)
         self.pictures = make_limiter("pictures", PAINTERS, PICTURES_WAITING)
         self.writes = make_limiter("writes", WRITERS, WRITES_WAITING, WRITE_SECONDS, stops=False)
+
+    @property
+    def has_origins(self) -> bool:
+        """Whether web pages of any other origin may read what is answered."""
+        return bool(self.settings.origins or self.access.origins)
 
     def finish(self) -> None:
         """Finish running work, and stop the threads."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from lookalike.server.access import Access
 from lookalike.server.context import AppContext
 from lookalike.server.gallery_context import GalleryContext, OpenGallery
 from lookalike.server.gallery_names import UNNAMED, check_gallery_name
+from lookalike.server.keys import KeyFile
 from lookalike.server.settings import Settings
 from lookalike.server.shared_models import SharedModels
 
@@ -16,6 +18,7 @@ def open_context(
     *,
     settings: Settings,
     token: bytes | None = None,
+    keys: KeyFile | None = None,
     model: str | None = None,
     runtime: str = "auto",
     device: str = "auto",
@@ -27,7 +30,8 @@ def open_context(
     Args:
         galleries: Addresses by name, the default gallery first; or the folder or address of the gallery `default`.
         settings: Limits of the server.
-        token: Bearer token for writes; None disables them.
+        token: Bearer token for writes; None if there is none.
+        keys: Keys; None if there are none.
         model: See `lookalike.open`.
         runtime: See `lookalike.open`.
         device: See `lookalike.open`.
@@ -41,7 +45,7 @@ def open_context(
         MismatchError: A gallery was filled by another model.
     """
     addresses = {UNNAMED: galleries} if isinstance(galleries, str) else galleries
-    context = AppContext(settings, token)
+    context = AppContext(settings, Access(token, keys))
     models = SharedModels(
         model=model,
         runtime=runtime,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter
@@ -9,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from lookalike.embedding.compatibility import model_ids_of
-from lookalike.server.context import App, AppContext
+from lookalike.server.context import App, AppContext, CallerOf
 from lookalike.server.gallery_schemas import Galleries
 from lookalike.server.openapi import QUERY_ERRORS, errors
 
@@ -23,15 +24,19 @@ router = APIRouter(tags=["galleries"])
     response_model=Galleries,
     responses=errors(*QUERY_ERRORS),
 )
-async def list_galleries(request: Request, context: App) -> JSONResponse:
-    """Return the galleries, the default one first, which paths without the name of a gallery mean."""
-    return JSONResponse({"galleries": await context.reads.run(lambda: described(context), request=request)})
+async def list_galleries(request: Request, context: App, caller: CallerOf) -> JSONResponse:
+    """Return the galleries, or those that the key allows, in their order.
+
+    The first is the default one, which paths without the name of a gallery mean.
+    """
+    names = [name for name in context.galleries if caller.key is None or caller.key.allows(name)]
+    return JSONResponse({"galleries": await context.reads.run(lambda: described(context, names), request=request)})
 
 
-def described(context: AppContext) -> list[dict[str, Any]]:
-    """Descriptions of all galleries; runs under the `reads` limiter."""
+def described(context: AppContext, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Descriptions of galleries; runs under the `reads` limiter."""
     galleries = []
-    for name in [*context.galleries]:
+    for name in names:
         with context.using(name) as gallery:
             if gallery is None:  # removed meanwhile
                 continue

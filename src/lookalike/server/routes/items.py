@@ -111,7 +111,7 @@ def info_of(context: GalleryContext) -> dict[str, JSON]:
         "attributes": {name: list(kinds) for name, kinds in gallery.attributes().items()},
         "garments": context.garments,
         "photos": context.photos,
-        "writable": context.shared.token is not None,
+        "writable": context.shared.access.writable,
         "limits": {
             "upload_bytes": settings.upload_bytes,
             "pixels": settings.pixels,

@@ -16,7 +16,7 @@ from starlette.responses import Response, StreamingResponse
 
 from lookalike.errors import PhotoError
 from lookalike.remote.addresses import Reach, is_address
-from lookalike.server.context import Context
+from lookalike.server.context import PhotoContext
 from lookalike.server.convertors import ITEM
 from lookalike.server.errors import ApiError
 from lookalike.server.gallery_context import GalleryContext
@@ -61,8 +61,14 @@ TAG: Final = {"ETag": {"description": "Changes when the photo changes.", "schema
 )
 async def get_photo(
     request: Request,
-    context: Context,
+    context: PhotoContext,
     id: ItemPath,
+    _ticket: Annotated[
+        str | None,
+        Query(
+            alias="ticket", description="Ticket of `/v1/photo-ticket`, in place of a key that an `<img>` cannot send."
+        ),
+    ] = None,
     size: Annotated[
         int | None,
         Query(
