@@ -67,6 +67,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/photo-ticket": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a ticket for photos
+         * @description Return a ticket for the parameter `ticket` of photos, since an `<img>` cannot send a key.
+         *
+         *     It is for the photos of one gallery, and the same for an hour; a new one is needed when it ends. Where searching
+         *     needs no key, photos need no ticket.
+         */
+        get: operations["get_photo_ticket"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/items": {
         parameters: {
             query?: never;
@@ -183,7 +206,9 @@ export interface paths {
         };
         /**
          * List the galleries of the server
-         * @description Return the galleries, the default one first, which paths without the name of a gallery mean.
+         * @description Return the galleries, or those that the key allows, in their order.
+         *
+         *     The first is the default one, which paths without the name of a gallery mean.
          */
         get: operations["list_galleries"];
         put?: never;
@@ -310,6 +335,29 @@ export interface paths {
          * @description Return the original file, or a thumbnail of it.
          */
         get: operations["get_photo_in_gallery"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/{gallery}/photo-ticket": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a ticket for photos
+         * @description Return a ticket for the parameter `ticket` of photos, since an `<img>` cannot send a key.
+         *
+         *     It is for the photos of one gallery, and the same for an hour; a new one is needed when it ends. Where searching
+         *     needs no key, photos need no ticket.
+         */
+        get: operations["get_photo_ticket_in_gallery"];
         put?: never;
         post?: never;
         delete?: never;
@@ -568,6 +616,7 @@ export interface components {
              * @example unknown_name
              * @example unauthorized
              * @example owner_only
+             * @example forbidden
              * @example foreign_origin
              * @example unknown_item
              * @example unknown_gallery
@@ -591,6 +640,7 @@ export interface components {
              * @example no_garment
              * @example mismatch
              * @example busy
+             * @example rate_limited
              * @example head_too_large
              * @example bug
              * @example locked
@@ -1027,6 +1077,19 @@ export interface components {
             total: number;
             /** Items */
             items: components["schemas"]["Item"][];
+        };
+        /**
+         * PhotoTicket
+         * @description A ticket for the photos of a gallery.
+         */
+        PhotoTicket: {
+            /** Ticket */
+            ticket: string;
+            /**
+             * Expires
+             * @description When it ends, in seconds since 1970: in one to two hours.
+             */
+            expires: number;
         };
         /**
          * QueryEcho
@@ -1619,7 +1682,16 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The request needs the token, or comes from a web page of another origin. */
+            /** @description The key or the token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1673,7 +1745,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
             429: {
                 headers: {
                     /** @description Seconds to wait before trying again. */
@@ -1740,6 +1812,24 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description The key or the token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description The body took too long to arrive. */
             408: {
                 headers: {
@@ -1776,7 +1866,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
             429: {
                 headers: {
                     /** @description Seconds to wait before trying again. */
@@ -1812,6 +1902,8 @@ export interface operations {
     get_photo: {
         parameters: {
             query?: {
+                /** @description Ticket of `/v1/photo-ticket`, in place of a key that an `<img>` cannot send. */
+                ticket?: string | null;
                 /** @description Longest side of the thumbnail in pixels; thumbnails are upright JPEGs in sRGB. Without `size` the original file is sent, and `Range` is supported. An original that browsers do not show (HEIC, TIFF, JPEG 2000, PNM) is sent as a JPEG of full size, unless `Accept` names its type. */
                 size?: number | null;
             };
@@ -1867,6 +1959,24 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description The key or the token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description There is no such item, photo or route. */
             404: {
                 headers: {
@@ -1894,7 +2004,88 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before trying again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A bug in Lookalike. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The server cannot answer at present; try again after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before trying again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_photo_ticket: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Request id for the answer and the log: 1 to 64 letters, digits, dots, hyphens or underscores. */
+                "X-Request-Id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PhotoTicket"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or the token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
             429: {
                 headers: {
                     /** @description Seconds to wait before trying again. */
@@ -1961,6 +2152,24 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description The key or the token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description A value is invalid, or the photo cannot be read. */
             422: {
                 headers: {
@@ -1970,7 +2179,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
             429: {
                 headers: {
                     /** @description Seconds to wait before trying again. */
@@ -2038,8 +2247,17 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The token is missing or wrong. */
+            /** @description The key or the token is missing or wrong. */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2083,7 +2301,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
             429: {
                 headers: {
                     /** @description Seconds to wait before trying again. */
@@ -2158,6 +2376,24 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description The key or the token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description There is no such item, photo or route. */
             404: {
                 headers: {
@@ -2167,7 +2403,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
             429: {
                 headers: {
                     /** @description Seconds to wait before trying again. */
@@ -2247,8 +2483,17 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The token is missing or wrong. */
+            /** @description The key or the token is missing or wrong. */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2301,7 +2546,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
             429: {
                 headers: {
                     /** @description Seconds to wait before trying again. */
@@ -2374,8 +2619,17 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The token is missing or wrong. */
+            /** @description The key or the token is missing or wrong. */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2392,7 +2646,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
             429: {
                 headers: {
                     /** @description Seconds to wait before trying again. */
@@ -2471,8 +2725,17 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The token is missing or wrong. */
+            /** @description The key or the token is missing or wrong. */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2525,7 +2788,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
             429: {
                 headers: {
                     /** @description Seconds to wait before trying again. */
@@ -2601,6 +2864,24 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description The key or the token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description A value is invalid, or the photo cannot be read. */
             422: {
                 headers: {
@@ -2610,7 +2891,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
             429: {
                 headers: {
                     /** @description Seconds to wait before trying again. */
@@ -2673,7 +2954,25 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            /** @description The key or the token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
             429: {
                 headers: {
                     /** @description Seconds to wait before trying again. */
@@ -2736,7 +3035,25 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            /** @description The key or the token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
             429: {
                 headers: {
                     /** @description Seconds to wait before trying again. */
@@ -2813,7 +3130,7 @@ export interface operations {
                     "application/json": components["schemas"]["Health"];
                 };
             };
-            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
             429: {
                 headers: {
                     /** @description Seconds to wait before trying again. */
@@ -2867,7 +3184,7 @@ export interface operations {
                     "text/plain": string;
                 };
             };
-            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
             429: {
                 headers: {
                     /** @description Seconds to wait before trying again. */
@@ -2938,7 +3255,16 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The request needs the token, or comes from a web page of another origin. */
+            /** @description The key or the token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2992,7 +3318,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
             429: {
                 headers: {
                     /** @description Seconds to wait before trying again. */
@@ -3062,6 +3388,24 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description The key or the token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description There is no such item, photo or route. */
             404: {
                 headers: {
@@ -3107,7 +3451,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
             429: {
                 headers: {
                     /** @description Seconds to wait before trying again. */
@@ -3143,6 +3487,8 @@ export interface operations {
     get_photo_in_gallery: {
         parameters: {
             query?: {
+                /** @description Ticket of `/v1/photo-ticket`, in place of a key that an `<img>` cannot send. */
+                ticket?: string | null;
                 /** @description Longest side of the thumbnail in pixels; thumbnails are upright JPEGs in sRGB. Without `size` the original file is sent, and `Range` is supported. An original that browsers do not show (HEIC, TIFF, JPEG 2000, PNM) is sent as a JPEG of full size, unless `Accept` names its type. */
                 size?: number | null;
             };
@@ -3200,6 +3546,24 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description The key or the token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description There is no such item, photo or route. */
             404: {
                 headers: {
@@ -3227,7 +3591,100 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before trying again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A bug in Lookalike. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The server cannot answer at present; try again after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before trying again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_photo_ticket_in_gallery: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Request id for the answer and the log: 1 to 64 letters, digits, dots, hyphens or underscores. */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /** @description Name of the gallery; `/v1/galleries` lists them. */
+                gallery: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PhotoTicket"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or the token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no such item, photo or route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
             429: {
                 headers: {
                     /** @description Seconds to wait before trying again. */
@@ -3297,6 +3754,24 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description The key or the token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description There is no such item, photo or route. */
             404: {
                 headers: {
@@ -3315,7 +3790,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
             429: {
                 headers: {
                     /** @description Seconds to wait before trying again. */
@@ -3386,8 +3861,17 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The token is missing or wrong. */
+            /** @description The key or the token is missing or wrong. */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3440,7 +3924,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
             429: {
                 headers: {
                     /** @description Seconds to wait before trying again. */
@@ -3517,6 +4001,24 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description The key or the token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description There is no such item, photo or route. */
             404: {
                 headers: {
@@ -3526,7 +4028,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
             429: {
                 headers: {
                     /** @description Seconds to wait before trying again. */
@@ -3608,8 +4110,17 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The token is missing or wrong. */
+            /** @description The key or the token is missing or wrong. */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3662,7 +4173,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
             429: {
                 headers: {
                     /** @description Seconds to wait before trying again. */
@@ -3737,8 +4248,17 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The token is missing or wrong. */
+            /** @description The key or the token is missing or wrong. */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3755,7 +4275,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
             429: {
                 headers: {
                     /** @description Seconds to wait before trying again. */
@@ -3836,8 +4356,17 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The token is missing or wrong. */
+            /** @description The key or the token is missing or wrong. */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3890,7 +4419,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
             429: {
                 headers: {
                     /** @description Seconds to wait before trying again. */
@@ -3969,6 +4498,24 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description The key or the token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description There is no such item, photo or route. */
             404: {
                 headers: {
@@ -3987,7 +4534,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
             429: {
                 headers: {
                     /** @description Seconds to wait before trying again. */
@@ -4053,6 +4600,24 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description The key or the token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description There is no such item, photo or route. */
             404: {
                 headers: {
@@ -4062,7 +4627,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
             429: {
                 headers: {
                     /** @description Seconds to wait before trying again. */

@@ -68,6 +68,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/photo-ticket": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a ticket for photos
+         * @description Return a ticket for the parameter `ticket` of photos, since an `<img>` cannot send a key.
+         *
+         *     It is for the photos of one gallery, and the same for an hour; a new one is needed when it ends. Where searching
+         *     needs no key, photos need no ticket.
+         */
+        get: operations["get_photo_ticket"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/items": {
         parameters: {
             query?: never;
@@ -184,7 +207,9 @@ export interface paths {
         };
         /**
          * List the galleries of the server
-         * @description Return the galleries, the default one first, which paths without the name of a gallery mean.
+         * @description Return the galleries, or those that the key allows, in their order.
+         *
+         *     The first is the default one, which paths without the name of a gallery mean.
          */
         get: operations["list_galleries"];
         put?: never;
@@ -311,6 +336,29 @@ export interface paths {
          * @description Return the original file, or a thumbnail of it.
          */
         get: operations["get_photo_in_gallery"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/{gallery}/photo-ticket": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a ticket for photos
+         * @description Return a ticket for the parameter `ticket` of photos, since an `<img>` cannot send a key.
+         *
+         *     It is for the photos of one gallery, and the same for an hour; a new one is needed when it ends. Where searching
+         *     needs no key, photos need no ticket.
+         */
+        get: operations["get_photo_ticket_in_gallery"];
         put?: never;
         post?: never;
         delete?: never;
@@ -569,6 +617,7 @@ export interface components {
              * @example unknown_name
              * @example unauthorized
              * @example owner_only
+             * @example forbidden
              * @example foreign_origin
              * @example unknown_item
              * @example unknown_gallery
@@ -592,6 +641,7 @@ export interface components {
              * @example no_garment
              * @example mismatch
              * @example busy
+             * @example rate_limited
              * @example head_too_large
              * @example bug
              * @example locked
@@ -1028,6 +1078,19 @@ export interface components {
             total: number;
             /** Items */
             items: components["schemas"]["Item"][];
+        };
+        /**
+         * PhotoTicket
+         * @description A ticket for the photos of a gallery.
+         */
+        PhotoTicket: {
+            /** Ticket */
+            ticket: string;
+            /**
+             * Expires
+             * @description When it ends, in seconds since 1970: in one to two hours.
+             */
+            expires: number;
         };
         /**
          * QueryEcho
@@ -1620,7 +1683,16 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The request needs the token, or comes from a web page of another origin. */
+            /** @description The key or the token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1674,7 +1746,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
             429: {
                 headers: {
                     /** @description Seconds to wait before trying again. */
@@ -1741,6 +1813,24 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description The key or the token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description The body took too long to arrive. */
             408: {
                 headers: {
@@ -1777,7 +1867,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
             429: {
                 headers: {
                     /** @description Seconds to wait before trying again. */
@@ -1813,6 +1903,8 @@ export interface operations {
     get_photo: {
         parameters: {
             query?: {
+                /** @description Ticket of `/v1/photo-ticket`, in place of a key that an `<img>` cannot send. */
+                ticket?: string | null;
                 /** @description Longest side of the thumbnail in pixels; thumbnails are upright JPEGs in sRGB. Without `size` the original file is sent, and `Range` is supported. An original that browsers do not show (HEIC, TIFF, JPEG 2000, PNM) is sent as a JPEG of full size, unless `Accept` names its type. */
                 size?: number | null;
             };
@@ -1868,6 +1960,24 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description The key or the token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description There is no such item, photo or route. */
             404: {
                 headers: {
@@ -1895,7 +2005,88 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before trying again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A bug in Lookalike. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The server cannot answer at present; try again after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before trying again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_photo_ticket: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Request id for the answer and the log: 1 to 64 letters, digits, dots, hyphens or underscores. */
+                "X-Request-Id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PhotoTicket"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or the token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
             429: {
                 headers: {
                     /** @description Seconds to wait before trying again. */
@@ -1962,6 +2153,24 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description The key or the token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description A value is invalid, or the photo cannot be read. */
             422: {
                 headers: {
@@ -1971,7 +2180,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
             429: {
                 headers: {
                     /** @description Seconds to wait before trying again. */
@@ -2039,8 +2248,17 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The token is missing or wrong. */
+            /** @description The key or the token is missing or wrong. */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2084,7 +2302,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
             429: {
                 headers: {
                     /** @description Seconds to wait before trying again. */
@@ -2159,6 +2377,24 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description The key or the token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description There is no such item, photo or route. */
             404: {
                 headers: {
@@ -2168,7 +2404,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
             429: {
                 headers: {
                     /** @description Seconds to wait before trying again. */
@@ -2248,8 +2484,17 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The token is missing or wrong. */
+            /** @description The key or the token is missing or wrong. */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2302,7 +2547,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
             429: {
                 headers: {
                     /** @description Seconds to wait before trying again. */
@@ -2375,8 +2620,17 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The token is missing or wrong. */
+            /** @description The key or the token is missing or wrong. */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2393,7 +2647,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
             429: {
                 headers: {
                     /** @description Seconds to wait before trying again. */
@@ -2472,8 +2726,17 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The token is missing or wrong. */
+            /** @description The key or the token is missing or wrong. */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2526,7 +2789,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
             429: {
                 headers: {
                     /** @description Seconds to wait before trying again. */
@@ -2602,6 +2865,24 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description The key or the token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description A value is invalid, or the photo cannot be read. */
             422: {
                 headers: {
@@ -2611,7 +2892,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
             429: {
                 headers: {
                     /** @description Seconds to wait before trying again. */
@@ -2674,7 +2955,25 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            /** @description The key or the token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
             429: {
                 headers: {
                     /** @description Seconds to wait before trying again. */
@@ -2737,7 +3036,25 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            /** @description The key or the token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
             429: {
                 headers: {
                     /** @description Seconds to wait before trying again. */
@@ -2814,7 +3131,7 @@ export interface operations {
                     "application/json": components["schemas"]["Health"];
                 };
             };
-            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
             429: {
                 headers: {
                     /** @description Seconds to wait before trying again. */
@@ -2868,7 +3185,7 @@ export interface operations {
                     "text/plain": string;
                 };
             };
-            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
             429: {
                 headers: {
                     /** @description Seconds to wait before trying again. */
@@ -2939,7 +3256,16 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The request needs the token, or comes from a web page of another origin. */
+            /** @description The key or the token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2993,7 +3319,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
             429: {
                 headers: {
                     /** @description Seconds to wait before trying again. */
@@ -3063,6 +3389,24 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description The key or the token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description There is no such item, photo or route. */
             404: {
                 headers: {
@@ -3108,7 +3452,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
             429: {
                 headers: {
                     /** @description Seconds to wait before trying again. */
@@ -3144,6 +3488,8 @@ export interface operations {
     get_photo_in_gallery: {
         parameters: {
             query?: {
+                /** @description Ticket of `/v1/photo-ticket`, in place of a key that an `<img>` cannot send. */
+                ticket?: string | null;
                 /** @description Longest side of the thumbnail in pixels; thumbnails are upright JPEGs in sRGB. Without `size` the original file is sent, and `Range` is supported. An original that browsers do not show (HEIC, TIFF, JPEG 2000, PNM) is sent as a JPEG of full size, unless `Accept` names its type. */
                 size?: number | null;
             };
@@ -3201,6 +3547,24 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description The key or the token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description There is no such item, photo or route. */
             404: {
                 headers: {
@@ -3228,7 +3592,100 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before trying again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A bug in Lookalike. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The server cannot answer at present; try again after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before trying again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_photo_ticket_in_gallery: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Request id for the answer and the log: 1 to 64 letters, digits, dots, hyphens or underscores. */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /** @description Name of the gallery; `/v1/galleries` lists them. */
+                gallery: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PhotoTicket"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or the token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no such item, photo or route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
             429: {
                 headers: {
                     /** @description Seconds to wait before trying again. */
@@ -3298,6 +3755,24 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description The key or the token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description There is no such item, photo or route. */
             404: {
                 headers: {
@@ -3316,7 +3791,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
             429: {
                 headers: {
                     /** @description Seconds to wait before trying again. */
@@ -3387,8 +3862,17 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The token is missing or wrong. */
+            /** @description The key or the token is missing or wrong. */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3441,7 +3925,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
             429: {
                 headers: {
                     /** @description Seconds to wait before trying again. */
@@ -3518,6 +4002,24 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description The key or the token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description There is no such item, photo or route. */
             404: {
                 headers: {
@@ -3527,7 +4029,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
             429: {
                 headers: {
                     /** @description Seconds to wait before trying again. */
@@ -3609,8 +4111,17 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The token is missing or wrong. */
+            /** @description The key or the token is missing or wrong. */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3663,7 +4174,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
             429: {
                 headers: {
                     /** @description Seconds to wait before trying again. */
@@ -3738,8 +4249,17 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The token is missing or wrong. */
+            /** @description The key or the token is missing or wrong. */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3756,7 +4276,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
             429: {
                 headers: {
                     /** @description Seconds to wait before trying again. */
@@ -3837,8 +4357,17 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The token is missing or wrong. */
+            /** @description The key or the token is missing or wrong. */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3891,7 +4420,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
             429: {
                 headers: {
                     /** @description Seconds to wait before trying again. */
@@ -3970,6 +4499,24 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description The key or the token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description There is no such item, photo or route. */
             404: {
                 headers: {
@@ -3988,7 +4535,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
             429: {
                 headers: {
                     /** @description Seconds to wait before trying again. */
@@ -4054,6 +4601,24 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description The key or the token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description There is no such item, photo or route. */
             404: {
                 headers: {
@@ -4063,7 +4628,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Too many requests at once; try again after `Retry-After` seconds. */
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
             429: {
                 headers: {
                     /** @description Seconds to wait before trying again. */
