@@ -6,6 +6,7 @@ H height, W width, C channels.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -150,6 +151,32 @@ class FileStamp:
     size: int
     modified_ns: int
     sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What the vectors of an item are computed from, beside the model; items of equal contents have equal vectors.
+
+    Attributes:
+        sha256: SHA-256 of the photo's content, hexadecimal.
+        box: Part of the photo; None is the whole photo.
+        finder: Model id of the finder of the garments that are embedded; None embeds the photo, or its box.
+    """
+
+    sha256: str
+    box: Box | None = None
+    finder: str | None = None
+
+    @classmethod
+    def of(cls, item: Item, file_stamp: FileStamp) -> Content:
+        """Content of an item whose photo has a file stamp."""
+        return cls(file_stamp.sha256, item.box, item.finder)
+
+    @property
+    def key(self) -> bytes:
+        """16 bytes that no other content has: a third of the memory."""
+        corners = None if self.box is None else self.box.to_list()
+        return hashlib.sha256(f"{self.sha256} {corners} {self.finder!r}".encode()).digest()[:16]
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from lookalike.gallery.request import SearchRequest
 from lookalike.gallery.stored_item import SOURCE, StoredItem
 from lookalike.index import INDEXES
 from lookalike.spaces import Space, unit_rows, width
-from lookalike.types import JSON, Bool, Box, FileStamp, Float32, Item, Neighbours
+from lookalike.types import JSON, Bool, Box, Content, FileStamp, Float32, Item, Neighbours
 from milvus_server import MilvusServer, Stock
 
 SPACES = (Space("deep", 24, "tiny@1"), Space("color", 8, "colour@1"))
@@ -683,6 +683,26 @@ def test_closes_and_opens_again(gallery: Gallery) -> None:
     shop.put_into(gallery)
     gallery.close()
     check_search(gallery, shop)
+
+
+def test_contents_are_those_of_the_items_with_stamps(gallery: Gallery) -> None:
+    assert list(gallery.contents()) == []
+    shop = a_shop(6)
+    file_stamps = [None if number == 4 else FileStamp(number, number, f"{number // 2:064x}") for number in range(6)]
+    shop.put_into(gallery, source=["a.csv", "b.csv"] * 3, file_stamps=file_stamps)
+    expected = {
+        item.id: Content(file_stamp.sha256, item.box)
+        for item, file_stamp in zip(shop.items, file_stamps, strict=True)
+        if file_stamp is not None
+    }
+    assert dict(gallery.contents()) == expected
+    of_b = {f"item {number}" for number in (1, 3, 5)}
+    assert dict(gallery.contents(without_source="a.csv")).keys() == of_b
+    assert dict(gallery.contents(without_source="c.csv")) == expected
+    gallery.remove("item 1")
+    gallery.update([replace(shop.items[3], box=None)], file_stamps=[FileStamp(9, 9, "f" * 64)])
+    left = {**expected, "item 3": Content("f" * 64)}
+    assert dict(gallery.contents()) == {item_id: left[item_id] for item_id in left if item_id != "item 1"}
 
 
 def test_records_of_some_ids_are_those_of_all_with_these_ids(gallery: Gallery) -> None:

@@ -134,6 +134,28 @@ def test_nothing_is_done_twice(cluster: Any, table: Path, tmp_path: Path, tiny_m
     assert list((tmp_path / "shards").iterdir()) == []
 
 
+def test_known_contents_are_not_embedded_on_the_cluster(
+    cluster: Any, table: Path, tmp_path: Path, tiny_model: Path
+) -> None:
+    """Neither those of another source, nor those that come twice among the photos of a shard."""
+    header, *lines = table.read_text(encoding="utf-8").splitlines()
+    few, moved = table.with_name("few.csv"), table.parent / "moved"
+    few.write_text("\n".join([header, *lines[:4]]), encoding="utf-8")
+    moved.mkdir()
+    for number in range(6):
+        os.link(table.with_name(f"{number}.png"), moved / f"{number}.png")
+    again = [f"new {line}" for line in lines[:5]] + [f"variant {lines[4]}"]
+    (moved / "shop.csv").write_text("\n".join([header, *again]), encoding="utf-8")
+    with lookalike.open(tmp_path / "g", model=str(tiny_model)) as shop:
+        shop.index(few)
+        report = shop.index(moved / "shop.csv", ray=cluster.address)
+        assert (report.added, report.embedded, report.reused) == (6, 1, 5)
+    found = rows(tmp_path / "g")
+    for number in range(4):
+        np.testing.assert_array_equal(found[f"new {number}"], found[f"{number}"])
+    np.testing.assert_array_equal(found["variant 4"], found["new 4"])
+
+
 @pytest.mark.parametrize(
     ("address", "told"),
     [

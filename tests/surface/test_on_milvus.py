@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import uuid
 from pathlib import Path
 from typing import Any
@@ -170,6 +171,25 @@ def test_a_gallery_goes_there_and_back_with_one_command_each(
     assert run(capsys, "gallery", "export", "-g", shop.gallery, "--to", address)["written"] == 1
     third = run(capsys, "gallery", "export", "-g", moved, "--to", f"{address}_copy")
     assert (third["items"], third["written"]) == (12, 12)
+
+
+def test_a_named_source_goes_on_in_another_folder_without_embedding(
+    shop: Shop, address: str, tmp_path: Path, capsys: Capture
+) -> None:
+    place = ["-g", address, "--model", shop.model]
+    assert run(capsys, "index", shop.table, *place)["embedded"] == 12
+    moved = tmp_path / "moved"
+    shutil.copytree(shop.table.parent, moved, ignore=shutil.ignore_patterns("*.gallery"))
+    table = moved / shop.table.name
+    header, *rows = table.read_text().splitlines()
+    table.write_text("\n".join([header, *rows[2:], f"new-{rows[3]}"]))
+    report = run(capsys, "index", table, *place, "--source", "shop", "--prune")
+    assert (report["added"], report["replaced_from"], report["embedded"]) == (1, {str(shop.table): 10}, 0)
+    assert (report["reused"], report["removed"]) == (1, 0)
+    table.write_text("\n".join([header, *rows[3:]]))
+    report = run(capsys, "index", table, *place, "--source", "shop", "--prune")
+    assert (report["unchanged"], report["removed"], report["embedded"]) == (9, 2, 0)
+    assert run(capsys, "gallery", "info", "-g", address, "--strong")["sources"] == {str(shop.table): 2, "shop": 9}
 
 
 @pytest.mark.parametrize("kind", ["original", "parquet"])

@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lookalike.embedding.batch_embedding import Embedded, Outcome, PhotoTask, Unchanged, Unreadable
+from lookalike.embedding.photo_tasks import Embedded, Outcome, PhotoTask, Reused, Unchanged, Unreadable
 from lookalike.errors import LookalikeError, PhotoError, UsageError
 from lookalike.gallery.record_batch import RecordBatch
 from lookalike.ingest.ray import job
 from lookalike.ingest.ray.cluster import Share, _why_not_connected, share_of
 from lookalike.ingest.ray.job import RayEmbedding
-from lookalike.ingest.ray.shards import Shard, cut, read_result, read_work, write_result
+from lookalike.ingest.ray.shards import Shard, cut, read_result, read_work, reused_keys, write_result
 from lookalike.ingest.ray.worker import BATCH, GPU_BYTES, ON_GPU, PER_INPUT, ShardWorker, Task, Tries, batch_for
 from lookalike.spaces import Space
-from lookalike.types import Box, FileStamp, Garment, Item
+from lookalike.types import Box, Content, FileStamp, Garment, Item
 
 SPACES = (Space("deep", 3, "mean@1"), Space("color", 2, "color@1"))
 
@@ -99,6 +99,23 @@ def test_what_became_of_the_photos_comes_back_to_the_bit() -> None:
     assert list(found[2].file_stamps) == [FileStamp(1, 2, "x"), FileStamp(3, 4, "y"), FileStamp(3, 4, "y")]
     np.testing.assert_array_equal(found[2].vectors["deep"], np.float32([[2, 1, 0.1], [3, 1, 0.1], [4, 1, 0.1]]))
     np.testing.assert_array_equal(found[2].vectors["color"], [[0.5, 2], [0.5, 3], [0.5, 4]])
+
+
+def test_reused_contents_come_back_after_what_they_are_copied_from() -> None:
+    work = [work_of(number) for number in range(5)]
+    work[3] = replace(work[3], reuse=False)
+    shard = Shard.of(work, SPACES)
+    assert [each.reuse for each in read_work(shard.text)] == [True, True, True, False, True]
+    assert shard.name != Shard.of([work_of(number) for number in range(5)], SPACES).name
+    reused = []
+    for each, sha256 in ((work[0], "x"), (work[1], "known")):  # the first is of the content of the third photo
+        file_stamp = FileStamp(1, 2, sha256)
+        reused.append(Reused(each.item, file_stamp, Content.of(each.item, file_stamp)))
+    made = outcomes(work)[2:]
+    found, _ = read_result(shard, write_result([*made, *reused], source="", spaces=SPACES, took={}), SPACES)
+    assert [type(each) for each in found] == [Embedded, Reused, Reused]
+    assert found[1:] == reused
+    assert reused_keys(found) == {reused[1].content.key}
 
 
 def test_garments_come_back_too() -> None:

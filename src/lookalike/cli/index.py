@@ -141,6 +141,8 @@ def _present(report: IndexReport, gallery: str) -> None:
         phases = ", ".join(f"{name} {report.seconds[name]:.1f}" for name in ("wait", "embed", "write"))
         found = "" if report.garments is None else f" with {report.garments:,} garments"
         write(f"{embedded:,} photos{found} in {total:.1f} s, {embedded / total:.0f}/s (seconds: {phases})")
+    if report.reused:
+        write(f"{report.reused:,} photos of known contents, whose vectors were copied")
     if report.kept:
         say(f"{report.kept:,} items were not found and are kept: they may only be out of reach")
     if report.outside:

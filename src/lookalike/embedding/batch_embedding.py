@@ -7,95 +7,49 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Container, Generator, Iterable, Iterator, MutableMapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from io import BytesIO
+from itertools import groupby
 from pathlib import Path
 from time import perf_counter
-from typing import TypeAlias
 
 import numpy as np
 
 from lookalike.embedding.model_loading import processors
+from lookalike.embedding.photo_tasks import Embedded, Outcome, PhotoTask, Reused, Unchanged, Unreadable
 from lookalike.embedding.protocol import Embedder, Embeddings, GarmentFinder, Prepared
 from lookalike.errors import PhotoError
 from lookalike.images import DEFAULT_LIMITS, Limits, open_image, read_bytes
 from lookalike.remote.addresses import is_address, reach_of, shown
 from lookalike.remote.object_store import CONNECTIONS, status
-from lookalike.types import FileStamp, Float32, Item
+from lookalike.types import Content, FileStamp, Item
 
 BATCH = 16
 
-
-@dataclass(frozen=True, slots=True)
-class PhotoTask:
-    """Photo to embed, unless its content is unchanged.
-
-    Attributes:
-        item: Item of the photo.
-        position: Position in the catalogue, from 0.
-        file_stamp: File stamp stored with the vectors in the gallery, of the same parts of the photo; None without
-            vectors.
-        finder: Model id of the finder of the garments to embed; None embeds the photo, or its box.
-    """
-
-    item: Item
-    position: int = 0
-    file_stamp: FileStamp | None = None
-    finder: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Embedded:
-    """Batch of embedded photos.
-
-    Attributes:
-        items: B items, with the garments that were found in their photos.
-        file_stamps: B file stamps.
-        vectors: (R, D) float32 by name of the space: a row for each of `Item.parts`.
-        labels: (R, C) float32 by head, class probabilities of the same parts; empty without heads.
-    """
-
-    items: Sequence[Item]
-    file_stamps: Sequence[FileStamp]
-    vectors: Mapping[str, Float32]
-    labels: Mapping[str, Float32] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Unchanged:
-    """Photo whose content has not changed since its vectors were stored."""
-
-    item: Item
-    file_stamp: FileStamp
-
-
-@dataclass(frozen=True, slots=True)
-class Unreadable:
-    """Photo that cannot be read."""
-
-    item: Item
-    error: PhotoError
-
-
-Outcome: TypeAlias = Embedded | Unchanged | Unreadable
-
-EmbedPhotos: TypeAlias = Callable[[Iterable[PhotoTask], MutableMapping[str, float]], Generator[Outcome, None, None]]
-"""Embeds photos of an iterable, which is read as needed, and adds the seconds of each phase to a mapping.
-
-Yields one outcome for each photo."""
+HELD = 8
+"""Batches of photos of known contents that wait for the new ones between them."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """Decoded photo of a worker thread; `prepared` has its parts, none of them when its content is unchanged."""
+    """Photo as a worker thread has read it.
+
+    Attributes:
+        item: Its item, with garments if they were sought.
+        file_stamp: Its file stamp.
+        seconds: Seconds that it took.
+        content: Its content; None if it is unchanged, or to be embedded whatever is known.
+        prepared: Its parts; empty if it is unchanged, or its content known.
+    """
 
     item: Item
     file_stamp: FileStamp
-    prepared: Sequence[Prepared]
     seconds: float
+    content: Content | None = None
+    prepared: Sequence[Prepared] = ()
 
 
 def embed_photos(
@@ -106,6 +60,7 @@ def embed_photos(
     batch: int = BATCH,
     workers: int | None = None,
     finder: GarmentFinder | None = None,
+    known: Container[bytes] | None = None,
 ) -> Generator[Outcome, None, None]:
     """Embed photos in this process: threads read and decode, the calling thread runs the network.
 
@@ -116,11 +71,13 @@ def embed_photos(
         batch: Batch size of the network, at least 1.
         workers: Number of threads that read and decode; None is one for each processor, and more for photos in stores.
         finder: Finds garments, if the tasks name one.
+        known: Keys of contents that are not embedded, see `Content.key`; asked by several threads. The contents of
+            photos that are embedded count as known from then on. None embeds all photos.
 
     Yields:
         Outcomes in the order of the photos, except that unchanged photos come as soon as they are known.
     """
-    line = _Line(embedder, seconds, batch=batch, workers=workers, finder=finder)
+    line = _Line(embedder, seconds, batch=batch, workers=workers, finder=finder, known=known)
     try:
         for each in work:
             line.send(each)
@@ -128,8 +85,7 @@ def embed_photos(
                 yield from line.take()
         while line.on_their_way:
             yield from line.take()
-        if line.waiting:
-            yield line.embed()
+        yield from line.embed()
     finally:
         line.close()
 
@@ -145,8 +101,11 @@ class _Line:
         batch: int,
         workers: int | None,
         finder: GarmentFinder | None,
+        known: Container[bytes] | None,
     ) -> None:
         self._embedder, self._seconds, self._batch, self._finder = embedder, seconds, batch, finder
+        self._known = known
+        self._met: set[bytes] = set()
         decoders = workers or processors()
         self._decoders = ThreadPoolExecutor(decoders, thread_name_prefix="decode")
         self._fetchers = ThreadPoolExecutor(workers or max(decoders, CONNECTIONS), thread_name_prefix="fetch")
@@ -163,7 +122,31 @@ class _Line:
     def send(self, work: PhotoTask) -> None:
         """Start reading a photo, in the larger pool when it is in a store."""
         pool = self._fetchers if is_address(work.item.location) else self._decoders
-        self.on_their_way.append((work.item, pool.submit(_read, work, self._embedder, self._finder)))
+        self.on_their_way.append((work.item, pool.submit(self._read, work)))
+
+    def _read(self, work: PhotoTask) -> _Read:
+        """Read one photo, and decode and prepare it when its content is new; runs in the threads."""
+        started = perf_counter()
+        item, stored = work.item, work.file_stamp
+        now = size_and_time(item.location)  # before the bytes, so that the next run sees a change made meanwhile
+        if now is None and is_address(item.location):
+            now = status(reach_of(item))
+            if stored is not None and now == (stored.size, stored.modified_ns):
+                return _Read(item, stored, perf_counter() - started)
+        data = read_bytes(item, keep=False)
+        file_stamp = FileStamp(len(data), now[1] if now else 0, hashlib.sha256(data).hexdigest())
+        if stored is not None and stored.sha256 == file_stamp.sha256:
+            return _Read(item, file_stamp, perf_counter() - started)
+        content = None
+        if self._known is not None and work.reuse:
+            content = Content(file_stamp.sha256, item.box, work.finder)
+            if content.key in self._met or content.key in self._known:
+                return _Read(item, file_stamp, perf_counter() - started, content)
+        if self._finder is not None and work.finder is not None:
+            item = with_garments(item, data, self._finder)
+        size, name = self._embedder.wanted_size, shown(item.location)
+        prepared = [self._embedder.prepare(open_image(data, at_least=size, box=part, name=name)) for part in item.parts]
+        return _Read(item, file_stamp, perf_counter() - started, content, prepared)
 
     def take(self) -> Iterator[Outcome]:
         """Wait for the oldest photo, and embed when a batch is full."""
@@ -175,48 +158,44 @@ class _Line:
             return
         read = future.result()
         self._seconds["decode"] += read.seconds
-        if not read.prepared:
+        content = read.content
+        if content is None and not read.prepared:
             yield Unchanged(item, read.file_stamp)
             return
+        if content is not None and content.key in self._met:
+            read = replace(read, prepared=())
+        elif content is not None and read.prepared:
+            self._met.add(content.key)
         self.waiting.append(read)
-        if len(self.waiting) == self._batch:
-            yield self.embed()
+        new = sum(1 for each in self.waiting if each.prepared)
+        if new in (0, self._batch) or len(self.waiting) == HELD * self._batch:
+            yield from self.embed()
 
-    def embed(self) -> Embedded:
-        """Run the network on the waiting photos."""
-        parts = [prepared for read in self.waiting for prepared in read.prepared]
-        items = [read.item for read in self.waiting]
-        file_stamps = [read.file_stamp for read in self.waiting]
-        self.waiting.clear()
+    def embed(self) -> Iterator[Outcome]:
+        """Run the network on the waiting photos, but those of known contents; yields the outcomes of all in order."""
+        waiting, self.waiting = self.waiting, []
+        parts = [prepared for read in waiting for prepared in read.prepared]
         with timed(self._seconds, "embed"):
-            embedded = embed_in_batches(self._embedder, parts, batch=self._batch)
-            return Embedded(items, file_stamps, embedded.vectors, embedded.labels)
+            found = embed_in_batches(self._embedder, parts, batch=self._batch) if parts else Embeddings({})
+        start = 0
+        for is_new, group in groupby(waiting, key=lambda read: bool(read.prepared)):
+            reads = list(group)
+            if is_new:
+                rows = slice(start, start + sum(len(read.prepared) for read in reads))
+                start = rows.stop
+                yield Embedded(
+                    [read.item for read in reads],
+                    [read.file_stamp for read in reads],
+                    {name: each[rows] for name, each in found.vectors.items()},
+                    {name: each[rows] for name, each in found.labels.items()},
+                )
+            else:
+                yield from (Reused(read.item, read.file_stamp, read.content) for read in reads if read.content)
 
     def close(self) -> None:
         """Stop the threads; photos that are not started are dropped."""
         for pool in (self._decoders, self._fetchers):
             pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _read(work: PhotoTask, embedder: Embedder, finder: GarmentFinder | None) -> _Read:
-    """Read one photo, and decode and prepare it when its content is new; runs in the threads."""
-    started = perf_counter()
-    item, known = work.item, work.file_stamp
-    now = size_and_time(item.location)  # before the bytes, so that the next run sees a change made meanwhile
-    if now is None and is_address(item.location):
-        now = status(reach_of(item))
-        if known is not None and now == (known.size, known.modified_ns):
-            return _Read(item, known, (), perf_counter() - started)
-    data = read_bytes(item, keep=False)
-    file_stamp = FileStamp(len(data), now[1] if now else 0, hashlib.sha256(data).hexdigest())
-    prepared: list[Prepared] = []
-    if known is None or known.sha256 != file_stamp.sha256:
-        if finder is not None and work.finder is not None:
-            item = with_garments(item, data, finder)
-        size, name = embedder.wanted_size, shown(item.location)
-        for part in item.parts:
-            prepared.append(embedder.prepare(open_image(data, at_least=size, box=part, name=name)))
-    return _Read(item, file_stamp, prepared, perf_counter() - started)
 
 
 def embed_in_batches(embedder: Embedder, parts: Sequence[Prepared], *, batch: int) -> Embeddings:

@@ -15,7 +15,7 @@ from lookalike.gallery.request import SearchRequest
 from lookalike.gallery.stored_parameters import StoredWeights
 from lookalike.projection import Projection
 from lookalike.spaces import Space
-from lookalike.types import JSON, FileStamp, Float32, FullText, Garment, Int64, Item, Neighbours
+from lookalike.types import JSON, Content, FileStamp, Float32, FullText, Garment, Int64, Item, Neighbours
 
 
 class GalleryReader(Protocol):
@@ -213,6 +213,16 @@ class GalleryReader(Protocol):
 
         Args:
             ids: Ids without repeats, whose order does not matter; None is all.
+        """
+        ...
+
+    def contents(self, *, without_source: str | None = None) -> Iterator[tuple[str, Content]]:
+        """Iterate over the contents of items whose file stamps are known, by id, in any order.
+
+        `records` gives the vectors of an id; its content may have changed since.
+
+        Args:
+            without_source: Source whose items are left out.
         """
         ...
 

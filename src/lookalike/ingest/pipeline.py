@@ -7,37 +7,27 @@ catalogue, and new items are written in its order.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from time import perf_counter
-from typing import Protocol
 
 import numpy as np
 
 from lookalike.catalogue.protocol import Catalogue
-from lookalike.embedding.batch_embedding import (
-    BATCH,
-    Embedded,
-    EmbedPhotos,
-    Outcome,
-    PhotoTask,
-    Unchanged,
-    Unreadable,
-    embed_photos,
-    size_and_time,
-    timed,
-)
+from lookalike.embedding.batch_embedding import BATCH, embed_photos, size_and_time, timed
+from lookalike.embedding.photo_tasks import Embedded, EmbedPhotos, Outcome, PhotoTask, Reused, Unchanged, Unreadable
 from lookalike.embedding.protocol import Embedder, GarmentFinder
 from lookalike.errors import CatalogueError, PhotoError
-from lookalike.gallery.record_batch import RecordBatch
+from lookalike.ingest.index_target import IndexTarget
+from lookalike.ingest.known_contents import KnownContents
 from lookalike.ingest.photo_folders import PhotoFolders
 from lookalike.ingest.report import IndexReport, Skipped
 from lookalike.remote.addresses import roots_of
 from lookalike.spaces import Space
-from lookalike.types import FileStamp, Float32, Item
+from lookalike.types import Content, FileStamp, Float32, Item
 
 LOOKED_UP = 512
 """Items that are looked up at once among those of other sources."""
@@ -45,53 +35,6 @@ LOOKED_UP = 512
 WRITE_ROWS = 512
 WRITE_SECONDS = 5.0
 """Rows and seconds after which a commit is due."""
-
-
-class IndexTarget(Protocol):
-    """Methods of a gallery that the pipeline calls; `lookalike.gallery.protocol.Gallery` documents them."""
-
-    def add(
-        self,
-        items: Sequence[Item],
-        vectors: Mapping[str, Float32],
-        *,
-        spaces: Sequence[Space],
-        source: str = "",
-        file_stamps: Sequence[FileStamp] | None = None,
-    ) -> None:
-        """Add or replace items in one transaction."""
-        ...
-
-    def __len__(self) -> int:
-        """Number of items."""
-        ...
-
-    def update(
-        self, items: Sequence[Item], *, source: str = "", file_stamps: Sequence[FileStamp] | None = None
-    ) -> None:
-        """Replace the metadata of items; vectors stay."""
-        ...
-
-    def remove(self, ids: Sequence[str]) -> int:
-        """Remove items; returns how many."""
-        ...
-
-    def source_items(self, source: str) -> dict[str, tuple[Item, FileStamp | None]]:
-        """Items of a source, by id, with their file stamps."""
-        ...
-
-    def records(self, ids: Sequence[str]) -> Iterator[RecordBatch]:
-        """Iterate over the records of some ids, in batches."""
-        ...
-
-    @property
-    def roots(self) -> tuple[str, ...]:
-        """Folders and URLs that photos came from so far."""
-        ...
-
-    def remember_roots(self, more: Iterable[str]) -> None:
-        """Store folders and URLs that photos come from."""
-        ...
 
 
 def index_catalogue(
@@ -111,8 +54,9 @@ def index_catalogue(
     """Bring a gallery up to date with a catalogue.
 
     A photo is unchanged when its file has the stored size and time, or the same content, and the same finder, or none,
-    has looked for garments in it. Committed items stay when the
-    run is interrupted or killed, and the next run continues from there.
+    has looked for garments in it. A photo of the content of any other item, with the same box and finder, gets the
+    vectors of that one. Committed items stay when the run is interrupted or killed, and the next run continues from
+    there.
 
     Args:
         catalogue: Catalogue to read.
@@ -155,6 +99,23 @@ class _Known:
     source: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    """Item to write.
+
+    Attributes:
+        item: Item.
+        file_stamp: File stamp of its photo.
+        content: Its content.
+        vectors: A row for each of its parts, by space; None for those of another item of the same content.
+    """
+
+    item: Item
+    file_stamp: FileStamp
+    content: Content
+    vectors: Mapping[str, Float32] | None = None
+
+
 class _Run:
     """One indexing run, in the caller's thread."""
 
@@ -174,11 +135,13 @@ class _Run:
         self._finder = None if finder is None else finder.model_id
         self._catalogue, self._spaces, self._target, self._source = catalogue, spaces, target, source
         self._strict, self._progress = strict, progress
-        self._known = {id_: _Known(*known, source) for id_, known in target.source_items(source).items()}
+        items = target.source_items(source)
+        self._known = {id_: _Known(*known, source) for id_, known in items.items()}
+        self._contents = KnownContents(target, source=source, items=items.values())
         self._has_others = len(target) > len(self._known)
         self._seen: set[str] = set()
-        self._embedded: list[tuple[Item, FileStamp]] = []
-        self._vectors: list[Mapping[str, Float32]] = []
+        self._pending: list[_Pending] = []
+        self._again: list[PhotoTask] = []
         self._metadata: list[tuple[Item, FileStamp]] = []
         self._roots: set[str] = set()
         self._folders = PhotoFolders()
@@ -189,7 +152,14 @@ class _Run:
         if self._strict and self.report.skipped:
             raise PhotoError(self.report.skipped[0].photo, self.report.skipped[0].reason)
         self._tell()  # rates are counted from here
-        outcomes = embed(self._work(), self.report.seconds)
+        self._embed(embed, self._work())
+        if self._again:  # their contents were known, and the items that had them were given others meanwhile
+            self._embed(embed, iter(self._again))
+        self.report.outside = self._folders.count_outside(self._target.roots)
+
+    def _embed(self, embed: EmbedPhotos, work: Iterator[PhotoTask]) -> None:
+        """Embed photos, and write their items."""
+        outcomes = embed(work, self.report.seconds, known=self._contents)
         try:
             with closing(outcomes):
                 for outcome in outcomes:
@@ -197,7 +167,6 @@ class _Run:
         finally:
             # Also after an interrupt or error: embedded photos are not lost.
             self._write()
-        self.report.outside = self._folders.count_outside(self._target.roots)
 
     def _work(self) -> Iterator[PhotoTask]:
         """Tasks for new and possibly changed photos, in the order of the catalogue."""
@@ -273,18 +242,24 @@ class _Run:
             self._tell()
         elif isinstance(outcome, Unchanged):
             self._settle(outcome.item, outcome.file_stamp)
+        elif isinstance(outcome, Reused):
+            self._pending.append(_Pending(outcome.item, outcome.file_stamp, outcome.content))
+            self._write_when_due()
         else:
             self._take_embedded(outcome)
 
     def _take_embedded(self, batch: Embedded) -> None:
         """Queue embedded photos, and write when a commit is due."""
-        self._vectors.append(batch.vectors)
-        self._embedded += zip(batch.items, batch.file_stamps, strict=True)
+        at = 0
+        for item, file_stamp in zip(batch.items, batch.file_stamps, strict=True):
+            rows = slice(at, at + len(item.parts))
+            at = rows.stop
+            vectors = {name: each[rows] for name, each in batch.vectors.items()}
+            self._pending.append(_Pending(item, file_stamp, Content.of(item, file_stamp), vectors))
+            self._count(item)
         self.report.embedded += len(batch.items)
         if self.report.garments is not None:
             self.report.garments += sum(len(item.garments) for item in batch.items)
-        for item in batch.items:
-            self._count(item)
         self._write_when_due()
         self._tell()
 
@@ -300,25 +275,56 @@ class _Run:
             self.report.replaced_from[known.source] = before + 1
 
     def _write_when_due(self) -> None:
-        rows = max(len(self._embedded), len(self._metadata))
+        rows = max(len(self._pending), len(self._metadata))
         if rows >= WRITE_ROWS or perf_counter() - self._written_at > WRITE_SECONDS:
             self._write()
 
     def _write(self) -> None:
         """Commit queued items and metadata."""
-        embedded, vectors, metadata = self._embedded, self._vectors, self._metadata
-        self._embedded, self._vectors, self._metadata = [], [], []  # a failed write is not repeated
+        pending, metadata = self._pending, self._metadata
+        self._pending, self._metadata = [], []  # a failed write is not repeated
         with timed(self.report.seconds, "write"):
             self._target.remember_roots(self._roots)
-            if embedded:
-                items, file_stamps = zip(*embedded, strict=True)
-                spaces = self._spaces
-                rows = {space.name: np.concatenate([part[space.name] for part in vectors]) for space in spaces}
-                self._target.add(items, rows, spaces=spaces, source=self._source, file_stamps=file_stamps)
+            if complete := list(self._with_vectors(pending)):
+                parts = [each.vectors or {} for each in complete]
+                self._target.add(
+                    [each.item for each in complete],
+                    {space.name: np.concatenate([part[space.name] for part in parts]) for space in self._spaces},
+                    spaces=self._spaces,
+                    source=self._source,
+                    file_stamps=[each.file_stamp for each in complete],
+                )
+                for each in complete:
+                    self._note_content(each)
             if metadata:
                 items, file_stamps = zip(*metadata, strict=True)
                 self._target.update(items, source=self._source, file_stamps=file_stamps)
         self._written_at = perf_counter()
+
+    def _with_vectors(self, pending: Sequence[_Pending]) -> Iterator[_Pending]:
+        """Complete items whose vectors another item has; one that has them no more is embedded later."""
+        made = {each.content: (each.item, each.vectors) for each in pending if each.vectors is not None}
+        stored = self._contents.find({each.content for each in pending} - made.keys())
+        for each in pending:
+            if each.vectors is not None:
+                yield each
+                continue
+            item, vectors = made.get(each.content) or stored.get(each.content) or (None, None)
+            if item is None:
+                finder = self._finder_for(each.item)
+                self._again.append(PhotoTask(each.item, len(self._again), finder=finder, reuse=False))
+                continue
+            like = replace(each.item, garments=item.garments, finder=item.finder)
+            self.report.reused += 1
+            self._count(like)
+            yield replace(each, item=like, vectors=vectors)
+
+    def _note_content(self, written: _Pending) -> None:
+        """Note which item has which content now."""
+        known = self._known.get(written.item.id)
+        if known is not None and known.file_stamp is not None:
+            self._contents.forget(known.item, known.file_stamp)
+        self._contents.add(written.item, written.file_stamp)
 
     def _tell(self) -> None:
         if self._progress:

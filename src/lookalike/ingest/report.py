@@ -33,6 +33,7 @@ class IndexReport:
             now, by the other source.
         unchanged: Items without changes.
         embedded: Photos that were embedded.
+        reused: Photos that were not, since an item of the gallery has the vectors of the same content.
         garments: Garments found in them; None if none were sought.
         removed: Items removed because they are no longer in the source.
         kept: Items that were not read and stay, since their folder or row cannot be read.
@@ -48,6 +49,7 @@ class IndexReport:
     replaced_from: dict[str, int] = field(default_factory=dict)
     unchanged: int = 0
     embedded: int = 0
+    reused: int = 0
     removed: int = 0
     kept: int = 0
     outside: int = 0
@@ -85,6 +87,7 @@ class IndexReport:
             "replaced_from": dict(self.replaced_from),
             "unchanged": self.unchanged,
             "embedded": self.embedded,
+            "reused": self.reused,
             "removed": self.removed,
             "kept": self.kept,
             "outside": self.outside,

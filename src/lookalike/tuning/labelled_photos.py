@@ -11,7 +11,8 @@ from typing import TypeAlias
 import numpy as np
 
 from lookalike.catalogue.opening import open_catalogue
-from lookalike.embedding.batch_embedding import Embedded, PhotoTask, Unreadable, embed_photos
+from lookalike.embedding.batch_embedding import embed_photos
+from lookalike.embedding.photo_tasks import Embedded, PhotoTask, Unreadable
 from lookalike.embedding.protocol import Embedder
 from lookalike.errors import UsageError
 from lookalike.evaluation.evaluator import filtered_items

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from lookalike.catalogue.opening import open_catalogue
-from lookalike.embedding.batch_embedding import Embedded, PhotoTask, Unreadable, embed_photos
+from lookalike.embedding.batch_embedding import embed_photos
 from lookalike.embedding.embedder import PhotoEmbedder
 from lookalike.embedding.labels import labels_of
 from lookalike.embedding.model_loading import open_network
+from lookalike.embedding.photo_tasks import Embedded, PhotoTask, Unreadable
 from lookalike.embedding.protocol import Embedder
 from lookalike.errors import PhotoError, UnknownNameError, UsageError
 from lookalike.gallery.opening import open_gallery

@@ -47,7 +47,7 @@ from lookalike.gallery.records import AttributeNames
 from lookalike.gallery.request import ResolvedRequest, SearchRequest
 from lookalike.gallery.request_checks import check_least
 from lookalike.spaces import Space, slices, width
-from lookalike.types import JSON, FileStamp, Float32, FullText, Garment, Int64, Item, Neighbours, several
+from lookalike.types import JSON, Content, FileStamp, Float32, FullText, Garment, Int64, Item, Neighbours, several
 
 BATCH = 1024
 """Items of a batch that `rows` and `records` yield."""
@@ -299,6 +299,11 @@ class LocalGallery(LocalEditing):
             return record_reads.record_batches(connection, names, spaces=spaces, size=BATCH, ids=ids)
 
         return self._database.iterate(batches)
+
+    def contents(self, *, without_source: str | None = None) -> Iterator[tuple[str, Content]]:
+        """Iterate over the contents of items whose file stamps are known, by id, in any order."""
+        read = partial(record_reads.contents, without_source=without_source, size=BATCH)
+        return (content for batch in self._database.iterate(read) for content in batch)
 
     def optimise(self) -> None:
         """Build the segment and index at the end of an indexing run; may take seconds."""

@@ -11,9 +11,16 @@ from lookalike.gallery.local.metadata_table import meta_number
 from lookalike.gallery.local.reads import raw_vectors
 from lookalike.gallery.local.row_checksums import VectorRow, damaged
 from lookalike.gallery.record_batch import RecordBatch
-from lookalike.gallery.records import FILE_STAMP_COLUMNS, ITEM_COLUMNS, AttributeNames, read_file_stamp, read_item
+from lookalike.gallery.records import (
+    FILE_STAMP_COLUMNS,
+    ITEM_COLUMNS,
+    AttributeNames,
+    read_file_stamp,
+    read_item,
+    read_parts,
+)
 from lookalike.spaces import Space, slices, width
-from lookalike.types import Float32, Item
+from lookalike.types import Content, Float32, Item
 
 
 def batches(
@@ -103,3 +110,22 @@ def with_further(
     for own, further in zip(first, wanted, strict=True):
         yield own
         yield from (by_row[number] for number in further)
+
+
+def contents(
+    connection: sqlite3.Connection, *, without_source: str | None, size: int
+) -> Iterator[list[tuple[str, Content]]]:
+    """Iterate over the contents of items whose file stamps are known, by id, in batches.
+
+    Checksums of items are not checked: who goes on with an id reads its record.
+
+    Args:
+        connection: Connection in a transaction until the iteration ends.
+        without_source: Source whose items are left out; None leaves out none.
+        size: Batch size.
+    """
+    statement = "SELECT id, sha256, box FROM items WHERE sha256 IS NOT NULL AND source IS NOT ?"
+    cursor = connection.execute(statement, (without_source,))
+    while rows := cursor.fetchmany(size):
+        parts = [(item_id, sha256, read_parts(text)) for item_id, sha256, text in rows]
+        yield [(item_id, Content(sha256, box, finder)) for item_id, sha256, (box, _, finder) in parts]

@@ -11,14 +11,14 @@ from lookalike.gallery.local.writes import Overrides
 from lookalike.gallery.milvus import facets as browsing
 from lookalike.gallery.milvus.metadata import MetadataStore
 from lookalike.gallery.milvus.reads import MilvusReader, check_unicode
+from lookalike.gallery.milvus.record_reads import MilvusRecords
 from lookalike.gallery.milvus.records import KNOWN, Record, kinds_of, to_record
-from lookalike.gallery.milvus.roots import MilvusRoots
 from lookalike.gallery.milvus.writes import MilvusWriter, check_items, with_overrides
 from lookalike.gallery.stored_item import StoredItem
 from lookalike.types import JSON, FileStamp, Item
 
 
-class MilvusEditing(MilvusRoots):
+class MilvusEditing(MilvusRecords):
     """Methods of `lookalike.gallery.milvus.gallery.MilvusGallery` for metadata, sources and overrides."""
 
     _reader: MilvusReader

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from types import TracebackType
 
@@ -20,12 +20,11 @@ from lookalike.gallery.milvus import maintenance, product_reads
 from lookalike.gallery.milvus.address import Address
 from lookalike.gallery.milvus.editing import MilvusEditing
 from lookalike.gallery.milvus.reads import ALL, check_unicode
-from lookalike.gallery.milvus.records import KNOWN, added_rows_of, kinds_of, record_batch, to_record
+from lookalike.gallery.milvus.records import KNOWN, added_rows_of, kinds_of, to_record
 from lookalike.gallery.milvus.search import Searcher
 from lookalike.gallery.milvus.state import State
 from lookalike.gallery.milvus.writes import MilvusWriter, agree, check_items, with_overrides
 from lookalike.gallery.product_rows import ProductRows
-from lookalike.gallery.record_batch import RecordBatch
 from lookalike.gallery.records import vector_rows
 from lookalike.gallery.request import SearchRequest
 from lookalike.gallery.request_checks import check_least
@@ -236,30 +235,6 @@ class MilvusGallery(MilvusEditing):
         condition = filters.parse(where, known.kinds)
         expression = MilvusCompiler(partial(browsing.matching_texts, self._reader)).passing(condition)
         return within_partitions(expression, condition, known.partition_by)
-
-    def rows(self) -> Iterator[tuple[Sequence[Item], dict[str, Float32]]]:
-        """Iterate over all items and their raw vectors, in batches, in the order of adding."""
-        if not self._state.has_rows():
-            return
-        spaces = self.spaces
-        for batch in self._reader.ordered(ALL, [*KNOWN, "_raw", "vector"]):
-            vectors = added_rows_of(batch, columns=width(spaces))
-            yield (
-                [to_record(row).item for row in batch],
-                {name: vectors[:, place] for name, place in slices(spaces).items()},
-            )
-
-    def records(self, ids: Sequence[str] | None = None) -> Iterator[RecordBatch]:
-        """Iterate over all records, or those of some ids, in batches, in the order of adding."""
-        if self._state.has_rows():
-            fields = [*KNOWN, "_raw", "vector"]
-            for batch in self._reader.ordered(ALL, fields) if ids is None else self._reader.named(ids, fields):
-                yield record_batch(batch, spaces=self.spaces)
-
-    def sources(self) -> Mapping[str, int]:
-        """Number of items of each source."""
-        known = self._state.metadata(fresh=True)
-        return maintenance.sources(self._reader, known) if self._state.has_rows() else {}
 
     def optimise(self) -> None:
         """Build the index that fits the size of the collection, and wait for it; may take minutes."""

@@ -6,7 +6,7 @@ from there.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, MutableMapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, MutableMapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from itertools import chain, islice
@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from lookalike.catalogue.protocol import Catalogue
-from lookalike.embedding.batch_embedding import Outcome, PhotoTask, Unreadable, size_and_time, timed
+from lookalike.embedding.batch_embedding import size_and_time, timed
 from lookalike.embedding.model_choice import ModelFile
+from lookalike.embedding.photo_tasks import Outcome, PhotoTask, Unreadable
 from lookalike.embedding.protocol import Embedder
 from lookalike.errors import LookalikeError, PhotoError, UsageError
 from lookalike.finding.catalogue_finder import CatalogueFinder
@@ -86,7 +87,11 @@ class RayEmbedding:
         )
 
     def __call__(
-        self, work: Iterable[PhotoTask], seconds: MutableMapping[str, float]
+        self,
+        work: Iterable[PhotoTask],
+        seconds: MutableMapping[str, float],
+        *,
+        known: Collection[bytes] | None = None,
     ) -> Generator[Outcome, None, None]:
         """Embed photos; see `lookalike.embedding.batch_embedding.EmbedPhotos`.
 
@@ -110,6 +115,7 @@ class RayEmbedding:
                 self._task,
                 models=[(name, None if place is None else ray.put(place.read_bytes())) for name, place in self._models],
                 finder=None if self._finder is None else ray.put(self._finder.read_bytes()),
+                known=None if known is None else ray.put(frozenset(known)),
                 processors=share.processors,
                 memory=share.memory,
                 gpu=share.gpus > 0,

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from lookalike.embedding.batch_embedding import Embedded, Outcome, PhotoTask, Unchanged, Unreadable
+from lookalike.embedding.photo_tasks import Embedded, Outcome, PhotoTask, Reused, Unchanged, Unreadable
 from lookalike.errors import PhotoError, short_reason
 from lookalike.gallery.record_batch import RecordBatch
 from lookalike.gallery.transfer.parquet import (
@@ -28,13 +28,13 @@ from lookalike.gallery.transfer.parquet import (
     schema,
 )
 from lookalike.spaces import Space
-from lookalike.types import Box, FileStamp, Float32, Item, item_json
+from lookalike.types import Box, Content, FileStamp, Float32, Item, item_json
 
 LARGEST, SMALLEST, FEWEST = 512, 16, 64
 """Largest and smallest number of photos in a shard, and smallest number of shards of a larger catalogue: each worker
 gets some, and little is lost with one."""
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 DIGEST_BYTES: Final = 32
 
 OUTCOMES: Final = b"lookalike.shard"
@@ -116,6 +116,7 @@ def write_result(
     file_stamps: list[FileStamp | None] = []
     vectors: dict[str, list[Float32]] = {space.name: [np.zeros((0, space.dimension), np.float32)] for space in spaces}
     same: list[tuple[str, int, int, str]] = []
+    reused: list[tuple[str, int, int, str]] = []
     refused: list[tuple[str, str]] = []
     for outcome in outcomes:
         if isinstance(outcome, Embedded):
@@ -123,14 +124,15 @@ def write_result(
             file_stamps += outcome.file_stamps
             for name, parts in vectors.items():
                 parts.append(outcome.vectors[name])
-        elif isinstance(outcome, Unchanged):
+        elif isinstance(outcome, Unchanged | Reused):
             file_stamp = outcome.file_stamp
-            same.append((outcome.item.id, file_stamp.size, file_stamp.modified_ns, file_stamp.sha256))
+            listed = same if isinstance(outcome, Unchanged) else reused
+            listed.append((outcome.item.id, file_stamp.size, file_stamp.modified_ns, file_stamp.sha256))
         else:
             refused.append((outcome.item.id, outcome.error.reason))
     rows = {name: np.concatenate(parts) for name, parts in vectors.items()}
     batch = RecordBatch(items, rows, [source] * len(items), file_stamps, [{}] * len(items))
-    told = json.dumps({"same": same, "refused": refused, "seconds": dict(took)}).encode()
+    told = json.dumps({"same": same, "reused": reused, "refused": refused, "seconds": dict(took)}).encode()
     kind = schema(spaces, with_garments=with_garments)
     kind = kind.with_metadata({**(kind.metadata or {}), OUTCOMES: told})
     file = BytesIO()
@@ -161,9 +163,10 @@ def read_result(shard: Shard, data: bytes, spaces: Sequence[Space]) -> tuple[lis
     if not table.schema.equals(schema(spaces, with_garments=shard.with_garments)):
         raise ValueError(f"{shard.name} has vectors of other spaces")
     item_of = {each.item.id: each.item for each in shard.work}
+    finder_of = {each.item.id: each.finder for each in shard.work}
     columns = plain_columns(table)
     ids: list[str] = columns["id"]
-    met = [*ids, *(each[0] for each in told["same"]), *(each[0] for each in told["refused"])]
+    met = [*ids, *(each[0] for name in ("same", "reused", "refused") for each in told[name])]
     if sorted(met) != sorted(item_of):
         raise ValueError(f"{shard.name} does not contain each of its photos once")
     outcomes: list[Outcome] = [Unchanged(item_of[id_], FileStamp(*file_stamp)) for id_, *file_stamp in told["same"]]
@@ -173,8 +176,25 @@ def read_result(shard: Shard, data: bytes, spaces: Sequence[Space]) -> tuple[lis
         read = [read_item(columns, row) for row in range(len(ids))]
         items = [replace(item_of[item.id], garments=item.garments, finder=item.finder) for item in read]
         rows = {space.name: all_vector_rows(batch, space, items) for space in spaces}
-        outcomes.append(Embedded(items, [read_file_stamp(columns, row) for row in range(len(ids))], rows))
+        file_stamps = [read_file_stamp(columns, row) for row in range(len(ids))]
+        outcomes.append(Embedded(items, file_stamps, rows))
+    for id_, *stamp in told["reused"]:  # after those of the same content
+        stamp_now = FileStamp(*stamp)
+        of_photo = Content(stamp_now.sha256, item_of[id_].box, finder_of[id_])
+        outcomes.append(Reused(item_of[id_], stamp_now, of_photo))
     return outcomes, told["seconds"]
+
+
+def reused_keys(outcomes: Iterable[Outcome]) -> set[bytes]:
+    """Keys of the contents that outcomes reuse and that none of them embeds."""
+    reused, embedded = set[bytes](), set[bytes]()
+    for outcome in outcomes:
+        if isinstance(outcome, Reused):
+            reused.add(outcome.content.key)
+        elif isinstance(outcome, Embedded):
+            pairs = zip(outcome.items, outcome.file_stamps, strict=True)
+            embedded.update(Content.of(item, file_stamp).key for item, file_stamp in pairs)
+    return reused - embedded
 
 
 def _work_json(work: PhotoTask) -> dict[str, Any]:
@@ -184,6 +204,7 @@ def _work_json(work: PhotoTask) -> dict[str, Any]:
         "root": work.item.root,
         "stamp": None if file_stamp is None else [file_stamp.size, file_stamp.modified_ns, file_stamp.sha256],
         **({} if work.finder is None else {"finder": work.finder}),
+        **({} if work.reuse else {"reuse": False}),
     }
 
 
@@ -197,4 +218,4 @@ def _work(told: Mapping[str, Any]) -> PhotoTask:
         attributes=told["attributes"],
     )
     file_stamp = None if told["stamp"] is None else FileStamp(*told["stamp"])
-    return PhotoTask(item, file_stamp=file_stamp, finder=told.get("finder"))
+    return PhotoTask(item, file_stamp=file_stamp, finder=told.get("finder"), reuse=told.get("reuse", True))

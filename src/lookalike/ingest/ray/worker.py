@@ -6,7 +6,7 @@ import os
 import socket
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +20,7 @@ from lookalike.embedding.protocol import Embedder
 from lookalike.errors import LookalikeError, MismatchError
 from lookalike.finding.catalogue_finder import CatalogueFinder
 from lookalike.finding.finder import Finder
-from lookalike.ingest.ray.shards import Shard, read_result, read_work, write_result
+from lookalike.ingest.ray.shards import Shard, read_result, read_work, reused_keys, write_result
 from lookalike.ingest.report import PHASES
 from lookalike.projection import Projection
 from lookalike.remote import object_store
@@ -59,6 +59,7 @@ class Task:
         gpu: Whether the worker has a GPU.
         tries: Actor of class `Tries`.
         finder: Reference to the bytes of a finder's file; None embeds whole photos.
+        known: Reference to the keys of the contents that need not be embedded; None embeds all photos.
     """
 
     models: Sequence[tuple[str, Any]]
@@ -75,6 +76,7 @@ class Task:
     gpu: bool = False
     tries: Any = None
     finder: Any = None
+    known: Any = None
 
 
 class Tries:
@@ -131,19 +133,26 @@ class ShardWorker:
         if kept is not None and object_store.exists(kept):
             data = object_store.read(kept)
             try:
-                read_result(shard, data, task.spaces)
+                outcomes, _ = read_result(shard, data, task.spaces)
             except ValueError:
                 pass  # damaged, so it is computed again
             else:
-                return data
+                if all(key in self._known for key in reused_keys(outcomes)):  # the gallery may have lost one since
+                    return data
         _check_reach(shard)
         took = dict.fromkeys(PHASES, 0.0)
         workers = task.workers or task.processors
-        outcomes = embed_photos(
-            shard.work, took, embedder=self._embedder, batch=self._batch, workers=workers, finder=self._finder
+        embedded = embed_photos(
+            shard.work,
+            took,
+            embedder=self._embedder,
+            batch=self._batch,
+            workers=workers,
+            finder=self._finder,
+            known=None if task.known is None else self._known,
         )
         data = write_result(
-            outcomes, source=task.source, spaces=task.spaces, took=took, with_garments=shard.with_garments
+            embedded, source=task.source, spaces=task.spaces, took=took, with_garments=shard.with_garments
         )
         if kept is not None:
             object_store.write(kept, data)
@@ -182,6 +191,14 @@ class ShardWorker:
                 "install the same version of Lookalike on all of them"
             )
         return projected
+
+    @cached_property
+    def _known(self) -> Collection[bytes]:
+        """Fetch the keys of known contents."""
+        import ray
+
+        known: Collection[bytes] = () if self._task.known is None else ray.get(self._task.known)
+        return known
 
     @cached_property
     def _finder(self) -> CatalogueFinder | None:
