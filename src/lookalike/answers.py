@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
-from lookalike.types import Box, Float32, Garment, Item, Labels, item_json
+from lookalike.types import Box, Facet, Float32, Garment, Item, Labels, item_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +138,8 @@ class Match:
         variants: In an answer of products, other photos of the product that were found, best first, at most
             `lookalike.retrieval.variants.LISTED`.
         variant_count: Number of all of these; None in an answer of photos.
+        similarity_rank: Rank before the relevant matches were sorted, boosted or made diverse; None if they were not.
+        boost: What each boost added, by its name; empty without, and for a match that is not relevant.
     """
 
     rank: int
@@ -150,6 +152,8 @@ class Match:
     explanation: Explanation | None = field(default=None, compare=False)
     variants: Sequence[Variant] = ()
     variant_count: int | None = None
+    similarity_rank: int | None = None
+    boost: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def part(self) -> Box | None:
@@ -164,9 +168,11 @@ class Match:
             "score": self.score,
             "scores": dict(self.scores),
         }
-        for name, value in (("refined", self.refined), ("relevance", self.relevance)):
-            if value is not None:
+        for name in ("refined", "relevance", "similarity_rank"):
+            if (value := getattr(self, name)) is not None:
                 match[name] = value
+        if self.boost:
+            match["boost"] = dict(self.boost)
         if self.garment is not None:
             match["garment"] = self.garment.to_json()
         if self.explanation is not None:
@@ -183,7 +189,7 @@ class Query:
     `weights` are those that were used, `labels` the most probable classes of the photo by head of the model, with their
     probabilities, and `no_garment` the probability that it shows none; None without a single photo or such heads.
     With `same_kind`, the matches are of `kind`, or of any if that is None, since it is unknown. `group` is `product` in
-    an answer of products.
+    an answer of products. `relevant` is the number of matches that `sort`, `boost`, `diversity` and facets apply to.
     """
 
     photo: str | None
@@ -207,6 +213,10 @@ class Query:
     text: QueryText | None = None
     text_weight: float | None = None
     group: str | None = None
+    diversity: float = 0.0
+    sort: str | None = None
+    boost: Mapping[str, float] | None = None
+    relevant: int | None = None
 
     @property
     def part(self) -> Box | None:
@@ -226,18 +236,17 @@ class Query:
         }
         for part in (self.garment, self.text):
             query |= {} if part is None else part.to_json()
-        if self.metrics:
-            query["metrics"] = dict(self.metrics)
-        for name, count in (("expand", self.expand), ("rerank", self.rerank)):
-            if count:
-                query[name] = count
+        for name in ("metrics", "boost"):
+            query |= {name: dict(given)} if (given := getattr(self, name)) else {}
+        for name in ("expand", "rerank", "diversity"):
+            query |= {name: number} if (number := getattr(self, name)) else {}
         if self.examples is not None:
             query["examples"] = {name: list(given) for name, given in self.examples.items()}
         if self.labels is not None:
             query["labels"] = {head: [list(each) for each in shown] for head, shown in self.labels.items()}
         if self.same_kind:
             query |= {"same_kind": True, "kind": self.kind}
-        for name in ("item", "offset", "group", "min_relevance", "no_garment", "text_weight"):
+        for name in ("item", "offset", "group", "sort", "relevant", "min_relevance", "no_garment", "text_weight"):
             if (value := getattr(self, name)) is not None:
                 query[name] = value
         return query
@@ -254,6 +263,7 @@ class Answer:
         read_photo: Reads the photo of an item from where the gallery allows it, as a source for `open_image`; None
             reads any location. Raises PhotoError if the photo may not or cannot be read.
         no_good_match: Whether there are items, but none that reaches the least relevance that was asked for.
+        facets: Values of the attributes of the relevant matches with their counts; None unless they were asked for.
     """
 
     query: Query
@@ -261,6 +271,7 @@ class Answer:
     matches: Sequence[Match]
     read_photo: Callable[[Item], Any] | None = field(default=None, repr=False, compare=False)
     no_good_match: bool = False
+    facets: Sequence[Facet] | None = None
 
     @property
     def labels(self) -> Labels | None:
@@ -274,6 +285,7 @@ class Answer:
             "took_ms": {step: round(ms, 3) for step, ms in self.took_ms.items()},
             "matches": [match.to_json() for match in self.matches],
             **({} if self.query.min_relevance is None else {"no_good_match": self.no_good_match}),
+            **({} if self.facets is None else {"facets": [facet.to_json() for facet in self.facets]}),
         }
 
     def _repr_html_(self) -> str:

@@ -7,6 +7,7 @@ H height, W width, C channels.
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -220,6 +221,33 @@ class FullText:
     corrected: Mapping[str, str] = field(default_factory=dict)
     unknown: tuple[str, ...] = ()
     version: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class Facet:
+    """Values of an attribute and their counts.
+
+    Attributes:
+        name: Name of the attribute.
+        counts: Number of items by value, as text, most frequent first.
+        range: Smallest and largest numeric value, including values that `counts` leaves out; None without numbers.
+        kinds: Kinds of the values, as in `Gallery.attributes`; empty if they are told beside it.
+    """
+
+    name: str
+    counts: Mapping[str, int]
+    range: tuple[float, float] | None = None
+    kinds: Sequence[str] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON form: values are typed if all of them are numbers or all booleans, and text otherwise."""
+        kinds = [*self.kinds]
+        typed = kinds in (["number"], ["boolean"])
+        ends = list(self.range) if self.range is not None and kinds == ["number"] else None
+        values = [
+            {"value": json.loads(value) if typed else value, "count": count} for value, count in self.counts.items()
+        ]
+        return {"name": self.name, "kinds": kinds, "range": ends, "values": values}
 
 
 def item_json(item: Item) -> dict[str, Any]:

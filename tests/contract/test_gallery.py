@@ -15,7 +15,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.spatial.distance import cdist
 
 from lookalike.errors import FilterError, MismatchError, UnknownNameError, UsageError
-from lookalike.gallery.facet import Facet
 from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.gallery.opening import open_gallery
 from lookalike.gallery.protocol import Gallery
@@ -23,7 +22,7 @@ from lookalike.gallery.request import SearchRequest
 from lookalike.gallery.stored_item import SOURCE, StoredItem
 from lookalike.index import INDEXES
 from lookalike.spaces import Space, unit_rows, width
-from lookalike.types import JSON, Bool, Box, Content, FileStamp, Float32, Item, Neighbours
+from lookalike.types import JSON, Bool, Box, Content, Facet, FileStamp, Float32, Item, Neighbours
 from milvus_server import MilvusServer, Stock
 
 SPACES = (Space("deep", 24, "tiny@1"), Space("color", 8, "colour@1"))

@@ -15,7 +15,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.spatial.distance import cdist
 
 from lookalike.errors import CatalogueError, FilterError, GalleryDamagedError, MismatchError, UsageError
-from lookalike.gallery.facet import Facet
 from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.gallery.milvus.writes import check_items
 from lookalike.gallery.request import SearchRequest
@@ -26,7 +25,7 @@ from lookalike.index import INDEXES
 from lookalike.spaces import Space, unit_rows
 from lookalike.tuning.database_augmentation import augment
 from lookalike.tuning.pca import reduce
-from lookalike.types import Box, FileStamp, Float32, Garment, Item
+from lookalike.types import Box, Facet, FileStamp, Float32, Garment, Item
 
 SPACES = (Space("deep", 24, "tiny@1"), Space("color", 8, "colour@1"))
 KINDS = ("top", "skirt", "shoes")

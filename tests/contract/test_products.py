@@ -16,6 +16,8 @@ from lookalike.gallery.local.products import is_indexed
 from lookalike.gallery.opening import open_gallery
 from lookalike.gallery.protocol import Gallery
 from lookalike.gallery.request import SearchRequest
+from lookalike.retrieval.arrangement import FIRST
+from lookalike.retrieval.diversity import maximal_marginal_relevance
 from lookalike.retrieval.examples import Examples
 from lookalike.retrieval.results import search_gallery
 from lookalike.retrieval.variants import LISTED
@@ -141,15 +143,30 @@ def one_product_before_the_others(query: dict[str, Float32], photos: int) -> Cat
     return catalogue
 
 
-def test_a_product_of_three_thousand_photos_hides_no_other(gallery: Gallery) -> None:
+@pytest.mark.parametrize("photos", [25, 33, 70, 3000])
+def test_a_product_of_many_photos_hides_no_other(gallery: Gallery, photos: int) -> None:
     query = a_query()
-    catalogue = one_product_before_the_others(query, 3000)
+    catalogue = one_product_before_the_others(query, photos)
     catalogue.put_into(gallery)
     expected = catalogue.grouped(query)
-    assert (expected[0][1], expected[0][3], len(expected)) == ("big", 2999, 21)
-    assert groups_of(asked(gallery, query, k=10)) == expected[:10]
-    assert groups_of(asked(gallery, query, k=50)) == expected
+    assert (expected[0][1], expected[0][3], len(expected)) == ("big", photos - 1, 21)
+    for k in (2, 10, 15, 50):
+        assert groups_of(asked(gallery, query, k=k)) == expected[:k]
     assert groups_of(asked(gallery, query, k=5, offset=4)) == expected[4:9]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_products_whose_photos_are_alike_are_found_by_ever_deeper_rankings(gallery: Gallery, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    catalogue = Catalogue([f"p{number // 12}" for number in range(1200)], seed=seed)
+    for name, rows in catalogue.vectors.items():
+        near = rows[::12].repeat(12, axis=0) + 0.1 * random.standard_normal(rows.shape)
+        catalogue.vectors[name] = unit_rows(near.astype(np.float32))
+    catalogue.put_into(gallery)
+    query = a_query(seed)
+    expected = catalogue.grouped(query)
+    for k in (1, 7, 40, 120):
+        assert groups_of(asked(gallery, query, k=k)) == expected[:k]
 
 
 def test_pages_fit_together(gallery: Gallery) -> None:
@@ -213,6 +230,85 @@ def test_refined_answers_are_grouped_in_their_order(gallery: Gallery, options: d
     assert {match.item.id: match.score for match in everything}.items() >= {
         match.item.id: match.score for match in plain if match.variant_count == 0
     }.items()
+
+
+def relevant_first(catalogue: Catalogue, query: dict[str, Float32]) -> tuple[list[Item], list[Item]]:
+    """Best photos of the products that count as relevant without a calibration, and of the others."""
+    by_id = {item.id: item for item in catalogue.items}
+    ranked = [by_id[first] for first, *_ in catalogue.grouped(query)]
+    return ranked[:FIRST], ranked[FIRST:]
+
+
+def test_relevant_products_are_sorted_and_the_others_follow(gallery: Gallery) -> None:
+    catalogue = Catalogue(drawn(600, 9) + [None] * 200, seed=9)
+    catalogue.put_into(gallery)
+    query = a_query(9)
+    relevant, others = relevant_first(catalogue, query)
+    assert len(relevant) == 100 and len(others) > 50
+    ranks = {item.id: rank for rank, item in enumerate([*relevant, *others], start=1)}
+    for sort, sign in (("price", 1), ("-price", -1)):
+        expected = sorted(relevant, key=lambda item: sign * float(str(item.attributes["price"])))
+        expected += others
+        found = asked(gallery, query, k=130, sort=sort)
+        assert [match.item.id for match in found] == [item.id for item in expected][:130]
+        assert [match.similarity_rank for match in found] == [ranks[match.item.id] for match in found]
+        pages = [
+            match for offset in range(0, 130, 26) for match in asked(gallery, query, k=26, sort=sort, offset=offset)
+        ]
+        assert [(match.rank, match.item.id) for match in pages] == [(match.rank, match.item.id) for match in found]
+    photos = asked(gallery, query, k=5, sort="price", group=None)
+    first = [item for _, item in catalogue.ranked(query)][:FIRST]
+    cheapest = sorted(first, key=lambda item: float(str(item.attributes["price"])))
+    assert [match.item.id for match in photos] == [item.id for item in cheapest[:5]]
+
+
+def test_boosts_and_diversity_change_the_order_of_relevant_products_only(gallery: Gallery) -> None:
+    catalogue = Catalogue(drawn(600, 10) + [None] * 200, seed=10)
+    catalogue.put_into(gallery)
+    query = a_query(10)
+    relevant, others = relevant_first(catalogue, query)
+    score_of = {item.id: score for score, item in catalogue.ranked(query)}
+    scores = np.array([score_of[item.id] for item in relevant])
+    values = (scores - scores.min()) / (scores.max() - scores.min())
+    added = 0.5 * np.array([float(str(item.attributes["price"])) / 6 for item in relevant])
+    boosted = [relevant[place].id for place in np.argsort(-(values + added), kind="stable")]
+    found = asked(gallery, query, k=120, boost={"price": 0.5})
+    assert [match.item.id for match in found] == [*boosted, *(item.id for item in others[:20])]
+    for match in found:
+        place = relevant.index(match.item) if match.item in relevant else None
+        assert match.boost == ({} if place is None else {"price": pytest.approx(added[place], abs=1e-6)})
+    rows = [catalogue.items.index(item) for item in relevant]
+    total = sum(WEIGHTS.values())
+    alike = sum(WEIGHTS[name] / total * part[rows] @ part[rows].T for name, part in catalogue.vectors.items())
+    order = maximal_marginal_relevance(values, np.asarray(alike, dtype=np.float32), diversity=0.6)
+    diverse = asked(gallery, query, k=120, diversity=0.6)
+    assert [match.item.id for match in diverse] == [
+        *(relevant[place].id for place in order),
+        *(item.id for item in others[:20]),
+    ]
+    assert [match.item.id for match in diverse] != [item.id for item in [*relevant, *others[:20]]]
+    same = asked(gallery, query, k=120, diversity=0.0)
+    assert [match.item.id for match in same] == [item.id for item in [*relevant, *others[:20]]]
+    assert all(match.similarity_rank is None for match in same)
+
+
+def test_facets_count_relevant_products(gallery: Gallery) -> None:
+    catalogue = Catalogue(drawn(300, 11), seed=11)
+    catalogue.put_into(gallery)
+    query = a_query(11)
+    for options, total in (({}, len(catalogue.grouped(query))), ({"where": "price < 3"}, None)):
+        request = SearchRequest(group="product", weights=WEIGHTS, facets=True, **options)  # type: ignore[arg-type]
+        resolved = request.resolved(gallery.spaces, stored=None)
+        found = search_gallery(gallery, query, resolved, NOTHING, None)
+        prices: dict[str, set[object]] = {}
+        passing = [item for item in catalogue.items if not options or float(str(item.attributes["price"])) < 3]
+        for item in passing:
+            prices.setdefault(str(item.attributes["price"]), set()).add(item.product or item.id)
+        assert found.facets is not None
+        (facet,) = found.facets
+        assert (facet.name, facet.kinds) == ("price", ("number",))
+        assert facet.counts == {price: len(products) for price, products in prices.items()}
+        assert found.relevant == (total or len({item.product or item.id for item in passing}))
 
 
 def test_an_outfit_is_one_photo_of_its_product(tmp_path: Path) -> None:

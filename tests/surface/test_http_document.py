@@ -48,6 +48,8 @@ schemathesis.openapi.format("ndjson", st.sampled_from(['{"id": "red-0", "attribu
 schemathesis.openapi.format("attribute", st.sampled_from(["colour", "price", "season"]))
 schemathesis.openapi.format("space", st.sampled_from(["deep", "color"]))
 schemathesis.openapi.format("metric", st.sampled_from(["cosine", "cityblock"]))
+schemathesis.openapi.format("sort", st.sampled_from(["price", "-season,price"]))
+schemathesis.openapi.format("boost", st.sampled_from(["price", "season:Summer"]))
 LINES = st.sampled_from([b'{"id": "red-0", "attributes": {"price": 1}}\n', b"", b'{"id": "x"}\nnonsense\n'])
 schemathesis.openapi.media_type("application/x-ndjson", LINES)
 PHOTOS = st.builds(small_photo, st.integers(8, 40), st.integers(0, 255))
@@ -82,6 +84,7 @@ def filter_case(context: schemathesis.HookContext, case: schemathesis.Case) -> b
         or ((body.get("box") or body.get("garment")) and (examples > 1 or not body.get("photo")))
         or (body.get("box") and body.get("garment"))
         or (body.get("explain") and examples != 1)
+        or (body.get("sort") and (body.get("boost") or body.get("diversity")))
         or body.get("garment") not in (None, "auto", "whole")  # the photo may not show it
     )
 

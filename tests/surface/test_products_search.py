@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 
 import lookalike
 from lookalike.cli import main
-from lookalike.errors import UnknownNameError
+from lookalike.errors import UnknownNameError, UsageError
 from lookalike.render.html import html_page
 from lookalike.render.montage import montage
 from lookalike.render.notebook import notebook_html
@@ -85,6 +85,83 @@ def test_every_door_groups_alike(
         again = opened.search(item="red-1", **python).to_json()  # type: ignore[arg-type]
         del by_item["query"]["item"], again["query"]["item"]
         assert without_times(json.loads(json.dumps(again))) == without_times(by_item)
+
+
+@pytest.mark.parametrize(
+    ("options", "fields"),
+    [
+        (["--sort", "-price"], {"sort": "-price"}),
+        (["--sort", "season,-price"], {"sort": "season,-price"}),
+        (["--boost", "price=-0.5", "--boost", "season:Summer=1"], {"boost": {"price": -0.5, "season:Summer": 1.0}}),
+        (["--diversity", "0.5", "--boost", "price=2"], {"diversity": 0.5, "boost": {"price": 2.0}}),
+        (["--facets", "--group", "product"], {"facets": True, "group": "product"}),
+        (
+            ["--facets", "--sort", "price", "-k", "3", "--offset", "2"],
+            {"facets": True, "sort": "price", "k": 3, "offset": 2},
+        ),
+    ],
+)
+def test_every_door_arranges_alike(
+    options: list[str],
+    fields: dict[str, Any],
+    opened: lookalike.Retriever,
+    shop: Shop,
+    client: TestClient,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    here = opened.search(item="red-1", **fields).to_json()
+    command = ["search", "--item", "red-1", "-g", str(shop.gallery), "--model", str(shop.model), *options]
+    assert main([*command, "--json"]) == 0
+    there = json.loads(capsys.readouterr().out)
+    as_json = client.post("/v1/search", json={"id": "red-1", **fields}).json()
+    form = {name: json.dumps(value) if isinstance(value, dict | bool) else value for name, value in fields.items()}
+    as_form = client.post("/v1/search", files={"id": (None, "red-1")}, data=form).json()
+    answers = [without_times(answer) for answer in (json.loads(json.dumps(here)), there, as_json, as_form)]
+    assert answers[0] == answers[1] == answers[2] == answers[3]
+    query = answers[0]["query"]
+    assert query["relevant"] == (3 if "group" in fields else 11)
+    assert {name: query.get(name) for name in fields if name not in ("facets", "k")} == {
+        name: value for name, value in fields.items() if name not in ("facets", "k")
+    }
+    assert ("facets" in answers[0]) is ("facets" in fields)
+    if fields.keys() & {"sort", "boost", "diversity"}:
+        ranks = [match["similarity_rank"] for match in answers[0]["matches"]]
+        assert len({*ranks}) == len(ranks) and ranks != sorted(ranks)
+    assert main(command) == 0
+    told = capsys.readouterr()
+    assert f"{query['relevant']} relevant {'products' if 'group' in fields else 'matches'}" in told.err
+    assert ("season: Summer" in told.out) is ("facets" in fields)
+
+
+def test_an_order_is_explained(opened: lookalike.Retriever) -> None:
+    plain = [match.item.id for match in opened.search(item="red-1", k=11).matches]
+    dear = opened.search(item="red-1", k=11, sort="-price").matches
+    prices = [match.item.attributes["price"] for match in dear]
+    assert prices == sorted(prices, reverse=True)  # type: ignore[type-var]
+    assert [plain[(match.similarity_rank or 0) - 1] for match in dear] == [match.item.id for match in dear]
+    summer = opened.search(item="red-1", k=11, boost={"season:Summer": 5}).matches
+    gains = [match.boost["season:Summer"] for match in summer]
+    assert gains == sorted(gains, reverse=True) and {*gains} == {5.0, 0.0}
+    assert [match.item.attributes["season"] == "Summer" for match in summer] == [gain > 0 for gain in gains]
+
+
+def test_what_is_no_attribute_is_refused(
+    opened: lookalike.Retriever, shop: Shop, client: TestClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for fields, options, message in (
+        ({"sort": "prize"}, ["--sort", "prize"], "unknown attribute 'prize'; did you mean 'price'?"),
+        ({"boost": {"prize": 1}}, ["--boost", "prize=1"], "unknown attribute 'prize'; did you mean 'price'?"),
+        ({"boost": {"season": 1}}, ["--boost", "season=1"], "the attribute 'season' has no numbers or booleans"),
+        ({"sort": "price", "boost": {"price": 1}}, ["--sort", "price", "--boost", "price=1"], "sort alone decides"),
+    ):
+        with pytest.raises(UsageError, match=message[:30]):
+            opened.search(item="red-1", **fields)  # type: ignore[arg-type]
+        assert main(["search", "--item", "red-1", "-g", str(shop.gallery), *options]) == 2
+        assert message in capsys.readouterr().err
+        refused = client.post("/v1/search", json={"id": "red-1", **fields})
+        assert refused.status_code in (400, 422) and message in refused.json()["error"]["message"], refused.text
+    for fields in ({"boost": {}}, {"boost": {"price": 11}}, {"diversity": 2}, {"sort": ""}, {"facets": "perhaps"}):
+        assert client.post("/v1/search", json={"id": "red-1", **fields}).status_code == 422
 
 
 def test_an_unknown_group_is_refused(

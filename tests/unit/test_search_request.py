@@ -46,6 +46,23 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "metrics must be a dict such as {'deep': 'euclidean'}, got {'deep': 5}",
     ),
     "group": ({"group": "products"}, "unknown group 'products'; did you mean 'product'?"),
+    "sort": ({"sort": "price,,size"}, "sort expects up to 4 attributes, such as 'price' or '-in_stock,price', got"),
+    "sort twice": ({"sort": "price,-price"}, "sort expects up to 4 attributes"),
+    "sort by all": ({"sort": "a,b,c,d,e"}, "sort expects up to 4 attributes"),
+    "sort that is no text": (
+        {"sort": ["price"]},
+        "sort must be text such as 'price' or '-in_stock,price', got ['price']",
+    ),
+    "sort and boost": ({"sort": "price", "boost": {"a": 1}}, "sort alone decides the order of the relevant matches"),
+    "sort and diversity": ({"sort": "price", "diversity": 0.5}, "sort alone decides the order"),
+    "diversity": ({"diversity": 1.5}, "diversity must be a number from 0 to 1, got 1.5"),
+    "no boost": ({"boost": {}}, "boost must have 1 to 16 weights, got 0"),
+    "boost": ({"boost": ["in_stock"]}, "boost must be a dict such as {'in_stock': 0.2}, got ['in_stock']"),
+    "boost by text": ({"boost": {"price": "1"}}, "the boost of 'price' must be a number from -10 to 10, got '1'"),
+    "infinite boost": (
+        {"boost": {"price": float("inf")}},
+        "the boost of 'price' must be a number from -10 to 10, got inf",
+    ),
     "garment": ({"garment": "drees"}, "unknown garment 'drees'; did you mean 'dress'?"),
     "garment 0": ({"garment": "0"}, "unknown garment '0'"),
     "garment and box": ({"garment": "1", "box": Box(0, 0, 4, 4)}, "a box and a garment both say"),
@@ -82,7 +99,10 @@ def test_is_resolved_once_for_the_spaces_of_a_gallery() -> None:
     assert SearchRequest().resolved(SPACES, stored=None).weights == {"deep": 1.0, "color": 0.1}
     with pytest.raises(UnknownNameError):
         resolved.resolved(SPACES[:1], stored=None)
-    assert (resolved.deep(beside=2).k, replace(resolved, offset=0).deep(beside=2).k) == (5, PAGED_DEPTH + 2)
+    depths = {"k": 5, "offset": PAGED_DEPTH + 2, "sort": PAGED_DEPTH + 2, "group": 11}
+    for name, depth in depths.items():
+        asked = replace(resolved, **{name: {"k": 3, "offset": 0, "sort": "price", "group": "product"}[name]})  # type: ignore[arg-type]
+        assert ranking.deep(asked, beside=2).k == depth, name
 
 
 def test_only_a_refined_search_is_refined(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,10 +159,8 @@ def test_http_serves_the_ranges_of_the_description() -> None:
         assert FORM_PARTS[name]["description"] == option.description == served[name]["description"]
     assert FORM_PARTS["index"]["enum"] == served["index"]["enum"] == ["auto", *INDEXES]
     assert get_args(Options.model_fields["index"].annotation) == ("auto", *INDEXES)
-    assert [name for name, kind in ENCODING.items() if kind["contentType"] == "application/json"] == [
-        "weights",
-        "metrics",
-    ]
+    in_json = [name for name, kind in ENCODING.items() if kind["contentType"] == "application/json"]
+    assert in_json == ["weights", "metrics", "boost"]
     assert request_of(Options()) == SearchRequest()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lookalike.cli.console import item_columns, say, write_table
+from lookalike.cli.console import item_columns, say, write, write_table
 
 if TYPE_CHECKING:
     from lookalike.answers import Answer, Match
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 def present(answer: Answer) -> None:
     """Print an answer as a table, with weights, index and times."""
     from lookalike.render.captions import (
+        arrangement_line,
+        facet_line,
         garment_line,
         labels_line,
         no_match_line,
@@ -27,10 +29,12 @@ def present(answer: Answer) -> None:
     if matches:
         numbers = {
             "#": [str(match.rank) for match in matches],
+            "before": [str(match.similarity_rank or "") for match in matches],
+            "boost": [f"{sum(match.boost.values()):+.3f}" if match.boost else "" for match in matches],
             "refined": [number_text(match.refined) for match in matches],
             "relevance": ["" if match.relevance is None else f"{match.relevance:.2f}" for match in matches],
             "score": [f"{match.score:.3f}" for match in matches],
-            **{space: [number_text(match.scores.get(space)) for match in matches] for space in scores_of(matches)},
+            **{space: [number_text(match.scores.get(space)) for match in matches] for space in shown_scores(matches)},
         }
         kinds = {
             "variants": [f"+{match.variant_count:,}" if match.variant_count else "" for match in matches],
@@ -43,6 +47,11 @@ def present(answer: Answer) -> None:
         say(f"no good match: {no_match_line(answer.query)}")
     else:
         say(nothing_line(answer.query))
+    for facet in answer.facets or ():
+        if facet.range is not None or max(facet.counts.values()) > 1:  # else all differ, as ids and titles do
+            write(facet_line(facet))
+    if arranged := arrangement_line(answer.query):
+        say(arranged)
     if answer.query.garment is not None:
         say(garment_line(answer.query.garment))
     if answer.query.same_kind:
@@ -53,6 +62,11 @@ def present(answer: Answer) -> None:
         say(f"shows: {shows}")
     weights = weights_line(answer.query)
     say(f"{f'weights: {weights}; ' if weights else ''}index: {answer.query.index}; {steps_line(answer)}")
+
+
+def shown_scores(matches: Sequence[Match]) -> list[str]:
+    """Names of the scores that have a column; none beside boosts, for which there would be no room."""
+    return [] if any(match.boost for match in matches) else scores_of(matches)
 
 
 def scores_of(matches: Sequence[Match]) -> list[str]:

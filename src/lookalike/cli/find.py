@@ -11,7 +11,8 @@ import typer
 from lookalike.cli.console import say, write_json, write_table
 from lookalike.cli.exit_codes import SOME_SKIPPED
 from lookalike.cli.options import FinderFile, Json
-from lookalike.cli.search import check_can_be_written, opened
+from lookalike.cli.query_photos import opened
+from lookalike.cli.search import check_can_be_written
 from lookalike.errors import PhotoError, UsageError
 from lookalike.finding.decoding import SURE
 

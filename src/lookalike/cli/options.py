@@ -78,15 +78,20 @@ Unknown = Annotated[
 Where = Annotated[str | None, typer.Option("--where", metavar="EXPR", help="Filter, such as: price < 80")]
 
 
-def pairs(texts: Sequence[str] | None, *, option: str) -> dict[str, str]:
+def pairs(texts: Sequence[str] | None, *, option: str, at_last: bool = False) -> dict[str, str]:
     """Parse `name=value` options, each name once.
+
+    Args:
+        texts: Values of the option.
+        option: Name of the option.
+        at_last: Split at the last equals sign, for names that may have some.
 
     Raises:
         UsageError: A value has another form, or a name is repeated.
     """
     read: dict[str, str] = {}
     for text in texts or ():
-        name, equals, value = text.partition("=")
+        name, equals, value = text.rpartition("=") if at_last else text.partition("=")
         if not (name and equals and value):
             raise UsageError(f"{option} expects NAME=VALUE, got {text!r}")
         if name in read:
@@ -111,7 +116,7 @@ def numbers(texts: Sequence[str] | None, *, option: str) -> dict[str, float]:
         UsageError: A value is not a number, or a name is repeated.
     """
     read: dict[str, float] = {}
-    for name, value in pairs(texts, option=option).items():
+    for name, value in pairs(texts, option=option, at_last=True).items():
         try:
             read[name] = float(value)
         except ValueError:

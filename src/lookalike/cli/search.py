@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import select
-import stat
-import sys
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -29,6 +25,7 @@ from lookalike.cli.options import (
     pairs,
     seen,
 )
+from lookalike.cli.query_photos import opened
 from lookalike.errors import UsageError
 from lookalike.gallery.request import FULL_TEXT, HYBRID, INDEX_NAMES, VISUAL, SearchRequest
 
@@ -36,11 +33,6 @@ if TYPE_CHECKING:
     from lookalike.answers import Answer
     from lookalike.images import Source
     from lookalike.types import Item
-
-PATIENCE_S: Final = 60.0
-"""Longest silence of a pipe, in seconds."""
-
-PIECE: Final = 2**20
 
 
 def search(
@@ -135,6 +127,34 @@ def search(
             help="Find products, each with its best photo and its other photos as variants.",
         ),
     ] = None,
+    diversity: Annotated[
+        float,
+        typer.Option(
+            "--diversity",
+            metavar="D",
+            help="How different from each other relevant matches are to be, from 0 to 1.",
+        ),
+    ] = 0.0,
+    sort: Annotated[
+        str | None,
+        typer.Option(
+            "--sort",
+            metavar="[-]NAME,...",
+            help="Attributes to sort the relevant matches by, such as price or -in_stock,price; - is descending.",
+        ),
+    ] = None,
+    boost: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--boost",
+            metavar="NAME[:VALUE]=W",
+            help="Weight by which relevant matches gain from an attribute, such as in_stock=0.2 or brand:Acme=0.1; may "
+            "be repeated.",
+        ),
+    ] = None,
+    facets: Annotated[
+        bool, typer.Option("--facets", help="Count the values of attributes among the relevant matches.")
+    ] = False,
     explain: Annotated[
         bool,
         typer.Option(
@@ -181,6 +201,10 @@ def search(
         min_relevance=min_relevance,
         same_kind=same_kind,
         group=group,
+        diversity=diversity,
+        sort=sort,
+        boost=numbers(boost, option="--boost") or None,
+        facets=facets,
         explain=explain,
         metrics=pairs(metric, option="--metric") or None,
         box=lookalike.Box.parse(box) if box is not None else None,
@@ -212,65 +236,6 @@ def text_search(*, text_only: bool, visual_only: bool) -> str:
     if text_only and visual_only:
         raise UsageError("--text-only and --visual-only exclude each other; leave both out to search in both ways")
     return FULL_TEXT if text_only else VISUAL if visual_only else HYBRID
-
-
-def opened(name: str) -> str | BytesIO:
-    """Photo for the retriever. A pipe is read here, once, so that the photo can also be drawn.
-
-    Args:
-        name: A file, a URL, `-` for standard input, or a pipe, such as a shell's `<(...)`.
-
-    Raises:
-        PhotoError: The photo cannot be read, or a pipe stays silent for too long.
-    """
-    if name == "-":
-        return read_standard_input()
-    try:
-        is_pipe = "://" not in name and stat.S_ISFIFO(os.stat(name).st_mode)  # noqa: PTH116 - nor is it a Path
-    except (OSError, ValueError):
-        return name  # reading it raises the error
-    if not is_pipe:
-        return name
-    descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK)
-    try:
-        return read_pipe(descriptor, name=name)
-    finally:
-        os.close(descriptor)
-
-
-def read_standard_input() -> BytesIO:
-    """Read a photo from standard input, even if Python code has replaced `sys.stdin`."""
-    try:
-        descriptor = sys.stdin.fileno()
-    except OSError:
-        photo = BytesIO(sys.stdin.buffer.read())
-        photo.name = "standard input"
-        return photo
-    return read_pipe(descriptor, name="standard input")
-
-
-def read_pipe(descriptor: int, *, name: str) -> BytesIO:
-    """Read a photo from a pipe, waiting at most `PATIENCE_S` at a time.
-
-    Raises:
-        PhotoError: The pipe is empty, longer than a photo may be, or silent for `PATIENCE_S`.
-    """
-    from lookalike.errors import PhotoError
-    from lookalike.images import DEFAULT_LIMITS, read_bytes
-
-    parts: list[bytes] = []
-    left, waiting = DEFAULT_LIMITS.bytes + 1, True
-    while left > 0 and waiting:
-        ready, _, _ = select.select([descriptor], [], [], PATIENCE_S)
-        if not ready:
-            raise PhotoError(name, f"the pipe was silent for {PATIENCE_S:.0f} seconds")
-        part = os.read(descriptor, min(left, PIECE))
-        parts.append(part)
-        left -= len(part)
-        waiting = bool(part)
-    photo = BytesIO(read_bytes(b"".join(parts), name=name))
-    photo.name = name
-    return photo
 
 
 def check_can_be_written(*, montage: Path | None, html: Path | None) -> None:

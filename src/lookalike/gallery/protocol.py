@@ -8,14 +8,13 @@ from typing import Protocol
 
 from lookalike.gallery.administration import GalleryAdministration
 from lookalike.gallery.editing import GalleryEditing
-from lookalike.gallery.facet import Facet
 from lookalike.gallery.product_rows import ProductRows
 from lookalike.gallery.record_batch import RecordBatch
 from lookalike.gallery.request import SearchRequest
 from lookalike.gallery.stored_parameters import StoredWeights
 from lookalike.projection import Projection
 from lookalike.spaces import Space
-from lookalike.types import JSON, Content, FileStamp, Float32, FullText, Garment, Int64, Item, Neighbours
+from lookalike.types import JSON, Content, Facet, FileStamp, Float32, FullText, Garment, Int64, Item, Neighbours
 
 
 class GalleryReader(Protocol):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from numbers import Integral
 from typing import Annotated, Any, Final, get_type_hints
 
 from lookalike.errors import UnknownNameError, UsageError
 from lookalike.gallery.request_checks import check_choice, check_share, whole_number
 from lookalike.gallery.request_option import Option
+from lookalike.gallery.sort_keys import check_boost, check_sort
 from lookalike.index import INDEXES, checked_metric
 from lookalike.kinds import KINDS
 from lookalike.spaces import Space, resolve_names, resolve_weights
@@ -18,9 +19,6 @@ from lookalike.types import Box
 
 PAGED_DEPTH: Final = 2000
 """Depth of a paged search: every page is cut from the same list of this many matches."""
-
-PHOTOS_OF_A_PRODUCT: Final = 3
-"""Photos that are ranked for each product of an answer at first; more are when there are too few products."""
 
 MOST_REFINED: Final = 1000
 """Largest `expand` and `rerank`: re-ranking grows with the square of the candidates; 1,000 take about a second."""
@@ -129,6 +127,32 @@ class SearchRequest:
             choices=(PRODUCT,),
         ),
     ] = None
+    diversity: Annotated[
+        float,
+        Option(
+            "How different the relevant matches are to be from each other, from 0 to 1: maximal marginal relevance.",
+            examples=(0.3,),
+        ),
+    ] = 0.0
+    sort: Annotated[
+        str | None,
+        Option(
+            "Attributes that the relevant matches are sorted by, the most important first, such as `price` or "
+            "`-in_stock,price`; with `-` the largest value comes first. Missing values are last. Not with `boost` or "
+            "`diversity`.",
+        ),
+    ] = None
+    boost: Annotated[
+        Mapping[str, float] | None,
+        Option(
+            "Weights by attribute, or by attribute and value, such as `brand:Acme`: what the rank of a relevant match "
+            "gains by them. 1 is as much as lies between the most and the least similar relevant match.",
+            examples=({"price": -0.2, "season:Summer": 0.1},),
+        ),
+    ] = None
+    facets: Annotated[
+        bool, Option("Whether the answer counts the values of each attribute among the relevant matches.")
+    ] = False
     text: Annotated[
         str | None,
         Option(
@@ -181,6 +205,10 @@ class SearchRequest:
         if self.refines and self.metrics:
             raise UsageError("expand and rerank use the cosine; leave the metrics out")
         self._check_text()
+        check_sort(self.sort)
+        check_boost(self.boost)
+        if self.sort is not None and (self.boost or self.diversity):
+            raise UsageError("sort alone decides the order of the relevant matches; leave boost and diversity out")
         if self.offset is not None and self.k >= 1 and not 0 <= self.offset <= PAGED_DEPTH - self.k:
             raise UsageError(
                 f"offset and k must be at least 0 and at most {PAGED_DEPTH:,} together, got {self.offset} and {self.k}"
@@ -208,7 +236,7 @@ class SearchRequest:
                 object.__setattr__(self, name, whole_number(name, number))
         for name in ("index", "text_search", *(() if self.group is None else ("group",))):
             check_choice(name, getattr(self, name), OPTIONS[name].choices)
-        for name in ("min_relevance", "text_weight"):
+        for name in ("min_relevance", "text_weight", "diversity"):
             check_share(name, getattr(self, name))
         if self.where is not None and not isinstance(self.where, str):
             raise UsageError(f"where must be a filter such as 'price < 80', got {self.where!r:.200}")
@@ -253,6 +281,11 @@ class SearchRequest:
                 raise UsageError(f"{name} is for searches by photos and items alone; leave it out, or the text")
 
     @property
+    def arranges(self) -> bool:
+        """Whether the relevant matches are sorted, boosted, diverse or counted."""
+        return self.sort is not None or bool(self.boost or self.diversity or self.facets)
+
+    @property
     def refines(self) -> bool:
         """Whether the first answer is refined, by expansion or re-ranking."""
         return bool(self.expand or self.rerank)
@@ -292,18 +325,6 @@ class ResolvedRequest(SearchRequest):
 
     def __post_init__(self) -> None:
         """Skip the checks of the original request."""
-
-    def deep(self, *, beside: int) -> ResolvedRequest:
-        """The request with a k that covers the page: `PAGED_DEPTH` for a paged search, and among relevant matches.
-
-        Products have several photos, so it is larger for an answer of products.
-
-        Args:
-            beside: Number of items that will be left out of the answer.
-        """
-        whole = self.offset is not None or self.min_relevance is not None
-        wanted = self.k if self.group is None else PHOTOS_OF_A_PRODUCT * self.k
-        return replace(self, k=(max(wanted, PAGED_DEPTH) if whole else wanted) + beside)
 
 
 OPTIONS: Final[Mapping[str, Option]] = {

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from lookalike.answers import Answer, GarmentChoice, Match, Query, QueryText
 from lookalike.gallery.request import FULL_TEXT
-from lookalike.types import JSON, NAMING_ATTRIBUTES, Item
+from lookalike.types import JSON, NAMING_ATTRIBUTES, Facet, Item
 
 EXAMPLES = 3
 """Largest number of query photos and items in a title, and of those to look less like."""
@@ -112,6 +112,29 @@ def counted(answer: Answer) -> str:
     noun = "match" if answer.query.group is None else answer.query.group
     count = len(answer.matches)
     return f"{count} {noun}" if count == 1 else f"{count} {noun}{'es' if noun == 'match' else 's'}"
+
+
+def arrangement_line(query: Query) -> str:
+    """What was done with how many relevant matches; empty if nothing was."""
+    if query.relevant is None:
+        return ""
+    done = [f"sorted by {query.sort}"] if query.sort is not None else []
+    if query.boost:
+        done.append("boosted by " + ", ".join(f"{name} {weight:g}" for name, weight in query.boost.items()))
+    if query.diversity:
+        done.append(f"diversity {query.diversity:g}")
+    noun = "match" if query.group is None else query.group
+    plural = "" if query.relevant == 1 else "es" if noun == "match" else "s"
+    return ", ".join([f"{query.relevant:,} relevant {noun}{plural}", *done])
+
+
+def facet_line(facet: Facet, *, most: int = 6) -> str:
+    """Most frequent values of a facet with their counts; of numbers, the smallest and the largest one."""
+    if facet.range is not None and [*facet.kinds] == ["number"]:
+        return f"{facet.name}: {facet.range[0]:g} to {facet.range[1]:g}"
+    shown = [f"{value} {count:,}" for value, count in list(facet.counts.items())[:most]]
+    more = ["..."] if len(facet.counts) > most else []
+    return f"{facet.name}: {', '.join([*shown, *more])}"
 
 
 def no_match_line(query: Query) -> str:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from lookalike.answers import Answer, Match
 from lookalike.render.captions import (
+    arrangement_line,
     counted,
     item_title,
     labels_line,
@@ -101,6 +102,7 @@ def _search_summary(answer: Answer) -> dict[str, JSON]:
         "Words": text_line(query.text) if query.text else None,
         "Weights": weights_line(query),
         "Filter": query.where,
+        "Order": arrangement_line(query),
         "Box": str(query.part) if query.part else None,
         "Marked": CAPTION if query_regions(answer.matches) else None,
         "Index": query.index,

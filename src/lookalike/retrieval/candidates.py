@@ -22,8 +22,17 @@ Good = Callable[[Neighbours], Bool]
 class Candidates(Protocol):
     """Candidates in the order of a ranking."""
 
-    def first(self, count: int) -> Sequence[int]:
-        """Places of the first candidates in the ranking, ascending; fewer if there are fewer."""
+    def first(self, count: int, *, deeper: bool = True) -> Sequence[int]:
+        """Places of the first candidates in the ranking, ascending; fewer if there are fewer.
+
+        Args:
+            count: Number of candidates.
+            deeper: Whether more rows may be ranked for it.
+        """
+        ...
+
+    def members(self, place: int) -> Sequence[int]:
+        """Places of all photos of a candidate that have been looked at."""
         ...
 
     @property
@@ -40,9 +49,14 @@ class Photos:
     def __init__(self, ranking: Ranking, good: Good) -> None:
         self._places = np.flatnonzero(good(ranking.neighbours)).tolist()
 
-    def first(self, count: int) -> Sequence[int]:
+    def first(self, count: int, *, deeper: bool = True) -> Sequence[int]:
         """Places of the first candidates in the ranking, ascending; fewer if there are fewer."""
+        del deeper  # as many rows are ranked as an answer can have
         return self._places[:count]
+
+    def members(self, place: int) -> Sequence[int]:
+        """The place itself: a candidate is a photo."""
+        return [place]
 
 
 class Products:
@@ -60,17 +74,23 @@ class Products:
     def __init__(self, ranking: Ranking, good: Good, *, without: Set[str]) -> None:
         self._ranking = ranking
         self._good = good
-        self._seen = {*without}
+        self._without = without
         self._next = 0
+        self._members: dict[str, list[int]] = {}
         self.products: dict[int, str | None] = {}
 
-    def first(self, count: int) -> Sequence[int]:
+    def members(self, place: int) -> Sequence[int]:
+        """Places of all photos of a candidate that have been looked at."""
+        product = self.products[place]
+        return [place] if product is None else self._members[product]
+
+    def first(self, count: int, *, deeper: bool = True) -> Sequence[int]:
         """Places of the first candidates in the ranking, ascending; fewer if there are fewer."""
         good = self._good(self._ranking.neighbours)
         while len(self.products) < count:
             if self._next < len(good):
                 self._look_at(good, max(AT_ONCE, count))
-            elif self._ranking.is_complete or not good[len(good) // 2 :].any():
+            elif not deeper or self._ranking.is_complete or not good[len(good) // 2 :].any():
                 break
             else:
                 self._ranking.deepen()
@@ -80,12 +100,14 @@ class Products:
     def _look_at(self, good: Bool, count: int) -> None:
         """Read the products of the next rows, and note new ones."""
         places = np.flatnonzero(good[self._next : self._next + count]) + self._next
-        self._next += count
+        self._next = min(self._next + count, len(good))
         rows = self._ranking.rows[places].tolist()
         products = self._ranking.gallery.products(rows, version=self._ranking.neighbours.version)
         for place, row in zip(places.tolist(), rows, strict=True):
             product = products.get(row) or None  # a product without a name is none
-            if row in products and product not in self._seen:
+            if row not in products or product in self._without:
+                continue
+            if product not in self._members:
                 self.products[place] = product
-                if product is not None:
-                    self._seen.add(product)
+            if product is not None:
+                self._members.setdefault(product, []).append(place)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lookalike.answers import Match, Variant
+from lookalike.retrieval.arrangement import MOST, Arranged, Arrangement, relevant_places
 from lookalike.retrieval.candidates import Candidates, Good, Photos, Products
+from lookalike.retrieval.match_facets import match_facets
 from lookalike.retrieval.variants import NOTHING, Folded, folded
-from lookalike.types import Bool, Garment, Item, Neighbours
+from lookalike.types import Bool, Facet, Garment, Item, Neighbours
 
 if TYPE_CHECKING:
     from lookalike.retrieval.examples import Examples
@@ -25,16 +28,24 @@ class Listing:
         ranking: Ranking of the query.
         examples: Examples of the query, whose items are left out; in an answer of products, with their products.
         relevance: Relevance of the matches; None if it is unknown.
+        arrangement: How the relevant matches are arranged.
         least: Least relevance of a match; None is any.
     """
 
     def __init__(
-        self, ranking: Ranking, examples: Examples, relevance: QueryRelevance | None, *, least: float | None
+        self,
+        ranking: Ranking,
+        examples: Examples,
+        relevance: QueryRelevance | None,
+        arrangement: Arrangement,
+        *,
+        least: float | None,
     ) -> None:
         self._ranking = ranking
         self._gallery = ranking.gallery
         self._without = {*examples.ids}
         self._relevance = relevance
+        self._arrangement = arrangement
         self._good = good_of(relevance, least)
         self._candidates: Candidates = Photos(ranking, self._good)
         if ranking.request.group is not None:
@@ -49,16 +60,62 @@ class Listing:
         Raises:
             GalleryReplacedError: The gallery was replaced since the search; search again.
         """
-        places = self._candidates.first(offset + k + len(self._without))
+        return self._matches(self._places(offset + k)[offset:], first_rank=offset + 1)
+
+    @property
+    def relevant_count(self) -> int | None:
+        """Number of relevant matches; None if nothing is done with them."""
+        return len(self._relevant) if self._ranking.request.arranges else None
+
+    def facets(self) -> list[Facet]:
+        """Values of the attributes of the relevant matches; of a product, those of all its photos that were ranked."""
+        members = [self._candidates.members(place) for place in self._relevant]
+        rows = [self._ranking.rows[[*places]].tolist() for places in members]
+        items = self._items([row for each in rows for row in each])
+        return match_facets([[items[row] for row in each if row in items] for each in rows], self._gallery.attributes())
+
+    def _places(self, count: int) -> list[int]:
+        """Places of the first matches in the ranking, in the order of the matches."""
+        if self._arranged is None:
+            return self._shown(count)
+        arranged = {*self._relevant}
+        others = [place for place in self._shown(count + len(arranged)) if place not in arranged]
+        return [*(self._relevant[place] for place in self._arranged.order), *others][:count]
+
+    def _shown(self, count: int, *, deeper: bool = True) -> list[int]:
+        """Places of the first candidates without the query items, in the order of their similarity."""
+        places = self._candidates.first(count + len(self._without), deeper=deeper)
         if self._without:
-            rows = self._ranking.rows[places].tolist()
-            items = self._gallery.items(rows, version=self._ranking.neighbours.version)
+            rows = self._ranking.rows[[*places]].tolist()
+            items = self._items(rows)
             places = [
                 place
                 for place, row in zip(places, rows, strict=True)
                 if row in items and items[row].id not in self._without
             ]
-        return self._matches(places[offset : offset + k], first_rank=offset + 1)
+        return [*places[:count]]
+
+    @cached_property
+    def _relevant(self) -> list[int]:
+        """Places of the relevant matches, in the order of their similarity."""
+        places = self._shown(MOST, deeper=False)
+        relevance = None if self._relevance is None else self._relevance.of(self._ranking.neighbours)
+        found = relevant_places(places, relevance, least=self._ranking.request.min_relevance)
+        rows = self._ranking.rows[found].tolist()
+        items = self._items(rows) if self._arrangement.needs_items else None
+        return [place for place, row in zip(found, rows, strict=True) if items is None or row in items]
+
+    @cached_property
+    def _arranged(self) -> Arranged | None:
+        """Order of the relevant matches; None if it is that of their similarity."""
+        request, neighbours = self._ranking.request, self._ranking.neighbours
+        if not (self._arrangement.needs_items or request.diversity):
+            return None
+        rows = self._ranking.rows[self._relevant].tolist()
+        items = self._items(rows) if self._arrangement.needs_items else {}
+        units = self._gallery.unit_vectors(rows, version=neighbours.version) if request.diversity else {}
+        values = (neighbours.scores if neighbours.refined is None else neighbours.refined)[0, self._relevant]
+        return self._arrangement.arranged([items[row] for row in rows if items], values, units)
 
     def _matches(self, places: Sequence[int], *, first_rank: int) -> list[Match]:
         """Matches at places of the ranking.
@@ -75,6 +132,7 @@ class Listing:
         variants = [row for each in others.values() for row in each.rows.tolist()]
         items, garments = self._described([*rows, *variants])
         relevance = None if self._relevance is None else self._relevance.of(neighbours)
+        similarity_ranks, added = self._before(places)
         there = [found for found in zip(places, rows, products, strict=True) if found[1] in items]
         return [
             Match(
@@ -91,14 +149,31 @@ class Listing:
                 garment=garments.get(row),
                 variants=variants_of(others.get(product, NOTHING), items, garments),
                 variant_count=others.get(product, NOTHING).count if is_grouped else None,
+                similarity_rank=similarity_ranks.get(place),
+                boost=added.get(place, {}),
             )
             for rank, (place, row, product) in enumerate(there, start=first_rank)
         ]
 
+    def _before(self, places: Sequence[int]) -> tuple[dict[int, int], dict[int, dict[str, float]]]:
+        """Ranks by similarity alone, and what boosts added, by place; empty if nothing was arranged."""
+        if self._arranged is None:
+            return {}, {}
+        ranked = self._shown(len(self._relevant) + max(places, default=0) + 1)
+        added = {
+            place: {name: rounded(part[number]) for name, part in self._arranged.boosts.items()}
+            for number, place in enumerate(self._relevant)
+        }
+        return {place: rank for rank, place in enumerate(ranked, start=1)}, added
+
+    def _items(self, rows: Sequence[int]) -> Mapping[int, Item]:
+        """Items by row."""
+        return self._gallery.items(rows, version=self._ranking.neighbours.version) if rows else {}
+
     def _described(self, rows: Sequence[int]) -> tuple[Mapping[int, Item], Mapping[int, Garment]]:
         """Items and garments by row."""
         version = self._ranking.neighbours.version
-        items = self._gallery.items(rows, version=version) if rows else {}
+        items = self._items(rows)
         has_garments = any(item.garments for item in items.values())
         return items, self._gallery.garments(rows, version=version) if has_garments else {}
 

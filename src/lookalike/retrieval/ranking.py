@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from lookalike.gallery.request import PAGED_DEPTH
 from lookalike.retrieval.refinement import search_refined
 from lookalike.retrieval.scoring import unit_query
 from lookalike.spaces import concatenate, scaled_query
@@ -22,8 +23,25 @@ if TYPE_CHECKING:
 DEEPER: Final = 4
 """How many times as many rows a deeper ranking has."""
 
+PHOTOS_OF_A_PRODUCT: Final = 3
+"""Photos that are ranked for each product of an answer at first; more are when there are too few products."""
+
 Ask = Callable[["ResolvedRequest"], tuple[Neighbours, FullText | None]]
 """Searches for the k best rows of one query."""
+
+
+def deep(request: ResolvedRequest, *, beside: int) -> ResolvedRequest:
+    """The request with a k that covers the page: `PAGED_DEPTH` for pages, and where it matters what is relevant.
+
+    For an answer of products it is larger, since they have several photos.
+
+    Args:
+        request: Request.
+        beside: Number of items that will be left out of the answer.
+    """
+    whole = request.offset is not None or request.min_relevance is not None or request.arranges
+    wanted = request.k if request.group is None else PHOTOS_OF_A_PRODUCT * request.k
+    return replace(request, k=(max(wanted, PAGED_DEPTH) if whole else wanted) + beside)
 
 
 @dataclass(slots=True)

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from lookalike.answers import GarmentChoice, Match, Query, QueryText
 from lookalike.embedding.compatibility import model_ids_of
 from lookalike.errors import GalleryReplacedError
+from lookalike.retrieval.arrangement import Arrangement
 from lookalike.retrieval.examples import Examples, name_of
 from lookalike.retrieval.listing import Listing
-from lookalike.retrieval.ranking import ranking_of
-from lookalike.types import Float32, FullText, Neighbours
+from lookalike.retrieval.ranking import deep, ranking_of
+from lookalike.types import Facet, Float32, FullText, Neighbours
 
 if TYPE_CHECKING:
     from lookalike.embedding.labels import PhotoLabels
@@ -37,12 +38,16 @@ class Found:
         matches: Matches of the page.
         no_good_match: Whether there are items, but none reaches the least relevance that was asked for.
         full_text: Items that were found by their texts; None if these were not searched.
+        relevant: Number of relevant matches; None if nothing is done with them.
+        facets: Values of their attributes; None unless they were asked for.
     """
 
     neighbours: Neighbours
     matches: Sequence[Match]
     no_good_match: bool = False
     full_text: FullText | None = None
+    relevant: int | None = None
+    facets: Sequence[Facet] | None = None
 
 
 def search_gallery(
@@ -65,18 +70,28 @@ def search_gallery(
 
     Raises:
         GalleryReplacedError: The gallery was replaced during each of `TRIES` attempts.
+        UsageError: Matches are to be sorted or boosted by what is no such attribute of the gallery.
     """
-    deep = request.deep(beside=len(examples.ids))
+    deeper = deep(request, beside=len(examples.ids))
+    arrangement = Arrangement.of(deeper, gallery)
 
     def found() -> Found:
-        ranking = ranking_of(gallery, vectors, deep, is_item=bool(examples.items), text=text)
+        ranking = ranking_of(gallery, vectors, deeper, is_item=bool(examples.items), text=text)
         least = request.min_relevance
-        matches = Listing(ranking, examples, relevance, least=least).page(request.offset or 0, request.k)
+        listing = Listing(ranking, examples, relevance, arrangement, least=least)
+        matches = listing.page(request.offset or 0, request.k)
         is_none_good = False
         if least is not None and not matches:
-            good, every = (Listing(ranking, examples, relevance, least=bound) for bound in (least, None))
-            is_none_good = not good.page(0, 1) and bool(every.page(0, 1))
-        return Found(ranking.neighbours, matches, is_none_good, ranking.full_text)
+            every = Listing(ranking, examples, relevance, arrangement, least=None)
+            is_none_good = not listing.page(0, 1) and bool(every.page(0, 1))
+        return Found(
+            ranking.neighbours,
+            matches,
+            is_none_good,
+            ranking.full_text,
+            relevant=listing.relevant_count,
+            facets=listing.facets() if request.facets else None,
+        )
 
     return retry_if_replaced(found)
 
@@ -91,6 +106,7 @@ def query_of(
     labels: PhotoLabels | None,
     kind: str | None,
     text: QueryText | None,
+    relevant: int | None,
 ) -> Query:
     """Query of an answer.
 
@@ -103,6 +119,7 @@ def query_of(
         labels: What the query photo shows, if the model can tell.
         kind: Kind that was asked for, if it is known.
         text: How the words were read, if there are any.
+        relevant: Number of relevant matches, if something is done with them.
     """
     return Query(
         photo=name_of(examples.photos[0]) if examples.photos else None,
@@ -126,6 +143,10 @@ def query_of(
         text=text,
         text_weight=request.text_weight,
         group=request.group,
+        diversity=request.diversity,
+        sort=request.sort,
+        boost=request.boost,
+        relevant=relevant,
     )
 
 

@@ -54,6 +54,10 @@ class Retriever(Resources):
         min_relevance: float | None = None,
         same_kind: bool = False,
         group: str | None = None,
+        diversity: float = 0.0,
+        sort: str | None = None,
+        boost: Mapping[str, float] | None = None,
+        facets: bool = False,
         explain: bool = False,
         text: str | None = None,
         text_weight: float | None = None,
@@ -86,6 +90,11 @@ class Retriever(Resources):
                 attribute `kind`.
             group: `product` finds k products, each with its best photo as the match and its other photos as
                 `Match.variants`; the products of the query items are left out. None finds photos.
+            diversity: How different the relevant matches are to be from each other, from 0 to 1.
+            sort: Attributes to sort the relevant matches by, such as `price` or `-in_stock,price`; `-` is descending.
+            boost: Weights by attribute, or attribute and value (`brand:Acme`), that relevant matches gain by, as
+                fractions of what lies between the most and the least similar one.
+            facets: Whether the answer counts the values of attributes among the relevant matches.
             explain: Whether the first 20 matches say which regions of their photo and of the query agree most, as
                 `Match.explanation`: for a single photo or item. Their photos are read and embedded for it.
             text: Words, such as `red floral dress`; beside a photo or an item what is to be different, such as `but
@@ -112,6 +121,10 @@ class Retriever(Resources):
             min_relevance=min_relevance,
             same_kind=same_kind,
             group=group,
+            diversity=diversity,
+            sort=sort,
+            boost=boost,
+            facets=facets,
             explain=explain,
             metrics=metrics,
             box=box,
@@ -165,6 +178,7 @@ class Retriever(Resources):
             labels=labels,
             kind=kind,
             text=None if text is None else echo_of(text, found.full_text),
+            relevant=found.relevant,
         )
         read_photo = self._photo_readers.of(gallery, version=found.neighbours.version)
         matches = found.matches
@@ -174,7 +188,7 @@ class Retriever(Resources):
             explainer = Explainer(self.embedder, read_photo, limits=self.limits, remote=remote)
             matches = explainer.explained(matches, explainer.of_query(part, gallery))
             took["explain"] = (perf_counter() - started) * 1000
-        return Answer(query, took, matches, read_photo, no_good_match=found.no_good_match)
+        return Answer(query, took, matches, read_photo, no_good_match=found.no_good_match, facets=found.facets)
 
     def _text_query(
         self,

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from lookalike.server.explanation_schema import Explanation
-from lookalike.server.schemas import Corners, Garment, Item
+from lookalike.server.schemas import Corners, Facet, Garment, Item
 
 
 class Variant(BaseModel):
@@ -47,6 +47,12 @@ class Match(Item):
     variants: list[Variant] | None = Field(
         default=None,
         description="Only with `group`: other photos of the product that pass the filter, best first, at most 20.",
+    )
+    similarity_rank: int | None = Field(
+        default=None, ge=1, description="Only with `sort`, `boost` or `diversity`: rank by similarity alone."
+    )
+    boost: dict[str, float] | None = Field(
+        default=None, description="Only with `boost`, of relevant matches: what each boost added."
     )
     variant_count: int | None = Field(default=None, ge=0, description="Only with `group`: number of all variants.")
 
@@ -97,6 +103,15 @@ class QueryEcho(BaseModel):
     metrics: dict[str, str] | None = Field(default=None, description="Metric by space; only if given.")
     offset: int | None = Field(default=None, description="Offset; only if given.")
     group: str | None = Field(default=None, description="`product` for an answer of products; only if given.")
+    diversity: float | None = Field(default=None, description="Diversity; only if given.")
+    sort: str | None = Field(default=None, description="Attributes that were sorted by; only if given.")
+    boost: dict[str, float] | None = Field(default=None, description="Weights of boosts; only if given.")
+    relevant: int | None = Field(
+        default=None,
+        ge=0,
+        description="Only with `sort`, `boost`, `diversity` or `facets`: number of relevant matches, which they are "
+        "applied to. Other matches follow.",
+    )
     expand: int | None = Field(default=None, description="Number of items for query expansion; only if given.")
     rerank: int | None = Field(default=None, description="Number of re-ranked matches; only if given.")
     min_relevance: float | None = Field(default=None, description="Least relevance; only if given.")
@@ -138,6 +153,9 @@ class Answer(BaseModel):
     matches: list[Match]
     no_good_match: bool | None = Field(
         default=None, description="Whether no item at all reaches `min_relevance`; only if that was given."
+    )
+    facets: list[Facet] | None = Field(
+        default=None, description="Only with `facets`: values of the attributes of the relevant matches."
     )
 
     model_config = ConfigDict(

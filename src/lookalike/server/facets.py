@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections import OrderedDict
+from dataclasses import replace
 from time import monotonic
 from typing import Any, Final, TypeAlias
 
 from lookalike.deadline import DeadlineError
-from lookalike.gallery.facet import Facet
 from lookalike.gallery.protocol import Gallery
 from lookalike.server.errors import ApiError
 
@@ -95,12 +94,4 @@ def counted(gallery: Gallery, where: str | None, values: int, *, total: int) -> 
     """Count the facets of the `total` items that pass a filter."""
     kinds = gallery.attributes()
     found = gallery.facets(where=where, limit=values)
-    return {"total": total, "facets": [facet_json(facet, list(kinds.get(facet.name, ()))) for facet in found]}
-
-
-def facet_json(facet: Facet, kinds: list[str]) -> FacetsJson:
-    """JSON of a facet; values are typed if all of them are numbers or all booleans, and text otherwise."""
-    typed = kinds in (["number"], ["boolean"])
-    ends = list(facet.range) if facet.range is not None and kinds == ["number"] else None
-    values = [{"value": json.loads(value) if typed else value, "count": count} for value, count in facet.counts.items()]
-    return {"name": facet.name, "kinds": kinds, "range": ends, "values": values}
+    return {"total": total, "facets": [replace(facet, kinds=kinds.get(facet.name, ())).to_json() for facet in found]}

@@ -12,8 +12,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
 from lookalike.gallery.request import AUTO, LONGEST_TEXT, NUMBER, OPTIONS, WHOLE, SearchRequest
 from lookalike.gallery.request_option import Option
+from lookalike.gallery.sort_keys import LARGEST_BOOST, LONGEST, MOST_BOOSTS
 from lookalike.kinds import KINDS
-from lookalike.server.schemas import LONGEST_ID, ItemId, MetricName, SpaceName, Weight, Where, whole
+from lookalike.server.schemas import LONGEST_ID, LONGEST_NAME, ItemId, MetricName, SpaceName, Weight, Where, whole
 from lookalike.server.search_rules import rules
 from lookalike.types import Box
 
@@ -26,6 +27,8 @@ FILES: Final = ("photo", "unlike")
 SEVERAL: Final = ("id", "unlike_id")
 """Form parts that are item ids."""
 
+AttributeName = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME, json_schema_extra={"format": "boost"})]
+BoostWeight = Annotated[float, Field(ge=-LARGEST_BOOST, le=LARGEST_BOOST, allow_inf_nan=False)]
 SHAPES: Final[dict[str, Any]] = {
     "weights": Annotated[dict[SpaceName, Weight], Field(min_length=1)],
     "where": Where,
@@ -33,6 +36,10 @@ SHAPES: Final[dict[str, Any]] = {
     "same_kind": bool,
     "explain": bool,
     "min_relevance": Annotated[float, Field(ge=0, le=1)],
+    "facets": bool,
+    "diversity": Annotated[float, Field(ge=0, le=1)],
+    "sort": Annotated[str, Field(min_length=1, max_length=LONGEST, json_schema_extra={"format": "sort"})],
+    "boost": Annotated[dict[AttributeName, BoostWeight], Field(min_length=1, max_length=MOST_BOOSTS)],
     "text": Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT)],
     "text_weight": Annotated[float, Field(ge=0, le=1)],
 }

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from lookalike.errors import GalleryLockedError, RowFileError, StorageFailedError
-from lookalike.gallery.facet import Facet
 from lookalike.gallery.health import Health
 from lookalike.gallery.local import (
     garments_table,
@@ -47,7 +46,7 @@ from lookalike.gallery.records import AttributeNames
 from lookalike.gallery.request import ResolvedRequest, SearchRequest
 from lookalike.gallery.request_checks import check_least
 from lookalike.spaces import Space, slices, width
-from lookalike.types import JSON, Content, FileStamp, Float32, FullText, Garment, Int64, Item, Neighbours, several
+from lookalike.types import JSON, Content, Facet, FileStamp, Float32, FullText, Garment, Int64, Item, Neighbours, several
 
 BATCH = 1024
 """Items of a batch that `rows` and `records` yield."""

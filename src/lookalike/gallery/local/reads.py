@@ -10,7 +10,6 @@ from typing import Final
 import numpy as np
 
 from lookalike.errors import UnknownNameError
-from lookalike.gallery.facet import Facet
 from lookalike.gallery.filters import expression
 from lookalike.gallery.filters.sqlite import (
     FIELDS_WITH_GARMENTS,
@@ -30,7 +29,7 @@ from lookalike.gallery.records import (
     read_item,
     read_vectors,
 )
-from lookalike.types import Float32, Garment, Int64, Item
+from lookalike.types import Facet, Float32, Garment, Int64, Item
 
 LARGEST: Final = 2**63 - 1
 """SQLite's largest integer."""

@@ -11,14 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Final
 
-from lookalike.gallery.facet import Facet
 from lookalike.gallery.filters.expression import FIELDS
 from lookalike.gallery.filters.milvus import exists
 from lookalike.gallery.local import reads
 from lookalike.gallery.milvus.reads import MilvusReader
 from lookalike.gallery.milvus.records import KNOWN, to_record
 from lookalike.gallery.records import AttributeNames, Kinds
-from lookalike.types import Item
+from lookalike.types import Facet, Item
 
 AT_ONCE: Final = 4096
 """Items without vectors that are read at once."""

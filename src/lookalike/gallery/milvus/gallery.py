@@ -9,7 +9,6 @@ from types import TracebackType
 import numpy as np
 
 from lookalike.errors import UsageError
-from lookalike.gallery.facet import Facet
 from lookalike.gallery.filters import expression as filters
 from lookalike.gallery.filters.milvus import MilvusCompiler, within_partitions
 from lookalike.gallery.health import Health
@@ -31,7 +30,7 @@ from lookalike.gallery.request_checks import check_least
 from lookalike.gallery.stored_parameters import StoredWeights
 from lookalike.projection import Projection
 from lookalike.spaces import Space, slices, width
-from lookalike.types import JSON, FileStamp, Float32, Item, Neighbours, several
+from lookalike.types import JSON, Facet, FileStamp, Float32, Item, Neighbours, several
 
 
 class MilvusGallery(MilvusEditing):
