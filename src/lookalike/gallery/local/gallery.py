@@ -46,7 +46,19 @@ from lookalike.gallery.records import AttributeNames
 from lookalike.gallery.request import ResolvedRequest, SearchRequest
 from lookalike.gallery.request_checks import check_least
 from lookalike.spaces import Space, slices, width
-from lookalike.types import JSON, Content, Facet, FileStamp, Float32, FullText, Garment, Int64, Item, Neighbours, several
+from lookalike.types import (
+    JSON,
+    Content,
+    Facet,
+    FileStamp,
+    Float32,
+    FullText,
+    Garment,
+    Int64,
+    Item,
+    Neighbours,
+    several,
+)
 
 BATCH = 1024
 """Items of a batch that `rows` and `records` yield."""
