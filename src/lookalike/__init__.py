@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from lookalike.errors import (
         AnnotationError,
         AnnotationErrors,
+        BackupError,
         CatalogueError,
         ConfigError,
         FilterError,
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
     from lookalike.evaluation.garment_evaluation import GarmentEvaluation, evaluate_garments
     from lookalike.finding.finder import Finder, find_garments
     from lookalike.gallery.protocol import Gallery
+    from lookalike.gallery.transfer.backup import Backup, backup
+    from lookalike.gallery.transfer.restoring import Restored, restore
     from lookalike.ingest.report import IndexReport
     from lookalike.models.export_checkpoint import Exported, export
     from lookalike.models.export_others import ExportedOther, export_clip, export_image_encoder
@@ -63,6 +66,8 @@ __all__ = [
     "AnnotationErrors",
     "Answer",
     "Augmentation",
+    "Backup",
+    "BackupError",
     "Box",
     "Calibrated",
     "CatalogueError",
@@ -99,6 +104,7 @@ __all__ = [
     "PhotoError",
     "Reduction",
     "Regions",
+    "Restored",
     "Retriever",
     "RowFileError",
     "Space",
@@ -113,6 +119,7 @@ __all__ = [
     "UnknownWordsError",
     "UsageError",
     "augment",
+    "backup",
     "calibrate",
     "compare_evaluations",
     "evaluate",
@@ -125,6 +132,7 @@ __all__ = [
     "learn_weights",
     "open",
     "reduce",
+    "restore",
     "tag",
     "train",
 ]
@@ -139,6 +147,8 @@ _HOMES = {
     **dict.fromkeys(("Comparison", "compare_evaluations"), "lookalike.evaluation.comparison"),
     **dict.fromkeys(("Evaluation", "evaluate"), "lookalike.evaluation.evaluate"),
     **dict.fromkeys(("GarmentEvaluation", "evaluate_garments"), "lookalike.evaluation.garment_evaluation"),
+    **dict.fromkeys(("Backup", "backup"), "lookalike.gallery.transfer.backup"),
+    **dict.fromkeys(("Restored", "restore"), "lookalike.gallery.transfer.restoring"),
     **dict.fromkeys(("Finder", "find_garments"), "lookalike.finding.finder"),
     **dict.fromkeys(("forget_weights", "learn_weights"), "lookalike.tuning.weights"),
     **dict.fromkeys(("Exported", "export"), "lookalike.models.export_checkpoint"),

@@ -14,6 +14,7 @@
     │   │   └── NoFinderError    garment detection needs a finder, and none is installed
     │   ├── NoGarmentError       a photo does not show the garment that was asked for
     │   ├── GalleryNotFoundError there is no gallery at an address
+    │   ├── BackupError          a file is not a backup of a gallery, or a damaged one
     │   └── MismatchError        the gallery was made by another model, or with other spaces
     ├── GalleryLockedError       another process is writing to the gallery
     ├── GalleryGoneError         an open gallery is no longer where it was
@@ -197,6 +198,12 @@ class GalleryNotFoundError(UsageError):
     """There is no gallery at an address."""
 
     code = "no_gallery"
+
+
+class BackupError(UsageError):
+    """A file is not a backup of a gallery, or is damaged or incomplete."""
+
+    code = "bad_backup"
 
 
 class MismatchError(UsageError):

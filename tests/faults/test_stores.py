@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
 
@@ -17,9 +17,11 @@ pytest.importorskip("moto")
 
 import lookalike
 from lookalike.catalogue.opening import open_catalogue
-from lookalike.errors import CatalogueError, PhotoError, UsageError
+from lookalike.errors import CatalogueError, LookalikeError, PhotoError, UsageError
+from lookalike.gallery.transfer.backup import backup
+from lookalike.gallery.transfer.restoring import restore
 from lookalike.images import Limits, open_image, read_bytes
-from lookalike.remote import object_store
+from lookalike.remote import object_store, streams
 from lookalike.remote.cache import PhotoCache
 from store_servers import BUCKET, WebServer, client, delete, environment, forget_stores, put, s3_server
 
@@ -231,7 +233,7 @@ def test_a_server_that_is_busy_is_asked_again_and_one_that_has_nothing_is_not() 
     assert server.asked == {"/busy.png": tries, "/gone.png": 1, "/closed.png": 1, "/broken.png": tries}
     assert reasons == {
         "gone": "no such file",
-        "closed": "the store refuses access; are its credentials set, and do they allow reading?",
+        "closed": "the store refuses access; are its credentials set, and do they allow this?",
         "broken": f"cannot be read: the server answers 500 ({object_store.TRIES} tries)",
     }
 
@@ -292,3 +294,51 @@ def test_what_was_kept_too_long_ago_is_not_given(tmp_path: Path) -> None:
     assert cache.get("a", fresh_s=60) == b"photo"
     os.utime(cache._path("a"), (1, 1))
     assert cache.get("a", fresh_s=60) is None
+
+
+# Backups.
+
+
+def test_backups_are_written_to_a_store_and_restored_from_it(bucket: str, tmp_path: Path, tiny_model: Path) -> None:
+    """Large ones in parts; one that fails on its way leaves no object and no parts."""
+    with lookalike.open(tmp_path / "shop.gallery", model=tiny_model) as shop:
+        shop.index(f"{bucket}/photos")
+    made = backup(tmp_path / "shop.gallery", f"{bucket}/backups/")
+    assert made.place.startswith(f"{bucket}/backups/shop-")
+    assert restore(made.place, tmp_path / "new.gallery").items == PHOTOS
+    assert rows(tmp_path / "new.gallery").keys() == rows(tmp_path / "shop.gallery").keys()
+    with pytest.raises(UsageError, match="exists already"):
+        backup(tmp_path / "shop.gallery", made.place)
+    with pytest.raises(UsageError, match="no such file"):
+        restore(f"{bucket}/backups/none.tar", tmp_path / "none.gallery")
+
+
+def test_a_backup_in_a_store_is_there_whole_or_not(
+    bucket: str, tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes up in parts of 5 MiB here; the store then reads back other bytes than were written."""
+    monkeypatch.setattr(streams, "PART", 5 << 20)
+    with lookalike.open(tmp_path / "shop.gallery", model=tiny_model) as shop:
+        shop.index(f"{bucket}/photos")
+    large = tmp_path / "large"
+    large.write_bytes(np.random.default_rng(0).bytes(12 << 20))
+    monkeypatch.setattr("lookalike.gallery.transfer.backup.model_files", lambda *_: [("models/0/large", large)])
+    made = backup(tmp_path / "shop.gallery", f"{bucket}/backups/large.tar")
+    assert made.bytes > 12 << 20
+    assert client().head_object(Bucket=BUCKET, Key="backups/large.tar")["ContentLength"] == made.bytes
+    monkeypatch.setattr("lookalike.gallery.transfer.backup.model_files", fail_after(large))
+    with pytest.raises(LookalikeError, match="gone"):
+        backup(tmp_path / "shop.gallery", f"{bucket}/backups/failed.tar")
+    kept = {found["Key"] for found in client().list_objects_v2(Bucket=BUCKET, Prefix="backups/")["Contents"]}
+    assert kept == {"backups/large.tar"}
+    assert not client().list_multipart_uploads(Bucket=BUCKET).get("Uploads")
+
+
+def fail_after(file: Path) -> Callable[..., Iterator[tuple[str, Path]]]:
+    """Files of a model, of which the second cannot be read."""
+
+    def files(*_: object) -> Iterator[tuple[str, Path]]:
+        yield "models/0/large", file
+        raise LookalikeError("gone")
+
+    return files

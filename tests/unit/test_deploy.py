@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lookalike.server.context import WRITE_SECONDS
+from lookalike.server.shared_state import WRITE_SECONDS
 from lookalike.server.settings import MEBIBYTE, Settings
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
+BACKUP = "lookalike-backup.service"
 INSTRUCTIONS = {
     "FROM",
     "WORKDIR",
@@ -42,6 +43,21 @@ def test_the_container_file_can_be_read_and_runs_as_nobody_in_particular() -> No
     program = json.loads(check[check.index("[") :])
     compile(program[-1], "health check", "exec")
     assert "/readyz" in program[-1]
+
+
+def test_the_nightly_backup_can_be_read_and_runs_as_the_user_who_serves(tmp_path: Path) -> None:
+    served = (DEPLOY / "lookalike.service").read_text(encoding="utf-8")
+    texts = {name: (DEPLOY / name).read_text(encoding="utf-8") for name in (BACKUP, BACKUP.replace("service", "timer"))}
+    for setting in ("DynamicUser=yes", "User=lookalike"):
+        assert setting in served.splitlines()
+        assert setting in texts[BACKUP].splitlines()
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("there is no systemd-analyze here")
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text.replace("/opt/lookalike/bin/lookalike", "/bin/true"))
+    units = [str(tmp_path / name) for name in texts]
+    done = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True, check=False)
+    assert [line for line in (done.stdout + done.stderr).splitlines() if "lookalike-backup" in line] == []
 
 
 def test_the_unit_can_be_read_and_is_locked_up(tmp_path: Path) -> None:

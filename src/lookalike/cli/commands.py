@@ -9,6 +9,7 @@ from typer.main import get_command
 
 from lookalike.cli import (
     augment,
+    backup,
     bench,
     calibrate,
     catalogue,
@@ -39,6 +40,8 @@ app.command("demo")(demo.demo)
 app.command("index", cls=index.IndexCommand)(index.index)
 app.command("search")(search.search)
 app.command("find")(find.find)
+gallery.app.command("backup")(backup.backup)
+gallery.app.command("restore")(backup.restore)
 app.add_typer(gallery.app, name="gallery")
 app.add_typer(catalogue.app, name="catalogue")
 app.command("serve")(serve.serve)

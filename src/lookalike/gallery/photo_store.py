@@ -47,7 +47,7 @@ class PhotoStore:
         gallery: Gallery of the photos.
         folder: Folder of the photos, which other galleries may use too. None is `photos`: in the gallery's own folder,
             or in the working folder for a gallery on a server.
-        becomes: Path that the gallery's folder will be moved to, to which new items refer; None is its present path.
+        becomes: Path that the gallery will be moved to, and to which items will refer; None is its present path.
     """
 
     def __init__(self, gallery: Gallery, folder: Path | None = None, *, becomes: Path | None = None) -> None:
@@ -191,7 +191,8 @@ class PhotoStore:
         """Yield the item with the present path of its photo, if one of the folders has it."""
         for root in roots:
             if root.name == Path(item.root).name and (root / item.photo).is_file():
-                yield replace(item, root=str(root))
+                shown = self._shown if root.parent == self.folder else root.parent
+                yield replace(item, root=str(shown / root.name))
                 return
 
 

@@ -253,7 +253,15 @@ def _pause(attempt: int) -> float:
 
 @cache
 def _opened(scheme: str) -> Any:  # noqa: ANN401 - fsspec has no types
-    """File system of fsspec for a scheme.
+    """File system of fsspec for a scheme; see `open_store`."""
+    files = open_store(scheme)
+    if hasattr(files, "retries"):
+        files.retries = 1  # timeouts are those of `patiently`
+    return files
+
+
+def open_store(scheme: str, **settings: bool) -> Any:  # noqa: ANN401 - fsspec has no types
+    """Open the file system of fsspec for a scheme.
 
     Raises:
         UsageError: It cannot be opened without further configuration.
@@ -265,14 +273,11 @@ def _opened(scheme: str) -> Any:  # noqa: ANN401 - fsspec has no types
         logging.getLogger(name).addHandler(logging.NullHandler())
     try:
         # Cached listings may be outdated at the next request.
-        files = fsspec.filesystem(scheme, use_listings_cache=False, **OPTIONS[scheme])
+        return fsspec.filesystem(scheme, use_listings_cache=False, **OPTIONS[scheme], **settings)
     except ImportError as error:
         raise MissingExtraError(f"reading {scheme}:// addresses", "stores") from error
     except ValueError as error:
         raise UsageError(f"{scheme}:// addresses cannot be read: {WANTED.get(scheme) or error}") from error
-    if hasattr(files, "retries"):
-        files.retries = 1  # timeouts are those of `patiently`
-    return files
 
 
 def _store(address: Address) -> tuple[Any, str]:

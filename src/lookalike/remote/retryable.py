@@ -62,7 +62,7 @@ def reason(error: Exception, *, tries: int) -> str:
     if isinstance(error, FileNotFoundError) or code in (404, 410):
         return "no such file"
     if isinstance(error, PermissionError) or code in (401, 403):
-        return "the store refuses access; are its credentials set, and do they allow reading?"
+        return "the store refuses access; are its credentials set, and do they allow this?"
     if "Credentials" in type(error).__name__:
         return "the store wants credentials, and none are set"
     kinds = {kind.__name__ for kind in type(error).__mro__}

@@ -26,21 +26,22 @@ MOVED: Final = "moved.json"
 
 
 @contextmanager
-def placed(folder: Path, names: Sequence[str]) -> Iterator[Path]:
+def placed(folder: Path, names: Sequence[str], *, alone: bool = True) -> Iterator[Path]:
     """Yield a hidden folder to write files into, which are moved into place together at the end.
 
     Args:
         folder: Destination folder.
         names: Names of the files, which must not exist in the destination.
+        alone: Whether to refuse to write while another process is writing into the destination.
 
     Raises:
         UsageError: A file exists in the destination.
-        LookalikeError: Another process is writing into the destination.
+        LookalikeError: Another process is writing into the destination, and `alone` is set.
         OSError: The disk is full, or the folder cannot be written.
     """
     from filelock import FileLock
 
-    clear_dead(folder)
+    clear_dead(folder, alone=alone)
     for name in names:
         if os.path.lexists(folder / name):
             raise UsageError(f"{folder / name} exists already; choose another folder, or delete it")
@@ -65,11 +66,11 @@ def placed(folder: Path, names: Sequence[str]) -> Iterator[Path]:
         shutil.rmtree(parts, ignore_errors=True)
 
 
-def clear_dead(folder: Path) -> None:
+def clear_dead(folder: Path, *, alone: bool = True) -> None:
     """Delete the hidden folders of killed writers.
 
     Raises:
-        LookalikeError: A writer is running.
+        LookalikeError: A writer is running, and `alone` is set.
     """
     from filelock import FileLock, Timeout
 
@@ -79,9 +80,10 @@ def clear_dead(folder: Path) -> None:
                 take_back(folder, parts)
                 shutil.rmtree(parts)
         except Timeout:
-            raise LookalikeError(
-                f"another export is writing into {folder}; wait for it, or choose another folder"
-            ) from None
+            if alone:
+                raise LookalikeError(
+                    f"another export is writing into {folder}; wait for it, or choose another folder"
+                ) from None
 
 
 def take_back(folder: Path, parts: Path) -> None:

@@ -7,7 +7,7 @@ import uuid
 
 from lookalike.errors import GalleryLockedError
 from lookalike.gallery import stored_parameters
-from lookalike.gallery.local import garments_table, overrides_table
+from lookalike.gallery.local import garments_table, model_paths, overrides_table
 from lookalike.gallery.local.database import Database
 from lookalike.gallery.local.full_text.files import TextFiles
 from lookalike.gallery.local.metadata_table import count_items, put, read_model, sign_change, signature_key
@@ -32,7 +32,7 @@ def info(database: Database, segment_files: SegmentFiles, state: Snapshot) -> di
         "address": str(database.folder),
         "items": items,
         **({"garments": garments} if garments else {}),
-        "model": model,
+        "model": None if model is None else model_paths.as_used(model, database.folder),
         "spaces": [
             {"name": space.name, "dimension": space.dimension, "model_id": space.model_id} for space in state.spaces
         ],

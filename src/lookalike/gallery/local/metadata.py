@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lookalike.errors import UsageError
 from lookalike.gallery import roots, stored_parameters
-from lookalike.gallery.local import garments_table, metadata_table, photo_owner, reads
+from lookalike.gallery.local import garments_table, metadata_table, model_paths, photo_owner, reads
 from lookalike.gallery.local.database import Database
 from lookalike.gallery.local.metadata_table import (
     read_index_settings,
@@ -50,13 +50,14 @@ class LocalMetadata:
     def model(self) -> str | None:
         """Model that filled the gallery: `default` or a path; None if unknown."""
         with self._database.reader() as reader:
-            return reader.known(read_model)
+            stored = reader.known(read_model)
+        return None if stored is None else model_paths.as_used(stored, self.folder)
 
     def remember_model(self, model: str) -> None:
         """Store the model that fills the gallery: `default` or a path."""
         if model != self.model:
             with self._database.writing() as connection:
-                write_model(connection, model)
+                write_model(connection, model_paths.as_stored(model, self.folder))
 
     @property
     def roots(self) -> tuple[str, ...]:
