@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lookalike.server.shared_state import WRITE_SECONDS
 from lookalike.server.settings import MEBIBYTE, Settings
+from lookalike.server.shared_state import WRITE_SECONDS
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 BACKUP = "lookalike-backup.service"
