@@ -186,7 +186,13 @@ def test_a_named_source_goes_on_in_another_folder_without_embedding(
     report = run(capsys, "index", table, *place, "--source", "shop", "--prune")
     assert (report["added"], report["replaced_from"], report["embedded"]) == (1, {str(shop.table): 10}, 0)
     assert (report["reused"], report["removed"]) == (1, 0)
+    item = rows[3].split(",")[0]
+    run(capsys, "gallery", "set", item, "price=99", "note=by hand", "-g", address)
     table.write_text("\n".join([header, *rows[3:]]))
+    won = run(capsys, "index", table, *place, "--source", "shop", "--discard-overrides")
+    assert (won["unchanged"], won["updated"], won["discarded_overrides"]) == (8, 1, 1)
+    shown = run(capsys, "gallery", "get", item, "-g", address, "--strong")
+    assert (shown["attributes"]["note"], shown["overrides"]) == ("by hand", {"note": "by hand"})
     report = run(capsys, "index", table, *place, "--source", "shop", "--prune")
     assert (report["unchanged"], report["removed"], report["embedded"]) == (9, 2, 0)
     assert run(capsys, "gallery", "info", "-g", address, "--strong")["sources"] == {str(shop.table): 2, "shop": 9}

@@ -12,7 +12,8 @@ from test_pipeline import MeanColor, colored
 from lookalike.catalogue.opening import open_catalogue
 from lookalike.errors import UsageError
 from lookalike.gallery.local.gallery import LocalGallery
-from lookalike.ingest.pipeline import LOOKED_UP, index_catalogue
+from lookalike.ingest.known_items import LOOKED_UP
+from lookalike.ingest.pipeline import index_catalogue
 from lookalike.ingest.report import IndexReport
 from lookalike.retrieval.indexing import check_source_name
 

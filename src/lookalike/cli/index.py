@@ -70,6 +70,12 @@ def index(
     prune: Annotated[
         bool, typer.Option("--prune", help="Remove items of earlier runs that have vanished from the source.")
     ] = False,
+    discard_overrides: Annotated[
+        bool,
+        typer.Option(
+            "--discard-overrides", help="Drop values set by hand of attributes that SOURCE brings; others stay."
+        ),
+    ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first photo that cannot be read.")] = False,
     column: Columns = None,
     encoding: Encoding = None,
@@ -113,6 +119,7 @@ def index(
                 batch=batch,
                 workers=workers,
                 prune=prune,
+                discard_overrides=discard_overrides,
                 strict=strict,
                 progress=lambda so_far, total: tell(so_far.done, total),
                 ray=ray,
@@ -143,6 +150,8 @@ def _present(report: IndexReport, gallery: str) -> None:
         write(f"{embedded:,} photos{found} in {total:.1f} s, {embedded / total:.0f}/s (seconds: {phases})")
     if report.reused:
         write(f"{report.reused:,} photos of known contents, whose vectors were copied")
+    if report.discarded_overrides:
+        say(f"values set by hand that were discarded, since SOURCE brings others: {report.discarded_overrides:,}")
     if report.kept:
         say(f"{report.kept:,} items were not found and are kept: they may only be out of reach")
     if report.outside:

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from lookalike.gallery.record_batch import RecordBatch
+from lookalike.gallery.stored_item import StoredItem
 from lookalike.spaces import Space
-from lookalike.types import Content, FileStamp, Float32, Item
+from lookalike.types import JSON, Content, FileStamp, Float32, Item
 
 
 class IndexTarget(Protocol):
@@ -30,7 +31,12 @@ class IndexTarget(Protocol):
         ...
 
     def update(
-        self, items: Sequence[Item], *, source: str = "", file_stamps: Sequence[FileStamp] | None = None
+        self,
+        items: Sequence[Item],
+        *,
+        source: str = "",
+        file_stamps: Sequence[FileStamp] | None = None,
+        overrides: Sequence[Mapping[str, JSON]] | None = None,
     ) -> None:
         """Replace the metadata of items; vectors stay."""
         ...
@@ -41,6 +47,10 @@ class IndexTarget(Protocol):
 
     def source_items(self, source: str) -> dict[str, tuple[Item, FileStamp | None]]:
         """Items of a source, by id, with their file stamps."""
+        ...
+
+    def stored_items(self, ids: Sequence[str]) -> Mapping[str, StoredItem]:
+        """Items by id with their overrides, sources and file stamps; unknown ids are left out."""
         ...
 
     def contents(self, *, without_source: str | None = None) -> Iterator[tuple[str, Content]]:

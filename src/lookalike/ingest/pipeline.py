@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
 from time import perf_counter
 
 import numpy as np
@@ -22,15 +21,12 @@ from lookalike.embedding.photo_tasks import Embedded, EmbedPhotos, Outcome, Phot
 from lookalike.embedding.protocol import Embedder, GarmentFinder
 from lookalike.errors import CatalogueError, PhotoError
 from lookalike.ingest.index_target import IndexTarget
-from lookalike.ingest.known_contents import KnownContents
+from lookalike.ingest.known_items import KnownItems
 from lookalike.ingest.photo_folders import PhotoFolders
 from lookalike.ingest.report import IndexReport, Skipped
 from lookalike.remote.addresses import roots_of
 from lookalike.spaces import Space
 from lookalike.types import Content, FileStamp, Float32, Item
-
-LOOKED_UP = 512
-"""Items that are looked up at once among those of other sources."""
 
 WRITE_ROWS = 512
 WRITE_SECONDS = 5.0
@@ -46,6 +42,7 @@ def index_catalogue(
     batch: int = BATCH,
     workers: int | None = None,
     prune: bool = False,
+    discard_overrides: bool = False,
     strict: bool = False,
     progress: Callable[[IndexReport], None] | None = None,
     cluster: EmbedPhotos | None = None,
@@ -68,6 +65,7 @@ def index_catalogue(
         workers: Number of threads that read and decode; None is one for each processor.
         prune: Remove items of earlier runs of the source that are not in the catalogue. Items stay when their folder,
             photo or row cannot be read in this run.
+        discard_overrides: Drop overrides of attributes that the catalogue brings for an item; others stay.
         strict: Stop at the first photo that cannot be read instead of skipping it.
         progress: Called repeatedly with the report so far.
         cluster: Embeds the photos on other machines, as `embedder` would; None embeds them in this process.
@@ -79,7 +77,16 @@ def index_catalogue(
         MismatchError: The gallery was filled by another embedder.
     """
     source = catalogue.source if source_name is None else source_name
-    run = _Run(catalogue, embedder.spaces, target, source=source, strict=strict, progress=progress, finder=finder)
+    run = _Run(
+        catalogue,
+        embedder.spaces,
+        target,
+        source=source,
+        discard_overrides=discard_overrides,
+        strict=strict,
+        progress=progress,
+        finder=finder,
+    )
     for note in catalogue.notes:
         logging.getLogger(__name__).info("%s: %s", catalogue.source, note)
     started = perf_counter()
@@ -88,15 +95,6 @@ def index_catalogue(
         run.prune()
     run.report.seconds["total"] = perf_counter() - started
     return run.report
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """Item of the gallery with its file stamp, and the source that brought it."""
-
-    item: Item
-    file_stamp: FileStamp | None
-    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +124,7 @@ class _Run:
         target: IndexTarget,
         *,
         source: str,
+        discard_overrides: bool,
         strict: bool,
         progress: Callable[[IndexReport], None] | None,
         finder: GarmentFinder | None,
@@ -135,10 +134,7 @@ class _Run:
         self._finder = None if finder is None else finder.model_id
         self._catalogue, self._spaces, self._target, self._source = catalogue, spaces, target, source
         self._strict, self._progress = strict, progress
-        items = target.source_items(source)
-        self._known = {id_: _Known(*known, source) for id_, known in items.items()}
-        self._contents = KnownContents(target, source=source, items=items.values())
-        self._has_others = len(target) > len(self._known)
+        self._known = KnownItems(target, source=source, discard_overrides=discard_overrides)
         self._seen: set[str] = set()
         self._pending: list[_Pending] = []
         self._again: list[PhotoTask] = []
@@ -159,7 +155,7 @@ class _Run:
 
     def _embed(self, embed: EmbedPhotos, work: Iterator[PhotoTask]) -> None:
         """Embed photos, and write their items."""
-        outcomes = embed(work, self.report.seconds, known=self._contents)
+        outcomes = embed(work, self.report.seconds, known=self._known.contents)
         try:
             with closing(outcomes):
                 for outcome in outcomes:
@@ -170,7 +166,7 @@ class _Run:
 
     def _work(self) -> Iterator[PhotoTask]:
         """Tasks for new and possibly changed photos, in the order of the catalogue."""
-        for position, item in enumerate(self._items()):
+        for position, item in enumerate(self._known.met(self._catalogue.items())):
             self._roots.update(roots_of(item, listed=self._catalogue.kind == "listing"))
             self._folders.count(item)
             if not self._is_unchanged(item):
@@ -178,17 +174,6 @@ class _Run:
                 keeps_parts = known is not None and self._has_same_parts(item, known.item)
                 file_stamp = known.file_stamp if known and keeps_parts else None
                 yield PhotoTask(item, position, file_stamp, finder=self._finder_for(item))
-
-    def _items(self) -> Iterator[Item]:
-        """Items of the catalogue; those of the gallery that other sources brought under the same ids become known."""
-        items = self._catalogue.items()
-        while self._has_others and (some := list(islice(items, LOOKED_UP))):
-            unmet = list(dict.fromkeys(item.id for item in some if item.id not in self._known))
-            for batch in self._target.records(unmet) if unmet else ():
-                for item, file_stamp, source in zip(batch.items, batch.file_stamps, batch.sources, strict=True):
-                    self._known[item.id] = _Known(item, file_stamp, source)
-            yield from some
-        yield from items
 
     def _finder_for(self, item: Item) -> str | None:
         """Finder of the garments of an item's photo; a box is a garment already."""
@@ -200,7 +185,7 @@ class _Run:
 
     def prune(self) -> None:
         """Remove items of earlier runs of the source that are not in the catalogue."""
-        unmet = [known.item for id_, known in self._known.items() if id_ not in self._seen]
+        unmet = self._known.unmet(self._seen)
         gone = [item.id for item, hidden in zip(unmet, self._catalogue.out_of_reach(unmet), strict=True) if not hidden]
         self.report.kept = len(unmet) - len(gone)
         self.report.removed = self._target.remove(gone) if gone else 0
@@ -222,13 +207,15 @@ class _Run:
 
     def _settle(self, item: Item, file_stamp: FileStamp) -> None:
         """Keep the vectors of an item, and update its metadata and file stamp where they changed."""
-        known = self._known[item.id]
+        known = self._known.get(item.id)
+        assert known is not None
         item = replace(item, garments=known.item.garments, finder=known.item.finder)
-        if known.source == self._source and item == known.item:
+        is_same = (item, self._source) == (known.item, known.source) and not self._known.loses_overrides(item.id)
+        if is_same:
             self.report.unchanged += 1
         else:
             self._count(item)
-        if (item, file_stamp, self._source) != (known.item, known.file_stamp, known.source):
+        if not is_same or file_stamp != known.file_stamp:
             self._metadata.append((item, file_stamp))
         self._write_when_due()
         self._tell()
@@ -299,12 +286,14 @@ class _Run:
             if metadata:
                 items, file_stamps = zip(*metadata, strict=True)
                 self._target.update(items, source=self._source, file_stamps=file_stamps)
+            written = [*(each.item for each in complete), *(item for item, _ in metadata)]
+            self.report.discarded_overrides += self._known.drop_overrides(written)
         self._written_at = perf_counter()
 
     def _with_vectors(self, pending: Sequence[_Pending]) -> Iterator[_Pending]:
         """Complete items whose vectors another item has; one that has them no more is embedded later."""
         made = {each.content: (each.item, each.vectors) for each in pending if each.vectors is not None}
-        stored = self._contents.find({each.content for each in pending} - made.keys())
+        stored = self._known.contents.find({each.content for each in pending} - made.keys())
         for each in pending:
             if each.vectors is not None:
                 yield each
@@ -323,8 +312,8 @@ class _Run:
         """Note which item has which content now."""
         known = self._known.get(written.item.id)
         if known is not None and known.file_stamp is not None:
-            self._contents.forget(known.item, known.file_stamp)
-        self._contents.add(written.item, written.file_stamp)
+            self._known.contents.forget(known.item, known.file_stamp)
+        self._known.contents.add(written.item, written.file_stamp)
 
     def _tell(self) -> None:
         if self._progress:

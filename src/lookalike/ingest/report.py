@@ -35,6 +35,7 @@ class IndexReport:
         embedded: Photos that were embedded.
         reused: Photos that were not, since an item of the gallery has the vectors of the same content.
         garments: Garments found in them; None if none were sought.
+        discarded_overrides: Overrides that were dropped since the catalogue brings their attributes.
         removed: Items removed because they are no longer in the source.
         kept: Items that were not read and stay, since their folder or row cannot be read.
         outside: Items whose photos lie outside the folders that the gallery was indexed from; a server shows them
@@ -50,6 +51,7 @@ class IndexReport:
     unchanged: int = 0
     embedded: int = 0
     reused: int = 0
+    discarded_overrides: int = 0
     removed: int = 0
     kept: int = 0
     outside: int = 0
@@ -88,6 +90,7 @@ class IndexReport:
             "unchanged": self.unchanged,
             "embedded": self.embedded,
             "reused": self.reused,
+            "discarded_overrides": self.discarded_overrides,
             "removed": self.removed,
             "kept": self.kept,
             "outside": self.outside,

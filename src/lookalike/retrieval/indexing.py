@@ -49,6 +49,7 @@ def index_into(
     batch: int | None,
     workers: int | None,
     prune: bool,
+    discard_overrides: bool,
     strict: bool,
     progress: Callable[[IndexReport, int], None] | None,
     ray: str | None,
@@ -66,6 +67,7 @@ def index_into(
         batch: As in `Retriever.index`, and so are the others.
         workers: Number of threads.
         prune: Whether to remove items that have vanished.
+        discard_overrides: Whether the catalogue wins over overrides.
         strict: Whether to stop at the first photo that cannot be read.
         progress: Called with the report and the number of photos.
         ray: Address of a Ray cluster.
@@ -102,6 +104,7 @@ def index_into(
             batch=batch or BATCH,
             workers=workers,
             prune=prune,
+            discard_overrides=discard_overrides,
             strict=strict,
             progress=progress and (lambda so_far: progress(so_far, catalogue.count)),
             cluster=cluster,

@@ -219,6 +219,7 @@ class Retriever(Resources):
         batch: int | None = None,
         workers: int | None = None,
         prune: bool = False,
+        discard_overrides: bool = False,
         strict: bool = False,
         progress: Callable[[IndexReport, int], None] | None = None,
         ray: str | None = None,
@@ -243,6 +244,7 @@ class Retriever(Resources):
             batch: Batch size of the network.
             workers: Number of threads that read and decode.
             prune: Remove items of earlier runs of this source that are no longer in it; unreachable ones stay.
+            discard_overrides: Drop values set by hand of attributes that the source brings for an item; others stay.
             strict: Stop at the first photo that cannot be read, instead of skipping it.
             progress: Called from time to time with the report so far and the number of photos in the catalogue.
             ray: Address of a Ray cluster that embeds the photos; `auto` uses or starts one on this machine.
@@ -280,6 +282,7 @@ class Retriever(Resources):
                 batch=batch,
                 workers=workers,
                 prune=prune,
+                discard_overrides=discard_overrides,
                 strict=strict,
                 progress=progress,
                 ray=ray,
