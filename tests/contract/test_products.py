@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lookalike.answers import Match
-from lookalike.errors import FilterError
+from lookalike.errors import FilterError, UnknownNameError
 from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.gallery.local.products import is_indexed
 from lookalike.gallery.opening import open_gallery
@@ -232,6 +232,30 @@ def test_refined_answers_are_grouped_in_their_order(gallery: Gallery, options: d
     }.items()
 
 
+def test_lists_and_facets_count_products(gallery: Gallery) -> None:
+    catalogue = Catalogue(drawn(200, 12), seed=12)
+    catalogue.put_into(gallery)
+    for where, items in ((None, catalogue.items), ("price < 3", [one for one in catalogue.items if is_cheap(one)])):
+        firsts = grouped_ids(items)
+        total, page = gallery.list(where=where, group="product", offset=3, limit=9)
+        assert (total, [item.id for item in page]) == (len(firsts), firsts[3:12])
+        assert [item.id for item in gallery.list(where=where, group="product", limit=None)[1]] == firsts
+        owners: dict[str, set[str]] = {}
+        for item in items:
+            owners.setdefault(str(item.attributes["price"]), set()).add(item.product or f"item {item.id}")
+        (facet,) = gallery.facets(where=where, group="product")
+        assert dict(facet.counts) == {price: len(products) for price, products in owners.items()}
+        assert [*facet.counts.values()] == sorted(facet.counts.values(), reverse=True)
+        assert facet.range == (0, max(map(float, owners)))
+    for ask in (gallery.list, gallery.facets):
+        with pytest.raises(UnknownNameError, match="unknown group 'brand'; known: product"):
+            ask(group="brand")
+
+
+def is_cheap(item: Item) -> bool:
+    return float(str(item.attributes["price"])) < 3
+
+
 def relevant_first(catalogue: Catalogue, query: dict[str, Float32]) -> tuple[list[Item], list[Item]]:
     """Best photos of the products that count as relevant without a calibration, and of the others."""
     by_id = {item.id: item for item in catalogue.items}
@@ -332,6 +356,8 @@ def test_an_outfit_is_one_photo_of_its_product(tmp_path: Path) -> None:
                 assert match.variant_count == len(match.variants) == 2
                 assert all(scores[each.item.id] == (each.score, each.garment) for each in match.variants)
                 assert {match.garment.kind if match.garment else ""} <= kinds
+        counts = [dict(facet.counts) for facet in gallery.facets(group="product")]
+        assert counts == [{"skirt": 2, "top": 2}] and gallery.list(group="product")[0] == 2
 
 
 def test_a_large_gallery_gets_an_index_by_product(tmp_path: Path) -> None:

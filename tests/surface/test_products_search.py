@@ -184,3 +184,21 @@ def test_variants_are_shown(opened: lookalike.Retriever, shop: Shop, capsys: pyt
     assert "<h1>3 products</h1>" in page and page.count("+2 variants") == 3
     assert notebook_html(answer).count("+2 variants") == 3
     assert montage(None, answer).size[0] > 400
+
+
+def test_lists_and_facets_count_products(shop: Shop, client: TestClient, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["gallery", "list", "-g", str(shop.gallery), "--group", "product", "--limit", "3", "--json"]) == 0
+    there = json.loads(capsys.readouterr().out)
+    served = client.get("/v1/items", params={"group": "product", "limit": 3}).json()
+    assert there["total"] == served["total"] == 4
+    assert [item["id"] for item in there["items"]] == [item["id"] for item in served["items"]]
+    assert len({item["product"] for item in served["items"]}) == 3
+    assert main(["gallery", "list", "-g", str(shop.gallery), "--group", "product", "--limit", "3"]) == 0
+    assert "3 of 4 products" in capsys.readouterr().err
+    counted = client.get("/v1/facets", params={"group": "product"}).json()
+    colors = next(facet for facet in counted["facets"] if facet["name"] == "colour")
+    assert counted["total"] == 4 and [value["count"] for value in colors["values"]] == [1, 1, 1, 1]
+    items = client.get("/v1/facets").json()
+    assert items["total"] == 12 and items != counted
+    assert client.get("/v1/facets", params={"group": "brand"}).status_code == 422
+    assert main(["gallery", "list", "-g", str(shop.gallery), "--group", "brand"]) == 2

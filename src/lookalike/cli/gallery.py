@@ -42,18 +42,22 @@ def list_items(
     where: Where = None,
     offset: Annotated[int, typer.Option("--offset", metavar="N", help="Skip the first N.")] = 0,
     limit: Annotated[int, typer.Option("--limit", metavar="N", help="Show at most N.")] = 50,
+    group: Annotated[
+        str | None, typer.Option("--group", metavar="product", help="List products, of each the first item.")
+    ] = None,
     strong: Strong = False,
     json: Json = False,
 ) -> None:
     """List items in the order in which they were added."""
-    total, items = opened(gallery, strong=strong).list(where=where, offset=offset, limit=limit)
+    total, items = opened(gallery, strong=strong).list(where=where, offset=offset, limit=limit, group=group)
     if json:
         write_json({"total": total, "items": [item_json(item) for item in items]})
         return
     if items:
         write_table(item_columns(items), cut="known")
     if len(items) < total:
-        say(f"{len(items):,} of {total:,} items; see --offset and --limit")
+        noun = "items" if group is None else "products"
+        say(f"{len(items):,} of {total:,} {noun}; see --offset and --limit")
 
 
 @app.command()

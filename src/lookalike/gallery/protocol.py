@@ -137,16 +137,21 @@ class GalleryReader(Protocol):
         """
         ...
 
-    def list(self, *, where: str | None = None, offset: int = 0, limit: int | None = 50) -> tuple[int, Sequence[Item]]:
-        """Number of items that a filter passes, and a page of them in the order of adding."""
+    def list(
+        self, *, where: str | None = None, offset: int = 0, limit: int | None = 50, group: str | None = None
+    ) -> tuple[int, Sequence[Item]]:
+        """Number of items that a filter passes, and a page of them in the order of adding.
+
+        With `group`, which is `product`, it is the number of products, and of each the first item.
+        """
         ...
 
     def attributes(self) -> Mapping[str, Sequence[str]]:
         """Kinds of values by attribute: `text`, `number`, `boolean` and `nested`."""
         ...
 
-    def facets(self, *, where: str | None = None, limit: int = 50) -> Sequence[Facet]:
-        """Values and counts of each attribute among the items that a filter passes."""
+    def facets(self, *, where: str | None = None, limit: int = 50, group: str | None = None) -> Sequence[Facet]:
+        """Values and counts of each attribute among the items, or with `group` the products, that a filter passes."""
         ...
 
     def search(self, queries: Mapping[str, Float32], request: SearchRequest) -> Neighbours:

@@ -9,7 +9,7 @@ from numbers import Integral
 from typing import Annotated, Any, Final, get_type_hints
 
 from lookalike.errors import UnknownNameError, UsageError
-from lookalike.gallery.request_checks import check_choice, check_share, whole_number
+from lookalike.gallery.request_checks import PRODUCT, check_choice, check_group, check_share, whole_number
 from lookalike.gallery.request_option import Option
 from lookalike.gallery.sort_keys import check_boost, check_sort
 from lookalike.index import INDEXES, checked_metric
@@ -40,9 +40,6 @@ VISUAL: Final = "visual"
 
 FULL_TEXT: Final = "full_text"
 """Value of `SearchRequest.text_search`: the letters of the words, looked up in texts of the items."""
-
-PRODUCT: Final = "product"
-"""Value of `SearchRequest.group`: an answer of products, each with its best photo."""
 
 LONGEST_TEXT: Final = 256
 """Longest text of a search, in characters."""
@@ -234,7 +231,8 @@ class SearchRequest:
         for name, _, _ in _RANGES:
             if (number := getattr(self, name)) is not None:
                 object.__setattr__(self, name, whole_number(name, number))
-        for name in ("index", "text_search", *(() if self.group is None else ("group",))):
+        check_group(self.group)
+        for name in ("index", "text_search"):
             check_choice(name, getattr(self, name), OPTIONS[name].choices)
         for name in ("min_relevance", "text_weight", "diversity"):
             check_share(name, getattr(self, name))

@@ -5,8 +5,12 @@ from __future__ import annotations
 import operator
 from collections.abc import Sequence
 from numbers import Real
+from typing import Final
 
 from lookalike.errors import UnknownNameError, UsageError
+
+PRODUCT: Final = "product"
+"""Value of `group`: products instead of photos."""
 
 
 def whole_number(name: str, number: object) -> int:
@@ -55,3 +59,13 @@ def check_choice(name: str, choice: object, choices: Sequence[str]) -> None:
     """
     if choice not in choices:
         raise UnknownNameError(name, str(choice), choices)
+
+
+def check_group(group: object) -> None:
+    """Check what answers are grouped by; None is nothing.
+
+    Raises:
+        UnknownNameError: There is no such choice.
+    """
+    if group is not None:
+        check_choice("group", group, (PRODUCT,))

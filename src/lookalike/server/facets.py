@@ -23,6 +23,9 @@ FORGOTTEN_S: Final = 600.0
 
 FacetsJson: TypeAlias = dict[str, Any]
 
+Key: TypeAlias = tuple[str | None, int, str | None]
+"""Filter, largest number of values, and group."""
+
 
 class FacetCache:
     """Cache of facets, and of filters whose facets are too slow to count, for one version of the gallery. Thread-safe.
@@ -34,16 +37,17 @@ class FacetCache:
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._version: object = None
-        self._cached: OrderedDict[tuple[str | None, int], FacetsJson | float] = OrderedDict()
+        self._cached: OrderedDict[Key, FacetsJson | float] = OrderedDict()
         self._lock = threading.Lock()
 
-    def of(self, gallery: Gallery, where: str | None, values: int) -> FacetsJson:
+    def of(self, gallery: Gallery, where: str | None, values: int, *, group: str | None = None) -> FacetsJson:
         """Facets of the items that pass a filter.
 
         Args:
             gallery: Gallery to count in.
             where: Filter expression.
             values: Largest number of values of each attribute.
+            group: `product` counts products; None items.
 
         Raises:
             FilterError: The filter cannot be understood.
@@ -51,25 +55,25 @@ class FacetCache:
             DeadlineError: The deadline passed before the count could be judged too slow.
         """
         if gallery.version is None:
-            return self._known(self._counted(gallery, where, values))
-        version, key = gallery.version, (where, values)
+            return self._known(self._counted(gallery, where, values, group))
+        version, key = gallery.version, (where, values, group)
         with self._lock:
             if version != self._version:
                 self._version = version
                 self._cached.clear()
             cached = self._cached.get(key)
         if cached is None or (isinstance(cached, float) and monotonic() > cached):
-            cached = self._counted(gallery, where, values)
+            cached = self._counted(gallery, where, values, group)
             if gallery.version == version:
                 self._remember(version, key, cached)
         return self._known(cached)
 
-    def _counted(self, gallery: Gallery, where: str | None, values: int) -> FacetsJson | float:
+    def _counted(self, gallery: Gallery, where: str | None, values: int, group: str | None) -> FacetsJson | float:
         """Facets; or, if the count is too slow, the time of the next try, in seconds of `time.monotonic`."""
         began = monotonic()
-        total, _ = gallery.list(where=where, limit=0)  # a slow filter raises DeadlineError here
+        total, _ = gallery.list(where=where, limit=0, group=group)  # a slow filter raises DeadlineError here
         try:
-            return counted(gallery, where, values, total=total)
+            return counted(gallery, where, values, total=total, group=group)
         except DeadlineError:
             if monotonic() - began < ALL_THE_TIME * self._seconds:
                 raise
@@ -82,7 +86,7 @@ class FacetCache:
             raise ApiError("too_many_values", f"{what}; count fewer items with `where`", details={"limit": seconds})
         return cached
 
-    def _remember(self, version: object, key: tuple[str | None, int], cached: FacetsJson | float) -> None:
+    def _remember(self, version: object, key: Key, cached: FacetsJson | float) -> None:
         with self._lock:
             if version == self._version:
                 self._cached[key] = cached
@@ -90,8 +94,8 @@ class FacetCache:
                     self._cached.popitem(last=False)
 
 
-def counted(gallery: Gallery, where: str | None, values: int, *, total: int) -> FacetsJson:
-    """Count the facets of the `total` items that pass a filter."""
+def counted(gallery: Gallery, where: str | None, values: int, *, total: int, group: str | None) -> FacetsJson:
+    """Count the facets of the `total` items, or products, that pass a filter."""
     kinds = gallery.attributes()
-    found = gallery.facets(where=where, limit=values)
+    found = gallery.facets(where=where, limit=values, group=group)
     return {"total": total, "facets": [replace(facet, kinds=kinds.get(facet.name, ())).to_json() for facet in found]}

@@ -100,7 +100,7 @@ class GarmentsFound(BaseModel):
 class Page(BaseModel):
     """Items in the order they were added."""
 
-    total: int = Field(description="How many items the filter passes.")
+    total: int = Field(description="How many items, or with `group` products, the filter passes.")
     items: list[Item]
 
 
@@ -125,7 +125,7 @@ class Facet(BaseModel):
 class Facets(BaseModel):
     """Facets of all attributes."""
 
-    total: int = Field(description="How many items the filter passes.")
+    total: int = Field(description="How many items, or with `group` products, the filter passes.")
     facets: list[Facet]
 
     model_config = ConfigDict(

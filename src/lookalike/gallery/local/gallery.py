@@ -44,7 +44,7 @@ from lookalike.gallery.product_rows import ProductRows
 from lookalike.gallery.record_batch import RecordBatch
 from lookalike.gallery.records import AttributeNames
 from lookalike.gallery.request import ResolvedRequest, SearchRequest
-from lookalike.gallery.request_checks import check_least
+from lookalike.gallery.request_checks import check_group, check_least
 from lookalike.spaces import Space, slices, width
 from lookalike.types import (
     JSON,
@@ -210,13 +210,15 @@ class LocalGallery(LocalEditing):
             clause = reads.compile_filter(where, reader.known(AttributeNames.read), with_garments=with_garments)
             return products.rows_of_products(reader.connection, names, clause)
 
-    def list(self, *, where: str | None = None, offset: int = 0, limit: int | None = 50) -> tuple[int, Sequence[Item]]:
-        """Number of items that a filter passes, and a page of them in the order of adding."""
+    def list(
+        self, *, where: str | None = None, offset: int = 0, limit: int | None = 50, group: str | None = None
+    ) -> tuple[int, Sequence[Item]]:
+        """Number of items that a filter passes, and a page of them in the order of adding; of products with `group`."""
         check_least(0, offset=offset, limit=limit)
+        check_group(group)
         with self._database.scanning() as connection:
-            names = AttributeNames.read(connection)
-            clause = reads.compile_filter(where, names, with_garments=garments_table.exists(connection))
-            return reads.page(connection, names, clause, offset=offset, limit=limit)
+            names, clause = reads.filter_of(connection, where)
+            return reads.page(connection, names, clause, offset=offset, limit=limit, group=group)
 
     def attributes(self) -> Mapping[str, Sequence[str]]:
         """Kinds of values by attribute."""
@@ -224,13 +226,13 @@ class LocalGallery(LocalEditing):
             kinds = reads.kinds_of_attributes(connection)
         return {name: each.words() for name, each in kinds.items()}
 
-    def facets(self, *, where: str | None = None, limit: int = 50) -> Sequence[Facet]:
-        """Values and counts of each attribute among the items that a filter passes."""
+    def facets(self, *, where: str | None = None, limit: int = 50, group: str | None = None) -> Sequence[Facet]:
+        """Values and counts of each attribute among the items that a filter passes; of products with `group`."""
         check_least(0, limit=limit)
+        check_group(group)
         with self._database.scanning() as connection:
-            names = AttributeNames.read(connection)
-            clause = reads.compile_filter(where, names, with_garments=garments_table.exists(connection))
-            return reads.facets(connection, names, clause, limit=limit)
+            names, clause = reads.filter_of(connection, where)
+            return reads.facets(connection, names, clause, limit=limit, group=group)
 
     def search(self, queries: Mapping[str, Float32], request: SearchRequest) -> Neighbours:
         """Find the nearest items."""

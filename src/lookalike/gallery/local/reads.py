@@ -37,6 +37,9 @@ LARGEST: Final = 2**63 - 1
 LONGEST_NAMED: Final = 80
 """Characters of the longest id that an error suggests."""
 
+PRODUCT: Final = "CASE WHEN coalesce(product, '') = '' THEN row ELSE product END"
+"""SQL expression of what a product is told apart by; an item without one is a product by itself."""
+
 EVERYTHING: Final = Clause("1", (), frozenset())
 
 
@@ -57,6 +60,12 @@ def compile_filter(where: str | None, names: AttributeNames, *, with_garments: b
     return SqliteCompiler(names.number, names.kinds, fields=fields).clause(
         expression.parse(where, names.kinds, fields=fields)
     )
+
+
+def filter_of(connection: sqlite3.Connection, where: str | None) -> tuple[AttributeNames, Clause]:
+    """Names of attributes, and a `where` expression compiled with them; see `compile_filter`."""
+    names = AttributeNames.read(connection)
+    return names, compile_filter(where, names, with_garments=garments_table.exists(connection))
 
 
 def kinds_of_attributes(connection: sqlite3.Connection) -> dict[str, Kinds]:
@@ -80,26 +89,37 @@ def matching_rows(connection: sqlite3.Connection, clause: Clause) -> Int64:
 
 
 def page(
-    connection: sqlite3.Connection, names: AttributeNames, clause: Clause, *, offset: int, limit: int | None
+    connection: sqlite3.Connection,
+    names: AttributeNames,
+    clause: Clause,
+    *,
+    offset: int,
+    limit: int | None,
+    group: str | None = None,
 ) -> tuple[int, list[Item]]:
-    """Number of items that a filter passes, and a page of them in the order of their rows."""
-    count = f"SELECT count(*) FROM items WHERE {clause.on_items}"
-    select = f"SELECT {ITEM_COLUMNS} FROM items WHERE {clause.on_items} ORDER BY row LIMIT ? OFFSET ?"
+    """Number of items that a filter passes, and a page of them in the order of their rows; of products with `group`."""
+    passing = clause.on_items
+    if group is not None:
+        passing = f"row IN (SELECT min(row) FROM items WHERE {passing} GROUP BY {PRODUCT})"
+    count = f"SELECT count(*) FROM items WHERE {passing}"
+    select = f"SELECT {ITEM_COLUMNS} FROM items WHERE {passing} ORDER BY row LIMIT ? OFFSET ?"
     (total,) = connection.execute(count, clause.parameters).fetchone()
     shown = -1 if limit is None else min(limit, total)
     rows = connection.execute(select, (*clause.parameters, shown, min(offset, total)))
     return total, [read_item(row, names) for row in rows]
 
 
-def facets(connection: sqlite3.Connection, names: AttributeNames, clause: Clause, *, limit: int) -> list[Facet]:
-    """Most frequent values of each attribute, with their counts."""
+def facets(
+    connection: sqlite3.Connection, names: AttributeNames, clause: Clause, *, limit: int, group: str | None = None
+) -> list[Facet]:
+    """Most frequent values of each attribute, with their counts; of products with `group`."""
     counted = connection.execute(
         f"""
-        WITH passed AS (SELECT attributes FROM items WHERE {clause.on_items}),
+        WITH passed AS (SELECT attributes, {PRODUCT} AS owner FROM items WHERE {clause.on_items}),
         counted AS (
             SELECT value.key AS number, CASE value.type WHEN 'true' THEN 'true' WHEN 'false' THEN 'false'
-                ELSE CAST(value.atom AS TEXT) END AS shown, count(*) AS times,
-                max(CASE WHEN value.type IN ('integer', 'real') THEN value.atom END) AS amount
+                ELSE CAST(value.atom AS TEXT) END AS shown, {"count(*)" if group is None else "count(DISTINCT owner)"}
+                AS times, max(CASE WHEN value.type IN ('integer', 'real') THEN value.atom END) AS amount
             FROM passed, json_each(passed.attributes) AS value
             WHERE value.type NOT IN ('null', 'array', 'object')
             GROUP BY 1, 2
@@ -123,7 +143,8 @@ def facets(connection: sqlite3.Connection, names: AttributeNames, clause: Clause
     if not garments_table.exists(connection):
         return found
     counted = connection.execute(
-        f"""SELECT garment, count(DISTINCT item) AS times FROM garments
+        f"""SELECT garment, count(DISTINCT {"item" if group is None else PRODUCT}) AS times
+            FROM garments JOIN items ON items.row = item
             WHERE item IN (SELECT row FROM items WHERE {clause.on_items})
             GROUP BY garment ORDER BY times DESC, garment LIMIT ?""",
         (*clause.parameters, min(limit, LARGEST)),

@@ -29,14 +29,24 @@ def items(reader: MilvusReader, where: str) -> Iterator[Item]:
         yield from (to_record(row).item for row in rows)
 
 
-def facets(reader: MilvusReader, where: str, *, kinds: Mapping[str, Kinds], limit: int) -> list[Facet]:
-    """Most frequent values of each attribute, with their counts."""
+def products(reader: MilvusReader, where: str, *, offset: int, limit: int | None) -> tuple[int, list[Item]]:
+    """Number of products that pass an expression, and of a page of them the first item, in the order of adding."""
+    firsts: dict[tuple[str, str], Item] = {}
+    for item in items(reader, where):
+        firsts.setdefault(("product", item.product) if item.product else ("id", item.id), item)
+    return len(firsts), [*firsts.values()][offset : None if limit is None else offset + limit]
+
+
+def facets(
+    reader: MilvusReader, where: str, *, kinds: Mapping[str, Kinds], limit: int, group: str | None
+) -> list[Facet]:
+    """Most frequent values of each attribute, with their counts; of products with `group`."""
     names = AttributeNames((number, name, int(held)) for number, (name, held) in enumerate(kinds.items(), start=1))
     with closing(sqlite3.connect(":memory:")) as connection:
-        connection.execute("CREATE TABLE items (attributes TEXT NOT NULL)")
-        encoded = ((names.encode(item),) for item in items(reader, where))
-        connection.executemany("INSERT INTO items VALUES (?)", encoded)
-        return reads.facets(connection, names, reads.EVERYTHING, limit=limit)
+        connection.execute("CREATE TABLE items (row INTEGER PRIMARY KEY, product TEXT, attributes TEXT NOT NULL)")
+        encoded = ((item.product, names.encode(item)) for item in items(reader, where))
+        connection.executemany("INSERT INTO items (product, attributes) VALUES (?, ?)", encoded)
+        return reads.facets(connection, names, reads.EVERYTHING, limit=limit, group=group)
 
 
 def matching_texts(reader: MilvusReader, name: str, pattern: str) -> Sequence[str]:

@@ -26,7 +26,7 @@ from lookalike.gallery.milvus.writes import MilvusWriter, agree, check_items, wi
 from lookalike.gallery.product_rows import ProductRows
 from lookalike.gallery.records import vector_rows
 from lookalike.gallery.request import SearchRequest
-from lookalike.gallery.request_checks import check_least
+from lookalike.gallery.request_checks import check_group, check_least
 from lookalike.gallery.stored_parameters import StoredWeights
 from lookalike.projection import Projection
 from lookalike.spaces import Space, slices, width
@@ -176,12 +176,20 @@ class MilvusGallery(MilvusEditing):
         found = self._reader.by_row([int(row) for row in rows], KNOWN) if rows and self._state.has_rows() else {}
         return {number: to_record(row).item for number, row in found.items()}
 
-    def list(self, *, where: str | None = None, offset: int = 0, limit: int | None = 50) -> tuple[int, Sequence[Item]]:
-        """Number of items that a filter passes, and a page of them in the order of adding."""
+    def list(
+        self, *, where: str | None = None, offset: int = 0, limit: int | None = 50, group: str | None = None
+    ) -> tuple[int, Sequence[Item]]:
+        """Number of items that a filter passes, and a page of them in the order of adding; of products with `group`.
+
+        Products are told apart by reading all items that pass.
+        """
         check_least(0, offset=offset, limit=limit)
+        check_group(group)
         expression = self._expression(where)
         if not self._state.has_rows():
             return 0, []
+        if group is not None:
+            return browsing.products(self._reader, expression, offset=offset, limit=limit)
         total, rows = self._reader.page(expression, KNOWN, offset=offset, limit=limit)
         return total, [to_record(row).item for row in rows]
 
@@ -189,13 +197,15 @@ class MilvusGallery(MilvusEditing):
         """Kinds of values by attribute."""
         return {name: kinds.words() for name, kinds in self._state.metadata(fresh=True).kinds.items()}
 
-    def facets(self, *, where: str | None = None, limit: int = 50) -> Sequence[Facet]:
-        """Values and counts of each attribute among the items that a filter passes; reads all of these."""
+    def facets(self, *, where: str | None = None, limit: int = 50, group: str | None = None) -> Sequence[Facet]:
+        """Values and counts of each attribute among the items or products that a filter passes; reads all of these."""
         check_least(0, limit=limit)
+        check_group(group)
         expression = self._expression(where)
         if not self._state.has_rows():
             return []
-        return browsing.facets(self._reader, expression, kinds=self._state.metadata().kinds, limit=limit)
+        kinds = self._state.metadata().kinds
+        return browsing.facets(self._reader, expression, kinds=kinds, limit=limit, group=group)
 
     def search(self, queries: Mapping[str, Float32], request: SearchRequest) -> Neighbours:
         """Find the nearest items with the index of the collection, which the answer names."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query
 from starlette.requests import Request
@@ -24,6 +24,10 @@ from lookalike.types import JSON
 router = APIRouter(tags=["items"])
 
 ItemPath = Annotated[str, Path(description="Item id, percent-encoded: a slash is `%2F`.", examples=["d013-1"])]
+Group = Annotated[
+    Literal["product"] | None,
+    Query(description="`product` counts products; an item without one is one by itself."),
+]
 MOST_VALUES = 200
 
 
@@ -40,11 +44,14 @@ async def list_items(
     where: Annotated[Where | None, Query()] = None,
     offset: Annotated[int, Query(ge=0, le=2**53)] = 0,
     limit: Annotated[int, Query(ge=0, le=1000)] = 50,
+    group: Group = None,
 ) -> JSONResponse:
-    """Count the items that pass a filter, and return a page of them."""
+    """Count the items that pass a filter, and return a page of them; of a product, its first item."""
     gallery = context.retriever.gallery
-    limiter = context.reads if where is None else context.scans
-    total, items = await limiter.run(lambda: gallery.list(where=where, offset=offset, limit=limit), request=request)
+    limiter = context.reads if where is None and group is None else context.scans
+    total, items = await limiter.run(
+        lambda: gallery.list(where=where, offset=offset, limit=limit, group=group), request=request
+    )
     return JSONResponse({"total": total, "items": [public_item(item) for item in items]})
 
 
@@ -76,10 +83,13 @@ async def get_facets(
     context: Context,
     where: Annotated[Where | None, Query()] = None,
     values: Annotated[int, Query(ge=1, le=MOST_VALUES, description="Largest number of values of each attribute.")] = 50,
+    group: Group = None,
 ) -> JSONResponse:
     """Count the values of each attribute among the items that pass a filter, and give the ranges of numbers."""
     gallery, facets = context.retriever.gallery, context.facets
-    return JSONResponse(await context.scans.run(lambda: facets.of(gallery, where, values), request=request))
+    return JSONResponse(
+        await context.scans.run(lambda: facets.of(gallery, where, values, group=group), request=request)
+    )
 
 
 @router.get(
