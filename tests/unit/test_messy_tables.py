@@ -141,6 +141,20 @@ def test_what_may_be_no_number_stays_text(tmp_path: Path, cells: list[str]) -> N
     assert column(tmp_path, cells)[0] == cells
 
 
+@pytest.mark.parametrize(
+    ("cells", "expected", "notes"),
+    [
+        (["true", "False", "TRUE"], [True, False, True], ()),
+        (["true", "N/A"], [True, None], ("column 'value': taken as missing: 1 'N/A'",)),
+        (["true", "yes"], ["true", "yes"], ()),
+        (["true", "1"], ["true", "1"], ()),
+        (["yes", "no"], ["yes", "no"], ()),
+    ],
+)
+def test_truth_values(tmp_path: Path, cells: list[str], expected: list[JSON], notes: tuple[str, ...]) -> None:
+    assert column(tmp_path, cells) == (expected, notes)
+
+
 def test_what_was_taken_off_a_number_is_said(tmp_path: Path) -> None:
     assert column(tmp_path, ["$5", "<NA>"])[1] == (
         "column 'value': taken as missing: 1 '<NA>'; kept as numbers without $",

@@ -1,4 +1,4 @@
-"""Type inference for columns of text tables: a column is numeric if all of its cells are."""
+"""Type inference for columns of text tables: a column is numeric, or boolean, if all of its cells are."""
 
 from __future__ import annotations
 
@@ -40,6 +40,9 @@ MISSING: Final = frozenset(
 """Missing values as programs and spreadsheets write them, in any case. They count as missing in numeric columns only,
 since a brand may be called `NA`."""
 
+BOOLEANS: Final = {"true": True, "false": False}
+"""Truth values, in any case. Other words for them, such as `yes` and `no`, stay text."""
+
 DATABASE_NULL: Final = r"\N"
 """Missing value of MySQL and PostgreSQL, in every column."""
 
@@ -80,7 +83,7 @@ class ColumnType:
 
     def __init__(self, name: str, *, decimal_comma: bool) -> None:
         self.name, self._decimal_comma = name, decimal_comma
-        self._numbers = 0
+        self._numbers = self._booleans = 0
         self._missing: Counter[str] = Counter()
         self._wrong: Counter[tuple[int, str]] = Counter()
         self._units: set[str] = set()
@@ -95,6 +98,9 @@ class ColumnType:
             return
         if cell.casefold() in MISSING:
             self._missing[cell] += 1
+            return
+        if cell.casefold() in BOOLEANS:
+            self._booleans += 1
             return
         number, unit = without_currency(cell)
         fits = {notation: notation.fullmatch(number) is not None for notation in self._fits}
@@ -111,7 +117,9 @@ class ColumnType:
         self._gtins &= len(number) in GTIN_LENGTHS and has_check_digit(number)
 
     def converter(self) -> Convert | None:
-        """Function from cells to numbers; None for a column of text."""
+        """Function from cells to numbers or truth values; None for a column of text."""
+        if self._booleans:
+            return None if self._settled or self._wrong or self._numbers else boolean
         notation = None if self._settled or self._wrong else self._notation()
         if notation is None:
             return None
@@ -133,11 +141,11 @@ class ColumnType:
             if self._missing:
                 cells = ", ".join(f"{count:,} {cell!r}" for cell, count in sorted(self._missing.items()))
                 remarks.append(f"taken as missing: {cells}")
-            if unit := next(iter(self._units)):
+            if unit := next(iter(self._units), ""):
                 remarks.append(f"kept as numbers without {unit}")
             return f"column {self.name!r}: {'; '.join(remarks)}" if remarks else None
         wrong = len(self._wrong)
-        if self._settled or not self._numbers or wrong > (1 - MOSTLY) * (wrong + self._numbers):
+        if self._settled or self._booleans or not self._numbers or wrong > (1 - MOSTLY) * (wrong + self._numbers):
             return None
         if wrong:
             line, cell = next(iter(self._wrong))
@@ -158,6 +166,11 @@ class ColumnType:
         if self._comma and self._decimal_comma and self._fits[COMMA]:
             return COMMA
         return GROUPED if self._both and self._fits[GROUPED] else None
+
+
+def boolean(cell: str) -> JSON:
+    """Truth value of a cell; None for a missing one."""
+    return BOOLEANS.get(cell.casefold())
 
 
 def without_currency(cell: str) -> tuple[str, str]:
