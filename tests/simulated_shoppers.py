@@ -1,7 +1,7 @@
 """Shoppers whose wishes and whose looking are known: what `learn` finds can be compared with the truth.
 
 Each shopper searches with a photo, looks at the matches from the top, at the position p with probability p ** -eta, and
-clicks what is looked at and wanted. What is wanted depends on the cosines by the weights that the shoppers have in mind.
+clicks what is looked at and wanted. What is wanted depends on the cosines by the weights that they have in mind.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Shoppers:
     sharpness: float = 6.0
     wanted: float = 0.2
     seed: int = 0
-    items: int = 300
+    items: int = 200
     _random: np.random.Generator = field(init=False)
 
     def __post_init__(self) -> None:

@@ -264,6 +264,7 @@ class Answer:
             reads any location. Raises PhotoError if the photo may not or cannot be read.
         no_good_match: Whether there are items, but none that reaches the least relevance that was asked for.
         facets: Values of the attributes of the relevant matches with their counts; None unless they were asked for.
+        vectors: Query vectors by space that were searched with, (1, D) float32 each.
     """
 
     query: Query
@@ -272,6 +273,7 @@ class Answer:
     read_photo: Callable[[Item], Any] | None = field(default=None, repr=False, compare=False)
     no_good_match: bool = False
     facets: Sequence[Facet] | None = None
+    vectors: Mapping[str, Float32] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def labels(self) -> Labels | None:

@@ -7,12 +7,14 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 import lookalike
 from lookalike.catalogue.sample.drawn import changed_photo, make_products, write_drawn
+from lookalike.usage.learning import learn
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PRODUCTS, PHOTOS = 30, 2
@@ -29,16 +31,22 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def address(sample: Path) -> Iterator[str]:
+@contextmanager
+def serving(sample: Path, *options: str) -> Iterator[str]:
     """The address of a server over the sample."""
     command = [sys.executable, "-m", "lookalike.cli", "serve", "--gallery", "demo/drawn.gallery", "--port", "0"]
-    with subprocess.Popen(command, cwd=sample, stderr=subprocess.PIPE, text=True) as server:
+    with subprocess.Popen([*command, *options], cwd=sample, stderr=subprocess.PIPE, text=True) as server:
         assert server.stderr is not None
         found = next(filter(None, (re.search(r" at (http://\S+)/", line) for line in server.stderr)))
         yield found[1]
         server.terminate()
         server.communicate(timeout=60)
+
+
+@pytest.fixture
+def address(sample: Path) -> Iterator[str]:
+    with serving(sample) as address:
+        yield address
 
 
 def run(name: str, *arguments: str, folder: Path) -> str:
@@ -64,6 +72,16 @@ def test_http_client(sample: Path, address: str) -> None:
     printed = run("http_client.py", address, folder=sample).splitlines()
     assert printed[:2] == ["like d001-1:", printed[1]] and printed[1].startswith("1. d001-2  score 0.")
     assert printed[-1] == "status 400: bad_filter"
+
+
+def test_simulated_shoppers(sample: Path) -> None:
+    """Shoppers come and click, and there is something to learn from."""
+    (sample / "usage.toml").write_text("events = true\n")
+    with serving(sample, "--config", "usage.toml") as address:
+        printed = run("simulated_shoppers.py", address, "60", "1", folder=sample)
+    assert re.fullmatch(r"60 shoppers, [3-9][0-9] events\n", printed), printed
+    found = learn(sample / "demo" / "drawn.gallery", dry_run=True)
+    assert found.learned_on + found.judged_by == 60 and found.wanted > 30
 
 
 def test_hit_rate(sample: Path) -> None:

@@ -28,7 +28,7 @@ ROOMS = [
     *("telemetry", "errors", "extras", "deadline", "config", "types", "answers", "spaces", "kinds"),
     *("storage", "remote", "images", "projection"),
     *("catalogue", "models", "index", "embedding", "text", "finding", "gallery", "ingest", "render"),
-    *("retrieval", "evaluation", "training", "tuning", "benchmarking"),
+    *("retrieval", "evaluation", "training", "tuning", "usage", "benchmarking"),
     *("server", "cli"),
 ]
 
@@ -40,7 +40,7 @@ ALLOWED = {
     "open_clip": ("models/",),
     "pytorch_metric_learning": ("training/",),
     "faiss": ("index/",),
-    "sqlite3": ("gallery/",),
+    "sqlite3": ("gallery/", "usage/"),
     "typer": ("cli/",),
     **dict.fromkeys(("fastapi", "starlette", "uvicorn", "pydantic", "prometheus_client"), ("server/",)),
 }

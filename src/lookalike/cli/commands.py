@@ -22,6 +22,7 @@ from lookalike.cli import (
     gallery,
     index,
     keys,
+    learn,
     reduce,
     search,
     serve,
@@ -49,6 +50,7 @@ app.add_typer(keys.app, name="keys")
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("fuse")(fuse.fuse)
+app.command("learn")(learn.learn)
 app.command("reduce")(reduce.reduce)
 app.command("augment")(augment.augment)
 app.command("export")(export.export)

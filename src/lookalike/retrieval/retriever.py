@@ -188,7 +188,15 @@ class Retriever(Resources):
             explainer = Explainer(self.embedder, read_photo, limits=self.limits, remote=remote)
             matches = explainer.explained(matches, explainer.of_query(part, gallery))
             took["explain"] = (perf_counter() - started) * 1000
-        return Answer(query, took, matches, read_photo, no_good_match=found.no_good_match, facets=found.facets)
+        return Answer(
+            query,
+            took,
+            matches,
+            read_photo,
+            no_good_match=found.no_good_match,
+            facets=found.facets,
+            vectors=vectors,
+        )
 
     def _text_query(
         self,

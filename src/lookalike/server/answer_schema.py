@@ -93,6 +93,7 @@ class TextRead(BaseModel):
 class QueryEcho(BaseModel):
     """The query as it was understood."""
 
+    id: str = Field(description="Random id of this answer, for `POST /v1/events`.")
     photo: str | None = Field(description="File name of the photo, as sent.")
     box: Corners | None
     model: str | None = Field(description="Model that filled the gallery, with its fingerprint.")
@@ -115,6 +116,9 @@ class QueryEcho(BaseModel):
     expand: int | None = Field(default=None, description="Number of items for query expansion; only if given.")
     rerank: int | None = Field(default=None, description="Number of re-ranked matches; only if given.")
     min_relevance: float | None = Field(default=None, description="Least relevance; only if given.")
+    interleaved: bool | None = Field(
+        default=None, description="True if the answer was interleaved from two weightings: its scores are not in order."
+    )
     text: str | None = Field(default=None, description="Words of the query; only if given.")
     text_read: TextRead | None = Field(default=None, description="How the words were read; only with `text`.")
     text_weight: float | None = Field(default=None, description="Weight of the words; only if given.")
@@ -163,6 +167,7 @@ class Answer(BaseModel):
             "examples": [
                 {
                     "query": {
+                        "id": "kW3v0Qm8S1a7r2xN4bYc5A",
                         "photo": "q.jpg",
                         "box": None,
                         "model": "default@9f3c21ab",

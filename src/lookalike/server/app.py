@@ -28,6 +28,7 @@ from lookalike.server.request_bodies import invalid
 from lookalike.server.routes import (
     bulk,
     docs_page,
+    events,
     galleries,
     garments,
     health,
@@ -49,7 +50,7 @@ Paths of one gallery, such as `/v1/search`, mean the default gallery; each is al
 `/v1/{gallery}/search`.
 """
 
-MODULES: Final = (search, garments, photos, photo_ticket, items, item_writes, bulk, galleries)
+MODULES: Final = (search, garments, photos, photo_ticket, items, item_writes, bulk, events, galleries)
 """Modules of the routes below `/v1/`."""
 
 

@@ -10,6 +10,7 @@ from lookalike.errors import LookalikeError
 from lookalike.server.concurrency import ConcurrencyLimiter
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
 BATCHES = (1, 2, 3, 4, 6, 8, 12, 16, 32)
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -57,6 +58,40 @@ class Metrics:
         self._items = Gauge(
             "lookalike_gallery_items", "Items in a gallery; -1 if unreadable.", ["gallery"], registry=registry
         )
+        self._searches = Counter(
+            "lookalike_searches_total",
+            "Searches, by whether the first match is a good one: yes, no or unknown.",
+            ["gallery", "good"],
+            registry=registry,
+        )
+        self._best_score = Histogram(
+            "lookalike_best_score",
+            "Score of the first match of searches by cosines.",
+            ["gallery"],
+            buckets=SHARES,
+            registry=registry,
+        )
+        self._best_relevance = Histogram(
+            "lookalike_best_relevance",
+            "Relevance of the first match, where it is known.",
+            ["gallery"],
+            buckets=SHARES,
+            registry=registry,
+        )
+        self._events = Counter("lookalike_events_total", "New events.", ["gallery", "type"], registry=registry)
+        self._forgotten = Counter(
+            "lookalike_searches_forgotten_total",
+            "Searches that are not remembered: `queue` is full, or the `disk` cannot be written.",
+            ["gallery", "reason"],
+            registry=registry,
+        )
+        self._drift = Gauge(
+            "lookalike_query_drift",
+            "Squared Fréchet distance of the photo queries of the last day from those of the week before; NaN if there "
+            "are too few.",
+            ["gallery"],
+            registry=registry,
+        )
         for phase in ("find", "decode", "embed", "search"):
             self._phases.labels(phase)
 
@@ -97,6 +132,33 @@ class Metrics:
         """Time the phases of a search."""
         for phase, milliseconds in took_ms.items():
             self._phases.labels(phase).observe(milliseconds / 1000)
+
+    def judged(self, gallery: str, *, is_good: bool | None, score: float | None, relevance: float | None) -> None:
+        """Count a search by the quality of its first match.
+
+        Args:
+            gallery: Name of the gallery.
+            is_good: Whether it is a good one; None if that is unknown.
+            score: Its score; None if it has none that is comparable.
+            relevance: Its relevance; None if it is unknown.
+        """
+        self._searches.labels(gallery, "unknown" if is_good is None else "yes" if is_good else "no").inc()
+        if score is not None:
+            self._best_score.labels(gallery).observe(score)
+        if relevance is not None:
+            self._best_relevance.labels(gallery).observe(relevance)
+
+    def noted(self, gallery: str, type: str) -> None:
+        """Count a new event."""
+        self._events.labels(gallery, type).inc()
+
+    def forgotten(self, gallery: str, reason: str, count: int) -> None:
+        """Count searches that are not remembered."""
+        self._forgotten.labels(gallery, reason).inc(count)
+
+    def watch_drift(self, gallery: str, drift: Callable[[], float]) -> None:
+        """Expose the drift of the query vectors of a gallery."""
+        self._drift.labels(gallery).set_function(drift)
 
     def waited(self, limiter: str, seconds: float) -> None:
         """Time spent in a limiter's queue."""

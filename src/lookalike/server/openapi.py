@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from lookalike.server.errors import ERROR_CODES
+from lookalike.server.event_schemas import UsageEventBody
 from lookalike.server.gallery_names import NAME
 from lookalike.server.schemas import ErrorBody
 from lookalike.server.search_schema import Question
@@ -118,7 +119,7 @@ def reference(name: str) -> dict[str, str]:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-MANUAL_BODIES: tuple[type[BaseModel], ...] = (Question, ItemText, ItemPatch, BulkItem)
+MANUAL_BODIES: tuple[type[BaseModel], ...] = (Question, ItemText, ItemPatch, BulkItem, UsageEventBody)
 """Models of bodies that routes parse themselves."""
 
 FASTAPI_SCHEMAS = ("HTTPValidationError", "ValidationError")

@@ -13,6 +13,7 @@ from lookalike.server.page_settings import PageSettings
 from lookalike.server.web_origins import check_origin
 
 MEBIBYTE = 2**20
+MAY_BE_ZERO = ("workers", "waiting", "thumbnails_bytes", "interleave_share")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,14 @@ class Settings:
         log_paths: Whether the log has the paths of requests, in which ids are, and not only the routes.
         galleries: Folders or addresses of galleries by name, beside those of `--gallery`. The first gallery is the
             default one.
+        events: Whether searches are remembered, without photos, and `POST /v1/events` is taken, for `lookalike learn`
+            and `lookalike report usage`.
+        events_days: Age at which searches and their events are deleted, in days.
+        events_bytes: Largest size of the file of events, in bytes; beyond it the oldest searches are deleted.
+        events_words: Whether the words of searches are remembered, too.
+        interleave_share: Share of the searches whose answers are interleaved from the usual weights and
+            `interleave_weights`, from 0 to 1. Such a search takes twice the time.
+        interleave_weights: Weights by space that are compared with the usual ones, each above 0.
         page: Settings of the page.
     """
 
@@ -92,15 +101,22 @@ class Settings:
     open: bool = True
     log_paths: bool = False
     galleries: Mapping[str, str] = field(default_factory=dict)
+    events: bool = False
+    events_days: float = 90.0
+    events_bytes: int = 256 * MEBIBYTE
+    events_words: bool = False
+    interleave_share: float = 0.0
+    interleave_weights: Mapping[str, float] = field(default_factory=dict)
     page: PageSettings = field(default_factory=PageSettings)
 
     def __post_init__(self) -> None:
         for one in dataclasses.fields(self):
             value = getattr(self, one.name)
-            least: float = 0 if one.name in ("workers", "waiting", "thumbnails_bytes") else 1
+            least: float = 0 if one.name in MAY_BE_ZERO else 1
             least = 0.01 if one.name.endswith("_seconds") else least
             if isinstance(value, int | float) and not isinstance(value, bool) and not value >= least:
                 raise ConfigError(f"{one.name} must be at least {least}, got {value}")
+        check_interleaving(self)
         for name in self.galleries:
             check_gallery_name(name)
         for host in self.hosts:
@@ -108,3 +124,19 @@ class Settings:
                 raise ConfigError(f"expected a host name such as shop.example, without scheme or port, got {host!r}")
         for origin in self.origins:
             check_origin(origin)
+
+
+def check_interleaving(settings: Settings) -> None:
+    """Check that searches can be interleaved.
+
+    Raises:
+        ConfigError: The share is above 1, a weight is not above 0, or something that is needed for it is missing.
+    """
+    share, weights = settings.interleave_share, settings.interleave_weights
+    if share > 1:
+        raise ConfigError(f"interleave_share must be at most 1, got {share:g}")
+    for space, weight in weights.items():
+        if not 0 < weight < float("inf"):
+            raise ConfigError(f"interleave_weights must be above 0, got {weight!r} for {space!r}")
+    if share and not (weights and settings.events):
+        raise ConfigError("interleave_share needs `interleave_weights` to compare with, and `events = true`")

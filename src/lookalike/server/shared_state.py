@@ -15,9 +15,11 @@ from lookalike.server.photo_hosts import PhotoHostLimiter
 from lookalike.server.request_bodies import Intake
 from lookalike.server.settings import Settings
 from lookalike.server.thumbnails import Thumbnails
+from lookalike.server.usage_recorders import UsageRecorders
 
-READERS, SCANNERS, CHECKERS, PAINTERS, WRITERS = 4, 1, 1, 2, 1
+READERS, SCANNERS, CHECKERS, PAINTERS, WRITERS, EVENT_WRITERS = 4, 1, 1, 2, 1, 1
 READS_WAITING, SCANS_WAITING, CHECKS_WAITING, PICTURES_WAITING, WRITES_WAITING = 256, 16, 64, 512, 16
+EVENTS_WAITING = 256
 WRITE_SECONDS = 600.0
 
 
@@ -42,6 +44,8 @@ class SharedState:
     checks: ConcurrencyLimiter = field(init=False)
     pictures: ConcurrencyLimiter = field(init=False)
     writes: ConcurrencyLimiter = field(init=False)
+    events: ConcurrencyLimiter = field(init=False)
+    recorders: UsageRecorders = field(init=False)
     thumbnails: Thumbnails = field(init=False)
     decoded_photos: DecodedPhotos = field(init=False)
     photo_hosts: PhotoHostLimiter = field(init=False)
@@ -73,6 +77,8 @@ class SharedState:
         self.checks = make_limiter("checks", CHECKERS, CHECKS_WAITING)
         self.pictures = make_limiter("pictures", PAINTERS, PICTURES_WAITING)
         self.writes = make_limiter("writes", WRITERS, WRITES_WAITING, WRITE_SECONDS, stops=False)
+        self.events = make_limiter("events", EVENT_WRITERS, EVENTS_WAITING)
+        self.recorders = UsageRecorders(settings, self.metrics)
 
     @property
     def has_origins(self) -> bool:
@@ -81,6 +87,7 @@ class SharedState:
 
     def finish(self) -> None:
         """Finish running work, and stop the threads."""
-        for limiter in (self.searches, self.reads, self.scans, self.checks, self.pictures, self.writes):
+        for limiter in (self.searches, self.reads, self.scans, self.checks, self.pictures, self.writes, self.events):
             limiter.close()
+        self.recorders.close()
         self.photo_hosts.close()

@@ -1,7 +1,7 @@
 """File of events: searches, what visitors did with their answers, and sketches of the query vectors.
 
-An SQLite file of its own with a write-ahead log, so that nothing of it can harm the gallery. What was committed survives
-a kill and a power cut.
+An SQLite file of its own with a write-ahead log, so that nothing of it can harm the gallery. What was committed
+survives a kill and a power cut.
 """
 
 from __future__ import annotations
@@ -14,10 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
-
-import numpy as np
 
 from lookalike.errors import (
     LookalikeError,
@@ -28,7 +26,8 @@ from lookalike.errors import (
     storage_error,
 )
 from lookalike.gallery.protocol import Gallery
-from lookalike.usage.records import Event, Interleaved, SearchRecord
+from lookalike.usage.records import Event, SearchRecord
+from lookalike.usage.searches_table import COLUMNS, TABLES, record_of_row, row_of
 from lookalike.usage.sketches import Sketch
 
 NAME: Final = "events.sqlite"
@@ -37,28 +36,6 @@ BUSY_S: Final = 10.0
 DAY_S: Final = 86_400.0
 OLDEST_SHARE: Final = 20
 """One in so many searches, the oldest, is deleted at a time while the file is too large."""
-
-TABLES: Final = """
-CREATE TABLE searches (
-    number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, at REAL NOT NULL, kind TEXT NOT NULL,
-    is_plain INTEGER NOT NULL, item TEXT, words TEXT, model TEXT NOT NULL, weights TEXT NOT NULL, garment TEXT,
-    first INTEGER NOT NULL, ids TEXT NOT NULL, scores BLOB NOT NULL, spaces TEXT NOT NULL, best REAL, relevance REAL,
-    is_good INTEGER, rival TEXT, teams TEXT
-);
-CREATE INDEX searches_by_time ON searches (at);
-CREATE TABLE events (
-    search INTEGER NOT NULL REFERENCES searches ON DELETE CASCADE, type TEXT NOT NULL, item TEXT NOT NULL,
-    rank INTEGER NOT NULL, at REAL NOT NULL, PRIMARY KEY (search, type, item)
-) WITHOUT ROWID;
-CREATE TABLE sketches (
-    hour INTEGER NOT NULL, model TEXT NOT NULL, count INTEGER NOT NULL, sums BLOB NOT NULL, squares BLOB NOT NULL,
-    PRIMARY KEY (hour, model)
-) WITHOUT ROWID;
-"""
-COLUMNS: Final = (
-    "id, at, kind, is_plain, item, words, model, weights, garment, first, ids, scores, spaces, best, relevance, "
-    "is_good, rival, teams"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +143,9 @@ class EventsFile:
                         connection.execute(statement)
                     connection.execute(f"PRAGMA user_version = {VERSION}")
         if (found := self._version()) != VERSION:
-            raise LookalikeError(f"{self.path} is not a file of events of this version: expected {VERSION}, got {found}")
+            raise LookalikeError(
+                f"{self.path} is not a file of events of this version: expected {VERSION}, got {found}"
+            )
 
     def _version(self) -> int:
         version: int = self._connection.execute("PRAGMA user_version").fetchone()[0]
@@ -193,19 +172,19 @@ class EventsFile:
     def add_searches(self, records: Sequence[SearchRecord]) -> None:
         """Write searches, in a transaction."""
         places = ", ".join("?" * len(COLUMNS.split(",")))
-        rows = [_row_of(record) for record in records]
+        rows = [row_of(record) for record in records]
         self._connection.executemany(f"INSERT OR IGNORE INTO searches ({COLUMNS}) VALUES ({places})", rows)
 
-    def add_events(self, events: Sequence[Event], *, at: float) -> int:
+    def add_events(self, events: Sequence[Event], *, at: float) -> list[Event]:
         """Write events, in a transaction; an event that is known is not written again.
 
         Returns:
-            Number of new events.
+            New events.
 
         Raises:
             UnknownEventError: A query is not remembered, or an item was not in its answer.
         """
-        added = 0
+        added = []
         for place, event in enumerate(events):
             found = self._connection.execute(
                 "SELECT number, first, ids FROM searches WHERE id = ?", (event.query_id,)
@@ -216,10 +195,11 @@ class EventsFile:
             if event.item not in ids:
                 raise UnknownEventError(place, "id", f"{event.item!r:.200} was not in the answer")
             rank = first + ids.index(event.item) if event.rank is None else event.rank
-            added += self._connection.execute(
+            written = self._connection.execute(
                 "INSERT OR IGNORE INTO events (search, type, item, rank, at) VALUES (?, ?, ?, ?, ?)",
                 (number, event.type, event.item, rank, at),
-            ).rowcount
+            )
+            added += [event] if written.rowcount else []
         return added
 
     def add_sketches(self, sketches: Mapping[tuple[int, str], Sketch]) -> None:
@@ -262,7 +242,7 @@ class EventsFile:
             )
             for number, *row in rows:
                 events = self._connection.execute("SELECT type, item, rank FROM events WHERE search = ?", (number,))
-                yield Done(_record_of(row), events.fetchall())
+                yield Done(record_of_row(row), events.fetchall())
 
     def prune(self, retention: Retention, *, now: float) -> int:
         """Delete what is too old or too much, and return the space to the disk.
@@ -286,7 +266,7 @@ class EventsFile:
                 ).rowcount
         if deleted:
             with self._translated():
-                self._connection.execute("PRAGMA incremental_vacuum").fetchall()
+                self._connection.executescript("PRAGMA incremental_vacuum;")  # `execute` would free one page only
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         return deleted
 
@@ -330,54 +310,3 @@ def hour_of(at: float) -> int:
 def now() -> float:
     """Present time, in seconds since 1970."""
     return time.time()
-
-
-def _row_of(record: SearchRecord) -> tuple[object, ...]:
-    """Columns of a search, as `COLUMNS` has them."""
-    mixed = record.interleaved
-    return (
-        record.query_id,
-        record.at,
-        record.kind,
-        record.is_plain,
-        record.item,
-        record.words,
-        record.model,
-        json.dumps(dict(record.weights)),
-        record.garment,
-        record.offset + 1,
-        json.dumps([*record.ids], ensure_ascii=False),
-        np.ascontiguousarray(record.scores, dtype="<f4").tobytes(),
-        json.dumps([*record.spaces]),
-        record.best,
-        record.relevance,
-        record.is_good,
-        None if mixed is None else json.dumps(dict(mixed.rival)),
-        None if mixed is None else mixed.teams,
-    )
-
-
-def _record_of(row: Sequence[Any]) -> SearchRecord:
-    """Search of the columns of a row."""
-    query_id, at, kind, is_plain, item, words, model, weights, garment, first, *rest = row
-    ids, scores, spaces, best, relevance, is_good, rival, teams = rest
-    names, known = json.loads(spaces), json.loads(ids)
-    return SearchRecord(
-        query_id=query_id,
-        at=at,
-        kind=kind,
-        is_plain=bool(is_plain),
-        item=item,
-        words=words,
-        model=model,
-        weights=json.loads(weights),
-        garment=garment,
-        offset=first - 1,
-        ids=known,
-        scores=np.frombuffer(scores, dtype="<f4").reshape(len(known), len(names)),
-        spaces=names,
-        best=best,
-        relevance=relevance,
-        is_good=None if is_good is None else bool(is_good),
-        interleaved=None if rival is None else Interleaved(json.loads(rival), teams),
-    )

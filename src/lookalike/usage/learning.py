@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 LEARNING_SHARE: Final = 0.6
 """Share of the answers, the older ones, that weights are fitted to; the others judge them."""
 
-FEWEST_WANTED: Final = 100
+FEWEST_WANTED: Final = 150
 """Least number of wanted matches in each part. With fewer, intervals are wider than any gain of weights."""
 
 LEAST_WEIGHT: Final = 0.01
@@ -171,8 +171,12 @@ def learned_from(searches: Sequence[Done], *, before: Mapping[str, float], model
 
 
 def judged(found: Learned, learning: ClickLog, judging: ClickLog) -> Learned:
-    """Fit weights to the older answers, and judge them by the newer ones."""
-    looked = examination(learning)
+    """Fit weights to the older answers, and judge them by the newer ones.
+
+    Each part has its own estimate of the position bias: weights that profit from an error of the first one would
+    profit again if it judged them, too.
+    """
+    looked, judging_looked = examination(learning), examination(judging)
 
     def value_of(weights: Mapping[str, float]) -> float:
         if min(weights.values()) < LEAST_WEIGHT:
@@ -180,7 +184,7 @@ def judged(found: Learned, learning: ClickLog, judging: ClickLog) -> Learned:
         return worth(learning, weights, looked).value
 
     after = search_weights(value_of, found.before).weights
-    old, new = worth(judging, found.before, looked), worth(judging, after, looked)
+    old, new = worth(judging, found.before, judging_looked), worth(judging, after, judging_looked)
     gain, interval = new.gain_over(old)
     return replace(
         found,

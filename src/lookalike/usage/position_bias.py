@@ -5,8 +5,8 @@ wanted, which depends on the match alone: `P(click) = examination(position) * re
 a logistic function of the cosines, both are estimated together by maximum likelihood, without any experiment.
 
 Source: Wang, Golbandi, Bendersky, Metzler and Najork 2018, Position Bias Estimation for Unbiased Learning to Rank in
-Personal Search, whose regression-based EM maximises the same likelihood; the model is that of Richardson, Dominowska and
-Ragno 2007, Predicting Clicks.
+Personal Search, whose regression-based EM maximises the same likelihood; the model is that of Richardson, Dominowska
+and Ragno 2007, Predicting Clicks.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ import numpy as np
 from lookalike.evaluation.metrics import Float64
 from lookalike.usage.clicks import ClickLog
 
-LEAST_EXAMINATION: Final = 0.05
+LEAST_EXAMINATION: Final = 0.1
 """Least probability that is divided by: without a bound, a few clicks far down would decide."""
 
-SMOOTHING: Final = 1.0
+SMOOTHING: Final = 10.0
 """Weight of the squared differences of the logits of neighbouring positions."""
 
 RIDGE: Final = 1.0
@@ -57,7 +57,9 @@ def examination(log: ClickLog) -> Float64:
         by_position = np.bincount(position, slope * relevance, minlength=depth)[1:] * looked[1:] * (1 - looked[1:])
         by_feature = features.T @ (slope * looked[position] * relevance * (1 - relevance))
         steps = np.diff(logits)
-        value += 0.5 * SMOOTHING * float(np.square(steps).sum()) + 0.5 * RIDGE * float(np.square(coefficients[1:]).sum())
+        value += 0.5 * SMOOTHING * float(np.square(steps).sum()) + 0.5 * RIDGE * float(
+            np.square(coefficients[1:]).sum()
+        )
         by_position[1:] += SMOOTHING * steps
         by_position[:-1] -= SMOOTHING * steps
         by_feature[1:] += RIDGE * coefficients[1:]
@@ -68,19 +70,21 @@ def examination(log: ClickLog) -> Float64:
     start[depth - 1] = np.log(rate / (1 - rate))
     found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 500})
     looked = np.concatenate([[1.0], sigmoid(found.x[: depth - 1])])
-    return np.maximum(looked, LEAST_EXAMINATION)
+    bounded: Float64 = np.maximum(looked, LEAST_EXAMINATION)
+    return bounded
 
 
 def relevance_features(log: ClickLog) -> Float64:
-    """What the relevance is a logistic function of: (Q, K, 1 + 2 S) float64.
+    """What the relevance is a logistic function of: (Q, K, 1 + 3 S) float64.
 
-    1, the cosines of each space relative to the mean of the answer, and that mean; both in standard deviations.
+    1, the cosines of each space relative to the mean of the answer with their squares, and that mean; all in standard
+    deviations.
     """
     counts = np.maximum(log.shown.sum(axis=1), 1)[:, np.newaxis, np.newaxis]
     means = np.where(log.shown[..., np.newaxis], log.scores, 0.0).sum(axis=1, keepdims=True) / counts
     inside = standardised(log.scores - means, log)
     between = standardised(np.broadcast_to(means, log.scores.shape), log)
-    return np.concatenate([np.ones((*log.shown.shape, 1)), inside, between], axis=-1)
+    return np.concatenate([np.ones((*log.shown.shape, 1)), inside, np.square(inside), between], axis=-1)
 
 
 def standardised(values: Float64, log: ClickLog) -> Float64:

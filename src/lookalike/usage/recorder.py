@@ -80,11 +80,11 @@ class UsageRecorder:
             return
         self._waiting.append((record, vectors.get(SPACE)))
 
-    def add_events(self, events: Sequence[Event]) -> int:
+    def add_events(self, events: Sequence[Event]) -> list[Event]:
         """Write events durably, all or none.
 
         Returns:
-            Number of events that were not known before.
+            Events that were not known before.
 
         Raises:
             UnknownEventError: A query is not remembered, or an item was not in its answer.

@@ -125,7 +125,8 @@ def record_of(
     kind = "several" if query.examples else " and ".join(name for name, value in names if value is not None)
     spaces = [name for name, weight in query.weights.items() if weight > 0]
     scores = np.array([[match.scores.get(name, np.nan) for name in spaces] for match in matches], dtype=np.float32)
-    by_cosine = text is None and not (query.examples or query.metrics or query.expand or query.rerank)
+    reordered = query.expand or query.rerank or query.diversity or query.sort or query.boost
+    by_cosine = text is None and not (query.examples or query.metrics or reordered)
     return SearchRecord(
         query_id=query_id,
         at=at,
@@ -148,7 +149,7 @@ def record_of(
 
 
 def garment_of(answer: Answer) -> str | None:
-    """Kind of the garment that was searched with: that of the chosen garment, else what the photo most probably shows."""
+    """Kind of the garment that was searched with: the chosen one, or what the photo most probably shows."""
     choice = answer.query.garment
     if choice is not None and choice.garment is not None:
         return choice.garment.kind

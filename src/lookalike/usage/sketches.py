@@ -63,7 +63,7 @@ class Sketch:
 
 
 def drift(first: Sketch | None, second: Sketch | None) -> float:
-    """Squared Fréchet distance between two sets of vectors, each taken as a normal distribution of independent dimensions.
+    """Squared Fréchet distance between two sets of vectors, as if normally distributed in independent dimensions.
 
     It is `|mean difference|^2 + sum of (difference of the deviations)^2`, at least 0: 0 is no drift, and unit vectors
     that point the opposite way are at most 4 apart. What two samples of one distribution differ by on average is

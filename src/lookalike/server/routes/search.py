@@ -9,7 +9,6 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from lookalike.answers import Answer as Found
 from lookalike.deadline import within
 from lookalike.errors import UsageError
 from lookalike.gallery.request import SearchRequest
@@ -22,7 +21,6 @@ from lookalike.server.gallery_context import GalleryContext
 from lookalike.server.json_limits import parse_json
 from lookalike.server.openapi import QUERY_ERRORS, FormShape, body_of, errors
 from lookalike.server.permissions import check_allowed
-from lookalike.server.presentation import public_answer
 from lookalike.server.request_bodies import FORM, JSON_TYPE, Form, invalid, unsupported_media_type, validated
 from lookalike.server.schemas import LONGEST_ID
 from lookalike.server.search_rules import rules
@@ -39,6 +37,7 @@ from lookalike.server.search_schema import (
     Question,
     request_of,
 )
+from lookalike.server.usage import Served, answered, told
 from lookalike.types import Box
 
 router = APIRouter(tags=["search"])
@@ -93,9 +92,8 @@ async def search(request: Request, context: Context) -> JSONResponse:
         else:
             raise unsupported_media_type(body.media_type, [FORM, JSON_TYPE])
         owner = is_owner(request, context)
-        answer = await context.searches.run(lambda: answer_to(examples, options, context, owner=owner), request=request)
-    context.metrics.searched(answer.took_ms)
-    return JSONResponse(public_answer(answer))
+        served = await context.searches.run(lambda: answer_to(examples, options, context, owner=owner), request=request)
+    return JSONResponse(told(served, context))
 
 
 def read_json(question: ItemExamples) -> tuple[Examples, SearchRequest]:
@@ -186,7 +184,7 @@ def box_of(text: str) -> Box:
         raise invalid([{"loc": ["box"], "msg": str(error)}]) from None
 
 
-def answer_to(examples: Examples, options: SearchRequest, context: GalleryContext, *, owner: bool) -> Found:
+def answer_to(examples: Examples, options: SearchRequest, context: GalleryContext, *, owner: bool) -> Served:
     """Answer a search, in a worker thread.
 
     Raises:
@@ -196,7 +194,7 @@ def answer_to(examples: Examples, options: SearchRequest, context: GalleryContex
         check_allowed(options, context)
     stopped = within(context.settings.scan_seconds) if options.metrics and not owner else nullcontext()
     with context.decoding.in_use(refuse=True), stopped:
-        return context.retriever.answer(examples, options, remote=False)
+        return answered(context, examples, options)
 
 
 def as_list(given: str | list[str] | None) -> list[str]:

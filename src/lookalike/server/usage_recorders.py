@@ -1,0 +1,57 @@
+"""Recorders of the galleries of a server, one for each file of events."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import Final
+
+from lookalike.errors import ConfigError
+from lookalike.gallery.protocol import Gallery
+from lookalike.server.metrics import Metrics
+from lookalike.server.settings import Settings
+from lookalike.usage.events_file import Retention, events_path
+from lookalike.usage.recorder import UsageRecorder
+
+LOG: Final = logging.getLogger("lookalike.server")
+
+
+class UsageRecorders:
+    """Recorders by the path of their file; a gallery with several names has one, counted under its first name."""
+
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        self._settings, self._metrics = settings, metrics
+        self._recorders: dict[str, UsageRecorder] = {}
+
+    def of(self, name: str, gallery: Gallery) -> UsageRecorder | None:
+        """Recorder of a gallery; None if the settings remember nothing.
+
+        Args:
+            name: Name of the gallery.
+            gallery: The gallery.
+
+        Raises:
+            ConfigError: Answers are to be interleaved, and a space of the gallery has no weight for it.
+        """
+        settings = self._settings
+        if not settings.events:
+            return None
+        missing = [space.name for space in gallery.spaces if space.name not in settings.interleave_weights]
+        if settings.interleave_share and missing:
+            raise ConfigError(f"interleave_weights must have a weight for each space, and {missing[0]!r} has none")
+        path = events_path(gallery)
+        if str(path) not in self._recorders:
+            recorder = UsageRecorder(
+                path,
+                retention=Retention(settings.events_days, settings.events_bytes),
+                dropped=partial(self._metrics.forgotten, name),
+                say=lambda message: LOG.error("events", extra={"fields": {"gallery": name, "problem": message}}),
+            )
+            self._recorders[str(path)] = recorder
+            self._metrics.watch_drift(name, lambda: recorder.drift)
+        return self._recorders[str(path)]
+
+    def close(self) -> None:
+        """Write what waits, and close the files."""
+        for recorder in self._recorders.values():
+            recorder.close()
