@@ -99,7 +99,7 @@ export interface paths {
         };
         /**
          * List items in the order they were added
-         * @description Count the items that pass a filter, and return a page of them.
+         * @description Count the items that pass a filter, and return a page of them; of a product, its first item.
          */
         get: operations["list_items"];
         put?: never;
@@ -191,6 +191,29 @@ export interface paths {
         get: operations["get_info"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Tell what visitors did with the items of an answer
+         * @description Send an event, or a list of up to 100: all of them are written durably, or none.
+         *
+         *     An event is known by query, type and item: sending it again changes nothing. Only answers of this server are taken
+         *     that are still remembered, and of each the first 100 items.
+         */
+        post: operations["add_events"];
         delete?: never;
         options?: never;
         head?: never;
@@ -375,7 +398,7 @@ export interface paths {
         };
         /**
          * List items in the order they were added
-         * @description Count the items that pass a filter, and return a page of them.
+         * @description Count the items that pass a filter, and return a page of them; of a product, its first item.
          */
         get: operations["list_items_in_gallery"];
         put?: never;
@@ -473,6 +496,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/{gallery}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Tell what visitors did with the items of an answer
+         * @description Send an event, or a list of up to 100: all of them are written durably, or none.
+         *
+         *     An event is known by query, type and item: sending it again changes nothing. Only answers of this server are taken
+         *     that are still remembered, and of each the first 100 items.
+         */
+        post: operations["add_events_in_gallery"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -500,6 +546,7 @@ export interface components {
          *         }
          *       ],
          *       "query": {
+         *         "id": "kW3v0Qm8S1a7r2xN4bYc5A",
          *         "index": "exact",
          *         "model": "default@9f3c21ab",
          *         "photo": "q.jpg",
@@ -531,6 +578,11 @@ export interface components {
              * @description Whether no item at all reaches `min_relevance`; only if that was given.
              */
             no_good_match?: boolean | null;
+            /**
+             * Facets
+             * @description Only with `facets`: values of the attributes of the relevant matches.
+             */
+            facets?: components["schemas"]["Facet"][] | null;
         };
         /**
          * BulkLine
@@ -661,6 +713,16 @@ export interface components {
             [key: string]: unknown;
         };
         /**
+         * EventReport
+         * @description Number of events that were written, and of those that were known.
+         */
+        EventReport: {
+            /** Added */
+            added: number;
+            /** Known */
+            known: number;
+        };
+        /**
          * Examples
          * @description The photos and items of a query that has several.
          */
@@ -759,7 +821,7 @@ export interface components {
         Facets: {
             /**
              * Total
-             * @description How many items the filter passes.
+             * @description How many items, or with `group` products, the filter passes.
              */
             total: number;
             /** Facets */
@@ -1034,6 +1096,18 @@ export interface components {
              */
             variants?: components["schemas"]["Variant"][] | null;
             /**
+             * Similarity Rank
+             * @description Only with `sort`, `boost` or `diversity`: rank by similarity alone.
+             */
+            similarity_rank?: number | null;
+            /**
+             * Boost
+             * @description Only with `boost`, of relevant matches: what each boost added.
+             */
+            boost?: {
+                [key: string]: number;
+            } | null;
+            /**
              * Variant Count
              * @description Only with `group`: number of all variants.
              */
@@ -1072,7 +1146,7 @@ export interface components {
         Page: {
             /**
              * Total
-             * @description How many items the filter passes.
+             * @description How many items, or with `group` products, the filter passes.
              */
             total: number;
             /** Items */
@@ -1096,6 +1170,11 @@ export interface components {
          * @description The query as it was understood.
          */
         QueryEcho: {
+            /**
+             * Id
+             * @description Random id of this answer, for `POST /v1/events`.
+             */
+            id: string;
             /**
              * Photo
              * @description File name of the photo, as sent.
@@ -1145,6 +1224,28 @@ export interface components {
              */
             group?: string | null;
             /**
+             * Diversity
+             * @description Diversity; only if given.
+             */
+            diversity?: number | null;
+            /**
+             * Sort
+             * @description Attributes that were sorted by; only if given.
+             */
+            sort?: string | null;
+            /**
+             * Boost
+             * @description Weights of boosts; only if given.
+             */
+            boost?: {
+                [key: string]: number;
+            } | null;
+            /**
+             * Relevant
+             * @description Only with `sort`, `boost`, `diversity` or `facets`: number of relevant matches, which they are applied to. Other matches follow.
+             */
+            relevant?: number | null;
+            /**
              * Expand
              * @description Number of items for query expansion; only if given.
              */
@@ -1159,6 +1260,11 @@ export interface components {
              * @description Least relevance; only if given.
              */
             min_relevance?: number | null;
+            /**
+             * Interleaved
+             * @description True if the answer was interleaved from two weightings: its scores are not in order.
+             */
+            interleaved?: boolean | null;
             /**
              * Text
              * @description Words of the query; only if given.
@@ -1514,6 +1620,33 @@ export interface components {
              */
             group?: "product" | null;
             /**
+             * Diversity
+             * @description How different the relevant matches are to be from each other, from 0 to 1: maximal marginal relevance. The default is 0.0.
+             * @example 0.3
+             */
+            diversity?: number;
+            /**
+             * Sort
+             * @description Attributes that the relevant matches are sorted by, the most important first, such as `price` or `-in_stock,price`; with `-` the largest value comes first. Missing values are last. Not with `boost` or `diversity`.
+             */
+            sort?: string | null;
+            /**
+             * Boost
+             * @description Weights by attribute, or by attribute and value, such as `brand:Acme`: what the rank of a relevant match gains by them. 1 is as much as lies between the most and the least similar relevant match.
+             * @example {
+             *       "price": -0.2,
+             *       "season:Summer": 0.1
+             *     }
+             */
+            boost?: {
+                [key: string]: number;
+            } | null;
+            /**
+             * Facets
+             * @description Whether the answer counts the values of each attribute among the relevant matches. The default is false.
+             */
+            facets?: boolean;
+            /**
              * Text
              * @description Words of a search, such as `red floral dress`; beside a photo or an item, what is to be different, such as `but red`.
              */
@@ -1545,6 +1678,48 @@ export interface components {
              */
             unlike_id?: string | string[] | null;
         };
+        /**
+         * UsageEvent
+         * @description What a visitor did with an item of an answer.
+         * @example {
+         *       "id": "d013-1",
+         *       "query_id": "kW3v0Qm8S1a7r2xN4bYc5A",
+         *       "type": "click"
+         *     }
+         */
+        UsageEvent: {
+            /**
+             * Query Id
+             * @description `query.id` of the answer.
+             */
+            query_id: string;
+            /**
+             * Type
+             * @description `view` (it was seen), `click`, `cart`, `buy`, `like`, or `less` (it is not what was looked for).
+             * @enum {string}
+             */
+            type: "view" | "click" | "cart" | "buy" | "like" | "less";
+            /**
+             * Id
+             * @example d013-1
+             */
+            id: string;
+            /**
+             * Rank
+             * @description Rank at which it was shown, if it is not that of the answer.
+             */
+            rank?: number | null;
+        };
+        /**
+         * UsageEventBody
+         * @description One event, or a list of events.
+         */
+        UsageEventBody: components["schemas"]["UsageEvent"] | components["schemas"]["UsageEvents"];
+        /**
+         * UsageEvents
+         * @description Events of one or more answers.
+         */
+        UsageEvents: components["schemas"]["UsageEvent"][];
         /** @description At least one photo or id, or words as text, are required. */
         SearchForm: {
             /** @description One or more photos of similar garments. */
@@ -1599,6 +1774,19 @@ export interface components {
              * @constant
              */
             group?: "product";
+            /** @description How different the relevant matches are to be from each other, from 0 to 1: maximal marginal relevance. The default is 0.0. */
+            diversity?: number;
+            /**
+             * Format: sort
+             * @description Attributes that the relevant matches are sorted by, the most important first, such as `price` or `-in_stock,price`; with `-` the largest value comes first. Missing values are last. Not with `boost` or `diversity`.
+             */
+            sort?: string;
+            /** @description Weights by attribute, or by attribute and value, such as `brand:Acme`: what the rank of a relevant match gains by them. 1 is as much as lies between the most and the least similar relevant match. As JSON. */
+            boost?: {
+                [key: string]: number;
+            };
+            /** @description Whether the answer counts the values of each attribute among the relevant matches. The default is false. */
+            facets?: boolean;
             /** @description Words of a search, such as `red floral dress`; beside a photo or an item, what is to be different, such as `but red`. */
             text?: string;
             /** @description Weight of the words beside a photo or an item, from 0 (the photo alone) to 1 (the words alone); 0.5 if it is not given. */
@@ -2124,6 +2312,8 @@ export interface operations {
                 where?: string | null;
                 offset?: number;
                 limit?: number;
+                /** @description `product` counts products; an item without one is one by itself. */
+                group?: "product" | null;
             };
             header?: {
                 /** @description Request id for the answer and the log: 1 to 64 letters, digits, dots, hyphens or underscores. */
@@ -2836,6 +3026,8 @@ export interface operations {
                 where?: string | null;
                 /** @description Largest number of values of each attribute. */
                 values?: number;
+                /** @description `product` counts products; an item without one is one by itself. */
+                group?: "product" | null;
             };
             header?: {
                 /** @description Request id for the answer and the log: 1 to 64 letters, digits, dots, hyphens or underscores. */
@@ -2997,6 +3189,145 @@ export interface operations {
                 headers: {
                     /** @description Seconds to wait before trying again. */
                     "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    add_events: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Request id for the answer and the log: 1 to 64 letters, digits, dots, hyphens or underscores. */
+                "X-Request-Id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UsageEventBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventReport"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or the token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no such item, photo or route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body took too long to arrive. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is too long, or has too many parts. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body has a media type or encoding that the route does not read. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A value is invalid, or the photo cannot be read. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before trying again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A bug in Lookalike. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The server cannot answer at present; try again after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before trying again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The disk of the server is full. */
+            507: {
+                headers: {
                     [name: string]: unknown;
                 };
                 content: {
@@ -3723,6 +4054,8 @@ export interface operations {
                 where?: string | null;
                 offset?: number;
                 limit?: number;
+                /** @description `product` counts products; an item without one is one by itself. */
+                group?: "product" | null;
             };
             header?: {
                 /** @description Request id for the answer and the log: 1 to 64 letters, digits, dots, hyphens or underscores. */
@@ -4467,6 +4800,8 @@ export interface operations {
                 where?: string | null;
                 /** @description Largest number of values of each attribute. */
                 values?: number;
+                /** @description `product` counts products; an item without one is one by itself. */
+                group?: "product" | null;
             };
             header?: {
                 /** @description Request id for the answer and the log: 1 to 64 letters, digits, dots, hyphens or underscores. */
@@ -4652,6 +4987,148 @@ export interface operations {
                 headers: {
                     /** @description Seconds to wait before trying again. */
                     "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    add_events_in_gallery: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Request id for the answer and the log: 1 to 64 letters, digits, dots, hyphens or underscores. */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /** @description Name of the gallery; `/v1/galleries` lists them. */
+                gallery: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UsageEventBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventReport"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or the token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no such item, photo or route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body took too long to arrive. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is too long, or has too many parts. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body has a media type or encoding that the route does not read. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A value is invalid, or the photo cannot be read. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before trying again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A bug in Lookalike. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The server cannot answer at present; try again after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before trying again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The disk of the server is full. */
+            507: {
+                headers: {
                     [name: string]: unknown;
                 };
                 content: {
