@@ -23,22 +23,34 @@ RELEVANT: Final = 0.5
 """Least relevance of a relevant match, where a request has no `min_relevance`."""
 
 FIRST: Final = 100
-"""Number of matches that count as relevant where there is no relevance."""
+"""Largest number of relevant matches where there is no relevance."""
+
+SHARE: Final = 0.5
+"""Least share of the best score that a relevant match has where there is no relevance.
+
+Of matches of words with .45 to .5 of the best cosine, every second is of the right type; of those with more, .67, and
+these are .88 of all that are right (`bench/relevant_words.py`, 110 phrases, 1,167 catalogue photos, 2026-11-29).
+"""
 
 MOST: Final = 500
 """Largest number of relevant matches."""
 
 
-def relevant_places(places: Sequence[int], relevance: Float64 | None, *, least: float | None) -> list[int]:
+def relevant_places(
+    places: Sequence[int], relevance: Float64 | None, scores: Float32, *, least: float | None
+) -> list[int]:
     """Places of the relevant ones among the first matches of a ranking.
 
     Args:
         places: Places of the first `MOST` matches.
         relevance: (K,) relevance by place; None if it is unknown.
+        scores: (K,) scores by place; those of metrics are below 0, and have no share.
         least: Least relevance that was asked for; None is `RELEVANT`.
     """
     if relevance is None:
-        return [*places[:FIRST]]
+        first = [*places[:FIRST]]
+        best = max(scores[first], default=0)
+        return [place for place in first if best <= 0 or scores[place] >= SHARE * best]
     return [place for place in places if relevance[place] >= (RELEVANT if least is None else least)]
 
 

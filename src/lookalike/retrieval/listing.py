@@ -100,7 +100,8 @@ class Listing:
         """Places of the relevant matches, in the order of their similarity."""
         places = self._shown(MOST, deeper=False)
         relevance = None if self._relevance is None else self._relevance.of(self._ranking.neighbours)
-        found = relevant_places(places, relevance, least=self._ranking.request.min_relevance)
+        scores, least = self._ranking.neighbours.scores[0], self._ranking.request.min_relevance
+        found = relevant_places(places, relevance, scores, least=least)
         rows = self._ranking.rows[found].tolist()
         items = self._items(rows) if self._arrangement.needs_items else None
         return [place for place, row in zip(found, rows, strict=True) if items is None or row in items]
