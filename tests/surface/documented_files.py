@@ -13,6 +13,7 @@ from documented_commands import ROOT
 
 from lookalike.cli import main
 from tiny_finder import write_tiny_finder
+from tiny_model import write_tiny_model
 
 
 def rewrite(source: Path, to: Path, **names: str) -> None:
@@ -113,12 +114,18 @@ def as_street(folder: Path) -> None:
     (folder / "garments.csv").write_text('id,image,kind,box\n1,street.jpg,top,"20,20,200,280"\n', encoding="utf-8")
 
 
+def as_new_model(folder: Path) -> None:
+    """A model that describes photos otherwise than the default one."""
+    write_tiny_model(folder / "new.onnx", name="new", fingerprint="fedcba9876543210", seed=1)
+
+
 PREPARED: dict[str, Callable[[Path], None]] = {
     "README.md": as_a_shop,
     "docs/deepfashion.md": as_drawn_benchmark,
     "docs/evaluation.md": as_labels,
     "docs/fusion.md": as_two_models,
     "docs/garments.md": as_street,
+    "docs/operations.md": as_new_model,
     "docs/python.md": as_own_catalogue,
     "docs/training.md": as_training,
 }

@@ -24,6 +24,7 @@ from lookalike.cli import (
     keys,
     learn,
     reduce,
+    remodel,
     search,
     serve,
     tag,
@@ -43,6 +44,7 @@ app.command("search")(search.search)
 app.command("find")(find.find)
 gallery.app.command("backup")(backup.backup)
 gallery.app.command("restore")(backup.restore)
+gallery.app.command("remodel")(remodel.remodel)
 app.add_typer(gallery.app, name="gallery")
 app.add_typer(catalogue.app, name="catalogue")
 app.command("serve")(serve.serve)

@@ -29,6 +29,7 @@ from lookalike.cli.progress import progress_of
 from lookalike.errors import UsageError
 
 if TYPE_CHECKING:
+    from lookalike.evaluation.comparison import Comparison
     from lookalike.evaluation.evaluate import Evaluation
 
 REASONS_SHOWN = 5
@@ -90,7 +91,9 @@ def evaluate(
     if compare is not None:
         if source is not None or gallery is not None or model:
             raise UsageError("--compare takes two report folders, and no SOURCE, --gallery or --model")
-        return _compare(*compare, json=json)
+        from lookalike.evaluation.comparison import compare_evaluations
+
+        return show_comparison(compare_evaluations(*compare), json=json)
     if source is None:
         raise UsageError("name a SOURCE to measure on, or two report folders: --compare A B")
     from lookalike.evaluation.garment_evaluation import asks_for_garments
@@ -207,15 +210,12 @@ def _weights(weights: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {weight:g}" for name, weight in weights.items() if weight) or "none"
 
 
-def _compare(first: Path, second: Path, *, json: bool) -> int:
-    """Print the comparison of two reports."""
-    from lookalike.evaluation.comparison import compare_evaluations
-
-    found = compare_evaluations(first, second)
+def show_comparison(found: Comparison, *, json: bool) -> int:
+    """Print the comparison of two evaluations."""
     if json:
         write_json(found.to_json())
         return 0
-    say(f"{found.protocol}: {found.queries:,} queries; A is {first}, B is {second}")
+    say(f"{found.protocol}: {found.queries:,} queries; A is {found.a}, B is {found.b}")
     figures = list(found.metrics.values())
     columns: dict[str, Sequence[str]] = {
         "metric": list(found.metrics),

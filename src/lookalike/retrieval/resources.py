@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from lookalike.embedding.compatibility import check_compatibility
 from lookalike.embedding.model_choice import ModelFile
 from lookalike.embedding.projected import ProjectedEmbedder
-from lookalike.errors import GalleryNotFoundError
+from lookalike.errors import GalleryNotFoundError, MismatchError
 from lookalike.gallery.photo_reader import PhotoReaderCache
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lookalike.finding.finder import Finder
     from lookalike.gallery.protocol import Gallery
     from lookalike.images import Limits
+    from lookalike.spaces import Space
     from lookalike.text.encoder import TextEncoder
 
 
@@ -158,6 +159,15 @@ class Resources:
                 made.close()
                 self._opened = None
             raise
+
+    def _check_spaces(self, spaces: tuple[Space, ...]) -> None:
+        """Check that the gallery still has the spaces that a query was embedded for.
+
+        Raises:
+            MismatchError: It was given another model meanwhile.
+        """
+        if self.gallery.spaces != spaces:
+            raise MismatchError(f"{self._address} was given another model during this search; search again")
 
     def check_model(self, *, asking: bool = False) -> None:
         """Check that the embedder's vectors can be compared with the gallery's.

@@ -169,6 +169,7 @@ class Retriever(Resources):
         started = perf_counter()
         found = search_gallery(gallery, vectors, resolved, examples, relevance, text)
         took["search"] = (perf_counter() - started) * 1000
+        self._check_spaces(spaces)
         query = query_of(
             examples,
             request,
