@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,7 +62,8 @@ def free_port() -> int:
 
 
 def start_server(
-    gallery: Path, *, port: int | None = None, finder: Path | None = None, config: Path | None = None
+    gallery: Path, *, port: int | None = None, finder: Path | None = None, config: Path | None = None,
+    options: Sequence[str] = (),
 ) -> Server:
     """Start a server and wait until it is ready; without a finder it has none, even if one is installed.
 
@@ -74,7 +75,7 @@ def start_server(
     command += ["serve", "--gallery", str(gallery), "--port", str(port)]
     command += ["--finder", str(finder)] if finder else []
     config = config or photo_by_photo(gallery)
-    command += ["--config", str(config)]
+    command += ["--config", str(config), *options]
     log = gallery.with_suffix(".log")
     with log.open("ab") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import http.server
+import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect
 
 import lookalike
+from lookalike.cli import main
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "shop"
 PLAIN = """<!doctype html><html lang="{lang}"><meta name="viewport" content="width=device-width"><title>Shop</title>
@@ -255,6 +257,33 @@ def test_the_page_hears_of_searches_and_may_take_over(shops: Shops) -> None:
     shop.ask("trousers")
     heard = shop.page.evaluate("heard")
     assert heard == ["search", "results", "select", "search", "results", "search"]
+
+
+def test_a_server_that_asks_for_keys_answers_the_shops_page(
+    browser: Browser, drawn_gallery: Path, shop_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its photos too, for which an element cannot send a key."""
+    keys = str(tmp_path / "keys.toml")
+    assert main(["keys", "add", "page", "--file", keys, "--origin", shop_url.rstrip("/"), "--rate", "50/s"]) == 0
+    key = capsys.readouterr().out.strip()
+    shutil.copytree(drawn_gallery, tmp_path / "closed.gallery")
+    (tmp_path / "closed.toml").write_text("open = false\n")
+    running = start_server(tmp_path / "closed.gallery", config=tmp_path / "closed.toml", options=["--keys", keys])
+    shops = Shops(browser, shop_url, running)
+    try:
+        shop = shops.open(f'k="2" key="{key}"')
+        shop.ask("blue shirt")
+        expect(shop.cards()).to_have_count(2)
+        width = "image => image.decode().then(() => image.naturalWidth)"
+        assert shop.cards().first.locator("img").evaluate(width) > 0
+        assert shop.said == []
+        stranger = shops.open(f'k="2" key="{key[:-4]}none"')
+        stranger.ask("blue shirt")
+        expect(stranger.status()).to_have_text("The search failed. Please try again.")
+    finally:
+        for shop in shops.opened:
+            shop.page.context.close()
+        running.stop()
 
 
 def test_what_goes_wrong_is_said_in_the_language_of_the_page(shops: Shops, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ export type Info = Schemas["Info"];
 export type ItemWrite = Schemas["ItemText"];
 export type ItemChange = Schemas["ItemPatch"];
 export type BulkLine = Schemas["BulkItem"];
+export type PhotoTicket = Schemas["PhotoTicket"];
 export type BulkReport = Schemas["BulkReport"];
 
 /** Search by items or words; the options are those of `POST /v1/search`. */
@@ -123,9 +124,14 @@ export class Lookalike {
 		return this.#ask("GET", "info", call);
 	}
 
-	/** Address of an item's photo, or of a thumbnail whose longest side has `size` pixels. */
-	photoUrl(id: string, size?: number): string {
-		return `${this.#base}/items/${encodeURIComponent(id)}/photo${query({size})}`;
+	/** Address of an item's photo, or of a thumbnail whose longest side has `size` pixels; `ticket` is that of `photoTicket`. */
+	photoUrl(id: string, {size, ticket}: {size?: number; ticket?: string} = {}): string {
+		return `${this.#base}/items/${encodeURIComponent(id)}/photo${query({size, ticket})}`;
+	}
+
+	/** Ticket for photos where these need a key, since an `<img>` cannot send one; `expires` is in seconds since 1970. */
+	photoTicket(call: CallOptions = {}): Promise<PhotoTicket> {
+		return this.#ask("GET", "photo-ticket", call);
 	}
 
 	/** Add an item with its photo, or replace it; without a photo, replace its product and attributes. */

@@ -1,24 +1,21 @@
 // Cards of matches: those of the component, or copies of the shop's own template.
 
-import {photoUrl} from "./client.js";
 import {make} from "./elements.js";
 import {filled} from "./texts.js";
-
-const SIDE = 480; // pixels of the longest side of a photo
 
 /**
  * A card in the component's own form.
  * @param {any} match
  * @param {ReturnType<typeof import("./products.js").productOf>} product
- * @param {import("./client.js").Place} place
+ * @param {string} photo Address of its photo.
  * @param {import("./texts.js").Texts} texts
  */
-export function plainCard(match, product, place, texts) {
+export function plainCard(match, product, photo, texts) {
 	const variants = match.variant_count ?? 0;
 	return make(
 		product.link ? "a" : "button",
 		{part: "card", class: "card", ...(product.link ? {href: product.link} : {type: "button"})},
-		make("span", {part: "photo", class: "photo"}, photoOf(match, place)),
+		make("span", {part: "photo", class: "photo"}, imageOf(photo)),
 		make("span", {part: "title", class: "title"}, product.title),
 		product.price && make("span", {part: "price", class: "price"}, product.price),
 		product.before && make("s", {part: "before", class: "before"}, product.before),
@@ -33,9 +30,9 @@ export function plainCard(match, product, place, texts) {
  * @param {HTMLTemplateElement} template
  * @param {any} match
  * @param {ReturnType<typeof import("./products.js").productOf>} product
- * @param {import("./client.js").Place} place
+ * @param {string} photo Address of its photo.
  */
-export function filledTemplate(template, match, product, place) {
+export function filledTemplate(template, match, product, photo) {
 	const copy = /** @type {DocumentFragment} */ (template.content.cloneNode(true));
 	const known = {...match.attributes, id: match.id, score: match.score, ...product};
 	for (const element of copy.querySelectorAll("[data-field]")) {
@@ -44,15 +41,15 @@ export function filledTemplate(template, match, product, place) {
 	}
 	for (const link of copy.querySelectorAll("a[data-link]")) if (product.link) link.setAttribute("href", product.link);
 	for (const image of copy.querySelectorAll("img[data-photo]")) {
-		image.setAttribute("src", photoUrl(place, match.id, SIDE));
+		image.setAttribute("src", photo);
 		if (!image.hasAttribute("alt")) image.setAttribute("alt", product.title);
 	}
 	return copy;
 }
 
-function photoOf(match, place) {
+function imageOf(photo) {
 	const image = make("img", {alt: "", loading: "lazy", decoding: "async", width: "300", height: "400"});
 	image.addEventListener("error", () => image.remove());
-	image.setAttribute("src", photoUrl(place, match.id, SIDE));
+	image.setAttribute("src", photo);
 	return image;
 }

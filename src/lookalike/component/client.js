@@ -31,8 +31,29 @@ export async function findGarments(place, photo, signal) {
 	return (await ask(place, "garments", formOf({photo}), signal)).photos[0].garments;
 }
 
-/** Address of an item's photo; `size` is its longest side in pixels. @param {Place} place @param {string} id @param {number} size */
-export const photoUrl = (place, id, size) => `${base(place)}/items/${encodeURIComponent(id)}/photo?size=${size}`;
+/**
+ * Address of an item's photo.
+ * @param {Place} place
+ * @param {string} id
+ * @param {number} size Longest side in pixels.
+ * @param {string|null} ticket Of `photoTicket`.
+ */
+export const photoUrl = (place, id, size, ticket) =>
+	`${base(place)}/items/${encodeURIComponent(id)}/photo?size=${size}${ticket ? `&ticket=${encodeURIComponent(ticket)}` : ""}`;
+
+const LEFT_MS = 60_000; // time that a ticket must still be good for
+let ticket = {of: "", text: "", ends: 0};
+
+/** Ticket for photos, which cannot be asked for with a key; null without a key. @param {Place} place @param {AbortSignal} signal */
+export async function photoTicket(place, signal) {
+	if (!place.key) return null;
+	const of = `${base(place)} ${place.key}`;
+	if (ticket.of !== of || ticket.ends - LEFT_MS < Date.now()) {
+		const got = await ask(place, "photo-ticket", null, signal);
+		ticket = {of, text: got.ticket, ends: got.expires * 1000};
+	}
+	return ticket.text;
+}
 
 /** @param {Place} place */
 function base({endpoint, gallery}) {
@@ -50,7 +71,7 @@ function formOf(query) {
 	return form;
 }
 
-/** @param {Place} place @param {string} path @param {FormData} body @param {AbortSignal} signal */
+/** Post a form, or get what there is. @param {Place} place @param {string} path @param {FormData|null} body @param {AbortSignal} signal */
 async function ask(place, path, body, signal) {
 	const headers = place.key ? {Authorization: `Bearer ${place.key}`} : {};
 	for (let attempt = 1; ; attempt++) {
@@ -58,7 +79,7 @@ async function ask(place, path, body, signal) {
 		let answer;
 		try {
 			answer = await fetch(`${base(place)}/${path}`, {
-				method: "POST",
+				method: body ? "POST" : "GET",
 				headers,
 				body,
 				credentials: "omit",

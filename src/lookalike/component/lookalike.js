@@ -1,7 +1,7 @@
 // <lookalike-search>: search by photo and words in a shop's own page.
 
 import {filledTemplate, plainCard} from "./cards.js";
-import {SearchError, search} from "./client.js";
+import {SearchError, photoTicket, photoUrl, search} from "./client.js";
 import {make} from "./elements.js";
 import {imageAmong, prepared} from "./photos.js";
 import {columnsOf, productOf} from "./products.js";
@@ -10,6 +10,7 @@ import {STYLE} from "./style.js";
 import {filled, textsIn} from "./texts.js";
 
 const K = 12;
+const PHOTO_SIDE = 480; // pixels of the longest side of a photo
 const MOST_MB = 20;
 const MEGABYTE = 1_000_000;
 const CAUSES = {
@@ -48,6 +49,7 @@ export class LookalikeSearch extends HTMLElement {
 	#query = {};
 	#matches = [];
 	#asked = new AbortController();
+	/** @type {string|null} */ #ticket = null;
 	#turn = 0; // number of the latest search
 	#isBuilt = false;
 
@@ -130,7 +132,12 @@ export class LookalikeSearch extends HTMLElement {
 		const asked = (this.#asked = new AbortController());
 		this.#say(this.#texts.searching, true);
 		try {
-			const answer = await search(this.#place, query, asked.signal);
+			const place = this.#place;
+			const [answer, ticket] = await Promise.all([
+				search(place, query, asked.signal),
+				photoTicket(place, asked.signal),
+			]);
+			this.#ticket = ticket;
 			this.answer = answer;
 			this.#matches = [...this.#matches.slice(0, offset), ...answer.matches];
 			const isFull = answer.matches.length === k;
@@ -190,15 +197,16 @@ export class LookalikeSearch extends HTMLElement {
 		const template = this.querySelector(":scope > template[data-result]");
 		for (const match of matches) {
 			const product = productOf(match, reading);
+			const photo = photoUrl(this.#place, match.id, PHOTO_SIDE, this.#ticket);
 			const entry = make("li", {part: "result"});
 			if (template) {
 				const slot = `result-${match.rank}`;
-				const own = make("div", {slot}, filledTemplate(template, match, product, this.#place));
+				const own = make("div", {slot}, filledTemplate(template, match, product, photo));
 				own.addEventListener("click", event => this.#select(event, match));
 				this.append(own);
 				entry.append(make("slot", {name: slot}));
 			} else {
-				const card = plainCard(match, product, this.#place, this.#texts);
+				const card = plainCard(match, product, photo, this.#texts);
 				card.addEventListener("click", event => this.#select(event, match));
 				entry.append(card);
 			}
