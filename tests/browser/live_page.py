@@ -62,7 +62,11 @@ def free_port() -> int:
 
 
 def start_server(
-    gallery: Path, *, port: int | None = None, finder: Path | None = None, config: Path | None = None,
+    gallery: Path,
+    *,
+    port: int | None = None,
+    finder: Path | None = None,
+    config: Path | None = None,
     options: Sequence[str] = (),
 ) -> Server:
     """Start a server and wait until it is ready; without a finder it has none, even if one is installed.
