@@ -29,8 +29,9 @@ def opened(shop: Shop) -> Iterator[lookalike.Retriever]:
 
 
 def without_times(answer: dict[str, Any]) -> dict[str, Any]:
-    """An answer as all doors give it: photos of HTTP are relative, and times differ."""
+    """An answer as all doors give it: photos of HTTP are relative, it alone has an id, and times differ."""
     del answer["took_ms"], answer["query"]["photo"]
+    answer["query"].pop("id", None)
     for match in answer["matches"]:
         for each in (match, *match.get("variants", ())):
             each["photo"] = each["photo"].rpartition("/")[2]

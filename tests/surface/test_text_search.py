@@ -171,7 +171,7 @@ def test_the_command_line_http_and_python_agree(
     for answer in (terminal, http.json()):
         assert [each["id"] for each in answer["matches"]] == [each["id"] for each in python["matches"]]
         assert [each["scores"] for each in answer["matches"]] == [each["scores"] for each in python["matches"]]
-        assert answer["query"] == python["query"]
+        assert {**answer["query"], "id": None} == {**python["query"], "id": None}  # HTTP gives another each time
     assert beside.json()["matches"][0]["id"] == "green-0"
     assert nothing.status_code == 422 and "words as text" in nothing.text
 

@@ -156,9 +156,13 @@ def test_what_is_sorted_by_must_be_there_and_have_an_order() -> None:
 
 def test_relevant_matches_reach_a_bar_or_are_the_first_ones() -> None:
     relevance = np.array([0.9, 0.2, 0.5, 0.49, 0.7])
-    assert relevant_places([0, 1, 2, 3, 4], relevance, least=None) == [0, 2, 4]
-    assert relevant_places([4, 1, 0], relevance, least=0.8) == [0]
-    assert relevant_places([*range(MOST)], None, least=None) == [*range(FIRST)]
+    scores = np.array([0.8, 0.7, 0.4, 0.39, 0.1], dtype=np.float32)
+    assert relevant_places([0, 1, 2, 3, 4], relevance, scores, least=None) == [0, 2, 4]
+    assert relevant_places([4, 1, 0], relevance, scores, least=0.8) == [0]
+    assert relevant_places([0, 1, 2, 3, 4], None, scores, least=None) == [0, 1, 2]
+    distances = -np.arange(1, MOST + 1, dtype=np.float32)
+    assert relevant_places([*range(MOST)], None, distances, least=None) == [*range(FIRST)]
+    assert relevant_places([], None, distances, least=None) == []
 
 
 def test_facets_count_each_match_once_for_each_value() -> None:
