@@ -53,8 +53,6 @@ def demo(
     write("  lookalike search PHOTO --gallery my.gallery --html answer.html")
     write("  lookalike serve --gallery my.gallery")
     if serve:
-        from lookalike.cli.serve import run
-        from lookalike.server.gallery_names import named_galleries
-        from lookalike.server.settings import Settings
+        from lookalike.cli.serve import Options, run
 
-        run(named_galleries([str(out / "drawn.gallery")], {}), settings=Settings(), host="127.0.0.1", port=port)
+        run(Options((str(out / "drawn.gallery"),)).read, host="127.0.0.1", port=port)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import dataclasses
 import socket
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,10 +16,9 @@ from lookalike.cli.options import Device, FinderFile, Runtime
 from lookalike.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable
 
-    from lookalike.server.keys import KeyFile
-    from lookalike.server.settings import Settings
+    from lookalike.server.configuration import Configuration
 
 BACKLOG = 1024
 
@@ -58,41 +58,60 @@ def serve(
     finder: FinderFile = None,
 ) -> None:
     """Serve galleries over HTTP: the API and a page."""
-    from lookalike.config import load
-    from lookalike.server.gallery_names import named_galleries
-    from lookalike.server.keys import KeyFile
-    from lookalike.server.settings import Settings
+    options = Options(tuple(galleries or ()), config, keys, token_file, currency)
+    run(options.read, host=host, port=port, model=model, runtime=runtime, device=device, finder=finder)
 
-    settings = Settings() if config is None else load(Settings, config)
-    if currency is not None:
-        settings = dataclasses.replace(settings, page=dataclasses.replace(settings.page, currency=currency))
-    for warning in settings.page.warnings:
-        say(warning)
-    if not settings.open and keys is None:
-        raise UsageError("searching needs a key (open = false in the settings): give the keys with --keys FILE.toml")
-    token = None if token_file is None else read_token(token_file)
-    run(
-        named_galleries(galleries or (), settings.galleries),
-        settings=settings,
-        host=host,
-        port=port,
-        token=token,
-        keys=None if keys is None else KeyFile.read(keys),
-        model=model,
-        runtime=runtime,
-        device=device,
-        finder=finder,
-    )
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Options that name what a server reads, at start and at every reload.
+
+    Attributes:
+        galleries: Galleries, each `NAME=ADDRESS`, or the address of a single one.
+        config: File of settings.
+        keys: File of keys.
+        token_file: File of the token.
+        currency: Currency that replaces that of the settings.
+    """
+
+    galleries: tuple[str, ...] = ()
+    config: Path | None = None
+    keys: Path | None = None
+    token_file: Path | None = None
+    currency: str | None = None
+
+    def read(self) -> Configuration:
+        """Read the files.
+
+        Raises:
+            UsageError: A file is missing or has a fault, or there is no gallery.
+        """
+        from lookalike.config import load
+        from lookalike.server.configuration import Configuration
+        from lookalike.server.gallery_names import named_galleries
+        from lookalike.server.keys import KeyFile
+        from lookalike.server.settings import Settings
+
+        settings = Settings() if self.config is None else load(Settings, self.config)
+        if self.currency is not None:
+            page = dataclasses.replace(settings.page, currency=self.currency)
+            settings = dataclasses.replace(settings, page=page)
+        for warning in settings.page.warnings:
+            say(warning)
+        return Configuration(
+            settings,
+            named_galleries(self.galleries, settings.galleries),
+            token=None if self.token_file is None else read_token(self.token_file),
+            keys=None if self.keys is None else KeyFile.read(self.keys),
+            files=tuple(str(file) for file in (self.config, self.keys, self.token_file) if file is not None),
+        )
 
 
 def run(
-    galleries: Mapping[str, str],
+    read: Callable[[], Configuration],
     *,
-    settings: Settings,
     host: str,
     port: int,
-    token: bytes | None = None,
-    keys: KeyFile | None = None,
     model: str | None = None,
     runtime: str = "auto",
     device: str = "auto",
@@ -101,12 +120,9 @@ def run(
     """Serve galleries until SIGINT or SIGTERM.
 
     Args:
-        galleries: Addresses by name, the default gallery first.
-        settings: Limits of the server.
+        read: Reads settings, galleries, keys and token, at start and at every reload.
         host: Address to listen on.
         port: Port to listen on; 0 takes a free one.
-        token: Bearer token for writes; None if there is none.
-        keys: Keys; None if there are none.
         model: See `lookalike.open`.
         runtime: See `lookalike.open`.
         device: See `lookalike.open`.
@@ -116,23 +132,15 @@ def run(
         LookalikeError: A gallery or a model cannot be opened, or the address is in use.
     """
     from lookalike.server.gallery_names import UNNAMED
-    from lookalike.server.run import serve_app
-    from lookalike.server.startup import open_context
+    from lookalike.server.run import hold_hang_ups, serve_app
+    from lookalike.server.startup import open_server
 
-    context = open_context(
-        galleries,
-        settings=settings,
-        token=token,
-        keys=keys,
-        model=model,
-        runtime=runtime,
-        device=device,
-        finder=finder,
-        say=say,
-    )
+    hold_hang_ups()
+    context = open_server(read, model=model, runtime=runtime, device=device, finder=finder, say=say)
     with listen(host, port) as listening:
         shown = f"[{host}]" if ":" in host else host
-        named = ", ".join(address if name == UNNAMED else f"{name} ({address})" for name, address in galleries.items())
+        addresses = {name: gallery.opened.address for name, gallery in context.galleries.items()}
+        named = ", ".join(address if name == UNNAMED else f"{name} ({address})" for name, address in addresses.items())
         say(f"Lookalike serves {named} at http://{shown}:{listening.getsockname()[1]}/ (Ctrl-C stops it)")
         serve_app(context, listening)
 

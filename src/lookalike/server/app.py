@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any, Final
@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
+from starlette.routing import BaseRoute
 
 from lookalike.errors import LookalikeError
 from lookalike.server.context import AppContext, context_of, photo_context_of
@@ -26,6 +27,7 @@ from lookalike.server.presentation import public_error
 from lookalike.server.query_strings import KNOWN_QUERY
 from lookalike.server.request_bodies import invalid
 from lookalike.server.routes import (
+    admin,
     bulk,
     docs_page,
     events,
@@ -40,6 +42,7 @@ from lookalike.server.routes import (
 )
 from lookalike.server.routes.component import component_router
 from lookalike.server.routes.page import page_router
+from lookalike.server.settings import Settings
 
 DESCRIPTION: Final = """A photo of a garment in, the same and similar garments out.
 
@@ -50,7 +53,7 @@ Paths of one gallery, such as `/v1/search`, mean the default gallery; each is al
 `/v1/{gallery}/search`.
 """
 
-MODULES: Final = (search, garments, photos, photo_ticket, items, item_writes, bulk, events, galleries)
+MODULES: Final = (search, garments, photos, photo_ticket, items, item_writes, bulk, events, galleries, admin)
 """Modules of the routes below `/v1/`."""
 
 
@@ -84,7 +87,9 @@ def create_app(context: AppContext) -> FastAPI:
         app.include_router(module.router, dependencies=[KNOWN_QUERY])
     for module in (health, docs_page):
         app.include_router(module.router)
-    app.include_router(page_router(context.settings))
+    prepare = page_of(app)
+    prepare(context.settings)()
+    context.parts.append(prepare)
     app.include_router(component_router())
     forms = [module.FORM_SHAPE for module in (search, garments, item_writes, bulk)]
     complete_document(app, forms=forms, gallery_paths=gallery_paths())
@@ -96,6 +101,22 @@ def create_app(context: AppContext) -> FastAPI:
     app.add_middleware(AllowedHostsMiddleware, shared=context)
     app.add_middleware(RequestMiddleware, shared=context)
     return app
+
+
+def page_of(app: FastAPI) -> Callable[[Settings], Callable[[], None]]:
+    """Function that makes the page of settings, and returns what puts it into the place of the present one."""
+    shown: list[BaseRoute] = []
+
+    def prepare(settings: Settings) -> Callable[[], None]:
+        routes = page_router(settings).routes
+
+        def show() -> None:
+            app.router.routes[:] = [*(route for route in app.router.routes if route not in shown), *routes]
+            shown[:] = routes
+
+        return show
+
+    return prepare
 
 
 def gallery_paths() -> set[str]:

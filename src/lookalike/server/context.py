@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, TypedDict
 
 from fastapi import Depends
 from starlette.requests import Request
@@ -16,7 +16,24 @@ from lookalike.server.access import ASK, Caller
 from lookalike.server.errors import ApiError
 from lookalike.server.gallery_context import GalleryContext
 from lookalike.server.presentation import locations_to_hide
+from lookalike.server.settings import Settings
 from lookalike.server.shared_state import SharedState
+
+
+class ReloadReport(TypedDict):
+    """What a reload did.
+
+    Attributes:
+        galleries: Names of all galleries.
+        opened: Those that were opened: new ones, and those with another folder, address or model.
+        closed: Those that are gone.
+        restart: Changed settings that take effect at the next start.
+    """
+
+    galleries: list[str]
+    opened: list[str]
+    closed: list[str]
+    restart: list[str]
 
 
 @dataclass
@@ -25,10 +42,17 @@ class AppContext(SharedState):
 
     Attributes:
         galleries: Galleries by name; the first is the default one, which paths without a name mean.
+        files: Files of the settings, keys and token.
+        reload: Reads settings, token, keys and galleries again, and puts them into effect.
+        parts: Functions that prepare further parts of the server for new settings, in a thread, and return what puts
+            them into effect on the event loop. An error refuses the settings.
         ready: Whether requests are accepted: from `start` until `stop`.
     """
 
     galleries: Mapping[str, GalleryContext] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
+    reload: Callable[[], Awaitable[ReloadReport]] | None = None
+    parts: list[Callable[[Settings], Callable[[], None]]] = field(default_factory=list)
     ready: bool = False
 
     @property
@@ -59,15 +83,25 @@ class AppContext(SharedState):
         Raises:
             LookalikeError: A gallery cannot be read.
         """
-        for name, gallery in self.galleries.items():
-            self.metrics.watch_gallery(name, gallery.retriever.gallery.__len__)
-        self.private_locations = self._locations()
+        self.watch({})
         for gallery in self.galleries.values():
             with suppress(LookalikeError):  # `/readyz` and every request say so
                 gallery.warm()
             if self.access.writable:
                 gallery.writer.tidy()
         self.ready = True
+
+    def watch(self, before: Mapping[str, GalleryContext]) -> None:
+        """Count the items of the present galleries, and know what to redact from errors.
+
+        Args:
+            before: Galleries that were counted.
+        """
+        for name in before.keys() - self.galleries.keys():
+            self.metrics.forget_gallery(name)
+        for name, gallery in self.galleries.items():
+            self.metrics.watch_gallery(name, gallery.retriever.gallery.__len__)
+        self.private_locations = self._locations()
 
     def check(self) -> None:
         """Check that all galleries can be searched.
@@ -89,7 +123,8 @@ class AppContext(SharedState):
             gallery.opened.retire()
 
     def _locations(self) -> tuple[str, ...]:
-        known = [self.settings.photos, *(place for each in self.galleries.values() for place in each.locations())]
+        of_galleries = [place for each in self.galleries.values() for place in each.locations()]
+        known = [self.settings.photos, *self.files, *of_galleries]
         absolute = [os.path.abspath(place) for place in known if place and "://" not in place]  # noqa: PTH100
         return locations_to_hide(*known, *absolute)
 

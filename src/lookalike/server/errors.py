@@ -98,6 +98,7 @@ ERROR_CODES: Final[Mapping[str, ErrorCode]] = {
         {"asked": "dress", "found": ["top", "trousers"]},
     ),
     "mismatch": ErrorCode(422, "the gallery holds imported vectors, which no known model computes from a photo", {}),
+    "reload_failed": ErrorCode(422, "nothing was changed: server.toml: not a TOML file: Invalid value", {}),
     "busy": ErrorCode(429, "72 searches are running or waiting; try again in 1 s", {"retry_after": 1}),
     "rate_limited": ErrorCode(429, "this key allows 10/s; try again in 1 s", {"retry_after": 1, "limit": "10/s"}),
     "head_too_large": ErrorCode(

@@ -39,6 +39,7 @@ class OpenGallery:
         embedder: Embedder of its photos.
         text_encoder: Encoder of words; None if its model has none.
         photos: Whether searches by photo are possible: the model makes vectors of the gallery's spaces.
+        closing: Functions that close what belongs to the gallery, before it is closed itself.
     """
 
     def __init__(self, address: str, models: SharedModels, *, say: Callable[[str], None]) -> None:
@@ -55,6 +56,7 @@ class OpenGallery:
             MismatchError: The gallery was filled by another model.
         """
         self.address, self._models = address, models
+        self.closing: list[Callable[[Gallery], None]] = []
         self._users, self._retired, self._lock = 0, False, threading.Lock()
         self.gallery: Gallery = open_gallery(address)
         try:
@@ -89,7 +91,7 @@ class OpenGallery:
             self._users -= 1
             last = self._retired and not self._users
         if last:
-            self.gallery.close()
+            self._close()
 
     def retire(self) -> None:
         """Close the gallery as soon as nobody uses it."""
@@ -97,7 +99,12 @@ class OpenGallery:
             self._retired = True
             unused = not self._users
         if unused:
-            self.gallery.close()
+            self._close()
+
+    def _close(self) -> None:
+        for close in self.closing:
+            close(self.gallery)
+        self.gallery.close()
 
     def _state(self) -> object:
         """Folder, vectors and models of the gallery, as they are now."""
@@ -135,6 +142,8 @@ class GalleryContext:
         name: Its name in paths.
         opened: The open gallery.
         shared: State that all galleries share.
+        models: Models of the server.
+        settings: Settings of the server; a reload makes a context with others.
         retriever: Retriever whose embedder all threads share.
         writer: Item writer; used only under the `writes` limiter.
         garments: Whether there is a finder of garments.
@@ -144,13 +153,14 @@ class GalleryContext:
     opened: OpenGallery
     shared: SharedState
     models: SharedModels
+    settings: Settings
     retriever: Retriever = field(init=False)
     writer: ItemWriter = field(init=False)
     facets: FacetCache = field(init=False)
     garments: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        shared, opened, settings = self.shared, self.opened, self.shared.settings
+        shared, opened, settings = self.shared, self.opened, self.settings
         limits = Limits(bytes=settings.upload_bytes, pixels=settings.pixels)
         finder = self.models.finder
         self.garments = finder is not None
@@ -166,11 +176,7 @@ class GalleryContext:
         self.thumbnails, self.decoded_photos = shared.thumbnails, shared.decoded_photos
         self.photo_hosts = shared.photo_hosts
         self.events, self.recorder = shared.events, shared.recorders.of(self.name, opened.gallery)
-
-    @property
-    def settings(self) -> Settings:
-        """Settings of the server."""
-        return self.shared.settings
+        opened.closing = [shared.recorders.close_of]
 
     @property
     def private_locations(self) -> Sequence[str]:

@@ -27,3 +27,14 @@ class PhotoTicket(BaseModel):
 
     ticket: str
     expires: int = Field(description="When it ends, in seconds since 1970: in one to two hours.")
+
+
+class Reloaded(BaseModel):
+    """What a reload did."""
+
+    galleries: list[str] = Field(description="Names of all galleries.")
+    opened: list[str] = Field(
+        description="Galleries that were opened: new ones, and those with another folder, address or model."
+    )
+    closed: list[str] = Field(description="Galleries that are gone.")
+    restart: list[str] = Field(description="Changed settings that take effect at the next start.")

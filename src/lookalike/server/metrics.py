@@ -92,6 +92,7 @@ class Metrics:
             ["gallery"],
             registry=registry,
         )
+        self._reloads = Counter("lookalike_reloads_total", "Reloads, by result.", ["result"], registry=registry)
         for phase in ("find", "decode", "embed", "search"):
             self._phases.labels(phase)
 
@@ -110,6 +111,14 @@ class Metrics:
                 return -1
 
         self._items.labels(name).set_function(counted)
+
+    def forget_gallery(self, name: str) -> None:
+        """Expose no number of items of a gallery any more."""
+        self._items.remove(name)
+
+    def reloaded(self, result: str) -> None:
+        """Count a reload."""
+        self._reloads.labels(result).inc()
 
     def answered(self, *, method: str, route: str, gallery: str, status: int, seconds: float) -> None:
         """Count a request."""

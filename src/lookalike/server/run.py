@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
+import os
 import signal
 import socket
 import sys
@@ -10,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from types import FrameType
 from typing import Final
 
 import uvicorn
@@ -18,9 +21,14 @@ from lookalike.server.app import create_app
 from lookalike.server.connection_limits import ConnectionLimits
 from lookalike.server.connections import Connection
 from lookalike.server.context import AppContext
+from lookalike.server.errors import ApiError
 from lookalike.server.logs import log_as_lines
+from lookalike.server.middleware import LOG
 
 SHUTDOWN_S: Final = 30
+HANG_UP: Final = getattr(signal, "SIGHUP", None)
+"""The signal to reload; None on Windows."""
+
 SWITCH_S: Final = 5e-5
 """Switch interval of the interpreter, in seconds. A search releases the lock dozens of times, at each decoding and
 multiplication; with Python's default of 5 ms it then waits for the event loop each time, and throughput drops."""
@@ -31,29 +39,70 @@ class Server(uvicorn.Server):
 
     Attributes:
         connection_limits: Open connections and their limits.
+        context: Context of the application.
     """
 
-    def __init__(self, config: uvicorn.Config, connection_limits: ConnectionLimits) -> None:
+    def __init__(self, config: uvicorn.Config, connection_limits: ConnectionLimits, context: AppContext) -> None:
         super().__init__(config)
-        self.connection_limits = connection_limits
+        self.connection_limits, self.context = connection_limits, context
+        self._has_terminal = has_terminal()
+        self._reload_wanted = False
+        self._reloading: asyncio.Task[None] | None = None
 
     async def on_tick(self, counter: int) -> bool:
-        """Enforce time limits of connections; called ten times a second."""
+        """Enforce time limits of connections, and begin a reload that SIGHUP asks for; called ten times a second."""
         self.connection_limits.enforce()
+        if self._reload_wanted and (self._reloading is None or self._reloading.done()):
+            self._reload_wanted = False
+            self._reloading = asyncio.create_task(self._reload())
         return await super().on_tick(counter)
+
+    async def _reload(self) -> None:
+        assert self.context.reload is not None
+        try:
+            await self.context.reload()
+        except ApiError:
+            return  # the log has it
+        except Exception:  # noqa: BLE001 - a bug, which must not stop the server
+            LOG.exception("reload failed")
+
+    def handle_hang_up(self, number: int, frame: FrameType | None) -> None:
+        """Reload at SIGHUP; stop if it was sent since the terminal was closed."""
+        if self._has_terminal and not has_terminal():
+            self.handle_exit(number, frame)
+        else:
+            self._reload_wanted = True
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Handle SIGINT and SIGTERM while the context lasts."""
+        """Handle SIGINT, SIGTERM and SIGHUP while the context lasts."""
         if threading.current_thread() is not threading.main_thread():  # only the main thread receives signals
             yield
             return
         before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        if HANG_UP is not None:
+            before[HANG_UP] = signal.signal(HANG_UP, self.handle_hang_up)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {HANG_UP})
         try:
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def has_terminal() -> bool:
+    """Whether this process has a terminal that controls it."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
+
+
+def hold_hang_ups() -> None:
+    """Keep a SIGHUP until the server can handle it, which ends the process otherwise."""
+    if HANG_UP is not None and threading.current_thread() is threading.main_thread():
+        signal.pthread_sigmask(signal.SIG_BLOCK, {HANG_UP})
 
 
 def make_server(context: AppContext) -> Server:
@@ -72,7 +121,7 @@ def make_server(context: AppContext) -> Server:
         lifespan="on",
         ws="none",
     )
-    return Server(config, connection_limits)
+    return Server(config, connection_limits, context)
 
 
 def serve_app(context: AppContext, listening: socket.socket) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from lookalike.server.access import Access
+from lookalike.server.configuration import Configuration
 from lookalike.server.context import AppContext
 from lookalike.server.gallery_context import GalleryContext, OpenGallery
-from lookalike.server.gallery_names import UNNAMED, check_gallery_name
+from lookalike.server.gallery_names import UNNAMED
 from lookalike.server.keys import KeyFile
+from lookalike.server.reload import Reloader
 from lookalike.server.settings import Settings
 from lookalike.server.shared_models import SharedModels
 
@@ -45,7 +47,35 @@ def open_context(
         MismatchError: A gallery was filled by another model.
     """
     addresses = {UNNAMED: galleries} if isinstance(galleries, str) else galleries
-    context = AppContext(settings, Access(token, keys))
+    configuration = Configuration(settings, addresses, token, keys)
+    return open_server(lambda: configuration, model=model, runtime=runtime, device=device, finder=finder, say=say)
+
+
+def open_server(
+    read: Callable[[], Configuration],
+    *,
+    model: str | None = None,
+    runtime: str = "auto",
+    device: str = "auto",
+    finder: str | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> AppContext:
+    """Open the galleries of a configuration, which a reload reads again.
+
+    Args:
+        read: Reads the configuration.
+        model: See `open_context`.
+        runtime: See `open_context`.
+        device: See `open_context`.
+        finder: See `open_context`.
+        say: See `open_context`.
+
+    Raises:
+        LookalikeError: As `open_context`, and those of `read`.
+    """
+    configuration = read()
+    settings = configuration.settings
+    context = AppContext(settings, Access(configuration.token, configuration.keys), files=configuration.files)
     models = SharedModels(
         model=model,
         runtime=runtime,
@@ -56,15 +86,16 @@ def open_context(
     )
     opened: dict[str, OpenGallery] = {}
     try:
-        for name, address in addresses.items():
-            check_gallery_name(name)
+        for address in configuration.galleries.values():
             if address not in opened:
                 opened[address] = OpenGallery(address, models, say=say)
         context.galleries = {
-            name: GalleryContext(name, opened[address], context, models) for name, address in addresses.items()
+            name: GalleryContext(name, opened[address], context, models, settings)
+            for name, address in configuration.galleries.items()
         }
     except BaseException:
         for each in opened.values():
             each.retire()
         raise
+    context.reload = Reloader(context, models, read, say=say).reload
     return context

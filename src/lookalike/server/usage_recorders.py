@@ -17,11 +17,11 @@ LOG: Final = logging.getLogger("lookalike.server")
 
 
 class UsageRecorders:
-    """Recorders by the path of their file; a gallery with several names has one, counted under its first name."""
+    """Recorders by open gallery; a gallery with several names has one, counted under its first name."""
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self._settings, self._metrics = settings, metrics
-        self._recorders: dict[str, UsageRecorder] = {}
+        self._recorders: dict[Gallery, UsageRecorder] = {}
 
     def of(self, name: str, gallery: Gallery) -> UsageRecorder | None:
         """Recorder of a gallery; None if the settings remember nothing.
@@ -39,19 +39,24 @@ class UsageRecorders:
         missing = [space.name for space in gallery.spaces if space.name not in settings.interleave_weights]
         if settings.interleave_share and missing:
             raise ConfigError(f"interleave_weights must have a weight for each space, and {missing[0]!r} has none")
-        path = events_path(gallery)
-        if str(path) not in self._recorders:
+        if gallery not in self._recorders:
             recorder = UsageRecorder(
-                path,
+                events_path(gallery),
                 retention=Retention(settings.events_days, settings.events_bytes),
                 dropped=partial(self._metrics.forgotten, name),
                 say=lambda message: LOG.error("events", extra={"fields": {"gallery": name, "problem": message}}),
             )
-            self._recorders[str(path)] = recorder
+            self._recorders[gallery] = recorder
             self._metrics.watch_drift(name, lambda: recorder.drift)
-        return self._recorders[str(path)]
+        return self._recorders[gallery]
+
+    def close_of(self, gallery: Gallery) -> None:
+        """Write what waits for a gallery that is being closed, and close its file."""
+        recorder = self._recorders.pop(gallery, None)
+        if recorder is not None:
+            recorder.close()
 
     def close(self) -> None:
         """Write what waits, and close the files."""
-        for recorder in self._recorders.values():
-            recorder.close()
+        for gallery in [*self._recorders]:
+            self.close_of(gallery)
