@@ -133,6 +133,33 @@ def test_settings_and_keys_take_effect(client: TestClient, files: Files) -> None
     assert client.get("/v1/info", headers={"Authorization": "Bearer another-token-of-the-operator"}).status_code == 200
 
 
+def test_events_are_those_of_the_gallery_that_answered(files: Files, shop: Shop) -> None:
+    files.write("events = true\n", shop=files.red)
+    context = open_server(files.options.read, model=str(shop.model))
+    with TestClient(create_app(context), headers={"Authorization": f"Bearer {TOKEN}"}) as client:
+
+        def seen() -> tuple[str, str]:
+            answer = client.post("/v1/search", json={"id": "blue-0", "k": 1}).json()
+            return answer["query"]["id"], answer["matches"][0]["id"]
+
+        def click(query: str, item: str) -> int:
+            event = {"query_id": query, "type": "click", "id": item, "rank": 1}
+            return client.post("/v1/events", json=event).status_code
+
+        red = seen()
+        assert click(*red) == 202
+        recorder = context.default.recorder
+        files.write("events = true\n", shop=files.rest)
+        reload(client)
+        assert context.default.recorder is not recorder
+        assert click(*seen()) == 202
+        assert click(*red) == 422
+        files.write("events = true\n", shop=files.red)
+        reload(client)
+        assert click(red[0], red[1]) == 202  # known
+        assert 'lookalike_query_drift{gallery="shop"}' in client.get("/metrics").text
+
+
 def break_config(files: Files) -> None:
     files.config.write_text("open = maybe")
 

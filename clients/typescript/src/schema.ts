@@ -243,6 +243,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/admin/reload": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Read settings, keys and galleries again
+         * @description Put into effect what the files of settings, keys and token say now, as the signal SIGHUP does.
+         *
+         *     Galleries are opened again where their folder, address or model is another one. Requests that have begun are
+         *     finished with what they began with. If anything is wrong, nothing is changed.
+         */
+        post: operations["reload"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/healthz": {
         parameters: {
             query?: never;
@@ -692,6 +715,7 @@ export interface components {
              * @example no_finder
              * @example no_garment
              * @example mismatch
+             * @example reload_failed
              * @example busy
              * @example rate_limited
              * @example head_too_large
@@ -1349,6 +1373,32 @@ export interface components {
              * @description Left, top, right and bottom of the cells, as fractions of the part of the photo that was looked at (garment, box, or all of it); beyond 0 and 1 for models that fill photos up.
              */
             area: number[];
+        };
+        /**
+         * Reloaded
+         * @description What a reload did.
+         */
+        Reloaded: {
+            /**
+             * Galleries
+             * @description Names of all galleries.
+             */
+            galleries: string[];
+            /**
+             * Opened
+             * @description Galleries that were opened: new ones, and those with another folder, address or model.
+             */
+            opened: string[];
+            /**
+             * Closed
+             * @description Galleries that are gone.
+             */
+            closed: string[];
+            /**
+             * Restart
+             * @description Changed settings that take effect at the next start.
+             */
+            restart: string[];
         };
         /**
          * SpaceInfo
@@ -3378,6 +3428,96 @@ export interface operations {
             };
             /** @description The request needs the token or another key, or comes from a web page of another origin. */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before trying again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A bug in Lookalike. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The server cannot answer at present; try again after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before trying again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    reload: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Request id for the answer and the log: 1 to 64 letters, digits, dots, hyphens or underscores. */
+                "X-Request-Id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Reloaded"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or the token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A value is invalid, or the photo cannot be read. */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -17,7 +17,7 @@ AT_START: Final = (
     *("head_bytes", "url_bytes", "head_seconds", "idle_seconds", "send_seconds"),
     *("events", "events_days", "events_bytes", "events_words", "interleave_share", "interleave_weights"),
 )
-"""Settings that a server takes at its start alone: sizes of queues, caches and pools of threads, connections, events."""
+"""Settings that a server takes at its start alone: sizes of queues, caches and pools of threads, connections, usage."""
 
 
 @dataclass(frozen=True, slots=True)

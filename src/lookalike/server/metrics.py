@@ -113,8 +113,9 @@ class Metrics:
         self._items.labels(name).set_function(counted)
 
     def forget_gallery(self, name: str) -> None:
-        """Expose no number of items of a gallery any more."""
+        """Expose no gauges of a gallery any more."""
         self._items.remove(name)
+        self._drift.remove(name)
 
     def reloaded(self, result: str) -> None:
         """Count a reload."""
