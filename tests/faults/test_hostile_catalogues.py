@@ -366,6 +366,41 @@ def test_a_link_that_changes_while_it_is_opened_leads_nowhere_else(place: Place)
     assert all(answer.content == GOOD for answer in answers if answer.status_code == 200)
 
 
+@pytest.mark.parametrize("form", ["xml", "tsv", "json"])
+def test_a_remote_feed_reaches_its_own_host_and_public_ones_only(form: str, place: Place) -> None:
+    """Its photos are those beside it; a private host, a file of this machine and a script are no photos."""
+    private = f"http://127.0.0.1:{place.listener.port}/a.png"
+    photos = [
+        "a.png",
+        private,
+        str(place.secret),
+        f"file://{place.secret}",
+        "javascript:alert(1)",
+        "../private/secret.png",
+    ]
+
+    def feed() -> bytes:
+        if form == "xml":
+            offers = [
+                f"<item><g:id>{at}</g:id><g:image_link>{photo}</g:image_link></item>" for at, photo in enumerate(photos)
+            ]
+            namespace = 'xmlns:g="http://base.google.com/ns/1.0"'
+            return f"<rss {namespace}><channel>{''.join(offers)}</channel></rss>".encode()
+        if form == "tsv":
+            return "\n".join(["id\timage_link", *(f"{at}\t{photo}" for at, photo in enumerate(photos))]).encode()
+        products = [{"handle": str(at), "images": [{"src": photo}]} for at, photo in enumerate(photos)]
+        return json.dumps({"products": products}).encode()
+
+    def answer(path: str, times: int) -> Iterator[bytes]:
+        return whole(GOOD if path.endswith("/shop/a.png") else feed() if "/feed." in path else SECRET)
+
+    with RawServer(answer, host="127.0.0.3") as server:
+        report = index(place, f"{server.address}/shop/feed.{form}")
+        assert (report.added, sorted(one.id for one in report.skipped)) == (1, ["1", "2", "3", "4", "5"])
+        assert place.answers(["0"]) == {"0": [200, 200]}
+    assert place.listener.came == 0
+
+
 def test_a_local_table_is_its_owners_and_shows_no_more_than_its_folder(place: Place) -> None:
     shop = place.folder / "shop"
     (shop / "photos").mkdir(parents=True)

@@ -119,10 +119,19 @@ def as_new_model(folder: Path) -> None:
     write_tiny_model(folder / "new.onnx", name="new", fingerprint="fedcba9876543210", seed=1)
 
 
+def as_feeds(folder: Path) -> None:
+    """The feeds that docs/feeds.md shows."""
+    page = (ROOT / "docs" / "feeds.md").read_text(encoding="utf-8")
+    for name in ("feed.xml", "products_export.csv", "wc-product-export.csv", "import.csv"):
+        shown = page.partition(f"$ cat demo/catalogue/{name}\n")[2].partition("\n$ ")[0]
+        (folder / "demo" / "catalogue" / name).write_text(f"{shown}\n", encoding="utf-8")
+
+
 PREPARED: dict[str, Callable[[Path], None]] = {
     "README.md": as_a_shop,
     "docs/deepfashion.md": as_drawn_benchmark,
     "docs/evaluation.md": as_labels,
+    "docs/feeds.md": as_feeds,
     "docs/fusion.md": as_two_models,
     "docs/garments.md": as_street,
     "docs/operations.md": as_new_model,

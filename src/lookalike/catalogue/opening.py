@@ -60,6 +60,9 @@ def open_catalogue(
     Folders and tables may be in an object store, `s3://bucket/photos`, and tables on the web; see
     `lookalike.catalogue.readers.object_store`.
 
+    Feeds of shops (Google Merchant, Shopify, WooCommerce, Product Search) are recognised by their content, unless
+    `columns` are given; see `lookalike.catalogue.readers.feeds`.
+
     DeepFashion's benchmarks, and trees such as `train/dress/1.jpg`, are recognised; see
     `lookalike.catalogue.folder_layouts`.
 
@@ -159,10 +162,16 @@ def _open_table(path: Path, columns: Mapping[str, str], *, encoding: str | None)
         return open_parquet(path, columns=columns)
     if begins_like_an_image(start):
         raise CatalogueError(f"{path} is a photo; a catalogue is a folder of photos, or a CSV or Parquet table")
+    from lookalike.catalogue.readers.delimited import check_encoding, open_delimited
+    from lookalike.catalogue.readers.feeds import open_document, open_feed_table
+
+    known_encoding = check_encoding(encoding) if encoding else None
+    if (feed := None if columns else open_document(path, start, encoding=known_encoding)) is not None:
+        return feed
     signed = (what for signature, what in OTHER_FILES.items() if start.startswith(signature))
     other = next(signed, None) or next((what for pattern, what in OTHER_PATTERNS.items() if pattern.match(start)), None)
     if other:
         raise CatalogueError(f"{path} is {other}; a table is a CSV or Parquet file")
-    from lookalike.catalogue.readers.delimited import check_encoding, open_delimited
-
-    return open_delimited(path, columns=columns, encoding=check_encoding(encoding) if encoding else None)
+    if (feed := None if columns else open_feed_table(path, encoding=known_encoding)) is not None:
+        return feed
+    return open_delimited(path, columns=columns, encoding=known_encoding)

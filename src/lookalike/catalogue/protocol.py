@@ -9,7 +9,21 @@ from typing import Literal
 from lookalike.catalogue.benchmark import Benchmark
 from lookalike.types import Item
 
-Kind = Literal["folder", "imagefolder", "csv", "parquet", "listing", "drawn", "attributes", "inshop", "consumer2shop"]
+Kind = Literal[
+    "folder",
+    "imagefolder",
+    "csv",
+    "parquet",
+    "listing",
+    "drawn",
+    "attributes",
+    "inshop",
+    "consumer2shop",
+    "merchant",
+    "product-search",
+    "shopify",
+    "woocommerce",
+]
 
 
 @dataclass(frozen=True, slots=True)

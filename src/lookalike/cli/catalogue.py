@@ -24,7 +24,10 @@ app = typer.Typer(help="Check a catalogue, or draw one.", no_args_is_help=True)
 @app.command("check")
 def check(
     source: Annotated[
-        str, typer.Argument(metavar="SOURCE", help="A folder, a DeepFashion root, a CSV or Parquet table, or `drawn`.")
+        str,
+        typer.Argument(
+            metavar="SOURCE", help="A folder, a DeepFashion root, a CSV or Parquet table, a feed of a shop, or `drawn`."
+        ),
     ],
     column: Columns = None,
     encoding: Encoding = None,

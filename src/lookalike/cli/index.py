@@ -48,7 +48,8 @@ def index(
     source: Annotated[
         str,
         typer.Argument(
-            metavar="SOURCE", help="Folder or table, local or in a store; `drawn`; or - for paths from standard input."
+            metavar="SOURCE",
+            help="Folder, table or feed of a shop, local or in a store; `drawn`; or - for paths on standard input.",
         ),
     ],
     gallery: Gallery,

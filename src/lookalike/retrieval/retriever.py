@@ -239,8 +239,8 @@ class Retriever(Resources):
         Photos that cannot be read are skipped; they are listed in the report, and in `skipped.csv` in the gallery.
 
         Args:
-            source: Folder, or CSV or Parquet table, local or in a store (`s3://...`), `drawn`, or `-` for paths on
-                standard input.
+            source: Folder, CSV or Parquet table, or feed of a shop, local or in a store (`s3://...`), `drawn`, or `-`
+                for paths on standard input.
             source_name: Name under which later runs update and prune what this one brings, whatever their files are
                 called, such as `shop`; None is the path or URL of `source`. Items that other sources brought under the
                 same ids belong to this one afterwards, see `IndexReport.replaced_from`.
