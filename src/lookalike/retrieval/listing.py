@@ -148,7 +148,7 @@ class Listing:
                 refined=refined_of(neighbours, place),
                 relevance=None if relevance is None else float(relevance[place]),
                 garment=garments.get(row),
-                variants=variants_of(others.get(product, NOTHING), items, garments),
+                variants=variants_of(product, others.get(product, NOTHING), items, garments),
                 variant_count=others.get(product, NOTHING).count if is_grouped else None,
                 similarity_rank=similarity_ranks.get(place),
                 boost=added.get(place, {}),
@@ -191,10 +191,13 @@ def good_of(relevance: QueryRelevance | None, least: float | None) -> Good:
     return good
 
 
-def variants_of(others: Folded, items: Mapping[int, Item], garments: Mapping[int, Garment]) -> list[Variant]:
-    """Variants of a match; a photo that was removed meanwhile is left out.
+def variants_of(
+    product: str, others: Folded, items: Mapping[int, Item], garments: Mapping[int, Garment]
+) -> list[Variant]:
+    """Variants of a match; a photo that was removed, or changed its product, meanwhile is left out.
 
     Args:
+        product: Product of the match.
         others: Other photos of its product.
         items: Items by row.
         garments: Garments by row.
@@ -202,7 +205,7 @@ def variants_of(others: Folded, items: Mapping[int, Item], garments: Mapping[int
     return [
         Variant(items[row], rounded(score), garments.get(row))
         for row, score in zip(others.rows.tolist(), others.scores, strict=True)
-        if row in items
+        if row in items and items[row].product == product
     ]
 
 

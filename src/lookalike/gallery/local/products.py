@@ -6,7 +6,6 @@ import contextlib
 import json
 import sqlite3
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -31,41 +30,27 @@ def products_by_row(connection: sqlite3.Connection, rows: Sequence[int]) -> dict
     owners = garments_table.owners(connection, wanted)
     statement = f"SELECT row, product, {ITEM_SOUND} FROM items WHERE row IN (SELECT value FROM json_each(?))"
     found = connection.execute(statement, (json.dumps([*{owners.get(row, row) for row in wanted}]),)).fetchall()
-    check_sound(found)
+    wrong = next((row for row, _, sound in found if not sound), None)
+    if wrong is not None:
+        raise damaged(f"the item of row {wrong}")
     products = {row: product for row, product, _ in found}
     return {row: products[owner] for row in wanted if (owner := owners.get(row, row)) in products}
 
 
 def rows_of_products(connection: sqlite3.Connection, products: Sequence[str], clause: Clause) -> ProductRows:
-    """Rows of the vectors of products that a filter passes.
-
-    Raises:
-        GalleryDamagedError: An item's checksum is wrong.
-    """
+    """Rows of the vectors of products that a filter passes; checksums are left to what reads the items."""
     number, table = "row", "items"
     if garments_table.exists(connection):
         number, table = "coalesce(vector, row)", ITEMS_WITH_GARMENTS
     if is_indexed(connection):  # else an index over an attribute of the filter may seem better to SQLite
         table = table.replace("items", f"items INDEXED BY {PRODUCT_INDEX}", 1)
     found = connection.execute(
-        f"""SELECT row, product, {ITEM_SOUND}, {number} FROM {table}
-            WHERE product IN ({", ".join("?" * len(products))}) AND {clause.sql} ORDER BY 4""",
+        f"""SELECT {number}, row, product FROM {table}
+            WHERE product IN ({", ".join("?" * len(products))}) AND {clause.sql} ORDER BY 1""",
         (*products, *clause.parameters),
     ).fetchall()
-    check_sound(found)
-    items, rows = (np.array([record[place] for record in found], dtype=np.int64) for place in (0, 3))
-    return ProductRows(rows, items, [record[1] for record in found])
-
-
-def check_sound(found: Sequence[Sequence[Any]]) -> None:
-    """Check records that begin with a row, a product and whether the item's checksum is right.
-
-    Raises:
-        GalleryDamagedError: One is wrong.
-    """
-    wrong = next((record[0] for record in found if not record[2]), None)
-    if wrong is not None:
-        raise damaged(f"the item of row {wrong}")
+    rows, items = (np.array([record[place] for record in found], dtype=np.int64) for place in (0, 1))
+    return ProductRows(rows, items, [record[2] for record in found])
 
 
 def is_indexed(connection: sqlite3.Connection) -> bool:
