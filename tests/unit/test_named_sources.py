@@ -11,6 +11,7 @@ from test_pipeline import MeanColor, colored
 
 from lookalike.catalogue.opening import open_catalogue
 from lookalike.errors import UsageError
+from lookalike.evaluation.evaluator import stored_embeddings
 from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.ingest.known_items import LOOKED_UP
 from lookalike.ingest.pipeline import index_catalogue
@@ -136,3 +137,16 @@ def test_names_may_be_paths_and_of_any_script() -> None:
     names: Sequence[str | None] = ["shop", "/home/me/feed-2026-11-27.csv", "Geschäft Nord", "दुकान", None]
     for name in names:
         check_source_name(name)
+
+
+def test_evaluations_know_the_contents_of_photos_under_any_name(folder: Path, gallery: LocalGallery) -> None:
+    """Photos of one content must not answer each other, whatever their source is called."""
+    table = feed(folder, 27, {"0": 10, "1": 10, "2": 10}, photos={"1": "0"})
+    indexed(gallery, table, source_name="shop")
+    items = list(open_catalogue(str(table)).items())
+    found = stored_embeddings(items, gallery)
+    assert found.contents.keys() == {"0", "1", "2"}
+    assert found.contents["0"] == found.contents["1"] != found.contents["2"]
+    assert not found.absent.any()
+    for place, item in enumerate(items):
+        np.testing.assert_array_equal(found.rows["deep"][place], gallery.vectors(item.id)["deep"][0])

@@ -136,6 +136,8 @@ def plain_text(text: str) -> str:
     >>> plain_text("<b>Red</b> dress &amp; belt<script>alert(1)</script>, size < 40")
     'Red dress & belt, size < 40'
     """
+    if "<" not in text and "&" not in text:
+        return clean(text)[:LONGEST_TEXT].rstrip()
     parts, at = [], 0
     while (start := text.find("<", at)) >= 0:
         if not _TAG.match(text, start + 1):
