@@ -127,6 +127,12 @@ def as_feeds(folder: Path) -> None:
         (folder / "demo" / "catalogue" / name).write_text(f"{shown}\n", encoding="utf-8")
 
 
+def as_shop_with_visitors(folder: Path) -> None:
+    """The program of docs/usage.md."""
+    (folder / "examples").mkdir()
+    shutil.copy(ROOT / "examples" / "simulated_shoppers.py", folder / "examples")
+
+
 PREPARED: dict[str, Callable[[Path], None]] = {
     "README.md": as_a_shop,
     "docs/deepfashion.md": as_drawn_benchmark,
@@ -137,4 +143,5 @@ PREPARED: dict[str, Callable[[Path], None]] = {
     "docs/operations.md": as_new_model,
     "docs/python.md": as_own_catalogue,
     "docs/training.md": as_training,
+    "docs/usage.md": as_shop_with_visitors,
 }

@@ -166,6 +166,8 @@ class Reader:
         for line in self.server.stderr:
             if found := re.search(r" at (http://127\.0\.0\.1:\d+)/", line):
                 self.addresses["http://127.0.0.1:8000"] = found[1]
+                # its log is a line for each request: a full pipe would stop it
+                threading.Thread(target=self.server.stderr.read, daemon=True).start()
                 return
         raise AssertionError("the server did not start")
 
@@ -173,7 +175,7 @@ class Reader:
         """Stop the server, if there is one."""
         if self.server is not None:
             self.server.send_signal(signal.SIGTERM)
-            self.server.communicate(timeout=60)
+            self.server.wait(timeout=60)
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from lookalike.cli import (
     learn,
     reduce,
     remodel,
+    report,
     search,
     serve,
     tag,
@@ -53,6 +54,7 @@ app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("fuse")(fuse.fuse)
 app.command("learn")(learn.learn)
+app.add_typer(report.app, name="report")
 app.command("reduce")(reduce.reduce)
 app.command("augment")(augment.augment)
 app.command("export")(export.export)

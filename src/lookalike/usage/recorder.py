@@ -152,10 +152,7 @@ class UsageRecorder:
             self._file.prune(self._retention, now=moment)
         if moment - self._drift_at >= DRIFT_S:
             self._drift_at = moment
-            hour = hour_of(moment)
-            recent = self._file.sketch(self._model, first=hour - RECENT_H + 1, last=hour)
-            before = self._file.sketch(self._model, first=hour - RECENT_H - REFERENCE_H + 1, last=hour - RECENT_H)
-            self.drift = drift(recent, before)
+            self.drift = drift_at(self._file, self._model, moment)
 
     def _opened(self) -> EventsFile:
         if self._file is None:
@@ -167,6 +164,14 @@ class UsageRecorder:
             with suppress(LookalikeError):
                 self._file.close()
             self._file = None
+
+
+def drift_at(file: EventsFile, model: str, at: float) -> float:
+    """Drift of the query vectors of a model in the day before a time against the week before that day."""
+    hour = hour_of(at)
+    recent = file.sketch(model, first=hour - RECENT_H + 1, last=hour)
+    before = file.sketch(model, first=hour - RECENT_H - REFERENCE_H + 1, last=hour - RECENT_H)
+    return drift(recent, before)
 
 
 def _sketches(taken: Sequence[tuple[SearchRecord, Float32 | None]]) -> dict[tuple[int, str], Sketch]:
