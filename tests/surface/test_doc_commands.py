@@ -121,6 +121,7 @@ class Reader:
     addresses: dict[str, str]
     names: dict[str, Any]
     server: subprocess.Popen[str] | None = None
+    reading: threading.Thread | None = None
 
     def follow(self, step: Step) -> None:
         """Run one step, and compare what it prints with what the page shows."""
@@ -167,15 +168,18 @@ class Reader:
             if found := re.search(r" at (http://127\.0\.0\.1:\d+)/", line):
                 self.addresses["http://127.0.0.1:8000"] = found[1]
                 # its log is a line for each request: a full pipe would stop it
-                threading.Thread(target=self.server.stderr.read, daemon=True).start()
+                self.reading = threading.Thread(target=self.server.stderr.read, daemon=True)
+                self.reading.start()
                 return
         raise AssertionError("the server did not start")
 
     def stop(self) -> None:
         """Stop the server, if there is one."""
-        if self.server is not None:
+        if self.server is not None and self.reading is not None and self.server.stderr is not None:
             self.server.send_signal(signal.SIGTERM)
             self.server.wait(timeout=60)
+            self.reading.join()
+            self.server.stderr.close()
 
 
 @pytest.fixture

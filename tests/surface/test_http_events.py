@@ -15,6 +15,8 @@ from small_shop import Shop
 from starlette.testclient import TestClient
 from test_http_answers import png, refused
 
+import lookalike
+from lookalike.catalogue.sample.drawn import write_drawn
 from lookalike.errors import ConfigError
 from lookalike.server.app import create_app
 from lookalike.server.settings import Settings
@@ -248,3 +250,13 @@ def test_metrics_tell_how_good_the_answers_are(shop: Shop, events_client: TestCl
     assert 'lookalike_events_total{gallery="default",type="click"} 1.0' in text
     assert 'lookalike_best_score_count{gallery="default"} 3.0' in text
     assert 'lookalike_query_drift{gallery="default"} NaN' in text
+
+
+def test_matches_of_an_item_have_their_relevance_from_the_first_search_on(tmp_path: Path) -> None:
+    with lookalike.open(tmp_path / "drawn.gallery") as shop:
+        shop.index(write_drawn(tmp_path / "drawn", products=2, photos=2))
+    context = open_context(str(tmp_path / "drawn.gallery"), settings=Settings(workers=2))
+    with TestClient(create_app(context)) as client:
+        [match] = asked(client, {"id": "d001-1", "k": 1})["matches"]
+        assert 0 <= match["relevance"] <= 1
+        assert 'lookalike_best_relevance_count{gallery="default"} 1.0' in client.get("/metrics").text

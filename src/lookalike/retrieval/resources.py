@@ -135,8 +135,11 @@ class Resources:
 
     @property
     def calibration(self) -> Calibration | None:
-        """Calibration of the model, which need not be loaded for it."""
-        return self.embedder.calibration if "embedder" in vars(self) else self._calibration_in_file
+        """Calibration of the model, which need not be loaded for it; None if it did not make the gallery's vectors."""
+        if "embedder" not in vars(self) and isinstance(self._embedder, ModelFile):
+            return self._calibration_in_file
+        made = all(space in self.embedder.spaces for space in self.gallery.spaces)
+        return self.embedder.calibration if made else None
 
     @cached_property
     def _calibration_in_file(self) -> Calibration | None:
