@@ -386,6 +386,14 @@ def test_a_large_gallery_gets_an_index_by_product(tmp_path: Path) -> None:
         assert groups_of(asked(again, query)) == expected
 
 
+def test_fewer_products_than_asked_for_are_all_found(tmp_path: Path) -> None:
+    catalogue = Catalogue([f"p{number % 3}" for number in range(12_000)], seed=13)
+    query = a_query(13)
+    with LocalGallery(tmp_path / "shop.gallery", create=True) as gallery:
+        catalogue.put_into(gallery)
+        assert groups_of(asked(gallery, query, k=10, index="auto")) == catalogue.grouped(query)
+
+
 def test_an_approximate_index_finds_products_whose_pages_fit_together(tmp_path: Path) -> None:
     catalogue = Catalogue([f"p{number // 4}" for number in range(4000)])
     query = a_query()

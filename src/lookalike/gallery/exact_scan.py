@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import product
 from typing import Final
 
 import numpy as np
@@ -56,12 +57,14 @@ def cosines(
     """
     places = slices(spaces)
     found = {name: np.empty(positions.shape, dtype=np.float32) for name in units}
-    columns = max(1, positions.shape[1] * sum(rows.shape[1] for rows in units.values()))
-    step = max(1, GATHER_BYTES // (4 * columns))
-    for at in range(0, len(positions), step):
-        rows = gather(positions[at : at + step])
+    most = max(1, GATHER_BYTES // (4 * sum(rows.shape[1] for rows in units.values())))
+    across = min(most, max(1, positions.shape[1]))
+    down = max(1, most // across)
+    for top, left in product(range(0, len(positions), down), range(0, positions.shape[1], across)):
+        part = slice(top, top + down), slice(left, left + across)
+        rows = gather(positions[part])
         for name, unit in units.items():
-            np.vecdot(rows[..., places[name]], unit[at : at + step, np.newaxis], out=found[name][at : at + step])
+            np.vecdot(rows[..., places[name]], unit[part[0], np.newaxis], out=found[name][part])
     return found
 
 

@@ -89,7 +89,7 @@ class Products:
         good = self._good(self._ranking.neighbours)
         while len(self.products) < count:
             if self._next < len(good):
-                self._look_at(good, max(AT_ONCE, count))
+                self._look_at(good, max(AT_ONCE, count, self._next))
             elif not deeper or self._ranking.is_complete or not good[len(good) // 2 :].any():
                 break
             else:

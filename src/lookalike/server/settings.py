@@ -34,7 +34,8 @@ class Settings:
         waiting: Searches that may wait for a worker; more are refused at once with error 429.
         workers: Threads that decode photos and search; 0 is one for each processor, but at least two.
         batch: Largest number of photos that the network embeds at once.
-        scan_seconds: Longest time to evaluate a filter, to scan with a metric, or to count facets, in seconds.
+        scan_seconds: Longest time to evaluate a filter, to scan with a metric, to find products, or to count facets, in
+            seconds.
         build_indexes: Whether a search without the token may build an index that does not exist yet.
         owner_metrics: Metrics that need the token: slow ones, which take seconds where others take less than one.
         thumbnails_bytes: Capacity of the cache of thumbnails in memory, in bytes.

@@ -192,7 +192,8 @@ def answer_to(examples: Examples, options: SearchRequest, context: GalleryContex
     """
     if not owner:
         check_allowed(options, context)
-    stopped = within(context.settings.scan_seconds) if options.metrics and not owner else nullcontext()
+    may_scan = bool(options.metrics or options.group)
+    stopped = within(context.settings.scan_seconds) if may_scan and not owner else nullcontext()
     with context.decoding.in_use(refuse=True), stopped:
         return answered(context, examples, options)
 
