@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import functools
 import http.server
+import re
 import shutil
 import threading
+import time
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +76,7 @@ def search_server(
             shop.gallery.override(item.id, facts)
         shop.gallery.override("d001-1", {"link": "javascript:alert(1)"})
     settings = folder / "serve.toml"
-    settings.write_text(f'origins = ["{shop_url.rstrip("/")}"]\n')
+    settings.write_text(f'origins = ["{shop_url.rstrip("/")}"]\nevents = true\n')
     running = start_server(folder / "shop.gallery", finder=tiny_finder, config=settings)
     yield running
     running.stop()
@@ -327,3 +330,33 @@ def test_it_is_small() -> None:
     """Under 40 kB even before compression."""
     folder = Path(lookalike.__file__).parent / "component"
     assert sum(file.stat().st_size for file in folder.glob("*.js")) < 40_000
+
+
+def told(server: Server, type: str, *, at_least: int) -> int:
+    """New events of a type that the server has counted, once there are as many."""
+    counted = 0
+    for _ in range(40):
+        with urllib.request.urlopen(f"{server.url}metrics", timeout=10) as answer:
+            text = answer.read().decode()
+        found = re.search(rf'lookalike_events_total{{gallery="default",type="{type}"}} ([0-9.]+)', text)
+        counted = int(float(found[1])) if found else 0
+        if counted >= at_least:
+            break
+        time.sleep(0.25)
+    return counted
+
+
+def test_views_and_clicks_are_told_where_the_page_says_so(shops: Shops, search_server: Server) -> None:
+    silent = shops.open("k=3")
+    silent.ask("red")
+    expect(silent.cards()).to_have_count(3)
+    silent.page.wait_for_timeout(1500)
+    assert told(search_server, "view", at_least=0) == 0
+    shop = shops.open("events k=3")
+    shop.ask("red")
+    expect(shop.cards()).to_have_count(3)
+    assert told(search_server, "view", at_least=3) == 3
+    shop.page.route("**/?id=*", lambda route: route.fulfill(body="<title>Product</title>", content_type="text/html"))
+    shop.cards().nth(1).click()
+    expect(shop.page).to_have_title("Product")
+    assert told(search_server, "click", at_least=1) == 1

@@ -56,7 +56,7 @@ export async function photoTicket(place, signal) {
 }
 
 /** @param {Place} place */
-function base({endpoint, gallery}) {
+export function base({endpoint, gallery}) {
 	const root = new URL(endpoint, document.baseURI).href.replace(/\/*$/, "");
 	return `${root}/v1${gallery ? `/${encodeURIComponent(gallery)}` : ""}`;
 }

@@ -3,6 +3,7 @@
 import {filledTemplate, plainCard} from "./cards.js";
 import {SearchError, photoTicket, photoUrl, search} from "./client.js";
 import {make} from "./elements.js";
+import {Teller} from "./events.js";
 import {imageAmong, prepared} from "./photos.js";
 import {columnsOf, productOf} from "./products.js";
 import {Stage} from "./stage.js";
@@ -24,9 +25,9 @@ const CAUSES = {
 /**
  * Search by photo, by words, and by an item of the gallery.
  *
- * Attributes are `endpoint`, `key`, `gallery`, `item`, `k`, `where`, `group`, `columns`, `currency`, `max-mb` and `lang`. Events
- * bubble: `lookalike-search` (detail: the query; cancelable), `lookalike-results` (the answer; when it is cancelled the shop
- * shows the matches), `lookalike-select` (the match whose card was chosen; cancelable) and `lookalike-error` (code, message).
+ * Attributes are `endpoint`, `key`, `gallery`, `item`, `k`, `where`, `group`, `columns`, `currency`, `max-mb`, `events` and `lang`.
+ * Events bubble: `lookalike-search` (detail: the query; cancelable), `lookalike-results` (the answer; when it is cancelled the
+ * shop shows the matches), `lookalike-select` (the match whose card was chosen; cancelable) and `lookalike-error` (code, message).
  */
 export class LookalikeSearch extends HTMLElement {
 	static observedAttributes = [
@@ -50,6 +51,7 @@ export class LookalikeSearch extends HTMLElement {
 	#matches = [];
 	#asked = new AbortController();
 	/** @type {string|null} */ #ticket = null;
+	#teller = new Teller();
 	#turn = 0; // number of the latest search
 	#isBuilt = false;
 
@@ -196,25 +198,29 @@ export class LookalikeSearch extends HTMLElement {
 		/** @type {HTMLTemplateElement|null} */
 		const template = this.querySelector(":scope > template[data-result]");
 		for (const match of matches) {
+			const shown = {place: this.#place, query_id: this.answer.query.id, id: match.id};
+			const select = event => this.#select(event, match, shown);
 			const product = productOf(match, reading);
 			const photo = photoUrl(this.#place, match.id, PHOTO_SIDE, this.#ticket);
 			const entry = make("li", {part: "result"});
 			if (template) {
 				const slot = `result-${match.rank}`;
 				const own = make("div", {slot}, filledTemplate(template, match, product, photo));
-				own.addEventListener("click", event => this.#select(event, match));
+				own.addEventListener("click", select);
 				this.append(own);
 				entry.append(make("slot", {name: slot}));
 			} else {
 				const card = plainCard(match, product, photo, this.#texts);
-				card.addEventListener("click", event => this.#select(event, match));
+				card.addEventListener("click", select);
 				entry.append(card);
 			}
 			this.#list.append(entry);
+			if (this.hasAttribute("events")) this.#teller.watch(entry, shown);
 		}
 	}
 
-	#select(event, match) {
+	#select(event, match, shown) {
+		if (this.hasAttribute("events")) this.#teller.choose(shown);
 		if (!this.#tell("lookalike-select", match)) event.preventDefault();
 	}
 
