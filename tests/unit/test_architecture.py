@@ -27,7 +27,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 ROOMS = [
     *("telemetry", "errors", "extras", "deadline", "config", "types", "answers", "spaces", "kinds"),
     *("storage", "remote", "images", "projection"),
-    *("catalogue", "models", "index", "embedding", "text", "finding", "gallery", "ingest", "render"),
+    *("catalogue", "models", "index", "embedding", "text", "finding", "gallery", "jobs", "ingest", "render"),
     *("retrieval", "evaluation", "training", "tuning", "usage", "benchmarking"),
     *("server", "cli"),
 ]
@@ -40,7 +40,7 @@ ALLOWED = {
     "open_clip": ("models/",),
     "pytorch_metric_learning": ("training/",),
     "faiss": ("index/",),
-    "sqlite3": ("gallery/", "usage/"),
+    "sqlite3": ("gallery/", "jobs/", "usage/"),
     "typer": ("cli/",),
     **dict.fromkeys(("fastapi", "starlette", "uvicorn", "pydantic", "prometheus_client"), ("server/",)),
 }

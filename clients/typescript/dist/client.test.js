@@ -42,7 +42,7 @@ test("a photo finds its item, in a box too, and words beside it", async () => {
     assert.deepEqual(boxed.query.box, [0, 0, 40, 40]);
     const words = await client.search({ text: "blue shirt", k: 4 });
     assert.equal(words.matches.length, 4);
-    const shown = await fetch(client.photoUrl(whole.matches[0].id, 96));
+    const shown = await fetch(client.photoUrl(whole.matches[0].id, { size: 96 }));
     assert.equal(shown.status, 200);
     assert.match(shown.headers.get("Content-Type") ?? "", /^image\//);
 });

@@ -8,9 +8,10 @@ export type ItemPage = Schemas["Page"];
 export type Facets = Schemas["Facets"];
 export type Garment = Schemas["Garment"];
 export type Info = Schemas["Info"];
-export type ItemWrite = Schemas["ItemText"];
+export type ItemWrite = Schemas["ItemBody"];
 export type ItemChange = Schemas["ItemPatch"];
 export type BulkLine = Schemas["BulkItem"];
+export type PhotoTicket = Schemas["PhotoTicket"];
 export type BulkReport = Schemas["BulkReport"];
 /** Search by items or words; the options are those of `POST /v1/search`. */
 export type Question = Partial<Schemas["Question"]>;
@@ -82,8 +83,13 @@ export declare class Lookalike {
     }, call?: CallOptions): Promise<Facets>;
     /** Spaces, limits and abilities of the gallery. */
     info(call?: CallOptions): Promise<Info>;
-    /** Address of an item's photo, or of a thumbnail whose longest side has `size` pixels. */
-    photoUrl(id: string, size?: number): string;
+    /** Address of an item's photo, or of a thumbnail whose longest side has `size` pixels; `ticket` is that of `photoTicket`. */
+    photoUrl(id: string, { size, ticket }?: {
+        size?: number;
+        ticket?: string;
+    }): string;
+    /** Ticket for photos where these need a key, since an `<img>` cannot send one; `expires` is in seconds since 1970. */
+    photoTicket(call?: CallOptions): Promise<PhotoTicket>;
     /** Add an item with its photo, or replace it; without a photo, replace its product and attributes. */
     putItem(id: string, item: ItemWrite & {
         photo?: Blob;

@@ -63,9 +63,13 @@ export class Lookalike {
     info(call = {}) {
         return this.#ask("GET", "info", call);
     }
-    /** Address of an item's photo, or of a thumbnail whose longest side has `size` pixels. */
-    photoUrl(id, size) {
-        return `${this.#base}/items/${encodeURIComponent(id)}/photo${query({ size })}`;
+    /** Address of an item's photo, or of a thumbnail whose longest side has `size` pixels; `ticket` is that of `photoTicket`. */
+    photoUrl(id, { size, ticket } = {}) {
+        return `${this.#base}/items/${encodeURIComponent(id)}/photo${query({ size, ticket })}`;
+    }
+    /** Ticket for photos where these need a key, since an `<img>` cannot send one; `expires` is in seconds since 1970. */
+    photoTicket(call = {}) {
+        return this.#ask("GET", "photo-ticket", call);
     }
     /** Add an item with its photo, or replace it; without a photo, replace its product and attributes. */
     putItem(id, item, call = {}) {

@@ -111,6 +111,9 @@ export interface paths {
          *     does not name; null removes one. `"replace": true` removes what is not named, and `"delete": true` the item. Lines
          *     take effect in their order. One that fails does not stop the others; the report has the status of each. Repeating
          *     the request is safe, and what changes nothing is `unchanged`.
+         *
+         *     Lines with `photo_url` are `queued` (202): their photos are fetched in the background, and each is written as a
+         *     whole when its photo is there. `/v1/jobs/{id}` tells of the `job`.
          */
         post: operations["put_items"];
         delete?: never;
@@ -137,6 +140,8 @@ export interface paths {
          *
          *     JSON replaces product and all attributes of an item, and keeps its photo and box. To change single attributes, use
          *     PATCH. A photo that the item has already is not embedded again. The next search finds the item.
+         *
+         *     JSON with `photo_url` replaces the whole item when its photo was fetched (202); `/v1/jobs/{id}` tells of the job.
          */
         put: operations["put_item"];
         post?: never;
@@ -192,6 +197,50 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List jobs, the latest first
+         * @description Count the jobs of photos to fetch, and return a page of them. Finished ones are kept for seven days.
+         */
+        get: operations["list_jobs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/jobs/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a job with its failures
+         * @description Return the number of photos by state, and a page of those that failed, with the reasons.
+         */
+        get: operations["get_job"];
+        put?: never;
+        post?: never;
+        /**
+         * Cancel a job
+         * @description Drop the photos of a job that still wait. What was written stays, and a finished job stays as it is.
+         */
+        delete: operations["cancel_job"];
         options?: never;
         head?: never;
         patch?: never;
@@ -433,6 +482,9 @@ export interface paths {
          *     does not name; null removes one. `"replace": true` removes what is not named, and `"delete": true` the item. Lines
          *     take effect in their order. One that fails does not stop the others; the report has the status of each. Repeating
          *     the request is safe, and what changes nothing is `unchanged`.
+         *
+         *     Lines with `photo_url` are `queued` (202): their photos are fetched in the background, and each is written as a
+         *     whole when its photo is there. `/v1/jobs/{id}` tells of the `job`.
          */
         post: operations["put_items_in_gallery"];
         delete?: never;
@@ -459,6 +511,8 @@ export interface paths {
          *
          *     JSON replaces product and all attributes of an item, and keeps its photo and box. To change single attributes, use
          *     PATCH. A photo that the item has already is not embedded again. The next search finds the item.
+         *
+         *     JSON with `photo_url` replaces the whole item when its photo was fetched (202); `/v1/jobs/{id}` tells of the job.
          */
         put: operations["put_item_in_gallery"];
         post?: never;
@@ -514,6 +568,50 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/{gallery}/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List jobs, the latest first
+         * @description Count the jobs of photos to fetch, and return a page of them. Finished ones are kept for seven days.
+         */
+        get: operations["list_jobs_in_gallery"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/{gallery}/jobs/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a job with its failures
+         * @description Return the number of photos by state, and a page of those that failed, with the reasons.
+         */
+        get: operations["get_job_in_gallery"];
+        put?: never;
+        post?: never;
+        /**
+         * Cancel a job
+         * @description Drop the photos of a job that still wait. What was written stays, and a finished job stays as it is.
+         */
+        delete: operations["cancel_job_in_gallery"];
         options?: never;
         head?: never;
         patch?: never;
@@ -620,7 +718,7 @@ export interface components {
              * Status
              * @enum {string}
              */
-            status: "added" | "updated" | "unchanged" | "deleted" | "failed";
+            status: "added" | "updated" | "unchanged" | "deleted" | "queued" | "failed";
             error?: components["schemas"]["ErrorFacts"] | null;
         };
         /**
@@ -636,8 +734,18 @@ export interface components {
             unchanged: number;
             /** Deleted */
             deleted: number;
+            /**
+             * Queued
+             * @description Lines whose photos are fetched in the background.
+             */
+            queued: number;
             /** Failed */
             failed: number;
+            /**
+             * Job
+             * @description Id of the job that fetches the photos of this request.
+             */
+            job: string | null;
             /** Lines */
             lines: components["schemas"]["BulkLine"][];
         };
@@ -695,6 +803,8 @@ export interface components {
              * @example foreign_origin
              * @example unknown_item
              * @example unknown_gallery
+             * @example foreign_photo_host
+             * @example unknown_job
              * @example photo_gone
              * @example unknown_words
              * @example not_found
@@ -1030,6 +1140,138 @@ export interface components {
             overrides?: {
                 [key: string]: unknown;
             } | null;
+        };
+        /**
+         * Job
+         * @description The photos of a request that are fetched in the background: number of them by state.
+         */
+        Job: {
+            /**
+             * Id
+             * @example 5f1c9a02b7e4d318
+             */
+            id: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "running" | "finished" | "cancelled";
+            /**
+             * Created
+             * @description Time in UTC.
+             * @example 2026-11-29T13:05:00Z
+             */
+            created: string;
+            /** Finished */
+            finished: string | null;
+            /** Total */
+            total: number;
+            /** Waiting */
+            waiting: number;
+            /** Added */
+            added: number;
+            /** Updated */
+            updated: number;
+            /** Unchanged */
+            unchanged: number;
+            /** Failed */
+            failed: number;
+            /** Cancelled */
+            cancelled: number;
+            /**
+             * Superseded
+             * @description Photos that a later write of the same item has overtaken.
+             */
+            superseded: number;
+            /**
+             * Retrying
+             * @description Waiting photos that were tried before.
+             */
+            retrying: number;
+        };
+        /**
+         * JobDetails
+         * @description A job with a page of its failures.
+         */
+        JobDetails: {
+            /**
+             * Id
+             * @example 5f1c9a02b7e4d318
+             */
+            id: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "running" | "finished" | "cancelled";
+            /**
+             * Created
+             * @description Time in UTC.
+             * @example 2026-11-29T13:05:00Z
+             */
+            created: string;
+            /** Finished */
+            finished: string | null;
+            /** Total */
+            total: number;
+            /** Waiting */
+            waiting: number;
+            /** Added */
+            added: number;
+            /** Updated */
+            updated: number;
+            /** Unchanged */
+            unchanged: number;
+            /** Failed */
+            failed: number;
+            /** Cancelled */
+            cancelled: number;
+            /**
+             * Superseded
+             * @description Photos that a later write of the same item has overtaken.
+             */
+            superseded: number;
+            /**
+             * Retrying
+             * @description Waiting photos that were tried before.
+             */
+            retrying: number;
+            /** Failures */
+            failures: components["schemas"]["JobFailure"][];
+        };
+        /**
+         * JobFailure
+         * @description A photo of a job that could not be fetched or written.
+         */
+        JobFailure: {
+            /**
+             * Line
+             * @description Line of the bulk request.
+             */
+            line: number;
+            /** Id */
+            id: string;
+            /**
+             * Photo Url
+             * @description Address without its query.
+             */
+            photo_url: string;
+            /** Tries */
+            tries: number;
+            error: components["schemas"]["ErrorFacts"];
+        };
+        /**
+         * Jobs
+         * @description Jobs, the latest first.
+         */
+        Jobs: {
+            /**
+             * Total
+             * @description Number of all jobs that are kept.
+             */
+            total: number;
+            /** Jobs */
+            jobs: components["schemas"]["Job"][];
         };
         /**
          * LimitsInfo
@@ -1518,6 +1760,11 @@ export interface components {
              */
             photo_base64?: string | null;
             /**
+             * Photo Url
+             * @description Address to fetch the photo from in the background, of a host that the setting `photo_hosts` names; the whole change waits for the photo.
+             */
+            photo_url?: string | null;
+            /**
              * Garments
              * @description Embed each garment of the photo by itself, if there is no box.
              */
@@ -1532,6 +1779,40 @@ export interface components {
              * @description Delete the item; no other field but the id may be given. The default is false.
              */
             delete?: boolean;
+        };
+        /**
+         * ItemBody
+         * @description An item as JSON: with the address of a photo the whole item, without one its product and attributes.
+         * @example {
+         *       "attributes": {
+         *         "colour": "Green",
+         *         "price": 79.9
+         *       },
+         *       "product": "d013"
+         *     }
+         */
+        ItemBody: {
+            /** Product */
+            product?: string | null;
+            /** Attributes */
+            attributes?: {
+                [key: string]: unknown;
+            };
+            /**
+             * Photo Url
+             * @description Address to fetch the photo from in the background, of a host that the setting `photo_hosts` names; the whole change waits for the photo.
+             */
+            photo_url?: string | null;
+            /**
+             * Box
+             * @description Part of the photo at `photo_url`.
+             */
+            box?: number[] | null;
+            /**
+             * Garments
+             * @description Embed each garment of the photo by itself, if there is no box. The default is false.
+             */
+            garments?: boolean;
         };
         /**
          * ItemPatch
@@ -1563,25 +1844,6 @@ export interface components {
              * @description Attributes set by hand that get the value of the catalogue again.
              */
             unset?: string[];
-        };
-        /**
-         * ItemText
-         * @description Product and attributes of an item, instead of those that it has.
-         * @example {
-         *       "attributes": {
-         *         "colour": "Green",
-         *         "price": 79.9
-         *       },
-         *       "product": "d013"
-         *     }
-         */
-        ItemText: {
-            /** Product */
-            product?: string | null;
-            /** Attributes */
-            attributes?: {
-                [key: string]: unknown;
-            };
         };
         /**
          * Question
@@ -1870,7 +2132,7 @@ export interface components {
         BulkForm: {
             /**
              * Format: ndjson
-             * @description One JSON object a line: id, photo or photo_base64, product, box, garments, attributes, unset, replace, delete.
+             * @description One JSON object a line: id, photo, photo_base64 or photo_url, product, box, garments, attributes, unset, replace, delete.
              */
             items: string;
             /** @description Photos, which the lines refer to by file name. */
@@ -2478,6 +2740,15 @@ export interface operations {
                     "application/json": components["schemas"]["BulkReport"];
                 };
             };
+            /** @description Some photos are fetched in the background. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BulkReport"];
+                };
+            };
             /** @description The request cannot be understood. */
             400: {
                 headers: {
@@ -2692,7 +2963,7 @@ export interface operations {
         requestBody: {
             content: {
                 "multipart/form-data": components["schemas"]["ItemForm"];
-                "application/json": components["schemas"]["ItemText"];
+                "application/json": components["schemas"]["ItemBody"];
             };
         };
         responses: {
@@ -2712,6 +2983,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Item"];
+                };
+            };
+            /** @description The photo is fetched in the background. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
                 };
             };
             /** @description The request cannot be understood. */
@@ -3239,6 +3519,315 @@ export interface operations {
                 headers: {
                     /** @description Seconds to wait before trying again. */
                     "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    list_jobs: {
+        parameters: {
+            query?: {
+                offset?: number;
+                limit?: number;
+            };
+            header?: {
+                /** @description Request id for the answer and the log: 1 to 64 letters, digits, dots, hyphens or underscores. */
+                "X-Request-Id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Jobs"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or the token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A value is invalid, or the photo cannot be read. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before trying again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A bug in Lookalike. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The server cannot answer at present; try again after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before trying again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_job: {
+        parameters: {
+            query?: {
+                offset?: number;
+                limit?: number;
+            };
+            header?: {
+                /** @description Request id for the answer and the log: 1 to 64 letters, digits, dots, hyphens or underscores. */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /** @description Id of a job. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobDetails"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or the token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no such item, photo or route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A value is invalid, or the photo cannot be read. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before trying again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A bug in Lookalike. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The server cannot answer at present; try again after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before trying again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    cancel_job: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Request id for the answer and the log: 1 to 64 letters, digits, dots, hyphens or underscores. */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /** @description Id of a job. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or the token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no such item, photo or route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A value is invalid, or the photo cannot be read. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before trying again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A bug in Lookalike. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The server cannot answer at present; try again after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before trying again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The disk of the server is full. */
+            507: {
+                headers: {
                     [name: string]: unknown;
                 };
                 content: {
@@ -4325,6 +4914,15 @@ export interface operations {
                     "application/json": components["schemas"]["BulkReport"];
                 };
             };
+            /** @description Some photos are fetched in the background. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BulkReport"];
+                };
+            };
             /** @description The request cannot be understood. */
             400: {
                 headers: {
@@ -4552,7 +5150,7 @@ export interface operations {
         requestBody: {
             content: {
                 "multipart/form-data": components["schemas"]["ItemForm"];
-                "application/json": components["schemas"]["ItemText"];
+                "application/json": components["schemas"]["ItemBody"];
             };
         };
         responses: {
@@ -4572,6 +5170,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Item"];
+                };
+            };
+            /** @description The photo is fetched in the background. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
                 };
             };
             /** @description The request cannot be understood. */
@@ -5127,6 +5734,331 @@ export interface operations {
                 headers: {
                     /** @description Seconds to wait before trying again. */
                     "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    list_jobs_in_gallery: {
+        parameters: {
+            query?: {
+                offset?: number;
+                limit?: number;
+            };
+            header?: {
+                /** @description Request id for the answer and the log: 1 to 64 letters, digits, dots, hyphens or underscores. */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /** @description Name of the gallery; `/v1/galleries` lists them. */
+                gallery: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Jobs"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or the token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no such item, photo or route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A value is invalid, or the photo cannot be read. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before trying again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A bug in Lookalike. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The server cannot answer at present; try again after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before trying again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_job_in_gallery: {
+        parameters: {
+            query?: {
+                offset?: number;
+                limit?: number;
+            };
+            header?: {
+                /** @description Request id for the answer and the log: 1 to 64 letters, digits, dots, hyphens or underscores. */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /** @description Name of the gallery; `/v1/galleries` lists them. */
+                gallery: string;
+                /** @description Id of a job. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobDetails"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or the token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no such item, photo or route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A value is invalid, or the photo cannot be read. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before trying again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A bug in Lookalike. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The server cannot answer at present; try again after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before trying again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    cancel_job_in_gallery: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Request id for the answer and the log: 1 to 64 letters, digits, dots, hyphens or underscores. */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /** @description Name of the gallery; `/v1/galleries` lists them. */
+                gallery: string;
+                /** @description Id of a job. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or the token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no such item, photo or route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A value is invalid, or the photo cannot be read. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before trying again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A bug in Lookalike. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The server cannot answer at present; try again after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before trying again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The disk of the server is full. */
+            507: {
+                headers: {
                     [name: string]: unknown;
                 };
                 content: {

@@ -21,6 +21,7 @@ from lookalike.cli import (
     fuse,
     gallery,
     index,
+    jobs,
     keys,
     learn,
     reduce,
@@ -49,6 +50,7 @@ gallery.app.command("remodel")(remodel.remodel)
 app.add_typer(gallery.app, name="gallery")
 app.add_typer(catalogue.app, name="catalogue")
 app.command("serve")(serve.serve)
+app.command("jobs")(jobs.jobs)
 app.add_typer(keys.app, name="keys")
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)

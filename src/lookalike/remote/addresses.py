@@ -159,10 +159,12 @@ class Reach:
         address: Address.
         private: Whether the host may be in a private network, as one that the operator named; redirects to other hosts
             may never lead there.
+        hosts: Hosts that redirects may lead to, with their ports if they have one; None is any public host.
     """
 
     address: Address
     private: bool = True
+    hosts: frozenset[str] | None = None
 
 
 def reach_of(item: Item) -> Reach:

@@ -14,7 +14,6 @@ import netrc
 import os
 import socket
 import threading
-import zlib
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
@@ -26,6 +25,7 @@ from urllib.parse import urljoin
 from lookalike.errors import MissingExtraError, PhotoError
 from lookalike.remote.addresses import Address, Reach, parse, shown
 from lookalike.remote.allowed_hosts import may_connect, names
+from lookalike.remote.response_body import BROKEN, ResponseBody, seconds_of
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse, ClientSession
@@ -40,7 +40,7 @@ REDIRECTS: Final = 5
 REDIRECTING: Final = frozenset({301, 302, 303, 307, 308})
 PIECE: Final = 2**16
 PRIVATE: Final = "its address leads into a private network, which only the gallery's owner may name"
-BROKEN: Final = "the connection broke off before the end"
+UNNAMED: Final = "a host that was not allowed"
 AGENT: Final = "lookalike"
 CLOSING_S: Final = 2.0
 RESOLVERS: Final = 32
@@ -240,7 +240,7 @@ async def _read(reach: Reach, take: Callable[[bytes], object], *, limit: int, se
     left = limit
     try:
         async with asyncio.timeout(seconds), _answer(reach) as answer:
-            body = _Body(answer.headers.get("Content-Encoding", ""), reach.address)
+            body = ResponseBody(answer.headers.get("Content-Encoding", ""), reach.address)
             async for piece in answer.content.iter_chunked(PIECE):
                 data = body.take(piece, room=left)
                 take(data)
@@ -269,10 +269,12 @@ async def _answer(reach: Reach) -> AsyncIterator[ClientResponse]:
             async with request as answer:
                 if answer.status in REDIRECTING and "Location" in answer.headers:
                     address = _redirected(address, answer.headers["Location"])
+                    if reach.hosts is not None and address.host not in reach.hosts:
+                        raise PhotoError(shown(first.text), f"the server redirects to {address.host}, {UNNAMED}")
                     private = (reach.private and _is_same(first, address)) or names(address)
                     continue
                 if answer.status != 200:
-                    raise StatusError(answer.status, _seconds(answer.headers.get("Retry-After", "")))
+                    raise StatusError(answer.status, seconds_of(answer.headers.get("Retry-After", "")))
                 yield answer
                 return
         except InvalidURL:
@@ -301,44 +303,3 @@ def _is_same(first: Address, second: Address) -> bool:
     return first.origin == second.origin or (
         first.host == second.host == first.name == second.name and second.scheme == "https"
     )
-
-
-class _Body:
-    """Decodes a response body: identity, gzip or deflate.
-
-    Args:
-        encoding: Content encoding.
-        address: Address, for errors.
-
-    Raises:
-        PhotoError: The encoding was not requested.
-    """
-
-    def __init__(self, encoding: str, address: Address) -> None:
-        encoding = encoding.strip().lower()
-        if encoding not in ("", "identity", "gzip", "x-gzip", "deflate"):
-            raise PhotoError(shown(address.text), f"the server sends it compressed as {encoding[:20]!r}, unasked")
-        self._inflater = None if encoding in ("", "identity") else zlib.decompressobj(47)
-        self._address = address
-
-    def take(self, data: bytes, *, room: int) -> bytes:
-        """Decode a part of the body, at most `room` bytes."""
-        if self._inflater is None:
-            return data[:room]
-        try:
-            return self._inflater.decompress(data, max_length=room)
-        except zlib.error:
-            raise PhotoError(shown(self._address.text), "the server says it is compressed, and it is not") from None
-
-    def end(self) -> None:
-        """Check that the body is complete.
-
-        Raises:
-            OSError: It is incomplete.
-        """
-        if self._inflater is not None and not self._inflater.eof:
-            raise ConnectionError(BROKEN)
-
-
-def _seconds(text: str) -> float:
-    return float(text) if text.strip().isdecimal() and len(text) < 7 else 0.0

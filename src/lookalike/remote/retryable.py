@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from lookalike.remote.addresses import shown
-from lookalike.remote.http_client import BROKEN
+from lookalike.remote.response_body import BROKEN
 
 BUSY: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 MALFORMED: Final = frozenset({"BadHttpMessage", "ClientPayloadError"})

@@ -36,6 +36,7 @@ from lookalike.server.routes import (
     health,
     item_writes,
     items,
+    jobs,
     photo_ticket,
     photos,
     search,
@@ -53,7 +54,19 @@ Paths of one gallery, such as `/v1/search`, mean the default gallery; each is al
 `/v1/{gallery}/search`.
 """
 
-MODULES: Final = (search, garments, photos, photo_ticket, items, item_writes, bulk, events, galleries, admin)
+MODULES: Final = (
+    search,
+    garments,
+    photos,
+    photo_ticket,
+    items,
+    item_writes,
+    bulk,
+    jobs,
+    events,
+    galleries,
+    admin,
+)
 """Modules of the routes below `/v1/`."""
 
 

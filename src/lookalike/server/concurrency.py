@@ -101,6 +101,10 @@ class ConcurrencyLimiter:
             raise ClientGone
         raise ApiError("timeout", f"there was no answer within {self._seconds:g} s", details={"limit": self._seconds})
 
+    def submit(self, work: Callable[[], T]) -> Future[T]:
+        """Run a function of the server itself in the same threads; it takes no place in the queue."""
+        return self._pool.submit(work)
+
     def close(self) -> None:
         """Finish running and queued functions, and stop the threads."""
         self._pool.shutdown(wait=True)

@@ -13,7 +13,7 @@ from lookalike.server.settings import Settings
 
 AT_START: Final = (
     *("intake_bytes", "decode_bytes", "thumbnails_bytes", "answer_seconds", "scan_seconds"),
-    *("waiting", "workers", "batch", "connections", "connections_each", "proxies"),
+    *("waiting", "workers", "batch", "connections", "connections_each", "proxies", "jobs"),
     *("head_bytes", "url_bytes", "head_seconds", "idle_seconds", "send_seconds"),
     *("events", "events_days", "events_bytes", "events_words", "interleave_share", "interleave_weights"),
 )

@@ -89,6 +89,7 @@ class AppContext(SharedState):
                 gallery.warm()
             if self.access.writable:
                 gallery.writer.tidy()
+                gallery.start_jobs()
         self.ready = True
 
     def watch(self, before: Mapping[str, GalleryContext]) -> None:
@@ -101,6 +102,8 @@ class AppContext(SharedState):
             self.metrics.forget_gallery(name)
         for name, gallery in self.galleries.items():
             self.metrics.watch_gallery(name, gallery.retriever.gallery.__len__)
+            if gallery.item_writes.queue is not None:
+                self.metrics.watch_queue(name, gallery.item_writes.queue.waiting)
         self.private_locations = self._locations()
 
     def check(self) -> None:
@@ -118,6 +121,8 @@ class AppContext(SharedState):
     def stop(self) -> None:
         """Finish running work, and close everything."""
         self.ready = False
+        for gallery in self.galleries.values():
+            gallery.stop_jobs()
         self.finish()
         for gallery in self.galleries.values():
             gallery.opened.retire()

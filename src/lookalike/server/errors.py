@@ -59,6 +59,14 @@ ERROR_CODES: Final[Mapping[str, ErrorCode]] = {
         404, "unknown item 'd01'; did you mean 'd001'?", {"kind": "item", "name": "d01", "known": ["d001"]}
     ),
     "unknown_gallery": ErrorCode(404, "there is no gallery 'bags'", {"name": "bags"}),
+    "foreign_photo_host": ErrorCode(
+        403,
+        "photos are not fetched from cdn.example; to allow it, add the host to the setting `photo_hosts`",
+        {"host": "cdn.example", "setting": "photo_hosts"},
+    ),
+    "unknown_job": ErrorCode(
+        404, "unknown job '5f1c9a02b7e4d318'; known: none", {"kind": "job", "name": "5f1c9a02b7e4d318", "known": []}
+    ),
     "photo_gone": ErrorCode(404, "the photo of 'd001' cannot be shown: no such file", {"reason": "no such file"}),
     "unknown_words": ErrorCode(404, "text must have a word of letters or digits, got '!?'", {}),
     "not_found": ErrorCode(404, "no route at /v2/search; /docs lists the routes", {}),
@@ -181,6 +189,8 @@ def api_error_of(error: LookalikeError) -> ApiError:
     code = error.code if error.code in ERROR_CODES else "bad_request"
     if isinstance(error, UnknownNameError) and error.kind == "item":
         code = "unknown_item"
+    if isinstance(error, UnknownNameError) and error.kind == "job":
+        code = "unknown_job"
     return ApiError(code, str(error), details=details_of(error))
 
 

@@ -19,10 +19,14 @@ from lookalike.gallery.protocol import Gallery
 from lookalike.gallery.request import SearchRequest
 from lookalike.gallery.roots import Roots
 from lookalike.images import Limits
+from lookalike.jobs.queue import JobQueue
 from lookalike.retrieval.retriever import Retriever
 from lookalike.server.batching import BatchingEmbedder
 from lookalike.server.facets import FacetCache
 from lookalike.server.item_writer import ItemWriter
+from lookalike.server.ordered_writes import OrderedWrites
+from lookalike.server.photo_jobs import PhotoJobs
+from lookalike.server.photo_queues import make_jobs, wanted_queue
 from lookalike.server.settings import Settings
 from lookalike.server.shared_models import SharedModels, state_of
 from lookalike.server.shared_state import SharedState
@@ -57,6 +61,7 @@ class OpenGallery:
         """
         self.address, self._models = address, models
         self.closing: list[Callable[[Gallery], None]] = []
+        self._queue: JobQueue | None = None
         self._users, self._retired, self._lock = 0, False, threading.Lock()
         self.gallery: Gallery = open_gallery(address)
         try:
@@ -100,6 +105,18 @@ class OpenGallery:
             unused = not self._users
         if unused:
             self._close()
+
+    def open_queue(self, path: Path) -> JobQueue:
+        """Open the queue of photos to fetch, which is closed with the gallery.
+
+        Raises:
+            LookalikeError: It cannot be opened.
+        """
+        with self._lock:
+            if self._queue is None:
+                self._queue = queue = JobQueue(path, create=True)
+                self.closing.append(lambda _: queue.close())
+            return self._queue
 
     def _close(self) -> None:
         for close in self.closing:
@@ -169,6 +186,8 @@ class GalleryContext:
         )
         store = PhotoStore(opened.gallery, Path(settings.photos) if settings.photos else None)
         self.writer = ItemWriter(self.retriever, store, limits=limits, decoding=shared.decoding)
+        self.item_writes = OrderedWrites(self.writer, None, hosts=frozenset(), room=0)
+        self._jobs: PhotoJobs | None = None
         self.facets = FacetCache(settings.scan_seconds)
         self.metrics, self.intake, self.decoding = shared.metrics, shared.intake, shared.decoding
         self.searches, self.reads, self.scans = shared.searches, shared.reads, shared.scans
@@ -192,6 +211,50 @@ class GalleryContext:
     def words(self) -> bool:
         """Whether the meaning of words can be searched."""
         return self.opened.text_encoder is not None
+
+    def open_queue(self, *, writable: bool) -> None:
+        """Open the queue of photos to fetch, if the settings name hosts or photos still wait in it.
+
+        Args:
+            writable: Whether this server writes; another one leaves the queue alone.
+
+        Raises:
+            ConfigError: There is no folder for the queue.
+            MissingExtraError: The library that fetches photos is not installed.
+            LookalikeError: The queue cannot be opened.
+        """
+        settings = self.settings
+        place = wanted_queue(self.writer.gallery, settings) if writable else None
+        self.item_writes = OrderedWrites(
+            self.writer,
+            None if place is None else self.opened.open_queue(place),
+            hosts=frozenset(settings.photo_hosts),
+            room=settings.queued_photos,
+        )
+
+    def start_jobs(self) -> None:
+        """Fetch queued photos from now on."""
+        if self.item_writes.queue is not None and self._jobs is None:
+            self._jobs = make_jobs(
+                self.item_writes,
+                self.settings,
+                submit=self.writes.submit,
+                observe=lambda result, seconds: self.metrics.fetched(self.name, result, seconds),
+            )
+            self.opened.take()
+            self._jobs.start()
+
+    def stop_jobs(self) -> None:
+        """Stop fetching photos; those that wait stay in the queue."""
+        if self._jobs is not None:
+            self._jobs.stop()
+            self._jobs = None
+            self.opened.give_back()
+
+    def wake_jobs(self) -> None:
+        """Fetch what was queued just now."""
+        if self._jobs is not None:
+            self._jobs.wake()
 
     def roots_for(self, item: Item) -> Roots:
         """Roots below which the photo of an item may be read: the gallery's, the settings', and folders of uploads."""

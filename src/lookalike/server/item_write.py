@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Final
+from typing import Any, Final
 
 from lookalike.gallery.stored_item import SOURCE, StoredItem
 from lookalike.server.errors import ApiError
@@ -35,7 +35,8 @@ class ItemWrite:
         garments: Embed each garment of the photo by itself, unless there is a box.
         photo: Content of the photo file; None keeps the present photo.
         name: Name of the photo in errors.
-        unset: Attributes that get the values of the catalogue again.
+        photo_url: Address to fetch the photo from, later.
+        unset: Attributes that get the values of the catalogue again, after `attributes` were set.
         replace: Replace the whole item: absent fields become empty. Without a photo, photo, box and garments stay.
         delete: Delete the item.
         file_stamp: File stamp of the photo that was sent.
@@ -48,6 +49,7 @@ class ItemWrite:
     garments: bool | Absent = ABSENT
     photo: bytes | None = None
     name: str = "photo"
+    photo_url: str | None = None
     unset: Sequence[str] = ()
     replace: bool = False
     delete: bool = False
@@ -78,11 +80,61 @@ class ItemWrite:
         if self.replace:
             after, product = before.with_only(self.attributes), None
         else:
-            after = before.without_overrides(self.unset, known=known).with_attributes(self.attributes, known=known)
-            product = before.described.product
+            after, product = before.with_attributes(self.attributes, known=known), before.described.product
+        after = after.without_overrides(
+            [name for name in self.unset if name in known or name not in self.attributes], known=known
+        )
         if not isinstance(self.product, Absent):
             product = self.product
         return replace(after, described=replace(after.described, product=product))
+
+    def followed_by(self, later: ItemWrite) -> ItemWrite:
+        """One write that does what this one and then a later one do, which deletes nothing."""
+        if later.replace and (later.photo is not None or later.photo_url is not None):
+            return later
+        product: str | Absent | None
+        if later.replace:
+            product = None if isinstance(later.product, Absent) else later.product
+            attributes, unset = dict(later.attributes), [*later.unset]
+        else:
+            product = self.product if isinstance(later.product, Absent) else later.product
+            attributes = {**self.attributes, **later.attributes}
+            unset = [*dict.fromkeys(name for name in (*self.unset, *later.unset) if name not in later.attributes)]
+        newer = later.photo is not None or later.photo_url is not None
+        return replace(
+            later if newer else self,
+            attributes=attributes,
+            product=product,
+            box=later.box if newer or not isinstance(later.box, Absent) else self.box,
+            garments=self.garments if isinstance(later.garments, Absent) else later.garments,
+            unset=unset,
+            replace=self.replace or later.replace,
+        )
+
+    def to_json(self) -> dict[str, JSON]:
+        """What is to be written beside the photo, as JSON; `from_json` reads it."""
+        told: dict[str, JSON] = {"attributes": dict(self.attributes)}
+        if not isinstance(self.product, Absent):
+            told["product"] = self.product
+        if not isinstance(self.box, Absent):
+            told["box"] = None if self.box is None else self.box.to_list()
+        if not isinstance(self.garments, Absent):
+            told["garments"] = self.garments
+        return told | {"unset": [*self.unset], "replace": self.replace}
+
+    @classmethod
+    def from_json(cls, item_id: str, told: Mapping[str, Any]) -> ItemWrite:
+        """Read the result of `to_json`."""
+        box = told.get("box", ABSENT)
+        return cls(
+            item_id,
+            attributes=told["attributes"],
+            product=told.get("product", ABSENT),
+            box=Box(*box) if isinstance(box, list) else box,
+            garments=told.get("garments", ABSENT),
+            unset=told["unset"],
+            replace=told["replace"],
+        )
 
     def has_photo_of(self, before: StoredItem | None) -> bool:
         """Whether the photo that was sent has the content of the present one."""

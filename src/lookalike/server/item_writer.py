@@ -22,7 +22,7 @@ from lookalike.types import Box, Item
 
 LOG: Final = logging.getLogger("lookalike.server")
 
-Status: TypeAlias = Literal["added", "updated", "unchanged", "deleted"]
+Status: TypeAlias = Literal["added", "updated", "unchanged", "deleted", "queued"]
 
 
 @dataclass(frozen=True, slots=True)

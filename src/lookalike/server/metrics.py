@@ -93,6 +93,18 @@ class Metrics:
             registry=registry,
         )
         self._reloads = Counter("lookalike_reloads_total", "Reloads, by result.", ["result"], registry=registry)
+        self._fetches = Counter(
+            "lookalike_photo_fetches_total",
+            "Photos fetched by their addresses, by result.",
+            ["gallery", "result"],
+            registry=registry,
+        )
+        self._fetch_seconds = Histogram(
+            "lookalike_photo_fetch_seconds", "Time to fetch a photo.", buckets=SECONDS, registry=registry
+        )
+        self._fetches_waiting = Gauge(
+            "lookalike_photos_queued", "Photos that wait to be fetched; -1 if unknown.", ["gallery"], registry=registry
+        )
         for phase in ("find", "decode", "embed", "search"):
             self._phases.labels(phase)
 
@@ -103,19 +115,23 @@ class Metrics:
 
     def watch_gallery(self, name: str, count: Callable[[], int]) -> None:
         """Expose the number of items of a gallery."""
+        self._items.labels(name).set_function(lambda: _or_unknown(count))
 
-        def counted() -> float:
-            try:
-                return count()
-            except LookalikeError:
-                return -1
+    def watch_queue(self, name: str, count: Callable[[], int]) -> None:
+        """Expose the number of photos that wait to be fetched for a gallery."""
+        self._fetches_waiting.labels(name).set_function(lambda: _or_unknown(count))
 
-        self._items.labels(name).set_function(counted)
+    def fetched(self, gallery: str, result: str, seconds: float) -> None:
+        """Count a photo that was fetched, or not."""
+        self._fetches.labels(gallery, result).inc()
+        self._fetch_seconds.observe(seconds)
 
     def forget_gallery(self, name: str) -> None:
         """Expose no gauges of a gallery any more."""
         self._items.remove(name)
         self._drift.remove(name)
+        self._fetches_waiting.labels(name)  # there may have been none
+        self._fetches_waiting.remove(name)
 
     def reloaded(self, result: str) -> None:
         """Count a reload."""
@@ -181,3 +197,11 @@ class Metrics:
     def text(self) -> bytes:
         """All metrics in Prometheus' text format."""
         return generate_latest(self._registry)
+
+
+def _or_unknown(count: Callable[[], int]) -> float:
+    """A number, or -1 if it cannot be read."""
+    try:
+        return count()
+    except LookalikeError:
+        return -1

@@ -17,7 +17,7 @@ from lookalike.server.event_schemas import UsageEventBody
 from lookalike.server.gallery_names import NAME
 from lookalike.server.schemas import ErrorBody
 from lookalike.server.search_schema import Question
-from lookalike.server.write_schemas import BulkItem, ItemPatch, ItemText
+from lookalike.server.write_schemas import BulkItem, ItemBody, ItemPatch
 
 MEANINGS = {
     400: "The request cannot be understood.",
@@ -119,7 +119,7 @@ def reference(name: str) -> dict[str, str]:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-MANUAL_BODIES: tuple[type[BaseModel], ...] = (Question, ItemText, ItemPatch, BulkItem, UsageEventBody)
+MANUAL_BODIES: tuple[type[BaseModel], ...] = (Question, ItemBody, ItemPatch, BulkItem, UsageEventBody)
 """Models of bodies that routes parse themselves."""
 
 FASTAPI_SCHEMAS = ("HTTPValidationError", "ValidationError")

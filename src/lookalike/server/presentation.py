@@ -20,7 +20,7 @@ HIDDEN: Final = "..."
 SHORT: Final = 2
 REPEATS: Final = {
     *("bad_filter", "unknown_name", "unknown_item", "unknown_gallery", "not_found", "method_not_allowed"),
-    *("unknown_host", "foreign_origin", "forbidden", "invalid"),
+    *("unknown_host", "foreign_origin", "foreign_photo_host", "forbidden", "unknown_job", "invalid"),
 }
 """Codes of errors that quote the request; their messages are not redacted."""
 

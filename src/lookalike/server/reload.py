@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -118,6 +119,7 @@ class Reloader:
             }
             access = Access(configuration.token, configuration.keys, before=context.access)
             for gallery in galleries.values():
+                gallery.open_queue(writable=access.writable)
                 if gallery.opened in new:
                     gallery.warm()
                     if access.writable:
@@ -143,6 +145,10 @@ class Reloader:
         for take_effect in prepared.effects:
             take_effect()
         context.watch(before)
+        for gallery in context.galleries.values():
+            gallery.start_jobs()
+        for gallery in before.values():  # which finish what they are writing
+            threading.Thread(target=gallery.stop_jobs, name="lookalike-stop-jobs").start()
         kept = [each.opened for each in prepared.galleries.values()]
         for opened in {each.opened for each in before.values()}:
             if opened not in kept:

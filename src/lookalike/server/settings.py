@@ -6,7 +6,8 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from lookalike.errors import ConfigError
+from lookalike.errors import ConfigError, PhotoError
+from lookalike.remote.addresses import parse
 from lookalike.server.gallery_names import check_gallery_name
 from lookalike.server.host_names import name_in
 from lookalike.server.page_settings import PageSettings
@@ -56,6 +57,12 @@ class Settings:
         roots: Folders and addresses that photos may be shown from, beside those that the gallery was indexed from.
         photos: Folder for uploaded photos, which several galleries may share; by default `photos` in the folder of the
             gallery, or in the working directory for a gallery on a Milvus server.
+        photo_hosts: Hosts that photos are fetched from, if a write names their addresses, such as
+            `cdn.shop.example`, with the port if it is not the usual one. Hosts in private networks must be in
+            `LOOKALIKE_ALLOWED_HOSTS`, too.
+        queued_photos: Largest number of photos that wait to be fetched.
+        jobs: Folder for the queues of photos to fetch; by default the folder of the gallery. A gallery on a Milvus
+            server needs it.
         open: Whether searching needs no key.
         log_paths: Whether the log has the paths of requests, in which ids are, and not only the routes.
         galleries: Folders or addresses of galleries by name, beside those of `--gallery`. The first gallery is the
@@ -99,6 +106,9 @@ class Settings:
     origins: tuple[str, ...] = ()
     roots: tuple[str, ...] = ()
     photos: str = ""
+    photo_hosts: tuple[str, ...] = ()
+    queued_photos: int = 100_000
+    jobs: str = ""
     open: bool = True
     log_paths: bool = False
     galleries: Mapping[str, str] = field(default_factory=dict)
@@ -123,6 +133,9 @@ class Settings:
         for host in self.hosts:
             if not host or (name_in(f"{host}:0") is None and name_in(f"[{host}]:0") is None):
                 raise ConfigError(f"expected a host name such as shop.example, without scheme or port, got {host!r}")
+        for host in self.photo_hosts:
+            if not is_web_host(host):
+                raise ConfigError(f"photo_hosts: expected a host such as cdn.shop.example, got {host!r}")
         for origin in self.origins:
             check_origin(origin)
 
@@ -141,3 +154,11 @@ def check_interleaving(settings: Settings) -> None:
             raise ConfigError(f"interleave_weights must be above 0, got {weight!r} for {space!r}")
     if share and not (weights and settings.events):
         raise ConfigError("interleave_share needs `interleave_weights` to compare with, and `events = true`")
+
+
+def is_web_host(text: str) -> bool:
+    """Whether a text is a host in lower case, perhaps with a port."""
+    try:
+        return parse(f"https://{text}/").host == text
+    except PhotoError:
+        return False

@@ -93,6 +93,8 @@ def open_server(
             name: GalleryContext(name, opened[address], context, models, settings)
             for name, address in configuration.galleries.items()
         }
+        for gallery in context.galleries.values():
+            gallery.open_queue(writable=context.access.writable)
     except BaseException:
         for each in opened.values():
             each.retire()

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from lookalike.server.photo_fetching import LONGEST_URL
 from lookalike.server.schemas import LONGEST_ID, LONGEST_NAME, Corners, ErrorFacts, ItemId
 
 MOST_UNSET: Final = 1_000
@@ -20,6 +21,13 @@ ATTRIBUTES_TEXT: Final = "New values by name; null removes an attribute, and the
 UNSET_TEXT: Final = "Attributes set by hand that get the value of the catalogue again."
 
 
+PhotoUrl = Annotated[str, Field(min_length=1, max_length=LONGEST_URL, json_schema_extra={"format": "photo-url"})]
+URL_TEXT: Final = (
+    "Address to fetch the photo from in the background, of a host that the setting `photo_hosts` names; the whole "
+    "change waits for the photo."
+)
+
+
 class ItemText(BaseModel):
     """Product and attributes of an item, instead of those that it has."""
 
@@ -31,6 +39,14 @@ class ItemText(BaseModel):
         strict=True,
         json_schema_extra={"examples": [{"product": "d013", "attributes": {"colour": "Green", "price": 79.9}}]},
     )
+
+
+class ItemBody(ItemText):
+    """An item as JSON: with the address of a photo the whole item, without one its product and attributes."""
+
+    photo_url: PhotoUrl | None = Field(default=None, description=URL_TEXT)
+    box: Corners | None = Field(default=None, description="Part of the photo at `photo_url`.")
+    garments: bool = Field(default=False, description=GARMENTS_TEXT)
 
 
 class ItemPatch(BaseModel):
@@ -56,6 +72,7 @@ class BulkItem(ItemPatch):
         default=None, description="In a form: file name of the part with the photo."
     )
     photo_base64: str | None = Field(default=None, description="Content of the photo file in base64.")
+    photo_url: PhotoUrl | None = Field(default=None, description=URL_TEXT)
     garments: bool | None = Field(default=None, description=GARMENTS_TEXT)
     replace: bool = Field(
         default=False, description="Replace product and attributes, as PUT does: what is not named is removed."
@@ -72,7 +89,7 @@ class BulkLine(BaseModel):
 
     line: int = Field(ge=1)
     id: str | None
-    status: Literal["added", "updated", "unchanged", "deleted", "failed"]
+    status: Literal["added", "updated", "unchanged", "deleted", "queued", "failed"]
     error: ErrorFacts | None = None
 
 
@@ -83,5 +100,7 @@ class BulkReport(BaseModel):
     updated: int
     unchanged: int
     deleted: int
+    queued: int = Field(description="Lines whose photos are fetched in the background.")
     failed: int
+    job: str | None = Field(description="Id of the job that fetches the photos of this request.")
     lines: list[BulkLine]

@@ -343,4 +343,4 @@ def delete_files(folder: Path, pattern: str, *, made: Sequence[Path] = ()) -> No
 def is_ours(path: Path) -> bool:
     """Whether a file belongs to a gallery, so that a database may be created beside it."""
     name = path.name.removeprefix(".")  # names of temporary files begin with a dot
-    return name.startswith(("gallery.db", "write.", "build.")) or name == "derived"
+    return name.startswith(("gallery.db", "write.", "build.", "jobs.")) or name == "derived"

@@ -19,9 +19,10 @@ from lookalike.server.context import Context
 from lookalike.server.errors import ApiError, api_error_of
 from lookalike.server.gallery_context import GalleryContext
 from lookalike.server.item_write import ABSENT, Absent, ItemWrite
-from lookalike.server.item_writer import ItemWriter, Outcome
+from lookalike.server.item_writer import Outcome
 from lookalike.server.json_limits import parse_json
 from lookalike.server.openapi import QUERY_ERRORS, FormShape, body_of, errors
+from lookalike.server.ordered_writes import RequestWrites
 from lookalike.server.presentation import public_error
 from lookalike.server.request_bodies import FORM, Body, unsupported_media_type, validated
 from lookalike.server.routes.item_writes import BODY, changes_of
@@ -35,7 +36,8 @@ Photos: TypeAlias = Mapping[str, bytes | None]
 
 NDJSON: Final = "application/x-ndjson"
 LINES_TEXT: Final = (
-    "One JSON object a line: id, photo or photo_base64, product, box, garments, attributes, unset, replace, delete."
+    "One JSON object a line: id, photo, photo_base64 or photo_url, product, box, garments, attributes, unset, replace, "
+    "delete."
 )
 CHANGES_AT_ONCE: Final = 500
 """Lines, of which few have photos, that are written in one transaction."""
@@ -57,7 +59,7 @@ FORM_SHAPE: Final = FormShape(
     encoding={"photo": {"contentType": "image/*"}},
 )
 STANDARD: Final = str.maketrans("-_", "+/")
-STATUSES: Final = ("added", "updated", "unchanged", "deleted", "failed")
+STATUSES: Final = ("added", "updated", "unchanged", "deleted", "queued", "failed")
 AS_LINES: Final = {NDJSON: {"schema": {"type": "string", "format": "ndjson", "description": LINES_TEXT}}}
 
 
@@ -66,7 +68,10 @@ AS_LINES: Final = {NDJSON: {"schema": {"type": "string", "format": "ndjson", "de
     operation_id="put_items",
     summary="Add, change and delete many items",
     response_model=BulkReport,
-    responses=errors("bad_request", "unauthorized", "too_many_parts", *BODY, *QUERY_ERRORS),
+    responses={
+        202: {"description": "Some photos are fetched in the background.", "model": BulkReport},
+        **errors("bad_request", "unauthorized", "too_many_parts", *BODY, *QUERY_ERRORS),
+    },
     openapi_extra=body_of(form=FORM_SHAPE, more=AS_LINES),
 )
 async def put_items(request: Request, context: Context) -> JSONResponse:
@@ -76,12 +81,16 @@ async def put_items(request: Request, context: Context) -> JSONResponse:
     does not name; null removes one. `"replace": true` removes what is not named, and `"delete": true` the item. Lines
     take effect in their order. One that fails does not stop the others; the report has the status of each. Repeating
     the request is safe, and what changes nothing is `unchanged`.
+
+    Lines with `photo_url` are `queued` (202): their photos are fetched in the background, and each is written as a
+    whole when its photo is there. `/v1/jobs/{id}` tells of the `job`.
     """
     settings = context.settings
     with context.intake.body(request, limit=settings.bulk_bytes, seconds=10 * settings.upload_seconds) as body:
         lines, photos = await lines_of(body, context)
         report = await context.writes.run(lambda: write_lines(lines, photos, context), request=request)
-    return JSONResponse(report)
+    context.wake_jobs()
+    return JSONResponse(report, status_code=202 if report["queued"] else 200)
 
 
 async def lines_of(body: Body, context: GalleryContext) -> tuple[list[bytes], Photos]:
@@ -135,10 +144,12 @@ class Report:
     Attributes:
         lines: JSON of each line.
         private_locations: Paths and addresses that are redacted from errors.
+        writes: Writes of the request, which know its job.
     """
 
     lines: list[dict[str, Any]]
     private_locations: Sequence[str]
+    writes: RequestWrites
 
     def done(self, line: int, item_id: str, outcome: Outcome) -> None:
         """Record the outcome of a line."""
@@ -155,12 +166,12 @@ class Report:
     def to_json(self) -> dict[str, Any]:
         """Body of the response."""
         counts = {status: sum(line["status"] == status for line in self.lines) for status in STATUSES}
-        return {**counts, "lines": sorted(self.lines, key=lambda line: int(line["line"]))}
+        return {**counts, "job": self.writes.job, "lines": sorted(self.lines, key=lambda line: int(line["line"]))}
 
 
 def write_lines(lines: list[bytes], photos: Photos, context: GalleryContext) -> dict[str, Any]:
     """Write all lines in batches; runs under the `writes` limiter."""
-    report = Report([], context.private_locations)
+    report = Report([], context.private_locations, context.item_writes.request())
     waiting: dict[str, tuple[int, ItemWrite]] = {}
     with_photo = 0
     for number, line in enumerate(lines, start=1):
@@ -176,20 +187,20 @@ def write_lines(lines: list[bytes], photos: Photos, context: GalleryContext) -> 
             continue
         with_photo += write.photo is not None
         if item_id in waiting or len(waiting) >= CHANGES_AT_ONCE or with_photo > context.settings.batch:
-            write_batch(waiting, context.writer, report)
+            write_batch(waiting, report)
             with_photo = int(write.photo is not None)
         waiting[item_id] = number, write
-    write_batch(waiting, context.writer, report)
+    write_batch(waiting, report)
     return report.to_json()
 
 
-def write_batch(waiting: dict[str, tuple[int, ItemWrite]], writer: ItemWriter, report: Report) -> None:
+def write_batch(waiting: dict[str, tuple[int, ItemWrite]], report: Report) -> None:
     """Write lines of distinct ids."""
     batch = [*waiting.values()]
     waiting.clear()
     outcomes: Sequence[Outcome]
     try:
-        outcomes = writer.write([write for _, write in batch])
+        outcomes = report.writes.write(batch)
     except LookalikeError as error:  # the gallery is locked or cannot be read
         outcomes = [error] * len(batch)
     for (number, write), outcome in zip(batch, outcomes, strict=True):
@@ -219,6 +230,7 @@ def write_of(item: BulkItem, photos: Photos) -> ItemWrite:
         garments=ABSENT if item.garments is None else item.garments,
         photo=data,
         name=name,
+        photo_url=item.photo_url,
         replace=item.replace,
     )
 
@@ -229,8 +241,8 @@ def photo_of(item: BulkItem, photos: Photos) -> tuple[bytes | None, str]:
     Raises:
         ApiError: The photo is missing or ambiguous.
     """
-    if item.photo is not None and item.photo_base64 is not None:
-        raise ApiError("invalid", "photo: give either photo or photo_base64")
+    if sum(given is not None for given in (item.photo, item.photo_base64, item.photo_url)) > 1:
+        raise ApiError("invalid", "photo: give only one of photo, photo_base64 and photo_url")
     if item.photo_base64 is not None:
         return from_base64(item.photo_base64), "photo_base64"
     if item.photo is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final, TypeVar
 
 from fastapi import APIRouter
@@ -15,6 +16,7 @@ from lookalike.server.convertors import ITEM
 from lookalike.server.errors import ApiError
 from lookalike.server.gallery_context import GalleryContext
 from lookalike.server.item_write import ABSENT, ItemWrite
+from lookalike.server.job_schemas import Job
 from lookalike.server.json_limits import parse_json
 from lookalike.server.openapi import QUERY_ERRORS, FormShape, body_of, errors
 from lookalike.server.presentation import public_stored_item
@@ -31,7 +33,8 @@ from lookalike.server.request_bodies import (
 from lookalike.server.routes.items import ItemPath
 from lookalike.server.routes.search import box_of
 from lookalike.server.schemas import LONGEST_ID, LONGEST_NAME, Item
-from lookalike.server.write_schemas import GARMENTS_TEXT, ItemPatch, ItemText
+from lookalike.server.write_schemas import GARMENTS_TEXT, ItemBody, ItemPatch, ItemText
+from lookalike.types import Box
 
 T = TypeVar("T")
 
@@ -68,6 +71,7 @@ FORM_SHAPE: Final = FormShape(
     responses={
         200: {"description": "The item was replaced."},
         201: {"description": "The item was added.", "model": Item},
+        202: {"description": "The photo is fetched in the background.", "model": Job},
         **errors(
             *(
                 "bad_request",
@@ -76,6 +80,7 @@ FORM_SHAPE: Final = FormShape(
                 "unreadable_photo",
                 "no_finder",
                 "photo_needed",
+                "foreign_photo_host",
                 "mismatch",
                 "locked",
             ),
@@ -83,18 +88,22 @@ FORM_SHAPE: Final = FormShape(
             *QUERY_ERRORS,
         ),
     },
-    openapi_extra=body_of(json=ItemText, form=FORM_SHAPE),
+    openapi_extra=body_of(json=ItemBody, form=FORM_SHAPE),
 )
 async def put_item(request: Request, context: Context, id: ItemPath) -> JSONResponse:
     """Send photo, product and attributes as a form: nothing of an earlier item of the id stays.
 
     JSON replaces product and all attributes of an item, and keeps its photo and box. To change single attributes, use
     PATCH. A photo that the item has already is not embedded again. The next search finds the item.
+
+    JSON with `photo_url` replaces the whole item when its photo was fetched (202); `/v1/jobs/{id}` tells of the job.
     """
     settings = context.settings
     with context.intake.body(request, limit=settings.upload_bytes, seconds=settings.upload_seconds) as body:
         write = await write_of(body, id, context)
-        written = await context.writes.run(lambda: context.writer.put(write), request=request)
+        written, job = await context.writes.run(lambda: context.item_writes.put(write), request=request)
+    if job is not None:
+        return await queued(job, request, context)
     assert written.stored is not None
     return JSONResponse(public_stored_item(written.stored), status_code=201 if written.status == "added" else 200)
 
@@ -118,7 +127,7 @@ async def patch_item(request: Request, context: Context, id: ItemPath) -> JSONRe
         if body.media_type != JSON_TYPE:
             raise unsupported_media_type(body.media_type, [JSON_TYPE])
         write = changes_of(id, await body.json(ItemPatch))
-        stored = await context.writes.run(lambda: context.writer.change(write), request=request)
+        stored = await context.writes.run(lambda: context.item_writes.change(write), request=request)
     return JSONResponse(public_stored_item(stored))
 
 
@@ -132,8 +141,19 @@ async def patch_item(request: Request, context: Context, id: ItemPath) -> JSONRe
 )
 async def delete_item(request: Request, context: Context, id: ItemPath) -> Response:
     """Remove the item from the gallery, and delete its photo if it was uploaded."""
-    await context.writes.run(lambda: context.writer.remove(id), request=request)
+    await context.writes.run(lambda: context.item_writes.remove(id), request=request)
     return Response(status_code=204)
+
+
+async def queued(job_id: str, request: Request, context: GalleryContext) -> JSONResponse:
+    """Response for an item that waits for its photo."""
+    context.wake_jobs()
+    queue = context.item_writes.queue
+    assert queue is not None
+    job = await context.reads.run(lambda: queue.job(job_id), request=request)
+    named = request.state.gallery_name
+    place = f"/v1/jobs/{job_id}" if named is None else f"/v1/{named}/jobs/{job_id}"
+    return JSONResponse(job.to_json(), status_code=202, headers={"Location": place})
 
 
 def changes_of(item_id: str, patch: ItemPatch) -> ItemWrite:
@@ -156,8 +176,14 @@ async def write_of(body: Body, item_id: str, context: GalleryContext) -> ItemWri
         ApiError: The body is malformed.
     """
     if body.media_type == JSON_TYPE:
-        text = await body.json(ItemText)
-        return ItemWrite(item_id, attributes=text.attributes, product=text.product, replace=True)
+        told = await body.json(ItemBody)
+        write = ItemWrite(item_id, attributes=told.attributes, product=told.product, replace=True)
+        if told.photo_url is not None:
+            part = None if told.box is None else Box(*told.box)
+            return replace(write, photo_url=told.photo_url, box=part, garments=told.garments)
+        if given := sorted(told.model_fields_set & {"box", "garments"}):
+            raise ApiError("photo_needed", f"{given[0]}: send the photo with it, or give photo_url")
+        return write
     if body.media_type != FORM:
         raise unsupported_media_type(body.media_type, [FORM, JSON_TYPE])
     form = await body.form(parts=context.settings.parts)
