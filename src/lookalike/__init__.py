@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from lookalike.training.train import train
     from lookalike.tuning.calibration import Calibrated, calibrate
     from lookalike.tuning.database_augmentation import Augmentation, augment
+    from lookalike.tuning.duplicates.find import Duplicates, find_duplicates
     from lookalike.tuning.pca import Reduction, reduce
     from lookalike.tuning.tagging import Tag, Tagging, tag
     from lookalike.tuning.weight_learning import Fusion
@@ -73,6 +74,7 @@ __all__ = [
     "CatalogueError",
     "Comparison",
     "ConfigError",
+    "Duplicates",
     "Evaluation",
     "Explanation",
     "Exported",
@@ -127,6 +129,7 @@ __all__ = [
     "export",
     "export_clip",
     "export_image_encoder",
+    "find_duplicates",
     "find_garments",
     "forget_weights",
     "learn_weights",
@@ -148,6 +151,7 @@ _HOMES = {
     **dict.fromkeys(("Evaluation", "evaluate"), "lookalike.evaluation.evaluate"),
     **dict.fromkeys(("GarmentEvaluation", "evaluate_garments"), "lookalike.evaluation.garment_evaluation"),
     **dict.fromkeys(("Backup", "backup"), "lookalike.gallery.transfer.backup"),
+    **dict.fromkeys(("Duplicates", "find_duplicates"), "lookalike.tuning.duplicates.find"),
     **dict.fromkeys(("Restored", "restore"), "lookalike.gallery.transfer.restoring"),
     **dict.fromkeys(("Finder", "find_garments"), "lookalike.finding.finder"),
     **dict.fromkeys(("forget_weights", "learn_weights"), "lookalike.tuning.weights"),

@@ -8,11 +8,12 @@ import io
 import json
 import os
 import shutil
+import sqlite3
 import tarfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -21,7 +22,7 @@ from typing import Any
 import numpy as np
 import pytest
 from disk_faults import KILL, KILLED, Broken, broken, disk_watch
-from sent_photos import files_in, photos_of, picture, put, writer_of
+from sent_photos import change, files_in, photos_of, picture, put, writer_of
 
 import lookalike
 from fault_tries import Tries
@@ -55,7 +56,7 @@ def pattern(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
     with writer_of(folder / "shop.gallery", model) as writer:
         for number in range(4):
             put(writer, f"sent-{number}", 100 + number, price=number)
-        writer.change("5", {"by hand": "yes"})
+        change(writer, "5", by_hand="yes")
     return folder
 
 
@@ -178,6 +179,23 @@ def test_the_command_names_the_file_and_tells_what_is_in_it(
     assert main(["gallery", "restore", told["place"], "-g", str(tmp_path / "new"), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["gallery"], told["items"], told["photos"]) == (str(tmp_path / "new"), ITEMS + 4, 4)
+
+
+def test_what_visitors_chose_is_kept(shop: Path, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(shop / "events.sqlite")) as events:
+        events.execute("PRAGMA journal_mode = WAL")
+        events.execute("CREATE TABLE clicks (item TEXT)")
+        events.execute("INSERT INTO clicks VALUES ('3')")
+        events.commit()
+        assert backup(shop, tmp_path / "kept.tar").left_out == ()  # with commits that are in the log only
+    restore(tmp_path / "kept.tar", tmp_path / "new")
+    with closing(sqlite3.connect(tmp_path / "new" / "events.sqlite")) as events:
+        assert events.execute("SELECT item FROM clicks").fetchall() == [("3",)]
+    (shop / "events.sqlite").write_bytes(b"SQLite format 3\0" + bytes(200))
+    for helper in ("-wal", "-shm"):
+        (shop / f"events.sqlite{helper}").unlink(missing_ok=True)
+    (told,) = backup(shop, tmp_path / "again.tar").left_out
+    assert "the file of events is damaged" in told
 
 
 # What is missing or wrong with the gallery.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -50,6 +51,7 @@ def test_totals_of_a_benchmark(inshop: Path, capsys: Capture) -> None:
         },
         "missing": [],
         "unanswerable": [],
+        "leaks": [],
         "problems": [],
     }
     assert "photos 12 (52,712), products 4 (7,982), train photos 6 (25,882)" in note
@@ -166,3 +168,30 @@ def test_help_names_every_layout(capsys: Capture) -> None:
     assert main(["catalogue", "draw", "--help"]) == 0
     shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
     assert ", ".join(list(LAYOUTS)[:-1]) in shown
+
+
+def test_photos_in_several_splits_are_named(tmp_path: Path, capsys: Capture) -> None:
+    """By content, under any name; photos of the same length that differ are no leak, nor are two in one split."""
+    for place, content in (
+        ("train/shirts/1.jpg", b"red shirt"),
+        ("train/shirts/2.jpg", b"red shirt"),
+        ("train/bags/3.jpg", b"black bag"),
+        ("test/shirts/4.jpg", b"blueshirt"),
+        ("test/bags/5.jpg", b"black bag"),
+        ("val/bags/6.jpg", b"another bag"),
+    ):
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / place).write_bytes(b"\xff\xd8\xff" + content)
+    assert main(["catalogue", "check", str(tmp_path), "--json"]) == 3
+    (leak,) = json.loads(capsys.readouterr().out)["leaks"]
+    assert leak["sha256"] == hashlib.sha256(b"\xff\xd8\xffblack bag").hexdigest()
+    assert sorted((photo["split"], photo["photo"]) for photo in leak["photos"]) == [
+        ("test", "test/bags/5.jpg"),
+        ("train", "train/bags/3.jpg"),
+    ]
+    assert all(photo["id"] for photo in leak["photos"])
+    assert main(["catalogue", "check", str(tmp_path)]) == 3
+    assert "photos in several splits: 1 (" in capsys.readouterr().out
+    (tmp_path / "test/bags/5.jpg").write_bytes(b"\xff\xd8\xffwhite bag")
+    assert main(["catalogue", "check", str(tmp_path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["leaks"] == []

@@ -55,6 +55,7 @@ NOT_RUN: dict[tuple[str, str], str] = {
     ("docs/ray.md", "*many.gallery*"): "reads what the cluster has indexed",
     ("docs/object-storage.md", "python -m moto.server *"): "the test has started it, on another port",
     ("docs/object-storage.md", "export *"): "the test has set them, with that port",
+    ("docs/operations.md", "python bench/*"): "takes minutes, and photos of another catalogue",
     ("docs/scale.md", "python bench/*"): "takes 11 minutes, 30 GB of disk and 16 GB of memory",
     ("docs/training.md", "accelerate launch *"): "needs two GPUs; tests train with two processes",
 }

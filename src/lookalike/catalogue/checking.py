@@ -11,6 +11,7 @@ from typing import Any
 
 from lookalike.catalogue.benchmark import Benchmark, Selection, selects
 from lookalike.catalogue.folder_layouts import Layout, recognise
+from lookalike.catalogue.leaks import Leak, LeakSearch
 from lookalike.catalogue.opening import open_catalogue
 from lookalike.catalogue.protocol import Catalogue
 from lookalike.errors import AnnotationErrors, CatalogueError
@@ -56,6 +57,7 @@ class Check:
         splits: Totals by the items' attribute `split`.
         missing: Paths of photos that do not exist, as written in the catalogue.
         unanswerable: Ids of queries without a relevant item whose photo exists.
+        leaks: Photos of one content in several splits.
         problems: Errors that make the catalogue unusable.
         notes: Harmless remarks, such as totals that differ from the published ones.
     """
@@ -65,6 +67,7 @@ class Check:
     splits: dict[str, SplitTotals] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
     unanswerable: list[str] = field(default_factory=list)
+    leaks: list[Leak] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -76,6 +79,7 @@ class Check:
             "splits": {name: totals.to_json() for name, totals in self.splits.items()},
             "missing": self.missing,
             "unanswerable": self.unanswerable,
+            "leaks": [leak.to_json() for leak in self.leaks],
             "problems": self.problems,
             "notes": self.notes,
         }
@@ -89,7 +93,7 @@ def check_catalogue(
     exclude: Sequence[str] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> Check:
-    """Check a catalogue; photos are not opened.
+    """Check a catalogue; photos are not decoded, and only read where files in several splits have the same length.
 
     Args:
         source: Source, see `lookalike.catalogue.open_catalogue`.
@@ -133,14 +137,14 @@ def _layout(path: Path) -> Layout | None:
 def _look_through(catalogue: Catalogue, check: Check, *, progress: Callable[[int, int], None] | None) -> int:
     """Count items and missing photos in one pass; returns the number of distinct products."""
     products: dict[str, set[str]] = {}
-    sides = _Sides(catalogue.benchmark)
+    sides, leaks = _Sides(catalogue.benchmark), LeakSearch()
     for number, item in enumerate(catalogue.items(), start=1):
         split = str(item.attributes.get("split") or UNSPLIT)
         totals = check.splits.setdefault(split, SplitTotals())
         totals.photos += 1
         if item.product is not None:
             products.setdefault(split, set()).add(item.product)
-        is_there = "://" in item.location or os.path.isfile(item.location)  # noqa: PTH113
+        is_there = leaks.take(split, item)
         if not is_there:
             check.missing.append(item.photo)
         sides.take(item, is_there=is_there)
@@ -156,6 +160,7 @@ def _look_through(catalogue: Catalogue, check: Check, *, progress: Callable[[int
             totals.query = sides.of_source["consumer", split]
             totals.gallery = sides.of_source["shop", split]
     check.unanswerable = sides.unanswerable()
+    check.leaks = [*leaks.leaks()]
     return len(set().union(*products.values()))
 
 

@@ -13,6 +13,7 @@ from lookalike.cli.progress import progress_of
 
 if TYPE_CHECKING:
     from lookalike.catalogue.checking import Check
+    from lookalike.catalogue.leaks import Leak
 
 SHOWN = 5
 """Largest number of missing and unanswerable photos shown; `--json` lists them all."""
@@ -34,7 +35,7 @@ def check(
     exclude: Exclude = None,
     json: Json = False,
 ) -> int:
-    """Summarise a catalogue: totals, missing photos, items without a right answer, problems."""
+    """Summarise a catalogue: totals, missing photos, items without a right answer, leaks between splits, problems."""
     from lookalike.catalogue.checking import check_catalogue
 
     with progress_of("photos") as tell:
@@ -51,7 +52,7 @@ def check(
         _present(found)
     if found.problems:
         return WRONG
-    return SOME_MISSING if found.missing else 0
+    return SOME_MISSING if found.missing or found.leaks else 0
 
 
 @app.command("draw")
@@ -87,11 +88,16 @@ def _present(check: Check) -> None:
         write_table({"split": list(check.splits), **columns}, right=names)
         write(_few("missing photos", check.missing))
         write(_few("items without a right answer", check.unanswerable))
+        write(_few("photos in several splits", [_leak_in_words(leak) for leak in check.leaks]))
     for note in check.notes:
         say(f"note: {note}")
     write(f"problems: {len(check.problems):,}")
     for problem in check.problems:
         say(f"problem: {problem}")
+
+
+def _leak_in_words(leak: Leak) -> str:
+    return " = ".join(f"{split} {photo}" for split, _, photo in leak.photos[:SHOWN])
 
 
 def _few(what: str, names: list[str]) -> str:

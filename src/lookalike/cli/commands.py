@@ -15,6 +15,7 @@ from lookalike.cli import (
     catalogue,
     demo,
     doctor,
+    duplicates,
     evaluate,
     export,
     find,
@@ -47,6 +48,7 @@ app.command("find")(find.find)
 gallery.app.command("backup")(backup.backup)
 gallery.app.command("restore")(backup.restore)
 gallery.app.command("remodel")(remodel.remodel)
+gallery.app.command("duplicates")(duplicates.duplicates)
 app.add_typer(gallery.app, name="gallery")
 app.add_typer(catalogue.app, name="catalogue")
 app.command("serve")(serve.serve)

@@ -23,8 +23,8 @@ from lookalike.errors import (
 from lookalike.gallery.local.database import Database
 from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.gallery.opening import HasGallery, gallery_of
-from lookalike.gallery.transfer.backup_archive import DATABASE, ArchiveWriter, Readable, Writable, read_archive
-from lookalike.gallery.transfer.backup_parts import model_files, photo_bytes, sent_photos, take_snapshot
+from lookalike.gallery.transfer.backup_archive import DATABASE, EVENTS, ArchiveWriter, Readable, Writable, read_archive
+from lookalike.gallery.transfer.backup_parts import events_copy, model_files, photo_bytes, sent_photos, take_snapshot
 from lookalike.remote import object_store, streams
 from lookalike.remote.addresses import is_address, shown
 from lookalike.storage.atomic import placed
@@ -158,6 +158,9 @@ class _Writing:
                 with open_regular(path) as model:
                     archive.add(name, model, os.fstat(model.fileno()).st_size)
                 models += 1
+            if events := events_copy(self._database, parts, left_out.append):
+                with open_regular(events) as file_of_events:
+                    archive.add(EVENTS, file_of_events, events.stat().st_size)
             archive.add(DATABASE, copy, snapshot.size)
         archive.finish()
         made = Backup(self._place, snapshot.items, snapshot.photos, models, archive.bytes, tuple(left_out))

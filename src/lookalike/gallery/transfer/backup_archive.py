@@ -3,6 +3,7 @@
     manifest.json               format, version and time; the first member
     photos/OWNER/ab/ab12...jpg  uploaded photos, see `lookalike.gallery.photo_store`
     models/N/NAME               files of the N-th model, from 0
+    events.sqlite               what visitors chose, if the gallery has such a file, see `lookalike.usage`
     gallery.db                  the database
     SHA256SUMS                  checksums of all members before it, as `sha256sum -c` reads them; the last member
 
@@ -31,10 +32,11 @@ FORMAT: Final = 1
 
 MANIFEST: Final = "manifest.json"
 DATABASE: Final = "gallery.db"
+EVENTS: Final = "events.sqlite"
 SUMS: Final = "SHA256SUMS"
 
 NAME: Final = re.compile(
-    r"manifest\.json|gallery\.db|SHA256SUMS"
+    r"manifest\.json|gallery\.db|events\.sqlite|SHA256SUMS"
     r"|photos/[0-9a-f]{32}/[0-9a-f]{2}/[0-9a-f]{64}-[0-9a-f]{8}\.[a-z0-9.+-]{1,20}"
     r"|models/[0-9]{1,3}/[A-Za-z0-9_+-][A-Za-z0-9._+-]{0,79}"
 )

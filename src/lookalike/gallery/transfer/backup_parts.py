@@ -26,9 +26,10 @@ from lookalike.gallery.local.database import Database
 from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.gallery.local.metadata_table import read_model, read_spaces
 from lookalike.gallery.local.model_paths import as_used
+from lookalike.gallery.local.pooled_connection import connect
 from lookalike.gallery.local.row_checksums import WAY_OUT
 from lookalike.gallery.roots import Roots
-from lookalike.gallery.transfer.backup_archive import DATABASE, NAME, ArchiveWriter
+from lookalike.gallery.transfer.backup_archive import DATABASE, EVENTS, NAME, ArchiveWriter
 from lookalike.models.onnx_file import read_metadata
 from lookalike.models.text_encoder_file import SUFFIX as TEXT_SUFFIX
 from lookalike.spaces import Space
@@ -164,6 +165,33 @@ def copy_database(connection: sqlite3.Connection, to: Path) -> None:
         if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN):
             raise LookalikeError(f"{to.parent} cannot be written to: {error}") from error
         raise
+
+
+def events_copy(database: Database, folder: Path, told: Callable[[str], None]) -> Path | None:
+    """Copy the file of events beside a database, which is written to without the gallery's lock.
+
+    Args:
+        database: Database of the gallery.
+        folder: Folder for the copy.
+        told: Called with a message if the file is damaged.
+
+    Returns:
+        Path of the copy; None if there is no such file, or it is left out.
+    """
+    source = database.folder / EVENTS
+    if not source.is_file():
+        return None
+    try:
+        with closing(connect(source, "ro")) as connection:
+            connection.execute("BEGIN")
+            copy_database(connection, folder / EVENTS)
+            (sound,) = connection.execute("PRAGMA quick_check").fetchone()
+    except sqlite3.DatabaseError as error:
+        sound = str(error)
+    if sound != "ok":
+        told(f"the file of events is damaged and not in the backup: {' '.join(str(sound).split())}")
+        return None
+    return folder / EVENTS
 
 
 def opened_copy(folder: Path, *, of: Path) -> tuple[BinaryIO, int]:

@@ -1,0 +1,1 @@
+"""Duplicates of a gallery: photos that are there twice, and products that may be one."""

@@ -1,0 +1,157 @@
+"""`lookalike gallery duplicates`: copies of photos, products that may be one, and similar ones, told apart."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+import lookalike
+from lookalike.cli import main
+from lookalike.errors import UsageError
+from lookalike.gallery.local.gallery import LocalGallery
+from lookalike.spaces import Space, unit_rows
+from lookalike.tuning.duplicates import find
+from lookalike.tuning.duplicates.find import SAME_PHOTO, SAME_PRODUCT, SIMILAR, find_duplicates
+from lookalike.tuning.duplicates.near_pairs import near_pairs
+from lookalike.tuning.duplicates.photo_difference import difference, small_copy
+
+Capture = pytest.CaptureFixture[str]
+
+
+def photo(seed: int) -> Image.Image:
+    """A garment of its own: patches of colour on white."""
+    luck = np.random.default_rng(seed)
+    picture = Image.new("RGB", (240, 320), "white")
+    draw = ImageDraw.Draw(picture)
+    for _ in range(12):
+        x, y = luck.integers(20, 160), luck.integers(20, 240)
+        draw.rectangle((x, y, x + 60, y + 60), fill=tuple(int(value) for value in luck.integers(0, 256, 3)))
+    return picture
+
+
+def copies(picture: Image.Image, folder: Path) -> list[Path]:
+    """The photo compressed, smaller, cropped, and all of it."""
+    width, height = picture.size
+    cropped = picture.crop((6, 4, width - 8, height - 10))
+    made = {
+        "compressed.jpg": (picture, 45),
+        "smaller.jpg": (picture.resize((130, 173)), 85),
+        "cropped.jpg": (cropped, 90),
+        "all.jpg": (cropped.resize((180, 240)), 75),
+    }
+    for name, (changed, quality) in made.items():
+        changed.save(folder / name, quality=quality)
+    picture.save(folder / "other.png")
+    return [folder / name for name in (*made, "other.png")]
+
+
+def test_copies_of_a_photo_are_told_from_other_photos(tmp_path: Path) -> None:
+    original = photo(0)
+    small = small_copy(original)
+    for path in copies(original, tmp_path):
+        copy = small_copy(Image.open(path))
+        assert difference(small, copy) == difference(copy, small)
+        assert difference(small, copy) <= find.DIFFERENCE, path.name
+    recoloured = Image.merge("RGB", original.split()[::-1])
+    one_patch = original.copy()
+    ImageDraw.Draw(one_patch).rectangle((100, 140, 150, 190), fill="lime")
+    for other in (recoloured, one_patch, photo(1), Image.new("RGB", (240, 320), "white")):
+        assert difference(small, small_copy(other)) > find.DIFFERENCE
+
+
+def test_near_pairs_are_those_of_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lookalike.tuning.duplicates.near_pairs.TILE", 7)
+    rows = unit_rows(np.random.default_rng(0).standard_normal((40, 6), dtype=np.float32))
+    wanted = {
+        (a, b): float(rows[a] @ rows[b]) for a in range(40) for b in range(a + 1, 40) if float(rows[a] @ rows[b]) >= 0.5
+    }
+    found = near_pairs(rows, least=0.5, most=1000)
+    ends = [*zip(found.first.tolist(), found.second.tolist(), strict=True)]
+    assert dict(zip(ends, found.cosine.tolist(), strict=True)) == pytest.approx(wanted)
+    assert (np.diff(found.cosine) <= 0).all()
+    assert found.least == 0.5
+    few = near_pairs(rows, least=0.5, most=9)
+    assert [*zip(few.first.tolist(), few.second.tolist(), strict=True)] == sorted(
+        wanted, key=lambda pair: -wanted[pair]
+    )[:9]
+    assert few.least == pytest.approx(sorted(wanted.values())[-9])
+
+
+@pytest.fixture
+def gallery(tmp_path: Path) -> Path:
+    """Photos 0 and 1 with copies of 0 of another product; vectors that say which products are near each other."""
+    (tmp_path / "photos").mkdir()
+    for number in range(5):
+        photo(number).save(tmp_path / "photos" / f"{number}.png")
+    copies(photo(0), tmp_path / "photos")
+    items, near = [], {"0": 0.0, "compressed": 0.05, "cropped": 0.1, "1": 0.15, "2": 0.5, "3": 1.5, "4": 1.52}
+    for name, angle in near.items():
+        file = next((tmp_path / "photos").glob(f"{name}.*"))
+        product = {"0": "p", "1": "q", "3": "r", "4": "r"}.get(name, name)
+        items.append((lookalike.Item(name, f"photos/{file.name}", root=str(tmp_path), product=product), angle))
+    rows = np.array([[np.cos(angle), np.sin(angle)] for _, angle in items], dtype=np.float32)
+    with LocalGallery(tmp_path / "shop.gallery", create=True) as shop:
+        shop.remember_roots([str(tmp_path)])
+        shop.add([item for item, _ in items], {"deep": rows}, spaces=[Space("deep", 2, "by hand")])
+    return tmp_path / "shop.gallery"
+
+
+def test_grades_are_told_apart(gallery: Path) -> None:
+    """Of one product, 3 and 4 are no news; 1 is near 0 and its copies, 2 a little less."""
+    found = find_duplicates(gallery)
+    shown = [(group.grade, [item.id for item in group.items]) for group in found.groups]
+    assert shown[:2] == [
+        (SAME_PHOTO, ["0", "compressed", "cropped"]),
+        (SAME_PRODUCT, ["0", "compressed", "cropped", "1"]),
+    ]
+    assert all(grade == SIMILAR and "2" in pair for grade, pair in shown[2:])
+    (photos,) = found.of(SAME_PHOTO)
+    assert photos.cosine == pytest.approx(np.cos(0.1), abs=1e-3)
+    assert photos.difference is not None and photos.difference <= find.DIFFERENCE
+    assert found.unreadable == {}
+
+
+def test_files_of_one_content_are_found_without_being_read(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    for name in ("a", "b"):
+        photo(0).save(tmp_path / "photos" / f"{name}.png")
+    photo(1).save(tmp_path / "photos" / "c.png")
+    with lookalike.open(tmp_path / "shop.gallery") as shop:
+        shop.index(tmp_path / "photos")
+    (tmp_path / "photos" / "a.png").unlink()
+    found = find_duplicates(tmp_path / "shop.gallery")
+    assert [[item.id for item in group.items] for group in found.of(SAME_PHOTO)] == [["a.png", "b.png"]]
+    assert list(found.unreadable) in ([], ["a.png"])
+
+
+def test_the_command_prints_a_table_json_and_a_page(gallery: Path, tmp_path: Path, capsys: Capture) -> None:
+    page = tmp_path / "duplicates.html"
+    assert main(["gallery", "duplicates", "-g", str(gallery), "--html", str(page)]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("same photo: 1, same product: 1, similar: ")
+    assert re.search(r"same photo +0\.995 +0, compressed, cropped", shown)
+    text = page.read_text()
+    assert text.count("<img") >= 8
+    assert 'src="data:image/jpeg' in text
+    assert "<script" not in text
+    assert main(["gallery", "duplicates", "-g", str(gallery), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told == find_duplicates(gallery).to_json()
+    assert told["groups"][0]["items"][0] == {"id": "0", "product": "p", "photo": "photos/0.png"}
+
+
+def test_photos_out_of_reach_are_told(gallery: Path, tmp_path: Path, capsys: Capture) -> None:
+    (tmp_path / "photos" / "1.png").unlink()
+    assert main(["gallery", "duplicates", "-g", str(gallery)]) == 3
+    assert "skipped 1: photos/1.png: " in capsys.readouterr().err
+
+
+def test_an_empty_gallery_is_the_callers_mistake(tmp_path: Path) -> None:
+    LocalGallery(tmp_path / "empty", create=True).close()
+    with pytest.raises(UsageError, match="is empty"):
+        find_duplicates(tmp_path / "empty")
