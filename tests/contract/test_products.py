@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import numpy as np
 import pytest
 
 from lookalike.answers import Match
-from lookalike.errors import FilterError, UnknownNameError
+from lookalike.errors import FilterError, GalleryDamagedError, UnknownNameError
 from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.gallery.local.products import is_indexed
 from lookalike.gallery.opening import open_gallery
@@ -392,6 +394,18 @@ def test_fewer_products_than_asked_for_are_all_found(tmp_path: Path) -> None:
     with LocalGallery(tmp_path / "shop.gallery", create=True) as gallery:
         catalogue.put_into(gallery)
         assert groups_of(asked(gallery, query, k=10, index="auto")) == catalogue.grouped(query)
+
+
+def test_a_damaged_product_is_noticed(tmp_path: Path) -> None:
+    catalogue = Catalogue([f"p{number // 4}" for number in range(40)])
+    with LocalGallery(tmp_path / "shop.gallery", create=True) as gallery:
+        catalogue.put_into(gallery)
+        query = a_query()
+        best = asked(gallery, query, k=1)[0].item
+    with closing(sqlite3.connect(tmp_path / "shop.gallery" / "gallery.db")) as connection, connection:
+        connection.execute("UPDATE items SET product = 'other' WHERE id = ?", (best.id,))
+    with LocalGallery(tmp_path / "shop.gallery") as gallery, pytest.raises(GalleryDamagedError):
+        asked(gallery, query, k=3)
 
 
 def test_an_approximate_index_finds_products_whose_pages_fit_together(tmp_path: Path) -> None:
