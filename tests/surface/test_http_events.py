@@ -260,3 +260,27 @@ def test_matches_of_an_item_have_their_relevance_from_the_first_search_on(tmp_pa
         [match] = asked(client, {"id": "d001-1", "k": 1})["matches"]
         assert 0 <= match["relevance"] <= 1
         assert 'lookalike_best_relevance_count{gallery="default"} 1.0' in client.get("/metrics").text
+
+
+def test_a_file_that_was_deleted_or_replaced_is_begun_anew(shop: Shop) -> None:
+    with open_client(shop) as client:
+        first = event_of(asked(client))
+        assert client.post("/v1/events", json=first).status_code == 202
+        for file in shop.gallery.glob("events.sqlite*"):
+            file.unlink()
+        second = event_of(asked(client))
+        assert client.post("/v1/events", json=second).json() == {"added": 1, "known": 0}
+        refused(client.post("/v1/events", json=first), "invalid")
+    assert [done.search.query_id for done in remembered(shop)] == [second["query_id"]]
+
+
+def test_other_settings_of_a_reload_count(shop: Shop) -> None:
+    with open_client(shop) as client:
+        context = client.app.state.context  # type: ignore[attr-defined]
+        gallery, recorder = context.default.opened.gallery, context.default.recorder
+        longer = Settings(events=True, events_days=7.0)
+        assert context.recorders.of("default", gallery, longer) is recorder and recorder.retention.days == 7.0
+        assert context.recorders.of("default", gallery, Settings()) is None
+        mixed = Settings(events=True, interleave_share=0.1, interleave_weights={"color": 1.0})
+        with pytest.raises(ConfigError, match="has none"):
+            context.recorders.of("default", gallery, mixed)

@@ -194,7 +194,7 @@ class GalleryContext:
         self.pictures, self.writes = shared.pictures, shared.writes
         self.thumbnails, self.decoded_photos = shared.thumbnails, shared.decoded_photos
         self.photo_hosts = shared.photo_hosts
-        self.events, self.recorder = shared.events, shared.recorders.of(self.name, opened.gallery)
+        self.events, self.recorder = shared.events, shared.recorders.of(self.name, opened.gallery, settings)
         opened.closing = [shared.recorders.close_of]
 
     @property

@@ -78,7 +78,7 @@ class SharedState:
         self.pictures = make_limiter("pictures", PAINTERS, PICTURES_WAITING)
         self.writes = make_limiter("writes", WRITERS, WRITES_WAITING, WRITE_SECONDS, stops=False)
         self.events = make_limiter("events", EVENT_WRITERS, EVENTS_WAITING)
-        self.recorders = UsageRecorders(settings, self.metrics)
+        self.recorders = UsageRecorders(self.metrics)
 
     @property
     def has_origins(self) -> bool:

@@ -19,36 +19,40 @@ LOG: Final = logging.getLogger("lookalike.server")
 class UsageRecorders:
     """Recorders by open gallery; a gallery with several names has one, counted under its first name."""
 
-    def __init__(self, settings: Settings, metrics: Metrics) -> None:
-        self._settings, self._metrics = settings, metrics
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
         self._recorders: dict[Gallery, UsageRecorder] = {}
 
-    def of(self, name: str, gallery: Gallery) -> UsageRecorder | None:
+    def of(self, name: str, gallery: Gallery, settings: Settings) -> UsageRecorder | None:
         """Recorder of a gallery; None if the settings remember nothing.
 
         Args:
             name: Name of the gallery.
             gallery: The gallery.
+            settings: Settings of the server; a reload calls this with others.
 
         Raises:
             ConfigError: Answers are to be interleaved, and a space of the gallery has no weight for it.
         """
-        settings = self._settings
         if not settings.events:
             return None
         missing = [space.name for space in gallery.spaces if space.name not in settings.interleave_weights]
         if settings.interleave_share and missing:
             raise ConfigError(f"interleave_weights must have a weight for each space, and {missing[0]!r} has none")
-        if gallery not in self._recorders:
-            recorder = UsageRecorder(
-                events_path(gallery),
-                retention=Retention(settings.events_days, settings.events_bytes),
-                dropped=partial(self._metrics.forgotten, name),
-                say=lambda message: LOG.error("events", extra={"fields": {"gallery": name, "problem": message}}),
-            )
-            self._recorders[gallery] = recorder
-            self._metrics.watch_drift(name, lambda: recorder.drift)
-        return self._recorders[gallery]
+        retention = Retention(settings.events_days, settings.events_bytes)
+        recorder = self._recorders.get(gallery)
+        if recorder is not None:
+            recorder.retention = retention
+            return recorder
+        recorder = UsageRecorder(
+            events_path(gallery),
+            retention=retention,
+            dropped=partial(self._metrics.forgotten, name),
+            say=lambda message: LOG.error("events", extra={"fields": {"gallery": name, "problem": message}}),
+        )
+        self._recorders[gallery] = recorder
+        self._metrics.watch_drift(name, lambda: recorder.drift)
+        return recorder
 
     def close_of(self, gallery: Gallery) -> None:
         """Write what waits for a gallery that is being closed, and close its file."""

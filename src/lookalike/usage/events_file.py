@@ -112,6 +112,7 @@ class EventsFile:
                 f"{path} does not exist: no events were collected; `lookalike serve` collects them with the setting "
                 "`events = true`"
             )
+        self._identity = identity_of(path)
         with self._translated():
             mode = "rw" if is_writable else "ro"
             self._connection = sqlite3.connect(
@@ -279,6 +280,10 @@ class EventsFile:
             )
         return int((pages - free) * size)
 
+    def is_in_place(self) -> bool:
+        """Whether the path still leads to the file that was opened."""
+        return identity_of(self.path) == self._identity
+
     def close(self) -> None:
         """Close the file."""
         with suppress(sqlite3.Error):
@@ -310,3 +315,12 @@ def hour_of(at: float) -> int:
 def now() -> float:
     """Present time, in seconds since 1970."""
     return time.time()
+
+
+def identity_of(path: Path) -> tuple[int, int] | None:
+    """File system and inode at a path; None without a file."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

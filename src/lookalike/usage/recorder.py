@@ -42,6 +42,7 @@ class UsageRecorder:
 
     Attributes:
         path: File of events.
+        retention: How long and how much is kept.
         drift: Drift of the query vectors of the last day against the week before it; nan while it is unknown.
     """
 
@@ -57,7 +58,7 @@ class UsageRecorder:
             say: Called with the message of an error of the file, once until it can be written again.
         """
         self.path, self.drift = path, float("nan")
-        self._retention, self._dropped, self._say = retention, dropped, say
+        self.retention, self._dropped, self._say = retention, dropped, say
         self._waiting: deque[tuple[SearchRecord, Float32 | None]] = deque()
         self._lock = threading.Lock()  # of the file
         self._file: EventsFile | None = None
@@ -149,12 +150,15 @@ class UsageRecorder:
             return
         if moment - self._tidied >= TIDY_S:
             self._tidied = moment
-            self._file.prune(self._retention, now=moment)
+            self._file.prune(self.retention, now=moment)
         if moment - self._drift_at >= DRIFT_S:
             self._drift_at = moment
             self.drift = drift_at(self._file, self._model, moment)
 
     def _opened(self) -> EventsFile:
+        """The file; opened again where another one lies at its path, as after a gallery was replaced."""
+        if self._file is not None and not self._file.is_in_place():
+            self._forget_file()
         if self._file is None:
             self._file = EventsFile(self.path, is_writable=True)
         return self._file
