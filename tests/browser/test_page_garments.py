@@ -304,12 +304,13 @@ def test_without_a_finder_the_photo_is_as_before(server: Server, open_page: Open
     assert 'name="garment"' not in asked[0]
     assert shown(page) == answer(server, photo=outfit, k=24)
     expect(page.locator(".outlines")).to_be_hidden()
-    expect(page.locator(".query-about .hint")).to_have_text("Drag a corner to look at a part.")
+    expect(page.locator(".query-about .hint")).to_have_text("Drag over a part to look only there.")
     finger = Finger(page, ".crop")
     finger.tap((0.5, 0.5))
-    finger.drag((0.5, 0.8), (0.5, 0.2))  # scrolls
-    page.wait_for_function("() => scrollY > 20")
     assert query_of(page).keys() == {"photo"}
+    finger.drag((0.3, 0.8), (0.7, 0.2))
+    page.wait_for_function("() => new URLSearchParams(location.search).has('box')")
+    assert [round(float(side) / SIDE, 1) for side in query_of(page)["box"][0].split(",")] == [0.3, 0.2, 0.7, 0.8]
 
 
 def test_the_server_may_lose_its_finder(

@@ -288,17 +288,22 @@ def test_the_first_results_come_quickly_and_nothing_jumps(
     assert page.evaluate("window.shifted") < 0.02
 
 
-LOADED = r"""() => performance.getEntriesByType("resource").filter(({name}) => /\.(js|css|json|svg)$/.test(name))
+LOADED = r"""() => [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
+    .filter(({name, entryType}) => entryType === "navigation" || /\.(js|css|json|svg)$/.test(name))
     .reduce((bytes, {decodedBodySize}) => bytes + decodedBodySize, 0)"""
 
 
-def test_what_a_visitor_loads_is_small(server: Server, open_page: OpenPage, query_photo: Path) -> None:
-    page = open_page(server)
+@pytest.mark.parametrize(("width", "most"), [(360, 140_000), (1440, 150_000)])
+def test_what_a_visitor_loads_is_small(
+    server: Server, open_page: OpenPage, query_photo: Path, width: int, most: int
+) -> None:
+    page = open_page(server, width=width)
     choose(page, query_photo)
     page.wait_for_load_state("networkidle")
-    # Scripts, styles, texts of one language, settings and icons until a photo is answered, as they lie on the disk:
-    # nothing is shortened or packed. What only some visitors use, such as details, is loaded when they do.
-    assert 100_000 < page.evaluate(LOADED) < 140_000
+    # HTML, scripts, styles, settings, icon and the texts of one language after an answer to a photo, as they lie on the
+    # disk: nothing is shortened or packed. What only some visitors use, such as details, is loaded when they do; on a
+    # phone the filters too. It was 128 kB, with all texts in English: five languages took 5 kB more of each visitor.
+    assert 100_000 < page.evaluate(LOADED) < most
 
 
 def test_no_script_makes_html_of_texts() -> None:

@@ -2,14 +2,15 @@
 
 import {ApiError, findsGarments, getGarments, search} from "./api.js";
 import {kept} from "./kept.js";
-import {WHOLE, whereOf} from "./state.js";
+import {WHOLE, filtersInUse, whereOf} from "./state.js";
 
 const KEPT = 40;
 const AUTO = "auto";
+const PROBABLY = 0.5;
 
 /** Cache key: the parts of the state that an answer depends on. @param {import("./state.js").State} state */
-export const keyOf = ({item, photo, box, garment, weights, filters, text, textWeight, sameKind}) =>
-	JSON.stringify([item, photo, box, garment, weights, whereOf(filters), text, textWeight, sameKind]);
+export const keyOf = ({item, photo, box, garment, weights, filters, text, textWeight, sameKind, like, unlike}) =>
+	JSON.stringify([item, photo, box, garment, weights, whereOf(filters), text, textWeight, sameKind, like, unlike]);
 
 export class Answers {
 	#kept = new Map(); // key -> {matches, weights, labels, noGarment, reading, ended}: what was fetched so far
@@ -26,13 +27,13 @@ export class Answers {
 		return answer !== undefined && (answer.ended || answer.matches.length >= state.shown);
 	}
 
-	/** Fetch the missing pages of an answer, and return all of it. */
-	async fetch(state, signal) {
+	/** Fetch the missing pages of an answer, and return all of it; `sent` is told which share of a photo is sent. */
+	async fetch(state, signal, sent) {
 		const key = keyOf(state);
 		const before = this.get(key)?.matches ?? [];
 		const asked = await this.#asked(state);
 		const k = state.shown - before.length;
-		const {matches, query} = await search({...asked, k, offset: before.length}, signal);
+		const {matches, query} = await search({...asked, k, offset: before.length}, signal, sent);
 		if (query.garments) this.#learn(state.photo, query, asked.garment);
 		const answer = {
 			matches: [...before, ...matches],
@@ -59,10 +60,18 @@ export class Answers {
 	async #asked(state) {
 		const photo = state.photo && (await kept(state.photo));
 		if (state.photo && !photo) throw new ApiError("gone", "");
-		const {item, weights, filters, text, textWeight, sameKind} = state;
+		const {item, weights, filters, text, textWeight, sameKind, like, unlike} = state;
 		const part = await this.#part(state);
 		const words = {text, text_weight: textWeight, same_kind: sameKind};
-		return {photo: photo?.blob, id: item, ...part, weights, where: whereOf(filters), ...words};
+		return {
+			photo: photo?.blob,
+			id: [item, ...like].filter(Boolean),
+			unlike_id: unlike,
+			...part,
+			weights,
+			where: whereOf(filters),
+			...words,
+		};
 	}
 
 	/** Garments of the query photo as far as they are known, and the number of the one looked at. */
@@ -99,3 +108,17 @@ export class Answers {
 		});
 	}
 }
+
+/**
+ * Whether no match is probably of the kind that was asked for. Whoever filters, adds words, says what
+ * counts, or points at a part of the photo, wants to see the nearest.
+ * @param {import("./state.js").State} state
+ */
+export const isNoGood = ({anyway, weights, filters, box, garment, text}, {matches, noGarment}) =>
+	!(anyway || weights || box || garment || text) &&
+	!filtersInUse(filters) &&
+	matches.length > 0 &&
+	(isBare(noGarment) || matches.every(({relevance}) => relevance < PROBABLY));
+
+/** Whether the photo probably shows no garment. */
+export const isBare = noGarment => noGarment > PROBABLY;

@@ -4,8 +4,9 @@ import {message, settings} from "./settings.js";
 
 const LONGEST_MS = 30_000;
 const TRIES = 4;
+const MOST_VALUES = 200; // of an attribute, to filter by
 
-/** Error of a request. `kind` is unreachable, busy, missing, refused or failed. */
+/** Error of a request. `kind` is unreachable, slow (the connection), busy, missing, refused or failed. */
 export class ApiError extends Error {
 	constructor(kind, said, code = "") {
 		super(said);
@@ -21,14 +22,18 @@ const GROUP = settings.group === "product" ? "product" : null;
  * Search by a photo or an item, by words, or by both.
  * @param {Record<string, any>} query Parts of the API's form; what is null or false is left out.
  * @param {AbortSignal} [signal]
+ * @param {(share: number) => void} [sent] Told which share of a photo is sent, from 0 to 1.
  */
-export function search({photo, weights, ...others}, signal) {
+export function search({photo, weights, ...others}, signal, sent) {
 	const form = new FormData();
 	if (photo) setPhoto(form, photo);
 	if (weights) form.set("weights", JSON.stringify(weights));
 	const said = Object.entries({offset: 0, group: GROUP, ...others}); // an offset on the first page too: so pages fit together
-	for (const [name, value] of said) if (value || value === 0) form.set(name, String(value));
-	return ask("v1/search", {method: "POST", body: form, signal});
+	for (const [name, value] of said) {
+		if (name !== "box" && Array.isArray(value)) for (const one of value) form.append(name, one);
+		else if (value || value === 0) form.set(name, String(value));
+	}
+	return ask("v1/search", photo && sent ? {body: form, signal, sent} : {method: "POST", body: form, signal});
 }
 
 const setPhoto = (form, photo) => form.set("photo", photo, photo.name ?? "photo");
@@ -67,7 +72,7 @@ export const findsNoGarments = () => (finding = Promise.resolve({garments: false
 export const getItem = (id, signal) => ask(`v1/items/${encodeURIComponent(id)}`, {signal});
 export const getItems = (offset, limit, signal) => ask(`v1/items?offset=${offset}&limit=${limit}`, {signal});
 export const getFacets = (where, signal) =>
-	ask(`v1/facets${where ? `?where=${encodeURIComponent(where)}` : ""}`, {signal});
+	ask(`v1/facets?values=${MOST_VALUES}${where ? `&where=${encodeURIComponent(where)}` : ""}`, {signal});
 
 /** Pixels of the longest side of a photo in the grid. */
 export const THUMBNAIL = devicePixelRatio > 1.3 ? 640 : 360;
@@ -91,7 +96,7 @@ export const isThere = () =>
 
 async function ask(path, options) {
 	for (let attempt = 1; ; attempt++) {
-		const answer = await reach(path, options);
+		const answer = await (options.sent ? upload(path, options) : reach(path, options));
 		if (answer.ok) {
 			return await answer.json().catch(error => {
 				if (options.signal?.aborted) throw error;
@@ -115,11 +120,45 @@ async function reach(path, {signal, ...options}) {
 	}
 }
 
+/** Send a form and tell how much of it is sent, so that a slow connection is not taken for a slow server. @returns {Promise<Response>} */
+function upload(path, {body, signal, sent}) {
+	return new Promise((resolve, reject) => {
+		const request = new XMLHttpRequest();
+		const fail = (kind, key) => (finish(), reject(new ApiError(kind, message(key))));
+		let isSent = false;
+		let timer;
+		const wait = () => {
+			clearTimeout(timer);
+			const late = () => (isSent ? fail("unreachable", "server_too_slow") : fail("slow", "connection_slow"));
+			timer = setTimeout(() => (late(), request.abort()), LONGEST_MS);
+		};
+		const stop = () => (finish(), request.abort(), reject(signal.reason));
+		const finish = () => (clearTimeout(timer), signal?.removeEventListener("abort", stop));
+		request.upload.addEventListener("progress", ({loaded, total}) => (wait(), sent(Math.min(loaded / total, 0.99))));
+		request.upload.addEventListener("load", () => ((isSent = true), wait(), sent(1)));
+		request.addEventListener("load", () => {
+			finish();
+			const later = request.getResponseHeader("Retry-After");
+			resolve(new Response(request.response, {status: request.status, headers: later ? {"Retry-After": later} : {}}));
+		});
+		request.addEventListener("error", () => {
+			if (!navigator.onLine) fail("unreachable", "offline");
+			else if (isSent) fail("unreachable", "no_answer");
+			else isThere().then(there => (there ? fail("slow", "upload_broke_off") : fail("unreachable", "no_answer")));
+		});
+		signal?.addEventListener("abort", stop, {once: true});
+		request.open("POST", path);
+		request.send(body);
+		wait();
+	});
+}
+
 async function errorOf(answer) {
 	const said = await answer.json().then(
 		body => body.error ?? {},
 		() => ({}),
 	);
+	if (said.code === "too_slow") return new ApiError("slow", message("connection_slow"));
 	const busy = answer.headers.has("Retry-After");
 	const kind = busy ? "busy" : answer.status === 404 ? "missing" : answer.status < 500 ? "refused" : "failed";
 	return new ApiError(kind, said.message ?? String(answer.status), said.code);

@@ -1,12 +1,11 @@
-// Crop box on the photo: moved, resized and drawn by mouse, touch and keyboard. A finger draws where garments are outlined;
-// a tap chooses one.
+// Crop box on the photo: moved, resized and drawn by mouse, touch and keyboard. A tap chooses an outlined garment.
 
 import {QUIETLY, make, put} from "./dom.js";
 import {Outlines} from "./outlines.js";
 import {message} from "./settings.js";
 
 const SMALLEST = 0.06; // fraction of a side
-const SMALL = 0.2; // box whose corners have small marks
+const SMALL = 110; // pixels of a side of a box whose corners are held beside it, so that its middle can be
 const STEP = 0.02;
 const [DRAG, NUDGE] = [8, 2]; // pixels from which a pointer draws a box, or moves a part of it; less is a tap
 const WHOLE = Object.freeze([0, 0, 1, 1]);
@@ -65,7 +64,8 @@ export class Crop {
 		const sides = {left, top, width: right - left, height: bottom - top};
 		put(this.frame, sides);
 		this.element.classList.toggle("on-whole", this.isWhole);
-		this.frame.classList.toggle("small", Math.min(sides.width, sides.height) < SMALL);
+		const {clientWidth: across, clientHeight: down} = this.image;
+		this.frame.classList.toggle("small", Math.min(sides.width * across, sides.height * down) < SMALL);
 	}
 
 	#set(box) {
@@ -88,7 +88,6 @@ export class Crop {
 		const from = at(event);
 		const held = event.target.closest("i, .grip:not(.move)")?.dataset.part ?? "move";
 		const draws = held === "move" && (this.isWhole || this.outlines.chosen !== null || !this.#isInside(from));
-		if (draws && event.pointerType !== "mouse" && this.outlines.element.hidden) return; // a finger on the photo scrolls the page
 		event.preventDefault();
 		(event.target.closest(".grip") ?? this.frame.firstElementChild).focus(QUIETLY);
 		/** @type {any} */

@@ -28,6 +28,8 @@ export class Details {
 
 	id = null;
 	explains = null;
+	/** Whether there is a query that an item can be an example for. */
+	refines = false;
 	#stop = null;
 	#variants = [];
 
@@ -71,6 +73,8 @@ export class Details {
 		const link = new URL(hrefOf(item.id), document.baseURI).href;
 		const close = {"aria-label": message("close"), onclick: () => this.dialog.close()};
 		const similar = {autofocus: !shop, onclick: () => searchBy(item.id)};
+		const example = (/** @type {string} */ key, /** @type {boolean} */ isLike) =>
+			make("button.button.quiet", {onclick: () => this.doors.addExample(item.id, isLike)}, message(key));
 		const photo = picture(photoUrl(item.id, PHOTO), {uncut: true, width: "600", height: "800", alt: nameOf(item)});
 		const about = make(
 			"div.details-about",
@@ -90,6 +94,8 @@ export class Details {
 					),
 				make(shop ? "button.button" : "button.button.main", similar, icon("look"), message("find_similar")),
 				this.explains && match && !match.box && !match.garment && this.#explainButton(match),
+				this.refines && example("more_like_this", true),
+				this.refines && example("less_like_this", false),
 				this.#copyButton(message("copy_link"), link),
 				!isHidden("id") && this.#copyButton(message("copy_id"), item.id),
 			),

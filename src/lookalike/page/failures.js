@@ -1,9 +1,8 @@
 // Notices in place of results: for errors and for searches without matches.
 
 import {language, message} from "./settings.js";
+import {isBare} from "./answers.js";
 import {filtersInUse} from "./state.js";
-
-const PROBABLY = 0.5;
 
 const notice = (title, text, actions, mark = "hanger") => ({title, text, actions, mark});
 
@@ -14,6 +13,8 @@ export function failureOf({kind, code, message: said}, {photo, filters}, {again,
 	switch (kind) {
 		case "unreachable":
 			return notice(said, message("will_go_on"), [again], "close");
+		case "slow":
+			return notice(said, message("connection_slow_text"), [again], "close");
 		case "busy":
 			return of("busy", [again]);
 		case "gone":
@@ -40,19 +41,6 @@ export function noGoodMatchOf({photo}, {noGarment, garments}, {other, anyway}) {
 	const advice = garments.length > 1 ? "choose_another_garment" : isBare(noGarment) ? "box_if_any" : "box_the_garment";
 	return notice(title, message(advice), [other, anyway], "look");
 }
-
-/**
- * Whether no match is probably of the kind that was asked for. Whoever filters, adds words, says what
- * counts, or points at a part of the photo, wants to see the nearest.
- * @param {import("./state.js").State} state
- */
-export const isNoGood = ({anyway, weights, filters, box, garment, text}, {matches, noGarment}) =>
-	!(anyway || weights || box || garment || text) &&
-	!filtersInUse(filters) &&
-	matches.length > 0 &&
-	(isBare(noGarment) || matches.every(({relevance}) => relevance < PROBABLY));
-
-const isBare = noGarment => noGarment > PROBABLY;
 
 /** Notice for an answer without matches. */
 export const emptyOf = ({filters, text}, {clear, restart}) =>

@@ -1,22 +1,14 @@
 // Filters made from the facets: check boxes for values, two ends for numbers.
 
 import {make, refill} from "./dom.js";
-import {isNaming, labelOf, valueText} from "./labels.js";
-import {isHidden} from "./products.js";
+import {NONE, isNumbers, isUseful} from "./facets.js";
+import {labelOf, valueText} from "./labels.js";
 import {message, numberText, settings} from "./settings.js";
 
 const FEW = 7; // values shown before "Show all"
+const MANY = 14; // values from which they can be searched
 const OPEN_AT_FIRST = 3;
-const {filters: CHOSEN, link: LINK} = settings.columns;
-export const NONE = Object.freeze({values: [], low: null, high: null});
-
-/**
- * @typedef {object} Facet
- * @property {string} name
- * @property {string[]} kinds Types of the values: text, number, boolean.
- * @property {{value: string|number|boolean, count: number}[]} values Values, most frequent first.
- * @property {[number, number]|null} range Least and largest value, if all are numbers.
- */
+const {filters: CHOSEN} = settings.columns;
 
 export class Filters {
 	#groups = new Map();
@@ -31,7 +23,7 @@ export class Filters {
 		this.changed = changed;
 	}
 
-	/** @param {Facet[]} facets @param {Map<string, typeof NONE>} filters Those in use. */
+	/** @param {import("./facets.js").Facet[]} facets @param {Map<string, typeof NONE>} filters Those in use. */
 	show(facets, filters) {
 		const useful = facets.filter(facet => filters.has(facet.name) || this.#groups.has(keyOf(facet)) || isUseful(facet));
 		for (const {name} of facets) if (!this.#order.includes(name)) this.#order.push(name);
@@ -60,20 +52,10 @@ export class Filters {
 	}
 }
 
-const isNumbers = ({kinds}) => kinds.length === 1 && kinds[0] === "number";
 const keyOf = facet => `${isNumbers(facet) ? "range" : "values"}.${facet.name}`;
 
-/** Whether a facet is worth a filter: its values divide the items. */
-export function isUseful(facet) {
-	if (isHidden(facet.name) || facet.name === LINK || (CHOSEN.length && !CHOSEN.includes(facet.name))) return false;
-	if (isNumbers(facet)) return facet.range !== null && facet.range[0] < facet.range[1];
-	return (
-		facet.values.length > 1 &&
-		!isNaming(facet.name) &&
-		facet.values[0].count > 2 &&
-		facet.values.every(({value}) => String(value).length < 60)
-	);
-}
+/** Text without case and accents. */
+const folded = text => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase().trim();
 
 class Group {
 	constructor(name, changed) {
@@ -86,17 +68,29 @@ class Group {
 }
 
 class ValuesGroup extends Group {
+	/** @type {HTMLInputElement|null} Field that looks for values, if there are many. */
+	searching = null;
+
 	show(facet, filter) {
 		this.facet = facet;
 		this.filter = filter;
 		this.used.textContent = filter.values.length ? numberText(filter.values.length) : "";
 		const missing = filter.values.filter(value => facet.values.every(known => known.value !== value));
 		const known = [...facet.values, ...missing.map(value => ({value, count: 0}))];
-		const shown = this.all ? known : known.filter(({value}, at) => at < FEW || filter.values.includes(value));
+		const wanted = folded(this.searching?.value ?? "");
+		const shown = wanted
+			? known.filter(({value}) => folded(valueText(value)).includes(wanted))
+			: this.all
+				? known
+				: known.filter(({value}, at) => at < FEW || filter.values.includes(value));
+		if (known.length >= MANY) this.searching ??= this.#searchField();
 		refill(
 			this.inside,
+			this.searching,
 			make("ul.values", ...shown.map(one => this.#value(one))),
-			known.length > FEW + 1 &&
+			wanted && !shown.length && make("p.hint", message("no_such_value")),
+			!wanted &&
+				known.length > FEW + 1 &&
 				make(
 					"button.link",
 					{
@@ -110,6 +104,20 @@ class ValuesGroup extends Group {
 					this.all ? message("show_fewer") : message("show_all", {count: known.length}),
 				),
 		);
+	}
+
+	/** Field that looks for values. */
+	#searchField() {
+		const label = message("search_values", {name: labelOf(this.name)});
+		const oninput = () => this.show(this.facet, this.filter);
+		const key = `search.${this.name}`;
+		return make("input.value-search", {
+			type: "search",
+			"aria-label": label,
+			placeholder: label,
+			"data-key": key,
+			oninput,
+		});
 	}
 
 	#value({value, count}) {

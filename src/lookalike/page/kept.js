@@ -1,4 +1,4 @@
-// Query photos stored in this browser only, for reloading and going back.
+// Query photos and recent searches stored in this browser only, for reloading and going back.
 
 const STORE = "photos";
 const MOST = 20;
@@ -27,6 +27,49 @@ async function write(entry) {
 	await request("readwrite", store => store.put(entry));
 	const all = await request("readonly", store => store.index("at").getAllKeys());
 	for (const old of all.slice(0, -MOST)) await request("readwrite", store => store.delete(old));
+}
+
+/** Remove all stored photos and searches from this browser. */
+export async function forget() {
+	here.clear();
+	writeSearches([]);
+	await request("readwrite", store => store.clear()).catch(() => {});
+}
+
+const SEARCHES = "lookalike-searches";
+const MOST_SEARCHES = 12;
+
+/**
+ * @typedef {object} Search
+ * @property {string} address Query string of the page.
+ * @property {string|null} item
+ * @property {string|null} photo Name of a stored photo.
+ * @property {string|null} text
+ * @property {string} label
+ */
+
+/** Recent searches, the last first. @returns {Search[]} */
+export function recentSearches() {
+	try {
+		const said = JSON.parse(localStorage.getItem(SEARCHES) ?? "[]");
+		return Array.isArray(said) ? said.filter(one => typeof one?.address === "string") : [];
+	} catch {
+		return []; // no storage, or something else in it
+	}
+}
+
+/** Store a search. @param {Search} search */
+export function remember(search) {
+	const others = recentSearches().filter(({address}) => address !== search.address);
+	writeSearches([search, ...others].slice(0, MOST_SEARCHES));
+}
+
+function writeSearches(searches) {
+	try {
+		localStorage.setItem(SEARCHES, JSON.stringify(searches));
+	} catch {
+		// without storage there are no recent searches
+	}
 }
 
 let opened;

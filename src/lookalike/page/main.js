@@ -1,27 +1,26 @@
 // Main module: renders the page from the state, which is in the URL.
 
-import {Answers, keyOf} from "./answers.js";
+import {Answers, isNoGood, keyOf} from "./answers.js";
 import {ApiError, findsGarments, findsNoGarments, getFacets, getItem, getPhoto} from "./api.js";
 import {showChips} from "./chips.js";
 import {byId, withStyle} from "./dom.js";
-import {emptyOf, failureOf, isNoGood, noGoodMatchOf} from "./failures.js";
-import {Filters} from "./filters.js";
 import {kindShown, showGuesses, withoutKind} from "./guesses.js";
 import {listenForPhotos, prepared} from "./intake.js";
-import {keep, kept} from "./kept.js";
+import {keep, kept, recentSearches, remember} from "./kept.js";
 import {Latest} from "./latest.js";
 import {hideNotice, Outage, showNotice} from "./notices.js";
 import {QueryPanel} from "./query.js";
 import {Results} from "./results.js";
 import {message, settings} from "./settings.js";
-import {listenForSheet, setSheet} from "./sheet.js";
+import {isSheetOpen, listenForSheet, setSheet} from "./sheet.js";
 import {showBeginnings} from "./start.js";
-import {MOST_SHOWN, PAGE, WHOLE, emptyState, readState, whereOf, writeState} from "./state.js";
-import {nameOf} from "./labels.js";
+import {MOST_SHOWN, PAGE, WHOLE, emptyState, readState, whereOf, withExample, writeState} from "./state.js";
+import {megabytesText, nameOf, percentText} from "./labels.js";
 import {Weights} from "./weights.js";
 import {Words} from "./words.js";
 
 const SLOW_MS = [1500, 6000];
+const SENDING_MS = 400; // from which it is told how much of a photo is sent
 const PART_OF = 1280; // longest side of an item's photo, in pixels, when a part of it is searched for
 
 let state = readState(location.search);
@@ -37,7 +36,7 @@ const queryOf = ({item, photo, text}) =>
 	item ? `item ${item}` : photo ? `photo ${photo}` : text ? `words ${text}` : null;
 const titleOf = what => `${what} – ${settings.name}`;
 /** @typedef {typeof doors} Doors What the parts of the page can ask for. */
-const doors = {search: searchItem, details: openDetails, boxed, choose, lookAtPart, hrefOf, say};
+const doors = {search: searchItem, details: openDetails, boxed, choose, lookAtPart, hrefOf, say, addExample};
 
 const results = new Results(byId("grid"), doors);
 const closed = () => (history.state?.opened ? history.go(-history.state.opened) : go({open: null}, {push: false}));
@@ -47,7 +46,9 @@ let details = null;
 const query = new QueryPanel(doors);
 const weights = new Weights(byId("weights"), next => go({weights: next}, {push: false}));
 const words = new Words({search: searchWords, weigh: textWeight => go({textWeight}, {push: false})});
-const filters = new Filters(byId("filters"), (name, filter, done) => setFilter(name, filter, {push: done}));
+/** @type {import("./filters.js").Filters|null} Made when it is first seen: small screens have it in a sheet. */
+let filters = null;
+const isWide = matchMedia("(min-width: 900px)");
 const searching = new Latest(runSearch);
 const counting = new Latest(runFacets);
 const outage = new Outage(() => refresh());
@@ -97,6 +98,37 @@ function searchItem(id) {
 function searchWords(text) {
 	const next = {...state, text, textWeight: text && state.textWeight, shown: PAGE, anyway: false};
 	if (text !== state.text) go(queryOf(next) ? next : emptyState());
+}
+
+/** Look more, or less, like an item, beside the photo or item of the query. */
+function addExample(id, isLike) {
+	const like = isLike ? withExample(state.like, id) : state.like.filter(one => one !== id);
+	const unlike = isLike ? state.unlike.filter(one => one !== id) : withExample(state.unlike, id);
+	details.close();
+	go({like, unlike, open: null, sameKind: false, shown: PAGE});
+	toTop();
+}
+
+function removeExample(id) {
+	const without = ids => ids.filter(one => one !== id);
+	go({like: without(state.like), unlike: without(state.unlike), shown: PAGE});
+}
+
+async function showExamples() {
+	if (!state.like.length && !state.unlike.length && byId("examples").hidden) return;
+	const {showExamples: show} = await import("./examples.js");
+	show(state, items, removeExample);
+}
+
+/** Recent searches, if there are any. */
+async function showRecent() {
+	if (!recentSearches().length) return;
+	const {showRecent: show} = await import("./recent.js");
+	show(address => {
+		state = readState(address);
+		go({});
+		toTop();
+	});
 }
 
 function openDetails(id) {
@@ -164,6 +196,7 @@ function refresh() {
 		searching.stop();
 		results.clear();
 		shown = null;
+		showRecent();
 		showBeginnings(doors).catch(error => error.kind === "unreachable" && outage.begin());
 		document.title = settings.name;
 	}
@@ -171,6 +204,7 @@ function refresh() {
 }
 
 async function showSearch() {
+	showExamples();
 	showChips(state.filters, {change: (name, filter) => setFilter(name, filter, {push: true}), clear: clearFilters});
 	if (answers.has(state)) {
 		searching.stop();
@@ -221,21 +255,49 @@ async function runSearch(now, signal) {
 	if (answers.has(now)) return showAnswer(now); // fetched meanwhile
 	const status = byId("status");
 	const slow = [message("still_looking"), message("server_slow")];
-	const timers = SLOW_MS.map((after, at) => setTimeout(() => (status.textContent = slow[at]), after));
+	let timers = [];
+	const wait = () => {
+		timers.forEach(clearTimeout);
+		timers = SLOW_MS.map((after, at) => setTimeout(() => (status.textContent = slow[at]), after));
+	};
+	const began = performance.now();
+	/** The server is waited for only when it has got everything. */
+	const sent = share => {
+		if (signal.aborted) return;
+		const isLong = share < 1 && performance.now() - began > SENDING_MS;
+		byId("sending").hidden = !isLong;
+		byId("sending").value = share;
+		if (isLong) status.textContent = message("sending", {share: percentText(share)});
+		if (share === 1 && isSending) status.textContent = message("looking");
+		isSending = isLong;
+		wait();
+	};
+	let isSending = false;
+	wait();
 	byId("results").setAttribute("aria-busy", "true");
 	byId("grid").classList.toggle("stale", shown !== null && shown !== keyOf(now));
 	if (shown === null) status.textContent = message("looking");
 	try {
-		const {matches} = await answers.fetch(now, signal);
+		const {matches} = await answers.fetch(now, signal, sent);
 		if (signal.aborted) return;
-		for (const match of matches) items.set(match.id, match);
+		for (const match of matches) for (const one of [match, ...(match.variants ?? [])]) items.set(one.id, one);
+		rememberSearch(now);
 		outage.end();
+		import("./failures.js"); // now, for it could not be loaded later without a connection
 		if (queryOf(now) === queryOf(state)) showAnswer(now);
 	} catch (error) {
 		if (!signal.aborted && queryOf(now) === queryOf(state)) fail(error);
 	} finally {
 		timers.forEach(clearTimeout);
+		if (!signal.aborted) byId("sending").hidden = true;
 	}
+}
+
+async function rememberSearch({item, photo, text}) {
+	const found = item && (items.get(item) ?? (await getItem(item).catch(() => null)));
+	const named = item ? found && nameOf(found) : photo ? message("your_photo") : null;
+	const label = [named, text].filter(Boolean).join(", ");
+	if (label) remember({address: writeState({...emptyState(), item, photo, text}), item, photo, text, label});
 }
 
 function showAnswer(now) {
@@ -255,8 +317,10 @@ function showAnswer(now) {
 	const isLetters = reading?.searched.join() === "full_text" && isBest; // no space counts
 	weights.show(isLetters ? {} : {...used, ...state.weights}, {isDefault: state.weights === null});
 	words.showReading(reading, now.textWeight);
-	if (isHidden) showNotice(noGoodMatchOf(now, {...answer, ...answers.garments(now)}, actions));
-	else if (!number) showNotice(emptyOf(state, actions));
+	if (isHidden || !number)
+		explainWhy(({noGoodMatchOf, emptyOf}) =>
+			isHidden ? noGoodMatchOf(now, {...answer, ...answers.garments(now)}, actions) : emptyOf(now, actions),
+		);
 	showLabels();
 	if (counted !== whereOf(now.filters)) counting.ask(now);
 	if (now.photo) showQuery(state); // its garments may be known now
@@ -297,7 +361,14 @@ function fail(error) {
 	showLabels();
 	byId("grid").classList.remove("stale");
 	byId("status").textContent = "";
-	showNotice(failureOf(error, state, actions));
+	explainWhy(({failureOf}) => failureOf(error, state, actions));
+}
+
+/** Show a notice in place of results. @param {(texts: typeof import("./failures.js")) => Parameters<typeof showNotice>[0]} make */
+async function explainWhy(make) {
+	const asked = state;
+	const texts = await import("./failures.js");
+	if (asked === state) showNotice(make(texts));
 }
 
 async function showDetails() {
@@ -309,7 +380,8 @@ async function showDetails() {
 	const {Details} = await withStyle("details.css", import("./details.js"));
 	if (!state.open) return;
 	details ??= new Details(byId("details"), {...doors, closed, explain});
-	details.explains = state.item || state.photo;
+	details.refines = Boolean(state.item || state.photo) && state.open !== state.item;
+	details.explains = (state.item || state.photo) && !state.like.length && !state.unlike.length;
 	await details.show(state.open, {match, weights: answer?.weights ?? null, variants});
 }
 
@@ -324,16 +396,24 @@ async function runFacets(now, signal) {
 		if (signal.aborted) return;
 		counted = whereOf(now.filters);
 		facets = [...own, ...others];
-		filters.show(facets, state.filters);
+		showFilters();
 		showLabels();
 	} catch (error) {
 		if (!signal.aborted && !(error instanceof ApiError)) throw error; // the search shows the error
 	}
 }
 
+async function showFilters() {
+	if (!facets.length || (!isWide.matches && !isSheetOpen())) return;
+	const {Filters} = await import("./filters.js");
+	filters ??= new Filters(byId("filters"), (name, filter, done) => setFilter(name, filter, {push: done}));
+	filters.show(facets, state.filters);
+}
+
 // Event handlers.
 
-listenForSheet();
+listenForSheet(showFilters);
+isWide.addEventListener("change", showFilters);
 byId("more").firstElementChild.addEventListener("click", () => {
 	const last = byId("grid").lastElementChild;
 	go({shown: state.shown + PAGE}, {push: false});
@@ -344,13 +424,19 @@ document.querySelector("[data-home]").addEventListener("click", event => {
 	details?.close();
 	go(emptyState());
 });
+function refused(why) {
+	byId("banner").textContent = why;
+	byId("banner").hidden = false;
+	setTimeout(() => (byId("banner").hidden = true), 6000);
+}
 listenForPhotos({
-	got: async file => searchPhoto(await prepared(file), file.name),
-	refused: why => {
-		byId("banner").textContent = why;
-		byId("banner").hidden = false;
-		setTimeout(() => (byId("banner").hidden = true), 6000);
+	got: async file => {
+		const photo = await prepared(file);
+		const most = settings.photo_bytes;
+		if (photo.size <= most) return searchPhoto(photo, file.name);
+		refused(message("photo_too_large", {size: megabytesText(photo.size), most: megabytesText(most)}));
 	},
+	refused,
 });
 
 findsGarments().catch(() => {}); // early, so that the first search does not wait

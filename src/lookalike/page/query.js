@@ -165,5 +165,5 @@ function otherParts(garments, garment) {
 	const tap = isTouch ? "tap" : "click";
 	if (garment) return garments.length > 1 && message(`${tap}_another`);
 	if (garments.length) return message(`${tap}_a_garment`);
-	return message(isTouch ? "drag_a_corner" : "drag_over_part");
+	return message("drag_over_part");
 }

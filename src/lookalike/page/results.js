@@ -105,7 +105,10 @@ export class Results {
 			return [match.id, card];
 		});
 		this.#cards = new Map(cards);
-		this.grid.replaceChildren(...cards.map(([, card]) => card.element));
+		const elements = cards.map(([, card]) => card.element);
+		const isSame =
+			elements.length === this.grid.childElementCount && elements.every((one, at) => this.grid.children[at] === one);
+		if (!isSame) this.grid.replaceChildren(...elements); // or the focus stays where it is
 		this.#move(before);
 	}
 

@@ -2,7 +2,8 @@
 
 import {byId} from "./dom.js";
 
-const isOpen = () => byId("adjust").classList.contains("open");
+/** Whether the sheet is open. */
+export const isSheetOpen = () => byId("adjust").classList.contains("open");
 
 /** @param {boolean} open */
 export function setSheet(open) {
@@ -10,11 +11,12 @@ export function setSheet(open) {
 	byId("adjust-open").setAttribute("aria-expanded", String(open));
 }
 
-/** Connect the buttons that open and close the sheet. */
-export function listenForSheet() {
+/** Connect the buttons that open and close the sheet. @param {() => void} opened */
+export function listenForSheet(opened) {
 	byId("adjust-open").addEventListener("click", () => {
-		setSheet(!isOpen());
-		if (!isOpen()) return;
+		setSheet(!isSheetOpen());
+		if (!isSheetOpen()) return;
+		opened();
 		byId("adjust-close").focus();
 		const results = byId("results"); // to see them change
 		if (results.getBoundingClientRect().top > innerHeight / 4) results.scrollIntoView({behavior: "smooth"});
@@ -24,6 +26,6 @@ export function listenForSheet() {
 		byId("adjust-open").focus();
 	});
 	byId("adjust").addEventListener("keydown", event => {
-		if (event.key === "Escape" && isOpen()) byId("adjust-close").click();
+		if (event.key === "Escape" && isSheetOpen()) byId("adjust-close").click();
 	});
 }

@@ -5,6 +5,7 @@ const LANGUAGE = new URLSearchParams(location.search).get("lang");
 
 export const PAGE = 24;
 export const MOST_SHOWN = 480;
+const MOST_EXAMPLES = 8; // items to look more, or less, like
 export const WHOLE = "whole";
 const LITERAL = /^(?:true|false|-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)$/i;
 
@@ -20,6 +21,8 @@ const LITERAL = /^(?:true|false|-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)$/i;
  * @property {number|null} textWeight Weight of the words beside an item or photo, 0 to 1; null for the server's default.
  * @property {boolean} sameKind Whether only one kind is searched.
  * @property {number} shown Number of matches shown.
+ * @property {string[]} like Ids of items to look like, beside the item or photo.
+ * @property {string[]} unlike Ids of items to look less like.
  * @property {boolean} anyway Whether matches are shown though none is good.
  * @property {string|null} open Id of the item whose details are open.
  */
@@ -35,6 +38,8 @@ export const emptyState = () => ({
 	text: null,
 	textWeight: null,
 	sameKind: false,
+	like: [],
+	unlike: [],
 	shown: PAGE,
 	anyway: false,
 	open: null,
@@ -50,6 +55,7 @@ export function readState(search) {
 	for (const [key, value] of new URLSearchParams(search)) {
 		const [kind, name] = key.split(/\.(.*)/s);
 		if (["item", "photo", "text", "open"].includes(key)) state[key] = value || null;
+		else if (key === "like" || key === "unlike") state[key] = withExample(state[key], value);
 		else if (key === "box") state.box = readBox(value);
 		else if (key === "garment") state.garment = value === WHOLE || /^[1-9]\d{0,3}$/.test(value) ? value : null;
 		else if (key === "anyway") state.anyway = true;
@@ -67,7 +73,7 @@ export function readState(search) {
 	if (state.item) state.photo = null;
 	if (!state.photo) state.box = null;
 	if (!state.photo || state.box) state.garment = null;
-	if (!state.item && !state.photo) Object.assign(state, {sameKind: false, textWeight: null});
+	if (!state.item && !state.photo) Object.assign(state, {sameKind: false, textWeight: null, like: [], unlike: []});
 	if (!state.text) state.textWeight = null;
 	if (state.weights && !Object.values(state.weights).some(weight => weight > 0)) state.weights = null;
 	return state;
@@ -78,6 +84,7 @@ export function writeState(state) {
 	const said = new URLSearchParams();
 	for (const key of ["item", "photo", "text"]) if (state[key]) said.set(key, state[key]);
 	if (state.textWeight !== null) said.set("text_weight", String(state.textWeight));
+	for (const key of ["like", "unlike"]) for (const id of state[key]) said.append(key, id);
 	if (state.box) said.set("box", state.box.map(side => Math.round(side)).join(","));
 	if (state.garment) said.set("garment", state.garment);
 	for (const [space, weight] of Object.entries(state.weights ?? {}))
@@ -95,6 +102,9 @@ export function writeState(state) {
 	const text = said.toString();
 	return text && `?${text}`;
 }
+
+/** Examples with one more; the oldest make room. @param {string[]} ids @param {string} id */
+export const withExample = (ids, id) => [...ids.filter(one => one !== id), id].filter(Boolean).slice(-MOST_EXAMPLES);
 
 /** Filter expression of the state, optionally without one attribute; null without filters. */
 export function whereOf(filters, without = null) {

@@ -1,17 +1,11 @@
 // Words: their field, suggestions from the catalogue, how they were read, and their weight beside a photo.
 
-import {getFacets} from "./api.js";
 import {byId, icon, make} from "./dom.js";
-import {isUseful} from "./filters.js";
 import {language, message} from "./settings.js";
 import {balance, fill} from "./weights.js";
 
-const MOST = 8; // suggestions at a time
-const CHANGES = /colou?r|kind|type|category|sleeve|pattern/i; // attributes that are suggested before a letter is typed
-
 export class Words {
 	#last = null; // words of the state, as the field got them
-	#values = null; // promise of the catalogue's values
 
 	/** @param {{search: (text: string|null) => void, weigh: (weight: number) => void}} doors `weigh` follows the slider. */
 	constructor({search, weigh}) {
@@ -90,11 +84,8 @@ export class Words {
 	}
 
 	async #suggest() {
-		this.#values ??= getFacets(null).then(
-			({facets}) => valuesOf(facets),
-			() => [],
-		);
-		const found = completions(this.field.value, await this.#values, this.isBeside);
+		const {suggestionsFor} = await import("./suggestions.js");
+		const found = await suggestionsFor(this.field.value, this.isBeside);
 		this.list.hidden = !found.length || document.activeElement !== this.field;
 		const chip = ([word, text]) => make("button.chip", {onclick: () => this.#submit(text)}, word);
 		this.list.replaceChildren(...found.map(one => make("li", chip(one))));
@@ -103,27 +94,6 @@ export class Words {
 	#hide() {
 		this.list.hidden = true;
 	}
-}
-
-/** Values that are words, in lower case: the most frequent of each attribute, then the next. */
-function valuesOf(facets) {
-	const ranked = facets
-		.filter(facet => facet.kinds.join() === "text" && isUseful(facet))
-		.flatMap(({name, values}) => values.map(({value}, rank) => ({name, rank, word: value.toLowerCase()})));
-	ranked.sort((one, other) => one.rank - other.rank);
-	return [...new Map(ranked.reverse().map(one => [one.word, one])).values()].reverse();
-}
-
-/** Suggestions for what is typed: each word, and the text that it makes. */
-function completions(text, values, isBeside) {
-	const typed = text.toLowerCase();
-	const part = /\S*$/.exec(typed)[0];
-	const before = text.slice(0, text.length - part.length);
-	const start = before.trim() || !isBeside || language !== "en" ? before : "but "; // as the server reads it
-	const said = values.filter(({word}) => ` ${typed} `.includes(` ${word} `)).map(({name}) => name);
-	const fits = ({name, word}) => !said.includes(name) && (part ? ` ${word}`.includes(` ${part}`) : CHANGES.test(name));
-	const found = values.filter(fits).slice(0, MOST);
-	return found.map(({word}) => [word, start + word]);
 }
 
 /** What is said of `text_read` of an answer. */

@@ -1,0 +1,33 @@
+// Recent searches on the start page, from this browser.
+
+import {THUMBNAIL, photoUrl} from "./api.js";
+import {byId, make, picture, plainClick} from "./dom.js";
+import {forget, kept, recentSearches} from "./kept.js";
+
+const SHOWN = 6;
+
+/** Show the recent searches. @param {(address: string) => void} open */
+export async function showRecent(open) {
+	const place = byId("recent");
+	const found = [];
+	for (const search of recentSearches()) {
+		const photo = search.photo && (await kept(search.photo));
+		if (!search.photo || photo) found.push(tile(search, photo, open));
+	}
+	byId("recent-list").replaceChildren(...found.slice(0, SHOWN).map(one => make("li", one)));
+	place.hidden = !found.length;
+	byId("recent-clear").onclick = async () => {
+		await forget();
+		place.hidden = true;
+		document.querySelector("[data-choose]:not(.top *)")?.["focus"]();
+	};
+}
+
+function tile({address, item, text, label}, photo, open) {
+	const named = {href: address, "aria-label": label, title: label, onclick: plainClick(() => open(address))};
+	if (!item && !photo) return make("a.tile.said", named, make("span", text));
+	const source = photo ? URL.createObjectURL(photo.blob) : photoUrl(item, THUMBNAIL);
+	const image = picture(source, {width: "300", height: "400"});
+	if (photo) image.addEventListener("load", () => URL.revokeObjectURL(source), {once: true});
+	return make("a.tile", named, image, text && make("span.mark-sold", text));
+}
