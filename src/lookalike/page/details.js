@@ -2,6 +2,7 @@
 
 import {icon, make, picture, plainClick} from "./dom.js";
 import {THUMBNAIL, getItem, photoUrl, search} from "./api.js";
+import {copy} from "./clipboard.js";
 import {parts, priceLine, toShop} from "./results.js";
 import {isNaming, labelOf, nameOf, percentText, scoreText, valueText} from "./labels.js";
 import {inStock, isHidden, isSpecial, linkOf, priceOf} from "./products.js";
@@ -189,20 +190,4 @@ function veil({naturalWidth: width, naturalHeight: height}, {agreement, area: [l
 	const over = make("canvas.veil", {width, height});
 	over.getContext("2d").drawImage(cells, left * width, top * height, (right - left) * width, (bottom - top) * height);
 	return over;
-}
-
-/** Copy a text to the clipboard; without a secure origin, by the older API. */
-async function copy(text, beside) {
-	if (navigator.clipboard)
-		return navigator.clipboard.writeText(text).then(
-			() => true,
-			() => false,
-		);
-	const field = make("textarea.unseen", {readonly: true});
-	field.value = text;
-	beside.append(field);
-	field.select();
-	const done = document.execCommand("copy");
-	field.remove();
-	return done;
 }

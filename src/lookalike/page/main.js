@@ -36,7 +36,18 @@ const queryOf = ({item, photo, text}) =>
 	item ? `item ${item}` : photo ? `photo ${photo}` : text ? `words ${text}` : null;
 const titleOf = what => `${what} – ${settings.name}`;
 /** @typedef {typeof doors} Doors What the parts of the page can ask for. */
-const doors = {search: searchItem, details: openDetails, boxed, choose, lookAtPart, hrefOf, say, addExample};
+const doors = {
+	search: searchItem,
+	details: openDetails,
+	boxed,
+	choose,
+	lookAtPart,
+	hrefOf,
+	say,
+	addExample,
+	sharedAt,
+	tell: text => refused(text),
+};
 
 const results = new Results(byId("grid"), doors);
 const closed = () => (history.state?.opened ? history.go(-history.state.opened) : go({open: null}, {push: false}));
@@ -129,6 +140,26 @@ async function showRecent() {
 		go({});
 		toTop();
 	});
+}
+
+/** Address of the search by a shared photo. */
+function sharedAt(id) {
+	const address = new URLSearchParams(writeState({...state, photo: null}));
+	for (const part of ["box", "garment"]) if (state[part]) address.set(part, String(state[part]));
+	address.set("shared", id);
+	return `?${address}`;
+}
+
+/** Fetch the shared photo of the address, and search by it. @param {string} id */
+async function takeShared(id) {
+	const {sharedPhoto} = await import("./share.js");
+	const photo = await sharedPhoto(id);
+	if (!photo) refused(message("not_shared_any_more"));
+	const address = new URLSearchParams(location.search);
+	address.delete("shared");
+	if (photo) address.set("photo", await keep(photo, message("shared_photo")));
+	state = readState(`?${address}`);
+	go({}, {push: false});
 }
 
 function openDetails(id) {
@@ -440,4 +471,6 @@ listenForPhotos({
 });
 
 findsGarments().catch(() => {}); // early, so that the first search does not wait
-refresh();
+const shared = new URLSearchParams(location.search).get("shared");
+if (shared) takeShared(shared);
+else refresh();

@@ -4,7 +4,7 @@ import {byId, make, picture} from "./dom.js";
 import {photoUrl} from "./api.js";
 import {Crop} from "./crop.js";
 import {factsLine, kindText, nameOf} from "./labels.js";
-import {message} from "./settings.js";
+import {message, settings} from "./settings.js";
 
 const PHOTO = 640;
 
@@ -70,12 +70,25 @@ export class QueryPanel {
 			},
 			message("whole_photo"),
 		);
-		this.about.replaceChildren(
+		const about = [
 			make("p.query-name", photo.label || message("your_photo")),
 			this.whole,
+			settings.sharing_hours && this.#shareButton(photo.blob),
 			(this.hint = make("p.hint")),
-		);
+		].filter(Boolean);
+		this.about.replaceChildren(...about);
 		this.#sayPart(part);
+	}
+
+	#shareButton(blob) {
+		const button = make("button.link", {"data-key": "share"}, message("share"));
+		button.addEventListener("click", async () => {
+			const {share} = await import("./share.js");
+			button.disabled = true;
+			this.doors.tell(await share(blob, this.doors.sharedAt));
+			button.disabled = false;
+		});
+		return button;
 	}
 
 	/** Show an item; its details may be loaded later. */

@@ -20,6 +20,7 @@
  * @property {string|null} currency Currency of prices whose item names none.
  * @property {boolean} scores Whether cards show scores.
  * @property {"product"|"photo"} group What a card is.
+ * @property {number|null} sharing_hours How long shared photos are kept; null if photos cannot be shared.
  * @property {Record<string, Record<string, string>>} labels Names of attributes by language.
  * @property {Columns} columns
  * @property {number} photo_bytes Most bytes of a photo.

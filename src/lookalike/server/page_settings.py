@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 
 from lookalike.errors import ConfigError
 from lookalike.server.page_colors import Colors, Palette, palette
+from lookalike.server.shared_photos import Sharing
 
 CURRENCY: Final = re.compile(r"[A-Z]{3}")
 LONGEST_NAME: Final = 60
@@ -75,6 +76,7 @@ class PageSettings:
     group: Literal["product", "photo"] = "product"
     labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     columns: Columns = field(default_factory=Columns)
+    sharing: Sharing = field(default_factory=Sharing)
     light: Colors = field(default_factory=Colors)
     dark: Colors = field(default_factory=Colors)
 
@@ -114,6 +116,7 @@ class PageSettings:
             "currency": self.currency or None,
             "scores": self.scores,
             "group": self.group,
+            "sharing_hours": self.sharing.hours if self.sharing.folder else None,
             "labels": {language: dict(names) for language, names in self.labels.items()},
             "columns": asdict(self.columns),
         }

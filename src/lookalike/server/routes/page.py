@@ -21,6 +21,7 @@ from lookalike.server.page_colors import hexadecimal, style_sheet
 from lookalike.server.page_pictures import Picture, read_picture
 from lookalike.server.page_settings import LANGUAGES, PageSettings
 from lookalike.server.page_texts import language_of, texts_of
+from lookalike.server.routes.shared import sharing_router
 from lookalike.server.settings import Settings
 
 FOLDER: Final = Path(__file__).parents[2] / "page"
@@ -105,6 +106,7 @@ def page_router(settings: Settings, folder: Path = FOLDER) -> APIRouter:
     router = APIRouter()
     for name, file in files.items():
         router.add_route(f"/{name}", file.__call__, methods=["GET"])
+    router.include_router(sharing_router(page.sharing))
     return router
 
 
