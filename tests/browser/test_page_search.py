@@ -302,7 +302,7 @@ def test_what_a_visitor_loads_is_small(
     page.wait_for_load_state("networkidle")
     # HTML, scripts, styles, settings, icon and the texts of one language after an answer to a photo, as they lie on the
     # disk: nothing is shortened or packed. What only some visitors use, such as details, is loaded when they do; on a
-    # phone the filters too. It was 128 kB, with all texts in English: five languages took 5 kB more of each visitor.
+    # phone the filters too. It was 128 kB for all of the page, before it was a shop's, in five languages.
     assert 100_000 < page.evaluate(LOADED) < most
 
 

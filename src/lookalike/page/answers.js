@@ -8,7 +8,7 @@ const KEPT = 40;
 const AUTO = "auto";
 const PROBABLY = 0.5;
 
-/** Cache key: the parts of the state that an answer depends on. @param {import("./state.js").State} state */
+/** Cache key: the parts of the state that an answer depends on. @param {import("./types.js").State} state */
 export const keyOf = ({item, photo, box, garment, weights, filters, text, textWeight, sameKind, like, unlike}) =>
 	JSON.stringify([item, photo, box, garment, weights, whereOf(filters), text, textWeight, sameKind, like, unlike]);
 
@@ -112,7 +112,7 @@ export class Answers {
 /**
  * Whether no match is probably of the kind that was asked for. Whoever filters, adds words, says what
  * counts, or points at a part of the photo, wants to see the nearest.
- * @param {import("./state.js").State} state
+ * @param {import("./types.js").State} state
  */
 export const isNoGood = ({anyway, weights, filters, box, garment, text}, {matches, noGarment}) =>
 	!(anyway || weights || box || garment || text) &&

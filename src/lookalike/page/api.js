@@ -38,14 +38,7 @@ export function search({photo, weights, ...others}, signal, sent) {
 
 const setPhoto = (form, photo) => form.set("photo", photo, photo.name ?? "photo");
 
-/**
- * @typedef {object} Garment
- * @property {number} number Place among the garments of its photo, from 1.
- * @property {string} kind
- * @property {[number, number, number, number]} box x1, y1, x2, y2 in pixels of the upright photo.
- */
-
-/** Garments of a photo. @returns {Promise<Garment[]>} */
+/** Garments of a photo. @returns {Promise<import("./types.js").Garment[]>} */
 export async function getGarments(photo) {
 	const form = new FormData();
 	setPhoto(form, photo);

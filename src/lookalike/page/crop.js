@@ -44,7 +44,7 @@ export class Crop {
 		this.element = make("div.crop", listeners, help, this.outlines.element, this.frame);
 	}
 
-	/** Show a part of the photo, and the garments that can be chosen, without a callback. @param {import("./query.js").Part} part */
+	/** Show a part of the photo, and the garments that can be chosen, without a callback. @param {import("./types.js").Part} part */
 	show({box: drawn, garments, chosen}) {
 		const {naturalWidth: width, naturalHeight: height} = this.image;
 		const box = drawn ?? garments.find(({number}) => number === chosen)?.box;

@@ -9,14 +9,6 @@ const {filters: CHOSEN, link: LINK} = settings.columns;
 /** No filter of an attribute. */
 export const NONE = Object.freeze({values: [], low: null, high: null});
 
-/**
- * @typedef {object} Facet
- * @property {string} name
- * @property {string[]} kinds Types of the values: text, number, boolean.
- * @property {{value: string|number|boolean, count: number}[]} values Values, most frequent first.
- * @property {[number, number]|null} range Least and largest value, if all are numbers.
- */
-
 /** Whether all values are numbers. */
 export const isNumbers = ({kinds}) => kinds.length === 1 && kinds[0] === "number";
 

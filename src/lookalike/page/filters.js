@@ -23,7 +23,7 @@ export class Filters {
 		this.changed = changed;
 	}
 
-	/** @param {import("./facets.js").Facet[]} facets @param {Map<string, typeof NONE>} filters Those in use. */
+	/** @param {import("./types.js").Facet[]} facets @param {Map<string, typeof NONE>} filters Those in use. */
 	show(facets, filters) {
 		const useful = facets.filter(facet => filters.has(facet.name) || this.#groups.has(keyOf(facet)) || isUseful(facet));
 		for (const {name} of facets) if (!this.#order.includes(name)) this.#order.push(name);

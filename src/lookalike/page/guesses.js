@@ -9,7 +9,7 @@ const LEAST = 0.5; // probability from which a label is shown
 
 /**
  * @param {Record<string, [string, number][]>} labels Words with probabilities, highest first, by head of the model.
- * @param {import("./facets.js").Facet[]} facets
+ * @param {import("./types.js").Facet[]} facets
  * @param {Map<string, typeof NONE>} filters Those in use.
  * @param {(name: string, filter: typeof NONE) => void} change
  * @param {{kind: string|null, isOn: boolean, toggle: () => void}} same Kind that can be searched alone.

@@ -39,16 +39,7 @@ export async function forget() {
 const SEARCHES = "lookalike-searches";
 const MOST_SEARCHES = 12;
 
-/**
- * @typedef {object} Search
- * @property {string} address Query string of the page.
- * @property {string|null} item
- * @property {string|null} photo Name of a stored photo.
- * @property {string|null} text
- * @property {string} label
- */
-
-/** Recent searches, the last first. @returns {Search[]} */
+/** Recent searches, the last first. @returns {import("./types.js").Search[]} */
 export function recentSearches() {
 	try {
 		const said = JSON.parse(localStorage.getItem(SEARCHES) ?? "[]");
@@ -58,7 +49,7 @@ export function recentSearches() {
 	}
 }
 
-/** Store a search. @param {Search} search */
+/** Store a search. @param {import("./types.js").Search} search */
 export function remember(search) {
 	const others = recentSearches().filter(({address}) => address !== search.address);
 	writeSearches([search, ...others].slice(0, MOST_SEARCHES));

@@ -2,7 +2,6 @@
 
 import {Answers, isNoGood, keyOf} from "./answers.js";
 import {ApiError, findsGarments, findsNoGarments, getFacets, getItem, getPhoto} from "./api.js";
-import {showChips} from "./chips.js";
 import {byId, withStyle} from "./dom.js";
 import {kindShown, showGuesses, withoutKind} from "./guesses.js";
 import {listenForPhotos, prepared} from "./intake.js";
@@ -45,7 +44,6 @@ const doors = {
 	hrefOf,
 	say,
 	addExample,
-	sharedAt,
 	tell: text => refused(text),
 };
 
@@ -131,6 +129,12 @@ async function showExamples() {
 	show(state, items, removeExample);
 }
 
+async function showChips() {
+	if (!state.filters.size && byId("chips").hidden) return;
+	const {showChips: show} = await import("./chips.js");
+	show(state.filters, {change: (name, filter) => setFilter(name, filter, {push: true}), clear: clearFilters});
+}
+
 /** Recent searches, if there are any. */
 async function showRecent() {
 	if (!recentSearches().length) return;
@@ -142,23 +146,12 @@ async function showRecent() {
 	});
 }
 
-/** Address of the search by a shared photo. */
-function sharedAt(id) {
-	const address = new URLSearchParams(writeState({...state, photo: null}));
-	for (const part of ["box", "garment"]) if (state[part]) address.set(part, String(state[part]));
-	address.set("shared", id);
-	return `?${address}`;
-}
-
-/** Fetch the shared photo of the address, and search by it. @param {string} id */
-async function takeShared(id) {
-	const {sharedPhoto} = await import("./share.js");
-	const photo = await sharedPhoto(id);
-	if (!photo) refused(message("not_shared_any_more"));
-	const address = new URLSearchParams(location.search);
-	address.delete("shared");
-	if (photo) address.set("photo", await keep(photo, message("shared_photo")));
-	state = readState(`?${address}`);
+/** Fetch the shared photo of the address, and search by it. */
+async function takeShared() {
+	const {addressOfShared} = await import("./share.js");
+	const {address, problem} = await addressOfShared(location.search);
+	if (problem) refused(problem);
+	state = readState(address);
 	go({}, {push: false});
 }
 
@@ -236,7 +229,7 @@ function refresh() {
 
 async function showSearch() {
 	showExamples();
-	showChips(state.filters, {change: (name, filter) => setFilter(name, filter, {push: true}), clear: clearFilters});
+	showChips();
 	if (answers.has(state)) {
 		searching.stop();
 		showAnswer(state);
@@ -314,7 +307,6 @@ async function runSearch(now, signal) {
 		for (const match of matches) for (const one of [match, ...(match.variants ?? [])]) items.set(one.id, one);
 		rememberSearch(now);
 		outage.end();
-		import("./failures.js"); // now, for it could not be loaded later without a connection
 		if (queryOf(now) === queryOf(state)) showAnswer(now);
 	} catch (error) {
 		if (!signal.aborted && queryOf(now) === queryOf(state)) fail(error);
@@ -398,8 +390,12 @@ function fail(error) {
 /** Show a notice in place of results. @param {(texts: typeof import("./failures.js")) => Parameters<typeof showNotice>[0]} make */
 async function explainWhy(make) {
 	const asked = state;
-	const texts = await import("./failures.js");
-	if (asked === state) showNotice(make(texts));
+	const texts = await import("./failures.js").catch(() => null);
+	if (asked !== state) return;
+	const title = message(navigator.onLine ? "no_answer" : "offline");
+	/** @type {[string, () => void][]} */
+	const again = [[message("try_again"), () => (hideNotice(), refresh())]];
+	showNotice(texts ? make(texts) : {title, text: message("will_go_on"), actions: again, mark: "close"});
 }
 
 async function showDetails() {
@@ -471,6 +467,5 @@ listenForPhotos({
 });
 
 findsGarments().catch(() => {}); // early, so that the first search does not wait
-const shared = new URLSearchParams(location.search).get("shared");
-if (shared) takeShared(shared);
+if (new URLSearchParams(location.search).has("shared")) takeShared();
 else refresh();

@@ -6,7 +6,7 @@ import {message} from "./settings.js";
 
 const REACH = 12; // pixels beside an outline that a tap still counts for
 
-/** @typedef {import("./api.js").Garment} Garment */
+/** @typedef {import("./types.js").Garment} Garment */
 
 export class Outlines {
 	/** @type {Garment[]|null} */

@@ -8,13 +8,6 @@ import {message, settings} from "./settings.js";
 
 const PHOTO = 640;
 
-/**
- * @typedef {object} Part Part of a photo that is looked at.
- * @property {number[]|null} box Drawn box, in pixels; null for a garment or the whole photo.
- * @property {import("./api.js").Garment[]} garments Garments to choose from.
- * @property {number|null} chosen Number of the garment that is looked at.
- */
-
 export class QueryPanel {
 	#shown = null; // what the panel shows, so that it is built only once for each query
 	#crop = null;
@@ -27,7 +20,7 @@ export class QueryPanel {
 		this.about = byId("query-about");
 	}
 
-	/** Show a photo and the part of it that is looked at. @param {{name: string, blob: Blob, label: string}} photo @param {Part} part */
+	/** Show a photo and the part of it that is looked at. @param {{name: string, blob: Blob, label: string}} photo @param {import("./types.js").Part} part */
 	showPhoto(photo, part) {
 		if (this.#shown === `photo ${photo.name}`) {
 			const found = this.part.garments.length ? 0 : part.garments.length;
@@ -85,7 +78,7 @@ export class QueryPanel {
 		button.addEventListener("click", async () => {
 			const {share} = await import("./share.js");
 			button.disabled = true;
-			this.doors.tell(await share(blob, this.doors.sharedAt));
+			this.doors.tell(await share(blob));
 			button.disabled = false;
 		});
 		return button;

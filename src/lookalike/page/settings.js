@@ -1,31 +1,5 @@
 // Settings of the page and its texts, from the server.
 
-/**
- * @typedef {object} Columns Names of attributes; empty ones are found by their usual names, empty lists are all.
- * @property {string} title
- * @property {string} price
- * @property {string} sale_price
- * @property {string} currency
- * @property {string} link
- * @property {string} in_stock
- * @property {string[]} card
- * @property {string[]} details
- * @property {string[]} filters
- * @property {string[]} hidden
- */
-
-/**
- * @typedef {object} Settings
- * @property {string} name Name of the shop.
- * @property {string|null} currency Currency of prices whose item names none.
- * @property {boolean} scores Whether cards show scores.
- * @property {"product"|"photo"} group What a card is.
- * @property {number|null} sharing_hours How long shared photos are kept; null if photos cannot be shared.
- * @property {Record<string, Record<string, string>>} labels Names of attributes by language.
- * @property {Columns} columns
- * @property {number} photo_bytes Most bytes of a photo.
- */
-
 /** Language of the page, for texts, numbers and plurals. */
 export const language = document.documentElement.lang;
 
@@ -33,7 +7,7 @@ const load = path => fetch(path).then(answer => (answer.ok ? answer.json() : Pro
 const loaded = Promise.all([load("page.json"), load(`texts/${language}.json`)]);
 loaded.catch(() => (document.getElementById("not-loaded").hidden = false)); // its text is in the HTML
 
-/** @type {[Settings, Record<string, string|Record<string, string>>]} */
+/** @type {[import("./types.js").Settings, Record<string, string|Record<string, string>>]} */
 export const [settings, texts] = await loaded;
 
 const plurals = new Intl.PluralRules(language);

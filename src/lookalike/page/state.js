@@ -9,25 +9,7 @@ const MOST_EXAMPLES = 8; // items to look more, or less, like
 export const WHOLE = "whole";
 const LITERAL = /^(?:true|false|-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)$/i;
 
-/**
- * @typedef {object} State
- * @property {string|null} item Id of the query item.
- * @property {string|null} photo Name of the stored query photo.
- * @property {number[]|null} box Box x1, y1, x2, y2 in pixels of the upright photo.
- * @property {string|null} garment Number of a garment of the photo, or `whole`; null for the server's choice.
- * @property {Record<string, number>|null} weights Weights by space; null for the server's defaults.
- * @property {Map<string, {values: (string|number|boolean)[], low: number|null, high: number|null}>} filters Filters by attribute.
- * @property {string|null} text Words.
- * @property {number|null} textWeight Weight of the words beside an item or photo, 0 to 1; null for the server's default.
- * @property {boolean} sameKind Whether only one kind is searched.
- * @property {number} shown Number of matches shown.
- * @property {string[]} like Ids of items to look like, beside the item or photo.
- * @property {string[]} unlike Ids of items to look less like.
- * @property {boolean} anyway Whether matches are shown though none is good.
- * @property {string|null} open Id of the item whose details are open.
- */
-
-/** @returns {State} */
+/** @returns {import("./types.js").State} */
 export const emptyState = () => ({
 	item: null,
 	photo: null,
@@ -45,7 +27,7 @@ export const emptyState = () => ({
 	open: null,
 });
 
-/** Parse a URL; invalid parts are left out. @returns {State} */
+/** Parse a URL; invalid parts are left out. @returns {import("./types.js").State} */
 export function readState(search) {
 	const state = emptyState();
 	const filter = name => {
@@ -79,7 +61,7 @@ export function readState(search) {
 	return state;
 }
 
-/** Query string of a state, with its question mark; empty for the start page. @param {State} state */
+/** Query string of a state, with its question mark; empty for the start page. @param {import("./types.js").State} state */
 export function writeState(state) {
 	const said = new URLSearchParams();
 	for (const key of ["item", "photo", "text"]) if (state[key]) said.set(key, state[key]);

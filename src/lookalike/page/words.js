@@ -46,7 +46,7 @@ export class Words {
 		this.form = make("form.words", {role: "search", ...listeners}, this.label, line, this.read, this.weight);
 	}
 
-	/** Show the field. @param {import("./state.js").State} state */
+	/** Show the field. @param {import("./types.js").State} state */
 	show({item, photo, text}) {
 		this.isBeside = Boolean(item || photo);
 		const place = byId(this.isBeside || text ? "query-words" : "start-words");
