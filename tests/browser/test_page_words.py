@@ -43,7 +43,7 @@ def outfit(tmp_path: Path) -> Path:
 
 
 def field(page: Page) -> Locator:
-    return page.get_by_role("searchbox")
+    return page.locator("#words-field")
 
 
 def ask(page: Page, words: str) -> None:

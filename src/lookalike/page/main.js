@@ -109,12 +109,12 @@ function searchWords(text) {
 	if (text !== state.text) go(queryOf(next) ? next : emptyState());
 }
 
-/** Look more, or less, like an item, beside the photo or item of the query. */
+/** Take an item as an example to look more, or less, like. */
 function addExample(id, isLike) {
-	const like = isLike ? withExample(state.like, id) : state.like.filter(one => one !== id);
-	const unlike = isLike ? state.unlike.filter(one => one !== id) : withExample(state.unlike, id);
+	const [key, other] = isLike ? ["like", "unlike"] : ["unlike", "like"];
 	details.close();
-	go({like, unlike, open: null, sameKind: false, shown: PAGE});
+	const examples = {[key]: withExample(state[key], id), [other]: state[other].filter(one => one !== id)};
+	go({...examples, open: null, sameKind: false, shown: PAGE});
 	toTop();
 }
 
@@ -125,21 +125,31 @@ function removeExample(id) {
 
 async function showExamples() {
 	if (!state.like.length && !state.unlike.length && byId("examples").hidden) return;
-	const {showExamples: show} = await import("./examples.js");
-	show(state, items, removeExample);
+	const module = await needed(import("./examples.js"));
+	module?.showExamples(state, items, removeExample);
 }
+
+/** Part of the page that is loaded when it is needed; null while the server cannot be reached. @template T @param {Promise<T>} part */
+const needed = part =>
+	part.catch(() => {
+		outage.begin();
+		return null;
+	});
 
 async function showChips() {
 	if (!state.filters.size && byId("chips").hidden) return;
-	const {showChips: show} = await import("./chips.js");
-	show(state.filters, {change: (name, filter) => setFilter(name, filter, {push: true}), clear: clearFilters});
+	const module = await needed(import("./chips.js"));
+	module?.showChips(state.filters, {
+		change: (name, filter) => setFilter(name, filter, {push: true}),
+		clear: clearFilters,
+	});
 }
 
 /** Recent searches, if there are any. */
 async function showRecent() {
 	if (!recentSearches().length) return;
-	const {showRecent: show} = await import("./recent.js");
-	show(address => {
+	const module = await needed(import("./recent.js"));
+	module?.showRecent(address => {
 		state = readState(address);
 		go({});
 		toTop();
@@ -148,8 +158,8 @@ async function showRecent() {
 
 /** Fetch the shared photo of the address, and search by it. */
 async function takeShared() {
-	const {addressOfShared} = await import("./share.js");
-	const {address, problem} = await addressOfShared(location.search);
+	const module = await needed(import("./share.js"));
+	const {address, problem} = module ? await module.addressOfShared(location.search) : {address: "", problem: null};
 	if (problem) refused(problem);
 	state = readState(address);
 	go({}, {push: false});
@@ -404,9 +414,9 @@ async function showDetails() {
 	const isOpen = ({id}) => id === state.open;
 	const product = answer?.matches.find(one => isOpen(one) || one.variants?.some(isOpen));
 	const variants = [product, ...(product?.variants ?? [])].filter(one => one && !isOpen(one));
-	const {Details} = await withStyle("details.css", import("./details.js"));
-	if (!state.open) return;
-	details ??= new Details(byId("details"), {...doors, closed, explain});
+	const module = await needed(withStyle("details.css", import("./details.js")));
+	if (!module || !state.open) return;
+	details ??= new module.Details(byId("details"), {...doors, closed, explain});
 	details.refines = Boolean(state.item || state.photo) && state.open !== state.item;
 	details.explains = (state.item || state.photo) && !state.like.length && !state.unlike.length;
 	await details.show(state.open, {match, weights: answer?.weights ?? null, variants});
@@ -432,8 +442,9 @@ async function runFacets(now, signal) {
 
 async function showFilters() {
 	if (!facets.length || (!isWide.matches && !isSheetOpen())) return;
-	const {Filters} = await import("./filters.js");
-	filters ??= new Filters(byId("filters"), (name, filter, done) => setFilter(name, filter, {push: done}));
+	const module = await needed(import("./filters.js"));
+	if (!module) return;
+	filters ??= new module.Filters(byId("filters"), (name, filter, done) => setFilter(name, filter, {push: done}));
 	filters.show(facets, state.filters);
 }
 
@@ -467,5 +478,6 @@ listenForPhotos({
 });
 
 findsGarments().catch(() => {}); // early, so that the first search does not wait
+if (isWide.matches) import("./filters.js").catch(() => {});
 if (new URLSearchParams(location.search).has("shared")) takeShared();
 else refresh();

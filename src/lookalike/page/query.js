@@ -76,9 +76,9 @@ export class QueryPanel {
 	#shareButton(blob) {
 		const button = make("button.link", {"data-key": "share"}, message("share"));
 		button.addEventListener("click", async () => {
-			const {share} = await import("./share.js");
 			button.disabled = true;
-			this.doors.tell(await share(blob));
+			const module = await import("./share.js").catch(() => null);
+			this.doors.tell(module ? await module.share(blob) : message("not_shared"));
 			button.disabled = false;
 		});
 		return button;

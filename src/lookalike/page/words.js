@@ -84,8 +84,8 @@ export class Words {
 	}
 
 	async #suggest() {
-		const {suggestionsFor} = await import("./suggestions.js");
-		const found = await suggestionsFor(this.field.value, this.isBeside);
+		const module = await import("./suggestions.js").catch(() => null); // without them, words are searched all the same
+		const found = (await module?.suggestionsFor(this.field.value, this.isBeside)) ?? [];
 		this.list.hidden = !found.length || document.activeElement !== this.field;
 		const chip = ([word, text]) => make("button.chip", {onclick: () => this.#submit(text)}, word);
 		this.list.replaceChildren(...found.map(one => make("li", chip(one))));
