@@ -133,6 +133,12 @@ def as_shop_with_visitors(folder: Path) -> None:
     shutil.copy(ROOT / "examples" / "simulated_shoppers.py", folder / "examples")
 
 
+def as_example_shop(folder: Path) -> None:
+    """The shop of the examples, and a new model for it."""
+    shutil.copytree(ROOT / "examples", folder / "examples")
+    as_new_model(folder)
+
+
 PREPARED: dict[str, Callable[[Path], None]] = {
     "README.md": as_a_shop,
     "docs/deepfashion.md": as_drawn_benchmark,
@@ -142,6 +148,7 @@ PREPARED: dict[str, Callable[[Path], None]] = {
     "docs/garments.md": as_street,
     "docs/operations.md": as_new_model,
     "docs/python.md": as_own_catalogue,
+    "docs/shop.md": as_example_shop,
     "docs/training.md": as_training,
     "docs/usage.md": as_shop_with_visitors,
 }

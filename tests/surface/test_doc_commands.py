@@ -136,9 +136,12 @@ class Reader:
         if words[:2] == ["lookalike", "serve"]:
             self.serve(words)
         elif words[0] == "lookalike":
+            words, file = (words[:-2], self.folder / words[-1]) if words[-2] == ">" else (words, None)
             self.capsys.readouterr()
             code = main(words[1:])
             printed = self.capsys.readouterr()
+            if file is not None:
+                file.write_text(printed.out)
             assert code == ENDS_WITH.get((self.page, step.text), 0), f"{step.text}\n{printed.err}"
             self.compare(step, printed.out + printed.err)
         else:
