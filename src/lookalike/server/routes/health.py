@@ -36,7 +36,9 @@ async def readyz(request: Request, context: App) -> JSONResponse:
     try:
         await context.checks.run(context.check, request=request)
     except MismatchError:
-        raise ApiError("not_ready", "the gallery was replaced by one of another model; reload or restart the server") from None
+        raise ApiError(
+            "not_ready", "the gallery was replaced by one of another model; reload or restart the server"
+        ) from None
     except ApiError:
         raise
     except LookalikeError as error:
