@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute
 
 from lookalike.errors import LookalikeError
+from lookalike.server.compression import CompressionMiddleware
 from lookalike.server.context import AppContext, context_of, photo_context_of
 from lookalike.server.convertors import EncodedItemPathsMiddleware
 from lookalike.server.cross_origin import CrossOriginMiddleware
@@ -109,6 +110,7 @@ def create_app(context: AppContext) -> FastAPI:
     handle_errors(app)
     app.add_middleware(EncodedItemPathsMiddleware)
     app.add_middleware(GalleryPathsMiddleware, context=context)
+    app.add_middleware(CompressionMiddleware)
     app.add_middleware(HeadAsGetMiddleware)
     app.add_middleware(CrossOriginMiddleware, shared=context)
     app.add_middleware(AllowedHostsMiddleware, shared=context)

@@ -29,6 +29,8 @@ POLICY: Final = (
 )
 """Content security policy: the page loads its own files and nothing else."""
 
+FRAMED_BY_NONE: Final = "frame-ancestors 'none'"
+
 HEADERS: Final = {
     b"content-security-policy": POLICY.encode(),
     b"x-content-type-options": b"nosniff",
@@ -59,8 +61,7 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = {**HEADERS, b"cross-origin-resource-policy": b"cross-origin"} if self._shared.has_origins else HEADERS
-        exchange = _Exchange(scope, receive, send, headers=headers)
+        exchange = _Exchange(scope, receive, send, headers=headers_of(self._shared))
         scope.setdefault("state", {})["exchange"] = exchange
         error: BaseException | None = None
         try:
@@ -97,6 +98,18 @@ class RequestMiddleware:
             **({"code": exchange.code} if exchange.code else {}),
         }
         LOG.log(logging.ERROR if error else logging.INFO, "request", extra={"fields": details}, exc_info=error)
+
+
+def headers_of(shared: SharedState) -> Mapping[bytes, bytes]:
+    """Default headers by the present settings."""
+    headers = dict(HEADERS)
+    if shared.has_origins:
+        headers[b"cross-origin-resource-policy"] = b"cross-origin"
+    if shared.settings.frame_ancestors:
+        framing = " ".join("'self'" if each == "self" else each for each in shared.settings.frame_ancestors)
+        headers[b"content-security-policy"] = POLICY.replace(FRAMED_BY_NONE, f"frame-ancestors {framing}").encode()
+        del headers[b"x-frame-options"]  # which can name no origin
+    return headers
 
 
 KEY: Final = re.compile(r"lk_[A-Za-z0-9_-]{43}")
@@ -150,6 +163,8 @@ class _Exchange:
             own: list[tuple[bytes, bytes]] = list(message.get("headers", ()))
             names = {name for name, _ in own}
             own += [header for header in self._headers.items() if header[0] not in names]
+            if b"content-security-policy" in names and b"x-frame-options" not in self._headers:
+                own.append((b"x-frame-options", HEADERS[b"x-frame-options"]))  # only the page may be framed
             own.append((b"x-request-id", self.id.encode()))
             message = {**message, "headers": own}
         elif message["type"] == "http.response.body":

@@ -55,6 +55,7 @@ class Settings:
             addresses may name any host. Behind a proxy on the same machine, list the public name.
         origins: Other origins whose web pages may use the API, such as `https://shop.example`.
         roots: Folders and addresses that photos may be shown from, beside those that the gallery was indexed from.
+        frame_ancestors: Origins whose pages may show the page in a frame, such as `https://shop.example`, or `self`.
         photos: Folder for uploaded photos, which several galleries may share; by default `photos` in the folder of the
             gallery, or in the working directory for a gallery on a Milvus server.
         photo_hosts: Hosts that photos are fetched from, if a write names their addresses, such as
@@ -105,6 +106,7 @@ class Settings:
     hosts: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
     roots: tuple[str, ...] = ()
+    frame_ancestors: tuple[str, ...] = ()
     photos: str = ""
     photo_hosts: tuple[str, ...] = ()
     queued_photos: int = 100_000
@@ -136,7 +138,7 @@ class Settings:
         for host in self.photo_hosts:
             if not is_web_host(host):
                 raise ConfigError(f"photo_hosts: expected a host such as cdn.shop.example, got {host!r}")
-        for origin in self.origins:
+        for origin in (*self.origins, *(origin for origin in self.frame_ancestors if origin != "self")):
             check_origin(origin)
 
 
