@@ -20,7 +20,7 @@ from lookalike.catalogue.sample.drawn import write_drawn
 
 ROOT = Path(__file__).parents[2]
 CLIENT = ROOT / "clients" / "typescript"
-TOKEN = "a token for the tests"
+TOKEN = "a-token-for-the-tests"
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
     table = write_drawn(folder / "drawn", products=8, photos=2)
     with lookalike.open(folder / "drawn.gallery") as shop:
         shop.index(table)
-        photo = Path(shop.gallery.list(limit=1)[1][0].photo)
+        photo = Path(shop.gallery.list(limit=1)[1][0].location)
     (folder / "token").write_text(TOKEN)
     (folder / "token").chmod(0o600)
     with socket.socket() as taken:
