@@ -25,13 +25,13 @@ test("an item, its page and its filter", async () => {
     assert.ok(!ids(answer).includes(first.id));
     const next = await client.search({ ...question, offset: 2 });
     assert.deepEqual(next.matches.map(({ rank }) => rank), [3, 4]);
-    const color = String(answer.matches[0].attributes["color"]);
-    const filtered = await client.search({ id: first.id, k: 5, where: `color = '${color}'` });
+    const color = String(answer.matches[0].attributes["colour"]);
+    const filtered = await client.search({ id: first.id, k: 5, where: `colour = '${color}'` });
     assert.ok(filtered.matches.length > 0);
     for (const { attributes } of filtered.matches)
-        assert.equal(attributes["color"], color);
+        assert.equal(attributes["colour"], color);
     const { facets } = await client.facets();
-    assert.ok(facets.some(({ name }) => name === "color"));
+    assert.ok(facets.some(({ name }) => name === "colour"));
 });
 test("a photo finds its item, in a box too, and words beside it", async () => {
     const whole = await client.search({ photo: await photo(), k: 1, garment: "whole" });
