@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 import shutil
+import subprocess
+import sys
+import threading
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx2 as httpx
 import pytest
 from small_shop import Shop, paint
 
@@ -284,3 +291,46 @@ def test_two_runs_at_a_time_are_refused(shop: Shop, gallery: Path) -> None:
         for work in (lambda: remodel(gallery, shop.other_model), lambda: switch(gallery), lambda: drop(gallery)):
             with pytest.raises(GalleryLockedError):
                 work()
+
+
+def test_a_running_server_loads_the_new_model_by_itself(shop: Shop, gallery: Path) -> None:
+    """Before, with and after the switch it answers by one model; there is no answer of a mixture of two."""
+    command = [sys.executable, "-m", "lookalike.cli", "serve", "-g", str(gallery), "--port", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stderr is not None
+        first = server.stderr.readline()
+        found = re.search(r"http://127\.0\.0\.1:\d+", first)
+        assert found, first + server.stderr.read()
+        threading.Thread(target=server.stderr.read, daemon=True).start()
+        try:
+            with httpx.Client(base_url=found[0], timeout=30) as client:
+                assert wait_for(client, shop) == "tiny@01234567"
+                remodel(gallery, shop.other_model)
+                assert ask(client, shop) == "tiny@01234567"
+                switch(gallery)
+                assert wait_for(client, shop) == "other@fedcba98"
+                assert client.get("/readyz").status_code == 200
+        finally:
+            server.terminate()
+
+
+def ask(client: httpx.Client, shop: Shop) -> str:
+    """Model of an answer, whose best match is the photo itself; or the code of an error."""
+    answered = client.post("/v1/search", files={"photo": shop.photo("red-1").read_bytes()}, data={"k": "1"})
+    told = answered.json()
+    if answered.status_code != 200:
+        return str(told["error"]["code"])
+    assert told["matches"][0]["score"] > 0.99
+    return str(told["query"]["model"])
+
+
+def wait_for(client: httpx.Client, shop: Shop) -> str:
+    """Model of the first answer; until then, that the model is another one is all that is said."""
+    for _ in range(300):
+        with contextlib.suppress(httpx.TransportError):
+            said = ask(client, shop)
+            if "@" in said:
+                return said
+            assert said == "mismatch"
+        time.sleep(0.1)
+    raise AssertionError("the server does not answer")

@@ -18,6 +18,7 @@ from lookalike.server.gallery_context import GalleryContext
 from lookalike.server.presentation import locations_to_hide
 from lookalike.server.settings import Settings
 from lookalike.server.shared_state import SharedState
+from lookalike.spaces import Space
 
 
 class ReloadReport(TypedDict):
@@ -105,6 +106,15 @@ class AppContext(SharedState):
             if gallery.item_writes.queue is not None:
                 self.metrics.watch_queue(name, gallery.item_writes.queue.waiting)
         self.private_locations = self._locations()
+
+    def remodelled(self) -> tuple[tuple[str, tuple[Space, ...]], ...]:
+        """Galleries that were given another model since they were opened, with their spaces now."""
+        found = []
+        for name in [*self.galleries]:
+            with self.using(name) as gallery, suppress(LookalikeError):  # `/readyz` and every request say so
+                if gallery is not None and (spaces := gallery.opened.remodelled()):
+                    found.append((name, spaces))
+        return tuple(found)
 
     def check(self) -> None:
         """Check that all galleries can be searched.

@@ -30,6 +30,7 @@ from lookalike.server.photo_queues import make_jobs, wanted_queue
 from lookalike.server.settings import Settings
 from lookalike.server.shared_models import SharedModels, state_of
 from lookalike.server.shared_state import SharedState
+from lookalike.spaces import Space
 from lookalike.text.encoder import TextEncoder
 from lookalike.types import Item
 
@@ -73,6 +74,7 @@ class OpenGallery:
             except (MismatchError, ModelError) as error:
                 say(f"{error}; words are looked up in the texts of the items only")
             self._opened_as = self._state()
+            self._spaces = self.gallery.spaces
         except BaseException:
             self.gallery.close()
             raise
@@ -84,6 +86,15 @@ class OpenGallery:
             LookalikeError: The gallery is gone or cannot be read.
         """
         return self._state() == self._opened_as
+
+    def remodelled(self) -> tuple[Space, ...]:
+        """Spaces of the gallery, if they are others than when it was opened; else none.
+
+        Raises:
+            LookalikeError: The gallery is gone or cannot be read.
+        """
+        spaces = self.gallery.spaces
+        return () if spaces == self._spaces else spaces
 
     def take(self) -> None:
         """Keep the gallery open until `give_back` was called as often."""

@@ -34,6 +34,10 @@ SWITCH_S: Final = 5e-5
 multiplication; with Python's default of 5 ms it then waits for the event loop each time, and throughput drops."""
 
 
+FOLLOW_TICKS: Final = 10
+"""Tenths of a second after which galleries are asked again whether they were given another model."""
+
+
 class Server(uvicorn.Server):
     """A uvicorn server that returns after SIGINT or SIGTERM instead of raising the signal again.
 
@@ -48,14 +52,25 @@ class Server(uvicorn.Server):
         self._has_terminal = has_terminal()
         self._reload_wanted = False
         self._reloading: asyncio.Task[None] | None = None
+        self._following: asyncio.Task[None] | None = None
+        self._followed: object = ()
 
     async def on_tick(self, counter: int) -> bool:
-        """Enforce time limits of connections, and begin a reload that SIGHUP asks for; called ten times a second."""
+        """Enforce time limits of connections, and begin a reload that is wanted; called ten times a second."""
         self.connection_limits.enforce()
+        if counter % FOLLOW_TICKS == 0 and (self._following is None or self._following.done()):
+            self._following = asyncio.create_task(self._follow())
         if self._reload_wanted and (self._reloading is None or self._reloading.done()):
             self._reload_wanted = False
             self._reloading = asyncio.create_task(self._reload())
         return await super().on_tick(counter)
+
+    async def _follow(self) -> None:
+        """Want a reload when galleries were given other models, once for each change."""
+        changed = await asyncio.to_thread(self.context.remodelled)
+        if changed and changed != self._followed and self.context.reload is not None:
+            self._reload_wanted = True
+        self._followed = changed
 
     async def _reload(self) -> None:
         assert self.context.reload is not None

@@ -37,7 +37,8 @@ async def readyz(request: Request, context: App) -> JSONResponse:
         await context.checks.run(context.check, request=request)
     except MismatchError:
         raise ApiError(
-            "not_ready", "the gallery was replaced by one of another model; reload or restart the server"
+            "not_ready",
+            "the gallery was given another model, which is not loaded; see the log, reload or restart the server",
         ) from None
     except ApiError:
         raise
