@@ -108,6 +108,9 @@ class AttributeNames:
         """Kinds of values ever stored, by name."""
         return {name: Kinds(kinds) for name, kinds in self._kinds.items()}
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._numbers
+
     def number(self, name: str) -> int:
         """Number of an attribute in the database."""
         return self._numbers[name]

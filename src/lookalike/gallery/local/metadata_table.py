@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from lookalike.gallery.local.row_checksums import META_SUM, crc_of_any, damaged
@@ -16,7 +16,11 @@ SIGNATURES_KEPT: Final = 10_000
 """Commits whose signatures are kept; an older segment is built again, which takes less time than those commits took."""
 
 ALTERED: Final = ":"
-"""What separates, in the record of a commit, its signature from the rows that it altered."""
+"""What separates, in the record of a commit, its signature from the rows that it altered, as `3,7-12`."""
+
+MOST_RANGES: Final = 10_000
+"""Ranges of altered rows in the record of a commit; a commit that altered more does not say which, and the words of
+all items are read again."""
 
 
 def get(connection: sqlite3.Connection, key: str) -> Any:  # noqa: ANN401 - text, a number or bytes
@@ -76,17 +80,39 @@ def sign_change(connection: sqlite3.Connection) -> None:
     Histories that start from one backup are told apart by their signatures.
     """
     change = meta_number(connection, "change") + 1
-    altered = get(connection, signature_key(change)) or ALTERED
+    altered = get(connection, signature_key(change))
     put(connection, "change", change)
-    put(connection, signature_key(change), f"{uuid.uuid4().hex}{altered}")
+    put(connection, signature_key(change), f"{uuid.uuid4().hex}{ALTERED if altered is None else altered}")
     connection.execute("DELETE FROM meta WHERE key = ?", (signature_key(change - SIGNATURES_KEPT),))
 
 
 def note_altered(connection: sqlite3.Connection, rows: Iterable[int]) -> None:
-    """Note in the record of the commit to come that items changed their attributes and kept their rows."""
-    key = signature_key(meta_number(connection, "change") + 1)
-    before = str(get(connection, key) or ALTERED).removeprefix(ALTERED)
-    put(connection, key, ALTERED + ",".join(filter(None, [before, *map(str, rows)])))
+    """Write the record of the commit to come: items changed their attributes and kept their rows. Once in a commit."""
+    ranges = ranges_of(rows)
+    text = ALTERED + ",".join(ranges) if len(ranges) <= MOST_RANGES else ""
+    put(connection, signature_key(meta_number(connection, "change") + 1), text)
+
+
+def ranges_of(rows: Iterable[int]) -> list[str]:
+    """Ranges of consecutive numbers.
+
+    >>> ranges_of([7, 3, 9, 8])
+    ['3', '7-9']
+    """
+    ranges: list[tuple[int, int]] = []
+    for row in sorted(set(rows)):
+        if ranges and ranges[-1][1] == row - 1:
+            ranges[-1] = ranges[-1][0], row
+        else:
+            ranges.append((row, row))
+    return [str(first) if first == last else f"{first}-{last}" for first, last in ranges]
+
+
+def rows_of(ranges: str) -> Iterator[int]:
+    """The numbers of `ranges_of`, which are joined by commas."""
+    for part in filter(None, ranges.split(",")):
+        first, _, last = part.partition("-")
+        yield from range(int(first), int(last or first) + 1)
 
 
 def signature_of(connection: sqlite3.Connection, change: int) -> str:
@@ -98,7 +124,7 @@ def signature_of(connection: sqlite3.Connection, change: int) -> str:
 def altered_since(connection: sqlite3.Connection, change: int) -> set[int] | None:
     """Rows whose items changed their attributes after a commit; None if a record does not say.
 
-    Records that were written before there was full text have signatures only.
+    Records that were written before there was full text have signatures only, and so have those of too many rows.
 
     Raises:
         GalleryDamagedError: A record's checksum is wrong.
@@ -113,7 +139,7 @@ def altered_since(connection: sqlite3.Connection, change: int) -> set[int] | Non
     told = [str(value).partition(ALTERED) for value, _ in found]
     if len(told) != len(changes) or not all(mark for _, mark, _ in told):
         return None
-    return {int(row) for _, _, rows in told for row in rows.split(",") if row}
+    return {row for _, _, rows in told for row in rows_of(rows)}
 
 
 def signature_key(change: int | str) -> str:

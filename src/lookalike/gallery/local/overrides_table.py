@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Final
 
-from lookalike.gallery.local.metadata_table import note_altered
 from lookalike.gallery.local.row_checksums import OVERRIDE_SUM, crc_of, damaged, numbered, write_item_checksums
 from lookalike.gallery.records import ENCODER, AttributeNames
 from lookalike.types import JSON, Item
@@ -55,30 +55,6 @@ def read_some(connection: sqlite3.Connection, ids: Iterable[str]) -> dict[str, t
     return {item_id: (described, changes) for item_id, described, changes, sound in found if checked(item_id, sound)}
 
 
-def override(connection: sqlite3.Connection, item: Item, changes: Mapping[str, JSON]) -> None:
-    """Add overrides to an item; earlier ones of other attributes stay.
-
-    Raises:
-        UsageError: A value cannot be stored as JSON.
-        GalleryDamagedError: The checksum of the earlier overrides is wrong.
-    """
-    names = AttributeNames.read(connection)
-    known = {name: value for name, value in changes.items() if value is not None or name in names.kinds}
-    text = names.encode(Item(id=item.id, photo=item.photo, attributes=known))
-    names.save(connection)
-    row, now = connection.execute("SELECT row, attributes FROM items WHERE id = ?", (item.id,)).fetchone()
-    statement = f"SELECT described, changes, {SOUND} FROM edits WHERE id = ?"
-    before = connection.execute(statement, (item.id,)).fetchone()
-    if before is not None:
-        checked(item.id, before[2])
-    under, over = before[:2] if before else (now, "{}")
-    over = ENCODER.encode(json.loads(over) | json.loads(text))
-    write(connection, [(item.id, under, over)])
-    connection.execute("UPDATE items SET attributes = ? WHERE row = ?", (merged(under, over), row))
-    write_item_checksums(connection, [row])
-    note_altered(connection, [row])
-
-
 def reapply(connection: sqlite3.Connection, ids: Iterable[str]) -> None:
     """Apply stored overrides to items that have just got new attributes from their catalogue.
 
@@ -98,7 +74,6 @@ def reapply(connection: sqlite3.Connection, ids: Iterable[str]) -> None:
         [(merged(under, over), row) for row, _, under, over, _ in found],
     )
     write_item_checksums(connection, [row for row, *_ in found])
-    note_altered(connection, [row for row, *_ in found])
 
 
 def write(connection: sqlite3.Connection, rows: Iterable[tuple[str, str, str]]) -> None:
@@ -123,11 +98,16 @@ def put(connection: sqlite3.Connection, items: Iterable[Item], overrides: Iterab
     Raises:
         UsageError: A value cannot be stored as JSON.
     """
-    items = list(items)
+    items, names = list(items), AttributeNames.read(connection)
     delete(connection, [item.id for item in items])
+    changed: list[tuple[str, str, str]] = []
     for item, changes in zip(items, overrides, strict=True):
+        known = {name: value for name, value in changes.items() if value is not None or name in names}
         if changes:
-            override(connection, item, changes)
+            changed.append((item.id, "{}", names.encode(replace(item, attributes=known))))
+    names.save(connection)
+    write(connection, changed)
+    reapply(connection, [item_id for item_id, *_ in changed])
 
 
 def delete(connection: sqlite3.Connection, ids: Iterable[str]) -> None:
