@@ -79,7 +79,8 @@ def post(server: Server, data: bytes, **headers: str) -> tuple[int, dict[str, ob
         with urllib.request.urlopen(request, timeout=20) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
-        return error.code, json.load(error)["error"]
+        with error:
+            return error.code, json.load(error)["error"]
 
 
 def test_only_photos_are_kept_and_without_what_their_files_say(sharing_server: Server) -> None:
@@ -104,4 +105,5 @@ def test_only_photos_are_kept_and_without_what_their_files_say(sharing_server: S
     for path in ("shared/..%2fpage.toml", "shared/%2e%2e", "shared/x", "shared/"):
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(sharing_server.url + path, timeout=20)
+        refused.value.close()
         assert refused.value.code == 404
