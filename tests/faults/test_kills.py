@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 from disk_faults import KILL, KILLED, Broken, broken, disk_watch
@@ -215,6 +215,36 @@ def latin(data: bytes) -> str:
     return data.decode("latin-1")
 
 
+State: TypeAlias = dict[str, tuple[int, dict[str, Any]]]
+Change: TypeAlias = Callable[[State], State]
+
+
+def as_written(lines: list[tuple[Change, set[str]]], state: State) -> list[State]:
+    """States after the commits of a bulk request: of new photos, of changes, of deletions.
+
+    Lines of other items are written together, deletions first and new photos last; those of one item one after the
+    other.
+
+    Args:
+        lines: What the lines do, in this order, and to which items.
+        state: The state before.
+    """
+    together: list[list[tuple[int, Change]]] = [[]]
+    seen = set[str]()
+    for rank, (deed, items) in enumerate(lines):
+        if seen & items:
+            together.append([])
+            seen = set()
+        together[-1].append((rank, deed))
+        seen |= items
+    states = []
+    for part in together:
+        for _, deed in sorted(part, key=lambda each: -each[0]):
+            state = deed(state)
+            states.append(state)
+    return states
+
+
 class Requests:
     """Random writes over HTTP, and what a gallery is after each of them, a bulk request in its steps."""
 
@@ -242,10 +272,22 @@ class Requests:
                 {"id": each, "photo_base64": base64.b64encode(picture(seed + at)).decode(), "attributes": attributes}
                 for at, each in enumerate(names)
             ]
-            told = self.some()
-            lines = [*photos, {"id": told, "attributes": {"bulk": seed}}]
-            steps.append(start | {each: (seed + at, attributes) for at, each in enumerate(names)})
-            steps.append({**steps[0], told: (steps[0][told][0], {"bulk": seed})})
+            told, gone = self.some(), self.luck.choice(["nobody", self.some()])
+            lines = [*photos, {"id": told, "attributes": {"bulk": seed}}, {"id": gone, "delete": True}]
+
+            def with_photos(state: State) -> State:
+                sent = {
+                    each: (seed + at, {**state.get(each, (0, {}))[1], **attributes}) for at, each in enumerate(names)
+                }
+                return {**state, **sent}
+
+            def with_told(state: State) -> State:
+                return {**state, told: (state[told][0], {**state[told][1], "bulk": seed})}
+
+            def without_gone(state: State) -> State:
+                return {each: value for each, value in state.items() if each != gone}
+
+            steps += as_written([(with_photos, {*names}), (with_told, {told}), (without_gone, {gone})], start)
             name = ""
             request = {
                 "method": "POST",
