@@ -17,6 +17,7 @@ from lookalike.server.shared_state import WRITE_SECONDS
 DEPLOY = Path(__file__).parents[2] / "deploy"
 BACKUP = "lookalike-backup.service"
 INSTRUCTIONS = {
+    "ARG",
     "FROM",
     "WORKDIR",
     "COPY",

@@ -35,6 +35,7 @@ SAMPLES: dict[str, Any] = {
     "line": 3,
     "steps": 7,
     "position": 2,
+    "place": 2,
     "complete": True,
     "holder": {"pid": 1},
     "problems": (AnnotationError(Path("x"), 1, "text", "a number"), LookalikeError("plain")),

@@ -4,7 +4,7 @@ const PRICE = /^\s*([A-Z]{3})?\s*(\d+(?:\.\d+)?)\s*([A-Z]{3})?\s*$/;
 const GONE = /^(?:no|false|0|out[ _]of[ _]stock|sold[ _]out|discontinued)$/i;
 const THERE = /^(?:yes|true|in[ _]stock|limited[ _]availability|preorder|backorder)$/i;
 
-/** Address of a web page; null for others, such as `javascript:`. */
+/** Address of a web page; null for `javascript:` and others. */
 export function addressOf(said) {
 	if (typeof said !== "string" || !URL.canParse(said.trim())) return null;
 	const {protocol, href} = new URL(said.trim());
