@@ -16,10 +16,10 @@ from PIL import Image
 import lookalike
 from lookalike.cli import main
 from lookalike.errors import LookalikeError, UsageError
-from lookalike.usage.events_file import DAY_S, EventsFile, Retention, events_path, now
+from lookalike.usage.events_file import DAY_S, Done, EventsFile, Retention, events_path, now
 from lookalike.usage.proportions import difference, sign_test, wilson
 from lookalike.usage.records import Event, SearchRecord
-from lookalike.usage.report import moment_text, report_of, start_of, usage_report
+from lookalike.usage.report import moment_text, report_of, start_of, usage_report, worst_of
 from lookalike.usage.sketches import FEWEST, Sketch, drift
 
 MODEL = "tiny@01234567+color@039f29e7"
@@ -89,6 +89,12 @@ def test_everything_is_counted(gallery: Path) -> None:
     assert math.isnan(report.drift)
     assert usage_report(gallery, since="2w").chosen.total == 6
     assert usage_report(gallery, since=moment_text(now() - 2 * DAY_S)[:10]).chosen.total == 5
+
+
+def test_of_equal_answers_without_a_choice_one_is_listed() -> None:
+    done = [Done(search(number, ids=ids), []) for number, ids in enumerate([["b", "c"], ["b", "c"], ["c", "b"]])]
+    done.append(Done(search(3, kind="words", item=None, words="red", ids=["b", "c"]), []))
+    assert [each.search.query_id for each in worst_of(done)] == ["q0", "q2", "q3"]
 
 
 def test_the_command_prints_what_python_returns(gallery: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -217,7 +217,10 @@ def arms_of(counts: Mapping[tuple[str, tuple[tuple[str, float], ...]], Counter[b
 
 
 def worst_of(searches: Sequence[Done]) -> list[Done]:
-    """The searches with the worst first matches: by relevance where it is known, then by score; at most `LISTED`."""
+    """The searches with the worst first matches: by relevance where it is known, then by score; at most `LISTED`.
+
+    Of equal queries with equal answers, the first one stands for all.
+    """
 
     def quality(done: Done) -> tuple[float, float]:
         search = done.search
@@ -226,7 +229,11 @@ def worst_of(searches: Sequence[Done]) -> list[Done]:
         score = 0.0 if search.best is None else search.best
         return (1.0 if search.relevance is None else search.relevance), score
 
-    return sorted(searches, key=quality)[:LISTED]
+    distinct: dict[object, Done] = {}
+    for done in sorted(searches, key=quality):
+        search = done.search
+        distinct.setdefault((search.kind, search.item, search.words, *search.ids), done)
+    return [*distinct.values()][:LISTED]
 
 
 def unchosen_json(done: Done) -> dict[str, JSON]:
