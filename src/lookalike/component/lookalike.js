@@ -4,7 +4,7 @@ import {filledTemplate, plainCard} from "./cards.js";
 import {SearchError, photoTicket, photoUrl, search} from "./client.js";
 import {make} from "./elements.js";
 import {Teller} from "./events.js";
-import {imageAmong, prepared} from "./photos.js";
+import {prepared} from "./photos.js";
 import {columnsOf, productOf} from "./products.js";
 import {Stage} from "./stage.js";
 import {STYLE} from "./style.js";
@@ -319,5 +319,8 @@ export class LookalikeSearch extends HTMLElement {
 		});
 	}
 }
+
+/** The first image among files, else the first file. @returns {File|undefined} */
+const imageAmong = files => [...(files ?? [])].find(({type}) => type.startsWith("image/")) ?? files?.[0];
 
 if (!customElements.get("lookalike-search")) customElements.define("lookalike-search", LookalikeSearch);

@@ -1,13 +1,9 @@
-// Photos to search with, made small before they are sent.
+// Photos of queries, made small before they are sent.
 
 const LONGEST_SIDE = 1280; // pixels; describing a photo takes far fewer
 const BYTES_AS_IT_IS = 1_000_000;
 
-/**
- * Scale a large photo down and turn it upright; one that this browser cannot decode stays as it is.
- * @param {Blob} photo
- * @returns {Promise<Blob>}
- */
+/** A large photo scaled down and upright; one that this browser cannot decode as it is. @returns {Promise<Blob>} */
 export async function prepared(photo) {
 	if (photo.size <= BYTES_AS_IT_IS) return photo;
 	const whole = await createImageBitmap(photo).catch(() => null);
@@ -24,6 +20,3 @@ export async function prepared(photo) {
 	whole.close();
 	return new Promise(resolve => canvas.toBlob(blob => resolve(blob ?? photo), "image/jpeg", 0.92));
 }
-
-/** The first image among files, else the first file. @param {FileList|undefined} files @returns {File|undefined} */
-export const imageAmong = files => [...(files ?? [])].find(file => file.type.startsWith("image/")) ?? files?.[0];

@@ -3,9 +3,6 @@
 import {byId} from "./dom.js";
 import {message} from "./settings.js";
 
-const LONGEST_SIDE = 1280; // pixels; describing a photo takes far fewer, and every move of the box sends it again
-const BYTES_AS_IT_IS = 1_000_000;
-
 /**
  * Listen for photos everywhere on the page.
  * @param {{got: (file: File) => void, refused: (why: string) => void}} told
@@ -48,26 +45,4 @@ export function listenForPhotos({got, refused}) {
 		if (photo) got(photo);
 		else refused(otherwise);
 	}
-}
-
-/**
- * Scale a large photo down and turn it upright before upload; photos that this browser cannot decode are sent unchanged.
- * @param {File} file
- * @returns {Promise<Blob>}
- */
-export async function prepared(file) {
-	if (file.size <= BYTES_AS_IT_IS) return file;
-	const whole = await createImageBitmap(file).catch(() => null);
-	if (!whole) return file;
-	const scale = Math.min(1, LONGEST_SIDE / Math.max(whole.width, whole.height));
-	const canvas = document.createElement("canvas");
-	canvas.width = Math.max(1, Math.round(whole.width * scale));
-	canvas.height = Math.max(1, Math.round(whole.height * scale));
-	const brush = canvas.getContext("2d");
-	brush.fillStyle = "#fff"; // what is transparent is white to the server too
-	brush.fillRect(0, 0, canvas.width, canvas.height);
-	brush.imageSmoothingQuality = "high";
-	brush.drawImage(whole, 0, 0, canvas.width, canvas.height);
-	whole.close();
-	return new Promise(resolve => canvas.toBlob(blob => resolve(blob ?? file), "image/jpeg", 0.92));
 }
