@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
+import time
 import uuid
 from pathlib import Path
 from typing import Any
@@ -15,11 +17,14 @@ from test_python_equals_cli import QUESTIONS, without_times
 
 import lookalike
 from lookalike.cli import main
+from lookalike.errors import ConfigError
 from lookalike.gallery.stored_parameters import StoredWeights
+from lookalike.remote.allowed_hosts import VARIABLE
 from lookalike.server.app import create_app
 from lookalike.server.settings import Settings
 from lookalike.server.startup import open_context
 from milvus_server import MilvusServer
+from raw_server import RawServer, whole
 
 pytestmark = pytest.mark.milvus
 
@@ -150,6 +155,63 @@ def test_serves_the_page_and_writes_through_http(shop: Shop, address: str, capsy
         assert client.put("/v1/items/new", files=new).status_code in (200, 201)
         nearest = client.post("/v1/search", json={"id": "new", "k": 1}).json()["matches"]
         assert [match["id"] for match in nearest] == ["blue-0"]
+
+
+def test_lines_and_addresses_are_written_as_in_a_folder(
+    shop: Shop, address: str, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same lines to both: items, overrides and reports are alike; the queue lies in the folder of the setting."""
+    pytest.importorskip("aiohttp")
+    assert main(["gallery", "export", "-g", str(shop.gallery), "--format", "gallery", "--to", address]) == 0
+    monkeypatch.setenv(VARIABLE, "127.0.0.1")
+    photo = shop.photo("blue-0").read_bytes()
+    with RawServer(lambda *_: whole(photo)) as web:
+        lines = [
+            {"id": "red-0", "attributes": {"price": 5, "season": None}},
+            {"id": "red-0", "attributes": {"price": 5}},
+            {"id": "red-1", "attributes": {"price": 6}, "replace": True},
+            {"id": "red-1", "unset": ["colour"]},
+            {"id": "red-2", "delete": True},
+            {"id": "blue-0", "photo_base64": base64.b64encode(photo).decode()},
+            {"id": "new", "photo_url": f"{web.address}/1.png", "attributes": {"a": 1}},
+            {"id": "new", "attributes": {"b": 2}},
+        ]
+        told = []
+        for gallery in (str(shop.gallery), address):
+            settings = Settings(
+                photos=str(tmp_path / "sent"), jobs=str(tmp_path / "jobs"), photo_hosts=(web.address[len("http://") :],)
+            )
+            context = open_context(gallery, settings=settings, token=TOKEN, model=str(shop.model))
+            with TestClient(create_app(context), headers={"Authorization": f"Bearer {TOKEN.decode()}"}) as client:
+                body = "\n".join(map(json.dumps, lines))
+                report = client.post("/v1/items", content=body, headers={"Content-Type": "application/x-ndjson"}).json()
+                job_id, deadline = report.pop("job"), time.monotonic() + 30
+                while (job := client.get(f"/v1/jobs/{job_id}").json())["state"] == "running":
+                    assert time.monotonic() < deadline, job
+                    time.sleep(0.05)
+                items = [client.get(f"/v1/items/{item_id}").json() for item_id in ("red-0", "red-1", "new")]
+                assert client.get("/v1/items/red-2").status_code == 404
+                counts = {name: value for name, value in job.items() if isinstance(value, int)}
+                told.append((report, counts, [{**item, "photo": None} for item in items]))
+            shown = run(capsys, "jobs", job_id, "-g", gallery, "--jobs", tmp_path / "jobs")
+            assert shown == job
+    assert told[0] == told[1]
+    report, counts, (red_0, red_1, new) = told[0]
+    assert [line["status"] for line in report["lines"]] == [
+        *("updated", "unchanged", "updated", "updated", "deleted", "unchanged", "queued", "queued")
+    ]
+    assert (counts["added"], counts["total"]) == (1, 1)
+    assert red_0["overrides"] == {"price": 5, "season": None}
+    assert red_1["attributes"] == {"colour": "Red", "price": 6}
+    assert new["attributes"] == {"a": 1, "b": 2}
+    assert len(list((tmp_path / "jobs").glob("*.jobs.db"))) == 2
+
+
+def test_addresses_need_a_folder_for_their_queue(shop: Shop, moved: str) -> None:
+    settings = Settings(photo_hosts=("cdn.example",))
+    with pytest.raises(ConfigError, match="`jobs`"):
+        open_context(moved, settings=settings, token=TOKEN, model=str(shop.model))
+    assert main(["jobs", "-g", moved]) == 2
 
 
 def test_a_gallery_goes_there_and_back_with_one_command_each(
