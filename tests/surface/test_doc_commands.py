@@ -37,6 +37,8 @@ NOT_RUN: dict[tuple[str, str], str] = {
     ("README.md", "make test"): "is what runs this test",
     ("docs/quickstart.md", "python3 -m venv *"): "makes an environment; `make` and `.ci/run` do",
     ("docs/http-api.md", "curl * > lookalike.json"): "begins the making of a client; the document is tested by its own",
+    ("docs/http-api.md", "curl *cdn.shop.example*"): "needs a host of photos; `test_http_jobs.py` has one",
+    ("docs/http-api.md", "curl *v1/jobs/*"): "needs the job of the command before",
     ("docs/http-api.md", "openapi-python-client *"): "needs a package that is not installed here",
     ("docs/cluster.md", "python3 -m venv *"): "downloads a Milvus server; `make test-milvus` does",
     ("docs/cluster.md", "milvus/bin/milvus-server *"): "needs that server; `make test-milvus` starts one",
