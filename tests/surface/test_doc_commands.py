@@ -40,6 +40,7 @@ NOT_RUN: dict[tuple[str, str], str] = {
     ("docs/http-api.md", "curl *cdn.shop.example*"): "needs a host of photos; `test_http_jobs.py` has one",
     ("docs/http-api.md", "curl *v1/jobs/*"): "needs the job of the command before",
     ("docs/http-api.md", "openapi-python-client *"): "needs a package that is not installed here",
+    ("docs/component.md", "python -m http.server *"): "serves until it is stopped; the tests of the component serve it",
     ("docs/cluster.md", "python3 -m venv *"): "downloads a Milvus server; `make test-milvus` does",
     ("docs/cluster.md", "milvus/bin/milvus-server *"): "needs that server; `make test-milvus` starts one",
     ("docs/cluster.md", "*milvus://*"): "needs that server; `make test-milvus` runs all commands on one",

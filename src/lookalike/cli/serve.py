@@ -41,7 +41,7 @@ def serve(
         Path | None, typer.Option("--token-file", metavar="F", help="File with the token for writes.")
     ] = None,
     keys: Annotated[
-        Path | None, typer.Option("--keys", metavar="FILE.toml", help="Keys; `lookalike keys` writes the file.")
+        Path | None, typer.Option("--keys", metavar="FILE.toml", help="Keys; `lookalike keys add` writes the file.")
     ] = None,
     config: Annotated[
         Path | None, typer.Option("--config", metavar="FILE.toml", help="Settings; see docs/settings.md.")
