@@ -91,6 +91,15 @@ def test_hit_rate(sample: Path) -> None:
     assert first[0] > first[1], "shape tells these products apart better than colour"
 
 
+def test_shop(sample: Path) -> None:
+    """Its feeds; the walk of docs/shop.md uses them, and the tests of the component its page."""
+    printed = run("shop/feed.py", "demo/catalogue", folder=sample)
+    assert len(re.findall(r"feed-2026-11-2[89]\.csv: \d+ photos of \d+ products\n", printed)) == 2
+    feeds = [path.read_text().splitlines() for path in sorted((sample / "demo" / "catalogue").glob("feed-*.csv"))]
+    assert [len(lines) - 1 for lines in feeds] == [(PRODUCTS - 6) * PHOTOS, (PRODUCTS - 3) * PHOTOS]
+    assert EXAMPLES.joinpath("shop", "index.html").is_file()
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_train_small(sample: Path) -> None:

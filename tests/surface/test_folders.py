@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 
 import lookalike
 from lookalike.cli import main
-from lookalike.cli import search as searching
+from lookalike.cli import query_photos
 from lookalike.server.app import create_app
 from lookalike.server.settings import Settings
 from lookalike.server.startup import open_context
@@ -185,7 +185,7 @@ def test_a_pipe_can_be_asked_with(shop: Shop, tmp_path: Path, capsys: Capture) -
 def test_a_silent_pipe_is_given_up(
     shop: Shop, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(searching, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(query_photos, "PATIENCE_S", 0.2)
     os.mkfifo(tmp_path / "pipe")
     assert main(["search", str(tmp_path / "pipe"), "-g", str(shop.gallery), "--model", str(shop.model)]) == 2
     assert "the pipe was silent for 0 seconds" in capsys.readouterr().err

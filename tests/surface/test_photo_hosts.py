@@ -90,7 +90,7 @@ def hosted(tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) ->
         with lookalike.open(tmp_path / "g", model=str(tiny_model)) as shop:
             assert shop.index(tmp_path / "shop.csv").skipped == []
         context = open_context(str(tmp_path / "g"), settings=Settings(), model=str(tiny_model))
-        context.photo_hosts = PhotoHostLimiter(seconds=SECONDS, pause_s=1.0)
+        context.default.photo_hosts = PhotoHostLimiter(seconds=SECONDS, pause_s=1.0)
         try:
             with TestClient(create_app(context), raise_server_exceptions=False) as client:
                 yield Hosted(client, moody, slow, quick)

@@ -145,7 +145,8 @@ class ItemWrite:
         """Box of the photo that was sent, and whether to embed its garments. A box belongs to one photo only."""
         kept = None if before is None or self.replace else before.described
         box = kept.box if kept is not None and self.has_photo_of(before) else None
-        box = box if isinstance(self.box, Absent) else self.box
+        if not isinstance(self.box, Absent) or self.garments is True:  # garments that are asked for replace a kept box
+            box = None if isinstance(self.box, Absent) else self.box
         garments = kept is not None and kept.finder is not None
         garments = garments if isinstance(self.garments, Absent) else self.garments
         return box, garments and box is None

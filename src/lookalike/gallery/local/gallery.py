@@ -172,13 +172,13 @@ class LocalGallery(LocalEditing):
 
     def unit_vectors(self, rows: Sequence[int], *, version: object = None) -> dict[str, Float32]:
         """Unit vectors by space, each (B, D) float32; zeros for a removed row."""
-        state = self._current.snapshot
-        if state is not None and state.version.id == version:  # far faster than from the database
-            with contextlib.suppress(RowFileError):
-                if (units := state.units_of(np.array(rows, dtype=np.int64))) is not None:
-                    return {name: units[:, place] for name, place in slices(state.spaces).items()}
         with self._database.viewing() as reader:
             self._current.check_version(reader, version)
+            state = self._current.snapshot
+            if state is not None and state.version.id == version:  # far faster than from the database
+                with contextlib.suppress(RowFileError):
+                    if (units := state.units_of(np.array(rows, dtype=np.int64))) is not None:
+                        return {name: units[:, place] for name, place in slices(state.spaces).items()}
             spaces = reader.known(read_spaces)
             found = reads.units_by_row(reader.connection, rows, columns=width(spaces))
         return {name: found[:, place] for name, place in slices(spaces).items()}
