@@ -15,8 +15,7 @@ from small_shop import COLORS, Shop, paint
 from starlette.testclient import TestClient
 
 import lookalike
-from lookalike.cli import main
-from lookalike.cli import query_photos
+from lookalike.cli import main, query_photos
 from lookalike.server.app import create_app
 from lookalike.server.settings import Settings
 from lookalike.server.startup import open_context
