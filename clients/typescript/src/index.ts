@@ -173,10 +173,10 @@ export class Lookalike {
 
 	async #reach(url: string, request: RequestInit, signal?: AbortSignal): Promise<Response> {
 		const {timeout = TIMEOUT_MS, fetch: reach = fetch} = this.#options;
+		signal?.throwIfAborted();
 		const stop = new AbortController();
 		const timer = setTimeout(() => stop.abort(), timeout);
 		const cancel = () => stop.abort();
-		signal?.throwIfAborted();
 		signal?.addEventListener("abort", cancel, {once: true});
 		try {
 			return await reach(url, {...request, signal: stop.signal});
