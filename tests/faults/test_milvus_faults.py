@@ -242,8 +242,9 @@ def test_a_server_killed_in_the_middle_of_a_load_ends_with_every_item_exactly_on
     monkeypatch.setattr("lookalike.gallery.milvus.writes.AT_ONCE_BYTES", 1 << 16)  # hundreds of writes
     if how == "index":
         monkeypatch.setattr("lookalike.ingest.pipeline.WRITE_ROWS", 512)
-        Image.new("RGB", (64, 64), "red").save(tmp_path / "red.png")
-        lines = [f"item {number},red.png,{number}" for number in range(ITEMS)]
+        for number in range(ITEMS):  # each of its own content: known ones would be copied, too fast for the kill
+            Image.new("RGB", (8, 8), (number % 256, number // 256, 7)).save(tmp_path / f"{number}.bmp")
+        lines = [f"item {number},{number}.bmp,{number}" for number in range(ITEMS)]
         (tmp_path / "catalogue.csv").write_text("\n".join(["id,image,price", *lines]))
         load = index(tmp_path, tiny_model)
     else:
