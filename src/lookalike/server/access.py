@@ -59,7 +59,7 @@ class Access:
     Attributes:
         token: Bearer token for writes; None if there is none.
         has_keys: Whether there is a file of keys.
-        writable: Whether anybody may write.
+        writable: Whether the server accepts writes.
         origins: Origins of all keys.
     """
 
@@ -79,7 +79,7 @@ class Access:
         self.origins = frozenset(origin for key in named.values() for origin in key.origins)
         self.writable = token is not None or any(key.write for key in named.values())
         known = {} if before is None else before._buckets
-        self._buckets: dict[str, TokenBucket] = {}  # one for each key with a rate, and none for those that nobody made
+        self._buckets: dict[str, TokenBucket] = {}  # one for each known key with a rate
         for name, key in named.items():
             if key.rate:
                 rate = Rate.parse(key.rate)
@@ -114,7 +114,7 @@ class Access:
     def caller_of(self, headers: RawHeaders) -> Caller:
         """Who sends a request with these headers, whose names are lower case.
 
-        A request with several `Authorization` headers is nobody's: a proxy may have looked at another one.
+        A request with several `Authorization` headers has no caller: a proxy may have checked another one.
         """
         given = [value for name, value in headers if name == b"authorization"]
         if not given:

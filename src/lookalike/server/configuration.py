@@ -42,7 +42,9 @@ class Configuration:
         for name in self.galleries:
             check_gallery_name(name)
         if not self.settings.open and self.keys is None and self.token is None:
-            raise ConfigError("nobody could search: `open = false` in the settings needs keys, given with --keys FILE")
+            raise ConfigError(
+                "searching would be impossible: `open = false` in the settings needs keys, given with --keys FILE"
+            )
 
 
 def for_running(settings: Settings, running: Settings) -> tuple[Settings, list[str]]:

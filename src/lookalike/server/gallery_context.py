@@ -110,7 +110,7 @@ class OpenGallery:
             self._close()
 
     def retire(self) -> None:
-        """Close the gallery as soon as nobody uses it."""
+        """Close the gallery as soon as no request uses it."""
         with self._lock:
             self._retired = True
             unused = not self._users

@@ -1,6 +1,6 @@
 """File of the keys of a server: who may search or write, where, and how often.
 
-The file has no keys, only their SHA-256: a key has 256 random bits, which nobody finds by trying, so that the slow
+The file has no keys, only their SHA-256: a key has 256 random bits, too many to guess, so that the slow
 hashes for passwords would only make each request slow.
 """
 

@@ -103,7 +103,8 @@ def stock_of(*, tracker: str | None, policy: str, quantity: str | None) -> bool 
     """Whether a variant can be bought; None if that is not told.
 
     Args:
-        tracker: Who counts the stock; empty if nobody does, so that it is never out of stock. None is not told.
+        tracker: Service that tracks the inventory; empty if it is not tracked, so that the variant is always in stock.
+            None is unknown.
         policy: `continue` sells beyond the stock.
         quantity: Stock; None is not told.
     """

@@ -1,4 +1,4 @@
-"""Records of XML documents from anybody, read piece by piece: no DTD, no entities of its own, no network, limits."""
+"""Streaming reader of records in untrusted XML: no DTD, no entity declarations, no network, with limits."""
 
 from __future__ import annotations
 

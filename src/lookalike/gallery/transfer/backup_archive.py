@@ -7,7 +7,7 @@
     gallery.db                  the database
     SHA256SUMS                  checksums of all members before it, as `sha256sum -c` reads them; the last member
 
-The reader is given archives that anybody may have made. It reads them from the first byte to the last, so that a
+Archives are untrusted input. The reader reads them from the first byte to the last, so that a
 member is never larger than the archive, and refuses every type of member but regular files. Extended headers, whose
 length a reader must keep in memory, are among the refused ones.
 """

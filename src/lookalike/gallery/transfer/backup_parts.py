@@ -2,7 +2,7 @@
 
 The database is copied by SQLite's backup API within a read transaction, which shows one version of the data whatever is
 written meanwhile. Uploaded photos never change once an item refers to them, but they are deleted after their item was
-removed or got another photo. So they are archived first, without holding up anybody; then, within the transaction,
+removed or got another photo. So they are archived first, without blocking writers; then, within the transaction,
 those that are new since; and if one of these is gone, again from a newer version.
 """
 
