@@ -18,10 +18,10 @@ export type PhotoTicket = Schemas["PhotoTicket"];
 export type BulkReport = Schemas["BulkReport"];
 
 /** Search by items or words; the options are those of `POST /v1/search`. */
-export type Question = Partial<Schemas["Question"]>;
+export type Question = Schemas["Question"];
 
 /** Search by photos, beside which items and words may be given. */
-export type PhotoQuestion = Omit<Partial<Schemas["SearchForm"]>, "photo" | "unlike" | "garment"> & {
+export type PhotoQuestion = Omit<Schemas["SearchForm"], "photo" | "unlike" | "garment"> & {
 	/** One photo, or several whose mean is the query. */
 	photo: Blob | Blob[];
 	/** Photos to look less like. */

@@ -35,7 +35,7 @@ catalogue is in memory. Each wave starts new workers, which takes some seconds."
 
 
 class RayEmbedding:
-    """Embeds photos on a Ray cluster; a `lookalike.embedding.batch_embedding.EmbedPhotos`."""
+    """Embeds photos on a Ray cluster; a `lookalike.embedding.photo_tasks.EmbedPhotos`."""
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class RayEmbedding:
         *,
         known: Collection[bytes] | None = None,
     ) -> Generator[Outcome, None, None]:
-        """Embed photos; see `lookalike.embedding.batch_embedding.EmbedPhotos`.
+        """Embed photos; see `lookalike.embedding.photo_tasks.EmbedPhotos`.
 
         Raises:
             MissingExtraError: Ray is not installed.
