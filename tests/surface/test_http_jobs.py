@@ -328,6 +328,19 @@ def test_later_writes_win_over_what_waits(shop: Shop, cdn: Cdn, web: RawServer, 
         refused(writer.get(f"/v1/items/{item_id}"), "unknown_item")
 
 
+def test_what_cannot_wait_is_refused_and_what_waits_stays(cdn: Cdn, web: RawServer, writer: TestClient) -> None:
+    """Of an item that is there, and of one that is not there yet."""
+    old = {"photo_url": f"{web.address}/photo.png", "attributes": {"price": 1}}
+    jobs = [waiting_first(cdn, writer, {"id": item_id, **old}) for item_id in ("new", "red-0")]
+    for item_id in ("new", "red-0"):
+        assert statuses(sent(writer, {"id": item_id, "attributes": {"n": 2**70}})) == ["bad_request"]
+        assert statuses(sent(writer, {"id": item_id, "attributes": {"text": "x" * 20_000}})) == ["invalid"]
+    assert "n" not in item(writer, "red-0")["attributes"]
+    cdn.gate.set()
+    assert [done(finished(writer, job_id)) for job_id in jobs] == [{"added": 1}, {"updated": 1}]
+    assert item(writer, "new")["attributes"] == {"price": 1}
+
+
 def test_single_writes_win_too(cdn: Cdn, web: RawServer, writer: TestClient) -> None:
     old = {"photo_url": f"{web.address}/photo.png", "attributes": {"price": 1}}
     jobs = [waiting_first(cdn, writer, {"id": item_id, **old}) for item_id in ("red-0", "gone", "new", "red-1")]

@@ -10,10 +10,17 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from starlette.testclient import TestClient
 
+import lookalike
 from lookalike.errors import ConfigError
+from lookalike.server.app import create_app
 from lookalike.server.errors import ApiError
+from lookalike.server.keys import KeyFile, add_key
+from lookalike.server.page_settings import PageSettings
+from lookalike.server.settings import Settings
 from lookalike.server.shared_photos import SharedPhotos, Sharing
+from lookalike.server.startup import open_context
 
 PHOTO = Image.new("RGB", (60, 80), (200, 30, 40))
 
@@ -81,3 +88,21 @@ def test_a_folder_that_cannot_be_made_stops_the_start(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="folder of"):
         SharedPhotos(Sharing(folder=str(tmp_path / "file" / "shared")))
+
+
+def test_sharing_needs_a_key_where_searching_does_and_keeps_to_the_memory(tmp_path: Path, tiny_model: Path) -> None:
+    PHOTO.save(tmp_path / "a.png")
+    with lookalike.open(tmp_path / "g", model=str(tiny_model)) as shop:
+        shop.index(tmp_path, exclude=["g/**"])
+    sharing = PageSettings(sharing=Sharing(folder=str(tmp_path / "shared")))
+    settings = Settings(open=False, decode_bytes=4000, page=sharing)
+    key = add_key(tmp_path / "keys.toml", "page")
+    keys = KeyFile.read(tmp_path / "keys.toml")
+    context = open_context(str(tmp_path / "g"), settings=settings, keys=keys, model=str(tiny_model))
+    file = (tmp_path / "a.png").read_bytes()
+    headers = {"Content-Type": "image/png"}
+    with TestClient(create_app(context)) as client:
+        assert client.post("/shared", content=file, headers=headers).json()["error"]["code"] == "unauthorized"
+        sent = client.post("/shared", content=file, headers={**headers, "Authorization": f"Bearer {key}"})
+        assert (sent.status_code, sent.json()["error"]["code"]) == (422, "unreadable_photo")
+    assert [*(tmp_path / "shared").iterdir()] == []

@@ -135,7 +135,7 @@ export class Lookalike {
 	}
 
 	/** Add an item with its photo, or replace it; without a photo, replace its product and attributes. */
-	putItem(id: string, item: ItemWrite & {photo?: Blob}, call: CallOptions = {}): Promise<Item> {
+	putItem(id: string, item: Omit<ItemWrite, "photo_url"> & {photo?: Blob}, call: CallOptions = {}): Promise<Item> {
 		const body = item.photo === undefined ? asJson(item) : formOf({...item, photo: item.photo});
 		return this.#ask("PUT", `items/${encodeURIComponent(id)}`, {...call, body});
 	}
@@ -162,16 +162,21 @@ export class Lookalike {
 		if (key !== undefined) headers["Authorization"] = `Bearer ${key}`;
 		const request: RequestInit = {method, headers, ...(body && {body}), credentials: "omit"};
 		for (let attempt = 1; ; attempt++) {
-			const answer = await this.#reach(`${this.#base}/${path}`, request, signal);
-			if (answer.ok) return (answer.status === 204 ? undefined : await answer.json()) as T;
+			const {answer, text} = await this.#reach(`${this.#base}/${path}`, request, signal);
+			if (answer.ok) return (text === "" ? undefined : JSON.parse(text)) as T;
 			const wait = Number(answer.headers.get("Retry-After"));
-			const error = await errorOf(answer);
+			const error = errorOf(answer, text);
 			if (!(wait > 0) || wait > LONGEST_WAIT_S || attempt >= attempts) throw error;
 			await pause(wait * 1000, signal);
 		}
 	}
 
-	async #reach(url: string, request: RequestInit, signal?: AbortSignal): Promise<Response> {
+	/** The answer and its body, both within the time limit. */
+	async #reach(
+		url: string,
+		request: RequestInit,
+		signal?: AbortSignal,
+	): Promise<{answer: Response; text: string}> {
 		const {timeout = TIMEOUT_MS, fetch: reach = fetch} = this.#options;
 		signal?.throwIfAborted();
 		const stop = new AbortController();
@@ -179,7 +184,8 @@ export class Lookalike {
 		const cancel = () => stop.abort();
 		signal?.addEventListener("abort", cancel, {once: true});
 		try {
-			return await reach(url, {...request, signal: stop.signal});
+			const answer = await reach(url, {...request, signal: stop.signal});
+			return {answer, text: await answer.text()};
 		} catch (error) {
 			signal?.throwIfAborted();
 			const why = stop.signal.aborted ? `no answer within ${timeout} ms` : String(error);
@@ -213,11 +219,14 @@ function query(parameters: Record<string, string | number | undefined>): string 
 	return given.length ? `?${new URLSearchParams(given.map(([name, value]) => [name, String(value)]))}` : "";
 }
 
-async function errorOf(answer: Response): Promise<LookalikeError> {
-	const {code = "failed", message = `the server answered with ${answer.status}`, ...details} = await answer.json().then(
-		(body: {error?: Record<string, unknown>}) => body.error ?? {},
-		() => ({}) as Record<string, unknown>,
-	);
+function errorOf(answer: Response, text: string): LookalikeError {
+	let told: Record<string, unknown> = {};
+	try {
+		told = (JSON.parse(text) as {error?: Record<string, unknown>}).error ?? {};
+	} catch {
+		// not an answer of the API, but of something on the way to it
+	}
+	const {code = "failed", message = `the server answered with ${answer.status}`, ...details} = told;
 	return new LookalikeError(String(message), String(code), answer.status, details, answer.headers.get("X-Request-Id"));
 }
 

@@ -26,11 +26,6 @@ export function search(place, query, signal) {
 	return ask(place, "search", formOf(query), signal);
 }
 
-/** Garments of a photo, most prominent first. @param {Place} place @param {Blob} photo @param {AbortSignal} signal */
-export async function findGarments(place, photo, signal) {
-	return (await ask(place, "garments", formOf({photo}), signal)).photos[0].garments;
-}
-
 /**
  * Address of an item's photo.
  * @param {Place} place

@@ -20,9 +20,7 @@ export class Teller {
 	#timer = 0;
 	#watcher = new IntersectionObserver(entries => this.#look(entries), {threshold: 0.5});
 
-	constructor() {
-		document.addEventListener("visibilitychange", () => document.hidden && this.#send());
-	}
+	#hide = () => document.hidden && this.#send();
 
 	/** Tell when half of a card has come into view. @param {Element} card @param {Shown} shown */
 	watch(card, shown) {
@@ -40,11 +38,13 @@ export class Teller {
 			if (!isIntersecting) continue;
 			this.#watcher.unobserve(target);
 			this.#seen.push(this.#shown.get(target));
+			document.addEventListener("visibilitychange", this.#hide); // once, however often it is added
 			this.#timer ||= setTimeout(() => this.#send(), GATHER_MS);
 		}
 	}
 
 	#send() {
+		document.removeEventListener("visibilitychange", this.#hide);
 		clearTimeout(this.#timer);
 		this.#timer = 0;
 		while (this.#seen.length) tell(this.#seen.splice(0, MOST), "view");

@@ -57,11 +57,14 @@ export class LookalikeSearch extends HTMLElement {
 
 	connectedCallback() {
 		if (!this.#isBuilt) this.#build();
+		if (this.#hasQuery()) this.#stage.show(this.#query.photo ?? null); // it was moved, or taken away and put back
 		if (this.getAttribute("item") && !this.#query.id) this.search({id: this.getAttribute("item")});
+		else if (this.#hasQuery() && (this.#query.photo || !this.#matches.length)) this.#ask(0);
 	}
 
 	disconnectedCallback() {
 		this.#asked.abort();
+		this.#stage.show(null);
 	}
 
 	attributeChangedCallback(name, before, after) {
@@ -114,8 +117,12 @@ export class LookalikeSearch extends HTMLElement {
 	}
 
 	get #languages() {
-		const declared = this.closest("[lang]")?.getAttribute("lang");
-		return declared ? [declared] : navigator.languages;
+		const declared = this.closest("[lang]")?.getAttribute("lang")?.replaceAll("_", "-");
+		try {
+			return declared ? Intl.getCanonicalLocales(declared) : navigator.languages;
+		} catch {
+			return navigator.languages; // not a language
+		}
 	}
 
 	get #texts() {
@@ -129,8 +136,8 @@ export class LookalikeSearch extends HTMLElement {
 	async #ask(offset) {
 		const k = Number(this.getAttribute("k") ?? K);
 		const query = {...this.#query, k, offset, where: this.getAttribute("where"), group: this.getAttribute("group")};
-		if (!this.#tell("lookalike-search", query)) return;
 		this.#asked.abort();
+		if (!this.#tell("lookalike-search", query)) return this.#say("");
 		const asked = (this.#asked = new AbortController());
 		this.#say(this.#texts.searching, true);
 		try {
@@ -145,12 +152,16 @@ export class LookalikeSearch extends HTMLElement {
 			const isFull = answer.matches.length === k;
 			this.#say(
 				this.#matches.length
-					? filled(this.#texts.found, {count: this.#number(this.#matches.length)})
+					? filled(this.#matches.length === 1 ? this.#texts.found_one : this.#texts.found, {
+							count: this.#number(this.#matches.length),
+						})
 					: this.#texts.none,
 			);
 			this.#stage.showGarments(answer.query.garment ?? null, answer.query.garments ?? []);
 			const isOurs = this.#tell("lookalike-results", answer);
 			this.#showMatches(isOurs ? offset : null, answer.matches);
+			const last = this.#list.lastElementChild?.querySelector("a, button");
+			if (this.#more.matches(":focus") && !isFull) /** @type {HTMLElement|null} */ (last)?.focus();
 			this.#more.hidden = !isOurs || !isFull;
 		} catch (error) {
 			if (asked.signal.aborted) return;
@@ -194,7 +205,9 @@ export class LookalikeSearch extends HTMLElement {
 		}
 		if (offset === null) return;
 		const columns = columnsOf(this.getAttribute("columns"));
-		const reading = {columns, language: this.#language, currency: this.getAttribute("currency")};
+		const currency = this.getAttribute("currency");
+		const known = /^[A-Z]{3}$/.test(currency ?? "") ? currency : null;
+		const reading = {columns, language: this.#language, currency: known};
 		/** @type {HTMLTemplateElement|null} */
 		const template = this.querySelector(":scope > template[data-result]");
 		for (const match of matches) {
@@ -267,6 +280,7 @@ export class LookalikeSearch extends HTMLElement {
 		});
 		this.#status = make("p", {class: "status", role: "status", part: "status"});
 		this.#list = make("ul", {class: "results", part: "results"});
+		this.#stage?.show(null);
 		this.#stage = new Stage(this.#languages, {
 			choose: garment => this.#chooseGarment(garment),
 			remove: () => {
@@ -309,6 +323,7 @@ export class LookalikeSearch extends HTMLElement {
 			if (!this.#root.contains(/** @type {Node|null} */ (event.relatedTarget))) over(false);
 		});
 		this.#root.addEventListener("drop", event => {
+			if (!event.dataTransfer?.types.includes("Files")) return;
 			event.preventDefault();
 			over(false);
 			take(imageAmong(event.dataTransfer?.files));

@@ -50,10 +50,12 @@ export class Stage {
 		if (!image) return;
 		const all = [...(chosen ? [chosen] : []), ...others].sort((one, other) => one.number - other.number);
 		const garments = all.length > 1 ? all : [];
+		const focused = [...this.#names.children].findIndex(button => button.matches(":focus"));
 		this.#names.replaceChildren(
 			...garments.map(garment => this.#button(kindIn(garment.kind, this.languages), this.#choice(garment, chosen))),
 			...(chosen ? [this.#button(this.texts.whole, {onclick: () => this.choose("whole")})] : []),
 		);
+		/** @type {HTMLElement|undefined} */ (this.#names.children[focused])?.focus();
 		const outline = () => {
 			for (const old of this.#photo.querySelectorAll(".outline")) old.remove();
 			for (const garment of garments) this.#photo.append(this.#outline(garment, chosen, image));

@@ -69,10 +69,9 @@ class AppContext(SharedState):
             name: Its name; None means the default gallery.
         """
         gallery = self.default if name is None else self.galleries.get(name)
-        if gallery is None:
+        if gallery is None or not gallery.opened.take():
             yield None
             return
-        gallery.opened.take()
         try:
             yield gallery
         finally:

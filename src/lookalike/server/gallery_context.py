@@ -44,7 +44,7 @@ class OpenGallery:
         embedder: Embedder of its photos.
         text_encoder: Encoder of words; None if its model has none.
         photos: Whether searches by photo are possible: the model makes vectors of the gallery's spaces.
-        closing: Functions that close what belongs to the gallery, before it is closed itself.
+        closing: Closes what else belongs to the gallery, before it is closed itself.
     """
 
     def __init__(self, address: str, models: SharedModels, *, say: Callable[[str], None]) -> None:
@@ -61,7 +61,7 @@ class OpenGallery:
             MismatchError: The gallery was filled by another model.
         """
         self.address, self._models = address, models
-        self.closing: list[Callable[[Gallery], None]] = []
+        self.closing: Callable[[Gallery], None] = lambda _: None
         self._queue: JobQueue | None = None
         self._users, self._retired, self._lock = 0, False, threading.Lock()
         self.gallery: Gallery = open_gallery(address)
@@ -96,18 +96,21 @@ class OpenGallery:
         spaces = self.gallery.spaces
         return () if spaces == self._spaces else spaces
 
-    def take(self) -> None:
-        """Keep the gallery open until `give_back` was called as often."""
+    def take(self) -> bool:
+        """Keep the gallery open until `give_back` was called as often; False if it is closed already."""
         with self._lock:
+            if self._retired and not self._users:
+                return False
             self._users += 1
+            return True
 
     def give_back(self) -> None:
-        """End one use of the gallery."""
+        """End one use of the gallery; a thread closes it after the last one, since requests end on the event loop."""
         with self._lock:
             self._users -= 1
             last = self._retired and not self._users
         if last:
-            self._close()
+            threading.Thread(target=self._close, name="lookalike-close").start()
 
     def retire(self) -> None:
         """Close the gallery as soon as no request uses it."""
@@ -125,13 +128,13 @@ class OpenGallery:
         """
         with self._lock:
             if self._queue is None:
-                self._queue = queue = JobQueue(path, create=True)
-                self.closing.append(lambda _: queue.close())
+                self._queue = JobQueue(path, create=True)
             return self._queue
 
     def _close(self) -> None:
-        for close in self.closing:
-            close(self.gallery)
+        self.closing(self.gallery)
+        if self._queue is not None:
+            self._queue.close()
         self.gallery.close()
 
     def _state(self) -> object:
@@ -206,7 +209,7 @@ class GalleryContext:
         self.thumbnails, self.decoded_photos = shared.thumbnails, shared.decoded_photos
         self.photo_hosts = shared.photo_hosts
         self.events, self.recorder = shared.events, shared.recorders.of(self.name, opened.gallery, settings)
-        opened.closing = [shared.recorders.close_of]
+        opened.closing = shared.recorders.close_of
 
     @property
     def private_locations(self) -> Sequence[str]:

@@ -130,7 +130,6 @@ class Metrics:
         """Expose no gauges of a gallery any more."""
         self._items.remove(name)
         self._drift.remove(name)
-        self._fetches_waiting.labels(name)  # there may have been none
         self._fetches_waiting.remove(name)
 
     def reloaded(self, result: str) -> None:

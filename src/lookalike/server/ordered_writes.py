@@ -8,7 +8,7 @@ at once if the item exists, and becomes part of what waits. All this runs under 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -102,16 +102,7 @@ class OrderedWrites:
         address = checked(write.photo_url, self._hosts)
         if self.queue is None:
             raise ApiError("not_ready", "this server has no queue of photos")
-        json_text(write.attributes, write.id)
-        fields = json.dumps(write.to_json())
-        try:
-            "".join([write.id, write.photo_url, json.dumps(write.to_json(), ensure_ascii=False)]).encode()
-        except UnicodeEncodeError:
-            raise UsageError(f"the item {write.id!r} has text that is not Unicode") from None
-        if len(fields) > LONGEST_FIELDS:
-            message = f"attributes: expected at most {LONGEST_FIELDS:,} characters of JSON beside a photo_url"
-            raise ApiError("invalid", f"{message}, got {len(fields):,}")
-        return NewPhoto(0, write.id, write.photo_url, address.host, fields)
+        return NewPhoto(0, write.id, write.photo_url, address.host, fields_of(write))
 
     def check_room(self, more: int) -> None:
         """Check that the queue has room.
@@ -123,6 +114,25 @@ class OrderedWrites:
         waiting = self.queue.waiting()
         if waiting + more > self._room:
             raise busy(f"{waiting:,} photos wait to be fetched, and {self._room:,} may", seconds=FULL_S)
+
+
+def fields_of(write: ItemWrite) -> str:
+    """What waits with a photo in the queue, as JSON.
+
+    Raises:
+        ApiError: It is too long.
+        UsageError: An attribute cannot be stored.
+    """
+    json_text(write.attributes, write.id)
+    fields = json.dumps(write.to_json())
+    try:
+        "".join([write.id, write.photo_url or "", json.dumps(write.to_json(), ensure_ascii=False)]).encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"the item {write.id!r} has text that is not Unicode") from None
+    if len(fields) > LONGEST_FIELDS:
+        message = f"attributes: expected at most {LONGEST_FIELDS:,} characters of JSON beside a photo_url"
+        raise ApiError("invalid", f"{message}, got {len(fields):,}")
+    return fields
 
 
 class RequestWrites:
@@ -151,15 +161,16 @@ class RequestWrites:
 
     def _written(self, writes: Sequence[ItemWrite], waiting: dict[str, WaitingPhoto]) -> dict[str, Outcome]:
         """Write what needs no address, and bring what waits up to date."""
+        merged, outcomes = _merged(writes, waiting)
+        writes = [write for write in writes if write.id not in outcomes]
         if not writes:
-            return {}
+            return outcomes
         whole = [
             _waiting_write(waiting[write.id]).followed_by(write)
             if write.id in waiting and write.photo is not None
             else write
             for write in writes
         ]
-        outcomes: dict[str, Outcome] = {}
         overtaken, changed = list[str](), list[tuple[int, str]]()
         for write, outcome in zip(writes, self._ordered.writer.write(whole), strict=True):
             outcomes[write.id] = outcome
@@ -172,7 +183,7 @@ class RequestWrites:
             if write.delete or write.photo is not None:
                 overtaken.append(write.id)
             else:
-                changed.append((photo.number, json.dumps(_waiting_write(photo).followed_by(write).to_json())))
+                changed.append((photo.number, merged[write.id]))
             if comes_later:
                 outcomes[write.id] = Written(None, "queued")
             elif write.delete:
@@ -206,6 +217,21 @@ class RequestWrites:
         except LookalikeError as error:
             return outcomes | {photo.item: error for photo in photos}
         return outcomes | {photo.item: Written(None, "queued") for photo in photos}
+
+
+def _merged(
+    writes: Sequence[ItemWrite], waiting: Mapping[str, WaitingPhoto]
+) -> tuple[dict[str, str], dict[str, Outcome]]:
+    """What waits after writes without a photo, and the errors of those that cannot wait, both by item."""
+    merged: dict[str, str] = {}
+    errors: dict[str, Outcome] = {}
+    for write in writes:
+        if write.id in waiting and write.photo is None and not write.delete:
+            try:
+                merged[write.id] = fields_of(_waiting_write(waiting[write.id]).followed_by(write))
+            except LookalikeError as error:
+                errors[write.id] = error
+    return merged, errors
 
 
 def _waiting_write(photo: WaitingPhoto) -> ItemWrite:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol, cast
 
-from lookalike.errors import GalleryLockedError, LookalikeError, UsageError
+from lookalike.errors import GalleryLockedError, LookalikeError, MismatchError, UsageError
 from lookalike.jobs.job import State, WaitingPhoto
 from lookalike.jobs.queue import Done
 from lookalike.server.errors import ERROR_CODES, ApiError, api_error_of
@@ -172,19 +172,19 @@ class PhotoJobs:
         """Write what was fetched, and record what was not."""
         photos: list[tuple[WaitingPhoto, bytes]] = []
         failed: list[Done] = []
-        for each in news:
-            if isinstance(each.result, bytes):
-                photos.append((each.photo, each.result))
-                self._observe("fetched", each.seconds)
-            elif isinstance(each.result, Retry):
-                self._queue.retry(each.photo.number, after_s=each.result.after_s, message=each.result.message)
-                if each.result.for_host:
-                    self._quiet[each.photo.host] = time.monotonic() + each.result.after_s
-                self._observe("retried", each.seconds)
-            else:
-                failed.append(_failed(each.photo, each.result))
-                self._observe("failed", each.seconds)
         try:
+            for each in news:
+                if isinstance(each.result, bytes):
+                    photos.append((each.photo, each.result))
+                    self._observe("fetched", each.seconds)
+                elif isinstance(each.result, Retry):
+                    self._queue.retry(each.photo.number, after_s=each.result.after_s, message=each.result.message)
+                    if each.result.for_host:
+                        self._quiet[each.photo.host] = time.monotonic() + each.result.after_s
+                    self._observe("retried", each.seconds)
+                else:
+                    failed.append(_failed(each.photo, each.result))
+                    self._observe("failed", each.seconds)
             if failed:
                 self._queue.finish(failed)
             if photos:
@@ -236,10 +236,13 @@ class PhotoJobs:
 
 
 def is_final(error: LookalikeError) -> bool:
-    """Whether a photo that could not be written is not to be tried again: the photo or its item is wrong."""
+    """Whether a photo that could not be written is not to be tried again: the photo or its item is wrong.
+
+    A mismatch passes: the gallery has just got another model, which the server is about to load.
+    """
     if isinstance(error, ApiError):
         return error.status < 500 and error.code != "busy"
-    return isinstance(error, UsageError)
+    return isinstance(error, UsageError) and not isinstance(error, MismatchError)
 
 
 def _failed(photo: WaitingPhoto, error: LookalikeError) -> Done:

@@ -152,4 +152,4 @@ class Reloader:
         kept = [each.opened for each in prepared.galleries.values()]
         for opened in {each.opened for each in before.values()}:
             if opened not in kept:
-                opened.retire()
+                threading.Thread(target=opened.retire, name="lookalike-close").start()

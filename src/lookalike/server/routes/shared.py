@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from lookalike.images import Limits, open_image
-from lookalike.server.context import AppContext
+from lookalike.server.context import AppContext, caller_of
 from lookalike.server.errors import ApiError
 from lookalike.server.shared_photos import SharedPhotos, Sharing
 
@@ -36,6 +36,7 @@ def sharing_router(sharing: Sharing) -> APIRouter:
 
     async def share(request: Request) -> Response:
         """Keep a photo for a while; the body is its file."""
+        await caller_of(request)
         context: AppContext = request.app.state.context
         settings = context.settings
         limits = Limits(bytes=settings.upload_bytes, pixels=settings.pixels)
@@ -45,7 +46,7 @@ def sharing_router(sharing: Sharing) -> APIRouter:
             data = await body.whole()
 
             def keep() -> str:
-                with context.decoding.in_use():
+                with context.decoding.in_use(refuse=True):
                     return shared.add(open_image(data, limits=limits, name="the photo"))
 
             photo_id = await context.pictures.run(keep, request=request)
