@@ -176,6 +176,33 @@ def test_photos_out_of_reach_hold_up_the_switch(shop: Shop, gallery: Path, capsy
     assert "sent" not in vectors_of(gallery)
 
 
+def test_photos_that_changed_since_they_were_indexed_hold_up_the_switch(
+    shop: Shop, tmp_path: Path, capsys: Capture
+) -> None:
+    """Else the vectors of a new content would stand for the indexed one, and be copied to other items of it."""
+    gallery, photos = tmp_path / "own.gallery", tmp_path / "photos"
+    photos.mkdir()
+    for name in ("red-0", "blue-0", "green-0"):
+        shutil.copy(shop.photo(name), photos)
+    with lookalike.open(gallery, model=shop.model) as opened:
+        opened.index(photos)
+    red, blue = photos / "red-0.png", photos / "blue-0.png"
+    contents = red.read_bytes(), blue.read_bytes()
+    for path, content in zip((blue, red), contents, strict=True):
+        path.write_bytes(content)
+    done = remodel(gallery, shop.other_model)
+    assert (done.staged, [item_id for item_id, _ in done.unreadable]) == (1, ["blue-0.png", "red-0.png"])
+    assert all("changed since it was indexed" in reason for _, reason in done.unreadable)
+    with lookalike.open(gallery) as opened:
+        opened.index(photos)
+    assert remodel(gallery, shop.other_model).unreadable == ()
+    switch(gallery)
+    with lookalike.open(gallery) as opened:
+        for item in opened.gallery.list(limit=None)[1]:
+            found = opened.search(Path(item.location), k=1).matches[0]
+            assert (found.item.id, found.score) == (item.id, pytest.approx(1, abs=1e-5))
+
+
 def test_files_outside_of_the_roots_are_not_read(shop: Shop, gallery: Path, tmp_path: Path) -> None:
     outside = tmp_path / "elsewhere" / "1.png"
     outside.parent.mkdir()
@@ -209,6 +236,21 @@ def test_searches_of_the_old_model_are_refused_after_a_switch(
         assert opened.search(item="red-1", k=1).matches[0].item.id in ("sent", "red-0")
     with lookalike.open(gallery) as again:
         assert again.search(shop.photo("red-1"), k=1).matches[0].score == pytest.approx(1)
+
+
+def test_words_and_relevance_are_those_of_the_model_that_is_there(shop: Shop, tmp_path: Path) -> None:
+    """Of an open retriever too, whose text encoder and calibration were read before the switch."""
+    gallery = tmp_path / "default.gallery"
+    with lookalike.open(gallery) as opened:
+        opened.index(shop.table)
+    with lookalike.open(gallery) as opened:
+        assert opened.search(text="red dress", text_search="visual", k=1).matches
+        assert opened.search(item="red-1", k=1).matches[0].relevance is not None
+        remodel(gallery, shop.other_model)
+        switch(gallery)
+        with pytest.raises(MismatchError, match="is the text encoder of the model default@"):
+            opened.search(text="red dress", text_search="visual", k=1)
+        assert opened.search(item="red-1", k=1).matches[0].relevance is None
 
 
 def test_garments_are_embedded_as_they_were_found(shop: Shop, tmp_path: Path, tiny_finder: Path) -> None:

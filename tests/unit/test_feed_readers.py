@@ -526,6 +526,14 @@ WOO = [
 ]
 
 
+def test_variations_of_a_product_that_is_not_sold_are_left_out(tmp_path: Path) -> None:
+    """Without being skipped, which would keep them in a gallery that is pruned."""
+    rows = [{**row, "Published": "0"} if row["Type"] == "variable" else row for row in WOO]
+    catalogue = opened(tmp_path, "wc-product-export.csv", as_csv(rows, columns=WOO_COLUMNS))
+    assert {"76", "77"}.isdisjoint(items_of(catalogue))
+    assert [skip.id for skip in catalogue.skipped] == ["99"]
+
+
 def test_woocommerces_product_csv(tmp_path: Path) -> None:
     catalogue = opened(tmp_path, "wc-product-export.csv", as_csv(WOO, columns=WOO_COLUMNS))
     items = items_of(catalogue)

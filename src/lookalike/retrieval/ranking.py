@@ -163,7 +163,10 @@ def taken(found: Neighbours, kept: Bool) -> Neighbours:
 
 
 def followed(first: Neighbours, more: Neighbours) -> Neighbours:
-    """Neighbours of one query, followed by more of a deeper search, whose refined values cannot be compared."""
+    """Neighbours of one query, followed by more of a deeper search, whose refined values cannot be compared.
+
+    Their version is that of the first: where the gallery was replaced between the two, reading their items is refused.
+    """
     refined = None
     if first.refined is not None:
         unknown = np.full_like(more.scores, np.nan)
@@ -174,7 +177,6 @@ def followed(first: Neighbours, more: Neighbours) -> Neighbours:
         scores=np.concatenate([first.scores, more.scores], axis=1),
         by_space={name: np.concatenate([part, more.by_space[name]], axis=1) for name, part in first.by_space.items()},
         refined=refined,
-        version=more.version,
     )
 
 

@@ -53,6 +53,7 @@ class Resources:
             self._address, self._opened = "the gallery", gallery
         self._embedder = embedder
         self._photo_readers = PhotoReaderCache()
+        self._calibration_of: tuple[object, Calibration | None] | None = None
         if finder is None or isinstance(finder, str | os.PathLike):
             self._finder = finder
         else:
@@ -137,14 +138,16 @@ class Resources:
     def calibration(self) -> Calibration | None:
         """Calibration of the model, which need not be loaded for it; None if it did not make the gallery's vectors."""
         if "embedder" not in vars(self) and isinstance(self._embedder, ModelFile):
-            return self._calibration_in_file
+            return self._calibration_in_file(self._embedder)
         made = all(space in self.embedder.spaces for space in self.gallery.spaces)
         return self.embedder.calibration if made else None
 
-    @cached_property
-    def _calibration_in_file(self) -> Calibration | None:
-        model = self._embedder
-        return model.calibration(self.gallery.model, self.gallery.spaces) if isinstance(model, ModelFile) else None
+    def _calibration_in_file(self, model: ModelFile) -> Calibration | None:
+        """Calibration in the file of the model that the gallery has now."""
+        made_by = (self.gallery.model, self.gallery.spaces)
+        if self._calibration_of is None or self._calibration_of[0] != made_by:
+            self._calibration_of = made_by, model.calibration(*made_by)
+        return self._calibration_of[1]
 
     @contextmanager
     def _created_if_missing(self) -> Iterator[Gallery]:

@@ -19,7 +19,7 @@ from lookalike.retrieval.relevance import check_calibrated, relevance_of
 from lookalike.retrieval.resources import Resources
 from lookalike.retrieval.results import query_of, search_gallery
 from lookalike.retrieval.same_kind import asked_kind, restricted
-from lookalike.retrieval.text_query import TextQuery, echo_of, text_query, weighted_for
+from lookalike.retrieval.text_query import TextQuery, check_photo_model, echo_of, text_query, weighted_for
 from lookalike.types import Box, Float32
 
 if TYPE_CHECKING:
@@ -210,6 +210,8 @@ class Retriever(Resources):
     ) -> TextQuery:
         """Read the words of a request, beside a photo or alone, and time it."""
         encoder = None if request.text_search == FULL_TEXT else self.text_encoder
+        if encoder is not None:
+            check_photo_model(encoder, request.spaces)
         started = perf_counter()
         query = text_query(request, photo, labels=labels, encoder=encoder, weighted=weighted)
         took["read"] = (perf_counter() - started) * 1000

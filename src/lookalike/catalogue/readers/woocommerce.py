@@ -68,10 +68,14 @@ class _Reading:
             if _is_variation(row) and self._is_sold(row):
                 self._add_variation(place, row)
         for place, row in self._rows():
-            if not _is_variation(row) and self._is_sold(row, remark=True):
-                product = self._product(place, row)
-                if product is not None:
-                    yield product
+            if _is_variation(row):
+                continue
+            if not self._is_sold(row, remark=True):
+                self._variations_of(row)  # which are not sold without it
+                continue
+            product = self._product(place, row)
+            if product is not None:
+                yield product
         for parent, orphans in self._variations.items():
             for place, variant in orphans:
                 self._remarks.skip(place, f"its parent {parent[:80]!r} is not among the products", variant.id)
@@ -96,13 +100,17 @@ class _Reading:
         photo = next(iter(_photos(row)), None)
         self._variations.setdefault(parent, []).append((place, Variant(item_id, texts, photo)))
 
+    def _variations_of(self, row: Row) -> list[Variant]:
+        """Take the variations of a product, which name it by its id or its SKU."""
+        names = [f"id:{row.get('id', '')}", row["sku"]]
+        return [variant for name in names if name for _, variant in self._variations.pop(name, [])]
+
     def _product(self, place: str, row: Row) -> Product | None:
         item_id = _id(row)
         if not item_id:
             self._remarks.skip(place, "no id and no SKU")
             return None
-        names = [f"id:{row.get('id', '')}", row["sku"]]
-        variations = [variant for name in names if name for _, variant in self._variations.pop(name, [])]
+        variations = self._variations_of(row)
         attributes = self._attributes(row)
         if "variable" not in _types(row):
             return Product(item_id, item_id, place, attributes, [Variant(item_id)], _photos(row))

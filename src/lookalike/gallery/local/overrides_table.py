@@ -44,17 +44,6 @@ def read_all(connection: sqlite3.Connection, ids: Iterable[str] | None = None) -
     return {item_id: (described, changes) for item_id, described, changes, sound in found if checked(item_id, sound)}
 
 
-def read_some(connection: sqlite3.Connection, ids: Iterable[str]) -> dict[str, tuple[str, str]]:
-    """Catalogue attributes and overrides of some items by id, as `read_all` gives them.
-
-    Raises:
-        GalleryDamagedError: A row's checksum is wrong.
-    """
-    statement = f"SELECT id, described, changes, {SOUND} FROM edits WHERE id IN (SELECT value FROM json_each(?))"
-    found = connection.execute(statement, (json.dumps(list(ids), ensure_ascii=False),)).fetchall()
-    return {item_id: (described, changes) for item_id, described, changes, sound in found if checked(item_id, sound)}
-
-
 def reapply(connection: sqlite3.Connection, ids: Iterable[str]) -> None:
     """Apply stored overrides to items that have just got new attributes from their catalogue.
 

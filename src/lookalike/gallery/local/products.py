@@ -46,8 +46,8 @@ def rows_of_products(connection: sqlite3.Connection, products: Sequence[str], cl
         table = table.replace("items", f"items INDEXED BY {PRODUCT_INDEX}", 1)
     found = connection.execute(
         f"""SELECT {number}, row, product FROM {table}
-            WHERE product IN ({", ".join("?" * len(products))}) AND {clause.sql} ORDER BY 1""",
-        (*products, *clause.parameters),
+            WHERE product IN (SELECT value FROM json_each(?)) AND {clause.sql} ORDER BY 1""",
+        (json.dumps(list(products)), *clause.parameters),
     ).fetchall()
     rows, items = (np.array([record[place] for record in found], dtype=np.int64) for place in (0, 1))
     return ProductRows(rows, items, [record[2] for record in found])

@@ -29,7 +29,7 @@ def source_items(
 def stored_items(connection: sqlite3.Connection, names: AttributeNames, ids: Sequence[str]) -> dict[str, StoredItem]:
     """Items by id with their overrides, sources and file stamps; unknown ids are left out."""
     wanted = json.dumps(list(ids), ensure_ascii=False)
-    overrides = overrides_table.read_some(connection, ids)
+    overrides = overrides_table.read_all(connection, ids)
     found = connection.execute(
         f"""SELECT {ITEM_COLUMNS}, source, {FILE_STAMP_COLUMNS} FROM items
             WHERE id IN (SELECT value FROM json_each(?))""",

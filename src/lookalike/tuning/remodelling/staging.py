@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
+
+import numpy as np
 
 from lookalike.embedding.batch_embedding import embed_photos
 from lookalike.embedding.photo_tasks import Embedded, PhotoTask, Unreadable
@@ -106,11 +108,14 @@ def embed(
 ) -> None:
     """Embed the photos of records, and write them."""
     about = {item.id: (source, stamp) for item, source, stamp in work}
+    indexed = {item_id: stamp for item_id, (_, stamp) in about.items()}
     total = len(gallery)
     waiting: list[Embedded] = []
 
     def write() -> None:
         for each in waiting:
+            if not each.items:
+                continue
             sources, stamps = zip(*(about[item.id] for item in each.items), strict=True)
             staged.add(each.items, each.vectors, spaces=embedder.spaces, source=sources, file_stamps=stamps)
         waiting.clear()
@@ -121,14 +126,35 @@ def embed(
             if isinstance(outcome, Unreadable):
                 run.unreadable[outcome.item.id] = f"{outcome.item.photo}: {outcome.error.reason}"
             elif isinstance(outcome, Embedded):
-                waiting.append(outcome)
-                run.embedded += len(outcome.items)
+                waiting.append(as_indexed(outcome, indexed, run))
+                run.embedded += len(waiting[-1].items)
                 if sum(len(each.items) for each in waiting) >= WRITTEN:
                     write()
             if progress is not None:
                 progress(len(staged) + sum(len(each.items) for each in waiting), total)
     finally:
         write()  # also after Ctrl-C: embedded photos are not lost
+
+
+def as_indexed(batch: Embedded, indexed: Mapping[str, FileStamp | None], run: Staging) -> Embedded:
+    """The photos of a batch that have the contents that were indexed; others count as unreadable.
+
+    Vectors of another content would stand under the file stamp of the indexed one, and be copied to other items of it.
+    """
+    keep = []
+    for item, read in zip(batch.items, batch.file_stamps, strict=True):
+        stamp = indexed[item.id]
+        keep.append(stamp is None or stamp.sha256 == read.sha256)
+        if not keep[-1]:
+            run.unreadable[item.id] = f"{item.photo}: it has changed since it was indexed; index its catalogue again"
+    if all(keep):
+        return batch
+    rows = np.repeat(keep, [len(item.parts) for item in batch.items])
+    return Embedded(
+        [item for item, kept in zip(batch.items, keep, strict=True) if kept],
+        [stamp for stamp, kept in zip(batch.file_stamps, keep, strict=True) if kept],
+        {name: part[rows] for name, part in batch.vectors.items()},
+    )
 
 
 def readable(gallery: Gallery, items: Sequence[Item], run: Staging) -> Iterator[PhotoTask]:
