@@ -44,6 +44,8 @@ class Listing:
         self._ranking = ranking
         self._gallery = ranking.gallery
         self._without = {*examples.ids}
+        self._asked: set[int] = set()
+        self._read: dict[int, Item] = {}
         self._relevance = relevance
         self._arrangement = arrangement
         self._good = good_of(relevance, least)
@@ -168,14 +170,17 @@ class Listing:
         return {place: rank for rank, place in enumerate(ranked, start=1)}, added
 
     def _items(self, rows: Sequence[int]) -> Mapping[int, Item]:
-        """Items by row."""
-        return self._gallery.items(rows, version=self._ranking.neighbours.version) if rows else {}
+        """Items by row, of these rows and of those before; each row is read once."""
+        if new := [row for row in dict.fromkeys(rows) if row not in self._asked]:
+            self._read |= self._gallery.items(new, version=self._ranking.neighbours.version)
+            self._asked.update(new)
+        return self._read
 
     def _described(self, rows: Sequence[int]) -> tuple[Mapping[int, Item], Mapping[int, Garment]]:
         """Items and garments by row."""
         version = self._ranking.neighbours.version
         items = self._items(rows)
-        has_garments = any(item.garments for item in items.values())
+        has_garments = any(items[row].garments for row in rows if row in items)
         return items, self._gallery.garments(rows, version=version) if has_garments else {}
 
 
