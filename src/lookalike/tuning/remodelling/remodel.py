@@ -106,7 +106,8 @@ def remodel(
         progress: Called with the number of items that have vectors of the model, and of all.
 
     Raises:
-        UsageError: The gallery has these vectors, is empty or on Milvus, or vectors of a third model are staged.
+        UsageError: The gallery has these vectors, is empty or on Milvus, or vectors of a third model are staged or
+            kept.
         GalleryLockedError: Another process does the same.
         StorageFullError: The disk has too little room.
     """
@@ -117,6 +118,7 @@ def remodel(
             raise UsageError(f"{gallery} is empty; index into it with --model {model}")
         if tuple(embedder.spaces) == shop.spaces:
             raise UsageError(f"{gallery} has the vectors of {embedder.fingerprint} already")
+        check_kept(shop, shop.folder / KEPT)  # now, since `--drop` would delete the staged vectors with those
         needed = OVERHEAD * 4 * width(embedder.spaces) * len(shop)
         folder = shop.folder / STAGED
         if not folder.exists():
@@ -215,20 +217,31 @@ def last_stage(shop: LocalGallery, staged: LocalGallery, embedder: Embedder, *, 
     return Staging(before.embedded + done.embedded, before.removed + done.removed, {})
 
 
+def check_kept(shop: LocalGallery, kept: Path) -> None:
+    """Check that no vectors of an earlier model are in the way of the present ones.
+
+    Raises:
+        UsageError: There are such vectors.
+    """
+    if not kept.is_dir():
+        return
+    with LocalGallery(kept) as earlier:
+        spaces = earlier.spaces
+    if spaces and spaces != shop.spaces:
+        raise UsageError(
+            f"vectors of {' and '.join(model_ids_of(spaces))} are kept in {kept}; "
+            "delete them first: lookalike gallery remodel --drop"
+        )
+
+
 def keep_present(shop: LocalGallery, kept: Path) -> None:
     """Copy the present vectors aside.
 
     Raises:
         UsageError: Those of another model are there.
     """
+    check_kept(shop, kept)
     if kept.is_dir():
-        with LocalGallery(kept) as earlier:
-            spaces = earlier.spaces
-        if spaces and spaces != shop.spaces:
-            raise UsageError(
-                f"vectors of {' and '.join(model_ids_of(spaces))} are kept in {kept}; "
-                "delete them first: lookalike gallery remodel --drop"
-            )
         remove_folder(kept)  # of a switch that was killed
     with new_gallery(str(kept)) as (copy, _):
         mirror(shop, copy)
