@@ -21,8 +21,9 @@ from lookalike.embedding.embedder import PhotoEmbedder
 from lookalike.embedding.labels import labels_of
 from lookalike.embedding.model_loading import find_model, open_network
 from lookalike.images import open_image
+from lookalike.models.text_encoder_file import text_encoder_of
 from lookalike.text.composition import COLOR, DEEP, asked, compose
-from lookalike.text.encoder import TextEncoder, text_encoder_of
+from lookalike.text.encoder import TextEncoder
 from lookalike.text.lexicon import COLOUR, ENGLISH, GARMENT, GENDER, lexicon
 from lookalike.text.words import words_of
 from lookalike.types import Float32, Labels

@@ -19,7 +19,8 @@ from lookalike.embedding.embedder import PhotoEmbedder
 from lookalike.embedding.model_loading import open_network
 from lookalike.models.clip.source import open_source
 from lookalike.models.clip.towers import fingerprint, image_tower, text_tower
-from lookalike.text.encoder import TextEncoder, text_encoder_of
+from lookalike.models.text_encoder_file import text_encoder_of
+from lookalike.text.encoder import TextEncoder
 from tiny_clip import CONFIG, MEAN, PREPROCESSING, STD, TEXT, TEXTS, drawn_photos, make_clip, stir, write_folder
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")

@@ -6,12 +6,17 @@ import re
 from pathlib import Path
 from random import Random
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from lookalike.embedding.model_loading import open_network
 from lookalike.errors import ModelError
+from lookalike.finding.finder import Finder
 from lookalike.models import content_hash
 from lookalike.models.default_model import SHIPPED_MODEL
+from lookalike.text.encoder import TextEncoder
+from tiny_text_encoder import write_tiny_text_encoder
 
 FLIPS = 60
 
@@ -52,6 +57,45 @@ def test_weights_changed_by_another_program_are_refused(tiny_model: Path, tmp_pa
     onnx.save(model, tmp_path / "changed.onnx")
     with pytest.raises(ModelError, match="does not fit its checksum"):
         open_network(tmp_path / "changed.onnx")
+
+
+def with_a_failing_operator(path: Path, target: Path, output: str) -> Path:
+    """Copy an ONNX file, and let an output take rows that there are not, which shows only when it is computed."""
+    onnx = pytest.importorskip("onnx")
+    model = onnx.load(path)
+    (node,) = [node for node in model.graph.node if output in node.output]
+    node.output[:] = ["inner" if name == output else name for name in node.output]
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([10**6]), "nowhere"))
+    model.graph.node.append(onnx.helper.make_node("Gather", ["inner", "nowhere"], [output], axis=0))
+    onnx.save(model, target)
+    content_hash.append_checksum(target)
+    return target
+
+
+def test_an_operator_that_fails_is_an_error_of_its_file(tiny_model: Path, tiny_finder: Path, tmp_path: Path) -> None:
+    photo = Image.new("RGB", (64, 64), "red")
+    network = open_network(with_a_failing_operator(tiny_model, tmp_path / "photos.onnx", "embedding"))
+    with pytest.raises(ModelError, match=r"photos\.onnx: the model cannot be run: .*[Gg]ather"):
+        network.run(np.zeros((1, 3, 32, 32), dtype=np.float32))
+    finder = Finder(with_a_failing_operator(tiny_finder, tmp_path / "finder.onnx", "scores"))
+    with pytest.raises(ModelError, match=r"finder\.onnx: the model cannot be run: .*[Gg]ather"):
+        finder.find(photo)
+    vectors = {"red": np.ones(16, dtype=np.float32)}
+    texts = write_tiny_text_encoder(tmp_path / "tiny.text.onnx", vectors, photo_model="tiny@01234567")
+    encoder = TextEncoder(with_a_failing_operator(texts, tmp_path / "words.onnx", "embedding"))
+    with pytest.raises(ModelError, match=r"words\.onnx: the model cannot be run: .*[Gg]ather"):
+        encoder.encode(["red"])
+
+
+def test_a_finder_of_other_shapes_is_refused(tiny_finder: Path, tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    model = onnx.load(tiny_finder)
+    (kinds,) = [pair for pair in model.metadata_props if pair.key == "lookalike.kinds"]
+    kinds.value = "top,skirt"
+    onnx.save(model, tmp_path / "fewer.onnx")
+    content_hash.append_checksum(tmp_path / "fewer.onnx")
+    with pytest.raises(ModelError, match=r"gives `scores` \(1, A, 2\) and `sides` \(1, A, 4\), this one has"):
+        Finder(tmp_path / "fewer.onnx")
 
 
 def test_the_shipped_model_has_a_checksum() -> None:

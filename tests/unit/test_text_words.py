@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from lookalike.models.default_model import SHIPPED_MODEL
-from lookalike.text.encoder import TextEncoder, text_encoder_of
+from lookalike.models.text_encoder_file import text_encoder_of
+from lookalike.text.encoder import TextEncoder
 from lookalike.text.words import ReadText, read, words_of
 
 LEARNT = frozenset(("green", "jacket", "pink", "boys", "pump", "shirt", "short", "sequins", "the", "wine"))

@@ -19,10 +19,10 @@ from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.gallery.opening import HasGallery, gallery_of
 from lookalike.gallery.request import LONGEST_TEXT, VISUAL
 from lookalike.gallery.stored_parameters import StoredWeights
-from lookalike.models.text_encoder_file import SUFFIX
+from lookalike.models.text_encoder_file import SUFFIX, text_encoder_of
 from lookalike.retrieval.retriever import Retriever
 from lookalike.retrieval.text_query import check_photo_model, load_text_encoder
-from lookalike.text.encoder import TextEncoder, text_encoder_of
+from lookalike.text.encoder import TextEncoder
 from lookalike.types import Int64, Item
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from lookalike.kinds import KINDS
 from lookalike.models.content_hash import read_checked, require_checksum
 from lookalike.models.finder.file_format import FORMAT, INPUT, SCORES, SIDES
 from lookalike.models.finder.input_shape import input_shape
-from lookalike.models.onnx_session import open_session
+from lookalike.models.onnx_session import open_session, run_session
 from lookalike.models.preprocessing import Preprocessing
 from lookalike.types import Box, Garment
 
@@ -53,6 +53,8 @@ class Finder:
         self._session = open_session(path, content, threads=processors())
         metadata: Mapping[str, str] = self._session.get_modelmeta().custom_metadata_map
         self.kinds, self.pixels, self.model_id = _described(metadata, path)
+        shapes = {node.name: node.shape for node in (*self._session.get_inputs(), *self._session.get_outputs())}
+        _check_shapes(shapes, kinds=len(self.kinds), path=path)
         require_checksum(path, content)
 
     def find(self, source: Source, *, least: float = SURE, limits: Limits = DEFAULT_LIMITS) -> list[Garment]:
@@ -104,7 +106,7 @@ class Finder:
         picture, full = open_with_size(source, at_least=math.isqrt(self.pixels), limits=limits)
         height, width = size = input_shape(*full, pixels=self.pixels)
         photo = Preprocessing(height, width)(picture)
-        scores, sides = self._session.run([SCORES, SIDES], {INPUT: photo[None]})
+        scores, sides = run_session(self._session, self.file, [SCORES, SIDES], {INPUT: photo[None]})
         return decode(scores[0], sides[0], size=size, least=least), full
 
 
@@ -133,6 +135,22 @@ def _described(metadata: Mapping[str, str], path: Path) -> tuple[tuple[str, ...]
     if unknown := [kind for kind in kinds if kind not in KINDS] or not pixels.isdecimal():
         raise ModelError(f"{path}: its metadata is not that of a finder: {unknown or pixels!r}")
     return kinds, int(pixels), f"{metadata['lookalike.name']}@{metadata['lookalike.fingerprint'][:8]}"
+
+
+def _check_shapes(shapes: Mapping[str, list[object]], *, kinds: int, path: Path) -> None:
+    """Check the shapes that a file declares for its inputs and outputs; variable dimensions are not integers.
+
+    Raises:
+        ModelError: They are not those of a finder.
+    """
+    ends = {INPUT: (4, 1, 3), SCORES: (3, 2, kinds), SIDES: (3, 2, 4)}
+    if shapes.keys() != ends.keys() or any(
+        len(shapes[name]) != length or shapes[name][at] != size for name, (length, at, size) in ends.items()
+    ):
+        raise ModelError(
+            f"{path}: a finder takes `{INPUT}` (1, 3, H, W) and gives `{SCORES}` (1, A, {kinds}) and "
+            f"`{SIDES}` (1, A, 4), this one has {dict(shapes)}"
+        )
 
 
 def find_garments(photo: Source, *, finder: str | os.PathLike[str] | None = None, least: float = SURE) -> list[Garment]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import onnxruntime
+from numpy.typing import NDArray
 
 from lookalike.errors import ModelError
 
@@ -42,3 +44,27 @@ def open_session(
     except Exception as error:  # its exceptions have no common base but Exception
         reason = str(error).partition("\n")[0]
         raise ModelError(f"{path}: not an ONNX file that can be run here: {reason}") from error
+
+
+def run_session(
+    session: Any,  # noqa: ANN401 - it has no types
+    path: Path,
+    outputs: Sequence[str],
+    inputs: Mapping[str, NDArray[Any]],
+) -> list[NDArray[Any]]:
+    """Compute outputs of the model in a session, in the order of their names.
+
+    Args:
+        session: Result of `open_session`.
+        path: File name for messages.
+        outputs: Names of outputs.
+        inputs: Arrays by the names of inputs.
+
+    Raises:
+        ModelError: An operator fails, as one of a damaged file does.
+    """
+    try:
+        return [np.asarray(output) for output in session.run(list(outputs), dict(inputs))]
+    except Exception as error:  # its exceptions have no common base but Exception
+        reason = str(error).partition("\n")[0]
+        raise ModelError(f"{path}: the model cannot be run: {reason}") from error

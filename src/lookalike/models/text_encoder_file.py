@@ -21,6 +21,11 @@ SUFFIX: Final = ".text.onnx"
 """A text encoder lies beside its photo model: that of `shop.onnx` is `shop.text.onnx`."""
 
 
+def text_encoder_of(photo_model: Path) -> Path:
+    """Path of the text encoder of a photo model, which need not exist."""
+    return photo_model.with_suffix(SUFFIX)
+
+
 def describe_text_encoder(
     file: Path, *, name: str, photo_model: str, tokenizer: str, words: Sequence[str] | None = None
 ) -> None:

@@ -175,7 +175,8 @@ def load_text_encoder(
         MismatchError: It belongs to another photo model than that of the gallery's vectors.
     """
     from lookalike.embedding.model_loading import CHECKPOINTS, find_model
-    from lookalike.text.encoder import TextEncoder, text_encoder_of
+    from lookalike.models.text_encoder_file import text_encoder_of
+    from lookalike.text.encoder import TextEncoder
 
     named = models.named(gallery.model)
     if any(space.model_id.startswith(IMPORTED) for space in gallery.spaces):

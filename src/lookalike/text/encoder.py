@@ -13,8 +13,8 @@ from tokenizers import Tokenizer
 
 from lookalike.errors import ModelError
 from lookalike.models.content_hash import read_checked, require_checksum
-from lookalike.models.onnx_session import open_session
-from lookalike.models.text_encoder_file import EMBEDDING, FORMAT, INPUT, SUFFIX
+from lookalike.models.onnx_session import open_session, run_session
+from lookalike.models.text_encoder_file import EMBEDDING, FORMAT, INPUT
 from lookalike.projection import Projection
 from lookalike.spaces import unit_rows
 from lookalike.text.lexicon import lexicon
@@ -84,13 +84,12 @@ class TextEncoder:
 
         Args:
             texts: B texts; unknown words of them have no meaning, see `read`.
+
+        Raises:
+            ModelError: The network of the file fails.
         """
         encoded = self._tokenizer.encode_batch(list(texts))
         tokens = np.array([each.ids for each in encoded], dtype=np.int64)
-        rows = np.asarray(self._session.run([EMBEDDING], {INPUT: tokens})[0], dtype=np.float32)
+        (found,) = run_session(self._session, self.file, [EMBEDDING], {INPUT: tokens})
+        rows = np.asarray(found, dtype=np.float32)
         return unit_rows(rows) if self._projection is None else self._projection.apply(rows)
-
-
-def text_encoder_of(photo_model: Path) -> Path:
-    """Path of the text encoder of a photo model, which need not exist."""
-    return photo_model.with_suffix(SUFFIX)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import onnxruntime
 
 from lookalike.embedding.network import (
@@ -19,7 +18,7 @@ from lookalike.embedding.network import (
 )
 from lookalike.errors import LookalikeError, UsageError
 from lookalike.models.content_hash import read_checked, require_checksum
-from lookalike.models.onnx_session import CPU, open_session
+from lookalike.models.onnx_session import CPU, open_session, run_session
 from lookalike.types import Float32
 
 CUDA = "CUDAExecutionProvider"
@@ -35,6 +34,7 @@ class OnnxNetwork:
             ModelError: The file is not ONNX, damaged, or not a model of Lookalike.
             UsageError: CUDA was requested, and this installation has none.
         """
+        self._path = path
         content = read_checked(path)
         self._session = open_session(path, content, threads=threads, providers=_providers(device))
         self.device = "cuda" if CUDA in self._session.get_providers() else "cpu"
@@ -57,13 +57,13 @@ class OnnxNetwork:
 
     def run(self, photos: Float32) -> Outputs:
         """Embed photos, (B, 3, H, W) float32."""
-        rows = map(np.asarray, self._session.run(self._wanted, {INPUT: photos}))
+        rows = run_session(self._session, self._path, self._wanted, {INPUT: photos})
         return Outputs(**dict(zip(self._wanted, rows, strict=True)))
 
     def maps(self, photos: Float32) -> Float32:
         """Last feature map of photos, (B, C, h, w) float32."""
-        (maps,) = self._session.run([MAP], {INPUT: photos})
-        return np.asarray(maps)
+        (maps,) = run_session(self._session, self._path, [MAP], {INPUT: photos})
+        return maps
 
 
 def _providers(device: Device) -> list[str | tuple[str, dict[str, str]]]:

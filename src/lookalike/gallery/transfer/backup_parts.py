@@ -32,6 +32,7 @@ from lookalike.gallery.roots import Roots
 from lookalike.gallery.transfer.backup_archive import DATABASE, EVENTS, NAME, ArchiveWriter
 from lookalike.models.onnx_file import read_metadata
 from lookalike.models.text_encoder_file import SUFFIX as TEXT_SUFFIX
+from lookalike.models.text_encoder_file import text_encoder_of
 from lookalike.spaces import Space
 from lookalike.storage.files import open_regular
 from lookalike.types import Item
@@ -232,9 +233,9 @@ def model_files(snapshot: Snapshot, told: Callable[[str], None]) -> Iterator[tup
             continue
         name = re.sub(r"[^A-Za-z0-9._+-]", "-", path.name)[-LONGEST_NAME + len(TEXT_SUFFIX) :].lstrip(".") or "model"
         yield f"models/{number}/{name}", path
-        encoder = path.with_suffix(TEXT_SUFFIX)
+        encoder = text_encoder_of(path)
         if encoder.is_file():
-            yield f"models/{number}/{Path(name).with_suffix(TEXT_SUFFIX)}", encoder
+            yield f"models/{number}/{text_encoder_of(Path(name))}", encoder
 
 
 def check_identity(model: Path, spaces: Sequence[Space]) -> None:

@@ -67,7 +67,7 @@ def export_pair(source: Source, file: Path, *, half: bool = False) -> ExportedPa
     shape = (PHOTOS, 3, source.preprocessing.height, source.preprocessing.width)
     photos = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
     file.absolute().parent.mkdir(parents=True, exist_ok=True)
-    text_file = file.with_suffix(text_encoder_file.SUFFIX)
+    text_file = text_encoder_file.text_encoder_of(file)
     with hidden_beside(file) as folder:
         made = _graph(image, torch.from_numpy(photos), folder / "image", input_name="photos", half=half)
         identity = fingerprint(source)
