@@ -115,6 +115,26 @@ def test_a_gallery_gets_a_new_model_and_the_old_one_back(shop: Shop, gallery: Pa
     assert not list(gallery.glob(".*"))
 
 
+def test_a_model_inside_the_gallery_moves_with_it(shop: Shop, gallery: Path) -> None:
+    """Vectors that are staged, and those that are kept, name it by its place in the gallery."""
+    (gallery / "models").mkdir()
+    for model, name in ((shop.model, "old.onnx"), (shop.other_model, "new.onnx")):
+        shutil.copy(model, gallery / "models" / name)
+    with LocalGallery(gallery) as opened:
+        opened.remember_model(str(gallery / "models" / "old.onnx"))
+    before = vectors_of(gallery)
+    remodel(gallery, gallery / "models" / "new.onnx")
+    moved = gallery.rename(gallery.with_name("moved.gallery"))
+    switch(moved)
+    with LocalGallery(moved) as opened:
+        assert opened.model == str(moved / "models" / "new.onnx")
+    again = moved.rename(gallery.with_name("moved again.gallery"))
+    switch(again, back=True)
+    with LocalGallery(again) as opened:
+        assert opened.model == str(again / "models" / "old.onnx")
+    assert vectors_of(again) == before
+
+
 def test_what_changes_meanwhile_is_followed(shop: Shop, gallery: Path) -> None:
     remodel(gallery, shop.other_model)
     with lookalike.open(gallery) as opened:

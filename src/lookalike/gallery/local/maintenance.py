@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
-import uuid
 
-from lookalike.errors import GalleryLockedError
 from lookalike.gallery import stored_parameters
 from lookalike.gallery.local import garments_table, model_paths, overrides_table
 from lookalike.gallery.local.database import Database
 from lookalike.gallery.local.full_text.files import TextFiles
-from lookalike.gallery.local.metadata_table import count_items, put, read_model, sign_change, signature_key
+from lookalike.gallery.local.metadata_table import count_items, put, read_model
 from lookalike.gallery.local.reads import kinds_of_attributes, sources
+from lookalike.gallery.local.rebuilding import alone, new_generation
 from lookalike.gallery.local.row_checksums import crc_of
 from lookalike.gallery.local.segment_files import SegmentFiles
-from lookalike.gallery.local.snapshot import Snapshot, is_stale
-from lookalike.gallery.local.version import Version
+from lookalike.gallery.local.snapshot import Snapshot
 from lookalike.gallery.records import AttributeNames, Kinds
 from lookalike.spaces import resolve_weights
 from lookalike.types import JSON
@@ -67,8 +65,7 @@ def weights_and_projections(connection: sqlite3.Connection, state: Snapshot) -> 
 def compact(database: Database, segment_files: SegmentFiles, text_files: TextFiles, *, wait_s: float) -> None:
     """Free the space of removed rows, drop attributes that no item has, and begin a new generation.
 
-    Steps that need disk space come first, so that a full disk changes nothing. The new segment is built before the new
-    generation is committed, and old segments are deleted afterwards: searches in other processes continue throughout.
+    Steps that need disk space come first, so that a full disk changes nothing.
 
     Args:
         database: The database.
@@ -80,24 +77,13 @@ def compact(database: Database, segment_files: SegmentFiles, text_files: TextFil
         GalleryLockedError: Another process is writing, or builds a segment.
         StorageFullError: The disk is full.
     """
-    with database.locked(), segment_files.building(wait_s=wait_s) as mine:
-        if not mine:
-            message = f"another process is building the index of {database.folder}; try again when it has finished"
-            raise GalleryLockedError(message, holder={})
+    with alone(database, segment_files, wait_s=wait_s):
         with database.without_transaction() as connection:
             connection.execute("VACUUM")
-        with database.writing() as connection:
+        with new_generation(database, segment_files, text_files) as connection:
             recount_kinds(connection)
-            connection.execute("DELETE FROM removed")
-            connection.execute("DELETE FROM meta WHERE key GLOB ?", (signature_key("*"),))
-            put(connection, "generation", uuid.uuid4().hex)
             (strange,) = connection.execute("SELECT count(*) FROM vectors WHERE raw IS NOT NULL").fetchone()
             put(connection, "raw", int(strange > 0))
-            sign_change(connection)
-            many = is_stale(None, Version.now(connection))
-            segment = segment_files.build(connection, keep=True) if many else None
-        segment_files.keep_only(segment)
-        text_files.keep_only(None)
 
 
 def recount_kinds(connection: sqlite3.Connection) -> None:

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import sqlite3
-import uuid
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lookalike.errors import GalleryLockedError, MismatchError
+from lookalike.errors import MismatchError
 from lookalike.gallery import stored_parameters
 from lookalike.gallery.local.database import Database
 from lookalike.gallery.local.full_text.files import TextFiles
 from lookalike.gallery.local.gallery import WAIT_FOR_BUILDER_S
-from lookalike.gallery.local.metadata_table import put, sign_change, signature_key, write_model, write_spaces
+from lookalike.gallery.local.metadata_table import put, write_model, write_spaces
 from lookalike.gallery.local.model_paths import as_stored
 from lookalike.gallery.local.reads import rows_of_ids
+from lookalike.gallery.local.rebuilding import alone, new_generation
 from lookalike.gallery.local.row_checksums import vector_sum
 from lookalike.gallery.local.segment_files import SegmentFiles
-from lookalike.gallery.local.snapshot import is_stale
-from lookalike.gallery.local.version import Version
 from lookalike.gallery.record_batch import RecordBatch
 from lookalike.gallery.records import vector_rows
 
@@ -54,8 +52,8 @@ class VectorReplacement:
     def replace(self, source: GalleryReader, *, wait_s: float = WAIT_FOR_BUILDER_S) -> None:
         """Give the gallery the vectors, spaces, model, weights and projections of another one with the same items.
 
-        Readers see either all of the old vectors or all of the new ones. The new segment is built before they do, and a
-        new generation begins, so that rows found before are not taken for those of the new vectors.
+        Readers see either all of the old vectors or all of the new ones, and rows found before are not taken for those
+        of the new vectors.
 
         Args:
             source: Gallery that has each item of this one, with as many parts, and no others.
@@ -67,23 +65,17 @@ class VectorReplacement:
             StorageFullError: The disk is full; nothing is changed then.
         """
         database, segment_files = self._database, self._segment_files
-        with database.locked(), segment_files.building(wait_s=wait_s) as mine:
-            if not mine:
-                message = f"another process is building the index of {database.folder}; try again when it has finished"
-                raise GalleryLockedError(message, holder={})
-            with database.writing() as connection:
-                replace_all(connection, source)
-                if source.model is not None:
-                    write_model(connection, as_stored(source.model, database.folder))
-                sign_change(connection)
-                many = is_stale(None, Version.now(connection))
-                segment = segment_files.build(connection, keep=True) if many else None
-            segment_files.keep_only(segment)
-            self._text_files.keep_only(None)
+        with (
+            alone(database, segment_files, wait_s=wait_s),
+            new_generation(database, segment_files, self._text_files) as connection,
+        ):
+            replace_all(connection, source)
+            if source.model is not None:
+                write_model(connection, as_stored(source.model, database.folder))
 
 
 def replace_all(connection: sqlite3.Connection, source: GalleryReader) -> None:
-    """Replace all vectors and what belongs to them, and begin a new generation.
+    """Replace all vectors and what belongs to them.
 
     Raises:
         MismatchError: The items or their parts are not those of the source.
@@ -96,9 +88,6 @@ def replace_all(connection: sqlite3.Connection, source: GalleryReader) -> None:
     write_spaces(connection, source.spaces)
     stored_parameters.write(connection, source.stored_weights)
     stored_parameters.write_projections(connection, source.projections)
-    connection.execute("DELETE FROM removed")
-    connection.execute("DELETE FROM meta WHERE key GLOB ?", (signature_key("*"),))
-    put(connection, "generation", uuid.uuid4().hex)
 
 
 def replace_batch(connection: sqlite3.Connection, batch: RecordBatch, source: GalleryReader) -> int:
