@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from numbers import Real
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
 
@@ -40,6 +40,31 @@ class Space:
     name: str
     dimension: int
     model_id: str
+
+
+RESERVED: Final = ("photo", "text", "full_text")
+"""Names that no space has: parts of the score of a search by words, beside those of the spaces."""
+
+
+def agree_on_spaces(known: Sequence[Space], given: Sequence[Space]) -> None:
+    """Check the spaces of vectors to add to a gallery.
+
+    Args:
+        known: Spaces of the gallery; empty for a new one.
+        given: Spaces of the vectors.
+
+    Raises:
+        MismatchError: The gallery has other spaces.
+        UsageError: There are no spaces, two have one name, or a name is reserved.
+    """
+    if known and tuple(known) != tuple(given):
+        raise MismatchError(
+            f"the gallery has the spaces {format_spaces(known)}, and these vectors are of {format_spaces(given)}"
+        )
+    if not given or len({space.name for space in given}) != len(given):
+        raise UsageError(f"a gallery needs spaces with distinct names, got {format_spaces(given)}")
+    if taken := [space.name for space in given if space.name in RESERVED]:
+        raise UsageError(f"a space cannot be named {taken[0]!r}: answers name a part of the score so")
 
 
 def resolve(name: str, spaces: Sequence[Space]) -> Space:

@@ -512,6 +512,14 @@ def test_refuses_queries_that_do_not_fit(gallery: Gallery) -> None:
 
 WRONG_ADDITIONS: dict[str, tuple[type[UsageError], Callable[[Shop], tuple[Any, Any, Any]]]] = {
     "other spaces": (MismatchError, lambda shop: (shop.items, shop.vectors, (SPACES[0], Space("color", 8, "other")))),
+    "a reserved name": (
+        UsageError,
+        lambda shop: (
+            shop.items,
+            {"deep": shop.vectors["deep"], "text": shop.vectors["color"]},
+            (SPACES[0], Space("text", SPACES[1].dimension, "other")),
+        ),
+    ),
     "fewer spaces": (MismatchError, lambda shop: (shop.items, shop.vectors, SPACES[:1])),
     "a space missing": (MismatchError, lambda shop: (shop.items, {"deep": shop.vectors["deep"]}, SPACES)),
     "a space too many": (

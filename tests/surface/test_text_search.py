@@ -128,6 +128,7 @@ def test_a_text_encoder_of_another_model_is_refused(shop: Shop, tmp_path: Path) 
         ({"text": "red", "metrics": {"deep": "euclidean"}}, "metrics is for searches"),
         ({"text": "red", "text_weight": 1.5}, "text_weight must be a number from 0 to 1"),
         ({"text": "red", "text_weight": 0.5}, "leave it out with words alone"),
+        ({"text": "red", "text_weight": 0.5, "text_search": "full_text"}, "text_weight weighs what words mean"),
         ({"text": "red", "same_kind": True}, "with words alone"),
         ({"text": "red", "unlike_item": "red-0"}, "less like goes with a photo or an item"),
         ({"text": "shirt", "weights": {"color": 1}, "text_search": "visual"}, "the weights leave only other spaces"),

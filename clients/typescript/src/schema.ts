@@ -807,7 +807,6 @@ export interface components {
              * @example foreign_photo_host
              * @example unknown_job
              * @example photo_gone
-             * @example unknown_words
              * @example not_found
              * @example method_not_allowed
              * @example too_slow
@@ -820,6 +819,7 @@ export interface components {
              * @example unknown_host
              * @example invalid
              * @example too_many_values
+             * @example unknown_words
              * @example unreadable_photo
              * @example photo_needed
              * @example no_finder

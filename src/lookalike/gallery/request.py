@@ -270,6 +270,8 @@ class SearchRequest:
             if self.text_weight is not None or self.text_search != HYBRID:
                 raise UsageError("text_weight and text_search belong to the words of a search; give text as well")
             return
+        if self.text_weight is not None and self.text_search == FULL_TEXT:
+            raise UsageError("text_weight weighs what words mean, and full_text looks them up; leave one of them out")
         if not isinstance(self.text, str) or not self.text.strip():
             raise UsageError(f"text must be words such as 'red floral dress', got {self.text!r:.200}")
         if len(self.text) > LONGEST_TEXT:

@@ -68,7 +68,6 @@ ERROR_CODES: Final[Mapping[str, ErrorCode]] = {
         404, "unknown job '5f1c9a02b7e4d318'; known: none", {"kind": "job", "name": "5f1c9a02b7e4d318", "known": []}
     ),
     "photo_gone": ErrorCode(404, "the photo of 'd001' cannot be shown: no such file", {"reason": "no such file"}),
-    "unknown_words": ErrorCode(404, "text must have a word of letters or digits, got '!?'", {}),
     "not_found": ErrorCode(404, "no route at /v2/search; /docs lists the routes", {}),
     "method_not_allowed": ErrorCode(405, "/v1/search does not support GET", {"allowed": ["POST"]}),
     "too_slow": ErrorCode(408, "the body did not arrive within 30 s", {"limit": 30.0}),
@@ -97,6 +96,7 @@ ERROR_CODES: Final[Mapping[str, ErrorCode]] = {
         "the attributes have too many values to be counted within 5 s; count fewer items with `where`",
         {"limit": 5.0},
     ),
+    "unknown_words": ErrorCode(422, "text must have a word of letters or digits, got '!?'", {}),
     "unreadable_photo": ErrorCode(422, "q.jpg: the file is cut short", {"reason": "the file is cut short"}),
     "photo_needed": ErrorCode(404, "there is no item 'd99' yet; send its photo with it", {}),
     "no_finder": ErrorCode(422, "no finder of garments is installed; name the .onnx file of one as `finder`", {}),

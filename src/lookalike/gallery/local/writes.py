@@ -10,7 +10,7 @@ from dataclasses import replace
 from itertools import accumulate
 from typing import TypeAlias
 
-from lookalike.errors import MismatchError, UsageError
+from lookalike.errors import UsageError
 from lookalike.gallery.local import garments_table, overrides_table
 from lookalike.gallery.local.metadata_table import (
     increase,
@@ -26,7 +26,7 @@ from lookalike.gallery.local.row_checksums import ITEM, check_items, crc_of, num
 from lookalike.gallery.local.stored_items import stored_item
 from lookalike.gallery.records import AttributeNames, file_stamp_row, item_row, vector_rows
 from lookalike.gallery.stored_item import StoredItem
-from lookalike.spaces import Space, format_spaces
+from lookalike.spaces import Space, agree_on_spaces
 from lookalike.types import JSON, FileStamp, Float32, Item, item_json
 
 Overrides: TypeAlias = Sequence[Mapping[str, JSON]] | None
@@ -44,7 +44,10 @@ def add(
     overrides: Overrides = None,
 ) -> None:
     """Add items, or replace those of the same id; see `Gallery.add`."""
-    agree_on_spaces(connection, spaces)
+    known = read_spaces(connection)
+    agree_on_spaces(known, spaces)
+    if not known:
+        write_spaces(connection, spaces)
     records = item_records(connection, items, source=source, file_stamps=file_stamps)
     if any(item.finder is not None for item in items):
         garments_table.make(connection)
@@ -179,25 +182,6 @@ def delete_rows(connection: sqlite3.Connection, ids: Sequence[str]) -> int:
     write_last_number(connection, "removed", last + len(rows))
     increase(connection, "items", -len(of_items))
     return len(of_items)
-
-
-def agree_on_spaces(connection: sqlite3.Connection, spaces: Sequence[Space]) -> None:
-    """Write the spaces of a new gallery, or check that they are the gallery's.
-
-    Raises:
-        MismatchError: The gallery has other spaces.
-        UsageError: There are no spaces, or two have one name.
-    """
-    known = read_spaces(connection)
-    if known == tuple(spaces):
-        return
-    if known:
-        raise MismatchError(
-            f"the gallery has the spaces {format_spaces(known)}, and these vectors are of {format_spaces(spaces)}"
-        )
-    if not spaces or len({space.name for space in spaces}) != len(spaces):
-        raise UsageError(f"a gallery needs spaces with distinct names, got {format_spaces(spaces)}")
-    write_spaces(connection, spaces)
 
 
 def item_records(

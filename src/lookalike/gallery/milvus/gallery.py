@@ -22,14 +22,14 @@ from lookalike.gallery.milvus.reads import ALL, check_unicode
 from lookalike.gallery.milvus.records import KNOWN, added_rows_of, kinds_of, to_record
 from lookalike.gallery.milvus.search import Searcher
 from lookalike.gallery.milvus.state import State
-from lookalike.gallery.milvus.writes import MilvusWriter, agree, check_items, with_overrides
+from lookalike.gallery.milvus.writes import MilvusWriter, check_items, with_overrides
 from lookalike.gallery.product_rows import ProductRows
 from lookalike.gallery.records import vector_rows
 from lookalike.gallery.request import SearchRequest
 from lookalike.gallery.request_checks import check_group, check_least
 from lookalike.gallery.stored_parameters import StoredWeights
 from lookalike.projection import Projection
-from lookalike.spaces import Space, slices, width
+from lookalike.spaces import Space, agree_on_spaces, slices, width
 from lookalike.types import JSON, Facet, FileStamp, Float32, Item, Neighbours, several
 
 
@@ -101,7 +101,7 @@ class MilvusGallery(MilvusEditing):
         check_items(items, sources=sources, file_stamps=file_stamps)
         kinds = kinds_of(with_overrides(items, overrides))
         known = self._state.metadata(fresh=True)
-        agree(known.spaces, spaces)
+        agree_on_spaces(known.spaces, spaces)
         blobs = vector_rows(vectors, spaces, count=len(items))
         if not known.spaces:
             self._metadata_store.decide_spaces(spaces)

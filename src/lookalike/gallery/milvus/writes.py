@@ -15,14 +15,13 @@ from typing import Final
 
 import numpy as np
 
-from lookalike.errors import MismatchError, UsageError
+from lookalike.errors import UsageError
 from lookalike.gallery.local.writes import Overrides, is_unicode
 from lookalike.gallery.milvus.connection import Connection
 from lookalike.gallery.milvus.metadata import Metadata
 from lookalike.gallery.milvus.reads import MilvusReader, Row, now_us
 from lookalike.gallery.milvus.records import KNOWN, LONGEST, Record, partition_of, raw_text, to_record, to_row
 from lookalike.gallery.records import json_text
-from lookalike.spaces import Space, format_spaces
 from lookalike.types import FileStamp, Item
 
 AT_ONCE_BYTES: Final = 8 << 20
@@ -196,18 +195,3 @@ def with_overrides(items: Sequence[Item], overrides: Overrides) -> list[Item]:
     """Items, followed by copies of them that have only their overrides as attributes."""
     changed = [replace(item, attributes=changes) for item, changes in zip(items, overrides or (), strict=False)]
     return [*items, *changed]
-
-
-def agree(known: Sequence[Space], spaces: Sequence[Space]) -> None:
-    """Check the spaces of vectors to add.
-
-    Raises:
-        MismatchError: The gallery has other spaces.
-        UsageError: There are no spaces, or two have one name.
-    """
-    if known and tuple(known) != tuple(spaces):
-        raise MismatchError(
-            f"the gallery has the spaces {format_spaces(known)}, and these vectors are of {format_spaces(spaces)}"
-        )
-    if not spaces or len({space.name for space in spaces}) != len(spaces):
-        raise UsageError(f"a gallery needs spaces with distinct names, got {format_spaces(spaces)}")
