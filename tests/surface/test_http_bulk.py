@@ -193,14 +193,14 @@ def test_a_line_that_cannot_be_stored_does_not_stop_the_others(writer: TestClien
 
 
 def test_what_is_set_on_an_item_of_a_catalogue_stays(shop: Shop, writer: TestClient) -> None:
-    """By a line, by PATCH, by PUT, and with a new photo: attributes are set by hand until they are unset."""
+    """By a line, by PATCH, by PUT, and with a new photo: all is set by hand until it is unset."""
     sent(writer, {"id": "red-0", "attributes": {"price": 5}, "product": "mine"})
     writer.patch("/v1/items/red-1", json={"attributes": {"price": 5}})
     writer.put("/v1/items/red-2", json={"product": "mine", "attributes": {"price": 5}})
     sent(writer, {"id": "blue-0", "photo_base64": base64_of(png()), "attributes": {"price": 5}})
     indexed_again(shop)
     assert item(writer, "red-0")["attributes"] == {**RED, "price": 5}
-    assert item(writer, "red-0")["product"] == "red"  # which is the catalogue's
+    assert [item(writer, name)["product"] for name in ("red-0", "red-1", "red-2")] == ["mine", "red", "mine"]
     assert item(writer, "red-1")["attributes"]["price"] == 5
     assert item(writer, "red-2")["attributes"] == {"price": 5}
     assert item(writer, "blue-0")["attributes"]["price"] == 5
@@ -209,7 +209,12 @@ def test_what_is_set_on_an_item_of_a_catalogue_stays(shop: Shop, writer: TestCli
     assert statuses(sent(writer, {"id": "red-0", "unset": ["price"]})) == ["updated"]
     assert statuses(sent(writer, {"id": "red-0", "unset": ["price"]})) == ["unchanged"]
     assert writer.patch("/v1/items/red-1", json={"unset": ["price"]}).json()["attributes"]["price"] == 1
-    back = writer.patch("/v1/items/red-2", json={"unset": ["colour", "season"], "attributes": {"price": 6}}).json()
+    back = writer.patch(
+        "/v1/items/red-2", json={"unset": ["colour", "season", "product"], "attributes": {"price": 6}}
+    ).json()
+    assert back["product"] == "red"
+    assert statuses(sent(writer, {"id": "red-0", "unset": ["product"]})) == ["updated"]
+    assert item(writer, "red-0")["product"] == "red"
     assert back["attributes"] == {"colour": "Red", "season": "Summer", "price": 6}
     refused(writer.patch("/v1/items/red-0", json={"unset": ["prize"]}), "unknown_name")
 

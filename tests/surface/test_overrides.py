@@ -1,4 +1,4 @@
-"""Attributes set by hand: the same from the command line, over HTTP and in Python."""
+"""Attributes and products set by hand: the same from the command line, over HTTP and in Python."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from test_http_answers import png, refused
 import lookalike
 from lookalike.cli import main
 
+NDJSON = "application/x-ndjson"
 RED = {"colour": "Red", "price": 0, "season": "Winter"}
 
 
@@ -45,6 +46,26 @@ def test_all_doors_set_and_unset_alike(shop: Shop, writer: TestClient, capsys: p
     assert "overrides" not in in_terminal(capsys, "unset", "red-0", "--all", *place)
 
 
+def test_all_doors_set_the_product_alike(shop: Shop, writer: TestClient, capsys: pytest.CaptureFixture[str]) -> None:
+    path, place = "/v1/items/red-0", ("-g", str(shop.gallery))
+    first = in_terminal(capsys, "set", "red-0", "product=mine", *place)
+    assert (first["product"], first["overrides"]) == ("mine", {"product": "mine"})
+    assert first == in_terminal(capsys, "get", "red-0", *place)
+    assert in_terminal(capsys, "unset", "red-0", "product", *place)["product"] == "red"
+    told = {"product": "mine"}
+    assert writer.patch(path, json=told).json()["overrides"] == told
+    writer.patch(path, json={"unset": ["product"]})
+    writer.post("/v1/items", content=json.dumps({"id": "red-0", **told}), headers={"Content-Type": NDJSON})
+    assert writer.get(path).json()["overrides"] == told
+    with lookalike.open(shop.gallery) as opened:
+        assert opened.gallery.get("red-0").product == "mine"
+        assert opened.gallery.unset("red-0", ["product"]).product == "red"
+        assert opened.gallery.override("red-0", {"product": None}).product is None
+        opened.index(shop.table)
+        assert opened.gallery.get("red-0").product is None
+    assert writer.get(path).json()["overrides"] == {"product": None}
+
+
 def test_overrides_are_shown_to_those_who_may_write(writer: TestClient) -> None:
     writer.patch("/v1/items/red-0", json={"attributes": {"price": 5}})
     shown = writer.get("/v1/items/red-0", headers={"Authorization": f"Bearer {TOKEN}"}).json()
@@ -72,12 +93,31 @@ def test_the_terminal_shows_what_is_set_by_hand(shop: Shop, capsys: pytest.Captu
         (["red-0"], "give either names of attributes or --all"),
         (["red-0", "price", "--all"], "give either names of attributes or --all"),
         (["red-0", "prize"], "unknown attribute 'prize'"),
+        (["red-0", "Product"], "unknown attribute 'Product'"),
         (["nobody", "--all"], "unknown item 'nobody'"),
     ],
 )
 def test_mistakes_are_said(shop: Shop, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str) -> None:
     assert main(["gallery", "unset", *arguments, "-g", str(shop.gallery)]) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"product": ""}, "product"),
+        ({"product": 7}, "product"),
+        ({"attributes": {"product": "mine"}}, "the product is a field beside the attributes"),
+        ({"product": "mine", "unset": ["product"]}, "'product' is among the values to set, too"),
+    ],
+)
+def test_what_is_no_product_is_refused_over_http(writer: TestClient, change: dict[str, Any], message: str) -> None:
+    assert message in refused(writer.patch("/v1/items/red-0", json=change), "invalid")["message"]
+
+
+def test_what_is_no_product_is_refused_in_the_terminal(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["gallery", "set", "red-0", "product=7", "-g", str(shop.gallery)]) == 2
+    assert "the product of 'red-0': expected a text, or null for none, got 7" in capsys.readouterr().err
 
 
 def test_an_unknown_attribute_is_refused_over_http(writer: TestClient) -> None:

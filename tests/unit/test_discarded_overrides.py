@@ -71,6 +71,17 @@ def test_items_with_another_photo_or_of_another_source_lose_theirs_too(folder: P
     assert overrides(edited) == {"a": {"note": "by hand", "fit": "slim"}}
 
 
+def test_a_product_is_dropped_where_the_row_brings_one(folder: Path, gallery: LocalGallery) -> None:
+    path = folder / "shop.csv"
+    path.write_text("id,image,product\na,photos/0.png,red\nb,photos/1.png,\n")
+    indexed(gallery, path, wins=False)
+    for item_id in ("a", "b"):
+        gallery.override(item_id, {"product": "mine"})
+    report = indexed(gallery, path)
+    assert (report.updated, report.unchanged, report.discarded_overrides) == (1, 1, 1)
+    assert (gallery.get("a").product, gallery.get("b").product) == ("red", "mine")
+
+
 def test_an_item_whose_photo_cannot_be_read_keeps_them(folder: Path, edited: LocalGallery) -> None:
     before = overrides(edited)
     (folder / "photos" / "0.png").write_bytes(b"\x89PNG\r\n\x1a\n and then nothing")

@@ -157,8 +157,8 @@ export interface paths {
          * Change some values of an item
          * @description Set the given attributes, and remove those given as null; everything else stays.
          *
-         *     Attributes of an item of a catalogue are set by hand: they stay when the catalogue is indexed again. `unset` gives
-         *     such attributes the values of the catalogue again.
+         *     Attributes and the product of an item of a catalogue are set by hand: they stay when the catalogue is indexed again.
+         *     `unset` gives them the values of the catalogue again.
          */
         patch: operations["patch_item"];
         trace?: never;
@@ -528,8 +528,8 @@ export interface paths {
          * Change some values of an item
          * @description Set the given attributes, and remove those given as null; everything else stays.
          *
-         *     Attributes of an item of a catalogue are set by hand: they stay when the catalogue is indexed again. `unset` gives
-         *     such attributes the values of the catalogue again.
+         *     Attributes and the product of an item of a catalogue are set by hand: they stay when the catalogue is indexed again.
+         *     `unset` gives them the values of the catalogue again.
          */
         patch: operations["patch_item_in_gallery"];
         trace?: never;
@@ -1136,7 +1136,7 @@ export interface components {
             garments?: components["schemas"]["Garment"][] | null;
             /**
              * Overrides
-             * @description Only with the token, and if there are any: attributes set by hand, which indexing the catalogue again keeps; null removes one.
+             * @description Only with the token, and if there are any: attributes, and `product`, set by hand, which indexing the catalogue again keeps; null removes one.
              */
             overrides?: {
                 [key: string]: unknown;
@@ -1321,7 +1321,7 @@ export interface components {
             garments?: components["schemas"]["Garment"][] | null;
             /**
              * Overrides
-             * @description Only with the token, and if there are any: attributes set by hand, which indexing the catalogue again keeps; null removes one.
+             * @description Only with the token, and if there are any: attributes, and `product`, set by hand, which indexing the catalogue again keeps; null removes one.
              */
             overrides?: {
                 [key: string]: unknown;
@@ -1740,7 +1740,7 @@ export interface components {
             };
             /**
              * Unset
-             * @description Attributes set by hand that get the value of the catalogue again.
+             * @description Attributes set by hand, or `product`, that get the value of the catalogue again.
              */
             unset?: string[];
             /**
@@ -1842,7 +1842,7 @@ export interface components {
             };
             /**
              * Unset
-             * @description Attributes set by hand that get the value of the catalogue again.
+             * @description Attributes set by hand, or `product`, that get the value of the catalogue again.
              */
             unset?: string[];
         };

@@ -76,7 +76,7 @@ def set_attributes(
     ],
     json: Json = False,
 ) -> None:
-    """Set attributes of an item; indexing the catalogue again keeps these overrides, until they are unset."""
+    """Set attributes of an item, or its product; indexing the catalogue again keeps these, until they are unset."""
     changes = {name: _json_or_text(text) for name, text in pairs(attributes, option="set").items()}
     shop = opened(gallery)
     shop.override(item, changes)

@@ -1,4 +1,4 @@
-"""Interface of galleries for attributes that are set by hand."""
+"""Interface of galleries for what is set by hand."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ class GalleryEditing(Protocol):
         ...
 
     def override(self, item_id: str, attributes: Mapping[str, JSON]) -> Item:
-        """Set attributes of an item by hand; these overrides stay when its catalogue is indexed again.
+        """Set attributes of an item, or its product, by hand; these stay when its catalogue is indexed again.
 
         An item whose photo was uploaded has no catalogue: its own values are changed.
 
         Args:
             item_id: Id of the item.
-            attributes: Values by name; None removes an attribute.
+            attributes: Values by name, that of `product` is the product; None removes one.
 
         Returns:
             The item with its overrides.
 
         Raises:
             UnknownNameError: There is no such item.
-            UsageError: A value cannot be stored as JSON.
+            UsageError: A value cannot be stored as JSON, or a product is not a text.
         """
         ...
 
@@ -40,7 +40,7 @@ class GalleryEditing(Protocol):
 
         Args:
             item_id: Id of the item.
-            names: Attributes; None is all that are set by hand.
+            names: Attributes, and `product`; None is all that are set by hand.
 
         Returns:
             The item without these overrides.

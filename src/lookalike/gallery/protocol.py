@@ -273,8 +273,8 @@ class GalleryWriter(Protocol):
             spaces: Spaces of the vectors. The first `add` sets the gallery's; later ones must be equal.
             source: Catalogue of the items, or one for each item; used by `source_items` and pruning.
             file_stamps: File stamps of the photos.
-            overrides: Overrides of each item, replacing earlier ones; None as a value removes an attribute. Without
-                this argument earlier overrides stay.
+            overrides: Overrides of each item, `product` among them, replacing earlier ones; None as a value removes an
+                attribute. Without this argument earlier overrides stay.
 
         Raises:
             MismatchError: The spaces are not the gallery's, or the shapes are wrong.

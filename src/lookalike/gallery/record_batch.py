@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
+from typing import Final
 
+from lookalike.errors import UsageError
 from lookalike.types import JSON, FileStamp, Float32, Item
+
+PRODUCT: Final = "product"
+"""Name of the product among overrides; no attribute that is set by hand has this name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +23,7 @@ class RecordBatch:
         vectors: (R, D) float32 by space, as they were added: a row for each of `Item.parts`, R = B without garments.
         sources: Source of each item.
         file_stamps: File stamp of each item; None where there is none.
-        overrides: Overrides of each item; None as a value removes an attribute.
+        overrides: Overrides of each item; None as a value removes an attribute, or the product.
     """
 
     items: Sequence[Item]
@@ -55,8 +60,22 @@ class RecordBatch:
 
 
 def overridden(item: Item, changes: Mapping[str, JSON]) -> Item:
-    """Apply overrides to an item; None as a value removes an attribute."""
+    """Apply overrides to an item; None as a value removes an attribute, or the product."""
     if not changes:
         return item
-    kept = {name: value for name, value in item.attributes.items() if name not in changes}
-    return replace(item, attributes=kept | {name: value for name, value in changes.items() if value is not None})
+    over = dict(changes)
+    product = over.pop(PRODUCT, item.product)
+    assert product is None or isinstance(product, str)
+    kept = {name: value for name, value in item.attributes.items() if name not in over}
+    given = {name: value for name, value in over.items() if value is not None}
+    return replace(item, product=product, attributes=kept | given)
+
+
+def check_product(value: object, item_id: str) -> None:
+    """Check a product that is set by hand.
+
+    Raises:
+        UsageError: It is neither a text nor None.
+    """
+    if value is not None and not (isinstance(value, str) and value):
+        raise UsageError(f"the product of {item_id!r}: expected a text, or null for none, got {value!r:.200}")

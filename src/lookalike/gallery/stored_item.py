@@ -1,4 +1,4 @@
-"""Items as a gallery stores them, with the attributes set by hand, and how attributes are changed."""
+"""Items as a gallery stores them, with what was set by hand, and how product and attributes are changed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from lookalike.errors import UnknownNameError
-from lookalike.gallery.record_batch import overridden
+from lookalike.gallery.record_batch import PRODUCT, overridden
 from lookalike.types import JSON, FileStamp, Item, item_json
 
 SOURCE: Final = "http"
@@ -21,7 +21,8 @@ class StoredItem:
 
     Attributes:
         described: The item without its overrides, as its catalogue describes it.
-        overrides: Attributes set by hand, which stay when the catalogue is indexed again; None removes one.
+        overrides: Attributes set by hand, and under `PRODUCT` the product, which stay when the catalogue is indexed
+            again; None removes one.
         source: Catalogue of the item, or `SOURCE`.
         file_stamp: File stamp of its photo; None without one.
     """
@@ -46,40 +47,38 @@ class StoredItem:
         return {**item_json(self.item), **({"overrides": dict(self.overrides)} if self.overrides else {})}
 
     def with_attributes(self, changes: Mapping[str, JSON], *, known: Container[str]) -> StoredItem:
-        """Set attributes, and remove those that are None; the others stay.
+        """Set attributes, or the product, and remove those that are None; the others stay.
 
         On the item of a catalogue all are overrides. An item without one has its own values changed, except those that
         are overrides already.
 
         Args:
-            changes: Values by name.
+            changes: Values by name; that of `PRODUCT` is the product.
             known: Attributes of the gallery; another one that is to be removed is left out.
         """
         by_hand = {
             name: value
             for name, value in changes.items()
-            if (self.is_from_catalogue or name in self.overrides) and (value is not None or name in known)
+            if (self.is_from_catalogue or name in self.overrides)
+            and (value is not None or name in known or name == PRODUCT)
         }
         own = {} if self.is_from_catalogue else {name: changes[name] for name in changes if name not in self.overrides}
-        attributes = {**self.described.attributes, **own}
-        kept = {name: value for name, value in attributes.items() if value is not None or name not in own}
-        return replace(
-            self, described=replace(self.described, attributes=kept), overrides={**self.overrides, **by_hand}
-        )
+        return replace(self, described=overridden(self.described, own), overrides={**self.overrides, **by_hand})
 
-    def with_only(self, attributes: Mapping[str, JSON]) -> StoredItem:
-        """Replace all attributes, as by `with_attributes`; those that are None are left out."""
-        given = {name: value for name, value in attributes.items() if value is not None}
+    def with_only(self, values: Mapping[str, JSON]) -> StoredItem:
+        """Replace the product and all attributes, as by `with_attributes`; those that are None are left out."""
+        given = {name: value for name, value in values.items() if value is not None}
+        bare = replace(self.described, product=None, attributes={})
         if not self.is_from_catalogue:
-            return replace(self, described=replace(self.described, attributes=given), overrides={})
-        gone = dict.fromkeys(name for name in self.described.attributes if name not in given)
-        return replace(self, overrides={**gone, **given})
+            return replace(self, described=overridden(bare, given), overrides={})
+        names = [*self.described.attributes, *([] if self.described.product is None else [PRODUCT])]
+        return replace(self, overrides={**dict.fromkeys(name for name in names if name not in given), **given})
 
     def without_overrides(self, names: Iterable[str] | None, *, known: Container[str]) -> StoredItem:
-        """Give attributes the values of the catalogue again.
+        """Give attributes, or the product, the values of the catalogue again.
 
         Args:
-            names: Attributes; those that are not set by hand stay as they are. None is all.
+            names: Attributes, and `PRODUCT`; those that are not set by hand stay as they are. None is all.
             known: Attributes of the gallery.
 
         Raises:
@@ -89,7 +88,7 @@ class StoredItem:
             return replace(self, overrides={})
         dropped = set(names)
         for name in sorted(dropped):
-            if name not in known and name not in self.overrides:
+            if name not in known and name not in self.overrides and name != PRODUCT:
                 raise UnknownNameError("attribute", name, [*self.item.attributes])
         return replace(self, overrides={name: self.overrides[name] for name in self.overrides if name not in dropped})
 

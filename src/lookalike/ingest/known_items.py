@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
+from lookalike.gallery.record_batch import PRODUCT
 from lookalike.gallery.stored_item import StoredItem
 from lookalike.ingest.index_target import IndexTarget
 from lookalike.ingest.known_contents import KnownContents
@@ -31,7 +32,7 @@ class KnownItems:
     Args:
         gallery: The gallery.
         source: Name of the source in the gallery.
-        discard_overrides: Whether overrides of attributes that the catalogue brings are dropped.
+        discard_overrides: Whether overrides of what the catalogue brings are dropped.
 
     Attributes:
         contents: Contents of all items of the gallery.
@@ -71,7 +72,8 @@ class KnownItems:
         """Note which overrides each item keeps, where it is to lose some."""
         for item in items:
             overrides = stored[item.id].overrides if item.id in stored else {}
-            kept = {name: value for name, value in overrides.items() if name not in item.attributes}
+            brought = {*item.attributes, *([] if item.product is None else [PRODUCT])}
+            kept = {name: value for name, value in overrides.items() if name not in brought}
             if len(kept) < len(overrides):
                 self._kept[item.id] = kept
                 self._dropped[item.id] = len(overrides) - len(kept)

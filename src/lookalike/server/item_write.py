@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, Final
 
+from lookalike.gallery.record_batch import PRODUCT
 from lookalike.gallery.stored_item import SOURCE, StoredItem
 from lookalike.server.errors import ApiError
 from lookalike.types import JSON, Box, FileStamp, Item
@@ -36,7 +37,7 @@ class ItemWrite:
         photo: Content of the photo file; None keeps the present photo.
         name: Name of the photo in errors.
         photo_url: Address to fetch the photo from, later.
-        unset: Attributes that get the values of the catalogue again, after `attributes` were set.
+        unset: Attributes, or `product`, that get the values of the catalogue again, after `attributes` were set.
         replace: Replace the whole item: absent fields become empty. Without a photo, photo, box and garments stay.
         delete: Delete the item.
         file_stamp: File stamp of the photo that was sent.
@@ -77,16 +78,13 @@ class ItemWrite:
         """
         if before is None:
             before = StoredItem(Item(self.id, ""), {}, SOURCE, None)
-        if self.replace:
-            after, product = before.with_only(self.attributes), None
-        else:
-            after, product = before.with_attributes(self.attributes, known=known), before.described.product
-        after = after.without_overrides(
+        values = dict(self.attributes)
+        if not isinstance(self.product, Absent):
+            values[PRODUCT] = self.product
+        after = before.with_only(values) if self.replace else before.with_attributes(values, known=known)
+        return after.without_overrides(
             [name for name in self.unset if name in known or name not in self.attributes], known=known
         )
-        if not isinstance(self.product, Absent):
-            product = self.product
-        return replace(after, described=replace(after.described, product=product))
 
     def followed_by(self, later: ItemWrite) -> ItemWrite:
         """One write that does what this one and then a later one do, which deletes nothing."""
@@ -99,7 +97,8 @@ class ItemWrite:
         else:
             product = self.product if isinstance(later.product, Absent) else later.product
             attributes = {**self.attributes, **later.attributes}
-            unset = [*dict.fromkeys(name for name in (*self.unset, *later.unset) if name not in later.attributes)]
+            given = {*later.attributes, *([] if isinstance(later.product, Absent) else [PRODUCT])}
+            unset = [*dict.fromkeys(name for name in (*self.unset, *later.unset) if name not in given)]
         newer = later.photo is not None or later.photo_url is not None
         return replace(
             later if newer else self,

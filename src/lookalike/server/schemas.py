@@ -65,8 +65,8 @@ class Item(BaseModel):
     )
     overrides: dict[str, Any] | None = Field(
         default=None,
-        description="Only with the token, and if there are any: attributes set by hand, which indexing the catalogue "
-        "again keeps; null removes one.",
+        description="Only with the token, and if there are any: attributes, and `product`, set by hand, which indexing "
+        "the catalogue again keeps; null removes one.",
     )
 
     model_config = ConfigDict(

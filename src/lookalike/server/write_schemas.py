@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from lookalike.gallery.record_batch import PRODUCT
 from lookalike.server.photo_fetching import LONGEST_URL
 from lookalike.server.schemas import LONGEST_ID, LONGEST_NAME, Corners, ErrorFacts, ItemId
 
@@ -15,10 +16,24 @@ GARMENTS_TEXT: Final = "Embed each garment of the photo by itself, if there is n
 
 AttributeName = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
 KnownAttribute = Annotated[AttributeName, Field(json_schema_extra={"format": "attribute"})]
-Product = Annotated[str, Field(max_length=LONGEST_ID)]
+Product = Annotated[str, Field(min_length=1, max_length=LONGEST_ID)]
+
+
+def without_product(attributes: dict[str, Any]) -> dict[str, Any]:
+    """Refuse an attribute with the name of the product, which is a field of its own."""
+    if PRODUCT in attributes:
+        raise ValueError("the product is a field beside the attributes")
+    return attributes
+
+
+Attributes = Annotated[
+    dict[AttributeName, Any],
+    AfterValidator(without_product),
+    Field(json_schema_extra={"propertyNames": {"minLength": 1, "maxLength": LONGEST_NAME, "not": {"const": PRODUCT}}}),
+]
 PRODUCT_TEXT: Final = "Without it the product stays; null removes it."
 ATTRIBUTES_TEXT: Final = "New values by name; null removes an attribute, and the others stay."
-UNSET_TEXT: Final = "Attributes set by hand that get the value of the catalogue again."
+UNSET_TEXT: Final = "Attributes set by hand, or `product`, that get the value of the catalogue again."
 
 
 PhotoUrl = Annotated[str, Field(min_length=1, max_length=LONGEST_URL, json_schema_extra={"format": "photo-url"})]
@@ -32,7 +47,7 @@ class ItemText(BaseModel):
     """Product and attributes of an item, instead of those that it has."""
 
     product: Product | None = None
-    attributes: dict[AttributeName, Any] = Field(default_factory=dict)
+    attributes: Attributes = Field(default_factory=dict)
 
     model_config = ConfigDict(
         extra="forbid",
@@ -53,7 +68,7 @@ class ItemPatch(BaseModel):
     """Changes of an item; what is not named stays."""
 
     product: Product | None = Field(default=None, description=PRODUCT_TEXT)
-    attributes: dict[AttributeName, Any] = Field(default_factory=dict, description=ATTRIBUTES_TEXT)
+    attributes: Attributes = Field(default_factory=dict, description=ATTRIBUTES_TEXT)
     unset: list[KnownAttribute] = Field(default_factory=list, max_length=MOST_UNSET, description=UNSET_TEXT)
 
     model_config = ConfigDict(

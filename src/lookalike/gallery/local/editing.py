@@ -25,11 +25,11 @@ class LocalEditing(LocalMetadata):
             return stored_items.stored_items(connection, AttributeNames.read(connection), ids)
 
     def override(self, item_id: str, attributes: Mapping[str, JSON]) -> Item:
-        """Set attributes of an item by hand; these overrides stay when its catalogue is indexed again.
+        """Set attributes of an item, or its product, by hand; these stay when its catalogue is indexed again.
 
         Raises:
             UnknownNameError: There is no such item.
-            UsageError: A value cannot be stored as JSON.
+            UsageError: A value cannot be stored as JSON, or a product is not a text.
         """
         with self._database.writing() as connection:
             return writes.override_item(connection, item_id, attributes)

@@ -1,18 +1,20 @@
-"""The table `edits`: overrides, the attributes set by hand on an item, which stay when its catalogue is indexed again.
+"""The table `edits`: overrides, what was set by hand on an item, which stay when its catalogue is indexed again.
 
 An item with overrides has one row, with its attributes from the catalogue (`described`) and the overrides (`changes`);
-`items.attributes` has the two merged. All are JSON objects whose keys are numbers of attributes.
+`items.attributes` has the two merged. All are JSON objects whose keys are numbers of attributes. Where the product is
+set by hand, both have it under the key `PRODUCT`, and `items.product` is that of `changes`.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from lookalike.gallery.local.row_checksums import OVERRIDE_SUM, crc_of, damaged, numbered, write_item_checksums
+from lookalike.gallery.record_batch import PRODUCT
 from lookalike.gallery.records import ENCODER, AttributeNames
 from lookalike.types import JSON, Item
 
@@ -20,7 +22,7 @@ SOUND: Final = f"edits.checksum IS {OVERRIDE_SUM}"
 
 
 def described(connection: sqlite3.Connection) -> dict[str, str]:
-    """Catalogue attributes of items with overrides, by id, in the form of `items.attributes`.
+    """What the catalogue says of items with overrides, by id, as `as_described` takes it.
 
     Raises:
         GalleryDamagedError: A row's checksum is wrong.
@@ -30,7 +32,7 @@ def described(connection: sqlite3.Connection) -> dict[str, str]:
 
 
 def read_all(connection: sqlite3.Connection, ids: Iterable[str] | None = None) -> dict[str, tuple[str, str]]:
-    """Catalogue attributes and overrides by id, both in the form of `items.attributes`, of all items or of some.
+    """What the catalogue says, and overrides, by id, of all items or of some; see `as_described` and `decoded`.
 
     Raises:
         GalleryDamagedError: A row's checksum is wrong.
@@ -45,22 +47,25 @@ def read_all(connection: sqlite3.Connection, ids: Iterable[str] | None = None) -
 
 
 def reapply(connection: sqlite3.Connection, ids: Iterable[str]) -> None:
-    """Apply stored overrides to items that have just got new attributes from their catalogue.
+    """Apply stored overrides to items that have just got new values from their catalogue.
 
     Raises:
         GalleryDamagedError: A row's checksum is wrong.
     """
     if not any_overrides(connection):
         return
-    statement = f"""SELECT row, id, attributes, changes, {SOUND} FROM edits JOIN items USING (id)
+    statement = f"""SELECT row, id, product, attributes, changes, {SOUND} FROM edits JOIN items USING (id)
                     WHERE id IN (SELECT value FROM json_each(?))"""
     found = connection.execute(statement, (json.dumps(list(ids), ensure_ascii=False),)).fetchall()
-    for _, item_id, _, _, sound in found:
+    for _, item_id, *_, sound in found:
         checked(item_id, sound)
-    write(connection, [(item_id, under, over) for _, item_id, under, over, _ in found])
+    write(
+        connection,
+        [(item_id, described_text(under, product, over), over) for _, item_id, product, under, over, _ in found],
+    )
     connection.executemany(
-        "UPDATE items SET attributes = ? WHERE row = ?",
-        [(merged(under, over), row) for row, _, under, over, _ in found],
+        "UPDATE items SET product = ?, attributes = ? WHERE row = ?",
+        [(*merged(product, under, over), row) for row, _, product, under, over, _ in found],
     )
     write_item_checksums(connection, [row for row, *_ in found])
 
@@ -91,9 +96,14 @@ def put(connection: sqlite3.Connection, items: Iterable[Item], overrides: Iterab
     delete(connection, [item.id for item in items])
     changed: list[tuple[str, str, str]] = []
     for item, changes in zip(items, overrides, strict=True):
-        known = {name: value for name, value in changes.items() if value is not None or name in names}
+        known = {
+            name: value for name, value in changes.items() if name != PRODUCT and (value is not None or name in names)
+        }
+        text = names.encode(replace(item, attributes=known))
+        if PRODUCT in changes:
+            text = ENCODER.encode({**json.loads(text), PRODUCT: changes[PRODUCT]})
         if changes:
-            changed.append((item.id, "{}", names.encode(replace(item, attributes=known))))
+            changed.append((item.id, "{}", text))
     names.save(connection)
     write(connection, changed)
     reapply(connection, [item_id for item_id, *_ in changed])
@@ -111,7 +121,7 @@ def numbers(connection: sqlite3.Connection) -> set[int]:
         return set()
     keys = "SELECT value.key FROM edits, json_each({}) AS value"
     found = connection.execute(f"{keys.format('described')} UNION {keys.format('changes')}")
-    return {int(number) for (number,) in found}
+    return {int(number) for (number,) in found if number != PRODUCT}
 
 
 def any_overrides(connection: sqlite3.Connection) -> bool:
@@ -119,8 +129,38 @@ def any_overrides(connection: sqlite3.Connection) -> bool:
     return connection.execute("SELECT 1 FROM edits LIMIT 1").fetchone() is not None
 
 
-def merged(described: str, changes: str) -> str:
-    """Merge catalogue attributes with overrides."""
-    under, over = json.loads(described), json.loads(changes)
+def described_text(attributes: str, product: str | None, changes: str) -> str:
+    """What `described` says: the attributes of the catalogue, and the product where it is set by hand."""
+    if PRODUCT not in json.loads(changes):
+        return attributes
+    return ENCODER.encode({**json.loads(attributes), PRODUCT: product})
+
+
+def as_described(row: Sequence[Any], described: str) -> tuple[Any, ...]:
+    """Values of `ITEM_COLUMNS` of an item without its overrides."""
+    sound, item_id, product, *place, _ = row
+    told = json.loads(described)
+    if PRODUCT not in told:
+        return (sound, item_id, product, *place, described)
+    return (sound, item_id, told.pop(PRODUCT), *place, ENCODER.encode(told))
+
+
+def decoded(changes: str, names: AttributeNames) -> dict[str, JSON]:
+    """Overrides by name.
+
+    Raises:
+        GalleryDamagedError: A number has no name.
+    """
+    told: dict[str, JSON] = json.loads(changes)
+    if PRODUCT not in told:
+        return names.decode(changes)
+    product = told.pop(PRODUCT)
+    return {**names.decode(ENCODER.encode(told)), PRODUCT: product}
+
+
+def merged(product: str | None, attributes: str, changes: str) -> tuple[str | None, str]:
+    """Merge product and attributes of the catalogue with overrides."""
+    under, over = json.loads(attributes), json.loads(changes)
+    product = over.pop(PRODUCT, product)
     kept = {number: value for number, value in under.items() if number not in over}
-    return ENCODER.encode(kept | {number: value for number, value in over.items() if value is not None})
+    return product, ENCODER.encode(kept | {number: value for number, value in over.items() if value is not None})

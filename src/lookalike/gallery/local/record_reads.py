@@ -77,14 +77,17 @@ def record_batches(
     count = 0
     while rows := cursor.fetchmany(size):
         kept = [overrides.get(row[1], (row[6], "{}")) for row in rows]
-        items = [read_item((*row[:6], described), names) for row, (described, _) in zip(rows, kept, strict=True)]
+        items = [
+            read_item(overrides_table.as_described(row[:7], described), names)
+            for row, (described, _) in zip(rows, kept, strict=True)
+        ]
         vectors = raw_vectors([*with_further(connection, [row[-4:] for row in rows], items)], columns=columns)
         yield RecordBatch(
             items,
             {name: vectors[:, place] for name, place in places.items()},
             [row[7] for row in rows],
             [read_file_stamp(row[8:11]) for row in rows],
-            [names.decode(changes) for _, changes in kept],
+            [overrides_table.decoded(changes, names) for _, changes in kept],
         )
         count += len(rows)
     if ids is None and count != meta_number(connection, "items"):

@@ -20,9 +20,9 @@ def source_items(
     described = overrides_table.described(connection)
     rows = connection.execute(f"SELECT {ITEM_COLUMNS}, {FILE_STAMP_COLUMNS} FROM items WHERE source = ?", (source,))
     found = {}
-    for *item, attributes, size, modified_ns, sha256 in rows:
-        text = described.get(item[1], attributes)
-        found[item[1]] = read_item((*item, text), names), read_file_stamp((size, modified_ns, sha256))
+    for *item, size, modified_ns, sha256 in rows:
+        row = overrides_table.as_described(item, described[item[1]]) if item[1] in described else item
+        found[item[1]] = read_item(row, names), read_file_stamp((size, modified_ns, sha256))
     return found
 
 
@@ -36,11 +36,11 @@ def stored_items(connection: sqlite3.Connection, names: AttributeNames, ids: Seq
         (wanted,),
     )
     stored = {}
-    for *item, attributes, source, size, modified_ns, sha256 in found:
-        described, changes = overrides.get(item[1], (attributes, "{}"))
+    for *item, source, size, modified_ns, sha256 in found:
+        described, changes = overrides.get(item[1], (None, "{}"))
         stored[item[1]] = StoredItem(
-            read_item((*item, described), names),
-            names.decode(changes),
+            read_item(item if described is None else overrides_table.as_described(item, described), names),
+            overrides_table.decoded(changes, names),
             source,
             read_file_stamp((size, modified_ns, sha256)),
         )

@@ -24,6 +24,7 @@ from lookalike.gallery.local.metadata_table import (
 from lookalike.gallery.local.reads import items_by_row, rows_of_ids, unknown_item
 from lookalike.gallery.local.row_checksums import ITEM, check_items, crc_of, numbered, vector_sum, write_item_checksums
 from lookalike.gallery.local.stored_items import stored_item
+from lookalike.gallery.record_batch import PRODUCT, check_product
 from lookalike.gallery.records import AttributeNames, file_stamp_row, item_row, vector_rows
 from lookalike.gallery.stored_item import StoredItem
 from lookalike.spaces import Space, agree_on_spaces
@@ -141,8 +142,9 @@ def check_changes(item: Item, changes: Mapping[str, JSON]) -> None:
     """Check overrides.
 
     Raises:
-        UsageError: A value cannot be stored as JSON, or is not Unicode.
+        UsageError: A value cannot be stored as JSON, or is not Unicode, or a product is not a text.
     """
+    check_product(changes.get(PRODUCT), item.id)
     changed = replace(item, attributes=dict(changes))
     AttributeNames([]).encode(changed)
     if not is_unicode(changed):

@@ -14,6 +14,7 @@ from lookalike.gallery.milvus.reads import MilvusReader, check_unicode
 from lookalike.gallery.milvus.record_reads import MilvusRecords
 from lookalike.gallery.milvus.records import KNOWN, Record, kinds_of, to_record
 from lookalike.gallery.milvus.writes import MilvusWriter, check_items, with_overrides
+from lookalike.gallery.record_batch import PRODUCT, check_product
 from lookalike.gallery.stored_item import StoredItem
 from lookalike.types import JSON, FileStamp, Item
 
@@ -45,13 +46,14 @@ class MilvusEditing(MilvusRecords):
         self._writer.update(items, source=source, file_stamps=file_stamps, known=known, overrides=overrides)
 
     def override(self, item_id: str, attributes: Mapping[str, JSON]) -> Item:
-        """Set attributes of an item by hand; these overrides stay when its catalogue is indexed again.
+        """Set attributes of an item, or its product, by hand; these stay when its catalogue is indexed again.
 
         Raises:
             UnknownNameError: There is no such item.
-            UsageError: A value cannot be stored as JSON.
+            UsageError: A value cannot be stored as JSON, or a product is not a text.
         """
         stored = self._record(item_id, fresh=True).stored
+        check_product(attributes.get(PRODUCT), item_id)
         check_items([replace(stored.described, attributes=attributes)], sources=[stored.source], file_stamps=None)
         return self._put_attributes(stored.with_attributes(attributes, known=self._state.metadata(fresh=True).kinds))
 

@@ -5,7 +5,8 @@ _row        random row number of the item with these vectors
 _added      time of adding, microseconds since 1970, which orders the items
 _source     source of the item
 _edited     whether the item has overrides
-_item       metadata as JSON: product, photo, root, box, attributes, file stamp, overrides
+_item       metadata as JSON: product, photo, root, box, attributes, file stamp, overrides, and with these
+            what the catalogue says
 _partition  value of the attribute that partitions the collection, if any
 _raw        base64 of the raw vectors, if these are not of unit length
 vector      concatenated unit vectors
@@ -23,7 +24,7 @@ from typing import Any, Final
 import numpy as np
 
 from lookalike.errors import UsageError
-from lookalike.gallery.record_batch import RecordBatch
+from lookalike.gallery.record_batch import PRODUCT, RecordBatch, overridden
 from lookalike.gallery.records import ENCODER, AttributeNames, Kinds
 from lookalike.gallery.stored_item import StoredItem
 from lookalike.spaces import Space, slices, width
@@ -50,7 +51,7 @@ class Record:
         added: Time of adding, microseconds since 1970.
         source: Source of the item.
         file_stamp: File stamp of its photo; None without one.
-        described: Attributes without the overrides; None for an item without overrides.
+        described: Item without the overrides; None for an item without overrides.
         changes: Overrides; None as a value removes an attribute. None for an item without overrides.
     """
 
@@ -59,13 +60,13 @@ class Record:
     added: int
     source: str
     file_stamp: FileStamp | None = None
-    described: Mapping[str, JSON] | None = None
+    described: Item | None = None
     changes: Mapping[str, JSON] | None = None
 
     @property
     def without_overrides(self) -> Item:
         """The item without its overrides."""
-        return self.item if self.described is None else replace(self.item, attributes=dict(self.described))
+        return self.item if self.described is None else self.described
 
     @property
     def stored(self) -> StoredItem:
@@ -74,11 +75,9 @@ class Record:
 
     def with_changes(self, changes: Mapping[str, JSON]) -> Record:
         """Add overrides to those that the record has."""
-        described = self.item.attributes if self.described is None else self.described
+        described = self.without_overrides
         together = {**(self.changes or {}), **changes}
-        kept = {name: value for name, value in described.items() if name not in together}
-        attributes = kept | {name: value for name, value in together.items() if value is not None}
-        return replace(self, item=replace(self.item, attributes=attributes), described=described, changes=together)
+        return replace(self, item=overridden(described, together), described=described, changes=together)
 
 
 def field_of(name: str) -> str:
@@ -108,7 +107,10 @@ def to_row(record: Record) -> dict[str, Any]:
     if record.file_stamp is not None:
         known["stamp"] = [record.file_stamp.size, record.file_stamp.modified_ns, record.file_stamp.sha256]
     if record.changes is not None:
-        known |= {"described": dict(record.described or {}), "changes": dict(record.changes)}
+        described = record.without_overrides
+        known |= {"described": dict(described.attributes), "changes": dict(record.changes)}
+        if PRODUCT in record.changes:
+            known["described_product"] = described.product
     text = ENCODER.encode(known)
     row = {
         "id": item.id,
@@ -157,14 +159,17 @@ def to_record(row: Mapping[str, Any]) -> Record:
         box=None if known["box"] is None else Box(*known["box"]),
         attributes=known["attributes"],
     )
-    file_stamp = known.get("stamp")
+    file_stamp, described = known.get("stamp"), None
+    if "described" in known:
+        product = known.get("described_product", item.product)
+        described = replace(item, product=product, attributes=known["described"])
     return Record(
         item,
         row["_row"],
         row["_added"],
         row["_source"],
         None if file_stamp is None else FileStamp(*file_stamp),
-        known.get("described"),
+        described,
         known.get("changes"),
     )
 

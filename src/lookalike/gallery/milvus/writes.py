@@ -21,6 +21,7 @@ from lookalike.gallery.milvus.connection import Connection
 from lookalike.gallery.milvus.metadata import Metadata
 from lookalike.gallery.milvus.reads import MilvusReader, Row, now_us
 from lookalike.gallery.milvus.records import KNOWN, LONGEST, Record, partition_of, raw_text, to_record, to_row
+from lookalike.gallery.record_batch import PRODUCT, check_product
 from lookalike.gallery.records import json_text
 from lookalike.types import FileStamp, Item
 
@@ -192,6 +193,14 @@ def check_items(
 
 
 def with_overrides(items: Sequence[Item], overrides: Overrides) -> list[Item]:
-    """Items, followed by copies of them that have only their overrides as attributes."""
-    changed = [replace(item, attributes=changes) for item, changes in zip(items, overrides or (), strict=False)]
+    """Items, followed by copies of them that have only their overrides as attributes.
+
+    Raises:
+        UsageError: A product is neither a text nor None.
+    """
+    changed = []
+    for item, changes in zip(items, overrides or (), strict=False):
+        check_product(changes.get(PRODUCT), item.id)
+        attributes = {name: value for name, value in changes.items() if name != PRODUCT}
+        changed.append(replace(item, attributes=attributes))
     return [*items, *changed]

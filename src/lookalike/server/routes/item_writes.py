@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from lookalike.gallery.record_batch import PRODUCT
 from lookalike.server.auth import Writer
 from lookalike.server.context import Context
 from lookalike.server.convertors import ITEM
@@ -119,8 +120,8 @@ async def put_item(request: Request, context: Context, id: ItemPath) -> JSONResp
 async def patch_item(request: Request, context: Context, id: ItemPath) -> JSONResponse:
     """Set the given attributes, and remove those given as null; everything else stays.
 
-    Attributes of an item of a catalogue are set by hand: they stay when the catalogue is indexed again. `unset` gives
-    such attributes the values of the catalogue again.
+    Attributes and the product of an item of a catalogue are set by hand: they stay when the catalogue is indexed again.
+    `unset` gives them the values of the catalogue again.
     """
     settings = context.settings
     with context.intake.body(request, limit=settings.upload_bytes, seconds=settings.upload_seconds) as body:
@@ -162,10 +163,11 @@ def changes_of(item_id: str, patch: ItemPatch) -> ItemWrite:
     Raises:
         ApiError: An attribute is to be set and unset.
     """
-    both = next((name for name in patch.unset if name in patch.attributes), None)
-    if both is not None:
-        raise ApiError("invalid", f"unset: {both[:LONGEST_NAME]!r} is among the attributes to set, too")
     product = patch.product if "product" in patch.model_fields_set else ABSENT
+    given = {*patch.attributes, *([] if product is ABSENT else [PRODUCT])}
+    both = next((name for name in patch.unset if name in given), None)
+    if both is not None:
+        raise ApiError("invalid", f"unset: {both[:LONGEST_NAME]!r} is among the values to set, too")
     return ItemWrite(item_id, attributes=patch.attributes, product=product, unset=patch.unset)
 
 
