@@ -299,6 +299,28 @@ def test_a_cancelled_job_writes_nothing_more(shop: Shop, cdn: Cdn, web: RawServe
     assert shop.contents() == before
 
 
+def test_a_photo_that_comes_while_the_server_stops_stays_in_the_queue(
+    cdn: Cdn, context: AppContext, writer: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = waiting_first(cdn, writer, {"id": "late", "photo_url": f"http://{context.settings.photo_hosts[0]}/1.png"})
+    (gallery,) = context.galleries.values()
+    jobs = gallery._jobs
+    assert jobs is not None
+
+    def stopped(_: object) -> None:
+        """What the pool of threads says that was stopped before the worker knew."""
+        threading.Thread(target=jobs.stop).start()
+        assert jobs._stopping.wait(10)
+        raise RuntimeError("cannot schedule new futures after shutdown")
+
+    monkeypatch.setattr(jobs, "_submit", stopped)
+    cdn.gate.set()
+    jobs._thread.join(20)
+    assert not jobs._thread.is_alive()
+    job = writer.get(f"/v1/jobs/{job_id}").json()
+    assert (job["state"], done(job)) == ("running", {"waiting": 1})
+
+
 def waiting_first(cdn: Cdn, writer: TestClient, line: Mapping[str, Any]) -> str:
     """Send a line whose photo does not arrive before the gate is opened; gives its job."""
     cdn.gate.clear()

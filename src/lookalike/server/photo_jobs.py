@@ -192,6 +192,8 @@ class PhotoJobs:
         except LookalikeError:
             raise
         except Exception:  # a bug must not come again and again
+            if self._stopping.is_set():  # the thread that writes may have stopped first; the photos stay in the queue
+                return
             LOG.exception("jobs")
             told = ERROR_CODES["bug"].message
             self._queue.finish([Done(photo.number, "failed", "bug", told) for photo, _ in photos])
