@@ -18,6 +18,9 @@ DEEPEST: Final = 32
 LONGEST_VALUE: Final = 2**20
 """Most characters of the text of an element."""
 
+LONGEST_RECORD: Final = 2**22
+"""Most characters of the texts of a record."""
+
 LONGEST_PIECE: Final = 2**22
 """Most bytes of a tag, a comment or another piece of markup, which the parser holds in memory."""
 
@@ -53,7 +56,7 @@ class XmlRecords:
         self._line = 0
         self._record: Record | None = None
         self._value: list[str] | None = None
-        self._length = 0
+        self._length = self._held = 0
         self._href = ""
         self._done: list[tuple[int, Record]] = []
         self.root = ""
@@ -108,6 +111,7 @@ class XmlRecords:
         if self._record is None:
             if name.rpartition(" ")[2] in self._names:
                 self._record, self._inside, self._line = [], self._depth, self._parser.CurrentLineNumber
+                self._held = 0
         elif self._depth == self._inside + 1:
             self._value, self._length = [], 0
             self._href = attributes.get("href", "") if attributes.get("rel", "alternate") == "alternate" else ""
@@ -127,8 +131,11 @@ class XmlRecords:
         if self._value is None or self._depth != self._inside + 1:
             return
         self._length += len(text)
+        self._held += len(text)
         if self._length > LONGEST_VALUE:
             raise self._refused(f"the text of an element is longer than {LONGEST_VALUE:,} characters")
+        if self._held > LONGEST_RECORD:
+            raise self._refused(f"the texts of a record are longer than {LONGEST_RECORD:,} characters")
         self._value.append(text)
 
 
