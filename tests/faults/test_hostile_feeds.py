@@ -40,7 +40,10 @@ BILLION_LAUGHS = (
         (XML.format(OFFER.format("<title>&undefined;</title>")), "not well-formed XML: undefined entity"),
         (XML.format(OFFER.format("<a>" * 40 + "</a>" * 40)), "nested more than 32 deep"),
         (XML.format(OFFER.format(f"<title>{'x' * (2**20 + 1)}</title>")), "longer than 1,048,576 characters"),
-        (XML.format(OFFER.format(5 * f"<g:size>{'x' * 10**6}</g:size>")), "texts of a record are longer than 4,194,304"),
+        (
+            XML.format(OFFER.format(5 * f"<g:size>{'x' * 10**6}</g:size>")),
+            "texts of a record are longer than 4,194,304",
+        ),
         (XML.format(OFFER.format(f"<title x='{'y' * 2**23}'/>")), "a piece of markup is longer than 4 MiB"),
         (XML.format(OFFER.format(f"<!--{'y' * 2**23}-->")), "a piece of markup is longer than 4 MiB"),
         (XML.format(OFFER.format("<a/>" * 10_001)), "more than 10,000 elements"),

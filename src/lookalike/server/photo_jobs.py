@@ -171,22 +171,8 @@ class PhotoJobs:
     def _settle(self, news: Sequence[Fetched]) -> None:
         """Write what was fetched, and record what was not."""
         photos: list[tuple[WaitingPhoto, bytes]] = []
-        failed: list[Done] = []
         try:
-            for each in news:
-                if isinstance(each.result, bytes):
-                    photos.append((each.photo, each.result))
-                    self._observe("fetched", each.seconds)
-                elif isinstance(each.result, Retry):
-                    self._queue.retry(each.photo.number, after_s=each.result.after_s, message=each.result.message)
-                    if each.result.for_host:
-                        self._quiet[each.photo.host] = time.monotonic() + each.result.after_s
-                    self._observe("retried", each.seconds)
-                else:
-                    failed.append(_failed(each.photo, each.result))
-                    self._observe("failed", each.seconds)
-            if failed:
-                self._queue.finish(failed)
+            photos = self._arrived(news)
             if photos:
                 self._submit(lambda: self._write(photos)).result()
         except LookalikeError:
@@ -200,6 +186,26 @@ class PhotoJobs:
         finally:
             for each in news:
                 self._busy.pop(each.photo.number, None)
+
+    def _arrived(self, news: Sequence[Fetched]) -> list[tuple[WaitingPhoto, bytes]]:
+        """Photos that were fetched; the others are tried again later, or have failed."""
+        photos: list[tuple[WaitingPhoto, bytes]] = []
+        failed: list[Done] = []
+        for each in news:
+            if isinstance(each.result, bytes):
+                photos.append((each.photo, each.result))
+                self._observe("fetched", each.seconds)
+            elif isinstance(each.result, Retry):
+                self._queue.retry(each.photo.number, after_s=each.result.after_s, message=each.result.message)
+                if each.result.for_host:
+                    self._quiet[each.photo.host] = time.monotonic() + each.result.after_s
+                self._observe("retried", each.seconds)
+            else:
+                failed.append(_failed(each.photo, each.result))
+                self._observe("failed", each.seconds)
+        if failed:
+            self._queue.finish(failed)
+        return photos
 
     def _write(self, photos: Sequence[tuple[WaitingPhoto, bytes]]) -> Sequence[Done]:
         """Write photos that still wait; runs in the thread that writes."""
