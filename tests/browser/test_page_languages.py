@@ -14,9 +14,11 @@ from playwright.sync_api import Page, Route, expect
 
 import lookalike
 from lookalike.server.page_settings import LANGUAGES, PageSettings
+from lookalike.server.page_texts import read_texts
 from lookalike.server.routes.page import FOLDER, index_page
 
-TEXTS = {language: json.loads((FOLDER / "texts" / f"{language}.json").read_text()) for language in LANGUAGES}
+PARTS = {language: read_texts(language, FOLDER) for language in LANGUAGES}
+TEXTS = {language: {**parts["html"], **parts["first"], **parts["later"]} for language, parts in PARTS.items()}
 STARTS = {
     "de": ("de-AT", "Oder beginnen Sie mit einem von 36 Artikeln"),
     "fr": ("fr-FR", "Ou commencez par l\N{RIGHT SINGLE QUOTATION MARK}un des 36 articles"),
@@ -133,10 +135,11 @@ def test_no_text_is_left_in_the_scripts(
 ) -> None:
     complaints.expected = ("Failed to load",)
     shutil.copytree(FOLDER, tmp_path / "page")
-    translated = {key: marked(text) for key, text in TEXTS["en"].items()}
+    translated = {part: {key: marked(text) for key, text in texts.items()} for part, texts in PARTS["en"].items()}
     (tmp_path / "page" / "texts" / "en.json").write_text(json.dumps(translated))
     page = open_page(server, "docs")
-    page.route("**/texts/en.json", lambda route: route.fulfill(json=translated))
+    page.route("**/texts/en.json", lambda route: route.fulfill(json=translated["first"]))
+    page.route("**/texts/en-later.json", lambda route: route.fulfill(json=translated["later"]))
     html = index_page(PageSettings(), "en", tmp_path / "page").decode()
 
     def answer(route: Route) -> None:

@@ -293,11 +293,14 @@ LOADED = r"""() => [...performance.getEntriesByType("navigation"), ...performanc
     .reduce((bytes, {decodedBodySize}) => bytes + decodedBodySize, 0)"""
 
 
-@pytest.mark.parametrize(("width", "most"), [(360, 140_000), (1440, 150_000)])
+@pytest.mark.parametrize(
+    ("width", "language", "most"),
+    [(360, "en", 140_000), (360, "de", 140_000), (360, "hi", 145_000), (1440, "en", 150_000)],
+)
 def test_what_a_visitor_loads_is_small(
-    server: Server, open_page: OpenPage, query_photo: Path, width: int, most: int
+    server: Server, open_page: OpenPage, query_photo: Path, width: int, language: str, most: int
 ) -> None:
-    page = open_page(server, width=width)
+    page = open_page(server, width=width, locale=language)
     choose(page, query_photo)
     page.wait_for_load_state("networkidle")
     # HTML, scripts, styles, settings, icon and the texts of one language after an answer to a photo, as they lie on the

@@ -64,6 +64,29 @@ def test_a_photo_that_is_gone_is_told(sharing_server: Server, open_page: OpenPag
     expect(page.get_by_role("heading", name="Find it by its looks")).to_be_visible()
 
 
+@pytest.mark.parametrize("failure", [0, 401, 500, 503])
+def test_a_shared_photo_that_cannot_be_fetched_now_keeps_its_address(
+    sharing_server: Server, open_page: OpenPage, query_photo: Path, failure: int, complaints: Complaints
+) -> None:
+    complaints.expected = ("Failed to load",)
+    _, told = post(sharing_server, query_photo.read_bytes())
+    page = open_page(sharing_server, "docs")
+    body = '{"error": {"code": "failed", "message": "it went wrong"}}'
+    refuse = {"status": failure, "content_type": "application/json", "body": body}
+    page.route("**/shared/*", lambda route: route.fulfill(**refuse) if failure else route.abort())
+    page.goto(f"{sharing_server.url}?shared={told['id']}&is.type=Jacket")
+    titles = {0: "The server does not answer.", 401: "The server refused this search"}
+    title = titles.get(failure, "Something went wrong on the server")
+    expect(page.get_by_role("heading", name=title)).to_be_visible()
+    assert query_of(page) == {"shared": [told["id"]], "is.type": ["Jacket"]}
+    page.unroute("**/shared/*")
+    page.reload() if failure == 401 else page.get_by_role("button", name="Try again").click()
+    page.wait_for_function("() => new URLSearchParams(location.search).has('photo')")
+    settled(page)
+    assert (query_of(page)["is.type"], "shared" in query_of(page)) == (["Jacket"], False)
+    expect(page.get_by_role("alert")).to_be_hidden()
+
+
 def test_nothing_is_shared_where_the_settings_do_not_allow_it(
     server: Server, open_page: OpenPage, query_photo: Path
 ) -> None:

@@ -14,12 +14,13 @@ from starlette.testclient import TestClient
 import lookalike
 from lookalike.kinds import KINDS
 from lookalike.server.page_settings import LANGUAGES, PageSettings
-from lookalike.server.page_texts import language_of
+from lookalike.server.page_texts import language_of, read_texts
 from lookalike.server.routes.page import page_router
 from lookalike.server.settings import Settings
 
 PAGE = Path(lookalike.__file__).parent / "page"
-TEXTS = {language: json.loads((PAGE / "texts" / f"{language}.json").read_text()) for language in LANGUAGES}
+PARTS = {language: read_texts(language, PAGE) for language in LANGUAGES}
+TEXTS = {language: {**parts["html"], **parts["first"], **parts["later"]} for language, parts in PARTS.items()}
 SPOKEN = re.compile(r"^(?:attribute|word)_")
 """Keys for names of attributes and words of the model, which are English themselves."""
 
@@ -35,8 +36,13 @@ def places(text: str | dict[str, str]) -> set[str]:
 def test_every_language_has_every_text_with_the_same_places() -> None:
     assert sorted(path.stem for path in (PAGE / "texts").iterdir()) == sorted(LANGUAGES)
     english = TEXTS["en"]
+    for parts in PARTS.values():
+        assert [*parts] == ["html", "first", "later"]
+        assert len({key for part in parts.values() for key in part}) == sum(map(len, parts.values()))
     for language in LANGUAGES[1:]:
         texts = TEXTS[language]
+        assert PARTS[language]["html"].keys() == PARTS["en"]["html"].keys()
+        assert PARTS[language]["later"].keys() == PARTS["en"]["later"].keys()
         assert {key for key in texts if not SPOKEN.match(key)} == english.keys()
         assert {key for key in texts if SPOKEN.match(key)} == {key for key in TEXTS["de"] if SPOKEN.match(key)}
         assert [key for key in english if isinstance(texts[key], str) != isinstance(english[key], str)] == []
@@ -64,6 +70,41 @@ def test_every_text_is_used() -> None:
     assert unused == []
     asked = set(re.findall(r'message\(\s*"(\w+)"', code))
     assert asked <= TEXTS["en"].keys()
+
+
+def modules_of(module: str, found: set[str]) -> set[str]:
+    """Modules that a module imports before it runs, and those that they import; the module too."""
+    if module not in found:
+        found.add(module)
+        for name in re.findall(r'^import [^;]*?"\./(\w+\.js)";', (PAGE / module).read_text(), re.MULTILINE):
+            modules_of(name, found)
+    return found
+
+
+def keys_in(modules: set[str]) -> set[str]:
+    """Texts of the page in some modules. What `main.js` says with `later` texts, it says after loading them."""
+    return {key for name in modules for key in re.findall(r'"(\w+)"', (PAGE / name).read_text()) if key in TEXTS["en"]}
+
+
+def test_every_visitor_loads_the_texts_that_every_visitor_may_see() -> None:
+    first = modules_of("main.js", set())
+    few = {path.name for path in PAGE.glob("*.js")} - first - {"types.js"}
+    assert {"details.js", "failures.js", "share.js"} <= few
+    later = PARTS["en"]["later"].keys()
+    assert keys_in(first) & later == {"not_shared_any_more"}
+    html = PARTS["en"]["html"].keys()
+    assert html & (keys_in(first) | keys_in(few)) == set()
+    placed = set(re.findall(r"\$(\w+)", (PAGE / "index.html").read_text()))
+    assert html <= placed
+    # those that only some visitors see are not in the way of the others
+    waiting = {key for key in PARTS["en"]["first"] if not key.startswith(BUILT)} - keys_in(first)
+    assert waiting <= keys_in({"filters.js", "chips.js", "weights.js", "sliders.js"})
+    told_with_texts = few - {"weights.js", "filters.js", "chips.js", "sliders.js", "recent.js", "suggestions.js"}
+    assert {name for name in few if keys_in({name}) & later} <= told_with_texts
+    code = "\n".join((PAGE / name).read_text() for name in sorted(first))
+    for name in told_with_texts - {"clipboard.js"}:
+        if keys_in({name}) & later:
+            assert f'withTexts(import("./{name}"))' in code, name
 
 
 class Words(HTMLParser):
@@ -114,6 +155,7 @@ def test_the_html_is_in_the_language() -> None:
     assert TEXTS["de"]["start_title"] in german.text
     assert german.headers["vary"] == "Accept-Language"
     assert '<html lang="hi">' in client.get("/?lang=hi", headers={"Accept-Language": "de"}).text
-    assert client.get("/texts/hi.json").json() == TEXTS["hi"]
+    assert client.get("/texts/hi.json").json() == PARTS["hi"]["first"]
+    assert client.get("/texts/hi-later.json").json() == PARTS["hi"]["later"]
     fixed = TestClient(Starlette(routes=page_router(Settings(page=PageSettings(language="es"))).routes))
     assert '<html lang="es">' in fixed.get("/?lang=hi", headers={"Accept-Language": "de"}).text

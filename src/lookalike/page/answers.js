@@ -85,7 +85,12 @@ export class Answers {
 		if (this.#found.has(name) || !(await findsGarments())) return false;
 		const found = {garments: []};
 		this.#found.set(name, found);
-		found.garments = await getGarments((await kept(name)).blob);
+		try {
+			found.garments = await getGarments((await kept(name)).blob);
+		} catch (error) {
+			if (this.#found.get(name) === found) this.#found.delete(name); // to be asked again
+			throw error;
+		}
 		return found.garments.length > 0;
 	}
 

@@ -73,16 +73,23 @@ export const THUMBNAIL = devicePixelRatio > 1.3 ? 640 : 360;
 /** URL of an item's photo; `size` is the longest side in pixels. */
 export const photoUrl = (id, size) => `v1/items/${encodeURIComponent(id)}/photo${size ? `?size=${size}` : ""}`;
 
-/** The bytes of an item's photo. */
-export async function getPhoto(id, size, signal) {
-	const answer = await reach(photoUrl(id, size), {signal});
+/** The bytes of an item's photo. @returns {Promise<Blob>} */
+export const getPhoto = (id, size) => getBytes(photoUrl(id, size));
+
+/** The bytes of a photo that was shared by a link. @param {string} id @returns {Promise<Blob>} */
+export const getShared = id => getBytes(`shared/${encodeURIComponent(id)}`);
+
+async function getBytes(path) {
+	const answer = await reach(path, {signal: null});
 	if (!answer.ok) throw await errorOf(answer);
-	return answer.blob();
+	return answer.blob().catch(() => {
+		throw new ApiError("unreachable", message("answer_broke_off"));
+	});
 }
 
 /** Whether the server answers at all. */
 export const isThere = () =>
-	fetch("healthz", {cache: "no-store"}).then(
+	fetch("healthz", {cache: "no-store", signal: AbortSignal.timeout(LONGEST_MS)}).then(
 		answer => answer.ok,
 		() => false,
 	);
@@ -116,6 +123,7 @@ async function reach(path, {signal, ...options}) {
 /** Send a form and tell how much of it is sent, so that a slow connection is not taken for a slow server. @returns {Promise<Response>} */
 function upload(path, {body, signal, sent}) {
 	return new Promise((resolve, reject) => {
+		signal?.throwIfAborted();
 		const request = new XMLHttpRequest();
 		const fail = (kind, key) => (finish(), reject(new ApiError(kind, message(key))));
 		let isSent = false;
@@ -159,6 +167,7 @@ async function errorOf(answer) {
 
 function pause(milliseconds, signal) {
 	return new Promise((resolve, reject) => {
+		signal?.throwIfAborted();
 		const timer = setTimeout(resolve, milliseconds);
 		signal?.addEventListener("abort", () => (clearTimeout(timer), reject(signal.reason)), {once: true});
 	});

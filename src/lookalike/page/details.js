@@ -55,7 +55,9 @@ export class Details {
 		if (!this.dialog.open) this.dialog.showModal();
 		this.dialog.scrollTop = 0;
 		try {
-			if (!match) this.#fill(await getItem(id, signal), null, null);
+			const item = match ?? (await getItem(id, signal));
+			if (this.id !== id) return;
+			if (!match) this.#fill(item, null, null);
 			const {matches} = await search({id, k: NEIGHBOURS}, signal);
 			if (this.id === id) this.#showNeighbours(matches);
 		} catch (error) {

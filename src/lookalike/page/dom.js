@@ -50,8 +50,7 @@ export async function withStyle(sheet, part) {
 		styles.set(sheet, new Promise(resolve => (link.onload = link.onerror = resolve)));
 		document.head.append(link);
 	}
-	await styles.get(sheet);
-	return part;
+	return (await Promise.all([part, styles.get(sheet)]))[0];
 }
 
 /** How the focus follows a pointer. */

@@ -8,15 +8,14 @@ import {prepared} from "./component/photos.js";
 import {listenForPhotos} from "./intake.js";
 import {keep, kept, recentSearches, remember} from "./kept.js";
 import {Latest} from "./latest.js";
-import {hideNotice, Outage, showNotice} from "./notices.js";
+import {hideNotice, Outage, showNotice, tell} from "./notices.js";
 import {QueryPanel} from "./query.js";
 import {Results} from "./results.js";
-import {message, settings} from "./settings.js";
+import {message, settings, withTexts} from "./settings.js";
 import {isSheetOpen, listenForSheet, setSheet} from "./sheet.js";
 import {showBeginnings} from "./start.js";
 import {MOST_SHOWN, PAGE, WHOLE, emptyState, readState, whereOf, withExample, writeState} from "./state.js";
 import {megabytesText, nameOf, percentText} from "./labels.js";
-import {Weights} from "./weights.js";
 import {Words} from "./words.js";
 
 const SLOW_MS = [1500, 6000];
@@ -45,7 +44,7 @@ const doors = {
 	hrefOf,
 	say,
 	addExample,
-	tell: text => refused(text),
+	tell,
 };
 
 const results = new Results(byId("grid"), doors);
@@ -54,9 +53,10 @@ const explain = (match, signal) => answers.explanation(state, match, signal);
 /** @type {import("./details.js").Details|null} Made when it is first needed. */
 let details = null;
 const query = new QueryPanel(doors);
-const weights = new Weights(byId("weights"), next => go({weights: next}, {push: false}));
 const words = new Words({search: searchWords, weigh: textWeight => go({textWeight}, {push: false})});
-/** @type {import("./filters.js").Filters|null} Made when it is first seen: small screens have it in a sheet. */
+/** @type {import("./weights.js").Weights|null} Made when it is first seen: small screens have it in a sheet. */
+let weights = null;
+/** @type {import("./filters.js").Filters|null} Such as the weights. */
 let filters = null;
 const isWide = matchMedia("(min-width: 900px)");
 const searching = new Latest(runSearch);
@@ -126,7 +126,7 @@ function removeExample(id) {
 
 async function showExamples() {
 	if (!state.like.length && !state.unlike.length && byId("examples").hidden) return;
-	const module = await needed(import("./examples.js"));
+	const module = await needed(withTexts(import("./examples.js")));
 	module?.showExamples(state, items, removeExample);
 }
 
@@ -157,20 +157,45 @@ async function showRecent() {
 	});
 }
 
-/** Fetch the shared photo of the address, and search by it. */
+const isShared = () => new URLSearchParams(location.search).has("shared");
+
+/** Fetch the shared photo of the address, and search by it. The address stays as it is until the photo is there, or is gone. */
 async function takeShared() {
-	const module = await needed(import("./share.js"));
-	const {address, problem} = module ? await module.addressOfShared(location.search) : {address: "", problem: null};
-	if (problem) refused(problem);
-	state = readState(address);
-	go({}, {push: false});
+	const asked = location.search;
+	setMode("search");
+	shown = null;
+	hideNotice();
+	query.showNothing(message("looking"));
+	results.showWaiting(PAGE / 2);
+	const module = await needed(withTexts(import("./share.js")));
+	try {
+		const found = await module?.addressOfShared(asked);
+		if (!found || location.search !== asked) return;
+		if (found.isGone) tell(message("not_shared_any_more"));
+		outage.end();
+		state = readState(found.address);
+		go({}, {push: false});
+	} catch (error) {
+		if (location.search !== asked) return;
+		query.showNothing(message("nothing_shown"));
+		fail(error);
+	}
 }
 
 function openDetails(id) {
 	go({open: id});
 }
 
-async function searchPhoto(blob, label, words = {}) {
+let taken = 0; // number of the last photo that was given
+
+/** Search by a photo, unless another one was given before it was ready. @param {() => Promise<[Blob, string]|null>} get Photo and its name. */
+async function takePhoto(get, words = {}) {
+	const turn = ++taken;
+	const photo = await get();
+	if (photo && turn === taken) await searchPhoto(...photo, words);
+}
+
+async function searchPhoto(blob, label, words) {
 	details?.close();
 	const photo = await keep(blob, label);
 	go({...emptyState(), photo, weights: state.weights, ...words});
@@ -181,7 +206,11 @@ async function lookAtPart(id) {
 	try {
 		const name = items.has(id) ? nameOf(items.get(id)) : id;
 		const {text, textWeight} = state;
-		await searchPhoto(await getPhoto(id, PART_OF), name, {text, textWeight});
+		const get = async () => {
+			const photo = await getPhoto(id, PART_OF);
+			return /** @type {[Blob, string]|null} */ (state.item === id ? [photo, name] : null);
+		};
+		await takePhoto(get, {text, textWeight});
 	} catch (error) {
 		fail(error);
 	}
@@ -220,11 +249,17 @@ history.scrollRestoration = "manual";
 
 // Rendering.
 
+/** @param {"start"|"search"} mode */
+function setMode(mode) {
+	document.body.dataset.mode = mode;
+	byId("start").hidden = mode !== "start";
+	byId("search").hidden = mode !== "search";
+}
+
 function refresh() {
+	if (isShared()) return takeShared();
 	const looking = queryOf(state) !== null;
-	document.body.dataset.mode = looking ? "search" : "start";
-	byId("start").hidden = looking;
-	byId("search").hidden = !looking;
+	setMode(looking ? "search" : "start");
 	words.show(state);
 	if (looking) showSearch();
 	else {
@@ -308,6 +343,7 @@ async function runSearch(now, signal) {
 		wait();
 	};
 	let isSending = false;
+	byId("sending").hidden = true; // that of a search that was given up
 	wait();
 	byId("results").setAttribute("aria-busy", "true");
 	byId("grid").classList.toggle("stale", shown !== null && shown !== keyOf(now));
@@ -342,14 +378,14 @@ function showAnswer(now) {
 	const visible = isHidden ? [] : matches.slice(0, now.shown);
 	const number = visible.length;
 	byId("grid").classList.remove("stale");
+	byId("sending").hidden = true;
 	hideNotice();
 	results.show(visible, used);
 	byId("more").hidden = !number || number >= MOST_SHOWN || (ended && number === matches.length);
 	const isBest = !queryOf({...now, text: null}); // words alone
 	const found = message(isBest ? "best_shown" : "most_similar_shown", {count: number});
 	byId("status").textContent = number ? found : message(isHidden ? "no_good_match" : "nothing_found");
-	const isLetters = reading?.searched.join() === "full_text" && isBest; // no space counts
-	weights.show(isLetters ? {} : {...used, ...state.weights}, {isDefault: state.weights === null});
+	showWeights();
 	words.showReading(reading, now.textWeight);
 	if (isHidden || !number)
 		explainWhy(({noGoodMatchOf, emptyOf}) =>
@@ -400,9 +436,9 @@ function fail(error) {
 
 /** Show a notice in place of results. @param {(texts: typeof import("./failures.js")) => Parameters<typeof showNotice>[0]} make */
 async function explainWhy(make) {
-	const asked = state;
-	const texts = await import("./failures.js").catch(() => null);
-	if (asked !== state) return;
+	const [asked, answered] = [state, shown];
+	const texts = await withTexts(import("./failures.js")).catch(() => null);
+	if (asked !== state || answered !== shown) return;
 	const title = message(navigator.onLine ? "no_answer" : "offline");
 	/** @type {[string, () => void][]} */
 	const again = [[message("try_again"), () => (hideNotice(), refresh())]];
@@ -410,17 +446,18 @@ async function explainWhy(make) {
 }
 
 async function showDetails() {
+	const {open} = state;
+	const module = await needed(withStyle("details.css", withTexts(import("./details.js"))));
+	if (!module || state.open !== open) return; // it was closed, or another item opened, meanwhile
+	const isOpen = ({id}) => id === open;
 	const answer = answers.get(shown);
-	const match = answer?.matches.find(({id}) => id === state.open) ?? null;
-	const isOpen = ({id}) => id === state.open;
+	const match = answer?.matches.find(isOpen) ?? null;
 	const product = answer?.matches.find(one => isOpen(one) || one.variants?.some(isOpen));
 	const variants = [product, ...(product?.variants ?? [])].filter(one => one && !isOpen(one));
-	const module = await needed(withStyle("details.css", import("./details.js")));
-	if (!module || !state.open) return;
 	details ??= new module.Details(byId("details"), {...doors, closed, explain});
-	details.refines = Boolean(state.item || state.photo) && state.open !== state.item;
+	details.refines = Boolean(state.item || state.photo) && open !== state.item;
 	details.explains = (state.item || state.photo) && !state.like.length && !state.unlike.length;
-	await details.show(state.open, {match, weights: answer?.weights ?? null, variants});
+	await details.show(open, {match, weights: answer?.weights ?? null, variants});
 }
 
 /** Facets per attribute, each without its own filter, so that the counts show what another choice would give. */
@@ -441,18 +478,40 @@ async function runFacets(now, signal) {
 	}
 }
 
+const adjusting = () => withStyle("adjust.css", Promise.all([import("./weights.js"), import("./filters.js")]));
+
+/** Load what stands in the sheet, or beside the results, if it is in view. @returns {Promise<boolean>} Whether it is there. */
+async function isAdjusting() {
+	if (!isWide.matches && !isSheetOpen()) return false;
+	const parts = await needed(adjusting());
+	if (!parts) return false;
+	const [{Weights}, {Filters}] = parts;
+	weights ??= new Weights(byId("weights"), next => go({weights: next}, {push: false}));
+	filters ??= new Filters(byId("filters"), (name, filter, done) => setFilter(name, filter, {push: done}));
+	return true;
+}
+
+async function showWeights() {
+	const answer = answers.get(shown);
+	if (!answer || !(await isAdjusting()) || answer !== answers.get(shown)) return;
+	const isLetters = answer.reading?.searched.join() === "full_text" && !queryOf({...state, text: null}); // no space counts
+	weights.show(isLetters ? {} : {...answer.weights, ...state.weights}, {isDefault: state.weights === null});
+}
+
 async function showFilters() {
-	if (!facets.length || (!isWide.matches && !isSheetOpen())) return;
-	const module = await needed(import("./filters.js"));
-	if (!module) return;
-	filters ??= new module.Filters(byId("filters"), (name, filter, done) => setFilter(name, filter, {push: done}));
-	filters.show(facets, state.filters);
+	if (facets.length && (await isAdjusting())) filters.show(facets, state.filters);
+}
+
+async function showSheet() {
+	const isThere = await isAdjusting();
+	await Promise.all([showWeights(), showFilters()]);
+	return isThere;
 }
 
 // Event handlers.
 
-listenForSheet(showFilters);
-isWide.addEventListener("change", showFilters);
+listenForSheet(showSheet);
+isWide.addEventListener("change", showSheet);
 byId("more").firstElementChild.addEventListener("click", () => {
 	const last = byId("grid").lastElementChild;
 	go({shown: state.shown + PAGE}, {push: false});
@@ -463,22 +522,16 @@ document.querySelector("[data-home]").addEventListener("click", event => {
 	details?.close();
 	go(emptyState());
 });
-function refused(why) {
-	byId("banner").textContent = why;
-	byId("banner").hidden = false;
-	setTimeout(() => (byId("banner").hidden = true), 6000);
-}
-listenForPhotos({
-	got: async file => {
+const got = file =>
+	takePhoto(async () => {
 		const photo = await prepared(file);
 		const most = settings.photo_bytes;
-		if (photo.size <= most) return searchPhoto(photo, file.name);
-		refused(message("photo_too_large", {size: megabytesText(photo.size), most: megabytesText(most)}));
-	},
-	refused,
-});
+		if (photo.size <= most) return /** @type {[Blob, string]} */ ([photo, file.name]);
+		tell(message("photo_too_large", {size: megabytesText(photo.size), most: megabytesText(most)}));
+		return null;
+	});
+listenForPhotos({got, refused: tell});
 
 findsGarments().catch(() => {}); // early, so that the first search does not wait
-if (isWide.matches) import("./filters.js").catch(() => {});
-if (new URLSearchParams(location.search).has("shared")) takeShared();
-else refresh();
+if (isWide.matches) adjusting().catch(() => {});
+refresh();

@@ -5,6 +5,7 @@ import {isThere} from "./api.js";
 import {message} from "./settings.js";
 
 const AGAIN_MS = 3000;
+const TOLD_MS = 6000;
 
 /** Show a notice in place of the results. @param {{title: string, text: string, actions: [string, () => void][], mark?: string}} what */
 export function showNotice({title, text, actions, mark = "hanger"}) {
@@ -28,6 +29,23 @@ export function hideNotice() {
 	byId("notice").replaceChildren();
 }
 
+let told = ""; // what happened a moment ago
+let lasting = ""; // what is so until the server answers
+let timer = 0;
+
+function showBanner() {
+	byId("banner").textContent = told || lasting;
+	byId("banner").hidden = !(told || lasting);
+}
+
+/** Tell something in the banner, for a moment; an outage is told again after it. @param {string} text */
+export function tell(text) {
+	clearTimeout(timer);
+	timer = setTimeout(() => ((told = ""), showBanner()), TOLD_MS);
+	told = text;
+	showBanner();
+}
+
 /** Banner until the server answers again. */
 export class Outage {
 	#timer = null;
@@ -41,16 +59,16 @@ export class Outage {
 
 	begin() {
 		if (this.#timer) return;
-		const banner = byId("banner");
-		banner.textContent = message(navigator.onLine ? "no_answer_retrying" : "offline_waiting");
-		banner.hidden = false;
+		lasting = message(navigator.onLine ? "no_answer_retrying" : "offline_waiting");
+		showBanner();
 		this.#timer = setInterval(() => this.#look(), AGAIN_MS);
 	}
 
 	end() {
 		clearInterval(this.#timer);
 		this.#timer = null;
-		byId("banner").hidden = true;
+		lasting = "";
+		showBanner();
 	}
 
 	async #look() {

@@ -4,7 +4,7 @@ import {byId, make, picture} from "./dom.js";
 import {photoUrl} from "./api.js";
 import {Crop} from "./crop.js";
 import {factsLine, kindText, nameOf} from "./labels.js";
-import {message, settings} from "./settings.js";
+import {message, settings, withTexts} from "./settings.js";
 
 const PHOTO = 640;
 
@@ -77,7 +77,7 @@ export class QueryPanel {
 		const button = make("button.link", {"data-key": "share"}, message("share"));
 		button.addEventListener("click", async () => {
 			button.disabled = true;
-			const module = await import("./share.js").catch(() => null);
+			const module = await withTexts(import("./share.js")).catch(() => null);
 			this.doors.tell(module ? await module.share(blob) : message("not_shared"));
 			button.disabled = false;
 		});

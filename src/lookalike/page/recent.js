@@ -9,11 +9,12 @@ const SHOWN = 6;
 /** Show the recent searches. @param {(address: string) => void} open */
 export async function showRecent(open) {
 	const place = byId("recent");
-	const found = [];
-	for (const search of recentSearches()) {
-		const photo = search.photo && (await kept(search.photo));
-		if (!search.photo || photo) found.push(tile(search, photo, open));
-	}
+	const photos = new Map();
+	for (const {photo} of recentSearches()) if (photo) photos.set(photo, await kept(photo));
+	const found = recentSearches() // as they are now: they may have been cleared meanwhile
+		.map(search => [search, photos.get(search.photo)])
+		.filter(([search, photo]) => !search.photo || photo)
+		.map(([search, photo]) => tile(search, photo, open));
 	byId("recent-list").replaceChildren(...found.slice(0, SHOWN).map(one => make("li", one)));
 	place.hidden = !found.length;
 	byId("recent-clear").onclick = async () => {
@@ -28,6 +29,7 @@ function tile({address, item, text, label}, photo, open) {
 	if (!item && !photo) return make("a.tile.said", named, make("span", text));
 	const source = photo ? URL.createObjectURL(photo.blob) : photoUrl(item, THUMBNAIL);
 	const image = picture(source, {width: "300", height: "400"});
-	if (photo) image.addEventListener("load", () => URL.revokeObjectURL(source), {once: true});
+	const revoke = () => URL.revokeObjectURL(source);
+	if (photo) for (const end of ["load", "error"]) image.addEventListener(end, revoke, {once: true});
 	return make("a.tile", named, image, text && make("span.mark-sold", text));
 }

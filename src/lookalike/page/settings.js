@@ -10,6 +10,15 @@ loaded.catch(() => (document.getElementById("not-loaded").hidden = false)); // i
 /** @type {[import("./types.js").Settings, Record<string, string|Record<string, string>>]} */
 export const [settings, texts] = await loaded;
 
+let later = null; // promise of the texts that few visitors see
+
+/** Load a part of the page that only some visitors need, with its texts. @template T @param {Promise<T>} part @returns {Promise<T>} */
+export async function withTexts(part) {
+	later ??= load(`texts/${language}-later.json`).then(more => Object.assign(texts, more));
+	later.catch(() => (later = null)); // the next part tries again
+	return (await Promise.all([part, later]))[0];
+}
+
 const plurals = new Intl.PluralRules(language);
 
 /** Number in the language of the page, with at most two decimals. */
@@ -17,7 +26,7 @@ export const numberText = value => new Intl.NumberFormat(language, {maximumFract
 
 /**
  * Text of the page in its language.
- * @param {string} key Key of the files in texts/.
+ * @param {string} key Key of the files in texts/; those of `later` are there after `withTexts`.
  * @param {Record<string, string|number>} [values] Values for the places in braces; `count` chooses among plural forms.
  */
 export function message(key, values = {}) {

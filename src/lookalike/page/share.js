@@ -1,5 +1,6 @@
 // Photos shared by a link, which the server keeps for a while.
 
+import {getShared} from "./api.js";
 import {copy} from "./clipboard.js";
 import {keep} from "./kept.js";
 import {message} from "./settings.js";
@@ -33,13 +34,18 @@ export async function share(photo) {
 /**
  * Fetch and keep the shared photo of an address.
  * @param {string} search Query string with `shared`.
- * @returns {Promise<{address: string, problem: string|null}>} Query string with the kept photo instead.
+ * @returns {Promise<{address: string, isGone: boolean}>} Query string with the kept photo instead; without one if it is gone.
+ * @throws {import("./api.js").ApiError} It is not known whether the photo is still shared.
  */
 export async function addressOfShared(search) {
 	const address = new URLSearchParams(search);
-	const answer = await fetch(`shared/${encodeURIComponent(address.get("shared"))}`).catch(() => null);
+	const id = address.get("shared");
 	address.delete("shared");
-	if (!answer?.ok) return {address: `?${address}`, problem: message("not_shared_any_more")};
-	address.set("photo", await keep(await answer.blob(), message("shared_photo")));
-	return {address: `?${address}`, problem: null};
+	try {
+		address.set("photo", await keep(await getShared(id), message("shared_photo")));
+	} catch (error) {
+		if (error.kind !== "missing") throw error;
+		return {address: `?${address}`, isGone: true};
+	}
+	return {address: `?${address}`, isGone: false};
 }

@@ -11,12 +11,13 @@ export function setSheet(open) {
 	byId("adjust-open").setAttribute("aria-expanded", String(open));
 }
 
-/** Connect the buttons that open and close the sheet. @param {() => void} opened */
-export function listenForSheet(opened) {
-	byId("adjust-open").addEventListener("click", () => {
+/** Connect the buttons that open and close the sheet. @param {() => Promise<boolean>} fill Fills the sheet; false if it cannot. */
+export function listenForSheet(fill) {
+	byId("adjust-open").addEventListener("click", async () => {
 		setSheet(!isSheetOpen());
 		if (!isSheetOpen()) return;
-		opened();
+		if (!(await fill())) return setSheet(false);
+		if (!isSheetOpen()) return; // it was closed meanwhile
 		byId("adjust-close").focus();
 		const results = byId("results"); // to see them change
 		if (results.getBoundingClientRect().top > innerHeight / 4) results.scrollIntoView({behavior: "smooth"});
@@ -25,7 +26,8 @@ export function listenForSheet(opened) {
 		setSheet(false);
 		byId("adjust-open").focus();
 	});
-	byId("adjust").addEventListener("keydown", event => {
-		if (event.key === "Escape" && isSheetOpen()) byId("adjust-close").click();
-	});
+	for (const id of ["adjust", "adjust-open"])
+		byId(id).addEventListener("keydown", event => {
+			if (event.key === "Escape" && isSheetOpen()) byId("adjust-close").click();
+		});
 }

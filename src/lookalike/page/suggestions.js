@@ -1,6 +1,6 @@
 // Suggestions of words, from the catalogue.
 
-import {getFacets} from "./api.js";
+import {ApiError, getFacets} from "./api.js";
 import {isUseful} from "./facets.js";
 import {language} from "./settings.js";
 
@@ -11,11 +11,14 @@ let values = null; // promise of the catalogue's values
 
 /** Suggestions for what is typed: each word, and the text that it makes. @returns {Promise<[string, string][]>} */
 export async function suggestionsFor(text, isBeside) {
-	values ??= getFacets(null).then(
-		({facets}) => valuesOf(facets),
-		() => [],
-	);
-	return completions(text, await values, isBeside);
+	values ??= getFacets(null).then(({facets}) => valuesOf(facets));
+	try {
+		return completions(text, await values, isBeside);
+	} catch (error) {
+		if (!(error instanceof ApiError)) throw error;
+		values = null; // the next letter asks again
+		return [];
+	}
 }
 
 /** Values that are words, in lower case: the most frequent of each attribute, then the next. */

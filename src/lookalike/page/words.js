@@ -1,18 +1,18 @@
 // Words: their field, suggestions from the catalogue, how they were read, and their weight beside a photo.
 
-import {byId, icon, make} from "./dom.js";
+import {byId, icon, make, withStyle} from "./dom.js";
 import {language, message} from "./settings.js";
-import {balance, fill} from "./weights.js";
 
 export class Words {
 	#last = null; // words of the state, as the field got them
+	#turn = 0; // number of the last wish to show suggestions, or none
+	#slider = null; // made when words are first weighed
 
 	/** @param {{search: (text: string|null) => void, weigh: (weight: number) => void}} doors `weigh` follows the slider. */
 	constructor({search, weigh}) {
 		this.search = search;
-		const {input, element} = balance(message("photo"), message("words"), weigh);
-		this.slider = input;
-		this.weight = element;
+		this.weigh = weigh;
+		this.weight = make("div", {hidden: true});
 		this.label = make("label", {for: "words-field"});
 		this.field = make("input", {
 			type: "search",
@@ -64,7 +64,19 @@ export class Words {
 		if (!reading) return;
 		this.tell(sentences(reading));
 		this.weight.hidden = !this.isBeside || !reading.searched.includes("visual");
-		fill(this.slider, weight ?? 0.5); // the server's default
+		if (!this.weight.hidden) this.#showWeight(weight ?? 0.5); // the server's default
+	}
+
+	async #showWeight(weight) {
+		this.shownWeight = weight;
+		const module = await withStyle("adjust.css", import("./sliders.js")).catch(() => null); // words count without it too
+		if (!module) return;
+		if (!this.#slider) {
+			const {input, element} = module.balance(message("photo"), message("words"), this.weigh);
+			this.#slider = input;
+			this.weight.append(element);
+		}
+		module.fill(this.#slider, this.shownWeight);
 	}
 
 	/** Say something about the words. */
@@ -84,14 +96,17 @@ export class Words {
 	}
 
 	async #suggest() {
+		const turn = ++this.#turn;
 		const module = await import("./suggestions.js").catch(() => null); // without them, words are searched all the same
 		const found = (await module?.suggestionsFor(this.field.value, this.isBeside)) ?? [];
+		if (turn !== this.#turn) return; // more was typed, or it was searched
 		this.list.hidden = !found.length || document.activeElement !== this.field;
 		const chip = ([word, text]) => make("button.chip", {onclick: () => this.#submit(text)}, word);
 		this.list.replaceChildren(...found.map(one => make("li", chip(one))));
 	}
 
 	#hide() {
+		this.#turn++;
 		this.list.hidden = true;
 	}
 }

@@ -7,12 +7,28 @@ import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 WANTED: Final = re.compile(r"([A-Za-z]{1,8})(?:-[A-Za-z0-9-]{1,40})?\s*(?:;\s*q=([01](?:\.\d{0,3})?))?")
 """A language of an `Accept-Language` header with its weight. Source: RFC 9110, section 12.5.4."""
 
 LONGEST_HEADER: Final = 500
+
+Text: TypeAlias = str | Mapping[str, str]
+"""A text, or its plural forms."""
+
+
+def read_texts(language: str, folder: Path) -> Mapping[str, Mapping[str, Text]]:
+    """Texts of a language by part of the page: `html`, `first` for what every visitor runs, `later` for the rest.
+
+    Args:
+        language: Such as `fr`.
+        folder: Folder of the page.
+    """
+    parts: Mapping[str, Mapping[str, Text]] = json.loads(
+        (folder / "texts" / f"{language}.json").read_text(encoding="utf-8")
+    )
+    return parts
 
 
 def texts_of(language: str, folder: Path) -> Mapping[str, str]:
@@ -22,8 +38,8 @@ def texts_of(language: str, folder: Path) -> Mapping[str, str]:
         language: Such as `fr`.
         folder: Folder of the page.
     """
-    texts = json.loads((folder / "texts" / f"{language}.json").read_text(encoding="utf-8"))
-    return {key: escape(text) for key, text in texts.items() if isinstance(text, str)}
+    texts = (entry for part in read_texts(language, folder).values() for entry in part.items())
+    return {key: escape(text) for key, text in texts if isinstance(text, str)}
 
 
 def language_of(accepted: str, asked: str | None, languages: Sequence[str]) -> str:

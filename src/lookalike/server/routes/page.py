@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 from string import Template
-from typing import Final
+from typing import Any, Final
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -20,7 +20,7 @@ from starlette.responses import Response
 from lookalike.server.page_colors import hexadecimal, style_sheet
 from lookalike.server.page_pictures import Picture, read_picture
 from lookalike.server.page_settings import LANGUAGES, PageSettings
-from lookalike.server.page_texts import language_of, texts_of
+from lookalike.server.page_texts import language_of, read_texts, texts_of
 from lookalike.server.routes.shared import sharing_router
 from lookalike.server.settings import Settings
 
@@ -88,9 +88,13 @@ def page_router(settings: Settings, folder: Path = FOLDER) -> APIRouter:
     page = settings.page
     files: dict[str, PageFile | IndexPage] = {
         file.relative_to(folder).as_posix(): PageFile(file.read_bytes(), MEDIA_TYPES[file.suffix])
-        for file in sorted(folder.rglob("*"))
+        for file in sorted(folder.glob("*"))
         if file.suffix in MEDIA_TYPES and file.name != "index.html"
     }
+    for language in LANGUAGES:
+        texts = read_texts(language, folder)
+        files[f"texts/{language}.json"] = json_file(texts["first"])
+        files[f"texts/{language}-later.json"] = json_file(texts["later"])
     for name in ("logo", "icon"):
         if path := getattr(page, name):
             files[name] = picture_file(read_picture(Path(path), setting=f"{name} of [page]"))
@@ -102,7 +106,7 @@ def page_router(settings: Settings, folder: Path = FOLDER) -> APIRouter:
         }
     )
     files["theme.css"] = PageFile(style_sheet(page.palettes).encode(), MEDIA_TYPES[".css"])
-    files["page.json"] = PageFile(page_json(settings), MEDIA_TYPES[".json"])
+    files["page.json"] = json_file(told_of(settings))
     router = APIRouter()
     for name, file in files.items():
         router.add_route(f"/{name}", file.__call__, methods=["GET"])
@@ -115,10 +119,14 @@ def picture_file(picture: Picture) -> PageFile:
     return PageFile(picture.data, picture.media_type, PICTURE)
 
 
-def page_json(settings: Settings) -> bytes:
+def json_file(content: Mapping[str, Any]) -> PageFile:
+    """File of JSON."""
+    return PageFile(json.dumps(content, ensure_ascii=False).encode(), MEDIA_TYPES[".json"])
+
+
+def told_of(settings: Settings) -> dict[str, Any]:
     """What the scripts of the page are told of the settings."""
-    told = {**settings.page.to_json(), "photo_bytes": max(settings.upload_bytes - AROUND_PHOTO, 1)}
-    return json.dumps(told, ensure_ascii=False).encode()
+    return {**settings.page.to_json(), "photo_bytes": max(settings.upload_bytes - AROUND_PHOTO, 1)}
 
 
 def index_page(page: PageSettings, language: str, folder: Path = FOLDER) -> bytes:
