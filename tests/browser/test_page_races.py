@@ -139,7 +139,9 @@ def test_what_is_told_for_a_moment_does_not_hide_an_outage(
     page.clock.install()
     page.goto(server.url)
     expect(page.locator("#begin-title")).not_to_be_empty()
-    paste = "document.body.dispatchEvent(new ClipboardEvent('paste', {clipboardData: new DataTransfer(), bubbles: true}))"
+    paste = (
+        "document.body.dispatchEvent(new ClipboardEvent('paste', {clipboardData: new DataTransfer(), bubbles: true}))"
+    )
     banner = page.get_by_role("alert")
     page.evaluate(paste)
     expect(banner).to_contain_text("There is no picture on the clipboard")
