@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,18 @@ from tiny_finder import write_tiny_finder
 from tiny_model import write_tiny_model
 
 pytest_plugins = ["milvus_server", "fault_tries", "alone", "inherited_signals", "skipped_parts"]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Leave modules and tests, which stay to the end, out of garbage collections: they are millions of objects."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        atexit.register(gc.unfreeze)  # extensions complain of objects that are left at the end
+        gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::F
 STAGES = "[{epochs = 0.01, learning_rate = 1e-3}, {epochs = 0.01, learning_rate = 1e-3, backbone_rate = 1e-4}]"
 TINY = [
     *("products=4", "photos=2", "workers=0", "precision=no", "device=cpu", "measure_every=0", f"stage={STAGES}"),
+    "epoch_photos=1600",  # two batches in each stage
     *("network.init=", "network.embedding=16", "input.height=32", "input.width=32"),
 ]
 CROPPED = ["input.short_side=32", "augmentation.short_side=36"]
