@@ -52,6 +52,12 @@ NOT_RUN: dict[tuple[str, str], str] = {
         "lookalike calibrate shop.onnx *",
     ): "needs photos of three sorts; the tests of calibration draw some",
     ("docs/relevance.md", "lookalike tag *"): "needs a model with labels; the tests of tags have one",
+    ("docs/research.md", "lookalike train cub*"): "needs the data set and a GPU; the tests of presets train on noise",
+    ("docs/research.md", "lookalike evaluate CUB*"): "needs what that has trained",
+    (
+        "docs/papers.md",
+        "lookalike evaluate FOLDER*",
+    ): "needs a benchmark; the tests of the benchmarks run it on drawn ones",
     ("docs/ray.md", "*--ray *"): "needs a cluster; the tests of ray start one and index with it",
     ("docs/ray.md", "export *"): "is for a cluster of several machines",
     ("docs/ray.md", "ray *"): "starts and asks a cluster",

@@ -33,6 +33,8 @@ CHANGES = {
     "inshop-r50-arcface": ["network.backbone=test_resnet"],
     "inshop-vits-triplet": ["network.backbone=test_vit"],
     "inshop-proxy-anchor": ["network.backbone=test_resnet", "loss.1.memory=16", *CROPPED],
+    "cub-proxy-anchor": ["network.backbone=test_resnet", *CROPPED],
+    "sop-proxy-anchor": ["network.backbone=test_resnet", *CROPPED],
     "inshop-unicom": ["network.backbone=test_vit", *CROPPED],
     "attributes-multitask": ["network.backbone=test_resnet"],
     "catalogue-mobile": ["network.backbone=test_resnet", "network.init_names="],
@@ -48,6 +50,8 @@ OTHER_TASKS = {"finder-mobile", "text-default"}
 SOURCES = {
     "original": ["deepfashion", "inshop"],
     "attributes-multitask": ["deepfashion"],
+    "cub-proxy-anchor": ["cub"],
+    "sop-proxy-anchor": ["sop"],
     "catalogue-mobile": ["myntra/labels.csv", "myntra/labels.csv", "clothing/labels.csv"],
     "catalogue-mobile-kinds": ["myntra/labels.csv", "myntra/labels.csv", "clothing/labels.csv"],
     "catalogue-mobile-relevance": ["myntra/labels.csv", "myntra/labels.csv", "clothing/labels.csv"],
@@ -66,6 +70,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("data")
     _write_attributes(root / "deepfashion")
     _write_inshop(root / "inshop")
+    _write_cub(root / "cub")
+    _write_sop(root / "sop")
     for name, labels in (
         ("myntra", "articleType,baseColour,gender,subCategory,kind,type,colour,group_id,photo"),
         ("clothing", "label,articleType,kind,type,sender_id"),
@@ -125,6 +131,22 @@ def _write_inshop(root: Path) -> None:
     _write(root / "Eval/list_eval_partition.txt", ["24", "image_name item_id evaluation_status", *rows])
     boxes = [f"{name} 1 1 2 2 30 30" for name in names]
     _write(root / "Anno/list_bbox_inshop.txt", ["24", "image_name clothes_type pose_type x_1 y_1 x_2 y_2", *boxes])
+
+
+def _write_cub(root: Path) -> None:
+    names = [f"{number // 2 + 1:03}.Bird/{number}.png" for number in range(24)]
+    for number, name in enumerate(names):
+        _noise(root / "images" / name, seed=200 + number)
+    _write(root / "images.txt", [f"{number} {name}" for number, name in enumerate(names, start=1)])
+    _write(root / "image_class_labels.txt", [f"{number + 1} {number // 2 + 1}" for number in range(24)])
+
+
+def _write_sop(root: Path) -> None:
+    rows = [f"{number} {number // 2 + 1} 1 chair_final/{number}.png" for number in range(28)]
+    for number, row in enumerate(rows):
+        _noise(root / row.split()[3], seed=300 + number)
+    for split, some in (("train", rows[:24]), ("test", rows[24:])):
+        _write(root / f"Ebay_{split}.txt", ["image_id class_id super_class_id path", *some])
 
 
 @pytest.mark.parametrize("name", CHANGES)

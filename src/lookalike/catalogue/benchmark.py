@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from lookalike.types import Item
 
-BenchmarkName = Literal["attributes", "inshop", "consumer2shop"]
+BenchmarkName = Literal["attributes", "inshop", "consumer2shop", "sop", "cub"]
 
 Selection: TypeAlias = Mapping[str, tuple[str, ...]]
 """Attributes and the values that each may have, such as `{"split": ("test",), "source": ("shop",)}`."""
@@ -35,11 +35,17 @@ class Pair(NamedTuple):
 class Sides:
     """Queries and gallery of a protocol; a match is relevant when it has the product of the query.
 
-    Queries and gallery have no item in common.
+    Attributes:
+        queries: Items that ask.
+        gallery: Items that answer. Queries and gallery have no item in common, or are the same with `leave_one_out`.
+        leave_one_out: Whether each item of the gallery asks for the others; a photo never answers itself.
+        depths: The k of the hit rates that papers print for this benchmark; empty takes the usual ones.
     """
 
     queries: Selection
     gallery: Selection
+    leave_one_out: bool = False
+    depths: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,7 @@ class Benchmark:
         attribute_types: For each attribute by name, in the published order, its type, such as `texture`. An item's
             attribute `attributes` lists those that it is known to have.
         published: Published totals by name, such as `query photos`; a subset of the data has other totals.
+        boxes: Whether the published figures are for photos cropped to their boxes.
     """
 
     name: BenchmarkName
@@ -63,3 +70,4 @@ class Benchmark:
     category_types: Mapping[str, str] = field(default_factory=dict)
     attribute_types: Mapping[str, str] = field(default_factory=dict)
     published: Mapping[str, int] = field(default_factory=dict)
+    boxes: bool = True

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lookalike.catalogue.benchmark import Benchmark, Selection, selects
+from lookalike.catalogue.benchmark import Benchmark, Sides, selects
 from lookalike.catalogue.folder_layouts import Layout, recognise
 from lookalike.catalogue.leaks import Leak, LeakSearch
 from lookalike.catalogue.opening import open_catalogue
@@ -168,12 +168,8 @@ class _Sides:
     """Queries and products of the gallery, by the benchmark; without one, every photo is a query among the others."""
 
     def __init__(self, benchmark: Benchmark | None) -> None:
-        self._among_all = benchmark is None
-        self._sides: Sequence[tuple[Selection, Selection]] = [
-            (sides.queries, sides.gallery) for sides in (benchmark.sides.values() if benchmark else ())
-        ]
-        if self._among_all:
-            self._sides = [({}, {})]
+        among_all = {"all": Sides({}, {}, leave_one_out=True)}
+        self._sides: Sequence[Sides] = [*(among_all if benchmark is None else benchmark.sides).values()]
         self._asking: list[list[tuple[str, str]]] = [[] for _ in self._sides]
         self._answering: list[Counter[str]] = [Counter() for _ in self._sides]
         self.of_source: Counter[tuple[object, str]] = Counter()
@@ -183,20 +179,19 @@ class _Sides:
         self.of_source[item.attributes.get("source"), str(item.attributes.get("split"))] += 1
         if item.product is None:
             return
-        for (queries, gallery), asking, answering in zip(self._sides, self._asking, self._answering, strict=True):
-            if selects(queries, item):
+        for sides, asking, answering in zip(self._sides, self._asking, self._answering, strict=True):
+            if selects(sides.queries, item):
                 asking.append((item.id, item.product))
-            if is_there and selects(gallery, item):
+            if is_there and selects(sides.gallery, item):
                 answering[item.product] += 1
 
     def unanswerable(self) -> list[str]:
         """Ids of queries without a relevant item."""
-        fewest = 2 if self._among_all else 1
         found = (
             item_id
-            for asking, answering in zip(self._asking, self._answering, strict=True)
+            for sides, asking, answering in zip(self._sides, self._asking, self._answering, strict=True)
             for item_id, product in asking
-            if answering[product] < fewest
+            if answering[product] < (2 if sides.leave_one_out else 1)
         )
         return list(dict.fromkeys(found))
 

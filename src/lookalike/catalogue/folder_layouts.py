@@ -1,4 +1,4 @@
-"""Recognition of folder layouts: a benchmark of DeepFashion, a tree of splits and classes, or a folder of photos."""
+"""Recognition of folder layouts: a published benchmark, a tree of splits and classes, or a folder of photos."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from io import BufferedReader
 from pathlib import Path
 from typing import Literal
@@ -16,7 +17,7 @@ from lookalike.catalogue.splits import SPLITS
 from lookalike.errors import CatalogueError
 from lookalike.storage.files import open_regular
 
-Layout = Literal["inshop", "consumer2shop", "attributes", "fine", "imagefolder"]
+Layout = Literal["inshop", "consumer2shop", "attributes", "fine", "sop", "cub", "imagefolder"]
 
 PARTITION = "list_eval_partition.txt"
 ATTRIBUTE_FOLDERS = ("Anno", "Anno_coarse", "Eval", ".")
@@ -42,8 +43,19 @@ MARKS: Mapping[Layout, tuple[Sequence[str], Sequence[str]]] = {
     ),
     "fine": ((".",), ("train_cate.txt", "train_attr.txt")),
     "attributes": (ATTRIBUTE_FOLDERS, ("list_category_img.txt", "list_category_cloth.txt", "list_attr_img.txt")),
+    "sop": ((".",), ("Ebay_train.txt", "Ebay_test.txt")),
+    "cub": ((".",), ("image_class_labels.txt",)),
 }
 """Folders and files that identify a layout: the files occur in no other layout."""
+
+READERS: Mapping[Layout, str] = {
+    "inshop": "lookalike.catalogue.deepfashion.inshop:open_inshop",
+    "consumer2shop": "lookalike.catalogue.deepfashion.consumer2shop:open_consumer2shop",
+    "fine": "lookalike.catalogue.deepfashion.fine:open_fine",
+    "sop": "lookalike.catalogue.benchmarks.online_products:open_online_products",
+    "cub": "lookalike.catalogue.benchmarks.birds:open_birds",
+}
+"""Function that opens a layout by its folder."""
 
 COLUMNS: Mapping[int, Layout] = {2: "attributes", 3: "inshop", 4: "consumer2shop"}
 """Benchmark by the number of columns of its partition file."""
@@ -123,22 +135,14 @@ def open_recognised(folder: Path, *, exclusions: Exclusions = DEFAULT_EXCLUSIONS
 
 
 def _open(folder: Path, layout: Layout, exclusions: Exclusions) -> Catalogue:
-    if layout == "inshop":
-        from lookalike.catalogue.deepfashion.inshop import open_inshop
-
-        return open_inshop(folder)
-    if layout == "consumer2shop":
-        from lookalike.catalogue.deepfashion.consumer2shop import open_consumer2shop
-
-        return open_consumer2shop(folder)
+    if layout in READERS:
+        module, _, name = READERS[layout].partition(":")
+        opened: Catalogue = getattr(import_module(module), name)(folder)
+        return opened
     if layout == "imagefolder":
         from lookalike.catalogue.readers.imagefolder import open_imagefolder
 
         return open_imagefolder(folder, exclusions=exclusions)
-    if layout == "fine":
-        from lookalike.catalogue.deepfashion.fine import open_fine
-
-        return open_fine(folder)
     places, names = MARKS["attributes"]
     if recognise_fine(folder) and not any(_is_file(folder / place / name) for place in places for name in names):
         return _open(folder / "Anno_fine", "fine", exclusions)

@@ -63,7 +63,7 @@ def open_catalogue(
     Feeds of shops (Google Merchant, Shopify, WooCommerce, Product Search) are recognised by their content, unless
     `columns` are given; see `lookalike.catalogue.readers.feeds`.
 
-    DeepFashion's benchmarks, and trees such as `train/dress/1.jpg`, are recognised; see
+    Published benchmarks, and trees such as `train/dress/1.jpg`, are recognised; see
     `lookalike.catalogue.folder_layouts`.
 
     Args:
@@ -90,7 +90,8 @@ def open_catalogue(
     catalogue = _open(source, columns or {}, encoding, Exclusions(exclude))
     if exclude and catalogue.kind not in ("folder", "imagefolder"):
         raise UsageError(f"exclude works on folders of photos, and {source} lists its photos")
-    return _without_boxes(catalogue) if whole_photos else catalogue
+    whole = whole_photos or (catalogue.benchmark is not None and not catalogue.benchmark.boxes)
+    return _without_boxes(catalogue) if whole else catalogue
 
 
 def _open(source: str, columns: Mapping[str, str], encoding: str | None, exclusions: Exclusions) -> Catalogue:

@@ -19,6 +19,8 @@ Kind = Literal[
     "attributes",
     "inshop",
     "consumer2shop",
+    "sop",
+    "cub",
     "merchant",
     "product-search",
     "shopify",

@@ -27,7 +27,8 @@ def check(
     source: Annotated[
         str,
         typer.Argument(
-            metavar="SOURCE", help="A folder, a DeepFashion root, a CSV or Parquet table, a feed of a shop, or `drawn`."
+            metavar="SOURCE",
+            help="A folder, the root of a published benchmark, a CSV or Parquet table, a feed of a shop, or `drawn`.",
         ),
     ],
     column: Columns = None,
@@ -60,7 +61,8 @@ def draw(
     layout: Annotated[
         str,
         typer.Argument(
-            metavar="LAYOUT", help="attributes, attributes-fine, inshop, consumer2shop, imagefolder or table."
+            metavar="LAYOUT",
+            help="attributes, attributes-fine, inshop, consumer2shop, sop, cub, imagefolder or table.",
         ),
     ],
     to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Folder to write to: empty, or created.")],

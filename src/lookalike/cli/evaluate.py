@@ -37,7 +37,8 @@ REASONS_SHOWN = 5
 
 def evaluate(
     source: Annotated[
-        str | None, typer.Argument(metavar="SOURCE", help="Folder, table or DeepFashion root, with labels.")
+        str | None,
+        typer.Argument(metavar="SOURCE", help="Folder, table or root of a published benchmark, with labels."),
     ] = None,
     gallery: Annotated[
         str | None, typer.Option("--gallery", "-g", metavar="G", help="Gallery whose vectors are measured.")
@@ -53,7 +54,7 @@ def evaluate(
         typer.Option(
             "--protocol",
             metavar="P",
-            help="Protocol: inshop, consumer2shop, attributes, product, grades=a,b,c, words=a,b,c, "
+            help="Protocol: inshop, consumer2shop, attributes, sop, cub, product, grades=a,b,c, words=a,b,c, "
             "changed-words=a,b,c or garments.",
         ),
     ] = None,

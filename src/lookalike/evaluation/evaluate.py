@@ -119,10 +119,10 @@ def evaluate(
     """Measure the quality of answers on a labelled catalogue.
 
     Args:
-        source: A folder, a table or the root of DeepFashion, with labels.
+        source: A folder, a table or the root of a published benchmark, with labels.
         gallery: Address of a gallery that was filled from the source and has the vectors; or its retriever.
         model: Instead of `gallery`: a model, or several, to embed the photos with.
-        protocol: `inshop`, `consumer2shop`, `attributes`, `product`, `grades=a,b,c`, `words=a,b,c` or
+        protocol: `inshop`, `consumer2shop`, `attributes`, `sop`, `cub`, `product`, `grades=a,b,c`, `words=a,b,c` or
             `changed-words=a,b,c`; None is that of the source, or `product`.
         weights: Weights of the spaces by name; None takes those learned for the gallery, or the defaults.
         metrics: Distances of SciPy's cdist by space, as for a search.

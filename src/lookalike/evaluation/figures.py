@@ -127,6 +127,9 @@ SAME_ITEM: Final[Sequence[str]] = (
 )
 """Metrics of tasks with a single grade."""
 
+BESIDE_HIT_RATES: Final[Sequence[str]] = ("map@r", "r_precision", "map", "mrr")
+"""Metrics of a published benchmark after the hit rates that its papers print."""
+
 GRADED: Final[Sequence[str]] = ("precision@1", "precision@10", "map@r")
 """Metrics of the highest grade of graded tasks, besides NDCG@10 of all grades."""
 

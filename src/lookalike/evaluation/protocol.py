@@ -6,12 +6,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from lookalike.catalogue.benchmark import Benchmark, Sides, selects
+from lookalike.catalogue.benchmark import Benchmark, BenchmarkName, Sides, selects
 from lookalike.errors import UnknownNameError, UsageError
 from lookalike.evaluation.task import UNKNOWN, Task, grades_task, product_task, sides_task
 from lookalike.types import Item
 
-Name = Literal["inshop", "consumer2shop", "attributes", "product", "grades", "words", "changed-words"]
+Name = Literal["inshop", "consumer2shop", "attributes", "sop", "cub", "product", "grades", "words", "changed-words"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Protocol:
             raise UsageError(f"the protocol {name!r} needs attributes, the leading one first: {name}=category,colour")
         if name in ("product", "attributes") and equals:
             raise UsageError(f"the protocol {name!r} takes no arguments, got {text!r}")
-        if name in ("inshop", "consumer2shop") and len(words) > 1:
+        if name in get_args(BenchmarkName) and len(words) > 1:
             raise UsageError(f"the protocol {name!r} takes one variant, got {text!r}")
         return cls(name, words)  # type: ignore[arg-type]  # one of the names, as seen above
 
@@ -68,7 +68,7 @@ class Protocol:
         if benchmark is None or benchmark.name != self.name:
             what = f"the benchmark {benchmark.name!r}" if benchmark else "no published benchmark"
             raise UsageError(
-                f"the protocol {self.name!r} needs that benchmark of DeepFashion, and this source is {what}"
+                f"the protocol {self.name!r} needs the published benchmark of that name, and this source is {what}"
             )
         if not benchmark.sides:
             return None

@@ -11,7 +11,7 @@ import numpy as np
 
 from lookalike.catalogue.benchmark import Sides, selects
 from lookalike.errors import UnknownNameError, UsageError
-from lookalike.evaluation.figures import GRADED, LEADING, SAME_ITEM, Metric, named
+from lookalike.evaluation.figures import BESIDE_HIT_RATES, GRADED, LEADING, SAME_ITEM, Metric, named
 from lookalike.evaluation.metric_values import NO_CATEGORY
 from lookalike.types import Float32, Int64, Item
 
@@ -84,7 +84,9 @@ def sides_task(
     unknown: Collection[str] = UNKNOWN,
     category: str | None = None,
 ) -> Task:
-    """Make the task of a published benchmark: its queries against its whole gallery, without exclusions.
+    """Make the task of a published benchmark: its queries against its whole gallery.
+
+    A photo that is on both sides, with `Sides.leave_one_out`, never matches itself; nothing else is excluded.
 
     Args:
         items: Items of the benchmark, or more.
@@ -97,12 +99,15 @@ def sides_task(
         UsageError: There are no queries, or the gallery is empty.
         UnknownNameError: `category` is not an attribute.
 
-    Source: Liu et al. 2016, DeepFashion, section 4.2; the split files that come with the data.
+    Source: Liu et al. 2016, DeepFashion, section 4.2; the split files that come with the data; for `leave_one_out`
+        Song et al. 2016, Deep Metric Learning via Lifted Structured Feature Embedding, section 5.
     """
     queries = np.flatnonzero([selects(sides.queries, item) for item in items])
     gallery = np.flatnonzero([selects(sides.gallery, item) for item in items])
     products = numbers([value_of(item, "product", unknown=unknown) for item in items])
-    answerable = np.isin(products[queries], products[gallery]) & (products[queries] >= 0)
+    answers = np.bincount(products[gallery][products[gallery] >= 0], minlength=len(items) + 1)
+    fewest = 2 if sides.leave_one_out else 1
+    answerable = (products[queries] >= 0) & (answers[products[queries]] >= fewest)
     unanswerable = int((~answerable).sum())
     note = f"{unanswerable:,} queries have no right answer in the gallery; they count as 0"
     return Task(
@@ -112,9 +117,11 @@ def sides_task(
         gallery=gallery,
         fields=("product",),
         labels=(products,),
-        apart=(),
+        apart=(np.arange(len(items)),) if sides.leave_one_out else (),
         category=category_of(items, category, unknown=unknown),
-        metrics=named(*SAME_ITEM),
+        metrics=named(*(f"hit_rate@{k}" for k in sides.depths), *BESIDE_HIT_RATES)
+        if sides.depths
+        else named(*SAME_ITEM),
         notes=(note,) if unanswerable else (),
         unknown=unknown,
     )

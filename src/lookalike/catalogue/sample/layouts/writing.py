@@ -92,6 +92,19 @@ def write_annotation(
             file.write(padded + " ".join(map(str, others)) + trailing + "\n")
 
 
+def write_rows(path: Path, rows: Iterable[Sequence[object]], *, columns: str = "") -> None:
+    """Write a list whose fields are separated by single spaces.
+
+    Args:
+        path: Path of the file; its folder is created if missing.
+        rows: Fields of each row.
+        columns: Column names, for the first line; empty for no such line.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = [columns] * bool(columns) + [" ".join(map(str, row)) for row in rows]
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")
+
+
 def write_photo(root: Path, name: str, shot: Shot) -> Marks:
     """Write a photo below a folder, and free its pixels."""
     path = root / name

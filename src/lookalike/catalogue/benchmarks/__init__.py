@@ -1,0 +1,1 @@
+"""Readers of published benchmarks beside the three of DeepFashion."""
