@@ -45,9 +45,11 @@ class Batch:
         products: (B,) int64 product numbers from 0; -1 for products outside the metric losses.
         labels: (B,) int64 class numbers by label of a class head or metric loss; -1 where unknown.
         tags: (B, T) float32 by multi-label head: 1 where the photo has the tag, 0 where not, nan where unknown.
+        targets: (B, T) float32, embeddings of the teacher, nan where it has none; None without a teacher.
     """
 
     roles: Tensor
     products: Tensor
     labels: Mapping[str, Tensor]
     tags: Mapping[str, Tensor]
+    targets: Tensor | None = None

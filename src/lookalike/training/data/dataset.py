@@ -19,7 +19,7 @@ from lookalike.models.preprocessing import Preprocessing
 from lookalike.training.data.augmentation import Augmentation
 from lookalike.training.data.batch import UNKNOWN, Batch, View
 from lookalike.training.settings.run_settings import DataSettings
-from lookalike.types import Int64, Item
+from lookalike.types import Float32, Int64, Item
 
 JOIN = "+"
 """Separator of the attributes of a combined label."""
@@ -162,6 +162,7 @@ class TrainingPhotos(Dataset[tuple[Tensor, int, int]]):
         metric_products: Number of products in the metric losses; they have the lowest numbers.
         origin: (N,) int64, the catalogue of each photo.
         labels: (N,) int64 class numbers by label; -1 where unknown or not learnt from that catalogue.
+        targets: (N, T) float32, embeddings of the teacher, see `read_teacher_rows`; None without one.
     """
 
     def __init__(
@@ -184,6 +185,7 @@ class TrainingPhotos(Dataset[tuple[Tensor, int, int]]):
         self.labels = {name: self._numbers(name, values) for name, values in classes.items()}
         self.tag_places = {name: {tag: place for place, tag in enumerate(values)} for name, values in tags.items()}
         self.tags = {name: [tag for split in splits for tag in _tags_if_learnt(split, name)] for name in tags}
+        self.targets: Float32 | None = None
         self.augmentation: Augmentation | None = None
         self.preprocessing: Preprocessing | None = None
 
@@ -234,6 +236,7 @@ class TrainingPhotos(Dataset[tuple[Tensor, int, int]]):
             products=tensor(np.where(products < self.metric_products, products, UNKNOWN)),
             labels={name: tensor(numbers[index]) for name, numbers in self.labels.items()},
             tags={name: self._tag_rows(name, index).to(places.device) for name in self.tags},
+            targets=None if self.targets is None else torch.from_numpy(self.targets[index]).to(places.device),
         )
 
     def _tag_rows(self, name: str, index: Int64) -> Tensor:

@@ -21,6 +21,7 @@ from lookalike.training.data.augmentation import Augmentation
 from lookalike.training.data.batch import UNKNOWN, View
 from lookalike.training.data.dataset import Split, TrainingPhotos, label_classes, read_splits, tag_classes
 from lookalike.training.data.sampling import make_sampler, steps_in_epoch
+from lookalike.training.data.teacher_rows import make_teacher_rows
 from lookalike.training.data.unreadable import LoadedView
 from lookalike.training.losses.objective import Objective
 from lookalike.training.settings.run_settings import AugmentationSettings, StageSettings, TrainingSettings
@@ -82,6 +83,8 @@ class TrainingData:
         """Whether every batch contributes to every head and loss."""
         known = all(bool((numbers != UNKNOWN).all()) for numbers in self.photos.labels.values())
         in_metric = all(data.instance_loss for data in self.settings.data)
+        if self.photos.targets is not None and np.isnan(self.photos.targets).any():
+            return False
         return known and in_metric and not self.tags and self.settings.sampler.name != "triplets"
 
     @property
@@ -95,6 +98,17 @@ class TrainingData:
         for item in self.photos.items:
             checksum = zlib.crc32(f"{item.id}\n{item.product}\n".encode(), checksum)
         return checksum
+
+    def embed_with_teacher(self, file: Path) -> int:
+        """Write the teacher's embeddings of the training photos; returns how many were embedded.
+
+        Raises:
+            ModelError: The teacher is missing or damaged.
+            TrainingError: No photo can be read.
+        """
+        model = self.settings.teacher.model
+        teacher = model if model == "default" else str(self.base / model)
+        return make_teacher_rows(teacher, self.photos.items, file=file, fingerprint=str(self.fingerprint()))
 
     def make_network(self) -> Network:
         """Make the network with random weights.
@@ -115,6 +129,7 @@ class TrainingData:
             classes=self.classes,
             products=self.photos.metric_products,
             embedding=network.metric_dimension,
+            teacher=0 if self.photos.targets is None else self.photos.targets.shape[1],
         )
 
     def initialise(self, network: Network, readable: Dataset[LoadedView]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The training objective: the weighted sum of metric losses, class heads and multi-label heads."""
+"""The training objective: the weighted sum of metric losses, class heads, multi-label heads and distillation."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch.nn import functional
 from lookalike.errors import ConfigError
 from lookalike.models.network import Network
 from lookalike.training.data.batch import CLASSIFIED, EVERY_LOSS, UNKNOWN, Batch
+from lookalike.training.losses.distillation import DistillationLoss
 from lookalike.training.losses.metric_losses import MetricLoss
 from lookalike.training.settings.run_settings import DataSettings, TrainingSettings
 
@@ -28,6 +29,7 @@ class Objective(nn.Module):
         classes: Classes of each label, from `label_classes`.
         products: Number of products in the metric losses.
         embedding: D, the dimension of the embedding.
+        teacher: T, the dimension of the teacher's embeddings; 0 without a teacher.
 
     Raises:
         UnknownNameError: A loss, a miner or an argument is unknown.
@@ -35,7 +37,13 @@ class Objective(nn.Module):
     """
 
     def __init__(
-        self, settings: TrainingSettings, *, classes: Mapping[str, Sequence[str]], products: int, embedding: int
+        self,
+        settings: TrainingSettings,
+        *,
+        classes: Mapping[str, Sequence[str]],
+        products: int,
+        embedding: int,
+        teacher: int = 0,
     ) -> None:
         super().__init__()
         self.settings = settings
@@ -47,6 +55,9 @@ class Objective(nn.Module):
                 raise ConfigError(f"the loss {loss.name!r} needs at least two classes of {loss.labels!r}")
         self.metric = nn.ModuleList(
             MetricLoss(loss, classes=counts[loss.labels], embedding=embedding) for loss in settings.loss
+        )
+        self.distillation = (
+            DistillationLoss(settings.teacher, embedding=embedding, teacher=teacher) if teacher else None
         )
         self.names = part_names([loss.name for loss in settings.loss])
 
@@ -62,7 +73,8 @@ class Objective(nn.Module):
             read: (B, C) float32 input of the heads; None is the embeddings.
 
         Returns:
-            Scalars by name, one for each metric loss and head with labelled photos in the batch; never empty.
+            Scalars by name, one for each metric loss and head with labelled photos in the batch, and for those of the
+            teacher; never empty.
         """
         parts: dict[str, Tensor] = {}
         read = embeddings if read is None else read
@@ -84,6 +96,8 @@ class Objective(nn.Module):
             known = classified[:, None] & ~batch.tags[head].isnan()
             if bool(known.any()):
                 parts[head] = weight * self._tag_loss(network.scores(head, read), batch.tags[head], known)
+        if self.distillation is not None and batch.targets is not None:
+            parts |= self.distillation(embeddings, batch.targets)
         return parts or {"nothing": embeddings.sum() * 0.0}
 
     def _tag_loss(self, scores: Tensor, tags: Tensor, known: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader
 from lookalike.errors import ConfigError, TrainingError
 from lookalike.models.network import Network
 from lookalike.models.weight_readers import match_first_block
+from lookalike.training.data.teacher_rows import TEACHER, read_teacher_rows
 from lookalike.training.data.training_data import TrainingData
 from lookalike.training.data.unreadable import ReadablePhotos, UnreadablePhotos
 from lookalike.training.losses.learner import BACKBONE, Learner
@@ -118,6 +119,7 @@ class Run:
         self.training_data = TrainingData(settings, base=base)
         self.readable = ReadablePhotos(self.training_data.photos)
         self.unreadable = UnreadablePhotos(settings.unreadable)
+        self._read_teacher()
         self.position, self.plateau = RunPosition(), PlateauTracker()
         self.stepper: OptimiserStepper | None = None
         self.saved_optimizer: dict[str, Any] | None = None
@@ -145,6 +147,18 @@ class Run:
                 self.training_data, folder, RunLog(folder, self.position), report=report, skip=self._skip
             )
             self._report_start(shared_statistics=shared)
+
+    def _read_teacher(self) -> None:
+        """Embed the training photos with the teacher, in the first process, if that has not been done."""
+        if not self.settings.teacher.model:
+            return
+        file = self.folder.path / TEACHER
+        if self.accelerator.is_main_process:
+            made = self.training_data.embed_with_teacher(file)
+            if made:
+                self.report(f"the teacher {self.settings.teacher.model} embedded {made:,} training photos")
+        self.accelerator.wait_for_everyone()
+        self.training_data.photos.targets = read_teacher_rows(file)
 
     @property
     def kept(self) -> Network:

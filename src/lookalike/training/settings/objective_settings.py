@@ -53,6 +53,21 @@ class HeadSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class TeacherSettings:
+    """Settings of distillation from a teacher, whose embeddings of the training photos are a target beside the labels.
+
+    Attributes:
+        model: The teacher: `default`, an ONNX file or a checkpoint, relative to the TOML file; empty for none.
+        cosine: Weight of 1 less the cosine between the embeddings of student and teacher.
+        relational: Weight of the difference between their relative distances within a batch.
+    """
+
+    model: str = ""
+    cosine: float = 1.0
+    relational: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class SamplerSettings:
     """Settings of the batch sampler.
 

@@ -11,7 +11,13 @@ from lookalike.config import load
 from lookalike.errors import ConfigError
 from lookalike.models.network import NetworkSettings
 from lookalike.models.preprocessing import Fit, Preprocessing
-from lookalike.training.settings.objective_settings import HeadSettings, LossSettings, SamplerSettings, check_losses
+from lookalike.training.settings.objective_settings import (
+    HeadSettings,
+    LossSettings,
+    SamplerSettings,
+    TeacherSettings,
+    check_losses,
+)
 from lookalike.training.settings.presets import AboutSettings
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -217,6 +223,7 @@ class TrainingSettings:
     loss: tuple[LossSettings, ...] = ()
     heads: HeadSettings = field(default_factory=HeadSettings)
     sampler: SamplerSettings = field(default_factory=SamplerSettings)
+    teacher: TeacherSettings = field(default_factory=TeacherSettings)
     about: AboutSettings = field(default_factory=AboutSettings)
     seed: int = 0
     products: int = 64
@@ -252,8 +259,11 @@ def load_settings(path: Path, *, overrides: tuple[str, ...] = ()) -> TrainingSet
         raise ConfigError(f"{path}: a run needs at least one [[data]] and one [[stage]]")
     if settings.products < 2 or settings.photos < 1:
         raise ConfigError(f"{path}: a batch needs products >= 2 and photos >= 1")
-    if not settings.loss and not any(data.heads or data.tags for data in settings.data):
-        raise ConfigError(f"{path}: nothing to learn: name class heads in [[data]], or a metric loss in [[loss]]")
+    labelled = settings.loss or any(data.heads or data.tags for data in settings.data)
+    if not labelled and not settings.teacher.model:
+        raise ConfigError(
+            f"{path}: nothing to learn: name class heads in [[data]], a metric loss in [[loss]] or a model in [teacher]"
+        )
     check_losses(settings.loss, settings.sampler, batch=settings.products * settings.photos, where=str(path))
     _check_numbers(settings, path)
     return settings
@@ -273,6 +283,11 @@ def _check_numbers(settings: TrainingSettings, path: Path) -> None:
             settings.clip_norm, settings.early_stop, settings.measure_every, settings.unreadable, settings.workers
         )
         >= 0,
+        "[teacher] cosine and relational >= 0, and one above 0": min(
+            settings.teacher.cosine, settings.teacher.relational
+        )
+        >= 0
+        and settings.teacher.cosine + settings.teacher.relational > 0,
         "learning rates >= 0": min(rates) >= 0,
         "0 <= warmup < 1 and epochs > 0 in each stage": all(
             0 <= stage.warmup < 1 and stage.epochs > 0 for stage in settings.stage

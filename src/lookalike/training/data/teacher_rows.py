@@ -1,0 +1,73 @@
+"""Embeddings of the training photos by a teacher: computed once, before the first step, and kept in the run folder."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from lookalike.embedding.batch_embedding import embed_photos
+from lookalike.embedding.embedder import PhotoEmbedder
+from lookalike.embedding.model_loading import open_network
+from lookalike.embedding.photo_tasks import Embedded, PhotoTask
+from lookalike.errors import TrainingError, storage_error
+from lookalike.storage.files import write_whole
+from lookalike.types import Float32, Item
+
+TEACHER: Final = "teacher.npz"
+"""File of the embeddings in the run folder."""
+
+
+def make_teacher_rows(model: str, items: Sequence[Item], *, file: Path, fingerprint: str) -> int:
+    """Write the teacher's embeddings of training photos, unless the file has those of the same teacher and photos.
+
+    Args:
+        model: The teacher: `default`, an ONNX file or a checkpoint.
+        items: N training photos, with distinct positions; each is embedded as indexing does it, without augmentation.
+        file: File to write.
+        fingerprint: Fingerprint of the training photos.
+
+    Returns:
+        Number of photos that were embedded.
+
+    Raises:
+        ModelError: The teacher is missing or damaged.
+        TrainingError: No photo can be read.
+        LookalikeError: The disk is full.
+    """
+    embedder = PhotoEmbedder(open_network(model))
+    made_of = f"{embedder.fingerprint} {fingerprint}"
+    if file.is_file() and _made_of(file) == made_of:
+        return 0
+    space = embedder.spaces[0]
+    rows = np.full((len(items), space.dimension), np.nan, dtype=np.float32)
+    numbered = [Item(str(place), item.photo, root=item.root, box=item.box) for place, item in enumerate(items)]
+    for outcome in embed_photos(
+        map(PhotoTask, numbered), {"decode": 0.0, "wait": 0.0, "embed": 0.0}, embedder=embedder
+    ):
+        if isinstance(outcome, Embedded):
+            rows[[int(item.id) for item in outcome.items]] = outcome.vectors[space.name]
+    if np.isnan(rows).all():
+        raise TrainingError(f"the teacher {model} can read none of the {len(items):,} training photos")
+    kept = io.BytesIO()
+    np.savez(kept, rows=rows, made_of=np.array(made_of))
+    try:
+        write_whole(file, kept.getvalue())
+    except OSError as error:
+        raise storage_error(file, error) from error
+    return int((~np.isnan(rows[:, 0])).sum())
+
+
+def read_teacher_rows(file: Path) -> Float32:
+    """Read what `make_teacher_rows` wrote: (N, T) float32 unit vectors; nan where a photo cannot be read."""
+    with np.load(file, allow_pickle=False) as kept:
+        rows: Float32 = kept["rows"]
+    return rows
+
+
+def _made_of(file: Path) -> str:
+    with np.load(file, allow_pickle=False) as kept:
+        return str(kept["made_of"])

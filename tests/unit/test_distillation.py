@@ -1,0 +1,156 @@
+"""Distillation: a student learns the embeddings of a teacher, with or without labels."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.spatial.distance import pdist
+
+import lookalike
+from lookalike.catalogue.opening import open_catalogue
+from lookalike.catalogue.sample.drawn import write_drawn
+from lookalike.errors import ConfigError, ModelError, TrainingError
+from lookalike.training.data.teacher_rows import TEACHER, make_teacher_rows, read_teacher_rows
+from lookalike.training.losses.distillation import DistillationLoss, relative_distances
+from lookalike.training.settings.objective_settings import TeacherSettings
+from lookalike.types import Item
+from tiny_model import write_tiny_model
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+
+SETTINGS = """
+name = "student"
+products = 6
+photos = 2
+workers = 0
+[network]
+backbone = "mobilenetv3_small_050"
+embedding = 16
+[input]
+height = 32
+width = 32
+[augmentation]
+light = 0.0
+hue = 0.0
+rotation = 0.0
+spoil = 0.0
+smallest_crop = 0.9
+[[data]]
+source = "sample/catalogue.csv"
+[teacher]
+model = "tiny.onnx"
+relational = 0.5
+[[stage]]
+epochs = 6
+learning_rate = 1e-2
+backbone_rate = 1e-2
+"""
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
+    folder = tmp_path_factory.mktemp("distillation")
+    write_drawn(folder / "sample", products=10, photos=2)
+    (folder / "tiny.onnx").write_bytes(tiny_model.read_bytes())
+    path = folder / "student.toml"
+    path.write_text(SETTINGS, encoding="utf-8")
+    return path
+
+
+def test_the_losses_are_those_of_the_formulas() -> None:
+    random = np.random.default_rng(0)
+    ours, theirs = (random.normal(size=(7, 5)).astype(np.float32) for _ in range(2))
+    loss = DistillationLoss(TeacherSettings("t", cosine=2.0, relational=3.0), embedding=5, teacher=5)
+    parts = loss(torch.from_numpy(ours), torch.from_numpy(theirs))
+    cosines = (ours * theirs).sum(1) / np.linalg.norm(ours, axis=1) / np.linalg.norm(theirs, axis=1)
+    apart = np.abs(pdist(ours) / pdist(ours).mean() - pdist(theirs) / pdist(theirs).mean())
+    huber = np.where(apart < 1, apart**2 / 2, apart - 0.5).mean()
+    assert float(parts["teacher cosine"]) == pytest.approx(2.0 * (1 - cosines).mean(), abs=1e-5)
+    assert float(parts["teacher relational"]) == pytest.approx(3.0 * huber, abs=1e-5)
+    assert list(loss.parameters()) == []
+
+
+def test_photos_without_a_target_are_left_out() -> None:
+    loss = DistillationLoss(TeacherSettings("t", relational=1.0), embedding=4, teacher=4)
+    rows, targets = torch.randn(5, 4, generator=torch.manual_seed(0)), torch.randn(5, 4)
+    targets[[1, 3]] = torch.nan
+    known = [0, 2, 4]
+    assert {name: float(part) for name, part in loss(rows, targets).items()} == {
+        name: float(part) for name, part in loss(rows[known], targets[known]).items()
+    }
+    assert loss(rows, torch.full((5, 4), torch.nan)) == {}
+
+
+def test_equal_rows_have_a_gradient() -> None:
+    rows = torch.zeros(4, 3, requires_grad=True)
+    relative_distances(rows).sum().backward()
+    assert rows.grad is not None and bool(rows.grad.isfinite().all())
+
+
+def test_a_student_of_another_dimension_is_projected() -> None:
+    loss = DistillationLoss(TeacherSettings("t"), embedding=3, teacher=8)
+    assert [tuple(weight.shape) for weight in loss.parameters()] == [(8, 3)]
+    only_relations = DistillationLoss(TeacherSettings("t", cosine=0.0, relational=1.0), embedding=3, teacher=8)
+    assert list(only_relations.parameters()) == []
+
+
+def test_a_student_learns_without_labels(config: Path, tiny_model: Path) -> None:
+    """Its embeddings come nearer to the teacher's, of which it has those that indexing makes."""
+    told: list[str] = []
+    run = lookalike.train(config, out=config.parent / "run", report=told.append).checkpoint.parent
+    assert "the teacher tiny.onnx embedded 20 training photos" in told
+    lines = [json.loads(line) for line in (run / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    losses = [line["loss"] for line in lines if "loss" in line]
+    assert set(losses[0]) == {"teacher cosine", "teacher relational"}
+    first, last = (np.mean([loss["teacher cosine"] for loss in part]) for part in (losses[:3], losses[-3:]))
+    assert last < 0.7 * first
+
+    rows = read_teacher_rows(run / TEACHER)
+    with lookalike.open(config.parent / "sample.gallery", model=tiny_model) as opened:
+        opened.index(config.parent / "sample" / "catalogue.csv")
+        ids = [item.id for item in open_catalogue(str(config.parent / "sample" / "catalogue.csv")).items()]
+        indexed = np.stack([opened.gallery.vectors(item_id)["deep"] for item_id in ids]).reshape(rows.shape)
+    assert np.abs(rows - indexed).max() < 1e-6
+
+
+def test_the_teacher_embeds_once(tiny_model: Path, tmp_path: Path) -> None:
+    table = write_drawn(tmp_path / "sample", products=3, photos=1)
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"no photo")
+    items = [Item("same", str(photo)) for photo in sorted((table.parent / "photos").iterdir())]
+    items.insert(1, Item("same", str(broken)))
+    made: Callable[..., int] = lambda model, of: make_teacher_rows(  # noqa: E731
+        str(model), items, file=tmp_path / TEACHER, fingerprint=of
+    )
+    assert made(tiny_model, "a") == 3
+    assert np.isnan(read_teacher_rows(tmp_path / TEACHER)).all(axis=1).tolist() == [False, True, False, False]
+    assert made(tiny_model, "a") == 0
+    assert made(tiny_model, "b") == 3
+    other = write_tiny_model(tmp_path / "other.onnx", fingerprint="fedcba9876543210", seed=1)
+    assert made(other, "b") == 3
+    with pytest.raises(TrainingError, match="can read none of the 1 training photos"):
+        make_teacher_rows(str(tiny_model), items[1:2], file=tmp_path / "other.npz", fingerprint="c")
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("teacher.cosine=-1", "expected .teacher. cosine and relational >= 0"),
+        ("teacher.cosine=0", "one above 0"),
+        ('teacher.model=""', "nothing to learn"),
+    ],
+)
+def test_settings_that_teach_nothing_are_refused(config: Path, tmp_path: Path, override: str, told: str) -> None:
+    overrides = (override, "teacher.relational=0") if "=0" in override else (override,)
+    with pytest.raises(ConfigError, match=told):
+        lookalike.train(config, overrides=overrides, out=tmp_path / "run")
+
+
+def test_a_missing_teacher_is_told(config: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"nowhere\.onnx"):
+        lookalike.train(config, overrides=("teacher.model=nowhere.onnx",), out=tmp_path / "run")
