@@ -22,7 +22,7 @@ import lookalike
 from lookalike.embedding.embedder import PhotoEmbedder
 from lookalike.embedding.model_loading import open_network
 from lookalike.models.clip.export import text_parts
-from lookalike.models.clip.source import open_source
+from lookalike.models.clip.source import named_source
 from lookalike.models.clip.tokenizer import clip_tokenizer
 from lookalike.models.clip.towers import image_tower
 from lookalike.text.encoder import TextEncoder
@@ -59,7 +59,7 @@ def compare(name: str, model: transformers.PreTrainedModel, processor: object, *
         (folder / "tokenizer_config.json").write_text(json.dumps({"pad_token": pad}), encoding="utf-8")
         tokenizer.enable_padding(length=length, pad_id=tokenizer.token_to_id(pad))
         ids = torch.tensor([each.ids for each in tokenizer.encode_batch(TEXTS)])
-        made = lookalike.export_clip(folder, Path(work) / "shop.onnx")
+        made = lookalike.export_encoder(folder, Path(work) / "shop.onnx")
         pixels = np.stack([made.preprocessing(photo) for photo in photos()])
         theirs = processor(images=photos(), return_tensors="np")["pixel_values"]
         images = embeddings(model.get_image_features(pixel_values=torch.from_numpy(pixels)))
@@ -75,7 +75,7 @@ def compare_towers(name: str) -> None:
     model = open_clip.create_model(name).eval()
     with tempfile.TemporaryDirectory() as work:
         torch.save(model.state_dict(), Path(work) / "weights.pt")
-        source = open_source(Path(work) / "weights.pt", model=name)
+        source = named_source(name, weights=str(Path(work) / "weights.pt"))
     image = torch.randn(1, 3, source.preprocessing.height, source.preprocessing.width)
     apart = [(image_tower(source)(image) - model.encode_image(image, normalize=True)).abs().max()]
     text = text_parts(source)

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from lookalike.gallery.transfer.restoring import Restored, restore
     from lookalike.ingest.report import IndexReport
     from lookalike.models.export_checkpoint import Exported, export
-    from lookalike.models.export_others import ExportedOther, export_clip, export_image_encoder
+    from lookalike.models.export_others import ExportedOther, export_encoder
     from lookalike.retrieval.opening import open
     from lookalike.retrieval.retriever import Retriever
     from lookalike.spaces import Space
@@ -127,8 +127,7 @@ __all__ = [
     "evaluate",
     "evaluate_garments",
     "export",
-    "export_clip",
-    "export_image_encoder",
+    "export_encoder",
     "find_duplicates",
     "find_garments",
     "forget_weights",
@@ -156,7 +155,7 @@ _HOMES = {
     **dict.fromkeys(("Finder", "find_garments"), "lookalike.finding.finder"),
     **dict.fromkeys(("forget_weights", "learn_weights"), "lookalike.tuning.weights"),
     **dict.fromkeys(("Exported", "export"), "lookalike.models.export_checkpoint"),
-    **dict.fromkeys(("ExportedOther", "export_clip", "export_image_encoder"), "lookalike.models.export_others"),
+    **dict.fromkeys(("ExportedOther", "export_encoder"), "lookalike.models.export_others"),
     **dict.fromkeys(("Reduction", "reduce"), "lookalike.tuning.pca"),
     **dict.fromkeys(("Tag", "Tagging", "tag"), "lookalike.tuning.tagging"),
     **dict.fromkeys(("Stopped", "Trained"), "lookalike.training.outcome"),

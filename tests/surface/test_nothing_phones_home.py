@@ -168,7 +168,7 @@ def test_training_and_exporting_report_to_no_one(watched: Watched) -> None:
     watched.lookalike("export", best, "--onnx", "tiny.onnx", "--calibrate", "sample/catalogue.csv")
     watched.lookalike("index", "sample/catalogue.csv", "--gallery", "g", "--model", best, "--runtime", "torch")
     clip = write_folder(watched.folder / "clip", make_clip())
-    watched.lookalike("export", "--pretrained", clip, "--onnx", "clip.onnx")
+    watched.lookalike("export", clip, "--onnx", "clip.onnx")
     assert (watched.met(), watched.left()) == ([], [])
 
 

@@ -147,7 +147,7 @@ DOORS: dict[str, tuple[Callable[..., Any], ...]] = {
     "reduce": (lookalike.reduce,),
     "augment": (lookalike.augment,),
     "train": (lookalike.train,),
-    "export": (lookalike.export, lookalike.export_clip, lookalike.export_image_encoder),
+    "export": (lookalike.export, lookalike.export_encoder),
 }
 PLURALS = {"weight": "weights", "metric": "metrics", "column": "columns", "dimension": "dimensions"}
 IN_TERMINALS_ONLY = {
@@ -156,7 +156,6 @@ IN_TERMINALS_ONLY = {
     *("grades", "reset"),  # protocol="grades=...", forget_weights
     *("model", "runtime", "device"),  # of a retriever, which is handed to learn_weights
     *("override", "listed"),  # overrides, a list
-    "image_encoder",  # the first argument of export_image_encoder
 }
 
 

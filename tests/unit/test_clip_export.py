@@ -17,7 +17,7 @@ import lookalike
 from lookalike.cli import main
 from lookalike.embedding.embedder import PhotoEmbedder
 from lookalike.embedding.model_loading import open_network
-from lookalike.models.clip.source import open_source
+from lookalike.models.clip.source import folder_source, named_source
 from lookalike.models.clip.towers import fingerprint, image_tower, text_tower
 from lookalike.models.text_encoder_file import text_encoder_of
 from lookalike.text.encoder import TextEncoder
@@ -32,7 +32,7 @@ Capture = pytest.CaptureFixture[str]
 def exported(tmp_path_factory: pytest.TempPathFactory) -> lookalike.ExportedOther:
     """The pair of files of a tiny CLIP."""
     folder = tmp_path_factory.mktemp("clip")
-    return lookalike.export_clip(write_folder(folder / "tiny", make_clip()), folder / "out" / "shop.onnx")
+    return lookalike.export_encoder(write_folder(folder / "tiny", make_clip()), folder / "out" / "shop.onnx")
 
 
 def test_the_files_embed_as_open_clip_does(exported: lookalike.ExportedOther) -> None:
@@ -59,14 +59,14 @@ def test_a_file_of_weights_and_a_name_are_the_same_model(tmp_path: Path, tiny_na
     folder = write_folder(tmp_path / "tiny", model)
     wrapped = {f"module.{name}": tensor for name, tensor in model.state_dict().items()}
     torch.save({"epoch": 3, "state_dict": wrapped}, tmp_path / "epoch_3.pt")
-    of_name = open_source(tmp_path / "epoch_3.pt", model=tiny_name)
+    of_name = named_source(tiny_name, weights=str(tmp_path / "epoch_3.pt"))
     images, tokens = torch.randn(2, 3, 32, 32), SimpleTokenizer()(TEXTS)
     with torch.no_grad():
         torch.testing.assert_close(image_tower(of_name)(images), model.encode_image(images, normalize=True))
         torch.testing.assert_close(text_tower(of_name)(tokens), model.encode_text(tokens, normalize=True))
     steps = of_name.preprocessing
     assert (steps.fit, steps.short_side, steps.interpolation, steps.mean[0]) == ("crop", 32, "bicubic", 0.48145466)
-    assert fingerprint(of_name) != fingerprint(open_source(folder)), "its preprocessing differs"
+    assert fingerprint(of_name) != fingerprint(folder_source(folder, name="tiny")), "its preprocessing differs"
 
 
 def test_published_preprocessing_is_that_of_open_clip() -> None:
@@ -148,7 +148,7 @@ def test_a_clip_of_hugging_face_is_the_same_model(tmp_path: Path, activation: st
     crop = {"do_center_crop": True, "size": {"shortest_edge": 40}, "crop_size": 32}
     steps = crop | {"image_mean": MEAN, "image_std": STD, "resample": 3}
     (folder / "preprocessor_config.json").write_text(json.dumps(steps), encoding="utf-8")
-    source = open_source(folder)
+    source = folder_source(folder, name="tiny")
     images, tokens = torch.randn(2, 3, 32, 32), SimpleTokenizer()(TEXTS)
     with torch.no_grad():
         torch.testing.assert_close(image_tower(source)(images), model.encode_image(images, normalize=True))
@@ -253,7 +253,7 @@ def siglip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_siglip_of_hugging_face_embeds_as_its_towers(siglip: Path, tmp_path: Path) -> None:
-    made = lookalike.export_clip(siglip, tmp_path / "shop.onnx", mean=MEAN, std=0.25, half=False)
+    made = lookalike.export_encoder(siglip, tmp_path / "shop.onnx", mean=MEAN, std=0.25, half=False)
     assert made.model_id.startswith("tiny-siglip@")
     image, text = siglip_towers()
     transform = image_transform(
@@ -297,15 +297,15 @@ def test_a_checkpoint_without_text_gives_the_photo_model_alone(tmp_path: Path, c
             self.visual = make_clip().visual
 
     folder = write_folder(tmp_path / "tiny", ImageOnly())
-    assert main(["export", "--pretrained", str(folder), "--onnx", str(tmp_path / "shop.onnx"), "--half"]) == 0
+    assert main(["export", str(folder), "--onnx", str(tmp_path / "shop.onnx"), "--half"]) == 0
     out, err = capsys.readouterr()
     assert f"wrote {tmp_path / 'shop.onnx'}, the photo model tiny@" in out
     assert "photos: 32 x 32, crop from 32, bicubic, mean 0.4, 0.5, 0.6, deviation 0.2, 0.3, 0.4" in out
     assert f"no text encoder, so photos only: {folder / 'open_clip_model.safetensors'} has no text tower" in err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["shop.onnx", "tiny"]
     images = PhotoEmbedder(open_network(tmp_path / "shop.onnx")).embed(drawn_photos())["deep"]
-    whole = image_tower(open_source(folder))
-    steps = open_source(folder).preprocessing
+    whole = image_tower(folder_source(folder, name="tiny"))
+    steps = folder_source(folder, name="tiny").preprocessing
     with torch.no_grad():
         theirs = whole(torch.from_numpy(np.stack([steps(photo) for photo in drawn_photos()]))).numpy()
     assert 1e-6 < np.abs(images - theirs).max() < 0.01, "16 bits are a little off"
@@ -329,7 +329,7 @@ def test_texts_that_cannot_be_read_are_said(tmp_path: Path, change: dict[str, An
     from lookalike.models.clip.export import text_parts
 
     config = CONFIG | {"text_cfg": TEXT | change}
-    source = open_source(write_folder(tmp_path / "tiny", make_clip(), config=config))
+    source = folder_source(write_folder(tmp_path / "tiny", make_clip(), config=config), name="tiny")
     said = text_parts(source)
     assert isinstance(said, str) and reason in said and "\n" not in said
 
@@ -339,30 +339,35 @@ def test_towers_that_no_onnx_file_holds_are_refused(
 ) -> None:
     monkeypatch.setattr("lookalike.models.clip.towers.LARGEST", 100_000)  # a real one has billions
     with pytest.raises(lookalike.ModelError, match=r"the image tower has .* GiB of weights, and an ONNX file holds 2"):
-        lookalike.export_clip(wrong["tiny"], tmp_path / "shop.onnx")
+        lookalike.export_encoder(wrong["tiny"], tmp_path / "shop.onnx")
     assert not [*tmp_path.iterdir()]
 
 
 MISTAKES = {
-    "no such name": (["--open-clip", "ViT-B-33", "--pretrained", "{file}"], "did you mean 'ViT-B-32'?"),
-    "a name alone": (["--open-clip", "ViT-B-32"], "the weights of ViT-B-32 are missing"),
-    "a file alone": (["--pretrained", "{file}"], "give it with --open-clip"),
-    "a folder and a name": (["--open-clip", "ViT-B-32", "--pretrained", "{tiny}"], "leave --open-clip out"),
-    "nowhere": (["--open-clip", "ViT-B-32", "--pretrained", "{nowhere}"], "no such file or folder"),
-    "the hub": (["--open-clip", "hf-hub:org/name", "--pretrained", "{file}"], "models of the hub are not fetched"),
-    "no description": (["--pretrained", "{empty}"], "neither open_clip_config.json of open_clip nor config.json"),
-    "no weights": (["--pretrained", "{described}"], "it has no weights; expected open_clip_model.safetensors or"),
-    "another kind": (["--pretrained", "{bert}"], "a model of the type 'bert' is not supported; expected clip or"),
+    "no such name": (["open_clip:ViT-B-33", "--weights", "{file}"], "did you mean 'ViT-B-32'?"),
+    "a name of many weights": (["open_clip:ViT-B-32"], "choose its weights with --weights: openai, laion400m_e31"),
+    "a name of no weights": (["open_clip:ViT-S-32"], "choose its weights with --weights: a file, as none are"),
+    "no such weights": (["open_clip:ViT-B-32", "--weights", "opena"], "did you mean 'openai'?"),
+    "a folder and weights": (["{tiny}", "--weights", "{file}"], "leave --weights out"),
+    "nowhere": (["open_clip:ViT-B-32", "--weights", "{nowhere}/a.pt"], "no such file"),
+    "no model": (["{nowhere}"], "no such file or folder; expected timm:NAME, torchvision:NAME, open_clip:NAME"),
+    "no owner": (["hf-hub:dinov2-small"], "named by its owner too, such as facebook/dinov2-small"),
+    "weights of the hub": (["hf-hub:a/b", "--weights", "{file}"], "has its weights beside it; leave --weights out"),
+    "no description": (["{empty}"], "neither open_clip_config.json of open_clip nor config.json"),
+    "no weights": (["{described}"], "it has no weights; expected open_clip_model.safetensors or"),
+    "another kind": (["{bert}"], "a model of the type 'bert' is not supported; expected clip, siglip"),
     "another size": (
-        ["--open-clip", "ViT-B-32", "--pretrained", "{file}"],
+        ["open_clip:ViT-B-32", "--weights", "{file}"],
         "120 of 152 weights are missing, such as 'transformer.resblocks.2.ln_1.weight'; 32 are of another shape",
     ),
-    "no weights at all": (["--open-clip", "ViT-B-32", "--pretrained", "{text}"], "not a safetensors file"),
-    "options of checkpoints": (["--pretrained", "{tiny}", "--int8"], "is exported without --int8"),
-    "two models": (["--pretrained", "{tiny}", "--image-encoder", "{file}"], "got --pretrained and --image-encoder"),
-    "a wrong fit": (["--pretrained", "{tiny}", "--fit", "crops"], "unknown fit 'crops'; did you mean 'crop'?"),
-    "a wrong mean": (["--pretrained", "{tiny}", "--mean", ".5,.5"], "expected one number, or 3, got [0.5, 0.5]"),
-    "no mean": (["--pretrained", "{tiny}", "--mean", "half"], "--mean expects a number, or three such as"),
+    "no weights at all": (["open_clip:ViT-B-32", "--weights", "{text}"], "not a safetensors file"),
+    "options of checkpoints": (["{tiny}", "--labels", "kind"], "is exported without --labels"),
+    "options of others": (["{file}", "--fit", "crop"], "a checkpoint is exported without --fit"),
+    "an output": (["{tiny}", "--output", "rows"], "an output is chosen of an ONNX file only"),
+    "its size": (["{tiny}", "--size", "64"], "takes photos of its own size only"),
+    "a wrong fit": (["{tiny}", "--fit", "crops"], "unknown fit 'crops'; did you mean 'crop'?"),
+    "a wrong mean": (["{tiny}", "--mean", ".5,.5"], "expected one number, or 3, got [0.5, 0.5]"),
+    "no mean": (["{tiny}", "--mean", "half"], "--mean expects a number, or three such as"),
 }
 
 
@@ -421,7 +426,7 @@ def test_any_damaged_description_is_one_line(
         for value in (None, "x", -1, 0, [], {}):
             (tmp_path / name).write_text(json.dumps(changed_at(described, path, value)), encoding="utf-8")
             try:
-                source = open_source(tmp_path)
+                source = folder_source(tmp_path, name="tiny")
                 text_tower(source)
                 image_tower(source)
             except lookalike.LookalikeError as error:

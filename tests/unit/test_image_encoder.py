@@ -85,7 +85,7 @@ def test_the_model_gives_the_rows_of_the_encoder(which: str, tmp_path: Path) -> 
     how = ENCODERS[which]
     encoder = write_encoder(tmp_path / "theirs.onnx", **how)
     output = "features" if "features" in how.get("outputs", ["features"]) else how["outputs"][0]
-    made = lookalike.export_image_encoder(
+    made = lookalike.export_encoder(
         *(encoder, tmp_path / "out" / "ours.onnx"),
         fit="crop",
         mean=MEAN,
@@ -111,7 +111,7 @@ def test_the_model_gives_the_rows_of_the_encoder(which: str, tmp_path: Path) -> 
 
 def test_weights_and_preprocessing_make_the_fingerprint(tmp_path: Path) -> None:
     def model_id(encoder: Path, *, mean: float = 0.5) -> str:
-        return lookalike.export_image_encoder(encoder, tmp_path / "o.onnx", fit="pad", mean=mean, std=0.5).model_id
+        return lookalike.export_encoder(encoder, tmp_path / "o.onnx", fit="pad", mean=mean, std=0.5).model_id
 
     first = write_encoder(tmp_path / "theirs.onnx")
     known = model_id(first)
@@ -124,7 +124,7 @@ def test_the_command_says_what_photos_become(tmp_path: Path, capsys: pytest.Capt
     encoder = write_encoder(tmp_path / "theirs.onnx", shape=("n", 3, 32, 48))
     assert input_size(encoder) == (32, 48)
     arguments = ["--fit", "stretch", "--mean", "0.5", "--std", "0.25,0.5,1", "--size", "32x48"]
-    assert main(["export", "--image-encoder", str(encoder), "--onnx", str(tmp_path / "o.onnx"), *arguments]) == 0
+    assert main(["export", str(encoder), "--onnx", str(tmp_path / "o.onnx"), *arguments]) == 0
     out = capsys.readouterr().out
     assert f"wrote {tmp_path / 'o.onnx'}, the photo model theirs@" in out
     assert "photos: 32 x 48, stretch, bilinear, mean 0.5, 0.5, 0.5, deviation 0.25, 0.5, 1\n" in out
@@ -152,7 +152,7 @@ def test_other_encoders_are_refused_in_one_line(which: str, tmp_path: Path) -> N
     how, options, words = WRONG[which]
     encoder = write_encoder(tmp_path / "theirs.onnx", **how)
     with pytest.raises(LookalikeError, match=words) as caught:
-        lookalike.export_image_encoder(
+        lookalike.export_encoder(
             encoder, tmp_path / "o.onnx", **({"fit": "pad", "mean": 0.5, "std": 0.5} | options)
         )
     assert "\n" not in str(caught.value)
@@ -166,7 +166,7 @@ def test_what_is_not_onnx_is_refused(content: bytes | None, words: str, tmp_path
     if content is not None:
         (tmp_path / "theirs.onnx").write_bytes(content)
     with pytest.raises(UsageError, match=words) as caught:
-        lookalike.export_image_encoder(
+        lookalike.export_encoder(
             tmp_path / "theirs.onnx", tmp_path / "o.onnx", fit="pad", mean=0.5, std=0.5, size=32
         )
     assert "\n" not in str(caught.value)
@@ -175,15 +175,15 @@ def test_what_is_not_onnx_is_refused(content: bytes | None, words: str, tmp_path
 def test_an_encoder_that_no_onnx_file_holds_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lookalike.models.image_encoder.LARGEST", 100)  # a real one has billions
     with pytest.raises(UsageError, match="an ONNX file holds 2 GiB"):
-        lookalike.export_image_encoder(
+        lookalike.export_encoder(
             write_encoder(tmp_path / "theirs.onnx"), tmp_path / "o.onnx", fit="pad", mean=0.5, std=0.5
         )
 
 
 def test_the_encoder_is_described_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     encoder = write_encoder(tmp_path / "theirs.onnx")
-    assert main(["export", "--image-encoder", str(encoder), "--onnx", str(tmp_path / "o.onnx"), "--fit", "pad"]) == 2
+    assert main(["export", str(encoder), "--onnx", str(tmp_path / "o.onnx"), "--fit", "pad"]) == 2
     assert "what the encoder expects is missing: --mean, --std" in capsys.readouterr().err
     given = ["--mean", "0.5", "--std", "0.5", "--fit", "pad", "--size", "32x32x3"]
-    assert main(["export", "--image-encoder", str(encoder), "--onnx", str(tmp_path / "o.onnx"), *given]) == 2
+    assert main(["export", str(encoder), "--onnx", str(tmp_path / "o.onnx"), *given]) == 2
     assert "--size expects pixels, such as 224 or 256x192, got '32x32x3'" in capsys.readouterr().err

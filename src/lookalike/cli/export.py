@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,10 +16,15 @@ if TYPE_CHECKING:
 
 
 def export(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="Checkpoint of a training run (.safetensors); or a model of others: timm:NAME, torchvision:NAME, "
+            "open_clip:NAME, hf-hub:OWNER/NAME, a folder of open_clip, Hugging Face or timm, or an .onnx file.",
+        ),
+    ],
     onnx: Annotated[str, typer.Option("--onnx", metavar="FILE", help="ONNX file to write.")],
-    checkpoint: Annotated[
-        str, typer.Argument(metavar="CHECKPOINT", help="Checkpoint of a training run (.safetensors).")
-    ] = "",
     half: Annotated[
         bool, typer.Option("--half", help="Store weights as 16-bit floats: half the size, the same speed.")
     ] = False,
@@ -39,35 +45,25 @@ def export(
             help="Class heads to include, such as kind,colour,gender; answers then say what a photo shows.",
         ),
     ] = "",
-    pretrained: Annotated[
+    weights: Annotated[
         str | None,
         typer.Option(
-            "--pretrained",
-            metavar="FILE",
-            help="Instead of a CHECKPOINT: weights of an image and text model, such as CLIP or SigLIP, or a folder of "
-            "open_clip or Hugging Face; its text encoder is written beside the FILE of --onnx.",
-        ),
-    ] = None,
-    open_clip: Annotated[
-        str | None,
-        typer.Option("--open-clip", metavar="MODEL", help="Name of the open_clip model of a file of --pretrained."),
-    ] = None,
-    image_encoder: Annotated[
-        str | None,
-        typer.Option(
-            "--image-encoder",
-            metavar="FILE",
-            help="Instead of a CHECKPOINT: ONNX file of an image encoder; --fit, --mean and --std say what it expects.",
+            "--weights",
+            metavar="W",
+            help="Weights of a named model: a file (.safetensors, or .pth, .pt and .bin of plain tensors), or the name "
+            "of published ones, such as IMAGENET1K_V1; by default those of the library, which are downloaded.",
         ),
     ] = None,
     output: Annotated[
-        str | None, typer.Option("--output", metavar="NAME", help="Output of an image encoder that has several.")
+        str | None, typer.Option("--output", metavar="NAME", help="Output of an .onnx file that has several.")
     ] = None,
     size: Annotated[
         str | None,
-        typer.Option("--size", metavar="N", help="Side of an image encoder's input in pixels, or HEIGHTxWIDTH."),
+        typer.Option("--size", metavar="N", help="Side of the input in pixels, or HEIGHTxWIDTH."),
     ] = None,
-    fit: Annotated[str | None, typer.Option("--fit", metavar="NAME", help="crop, stretch or pad.")] = None,
+    fit: Annotated[
+        str | None, typer.Option("--fit", metavar="NAME", help="Fit of photos to the input: crop, stretch or pad.")
+    ] = None,
     short_side: Annotated[
         int | None, typer.Option("--short-side", metavar="N", help="Short side of photos before --fit crop, in pixels.")
     ] = None,
@@ -83,27 +79,27 @@ def export(
     ] = None,
 ) -> None:
     """Export a checkpoint, or a model of others, as an ONNX file, which other commands take as --model."""
+    from lookalike.models.export_others import EXPECTED, is_other
+
     of_checkpoints = {"--int8": int8, "--calibrate": calibrate, "--labels": labels}
-    of_others = {"--fit": fit, "--short-side": short_side, "--mean": mean, "--std": std}
-    of_others["--interpolation"] = interpolation
-    of_encoders = {"--output": output, "--size": size}
-    preprocessing: dict[str, Any] = {
-        "mean": _numbers(mean, option="--mean"),
-        "std": _numbers(std, option="--std"),
-        "fit": fit,
-        "short_side": short_side,
-        "interpolation": interpolation,
-    }
-    _check_one({"CHECKPOINT": checkpoint, "--pretrained": pretrained or open_clip, "--image-encoder": image_encoder})
-    if checkpoint:
-        _refuse({**of_others, **of_encoders}, what="a checkpoint")
-        _export_checkpoint(checkpoint, onnx, half=half, int8=int8, calibrate=calibrate, labels=labels)
-    elif image_encoder:
-        _refuse({**of_checkpoints, "--half": half}, what="an image encoder")
-        _export_encoder(image_encoder, onnx, output=output, size=size, preprocessing=preprocessing)
+    of_others = {"--weights": weights, "--output": output, "--size": size, "--fit": fit, "--short-side": short_side}
+    of_others |= {"--mean": mean, "--std": std, "--interpolation": interpolation}
+    if is_other(model):
+        _refuse(of_checkpoints, what="a model of others")
+        preprocessing: dict[str, Any] = {
+            "size": _size(size),
+            "fit": fit,
+            "short_side": short_side,
+            "mean": _numbers(mean, option="--mean"),
+            "std": _numbers(std, option="--std"),
+            "interpolation": interpolation,
+        }
+        _export_other(model, onnx, weights=weights, half=half, output=output, preprocessing=preprocessing)
+    elif not Path(model).exists():
+        raise UsageError(f"{model}: no such file or folder; {EXPECTED}")
     else:
-        _refuse({**of_checkpoints, **of_encoders}, what="an image and text model")
-        _export_clip(pretrained, onnx, open_clip=open_clip, half=half, preprocessing=preprocessing)
+        _refuse(of_others, what="a checkpoint")
+        _export_checkpoint(model, onnx, half=half, int8=int8, calibrate=calibrate, labels=labels)
 
 
 def _export_checkpoint(
@@ -120,31 +116,17 @@ def _export_checkpoint(
     write("; ".join([f"wrote {made.file}", *(f"{what}: {value:.6f}" for value, what in checks if value is not None)]))
 
 
-def _export_clip(
-    pretrained: str | None, onnx: str, *, open_clip: str | None, half: bool, preprocessing: Mapping[str, Any]
+def _export_other(
+    model: str, onnx: str, *, weights: str | None, half: bool, output: str | None, preprocessing: Mapping[str, Any]
 ) -> None:
-    from lookalike.models.export_others import export_clip
+    from lookalike.models.export_others import export_encoder
 
-    if pretrained is None:
-        raise UsageError(f"the weights of {open_clip} are missing; give their file with --pretrained")
-    made = export_clip(pretrained, onnx, open_clip=open_clip, half=half, **preprocessing)
+    made = export_encoder(model, onnx, weights=weights, half=half, output=output, **preprocessing)
     _write_model(made)
-    if made.text_file is None:
-        say(f"no text encoder, so photos only: {made.without_text}")
-    else:
+    if made.text_file is not None:
         write(f"wrote {made.text_file}, the text encoder of {made.model_id}")
-
-
-def _export_encoder(
-    encoder: str, onnx: str, *, output: str | None, size: str | None, preprocessing: Mapping[str, Any]
-) -> None:
-    from lookalike.models.export_others import export_image_encoder
-
-    missing = [f"--{name}" for name in ("fit", "mean", "std") if preprocessing[name] is None]
-    if missing:
-        raise UsageError(f"{encoder}: what the encoder expects is missing: {', '.join(missing)}")
-    given = {name: value for name, value in preprocessing.items() if value is not None}
-    _write_model(export_image_encoder(encoder, onnx, output=output, size=_size(size), **given))
+    elif made.without_text:
+        say(f"no text encoder, so photos only: {made.without_text}")
 
 
 def _write_model(made: ExportedOther) -> None:
@@ -153,17 +135,6 @@ def _write_model(made: ExportedOther) -> None:
     fit = f"{steps.fit} from {steps.short_side}" if steps.fit == "crop" else steps.fit
     write(f"wrote {made.file}, the photo model {made.model_id}; least cosine to the original: {made.least_cosine:.6f}")
     write(f"photos: {steps.height} x {steps.width}, {fit}, {steps.interpolation}, mean {mean}, deviation {std}")
-
-
-def _check_one(ways: Mapping[str, object]) -> None:
-    """Check that one way of naming a model was taken.
-
-    Raises:
-        UsageError: None, or several.
-    """
-    taken = [name for name, value in ways.items() if value]
-    if len(taken) != 1:
-        raise UsageError(f"expected one of {', '.join(ways)}, got {' and '.join(taken) or 'none'}")
 
 
 def _refuse(options: Mapping[str, object], *, what: str) -> None:

@@ -1,4 +1,4 @@
-"""The public export functions for models of others; PyTorch and ONNX are imported when they are called."""
+"""The public export function for models of others; PyTorch and ONNX are imported when it is called."""
 
 from __future__ import annotations
 
@@ -6,10 +6,34 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
-from lookalike.errors import UsageError
+from lookalike.errors import ModelError, UsageError
 from lookalike.extras import extra_wanted
-from lookalike.models.preprocessing import Fit, Interpolation, Preprocessing, make_preprocessing
+from lookalike.models.preprocessing import (
+    Fit,
+    Interpolation,
+    Preprocessing,
+    PreprocessingChanges,
+    make_preprocessing,
+)
+
+if TYPE_CHECKING:
+    from lookalike.models.clip.source import Source
+    from lookalike.models.encoders.encoder import ImageEncoder
+
+LIBRARIES: Final = ("timm", "torchvision", "open_clip", "hf-hub")
+"""Beginnings of names, before a colon."""
+
+EXPECTED: Final = (
+    "expected timm:NAME, torchvision:NAME, open_clip:NAME, hf-hub:OWNER/NAME, a folder of a model, an .onnx file, or a "
+    ".safetensors checkpoint of a training run"
+)
+
+
+def is_other(model: str) -> bool:
+    """Return whether a model is one of others by its name: that of a library, a folder, or an ONNX file."""
+    return model.partition(":")[0] in LIBRARIES or model.endswith(".onnx") or Path(model).is_dir()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,100 +57,127 @@ class ExportedOther:
     without_text: str = ""
 
 
-def export_clip(
-    pretrained: str | os.PathLike[str],
+def export_encoder(
+    model: str | os.PathLike[str],
     onnx: str | os.PathLike[str],
     *,
-    open_clip: str | None = None,
+    weights: str | os.PathLike[str] | None = None,
     half: bool = False,
+    size: int | Sequence[int] | None = None,
     fit: Fit | None = None,
     short_side: int | None = None,
     mean: float | Sequence[float] | None = None,
     std: float | Sequence[float] | None = None,
     interpolation: Interpolation | None = None,
+    output: str | None = None,
 ) -> ExportedOther:
-    """Write an image and text model, such as CLIP or SigLIP, as a photo model and a text encoder beside it.
+    """Write an image encoder of others as a photo model; of an image and text model, the text encoder beside it.
 
     Args:
-        pretrained: File of weights in open_clip's layout, or a folder of open_clip (`open_clip_config.json`) or of
-            Hugging Face (`config.json` of a CLIPModel or SiglipModel).
-        onnx: File of the photo model to write; the text encoder of `shop.onnx` is `shop.text.onnx`.
-        open_clip: Name of the open_clip model of a file, such as `ViT-B-32`; a folder describes its model itself.
+        model: `timm:NAME`, `torchvision:NAME`, `open_clip:NAME`, or `hf-hub:OWNER/NAME` of the Hugging Face hub; or a
+            folder of open_clip, Hugging Face or timm; or an ONNX file with one input (B, 3, H, W) float32 of RGB.
+        onnx: File to write atomically; its folder is created if missing. The text encoder of `shop.onnx` is
+            `shop.text.onnx`.
+        weights: For a name: file of weights, or the name of published ones, as torchvision's `IMAGENET1K_V1` and
+            open_clip's `laion2b_s34b_b79k`; None downloads timm's and torchvision's default.
         half: Store weights in 16 bits: half the size, the same speed.
-        fit: Fit of photos, if it differs from the model's description: `crop`, `stretch` or `pad`.
+        size: Side of the input, or height and width, in pixels; None is that of the model.
+        fit: Fit of photos: `crop`, `stretch` or `pad`; an ONNX file has none of its own, nor a mean or deviation.
         short_side: Short side before a crop, in pixels.
         mean: Mean of each channel, or of all, for values in [0, 1].
         std: Standard deviation of each channel, or of all, for values in [0, 1].
-        interpolation: Filter of resizing: `bilinear` or `bicubic`.
+        interpolation: Filter of resizing: `bilinear` or `bicubic`; `bilinear` for an ONNX file, if it is not given.
+        output: Output of an ONNX file; None for the only one.
 
     Raises:
-        UsageError: What was given does not fit together.
-        UnknownNameError: open_clip has no model of that name.
-        ModelError: A file is missing, damaged, or does not fit the model.
-        LookalikeError: The embeddings of a new file differ from PyTorch's.
+        UsageError: What was given does not fit together, or a part of the description of an ONNX file is missing.
+        UnknownNameError: There is no such model, tag of weights, output, fit or interpolation.
+        ModelError: A file is missing, damaged, cannot be fetched, or does not fit the model.
+        LookalikeError: The embeddings of a new file differ from those of the original.
         MissingExtraError: A package that exporting needs is not installed.
     """
+    name, file = os.fspath(model), Path(onnx)
+    changes = PreprocessingChanges(size, fit, short_side, mean, std, interpolation)
+    chosen = None if weights is None else os.fspath(weights)
+    library, _, of_library = name.partition(":")
+    if library not in LIBRARIES and chosen is not None:
+        raise UsageError(f"{name}: weights are for a model that is named, such as timm:resnet50; leave --weights out")
     with extra_wanted("export", "train"):
-        from lookalike.models.clip.export import export_pair
-        from lookalike.models.clip.source import open_source
-    source = open_source(Path(pretrained), model=open_clip)
-    described = source.preprocessing
-    changed = make_preprocessing(
-        size=(described.height, described.width),
-        fit=fit or described.fit,
-        mean=described.mean if mean is None else mean,
-        std=described.std if std is None else std,
-        interpolation=interpolation or described.interpolation,
-        short_side=short_side or (described.short_side if fit in (None, "crop") else 0),
-    )
-    made = export_pair(replace(source, preprocessing=changed), Path(onnx), half=half)
-    return ExportedOther(Path(onnx), made.model_id, changed, made.least_cosine, made.text_file, made.without_text)
+        if name.endswith(".onnx"):
+            return _onnx_file(Path(name), file, changes, half=half, output=output)
+        if output is not None:
+            raise UsageError(f"{name}: an output is chosen of an ONNX file only; leave --output out")
+        if library == "timm":
+            from lookalike.models.encoders.timm_encoder import timm_encoder
+
+            return _written(timm_encoder(of_library, weights=chosen, changes=changes), file, half=half)
+        if library == "torchvision":
+            from lookalike.models.encoders.torchvision_encoder import torchvision_encoder
+
+            return _written(torchvision_encoder(of_library, weights=chosen, changes=changes), file, half=half)
+        if library == "open_clip":
+            from lookalike.models.clip.source import named_source
+
+            return _pair(named_source(of_library, weights=chosen), file, changes, half=half)
+        if library == "hf-hub":
+            from lookalike.models.hub import hub_folder
+
+            if chosen is not None:
+                raise UsageError(f"{name}: a model of the hub has its weights beside it; leave --weights out")
+            return _of_folder(hub_folder(of_library), file, changes, name=of_library.rpartition("/")[2], half=half)
+        folder = Path(name)
+        if not folder.is_dir():
+            raise ModelError(f"{name}: {'not a model' if folder.exists() else 'no such file or folder'}; {EXPECTED}")
+        return _of_folder(folder, file, changes, name=folder.absolute().name, half=half)
 
 
-def export_image_encoder(
-    encoder: str | os.PathLike[str],
-    onnx: str | os.PathLike[str],
-    *,
-    fit: Fit,
-    mean: float | Sequence[float],
-    std: float | Sequence[float],
-    size: int | Sequence[int] | None = None,
-    short_side: int | None = None,
-    interpolation: Interpolation | None = None,
-    output: str | None = None,
+def _of_folder(folder: Path, file: Path, changes: PreprocessingChanges, *, name: str, half: bool) -> ExportedOther:
+    from lookalike.models.clip.source import folder_source
+    from lookalike.models.encoders.folder import encoder_of_folder
+
+    encoder = encoder_of_folder(folder, name=name, changes=changes)
+    if encoder is not None:
+        return _written(encoder, file, half=half)
+    return _pair(folder_source(folder, name=name), file, changes, half=half)
+
+
+def _pair(source: Source, file: Path, changes: PreprocessingChanges, *, half: bool) -> ExportedOther:
+    from lookalike.models.clip.export import export_pair
+
+    if changes.size is not None:
+        raise UsageError(f"{source.name}: an image and text model takes photos of its own size only; leave --size out")
+    changed = changes.applied(source.preprocessing)
+    made = export_pair(replace(source, preprocessing=changed), file, half=half)
+    return ExportedOther(file, made.model_id, changed, made.least_cosine, made.text_file, made.without_text)
+
+
+def _written(encoder: ImageEncoder, file: Path, *, half: bool) -> ExportedOther:
+    from lookalike.models.encoders.export import export_module
+
+    model_id, least = export_module(encoder, file, half=half)
+    return ExportedOther(file, model_id, encoder.preprocessing, least)
+
+
+def _onnx_file(
+    encoder: Path, file: Path, changes: PreprocessingChanges, *, half: bool, output: str | None
 ) -> ExportedOther:
-    """Write an ONNX image encoder of others as a photo model.
+    from lookalike.models.image_encoder import export_graph, input_size
 
-    Args:
-        encoder: ONNX file with one input (B, 3, H, W) float32, of RGB, and an output (B, D).
-        onnx: File to write atomically; its folder is created if missing.
-        fit: Fit of photos to its input: `crop`, `stretch` or `pad`.
-        mean: Mean of each channel, or of all, for values in [0, 1].
-        std: Standard deviation of each channel, or of all, for values in [0, 1].
-        size: Side of the input, or height and width, in pixels; None is what the file declares.
-        short_side: Short side before a crop, in pixels; None is the longer side of the input.
-        interpolation: Filter of resizing: `bilinear` or `bicubic`; None is `bilinear`.
-        output: Name of the output; None for the only one.
-
-    Raises:
-        UsageError: The size is missing, or the output must be named.
-        UnknownNameError: It has no such output, or there is no such fit or interpolation.
-        ModelError: The file is not ONNX, too large, or has other inputs or outputs than those.
-        LookalikeError: The embeddings of the new file differ from the encoder's.
-        MissingExtraError: A package that exporting needs is not installed.
-    """
-    with extra_wanted("export", "train"):
-        from lookalike.models.image_encoder import export_encoder, input_size
-    size = size or input_size(Path(encoder))
+    if half:
+        raise UsageError(f"{encoder}: an ONNX file keeps the precision of its weights; leave --half out")
+    missing = [f"--{part}" for part in ("fit", "mean", "std") if getattr(changes, part) is None]
+    if missing:
+        raise UsageError(f"{encoder}: what the encoder expects is missing: {', '.join(missing)}")
+    size = changes.size or input_size(encoder)
     if size is None:
         raise UsageError(f"{encoder}: it takes images of any size; give one with --size")
     preprocessing = make_preprocessing(
-        size=size,
-        fit=fit,
-        mean=mean,
-        std=std,
-        interpolation=interpolation or "bilinear",
-        short_side=short_side or 0,
+        size=list(size) if isinstance(size, Sequence) else size,
+        fit=str(changes.fit),
+        mean=changes.mean,
+        std=changes.std,
+        interpolation=changes.interpolation or "bilinear",
+        short_side=changes.short_side or 0,
     )
-    model_id, least = export_encoder(Path(encoder), Path(onnx), preprocessing, output=output)
-    return ExportedOther(Path(onnx), model_id, preprocessing, least)
+    model_id, least = export_graph(encoder, file, preprocessing, output=output)
+    return ExportedOther(file, model_id, preprocessing, least)

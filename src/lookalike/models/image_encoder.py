@@ -32,7 +32,7 @@ PHOTOS: Final = 3
 """Photos of random numbers in the check."""
 
 
-def export_encoder(
+def export_graph(
     encoder: Path, file: Path, preprocessing: Preprocessing, *, output: str | None = None
 ) -> tuple[str, float]:
     """Write an image encoder as a photo model with unit embeddings.

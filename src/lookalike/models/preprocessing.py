@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Literal, cast, get_args
 
 import numpy as np
@@ -140,6 +141,49 @@ class Preprocessing:
             return cls(**{**fields, "mean": tuple(fields["mean"]), "std": tuple(fields["std"])})
         except (ValueError, TypeError, KeyError) as error:
             raise ModelError(f"a model's preprocessing cannot be read: {short_reason(error)}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class PreprocessingChanges:
+    """Changes of a model's own preprocessing; None leaves what it has.
+
+    Attributes:
+        size: Side of the input, or height and width, in pixels; the short side before a crop grows with it.
+        fit: `crop`, `stretch` or `pad`.
+        short_side: Short side before a crop, in pixels.
+        mean: Mean of each channel, or of all, for values in [0, 1].
+        std: Standard deviation of each channel, or of all, for values in [0, 1].
+        interpolation: `bilinear` or `bicubic`.
+    """
+
+    size: int | Sequence[int] | None = None
+    fit: Fit | None = None
+    short_side: int | None = None
+    mean: float | Sequence[float] | None = None
+    std: float | Sequence[float] | None = None
+    interpolation: Interpolation | None = None
+
+    def applied(self, described: Preprocessing) -> Preprocessing:
+        """Return a model's preprocessing with the changes.
+
+        Raises:
+            UnknownNameError: There is no such fit or interpolation.
+            ModelError: A value is of another form, or out of range.
+        """
+        fit = self.fit or described.fit
+        size = (described.height, described.width) if self.size is None else self.size
+        changed = make_preprocessing(
+            size=list(size) if isinstance(size, Sequence) else size,
+            fit=fit,
+            mean=described.mean if self.mean is None else self.mean,
+            std=described.std if self.std is None else self.std,
+            interpolation=self.interpolation or described.interpolation,
+            short_side=self.short_side or 0,
+        )
+        if self.short_side or fit != "crop" or described.fit != "crop":
+            return changed
+        share = max(changed.height, changed.width) / max(described.height, described.width)
+        return replace(changed, short_side=math.floor(described.short_side * share))
 
 
 def make_preprocessing(

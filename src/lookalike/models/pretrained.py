@@ -62,7 +62,7 @@ def load_pretrained(network: Network, *, folder: Path, classes: Mapping[str, Seq
     if not settings.init:
         return PretrainedWeights()
     family, name = split_name(settings.backbone)
-    if not _is_file(settings.init) and settings.init != SHIPPED:
+    if not is_weights_file(settings.init) and settings.init != SHIPPED:
         network.backbone.load_state_dict(PUBLISHED[family](name, settings.init))
         return PretrainedWeights()
     path = SHIPPED_MODEL if settings.init == SHIPPED else folder / settings.init
@@ -78,9 +78,9 @@ def load_pretrained(network: Network, *, folder: Path, classes: Mapping[str, Seq
     return _load_backbone(network, _of_backbone(state, family, network.backbone), path)
 
 
-def _is_file(init: str) -> bool:
-    """Return whether `init` names a file: by its suffix, or a folder in it."""
-    return Path(init).suffix in READERS or "/" in init
+def is_weights_file(weights: str) -> bool:
+    """Return whether weights are named by a file: it has a known suffix, or a folder in its name."""
+    return Path(weights).suffix in READERS or "/" in weights
 
 
 def _of_exported(state: State, backbone: nn.Module) -> State:
@@ -174,7 +174,7 @@ def _published_torchvision(name: str, tag: str) -> State:
     if tag not in known:
         raise UnknownNameError(f"weights of torchvision:{name}", tag, known)
     try:
-        return torchvision_names(known[tag].get_state_dict(progress=False, check_hash=True))
+        return torchvision_names(known[tag].get_state_dict(progress=False, check_hash=True, weights_only=True))
     except (OSError, RuntimeError) as error:
         raise ModelError(f"torchvision:{name}: its weights cannot be fetched: {open_clip.one_line(error)}") from None
 

@@ -140,7 +140,7 @@ def configuration(config: Mapping[str, Any], *, where: str) -> dict[str, Any]:
     """
     kind = str(config.get("model_type"))
     if kind not in DEFAULTS:
-        raise ModelError(f"{where}: a model of the type {kind!r} is not supported; expected clip or siglip")
+        raise ModelError(f"{where}: a model of the type {kind!r} is not supported; expected clip, siglip or dinov2")
     text, vision = (_filled(config, kind, part, where=where) for part in ("text_config", "vision_config"))
     for part in (text, vision):
         if part["hidden_act"] not in ACTIVATIONS:

@@ -14,8 +14,10 @@ from tokenizers import Tokenizer
 from lookalike.errors import ModelError, UnknownNameError, UsageError, short_reason
 from lookalike.models.clip import hugging_face
 from lookalike.models.clip.tokenizer import cleans_like_siglip, clip_tokenizer, read_tokenizer
-from lookalike.models.open_clip import HUB, one_line, open_clip_library
+from lookalike.models.hub import TOKENIZER_FILES, fetching, hub_folder
+from lookalike.models.open_clip import one_line, open_clip_library
 from lookalike.models.preprocessing import Preprocessing, make_preprocessing
+from lookalike.models.pretrained import is_weights_file
 from lookalike.models.weight_readers import State, read_tensors
 
 OPEN_CLIP_CONFIG: Final = "open_clip_config.json"
@@ -46,6 +48,7 @@ class Source:
         config: `embed_dim`, `vision_cfg`, `text_cfg` and `quick_gelu`, as in open_clip's configurations.
         state: Weights, `visual.` of the image tower and `text.` of the text tower.
         preprocessing: Preprocessing of photos.
+        tokenizer_folder: Folder of its tokenizer's file; None is that of the weights.
     """
 
     name: str
@@ -53,6 +56,7 @@ class Source:
     config: Mapping[str, Any]
     state: State
     preprocessing: Preprocessing
+    tokenizer_folder: Path | None = None
 
     def tokenizer(self) -> Tokenizer:
         """Make or read its tokenizer.
@@ -71,7 +75,7 @@ class Source:
         if settings or text.get("tokenizer_mode"):
             wanted = ", ".join([*settings, *(["tokenizer_mode"] if text.get("tokenizer_mode") else [])])
             raise ModelError(f"{self.name}: a tokenizer with {wanted} is not supported")
-        beside = self.file.with_name(TOKENIZER)
+        beside = (self.tokenizer_folder or self.file.parent) / TOKENIZER
         if not text.get("hf_tokenizer_name"):
             return clip_tokenizer(length, clean=clean or "lower")
         if text["hf_tokenizer_name"] == HUGGING_FACE_CONFIG:
@@ -81,35 +85,56 @@ class Source:
         return read_tokenizer(beside, context_length=length, clean=clean, pad_id=pad_id)
 
 
-def open_source(pretrained: Path, *, model: str | None = None) -> Source:
-    """Read an image and text model.
+def named_source(model: str, *, weights: str | None = None) -> Source:
+    """Read a model of open_clip, of which the weights are published or in a file.
 
     Args:
-        pretrained: File of weights in open_clip's layout, or a folder of open_clip or Hugging Face.
-        model: Name of an open_clip model, which a file of weights needs.
+        model: Name of an open_clip model.
+        weights: File of weights in open_clip's layout, or the tag of published ones, which are downloaded into the
+            cache of the hub; None for the only published ones.
 
     Raises:
-        UsageError: What was given does not fit together.
-        UnknownNameError: open_clip has no model of that name.
-        ModelError: A file is missing, damaged, or of an unknown layout.
+        UsageError: There are several published weights, and none was named.
+        UnknownNameError: open_clip has no model of that name, or no weights of that tag.
+        ModelError: The weights cannot be fetched, are missing, damaged, or of an unknown layout.
         MissingExtraError: open_clip is not installed.
     """
-    if model is not None and model.startswith(HUB):
-        raise UsageError(f"{model}: models of the hub are not fetched; give a folder with its files with --pretrained")
-    if not pretrained.exists():
-        raise ModelError(f"{pretrained}: no such file or folder")
-    if pretrained.is_dir():
-        if model is not None:
-            raise UsageError(f"{pretrained}: a folder describes its model itself; leave --open-clip out")
-        with description(str(pretrained)):
-            return _of_folder(pretrained, name=pretrained.absolute().name)
-    if model is None:
-        raise UsageError(f"{pretrained}: a file of weights needs the name of its model; give it with --open-clip")
-    names = open_clip_library().list_models()
+    library = open_clip_library()
+    names = library.list_models()
     if model not in names:
         raise UnknownNameError("model of open_clip", model, names)
-    config = open_clip_library().get_model_config(model)
-    return Source(model, pretrained, config, _read(pretrained), _preprocessing(config, published(model)))
+    config = library.get_model_config(model)
+    if weights is not None and is_weights_file(weights):
+        file = Path(weights)
+        return Source(model, file, config, _read(file), _preprocessing(config, published(model)))
+    tags = library.list_pretrained_tags_by_model(model)
+    if weights is None and len(tags) != 1:
+        raise UsageError(
+            f"open_clip:{model}: choose its weights with --weights: {', '.join(tags) or 'a file, as none are published'}"
+        )
+    tag = weights or tags[0]
+    if tag not in tags:
+        raise UnknownNameError(f"weights of open_clip:{model}", tag, tags)
+    settings = library.get_pretrained_cfg(model, tag)
+    with fetching(f"open_clip:{model}", f"its weights {tag!r}"):
+        file = Path(library.download_pretrained(settings))
+    tokenizer = config.get("text_cfg", {}).get("hf_tokenizer_name")
+    folder = hub_folder(tokenizer, TOKENIZER_FILES) if tokenizer else None
+    return Source(f"{model}-{tag}", file, config, _read(file), _preprocessing(config, settings), folder)
+
+
+def folder_source(folder: Path, *, name: str) -> Source:
+    """Read a folder of open_clip or Hugging Face.
+
+    Args:
+        folder: Folder with the description and the weights.
+        name: Display name.
+
+    Raises:
+        ModelError: A file is missing, damaged, or of an unknown layout.
+    """
+    with description(str(folder)):
+        return _of_folder(folder, name=name)
 
 
 def _of_folder(folder: Path, *, name: str) -> Source:
