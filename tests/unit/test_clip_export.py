@@ -346,7 +346,7 @@ def test_towers_that_no_onnx_file_holds_are_refused(
 MISTAKES = {
     "no such name": (["open_clip:ViT-B-33", "--weights", "{file}"], "did you mean 'ViT-B-32'?"),
     "a name of many weights": (["open_clip:ViT-B-32"], "choose its weights with --weights: openai, laion400m_e31"),
-    "a name of no weights": (["open_clip:ViT-S-32"], "choose its weights with --weights: a file, as none are"),
+    "a name of no weights": (["open_clip:ViT-S-32"], "choose its weights with --weights: a file, as none is"),
     "no such weights": (["open_clip:ViT-B-32", "--weights", "opena"], "did you mean 'openai'?"),
     "a folder and weights": (["{tiny}", "--weights", "{file}"], "leave --weights out"),
     "nowhere": (["open_clip:ViT-B-32", "--weights", "{nowhere}/a.pt"], "no such file"),

@@ -152,9 +152,7 @@ def test_other_encoders_are_refused_in_one_line(which: str, tmp_path: Path) -> N
     how, options, words = WRONG[which]
     encoder = write_encoder(tmp_path / "theirs.onnx", **how)
     with pytest.raises(LookalikeError, match=words) as caught:
-        lookalike.export_encoder(
-            encoder, tmp_path / "o.onnx", **({"fit": "pad", "mean": 0.5, "std": 0.5} | options)
-        )
+        lookalike.export_encoder(encoder, tmp_path / "o.onnx", **({"fit": "pad", "mean": 0.5, "std": 0.5} | options))
     assert "\n" not in str(caught.value)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["theirs.onnx"]
 
@@ -166,9 +164,7 @@ def test_what_is_not_onnx_is_refused(content: bytes | None, words: str, tmp_path
     if content is not None:
         (tmp_path / "theirs.onnx").write_bytes(content)
     with pytest.raises(UsageError, match=words) as caught:
-        lookalike.export_encoder(
-            tmp_path / "theirs.onnx", tmp_path / "o.onnx", fit="pad", mean=0.5, std=0.5, size=32
-        )
+        lookalike.export_encoder(tmp_path / "theirs.onnx", tmp_path / "o.onnx", fit="pad", mean=0.5, std=0.5, size=32)
     assert "\n" not in str(caught.value)
 
 

@@ -67,7 +67,7 @@ def test_the_preprocessing_of_all_published_weights_is_read_or_refused() -> None
         try:
             _preprocessing(config.to_dict(), AS_IT_IS, where=name)
         except lookalike.ModelError as error:
-            assert "have no like here; choose with --fit" in str(error)
+            assert "has no like here; choose with --fit" in str(error)
             refused.append(name)
     assert refused == without_like and 0 < len(refused) < 50
     config = timm.get_pretrained_cfg(refused[0])
@@ -158,7 +158,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 MISTAKES = {
     "no such model of timm": (["timm:test_vitt"], "did you mean 'test_vit"),
     "no such tag of timm": (["timm:test_vit.r160"], "unknown pretrained weights of timm"),
-    "a tag as weights": (["timm:test_vit", "--weights", "r160_in1k"], "timm names its weights in the name of the model"),
+    "a tag as weights": (
+        ["timm:test_vit", "--weights", "r160_in1k"],
+        "timm names its weights in the name of the model",
+    ),
     "weights of another model": (["timm:test_resnet", "--weights", "{vit}"], "does not fit timm's test_resnet: "),
     "weights that are none": (["timm:test_vit", "--weights", "{text}"], "not a safetensors file"),
     "weights that are code": (["timm:test_vit", "--weights", "{code}"], "not a file of plain tensors"),

@@ -110,7 +110,7 @@ def named_source(model: str, *, weights: str | None = None) -> Source:
     tags = library.list_pretrained_tags_by_model(model)
     if weights is None and len(tags) != 1:
         raise UsageError(
-            f"open_clip:{model}: choose its weights with --weights: {', '.join(tags) or 'a file, as none are published'}"
+            f"open_clip:{model}: choose its weights with --weights: {', '.join(tags) or 'a file, as none is published'}"
         )
     tag = weights or tags[0]
     if tag not in tags:

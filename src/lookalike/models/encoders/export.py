@@ -8,7 +8,6 @@ from typing import Final
 
 import numpy as np
 import torch
-from torch import nn
 
 from lookalike.errors import LookalikeError, ModelError
 from lookalike.models.checkpoint import FORMAT
@@ -85,9 +84,7 @@ def _check(encoder: ImageEncoder, photo: torch.Tensor) -> None:
     """Check that an encoder gives rows, and that an ONNX file holds it."""
     size = sum(tensor.numel() for tensor in encoder.network.state_dict().values()) * 4
     if size > LARGEST:
-        raise ModelError(
-            f"{encoder.name}: it has {size / 2**30:.1f} GiB of weights, and an ONNX file holds 2 GiB; take a smaller one"
-        )
+        raise ModelError(f"{encoder.name}: it has {size / 2**30:.1f} GiB of weights, and an ONNX file holds 2 GiB")
     steps = encoder.preprocessing
     with made_of(encoder.name, what=f"it does not run on photos of {steps.height} x {steps.width}"):
         rows = encoder.network(photo)

@@ -44,9 +44,7 @@ def _weights(folder: Path) -> str:
     return str(folder / WEIGHTS)
 
 
-def _of_timm(
-    described: Mapping[str, Any], weights: str, *, name: str, changes: PreprocessingChanges
-) -> ImageEncoder:
+def _of_timm(described: Mapping[str, Any], weights: str, *, name: str, changes: PreprocessingChanges) -> ImageEncoder:
     config = described.get("pretrained_cfg")
     if not isinstance(config, Mapping):
         raise ModelError(f"{weights}: its {HUGGING_FACE_CONFIG} has no pretrained_cfg of timm")

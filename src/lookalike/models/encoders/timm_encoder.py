@@ -72,7 +72,7 @@ def _preprocessing(config: Mapping[str, Any], changes: PreprocessingChanges, *, 
         known = share <= 1 if mode == "center" else mode in FITS and share == 1
         if not known and changes.fit is None:
             raise ModelError(
-                f"{where}: photos fitted by timm as {mode!r} with crop_pct {share:g} have no like here; choose with --fit"
+                f"{where}: the fit {mode!r} of timm with crop_pct {share:g} has no like here; choose with --fit"
             )
         crops = mode == "center"
         return changes.applied(
