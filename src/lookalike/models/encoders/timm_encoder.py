@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import timm
-from timm.data import resolve_data_config
+from timm import data as timm_data
 from torch import nn
 
 from lookalike.errors import ModelError, UsageError
@@ -44,7 +44,7 @@ def timm_encoder(
         ModelError: The weights cannot be fetched or read, or do not fit.
     """
     check_timm_name(name)
-    published = timm.get_pretrained_cfg(name, allow_unregistered=True)
+    published: Any = timm.get_pretrained_cfg(name, allow_unregistered=True)
     config = {} if published is None else published.to_dict()
     preprocessing = _preprocessing(config | dict(described or {}), changes, where=f"timm:{name}")
     arguments: dict[str, Any] = {}
@@ -66,7 +66,8 @@ def timm_encoder(
 def _preprocessing(config: Mapping[str, Any], changes: PreprocessingChanges, *, where: str) -> Preprocessing:
     """Preprocessing of timm's `create_transform` for evaluation, with changes."""
     with made_of(where, what="its preprocessing cannot be read"):
-        data = resolve_data_config({}, pretrained_cfg=dict(config))
+        library: Any = timm_data  # it has no types
+        data = library.resolve_data_config({}, pretrained_cfg=dict(config))
         _, height, width = data["input_size"]
         mode, share = data["crop_mode"], float(data["crop_pct"])
         known = share <= 1 if mode == "center" else mode in FITS and share == 1
