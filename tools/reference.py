@@ -10,11 +10,12 @@ import json
 import re
 import sys
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from lookalike.cli.commands import command
+from lookalike.config import limits_of
 from lookalike.server.settings import Settings
 from lookalike.training.finder.settings import FinderSettings
 from lookalike.training.settings.run_settings import TrainingSettings
@@ -42,8 +43,9 @@ standard error.
 SETTINGS_HEAD = """# Settings
 
 All settings of the TOML files for [serving](#serving) (`lookalike serve --config FILE.toml`) and for
-[training](#training) (`lookalike train CONFIG.toml`), with their defaults. A misspelt name is an error that suggests
-the nearest one. This page is generated from the code by `make reference`.
+[training](#training) (`lookalike train CONFIG.toml`), with the values allowed and their defaults. A misspelt name is an
+error that suggests the nearest one; a value that is not allowed is one that says what is. This page is
+generated from the code by `make reference`.
 """
 
 
@@ -102,23 +104,40 @@ def shown_default(field: dataclasses.Field[Any]) -> str:
     return f"`{json.dumps(list(value) if isinstance(value, tuple) else value)}`"
 
 
+def shown_limits(hint: object) -> str:
+    """Return what a setting takes: words, or the range of its numbers; empty if it is said by the description."""
+    bare = typing.get_args(hint)[0] if limits_of(hint) else hint
+    if typing.get_origin(bare) is typing.Literal:
+        return ", ".join(f"`{word}`" for word in typing.get_args(bare))
+    if bare in (int, float):
+        return " and ".join(map(str, limits_of(hint)))
+    inner = typing.get_args(bare)[-1] if typing.get_origin(bare) is Mapping else (typing.get_args(bare) or [None])[0]
+    if inner in (None, object) or bare is inner:
+        return ""
+    within = shown_limits(inner)
+    return f"each {within}" if within else ""
+
+
 def section(kind: type, title: str, level: int, path: str = "") -> Iterator[str]:
     """Yield a table of the settings of a dataclass, and the sections of its sub-tables; `path` is where it lies."""
-    types = typing.get_type_hints(kind)
+    types = typing.get_type_hints(kind, include_extras=True)
     said = meanings(kind)
     inner: list[tuple[str, str, type]] = []
     rows = []
     for field in dataclasses.fields(kind):
-        arguments = [one for one in typing.get_args(types[field.name]) if dataclasses.is_dataclass(one)]
-        if dataclasses.is_dataclass(types[field.name]):
-            inner.append((f"[{path}{field.name}]", field.name, typing.cast(type, types[field.name])))
+        hint = types[field.name]
+        bare = typing.get_args(hint)[0] if limits_of(hint) else hint
+        arguments = [one for one in typing.get_args(bare) if dataclasses.is_dataclass(one)]
+        if dataclasses.is_dataclass(bare):
+            inner.append((f"[{path}{field.name}]", field.name, typing.cast(type, bare)))
         elif arguments:
             inner.append((f"[[{path}{field.name}]]", field.name, typing.cast(type, arguments[0])))
         elif field.name in said:
-            rows.append(f"| `{field.name}` | {cell(said[field.name])} | {shown_default(field)} |")
+            told = (f"`{field.name}`", cell(said[field.name]), shown_limits(hint), shown_default(field))
+            rows.append(f"| {' | '.join(told)} |")
         else:
             raise ValueError(f"the docstring of {kind.__name__} does not describe {field.name}")
-    yield "\n".join([f"{'#' * level} {title}", "", "| setting | | default |", "|---|---|---|", *rows, ""])
+    yield "\n".join([f"{'#' * level} {title}", "", "| setting | | allowed | default |", "|---|---|---|---|", *rows, ""])
     for name, inside, table in inner:
         yield from section(table, f"`{name}`", level + 1, f"{path}{inside}.")
 

@@ -1,17 +1,154 @@
-"""Settings: frozen dataclasses filled from TOML; a misspelt key is an error that suggests the nearest name."""
+"""Settings: frozen dataclasses filled from TOML; a misspelt key is an error that suggests the nearest name.
+
+A field declares what it takes in its type: `Annotated[int, Range(least=1, most=64)]`. A value that is not allowed is an
+error of one line with its place, the values allowed and the value given.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import re
 import tomllib
 import typing
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, Protocol, TypeVar, runtime_checkable
 
 from lookalike.errors import ConfigError, UnknownNameError, short_reason
 
 T = TypeVar("T")
+
+LONGEST_TEXT: Final = 10_000
+"""Characters of a text, at most."""
+
+MOST_ENTRIES: Final = 100_000
+"""Entries of a list or table, at most."""
+
+LONGEST_QUOTE: Final = 80
+"""Characters of a value that a message quotes."""
+
+
+@runtime_checkable
+class Limit(Protocol):
+    """What a field takes, as metadata of its type; `str` completes the words `expected a number`."""
+
+    def allows(self, value: Any) -> bool:  # noqa: ANN401 - of the type of the field
+        """Whether a value is allowed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Range:
+    """Range of a number; nan is outside.
+
+    Attributes:
+        least: Lower end, included.
+        above: Lower end, excluded.
+        most: Upper end, included.
+        below: Upper end, excluded.
+        or_zero: Whether 0 is allowed, too.
+    """
+
+    least: float | None = None
+    above: float | None = None
+    most: float | None = None
+    below: float | None = None
+    or_zero: bool = False
+
+    def allows(self, value: float) -> bool:
+        """Whether a number is in the range."""
+        if self.or_zero and value == 0:
+            return True
+        lower = (self.least is None or value >= self.least) and (self.above is None or value > self.above)
+        upper = (self.most is None or value <= self.most) and (self.below is None or value < self.below)
+        return value == value and lower and upper
+
+    def __str__(self) -> str:
+        if self.least is not None and self.most is not None:
+            inside = f"from {plain(self.least)} to {plain(self.most)}"
+        else:
+            ends = {"from": self.least, "above": self.above, "up to": self.most, "below": self.below}
+            inside = " and ".join(f"{words} {plain(end)}" for words, end in ends.items() if end is not None)
+            inside = inside.replace(" and below", " to below") if self.least is not None else inside
+        return f"{inside}, or 0" if self.or_zero else inside
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Length:
+    """Length of a text, in characters, or number of entries of a list or table.
+
+    Attributes:
+        least: Shortest length.
+        most: Longest length.
+    """
+
+    least: int = 0
+    most: int = MOST_ENTRIES
+
+    def allows(self, value: Sequence[object] | Mapping[str, object]) -> bool:
+        """Whether a text, a list or a table has such a length."""
+        return self.least <= len(value) <= self.most
+
+    def __str__(self) -> str:
+        if self.least == self.most:
+            return f"of length {self.least}"
+        return f"of length {self.least:,} to {self.most:,}"
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """Form of a text.
+
+    Attributes:
+        expression: Regular expression of the whole text.
+        words: What it means, such as `of letters and digits`.
+    """
+
+    expression: str
+    words: str
+
+    def allows(self, value: str) -> bool:
+        """Whether a text has the form."""
+        return re.fullmatch(self.expression, value) is not None
+
+    def __str__(self) -> str:
+        return self.words
+
+
+GENERAL: Final[Mapping[object, Limit]] = {
+    str: Pattern(rf"[^\0]{{0,{LONGEST_TEXT}}}", f"of at most {LONGEST_TEXT:,} characters, none of them NUL"),
+    tuple: Length(),
+    Mapping: Length(),
+}
+"""Limits of every text, list and table."""
+
+WORDS: Final[Mapping[object, str]] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    tuple: "a list",
+    Mapping: "a table",
+}
+
+
+def plain(number: float) -> str:
+    """Number in a message: `1,000,000`, `0.5`."""
+    return f"{number:,}" if isinstance(number, int) else f"{number:,.0f}" if number.is_integer() else f"{number:g}"
+
+
+def quoted(value: object) -> str:
+    """Value in a message, on one line."""
+    try:
+        shown = repr(value)
+    except ValueError:  # a hexadecimal number of thousands of digits
+        return "a number that is too long to be shown"
+    return shown if len(shown) <= LONGEST_QUOTE else f"{shown[:LONGEST_QUOTE]}..."
+
+
+def keyed(key: str) -> str:
+    """Name of an entry in a message, on one line; bare if it is a plain word."""
+    return key if re.fullmatch(rf"[\w+-]{{1,{LONGEST_QUOTE}}}", key) else quoted(key)
 
 
 def load(settings: type[T], path: Path, *, overrides: Sequence[str] = ()) -> T:
@@ -24,14 +161,15 @@ def load(settings: type[T], path: Path, *, overrides: Sequence[str] = ()) -> T:
             TOML, or bare words for texts.
 
     Raises:
-        ConfigError: The file is missing or not TOML, a value has the wrong type, or a required key is missing.
+        ConfigError: The file is missing or not TOML, a value has the wrong type or is outside the limits of its field,
+            or a required key is missing.
         UnknownNameError: The dataclass has no field of a key.
     """
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or error}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # also of a number of thousands of digits
         raise ConfigError(f"{path}: not a TOML file: {short_reason(error)}") from None
     for override in overrides:
         _override(values, override)
@@ -47,10 +185,10 @@ def build(settings: type[T], values: Mapping[str, Any], *, where: str) -> T:
         where: Place in errors: the file, then the table in it.
 
     Raises:
-        ConfigError: A value has the wrong type, or a required key is missing.
+        ConfigError: A value has the wrong type or is outside the limits of its field, or a required key is missing.
         UnknownNameError: The dataclass has no field of a key.
     """
-    hints = typing.get_type_hints(settings)
+    hints = typing.get_type_hints(settings, include_extras=True)
     fields = {field.name: field for field in dataclasses.fields(settings)}  # type: ignore[arg-type]
     for key in values:
         if key not in fields:
@@ -58,40 +196,88 @@ def build(settings: type[T], values: Mapping[str, Any], *, where: str) -> T:
     given: dict[str, Any] = {}
     for name, field in fields.items():
         if name in values:
-            given[name] = _convert(hints[name], values[name], where=f"{where}: {name}")
+            given[name] = convert(hints[name], values[name], where=f"{where}: {name}")
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise ConfigError(f"{where}: the setting {name!r} is missing")
     return settings(**given)
 
 
-def _convert(hint: object, value: object, *, where: str) -> object:
+def limits_of(hint: object) -> list[Limit]:
+    """Limits that a type declares."""
+    return [one for one in getattr(hint, "__metadata__", ()) if isinstance(one, Limit)]
+
+
+def check_limits(settings: object) -> None:
+    """Check the fields of a dataclass that was not filled from TOML.
+
+    Raises:
+        ConfigError: A value is outside the limits of its field.
+    """
+    for name, hint in typing.get_type_hints(type(settings), include_extras=True).items():
+        _check(hint, getattr(settings, name), where=name)
+
+
+def _check(hint: object, value: Any, *, where: str) -> None:  # noqa: ANN401 - of the type of the field
+    """Check a value of the right type, and what is in it."""
+    own, limits = (typing.get_args(hint)[0], limits_of(hint)) if limits_of(hint) else (hint, [])
+    kind = typing.get_origin(own) or own
+    for limit in (GENERAL.get(kind), *limits):
+        if limit is not None and not limit.allows(value):
+            raise ConfigError(f"{where}: expected {WORDS[kind]} {limit}, got {quoted(value)}")
+    if kind is tuple:
+        for place, part in enumerate(value):
+            _check(typing.get_args(own)[0], part, where=f"{where}[{place}]")
+    elif kind is Mapping:
+        for key, part in value.items():
+            _check(str, key, where=f"a name in {where}")
+            _check(typing.get_args(own)[1], part, where=f"{where}.{keyed(key)}")
+
+
+def convert(hint: object, value: Any, *, where: str) -> object:  # noqa: ANN401 - of any type
+    """Convert a TOML value to the type of a field, and check it.
+
+    Args:
+        hint: Type with its limits.
+        value: Value from TOML.
+        where: Place in errors.
+
+    Raises:
+        ConfigError: The value has the wrong type, or is outside the limits.
+        UnknownNameError: The value is none of the words of a `Literal`.
+    """
+    converted = _convert(hint, value, where=where)
+    _check(hint, converted, where=where)
+    return converted
+
+
+def _convert(hint: object, value: Any, *, where: str) -> object:  # noqa: ANN401 - of any type
     """Convert a TOML value to the type of a field."""
+    if limits := limits_of(hint):
+        hint = typing.get_args(hint)[0]
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if hint is object:
-        return value
     if origin is typing.Literal:
         if value not in arguments:
-            raise UnknownNameError(f"value of {where}", str(value), arguments)
+            raise UnknownNameError(f"value of {where}", value if isinstance(value, str) else quoted(value), arguments)
+        return value
+    if hint is object:
         return value
     if origin is tuple:
-        parts = _expect(list, value, "a list", where)
+        parts = _expect(list, value, WORDS[tuple], limits, where)
         return tuple(_convert(arguments[0], part, where=f"{where}[{place}]") for place, part in enumerate(parts))
     if origin is Mapping:
-        table = _expect(dict, value, "a table", where)
-        return {key: _convert(arguments[1], part, where=f"{where}.{key}") for key, part in table.items()}
+        table = _expect(dict, value, WORDS[Mapping], limits, where)
+        return {key: _convert(arguments[1], part, where=f"{where}.{keyed(key)}") for key, part in table.items()}
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
-        return build(hint, _expect(dict, value, "a table", where), where=where)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return build(hint, _expect(dict, value, WORDS[Mapping], limits, where), where=where)
+    if hint is float and type(value) is int and abs(value) < 10**300:
         return float(value)
     assert isinstance(hint, type), f"a field of settings has the unknown type {hint}"
-    if isinstance(value, bool) and hint is not bool:
-        raise ConfigError(f"{where}: expected {hint.__name__}, got {value!r}")
-    return _expect(hint, value, hint.__name__, where)
+    return _expect(hint, value, WORDS[hint], limits, where)
 
 
-def _expect(kind: type[T], value: object, words: str, where: str) -> T:
-    if not isinstance(value, kind):
-        raise ConfigError(f"{where}: expected {words}, got {value!r}")
+def _expect(kind: type[T], value: object, words: str, limits: Sequence[Limit], where: str) -> T:
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise ConfigError(f"{where}: expected {' '.join([words, *map(str, limits)])}, got {quoted(value)}")
     return value
 
 
@@ -101,7 +287,7 @@ def _override(values: dict[str, Any], override: str) -> None:
         raise ConfigError(f"a setting is given as key=value, got {override!r}")
     try:
         value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         value = text
     *tables, last = key.strip().split(".")
     place: Any = values

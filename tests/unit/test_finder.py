@@ -377,7 +377,7 @@ def test_what_is_no_finder_is_refused(checkpoint: Path, data: Path, tmp_path: Pa
         ("data.0.masks=mask", "expected `boxes`, or `masks` and `classes`"),
         ("data.2.label=", "expected `label`"),
         ('data.0.kinds=["tpo"]', "unknown kind 'tpo'"),
-        ("batch=0", "batch, save_every and the steps"),
+        ("batch=0", "batch: expected a whole number from 1 to 100,000, got 0"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(data: Path, override: str, expected: str) -> None:

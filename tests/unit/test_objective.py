@@ -217,9 +217,9 @@ def test_distance_and_reducer_are_given_by_name() -> None:
         (
             LossSettings("SupConLoss", arguments={"temperature": "low"}),
             ConfigError,
-            "temperature is a number, got 'low'",
+            "temperature: expected a number from 0.0001 to 1,000, got 'low'",
         ),
-        (LossSettings("TripletMarginLoss", arguments={"swap": 1}), ConfigError, "swap is true or false"),
+        (LossSettings("TripletMarginLoss", arguments={"swap": 1}), ConfigError, "swap: expected true or false, got 1"),
         (LossSettings("TripletMarginLoss", miner="BatchHardMine"), UnknownNameError, "did you mean 'BatchHardMiner'"),
         (LossSettings("ContrastiveLoss", arguments={"reducer": "MeanReduce"}), UnknownNameError, "'MeanReducer'"),
         (LossSettings("ArcFaceLoss", memory=64), ConfigError, "cannot use a memory"),

@@ -75,14 +75,14 @@ def test_a_style_sheet_has_the_schemes_of_the_page() -> None:
         ('light = {accents = "#ffffff"}', "accents"),
         ('currency = "euro"', "currency must be a code of ISO 4217 such as EUR"),
         ('language = "fi"', "language"),
-        ("scores = 1", "scores: expected bool, got 1"),
+        ("scores = 1", "scores: expected true or false, got 1"),
         ('name = " "', "name of .page. must be 1 to 60 letters"),
         ('name = "two\\nlines"', "name of .page. must be"),
         ("show_name = false", "there is no logo"),
-        ("columns = {price = 5}", "price: expected str, got 5"),
+        ("columns = {price = 5}", "price: expected a text, got 5"),
         ('columns = {card = "brand"}', "card: expected a list, got 'brand'"),
         ('labels = {nl = {brand = "Merk"}}', r"\[page.labels.nl\]: expected any, en, de"),
-        ("labels = {fr = {brand = 5}}", "labels.fr.brand: expected str"),
+        ("labels = {fr = {brand = 5}}", "labels.fr.brand: expected a text"),
     ],
 )
 def test_wrong_settings_are_one_clear_line(tmp_path: Path, text: str, wanted: str) -> None:

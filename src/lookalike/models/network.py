@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lookalike.config import Length, Range
 from lookalike.errors import ConfigError
 from lookalike.models.backbones import Pooling, make_backbone
 from lookalike.models.relevance import RelevancePart, RelevanceSettings
@@ -43,15 +44,15 @@ class NetworkSettings:
         attention: Whether a model also returns the channel mean of its last map, for the space `color-original`.
     """
 
-    backbone: str = "mobilenetv2_100"
+    backbone: Annotated[str, Length(least=1, most=200)] = "mobilenetv2_100"
     init: str = ""
     init_names: str = ""
     pooling: Pooling = "average"
-    embedding: int = 512
+    embedding: Annotated[int, Range(least=0, most=65_536)] = 512
     normalise: bool = True
     heads: HeadKind = "cosine"
-    head_scale: float = 16.0
-    relevance: tuple[RelevanceSettings, ...] = ()
+    head_scale: Annotated[float, Range(above=0, most=10_000)] = 16.0
+    relevance: Annotated[tuple[RelevanceSettings, ...], Length(most=100)] = ()
     attention: bool = False
 
 

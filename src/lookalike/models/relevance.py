@@ -11,10 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
+from lookalike.config import Length, Range
 from lookalike.errors import ConfigError
 
 COMBINATIONS = 2048
@@ -39,9 +41,9 @@ class RelevanceSettings:
         share: Largest fraction of the embedding's squared length, which is the part's weight.
     """
 
-    labels: tuple[str, ...]
-    dimension: int = 256
-    share: float = 0.5
+    labels: Annotated[tuple[str, ...], Length(least=1, most=100)]
+    dimension: Annotated[int, Range(least=1, most=2048)] = 256
+    share: Annotated[float, Range(above=0, below=1)] = 0.5
 
 
 class RelevancePart(nn.Module):

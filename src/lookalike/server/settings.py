@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Annotated, TypeAlias
 
+from lookalike.config import Range, check_limits
 from lookalike.errors import ConfigError, PhotoError
 from lookalike.remote.addresses import parse
 from lookalike.server.gallery_names import check_gallery_name
@@ -14,7 +15,9 @@ from lookalike.server.page_settings import PageSettings
 from lookalike.server.web_origins import check_origin
 
 MEBIBYTE = 2**20
-MAY_BE_ZERO = ("workers", "waiting", "thumbnails_bytes", "interleave_share")
+Bytes: TypeAlias = Annotated[int, Range(least=1, most=2**50)]
+Count: TypeAlias = Annotated[int, Range(least=1, most=1_000_000)]
+Seconds: TypeAlias = Annotated[float, Range(least=0.01, most=1_000_000)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,56 +82,51 @@ class Settings:
         page: Settings of the page.
     """
 
-    upload_bytes: int = 20 * MEBIBYTE
-    bulk_bytes: int = 256 * MEBIBYTE
-    intake_bytes: int = 512 * MEBIBYTE
-    parts: int = 64
-    bulk_items: int = 1000
-    pixels: int = 50_000_000
-    decode_bytes: int = 640 * MEBIBYTE
-    upload_seconds: float = 30.0
-    answer_seconds: float = 20.0
-    waiting: int = 64
-    workers: int = 0
-    batch: int = 8
-    scan_seconds: float = 5.0
+    upload_bytes: Bytes = 20 * MEBIBYTE
+    bulk_bytes: Bytes = 256 * MEBIBYTE
+    intake_bytes: Bytes = 512 * MEBIBYTE
+    parts: Count = 64
+    bulk_items: Count = 1000
+    pixels: Annotated[int, Range(least=1, most=10**10)] = 50_000_000
+    decode_bytes: Bytes = 640 * MEBIBYTE
+    upload_seconds: Seconds = 30.0
+    answer_seconds: Seconds = 20.0
+    waiting: Annotated[int, Range(least=0, most=1_000_000)] = 64
+    workers: Annotated[int, Range(least=0, most=1024)] = 0
+    batch: Annotated[int, Range(least=1, most=4096)] = 8
+    scan_seconds: Seconds = 5.0
     build_indexes: bool = False
     owner_metrics: tuple[str, ...] = ("braycurtis", "mahalanobis")
-    thumbnails_bytes: int = 64 * MEBIBYTE
-    connections: int = 512
-    connections_each: int = 64
+    thumbnails_bytes: Annotated[int, Range(least=0, most=2**50)] = 64 * MEBIBYTE
+    connections: Count = 512
+    connections_each: Count = 64
     proxies: tuple[str, ...] = ("127.0.0.1", "::1")
-    head_bytes: int = 65_536
-    url_bytes: int = 32_768
-    head_seconds: float = 10.0
-    idle_seconds: float = 30.0
-    send_seconds: float = 30.0
+    head_bytes: Bytes = 65_536
+    url_bytes: Bytes = 32_768
+    head_seconds: Seconds = 10.0
+    idle_seconds: Seconds = 30.0
+    send_seconds: Seconds = 30.0
     hosts: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
     roots: tuple[str, ...] = ()
     frame_ancestors: tuple[str, ...] = ()
     photos: str = ""
     photo_hosts: tuple[str, ...] = ()
-    queued_photos: int = 100_000
+    queued_photos: Annotated[int, Range(least=1, most=10**9)] = 100_000
     jobs: str = ""
     open: bool = True
     log_paths: bool = False
     galleries: Mapping[str, str] = field(default_factory=dict)
     events: bool = False
-    events_days: float = 90.0
-    events_bytes: int = 256 * MEBIBYTE
+    events_days: Annotated[float, Range(least=1, most=36_500)] = 90.0
+    events_bytes: Bytes = 256 * MEBIBYTE
     events_words: bool = False
-    interleave_share: float = 0.0
-    interleave_weights: Mapping[str, float] = field(default_factory=dict)
+    interleave_share: Annotated[float, Range(least=0, most=1)] = 0.0
+    interleave_weights: Mapping[str, Annotated[float, Range(above=0, most=1_000_000)]] = field(default_factory=dict)
     page: PageSettings = field(default_factory=PageSettings)
 
     def __post_init__(self) -> None:
-        for one in dataclasses.fields(self):
-            value = getattr(self, one.name)
-            least: float = 0 if one.name in MAY_BE_ZERO else 1
-            least = 0.01 if one.name.endswith("_seconds") else least
-            if isinstance(value, int | float) and not isinstance(value, bool) and not value >= least:
-                raise ConfigError(f"{one.name} must be at least {least}, got {value}")
+        check_limits(self)
         check_interleaving(self)
         for name in self.galleries:
             check_gallery_name(name)
@@ -146,14 +144,9 @@ def check_interleaving(settings: Settings) -> None:
     """Check that searches can be interleaved.
 
     Raises:
-        ConfigError: The share is above 1, a weight is not above 0, or something that is needed for it is missing.
+        ConfigError: Something that is needed for it is missing.
     """
     share, weights = settings.interleave_share, settings.interleave_weights
-    if share > 1:
-        raise ConfigError(f"interleave_share must be at most 1, got {share:g}")
-    for space, weight in weights.items():
-        if not 0 < weight < float("inf"):
-            raise ConfigError(f"interleave_weights must be above 0, got {weight!r} for {space!r}")
     if share and not (weights and settings.events):
         raise ConfigError("interleave_share needs `interleave_weights` to compare with, and `events = true`")
 

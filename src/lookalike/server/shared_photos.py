@@ -11,10 +11,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 from PIL import Image
 
+from lookalike.config import Range, check_limits
 from lookalike.errors import ConfigError
 from lookalike.server.errors import ApiError
 from lookalike.storage.durable import write_durably
@@ -36,14 +37,12 @@ class Sharing:
     """
 
     folder: str = ""
-    hours: float = 24.0
-    photos: int = 1000
-    bytes: int = 268_435_456
+    hours: Annotated[float, Range(above=0, most=100_000)] = 24.0
+    photos: Annotated[int, Range(least=1, most=10_000_000)] = 1000
+    bytes: Annotated[int, Range(least=1, most=2**50)] = 268_435_456
 
     def __post_init__(self) -> None:
-        for name in ("hours", "photos", "bytes"):
-            if not getattr(self, name) > 0:
-                raise ConfigError(f"{name} of [page.sharing] must be more than 0, got {getattr(self, name)}")
+        check_limits(self)
 
 
 class SharedPhotos:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lookalike.config import Length, Range
 from lookalike.errors import ConfigError
 from lookalike.models.finder.file_format import STRIDES
 
@@ -28,11 +29,11 @@ class FinderNetworkSettings:
         depth: Convolutions of a head before its output layer.
     """
 
-    backbone: str = "mobilenetv2_100"
+    backbone: Annotated[str, Length(least=1, most=200)] = "mobilenetv2_100"
     init: str = "default"
     init_names: str = ""
-    channels: int = 96
-    depth: int = 2
+    channels: Annotated[int, Range(least=1, most=4096)] = 96
+    depth: Annotated[int, Range(least=0, most=64)] = 2
 
 
 class FinderNetwork(nn.Module):

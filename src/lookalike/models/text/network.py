@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from lookalike.config import Range
 
 PADDING = 0
 """Number of padding, and of words that were not learnt: both have no meaning."""
@@ -25,9 +28,9 @@ class TextNetworkSettings:
         dropout: Fraction of the numbers that a step of training leaves out.
     """
 
-    width: int = 192
-    hidden: int = 512
-    dropout: float = 0.1
+    width: Annotated[int, Range(least=1, most=65_536)] = 192
+    hidden: Annotated[int, Range(least=1, most=65_536)] = 512
+    dropout: Annotated[float, Range(least=0, below=1)] = 0.1
 
 
 class TextNetwork(nn.Module):

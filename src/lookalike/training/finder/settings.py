@@ -5,15 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, TypeAlias
 
-from lookalike.config import load
+from lookalike.config import Length, Range, load
 from lookalike.errors import ConfigError
 from lookalike.kinds import KINDS
 from lookalike.models.finder.network import FinderNetworkSettings
+from lookalike.training.settings.limits import (
+    BatchSize,
+    Count,
+    CountFromOne,
+    Fraction,
+    FractionBelowOne,
+    LearningRate,
+    Name,
+    Seed,
+    Values,
+    WeightDecay,
+    Word,
+)
 from lookalike.training.settings.presets import AboutSettings
 
 Shown = Literal["worn", "single", "white"]
+InputPixels: TypeAlias = Annotated[int, Range(least=4096, most=4096 * 1024)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,20 +53,20 @@ class GarmentDataSettings:
         dev_photos: Largest number of dev photos, spread evenly; 0 uses all.
     """
 
-    photos: str
-    file: str = "file"
+    photos: Word
+    file: Word = "file"
     boxes: str = ""
     masks: str = ""
     classes: str = ""
     label: str = ""
     shown: Shown = "worn"
-    split: str = "split"
-    train: tuple[str, ...] = ("train",)
+    split: Word = "split"
+    train: Values = ("train",)
     dev: tuple[str, ...] = ("dev",)
-    where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    kinds: tuple[str, ...] = KINDS
-    share: float = 1.0
-    dev_photos: int = 0
+    where: Mapping[str, Values] = field(default_factory=dict)
+    kinds: Values = KINDS
+    share: Annotated[float, Range(above=0, most=1_000_000)] = 1.0
+    dev_photos: Count = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +85,24 @@ class SceneSettings:
         shapes: Aspect ratios of inputs, height over width; each batch has one of them.
     """
 
-    smallest: float = 0.3
-    largest: float = 1.4
-    stretch: float = 1.25
-    light: float = 0.35
-    spoil: float = 0.12
-    beside: float = 0.15
-    paste: float = 0.6
-    add: float = 0.15
-    shapes: tuple[float, ...] = (1.5, 1.5, 1.5, 1.5, 1.33, 1.78, 1.0, 0.75)
+    smallest: Annotated[float, Range(least=0.01, most=10)] = 0.3
+    largest: Annotated[float, Range(least=0.01, most=10)] = 1.4
+    stretch: Annotated[float, Range(least=1, most=10)] = 1.25
+    light: Fraction = 0.35
+    spoil: Fraction = 0.12
+    beside: Fraction = 0.15
+    paste: Fraction = 0.6
+    add: Fraction = 0.15
+    shapes: Annotated[tuple[Annotated[float, Range(least=0.1, most=10)], ...], Length(least=1, most=1000)] = (
+        1.5,
+        1.5,
+        1.5,
+        1.5,
+        1.33,
+        1.78,
+        1.0,
+        0.75,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +118,12 @@ class FinderStageSettings:
         pixels: Approximate number of pixels of an input.
     """
 
-    steps: int
-    learning_rate: float
-    backbone_rate: float = 0.0
-    freeze: tuple[str, ...] = ()
-    warmup: float = 0.05
-    pixels: int = 98304
+    steps: CountFromOne
+    learning_rate: LearningRate
+    backbone_rate: LearningRate = 0.0
+    freeze: tuple[Word, ...] = ()
+    warmup: FractionBelowOne = 0.05
+    pixels: InputPixels = 98304
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,20 +146,20 @@ class FinderSettings:
     """
 
     task: Literal["finder"]
-    name: str
-    data: tuple[GarmentDataSettings, ...]
-    stage: tuple[FinderStageSettings, ...]
+    name: Name
+    data: Annotated[tuple[GarmentDataSettings, ...], Length(least=1, most=1000)]
+    stage: Annotated[tuple[FinderStageSettings, ...], Length(least=1, most=1000)]
     network: FinderNetworkSettings = field(default_factory=FinderNetworkSettings)
     scene: SceneSettings = field(default_factory=SceneSettings)
     about: AboutSettings = field(default_factory=AboutSettings)
-    pixels: int = 98304
-    seed: int = 0
-    batch: int = 16
-    weight_decay: float = 0.02
-    clip_norm: float = 10.0
-    ema: float = 0.998
-    measure_every: int = 500
-    save_every: int = 200
+    pixels: InputPixels = 98304
+    seed: Seed = 0
+    batch: BatchSize = 16
+    weight_decay: WeightDecay = 0.02
+    clip_norm: Annotated[float, Range(above=0, most=1_000_000)] = 10.0
+    ema: FractionBelowOne = 0.998
+    measure_every: Count = 500
+    save_every: CountFromOne = 200
 
 
 def load_finder_settings(path: Path, *, overrides: tuple[str, ...] = ()) -> FinderSettings:
@@ -147,26 +170,11 @@ def load_finder_settings(path: Path, *, overrides: tuple[str, ...] = ()) -> Find
         UnknownNameError: It has an unknown key.
     """
     settings = load(FinderSettings, path, overrides=overrides)
-    rules = {
-        "at least one [[data]] and one [[stage]]": bool(settings.data and settings.stage),
-        "batch, save_every and the steps of each stage >= 1": min(
-            settings.batch, settings.save_every, *(stage.steps for stage in settings.stage)
+    if settings.scene.smallest > settings.scene.largest:
+        raise ConfigError(
+            f"{path}: scene: expected smallest <= largest, got {settings.scene.smallest:g} and "
+            f"{settings.scene.largest:g}"
         )
-        >= 1,
-        "0 <= ema < 1": 0 <= settings.ema < 1,
-        "pixels >= 4096": min(settings.pixels, *(stage.pixels for stage in settings.stage)) >= 4096,
-        "0 < smallest <= largest, stretch >= 1 and shapes above 0 in [scene]": 0
-        < settings.scene.smallest
-        <= settings.scene.largest
-        and settings.scene.stretch >= 1
-        and min(settings.scene.shapes, default=0) > 0,
-        "learning rates >= 0 and 0 <= warmup < 1 in each stage": all(
-            min(stage.learning_rate, stage.backbone_rate) >= 0 and 0 <= stage.warmup < 1 for stage in settings.stage
-        ),
-    }
-    for rule, kept in rules.items():
-        if not kept:
-            raise ConfigError(f"{path}: expected {rule}")
     for data in settings.data:
         _check_data(data, path)
     return settings

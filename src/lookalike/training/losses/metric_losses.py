@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from types import ModuleType
 
 import torch
 from pytorch_metric_learning import distances, miners, reducers
 from pytorch_metric_learning import losses as metric_losses
 from torch import Tensor, nn
+from torch.nn import functional
 
 from lookalike.errors import ConfigError, UnknownNameError
+from lookalike.training.losses.argument_types import ARGUMENT_TYPES, check_argument
 from lookalike.training.settings.objective_settings import DRAWN_TRIPLETS, LossSettings
 
 WRAPPERS = ("CrossBatchMemory", "MultipleLosses", "SelfSupervisedLoss")
@@ -21,11 +24,14 @@ UNFIT = (
 )
 """Losses that need other inputs than embeddings and labels, or have state outside `state_dict`."""
 
-FILLED_IN = ("num_classes", "embedding_size")
 NAMED: Mapping[str, ModuleType] = {"distance": distances, "reducer": reducers}
 """Arguments that are objects, given by class name in the settings."""
 
-NOT_SETTABLE = ("self", "args", "kwargs", "weight_init_func", "weight_regularizer", "embedding_regularizer")
+UNFIT_OBJECTS = ("BatchedDistance", "ClassWeightedReducer", "DivisorReducer", "DoNothingReducer")
+"""Distances and reducers that need other inputs, or give no single number."""
+
+UNFIT_ERRORS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+"""What pytorch-metric-learning raises for arguments that do not fit each other."""
 
 
 def known_losses() -> list[str]:
@@ -57,6 +63,7 @@ class MetricLoss(nn.Module):
         super().__init__()
         self.settings = settings
         self.drawn = settings.name == DRAWN_TRIPLETS
+        self.miner: nn.Module | None = None
         if self.drawn:
             self.loss: nn.Module = _made(nn.TripletMarginLoss, settings.name, settings.arguments)
             return
@@ -135,7 +142,7 @@ def parameters_of(kind: type) -> dict[str, object]:
         if "__init__" in vars(one) and one not in (nn.Module, object):
             for name, parameter in inspect.signature(one).parameters.items():
                 found.setdefault(name, parameter.default)
-    return {name: default for name, default in found.items() if name not in NOT_SETTABLE}
+    return found
 
 
 def _made(
@@ -148,16 +155,19 @@ def _made(
         ConfigError: The class does not take the value.
     """
     known = parameters_of(kind)
-    settable = [argument for argument in known if argument not in FILLED_IN]
+    settable = [argument for argument in known if argument in ARGUMENT_TYPES or argument in NAMED]
     given: dict[str, object] = dict(filled_in or {})
     for argument, value in arguments.items():
         if argument not in settable:
             raise UnknownNameError(f"argument of {name}", argument, settable)
         is_named = argument in NAMED
-        given[argument] = _named(argument, value) if is_named else _fitting(name, argument, value, known[argument])
+        default = known[argument]
+        given[argument] = (
+            _named(argument, value) if is_named else check_argument(name, argument, value, default=default)
+        )
     try:
         return kind(**given)
-    except (TypeError, ValueError, AssertionError) as error:
+    except UNFIT_ERRORS as error:
         raise ConfigError(f"{name}: does not take {dict(arguments)}: {_one_line(error)}") from None
 
 
@@ -177,21 +187,31 @@ def _named(argument: str, value: object) -> nn.Module:
     suffix = "Reducer" if argument == "reducer" else ""
     module = NAMED[argument]
     known = [each for each in dir(module) if each[0].isupper() and each.endswith(suffix) and "Base" not in each]
+    known = [each for each in known if each not in UNFIT_OBJECTS]
     if name not in known:
         raise UnknownNameError(argument, name, known)
     return _made(getattr(module, name), name, {key: each for key, each in table.items() if key != "name"})
 
 
-def _fitting(name: str, argument: str, value: object, default: object) -> object:
-    """Check that a value has the type of the default that it replaces."""
-    kinds: Sequence[type] = (bool,) if isinstance(default, bool) else (int, float, str)
-    number = isinstance(default, int | float) and not isinstance(default, bool)
-    if number:
-        kinds = (int, float)
-    if isinstance(value, bool) != (kinds == (bool,)) or not isinstance(value, tuple(kinds)):
-        words = "a number" if number else "true or false" if kinds == (bool,) else "a number or a word"
-        raise ConfigError(f"{name}: {argument} is {words}, got {value!r}")
-    return value
+def check_it_computes(settings: LossSettings) -> None:
+    """Compute a loss and its miner once, on a few random embeddings, before photos are read for it.
+
+    Some arguments exclude each other, which pytorch-metric-learning notices in the first batch only.
+
+    Raises:
+        ConfigError: It cannot be computed.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
+        loss = MetricLoss(replace(settings, memory=12 if settings.memory else 0), classes=4, embedding=8)
+        embeddings = functional.normalize(torch.randn(12, 8), dim=1)
+        try:
+            value = loss(embeddings, torch.arange(12) // 3)
+        except UNFIT_ERRORS as error:
+            told = {"arguments": dict(settings.arguments), "miner": settings.miner}
+            raise ConfigError(f"{settings.name}: cannot be computed with {told}: {_one_line(error)}") from None
+    if not isinstance(value, Tensor) or value.ndim:
+        raise ConfigError(f"{settings.name}: gives no single number with {dict(settings.arguments)}")
 
 
 def _one_line(error: Exception) -> str:

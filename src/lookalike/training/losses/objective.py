@@ -12,7 +12,7 @@ from lookalike.errors import ConfigError
 from lookalike.models.network import Network
 from lookalike.training.data.batch import CLASSIFIED, EVERY_LOSS, UNKNOWN, Batch
 from lookalike.training.losses.distillation import DistillationLoss
-from lookalike.training.losses.metric_losses import MetricLoss
+from lookalike.training.losses.metric_losses import MetricLoss, check_it_computes
 from lookalike.training.settings.run_settings import DataSettings, TrainingSettings
 
 
@@ -53,6 +53,7 @@ class Objective(nn.Module):
         for loss in settings.loss:
             if counts.get(loss.labels, 0) < 2:
                 raise ConfigError(f"the loss {loss.name!r} needs at least two classes of {loss.labels!r}")
+            check_it_computes(loss)
         self.metric = nn.ModuleList(
             MetricLoss(loss, classes=counts[loss.labels], embedding=embedding) for loss in settings.loss
         )

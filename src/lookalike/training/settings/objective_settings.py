@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
+from lookalike.config import Range
 from lookalike.errors import ConfigError
+from lookalike.training.settings.limits import Arguments, FractionBelowOne, Weight, Word
 
 SamplerName = Literal["products", "balanced", "triplets"]
 DRAWN_TRIPLETS = "DrawnTripletLoss"
@@ -30,13 +32,13 @@ class LossSettings:
         memory: Number of embeddings of earlier batches to compare with (cross-batch memory); 0 for none.
     """
 
-    name: str
-    weight: float = 1.0
-    labels: str = "product"
-    arguments: Mapping[str, object] = field(default_factory=dict)
+    name: Word
+    weight: Weight = 1.0
+    labels: Word = "product"
+    arguments: Arguments = field(default_factory=dict)
     miner: str = ""
-    miner_arguments: Mapping[str, object] = field(default_factory=dict)
-    memory: int = 0
+    miner_arguments: Arguments = field(default_factory=dict)
+    memory: Annotated[int, Range(least=0, most=1_000_000)] = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +50,8 @@ class HeadSettings:
         positive_weight: Weight of the positive tags of a photo against its negative ones in the multi-label heads.
     """
 
-    label_smoothing: float = 0.05
-    positive_weight: float = 1.0
+    label_smoothing: FractionBelowOne = 0.05
+    positive_weight: Annotated[float, Range(above=0, most=1_000_000)] = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +65,8 @@ class TeacherSettings:
     """
 
     model: str = ""
-    cosine: float = 1.0
-    relational: float = 0.0
+    cosine: Weight = 1.0
+    relational: Weight = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +83,8 @@ class SamplerSettings:
 
     name: SamplerName = "products"
     balance: str = ""
-    classified: int = 32
-    triplets: int = 32
+    classified: Annotated[int, Range(least=0, most=100_000)] = 32
+    triplets: Annotated[int, Range(least=0, most=100_000)] = 32
 
 
 def check_losses(losses: Sequence[LossSettings], sampler: SamplerSettings, *, batch: int, where: str) -> None:
@@ -99,8 +101,8 @@ def check_losses(losses: Sequence[LossSettings], sampler: SamplerSettings, *, ba
     """
     if sampler.name == "balanced" and not sampler.balance:
         raise ConfigError(f"{where}: the sampler 'balanced' needs `balance`, the attribute to balance by")
-    if min(sampler.classified, sampler.triplets) < 0 or sampler.classified + sampler.triplets == 0:
-        raise ConfigError(f"{where}: expected [sampler] classified and triplets >= 0, and one above 0")
+    if sampler.classified + sampler.triplets == 0:
+        raise ConfigError(f"{where}: sampler: expected classified or triplets above 0, got 0 and 0")
     for loss in losses:
         drawn = loss.name == DRAWN_TRIPLETS
         if drawn != (sampler.name == "triplets"):

@@ -5,12 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from lookalike.config import load
+from lookalike.config import Length, Range, load
 from lookalike.errors import ConfigError
 from lookalike.models.network import NetworkSettings
 from lookalike.models.preprocessing import Fit, Preprocessing
+from lookalike.training.settings.limits import (
+    BatchSize,
+    Count,
+    CountFromOne,
+    Fraction,
+    FractionBelowOne,
+    InputSide,
+    LearningRate,
+    Name,
+    Seed,
+    Share,
+    SideOrZero,
+    Values,
+    Weight,
+    WeightDecay,
+    Word,
+)
 from lookalike.training.settings.objective_settings import (
     HeadSettings,
     LossSettings,
@@ -57,25 +74,25 @@ class DataSettings:
         dev_where: Attribute values that a dev item must have, such as `{photo = ["p225x300"]}`; empty takes all items.
     """
 
-    source: str
+    source: Word
     columns: Mapping[str, str] = field(default_factory=dict)
     encoding: str = ""
     boxes: bool = True
-    split: str = "split"
-    train: tuple[str, ...] = ("train",)
+    split: Word = "split"
+    train: Values = ("train",)
     dev: tuple[str, ...] = ("dev", "val")
-    hold_out: float = 0.0
-    where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    heads: Mapping[str, float] = field(default_factory=dict)
-    tags: Mapping[str, float] = field(default_factory=dict)
+    hold_out: FractionBelowOne = 0.0
+    where: Mapping[str, Values] = field(default_factory=dict)
+    heads: Mapping[str, Weight] = field(default_factory=dict)
+    tags: Mapping[str, Weight] = field(default_factory=dict)
     ignore: tuple[str, ...] = ()
-    share: float = 1.0
+    share: Share = 1.0
     instance_loss: bool = True
     positives: str = "product"
-    grades: tuple[str, ...] = ()
-    apart: str = "product"
-    dev_photos: int = 0
-    dev_where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    grades: tuple[Word, ...] = ()
+    apart: Word = "product"
+    dev_photos: Count = 0
+    dev_where: Mapping[str, Values] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,28 +109,29 @@ class InputSettings:
         std: Standard deviation of the channels; the default is ImageNet's.
     """
 
-    height: int = 224
-    width: int = 224
+    height: InputSide = 224
+    width: InputSide = 224
     fit: Fit = "stretch"
-    short_side: int = 0
-    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
-    std: tuple[float, ...] = (0.229, 0.224, 0.225)
+    short_side: SideOrZero = 0
+    mean: Annotated[tuple[Fraction, ...], Length(least=3, most=3)] = (0.485, 0.456, 0.406)
+    std: Annotated[tuple[Annotated[float, Range(least=0.001, most=10)], ...], Length(least=3, most=3)] = (
+        0.229,
+        0.224,
+        0.225,
+    )
+
+    def short_side_at(self, height: int, width: int) -> int:
+        """Return the short side before a crop at the input size of a stage, in pixels."""
+        return round(self.short_side * min(height, width) / min(self.height, self.width))
 
     def at(self, height: int, width: int) -> Preprocessing:
-        """Return the preprocessing at the input size of a stage, in pixels.
-
-        Raises:
-            ConfigError: `mean` or `std` is not three numbers.
-        """
-        if len(self.mean) != 3 or len(self.std) != 3:
-            raise ConfigError("[input] mean and std are three numbers each, one for each channel")
-        short_side = round(self.short_side * min(height, width) / min(self.height, self.width))
+        """Return the preprocessing at the input size of a stage, in pixels."""
         (red, green, blue), (red_std, green_std, blue_std) = self.mean, self.std
         return Preprocessing(
             height,
             width,
             fit=self.fit,
-            short_side=short_side,
+            short_side=self.short_side_at(height, width),
             mean=(red, green, blue),
             std=(red_std, green_std, blue_std),
         )
@@ -143,16 +161,16 @@ class AugmentationSettings:
     """
 
     crop: Crop = "photo"
-    smallest_crop: float = 0.5
-    stretch: float = 1.2214
-    short_side: int = 0
-    light: float = 0.3
-    hue: float = 0.02
-    rotation: float = 10.0
-    spoil: float = 0.15
-    paste: float = 0.0
-    box_widen: float = 0.0
-    box_jitter: float = 0.0
+    smallest_crop: Annotated[float, Range(least=0.001, most=1)] = 0.5
+    stretch: Annotated[float, Range(least=1, most=10)] = 1.2214
+    short_side: SideOrZero = 0
+    light: Fraction = 0.3
+    hue: Annotated[float, Range(least=0, most=0.5)] = 0.02
+    rotation: Annotated[float, Range(least=0, most=180)] = 10.0
+    spoil: Fraction = 0.15
+    paste: Fraction = 0.0
+    box_widen: Fraction = 0.0
+    box_jitter: Annotated[float, Range(least=0, most=0.3)] = 0.0
     backgrounds: str = ""
     background_columns: Mapping[str, str] = field(default_factory=dict)
 
@@ -172,13 +190,13 @@ class StageSettings:
         width: Input width of this stage, in pixels; 0 takes that of `[input]`.
     """
 
-    epochs: float
-    learning_rate: float
-    backbone_rate: float = 0.0
-    freeze: tuple[str, ...] = ()
-    warmup: float = 0.05
-    height: int = 0
-    width: int = 0
+    epochs: Annotated[float, Range(above=0, most=100_000)]
+    learning_rate: LearningRate
+    backbone_rate: LearningRate = 0.0
+    freeze: tuple[Word, ...] = ()
+    warmup: FractionBelowOne = 0.05
+    height: Annotated[int, Range(least=8, most=2048, or_zero=True)] = 0
+    width: Annotated[int, Range(least=8, most=2048, or_zero=True)] = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,37 +232,37 @@ class TrainingSettings:
         workers: Worker processes that load photos; 0 loads them in the training process.
     """
 
-    name: str
-    data: tuple[DataSettings, ...]
-    stage: tuple[StageSettings, ...]
+    name: Name
+    data: Annotated[tuple[DataSettings, ...], Length(least=1, most=1000)]
+    stage: Annotated[tuple[StageSettings, ...], Length(least=1, most=1000)]
     network: NetworkSettings = field(default_factory=NetworkSettings)
     input: InputSettings = field(default_factory=InputSettings)
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
-    loss: tuple[LossSettings, ...] = ()
+    loss: Annotated[tuple[LossSettings, ...], Length(most=100)] = ()
     heads: HeadSettings = field(default_factory=HeadSettings)
     sampler: SamplerSettings = field(default_factory=SamplerSettings)
     teacher: TeacherSettings = field(default_factory=TeacherSettings)
     about: AboutSettings = field(default_factory=AboutSettings)
-    seed: int = 0
-    products: int = 64
-    photos: int = 2
-    accumulation: int = 1
-    epoch_photos: int = 0
+    seed: Seed = 0
+    products: Annotated[int, Range(least=2, most=100_000)] = 64
+    photos: BatchSize = 2
+    accumulation: BatchSize = 1
+    epoch_photos: Count = 0
     optimizer: Optimizer = "adamw"
-    momentum: float = 0.9
-    weight_decay: float = 0.02
-    clip_norm: float = 5.0
-    ema: float = 0.0
+    momentum: FractionBelowOne = 0.9
+    weight_decay: WeightDecay = 0.02
+    clip_norm: Weight = 5.0
+    ema: FractionBelowOne = 0.0
     schedule: Schedule = "cosine"
-    patience: int = 3
-    plateau_factor: float = 0.3
-    early_stop: int = 0
+    patience: CountFromOne = 3
+    plateau_factor: Annotated[float, Range(above=0, below=1)] = 0.3
+    early_stop: Count = 0
     device: Device = "auto"
     precision: Precision = "no"
-    measure_every: int = 0
-    save_every: int = 200
-    unreadable: int = 20
-    workers: int = 2
+    measure_every: Count = 0
+    save_every: CountFromOne = 200
+    unreadable: Count = 20
+    workers: Annotated[int, Range(least=0, most=256)] = 2
 
 
 def load_settings(path: Path, *, overrides: tuple[str, ...] = ()) -> TrainingSettings:
@@ -255,46 +273,22 @@ def load_settings(path: Path, *, overrides: tuple[str, ...] = ()) -> TrainingSet
         UnknownNameError: A key is unknown.
     """
     settings = load(TrainingSettings, path, overrides=overrides)
-    if not settings.data or not settings.stage:
-        raise ConfigError(f"{path}: a run needs at least one [[data]] and one [[stage]]")
-    if settings.products < 2 or settings.photos < 1:
-        raise ConfigError(f"{path}: a batch needs products >= 2 and photos >= 1")
     labelled = settings.loss or any(data.heads or data.tags for data in settings.data)
     if not labelled and not settings.teacher.model:
         raise ConfigError(
             f"{path}: nothing to learn: name class heads in [[data]], a metric loss in [[loss]] or a model in [teacher]"
         )
+    if settings.teacher.cosine + settings.teacher.relational == 0:
+        raise ConfigError(f"{path}: teacher: expected cosine or relational above 0, got 0 and 0")
     check_losses(settings.loss, settings.sampler, batch=settings.products * settings.photos, where=str(path))
-    _check_numbers(settings, path)
+    if settings.measure_every == 0 and (settings.schedule == "plateau" or settings.early_stop):
+        raise ConfigError(f'{path}: expected measure_every >= 1 for schedule = "plateau" and for early_stop, got 0')
+    given = settings.input
+    for place, stage in enumerate(settings.stage):
+        height, width = stage.height or given.height, stage.width or given.width
+        if given.fit == "crop" and given.short_side_at(height, width) < max(height, width):
+            raise ConfigError(
+                f"{path}: input: short_side: expected a short side of at least {max(height, width)} for the crop of "
+                f"{height} x {width} in stage[{place}], got {given.short_side_at(height, width)}"
+            )
     return settings
-
-
-def _check_numbers(settings: TrainingSettings, path: Path) -> None:
-    """Check the ranges of the numbers."""
-    rates = [rate for stage in settings.stage for rate in (stage.learning_rate, stage.backbone_rate)]
-    rules = {
-        "accumulation >= 1": settings.accumulation >= 1,
-        "0 <= momentum < 1": 0 <= settings.momentum < 1,
-        "0 <= ema < 1": 0 <= settings.ema < 1,
-        "0 < plateau_factor < 1": 0 < settings.plateau_factor < 1,
-        "patience >= 1": settings.patience >= 1,
-        "save_every >= 1": settings.save_every >= 1,
-        "clip_norm, early_stop, measure_every, unreadable and workers >= 0": min(
-            settings.clip_norm, settings.early_stop, settings.measure_every, settings.unreadable, settings.workers
-        )
-        >= 0,
-        "[teacher] cosine and relational >= 0, and one above 0": min(
-            settings.teacher.cosine, settings.teacher.relational
-        )
-        >= 0
-        and settings.teacher.cosine + settings.teacher.relational > 0,
-        "learning rates >= 0": min(rates) >= 0,
-        "0 <= warmup < 1 and epochs > 0 in each stage": all(
-            0 <= stage.warmup < 1 and stage.epochs > 0 for stage in settings.stage
-        ),
-        'measure_every >= 1 for schedule = "plateau" and for early_stop': settings.measure_every >= 1
-        or (settings.schedule != "plateau" and settings.early_stop == 0),
-    }
-    for rule, kept in rules.items():
-        if not kept:
-            raise ConfigError(f"{path}: expected {rule}")

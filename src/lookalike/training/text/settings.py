@@ -5,11 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from lookalike.config import load
+from lookalike.config import Length, Range, load
 from lookalike.errors import ConfigError
 from lookalike.models.text.network import TextNetworkSettings
+from lookalike.training.settings.limits import (
+    BatchSize,
+    Count,
+    CountFromOne,
+    Fraction,
+    FractionBelowOne,
+    Name,
+    Seed,
+    Values,
+    WeightDecay,
+    Word,
+)
 from lookalike.training.settings.presets import AboutSettings
 
 
@@ -32,18 +44,18 @@ class TextDataSettings:
         dev_where: Attribute values that a dev item must have, such as `{photo = ["p225x300"]}`; empty takes all items.
     """
 
-    gallery: str
+    gallery: Word
     title: str = "title"
     garment: tuple[str, ...] = ()
     colour: tuple[str, ...] = ()
     gender: tuple[str, ...] = ()
     other: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
-    split: str = "split"
-    train: tuple[str, ...] = ("train",)
+    split: Word = "split"
+    train: Values = ("train",)
     dev: tuple[str, ...] = ("dev", "val")
-    hold_out: float = 0.0
-    dev_where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    hold_out: FractionBelowOne = 0.0
+    dev_where: Mapping[str, Values] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +69,9 @@ class WordSettings:
         first: Largest fraction of them that begin with the word.
     """
 
-    titles: int = 10
-    beginnings: int = 10
-    first: float = 0.3
+    titles: Count = 10
+    beginnings: Count = 10
+    first: Fraction = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,23 +97,23 @@ class TextSettings:
     """
 
     task: Literal["text"]
-    name: str
-    data: tuple[TextDataSettings, ...]
+    name: Name
+    data: Annotated[tuple[TextDataSettings, ...], Length(least=1, most=1000)]
     network: TextNetworkSettings = field(default_factory=TextNetworkSettings)
     words: WordSettings = field(default_factory=WordSettings)
     about: AboutSettings = field(default_factory=AboutSettings)
-    seed: int = 0
-    steps: int = 2000
-    batch: int = 128
-    photos: int = 1024
-    titles: float = 0.3
-    other_languages: float = 0.15
-    temperature: float = 0.05
-    learning_rate: float = 3e-3
-    weight_decay: float = 0.01
-    ema: float = 0.995
-    measure_every: int = 500
-    save_every: int = 250
+    seed: Seed = 0
+    steps: CountFromOne = 2000
+    batch: BatchSize = 128
+    photos: Annotated[int, Range(least=1, most=1_000_000)] = 1024
+    titles: Fraction = 0.3
+    other_languages: Fraction = 0.15
+    temperature: Annotated[float, Range(least=0.001, most=1000)] = 0.05
+    learning_rate: Annotated[float, Range(above=0, most=100)] = 3e-3
+    weight_decay: WeightDecay = 0.01
+    ema: FractionBelowOne = 0.995
+    measure_every: Count = 500
+    save_every: CountFromOne = 250
 
 
 def load_text_settings(path: Path, *, overrides: tuple[str, ...] = ()) -> TextSettings:
@@ -112,29 +124,7 @@ def load_text_settings(path: Path, *, overrides: tuple[str, ...] = ()) -> TextSe
         UnknownNameError: It has an unknown key.
     """
     settings = load(TextSettings, path, overrides=overrides)
-    rules = {
-        "at least one [[data]]": bool(settings.data),
-        "steps, batch, photos, save_every, width and hidden >= 1": min(
-            *(settings.steps, settings.batch, settings.photos, settings.save_every),
-            *(settings.network.width, settings.network.hidden),
-        )
-        >= 1,
-        "titles and other_languages from 0 to 1": all(
-            0 <= share <= 1 for share in (settings.titles, settings.other_languages)
-        ),
-        "0 <= ema < 1 and 0 <= dropout < 1": 0 <= settings.ema < 1 and 0 <= settings.network.dropout < 1,
-        "temperature and learning_rate above 0": min(settings.temperature, settings.learning_rate) > 0,
-        "measure_every, weight_decay, words.titles and words.beginnings >= 0": min(
-            *(settings.measure_every, settings.weight_decay, settings.words.titles, settings.words.beginnings)
-        )
-        >= 0,
-        "words.first from 0 to 1": 0 <= settings.words.first <= 1,
-        "0 <= hold_out < 1 in each [[data]]": all(0 <= data.hold_out < 1 for data in settings.data),
-        "a title or labels in each [[data]]": all(
-            data.title or data.garment or data.colour or data.gender or data.other for data in settings.data
-        ),
-    }
-    for rule, kept in rules.items():
-        if not kept:
-            raise ConfigError(f"{path}: expected {rule}")
+    for place, data in enumerate(settings.data):
+        if not (data.title or data.garment or data.colour or data.gender or data.other):
+            raise ConfigError(f"{path}: data[{place}]: expected a `title` or labels, such as `garment`, got neither")
     return settings
