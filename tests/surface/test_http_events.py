@@ -229,7 +229,7 @@ def test_interleaved_answers_hold_what_both_rankings_found(shop: Shop) -> None:
 def test_interleaving_needs_weights_of_every_space(shop: Shop) -> None:
     with pytest.raises(ConfigError, match="needs `interleave_weights`"):
         Settings(events=True, interleave_share=0.1)
-    with pytest.raises(ConfigError, match="expected a number from 0 to 1, got 1.5"):
+    with pytest.raises(ConfigError, match="expected a number from 0 to 1, got"):
         Settings(events=True, interleave_share=1.5, interleave_weights={"deep": 1.0})
     with pytest.raises(ConfigError, match="expected a number above 0"):
         Settings(interleave_weights={"deep": 0.0})

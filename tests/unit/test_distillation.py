@@ -140,8 +140,8 @@ def test_the_teacher_embeds_once(tiny_model: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("override", "told"),
     [
-        ("teacher.cosine=-1", "expected .teacher. cosine and relational >= 0"),
-        ("teacher.cosine=0", "one above 0"),
+        ("teacher.cosine=-1", "teacher: cosine: expected a number from 0"),
+        ("teacher.cosine=0", "expected cosine or relational above 0"),
         ('teacher.model=""', "nothing to learn"),
     ],
 )

@@ -80,7 +80,7 @@ def test_only_its_own_files_are_read_and_deleted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("wrong", [{"hours": 0.0}, {"photos": 0}, {"bytes": -1}])
 def test_limits_are_positive(wrong: dict[str, int]) -> None:
-    with pytest.raises(ConfigError, match=": expected a (whole )?number"):
+    with pytest.raises(ConfigError, match=r": expected a (whole )?number"):
         Sharing(**wrong)
 
 

@@ -315,15 +315,15 @@ def test_items_go_to_their_split() -> None:
 @pytest.mark.parametrize(
     ("override", "expected"),
     [
-        ("measure_every=-1", "measure_every, weight_decay"),
-        ("weight_decay=-0.1", "measure_every, weight_decay"),
-        ("words.first=1.5", "words.first from 0 to 1"),
-        ("data.0.hold_out=1", "0 <= hold_out < 1"),
-        ("steps=0", "steps, batch, photos, save_every, width and hidden >= 1"),
-        ("titles=2", "titles and other_languages from 0 to 1"),
-        ("temperature=0", "temperature and learning_rate above 0"),
-        ("ema=1", "0 <= ema < 1"),
-        ("data=[]", r"at least one \[\[data\]\]"),
+        ("measure_every=-1", "measure_every: expected a whole number from 0"),
+        ("weight_decay=-0.1", "weight_decay: expected a number from 0"),
+        ("words.first=1.5", "words: first: expected a number from 0 to 1"),
+        ("data.0.hold_out=1", "hold_out: expected a number from 0 to below 1"),
+        ("steps=0", "steps: expected a whole number from 1"),
+        ("titles=2", "titles: expected a number from 0 to 1"),
+        ("temperature=0", r"temperature: expected a number from 0\.001"),
+        ("ema=1", "ema: expected a number from 0 to below 1"),
+        ("data=[]", "data: expected a list of length 1"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(shop: Path, override: str, expected: str) -> None:
