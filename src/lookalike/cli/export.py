@@ -34,7 +34,8 @@ def export(
         typer.Option(
             "--calibrate",
             metavar="SOURCE",
-            help="Photos for checking the file and calibrating --int8; by default drawn ones.",
+            help="Catalogue or folder of your photos, which --int8 is calibrated with and measured on; other files are "
+            "checked with drawn photos by default.",
         ),
     ] = None,
     labels: Annotated[
@@ -114,6 +115,15 @@ def _export_checkpoint(
         (made.largest_difference, "largest difference to the checkpoint's own scores"),
     ]
     write("; ".join([f"wrote {made.file}", *(f"{what}: {value:.6f}" for value, what in checks if value is not None)]))
+    if made.loss is not None:
+        loss = made.loss
+        write(
+            f"calibrated with {loss.calibrated} photos of {calibrate}; on {loss.measured} others it keeps "
+            f"{loss.kept:.1%} of the {loss.neighbours} nearest neighbours, mean cosine {loss.mean_cosine:.4f}, least "
+            f"{loss.least_cosine:.4f}" + (f"; {loss.unreadable} could not be read" if loss.unreadable else "")
+        )
+        if loss.warning:
+            say(f"warning: {loss.warning}")
 
 
 def _export_other(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,6 @@ import onnx
 import onnxruntime
 import torch
 from numpy.typing import NDArray
-from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
-from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import Tensor, nn
 
 from lookalike.catalogue.opening import open_catalogue
@@ -26,6 +24,7 @@ from lookalike.models.fp16 import to_fp16
 from lookalike.models.network import Network
 from lookalike.models.onnx_file import hidden_beside, write_metadata
 from lookalike.models.preprocessing import Preprocessing
+from lookalike.models.quantization import QuantizationLoss, measure_loss, quantized, sample_photos
 from lookalike.storage.durable import flush
 from lookalike.types import Float32
 
@@ -45,7 +44,7 @@ def export_onnx(
     int8: bool = False,
     calibrate: str | None = None,
     labels: Sequence[str] = (),
-) -> tuple[float, float | None]:
+) -> tuple[float, float | None, QuantizationLoss | None]:
     """Write a checkpoint as an ONNX file with its preprocessing in the metadata.
 
     Args:
@@ -53,31 +52,47 @@ def export_onnx(
         file: File to write atomically; its folder is created if missing.
         fp16: Store weights in 16 bits: half the size, the same speed. Embeddings and fingerprint change slightly.
         int8: Quantise to 8-bit integers: smaller and faster. Embeddings and fingerprint change more.
-        calibrate: Catalogue of photos for the check and for the ranges of `int8`; None is the drawn sample.
+        calibrate: Catalogue of photos for the check, of which None is the drawn sample, and for `int8`.
         labels: Class heads whose probabilities the file gives beside the embedding.
 
     Returns:
         Smallest cosine between the embeddings of the file and of PyTorch over the photos, and the largest difference
-        between their class probabilities; None without `labels`.
+        between their class probabilities; None without `labels`. The loss by `int8`; None without it.
 
     Raises:
-        UsageError: There are no photos, or both `fp16` and `int8` are set.
+        UsageError: There are no photos, both `fp16` and `int8` are set, or `int8` without photos to calibrate with.
         UnknownNameError: The checkpoint has no such head.
         LookalikeError: The outputs differ from PyTorch's by more than `LEAST_COSINE` and `MOST_APART` allow, except for
             `int8`.
     """
     if fp16 and int8:
         raise UsageError("half and int8 exclude each other: leave one of them out")
+    if int8 and calibrate is None:
+        raise UsageError(
+            "int8 is calibrated with your photos: name a catalogue or folder of them with --calibrate; "
+            "--calibrate drawn takes drawn ones, which costs more of the nearest neighbours"
+        )
     loaded = load_checkpoint(checkpoint)
     heads = chosen_heads(loaded, labels)
-    photos = _photos(calibrate or "drawn", loaded.preprocessing)
+    sample = None
+    if int8:
+        assert calibrate is not None
+        sample = sample_photos(open_catalogue(calibrate).items(), loaded.preprocessing, source=calibrate)
+        photos = sample.calibration[:PHOTOS]
+    else:
+        photos = _photos(calibrate or "drawn", loaded.preprocessing)
     file.absolute().parent.mkdir(parents=True, exist_ok=True)
     with hidden_beside(file) as folder:
         made = folder / "model.onnx"
         _write(loaded, made, photos, heads=list(heads))
         fingerprint = loaded.fingerprint
+        loss = None
+        if sample is not None:
+            original, made = made, quantized(made, sample.calibration)
+            loss = measure_loss(original, made, sample)
+        elif fp16:
+            made = to_fp16(made)
         if fp16 or int8:
-            made = quantized(made, photos) if int8 else to_fp16(made)
             fingerprint = hashlib.sha256(made.read_bytes()).hexdigest()
         _describe(made, loaded, fingerprint, heads)
         ours = outputs_of(made, photos)
@@ -95,7 +110,7 @@ def export_onnx(
             )
         flush(made)
         made.replace(file)
-    return least, apart
+    return least, apart, loss
 
 
 def chosen_heads(checkpoint: Checkpoint, labels: Sequence[str]) -> dict[str, list[str]]:
@@ -250,38 +265,6 @@ def forget_origins(file: Path) -> None:
         del part.metadata_props[:]
         part.doc_string = ""
     onnx.save(model, str(file))
-
-
-def quantized(file: Path, photos: Float32) -> Path:
-    """Quantise a float32 ONNX file to 8-bit integers.
-
-    Args:
-        file: To read.
-        photos: (B, 3, H, W) float32, preprocessed; they calibrate the ranges.
-
-    Returns:
-        Path of the new file, `int8.onnx` in the same folder, without metadata.
-    """
-
-    class Reader(CalibrationDataReader):  # type: ignore[misc]
-        def __init__(self) -> None:
-            self.photos: Iterator[Mapping[str, Float32]] = iter([{"photos": photo[None]} for photo in photos])
-
-        def get_next(self) -> Mapping[str, Float32] | None:
-            return next(self.photos, None)
-
-    ready, quantized = file.with_name("ready.onnx"), file.with_name("int8.onnx")
-    quant_pre_process(str(file), str(ready), skip_symbolic_shape=True)
-    quantize_static(
-        str(ready),
-        str(quantized),
-        Reader(),
-        quant_format=QuantFormat.QDQ,
-        per_channel=True,
-        activation_type=QuantType.QUInt8,
-        weight_type=QuantType.QInt8,
-    )
-    return quantized
 
 
 def _describe(file: Path, loaded: Checkpoint, fingerprint: str, heads: Mapping[str, Sequence[str]]) -> None:

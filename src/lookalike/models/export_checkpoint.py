@@ -6,10 +6,14 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lookalike.errors import UsageError
 from lookalike.extras import extra_wanted
 from lookalike.types import several
+
+if TYPE_CHECKING:
+    from lookalike.models.quantization import QuantizationLoss
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +26,13 @@ class Exported:
             texts of the check, in [-1, 1]; None for a finder.
         largest_difference: For a finder, and for a model with labels: largest difference between the scores or
             class probabilities of the file and of the checkpoint, in [0, 1]; else None.
+        loss: For int8: what it costs, on photos that it was not calibrated with; else None.
     """
 
     file: Path
     least_cosine: float | None = None
     largest_difference: float | None = None
+    loss: QuantizationLoss | None = None
 
 
 def export(
@@ -45,14 +51,17 @@ def export(
         onnx: File to write atomically; its folder is created if missing.
         half: Store weights in 16 bits: half the size, the same speed.
         int8: Quantise to 8-bit integers: a quarter of the size, and faster.
-        calibrate: Catalogue of photos for the check and for the ranges of `int8`; None is the drawn sample.
+        calibrate: Catalogue or folder of photos for the check, of which None is the drawn sample, and for `int8`, which
+            needs one: up to 128 photos set its ranges, and its loss is measured on up to 256 others.
         labels: Class heads whose probabilities the file gives beside the embedding, such as `["kind", "colour"]`;
             answers then say what a query photo shows.
 
     Raises:
-        UsageError: The checkpoint does not exist, there are no photos, or both `half` and `int8` are set.
+        UsageError: The checkpoint does not exist, there are no photos, both `half` and `int8` are set, or `int8` has no
+            photos to be calibrated with.
         UnknownNameError: The checkpoint has no such head.
-        LookalikeError: The embeddings or probabilities differ from PyTorch's, except for `int8`.
+        LookalikeError: The embeddings or probabilities differ from PyTorch's, or `int8` keeps less than half of the
+            nearest neighbours.
         MissingExtraError: A package that exporting needs is not installed.
     """
     path, file = Path(checkpoint), Path(onnx)
@@ -74,7 +83,7 @@ def export(
             return Exported(file, largest_difference=export_finder(path, file, half=half))
         return Exported(file, least_cosine=export_text_encoder(path, file, half=half))
     photos = None if calibrate is None else os.fspath(calibrate)
-    least, apart = export_onnx(
+    least, apart, loss = export_onnx(
         path, file, fp16=half, int8=int8, calibrate=photos, labels=list(dict.fromkeys(several(labels)))
     )
-    return Exported(file, least_cosine=least, largest_difference=apart)
+    return Exported(file, least_cosine=least, largest_difference=apart, loss=loss)
