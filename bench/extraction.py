@@ -25,8 +25,8 @@ from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.images import open_image
 from lookalike.ingest.pipeline import BATCH, index_catalogue
 from lookalike.models.content_hash import append_checksum
-from lookalike.models.quantization import quantized
 from lookalike.models.preprocessing import Preprocessing
+from lookalike.models.quantization import quantized
 from lookalike.types import Float32
 from original_network import SIZE, OriginalNetwork, make_network
 

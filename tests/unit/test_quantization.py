@@ -98,7 +98,7 @@ def test_the_command_says_what_int8_costs(shop: Path, tmp_path: Path, capsys: py
 
 def test_int8_wants_photos_and_keeps_neighbours(shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     checkpoint, made = shop / "tiny.safetensors", tmp_path / "int8.onnx"
-    with pytest.raises(lookalike.UsageError, match="int8 is calibrated with your photos: .* --calibrate drawn takes"):
+    with pytest.raises(lookalike.UsageError, match=r"int8 is calibrated with your photos: .* --calibrate drawn takes"):
         lookalike.export(checkpoint, made, int8=True)
     monkeypatch.setattr("lookalike.models.quantization.LEAST_KEPT", 1.1)
     with pytest.raises(lookalike.LookalikeError, match="this network loses too much by 8-bit integers, take --half"):

@@ -125,7 +125,7 @@ def sample_photos(items: Iterable[Item], preprocessing: Preprocessing, *, source
 
 def _drawn(items: Iterable[Item], number: int) -> list[Item]:
     """Draw items without replacement, in one pass over any number of them, in random order."""
-    choose = random.Random(0)  # noqa: S311 - no secret
+    choose = random.Random(0)
     kept: list[Item] = []
     for seen, item in enumerate(items):
         if len(kept) < number:
