@@ -108,6 +108,22 @@ def _timm_of_any_size(name: str, arguments: Mapping[str, Any]) -> Any:  # noqa: 
     return timm.create_model(name, **arguments)
 
 
+def checkpoint_gradients(backbone: nn.Module, name: str) -> None:
+    """Let a backbone compute its layers again in the backward pass, instead of keeping what they gave.
+
+    Args:
+        backbone: Result of `make_backbone`.
+        name: Its name.
+
+    Raises:
+        ConfigError: Its library does not offer that for it.
+    """
+    try:
+        backbone.set_grad_checkpointing(True)  # type: ignore[operator]
+    except (AttributeError, AssertionError, NotImplementedError, TypeError):
+        raise ConfigError(f"{name}: offers no gradient checkpointing; leave gradient_checkpointing out") from None
+
+
 def check_timm_name(name: str) -> None:
     """Check the name of a timm model, and its tag of pretrained weights after a dot.
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageFilter
 from scipy import ndimage
+from torch import Tensor
 from torchvision.transforms import v2
 
 from lookalike.errors import PhotoError, TrainingError
@@ -38,9 +39,11 @@ class Augmentation:
         self.largest_stretch = math.log(settings.stretch)
         light = settings.light
         self.light = v2.ColorJitter(brightness=light, contrast=light, saturation=light / 2, hue=settings.hue)
+        self.drawn = v2.RandAugment(settings.randaugment, settings.magnitude) if settings.randaugment else None
+        self.erasing = v2.RandomErasing(p=settings.erase) if settings.erase else None
 
     def __call__(self, photo: Image.Image, *, random: np.random.Generator) -> Image.Image:
-        """Augment an RGB photo; the caller seeds torch's random numbers, which the light uses."""
+        """Augment an RGB photo; the caller seeds torch's random numbers, which changes of torchvision use."""
         pasted = None
         if self.settings.paste and random.random() < self.settings.paste:
             pasted = self.on_background(photo, random=random)
@@ -48,10 +51,20 @@ class Augmentation:
         if random.random() < 0.5:
             view = view.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         view = self.light(view)
+        if self.drawn is not None:
+            view = self.drawn(view)
         for spoil in SPOILS:
             if random.random() < self.settings.spoil:
                 view = spoil(view, random=random)
         return view
+
+    def erased(self, photo: Tensor) -> Tensor:
+        """Erase a rectangle of a normalised photo (3, H, W), which gets the mean colour; torch's random numbers decide.
+
+        Source: Zhong et al. 2020, Random Erasing Data Augmentation, as in torchvision's RandomErasing.
+        """
+        changed: Tensor = photo if self.erasing is None else self.erasing(photo)
+        return changed
 
     def varied_box(self, box: Box, *, random: np.random.Generator) -> Box:
         """Widen a box towards the input's aspect ratio, and move its sides as a finder errs."""

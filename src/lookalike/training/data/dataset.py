@@ -221,7 +221,8 @@ class TrainingPhotos(Dataset[tuple[Tensor, int, int]]):
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed the GPUs, too
             changed = self.augmentation(photo, random=random)
-        return torch.from_numpy(self.preprocessing(changed)), place, role
+            shown = self.augmentation.erased(torch.from_numpy(self.preprocessing(changed)))
+        return shown, place, role
 
     def batch(self, places: Tensor, roles: Tensor) -> Batch:
         """Return the labels of a whole batch, (B,) int64 places and roles, on the device of `places`."""

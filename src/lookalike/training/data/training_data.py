@@ -124,11 +124,16 @@ class TrainingData:
 
     def make_objective(self, network: Network) -> Objective:
         """Make the losses with their own parameters."""
+        counts = {
+            head: torch.from_numpy(np.bincount(numbers[numbers != UNKNOWN], minlength=len(self.classes[head])))
+            for head, numbers in self.photos.labels.items()
+        }
         return Objective(
             self.settings,
             classes=self.classes,
             products=self.photos.metric_products,
             embedding=network.metric_dimension,
+            class_counts=counts,
             teacher=0 if self.photos.targets is None else self.photos.targets.shape[1],
         )
 

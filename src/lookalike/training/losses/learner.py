@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from lookalike.errors import UnknownNameError
 from lookalike.models.network import Network
 from lookalike.training.data.batch import Batch
+from lookalike.training.data.mixing import draw_mixture, mix
 from lookalike.training.losses.objective import Objective
 from lookalike.training.run.processes import gather
-from lookalike.training.settings.run_settings import StageSettings
+from lookalike.training.settings.run_settings import AugmentationSettings, StageSettings
 
 BACKBONE = "network.backbone."
 """Prefix of the names of the backbone's weights."""
@@ -29,6 +30,7 @@ class Learner(nn.Module):
         network: Network to train.
         objective: Losses.
         batch_of: Returns the labels of photos.
+        mixing: Settings by which the photos of a batch are mixed; None for none.
         autocast: Mixed precision of the backbone; everything after it is float32.
     """
 
@@ -38,11 +40,12 @@ class Learner(nn.Module):
         objective: Objective,
         *,
         batch_of: BatchOf,
+        mixing: AugmentationSettings | None = None,
         autocast: Callable[[], AbstractContextManager[object]],
     ) -> None:
         super().__init__()
         self.network, self.objective = network, objective
-        self.batch_of, self.autocast = batch_of, autocast
+        self.batch_of, self.mixing, self.autocast = batch_of, mixing, autocast
 
     def forward(self, photos: Tensor, places: Tensor, roles: Tensor) -> dict[str, Tensor]:
         """Compute the weighted parts of the loss; every process gets the same values.
@@ -52,16 +55,33 @@ class Learner(nn.Module):
             places: (B,) int64 rows in the training data.
             roles: (B,) int64, role of each photo in the losses.
         """
+        mixed = None
+        if self.mixing is not None:  # all processes mix as the first one has drawn
+            mixed = mix(photos, gather(draw_mixture(self.mixing).to(photos.device)[None])[0])
+            photos = mixed.photos
         with self.autocast():
             maps = self.network.maps(photos)
         with torch.autocast(photos.device.type, enabled=False):
             pooled = gather(self.network.pooled(maps.float()))
             metric = self.network.metric_rows(pooled)
-            batch = self.batch_of(gather(places), gather(roles))
-            parts: dict[str, Tensor] = self.objective(
-                self.network, metric, batch, read=self.network.read_rows(pooled, metric)
-            )
-            return parts
+            read = self.network.read_rows(pooled, metric)
+
+            def parts_of(places: Tensor, roles: Tensor) -> dict[str, Tensor]:
+                parts: dict[str, Tensor] = self.objective(
+                    self.network, metric, self.batch_of(gather(places), gather(roles)), read=read
+                )
+                return parts
+
+            parts = parts_of(places, roles)
+            if mixed is None:
+                return parts
+            others = parts_of(places[mixed.others], roles[mixed.others])
+            weighed = [(mixed.share, parts), (1.0 - mixed.share, others)]
+            nothing = metric.sum() * 0.0
+            return {
+                name: sum((share * found[name] for share, found in weighed if name in found), nothing)
+                for name in {**parts, **others}
+            }
 
     def train_stage(self, stage: StageSettings) -> None:
         """Set the train mode of a stage; frozen parts also keep the statistics of their normalisation layers.

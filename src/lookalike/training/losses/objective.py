@@ -29,6 +29,7 @@ class Objective(nn.Module):
         classes: Classes of each label, from `label_classes`.
         products: Number of products in the metric losses.
         embedding: D, the dimension of the embedding.
+        class_counts: Photos of each class by head, (C,) int64, for `class_weights = "balanced"`.
         teacher: T, the dimension of the teacher's embeddings; 0 without a teacher.
 
     Raises:
@@ -43,6 +44,7 @@ class Objective(nn.Module):
         classes: Mapping[str, Sequence[str]],
         products: int,
         embedding: int,
+        class_counts: Mapping[str, Tensor] | None = None,
         teacher: int = 0,
     ) -> None:
         super().__init__()
@@ -60,6 +62,8 @@ class Objective(nn.Module):
         self.distillation = (
             DistillationLoss(settings.teacher, embedding=embedding, teacher=teacher) if teacher else None
         )
+        balanced = class_counts is not None and settings.heads.class_weights == "balanced"
+        self.class_weights = Weights(class_counts or {}) if balanced else None
         self.names = part_names([loss.name for loss in settings.loss])
 
     def forward(
@@ -91,6 +95,7 @@ class Objective(nn.Module):
                 parts[head] = weight * functional.cross_entropy(
                     network.scores(head, read[known]),
                     batch.labels[head][known],
+                    weight=None if self.class_weights is None else self.class_weights(head),
                     label_smoothing=self.settings.heads.label_smoothing,
                 )
         for head, weight in self.tag_weights.items():
@@ -105,6 +110,29 @@ class Objective(nn.Module):
         """Compute the mean binary cross entropy over the known tags, (B, T) each."""
         weight = torch.tensor(self.settings.heads.positive_weight, device=scores.device)
         return functional.binary_cross_entropy_with_logits(scores[known], tags[known], pos_weight=weight)
+
+
+class Weights(nn.Module):
+    """Weights of the classes of each head, inverse to their numbers of photos; buffers outside of `state_dict`.
+
+    The weight of class c is N / (C n_c), as scikit-learn's `compute_class_weight` gives it; a class without photos has
+    the weight 0.
+
+    Args:
+        counts: Photos of each class by head, (C,) int64.
+    """
+
+    def __init__(self, counts: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        self.places = {head: f"weights_{place}" for place, head in enumerate(counts)}
+        for head, count in counts.items():
+            weights = torch.where(count > 0, count.sum() / ((count > 0).sum() * count.clamp(min=1)), 0.0)
+            self.register_buffer(self.places[head], weights.float(), persistent=False)
+
+    def forward(self, head: str) -> Tensor:
+        """Weights of the classes of a head, (C,) float32."""
+        weights: Tensor = self.get_buffer(self.places[head])
+        return weights
 
 
 def metric_rows(loss: MetricLoss, batch: Batch) -> tuple[Tensor, Tensor]:

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from lookalike.errors import ConfigError, TrainingError
+from lookalike.models.backbones import checkpoint_gradients
 from lookalike.models.network import Network
 from lookalike.models.weight_readers import match_first_block
 from lookalike.training.data.teacher_rows import TEACHER, read_teacher_rows
@@ -128,8 +129,11 @@ class Run:
             self.network,
             self.training_data.make_objective(self.network),
             batch_of=self.training_data.photos.batch,
+            mixing=settings.augmentation if settings.augmentation.mixes else None,
             autocast=accelerator.autocast,
         )
+        if settings.gradient_checkpointing:
+            checkpoint_gradients(self.network.backbone, settings.network.backbone)
         state = folder.read_state()
         if state is None:
             for note in self.training_data.initialise(self.network, self.readable):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import torch
 from accelerate import Accelerator
+from timm.optim._param_groups import param_groups_layer_decay
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import SGD, AdamW, Optimizer
@@ -116,17 +117,24 @@ class OptimiserStepper:
     def _set_rates(self, factor: float) -> dict[str, float]:
         rates = {"new layers": factor * self.stage.learning_rate, "backbone": factor * self.stage.backbone_rate}
         for group in self.optimizer.param_groups:
-            group["lr"] = rates["backbone" if group["backbone"] else "new layers"]
+            group["lr"] = rates["backbone" if group["backbone"] else "new layers"] * group.get("lr_scale", 1.0)
         return rates
 
 
 def make_optimizer(learner: Learner, stage: StageSettings, settings: TrainingSettings) -> Optimizer:
     """Make the optimiser of a stage, with parameter groups for new layers and for the backbone, unless it is frozen.
 
-    Weight decay applies to matrices and convolutions only; it would pull the scales of normalisation layers to 0.
+    Weight decay applies to matrices and convolutions only; it would pull the scales of normalisation layers to 0. With
+    `layer_decay` each layer of the backbone, as timm divides it, has a group with its factor, `lr_scale`.
     """
     groups: list[dict[str, object]] = []
-    for backbone in (False, True) if stage.backbone_rate else (False,):
+    by_layer = stage.backbone_rate > 0 and stage.layer_decay < 1
+    if by_layer:
+        layers = param_groups_layer_decay(
+            learner.network.backbone, weight_decay=settings.weight_decay, layer_decay=stage.layer_decay
+        )
+        groups += [{**layer, "backbone": True} for layer in layers]
+    for backbone in (False, True) if stage.backbone_rate and not by_layer else (False,):
         named = [weight for name, weight in learner.named_parameters() if name.startswith(BACKBONE) == backbone]
         for decays in (True, False):
             chosen = [weight for weight in named if (weight.ndim > 1) == decays]

@@ -10,6 +10,7 @@ from lookalike.config import Range
 from lookalike.errors import ConfigError
 from lookalike.training.settings.limits import Arguments, FractionBelowOne, Weight, Word
 
+ClassWeights = Literal["equal", "balanced"]
 SamplerName = Literal["products", "balanced", "triplets"]
 DRAWN_TRIPLETS = "DrawnTripletLoss"
 
@@ -46,10 +47,12 @@ class HeadSettings:
     """Settings of class heads and multi-label heads.
 
     Attributes:
+        class_weights: `equal`, or `balanced`: photos of rare classes weigh more, so that all classes weigh the same.
         label_smoothing: Label smoothing of the class heads' cross entropy, in [0, 1).
         positive_weight: Weight of the positive tags of a photo against its negative ones in the multi-label heads.
     """
 
+    class_weights: ClassWeights = "equal"
     label_smoothing: FractionBelowOne = 0.05
     positive_weight: Annotated[float, Range(above=0, most=1_000_000)] = 1.0
 

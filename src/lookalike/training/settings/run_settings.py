@@ -151,6 +151,12 @@ class AugmentationSettings:
         hue: Largest rotation of the hue, as a fraction of the circle.
         rotation: Largest rotation, in degrees.
         spoil: Probability of each of blur, lower resolution and strong JPEG compression.
+        randaugment: Number of changes of each photo that RandAugment draws from 14 kinds; 0 for none.
+        magnitude: Strength of these changes, from 0 to 30.
+        erase: Probability that a rectangle of the photo is erased (random erasing).
+        mixup: Parameter of the beta distribution by which two photos of a batch are mixed; 0 for none. Mixed photos
+            have the labels of both, so mixing is for class heads without metric losses.
+        cutmix: The same, for a rectangle of another photo; a batch is mixed in one of the two ways.
         paste: Probability that a photo on white is cut out and pasted on a background.
         box_widen: Largest part of the way from the box of a photo to the smallest box around it that has the aspect
             ratio of the input, from 0 to 1; each view goes a random part of it.
@@ -168,11 +174,21 @@ class AugmentationSettings:
     hue: Annotated[float, Range(least=0, most=0.5)] = 0.02
     rotation: Annotated[float, Range(least=0, most=180)] = 10.0
     spoil: Fraction = 0.15
+    randaugment: Annotated[int, Range(least=0, most=14)] = 0
+    magnitude: Annotated[int, Range(least=0, most=30)] = 9
+    erase: Fraction = 0.0
+    mixup: Annotated[float, Range(least=0, most=100)] = 0.0
+    cutmix: Annotated[float, Range(least=0, most=100)] = 0.0
     paste: Fraction = 0.0
     box_widen: Fraction = 0.0
     box_jitter: Annotated[float, Range(least=0, most=0.3)] = 0.0
     backgrounds: str = ""
     background_columns: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def mixes(self) -> bool:
+        """Whether photos of a batch are mixed."""
+        return self.mixup > 0 or self.cutmix > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +199,8 @@ class StageSettings:
         epochs: Length of the stage in epochs of `epoch_photos` photos; fractions are allowed.
         learning_rate: Learning rate of the new layers.
         backbone_rate: Learning rate of the backbone; 0 freezes it, its normalisation layers included.
+        layer_decay: Factor of the learning rate from each layer of the backbone to the one below it, in (0, 1]: lower
+            layers change less.
         freeze: Names of frozen modules of the backbone, such as `blocks.0`. The first ones are the most expensive and
             change least.
         warmup: Fraction of the stage's steps in which the learning rates rise.
@@ -193,6 +211,7 @@ class StageSettings:
     epochs: Annotated[float, Range(above=0, most=100_000)]
     learning_rate: LearningRate
     backbone_rate: LearningRate = 0.0
+    layer_decay: Annotated[float, Range(above=0, most=1)] = 1.0
     freeze: tuple[Word, ...] = ()
     warmup: FractionBelowOne = 0.05
     height: Annotated[int, Range(least=8, most=2048, or_zero=True)] = 0
@@ -230,6 +249,8 @@ class TrainingSettings:
         save_every: Steps between two saved states.
         unreadable: Largest number of unreadable training photos; one more ends the run.
         workers: Worker processes that load photos; 0 loads them in the training process.
+        gradient_checkpointing: Whether layers are computed again in the backward pass, which takes more time and less
+            memory.
     """
 
     name: Name
@@ -263,6 +284,7 @@ class TrainingSettings:
     save_every: CountFromOne = 200
     unreadable: Count = 20
     workers: Annotated[int, Range(least=0, most=256)] = 2
+    gradient_checkpointing: bool = False
 
 
 def load_settings(path: Path, *, overrides: tuple[str, ...] = ()) -> TrainingSettings:
@@ -283,6 +305,10 @@ def load_settings(path: Path, *, overrides: tuple[str, ...] = ()) -> TrainingSet
     check_losses(settings.loss, settings.sampler, batch=settings.products * settings.photos, where=str(path))
     if settings.measure_every == 0 and (settings.schedule == "plateau" or settings.early_stop):
         raise ConfigError(f'{path}: expected measure_every >= 1 for schedule = "plateau" and for early_stop, got 0')
+    if settings.augmentation.mixes and (settings.loss or settings.teacher.model):
+        raise ConfigError(
+            f"{path}: augmentation: mixup and cutmix mix the labels of class heads, so leave [[loss]] and [teacher] out"
+        )
     given = settings.input
     for place, stage in enumerate(settings.stage):
         height, width = stage.height or given.height, stage.width or given.width
