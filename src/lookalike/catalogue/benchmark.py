@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from lookalike.types import Item
 
-BenchmarkName = Literal["attributes", "inshop", "consumer2shop", "sop", "cub"]
+BenchmarkName = Literal["attributes", "inshop", "consumer2shop", "deepfashion2", "street2shop", "sop", "cub"]
 
 Selection: TypeAlias = Mapping[str, tuple[str, ...]]
 """Attributes and the values that each may have, such as `{"split": ("test",), "source": ("shop",)}`."""
@@ -39,12 +39,15 @@ class Sides:
         queries: Items that ask.
         gallery: Items that answer. Queries and gallery have no item in common, or are the same with `leave_one_out`.
         leave_one_out: Whether each item of the gallery asks for the others; a photo never answers itself.
+        within: Attribute whose value a query and its answers share, such as `category`: each value is a retrieval of
+            its own; empty for one retrieval.
         depths: The k of the hit rates that papers print for this benchmark; empty takes the usual ones.
     """
 
     queries: Selection
     gallery: Selection
     leave_one_out: bool = False
+    within: str = ""
     depths: tuple[int, ...] = ()
 
 
@@ -60,8 +63,10 @@ class Benchmark:
         category_types: For each category by name, in the published order: `upper`, `lower` or `full`.
         attribute_types: For each attribute by name, in the published order, its type, such as `texture`. An item's
             attribute `attributes` lists those that it is known to have.
+        answers: Products that answer a query by the id of its item, where they are more than its own.
         published: Published totals by name, such as `query photos`; a subset of the data has other totals.
         boxes: Whether the published figures are for photos cropped to their boxes.
+        of_garments: Whether an item is a garment, of which a photo may show several.
     """
 
     name: BenchmarkName
@@ -69,5 +74,7 @@ class Benchmark:
     pairs: tuple[Pair, ...] = ()
     category_types: Mapping[str, str] = field(default_factory=dict)
     attribute_types: Mapping[str, str] = field(default_factory=dict)
+    answers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     published: Mapping[str, int] = field(default_factory=dict)
     boxes: bool = True
+    of_garments: bool = False

@@ -17,6 +17,7 @@ from lookalike.catalogue.protocol import Catalogue
 from lookalike.errors import AnnotationErrors, CatalogueError
 from lookalike.types import Item
 
+COLUMNS = ("photos", "garments", "products", "pairs", "query", "gallery")
 WHOLE = "all"
 UNSPLIT = "none"
 """Names of the split when no item has one, and when an item among others has none."""
@@ -33,6 +34,7 @@ class SplitTotals:
             Consumer-to-shop.
         query: Consumers' photos.
         gallery: Shops' photos, each once.
+        garments: Garments in the photos; None except in DeepFashion2.
     """
 
     photos: int = 0
@@ -40,10 +42,11 @@ class SplitTotals:
     pairs: int | None = None
     query: int | None = None
     gallery: int | None = None
+    garments: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Counts by name, without those that are None."""
-        numbers = {name: getattr(self, name) for name in ("photos", "products", "pairs", "query", "gallery")}
+        numbers = {name: getattr(self, name) for name in COLUMNS}
         return {name: number for name, number in numbers.items() if number is not None}
 
 
@@ -120,9 +123,9 @@ def check_catalogue(
     check = Check(catalogue.kind, catalogue.source, notes=list(catalogue.notes))
     check.missing = [skip.photo for skip in catalogue.skipped]
     check.notes += [f"{skip.photo}: {skip.reason}" for skip in catalogue.skipped]
-    products = _look_through(catalogue, check, progress=progress)
+    totals = _look_through(catalogue, check, progress=progress)
     if catalogue.benchmark:
-        _compare_totals(catalogue.benchmark, check, products=products)
+        _compare_totals(catalogue.benchmark, check, totals)
     return check
 
 
@@ -134,14 +137,20 @@ def _layout(path: Path) -> Layout | None:
         return None
 
 
-def _look_through(catalogue: Catalogue, check: Check, *, progress: Callable[[int, int], None] | None) -> int:
-    """Count items and missing photos in one pass; returns the number of distinct products."""
+def _look_through(catalogue: Catalogue, check: Check, *, progress: Callable[[int, int], None] | None) -> dict[str, int]:
+    """Count items and missing photos in one pass; returns totals of all splits by name."""
     products: dict[str, set[str]] = {}
     sides, leaks = _Sides(catalogue.benchmark), LeakSearch()
+    of_garments = catalogue.benchmark is not None and catalogue.benchmark.of_garments
+    before = ""
     for number, item in enumerate(catalogue.items(), start=1):
         split = str(item.attributes.get("split") or UNSPLIT)
         totals = check.splits.setdefault(split, SplitTotals())
         totals.photos += 1
+        if of_garments:
+            totals.garments = (totals.garments or 0) + 1
+            totals.photos -= item.photo == before
+            before = item.photo
         if item.product is not None:
             products.setdefault(split, set()).add(item.product)
         is_there = leaks.take(split, item)
@@ -161,7 +170,8 @@ def _look_through(catalogue: Catalogue, check: Check, *, progress: Callable[[int
             totals.gallery = sides.of_source["shop", split]
     check.unanswerable = sides.unanswerable()
     check.leaks = [*leaks.leaks()]
-    return len(set().union(*products.values()))
+    photos = {f"{source} photos": len(photos) for source, photos in sides.photos.items()}
+    return {"products": len(set().union(*products.values())), **photos}
 
 
 class _Sides:
@@ -170,43 +180,53 @@ class _Sides:
     def __init__(self, benchmark: Benchmark | None) -> None:
         among_all = {"all": Sides({}, {}, leave_one_out=True)}
         self._sides: Sequence[Sides] = [*(among_all if benchmark is None else benchmark.sides).values()]
-        self._asking: list[list[tuple[str, str]]] = [[] for _ in self._sides]
-        self._answering: list[Counter[str]] = [Counter() for _ in self._sides]
+        self._asking: list[list[tuple[str, str, object]]] = [[] for _ in self._sides]
+        self._answering: list[Counter[tuple[str, object]]] = [Counter() for _ in self._sides]
+        self._of_sources = benchmark is not None and "shop photos" in benchmark.published
+        self._answers = benchmark.answers if benchmark else {}
         self.of_source: Counter[tuple[object, str]] = Counter()
+        self.photos: dict[object, set[str]] = {}
 
     def take(self, item: Item, *, is_there: bool) -> None:
         """Add an item; an item whose photo is missing is not in the gallery."""
-        self.of_source[item.attributes.get("source"), str(item.attributes.get("split"))] += 1
+        source = item.attributes.get("source")
+        self.of_source[source, str(item.attributes.get("split"))] += 1
+        if self._of_sources:
+            self.photos.setdefault(source, set()).add(item.photo)
         if item.product is None:
             return
         for sides, asking, answering in zip(self._sides, self._asking, self._answering, strict=True):
+            group = item.attributes.get(sides.within) if sides.within else None
             if selects(sides.queries, item):
-                asking.append((item.id, item.product))
+                asking += [(item.id, product, group) for product in self._answers.get(item.id, (item.product,))]
             if is_there and selects(sides.gallery, item):
-                answering[item.product] += 1
+                answering[item.product, group] += 1
 
     def unanswerable(self) -> list[str]:
         """Ids of queries without a relevant item."""
-        found = (
-            item_id
-            for sides, asking, answering in zip(self._sides, self._asking, self._answering, strict=True)
-            for item_id, product in asking
-            if answering[product] < (2 if sides.leave_one_out else 1)
-        )
-        return list(dict.fromkeys(found))
+        unanswerable: dict[str, None] = {}
+        for sides, asking, answering in zip(self._sides, self._asking, self._answering, strict=True):
+            right: Counter[str] = Counter()
+            for item_id, product, group in asking:
+                right[item_id] += answering[product, group]
+            unanswerable |= dict.fromkeys(
+                item_id for item_id, count in right.items() if count < (2 if sides.leave_one_out else 1)
+            )
+        return [*unanswerable]
 
 
-def _compare_totals(benchmark: Benchmark, check: Check, *, products: int) -> None:
+def _compare_totals(benchmark: Benchmark, check: Check, of_all: Mapping[str, int]) -> None:
     """Note totals that differ from the published ones, as those of a subset do."""
     totals = check.splits.values()
     found = {
         "photos": sum(one.photos for one in totals),
-        "products": products,
+        **of_all,
         "pairs": len(benchmark.pairs),
         "categories": len(benchmark.category_types),
         "attributes": len(benchmark.attribute_types),
         **{f"{split} photos": one.photos for split, one in check.splits.items()},
         **{f"{split} products": one.products for split, one in check.splits.items()},
+        **{f"{split} garments": one.garments or 0 for split, one in check.splits.items()},
     }
     different = [
         f"{name} {found.get(name, 0):,} ({number:,})"

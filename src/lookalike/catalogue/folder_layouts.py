@@ -17,7 +17,9 @@ from lookalike.catalogue.splits import SPLITS
 from lookalike.errors import CatalogueError
 from lookalike.storage.files import open_regular
 
-Layout = Literal["inshop", "consumer2shop", "attributes", "fine", "sop", "cub", "imagefolder"]
+Layout = Literal[
+    "inshop", "consumer2shop", "attributes", "fine", "deepfashion2", "street2shop", "sop", "cub", "imagefolder"
+]
 
 PARTITION = "list_eval_partition.txt"
 ATTRIBUTE_FOLDERS = ("Anno", "Anno_coarse", "Eval", ".")
@@ -43,6 +45,10 @@ MARKS: Mapping[Layout, tuple[Sequence[str], Sequence[str]]] = {
     ),
     "fine": ((".",), ("train_cate.txt", "train_attr.txt")),
     "attributes": (ATTRIBUTE_FOLDERS, ("list_category_img.txt", "list_category_cloth.txt", "list_attr_img.txt")),
+    "street2shop": (
+        ("meta/json", "json", "meta", "."),
+        ("retrieval_bags.json", "retrieval_dresses.json", "retrieval_tops.json", "retrieval_skirts.json"),
+    ),
     "sop": ((".",), ("Ebay_train.txt", "Ebay_test.txt")),
     "cub": ((".",), ("image_class_labels.txt",)),
 }
@@ -52,6 +58,8 @@ READERS: Mapping[Layout, str] = {
     "inshop": "lookalike.catalogue.deepfashion.inshop:open_inshop",
     "consumer2shop": "lookalike.catalogue.deepfashion.consumer2shop:open_consumer2shop",
     "fine": "lookalike.catalogue.deepfashion.fine:open_fine",
+    "deepfashion2": "lookalike.catalogue.benchmarks.deepfashion2:open_deepfashion2",
+    "street2shop": "lookalike.catalogue.benchmarks.street2shop:open_street2shop",
     "sop": "lookalike.catalogue.benchmarks.online_products:open_online_products",
     "cub": "lookalike.catalogue.benchmarks.birds:open_birds",
 }
@@ -82,6 +90,10 @@ def recognise(folder: Path, *, exclusions: Exclusions = DEFAULT_EXCLUSIONS) -> L
             return layout_of_partition
     if recognise_fine(folder):
         return "attributes"
+    if any(
+        _is_dir(folder / split / "annos") and _is_dir(folder / split / "image") for split in ("train", "validation")
+    ):
+        return "deepfashion2"
     splits = _sub_folders(folder, exclusions, broken_links=True) or []
     split_names = {path.name for path in splits}
     # A split that cannot be listed still counts as one: the photos of the others must keep their split.
@@ -177,6 +189,10 @@ def _look_into(place: Path) -> None:
 
 def _is_file(path: Path) -> bool:
     return os.path.isfile(path)  # noqa: PTH113 - Path.is_file is an error where a folder cannot be looked into
+
+
+def _is_dir(path: Path) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112 - as above
 
 
 def _layout_of_partition(path: Path) -> Layout | None:

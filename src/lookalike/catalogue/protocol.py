@@ -19,6 +19,8 @@ Kind = Literal[
     "attributes",
     "inshop",
     "consumer2shop",
+    "deepfashion2",
+    "street2shop",
     "sop",
     "cub",
     "merchant",

@@ -62,7 +62,8 @@ def draw(
         str,
         typer.Argument(
             metavar="LAYOUT",
-            help="attributes, attributes-fine, inshop, consumer2shop, sop, cub, imagefolder or table.",
+            help="attributes, attributes-fine, inshop, consumer2shop, deepfashion2, street2shop, sop, cub, "
+            "imagefolder or table.",
         ),
     ],
     to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Folder to write to: empty, or created.")],
@@ -82,12 +83,13 @@ def draw(
 
 
 def _present(check: Check) -> None:
+    from lookalike.catalogue.checking import COLUMNS
+
     write(f"{check.kind or 'not recognised'}: {check.source}")
     if check.splits:
         rows = [totals.to_json() for totals in check.splits.values()]
-        names = ("photos", "products", "pairs", "query", "gallery")
-        columns = {name: [shown(row[name]) if row.get(name) else "" for row in rows] for name in names}
-        write_table({"split": list(check.splits), **columns}, right=names)
+        columns = {name: [shown(row[name]) if row.get(name) else "" for row in rows] for name in COLUMNS}
+        write_table({"split": list(check.splits), **columns}, right=COLUMNS)
         write(_few("missing photos", check.missing))
         write(_few("items without a right answer", check.unanswerable))
         write(_few("photos in several splits", [_leak_in_words(leak) for leak in check.leaks]))

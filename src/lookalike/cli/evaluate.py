@@ -54,8 +54,8 @@ def evaluate(
         typer.Option(
             "--protocol",
             metavar="P",
-            help="Protocol: inshop, consumer2shop, attributes, sop, cub, product, grades=a,b,c, words=a,b,c, "
-            "changed-words=a,b,c or garments.",
+            help="Protocol: of a published benchmark (inshop, consumer2shop, attributes, deepfashion2, street2shop, "
+            "sop, cub), product, grades=a,b,c, words=a,b,c, changed-words=a,b,c or garments.",
         ),
     ] = None,
     weight: Weights = None,

@@ -122,7 +122,7 @@ def evaluate(
         source: A folder, a table or the root of a published benchmark, with labels.
         gallery: Address of a gallery that was filled from the source and has the vectors; or its retriever.
         model: Instead of `gallery`: a model, or several, to embed the photos with.
-        protocol: `inshop`, `consumer2shop`, `attributes`, `sop`, `cub`, `product`, `grades=a,b,c`, `words=a,b,c` or
+        protocol: Name of a published benchmark, such as `inshop`; `product`, `grades=a,b,c`, `words=a,b,c` or
             `changed-words=a,b,c`; None is that of the source, or `product`.
         weights: Weights of the spaces by name; None takes those learned for the gallery, or the defaults.
         metrics: Distances of SciPy's cdist by space, as for a search.

@@ -11,7 +11,7 @@ from lookalike.errors import UnknownNameError, UsageError
 from lookalike.evaluation.task import UNKNOWN, Task, grades_task, product_task, sides_task
 from lookalike.types import Item
 
-Name = Literal["inshop", "consumer2shop", "attributes", "sop", "cub", "product", "grades", "words", "changed-words"]
+Name = Literal[BenchmarkName, "product", "grades", "words", "changed-words"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,14 @@ class Protocol:
         if sides is not None:
             if apart:
                 raise UsageError(f"the protocol {self.name!r} is fixed; leave `apart` out")
-            return sides_task(items, sides, protocol=str(self), unknown=unknown, category=category)
+            return sides_task(
+                items,
+                sides,
+                protocol=str(self),
+                answers=benchmark.answers if benchmark else None,
+                unknown=unknown,
+                category=category,
+            )
         if self.name == "grades":
             return grades_task(items, self.words, apart=apart, unknown=unknown, category=category)
         if self.name == "product":

@@ -171,9 +171,14 @@ def _measured_block(scorer: Scorer, queries: Int64, task: Task, missing: Bool) -
     """Return the values, answers, scores, first right answers, their ranks and curves of a block of queries."""
     gallery = task.gallery
     relevance = graded_relevance([part[queries] for part in task.labels], [part[gallery] for part in task.labels])
+    for row, place in enumerate(queries.tolist()):
+        if place in task.further:
+            relevance[row, np.isin(gallery, task.further[place])] = len(task.labels)
     apart = np.zeros(relevance.shape, dtype=np.bool_)
-    for row in task.apart:
-        apart |= (row[queries][:, None] == row[gallery][None, :]) & (row[queries] >= 0)[:, None]
+    if task.within is not None:
+        apart = task.within[queries][:, None] != task.within[gallery][None, :]
+    for groups in task.apart:
+        apart |= (groups[queries][:, None] == groups[gallery][None, :]) & (groups[queries] >= 0)[:, None]
     relevance[apart] = 0
     highest = len(task.labels)
     totals = np.stack([(relevance >= level).sum(axis=1) for level in range(1, highest + 1)], axis=1)

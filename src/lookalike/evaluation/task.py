@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -43,6 +43,8 @@ class Task:
         metrics: Metrics of the task, the most important first.
         notes: Notes for the user, a line each.
         unknown: Attribute values that mean "unknown".
+        within: (n,) int64 group numbers that queries and answers share; None for one group.
+        further: Places in `items` of more right answers of a query, of the highest grade, by the query's place.
     """
 
     protocol: str
@@ -56,6 +58,8 @@ class Task:
     metrics: tuple[Metric, ...]
     notes: tuple[str, ...] = ()
     unknown: Collection[str] = UNKNOWN
+    within: Int64 | None = None
+    further: Mapping[int, Int64] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not len(self.queries) or not len(self.gallery):
@@ -81,6 +85,7 @@ def sides_task(
     sides: Sides,
     *,
     protocol: str,
+    answers: Mapping[str, Sequence[str]] | None = None,
     unknown: Collection[str] = UNKNOWN,
     category: str | None = None,
 ) -> Task:
@@ -92,6 +97,7 @@ def sides_task(
         items: Items of the benchmark, or more.
         sides: Definition of queries and gallery; an answer is right if it shows the same product.
         protocol: Name of the protocol.
+        answers: Products that answer a query by its id, where they are more than its own.
         unknown: Attribute values that mean "unknown"; a query of unknown product has no right answer.
         category: Attribute for the figures by category; None chooses one.
 
@@ -105,9 +111,27 @@ def sides_task(
     queries = np.flatnonzero([selects(sides.queries, item) for item in items])
     gallery = np.flatnonzero([selects(sides.gallery, item) for item in items])
     products = numbers([value_of(item, "product", unknown=unknown) for item in items])
-    answers = np.bincount(products[gallery][products[gallery] >= 0], minlength=len(items) + 1)
+    within = (
+        field_numbers(items, sides.within, unknown=unknown) if sides.within else np.zeros(len(items), dtype=np.int64)
+    )
+    of_product: dict[tuple[str | None, int], list[int]] = {}
+    for place in gallery.tolist():
+        of_product.setdefault((items[place].product, int(within[place])), []).append(place)
+    further: dict[int, Int64] = {}
+    for place in queries.tolist():
+        if wanted := (answers or {}).get(items[place].id):
+            found = [of_product.get((product, int(within[place])), []) for product in wanted]
+            further[place] = np.array([one for some in found for one in some], dtype=np.int64)
     fewest = 2 if sides.leave_one_out else 1
-    answerable = (products[queries] >= 0) & (answers[products[queries]] >= fewest)
+    answerable = np.array(
+        [
+            products[place] >= 0
+            and len(of_product.get((items[place].product, int(within[place])), ())) + len(further.get(place, ()))
+            >= fewest
+            for place in queries.tolist()
+        ],
+        dtype=np.bool_,
+    )
     unanswerable = int((~answerable).sum())
     note = f"{unanswerable:,} queries have no right answer in the gallery; they count as 0"
     return Task(
@@ -124,6 +148,8 @@ def sides_task(
         else named(*SAME_ITEM),
         notes=(note,) if unanswerable else (),
         unknown=unknown,
+        within=within if sides.within else None,
+        further=further,
     )
 
 

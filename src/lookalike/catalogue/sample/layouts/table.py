@@ -14,6 +14,8 @@ LAYOUTS: Mapping[str, str] = {
     "attributes-fine": "lookalike.catalogue.sample.layouts.attributes:write_attributes_fine",
     "inshop": "lookalike.catalogue.sample.layouts.inshop:write_inshop",
     "consumer2shop": "lookalike.catalogue.sample.layouts.consumer2shop:write_consumer2shop",
+    "deepfashion2": "lookalike.catalogue.sample.layouts.deepfashion2:write_deepfashion2",
+    "street2shop": "lookalike.catalogue.sample.layouts.street2shop:write_street2shop",
     "sop": "lookalike.catalogue.sample.layouts.for_methods:write_online_products",
     "cub": "lookalike.catalogue.sample.layouts.for_methods:write_birds",
     "imagefolder": "lookalike.catalogue.sample.layouts.plain:write_imagefolder",
