@@ -289,7 +289,7 @@ def test_drawn_trees_are_read_and_evaluated(
 
 
 def test_a_layout_needs_enough_products(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="Street2Shop needs at least 10 products with 2 photos each, not 9 with 2"):
-        write_layout(tmp_path / "few", layout="street2shop", products=9, photos=2)
+    with pytest.raises(UsageError, match="Street2Shop needs at least 2 products with 2 photos each, not 9 with 1"):
+        write_layout(tmp_path / "few", layout="street2shop", products=9, photos=1)
     with pytest.raises(UsageError, match="DeepFashion2 needs at least 2 products"):
         write_layout(tmp_path / "one", layout="deepfashion2", products=1, photos=2)

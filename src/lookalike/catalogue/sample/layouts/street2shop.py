@@ -52,7 +52,9 @@ def write_street2shop(root: Path, *, products: int, photos: int, seed: int) -> l
     garments = make_garments([BY_NAME[name] for name in KINDS], count=products, seed=seed)
     for place, number, marks in of_each(garments, draw):
         category = KINDS[garments[place].category.name]
-        split = "test" if place // len(KINDS) % 2 else "train"
+        split = "train" if place < products // 2 else "test"
+        for empty in (f"train_pairs_{category}", f"test_pairs_{category}"):
+            lists.setdefault(empty, [])
         photo, own = place * photos + number + 1, str(place + 1)
         known: dict[str, object] = {"category": category, "source": "consumer", "split": split}
         has_second = photos >= 4
