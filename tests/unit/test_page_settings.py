@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
@@ -181,8 +182,13 @@ def test_the_page_is_served_as_the_settings_say(tmp_path: Path) -> None:
         brand = "Marque"
         """,
     )
-    client = TestClient(Starlette(routes=page_router(settings).routes))
+    app = Starlette(routes=page_router(settings).routes)
+    app.state.context = SimpleNamespace(galleries={"shop": None})
+    client = TestClient(app)
     told = client.get("/page.json").json()
+    assert (told["open"], told["events"], told["several"]) == (True, False, False)
+    app.state.context.galleries["bags"] = None  # after a reload
+    assert client.get("/page.json").json() == {**told, "several": True}
     assert told["name"] == "Tilleul & <Sons>"
     assert (told["currency"], told["scores"], told["photo_bytes"]) == ("INR", False, 1_000_000 - 65_536)
     assert told["labels"] == {"fr": {"brand": "Marque"}}

@@ -1,5 +1,7 @@
 // Requests to the HTTP API.
 
+import {base, headersOf} from "./place.js";
+
 const LONGEST_MS = 60_000; // a photo over a slow connection takes its time
 const ATTEMPTS = 3;
 const LONGEST_WAIT_S = 10;
@@ -14,32 +16,17 @@ export class SearchError extends Error {
 	}
 }
 
-/**
- * @typedef {object} Place Where to search.
- * @property {string} endpoint Address of the server.
- * @property {string|null} gallery Gallery, where the server has several.
- * @property {string|null} key
- */
+/** @typedef {import("./place.js").Place} Place */
 
 /** Search by the parts of a form; what is null or empty is left out. @param {Place} place @param {Record<string, any>} query @param {AbortSignal} signal */
 export function search(place, query, signal) {
 	return ask(place, "search", formOf(query), signal);
 }
 
-/**
- * Address of an item's photo.
- * @param {Place} place
- * @param {string} id
- * @param {number} size Longest side in pixels.
- * @param {string|null} ticket Of `photoTicket`.
- */
-export const photoUrl = (place, id, size, ticket) =>
-	`${base(place)}/items/${encodeURIComponent(id)}/photo?size=${size}${ticket ? `&ticket=${encodeURIComponent(ticket)}` : ""}`;
-
 const LEFT_MS = 60_000; // time that a ticket must still be good for
 let ticket = {of: "", text: "", ends: 0};
 
-/** Ticket for photos, which cannot be asked for with a key; null without a key. @param {Place} place @param {AbortSignal} signal */
+/** Ticket for photos; null without a key. @param {Place} place @param {AbortSignal} signal */
 export async function photoTicket(place, signal) {
 	if (!place.key) return null;
 	const of = `${base(place)} ${place.key}`;
@@ -48,12 +35,6 @@ export async function photoTicket(place, signal) {
 		ticket = {of, text: got.ticket, ends: got.expires * 1000};
 	}
 	return ticket.text;
-}
-
-/** @param {Place} place */
-export function base({endpoint, gallery}) {
-	const root = new URL(endpoint, document.baseURI).href.replace(/\/*$/, "");
-	return `${root}/v1${gallery ? `/${encodeURIComponent(gallery)}` : ""}`;
 }
 
 function formOf(query) {
@@ -68,14 +49,13 @@ function formOf(query) {
 
 /** Post a form, or get what there is. @param {Place} place @param {string} path @param {FormData|null} body @param {AbortSignal} signal */
 async function ask(place, path, body, signal) {
-	const headers = place.key ? {Authorization: `Bearer ${place.key}`} : {};
 	for (let attempt = 1; ; attempt++) {
 		const limit = AbortSignal.timeout(LONGEST_MS);
 		let answer;
 		try {
 			answer = await fetch(`${base(place)}/${path}`, {
 				method: body ? "POST" : "GET",
-				headers,
+				headers: headersOf(place),
 				body,
 				credentials: "omit",
 				signal: AbortSignal.any([signal, limit]),

@@ -1,13 +1,13 @@
 // Events: which matches were seen and chosen, told to the server.
 
-import {base} from "./client.js";
+import {base, headersOf} from "./place.js";
 
 const GATHER_MS = 1000;
 const MOST = 100; // of a request
 
 /**
  * @typedef {object} Shown A match of an answer.
- * @property {import("./client.js").Place} place
+ * @property {import("./place.js").Place} place
  * @property {string} query_id
  * @property {string} id
  */
@@ -22,15 +22,16 @@ export class Teller {
 
 	#hide = () => document.hidden && this.#send();
 
-	/** Tell when half of a card has come into view. @param {Element} card @param {Shown} shown */
+	/** Tell, once for each answer, when half of a card has come into view. @param {Element} card @param {Shown} shown */
 	watch(card, shown) {
+		if (this.#shown.get(card)?.query_id === shown.query_id) return;
 		this.#shown.set(card, shown);
 		this.#watcher.observe(card);
 	}
 
-	/** @param {Shown} shown */
-	choose(shown) {
-		tell([shown], "click");
+	/** Tell what the visitor did with a match. @param {Shown} shown @param {"click"|"like"|"less"} type */
+	choose(shown, type = "click") {
+		tell([shown], type);
 	}
 
 	#look(entries) {
@@ -54,8 +55,7 @@ export class Teller {
 /** Best effort: a search does not depend on it. @param {Shown[]} shown @param {string} type */
 function tell(shown, type) {
 	const {place} = shown[0];
-	const headers = {"Content-Type": "application/json"};
-	if (place.key) headers.Authorization = `Bearer ${place.key}`;
+	const headers = {"Content-Type": "application/json", ...headersOf(place)};
 	const body = JSON.stringify(shown.map(({query_id, id}) => ({query_id, type, id})));
 	// goes on when the visitor leaves for the product's page
 	fetch(`${base(place)}/events`, {method: "POST", headers, body, keepalive: true, credentials: "omit"}).catch(() => {});

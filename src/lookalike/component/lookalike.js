@@ -1,10 +1,11 @@
 // <lookalike-search>: search by photo and words in a shop's own page.
 
 import {filledTemplate, plainCard} from "./cards.js";
-import {SearchError, photoTicket, photoUrl, search} from "./client.js";
+import {SearchError, photoTicket, search} from "./client.js";
 import {make} from "./elements.js";
 import {Teller} from "./events.js";
 import {prepared} from "./photos.js";
+import {photoUrl} from "./place.js";
 import {columnsOf, productOf} from "./products.js";
 import {Stage} from "./stage.js";
 import {STYLE} from "./style.js";

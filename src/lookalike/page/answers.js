@@ -36,7 +36,7 @@ export class Answers {
 		const {matches, query} = await search({...asked, k, offset: before.length}, signal, sent);
 		if (query.garments) this.#learn(state.photo, query, asked.garment);
 		const answer = {
-			matches: [...before, ...matches],
+			matches: [...before, ...matches.map(match => ({...match, query_id: query.id}))],
 			weights: query.weights,
 			labels: query.labels ?? {},
 			noGarment: query.no_garment ?? 0,

@@ -1,17 +1,25 @@
 // Client of the HTTP API.
 
+import {base, headersOf, photoUrl as urlOfPhoto} from "./component/place.js";
+import {place} from "./place.js";
 import {message, settings} from "./settings.js";
 
 const LONGEST_MS = 30_000;
 const TRIES = 4;
+const LONGEST_WAIT_S = 5; // before a request is sent again
+const KINDS = {401: "key", 404: "missing"};
 const MOST_VALUES = 200; // of an attribute, to filter by
 
-/** Error of a request. `kind` is unreachable, slow (the connection), busy, missing, refused or failed. */
+/**
+ * Error of a request. `kind` is unreachable, slow (the connection), busy, key (a key is needed, or another one), gallery (there is none
+ * of the name), missing, refused or failed; `wait` is the time in seconds after which a busy server may be asked again.
+ */
 export class ApiError extends Error {
-	constructor(kind, said, code = "") {
+	constructor(kind, said, code = "", wait = 0) {
 		super(said);
 		this.kind = kind;
 		this.code = code;
+		this.wait = wait;
 	}
 }
 
@@ -33,7 +41,7 @@ export function search({photo, weights, ...others}, signal, sent) {
 		if (name !== "box" && Array.isArray(value)) for (const one of value) form.append(name, one);
 		else if (value || value === 0) form.set(name, String(value));
 	}
-	return ask("v1/search", photo && sent ? {body: form, signal, sent} : {method: "POST", body: form, signal});
+	return ask("search", photo && sent ? {body: form, signal, sent} : {method: "POST", body: form, signal});
 }
 
 const setPhoto = (form, photo) => form.set("photo", photo, photo.name ?? "photo");
@@ -42,7 +50,7 @@ const setPhoto = (form, photo) => form.set("photo", photo, photo.name ?? "photo"
 export async function getGarments(photo) {
 	const form = new FormData();
 	setPhoto(form, photo);
-	const {photos} = await ask("v1/garments", {method: "POST", body: form});
+	const {photos} = await ask("garments", {method: "POST", body: form});
 	return photos[0].garments.map((garment, at) => ({number: at + 1, ...garment}));
 }
 
@@ -50,7 +58,7 @@ let finding = null;
 
 /** Whether the server finds garments in photos; asked once. @returns {Promise<boolean>} */
 export async function findsGarments() {
-	finding ??= ask("v1/info", {});
+	finding ??= ask("info", {});
 	try {
 		return (await finding).garments;
 	} catch (error) {
@@ -62,16 +70,16 @@ export async function findsGarments() {
 /** The server said that it does not find garments. */
 export const findsNoGarments = () => (finding = Promise.resolve({garments: false}));
 
-export const getItem = (id, signal) => ask(`v1/items/${encodeURIComponent(id)}`, {signal});
-export const getItems = (offset, limit, signal) => ask(`v1/items?offset=${offset}&limit=${limit}`, {signal});
+export const getItem = (id, signal) => ask(`items/${encodeURIComponent(id)}`, {signal});
+export const getItems = (offset, limit, signal) => ask(`items?offset=${offset}&limit=${limit}`, {signal});
 export const getFacets = (where, signal) =>
-	ask(`v1/facets?values=${MOST_VALUES}${where ? `&where=${encodeURIComponent(where)}` : ""}`, {signal});
+	ask(`facets?values=${MOST_VALUES}${where ? `&where=${encodeURIComponent(where)}` : ""}`, {signal});
 
 /** Pixels of the longest side of a photo in the grid. */
 export const THUMBNAIL = devicePixelRatio > 1.3 ? 640 : 360;
 
 /** URL of an item's photo; `size` is the longest side in pixels. */
-export const photoUrl = (id, size) => `v1/items/${encodeURIComponent(id)}/photo${size ? `?size=${size}` : ""}`;
+export const photoUrl = (id, size) => urlOfPhoto(place, id, size, place.ticket);
 
 /** The bytes of an item's photo. @returns {Promise<Blob>} */
 export const getPhoto = (id, size) => getBytes(photoUrl(id, size));
@@ -94,25 +102,29 @@ export const isThere = () =>
 		() => false,
 	);
 
-async function ask(path, options) {
+/** Ask for what is of the gallery of the page, or of another place. */
+export async function ask(path, options, where = place) {
+	const url = `${base(where)}/${path}`;
 	for (let attempt = 1; ; attempt++) {
-		const answer = await (options.sent ? upload(path, options) : reach(path, options));
+		const answer = await (options.sent ? upload(url, options) : reach(url, options));
 		if (answer.ok) {
+			await place.renew?.(); // before its photos are shown
 			return await answer.json().catch(error => {
 				if (options.signal?.aborted) throw error;
 				throw new ApiError("unreachable", message("answer_broke_off"));
 			});
 		}
 		const error = await errorOf(answer);
-		if (error.kind !== "busy" || attempt === TRIES) throw error;
-		await pause(Math.min(Number(answer.headers.get("Retry-After")) || 1, 5) * 1000, options.signal);
+		if (error.kind !== "busy" || error.wait > LONGEST_WAIT_S || attempt === TRIES) throw error;
+		await pause(error.wait * 1000, options.signal);
 	}
 }
 
 async function reach(path, {signal, ...options}) {
 	const limit = AbortSignal.timeout(LONGEST_MS);
 	try {
-		return await fetch(path, {...options, signal: signal ? AbortSignal.any([signal, limit]) : limit});
+		const signals = signal ? AbortSignal.any([signal, limit]) : limit;
+		return await fetch(path, {headers: headersOf(place), ...options, signal: signals});
 	} catch (error) {
 		if (signal?.aborted) throw error;
 		if (limit.aborted) throw new ApiError("unreachable", message("server_too_slow"));
@@ -149,6 +161,7 @@ function upload(path, {body, signal, sent}) {
 		});
 		signal?.addEventListener("abort", stop, {once: true});
 		request.open("POST", path);
+		for (const [name, value] of Object.entries(headersOf(place))) request.setRequestHeader(name, value);
 		request.send(body);
 		wait();
 	});
@@ -160,9 +173,11 @@ async function errorOf(answer) {
 		() => ({}),
 	);
 	if (said.code === "too_slow") return new ApiError("slow", message("connection_slow"));
-	const busy = answer.headers.has("Retry-After");
-	const kind = busy ? "busy" : answer.status === 404 ? "missing" : answer.status < 500 ? "refused" : "failed";
-	return new ApiError(kind, said.message ?? String(answer.status), said.code);
+	const {status} = answer;
+	const later = answer.headers.get("Retry-After");
+	const named = said.code === "unknown_gallery" ? "gallery" : KINDS[status];
+	const kind = later !== null ? "busy" : (named ?? (status < 500 ? "refused" : "failed"));
+	return new ApiError(kind, said.message ?? String(status), said.code, Number(later) || 1);
 }
 
 function pause(milliseconds, signal) {

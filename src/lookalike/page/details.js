@@ -41,17 +41,20 @@ export class Details {
 
 	/**
 	 * @param {string} id
-	 * @param {{match: object|null, weights: object|null, variants: object[]}} found The clicked match, or null, and other variants
-	 *   of its product.
+	 * @param {{matches: any[], weights: object}} [answer] The answer in the grid, where the item may be a match, or a variant of one.
 	 */
-	async show(id, {match, weights, variants}) {
+	async show(id, answer) {
 		if (this.id === id) return;
+		const isOpen = one => one.id === id;
+		const match = answer?.matches.find(isOpen) ?? null;
+		const product = answer?.matches.find(one => isOpen(one) || one.variants?.some(isOpen));
+		const variants = [product, ...(product?.variants ?? [])].filter(one => one && !isOpen(one));
 		this.id = id;
 		this.#variants = variants;
 		this.#stop?.abort();
 		this.#stop = new AbortController();
 		const {signal} = this.#stop;
-		this.#fill(match ?? {id, attributes: {}}, match && weights ? parts(match, weights) : null, match);
+		this.#fill(match ?? {id, attributes: {}}, match ? parts(match, answer.weights) : null, match);
 		if (!this.dialog.open) this.dialog.showModal();
 		this.dialog.scrollTop = 0;
 		try {

@@ -1,5 +1,6 @@
 // Notices in place of results: for errors and for searches without matches.
 
+import {place} from "./place.js";
 import {language, message} from "./settings.js";
 import {isBare} from "./answers.js";
 import {filtersInUse} from "./state.js";
@@ -7,7 +8,7 @@ import {filtersInUse} from "./state.js";
 const notice = (title, text, actions, mark = "hanger") => ({title, text, actions, mark});
 
 /** Notice for an ApiError, with the actions that help. */
-export function failureOf({kind, code, message: said}, {photo, filters}, {again, other, restart, clear}) {
+export function failureOf({kind, code, message: said, wait}, {photo, filters}, {again, other, restart, clear}) {
 	const of = (name, actions, mark) => notice(message(name), message(`${name}_text`), actions, mark);
 	const reason = name => (language === "en" ? said : message(name)); // the server speaks English
 	switch (kind) {
@@ -16,7 +17,13 @@ export function failureOf({kind, code, message: said}, {photo, filters}, {again,
 		case "slow":
 			return notice(said, message("connection_slow_text"), [again], "close");
 		case "busy":
+			if (code === "rate_limited")
+				return notice(message("key_too_often"), message("key_too_often_text", {count: wait}), [again]);
 			return of("busy", [again]);
+		case "gallery":
+			return notice(message("no_such_gallery", {name: place.gallery}), message("no_such_gallery_text"), [
+				[message("start_again"), () => location.assign(location.pathname)],
+			]);
 		case "gone":
 			return of("photo_elsewhere", [other, restart]);
 		case "missing":

@@ -1,11 +1,10 @@
 // Input of photos: dropped, pasted, chosen, or taken by camera.
 
 import {byId} from "./dom.js";
-import {message} from "./settings.js";
 
 /**
  * Listen for photos everywhere on the page.
- * @param {{got: (file: File) => void, refused: (why: string) => void}} told
+ * @param {{got: (file: File) => void, refused: (why: string) => void}} told `why` is the key of a text.
  */
 export function listenForPhotos({got, refused}) {
 	for (const name of ["choose", "photograph"]) {
@@ -33,11 +32,11 @@ export function listenForPhotos({got, refused}) {
 		if (!event.dataTransfer) return;
 		event.preventDefault(); // or the browser would leave this page to show the file
 		hide();
-		take(event.dataTransfer.files, message("drop_a_file"));
+		take(event.dataTransfer.files, "drop_a_file");
 	});
 	addEventListener("paste", event => {
 		if (/** @type {Element} */ (event.target).closest?.("input:not([type=file]), textarea")) return;
-		take(event.clipboardData.files, message("paste_a_picture"));
+		take(event.clipboardData.files, "paste_a_picture");
 	});
 
 	function take(files, otherwise) {

@@ -1,5 +1,7 @@
 // Query photos and recent searches stored in this browser only, for reloading and going back.
 
+import {place} from "./place.js";
+
 const STORE = "photos";
 const MOST = 20;
 const here = new Map(); // for browsers without storage, such as in private windows
@@ -29,14 +31,19 @@ async function write(entry) {
 	for (const old of all.slice(0, -MOST)) await request("readwrite", store => store.delete(old));
 }
 
-/** Remove all stored photos and searches from this browser. */
+/** Remove all stored photos and searches from this browser, also those of other galleries. */
 export async function forget() {
 	here.clear();
-	writeSearches([]);
+	try {
+		for (const key of Object.keys(localStorage)) if (key.startsWith(PREFIX)) localStorage.removeItem(key);
+	} catch {
+		// without storage there are none
+	}
 	await request("readwrite", store => store.clear()).catch(() => {});
 }
 
-const SEARCHES = "lookalike-searches";
+const PREFIX = "lookalike-searches";
+const SEARCHES = place.gallery ? `${PREFIX}/${place.gallery}` : PREFIX; // ids are those of one gallery
 const MOST_SEARCHES = 12;
 
 /** Recent searches, the last first. @returns {import("./types.js").Search[]} */

@@ -71,10 +71,6 @@ const scores = new Intl.NumberFormat(language, {minimumFractionDigits: 2, maximu
 
 export const scoreText = score => scores.format(score).replace("-", "\u2212");
 
-/** Bytes as megabytes. */
-export const megabytesText = bytes =>
-	new Intl.NumberFormat(language, {style: "unit", unit: "megabyte", maximumFractionDigits: 1}).format(bytes / 1e6);
-
 /** Share from 0 to 1 as a whole percentage. */
 export const percentText = share => new Intl.NumberFormat(language, {style: "percent"}).format(share);
 

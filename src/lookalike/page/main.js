@@ -12,10 +12,10 @@ import {hideNotice, Outage, showNotice, tell} from "./notices.js";
 import {QueryPanel} from "./query.js";
 import {Results} from "./results.js";
 import {message, settings, withTexts} from "./settings.js";
-import {isSheetOpen, listenForSheet, setSheet} from "./sheet.js";
+import {place} from "./place.js";
 import {showBeginnings} from "./start.js";
 import {MOST_SHOWN, PAGE, WHOLE, emptyState, readState, whereOf, withExample, writeState} from "./state.js";
-import {megabytesText, nameOf, percentText} from "./labels.js";
+import {nameOf, percentText} from "./labels.js";
 import {Words} from "./words.js";
 
 const SLOW_MS = [1500, 6000];
@@ -59,6 +59,8 @@ let weights = null;
 /** @type {import("./filters.js").Filters|null} Such as the weights. */
 let filters = null;
 const isWide = matchMedia("(min-width: 900px)");
+/** @type {typeof import("./sheet.js")|null} */
+let sheet = null;
 const searching = new Latest(runSearch);
 const counting = new Latest(runFacets);
 const outage = new Outage(() => refresh());
@@ -72,6 +74,9 @@ const actions = {
 };
 
 // Navigation.
+
+/** What is told of the use of answers, if it is; best effort. */
+const tells = () => (settings.events ? import("./tells.js") : null);
 
 /** Change the state, and render it. */
 function go(change, {push = true} = {}) {
@@ -113,6 +118,10 @@ function searchWords(text) {
 /** Take an item as an example to look more, or less, like. */
 function addExample(id, isLike) {
 	const [key, other] = isLike ? ["like", "unlike"] : ["unlike", "like"];
+	tells()?.then(
+		({tellOf}) => tellOf(id, isLike ? "like" : "less"),
+		() => {},
+	);
 	details.close();
 	const examples = {[key]: withExample(state[key], id), [other]: state[other].filter(one => one !== id)};
 	go({...examples, open: null, sameKind: false, shown: PAGE});
@@ -157,29 +166,41 @@ async function showRecent() {
 	});
 }
 
+let isIn = settings.open && !settings.several && !place.gallery;
+
 const isShared = () => new URLSearchParams(location.search).has("shared");
 
-/** Fetch the shared photo of the address, and search by it. The address stays as it is until the photo is there, or is gone. */
-async function takeShared() {
-	const asked = location.search;
-	setMode("search");
-	shown = null;
-	hideNotice();
-	query.showNothing(message("looking"));
-	results.showWaiting(PAGE / 2);
-	const module = await needed(withTexts(import("./share.js")));
+/** Do what comes before a search: choose a gallery, take a key, fetch a shared photo. @param {ApiError|null} problem Why a key is not taken any more. */
+async function arrive(problem) {
+	if (problem) isIn = false;
+	if (isIn) {
+		setMode("search");
+		shown = null;
+		hideNotice();
+		query.showNothing(message("looking"));
+		results.showWaiting(PAGE / 2);
+	}
+	const module = await needed(withTexts(import("./arrival.js")));
+	if (!module) return;
 	try {
-		const found = await module?.addressOfShared(asked);
-		if (!found || location.search !== asked) return;
-		if (found.isGone) tell(message("not_shared_any_more"));
+		const address = await module.arrive({isIn, problem});
+		isIn = true;
 		outage.end();
-		state = readState(found.address);
+		if (address === null) return refresh();
+		state = readState(address);
 		go({}, {push: false});
 	} catch (error) {
-		if (location.search !== asked) return;
-		query.showNothing(message("nothing_shown"));
-		fail(error);
+		failAlone(error);
 	}
+}
+
+/** Show an error that leaves nothing else to show. */
+function failAlone(error) {
+	setMode("search");
+	searching.stop();
+	shown = null;
+	query.showNothing(message("nothing_shown"));
+	fail(error);
 }
 
 function openDetails(id) {
@@ -235,7 +256,7 @@ function showAnyway() {
 
 function toTop() {
 	scrollTo({top: 0});
-	setSheet(false);
+	sheet?.setSheet(false);
 	byId("results").focus({preventScroll: true}); // the focused element was removed
 }
 
@@ -257,7 +278,7 @@ function setMode(mode) {
 }
 
 function refresh() {
-	if (isShared()) return takeShared();
+	if (!isIn || isShared()) return arrive(null);
 	const looking = queryOf(state) !== null;
 	setMode(looking ? "search" : "start");
 	words.show(state);
@@ -267,7 +288,11 @@ function refresh() {
 		results.clear();
 		shown = null;
 		showRecent();
-		showBeginnings(doors).catch(error => error.kind === "unreachable" && outage.begin());
+		showBeginnings(doors).catch(error => {
+			if (error.kind === "unreachable") outage.begin();
+			else if (["key", "gallery"].includes(error.kind)) failAlone(error);
+			else if (!(error instanceof ApiError)) throw error;
+		});
 		document.title = settings.name;
 	}
 	if (state.open) showDetails();
@@ -381,6 +406,10 @@ function showAnswer(now) {
 	byId("sending").hidden = true;
 	hideNotice();
 	results.show(visible, used);
+	tells()?.then(
+		({watch}) => watch(visible),
+		() => {},
+	);
 	byId("more").hidden = !number || number >= MOST_SHOWN || (ended && number === matches.length);
 	const isBest = !queryOf({...now, text: null}); // words alone
 	const found = message(isBest ? "best_shown" : "most_similar_shown", {count: number});
@@ -410,6 +439,7 @@ function showLabels() {
 function fail(error) {
 	byId("results").setAttribute("aria-busy", "false");
 	if (!(error instanceof ApiError)) throw error;
+	if (error.kind === "key") return arrive(error);
 	if (error.code === "no_finder") findsNoGarments();
 	if (error.code === "no_finder" || error.code === "no_garment") return go({garment: null}, {push: false});
 	if (error.kind === "refused" && (state.sameKind || (state.weights && state.text)))
@@ -449,15 +479,11 @@ async function showDetails() {
 	const {open} = state;
 	const module = await needed(withStyle("details.css", withTexts(import("./details.js"))));
 	if (!module || state.open !== open) return; // it was closed, or another item opened, meanwhile
-	const isOpen = ({id}) => id === open;
-	const answer = answers.get(shown);
-	const match = answer?.matches.find(isOpen) ?? null;
-	const product = answer?.matches.find(one => isOpen(one) || one.variants?.some(isOpen));
-	const variants = [product, ...(product?.variants ?? [])].filter(one => one && !isOpen(one));
 	details ??= new module.Details(byId("details"), {...doors, closed, explain});
-	details.refines = Boolean(state.item || state.photo) && open !== state.item;
-	details.explains = (state.item || state.photo) && !state.like.length && !state.unlike.length;
-	await details.show(open, {match, weights: answer?.weights ?? null, variants});
+	const hasQuery = Boolean(state.item || state.photo);
+	details.refines = hasQuery && open !== state.item;
+	details.explains = hasQuery && !state.like.length && !state.unlike.length;
+	await details.show(open, answers.get(shown));
 }
 
 /** Facets per attribute, each without its own filter, so that the counts show what another choice would give. */
@@ -482,7 +508,7 @@ const adjusting = () => withStyle("adjust.css", Promise.all([import("./weights.j
 
 /** Load what stands in the sheet, or beside the results, if it is in view. @returns {Promise<boolean>} Whether it is there. */
 async function isAdjusting() {
-	if (!isWide.matches && !isSheetOpen()) return false;
+	if (!isWide.matches && !sheet?.isSheetOpen()) return false;
 	const parts = await needed(adjusting());
 	if (!parts) return false;
 	const [{Weights}, {Filters}] = parts;
@@ -510,8 +536,15 @@ async function showSheet() {
 
 // Event handlers.
 
-listenForSheet(showSheet);
-isWide.addEventListener("change", showSheet);
+/** Small screens have weights and filters in a sheet. */
+async function useSheet() {
+	if (isWide.matches || sheet) return;
+	const module = await needed(import("./sheet.js"));
+	if (sheet || !module) return;
+	sheet = module;
+	sheet.listenForSheet(showSheet);
+}
+isWide.addEventListener("change", () => (useSheet(), showSheet()));
 byId("more").firstElementChild.addEventListener("click", () => {
 	const last = byId("grid").lastElementChild;
 	go({shown: state.shown + PAGE}, {push: false});
@@ -527,11 +560,18 @@ const got = file =>
 		const photo = await prepared(file);
 		const most = settings.photo_bytes;
 		if (photo.size <= most) return /** @type {[Blob, string]} */ ([photo, file.name]);
-		tell(message("photo_too_large", {size: megabytesText(photo.size), most: megabytesText(most)}));
+		refused("photo_too_large", {size: photo.size, most});
 		return null;
 	});
-listenForPhotos({got, refused: tell});
 
-findsGarments().catch(() => {}); // early, so that the first search does not wait
+/** @type {(key: string, sizes?: Record<string, number>) => Promise<void>} */
+async function refused(key, sizes) {
+	const module = await needed(withTexts(import("./refusals.js")));
+	if (module) tell(module.reasonOf(key, sizes));
+}
+listenForPhotos({got, refused});
+
+if (isIn) findsGarments().catch(() => {}); // early, so that the first search does not wait
 if (isWide.matches) adjusting().catch(() => {});
+useSheet();
 refresh();

@@ -2,7 +2,9 @@
 
 import {getShared} from "./api.js";
 import {copy} from "./clipboard.js";
+import {headersOf} from "./component/place.js";
 import {keep} from "./kept.js";
+import {place} from "./place.js";
 import {message} from "./settings.js";
 
 /**
@@ -12,7 +14,8 @@ import {message} from "./settings.js";
  */
 export async function share(photo) {
 	const type = photo.type.startsWith("image/") ? photo.type : "image/jpeg"; // the server goes by the content
-	const sent = await fetch("shared", {method: "POST", body: photo, headers: {"Content-Type": type}}).catch(() => null);
+	const headers = {"Content-Type": type, ...headersOf(place)};
+	const sent = await fetch("shared", {method: "POST", body: photo, headers}).catch(() => null);
 	if (!sent?.ok) return message("not_shared");
 	const {id, hours} = await sent.json();
 	const address = new URLSearchParams(location.search);

@@ -1,5 +1,7 @@
 // State of the page, which is its URL, so that searches can be shared and gone back to.
 
+import {place} from "./place.js";
+
 /** Language that the address asks for; it stays there. */
 const LANGUAGE = new URLSearchParams(location.search).get("lang");
 
@@ -80,6 +82,7 @@ export function writeState(state) {
 	if (state.sameKind) said.set("same_kind", "1");
 	if (state.anyway) said.set("anyway", "1");
 	if (state.open) said.set("open", state.open);
+	if (place.gallery) said.set("gallery", place.gallery);
 	if (LANGUAGE) said.set("lang", LANGUAGE);
 	const text = said.toString();
 	return text && `?${text}`;

@@ -24,6 +24,9 @@
  * @property {Record<string, Record<string, string>>} labels Names of attributes by language.
  * @property {Columns} columns
  * @property {number} photo_bytes Most bytes of a photo.
+ * @property {boolean} open Whether searching needs no key.
+ * @property {boolean} events Whether the server is told what visitors do with matches.
+ * @property {boolean} several Whether the server has several galleries.
  */
 
 /**

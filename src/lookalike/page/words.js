@@ -1,12 +1,13 @@
 // Words: their field, suggestions from the catalogue, how they were read, and their weight beside a photo.
 
 import {byId, icon, make, withStyle} from "./dom.js";
-import {language, message} from "./settings.js";
+import {message, withTexts} from "./settings.js";
 
 export class Words {
 	#last = null; // words of the state, as the field got them
 	#turn = 0; // number of the last wish to show suggestions, or none
 	#slider = null; // made when words are first weighed
+	#reading = null; // how the words of the answer were read
 
 	/** @param {{search: (text: string|null) => void, weigh: (weight: number) => void}} doors `weigh` follows the slider. */
 	constructor({search, weigh}) {
@@ -53,18 +54,23 @@ export class Words {
 		if (this.form.parentElement !== place) place.append(this.form);
 		this.label.textContent = message(this.isBeside ? "this_but" : text ? "words_for_it" : "or_words_for_it");
 		this.field.placeholder = message(this.isBeside ? "this_but_example" : "words_example");
-		if (text !== this.#last) this.field.value = text ?? "";
+		if (text !== this.#last) {
+			this.field.value = text ?? "";
+			this.#reading = null; // it comes with the answer
+		}
 		this.#last = text;
 		if (!text) this.tell("");
 		if (!text || !this.isBeside) this.weight.hidden = true;
 	}
 
 	/** Show how words were read, and their weight. @param {number|null} weight */
-	showReading(reading, weight) {
+	async showReading(reading, weight) {
+		this.#reading = reading;
 		if (!reading) return;
-		this.tell(sentences(reading));
 		this.weight.hidden = !this.isBeside || !reading.searched.includes("visual");
 		if (!this.weight.hidden) this.#showWeight(weight ?? 0.5); // the server's default
+		const module = await withTexts(import("./readings.js")).catch(() => null); // best effort: the answer is there
+		if (module && this.#reading === reading) this.tell(module.sentences(reading));
 	}
 
 	async #showWeight(weight) {
@@ -110,19 +116,3 @@ export class Words {
 		this.list.hidden = true;
 	}
 }
-
-/** What is said of `text_read` of an answer. */
-function sentences({unknown, not_found, corrected, searched}) {
-	const looked = searched.includes("full_text") ? unknown.filter(word => !not_found.includes(word)) : [];
-	const lost = unknown.filter(word => !looked.includes(word));
-	const said = Object.entries(corrected).map(([word, read]) => message("read_as", {word, read}));
-	const about = (key, words) =>
-		words.length && said.push(message(key, {count: words.length, words: quoted.format(words.map(quote))}));
-	about("words_in_texts_only", looked);
-	about("words_unknown", lost);
-	if (!unknown.length && !searched.includes("visual")) said.push(message("looked_in_texts"));
-	return said.join(" ");
-}
-
-const quoted = new Intl.ListFormat(language, {type: "unit"});
-const quote = word => message("quoted", {word});

@@ -105,6 +105,11 @@ class Access:
             return False
         return not name or self._by_name[name].allows(gallery)
 
+    def key_in_ticket(self, ticket: str) -> Key | None:
+        """Key of a ticket, which `accepts_ticket` has yet to check; None if it is the token's, or has ended."""
+        name = name_in_ticket(ticket)
+        return None if name is None else self._by_name.get(name)
+
     def _secret_of(self, name: str) -> bytes | None:
         """SHA-256 of the key of a name, or of the token if it is empty."""
         if not name:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from typing import Final
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lookalike.server.context import AppContext
 from lookalike.server.gallery_names import NAME, RESERVED
+from lookalike.server.keys import Key
 
 VERSION: Final = b"/v1/"
 
@@ -36,13 +37,18 @@ class GalleryPathsMiddleware:
         if name is not None:
             scope["raw_path"] = root + rest
             scope["path"] = unquote((root + rest).decode("latin-1"))
-        key = scope["state"]["caller"].key
+        key = scope["state"]["caller"].key or self._key_of_ticket(scope)
         asked = name
         if name is None and key is not None and key.galleries:
             asked = next((each for each in self._context.galleries if key.allows(each)), key.galleries[0])
         with self._context.using(asked) as gallery:
             scope["state"] |= {"gallery": gallery, "gallery_name": name, "asked_gallery": asked}
             await self._app(scope, receive, send)
+
+    def _key_of_ticket(self, scope: Scope) -> Key | None:
+        """Key of the ticket of a photo, whose URL without a name means the gallery that the key means by that."""
+        tickets = parse_qs(scope["query_string"].decode("latin-1")).get("ticket") if scope["query_string"] else None
+        return self._context.access.key_in_ticket(tickets[-1]) if tickets else None
 
 
 def split_path(path: bytes) -> tuple[str | None, bytes]:

@@ -17,6 +17,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from lookalike.server.context import AppContext
 from lookalike.server.page_colors import hexadecimal, style_sheet
 from lookalike.server.page_pictures import Picture, read_picture
 from lookalike.server.page_settings import LANGUAGES, PageSettings
@@ -79,6 +80,22 @@ class IndexPage:
         return await self._pages[language](request)
 
 
+class SettingsFile:
+    """What the page is told of the server.
+
+    Args:
+        files: File by whether the server has several galleries, which a reload may change.
+    """
+
+    def __init__(self, files: Mapping[bool, PageFile]) -> None:
+        self._files = dict(files)
+
+    async def __call__(self, request: Request) -> Response:
+        """Send the file for the present galleries."""
+        context: AppContext = request.app.state.context
+        return await self._files[len(context.galleries) > 1](request)
+
+
 def page_router(settings: Settings, folder: Path = FOLDER) -> APIRouter:
     """Routes for all files of the page; `index.html` is at `/`.
 
@@ -86,7 +103,7 @@ def page_router(settings: Settings, folder: Path = FOLDER) -> APIRouter:
         ConfigError: A picture of the settings cannot be shown.
     """
     page = settings.page
-    files: dict[str, PageFile | IndexPage] = {
+    files: dict[str, PageFile | IndexPage | SettingsFile] = {
         file.relative_to(folder).as_posix(): PageFile(file.read_bytes(), MEDIA_TYPES[file.suffix])
         for file in sorted(folder.glob("*"))
         if file.suffix in MEDIA_TYPES and file.name != "index.html"
@@ -106,7 +123,7 @@ def page_router(settings: Settings, folder: Path = FOLDER) -> APIRouter:
         }
     )
     files["theme.css"] = PageFile(style_sheet(page.palettes).encode(), MEDIA_TYPES[".css"])
-    files["page.json"] = json_file(told_of(settings))
+    files["page.json"] = SettingsFile({several: json_file(told_of(settings, several)) for several in (False, True)})
     router = APIRouter()
     for name, file in files.items():
         router.add_route(f"/{name}", file.__call__, methods=["GET"])
@@ -124,9 +141,15 @@ def json_file(content: Mapping[str, Any]) -> PageFile:
     return PageFile(json.dumps(content, ensure_ascii=False).encode(), MEDIA_TYPES[".json"])
 
 
-def told_of(settings: Settings) -> dict[str, Any]:
-    """What the scripts of the page are told of the settings."""
-    return {**settings.page.to_json(), "photo_bytes": max(settings.upload_bytes - AROUND_PHOTO, 1)}
+def told_of(settings: Settings, several: bool) -> dict[str, Any]:
+    """What the scripts of the page are told of the settings, and whether there are several galleries."""
+    return {
+        **settings.page.to_json(),
+        "photo_bytes": max(settings.upload_bytes - AROUND_PHOTO, 1),
+        "open": settings.open,
+        "events": settings.events,
+        "several": several,
+    }
 
 
 def index_page(page: PageSettings, language: str, folder: Path = FOLDER) -> bytes:
