@@ -64,7 +64,7 @@ def test_a_photo_that_is_gone_is_told(sharing_server: Server, open_page: OpenPag
     expect(page.get_by_role("heading", name="Find it by its looks")).to_be_visible()
 
 
-@pytest.mark.parametrize("failure", [0, 401, 500, 503])
+@pytest.mark.parametrize("failure", [0, 401, 403, 503])
 def test_a_shared_photo_that_cannot_be_fetched_now_keeps_its_address(
     sharing_server: Server, open_page: OpenPage, query_photo: Path, failure: int, complaints: Complaints
 ) -> None:
@@ -75,12 +75,16 @@ def test_a_shared_photo_that_cannot_be_fetched_now_keeps_its_address(
     refuse = {"status": failure, "content_type": "application/json", "body": body}
     page.route("**/shared/*", lambda route: route.fulfill(**refuse) if failure else route.abort())
     page.goto(f"{sharing_server.url}?shared={told['id']}&is.type=Jacket")
-    titles = {0: "The server does not answer.", 401: "The server refused this search"}
-    title = titles.get(failure, "Something went wrong on the server")
-    expect(page.get_by_role("heading", name=title)).to_be_visible()
+    titles = {
+        0: "The server does not answer.",
+        401: "A key is needed here",
+        403: "The server refused this search",
+        503: "Something went wrong on the server",
+    }
+    expect(page.get_by_role("heading", name=titles[failure])).to_be_visible()
     assert query_of(page) == {"shared": [told["id"]], "is.type": ["Jacket"]}
     page.unroute("**/shared/*")
-    page.reload() if failure == 401 else page.get_by_role("button", name="Try again").click()
+    page.reload() if failure in (401, 403) else page.get_by_role("button", name="Try again").click()
     page.wait_for_function("() => new URLSearchParams(location.search).has('photo')")
     settled(page)
     assert (query_of(page)["is.type"], "shared" in query_of(page)) == (["Jacket"], False)
