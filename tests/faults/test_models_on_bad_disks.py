@@ -29,7 +29,7 @@ workers = 0
 measure_every = 2
 save_every = 2
 [network]
-backbone = "mobilenetv3_small_050"
+backbone = "test_efficientnet"
 embedding = 8
 [input]
 height = 32

@@ -36,7 +36,7 @@ def checkpoint(folder: Path, *, heads: HeadKind, relevance: bool) -> Path:
     """A checkpoint with random weights, and heads far from indifferent."""
     torch.manual_seed(1)
     parts = (RelevanceSettings(("kind", "colour"), dimension=4),) if relevance else ()
-    settings = NetworkSettings("mobilenetv3_small_050", embedding=8, heads=heads, relevance=parts)
+    settings = NetworkSettings("test_efficientnet", embedding=8, heads=heads, relevance=parts)
     network = Network(settings, heads={head: len(names) for head, names in CLASSES.items()})
     for part in network.relevance_parts:
         part.fit(torch.tensor([[kind, colour] for kind in range(3) for colour in range(2)]))

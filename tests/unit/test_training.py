@@ -43,7 +43,7 @@ photos = 2
 workers = 0
 save_every = 2
 [network]
-backbone = "mobilenetv3_small_050"
+backbone = "test_efficientnet"
 embedding = 16
 [input]
 height = 64
