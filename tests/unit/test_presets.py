@@ -36,7 +36,7 @@ CHANGES = {
     "cub-proxy-anchor": ["network.backbone=test_resnet", *CROPPED],
     "sop-proxy-anchor": ["network.backbone=test_resnet", *CROPPED],
     "inshop-unicom": ["network.backbone=test_vit", *CROPPED],
-    "attributes-multitask": ["network.backbone=test_resnet"],
+    "attributes-multitask": ["network.backbone=test_resnet", "products=8", "photos=1"],
     "catalogue-mobile": ["network.backbone=test_resnet", "network.init_names="],
     "catalogue-mobile-kinds": ["network.backbone=test_resnet"],
     "catalogue-mobile-relevance": ["network.backbone=test_resnet"],
@@ -80,11 +80,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("nothing", "kind,type"),
     ):
         rows = [f"file,split,{labels}"]
-        for number in range(12):
+        for number in range(27):
             _noise(root / name / f"{number}.png", seed=number)
-            size = "sq224" if number % 2 else "s60x80"
+            size = ("s60x80", "sq224", "p225x300")[number // 3 % 3]
             values = [f"{label}{number % 3}" if label != "photo" else size for label in labels.split(",")]
-            rows.append(",".join([f"{number}.png", "dev" if number > 8 else "train", *values]))
+            rows.append(",".join([f"{number}.png", "dev" if number >= 18 else "train", *values]))
         (root / name / "labels.csv").write_text("\n".join(rows), encoding="utf-8")
     (root / "ccp").mkdir()
     _noise(root / "ccp" / "street.png", seed=99)

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from lookalike.errors import CatalogueError, ConfigError, UnknownNameError
 from lookalike.training.data.batch import CLASSIFIED, UNKNOWN, View
 from lookalike.training.data.dataset import Split, TrainingPhotos, label_classes, read_splits, tag_classes
-from lookalike.training.data.sampling import ProductSampler, make_sampler, products_by_share, steps_in_epoch
-from lookalike.training.settings.objective_settings import SamplerSettings
+from lookalike.training.data.sampling import GroupSampler, check_batch, make_sampler, products_by_share, steps_in_epoch
+from lookalike.training.data.shuffling import Shuffles
+from lookalike.training.settings.objective_settings import LossSettings, SamplerSettings
 from lookalike.training.settings.presets import find_settings
 from lookalike.training.settings.run_settings import DataSettings, StageSettings, TrainingSettings, load_settings
 from lookalike.types import Box, Item
@@ -42,7 +44,8 @@ def photos_of(*splits: Split) -> TrainingPhotos:
 
 
 def settings_of(*data: DataSettings, **changes: Any) -> TrainingSettings:
-    return TrainingSettings(name="x", data=data, stage=(StageSettings(1.0, 0.1),), **changes)
+    loss = changes.pop("loss", (LossSettings("SupConLoss"),))
+    return TrainingSettings(name="x", data=data, stage=(StageSettings(1.0, 0.1),), loss=loss, **changes)
 
 
 def batches(settings: TrainingSettings, photos: TrainingPhotos, *, start: int = 0, seed: int = 3) -> list[list[View]]:
@@ -147,10 +150,52 @@ def test_triplets_that_cannot_be_drawn_are_refused() -> None:
 def test_sampling_is_fair_within_each_catalogue() -> None:
     products = np.array([0, 0, 0, 1, 2, 2, 3, 4, 5])
     origin = np.array([0, 0, 0, 0, 0, 0, 1, 1, 1])
-    drawn = list(ProductSampler(products, origin, counts=[2, 1], photos=2, steps=9, start=0, seed=3))
+    drawn = list(GroupSampler(products, origin, counts=[2, 1], photos=2, steps=9, start=0, seed=3))
     counts = np.bincount([products[view.place] for batch in drawn for view in batch])
     assert counts.tolist() == [12, 12, 12, 6, 6, 6]  # two photos each of 9 x 2 and 9 x 1 products
     assert all(sum(origin[view.place] == 1 for view in batch) == 2 for batch in drawn)
+
+
+@pytest.mark.parametrize(("size", "together"), [(5, 5), (7, 5), (9, 5), (14, 5), (15, 5), (16, 5), (50, 16), (2, 1)])
+def test_nothing_is_drawn_twice_together_and_all_equally_often(size: int, together: int) -> None:
+    shuffles = Shuffles(7)
+    drawn = [shuffles.at(number, size=size, key=(0,), together=together) for number in range(size * together * 4)]
+    assert np.bincount(drawn).tolist() == [together * 4] * size
+    for start in range(0, len(drawn), together):
+        assert len({*drawn[start : start + together]}) == together
+    for number in (0, 3, len(drawn) // 2, len(drawn) - 1):
+        assert Shuffles(7).at(number, size=size, key=(0,), together=together) == drawn[number]
+
+
+def test_a_folder_of_folders_is_shown_by_its_classes_without_repeats(tmp_path: Path) -> None:
+    """Its photos have no products, so that a batch of products would show each photo twice."""
+    for number in range(40):
+        path = tmp_path / "train" / f"class{number % 4}" / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8)).save(path)
+    data = DataSettings(str(tmp_path), heads={"class": 1.0})
+    photos = photos_of(read_splits(data, folder=Path())["train"])
+    for loss, products in (((LossSettings("SupConLoss", labels="class"),), 3), ((), 6)):
+        settings = settings_of(data, products=products, photos=4, loss=loss)
+        check_batch(settings, photos)
+        shown = Counter[int]()
+        for batch in batches(settings, photos):
+            places = [view.place for view in batch]
+            assert len(places) == len({*places}) == products * 4
+            classes = Counter(photos.items[place].attributes["class"] for place in places)
+            assert not loss or sorted(classes.values()) == [4, 4, 4]
+            shown.update(places)
+        assert len(shown) == 40
+    with pytest.raises(
+        ConfigError, match=r"products = 5, photos = 4: a batch has 5 values of 'class' of .*, whose .* 4;"
+    ):
+        check_batch(settings_of(data, products=5, photos=4, loss=(LossSettings("SupConLoss", labels="class"),)), photos)
+    with pytest.raises(
+        ConfigError, match=r"a batch has 48 photos of .*, whose training split has 40; lower `products`$"
+    ):
+        check_batch(settings_of(data, products=12, photos=4, loss=()), photos)
+    with pytest.raises(ConfigError, match="a batch has 41 products"):
+        check_batch(settings_of(data, products=41), photos)
 
 
 def test_products_are_divided_by_share() -> None:
@@ -214,8 +259,18 @@ def test_splits_are_chosen_by_name_held_out_or_filtered(tmp_path: Any) -> None:
     kept, held_out = parts(dev=(), hold_out=0.4)
     assert kept | held_out == train and not kept & held_out and 2 <= len(held_out) <= 14
     assert parts(dev=(), hold_out=0.4) == (kept, held_out)
-    with pytest.raises(CatalogueError, match="no training items: none has a 'split' of learn"):
-        parts(train=("learn",), where={"split": ("val",)})
+    with pytest.raises(UnknownNameError, match=r"value of 'split' in .*c\.csv 'tarin'; did you mean 'train'"):
+        parts(train=("tarin",))
+    with pytest.raises(UnknownNameError, match=r"unknown attribute of .*c\.csv 'splt'; did you mean 'split'"):
+        parts(split="splt")
+    with pytest.raises(UnknownNameError, match=r"value of 'gender' in .* 'wmen'; did you mean 'women'"):
+        parts(where={"gender": ("men", "wmen")})
+    with pytest.raises(UnknownNameError, match=r"value of 'gender' in .* 'boys'; known: men, women"):
+        parts(dev_where={"gender": ("boys",)})
+    with pytest.raises(CatalogueError, match=r"no training items: none that .* of train; there are 'train'"):
+        parts(where={"split": ("val",)})
+    with pytest.raises(CatalogueError, match=r"`dev_where` leaves none of the 10 dev items: none has split = train$"):
+        parts(dev_where={"split": ("train",)})
     with pytest.raises(UnknownNameError, match="did you mean 'gender'"):
         parts(heads={"product+gendr": 1.0})
 

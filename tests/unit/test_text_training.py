@@ -15,7 +15,15 @@ from typer.testing import CliRunner
 
 from lookalike.catalogue.sample.drawn import open_drawn
 from lookalike.cli.commands import app
-from lookalike.errors import CatalogueError, ConfigError, LookalikeError, MismatchError, ModelError, UsageError
+from lookalike.errors import (
+    CatalogueError,
+    ConfigError,
+    LookalikeError,
+    MismatchError,
+    ModelError,
+    UnknownNameError,
+    UsageError,
+)
 from lookalike.gallery.opening import gallery_of, open_gallery
 from lookalike.models.checkpoint import CONTENT, content_sum
 from lookalike.models.export_checkpoint import export
@@ -301,10 +309,9 @@ def test_photos_that_nothing_can_be_said_of_are_asked_for_by_no_text(shop: Path)
 
 
 def test_items_go_to_their_split() -> None:
-    data = TextDataSettings("g", dev_where={"size": ("large",)})
+    data = TextDataSettings("g")
     assert part_of(Item("a", ""), data) == "train" == part_of(Item("a", "", attributes={"split": "train"}), data)
-    assert part_of(Item("a", "", attributes={"split": "dev", "size": "large"}), data) == "dev"
-    assert part_of(Item("a", "", attributes={"split": "dev"}), data) is None
+    assert part_of(Item("a", "", attributes={"split": "dev"}), data) == "dev"
     assert part_of(Item("a", "", attributes={"split": "test"}), data) is None
     held_out = TextDataSettings("g", hold_out=0.5)
     parts = {name: part_of(Item(name, "", product="p"), held_out) for name in "abc"}
@@ -333,7 +340,10 @@ def test_settings_that_make_no_sense_are_refused(shop: Path, override: str, expe
 
 def test_galleries_without_photos_to_learn_from_are_refused(shop: Path, tiny_model: Path) -> None:
     settings = load_text_settings(shop / "run.toml", overrides=('data.0.train=["none"]', 'data.0.split="type"'))
-    with pytest.raises(CatalogueError, match="no training photos"):
+    with pytest.raises(UnknownNameError, match=r"unknown value of 'type' in .* 'none'; known: "):
+        read_all(settings, base=shop)
+    settings = load_text_settings(shop / "run.toml", overrides=('data.0.dev_where={colour=["mauve"]}',))
+    with pytest.raises(UnknownNameError, match=r"unknown value of 'colour' in .* 'mauve'"):
         read_all(settings, base=shop)
     done = CliRunner().invoke(
         app, ["index", str(shop / "shop.csv"), "-g", str(shop / "o.gallery"), "--model", str(tiny_model)]

@@ -174,7 +174,8 @@ def test_without_dev_photos_the_last_checkpoint_is_the_best(config: Path, tmp_pa
 
 
 def test_a_loss_that_is_not_finite_ends_the_run(config: Path, tmp_path: Path) -> None:
-    rates = ["stage.0.learning_rate=1e30", "stage.0.backbone_rate=1e30", "clip_norm=0.0", "optimizer=sgd"]
+    rates = ["stage.0.learning_rate=100", "stage.0.backbone_rate=100", "clip_norm=0.0", "optimizer=sgd"]
+    rates += ["weight_decay=100", "momentum=0.99", "stage.0.epochs=20"]
     with pytest.raises(TrainingError, match=r"not finite after step .*lower learning rates"):
         loop.train(config, overrides=rates, out=tmp_path / "run")
 

@@ -13,11 +13,12 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from lookalike.catalogue.opening import open_catalogue
-from lookalike.errors import CatalogueError, ConfigError, UnknownNameError
+from lookalike.errors import ConfigError, UnknownNameError
 from lookalike.images import open_image
 from lookalike.models.preprocessing import Preprocessing
 from lookalike.training.data.augmentation import Augmentation
 from lookalike.training.data.batch import UNKNOWN, Batch, View
+from lookalike.training.data.chosen_values import SPLIT, ChosenValues, check_dev_where
 from lookalike.training.settings.run_settings import DataSettings
 from lookalike.types import Float32, Int64, Item
 
@@ -67,25 +68,41 @@ def read_splits(data: DataSettings, *, folder: Path) -> dict[str, Split]:
         folder: Folder that the source is relative to.
 
     Raises:
-        CatalogueError: The catalogue cannot be read, or has no training photos.
-        UnknownNameError: A head, grade or `apart` is not an attribute of the catalogue.
+        CatalogueError: The catalogue cannot be read, or has no training photos, or `dev_where` leaves no dev photos.
+        UnknownNameError: A head, grade or `apart` is not an attribute of the catalogue, or a value that chooses items
+            is not there.
     """
     source = data.source if data.source == "drawn" else str(folder / data.source)
     splits: dict[str, list[Item]] = {"train": [], "dev": []}
     names: set[str] = {"product", "id"}
+    seen, before = ChosenValues(source, (data.split, *data.where, *data.dev_where)), 0
     catalogue = open_catalogue(
         source, columns=data.columns, encoding=data.encoding or None, whole_photos=not data.boxes
     )
     for item in catalogue.items():
         names.update(item.attributes)
+        seen.note(item.attributes)
         if _has(item, data.where) and (part := _part_of(item, data)):
-            splits[part].append(item)
+            before += part == "dev"
+            if part == "train" or _has(item, data.dev_where):
+                splits[part].append(item)
     wanted = (*data.heads, *data.grades, data.apart, *([data.positives] if data.positives else ()))
-    for name in (*(part for each in wanted for part in parts_of(each, names)), *data.tags, *data.where):
+    for name in (
+        *(part for each in wanted for part in parts_of(each, names)),
+        *data.tags,
+        *data.where,
+        *data.dev_where,
+    ):
         if name not in names:
             raise UnknownNameError(f"attribute of {source}", name, sorted(names))
+    if data.split != SPLIT and data.split not in names:
+        raise UnknownNameError(f"attribute of {source}", data.split, sorted(names))
+    seen.check_split(data.split, (*data.train, *data.dev))
+    seen.check_where(data.where)
+    seen.check_where(data.dev_where)
     if not splits["train"]:
-        raise CatalogueError(f"{source}: no training items: none has a {data.split!r} of {' or '.join(data.train)}")
+        raise seen.nothing_chosen("training items", data.split, data.train)
+    check_dev_where(source, before=before, after=len(splits["dev"]), dev_where=data.dev_where)
     if data.dev_photos and len(splits["dev"]) > data.dev_photos:
         places = np.linspace(0, len(splits["dev"]) - 1, data.dev_photos).astype(int)
         splits["dev"] = [splits["dev"][place] for place in places]
@@ -93,16 +110,14 @@ def read_splits(data: DataSettings, *, folder: Path) -> dict[str, Split]:
 
 
 def _part_of(item: Item, data: DataSettings) -> str | None:
-    """Return the split of an item, `train` or `dev`; None for neither."""
+    """Return the split of an item, `train` or `dev` (before `dev_where`); None for neither."""
     given = item.attributes.get(data.split)
     if given in data.dev:
-        return "dev" if _has(item, data.dev_where) else None
+        return "dev"
     if given is not None and given not in data.train:
         return None
     held_out = crc32((_value(item, "product", data.ignore) or item.id).encode()) < data.hold_out * 2**32
-    if held_out:
-        return "dev" if _has(item, data.dev_where) else None
-    return "train"
+    return "dev" if held_out else "train"
 
 
 def label_classes(splits: Sequence[Split], names: Iterable[str]) -> dict[str, list[str]]:
@@ -114,6 +129,7 @@ def label_classes(splits: Sequence[Split], names: Iterable[str]) -> dict[str, li
 
     Raises:
         ConfigError: A label has fewer than two values, or `product` is a head of several catalogues.
+        UnknownNameError: A label has no values.
     """
     classes: dict[str, list[str]] = {}
     for name in names:
@@ -121,6 +137,9 @@ def label_classes(splits: Sequence[Split], names: Iterable[str]) -> dict[str, li
         if name == "product" and len(learning) > 1:
             raise ConfigError("the head 'product' can be learnt from one catalogue only; use an [[loss]] for several")
         found = sorted({value for split in learning for value in split.field(name) if value})
+        if not found:
+            attributes = {each for split in learning for item in split.items for each in item.attributes}
+            raise UnknownNameError("label of the training items", name, sorted({*attributes, "product", "id"}))
         if len(found) < 2:
             raise ConfigError(f"the label {name!r} needs at least two classes, found {found}")
         classes[name] = found

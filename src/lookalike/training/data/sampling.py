@@ -1,4 +1,4 @@
-"""Batch samplers: P products with K photos each, balanced or not, or the original system's triplets.
+"""Batch samplers: P products, or other groups, with K photos each, balanced or not, or the original system's triplets.
 
 A batch depends on the seed and the step alone, so a resumed run continues with the same batches.
 """
@@ -6,12 +6,13 @@ A batch depends on the seed and the step alone, so a resumed run continues with 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from torch.utils.data import Sampler
 
 from lookalike.errors import ConfigError
-from lookalike.training.data.batch import View
+from lookalike.training.data.batch import UNKNOWN, View
 from lookalike.training.data.dataset import TrainingPhotos
 from lookalike.training.data.shuffling import Shuffles
 from lookalike.training.data.triplets import TripletSampler
@@ -38,16 +39,73 @@ def make_sampler(
     if settings.sampler.name == "triplets":
         return TripletSampler(photos, settings.sampler, shares=shares, steps=steps, start=start, seed=seed)
     balance = photos.field(settings.sampler.balance) if settings.sampler.name == "balanced" else None
-    return ProductSampler(
-        photos.products,
+    grouping = group_photos(settings, photos)
+    return GroupSampler(
+        grouping.groups,
         photos.origin,
-        counts=products_by_share(shares, settings.products),
-        photos=settings.photos,
+        counts=grouping.counts,
+        photos=grouping.photos,
         steps=steps,
         start=start,
         seed=seed,
         balance=balance,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """Groups of photos that a batch is made of.
+
+    Attributes:
+        what: What a group is, for messages.
+        groups: (N,) int64, the group of each photo; a group is of one catalogue.
+        counts: For each catalogue, how many of its groups are in a batch.
+        photos: Photos of each group in a batch.
+    """
+
+    what: str
+    groups: Int64
+    counts: Sequence[int]
+    photos: int
+
+
+def group_photos(settings: TrainingSettings, photos: TrainingPhotos) -> Grouping:
+    """Choose what the samplers `products` and `balanced` draw, so that a batch shows as many photos as it can.
+
+    Products are drawn if a metric loss compares them: a product with few photos is then shown changed several times. If
+    metric losses compare other labels only, the values of the first one's label are drawn (products where it is
+    unknown), and different photos of each; single photos if that is one, without metric losses, or for `balanced`.
+    """
+    batch, labels = settings.products, [loss.labels for loss in settings.loss]
+    shares = [data.share for data in settings.data]
+    if "product" in labels:
+        return Grouping("products", photos.products, products_by_share(shares, batch), settings.photos)
+    if not labels or settings.photos == 1 or settings.sampler.name == "balanced":
+        groups = np.arange(len(photos), dtype=np.int64)
+        return Grouping("photos", groups, products_by_share(shares, batch * settings.photos), 1)
+    numbers = photos.labels[labels[0]]
+    values = np.stack([photos.origin, np.where(numbers == UNKNOWN, -1 - photos.products, numbers)], axis=1)
+    groups = np.unique(values, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
+    return Grouping(f"values of {labels[0]!r}", groups, products_by_share(shares, batch), settings.photos)
+
+
+def check_batch(settings: TrainingSettings, photos: TrainingPhotos) -> None:
+    """Check that the catalogues suffice for a batch in which nothing comes twice.
+
+    Raises:
+        ConfigError: A batch has more products of a catalogue than there are.
+    """
+    if settings.sampler.name == "triplets":
+        return
+    grouping = group_photos(settings, photos)
+    for place, (count, split) in enumerate(zip(grouping.counts, photos.splits, strict=True)):
+        there = len(np.unique(grouping.groups[photos.origin == place]))
+        if count > there:
+            share = ", or its `share`" if len(photos.splits) > 1 else ""
+            raise ConfigError(
+                f"products = {settings.products}, photos = {settings.photos}: a batch has {count} {grouping.what} of "
+                f"{split.settings.source}, whose training split has {there}; lower `products`{share}"
+            )
 
 
 def steps_in_epoch(settings: TrainingSettings, photos: TrainingPhotos) -> float:
@@ -79,24 +137,25 @@ def products_by_share(shares: Sequence[float], products: int) -> list[int]:
     return [int(count) for count in counts]
 
 
-class ProductSampler(Sampler[list[View]]):
-    """Sampler of batches with P products and K photos of each.
+class GroupSampler(Sampler[list[View]]):
+    """Sampler of batches with P groups, such as products, and K photos of each.
 
     Args:
-        products: (N,) int64, the product of each photo.
+        groups: (N,) int64, the group of each photo.
         origin: (N,) int64, the catalogue of each photo.
-        counts: For each catalogue, how many of its products are in a batch.
-        photos: K; the photos of a product with fewer are repeated, each augmented differently.
+        counts: For each catalogue, how many of its groups are in a batch.
+        photos: K; the photos of a group with fewer are repeated, each augmented differently.
         steps: Batches in the stage.
         start: First batch to yield.
         seed: Seed of the stage.
-        balance: Value of each photo; within a catalogue all values are drawn equally often (the value of a product is
-            that of its first photo), and a value with few products repeats them. None draws all products equally.
+        balance: Value of each photo; within a catalogue all values are drawn equally often (the value of a group is
+            that of its first photo), and a value with few groups repeats them. None draws all groups equally, and none
+            twice in a batch.
     """
 
     def __init__(
         self,
-        products: Int64,
+        groups: Int64,
         origin: Int64,
         *,
         counts: Sequence[int],
@@ -106,13 +165,13 @@ class ProductSampler(Sampler[list[View]]):
         seed: int,
         balance: Sequence[str | None] | None = None,
     ) -> None:
-        order = np.argsort(products, kind="stable")
-        groups = np.split(order, np.flatnonzero(np.diff(products[order])) + 1)
+        order = np.argsort(groups, kind="stable")
+        members = np.split(order, np.flatnonzero(np.diff(groups[order])) + 1)
         self.classes: list[list[list[Int64]]] = []
         for place in range(len(counts)):
-            own = [group for group in groups if origin[group[0]] == place]
+            own = [group for group in members if origin[group[0]] == place]
             self.classes.append(_by_value(own, balance) if balance is not None else [own])
-        self.shuffles = Shuffles(seed)
+        self.shuffles, self.is_balanced = Shuffles(seed), balance is not None
         self.counts, self.photos, self.steps, self.start, self.seed = list(counts), photos, steps, start, seed
 
     def __len__(self) -> int:
@@ -124,21 +183,23 @@ class ProductSampler(Sampler[list[View]]):
             batch: list[View] = []
             for place, count in enumerate(self.counts):
                 for number in range(step * count, (step + 1) * count):
-                    chosen = random.permutation(self._product(place, number))[: self.photos]
+                    chosen = random.permutation(self._group(place, number))[: self.photos]
                     views = np.resize(chosen, self.photos)
                     batch.extend(View(int(photo), int(random.integers(2**62))) for photo in views)
             yield batch
 
-    def _product(self, place: int, number: int) -> Int64:
-        """Return the photos of a catalogue's `number`-th product: classes take turns, products are shuffled."""
+    def _group(self, place: int, number: int) -> Int64:
+        """Return the photos of a catalogue's `number`-th group: classes take turns, groups are shuffled."""
         classes = self.classes[place]
         turn = self.shuffles.at(number, size=len(classes), key=(place,))
-        products = classes[turn]
-        return products[self.shuffles.at(number // len(classes), size=len(products), key=(place, turn))]
+        groups = classes[turn]
+        together = 1 if self.is_balanced else min(self.counts[place], len(groups))
+        chosen = self.shuffles.at(number // len(classes), size=len(groups), key=(place, turn), together=together)
+        return groups[chosen]
 
 
 def _by_value(groups: Sequence[Int64], values: Sequence[str | None]) -> list[list[Int64]]:
-    """Group products by the value of their first photo; products without a value form one group."""
+    """Divide groups by the value of their first photo; those without a value are one class."""
     classes: dict[str | None, list[Int64]] = {}
     for group in groups:
         classes.setdefault(values[group[0]], []).append(group)

@@ -20,7 +20,7 @@ from lookalike.models.weight_readers import estimate_statistics
 from lookalike.training.data.augmentation import Augmentation
 from lookalike.training.data.batch import UNKNOWN, View
 from lookalike.training.data.dataset import Split, TrainingPhotos, label_classes, read_splits, tag_classes
-from lookalike.training.data.sampling import make_sampler, steps_in_epoch
+from lookalike.training.data.sampling import check_batch, make_sampler, steps_in_epoch
 from lookalike.training.data.teacher_rows import make_teacher_rows
 from lookalike.training.data.unreadable import LoadedView
 from lookalike.training.losses.objective import Objective
@@ -60,6 +60,7 @@ class TrainingData:
         self.preprocessing = settings.input.at(settings.input.height, settings.input.width)
         self.backgrounds = {part: self._backgrounds(part) for part in ("train", "dev")}
         self.check_measured()
+        check_batch(settings, self.photos)
 
     @property
     def is_measured(self) -> bool:

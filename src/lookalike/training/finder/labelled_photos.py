@@ -13,6 +13,7 @@ from scipy import ndimage
 
 from lookalike.errors import CatalogueError, short_reason
 from lookalike.kinds import KINDS, NOT_SOUGHT, kind_of
+from lookalike.training.data.chosen_values import ChosenValues
 from lookalike.training.finder.settings import GarmentDataSettings, Shown
 from lookalike.types import Bool, Float32, Int64
 
@@ -53,13 +54,16 @@ def read_labelled(data: GarmentDataSettings, *, folder: Path) -> dict[str, list[
 
     Raises:
         CatalogueError: A table cannot be read, lacks a column, or has no training photos.
+        UnknownNameError: A value that chooses photos is not there.
     """
     table = folder / data.photos
     known = np.array([kind in data.kinds for kind in KINDS])
     boxes = _boxes_by_photo(folder / data.boxes) if data.boxes else {}
     classes = _class_kinds(folder / data.classes) if data.classes else {}
     found: dict[str, list[LabelledPhoto]] = {"train": [], "dev": []}
+    seen = ChosenValues(str(table), (data.split, *data.where))
     for row in _rows(table, (data.file, data.split, *data.where)):
+        seen.note(row)
         part = "train" if row[data.split] in data.train else "dev" if row[data.split] in data.dev else ""
         if not part or any(row[column] not in values for column, values in data.where.items()):
             continue
@@ -71,8 +75,10 @@ def read_labelled(data: GarmentDataSettings, *, folder: Path) -> dict[str, list[
             garments = _in_parts(boxes.get(row[data.file], []), row, table)
         if garments is not None:
             found[part].append(LabelledPhoto(str(table.parent / row[data.file]), *garments, known, data.shown))
+    seen.check_split(data.split, (*data.train, *data.dev))
+    seen.check_where(data.where)
     if not found["train"]:
-        raise CatalogueError(f"{table}: no training photos: none has a {data.split!r} of {' or '.join(data.train)}")
+        raise seen.nothing_chosen("training photos", data.split, data.train)
     if data.dev_photos and len(found["dev"]) > data.dev_photos:
         chosen = np.linspace(0, len(found["dev"]) - 1, data.dev_photos).astype(int)
         found["dev"] = [found["dev"][place] for place in chosen]

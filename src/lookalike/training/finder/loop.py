@@ -32,6 +32,7 @@ from lookalike.training.finder.labelled_photos import UNKNOWN, LabelledPhoto, re
 from lookalike.training.finder.loss import Truth, finder_loss
 from lookalike.training.finder.scenes import Scene, Scenes
 from lookalike.training.finder.settings import FinderSettings, FinderStageSettings, load_finder_settings
+from lookalike.training.losses.learner import part_of
 from lookalike.training.outcome import Stopped, Trained
 from lookalike.training.run.interruption import Interruption
 from lookalike.training.run.run_folder import RunFolder, run_folder
@@ -106,6 +107,9 @@ class FinderRun:
         torch.manual_seed(settings.seed)
         state = folder.read_state()
         self.network = self._made_network(base, state)
+        for stage in settings.stage:
+            for name in stage.freeze:
+                part_of(self.network.backbone, name)
         self.average = ModelEmaV3(self.network, decay=settings.ema, use_warmup=True)
         self.saved_optimizer: Mapping[str, Any] | None = None
         if state is not None:
@@ -203,7 +207,7 @@ class FinderRun:
         """Train mode, except for frozen modules, whose normalisation keeps its statistics."""
         self.network.train()
         backbone = self.network.backbone
-        for part in (backbone,) if not stage.backbone_rate else map(backbone.get_submodule, stage.freeze):
+        for part in (backbone,) if not stage.backbone_rate else (part_of(backbone, name) for name in stage.freeze):
             part.eval()
 
     def _measure(self) -> None:

@@ -25,7 +25,7 @@ from lookalike.models.weight_readers import match_first_block
 from lookalike.training.data.teacher_rows import TEACHER, read_teacher_rows
 from lookalike.training.data.training_data import TrainingData
 from lookalike.training.data.unreadable import ReadablePhotos, UnreadablePhotos
-from lookalike.training.losses.learner import BACKBONE, Learner
+from lookalike.training.losses.learner import BACKBONE, Learner, part_of
 from lookalike.training.outcome import Stopped, Trained
 from lookalike.training.run.interruption import Interruption, leave_interruption_to_the_run
 from lookalike.training.run.optimiser_step import OptimiserStepper, ShardOfBatch
@@ -125,6 +125,9 @@ class Run:
         self.stepper: OptimiserStepper | None = None
         self.saved_optimizer: dict[str, Any] | None = None
         self.network = self.training_data.make_network()
+        for stage in settings.stage:
+            for name in stage.freeze:
+                part_of(self.network.backbone, name)  # in place of an error after hours
         self.learner = Learner(
             self.network,
             self.training_data.make_objective(self.network),

@@ -12,12 +12,13 @@ from zlib import crc32
 import numpy as np
 
 from lookalike.embedding.color import SPACE_NAME as COLOR
-from lookalike.errors import CatalogueError, MismatchError
+from lookalike.errors import MismatchError, UnknownNameError
 from lookalike.gallery.opening import gallery_of
 from lookalike.spaces import unit_rows
 from lookalike.text.colors import color_of
 from lookalike.text.lexicon import COLOUR, GARMENT, GENDER, Lexicon, Named
 from lookalike.text.words import words_of
+from lookalike.training.data.chosen_values import SPLIT, ChosenValues, check_dev_where
 from lookalike.training.text.settings import TextDataSettings
 from lookalike.types import Bool, Float32, Item
 
@@ -68,11 +69,13 @@ def read_gallery(data: TextDataSettings, *, folder: Path) -> tuple[str, dict[str
 
     Raises:
         GalleryNotFoundError: There is no such gallery.
-        CatalogueError: It has no training photos.
+        CatalogueError: It has no training photos, or `dev_where` leaves no dev photos.
+        UnknownNameError: An attribute or a value that chooses photos is not there.
         MismatchError: It is of several models, or has no space `color`.
     """
     address = data.gallery if "://" in data.gallery else str(folder / data.gallery)
     chosen: dict[str, list[tuple[Item, Float32, Float32]]] = {"train": [], "dev": []}
+    seen, names, before = ChosenValues(address, (data.split, *data.dev_where)), set[str](), 0
     with gallery_of(address) as gallery:
         model = next((space.model_id for space in gallery.spaces if space.name == DEEP), None)
         if model is None:
@@ -81,10 +84,20 @@ def read_gallery(data: TextDataSettings, *, folder: Path) -> tuple[str, dict[str
             raise MismatchError(f"{address}: shades are told by the space {COLOR!r}, and this gallery does not have it")
         for items, vectors in gallery.rows():
             for place, item in enumerate(items):
-                if part := part_of(item, data):
+                names.update(item.attributes)
+                seen.note(item.attributes)
+                part = part_of(item, data)
+                before += part == "dev"
+                if part and (part == "train" or has_all(item, data.dev_where)):
                     chosen[part].append((item, vectors[DEEP][place], vectors[COLOR][place]))
+    for name in (*([data.split] if data.split != SPLIT else ()), *data.dev_where):
+        if name not in names:
+            raise UnknownNameError(f"attribute of {address}", name, sorted(names))
+    seen.check_split(data.split, (*data.train, *data.dev))
+    seen.check_where(data.dev_where)
     if not chosen["train"]:
-        raise CatalogueError(f"{address}: no training photos: none has a {data.split!r} of {' or '.join(data.train)}")
+        raise seen.nothing_chosen("training photos", data.split, data.train)
+    check_dev_where(address, before=before, after=len(chosen["dev"]), dev_where=data.dev_where)
     return model, {part: _photos(found, data) for part, found in chosen.items()}
 
 
@@ -101,13 +114,17 @@ def joined(parts: Sequence[TitledPhotos]) -> TitledPhotos:
 
 
 def part_of(item: Item, data: TextDataSettings) -> str | None:
-    """Split of an item, `train` or `dev`; None for neither."""
+    """Split of an item, `train` or `dev` (before `dev_where`); None for neither."""
     given = item.attributes.get(data.split)
     is_held_out = crc32((item.product or item.id).encode()) < data.hold_out * 2**32
     if given in data.dev or (is_held_out and (given is None or given in data.train)):
-        has_all = all(str(item.attributes.get(name)) in values for name, values in data.dev_where.items())
-        return "dev" if has_all else None
+        return "dev"
     return "train" if given is None or given in data.train else None
+
+
+def has_all(item: Item, where: Mapping[str, Sequence[str]]) -> bool:
+    """Whether an item has one of the values of each attribute."""
+    return all(str(item.attributes.get(name)) in values for name, values in where.items())
 
 
 def _photos(found: Sequence[tuple[Item, Float32, Float32]], data: TextDataSettings) -> TitledPhotos:
