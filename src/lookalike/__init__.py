@@ -51,8 +51,8 @@ if TYPE_CHECKING:
     from lookalike.retrieval.opening import open
     from lookalike.retrieval.retriever import Retriever
     from lookalike.spaces import Space
-    from lookalike.training.outcome import Stopped, Trained
-    from lookalike.training.train import train
+    from lookalike.training.outcome import RateCurve, Stopped, Trained
+    from lookalike.training.train import find_rate, train
     from lookalike.tuning.calibration import Calibrated, calibrate
     from lookalike.tuning.database_augmentation import Augmentation, augment
     from lookalike.tuning.duplicates.find import Duplicates, find_duplicates
@@ -104,6 +104,7 @@ __all__ = [
     "NoFinderError",
     "NoGarmentError",
     "PhotoError",
+    "RateCurve",
     "Reduction",
     "Regions",
     "Restored",
@@ -130,6 +131,7 @@ __all__ = [
     "export_encoder",
     "find_duplicates",
     "find_garments",
+    "find_rate",
     "forget_weights",
     "learn_weights",
     "open",
@@ -158,8 +160,8 @@ _HOMES = {
     **dict.fromkeys(("ExportedOther", "export_encoder"), "lookalike.models.export_others"),
     **dict.fromkeys(("Reduction", "reduce"), "lookalike.tuning.pca"),
     **dict.fromkeys(("Tag", "Tagging", "tag"), "lookalike.tuning.tagging"),
-    **dict.fromkeys(("Stopped", "Trained"), "lookalike.training.outcome"),
-    "train": "lookalike.training.train",
+    **dict.fromkeys(("RateCurve", "Stopped", "Trained"), "lookalike.training.outcome"),
+    **dict.fromkeys(("find_rate", "train"), "lookalike.training.train"),
     "Fusion": "lookalike.tuning.weight_learning",
     "Gallery": "lookalike.gallery.protocol",
     "IndexReport": "lookalike.ingest.report",

@@ -6,7 +6,7 @@ import os
 import shlex
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -16,6 +16,12 @@ from lookalike.cli.own_process import is_own
 from lookalike.cli.progress import progress_of
 from lookalike.errors import UsageError
 from lookalike.training.settings.presets import presets
+
+ROWS: Final = 24
+"""Rows of the table of learning rates, about."""
+
+BAR: Final = 40
+"""Characters of the bar of the highest loss; the lowest one has none."""
 
 
 def train(
@@ -28,6 +34,9 @@ def train(
     resume: Annotated[
         Path | None, typer.Option("--resume", metavar="DIR", help="Folder of a run to resume from its last checkpoint.")
     ] = None,
+    find_rate: Annotated[
+        bool, typer.Option("--find-rate", help="Raise the learning rates until the loss rises, and train nothing.")
+    ] = False,
     listed: Annotated[bool, typer.Option("--list", help="List the presets, and do nothing else.")] = False,
 ) -> int:
     """Train a model on labelled catalogues."""
@@ -43,6 +52,11 @@ def train(
     from lookalike.training.outcome import Stopped
     from lookalike.training.train import train as run
 
+    if find_rate:
+        if resume is not None:
+            raise UsageError("--find-rate starts from the settings alone; leave --resume out")
+        show_rates(config, override or [])
+        return 0
     first = os.environ.get("RANK", "0") == "0"  # set by launchers of several processes
     command = ["lookalike", "train", config, *(part for text in override or [] for part in ("--set", text))]
     try:
@@ -58,6 +72,20 @@ def train(
     if trained.skipped and first:
         say(f"{len(trained.skipped)} photos could not be read; {trained.checkpoint.parent}/skipped.csv lists them")
     return SOME_SKIPPED if trained.skipped else 0
+
+
+def show_rates(config: str, overrides: list[str]) -> None:
+    """Print the losses at rising learning rates."""
+    from lookalike.training.train import find_rate
+
+    with progress_of("steps") as progress:
+        curve = find_rate(config, overrides=overrides, progress=progress)
+    low, high = min(curve.smoothed), max(curve.smoothed)
+    write(f"{'rate':>9}  {'loss':>8}")
+    for place in range(0, len(curve.rates), max(1, len(curve.rates) // ROWS)):
+        loss = curve.smoothed[place]
+        write(f"{curve.rates[place]:9.1e}  {loss:8.4f}  {'#' * round(BAR * (loss - low) / ((high - low) or 1))}")
+    write(f"the loss falls fastest at {curve.steepest:.1e}, and is least at {curve.least:.1e}")
 
 
 def list_presets() -> None:

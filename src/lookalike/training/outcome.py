@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from lookalike.catalogue.protocol import Skip
 
 
@@ -20,6 +22,35 @@ class Trained:
 
     checkpoint: Path
     skipped: Sequence[Skip]
+
+
+@dataclass(frozen=True, slots=True)
+class RateCurve:
+    """Losses at rising learning rates.
+
+    Attributes:
+        rates: Learning rates of the new layers, rising by a constant factor.
+        losses: Loss of the step at each rate.
+        smoothed: The same, as an exponential average without the bias of its start.
+    """
+
+    rates: Sequence[float]
+    losses: Sequence[float]
+    smoothed: Sequence[float]
+
+    @property
+    def steepest(self) -> float:
+        """Rate at which the smoothed loss falls fastest, per factor of the rate, before its least value."""
+        least = int(np.argmin(self.smoothed))
+        if least < 2:
+            return self.rates[0]
+        slopes = np.gradient(np.asarray(self.smoothed[: least + 1]), np.log(self.rates[: least + 1]))
+        return self.rates[int(np.argmin(slopes))]
+
+    @property
+    def least(self) -> float:
+        """Rate with the least smoothed loss; a tenth of it is a common choice, too."""
+        return self.rates[int(np.argmin(self.smoothed))]
 
 
 class Stopped(KeyboardInterrupt):

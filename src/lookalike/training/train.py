@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lookalike.errors import UsageError
 from lookalike.extras import extra_wanted
-from lookalike.training.outcome import Trained
+from lookalike.training.outcome import RateCurve, Trained
 from lookalike.training.settings.presets import find_settings
 from lookalike.training.settings.tasks import task_of
 from lookalike.types import several
@@ -57,3 +57,34 @@ def train(
         progress=progress,
         report=report,
     )
+
+
+def find_rate(
+    config: str | os.PathLike[str],
+    *,
+    overrides: str | Sequence[str] = (),
+    steps: int = 100,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> RateCurve:
+    """Raise the learning rates of an embedder's first stage until its loss rises; nothing is saved.
+
+    Args:
+        config: A TOML file of settings, or the name of a preset; see `train`.
+        overrides: See `train`.
+        steps: Steps between the lowest rate and the highest, at least 10.
+        progress: Called after each step with the number of steps done and in all.
+
+    Raises:
+        UsageError: The file or preset does not exist, is not one of an embedder, or has too few steps; subclasses for
+            settings, catalogues and weights.
+        TrainingError: The loss is not finite from the first steps.
+        MissingExtraError: A package that training needs is not installed.
+    """
+    if steps < 10:
+        raise UsageError(f"steps must be at least 10, got {steps}")
+    file, base = find_settings(os.fspath(config))
+    if (task := task_of(file)) != "embedder":
+        raise UsageError(f"{file}: learning rates are searched for embedders, and this is the task {task!r}")
+    with extra_wanted("training", "train"):
+        from lookalike.training.run.rate_finder import find_rate as find
+    return find(file, overrides=several(overrides), base=base, steps=steps, progress=progress)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from lookalike.training.data.augmentation import Augmentation
 from lookalike.training.data.batch import UNKNOWN, View
 from lookalike.training.data.dataset import Split, TrainingPhotos, label_classes, read_splits, tag_classes
 from lookalike.training.data.sampling import check_batch, make_sampler, steps_in_epoch
-from lookalike.training.data.teacher_rows import make_teacher_rows
+from lookalike.training.data.teacher_rows import make_teacher_rows, read_teacher_rows
 from lookalike.training.data.unreadable import LoadedView
 from lookalike.training.losses.objective import Objective
 from lookalike.training.settings.run_settings import AugmentationSettings, StageSettings, TrainingSettings
@@ -100,8 +100,12 @@ class TrainingData:
             checksum = zlib.crc32(f"{item.id}\n{item.product}\n".encode(), checksum)
         return checksum
 
-    def embed_with_teacher(self, file: Path) -> int:
-        """Write the teacher's embeddings of the training photos; returns how many were embedded.
+    def read_teacher(self, file: Path, *, report: Callable[[str], None]) -> None:
+        """Take the teacher's embeddings of the training photos as their targets; they are made if the file has none.
+
+        Args:
+            file: File of the embeddings.
+            report: Called with a line if photos were embedded.
 
         Raises:
             ModelError: The teacher is missing or damaged.
@@ -109,7 +113,10 @@ class TrainingData:
         """
         model = self.settings.teacher.model
         teacher = model if model == "default" else str(self.base / model)
-        return make_teacher_rows(teacher, self.photos.items, file=file, fingerprint=str(self.fingerprint()))
+        made = make_teacher_rows(teacher, self.photos.items, file=file, fingerprint=str(self.fingerprint()))
+        if made:
+            report(f"the teacher {model} embedded {made:,} training photos")
+        self.photos.targets = read_teacher_rows(file)
 
     def make_network(self) -> Network:
         """Make the network with random weights.

@@ -22,7 +22,7 @@ from lookalike.errors import ConfigError, TrainingError
 from lookalike.models.backbones import checkpoint_gradients
 from lookalike.models.network import Network
 from lookalike.models.weight_readers import match_first_block
-from lookalike.training.data.teacher_rows import TEACHER, read_teacher_rows
+from lookalike.training.data.teacher_rows import TEACHER
 from lookalike.training.data.training_data import TrainingData
 from lookalike.training.data.unreadable import ReadablePhotos, UnreadablePhotos
 from lookalike.training.losses.learner import BACKBONE, Learner, part_of
@@ -120,7 +120,9 @@ class Run:
         self.training_data = TrainingData(settings, base=base)
         self.readable = ReadablePhotos(self.training_data.photos)
         self.unreadable = UnreadablePhotos(settings.unreadable)
-        self._read_teacher()
+        if settings.teacher.model:
+            with accelerator.main_process_first():
+                self.training_data.read_teacher(folder.path / TEACHER, report=report)
         self.position, self.plateau = RunPosition(), PlateauTracker()
         self.stepper: OptimiserStepper | None = None
         self.saved_optimizer: dict[str, Any] | None = None
@@ -155,18 +157,6 @@ class Run:
             )
             self._report_start(shared_statistics=shared)
 
-    def _read_teacher(self) -> None:
-        """Embed the training photos with the teacher, in the first process, if that has not been done."""
-        if not self.settings.teacher.model:
-            return
-        file = self.folder.path / TEACHER
-        if self.accelerator.is_main_process:
-            made = self.training_data.embed_with_teacher(file)
-            if made:
-                self.report(f"the teacher {self.settings.teacher.model} embedded {made:,} training photos")
-        self.accelerator.wait_for_everyone()
-        self.training_data.photos.targets = read_teacher_rows(file)
-
     @property
     def kept(self) -> Network:
         """The network that is measured and saved: with the moving average of the weights, if there is one."""
@@ -195,17 +185,9 @@ class Run:
 
     def _stage(self, number: int, stage: StageSettings, progress: Callable[[int, int], None]) -> None:
         settings, position = self.settings, self.position
-        self.training_data.show_for(stage)
         all_steps = [self.training_data.steps(each) for each in settings.stage]
         steps = all_steps[number]
-        self.stepper = OptimiserStepper(
-            self.learner,
-            stage,
-            settings=settings,
-            accelerator=self.accelerator,
-            may_leave_out=not self.training_data.is_complete,
-            on_unreadable=lambda place, reason: self._skip(self.training_data.photos.items[place], reason),
-        )
+        self.stepper = self.stepper_of(stage)
         if self.saved_optimizer is not None:
             self.stepper.optimizer.load_state_dict(self.saved_optimizer)
             self.saved_optimizer = None
@@ -213,7 +195,7 @@ class Run:
             self._measure()
         if position.step == 0:
             self.plateau.start_stage()
-        batches = self._batches(number, steps)
+        batches = self.batches(number, steps)
         progress(sum(all_steps[:number]) + position.step, sum(all_steps))
         while position.step < steps and not 0 < settings.early_stop <= self.plateau.waited:
             self._step(self.stepper, batches, stage, steps)
@@ -241,7 +223,19 @@ class Run:
         if self.validation:
             self.validation.run_log.step(step)
 
-    def _batches(self, number: int, steps: int) -> Iterator[ShardOfBatch]:
+    def stepper_of(self, stage: StageSettings) -> OptimiserStepper:
+        """Make the optimiser of a stage, and show photos as large as it wants them."""
+        self.training_data.show_for(stage)
+        return OptimiserStepper(
+            self.learner,
+            stage,
+            settings=self.settings,
+            accelerator=self.accelerator,
+            may_leave_out=not self.training_data.is_complete,
+            on_unreadable=lambda place, reason: self._skip(self.training_data.photos.items[place], reason),
+        )
+
+    def batches(self, number: int, steps: int) -> Iterator[ShardOfBatch]:
         """Yield this process's shards of the batches of a stage, from the next step on."""
         accumulation = self.settings.accumulation
         sampler = self.training_data.make_sampler(
