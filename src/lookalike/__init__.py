@@ -55,7 +55,10 @@ if TYPE_CHECKING:
     from lookalike.training.train import find_rate, train
     from lookalike.tuning.calibration import Calibrated, calibrate
     from lookalike.tuning.database_augmentation import Augmentation, augment
+    from lookalike.tuning.duplicates.applying import apply_decisions, unset_product
+    from lookalike.tuning.duplicates.decisions import Decision, read_decisions
     from lookalike.tuning.duplicates.find import Duplicates, find_duplicates
+    from lookalike.tuning.duplicates.plan import AppliedDecisions
     from lookalike.tuning.pca import Reduction, reduce
     from lookalike.tuning.tagging import Tag, Tagging, tag
     from lookalike.tuning.weight_learning import Fusion
@@ -66,6 +69,7 @@ __all__ = [
     "AnnotationError",
     "AnnotationErrors",
     "Answer",
+    "AppliedDecisions",
     "Augmentation",
     "Backup",
     "BackupError",
@@ -74,6 +78,7 @@ __all__ = [
     "CatalogueError",
     "Comparison",
     "ConfigError",
+    "Decision",
     "Duplicates",
     "Evaluation",
     "Explanation",
@@ -121,6 +126,7 @@ __all__ = [
     "UnknownNameError",
     "UnknownWordsError",
     "UsageError",
+    "apply_decisions",
     "augment",
     "backup",
     "calibrate",
@@ -135,10 +141,12 @@ __all__ = [
     "forget_weights",
     "learn_weights",
     "open",
+    "read_decisions",
     "reduce",
     "restore",
     "tag",
     "train",
+    "unset_product",
 ]
 
 telemetry.switch_off()  # the one effect of importing the package: a library that was imported first would report
@@ -153,6 +161,9 @@ _HOMES = {
     **dict.fromkeys(("GarmentEvaluation", "evaluate_garments"), "lookalike.evaluation.garment_evaluation"),
     **dict.fromkeys(("Backup", "backup"), "lookalike.gallery.transfer.backup"),
     **dict.fromkeys(("Duplicates", "find_duplicates"), "lookalike.tuning.duplicates.find"),
+    **dict.fromkeys(("Decision", "read_decisions"), "lookalike.tuning.duplicates.decisions"),
+    **dict.fromkeys(("apply_decisions", "unset_product"), "lookalike.tuning.duplicates.applying"),
+    "AppliedDecisions": "lookalike.tuning.duplicates.plan",
     **dict.fromkeys(("Restored", "restore"), "lookalike.gallery.transfer.restoring"),
     **dict.fromkeys(("Finder", "find_garments"), "lookalike.finding.finder"),
     **dict.fromkeys(("forget_weights", "learn_weights"), "lookalike.tuning.weights"),

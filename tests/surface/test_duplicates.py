@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -138,11 +139,80 @@ def test_the_command_prints_a_table_json_and_a_page(gallery: Path, tmp_path: Pat
     text = page.read_text()
     assert text.count("<img") >= 8
     assert 'src="data:image/jpeg' in text
-    assert "<script" not in text
+    assert text.count("<script>") == 1
+    assert "default-src 'none'" in text
+    assert "connect-src" not in text
     assert main(["gallery", "duplicates", "-g", str(gallery), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told == find_duplicates(gallery).to_json()
-    assert told["groups"][0]["items"][0] == {"id": "0", "product": "p", "photo": "photos/0.png"}
+    assert told["groups"][0]["items"][0] == {"id": "0", "product": "p", "photo": "photos/0.png", "content": None}
+
+
+def in_terminal(capsys: Capture, *arguments: str, code: int = 0) -> dict[str, Any]:
+    assert main(["gallery", *arguments, "--json"]) == code
+    told: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return told
+
+
+def test_products_are_merged_shown_no_more_and_brought_apart(gallery: Path, tmp_path: Path, capsys: Capture) -> None:
+    place = ("-g", str(gallery))
+    told = in_terminal(capsys, "merge", *place, "1", "compressed", "0", "--product", "p", "--dry-run")
+    assert told["moved"] == [
+        {"id": "compressed", "before": "compressed", "product": "p"},
+        {"id": "1", "before": "q", "product": "p"},
+    ]
+    assert find_duplicates(gallery).to_json()["groups"][1]["items"][0]["product"] == "p"
+    done = in_terminal(capsys, "merge", *place, "1", "compressed", "0", "--product", "p")
+    assert {**done, "dry_run": True} == told
+    assert in_terminal(capsys, "get", *place, "1")["overrides"] == {"product": "p"}
+    found = [(group.grade, [item.id for item in group.items]) for group in find_duplicates(gallery).groups]
+    joined = ["0", "compressed", "cropped"]  # by cropped, which was not decided
+    assert found[:2] == [(SAME_PHOTO, joined), (SAME_PRODUCT, ["cropped", "1"])]
+    apart = {
+        "decisions": [{"decision": "apart", "items": [{"id": name} for name in ("0", "compressed", "1", "cropped")]}]
+    }
+    (tmp_path / "decisions.json").write_text(json.dumps(apart))
+    in_terminal(capsys, "merge", *place, "--decisions", str(tmp_path / "decisions.json"))
+    assert {group.grade for group in find_duplicates(gallery).groups} == {SIMILAR}
+    assert in_terminal(capsys, "duplicates", *place)["groups"] == find_duplicates(gallery).to_json()["groups"]
+    assert in_terminal(capsys, "duplicates", *place, "--reviewed")["groups"][0]["grade"] == SAME_PHOTO
+    assert in_terminal(capsys, "unset", *place, "--product", "p") == {"items": ["compressed", "1"]}
+    assert in_terminal(capsys, "get", *place, "1")["product"] == "q"
+
+
+def test_the_terminal_tells_what_is_merged_and_left_out(gallery: Path, tmp_path: Path, capsys: Capture) -> None:
+    decisions = [
+        lookalike.Decision("merge", ("0", "1", "gone")),
+        lookalike.Decision("remove", ("3", "4"), keep="4"),
+    ]
+    (tmp_path / "decisions.json").write_text(json.dumps({"decisions": [each.to_json() for each in decisions]}))
+    assert main(["gallery", "merge", "-g", str(gallery), "--decisions", str(tmp_path / "decisions.json")]) == 3
+    said = capsys.readouterr()
+    assert said.out.startswith("1 items of another product, 1 removed\nid  before  product\n1   q       p")
+    assert said.err.splitlines() == [
+        "1 of the removed items came from a catalogue, which brings them again unless they are removed there: 3",
+        "skipped gone of decision 1: is gone",
+    ]
+    assert main(["gallery", "unset", "-g", str(gallery), "--product", "p"]) == 0
+    assert capsys.readouterr().out == "1 items have the product of their catalogue again\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["merge"], "give either --decisions FILE, or ids of items"),
+        (["merge", "0", "--decisions", "d.json"], "give either --decisions FILE, or ids of items"),
+        (["merge", "--decisions", "d.json", "--product", "p"], "give either --decisions FILE, or ids of items"),
+        (["merge", "0"], "merge needs 2 to 1,000 items, got 1"),
+        (["merge", "0", "0"], "merge has an item twice"),
+        (["merge", "--decisions", "none.json"], "none.json cannot be read"),
+        (["unset"], "give the id of an item, or --product NAME"),
+        (["unset", "0", "--product", "p"], "give either --product, or the id of an item"),
+    ],
+)
+def test_mistakes_are_said(gallery: Path, capsys: Capture, arguments: list[str], message: str) -> None:
+    assert main(["gallery", *arguments, "-g", str(gallery)]) == 2
+    assert message in capsys.readouterr().err
 
 
 def test_photos_out_of_reach_are_told(gallery: Path, tmp_path: Path, capsys: Capture) -> None:

@@ -203,6 +203,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/duplicates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Apply what was decided of duplicates
+         * @description Make one product of several, remove copies of photos, and remember what is not the same.
+         *
+         *     With a product all of its items become the other one, set by hand: `unset` of an item gives the product of its
+         *     catalogue again. Decisions that were applied already change nothing.
+         */
+        post: operations["apply_decisions"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/jobs": {
         parameters: {
             query?: never;
@@ -574,6 +597,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/{gallery}/duplicates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Apply what was decided of duplicates
+         * @description Make one product of several, remove copies of photos, and remember what is not the same.
+         *
+         *     With a product all of its items become the other one, set by hand: `unset` of an item gives the product of its
+         *     catalogue again. Decisions that were applied already change nothing.
+         */
+        post: operations["apply_decisions_in_gallery"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/{gallery}/jobs": {
         parameters: {
             query?: never;
@@ -780,6 +826,30 @@ export interface components {
              * @description What was asked for: `auto`, a kind, or a number.
              */
             asked: string;
+        };
+        /**
+         * DecisionsReport
+         * @description What the decisions have changed, or would change.
+         */
+        DecisionsReport: {
+            /** Dry Run */
+            dry_run: boolean;
+            /** Moved */
+            moved: components["schemas"]["MovedItem"][];
+            /** Removed */
+            removed: string[];
+            /**
+             * Returning
+             * @description Removed items that a catalogue brought, and that its next run brings again if it still lists them.
+             */
+            returning: string[];
+            /**
+             * Reviewed
+             * @description Decisions whose items are not shown as duplicates of each other again.
+             */
+            reviewed: number;
+            /** Left Out */
+            left_out: components["schemas"]["ItemLeftOut"][];
         };
         /**
          * ErrorBody
@@ -1143,6 +1213,21 @@ export interface components {
             } | null;
         };
         /**
+         * ItemLeftOut
+         * @description An item that is left out, since it is gone or has changed.
+         */
+        ItemLeftOut: {
+            /**
+             * Decision
+             * @description Number of the decision.
+             */
+            decision: number;
+            /** Id */
+            id: string;
+            /** Reason */
+            reason: string;
+        };
+        /**
          * Job
          * @description The photos of a request that are fetched in the background: number of them by state.
          */
@@ -1379,6 +1464,21 @@ export interface components {
              * @description Only with `group`: number of all variants.
              */
             variant_count?: number | null;
+        };
+        /**
+         * MovedItem
+         * @description An item of another product now.
+         */
+        MovedItem: {
+            /** Id */
+            id: string;
+            /**
+             * Before
+             * @description Its product before.
+             */
+            before: string | null;
+            /** Product */
+            product: string;
         };
         /**
          * NumberedGarment
@@ -1780,6 +1880,82 @@ export interface components {
              * @description Delete the item; no other field but the id may be given. The default is false.
              */
             delete?: boolean;
+        };
+        /**
+         * DecidedItem
+         * @description An item that something is decided of, as it was when it was looked at.
+         */
+        DecidedItem: {
+            /**
+             * Id
+             * @example d013-1
+             */
+            id: string;
+            /**
+             * Product
+             * @description Its product then; without the field it is not compared.
+             */
+            product?: string | null;
+            /**
+             * Content
+             * @description `content` of the JSON of `gallery duplicates`; without the field the photo is not compared.
+             */
+            content?: string | null;
+        };
+        /**
+         * DecisionBody
+         * @description What is decided of some items.
+         */
+        DecisionBody: {
+            /**
+             * Decision
+             * @description `merge` makes their products one, `remove` removes all but one, `apart` changes nothing.
+             * @enum {string}
+             */
+            decision: "merge" | "remove" | "apart";
+            /** Items */
+            items: components["schemas"]["DecidedItem"][];
+            /**
+             * Product
+             * @description With `merge`: the product. Without it that of the first item that has one.
+             */
+            product?: string | null;
+            /**
+             * Keep
+             * @description With `remove`: the id of the item that stays.
+             */
+            keep?: string | null;
+        };
+        /**
+         * DecisionsBody
+         * @description What is decided of duplicates.
+         * @example {
+         *       "decisions": [
+         *         {
+         *           "decision": "merge",
+         *           "items": [
+         *             {
+         *               "id": "d013-1"
+         *             },
+         *             {
+         *               "id": "x7",
+         *               "product": "x"
+         *             }
+         *           ],
+         *           "product": "d013"
+         *         }
+         *       ],
+         *       "dry_run": true
+         *     }
+         */
+        DecisionsBody: {
+            /** Decisions */
+            decisions: components["schemas"]["DecisionBody"][];
+            /**
+             * Dry Run
+             * @description Tell what would be changed, and change nothing. The default is false.
+             */
+            dry_run?: boolean;
         };
         /**
          * ItemBody
@@ -3520,6 +3696,136 @@ export interface operations {
                 headers: {
                     /** @description Seconds to wait before trying again. */
                     "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    apply_decisions: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Request id for the answer and the log: 1 to 64 letters, digits, dots, hyphens or underscores. */
+                "X-Request-Id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DecisionsBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DecisionsReport"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or the token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body took too long to arrive. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is too long, or has too many parts. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body has a media type or encoding that the route does not read. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A value is invalid, or the photo cannot be read. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before trying again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A bug in Lookalike. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The server cannot answer at present; try again after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before trying again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The disk of the server is full. */
+            507: {
+                headers: {
                     [name: string]: unknown;
                 };
                 content: {
@@ -5735,6 +6041,148 @@ export interface operations {
                 headers: {
                     /** @description Seconds to wait before trying again. */
                     "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    apply_decisions_in_gallery: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Request id for the answer and the log: 1 to 64 letters, digits, dots, hyphens or underscores. */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /** @description Name of the gallery; `/v1/galleries` lists them. */
+                gallery: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DecisionsBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DecisionsReport"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or the token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request needs the token or another key, or comes from a web page of another origin. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no such item, photo or route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body took too long to arrive. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is too long, or has too many parts. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body has a media type or encoding that the route does not read. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A value is invalid, or the photo cannot be read. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests, at once or with this key; try again after `Retry-After` seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before trying again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A bug in Lookalike. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The server cannot answer at present; try again after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before trying again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The disk of the server is full. */
+            507: {
+                headers: {
                     [name: string]: unknown;
                 };
                 content: {

@@ -1,16 +1,21 @@
-"""`lookalike gallery duplicates`: photos that are there twice, and products that may be one."""
+"""`lookalike gallery duplicates` and `merge`: photos that are there twice, products that may be one, and decisions."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lookalike.cli.console import say, say_skipped, write, write_json, write_table
 from lookalike.cli.exit_codes import SOME_SKIPPED
-from lookalike.cli.options import Gallery, Json
+from lookalike.cli.options import Gallery, Json, seen
 from lookalike.cli.progress import progress_of
+from lookalike.errors import UsageError
+from lookalike.types import JSON
+
+if TYPE_CHECKING:
+    from lookalike.tuning.duplicates.plan import AppliedDecisions
 
 SHOWN = 20
 """Groups of each grade that the table shows; `--json` and `--html` have all."""
@@ -22,8 +27,9 @@ NAMED = 4
 def duplicates(
     gallery: Gallery,
     html: Annotated[
-        Path | None, typer.Option("--html", metavar="FILE", help="Write a page with the pictures side by side.")
+        Path | None, typer.Option("--html", metavar="FILE", help="Write a page to look at them and decide.")
     ] = None,
+    reviewed: Annotated[bool, typer.Option("--reviewed", help="Also list what was decided before.")] = False,
     json: Json = False,
 ) -> int:
     """List photos that are in a gallery twice, products that may be one, and similar ones."""
@@ -32,7 +38,7 @@ def duplicates(
     from lookalike.tuning.duplicates.find import GRADES, find_duplicates
 
     with progress_of("items, then photos, then pairs") as tell:
-        found = find_duplicates(gallery, progress=lambda _what, done, total: tell(done, total))
+        found = find_duplicates(gallery, reviewed=reviewed, progress=lambda _what, done, total: tell(done, total))
     if json:
         write_json(found.to_json())
     else:
@@ -56,3 +62,67 @@ def duplicates(
         say(f"wrote {html}")
     say_skipped([f"{item_id}: {reason}" for item_id, reason in found.unreadable.items()])
     return SOME_SKIPPED if found.unreadable else 0
+
+
+def merge(
+    gallery: Gallery,
+    items: Annotated[list[str] | None, typer.Argument(metavar="ID...", help="Items whose products become one.")] = None,
+    product: Annotated[
+        str | None,
+        typer.Option("--product", metavar="NAME", help="The product; without it that of the first item that has one."),
+    ] = None,
+    decisions: Annotated[
+        Path | None,
+        typer.Option("--decisions", metavar="FILE", help="File that the page of `gallery duplicates --html` saves."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would change, and change nothing.")] = False,
+    json: Json = False,
+) -> int:
+    """Make one product of several, or apply what was decided of duplicates; exit code 3 if some were left out."""
+    from lookalike.tuning.duplicates.applying import apply_decisions
+    from lookalike.tuning.duplicates.decisions import Decision, read_decisions
+
+    if (decisions is None) == (not items) or (decisions is not None and product is not None):
+        raise UsageError(
+            "give either --decisions FILE, or ids of items, with --product NAME if it shall be another one"
+        )
+    asked = [Decision("merge", items or [], product)] if decisions is None else read_decisions(decisions)
+    done = apply_decisions(seen(gallery, strong=True), asked, dry_run=dry_run)
+    if json:
+        write_json(done.to_json())
+    else:
+        _tell(done)
+    say_skipped([f"{each.id} of decision {each.decision}: {each.reason}" for each in done.left_out])
+    return SOME_SKIPPED if done.left_out else 0
+
+
+def _tell(done: AppliedDecisions) -> None:
+    counts = f"{len(done.moved):,} items of another product, {len(done.removed):,} removed"
+    write(f"would be: {counts}" if done.dry_run else counts)
+    if done.moved:
+        shown = done.moved[:SHOWN]
+        write_table(
+            {
+                "id": [each.id for each in shown],
+                "before": [each.before or "-" for each in shown],
+                "product": [each.product for each in shown],
+            }
+        )
+    if len(done.moved) > SHOWN:
+        say(f"and {len(done.moved) - SHOWN:,} more; --json lists all")
+    if done.returning:
+        say(
+            f"{len(done.returning):,} of the removed items came from a catalogue, which brings them again unless they "
+            f"are removed there: {', '.join(done.returning[:NAMED])}"
+        )
+
+
+def undo(gallery: str, product: str, *, json: bool) -> None:
+    """Give the items of a product that was set by hand the products of their catalogue again."""
+    from lookalike.tuning.duplicates.applying import unset_product
+
+    ids = unset_product(seen(gallery, strong=True), product)
+    if json:
+        write_json({"items": list[JSON](ids)})
+    else:
+        write(f"{len(ids):,} items have the product of their catalogue again")

@@ -86,12 +86,25 @@ def set_attributes(
 @app.command()
 def unset(
     gallery: Gallery,
-    item: ItemId,
-    names: Annotated[list[str] | None, typer.Argument(metavar="NAME...", help="Attributes.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="All attributes that are set by hand.")] = False,
+    item: Annotated[str | None, typer.Argument(metavar="ID", help="Item id.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME...", help="Attributes, or product.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All that is set by hand.")] = False,
+    product: Annotated[
+        str | None,
+        typer.Option("--product", metavar="NAME", help="The product of all items of which this one is set by hand."),
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Drop overrides of an item, so that it has the values of its catalogue again."""
+    """Drop overrides of an item, or a product set by hand, so that the values of the catalogue count again."""
+    if product is not None:
+        if item is not None or everything:
+            raise UsageError("give either --product, or the id of an item")
+        from lookalike.cli.duplicates import undo
+
+        undo(gallery, product, json=json)
+        return
+    if item is None:
+        raise UsageError("give the id of an item, or --product NAME")
     if bool(names) == everything:
         raise UsageError("give either names of attributes or --all")
     shop = opened(gallery)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from lookalike.errors import UnknownNameError
+from lookalike.gallery.reviews import Review
 from lookalike.gallery.stored_item import StoredItem
 from lookalike.types import JSON, Item
 
@@ -48,6 +49,14 @@ class GalleryEditing(Protocol):
         Raises:
             UnknownNameError: There is no such item, or the gallery has no attribute of a name.
         """
+        ...
+
+    def reviews(self) -> Sequence[Review]:
+        """What was decided of duplicates."""
+        ...
+
+    def remember_reviews(self, reviews: Sequence[Review]) -> None:
+        """Add what was decided of duplicates; reviews that are there already stay once."""
         ...
 
 

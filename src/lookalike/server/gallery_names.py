@@ -13,7 +13,7 @@ NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 RESERVED: Final = frozenset(
     {
-        *("search", "garments", "items", "facets", "info", "galleries"),
+        *("search", "garments", "items", "facets", "info", "galleries", "duplicates"),
         *("admin", "events", "jobs", "keys", "photo-ticket", "photos", "queries"),
     }
 )

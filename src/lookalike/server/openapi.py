@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from lookalike.server.decision_schemas import DecisionsBody
 from lookalike.server.errors import ERROR_CODES
 from lookalike.server.event_schemas import UsageEventBody
 from lookalike.server.gallery_names import NAME
@@ -119,7 +120,7 @@ def reference(name: str) -> dict[str, str]:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-MANUAL_BODIES: tuple[type[BaseModel], ...] = (Question, ItemBody, ItemPatch, BulkItem, UsageEventBody)
+MANUAL_BODIES: tuple[type[BaseModel], ...] = (Question, ItemBody, ItemPatch, BulkItem, DecisionsBody, UsageEventBody)
 """Models of bodies that routes parse themselves."""
 
 FASTAPI_SCHEMAS = ("HTTPValidationError", "ValidationError")

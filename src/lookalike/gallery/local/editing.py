@@ -1,12 +1,13 @@
-"""The part of a gallery in a folder that reads and changes what was set by hand."""
+"""The part of a gallery in a folder that reads and changes what was set by hand or decided."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from lookalike.gallery.local import stored_items, writes
+from lookalike.gallery.local import metadata_table, stored_items, writes
 from lookalike.gallery.local.metadata import LocalMetadata
 from lookalike.gallery.records import AttributeNames
+from lookalike.gallery.reviews import KEY, Review, key_of, read_review, review_text
 from lookalike.gallery.stored_item import StoredItem
 from lookalike.types import JSON, FileStamp, Item
 
@@ -42,3 +43,18 @@ class LocalEditing(LocalMetadata):
         """
         with self._database.writing() as connection:
             return writes.unset_item(connection, item_id, names)
+
+    def reviews(self) -> Sequence[Review]:
+        """What was decided of duplicates."""
+        with self._database.reading() as connection:
+            return [read_review(text) for text in metadata_table.values(connection, KEY).values()]
+
+    def remember_reviews(self, reviews: Sequence[Review]) -> None:
+        """Add what was decided of duplicates; reviews that are there already stay once."""
+        texts = {key_of(text): text for text in map(review_text, reviews)}
+        with self._database.reading() as connection:
+            new = texts.keys() - metadata_table.values(connection, KEY).keys()
+        if new:
+            with self._database.writing() as connection:
+                for key in sorted(new):
+                    metadata_table.put(connection, key, texts[key])

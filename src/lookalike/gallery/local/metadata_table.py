@@ -50,6 +50,20 @@ def must_get(connection: sqlite3.Connection, key: str) -> Any:  # noqa: ANN401 -
     return value
 
 
+def values(connection: sqlite3.Connection, prefix: str) -> dict[str, Any]:
+    """Read the values of all keys with a prefix, by key.
+
+    Raises:
+        GalleryDamagedError: A checksum is wrong.
+    """
+    statement = f"SELECT key, value, checksum IS {META_SUM} FROM meta WHERE substr(key, 1, ?) = ?"
+    found = connection.execute(statement, (len(prefix), prefix)).fetchall()
+    for key, _, sound in found:
+        if not sound:
+            raise damaged(f"the metadata {key!r}")
+    return {key: value for key, value, _ in found}
+
+
 def put(connection: sqlite3.Connection, key: str, value: str | int | bytes) -> None:
     """Write the value of a key, replacing the old one."""
     checksum = crc_of_any("?1", "?2")

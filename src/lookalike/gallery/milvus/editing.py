@@ -15,6 +15,7 @@ from lookalike.gallery.milvus.record_reads import MilvusRecords
 from lookalike.gallery.milvus.records import KNOWN, Record, kinds_of, to_record
 from lookalike.gallery.milvus.writes import MilvusWriter, check_items, with_overrides
 from lookalike.gallery.record_batch import PRODUCT, check_product
+from lookalike.gallery.reviews import Review, key_of, read_review, review_text
 from lookalike.gallery.stored_item import StoredItem
 from lookalike.types import JSON, FileStamp, Item
 
@@ -70,6 +71,18 @@ class MilvusEditing(MilvusRecords):
         """Write the attributes and overrides of an item; returns the item with these applied."""
         self.update([stored.described], overrides=[stored.overrides])
         return stored.item
+
+    def reviews(self) -> Sequence[Review]:
+        """What was decided of duplicates."""
+        if not self._state.metadata(fresh=True).reviewed:
+            return []
+        return [read_review(text) for text in self._metadata_store.read_reviews().values()]
+
+    def remember_reviews(self, reviews: Sequence[Review]) -> None:
+        """Add what was decided of duplicates; reviews that are there already stay once."""
+        if texts := {key_of(text): text for text in map(review_text, reviews)}:
+            self._metadata_store.write_reviews(texts)
+            self._state.forget_metadata()
 
     def stored_items(self, ids: Sequence[str]) -> dict[str, StoredItem]:
         """Items by id with their overrides, sources and file stamps, as they are now; unknown ids are left out."""

@@ -2,10 +2,10 @@
 
 Properties are metadata of the server: they are read in a millisecond, without loading a collection. Each value has its
 own property, and none is ever deleted, so concurrent writers lose nothing. Projections are too long for a property;
-they are rows of the small collection, in pieces.
+they are rows of the small collection, in pieces. What was decided of duplicates are rows, too.
 
     NAME_facts      properties: lookalike.format, .spaces, .partition_by, .model, .weights, .projections, .edited,
-                    .photos, .source.<name>, .root.<folder or address>, .attribute.<kind>.<name>
+                    .reviewed, .photos, .source.<name>, .root.<folder or address>, .attribute.<kind>.<name>
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import Any, Final
 from lookalike.errors import GalleryDamagedError, MismatchError, UsageError, short_reason
 from lookalike.gallery.milvus.connection import BUILDING_S, Connection
 from lookalike.gallery.records import Kinds
+from lookalike.gallery.reviews import KEY as REVIEW
 from lookalike.gallery.stored_parameters import StoredWeights
 from lookalike.projection import Projection
 from lookalike.spaces import Space
@@ -52,6 +53,7 @@ class Metadata:
         sources: All sources of items, including those without items now.
         roots: Folders and URLs that photos were indexed from.
         kinds: Kinds of values ever stored, by attribute, in the order of adding.
+        reviewed: Whether anything was decided of duplicates.
         photos: Name of the gallery's photo folder; empty before the first upload.
         bytes: Total size of all properties.
     """
@@ -65,6 +67,7 @@ class Metadata:
     sources: tuple[str, ...] = ()
     roots: tuple[str, ...] = ()
     kinds: Mapping[str, Kinds] = field(default_factory=dict)
+    reviewed: bool = False
     photos: str = ""
     bytes: int = 0
 
@@ -186,14 +189,45 @@ class MetadataStore:
                 {"key": f"{number:06} {name}", "value": piece, "vector": [0.0, 0.0]}
                 for number, piece in enumerate(pieces)
             ]
-        with self._connection.client(doing="writing projections") as client:
-            index = client.prepare_index_params()
-            index.add_index("vector", index_type="FLAT", metric_type="IP")
-            client.create_index(self.collection, index, sync=False)
+        self._write_rows(rows, doing="writing projections")
+        self.write({"projections": json.dumps(list(projections))})
+
+    def _write_rows(self, rows: Sequence[Mapping[str, Any]], *, doing: str) -> None:
+        """Write rows of the small collection, which are loaded then."""
+        with self._connection.client(doing=doing) as client:
+            if not client.list_indexes(self.collection):
+                index = client.prepare_index_params()
+                index.add_index("vector", index_type="FLAT", metric_type="IP")
+                client.create_index(self.collection, index, sync=False)
             client.load_collection(self.collection, timeout=BUILDING_S)
             for row in rows:
                 client.upsert(self.collection, [row])
-        self.write({"projections": json.dumps(list(projections))})
+
+    def write_reviews(self, texts: Mapping[str, str]) -> None:
+        """Write what was decided of duplicates, by key.
+
+        Raises:
+            UsageError: One of them is too long.
+        """
+        if max(map(len, texts.values()), default=0) > PIECE // 4:  # characters of up to four bytes
+            raise UsageError(
+                f"a decision about items whose ids have more than {PIECE // 4:,} characters cannot be stored"
+            )
+        rows = [{"key": key, "value": text, "vector": [0.0, 0.0]} for key, text in texts.items()]
+        self._write_rows(rows, doing="writing decisions")
+        self.write({"reviewed": "1"})
+
+    def read_reviews(self) -> dict[str, str]:
+        """Read what was decided of duplicates, by key."""
+        with self._connection.client(doing="reading decisions") as client:
+            client.load_collection(self.collection, timeout=BUILDING_S)
+            rows = client.query(
+                self.collection,
+                filter=f'key like "{REVIEW}%"',
+                output_fields=["key", "value"],
+                consistency_level="Strong",
+            )
+        return {row["key"]: row["value"] for row in rows}
 
     def read_projections(self, names: Sequence[str]) -> dict[str, Projection]:
         """Read the projections of spaces.
@@ -206,7 +240,10 @@ class MetadataStore:
         with self._connection.client(doing="reading projections") as client:
             client.load_collection(self.collection, timeout=BUILDING_S)
             rows = client.query(
-                self.collection, filter='key >= "0"', output_fields=["key", "value"], consistency_level="Strong"
+                self.collection,
+                filter='key >= "0" and key < "a"',
+                output_fields=["key", "value"],
+                consistency_level="Strong",
             )
         found = {}
         for name in names:
@@ -254,6 +291,7 @@ def parsed(properties: Mapping[str, str]) -> Metadata:
         weights=StoredWeights(weights["weights"], weights["source"]),
         projections=tuple(json.loads(properties.get(PREFIX + "projections", "[]"))),
         overridden=PREFIX + "edited" in properties,
+        reviewed=PREFIX + "reviewed" in properties,
         sources=tuple(sorted(key.removeprefix(SOURCE) for key in properties if key.startswith(SOURCE))),
         roots=tuple(sorted(key.removeprefix(ROOT) for key in properties if key.startswith(ROOT))),
         kinds={name: kinds[name] for name in sorted(kinds, key=lambda name: (first_met[name], name))},

@@ -103,6 +103,7 @@ def copy_gallery(
             done += len(batch)
             if progress is not None:
                 progress(done, total)
+        target.remember_reviews(source.reviews())
         target.optimise()
     return compared(wanted, digests(target), written=written)
 

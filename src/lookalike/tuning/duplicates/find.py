@@ -19,6 +19,7 @@ from lookalike.errors import PhotoError, UsageError
 from lookalike.gallery.opening import HasGallery, gallery_of
 from lookalike.gallery.photo_reader import PhotoReader
 from lookalike.gallery.protocol import Gallery
+from lookalike.gallery.reviews import ReviewedPairs, content_of
 from lookalike.images import open_image
 from lookalike.spaces import unit_rows
 from lookalike.tuning.duplicates.near_pairs import NearPairs, near_pairs
@@ -71,18 +72,23 @@ class Group:
     Attributes:
         grade: One of `GRADES`.
         items: Two items or more, in the order of the gallery; of similar ones two.
+        contents: Digests of their photos, which tell later whether these have changed; None without a file stamp.
         cosine: Least cosine of the pairs that join them, or 1 where only the content of files does.
         difference: Largest pixel difference of these pairs, 0 to 255; None for other grades than `same photo`.
     """
 
     grade: str
     items: tuple[Item, ...]
+    contents: tuple[str | None, ...]
     cosine: float
     difference: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """JSON form, as a part of `lookalike gallery duplicates --json`."""
-        items = [{"id": item.id, "product": item.product, "photo": item.photo} for item in self.items]
+        items = [
+            {"id": item.id, "product": item.product, "photo": item.photo, "content": content}
+            for item, content in zip(self.items, self.contents, strict=True)
+        ]
         return {"grade": self.grade, "items": items, "cosine": self.cosine, "difference": self.difference}
 
 
@@ -116,7 +122,9 @@ class Duplicates:
         }
 
 
-def find_duplicates(gallery: HasGallery | str | os.PathLike[str], *, progress: Progress | None = None) -> Duplicates:
+def find_duplicates(
+    gallery: HasGallery | str | os.PathLike[str], *, reviewed: bool = False, progress: Progress | None = None
+) -> Duplicates:
     """Find photos that are in a gallery twice, and products that may be one.
 
     - `same photo`: files of equal content; or photos that agree pixel by pixel when one is a compressed, resized or
@@ -125,10 +133,11 @@ def find_duplicates(gallery: HasGallery | str | os.PathLike[str], *, progress: P
     - `similar`: pairs of different products below that, of at least `CANDIDATE`.
 
     All pairs of items are compared by the vectors of the gallery's first space; of items with several garments, those
-    of the first one.
+    of the first one. Pairs that were decided before (`apply_decisions`) are left out as long as their photos stay.
 
     Args:
         gallery: Address of the gallery, or its retriever; it is not changed.
+        reviewed: Find these, too.
         progress: Called from time to time.
 
     Raises:
@@ -142,7 +151,9 @@ def find_duplicates(gallery: HasGallery | str | os.PathLike[str], *, progress: P
         pairs = near_pairs(rows, least=CANDIDATE, most=MOST, progress=lambda done, total: tell("items", done, total))
         comparing = _Comparing(items, PhotoReader.of(shop), tell)
         same = [*equal_contents(contents), *comparing.same_photos(pairs)]
-        return Duplicates(len(items), tuple(graded(items, pairs, same)), comparing.unreadable, pairs.least)
+        known = ReviewedPairs([] if reviewed else shop.reviews(), [item.id for item in items], contents)
+        groups = tuple(graded(items, contents, pairs, same, known))
+        return Duplicates(len(items), groups, comparing.unreadable, pairs.least)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,24 +166,22 @@ class _Pair:
     difference: float = 0.0
 
 
-def read_items(shop: Gallery) -> tuple[list[Item], list[object], Float32]:
-    """Items of a gallery, the contents of their photos and boxes (None if unknown), and their unit vectors, (N, D)."""
+def read_items(shop: Gallery) -> tuple[list[Item], list[str | None], Float32]:
+    """Items of a gallery, their contents as `content_of` gives them, and their unit vectors, (N, D)."""
     space = shop.spaces[0]
     items: list[Item] = []
-    contents: list[object] = []
+    contents: list[str | None] = []
     parts = [np.empty((0, space.dimension), np.float32)]
     for batch in shop.records():
         items += batch.current_items
-        contents += [
-            stamp and (stamp.sha256, str(item.box)) for item, stamp in zip(batch.items, batch.file_stamps, strict=True)
-        ]
+        contents += map(content_of, batch.items, batch.file_stamps)
         parts.append(unit_rows(batch.vectors[space.name][[rows.start for rows in batch.rows]]))
     return items, contents, np.concatenate(parts)
 
 
-def equal_contents(contents: Sequence[object]) -> Iterator[_Pair]:
+def equal_contents(contents: Sequence[str | None]) -> Iterator[_Pair]:
     """Pairs of items whose photos have the same bytes: each with the first one."""
-    first: dict[object, int] = {}
+    first: dict[str, int] = {}
     for place, content in enumerate(contents):
         if content is not None and first.setdefault(content, place) != place:
             yield _Pair(first[content], place, 1.0)
@@ -233,20 +242,27 @@ class _Comparing:
             return None
 
 
-def graded(items: Sequence[Item], pairs: NearPairs, same: Sequence[_Pair]) -> Iterator[Group]:
-    """Groups of all grades."""
+def graded(
+    items: Sequence[Item], contents: Sequence[str | None], pairs: NearPairs, same: Sequence[_Pair], known: ReviewedPairs
+) -> Iterator[Group]:
+    """Groups of all grades; pairs that are known join none."""
     photo_of = joined(len(items), same)
-    yield from groups_of(SAME_PHOTO, items, same)
+    yield from groups_of(SAME_PHOTO, items, contents, [pair for pair in same if not known.has(pair.first, pair.second)])
     others = [
         _Pair(first, second, cosine)
         for first, second, cosine in zip(*(part.tolist() for part in pairs[:3]), strict=True)
-        if photo_of[first] != photo_of[second] and are_apart(items[first], items[second])
+        if photo_of[first] != photo_of[second]
+        and are_apart(items[first], items[second])
+        and not known.has(first, second)
     ]
     products = [pair for pair in others if pair.cosine >= PRODUCT]
-    yield from groups_of(SAME_PRODUCT, items, products)
+    yield from groups_of(SAME_PRODUCT, items, contents, products)
     similar = [pair for pair in others if pair.cosine < PRODUCT][:MOST_SIMILAR]
     for pair in similar:
-        yield Group(SIMILAR, (items[pair.first], items[pair.second]), round(pair.cosine, 4))
+        ends = pair.first, pair.second
+        yield Group(
+            SIMILAR, tuple(items[end] for end in ends), tuple(contents[end] for end in ends), round(pair.cosine, 4)
+        )
 
 
 def are_apart(one: Item, other: Item) -> bool:
@@ -270,7 +286,7 @@ def joined(count: int, pairs: Iterable[_Pair]) -> list[int]:
     return [root(place) for place in range(count)]
 
 
-def groups_of(grade: str, items: Sequence[Item], pairs: Sequence[_Pair]) -> list[Group]:
+def groups_of(grade: str, items: Sequence[Item], contents: Sequence[str | None], pairs: Sequence[_Pair]) -> list[Group]:
     """Groups of items that pairs join, the nearest ones first."""
     roots = joined(len(items), pairs)
     members: defaultdict[int, set[int]] = defaultdict(set)
@@ -282,6 +298,7 @@ def groups_of(grade: str, items: Sequence[Item], pairs: Sequence[_Pair]) -> list
         Group(
             grade,
             tuple(items[place] for place in sorted(places)),
+            tuple(contents[place] for place in sorted(places)),
             round(min(pair.cosine for pair in within[root]), 4),
             max(pair.difference for pair in within[root]) if grade == SAME_PHOTO else None,
         )

@@ -1,0 +1,85 @@
+"""`POST /v1/duplicates`: apply what was decided of duplicates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from lookalike.errors import LookalikeError, UsageError
+from lookalike.server.auth import Writer
+from lookalike.server.context import Context
+from lookalike.server.decision_schemas import DecisionsBody, DecisionsReport
+from lookalike.server.gallery_context import GalleryContext
+from lookalike.server.item_write import ItemWrite
+from lookalike.server.openapi import QUERY_ERRORS, body_of, errors
+from lookalike.server.request_bodies import JSON_TYPE, invalid, unsupported_media_type
+from lookalike.server.routes.item_writes import BODY
+from lookalike.tuning.duplicates.decisions import Decision
+from lookalike.tuning.duplicates.plan import AppliedDecisions, planned
+
+router = APIRouter(tags=["writing"], dependencies=[Writer])
+
+
+@router.post(
+    "/v1/duplicates",
+    operation_id="apply_decisions",
+    summary="Apply what was decided of duplicates",
+    response_model=DecisionsReport,
+    responses=errors("bad_request", "unauthorized", "locked", *BODY, *QUERY_ERRORS),
+    openapi_extra=body_of(json=DecisionsBody),
+)
+async def apply_decisions(request: Request, context: Context) -> JSONResponse:
+    """Make one product of several, remove copies of photos, and remember what is not the same.
+
+    With a product all of its items become the other one, set by hand: `unset` of an item gives the product of its
+    catalogue again. Decisions that were applied already change nothing.
+    """
+    settings = context.settings
+    with context.intake.body(request, limit=settings.upload_bytes, seconds=settings.upload_seconds) as body:
+        if body.media_type != JSON_TYPE:
+            raise unsupported_media_type(body.media_type, [JSON_TYPE])
+        told = await body.json(DecisionsBody)
+    decisions = decisions_of(told)
+    done = await context.writes.run(lambda: applied(decisions, context, dry_run=told.dry_run), request=request)
+    return JSONResponse(done.to_json())
+
+
+def decisions_of(body: DecisionsBody) -> list[Decision]:
+    """The decisions of a body.
+
+    Raises:
+        ApiError: The fields of one do not fit each other.
+    """
+    decisions = []
+    for place, told in enumerate(body.decisions):
+        reviewed = {item.id: item.model_dump(include=item.model_fields_set - {"id"}) for item in told.items}
+        ids = tuple(item.id for item in told.items)
+        try:
+            decisions.append(Decision(told.decision, ids, told.product, told.keep, reviewed))
+        except UsageError as error:
+            raise invalid([{"loc": ["decisions", place], "msg": str(error)}]) from None
+    return decisions
+
+
+def applied(decisions: Sequence[Decision], context: GalleryContext, *, dry_run: bool) -> AppliedDecisions:
+    """Apply decisions in the order of writes, also for items that wait for their photos; under the `writes` limiter.
+
+    Raises:
+        LookalikeError: The gallery cannot be read, or something cannot be written; the rest was.
+    """
+    gallery = context.item_writes.writer.gallery
+    if dry_run:
+        return replace(planned(gallery, decisions), dry_run=True)
+    with gallery.writing():
+        found = planned(gallery, decisions)
+        writes = [ItemWrite(each.id, product=each.product) for each in found.moved]
+        writes += [ItemWrite(item_id, delete=True) for item_id in found.removed]
+        for outcome in context.item_writes.request().write(list(enumerate(writes, start=1))):
+            if isinstance(outcome, LookalikeError):
+                raise outcome
+        gallery.remember_reviews(found.reviews)
+    return found
