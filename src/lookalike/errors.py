@@ -16,6 +16,7 @@
     │   ├── GalleryNotFoundError there is no gallery at an address
     │   ├── BackupError          a file is not a backup of a gallery, or a damaged one
     │   └── MismatchError        the gallery was made by another model, or with other spaces
+    ├── PruneLimitError          too many items of a source have vanished to be removed
     ├── GalleryLockedError       another process is writing to the gallery
     ├── GalleryGoneError         an open gallery is no longer where it was
     │   └── GalleryReplacedError  it was replaced between a search and the reading of its items
@@ -210,6 +211,12 @@ class MismatchError(UsageError):
     """Vectors made by one model meet a gallery made by another."""
 
     code = "mismatch"
+
+
+class PruneLimitError(LookalikeError):
+    """Too many items of a source have vanished to be removed; all else of the run was written, see `report`."""
+
+    report: Any = None
 
 
 class GalleryLockedError(LookalikeError):

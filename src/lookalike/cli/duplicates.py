@@ -12,7 +12,6 @@ from lookalike.cli.exit_codes import SOME_SKIPPED
 from lookalike.cli.options import Gallery, Json, seen
 from lookalike.cli.progress import progress_of
 from lookalike.errors import UsageError
-from lookalike.types import JSON
 
 if TYPE_CHECKING:
     from lookalike.tuning.duplicates.plan import AppliedDecisions
@@ -115,14 +114,3 @@ def _tell(done: AppliedDecisions) -> None:
             f"{len(done.returning):,} of the removed items came from a catalogue, which brings them again unless they "
             f"are removed there: {', '.join(done.returning[:NAMED])}"
         )
-
-
-def undo(gallery: str, product: str, *, json: bool) -> None:
-    """Give the items of a product that was set by hand the products of their catalogue again."""
-    from lookalike.tuning.duplicates.applying import unset_product
-
-    ids = unset_product(seen(gallery, strong=True), product)
-    if json:
-        write_json({"items": list[JSON](ids)})
-    else:
-        write(f"{len(ids):,} items have the product of their catalogue again")

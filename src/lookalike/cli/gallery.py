@@ -99,7 +99,7 @@ def unset(
     if product is not None:
         if item is not None or everything:
             raise UsageError("give either --product, or the id of an item")
-        from lookalike.cli.duplicates import undo
+        from lookalike.cli.undo import undo
 
         undo(gallery, product, json=json)
         return

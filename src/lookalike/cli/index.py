@@ -24,6 +24,7 @@ from lookalike.cli.options import (
     pairs,
 )
 from lookalike.cli.progress import progress_of
+from lookalike.errors import PruneLimitError
 
 if TYPE_CHECKING:
     from lookalike.ingest.report import IndexReport
@@ -71,6 +72,15 @@ def index(
     prune: Annotated[
         bool, typer.Option("--prune", help="Remove items of earlier runs that have vanished from the source.")
     ] = False,
+    prune_limit: Annotated[
+        float | None,
+        typer.Option(
+            "--prune-limit",
+            metavar="SHARE",
+            help="With --prune: remove nothing if more than this share of the source's items has vanished; 0.2 without "
+            "it, 1 removes any number.",
+        ),
+    ] = None,
     discard_overrides: Annotated[
         bool,
         typer.Option(
@@ -120,22 +130,30 @@ def index(
                 batch=batch,
                 workers=workers,
                 prune=prune,
+                prune_limit=prune_limit,
                 discard_overrides=discard_overrides,
                 strict=strict,
                 progress=lambda so_far, total: tell(so_far.done, total),
                 ray=ray,
                 shards=shards,
             )
+    except PruneLimitError as error:
+        _tell(error.report, gallery, json=json)
+        raise
     except KeyboardInterrupt:
         say("stopped; finished work is kept, and the same command continues from there")
         raise
+    _tell(report, gallery, json=json)
+    return SOME_SKIPPED if report.skipped else 0
+
+
+def _tell(report: IndexReport, gallery: str, *, json: bool) -> None:
     for one in report.skipped:
         say(f"skipped {one.photo}: {one.reason}")
     if json:
         write_json(report.to_json())
     else:
         _present(report, gallery)
-    return SOME_SKIPPED if report.skipped else 0
 
 
 def _present(report: IndexReport, gallery: str) -> None:

@@ -48,6 +48,10 @@ class KnownItems:
         self._kept: dict[str, Mapping[str, JSON]] = {}
         self._dropped: dict[str, int] = {}
 
+    def __len__(self) -> int:
+        """Number of items that earlier runs of the source brought."""
+        return len(self._of_source)
+
     def get(self, item_id: str) -> KnownItem | None:
         """Item of an id, if it is known."""
         return self._items.get(item_id)

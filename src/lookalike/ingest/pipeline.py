@@ -32,6 +32,13 @@ WRITE_ROWS = 512
 WRITE_SECONDS = 5.0
 """Rows and seconds after which a commit is due."""
 
+PRUNE_LIMIT = 0.2
+"""Default share of the items of a source that one run removes at most. Ranges of shops change by a few percent a night,
+while a feed that a program has cut short, or a folder that is not mounted, lacks half of its items or all."""
+
+PRUNED_FREELY = 5
+"""Number of items that is removed whatever its share, unless none of the source would be left."""
+
 
 def index_catalogue(
     catalogue: Catalogue,
@@ -42,6 +49,7 @@ def index_catalogue(
     batch: int = BATCH,
     workers: int | None = None,
     prune: bool = False,
+    prune_limit: float = PRUNE_LIMIT,
     discard_overrides: bool = False,
     strict: bool = False,
     progress: Callable[[IndexReport], None] | None = None,
@@ -65,6 +73,8 @@ def index_catalogue(
         workers: Number of threads that read and decode; None is one for each processor.
         prune: Remove items of earlier runs of the source that are not in the catalogue. Items stay when their folder,
             photo or row cannot be read in this run.
+        prune_limit: Largest share of the items of the source that is removed, from 0 to 1. If more than that, and more
+            than `PRUNED_FREELY` or all, have vanished, none is removed, and `vanished` in the report counts them.
         discard_overrides: Drop overrides of attributes that the catalogue brings for an item; others stay.
         strict: Stop at the first photo that cannot be read instead of skipping it.
         progress: Called repeatedly with the report so far.
@@ -92,7 +102,7 @@ def index_catalogue(
     started = perf_counter()
     run.go(cluster or partial(embed_photos, embedder=embedder, batch=batch, workers=workers, finder=finder))
     if prune:
-        run.prune()
+        run.prune(limit=prune_limit)
     run.report.seconds["total"] = perf_counter() - started
     return run.report
 
@@ -183,12 +193,16 @@ class _Run:
         """Whether an item's photo, if it is the same, is embedded in the same parts."""
         return item.box == known.box and known.finder == self._finder_for(item)
 
-    def prune(self) -> None:
-        """Remove items of earlier runs of the source that are not in the catalogue."""
+    def prune(self, *, limit: float) -> None:
+        """Remove items of earlier runs of the source that are not in the catalogue, up to a share of them."""
         unmet = self._known.unmet(self._seen)
         gone = [item.id for item, hidden in zip(unmet, self._catalogue.out_of_reach(unmet), strict=True) if not hidden]
         self.report.kept = len(unmet) - len(gone)
-        self.report.removed = self._target.remove(gone) if gone else 0
+        self.report.of_source = of_source = len(self._known)
+        if gone and len(gone) / of_source > limit and (len(gone) > PRUNED_FREELY or len(gone) == of_source):
+            self.report.vanished = len(gone)
+        else:
+            self.report.removed = self._target.remove(gone) if gone else 0
 
     def _is_unchanged(self, item: Item) -> bool:
         """Whether size and time show that the photo is unchanged; if so, keep its vectors."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass, field
 from io import StringIO
+from math import ceil
 from pathlib import Path
 
+from lookalike.errors import PruneLimitError
 from lookalike.storage.files import create_file
 from lookalike.types import JSON
 
@@ -37,6 +39,8 @@ class IndexReport:
         garments: Garments found in them; None if none were sought.
         discarded_overrides: Overrides that were dropped since the catalogue brings their attributes.
         removed: Items removed because they are no longer in the source.
+        of_source: Number of items that earlier runs of the source brought; counted by a run that removes.
+        vanished: Items that were to be removed and stay, since they are more than the limit allows.
         kept: Items that were not read and stay, since their folder or row cannot be read.
         outside: Items whose photos lie outside the folders that the gallery was indexed from; a server shows them
             only when `roots` of its settings names their folders.
@@ -53,6 +57,8 @@ class IndexReport:
     reused: int = 0
     discarded_overrides: int = 0
     removed: int = 0
+    of_source: int = 0
+    vanished: int = 0
     kept: int = 0
     outside: int = 0
     garments: int | None = None
@@ -68,6 +74,21 @@ class IndexReport:
     def done(self) -> int:
         """Number of photos processed so far."""
         return self.added + self.updated + self.replaced + self.unchanged + len(self.skipped)
+
+    def check_vanished(self, source: str) -> None:
+        """Check that no more items have vanished than may be removed.
+
+        Raises:
+            PruneLimitError: More have.
+        """
+        if self.vanished:
+            error = PruneLimitError(
+                f"{self.vanished:,} of the {self.of_source:,} items of the source {source} have vanished from it, more "
+                "than --prune-limit allows, and none was removed; new and changed items were written. If they are gone "
+                f"indeed, run it again with --prune-limit {ceil(100 * self.vanished / self.of_source) / 100:g}"
+            )
+            error.report = self
+            raise error
 
     def list_skipped(self, file: Path) -> None:
         """Write the skipped photos as CSV; delete the file when there are none."""
@@ -92,6 +113,7 @@ class IndexReport:
             "reused": self.reused,
             "discarded_overrides": self.discarded_overrides,
             "removed": self.removed,
+            "vanished": self.vanished,
             "kept": self.kept,
             "outside": self.outside,
             "skipped": [{"id": one.id, "photo": one.photo, "reason": one.reason} for one in self.skipped],

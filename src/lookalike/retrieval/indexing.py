@@ -9,7 +9,7 @@ from lookalike.embedding.batch_embedding import BATCH
 from lookalike.embedding.model_choice import ModelFile
 from lookalike.errors import UsageError
 from lookalike.gallery.stored_item import SOURCE as UPLOADED
-from lookalike.ingest.pipeline import index_catalogue
+from lookalike.ingest.pipeline import PRUNE_LIMIT, index_catalogue
 
 if TYPE_CHECKING:
     from lookalike.catalogue.protocol import Catalogue
@@ -38,6 +38,21 @@ def check_source_name(name: str | None) -> None:
         raise UsageError(f"the name of a source is {expected}, such as 'shop'; got {name[:100]!r}")
 
 
+def checked_prune_limit(limit: float | None, *, prune: bool) -> float:
+    """The share of the items of a source that a run removes at most.
+
+    Raises:
+        UsageError: It is not from 0 to 1, or nothing is pruned.
+    """
+    if limit is None:
+        return PRUNE_LIMIT
+    if not prune:
+        raise UsageError("prune_limit is for a run that prunes; give prune, too")
+    if not 0 <= limit <= 1:
+        raise UsageError(f"prune_limit expects a share from 0 to 1, such as 0.5, got {limit!r}")
+    return limit
+
+
 def index_into(
     gallery: Gallery,
     catalogue: Catalogue,
@@ -49,6 +64,7 @@ def index_into(
     batch: int | None,
     workers: int | None,
     prune: bool,
+    prune_limit: float,
     discard_overrides: bool,
     strict: bool,
     progress: Callable[[IndexReport, int], None] | None,
@@ -67,6 +83,7 @@ def index_into(
         batch: As in `Retriever.index`, and so are the others.
         workers: Number of threads.
         prune: Whether to remove items that have vanished.
+        prune_limit: Largest share of the items of the source that is removed.
         discard_overrides: Whether the catalogue wins over overrides.
         strict: Whether to stop at the first photo that cannot be read.
         progress: Called with the report and the number of photos.
@@ -104,6 +121,7 @@ def index_into(
             batch=batch or BATCH,
             workers=workers,
             prune=prune,
+            prune_limit=prune_limit,
             discard_overrides=discard_overrides,
             strict=strict,
             progress=progress and (lambda so_far: progress(so_far, catalogue.count)),

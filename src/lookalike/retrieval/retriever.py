@@ -231,6 +231,7 @@ class Retriever(Resources):
         batch: int | None = None,
         workers: int | None = None,
         prune: bool = False,
+        prune_limit: float | None = None,
         discard_overrides: bool = False,
         strict: bool = False,
         progress: Callable[[IndexReport, int], None] | None = None,
@@ -256,6 +257,8 @@ class Retriever(Resources):
             batch: Batch size of the network.
             workers: Number of threads that read and decode.
             prune: Remove items of earlier runs of this source that are no longer in it; unreachable ones stay.
+            prune_limit: With `prune`: the largest share of the items of the source that is removed, from 0 to 1; None
+                is 0.2. A few items, up to 5, are removed whatever their share, unless they are all.
             discard_overrides: Drop values set by hand of attributes that the source brings for an item; others stay.
             strict: Stop at the first photo that cannot be read, instead of skipping it.
             progress: Called from time to time with the report so far and the number of photos in the catalogue.
@@ -264,6 +267,8 @@ class Retriever(Resources):
 
         Raises:
             CatalogueError: The source cannot be read.
+            PruneLimitError: More items have vanished than may be removed. None was; all else was written, and its
+                `report` tells what.
             MismatchError: The gallery was filled by another model.
             NoFinderError: Garments are to be found, and there is no finder.
             PhotoError: With `strict`, a photo cannot be read.
@@ -271,10 +276,11 @@ class Retriever(Resources):
         """
         from lookalike.catalogue.opening import open_catalogue
         from lookalike.finding.catalogue_finder import CatalogueFinder
-        from lookalike.retrieval.indexing import check_source_name, index_into
+        from lookalike.retrieval.indexing import check_source_name, checked_prune_limit, index_into
 
         check_least(1, batch=batch, workers=workers)
         check_source_name(source_name)
+        limit = checked_prune_limit(prune_limit, prune=prune)
         if shards is not None and ray is None:
             raise UsageError("shards are for a Ray cluster; name one with ray")
         # Everything that can fail by the caller's mistake comes before the gallery is created.
@@ -294,6 +300,7 @@ class Retriever(Resources):
                 batch=batch,
                 workers=workers,
                 prune=prune,
+                prune_limit=limit,
                 discard_overrides=discard_overrides,
                 strict=strict,
                 progress=progress,
@@ -301,6 +308,7 @@ class Retriever(Resources):
                 shards=shards,
             )
         gallery.optimise()
+        report.check_vanished(catalogue.source if source_name is None else source_name)
         return report
 
     def _embed(self, photos: Sequence[Source], box: Box | None, took: dict[str, float]) -> Embeddings:
