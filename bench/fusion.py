@@ -27,9 +27,9 @@ from lookalike.evaluation.task import Task, grades_task
 from lookalike.retrieval.expansion import expand
 from lookalike.retrieval.k_reciprocal import reciprocal_scores
 from lookalike.spaces import DEFAULT_WEIGHTS, concatenate, slices, unit_rows
-from lookalike.training.data.dataset import Split, read_splits
+from lookalike.training.data.dataset import Split, read_splits, unknown_of
 from lookalike.training.data.training_data import dev_changes
-from lookalike.training.run.dev_measure import _changed, _embedded  # the same changed photos as bench/quality.py
+from lookalike.training.run.dev_measure import Described, changed_photos, described  # as in bench/quality.py
 from lookalike.training.settings.run_settings import load_settings
 from lookalike.tuning.pca import learn_projection
 from lookalike.types import Float32
@@ -62,8 +62,8 @@ def read_parts(config: Path, models: Sequence[str], kept: Path | None) -> list[P
     embedder = PhotoEmbedder(*(open_network(model) for model in models))
     known = dict(np.load(kept)) if kept is not None and kept.exists() else {}
 
-    def describe(photos: Sequence[Image.Image]) -> Float32:
-        return concatenate(embedder.embed(photos), embedder.spaces)
+    def describe(photos: Sequence[Image.Image]) -> Described:
+        return Described(concatenate(embedder.embed(photos), embedder.spaces))
 
     def spaces(rows: Float32) -> Spaces:
         return {name: np.ascontiguousarray(rows[:, place]) for name, place in slices(embedder.spaces).items()}
@@ -74,11 +74,11 @@ def read_parts(config: Path, models: Sequence[str], kept: Path | None) -> list[P
             from lookalike.images import open_image
 
             photos = (open_image(item.location, at_least=240, box=item.box) for item in split.items)
-            known[f"{place}/rows"] = _embedded(describe, photos)
+            known[f"{place}/rows"] = described(describe, photos).rows
             for name, change in changes.items():
                 found: list[int] = []
-                photos = _changed(split.items, change, at_least=240, found=found)
-                known[f"{place}/{name}"] = _embedded(describe, photos)
+                photos = changed_photos(split.items, change, at_least=240, found=found)
+                known[f"{place}/{name}"] = described(describe, photos).rows
                 known[f"{place}/{name} found"] = np.array(found)
         changed = {
             name: (spaces(known[f"{place}/{name}"]), known[f"{place}/{name} found"])
@@ -94,7 +94,7 @@ def read_parts(config: Path, models: Sequence[str], kept: Path | None) -> list[P
 def task_of(split: Split) -> Task:
     """Make the leave-one-out task with the grades of the training file."""
     settings = split.settings
-    return grades_task(split.items, settings.grades, apart=[settings.apart], unknown=("NA", *settings.ignore))
+    return grades_task(split.items, settings.grades, apart=settings.apart, unknown=unknown_of(settings))
 
 
 def joined(rows: Spaces, weights: Mapping[str, float]) -> Float32:

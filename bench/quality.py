@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,8 @@ from lookalike.embedding.model_loading import open_network
 from lookalike.spaces import DEFAULT_WEIGHTS, unit_rows
 from lookalike.training.data.dataset import read_splits
 from lookalike.training.data.training_data import dev_changes
-from lookalike.training.run.dev_measure import Embed, measure
+from lookalike.training.run.dev_measure import Describe, Described, measure
+from lookalike.training.run.dev_splits import measured_splits
 from lookalike.training.settings.run_settings import load_settings
 from lookalike.types import Float32
 
@@ -50,6 +51,18 @@ def color(photos: Sequence[Image.Image]) -> Float32:
     return np.stack([describe(photo) for photo in photos])
 
 
+Embed = Callable[[Sequence[Image.Image]], Float32]
+"""Embeds B RGB photos as (B, D) float32 unit vectors."""
+
+SHOWN = ("ndcg@10", "precision@1", "hit_rate@1", "map@r")
+"""Metrics of the table, also of one grade or of changed photos."""
+
+
+def with_vectors(embed: Embed) -> Describe:
+    """Return what the dev measure calls, without class scores."""
+    return lambda photos: Described(embed(photos))
+
+
 def model(name: str, *, with_color: bool) -> Embed:
     """Return the embedding of a model in the space `deep`, or in both spaces with the default weights."""
     embedder = PhotoEmbedder(open_network(name))
@@ -72,7 +85,11 @@ def main() -> None:
     arguments = parser.parse_args()
     settings = load_settings(arguments.config)
     base = arguments.config.parent
-    splits = [read_splits(dataclasses.replace(data, dev_photos=0), folder=base)["dev"] for data in settings.data]
+    dev = [
+        read_splits(dataclasses.replace(data, dev_photos=0, heads={}, tags={}), folder=base)["dev"]
+        for data in settings.data
+    ]
+    splits = measured_splits(dev, classes={}, tags={})
     given = settings.augmentation
     grounds = open_catalogue(str(base / given.backgrounds), columns=given.background_columns).items()
     backgrounds = [item.location for item in grounds if item.attributes.get("split") == "dev"]
@@ -83,9 +100,9 @@ def main() -> None:
     heading: list[str] = []
     for name, describe in described.items():
         changes = dev_changes(size=(240, 180), backgrounds=backgrounds)
-        figures = measure(describe, splits, changes=changes, at_least=240).figures
+        figures = measure(with_vectors(describe), splits, changes=changes, at_least=240).figures
         if not heading:
-            heading = list(figures)
+            heading = [key for key in figures if key.partition("/")[2].partition("[")[0] in SHOWN]
             print("| described by | " + " | ".join(heading) + " |\n|" + "---|" * (len(heading) + 1))
         print(f"| {name} | " + " | ".join(f"{figures[key]:.3f}" for key in heading) + " |", flush=True)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import tomllib
+import types
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -219,6 +220,8 @@ def check_limits(settings: object) -> None:
 
 def _check(hint: object, value: Any, *, where: str) -> None:  # noqa: ANN401 - of the type of the field
     """Check a value of the right type, and what is in it."""
+    if typing.get_origin(hint) is types.UnionType:
+        return _check(_member(hint, value), value, where=where)
     own, limits = (typing.get_args(hint)[0], limits_of(hint)) if limits_of(hint) else (hint, [])
     kind = typing.get_origin(own) or own
     for limit in (GENERAL.get(kind), *limits):
@@ -231,6 +234,13 @@ def _check(hint: object, value: Any, *, where: str) -> None:  # noqa: ANN401 - o
         for key, part in value.items():
             _check(str, key, where=f"a name in {where}")
             _check(typing.get_args(own)[1], part, where=f"{where}.{keyed(key)}")
+
+
+def _member(hint: object, value: object) -> object:
+    """Member of a union of a plain type and a table that a value is read as."""
+    members = typing.get_args(hint)
+    table = next(member for member in members if typing.get_origin(member) is Mapping)
+    return table if isinstance(value, Mapping) else next(member for member in members if member is not table)
 
 
 def convert(hint: object, value: Any, *, where: str) -> object:  # noqa: ANN401 - of any type
@@ -261,6 +271,8 @@ def _convert(hint: object, value: Any, *, where: str) -> object:  # noqa: ANN401
         return value
     if hint is object:
         return value
+    if origin is types.UnionType:
+        return _convert(_member(hint, value), value, where=where)
     if origin is tuple:
         parts = _expect(list, value, WORDS[tuple], limits, where)
         return tuple(_convert(arguments[0], part, where=f"{where}[{place}]") for place, part in enumerate(parts))

@@ -26,12 +26,22 @@ class Whole:
     parts: tuple[Part, ...] = ()
     weights: Mapping[str, float] = field(default_factory=dict)
     flag: bool = False
+    chosen: str | Mapping[str, float] = ""
 
 
 def write(tmp_path: Path, text: str) -> Path:
     path = tmp_path / "settings.toml"
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def test_a_setting_may_be_a_text_or_a_table(tmp_path: Path) -> None:
+    assert load(Whole, write(tmp_path, 'name = "x"\nchosen = "map"')).chosen == "map"
+    assert load(Whole, write(tmp_path, 'name = "x"\nchosen = {map = 1}')).chosen == {"map": 1.0}
+    path = write(tmp_path, 'name = "x"')
+    assert load(Whole, path, overrides=["chosen.map=2"]).chosen == {"map": 2.0}
+    with pytest.raises(ConfigError, match="chosen: expected a text.*, got 3"):
+        load(Whole, path, overrides=["chosen=3"])
 
 
 def test_every_kind_of_value_is_read(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
-"""The dev measure: blocks of queries give the same result as all queries, in bounded memory."""
+"""The dev measure: what is measured on which photos, by whose rules, and how its pictures look."""
 
 from __future__ import annotations
 
-import tracemalloc
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,12 +10,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lookalike.errors import ConfigError, TrainingError
+from lookalike.evaluation.ranking import evaluate_rows
+from lookalike.evaluation.task import grades_task, product_task
 from lookalike.images import open_image
 from lookalike.models.preprocessing import Preprocessing
 from lookalike.training.data.augmentation import Augmentation
-from lookalike.training.data.dataset import Split, TrainingPhotos
-from lookalike.training.run import dev_measure as measuring
-from lookalike.training.run.dev_measure import DevRanking, measure, rank
+from lookalike.training.data.dataset import Split, TrainingPhotos, sampled_products
+from lookalike.training.run.dev_measure import Described, measure
+from lookalike.training.run.dev_splits import measured_splits
 from lookalike.training.run.hits_and_misses import RIGHT, WRONG, draw_hits_and_misses_grid
 from lookalike.training.settings.run_settings import AugmentationSettings, DataSettings
 from lookalike.types import Float32, Item
@@ -23,76 +26,145 @@ from lookalike.types import Float32, Item
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 
 
-def split_of(count: int, *, kinds: int = 3, colors: int = 4) -> Split:
-    items = [
-        Item(
-            id=str(number),
-            photo=f"{number}.png",
-            product=f"p{number // 2}",
-            attributes={"kind": f"k{number % kinds}", "colour": f"c{number % colors}"},
-        )
-        for number in range(count)
-    ]
-    return Split(DataSettings("nowhere", grades=("kind", "colour"), apart="product"), items)
-
-
-def random_rows(count: int, dimension: int = 4) -> Float32:
-    rows = np.random.default_rng(count).normal(size=(count, dimension)).astype(np.float32)
-    unit: Float32 = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-    return unit
-
-
-def test_ranks_are_those_of_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    split, rows = split_of(40), random_rows(40)
-    monkeypatch.setattr(measuring, "CELLS", 100)  # two queries at a time
-    found = rank(split, rows)
-    for query, item in enumerate(split.items):
-        others = [place for place, other in enumerate(split.items) if other.product != item.product]
-        best = sorted(others, key=lambda place: -float(rows[query] @ rows[place]))[:10]
-        assert found.answers[query].tolist() == best
-        same = [split.items[place].attributes["kind"] == item.attributes["kind"] for place in best]
-        assert found.right[query].tolist() == same
-
-        def gain(place: int, item: Item = item) -> float:
-            other = split.items[place].attributes
-            kind = other["kind"] == item.attributes["kind"]
-            return 2.0 ** (kind + (kind and other["colour"] == item.attributes["colour"])) - 1
-
-        gained = sum(gain(place) / np.log2(number + 2) for number, place in enumerate(best))
-        ideal = sorted((gain(place) for place in others), reverse=True)[:10]
-        most = sum(each / np.log2(number + 2) for number, each in enumerate(ideal))
-        assert found.ndcg[query] == pytest.approx(gained / most)
-
-
-def test_memory_does_not_grow_with_queries_times_gallery() -> None:
-    def peak(count: int) -> int:
-        split, rows = split_of(count), random_rows(count)
-        tracemalloc.start()
-        rank(split, rows)
-        most = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        return most
-
-    small, large = peak(1000), peak(5000)
-    assert large < 5000 * 5000 * 4  # less than one matrix of all similarities
-    assert large < small * 2  # where all at once would take 25 times as much
-
-
 @pytest.fixture
 def photos(tmp_path: Path) -> Split:
-    """Ten photos of one colour each, kinds by hue; one of them is no photo."""
-    split = split_of(10, kinds=2)
-    for number, item in enumerate(split.items):
+    """Ten photos of one colour each, in products of two, kinds by hue; one of them is no photo."""
+    items = []
+    for number in range(10):
         color = (250 - number, 20, 20) if number % 2 else (20, 20, 250 - number)
-        Image.new("RGB", (40, 50), color).save(tmp_path / item.photo)
+        Image.new("RGB", (40, 50), color).save(tmp_path / f"{number}.png")
+        attributes = {"kind": f"k{number % 2}", "colour": f"c{number % 4}"}
+        product = f"p{number // 2}"
+        items.append(Item(str(number), f"{number}.png", product=product, attributes=attributes, root=str(tmp_path)))
     (tmp_path / "4.png").write_text("no photo", encoding="utf-8")
-    return Split(split.settings, [replace(item, root=str(tmp_path)) for item in split.items])
+    return Split(DataSettings("nowhere", grades=("kind", "colour")), items)
 
 
-def mean_colors(photos: list[Image.Image]) -> Float32:
+def mean_colors(photos: list[Image.Image]) -> Described:
+    """A network that sees the mean colour, and is sure that what is red is of the kind k1."""
     rows = np.stack([np.asarray(photo.resize((1, 1)), dtype=np.float32)[0, 0] for photo in photos])
     unit: Float32 = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-    return unit
+    return Described(unit, {"kind": rows[:, [2, 0]]})
+
+
+def rows_of(split: Split) -> Float32:
+    rows = np.zeros((len(split.items), 3), dtype=np.float32)
+    for place, item in enumerate(split.items):
+        if item.id != "4":
+            rows[place] = mean_colors([open_image(item)]).rows[0]
+    return rows
+
+
+def test_searches_are_measured_as_evaluate_measures_them(photos: Split) -> None:
+    skipped: list[str] = []
+    [dev] = measured_splits([photos], classes={}, tags={})
+    measured = measure(mean_colors, [dev], changes={}, at_least=32, skip=lambda item, reason: skipped.append(item.id))
+    assert skipped == ["4"]
+    absent = np.array([item.id == "4" for item in photos.items])
+    task = grades_task(photos.items, ("kind", "colour"))
+    expected = evaluate_rows({"deep": rows_of(photos)}, weights={"deep": 1.0}, task=task, absent=absent).figures()
+    assert measured.figures == pytest.approx({f"0/{name}": value for name, value in expected.items()}, abs=1e-9)
+    assert measured.figures["0/precision@1[kind]"] == 0.9  # blue finds blue and red red; what cannot be read, nothing
+    assert measure(mean_colors, [], changes={}, at_least=32).figures == {}
+
+
+def test_grades_of_products_are_the_protocol_product(photos: Split) -> None:
+    """Photos of a product are the right answers, not kept apart from each other."""
+    split = Split(DataSettings("nowhere", grades=("product",), apart=("kind",)), photos.items)
+    [dev] = measured_splits([split], classes={}, tags={})
+    assert dev.leading() == ["0/hit_rate@1"]
+    found = measure(mean_colors, [dev], changes={}, at_least=32)
+    task = product_task(split.items, apart=("kind",))
+    absent = np.array([item.id == "4" for item in split.items])
+    expected = evaluate_rows({"deep": rows_of(split)}, weights={"deep": 1.0}, task=task, absent=absent).figures()
+    assert found.figures == pytest.approx({f"0/{name}": value for name, value in expected.items()}, abs=1e-9)
+    assert found.figures["0/hit_rate@10"] > 0.5
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (DataSettings("shop", grades=("product", "kind")), r"\[\[data\]\] 0, shop: .*'product' is no grade"),
+        (DataSettings("shop", grades=("product",), apart=("product",)), "leave 'product' out of apart"),
+    ],
+)
+def test_a_measure_that_could_only_give_0_is_refused(photos: Split, settings: DataSettings, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        measured_splits([Split(settings, photos.items)], classes={}, tags={})
+
+
+def test_products_without_a_second_photo_cannot_be_measured(photos: Split) -> None:
+    single = Split(DataSettings("shop", grades=("product",)), photos.items[::2])
+    with pytest.raises(ConfigError, match="at least two different photos"):
+        measured_splits([single], classes={}, tags={})
+
+
+def test_heads_are_measured_by_photo_and_by_class(photos: Split) -> None:
+    """Photo 4 cannot be read and 9 is labelled wrongly: 8 of 10 are right; 4 of 5 of each kind, but k2 of one photo."""
+    items = [*photos.items[:9], replace(photos.items[9], attributes={"kind": "k2"})]
+    split = Split(DataSettings("nowhere", heads={"kind": 1.0}), items)
+    [dev] = measured_splits([split], classes={"kind": ["k0", "k1"]}, tags={})
+    assert dev.figures([]) == ["0/accuracy@1[kind]", "0/balanced_accuracy[kind]"]
+    found = measure(mean_colors, [dev], changes={}, at_least=32)
+    assert found.figures["0/accuracy@1[kind]"] == pytest.approx(0.8)
+    assert found.figures["0/balanced_accuracy[kind]"] == pytest.approx((4 / 5 + 4 / 4 + 0) / 3)
+    assert {name: (one["queries"], one["accuracy@1[kind]"]) for name, one in found.classes["0/kind"].items()} == {
+        "k0": (5, pytest.approx(0.8)),
+        "k1": (4, 1.0),
+        "k2": (1, 0.0),
+    }
+
+
+def test_a_head_whose_classes_dev_does_not_show_is_not_measured(photos: Split) -> None:
+    """Held-out products are no classes of the training data."""
+    split = Split(DataSettings("nowhere", heads={"product": 1.0}), photos.items)
+    assert measured_splits([split], classes={"product": ["x", "y"]}, tags={}) == []
+
+
+def test_tags_are_measured(photos: Split) -> None:
+    items = [replace(item, attributes={"tags": [item.attributes["kind"]]}) for item in photos.items]
+    split = Split(DataSettings("nowhere", tags={"tags": 1.0}), items)
+    [dev] = measured_splits([split], classes={}, tags={"tags": ["k0", "k1", "t2", "t3"]})
+
+    def sure(photos: list[Image.Image]) -> Described:
+        seen = mean_colors(photos)
+        scores = np.full((len(photos), 4), 100.0, dtype=np.float32)
+        scores[:, :2] = seen.scores["kind"]
+        return Described(seen.rows, {"tags": scores})
+
+    found = measure(sure, [dev], changes={}, at_least=32)
+    assert found.figures == {"0/attribute_recall@3[tags]": pytest.approx(0.9)}
+
+
+def test_changed_photos_look_for_their_originals(photos: Split) -> None:
+    [dev] = measured_splits([photos], classes={}, tags={})
+    settings = AugmentationSettings(smallest_crop=0.6, light=0.0, hue=0.0, rotation=0.0, spoil=0.0)
+    changes = {"changed": Augmentation(settings, size=(32, 32), backgrounds=())}
+    found = measure(mean_colors, [dev], changes=changes, at_least=32)
+    assert 0.5 < found.figures["0/hit_rate@1[changed]"] <= 1.0
+    assert {*found.figures} == {*dev.figures(changes)}
+
+
+def test_a_split_of_which_nothing_can_be_read_ends_the_run(photos: Split, tmp_path: Path) -> None:
+    gone = [replace(item, root=str(tmp_path / "gone")) for item in photos.items]
+    dev = measured_splits([Split(photos.settings, gone)], classes={}, tags={})
+    with pytest.raises(TrainingError, match="none of the 10 dev photos can be read"):
+        measure(mean_colors, dev, changes={}, at_least=32)
+
+
+def test_whole_products_are_sampled_whatever_the_order() -> None:
+    items = [Item(f"{p}-{n}", "x.png", product=f"product{p}") for p in range(40) for n in range(1 + p % 4)]
+    items += [Item(f"alone{n}", "x.png") for n in range(10)]
+    whole = Counter(item.product for item in items)
+    for most in (10, 25, 60):
+        data = DataSettings("shop", dev_photos=most)
+        chosen = sampled_products(items, data)
+        assert most - 4 < len(chosen) <= most
+        assert all(whole[name] == count for name, count in Counter(one.product for one in chosen).items() if name)
+        assert {item.id for item in sampled_products(items[::-1], data)} == {item.id for item in chosen}
+    assert len(sampled_products(items, DataSettings("shop", dev_photos=1000))) == len(items)
+    with pytest.raises(ConfigError, match="dev_photos = 3 of shop is less than the photos of one product"):
+        sampled_products([Item(str(n), "x.png", product="p") for n in range(4)], DataSettings("shop", dev_photos=3))
 
 
 def test_training_sees_as_much_of_a_photo_as_search_does(tmp_path: Path) -> None:
@@ -109,30 +181,17 @@ def test_training_sees_as_much_of_a_photo_as_search_does(tmp_path: Path) -> None
     assert min(np.abs(view - expected).mean() for view in (shown, shown[:, :, ::-1])) < 0.02
 
 
-def test_an_unreadable_photo_neither_asks_nor_answers(photos: Split) -> None:
-    skipped: list[str] = []
-    measured = measure(
-        mean_colors,  # type: ignore[arg-type]
-        [photos],
-        changes={},
-        at_least=32,
-        skip=lambda item, reason: skipped.append(item.id),
-    )
-    assert skipped == ["4"]
-    assert measured.figures["0/precision@1"] == 1.0  # blue finds blue, and red finds red
-    assert measured.ranked is not None and len(measured.ranked.items) == 9
-    assert measure(mean_colors, [], changes={}, at_least=32).figures == {}  # type: ignore[arg-type]
-
-
 def test_hits_and_misses_are_drawn_with_frames(photos: Split) -> None:
-    readable = [item for item in photos.items if item.id != "4"]
-    answers = np.array([[2, 1], [0, 3]])
-    right = np.array([[True, False], [False, True]])
-    ranked = DevRanking(readable, np.array([0, 1]), answers, right, np.array([1.0, 0.2]))
-    picture = np.asarray(draw_hits_and_misses_grid(ranked, label="kind"))
+    """Two photos ask: the first finds its kind and then another, the second another and then its kind."""
+    items = photos.items[:4]
+    rows = np.array([[1, 0, 0], [0, 1, 0], [0.6, 0.6, 0.5], [0.3, 0.3, 0.9]], dtype=np.float32)
+    task = replace(grades_task(items, ("kind",)), queries=np.array([0, 1]))
+    searched = evaluate_rows({"deep": rows}, weights={"deep": 1.0}, task=task)
+    assert searched.answers[:, :3].tolist() == [[2, 3, -1], [2, 3, -1]]  # photos of a product are kept apart
+    picture = np.asarray(draw_hits_and_misses_grid(searched, label="kind"))
     frames = [(picture == color).all(axis=2) for color in (RIGHT, WRONG)]
-    rows = np.array_split(np.arange(len(picture)), 2)
-    columns = [np.flatnonzero(frame[rows[row]].any(axis=0)) for row in (0, 1) for frame in frames]
+    halves = np.array_split(np.arange(len(picture)), 2)
+    columns = [np.flatnonzero(frame[halves[row]].any(axis=0)) for row in (0, 1) for frame in frames]
     hit_right, hit_wrong, miss_right, miss_wrong = (int(found[0]) for found in columns)
     assert hit_right < hit_wrong  # the hit: first right, then wrong
     assert miss_wrong < miss_right

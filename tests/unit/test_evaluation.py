@@ -145,16 +145,26 @@ def test_photos_of_unknown_products_answer_each_other_by_grades() -> None:
 
 def test_unknown_values_keep_nothing_apart_and_are_no_category() -> None:
     """What a value of `--apart` or `--by` does not say, it says in no protocol."""
-    items = [item(f"a{number}", "a", sender="none", style="none" if number else "plain") for number in range(3)]
+    items = [
+        item(f"a{number}", "a", sender="none", style="none" if number else "plain", type="Hat") for number in range(3)
+    ]
     for task in (
         Protocol.parse("product").task(items, apart=["id"], unknown=UNKNOWN, category="style"),
-        Protocol.parse("grades=product").task(items, apart=["id"], unknown=UNKNOWN, category="style"),
+        Protocol.parse("grades=type").task(items, apart=["id"], unknown=UNKNOWN, category="style"),
     ):
         assert task.categories() == ["plain", NO_CATEGORY, NO_CATEGORY]
     known = [*items, item("b", "b", sender="me")]
     task = Protocol.parse("product").task(known, apart=["sender"], unknown=UNKNOWN)
     retrieval = evaluate_rows(on_a_circle(0, 10, 30, 90), weights=DEEP, task=task)
     assert [row[0] for row in retrieval.answers.tolist()] == [1, 0, 1]
+
+
+def test_what_could_only_give_0_is_refused() -> None:
+    items = [item("a1", "a", type="Hat"), item("a2", "a", type="Hat")]
+    with pytest.raises(UsageError, match="'product' is no grade; the protocol 'product'"):
+        grades_task(items, ("product", "type"))
+    with pytest.raises(UsageError, match="leave 'product' out of apart"):
+        product_task(items, apart=("product",))
 
 
 def test_a_benchmarks_unknown_products_are_no_right_answers() -> None:

@@ -113,8 +113,13 @@ def test_a_run_leaves_all_that_made_it(trained: Path) -> None:
     events = EventAccumulator(str(trained.parent / "tensorboard")).Reload()
     steps = len(log_of(trained.parent, "loss"))
     assert len(events.Scalars("loss")) == len(events.Scalars("rate/backbone")) == steps
-    assert [event.value for event in events.Scalars("dev/mean")] == pytest.approx(
-        [entry["dev"]["mean"] for entry in log_of(trained.parent, "dev")]
+    measured = log_of(trained.parent, "dev")
+    for name in ("0/precision@1[type]", "0/accuracy@1[colour]"):
+        assert [event.value for event in events.Scalars(f"dev/{name}")] == pytest.approx(
+            [entry["dev"][name] for entry in measured]
+        )
+    assert [event.value for event in events.Scalars("dev/criterion")] == pytest.approx(
+        [entry["dev"]["0/ndcg@10"] for entry in measured]
     )
     assert len(events.Images("dev/hits and misses")) == 2
 

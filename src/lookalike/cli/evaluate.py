@@ -55,7 +55,7 @@ def evaluate(
             "--protocol",
             metavar="P",
             help="Protocol: of a published benchmark (inshop, consumer2shop, attributes, deepfashion2, street2shop, "
-            "sop, cub), product, grades=a,b,c, words=a,b,c, changed-words=a,b,c or garments.",
+            "sop, cub), product, grades=a,b,c, classes=a,b, words=a,b,c, changed-words=a,b,c or garments.",
         ),
     ] = None,
     weight: Weights = None,

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lookalike.errors import UsageError
+from lookalike.evaluation.classification import measure_classification, open_classifier
 from lookalike.evaluation.evaluator import (
     EmbeddedItems,
     computed_embeddings,
     filtered_items,
-    measure_classification,
     measure_retrieval,
     stored_embeddings,
     weighted_rows,
@@ -23,7 +23,6 @@ from lookalike.evaluation.protocol import Protocol
 from lookalike.evaluation.task import UNKNOWN
 from lookalike.evaluation.word_evaluation import measure_in_words
 from lookalike.evaluation.word_search import open_text_encoder
-from lookalike.extras import extra_wanted
 from lookalike.types import several
 
 if TYPE_CHECKING:
@@ -122,8 +121,8 @@ def evaluate(
         source: A folder, a table or the root of a published benchmark, with labels.
         gallery: Address of a gallery that was filled from the source and has the vectors; or its retriever.
         model: Instead of `gallery`: a model, or several, to embed the photos with.
-        protocol: Name of a published benchmark, such as `inshop`; `product`, `grades=a,b,c`, `words=a,b,c` or
-            `changed-words=a,b,c`; None is that of the source, or `product`.
+        protocol: Name of a published benchmark, such as `inshop`; `product`, `grades=a,b,c`, `classes=a,b`,
+            `words=a,b,c` or `changed-words=a,b,c`; None is that of the source, or `product`.
         weights: Weights of the spaces by name; None takes those learned for the gallery, or the defaults.
         metrics: Distances of SciPy's cdist by space, as for a search.
         where: Filter; only photos that pass it take part.
@@ -158,8 +157,18 @@ def evaluate(
     items = chosen.taking_part(filtered_items(catalogue, where), catalogue.benchmark)
     if report is not None:
         check_folder(Path(report))
-    if chosen.name == "attributes":
-        found = _classified(catalogue, items, models, device=device, progress=progress, source=os.fspath(source))
+    if chosen.classifies:
+        classifier = open_classifier(models, protocol=chosen.name, device=device)
+        measured, reasons = measure_classification(
+            items,
+            classifier,
+            protocol=chosen,
+            benchmark=catalogue.benchmark,
+            unknown=(*UNKNOWN, *several(unknown)),
+            category=by,
+            progress=progress,
+        )
+        found = Evaluation(os.fspath(source), measured, classifier.model_id, {}, list(reasons.values()))
     else:
         encoder = open_text_encoder(gallery, models, protocol=chosen.name) if chosen.asks_in_words else None
         if gallery is not None:
@@ -181,10 +190,10 @@ def evaluate(
             )
         else:
             retrieval, used = measure_retrieval(
-                catalogue,
                 items,
                 embedded,
                 protocol=chosen,
+                benchmark=catalogue.benchmark,
                 weights=weights,
                 metrics=metrics,
                 apart=several(apart),
@@ -246,30 +255,6 @@ def _from_models(
 
     embedder = PhotoEmbedder(*(open_network(model, runtime=runtime, device=device) for model in models))
     return computed_embeddings(catalogue, items, embedder, progress=progress)
-
-
-def _classified(
-    catalogue: Catalogue,
-    items: Sequence[Item],
-    models: Sequence[str],
-    *,
-    device: str,
-    progress: Progress | None,
-    source: str,
-) -> Evaluation:
-    if len(models) != 1:
-        raise UsageError(
-            "the protocol 'attributes' measures the class heads of one model; give it with --model CHECKPOINT"
-        )
-    model = Path(models[0])
-    if model.suffix in ("", ".onnx"):
-        kinds = "a .safetensors checkpoint, or a .pth.tar of the original system,"
-        raise UsageError(f"only {kinds} has class heads to ask for 'attributes', got {model}")
-    with extra_wanted("class scores", "train"):
-        from lookalike.models.class_scores import Classifier
-    classifier = Classifier(model, device=device)
-    measured, reasons = measure_classification(catalogue, items, classifier, progress=progress)
-    return Evaluation(source, measured, classifier.model_id, {}, list(reasons.values()))
 
 
 def _absent(items: Sequence[Item], embedded: EmbeddedItems) -> list[str]:

@@ -1,4 +1,4 @@
-"""Evaluation of items with vectors from a gallery or from a model, and of class scores.
+"""Evaluation of items with vectors from a gallery or from a model.
 
 `lookalike.evaluation.protocol` decides which items are queries and gallery; this module gets their vectors.
 """
@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lookalike.errors import PhotoError, UsageError
+from lookalike.errors import UsageError
 from lookalike.evaluation.protocol import Protocol
 from lookalike.evaluation.ranking import RetrievalResult, by_cosine, by_metric, evaluate_scores
 from lookalike.evaluation.task import UNKNOWN, identical_rows
@@ -23,13 +23,10 @@ from lookalike.spaces import Space, resolve_names, resolve_weights, unit_rows
 from lookalike.types import Bool, Float32, Item
 
 if TYPE_CHECKING:
+    from lookalike.catalogue.benchmark import Benchmark
     from lookalike.catalogue.protocol import Catalogue
     from lookalike.embedding.protocol import Embedder
-    from lookalike.evaluation.metric_values import MetricValues
     from lookalike.gallery.protocol import Gallery
-    from lookalike.models.class_scores import Classifier
-
-CLASSIFIED_AT_ONCE: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,11 +155,11 @@ def computed_embeddings(
 
 
 def measure_retrieval(
-    catalogue: Catalogue,
     items: Sequence[Item],
     embedded: EmbeddedItems,
     *,
     protocol: Protocol,
+    benchmark: Benchmark | None = None,
     weights: Mapping[str, float] | None = None,
     metrics: Mapping[str, str] | None = None,
     apart: Sequence[str] = (),
@@ -172,10 +169,10 @@ def measure_retrieval(
     """Search the gallery of a protocol with its queries, and measure the answers.
 
     Args:
-        catalogue: Catalogue of the items.
         items: n items.
         embedded: Vectors of the items.
         protocol: Evaluation protocol.
+        benchmark: Published benchmark that the items are of; None for other catalogues.
         weights: Weights of the spaces; None takes those stored in the gallery, or the defaults.
         metrics: Distances of SciPy's cdist by space, as for a search.
         apart: Attributes that keep photos of equal values from matching each other.
@@ -191,75 +188,19 @@ def measure_retrieval(
     """
     task = protocol.task(
         items,
-        benchmark=catalogue.benchmark,
+        benchmark=benchmark,
         contents=embedded.contents,
         apart=apart,
         unknown=unknown,
         category=category,
     )
-    if protocol.name == "product":
-        task = task.keeping_apart(np.where(embedded.absent, -1, identical_rows(embedded.rows)))
     resolved = resolve_weights(weights, embedded.spaces, stored=embedded.stored_weights)
+    if protocol.name == "product":
+        compared = {name: embedded.rows[name] for name, weight in resolved.items() if weight > 0}
+        task = task.keeping_apart(np.where(embedded.absent, -1, identical_rows(compared)))
     if metrics:
         named = resolve_names(metrics, embedded.spaces)
         scorer = by_metric(embedded.rows, weights=resolved, metrics=named, task=task)
     else:
         scorer = by_cosine(embedded.rows, weights=resolved, task=task)
     return evaluate_scores(scorer, task=task, absent=embedded.absent), resolved
-
-
-def measure_classification(
-    catalogue: Catalogue,
-    items: Sequence[Item],
-    classifier: Classifier,
-    *,
-    progress: Callable[[int, int], None] | None = None,
-) -> tuple[MetricValues, dict[str, str]]:
-    """Measure a network's class scores on the Category and Attribute Prediction Benchmark.
-
-    Args:
-        catalogue: The benchmark.
-        items: n items of its test split.
-        classifier: Classifier to measure.
-        progress: Called with the number of photos classified and in all.
-
-    Returns:
-        Values of the metrics, and reasons for unreadable photos by item id.
-
-    Raises:
-        UsageError: There are no photos, or the network has neither of the heads `category` and `attributes`.
-        MismatchError: The network has none of the benchmark's classes.
-    """
-    from lookalike.evaluation.classes import measure_classes
-    from lookalike.images import open_image
-
-    heads = [head for head in ("category", "attributes") if head in classifier.classes]
-    if not heads:
-        known = ", ".join(classifier.classes) or "none"
-        raise UsageError(f"the model has neither a head 'category' nor 'attributes', only: {known}; train one that has")
-    scores = {head: np.zeros((len(items), len(classifier.classes[head])), dtype=np.float32) for head in heads}
-    reasons: dict[str, str] = {}
-    for start in range(0, len(items), CLASSIFIED_AT_ONCE):
-        places, photos = [], []
-        for place, item in enumerate(items[start : start + CLASSIFIED_AT_ONCE], start):
-            try:
-                photos.append(open_image(item, at_least=classifier.wanted_size, box=item.box))
-                places.append(place)
-            except PhotoError as error:
-                reasons[item.id] = str(error)
-        if photos:
-            for head, part in classifier.scores(photos, heads).items():
-                scores[head][places] = part
-        if progress:
-            progress(min(start + CLASSIFIED_AT_ONCE, len(items)), len(items))
-    benchmark = catalogue.benchmark
-    measured = measure_classes(
-        items,
-        categories=classifier.classes.get("category", ()),
-        category_scores=scores.get("category"),
-        attribute_types=benchmark.attribute_types if benchmark else {},
-        attributes=classifier.classes.get("attributes", ()),
-        attribute_scores=scores.get("attributes"),
-        absent=np.array([item.id in reasons for item in items], dtype=np.bool_),
-    )
-    return measured, reasons

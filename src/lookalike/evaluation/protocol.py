@@ -11,7 +11,7 @@ from lookalike.errors import UnknownNameError, UsageError
 from lookalike.evaluation.task import UNKNOWN, Task, grades_task, product_task, sides_task
 from lookalike.types import Item
 
-Name = Literal[BenchmarkName, "product", "grades", "words", "changed-words"]
+Name = Literal[BenchmarkName, "product", "grades", "classes", "words", "changed-words"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +20,8 @@ class Protocol:
 
     Attributes:
         name: Name of the protocol.
-        words: Arguments after the equals sign: the fields of `grades`, `words` and `changed-words`, or the variant of a
-            benchmark.
+        words: Arguments after the equals sign: the fields of `grades`, `words` and `changed-words`, the heads of
+            `classes`, or the variant of a benchmark.
     """
 
     name: Name
@@ -63,7 +63,7 @@ class Protocol:
             UsageError: The catalogue is not the benchmark of this protocol.
             UnknownNameError: The benchmark has no such variant.
         """
-        if self.name in ("product", "grades", "words", "changed-words"):
+        if self.name in ("product", "grades", "classes", "words", "changed-words"):
             return None
         if benchmark is None or benchmark.name != self.name:
             what = f"the benchmark {benchmark.name!r}" if benchmark else "no published benchmark"
@@ -81,6 +81,11 @@ class Protocol:
     def asks_in_words(self) -> bool:
         """Whether the queries have words."""
         return self.name in ("words", "changed-words")
+
+    @property
+    def classifies(self) -> bool:
+        """Whether class scores are measured, and nothing is searched."""
+        return self.name in ("attributes", "classes")
 
     def taking_part(self, items: Sequence[Item], benchmark: Benchmark | None) -> list[Item]:
         """Return the items on either side; the others need no vectors."""

@@ -174,9 +174,11 @@ def product_task(
         category: Attribute for the figures by category; None chooses one.
 
     Raises:
-        UsageError: No product has two different photos.
+        UsageError: No product has two different photos, or `apart` keeps all photos of a product apart.
         UnknownNameError: `apart` or `category` is not an attribute.
     """
+    if "product" in apart:
+        raise UsageError("the protocol 'product' asks for photos of the same product; leave 'product' out of apart")
     products = numbers([value_of(item, "product", unknown=unknown) for item in items])
     known = contents or {}
     hashes = [known.get(item.id, f"id:{item.id}") for item in items]
@@ -231,9 +233,14 @@ def grades_task(
         category: Attribute for the figures by category; None takes the leading field.
 
     Raises:
-        UsageError: The leading field is unknown for all photos.
+        UsageError: The product is among the fields.
         UnknownNameError: A name is not an attribute.
     """
+    if "product" in fields:
+        raise UsageError(
+            "photos of one product never match each other by 'grades', so 'product' is no grade; the protocol "
+            "'product' asks for photos of the same product"
+        )
     labels = tuple(field_numbers(items, name, unknown=unknown) for name in fields)
     same = product_groups(items, unknown=unknown)
     metrics = (*named("ndcg@10"), *named(*GRADED, level=len(fields)))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from zlib import crc32
@@ -14,6 +15,9 @@ from torch.utils.data import Dataset
 
 from lookalike.catalogue.opening import open_catalogue
 from lookalike.errors import ConfigError, UnknownNameError
+from lookalike.evaluation.heads import label_of, parts_of, tags_of
+from lookalike.evaluation.task import UNKNOWN as UNKNOWN_VALUES
+from lookalike.evaluation.task import value_of
 from lookalike.images import open_image
 from lookalike.models.preprocessing import Preprocessing
 from lookalike.training.data.augmentation import Augmentation
@@ -21,9 +25,6 @@ from lookalike.training.data.batch import UNKNOWN, Batch, View
 from lookalike.training.data.chosen_values import SPLIT, ChosenValues, check_dev_where
 from lookalike.training.settings.run_settings import DataSettings
 from lookalike.types import Float32, Int64, Item
-
-JOIN = "+"
-"""Separator of the attributes of a combined label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Split:
 
         None where the label, or a part of it, is unknown or ignored.
         """
-        return [label_of(item, name, self.settings.ignore) for item in self.items]
+        return [label_of(item, name, unknown=unknown_of(self.settings)) for item in self.items]
 
     def numbers(self, name: str, classes: Sequence[str]) -> Int64:
         """Return a label as class numbers, (N,) int64; -1 where it is unknown."""
@@ -52,12 +53,7 @@ class Split:
 
     def tags(self, name: str) -> list[frozenset[str] | None]:
         """Return the tags of each item, from an attribute whose values are lists; None where they are unknown."""
-        found: list[frozenset[str] | None] = []
-        for item in self.items:
-            value = item.attributes.get(name)
-            known = value if isinstance(value, list) else None
-            found.append(None if known is None else frozenset(map(str, known)) - frozenset(self.settings.ignore))
-        return found
+        return [tags_of(item, name, unknown=unknown_of(self.settings)) for item in self.items]
 
 
 def read_splits(data: DataSettings, *, folder: Path) -> dict[str, Split]:
@@ -86,13 +82,9 @@ def read_splits(data: DataSettings, *, folder: Path) -> dict[str, Split]:
             before += part == "dev"
             if part == "train" or _has(item, data.dev_where):
                 splits[part].append(item)
-    wanted = (*data.heads, *data.grades, data.apart, *([data.positives] if data.positives else ()))
-    for name in (
-        *(part for each in wanted for part in parts_of(each, names)),
-        *data.tags,
-        *data.where,
-        *data.dev_where,
-    ):
+    labels = (*data.heads, *([data.positives] if data.positives else ()))
+    wanted = (*data.grades, *data.apart, *data.tags, *data.where, *data.dev_where)
+    for name in (*(part for each in labels for part in parts_of(each, names)), *wanted):
         if name not in names:
             raise UnknownNameError(f"attribute of {source}", name, sorted(names))
     if data.split != SPLIT and data.split not in names:
@@ -103,9 +95,8 @@ def read_splits(data: DataSettings, *, folder: Path) -> dict[str, Split]:
     if not splits["train"]:
         raise seen.nothing_chosen("training items", data.split, data.train)
     check_dev_where(source, before=before, after=len(splits["dev"]), dev_where=data.dev_where)
-    if data.dev_photos and len(splits["dev"]) > data.dev_photos:
-        places = np.linspace(0, len(splits["dev"]) - 1, data.dev_photos).astype(int)
-        splits["dev"] = [splits["dev"][place] for place in places]
+    if data.dev_photos:
+        splits["dev"] = sampled_products(splits["dev"], data)
     return {part: Split(data, items) for part, items in splits.items()}
 
 
@@ -116,8 +107,34 @@ def _part_of(item: Item, data: DataSettings) -> str | None:
         return "dev"
     if given is not None and given not in data.train:
         return None
-    held_out = crc32((_value(item, "product", data.ignore) or item.id).encode()) < data.hold_out * 2**32
+    held_out = crc32((value_of(item, "product", unknown=unknown_of(data)) or item.id).encode()) < data.hold_out * 2**32
     return "dev" if held_out else "train"
+
+
+def sampled_products(items: Sequence[Item], data: DataSettings) -> list[Item]:
+    """Return all photos of some products, in order: at most `dev_photos` photos.
+
+    Products are taken in the order of a hash of their names, so the choice does not depend on the order of the
+    catalogue; a photo of unknown product is a product by itself.
+
+    Raises:
+        ConfigError: The first product has more photos already.
+    """
+    names = [value_of(item, "product", unknown=unknown_of(data)) or f"id:{item.id}" for item in items]
+    photos = Counter(names)
+    chosen: set[str] = set()
+    left = data.dev_photos
+    for name in sorted(photos, key=lambda name: (crc32(name.encode()), name)):
+        if photos[name] > left:
+            break
+        chosen.add(name)
+        left -= photos[name]
+    if items and not chosen:
+        raise ConfigError(
+            f"dev_photos = {data.dev_photos} of {data.source} is less than the photos of one product; all photos of a "
+            "product are taken, or none"
+        )
+    return [item for item, name in zip(items, names, strict=True) if name in chosen]
 
 
 def label_classes(splits: Sequence[Split], names: Iterable[str]) -> dict[str, list[str]]:
@@ -276,20 +293,9 @@ def _tags_if_learnt(split: Split, name: str) -> Sequence[frozenset[str] | None]:
     return split.tags(name) if name in split.settings.tags else [None] * len(split.items)
 
 
-def parts_of(label: str, names: Container[str]) -> list[str]:
-    """Return the attributes of a label: the one of that name, or those joined by `+`."""
-    return [label] if label in names else label.split(JOIN)
-
-
-def label_of(item: Item, name: str, ignore: Sequence[str]) -> str | None:
-    """Return a label of an item as text; None where it, or a part of it, is unknown or ignored."""
-    values = [_value(item, part, ignore) for part in parts_of(name, item.attributes)]
-    return None if None in values else JOIN.join(filter(None, values))
-
-
-def _value(item: Item, name: str, ignore: Sequence[str]) -> str | None:
-    value = item.product if name == "product" else item.id if name == "id" else item.attributes.get(name)
-    return None if value is None or value in ("", "NA") or str(value) in ignore else str(value)
+def unknown_of(data: DataSettings) -> tuple[str, ...]:
+    """Return the values that mean "unknown" in a catalogue, as `lookalike evaluate --unknown` does."""
+    return (*UNKNOWN_VALUES, *data.ignore)
 
 
 def _has(item: Item, where: Mapping[str, tuple[str, ...]]) -> bool:

@@ -19,11 +19,13 @@ from lookalike.models.pretrained import load_pretrained
 from lookalike.models.weight_readers import estimate_statistics
 from lookalike.training.data.augmentation import Augmentation
 from lookalike.training.data.batch import UNKNOWN, View
-from lookalike.training.data.dataset import Split, TrainingPhotos, label_classes, read_splits, tag_classes
+from lookalike.training.data.dataset import TrainingPhotos, label_classes, read_splits, tag_classes
 from lookalike.training.data.sampling import check_batch, make_sampler, steps_in_epoch
 from lookalike.training.data.teacher_rows import make_teacher_rows, read_teacher_rows
 from lookalike.training.data.unreadable import LoadedView
 from lookalike.training.losses.objective import Objective
+from lookalike.training.run.criterion import Criterion
+from lookalike.training.run.dev_splits import measured_splits
 from lookalike.training.settings.run_settings import AugmentationSettings, StageSettings, TrainingSettings
 
 STATISTICS_PHOTOS = 512
@@ -39,9 +41,11 @@ class TrainingData:
     Raises:
         CatalogueError: A catalogue cannot be read, or has no training photos.
         ConfigError: The settings do not fit the catalogues.
+        UnknownNameError: `select` names no metric that is measured.
 
     Attributes:
-        dev: Dev split of each catalogue.
+        dev: Dev splits, with what is measured on them.
+        criterion: What the best checkpoint is chosen by; None if nothing is measured.
         photos: Training photos of all catalogues.
         preprocessing: Preprocessing of the finished network.
     """
@@ -50,7 +54,6 @@ class TrainingData:
         self.settings, self.base = settings, base
         splits = [read_splits(data, folder=base) for data in settings.data]
         train = [split["train"] for split in splits]
-        self.dev: list[Split] = [split["dev"] for split in splits]
         heads = {head for data in settings.data for head in data.heads}
         labels = {loss.labels for loss in settings.loss} - {"product"}
         self.classes = label_classes(train, sorted(heads | labels))
@@ -59,24 +62,28 @@ class TrainingData:
         self.photos = TrainingPhotos(train, classes=self.classes, tags=self.tags)
         self.preprocessing = settings.input.at(settings.input.height, settings.input.width)
         self.backgrounds = {part: self._backgrounds(part) for part in ("train", "dev")}
+        classes = {name: values for name, values in self.classes.items() if name in heads}
+        self.dev = measured_splits([split["dev"] for split in splits], classes=classes, tags=self.tags)
         self.check_measured()
         check_batch(settings, self.photos)
+        self.criterion = self._criterion()
 
     @property
     def is_measured(self) -> bool:
-        """Whether there are dev photos to measure retrieval with."""
-        return any(split.settings.grades and len(split.items) >= 2 for split in self.dev)
+        """Whether there is something to measure on dev."""
+        return bool(self.dev)
 
     def check_measured(self) -> None:
-        """Check that a plateau schedule or an early stop has something to measure.
+        """Check that there is something to measure for the settings that depend on it.
 
         Raises:
-            ConfigError: The settings depend on dev measures, and there are no dev photos with grades.
+            ConfigError: The settings depend on dev measures, and there is nothing to measure.
         """
-        if not self.is_measured and (self.settings.schedule == "plateau" or self.settings.early_stop):
+        given = self.settings
+        if not self.is_measured and (given.schedule == "plateau" or given.early_stop or given.select):
             raise ConfigError(
-                'schedule = "plateau" and early_stop need something to measure: `grades` in a [[data]] that has at '
-                "least two dev photos"
+                'schedule = "plateau", early_stop and select need something to measure: `grades` or `heads` in a '
+                "[[data]] that has at least two dev photos"
             )
 
     @property
@@ -91,7 +98,14 @@ class TrainingData:
     @property
     def label(self) -> str:
         """Leading grade of the first catalogue that has any; the caption of the hits-and-misses grid."""
-        return next((split.settings.grades[0] for split in self.dev if split.settings.grades), "id")
+        grades = (dev.split.settings.grades for dev in self.dev)
+        return next((of_split[0] for of_split in grades if of_split), "id")
+
+    def _criterion(self) -> Criterion | None:
+        known = [name for dev in self.dev for name in dev.figures(self.dev_changes())]
+        searched = [name for dev in self.dev if dev.metrics for name in dev.leading()]
+        usual = searched or [name for dev in self.dev for name in dev.leading()]
+        return Criterion.of_run(self.settings.select, known=known, usual=usual)
 
     def fingerprint(self) -> int:
         """Return a checksum of the training photos and their order."""

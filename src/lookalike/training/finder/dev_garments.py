@@ -17,6 +17,18 @@ from lookalike.models.preprocessing import Preprocessing
 from lookalike.training.finder.labelled_photos import LabelledPhoto
 
 
+def figure_names(dev: Mapping[str, Sequence[LabelledPhoto]]) -> list[str]:
+    """Return the names of the figures of `measure_dev`."""
+    names: list[str] = []
+    for table, photos in dev.items():
+        true = [TrueGarments(photo.boxes, photo.kinds) for photo in photos if photo.shown == "worn"]
+        nothing = np.zeros((0, 4), dtype=np.float32)
+        found = [FoundGarments(nothing, np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32)) for _ in true]
+        if true:
+            names += [f"{table}: {name}" for name in measure_garments(true, found, kinds=KINDS).flat()]
+    return names
+
+
 @torch.no_grad()
 def measure_dev(network: FinderNetwork, dev: Mapping[str, Sequence[LabelledPhoto]], *, pixels: int) -> dict[str, float]:
     """Measure average precision and recall on the dev photos of people.

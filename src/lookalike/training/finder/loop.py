@@ -27,13 +27,14 @@ from lookalike.models.network import Network, NetworkSettings
 from lookalike.models.preprocessing import Preprocessing
 from lookalike.models.pretrained import load_pretrained
 from lookalike.models.weight_readers import estimate_statistics, match_first_block
-from lookalike.training.finder.dev_garments import measure_dev
+from lookalike.training.finder.dev_garments import figure_names, measure_dev
 from lookalike.training.finder.labelled_photos import UNKNOWN, LabelledPhoto, read_labelled
 from lookalike.training.finder.loss import Truth, finder_loss
 from lookalike.training.finder.scenes import Scene, Scenes
 from lookalike.training.finder.settings import FinderSettings, FinderStageSettings, load_finder_settings
 from lookalike.training.losses.learner import part_of
 from lookalike.training.outcome import Stopped, Trained
+from lookalike.training.run.criterion import Criterion
 from lookalike.training.run.interruption import Interruption
 from lookalike.training.run.run_folder import RunFolder, run_folder
 from lookalike.training.run.schedule import rate_factor
@@ -98,6 +99,9 @@ class FinderRun:
         parts = [read_labelled(data, folder=base) for data in settings.data]
         self.train = [part["train"] for part in parts]
         self.dev = {data.photos: part["dev"] for data, part in zip(settings.data, parts, strict=True)}
+        known = figure_names(self.dev)
+        usual = [name for name in known if name.endswith("AP50 mean")]
+        self.criterion = Criterion.of_run(settings.select, known=known, usual=usual)
         shown = [photo for photos in self.train for photo in photos]
         self.scenes = Scenes(
             settings.scene,
@@ -214,15 +218,15 @@ class FinderRun:
         network = self.average.module
         assert isinstance(network, FinderNetwork)
         figures = measure_dev(network.eval(), self.dev, pixels=self.settings.pixels)
-        self.folder.log({"all_steps": self.done, "dev": figures})
-        figure = float(np.mean([value for name, value in figures.items() if name.endswith("AP50 mean")] or [0.0]))
+        figure = None if self.criterion is None else self.criterion.value(figures)
+        self.folder.log({"all_steps": self.done, "dev": figures, "criterion": figure})
         short = ", ".join(
             f"{name} {value:.3f}" for name, value in figures.items() if name.endswith(("mean", "any kind"))
         )
         self.report(f"step {self.done:,} of {self.total:,}: {short}")
         self._save_checkpoint(self.folder.last)
-        if figure > self.best:
-            self.best = figure
+        if figure is None or figure > self.best:
+            self.best = self.best if figure is None else figure
             self._save_checkpoint(self.folder.best)
 
     def _save_checkpoint(self, path: Path) -> None:

@@ -20,6 +20,7 @@ from lookalike.training.settings.limits import (
     LearningRate,
     Name,
     Seed,
+    Select,
     Values,
     WeightDecay,
     Word,
@@ -141,6 +142,9 @@ class FinderSettings:
         weight_decay: Weight decay of matrices and convolutions.
         clip_norm: Largest gradient norm.
         ema: Decay of the moving average of the weights; the average is measured and saved.
+        select: What the best checkpoint is chosen by: a metric such as `AP50 any kind`, for the mean over the data
+            sources; one of a data source, such as `street/labels.csv: AP50 dress`; or a table of weights by such names.
+            Empty is `AP50 mean`.
         measure_every: Steps between dev measures; 0 measures only at the end of each stage.
         save_every: Steps between saved states, from which a run resumes.
     """
@@ -158,6 +162,7 @@ class FinderSettings:
     weight_decay: WeightDecay = 0.02
     clip_norm: Annotated[float, Range(above=0, most=1_000_000)] = 10.0
     ema: FractionBelowOne = 0.998
+    select: Select = ""
     measure_every: Count = 500
     save_every: CountFromOne = 200
 

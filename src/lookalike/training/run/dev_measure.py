@@ -1,66 +1,60 @@
-"""The dev measure, which selects the best checkpoint: graded retrieval among the dev photos.
-
-Memory grows with the number of photos, not with queries times gallery: similarities are computed for a few queries at
-a time.
-"""
+"""The dev measure: searches among the dev photos and class heads, by the code and the names of `lookalike evaluate`."""
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Final
 
 import numpy as np
 import torch
 from PIL import Image
 from torch.nn import functional
 
-from lookalike.errors import PhotoError
-from lookalike.evaluation.metrics import (
-    graded_relevance,
-    hit_rate_at_k,
-    mean_of,
-    ndcg_at_k,
-    order_by_score,
-    precision_at_k,
-)
-from lookalike.images import open_image
+from lookalike.errors import PhotoError, TrainingError
+from lookalike.evaluation.evaluator import EmbeddedItems, measure_retrieval
+from lookalike.evaluation.heads import measure_head, measure_tags
+from lookalike.evaluation.metric_values import MetricValues
+from lookalike.evaluation.metrics import hit_rate_at_k, mean_of
+from lookalike.evaluation.ranking import RetrievalResult
+from lookalike.images import open_image, read_bytes
 from lookalike.models.network import Network
 from lookalike.models.preprocessing import Preprocessing
+from lookalike.remote.addresses import shown
+from lookalike.spaces import Space
 from lookalike.training.data.augmentation import Augmentation
-from lookalike.training.data.dataset import Split
+from lookalike.training.data.dataset import unknown_of
+from lookalike.training.run.dev_splits import CHANGED, DevSplit
 from lookalike.types import Bool, Float32, Int64, Item
 
-Embed = Callable[[Sequence[Image.Image]], Float32]
-"""Embeds B RGB photos as (B, D) float32 unit vectors."""
+BATCH: Final = 64
+CELLS: Final = 2**18
+"""Similarities per block of changed photos."""
 
-SkipItem = Callable[[Item, str], None]
-"""Called with an unreadable photo and the reason."""
-
-BATCH = 64
-CELLS = 2**18
-"""Similarities per block of queries: about 60 MB with all intermediate arrays."""
-ANSWERS = 10
+SPACE: Final = "deep"
 
 
 @dataclass(frozen=True, slots=True)
-class DevRanking:
-    """Leave-one-out rankings of a dev split.
+class Described:
+    """What a network computes of B photos.
 
     Attributes:
-        items: N items.
-        asked: (Q,) int64 places of the queries in `items`.
-        answers: (Q, K) int64 places of the answers, best first, K <= 10.
-        right: (Q, K) bool, whether the answer agrees in the leading grade; False past the last allowed answer.
-        ndcg: (Q,) float64 NDCG@10 of each query, in [0, 1].
+        rows: (B, D) float32 unit vectors.
+        scores: (B, classes) float32 class scores by head.
     """
 
-    items: Sequence[Item]
-    asked: Int64
-    answers: Int64
-    right: Bool
-    ndcg: np.ndarray[tuple[int], np.dtype[np.float64]]
+    rows: Float32
+    scores: Mapping[str, Float32] = field(default_factory=dict)
+
+
+Describe = Callable[[Sequence[Image.Image]], Described]
+"""Describes B RGB photos."""
+
+SkipItem = Callable[[Item, str], None]
+"""Called with an unreadable photo and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,138 +62,179 @@ class DevMeasure:
     """Result of a dev measure.
 
     Attributes:
-        figures: Figures in [0, 1] by `catalogue number/name`, and their mean as `mean`; empty without graded splits.
-        ranked: Rankings of the first graded split, for the hits-and-misses grid; None without one.
+        figures: Figures in [0, 1] by `catalogue number/name`.
+        classes: Figures of each class, and its number of photos, by `catalogue number/head`.
+        shown: Answers of the first split with searches, for the hits-and-misses grid; None without one.
     """
 
     figures: dict[str, float] = field(default_factory=dict)
-    ranked: DevRanking | None = None
+    classes: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
+    shown: RetrievalResult | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Photos:
+    """The n described photos of a split; `absent` marks those that cannot be read, whose rows and scores are 0."""
+
+    rows: Float32
+    scores: Mapping[str, Float32]
+    absent: Bool
+    contents: Mapping[str, str]
 
 
 def measure(
-    embed: Embed,
-    splits: Sequence[Split],
+    describe: Describe,
+    splits: Sequence[DevSplit],
     *,
     changes: Mapping[str, Augmentation],
     at_least: int,
     skip: SkipItem = lambda item, reason: None,
 ) -> DevMeasure:
-    """Measure retrieval on the dev splits.
+    """Measure a network on the dev splits.
 
-    Every dev photo queries the other photos of its catalogue: NDCG@10 with the grades of the settings, and
-    precision@1 of the leading grade. For each augmentation (such as `pasted`), augmented photos query the original
-    ones: hit rate@1.
+    Searches are those of the split's protocol, by the cosine of the embeddings: the figures are what `lookalike
+    evaluate --weight deep=1` prints of the same photos. Unreadable photos count as 0, as there. For each augmentation
+    (such as `pasted`), augmented photos query all original ones: hit rate@1, left out if no photo can be augmented.
 
     Args:
-        embed: Model to measure.
-        splits: Dev splits; those without grades are left out.
+        describe: Model to measure.
+        splits: Dev splits, with what is measured on them.
         changes: Augmentations by name.
         at_least: Smallest side in pixels that photos may be decoded at.
-        skip: Called for each unreadable photo, which is left out.
+        skip: Called for each unreadable photo.
+
+    Raises:
+        TrainingError: No photo of a split can be read.
     """
-    figures: dict[str, float] = {}
-    shown: DevRanking | None = None
-    for place, split in enumerate(splits):
-        if not split.settings.grades:
-            continue
-        kept: list[Item] = []
-        rows = _embedded(embed, _readable(split.items, at_least=at_least, kept=kept, skip=skip))
-        if len(kept) < 2:
-            continue
-        ranked = rank(Split(split.settings, kept), rows)
-        shown = shown or ranked
-        figures[f"{place}/ndcg@10"] = mean_of(ranked.ndcg)
-        figures[f"{place}/precision@1"] = mean_of(precision_at_k(ranked.right, 1))
-        for name, change in changes.items():
-            found: list[int] = []
-            changed = _embedded(embed, _changed(kept, change, at_least=at_least, found=found))
-            if len(found) >= 2:
-                hits = (_nearest(changed, rows) == np.asarray(found))[:, None]
-                figures[f"{place}/{name} hit_rate@1"] = mean_of(hit_rate_at_k(hits, 1))
-    if figures:
-        figures["mean"] = float(np.mean(list(figures.values())))
-    return DevMeasure(figures, shown)
+    found = DevMeasure()
+    result: RetrievalResult | None = None
+    for dev in splits:
+        photos = _described(describe, dev.split.items, at_least=at_least, skip=skip)
+        measured: list[MetricValues] = []
+        if dev.protocol is not None:
+            searched = _searched(dev, photos)
+            result = result or searched
+            measured.append(searched.metric_values)
+        measured += _classified(dev, photos)
+        for values in measured:
+            found.figures.update({f"{dev.place}/{name}": value for name, value in values.figures().items()})
+            if values.protocol.startswith("classes=") and values.by:
+                found.classes[f"{dev.place}/{values.by}"] = values.per_category()
+        if dev.protocol is not None:
+            for name, change in changes.items():
+                rate = _changed_rate(describe, dev, photos, change, at_least=at_least)
+                if rate is not None:
+                    found.figures[f"{dev.place}/{CHANGED.format(name)}"] = rate
+    return DevMeasure(found.figures, found.classes, result)
 
 
-def rank(split: Split, rows: Float32) -> DevRanking:
-    """Rank the photos of a split for each other, leave-one-out, by graded relevance.
+def describe_with(network: Network, preprocessing: Preprocessing, *, heads: Sequence[str] = ()) -> Describe:
+    """Return a function that describes photos with a network in eval mode.
 
     Args:
-        split: Split with N >= 1 items.
-        rows: (N, D) float32 unit vectors.
+        network: Network.
+        preprocessing: Its preprocessing.
+        heads: Heads whose scores are computed.
     """
-    labels: list[Int64] = []
-    for grade in split.settings.grades:
-        values = sorted({value for value in split.field(grade) if value})
-        labels.append(split.numbers(grade, values))
-    names = [
-        value or f"id:{item.id}" for value, item in zip(split.field(split.settings.apart), split.items, strict=True)
-    ]
-    groups: Int64 = np.unique(names, return_inverse=True)[1]
-    asked: Int64 = np.flatnonzero(labels[0] >= 0)
-    answers, right, ndcg = [], [], []
-    for some in _few_at_a_time(asked, gallery=len(rows)):
-        relevance = graded_relevance([column[some] for column in labels], labels)
-        apart = groups[some][:, None] == groups[None, :]
-        order, allowed = order_by_score(rows[some] @ rows.T, apart, ANSWERS)
-        found = np.where(allowed, np.take_along_axis(relevance, order, axis=1), 0)
-        ndcg.append(ndcg_at_k(found, _highest(np.where(apart, 0, relevance), ANSWERS), ANSWERS))
-        answers.append(order.copy())  # a view would keep the whole order in memory
-        right.append(found >= 1)
-    if not len(asked):
-        none = np.zeros((0, ANSWERS), dtype=np.int64)
-        return DevRanking(split.items, asked, none, none.astype(bool), np.zeros(0))
-    return DevRanking(split.items, asked, np.concatenate(answers), np.concatenate(right), np.concatenate(ndcg))
-
-
-def embed_with(network: Network, preprocessing: Preprocessing) -> Embed:
-    """Return a function that embeds photos with a network in eval mode."""
 
     @torch.no_grad()
-    def embed(photos: Sequence[Image.Image]) -> Float32:
+    def describe(photos: Sequence[Image.Image]) -> Described:
         device = next(network.parameters()).device
         pixels = torch.from_numpy(np.stack([preprocessing(photo) for photo in photos]))
-        rows = network(pixels.to(device, memory_format=torch.channels_last))
-        unit: Float32 = functional.normalize(rows, dim=1).cpu().numpy()  # search compares directions too
-        return unit
+        pooled = network.pooled(network.maps(pixels.to(device, memory_format=torch.channels_last)))
+        rows = functional.normalize(network.embed_pooled(pooled), dim=1)  # search compares directions too
+        read = network.read_rows(pooled, network.metric_rows(pooled)) if heads else pooled
+        scores = {head: network.scores(head, read).float().cpu().numpy() for head in heads}
+        return Described(rows.cpu().numpy(), scores)
 
-    return embed
-
-
-def _few_at_a_time(queries: Int64, *, gallery: int) -> Iterator[Int64]:
-    each = max(1, CELLS // max(1, gallery))
-    for start in range(0, len(queries), each):
-        yield queries[start : start + each]
+    return describe
 
 
-def _highest(grades: Int64, k: int) -> Int64:
-    """Return the k highest grades of each row, descending: (Q, min(k, N))."""
-    k = min(k, grades.shape[1])
-    highest: Int64 = -np.sort(np.partition(-grades, k - 1, axis=1)[:, :k], axis=1)
-    return highest
+def _searched(dev: DevSplit, photos: _Photos) -> RetrievalResult:
+    """Search the photos of a split by its protocol."""
+    assert dev.protocol is not None
+    space = Space(SPACE, photos.rows.shape[1], "in training")
+    embedded = EmbeddedItems((space,), {SPACE: photos.rows}, photos.absent, contents=photos.contents)
+    return measure_retrieval(
+        dev.split.items,
+        embedded,
+        protocol=dev.protocol,
+        weights={SPACE: 1.0},
+        apart=dev.split.settings.apart,
+        unknown=unknown_of(dev.split.settings),
+    )[0]
+
+
+def _classified(dev: DevSplit, photos: _Photos) -> Iterator[MetricValues]:
+    """Measure the heads of a split."""
+    split, absent = dev.split, photos.absent
+    for head, classes in dev.heads.items():
+        labels, scores = split.field(head), photos.scores[head]
+        yield measure_head(split.items, labels, head=head, classes=classes, scores=scores, absent=absent)
+    for head, tags in dev.tags.items():
+        of_photos, scores = split.tags(head), photos.scores[head]
+        yield measure_tags(split.items, of_photos, head=head, classes=tags, scores=scores, absent=absent)
+
+
+def _changed_rate(
+    describe: Describe, dev: DevSplit, photos: _Photos, change: Augmentation, *, at_least: int
+) -> float | None:
+    """Hit rate@1 of augmented photos for their originals; None if no photo can be augmented."""
+    places = np.flatnonzero(~photos.absent)
+    found: list[int] = []
+    items = [dev.split.items[place] for place in places.tolist()]
+    changed = described(describe, changed_photos(items, change, at_least=at_least, found=found))
+    if not found:
+        return None
+    hits = _nearest(changed.rows, photos.rows[places]) == np.asarray(found)
+    return mean_of(hit_rate_at_k(hits[:, None], 1))
 
 
 def _nearest(queries: Float32, rows: Float32) -> Int64:
     """Return the place of the nearest row of each query, (Q,)."""
-    places = np.arange(len(queries))
-    return np.concatenate(
-        [(queries[some] @ rows.T).argmax(axis=1) for some in _few_at_a_time(places, gallery=len(rows))]
-    )
+    each = max(1, CELLS // max(1, len(rows)))
+    starts = range(0, len(queries), each)
+    return np.concatenate([(queries[start : start + each] @ rows.T).argmax(axis=1) for start in starts])
 
 
-def _readable(items: Sequence[Item], *, at_least: int, kept: list[Item], skip: SkipItem) -> Iterator[Image.Image]:
-    """Yield the readable photos, and append their items to `kept`."""
-    for item in items:
+def _described(describe: Describe, items: Sequence[Item], *, at_least: int, skip: SkipItem) -> _Photos:
+    """Describe the photos of a split, as `lookalike evaluate` reads them."""
+    places: list[int] = []
+    contents: dict[str, str] = {}
+    readable = _readable(items, at_least=at_least, places=places, contents=contents, skip=skip)
+    found = described(describe, readable)
+    if not places:
+        raise TrainingError(f"none of the {len(items):,} dev photos can be read; the first: {items[0].location}")
+    absent = np.ones(len(items), dtype=np.bool_)
+    absent[places] = False
+
+    def spread(part: Float32) -> Float32:
+        whole = np.zeros((len(items), part.shape[1]), dtype=np.float32)
+        whole[places] = part
+        return whole
+
+    return _Photos(spread(found.rows), {head: spread(part) for head, part in found.scores.items()}, absent, contents)
+
+
+def _readable(
+    items: Sequence[Item], *, at_least: int, places: list[int], contents: dict[str, str], skip: SkipItem
+) -> Iterator[Image.Image]:
+    """Yield the readable photos; append their places, and note the SHA-256 of their bytes by the item's id."""
+    for place, item in enumerate(items):
         try:
-            photo = open_image(item, at_least=at_least, box=item.box)
+            data = read_bytes(item, keep=False)
+            photo = open_image(data, at_least=at_least, box=item.box, name=shown(item.location))
         except PhotoError as error:
             skip(item, str(error))
         else:
-            kept.append(item)
+            places.append(place)
+            contents[item.id] = hashlib.sha256(data).hexdigest()
             yield photo
 
 
-def _changed(items: Sequence[Item], change: Augmentation, *, at_least: int, found: list[int]) -> Iterator[Image.Image]:
+def changed_photos(
+    items: Sequence[Item], change: Augmentation, *, at_least: int, found: list[int]
+) -> Iterator[Image.Image]:
     """Yield augmented photos, deterministically, and append the places of those that could be augmented to `found`."""
     for place, item in enumerate(items):
         photo = open_image(item, at_least=at_least, box=item.box)
@@ -214,6 +249,10 @@ def _changed(items: Sequence[Item], change: Augmentation, *, at_least: int, foun
             yield changed
 
 
-def _embedded(embed: Embed, photos: Iterator[Image.Image]) -> Float32:
-    rows = [embed(batch) for batch in iter(lambda: list(islice(photos, BATCH)), [])]
-    return np.concatenate(rows) if rows else np.zeros((0, 1), dtype=np.float32)
+def described(describe: Describe, photos: Iterator[Image.Image]) -> Described:
+    """Describe photos in batches; no photos have rows of length 1, and no scores."""
+    parts = [describe(batch) for batch in iter(lambda: list(islice(photos, BATCH)), [])]
+    if not parts:
+        return Described(np.zeros((0, 1), dtype=np.float32))
+    scores = {head: np.concatenate([part.scores[head] for part in parts]) for head in parts[0].scores}
+    return Described(np.concatenate([part.rows for part in parts]), scores)

@@ -8,46 +8,52 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from lookalike.errors import PhotoError
+from lookalike.evaluation.ranking import RetrievalResult
 from lookalike.images import open_image
-from lookalike.training.run.dev_measure import DevRanking
 from lookalike.types import Bool, Int64, Item
 
 TILE = (84, 112)
 GAP = 8
 TEXT = 14
 ANSWERS = 5
+NDCG = "ndcg@10"
+"""Metric that orders the queries; all protocols with photos as queries have it."""
 PAPER, INK = (246, 246, 243), (28, 30, 34)
 RIGHT, WRONG = (34, 110, 190), (214, 96, 30)
 """Blue and orange, safe for most forms of colour blindness."""
 
 
-def draw_hits_and_misses_grid(ranked: DevRanking, *, each: int = 4, label: str) -> Image.Image:
+def draw_hits_and_misses_grid(searched: RetrievalResult, *, each: int = 4, label: str) -> Image.Image:
     """Draw queries whose first answer is right, then the worst queries whose first answer is wrong.
 
     Args:
-        ranked: Queries and answers of a dev split.
+        searched: Queries and answers of a dev split; an answer is right if it agrees in the leading grade.
         each: Largest number of hits, and of misses.
         label: Attribute in the caption of each photo.
 
     Returns:
         RGB image; right answers have a blue frame, wrong ones an orange one.
     """
-    hit: Bool = ranked.right[:, 0]
-    by_ndcg = np.argsort(ranked.ndcg, kind="stable")
-    hits, misses = by_ndcg[::-1][hit[by_ndcg[::-1]]], by_ndcg[~hit[by_ndcg]]
+    items, queries, answers = searched.task.items, searched.task.queries, searched.answers[:, :ANSWERS]
+    leading = searched.task.labels[0]
+    right: Bool = (answers >= 0) & (leading[answers] == leading[queries][:, None])
+    measured = searched.metric_values
+    by_ndcg = np.argsort(measured.values[:, measured.metrics.index(NDCG)], kind="stable")
+    hit = right[by_ndcg, 0]
+    hits, misses = by_ndcg[hit][::-1], by_ndcg[~hit]
     # The best hits look the same; an even spread shows more.
     chosen = np.concatenate([_spread(hits, each), misses[:each]])
-    columns = min(ANSWERS, ranked.answers.shape[1])
     step = (TILE[0] + GAP, TILE[1] + TEXT + GAP)
+    columns = min(ANSWERS, len(searched.task.gallery))
     size = (GAP * 3 + step[0] * (1 + columns), GAP + step[1] * max(1, len(chosen)))
     picture = Image.new("RGB", size, PAPER)
     for row, query in enumerate(chosen):
         top = GAP + row * step[1]
-        _draw(picture, (GAP, top), ranked.items[ranked.asked[query]], label=label, frame=INK)
-        for column in range(columns):
-            corner = (GAP * 3 + step[0] * (1 + column), top)
-            item = ranked.items[ranked.answers[query, column]]
-            _draw(picture, corner, item, label=label, frame=RIGHT if ranked.right[query, column] else WRONG)
+        _draw(picture, (GAP, top), items[queries[query]], label=label, frame=INK)
+        for column in np.flatnonzero(answers[query] >= 0):
+            corner = (GAP * 3 + step[0] * (1 + int(column)), top)
+            item = items[answers[query, column]]
+            _draw(picture, corner, item, label=label, frame=RIGHT if right[query, column] else WRONG)
     return picture
 
 

@@ -57,21 +57,24 @@ class RunLog:
         norm = step.norm if math.isfinite(step.norm) else None
         self._log({"loss": step.parts, "rate": step.rates, "gradient_norm": norm, "batch": step.batch})
 
-    def measured(self, measured: DevMeasure, *, label: str) -> None:
+    def measured(self, measured: DevMeasure, *, criterion: float | None, label: str) -> None:
         """Log a dev measure.
 
         Args:
             measured: The measure.
+            criterion: What the best checkpoint is chosen by, in [0, 1]; None if nothing is measured.
             label: Attribute in the captions of the hits-and-misses grid.
         """
         for name, value in measured.figures.items():
             self._scalar(f"dev/{name}", value)
-        if measured.ranked is not None and len(measured.ranked.asked):
-            picture = draw_hits_and_misses_grid(measured.ranked, label=label)
+        if criterion is not None:
+            self._scalar("dev/criterion", criterion)
+        if measured.shown is not None:
+            picture = draw_hits_and_misses_grid(measured.shown, label=label)
             self.writer.add_image(
                 "dev/hits and misses", np.asarray(picture), self.position.all_steps, dataformats="HWC"
             )
-        self._log({"dev": measured.figures})
+        self._log({"dev": measured.figures, "criterion": criterion, "classes": measured.classes})
 
     def close(self) -> None:
         """Flush and close the TensorBoard events."""

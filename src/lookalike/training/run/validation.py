@@ -13,10 +13,9 @@ from lookalike.errors import TrainingError
 from lookalike.models.checkpoint import save_checkpoint
 from lookalike.models.network import Network
 from lookalike.training.data.training_data import TrainingData
-from lookalike.training.run.dev_measure import DevMeasure, SkipItem, embed_with, measure
+from lookalike.training.run.dev_measure import Described, DevMeasure, SkipItem, describe_with, measure
 from lookalike.training.run.run_folder import RunFolder
 from lookalike.training.run.run_log import RunLog
-from lookalike.types import Float32
 
 
 class Validation:
@@ -55,39 +54,47 @@ class Validation:
             asked_to_stop: Checked between batches.
 
         Returns:
-            Mean figure, in [0, 1]; 0 if there is nothing to measure.
+            Value of the criterion, in [0, 1]; 0 if there is nothing to measure.
 
         Raises:
             KeyboardInterrupt: A stop was requested; nothing was written.
-            TrainingError: The checkpoint cannot be written.
+            TrainingError: The checkpoint cannot be written, or no photo of a dev split can be read.
         """
-        embed = embed_with(network, self.training_data.preprocessing)
+        data = self.training_data
+        heads = list(dict.fromkeys(head for dev in data.dev for head in (*dev.heads, *dev.tags)))
+        describe = describe_with(network, data.preprocessing, heads=heads)
 
-        def embed_or_stop(photos: Sequence[Image.Image]) -> Float32:
+        def describe_or_stop(photos: Sequence[Image.Image]) -> Described:
             if asked_to_stop():
                 raise KeyboardInterrupt
-            return embed(photos)
+            return describe(photos)
 
         with in_eval_mode(network):
             measured = measure(
-                embed_or_stop,
-                self.training_data.dev,
-                changes=self.training_data.dev_changes(),
-                at_least=self.training_data.preprocessing.wanted_size,
+                describe_or_stop,
+                data.dev,
+                changes=data.dev_changes(),
+                at_least=data.preprocessing.wanted_size,
                 skip=self.skip,
             )
-        self.run_log.measured(measured, label=self.training_data.label)
-        self._tell(measured)
+        value = None if data.criterion is None else data.criterion.value(measured.figures)
+        self.run_log.measured(measured, criterion=value, label=data.label)
+        self._tell(measured, value)
         self._save(network, self.folder.last)
-        return measured.figures.get("mean", 0.0)
+        return value or 0.0
 
     def keep_as_best(self, network: Network) -> None:
         """Save a network as the best checkpoint."""
         self._save(network, self.folder.best)
 
-    def _tell(self, measured: DevMeasure) -> None:
-        figures = ", ".join(f"{name} {value:.3f}" for name, value in measured.figures.items())
-        self.report(f"dev after step {self.run_log.position.all_steps}: {figures or 'nothing to measure'}")
+    def _tell(self, measured: DevMeasure, value: float | None) -> None:
+        """Report the most important figures of each catalogue, and the criterion; the log has all figures."""
+        data = self.training_data
+        chosen = {} if data.criterion is None else data.criterion.weights
+        told = dict.fromkeys(name for dev in data.dev for name in dev.leading()) | dict.fromkeys(chosen)
+        figures = ", ".join(f"{name} {measured.figures[name]:.3f}" for name in told if name in measured.figures)
+        criterion = "" if value is None or len(chosen) == 1 else f", criterion {value:.3f}"
+        self.report(f"dev after step {self.run_log.position.all_steps}: {figures or 'nothing to measure'}{criterion}")
 
     def _save(self, network: Network, path: Path) -> None:
         name, classes = self.training_data.settings.name, self.training_data.heads

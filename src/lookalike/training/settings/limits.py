@@ -24,6 +24,9 @@ LearningRate: TypeAlias = Annotated[float, Range(least=0, most=100)]
 WeightDecay: TypeAlias = Annotated[float, Range(least=0, most=100)]
 Weight: TypeAlias = Annotated[float, Range(least=0, most=1_000_000)]
 Share: TypeAlias = Annotated[float, Range(least=0, most=1_000_000)]
+Select: TypeAlias = str | Mapping[str, Annotated[float, Range(above=0, most=1_000_000)]]
+"""Name of a figure, or weights by such names."""
+
 Word: TypeAlias = Annotated[str, Length(least=1, most=1000)]
 """Name of an attribute, of a file or of a class, which is not empty."""
 

@@ -21,6 +21,7 @@ from lookalike.training.settings.limits import (
     LearningRate,
     Name,
     Seed,
+    Select,
     Share,
     SideOrZero,
     Values,
@@ -68,9 +69,12 @@ class DataSettings:
             triplets do; the shares are scaled to sum to 1.
         instance_loss: Whether products of this catalogue take part in the metric losses.
         positives: Classes of drawn triplets: `product`, or an attribute; empty draws none.
-        grades: Attributes that grade the answers in the dev measure, the leading one first.
-        apart: Attribute (or `product`) that keeps photos of equal values from matching each other in the dev measure.
-        dev_photos: Largest number of dev photos, spread evenly; 0 takes all.
+        grades: Attributes that grade the answers in the dev measure, the leading one first, as in the protocol
+            `grades=a,b` of `lookalike evaluate`; `["product"]` is its protocol `product`. Empty measures no searches.
+        apart: Attributes that keep photos of equal values from matching each other in the dev measure, besides what the
+            protocol keeps apart.
+        dev_photos: Largest number of dev photos: all photos of some products, chosen by a hash of their names; 0 takes
+            all.
         dev_where: Attribute values that a dev item must have, such as `{photo = ["p225x300"]}`; empty takes all items.
     """
 
@@ -90,7 +94,7 @@ class DataSettings:
     instance_loss: bool = True
     positives: str = "product"
     grades: tuple[Word, ...] = ()
-    apart: Word = "product"
+    apart: tuple[Word, ...] = ()
     dev_photos: Count = 0
     dev_where: Mapping[str, Values] = field(default_factory=dict)
 
@@ -245,6 +249,10 @@ class TrainingSettings:
         early_stop: Measures in a row without improvement that end the stage; 0 disables it.
         device: `cuda`, `cpu`, or `auto` for a GPU if there is one.
         precision: Mixed precision of the backbone: `no` is float32; `fp16` needs a GPU.
+        select: What the best checkpoint is chosen by: a figure of the dev measure such as `0/hit_rate@1`; a metric such
+            as `hit_rate@1` or `accuracy@1[type]`, for the mean over the catalogues that have it; or a table of weights
+            by such names. Empty takes the mean of the first metric of each catalogue's searches, or where there are no
+            searches that of the accuracies of the heads.
         measure_every: Steps between two dev measures; 0 measures at the end of each stage only.
         save_every: Steps between two saved states.
         unreadable: Largest number of unreadable training photos; one more ends the run.
@@ -280,6 +288,7 @@ class TrainingSettings:
     early_stop: Count = 0
     device: Device = "auto"
     precision: Precision = "no"
+    select: Select = ""
     measure_every: Count = 0
     save_every: CountFromOne = 200
     unreadable: Count = 20

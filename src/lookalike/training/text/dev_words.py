@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 import torch
@@ -21,6 +22,26 @@ LEAST_PHOTOS = 3
 ASKED = (GARMENT, COLOUR, GENDER)
 
 
+PHRASES: Final = "phrases precision@1"
+TITLES: Final = "titles hit_rate@10"
+
+
+def figure_names(photos: TitledPhotos) -> list[str]:
+    """Return the names of the figures of `measure_words`."""
+    return [PHRASES] * bool(asked_labels(photos)) + [TITLES] * any(photos.titles)
+
+
+def asked_labels(photos: TitledPhotos) -> list[tuple[str, ...]]:
+    """Return the labels of the phrases that are asked."""
+    counts = Counter(each for each in labels_of(photos) if each and all(each))
+    return [each for each, count in counts.items() if count >= LEAST_PHOTOS]
+
+
+def labels_of(photos: TitledPhotos) -> list[tuple[str, ...]]:
+    """Return the most exact labels of garment, colour and gender of each photo."""
+    return [tuple(labels[role][0] for role in ASKED if labels[role]) for labels in photos.labels]
+
+
 def measure_words(network: TextNetwork, tokenizer: Tokenizer, photos: TitledPhotos) -> dict[str, float]:
     """Measure a text encoder.
 
@@ -32,18 +53,17 @@ def measure_words(network: TextNetwork, tokenizer: Tokenizer, photos: TitledPhot
         fraction of the titles whose own photo is among the nearest ten. Left out is what cannot be measured.
     """
     figures: dict[str, float] = {}
-    labels = [tuple(labels[role][0] for role in ASKED if labels[role]) for labels in photos.labels]
-    counts = Counter(each for each in labels if each and all(each))
-    if asked := [each for each, count in counts.items() if count >= LEAST_PHOTOS]:
+    labels = labels_of(photos)
+    if asked := asked_labels(photos):
         rows = encode(network, tokenizer, [phrase_of(each) for each in asked])
         nearest = (rows @ photos.vectors.T).argmax(axis=1)
         right = [labels[place] == each for place, each in zip(nearest, asked, strict=True)]
-        figures["phrases precision@1"] = float(np.mean(right))
+        figures[PHRASES] = float(np.mean(right))
     if titled := [place for place, title in enumerate(photos.titles) if title]:
         rows = encode(network, tokenizer, [" ".join(photos.titles[place]) for place in titled])
         cosines = rows @ photos.vectors.T
         own = cosines[np.arange(len(titled)), titled]
-        figures["titles hit_rate@10"] = float(((cosines > own[:, None]).sum(axis=1) < 10).mean())
+        figures[TITLES] = float(((cosines > own[:, None]).sum(axis=1) < 10).mean())
     return figures
 
 
@@ -62,8 +82,3 @@ def encode(network: TextNetwork, tokenizer: Tokenizer, texts: Sequence[str]) -> 
     with torch.no_grad():
         rows: Float32 = network(tokens).numpy()
     return rows
-
-
-def mean_figure(figures: Mapping[str, float]) -> float:
-    """Mean of the figures; 0 without any."""
-    return float(np.mean([*figures.values()] or [0.0]))

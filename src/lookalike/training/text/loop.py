@@ -20,11 +20,12 @@ from lookalike.models.text.network import TextNetwork
 from lookalike.models.text.tokenizer import make_tokenizer
 from lookalike.text.lexicon import lexicon
 from lookalike.training.outcome import Stopped, Trained
+from lookalike.training.run.criterion import Criterion
 from lookalike.training.run.interruption import Interruption
 from lookalike.training.run.run_folder import RunFolder, run_folder
 from lookalike.training.run.schedule import rate_factor
 from lookalike.training.text.batches import TextBatches
-from lookalike.training.text.dev_words import mean_figure, measure_words
+from lookalike.training.text.dev_words import figure_names, measure_words
 from lookalike.training.text.labelled_texts import TitledPhotos, facts_of, joined, read_gallery
 from lookalike.training.text.learnt_words import learnt_words, numbered
 from lookalike.training.text.settings import TextSettings, load_text_settings
@@ -85,6 +86,8 @@ class TextRun:
         self.settings, self.folder, self.report = settings, folder, report
         self.done, self.best = 0, -1.0
         self.photo_model, train, self.dev = read_all(settings, base=base)
+        named = figure_names(self.dev)
+        self.criterion = Criterion.of_run(settings.select, known=named, usual=named)
         known = lexicon()
         facts, true_of = facts_of(train, known)
         meanings = learnt_words(train.titles, facts, known, settings.words)
@@ -155,12 +158,13 @@ class TextRun:
         network = self.average.module
         assert isinstance(network, TextNetwork)
         figures = measure_words(network.eval(), self.tokenizer, self.dev)
-        self.folder.log({"all_steps": self.done, "dev": figures})
+        figure = None if self.criterion is None else self.criterion.value(figures)
+        self.folder.log({"all_steps": self.done, "dev": figures, "criterion": figure})
         shown = ", ".join(f"{name} {value:.3f}" for name, value in figures.items())
         self.report(f"dev after step {self.done:,}: {shown or 'nothing to measure'}")
         self._save_checkpoint(self.folder.last)
-        if mean_figure(figures) >= self.best:
-            self.best = mean_figure(figures)
+        if figure is None or figure >= self.best:
+            self.best = self.best if figure is None else figure
             self._save_checkpoint(self.folder.best)
 
     def _save_checkpoint(self, path: Path) -> None:

@@ -18,6 +18,7 @@ from lookalike.training.settings.limits import (
     FractionBelowOne,
     Name,
     Seed,
+    Select,
     Values,
     WeightDecay,
     Word,
@@ -92,6 +93,8 @@ class TextSettings:
         learning_rate: Learning rate after the warm-up; it falls to a hundredth in a cosine.
         weight_decay: Weight decay of matrices.
         ema: Decay of the moving average of the weights, which is measured and saved.
+        select: What the best checkpoint is chosen by: `phrases precision@1`, `titles hit_rate@10`, or a table of
+            weights by these names. Empty is the mean of both.
         measure_every: Steps between dev measures; 0 measures only at the end.
         save_every: Steps between saved states, from which a run resumes.
     """
@@ -112,6 +115,7 @@ class TextSettings:
     learning_rate: Annotated[float, Range(above=0, most=100)] = 3e-3
     weight_decay: WeightDecay = 0.01
     ema: FractionBelowOne = 0.995
+    select: Select = ""
     measure_every: Count = 500
     save_every: CountFromOne = 250
 

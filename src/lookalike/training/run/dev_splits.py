@@ -1,0 +1,98 @@
+"""What is measured on dev: for each catalogue, a protocol of `lookalike evaluate`, and its class heads.
+
+It is decided, and refused, before the first step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from lookalike.errors import ConfigError, UsageError
+from lookalike.evaluation.heads import head_metrics, tag_metrics
+from lookalike.evaluation.protocol import Protocol
+from lookalike.training.data.dataset import Split, unknown_of
+from lookalike.training.settings.run_settings import DataSettings
+
+CHANGED = "hit_rate@1[{}]"
+"""Name of the figure of changed photos, such as `hit_rate@1[pasted]`."""
+
+
+@dataclass(frozen=True, slots=True)
+class DevSplit:
+    """A dev split, and what is measured on it.
+
+    Attributes:
+        place: Number of its catalogue, from 0; figures begin with it.
+        split: Its items, and the settings of the catalogue.
+        protocol: Protocol of its searches; None measures none.
+        metrics: Names of that protocol's metrics, the most important first.
+        heads: Classes of the class heads that are measured.
+        tags: Tags of the multi-label heads that are measured.
+    """
+
+    place: int
+    split: Split
+    protocol: Protocol | None
+    metrics: tuple[str, ...]
+    heads: Mapping[str, Sequence[str]]
+    tags: Mapping[str, Sequence[str]]
+
+    def figures(self, changes: Iterable[str]) -> list[str]:
+        """Return the names of the figures.
+
+        Args:
+            changes: Names of the augmentations of dev photos.
+        """
+        names = [*self.metrics]
+        if self.protocol is not None:
+            names += [CHANGED.format(change) for change in changes]
+        names += [name for head, classes in self.heads.items() for name in head_metrics(head, len(classes))]
+        names += [name for head, tags in self.tags.items() for name in tag_metrics(head, len(tags))]
+        return [f"{self.place}/{name}" for name in names]
+
+    def leading(self) -> list[str]:
+        """Return the names of the figures that count by default: the first of the searches, or those of the heads."""
+        if self.metrics:
+            return [f"{self.place}/{self.metrics[0]}"]
+        heads = [head_metrics(head, len(classes))[0] for head, classes in self.heads.items()]
+        return [f"{self.place}/{name}" for name in (*heads, *(tag_metrics(tag, 0)[0] for tag in self.tags))]
+
+
+def measured_splits(
+    splits: Sequence[Split], *, classes: Mapping[str, Sequence[str]], tags: Mapping[str, Sequence[str]]
+) -> list[DevSplit]:
+    """Decide what is measured on the dev splits; those with fewer than two photos, or nothing to measure, are left out.
+
+    Args:
+        splits: Dev split of each catalogue.
+        classes: Classes of each class head.
+        tags: Tags of each multi-label head.
+
+    Raises:
+        ConfigError: The photos of a dev split do not suit its `grades`.
+    """
+    found = []
+    for place, split in enumerate(splits):
+        if len(split.items) < 2:
+            continue
+        protocol = protocol_of(split.settings)
+        metrics: tuple[str, ...] = ()
+        if protocol is not None:
+            try:
+                task = protocol.task(split.items, apart=split.settings.apart, unknown=unknown_of(split.settings))
+            except UsageError as error:
+                raise ConfigError(f"the dev measure of [[data]] {place}, {split.settings.source}: {error}") from None
+            metrics = tuple(str(metric) for metric in task.metrics)
+        heads = {name: classes[name] for name in split.settings.heads if {*classes[name]} & {*split.field(name)}}
+        tagged = {name: tags[name] for name in split.settings.tags if any(split.tags(name))}
+        if protocol is not None or heads or tagged:
+            found.append(DevSplit(place, split, protocol, metrics, heads, tagged))
+    return found
+
+
+def protocol_of(data: DataSettings) -> Protocol | None:
+    """Return the protocol of a catalogue's dev measure: `product` for `grades = ["product"]`; None without grades."""
+    if not data.grades:
+        return None
+    return Protocol("product") if data.grades == ("product",) else Protocol("grades", data.grades)
