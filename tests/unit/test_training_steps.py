@@ -206,7 +206,7 @@ def damaged(config: Path, tmp_path: Path) -> Path:
     """The same catalogue, two training photos and a dev photo of which cannot be read."""
     write_drawn(tmp_path / "sample", products=12, photos=2)
     training_data = loop.TrainingData(load_settings(config), base=config.parent)
-    train, dev = training_data.photos.items, training_data.dev[0].items
+    train, dev = training_data.photos.items, training_data.dev[0].split.items
     for item in (train[0], train[3], dev[1]):
         (tmp_path / "sample" / "photos" / Path(item.location).name).write_text("no photo", encoding="utf-8")
     (tmp_path / "steps.toml").write_text(SETTINGS, encoding="utf-8")
