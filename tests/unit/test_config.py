@@ -40,7 +40,7 @@ def test_a_setting_may_be_a_text_or_a_table(tmp_path: Path) -> None:
     assert load(Whole, write(tmp_path, 'name = "x"\nchosen = {map = 1}')).chosen == {"map": 1.0}
     path = write(tmp_path, 'name = "x"')
     assert load(Whole, path, overrides=["chosen.map=2"]).chosen == {"map": 2.0}
-    with pytest.raises(ConfigError, match="chosen: expected a text.*, got 3"):
+    with pytest.raises(ConfigError, match=r"chosen: expected a text.*, got 3"):
         load(Whole, path, overrides=["chosen=3"])
 
 

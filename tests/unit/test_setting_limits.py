@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import types
 import typing
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -127,6 +128,8 @@ def outside(hint: object) -> Iterator[object]:
         yield from (3, "a", [], True, math.nan)
         if typing.get_args(bare)[1] is object:
             yield from ({"a": math.nan}, {"a": 10**400}, {"a": [1]}, {"a": {"b": {"c": 1}}}, {"a": "x" * 1000})
+    elif origin is types.UnionType:
+        yield from (3, [], True, math.nan, "a\0b", {"a": 0}, {"a": -1.0}, {"a": math.nan}, {"a": "b"}, {"a\0": 1.0})
     else:
         raise AssertionError(f"a test for {hint} is missing")
 
