@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from lookalike.evaluation.comparison import Comparison, compare_evaluations
     from lookalike.evaluation.evaluate import Evaluation, evaluate
     from lookalike.evaluation.garment_evaluation import GarmentEvaluation, evaluate_garments
+    from lookalike.evaluation.table.table import EvaluationTable, tabulate_evaluations
     from lookalike.finding.finder import Finder, find_garments
     from lookalike.gallery.protocol import Gallery
     from lookalike.gallery.transfer.backup import Backup, backup
@@ -81,6 +82,7 @@ __all__ = [
     "Decision",
     "Duplicates",
     "Evaluation",
+    "EvaluationTable",
     "Explanation",
     "Exported",
     "ExportedOther",
@@ -144,6 +146,7 @@ __all__ = [
     "read_decisions",
     "reduce",
     "restore",
+    "tabulate_evaluations",
     "tag",
     "train",
     "unset_product",
@@ -165,6 +168,7 @@ _HOMES = {
     **dict.fromkeys(("apply_decisions", "unset_product"), "lookalike.tuning.duplicates.applying"),
     "AppliedDecisions": "lookalike.tuning.duplicates.plan",
     **dict.fromkeys(("Restored", "restore"), "lookalike.gallery.transfer.restoring"),
+    **dict.fromkeys(("EvaluationTable", "tabulate_evaluations"), "lookalike.evaluation.table.table"),
     **dict.fromkeys(("Finder", "find_garments"), "lookalike.finding.finder"),
     **dict.fromkeys(("forget_weights", "learn_weights"), "lookalike.tuning.weights"),
     **dict.fromkeys(("Exported", "export"), "lookalike.models.export_checkpoint"),

@@ -142,7 +142,7 @@ def test_training_and_exporting_refuse_what_is_not_there(tmp_path: Path) -> None
 
 
 DOORS: dict[str, tuple[Callable[..., Any], ...]] = {
-    "evaluate": (lookalike.evaluate,),
+    "evaluate": (lookalike.evaluate, lookalike.tabulate_evaluations),
     "fuse": (lookalike.learn_weights,),
     "reduce": (lookalike.reduce,),
     "augment": (lookalike.augment,),
@@ -152,7 +152,7 @@ DOORS: dict[str, tuple[Callable[..., Any], ...]] = {
 PLURALS = {"weight": "weights", "metric": "metrics", "column": "columns", "dimension": "dimensions"}
 IN_TERMINALS_ONLY = {
     "json",
-    "compare",  # two reports that lie there
+    *("compare", "table", "format"),  # reports that lie there; methods of EvaluationTable
     *("grades", "reset"),  # protocol="grades=...", forget_weights
     *("model", "runtime", "device"),  # of a retriever, which is handed to learn_weights
     *("override", "listed"),  # overrides, a list

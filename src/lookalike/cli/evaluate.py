@@ -87,6 +87,29 @@ def evaluate(
     compare: Annotated[
         tuple[Path, Path] | None, typer.Option("--compare", metavar="A B", help="Compare two report folders.")
     ] = None,
+    table: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--table",
+            metavar="NAME=DIR",
+            help="Print a table of report folders; may be repeated, with the same NAME for several seeds of a method.",
+        ),
+    ] = None,
+    format: Annotated[
+        str, typer.Option("--format", metavar="F", help="Format of --table: markdown, latex or csv.")
+    ] = "markdown",
+    figures: Annotated[
+        str | None,
+        typer.Option("--figures", metavar="M,M", help="Columns of --table; by default those of the protocol's papers."),
+    ] = None,
+    published: Annotated[
+        str | None,
+        typer.Option(
+            "--published",
+            metavar="FILE",
+            help="Published figures beside those of --table: a TOML file, or `default` for that of the package.",
+        ),
+    ] = None,
 ) -> int:
     """Measure how good the answers are."""
     if compare is not None:
@@ -95,6 +118,12 @@ def evaluate(
         from lookalike.evaluation.comparison import compare_evaluations
 
         return show_comparison(compare_evaluations(*compare), json=json)
+    if table:
+        if source is not None or gallery is not None or model:
+            raise UsageError("--table takes report folders, and no SOURCE, --gallery or --model")
+        from lookalike.cli.evaluation_table import show_table
+
+        return show_table(table, format=format, figures=figures, published=published, json=json)
     if source is None:
         raise UsageError("name a SOURCE to measure on, or two report folders: --compare A B")
     from lookalike.evaluation.garment_evaluation import asks_for_garments

@@ -110,7 +110,7 @@ def compare_evaluations(first: str | os.PathLike[str], second: str | os.PathLike
     Evaluation.
     """
     one, other = read_report(Path(first)), read_report(Path(second))
-    _check_comparable(one, other)
+    check_comparable(one, other)
     names = [name for name in one.values if name in other.values]
     if not names:
         raise MismatchError("the evaluations have no metric in common")
@@ -153,7 +153,7 @@ def read_report(folder: Path) -> ReportedEvaluation:
         raise UsageError(f"{folder}: the report is damaged: {short_reason(error)}; evaluate again") from None
 
 
-def _check_comparable(first: ReportedEvaluation, second: ReportedEvaluation) -> None:
+def check_comparable(first: ReportedEvaluation, second: ReportedEvaluation) -> None:
     """Check that two evaluations have the same protocol, queries and gallery size.
 
     Raises:

@@ -1,0 +1,221 @@
+"""Several evaluations by one protocol as a table: means, standard deviations and intervals over seeds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from lookalike.errors import UnknownNameError, UsageError
+from lookalike.evaluation.comparison import ReportedEvaluation, check_comparable, read_report
+from lookalike.evaluation.figures import Metric
+from lookalike.evaluation.intervals import CONFIDENCE
+from lookalike.evaluation.table.published import PublishedResult, read_published
+from lookalike.types import JSON
+
+COLUMNS: Final[Mapping[str, Sequence[str]]] = {
+    "inshop": ("hit_rate@1", "hit_rate@10", "hit_rate@20", "hit_rate@30", "map", "map@r"),
+    "consumer2shop": ("hit_rate@1", "hit_rate@10", "hit_rate@20", "hit_rate@50", "map"),
+    "sop": ("hit_rate@1", "hit_rate@10", "hit_rate@100", "hit_rate@1000", "map@r"),
+    "cub": ("hit_rate@1", "hit_rate@2", "hit_rate@4", "hit_rate@8", "map@r"),
+    "product": ("hit_rate@1", "hit_rate@10", "map", "map@r"),
+}
+"""Columns by protocol, as papers print them, and mean average precision."""
+
+QUERIES: Final[Mapping[str, int]] = {"inshop": 14_218, "sop": 60_502, "cub": 5_924}
+"""Queries of the published benchmarks."""
+
+MOST_COLUMNS: Final = 6
+"""Columns of other protocols: the first metrics of the reports."""
+
+MOST_REPORTS: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One metric of one method, as fractions in [0, 1].
+
+    Attributes:
+        mean: Mean over the seeds; the figure itself for one report.
+        deviation: Sample standard deviation over the seeds; None for one report.
+        interval: 95 % interval: of the mean over seeds by Student's t, or over queries by the bootstrap for one report.
+    """
+
+    mean: float
+    deviation: float | None
+    interval: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One method.
+
+    Attributes:
+        method: Its name.
+        models: Model id of each seed.
+        cells: Its figures by metric.
+    """
+
+    method: str
+    models: Sequence[str]
+    cells: Mapping[str, Cell]
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationTable:
+    """Evaluations of the same queries by one protocol.
+
+    Attributes:
+        protocol: Protocol of all.
+        queries: Number of queries.
+        gallery: Number of items in the gallery.
+        metrics: Metrics of the columns.
+        rows: Methods, in the order that was given.
+        published: Published results of the protocol.
+    """
+
+    protocol: str
+    queries: int
+    gallery: int
+    metrics: Sequence[str]
+    rows: Sequence[Row]
+    published: Sequence[PublishedResult]
+
+    @property
+    def published_queries(self) -> str:
+        """Words that tell published figures from those of other queries; empty for the whole benchmark."""
+        whole = QUERIES.get(self.protocol, self.queries)
+        return "" if whole == self.queries else f", of {whole:,} queries and not of these {self.queries:,}"
+
+    def to_json(self) -> dict[str, JSON]:
+        """Return the JSON of `lookalike evaluate --table --json`."""
+        rows: list[JSON] = [
+            {
+                "method": row.method,
+                "models": list(row.models),
+                "figures": {
+                    name: {"mean": cell.mean, "deviation": cell.deviation, "interval": list(cell.interval)}
+                    for name, cell in row.cells.items()
+                },
+            }
+            for row in self.rows
+        ]
+        return {
+            "protocol": self.protocol,
+            "queries": self.queries,
+            "gallery": self.gallery,
+            "metrics": list(self.metrics),
+            "rows": rows,
+            "published": [asdict(one) for one in self.published],
+        }
+
+    def to_markdown(self) -> str:
+        """Return the table in Markdown, in percent, with the sources of published figures."""
+        from lookalike.evaluation.table.formats import markdown
+
+        return markdown(self)
+
+    def to_latex(self) -> str:
+        """Return the table for LaTeX with booktabs, in percent, with the sources as comments."""
+        from lookalike.evaluation.table.formats import latex
+
+        return latex(self)
+
+    def to_csv(self) -> str:
+        """Return the table as CSV, in fractions, a row for each method and published result."""
+        from lookalike.evaluation.table.formats import comma_separated
+
+        return comma_separated(self)
+
+
+def tabulate_evaluations(
+    reports: Mapping[str, str | os.PathLike[str] | Sequence[str | os.PathLike[str]]],
+    *,
+    figures: Sequence[str] = (),
+    published: str | os.PathLike[str] | None = None,
+) -> EvaluationTable:
+    """Make a table of several evaluations.
+
+    Args:
+        reports: Report folders of `evaluate(report=...)` by the name of the method: one, or one for each seed.
+        figures: Metrics of the columns; empty takes those that papers print for the protocol.
+        published: File of published results to show beside; `default` is that of the package, None shows none.
+
+    Raises:
+        UsageError: A folder is no report, two of a method are of one model, or no report is given.
+        UnknownNameError: A report lacks a metric.
+        MismatchError: The evaluations differ in protocol, queries or gallery size.
+        ConfigError: The file of published results is invalid.
+    """
+    folders = {
+        method: [given] if isinstance(given, str | os.PathLike) else list(given) for method, given in reports.items()
+    }
+    if not folders or not all(folders.values()) or sum(map(len, folders.values())) > MOST_REPORTS:
+        raise UsageError(f"a table is made of 1 to {MOST_REPORTS:,} report folders, and each method has one")
+    read = {method: [read_report(Path(one)) for one in several] for method, several in folders.items()}
+    everything = [one for several in read.values() for one in several]
+    for other in everything[1:]:
+        check_comparable(everything[0], other)
+    summary = everything[0].summary
+    metrics = _metrics(everything, figures, summary["protocol"])
+    rows = [_row(method, several, metrics) for method, several in read.items()]
+    beside = [] if published is None else read_published(os.fspath(published), protocol=summary["protocol"])
+    return EvaluationTable(
+        protocol=summary["protocol"],
+        queries=summary["queries"],
+        gallery=summary["gallery"],
+        metrics=metrics,
+        rows=rows,
+        published=[one for one in beside if any(name in one.figures for name in metrics)],
+    )
+
+
+def heading(metric: str, *, protocol: str) -> str:
+    """Name of a metric in the papers of a protocol: Recall@k is our `hit_rate@k`, `top-k` that of Consumer-to-shop."""
+    name, _, k = metric.partition("@")
+    if name == "hit_rate" and k.isdecimal():
+        return f"top-{k}" if protocol.startswith("consumer2shop") else f"R@{k}"
+    known = {"map@r": "MAP@R", "map": "mAP", "mrr": "MRR", "r_precision": "RP"}
+    if metric in known:
+        return known[metric]
+    letters = {"map": "mAP", "precision": "P", "ndcg": "NDCG"}
+    return f"{letters[name]}@{k}" if name in letters and Metric.parse(metric.partition("[")[0]).k else metric
+
+
+def _metrics(reports: Sequence[ReportedEvaluation], wanted: Sequence[str], protocol: str) -> list[str]:
+    first = list(reports[0].summary["metrics"])
+    common = [name for name in first if all(name in one.summary["metrics"] for one in reports)]
+    if wanted:
+        for name in wanted:
+            if name not in common:
+                raise UnknownNameError("metric of the reports", name, common)
+        return list(dict.fromkeys(wanted))
+    usual = COLUMNS.get(protocol.partition("=")[0])
+    chosen = [name for name in usual if name in common] if usual else common[:MOST_COLUMNS]
+    if not chosen:
+        raise UsageError("the reports have no metric of the usual columns in common; name some with --figures")
+    return chosen
+
+
+def _row(method: str, reports: Sequence[ReportedEvaluation], metrics: Sequence[str]) -> Row:
+    models = [str(one.summary["model"]) for one in reports]
+    if len({*models}) < len(models):
+        twice = next(model for model in models if models.count(model) > 1)
+        raise UsageError(f"{method}: two of its reports are of the same model, {twice}, and not of two seeds")
+    return Row(method, models, {name: _cell([one.summary["metrics"][name] for one in reports]) for name in metrics})
+
+
+def _cell(figures: Sequence[Mapping[str, object]]) -> Cell:
+    values = np.array([float(str(figure["value"])) for figure in figures])
+    if len(values) == 1:
+        low, high = (float(bound) for bound in figures[0]["interval"])  # type: ignore[attr-defined]  # read from JSON
+        return Cell(float(values[0]), None, (low, high))
+    from scipy.stats import t
+
+    mean, deviation = float(values.mean()), float(values.std(ddof=1))
+    half = float(t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)) * deviation / len(values) ** 0.5
+    return Cell(mean, deviation, (mean - half, mean + half))

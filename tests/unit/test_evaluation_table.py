@@ -1,0 +1,204 @@
+"""Tables of several evaluations: means, deviations and intervals over seeds, three formats, published figures."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import lookalike
+from lookalike.cli import main
+from lookalike.errors import ConfigError, MismatchError, UnknownNameError, UsageError
+from lookalike.evaluation.table.formats import in_latex
+from lookalike.evaluation.table.published import read_published
+from lookalike.evaluation.table.table import heading
+
+Capture = pytest.CaptureFixture[str]
+METRICS = ("hit_rate@1", "hit_rate@10", "hit_rate@20", "hit_rate@30", "map")
+
+
+def report(folder: Path, values: list[float], *, model: str, protocol: str = "inshop", queries: str = "ab") -> Path:
+    """A report folder with these figures."""
+    folder.mkdir()
+    metrics = {
+        name: {"value": value, "interval": [value - 0.02, value + 0.02]}
+        for name, value in zip(METRICS, values, strict=True)
+    }
+    summary = {"protocol": protocol, "model": model, "queries": len(queries), "gallery": 9, "metrics": metrics}
+    (folder / "report.json").write_text(json.dumps(summary), encoding="utf-8")
+    rows = [",".join(["query", *METRICS]), *(",".join([query, *map(str, values)]) for query in queries)]
+    (folder / "queries.csv").write_text("\n".join(rows), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def reports(tmp_path: Path) -> dict[str, list[Path]]:
+    """Three seeds of one method, and one report of another."""
+    seeds = [
+        report(tmp_path / f"s{seed}", [0.9 + 0.01 * seed, 0.95, 0.96, 0.97, 0.5 + 0.02 * seed], model=f"ours@{seed}")
+        for seed in range(3)
+    ]
+    return {"ours_v2 | 50%": seeds, "CLIP": [report(tmp_path / "clip", [0.5, 0.6, 0.7, 0.8, 0.3], model="clip@1")]}
+
+
+def test_seeds_have_mean_deviation_and_students_interval(reports: dict[str, list[Path]]) -> None:
+    table = lookalike.tabulate_evaluations(reports)
+    assert table.metrics == list(METRICS) and (table.queries, table.gallery) == (2, 9)
+    ours, clip = table.rows
+    values = [0.5, 0.52, 0.54]
+    cell = ours.cells["map"]
+    assert cell.mean == pytest.approx(np.mean(values))
+    assert cell.deviation == pytest.approx(((0.02**2 + 0 + 0.02**2) / 2) ** 0.5)
+    expected = stats.t.interval(0.95, 2, loc=np.mean(values), scale=stats.sem(values))
+    assert cell.interval == pytest.approx(expected)
+    assert list(ours.models) == ["ours@0", "ours@1", "ours@2"]
+    assert clip.cells["map"].deviation is None
+    assert clip.cells["map"].interval == pytest.approx((0.28, 0.32)), "that of the report, over queries"
+
+
+def test_markdown_is_that_of_papers(reports: dict[str, list[Path]]) -> None:
+    lines = lookalike.tabulate_evaluations(reports, published="default").to_markdown().splitlines()
+    assert lines[2] == "| method | seeds | R@1 | R@10 | R@20 | R@30 | mAP |"
+    assert lines[4].startswith(r"| ours\_v2 \| 50% | 3 | 91.0 ± 1.0 (88.5 to 93.5) | 95.0 ± 0.0 (95.0 to 95.0) |")
+    assert lines[5] == (
+        "| CLIP | 1 | 50.0 (48.0 to 52.0) | 60.0 (58.0 to 62.0) | 70.0 (68.0 to 72.0) | 80.0 (78.0 to 82.0) "
+        "| 30.0 (28.0 to 32.0) |"
+    )
+    assert "| Proxy-Anchor (Inception-BN, 512) [7] | | 91.9 | 98.1 | 98.7 | 99.0 | - |" in lines
+    assert "Published figures, of 14,218 queries and not of these 2:" in lines
+    source = next(line for line in lines if line.startswith("7. "))
+    assert "Proxy Anchor Loss for Deep Metric Learning (2020); README" in source and "https://" in source
+
+
+def test_latex_has_booktabs_and_escapes(reports: dict[str, list[Path]]) -> None:
+    text = lookalike.tabulate_evaluations(reports, figures=["map"], published=None).to_latex()
+    assert r"\begin{tabular}{lrl}" in text and text.count(r"\toprule") == text.count(r"\bottomrule") == 1
+    assert r"ours\_v2 \textbar{} 50\% & 3 & 52.0 $\pm$ 2.0 (47.0 to 57.0) \\" in text
+    assert in_latex(r"a\b {50%} of $A_1$ & #2 ~^<>|") == (
+        r"a\textbackslash{}b \{50\%\} of \$A\_1\$ \& \#2 "
+        r"\textasciitilde{}\textasciicircum{}\textless{}\textgreater{}\textbar{}"
+    )
+
+
+def test_csv_has_fractions_that_are_read_back(reports: dict[str, list[Path]]) -> None:
+    text = lookalike.tabulate_evaluations(reports, published="default").to_csv()
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert rows[0]["method"] == "ours_v2 | 50%" and rows[0]["seeds"] == "3"
+    assert float(rows[0]["hit_rate@1"]) == pytest.approx(0.91)
+    assert float(rows[0]["hit_rate@1 deviation"]) == pytest.approx(0.01)
+    assert float(rows[1]["map low"]) == pytest.approx(0.28) and rows[1]["map deviation"] == ""
+    anchor = next(row for row in rows if row["method"].startswith("Proxy-Anchor"))
+    assert (anchor["hit_rate@1"], anchor["map"], anchor["year"]) == ("0.919", "", "2020")
+
+
+def test_the_command_prints_what_python_makes(reports: dict[str, list[Path]], capsys: Capture) -> None:
+    given = [f"--table={name}={folder}" for name, folders in reports.items() for folder in folders]
+    table = lookalike.tabulate_evaluations(reports, figures=["hit_rate@1", "map"])
+    wanted = {"markdown": table.to_markdown(), "latex": table.to_latex(), "csv": table.to_csv()}
+    for format, text in wanted.items():
+        assert main(["evaluate", *given, "--figures", "hit_rate@1,map", "--format", format]) == 0
+        assert capsys.readouterr().out == text
+    assert main(["evaluate", *given, "--figures", "hit_rate@1,map", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(table.to_json()))
+    assert main(["evaluate", "--table", str(reports["CLIP"][0])]) == 0
+    assert "| clip | 1 |" in capsys.readouterr().out, "named by its model"
+
+
+def test_what_cannot_be_compared_is_refused(reports: dict[str, list[Path]], tmp_path: Path) -> None:
+    one = reports["CLIP"][0]
+    values = [0.1] * 5
+    for other in (
+        report(tmp_path / "protocol", values, model="a@1", protocol="product"),
+        report(tmp_path / "queries", values, model="a@1", queries="abc"),
+    ):
+        with pytest.raises(MismatchError, match="the evaluations have different"):
+            lookalike.tabulate_evaluations({"a": one, "b": other})
+    with pytest.raises(UsageError, match="two of its reports are of the same model, clip@1, and not of two seeds"):
+        lookalike.tabulate_evaluations({"a": [one, one]})
+    with pytest.raises(UnknownNameError, match="unknown metric of the reports 'hit_rate@2'"):
+        lookalike.tabulate_evaluations({"a": one}, figures=["hit_rate@2"])
+    with pytest.raises(UsageError, match="a table is made of 1 to 1,000 report folders"):
+        lookalike.tabulate_evaluations({})
+    with pytest.raises(UsageError, match="not a report of"):
+        lookalike.tabulate_evaluations({"a": tmp_path / "nowhere"})
+
+
+@pytest.mark.parametrize(
+    ("protocol", "metric", "shown"),
+    [
+        ("inshop", "hit_rate@1", "R@1"),
+        ("consumer2shop=val+test", "hit_rate@20", "top-20"),
+        ("product", "map@r", "MAP@R"),
+        ("product", "map@10", "mAP@10"),
+        ("grades=type", "precision@1[type]", "P@1[type]"),
+        ("words=type", "ndcg@10[plain]", "NDCG@10[plain]"),
+        ("attributes", "top-3 accuracy", "top-3 accuracy"),
+    ],
+)
+def test_columns_have_the_names_of_papers(protocol: str, metric: str, shown: str) -> None:
+    assert heading(metric, protocol=protocol) == shown
+
+
+def test_every_published_figure_has_a_source() -> None:
+    for protocol, known in (("inshop", 53.0), ("consumer2shop", 26.0), ("sop", 79.2), ("cub", 69.1)):
+        results = read_published("default", protocol=protocol)
+        assert known in {one.figures["hit_rate@1"] for one in results}
+        for one in results:
+            rising = [one.figures[name] for name in sorted(one.figures, key=lambda name: int(name.partition("@")[2]))]
+            assert rising == sorted(rising), f"{one.method}: a larger k finds no less"
+            assert one.source and one.url.startswith("https://") and 2015 < one.year < 2027
+        assert len({one.method for one in results}) == len(results)
+
+
+ENTRY: dict[str, Any] = {
+    "protocol": '"inshop"',
+    "method": '"Mine"',
+    "paper": '"A paper"',
+    "year": "2024",
+    "source": '"table 1"',
+    "url": '"https://example.org"',
+    "figures": '{ "hit_rate@1" = 50.5 }',
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"year": '"2024"'}, "year"),
+        ({"url": '"javascript:alert(1)"'}, "starts with https://"),
+        ({"figures": '{ "hit_rate@1" = 150 }'}, "100"),
+        ({"figures": '{ "hitrate@1" = 50 }'}, "unknown metric 'hitrate@1'"),
+        ({"figures": "{}"}, "it has no figures"),
+        ({"protocol": '"in-shop"'}, "unknown protocol 'in-shop'"),
+        ({"method": '"two\\nlines"'}, "a method of one line"),
+        ({"methd": '"x"'}, "methd"),
+        ({"source": None}, "source"),
+    ],
+)
+def test_a_file_of_a_user_is_read_or_refused_in_one_line(change: dict[str, Any], words: str, tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+
+    def write(entry: dict[str, Any]) -> None:
+        lines = [f"{key} = {value}" for key, value in entry.items() if value is not None]
+        file.write_text("\n".join(["[[result]]", *lines]), encoding="utf-8")
+
+    write(ENTRY)
+    assert [one.figures for one in read_published(file, protocol="inshop")] == [{"hit_rate@1": 50.5}]
+    assert read_published(file, protocol="sop") == []
+    write(ENTRY | change)
+    with pytest.raises((ConfigError, UnknownNameError), match=words.replace("(", r"\(")) as caught:
+        read_published(file, protocol="inshop")
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_no_file_of_figures_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "text.toml").write_bytes(b"\xff\xfe no TOML")
+    for name in ("text.toml", "none.toml"):
+        with pytest.raises(ConfigError, match="not a file of published results"):
+            read_published(tmp_path / name, protocol="inshop")
