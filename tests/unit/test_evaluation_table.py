@@ -15,9 +15,9 @@ from scipy import stats
 import lookalike
 from lookalike.cli import main
 from lookalike.errors import ConfigError, MismatchError, UnknownNameError, UsageError
+from lookalike.evaluation.table.content import heading
 from lookalike.evaluation.table.formats import in_latex
 from lookalike.evaluation.table.published import read_published
-from lookalike.evaluation.table.table import heading
 
 Capture = pytest.CaptureFixture[str]
 METRICS = ("hit_rate@1", "hit_rate@10", "hit_rate@20", "hit_rate@30", "map")

@@ -6,11 +6,10 @@ import csv
 import io
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from lookalike.evaluation.table.published import PublishedResult
-    from lookalike.evaluation.table.table import Cell, EvaluationTable
+from lookalike.evaluation.table.content import Cell, TableContent, heading
+from lookalike.evaluation.table.published import PublishedResult
 
 LATEX: Final = {
     "\\": r"\textbackslash{}",
@@ -29,10 +28,8 @@ INTERVALS: Final = (
 )
 
 
-def markdown(table: EvaluationTable) -> str:
+def markdown(table: TableContent) -> str:
     """Return the table in Markdown."""
-    from lookalike.evaluation.table.table import heading
-
     heads = [heading(name, protocol=table.protocol) for name in table.metrics]
     lines = [
         f"`{table.protocol}`: {table.queries:,} queries, gallery of {table.gallery:,}. {INTERVALS}",
@@ -52,10 +49,8 @@ def markdown(table: EvaluationTable) -> str:
     return "\n".join(lines) + "\n"
 
 
-def latex(table: EvaluationTable) -> str:
+def latex(table: TableContent) -> str:
     """Return the table in LaTeX, for the package booktabs."""
-    from lookalike.evaluation.table.table import heading
-
     heads = [heading(name, protocol=table.protocol) for name in table.metrics]
     lines = [
         f"% {table.protocol}: {table.queries:,} queries, gallery of {table.gallery:,}.",
@@ -80,7 +75,7 @@ def latex(table: EvaluationTable) -> str:
     return "\n".join(lines) + "\n"
 
 
-def comma_separated(table: EvaluationTable) -> str:
+def comma_separated(table: TableContent) -> str:
     """Return the table as CSV, in fractions."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -12,10 +12,10 @@ import numpy as np
 
 from lookalike.errors import UnknownNameError, UsageError
 from lookalike.evaluation.comparison import ReportedEvaluation, check_comparable, read_report
-from lookalike.evaluation.figures import Metric
 from lookalike.evaluation.intervals import CONFIDENCE
-from lookalike.evaluation.table.published import PublishedResult, read_published
-from lookalike.types import JSON
+from lookalike.evaluation.table import formats
+from lookalike.evaluation.table.content import Cell, Row, TableContent
+from lookalike.evaluation.table.published import read_published
 
 COLUMNS: Final[Mapping[str, Sequence[str]]] = {
     "inshop": ("hit_rate@1", "hit_rate@10", "hit_rate@20", "hit_rate@30", "map", "map@r"),
@@ -26,9 +26,6 @@ COLUMNS: Final[Mapping[str, Sequence[str]]] = {
 }
 """Columns by protocol, as papers print them, and mean average precision."""
 
-QUERIES: Final[Mapping[str, int]] = {"inshop": 14_218, "sop": 60_502, "cub": 5_924}
-"""Queries of the published benchmarks."""
-
 MOST_COLUMNS: Final = 6
 """Columns of other protocols: the first metrics of the reports."""
 
@@ -36,100 +33,20 @@ MOST_REPORTS: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
-    """One metric of one method, as fractions in [0, 1].
-
-    Attributes:
-        mean: Mean over the seeds; the figure itself for one report.
-        deviation: Sample standard deviation over the seeds; None for one report.
-        interval: 95 % interval: of the mean over seeds by Student's t, or over queries by the bootstrap for one report.
-    """
-
-    mean: float
-    deviation: float | None
-    interval: tuple[float, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One method.
-
-    Attributes:
-        method: Its name.
-        models: Model id of each seed.
-        cells: Its figures by metric.
-    """
-
-    method: str
-    models: Sequence[str]
-    cells: Mapping[str, Cell]
-
-
-@dataclass(frozen=True, slots=True)
-class EvaluationTable:
-    """Evaluations of the same queries by one protocol.
-
-    Attributes:
-        protocol: Protocol of all.
-        queries: Number of queries.
-        gallery: Number of items in the gallery.
-        metrics: Metrics of the columns.
-        rows: Methods, in the order that was given.
-        published: Published results of the protocol.
-    """
-
-    protocol: str
-    queries: int
-    gallery: int
-    metrics: Sequence[str]
-    rows: Sequence[Row]
-    published: Sequence[PublishedResult]
-
-    @property
-    def published_queries(self) -> str:
-        """Words that tell published figures from those of other queries; empty for the whole benchmark."""
-        whole = QUERIES.get(self.protocol, self.queries)
-        return "" if whole == self.queries else f", of {whole:,} queries and not of these {self.queries:,}"
-
-    def to_json(self) -> dict[str, JSON]:
-        """Return the JSON of `lookalike evaluate --table --json`."""
-        rows: list[JSON] = [
-            {
-                "method": row.method,
-                "models": list(row.models),
-                "figures": {
-                    name: {"mean": cell.mean, "deviation": cell.deviation, "interval": list(cell.interval)}
-                    for name, cell in row.cells.items()
-                },
-            }
-            for row in self.rows
-        ]
-        return {
-            "protocol": self.protocol,
-            "queries": self.queries,
-            "gallery": self.gallery,
-            "metrics": list(self.metrics),
-            "rows": rows,
-            "published": [asdict(one) for one in self.published],
-        }
+class EvaluationTable(TableContent):
+    """Evaluations of the same queries by one protocol; `to_markdown`, `to_latex` and `to_csv` write it."""
 
     def to_markdown(self) -> str:
         """Return the table in Markdown, in percent, with the sources of published figures."""
-        from lookalike.evaluation.table.formats import markdown
-
-        return markdown(self)
+        return formats.markdown(self)
 
     def to_latex(self) -> str:
         """Return the table for LaTeX with booktabs, in percent, with the sources as comments."""
-        from lookalike.evaluation.table.formats import latex
-
-        return latex(self)
+        return formats.latex(self)
 
     def to_csv(self) -> str:
         """Return the table as CSV, in fractions, a row for each method and published result."""
-        from lookalike.evaluation.table.formats import comma_separated
-
-        return comma_separated(self)
+        return formats.comma_separated(self)
 
 
 def tabulate_evaluations(
@@ -172,18 +89,6 @@ def tabulate_evaluations(
         rows=rows,
         published=[one for one in beside if any(name in one.figures for name in metrics)],
     )
-
-
-def heading(metric: str, *, protocol: str) -> str:
-    """Name of a metric in the papers of a protocol: Recall@k is our `hit_rate@k`, `top-k` that of Consumer-to-shop."""
-    name, _, k = metric.partition("@")
-    if name == "hit_rate" and k.isdecimal():
-        return f"top-{k}" if protocol.startswith("consumer2shop") else f"R@{k}"
-    known = {"map@r": "MAP@R", "map": "mAP", "mrr": "MRR", "r_precision": "RP"}
-    if metric in known:
-        return known[metric]
-    letters = {"map": "mAP", "precision": "P", "ndcg": "NDCG"}
-    return f"{letters[name]}@{k}" if name in letters and Metric.parse(metric.partition("[")[0]).k else metric
 
 
 def _metrics(reports: Sequence[ReportedEvaluation], wanted: Sequence[str], protocol: str) -> list[str]:

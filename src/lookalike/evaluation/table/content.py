@@ -1,0 +1,105 @@
+"""Content of a table of evaluations: figures of methods, published results, and the names of metrics in papers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Final
+
+from lookalike.evaluation.figures import Metric
+from lookalike.evaluation.table.published import PublishedResult
+from lookalike.types import JSON
+
+QUERIES: Final[Mapping[str, int]] = {"inshop": 14_218, "sop": 60_502, "cub": 5_924}
+"""Queries of the published benchmarks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One metric of one method, as fractions in [0, 1].
+
+    Attributes:
+        mean: Mean over the seeds; the figure itself for one report.
+        deviation: Sample standard deviation over the seeds; None for one report.
+        interval: 95 % interval: of the mean over seeds by Student's t, or over queries by the bootstrap for one report.
+    """
+
+    mean: float
+    deviation: float | None
+    interval: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One method.
+
+    Attributes:
+        method: Its name.
+        models: Model id of each seed.
+        cells: Its figures by metric.
+    """
+
+    method: str
+    models: Sequence[str]
+    cells: Mapping[str, Cell]
+
+
+@dataclass(frozen=True, slots=True)
+class TableContent:
+    """Evaluations of the same queries by one protocol.
+
+    Attributes:
+        protocol: Protocol of all.
+        queries: Number of queries.
+        gallery: Number of items in the gallery.
+        metrics: Metrics of the columns.
+        rows: Methods, in the order that was given.
+        published: Published results of the protocol.
+    """
+
+    protocol: str
+    queries: int
+    gallery: int
+    metrics: Sequence[str]
+    rows: Sequence[Row]
+    published: Sequence[PublishedResult]
+
+    @property
+    def published_queries(self) -> str:
+        """Words that tell published figures from those of other queries; empty for the whole benchmark."""
+        whole = QUERIES.get(self.protocol, self.queries)
+        return "" if whole == self.queries else f", of {whole:,} queries and not of these {self.queries:,}"
+
+    def to_json(self) -> dict[str, JSON]:
+        """Return the JSON of `lookalike evaluate --table --json`."""
+        rows: list[JSON] = [
+            {
+                "method": row.method,
+                "models": list(row.models),
+                "figures": {
+                    name: {"mean": cell.mean, "deviation": cell.deviation, "interval": list(cell.interval)}
+                    for name, cell in row.cells.items()
+                },
+            }
+            for row in self.rows
+        ]
+        return {
+            "protocol": self.protocol,
+            "queries": self.queries,
+            "gallery": self.gallery,
+            "metrics": list(self.metrics),
+            "rows": rows,
+            "published": [asdict(one) for one in self.published],
+        }
+
+
+def heading(metric: str, *, protocol: str) -> str:
+    """Name of a metric in the papers of a protocol: Recall@k is our `hit_rate@k`, `top-k` that of Consumer-to-shop."""
+    name, _, k = metric.partition("@")
+    if name == "hit_rate" and k.isdecimal():
+        return f"top-{k}" if protocol.startswith("consumer2shop") else f"R@{k}"
+    known = {"map@r": "MAP@R", "map": "mAP", "mrr": "MRR", "r_precision": "RP"}
+    if metric in known:
+        return known[metric]
+    letters = {"map": "mAP", "precision": "P", "ndcg": "NDCG"}
+    return f"{letters[name]}@{k}" if name in letters and Metric.parse(metric.partition("[")[0]).k else metric
