@@ -15,6 +15,7 @@ import torch
 from accelerate.state import PartialState
 
 from lookalike.catalogue.sample.drawn import write_drawn
+from lookalike.cli import main
 from lookalike.errors import ConfigError
 from lookalike.models.weight_readers import read_tensors
 from lookalike.training.run.processes import Shards, start_processes
@@ -56,36 +57,37 @@ def log_of(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
-def test_two_processes_give_what_one_gives(tmp_path: Path) -> None:
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+def test_two_processes_give_what_one_gives(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_drawn(tmp_path / "sample", products=14, photos=2)
     (tmp_path / "tiny.toml").write_text(SETTINGS, encoding="utf-8")
-    launchers = {
-        "one": [sys.executable, "-m", "lookalike.cli"],
-        "two": [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"],
-    }
-    launchers["two"] += ["-m", "lookalike.cli"]
-    said = {}
-    for name, launcher in launchers.items():
+    for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        done = subprocess.run(
-            [*launcher, "train", "../tiny.toml"],
-            cwd=tmp_path / name,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        assert done.stdout == "best checkpoint: runs/tiny/best.safetensors\n"  # said once
-        said[name] = done.stderr
-    assert "1 process on cpu" in said["one"] and "2 processes on cpu" in said["two"]
-    one, two = (log_of(tmp_path / name / "runs" / "tiny") for name in launchers)
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    together = subprocess.run(
+        [*launcher, "-m", "lookalike.cli", "train", "../tiny.toml"],
+        cwd=tmp_path / "two",
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert together.returncode == 0, together.stderr
+    monkeypatch.chdir(tmp_path / "one")
+    code, alone = main(["train", "../tiny.toml"]), capsys.readouterr()
+    assert code == 0, alone.err
+    for printed in (alone.out, together.stdout):
+        assert printed == "best checkpoint: runs/tiny/best.safetensors\n"  # said once
+    assert "1 process on cpu" in alone.err and "2 processes on cpu" in together.stderr
+    one, two = (log_of(tmp_path / name / "runs" / "tiny") for name in ("one", "two"))
     assert len(one) == len(two) == 8  # six steps and two measures
-    for alone, together in zip(one, two, strict=True):
+    for ours, theirs in zip(one, two, strict=True):
         for what in ("loss", "rate", "dev"):
-            assert together.get(what, {}) == pytest.approx(alone.get(what, {}), rel=1e-3, abs=1e-3)
-        assert together.get("gradient_norm", 0.0) == pytest.approx(alone.get("gradient_norm", 0.0), rel=1e-3)
-    weights = [read_tensors(tmp_path / name / "runs" / "tiny" / "last.safetensors") for name in launchers]
+            assert theirs.get(what, {}) == pytest.approx(ours.get(what, {}), rel=1e-3, abs=1e-3)
+        assert theirs.get("gradient_norm", 0.0) == pytest.approx(ours.get("gradient_norm", 0.0), rel=1e-3)
+    weights = [read_tensors(tmp_path / name / "runs" / "tiny" / "last.safetensors") for name in ("one", "two")]
     for name, weight in weights[0].items():
         assert (weights[1][name] - weight).abs().max() < 1e-3, name
 
