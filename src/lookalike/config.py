@@ -14,6 +14,7 @@ import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import NoneType, UnionType
 from typing import Any, Final, Protocol, TypeVar, runtime_checkable
 
 from lookalike.errors import ConfigError, UnknownNameError, short_reason
@@ -123,6 +124,7 @@ GENERAL: Final[Mapping[object, Limit]] = {
 }
 """Limits of every text, list and table."""
 
+UNIONS: Final = (typing.Union, UnionType)
 WORDS: Final[Mapping[object, str]] = {
     bool: "true or false",
     int: "a whole number",
@@ -220,8 +222,10 @@ def check_limits(settings: object) -> None:
 
 def _check(hint: object, value: Any, *, where: str) -> None:  # noqa: ANN401 - of the type of the field
     """Check a value of the right type, and what is in it."""
-    if typing.get_origin(hint) is types.UnionType:
-        return _check(_member(hint, value), value, where=where)
+    if typing.get_origin(hint) in UNIONS:
+        if value is not None:
+            _check(_member(hint, value, where=where), value, where=where)
+        return
     own, limits = (typing.get_args(hint)[0], limits_of(hint)) if limits_of(hint) else (hint, [])
     kind = typing.get_origin(own) or own
     for limit in (GENERAL.get(kind), *limits):
@@ -236,11 +240,22 @@ def _check(hint: object, value: Any, *, where: str) -> None:  # noqa: ANN401 - o
             _check(typing.get_args(own)[1], part, where=f"{where}.{keyed(key)}")
 
 
-def _member(hint: object, value: object) -> object:
-    """Member of a union of a plain type and a table that a value is read as."""
-    members = typing.get_args(hint)
-    table = next(member for member in members if typing.get_origin(member) is Mapping)
-    return table if isinstance(value, Mapping) else next(member for member in members if member is not table)
+def _member(hint: object, value: object, *, where: str) -> object:
+    """Member of a union that a value is read as: of a table and another type, or of a truth value and a number."""
+    members = {_kind_of(member): member for member in typing.get_args(hint) if member is not NoneType}
+    kinds: dict[object, type | UnionType] = {Mapping: Mapping, bool: bool, float: int | float}
+    found = (kind for kind, those in kinds.items() if kind in members and isinstance(value, those))
+    plain_members = [kind for kind in members if kind is not Mapping]
+    kind = next(found, plain_members[0] if len(plain_members) == 1 else None)
+    if kind is None:
+        raise ConfigError(f"{where}: expected {', or '.join(WORDS[one] for one in members)}, got {quoted(value)}")
+    return members[kind]
+
+
+def _kind_of(hint: object) -> object:
+    """Type without its limits and arguments."""
+    bare = typing.get_args(hint)[0] if limits_of(hint) else hint
+    return typing.get_origin(bare) or bare
 
 
 def convert(hint: object, value: Any, *, where: str) -> object:  # noqa: ANN401 - of any type
@@ -271,8 +286,8 @@ def _convert(hint: object, value: Any, *, where: str) -> object:  # noqa: ANN401
         return value
     if hint is object:
         return value
-    if origin is types.UnionType:
-        return _convert(_member(hint, value), value, where=where)
+    if origin in UNIONS:
+        return _convert(_member(hint, value, where=where), value, where=where)
     if origin is tuple:
         parts = _expect(list, value, WORDS[tuple], limits, where)
         return tuple(_convert(arguments[0], part, where=f"{where}[{place}]") for place, part in enumerate(parts))

@@ -107,7 +107,7 @@ def test_garments_are_found_on_the_cluster_as_here(
     found = []
     for place, options in (("ray", {"ray": cluster.address}), ("here", {})):
         with lookalike.open(tmp_path / place, model=str(tiny_model), finder=tiny_finder) as shop:
-            report = shop.index(few, garments=True, whole_photos=True, **options)  # type: ignore[arg-type]
+            report = shop.index(few, garments=True, boxes=False, **options)  # type: ignore[arg-type]
             assert report.garments == shop.gallery.garment_count
             [batch] = shop.gallery.records()
             order = sorted(range(len(batch)), key=[item.id for item in batch.items].__getitem__)

@@ -114,7 +114,7 @@ def test_the_catalogues_own_facts_stay(opened: lookalike.Retriever, folder: Path
     assert [len(items[name].garments) for name in "abc"] == [2, 0, 0]
     assert [items[name].finder is None for name in "abc"] == [False, True, False]
     assert counts(opened.index(table, garments=True)) == {"unchanged": 3}
-    assert counts(opened.index(table, garments=True, whole_photos=True)) == {
+    assert counts(opened.index(table, garments=True, boxes=False)) == {
         "updated": 1,
         "unchanged": 2,
         "reused": 1,  # the garments of the same photo, as of `a`
@@ -124,7 +124,7 @@ def test_the_catalogues_own_facts_stay(opened: lookalike.Retriever, folder: Path
     rows[1][4] = "Autumn"
     with table.open("w", newline="") as file:
         csv.writer(file).writerows(rows)
-    assert counts(opened.index(table, garments=True, whole_photos=True)) == {"updated": 1, "unchanged": 2}
+    assert counts(opened.index(table, garments=True, boxes=False)) == {"updated": 1, "unchanged": 2}
     assert len(opened.gallery.get("a").garments) == 2 and opened.gallery.get("a").attributes == {"season": "Autumn"}
 
 

@@ -150,7 +150,7 @@ def test_another_box_or_another_photo_is_embedded_again(folder: Path, gallery: L
 def test_whole_photos_are_described_where_boxes_are_not_wanted(folder: Path, gallery: LocalGallery) -> None:
     source = table(folder, ['a,1.png,10,"0,0,4,4"', "b,2.png,20,"])
     indexed(source, gallery)
-    whole = index_catalogue(open_catalogue(str(source), whole_photos=True), MeanColor(), gallery)
+    whole = index_catalogue(open_catalogue(str(source), boxes=False), MeanColor(), gallery)
     assert counts(whole) == (0, 1, 1, 0, 0)
     assert gallery.get("a").box is None
 

@@ -65,6 +65,9 @@ READERS: Mapping[Layout, str] = {
 }
 """Function that opens a layout by its folder."""
 
+DEEPFASHION: tuple[Layout, ...] = ("inshop", "consumer2shop", "fine")
+"""Layouts among these of which there are photos in two sizes."""
+
 COLUMNS: Mapping[int, Layout] = {2: "attributes", 3: "inshop", 4: "consumer2shop"}
 """Benchmark by the number of columns of its partition file."""
 
@@ -113,7 +116,9 @@ def recognise_fine(folder: Path) -> bool:
     return any(_is_file(folder / "Anno_fine" / place / name) for place in places for name in names)
 
 
-def open_recognised(folder: Path, *, exclusions: Exclusions = DEFAULT_EXCLUSIONS) -> Catalogue | None:
+def open_recognised(
+    folder: Path, *, exclusions: Exclusions = DEFAULT_EXCLUSIONS, photos: str | None = None
+) -> Catalogue | None:
     """Open a folder in its layout; None for a folder of photos.
 
     A folder that contains only the folder of one benchmark is opened as that benchmark.
@@ -121,13 +126,14 @@ def open_recognised(folder: Path, *, exclusions: Exclusions = DEFAULT_EXCLUSIONS
     Args:
         folder: An absolute path.
         exclusions: Paths left out of a tree of splits and classes.
+        photos: Folder of DeepFashion's photos, `img` or `img_highres`; None takes the first that is there.
 
     Raises:
         CatalogueError: The benchmark cannot be read, or the folder contains several.
     """
     layout = recognise(folder, exclusions=exclusions)
     if layout is not None:
-        return _open(folder, layout, exclusions)
+        return _open(folder, layout, exclusions, photos)
     children = _sub_folders(folder, exclusions) or []
     found, closed = [], []
     for child in children:
@@ -142,14 +148,15 @@ def open_recognised(folder: Path, *, exclusions: Exclusions = DEFAULT_EXCLUSIONS
         if len(found) > 1:
             names = ", ".join(repr(child.name) for child in found)
             raise CatalogueError(f"{folder}: there are several benchmarks in it; name one of them: {names}")
-        return open_recognised(found[0])
+        return open_recognised(found[0], photos=photos)
     return None
 
 
-def _open(folder: Path, layout: Layout, exclusions: Exclusions) -> Catalogue:
+def _open(folder: Path, layout: Layout, exclusions: Exclusions, photos: str | None) -> Catalogue:
     if layout in READERS:
         module, _, name = READERS[layout].partition(":")
-        opened: Catalogue = getattr(import_module(module), name)(folder)
+        chosen = {"photos": photos} if layout in DEEPFASHION else {}
+        opened: Catalogue = getattr(import_module(module), name)(folder, **chosen)
         return opened
     if layout == "imagefolder":
         from lookalike.catalogue.readers.imagefolder import open_imagefolder
@@ -157,10 +164,10 @@ def _open(folder: Path, layout: Layout, exclusions: Exclusions) -> Catalogue:
         return open_imagefolder(folder, exclusions=exclusions)
     places, names = MARKS["attributes"]
     if recognise_fine(folder) and not any(_is_file(folder / place / name) for place in places for name in names):
-        return _open(folder / "Anno_fine", "fine", exclusions)
+        return _open(folder / "Anno_fine", "fine", exclusions, photos)
     from lookalike.catalogue.deepfashion.attributes import open_attributes
 
-    return open_attributes(folder, folders=ATTRIBUTE_FOLDERS)
+    return open_attributes(folder, folders=ATTRIBUTE_FOLDERS, photos=photos)
 
 
 def _look_into(place: Path) -> None:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
 
+from lookalike.catalogue.boxes import Boxes, cropped
+from lookalike.catalogue.deepfashion.annotation_file import PHOTO_FOLDERS
 from lookalike.catalogue.exclusions import Exclusions
 from lookalike.catalogue.protocol import Catalogue
-from lookalike.errors import CatalogueError, UsageError
+from lookalike.errors import CatalogueError, UnknownNameError, UsageError
 from lookalike.remote.addresses import EXPECTED, is_address, is_remote, shown
 from lookalike.storage.files import open_regular
-from lookalike.types import Item
 
 PARQUET_SIGNATURE = b"PAR1"
 OTHER_FILES = {
@@ -53,7 +53,8 @@ def open_catalogue(
     columns: Mapping[str, str] | None = None,
     encoding: str | None = None,
     exclude: Sequence[str] = (),
-    whole_photos: bool = False,
+    boxes: Boxes | None = None,
+    photos: str | None = None,
 ) -> Catalogue:
     """Open a folder, a CSV or Parquet table, `drawn` (the built-in sample) or `-` (paths on standard input).
 
@@ -73,28 +74,38 @@ def open_catalogue(
         encoding: Encoding of a CSV table without a byte order mark, such as `cp1252`; None is UTF-8.
         exclude: Globs of files and folders of a folder to leave out; see
             `lookalike.catalogue.exclusions.Exclusions`.
-        whole_photos: Ignore boxes and use whole photos.
+        boxes: True crops photos to their boxes, False uses whole photos, and a number such as 0.1 crops to the box and
+            that part of its sides around it; None is True, or what the papers of a benchmark do.
+        photos: Folder of DeepFashion's photos, `img` or `img_highres`; None takes the first that is there.
 
     Raises:
         CatalogueError: There is nothing there, or it cannot be read.
         AnnotationError: A row of the table, or a line of a benchmark's files, is malformed.
-        UnknownNameError: `columns` names something that does not exist.
-        UsageError: The source is empty, `columns` or `encoding` is given for a source that is not a table, or
-            `exclude` for one that is not a folder.
+        UnknownNameError: `columns` or `photos` names something that does not exist.
+        UsageError: The source is empty, `columns` or `encoding` is given for a source that is not a table,
+            `exclude` for one that is not a folder, or `photos` for one that is not DeepFashion; or `boxes` is
+            malformed.
         MissingExtraError: The library for its object store is not installed.
     """
     if not source.strip():
         raise UsageError("expected a folder or a table, got an empty name")
     if columns is not None and not isinstance(columns, Mapping):
         raise UsageError(f"columns must be a dict such as {{'image': 'file'}}, got {columns!r:.200}")
-    catalogue = _open(source, columns or {}, encoding, Exclusions(exclude))
+    if photos is not None and photos not in PHOTO_FOLDERS:
+        raise UnknownNameError("folder of photos", photos, PHOTO_FOLDERS)
+    catalogue = _open(source, columns or {}, encoding, Exclusions(exclude), photos)
+    if photos is not None and not catalogue.photos:
+        raise UsageError(
+            f"photos is {PHOTO_FOLDERS[0]} or {PHOTO_FOLDERS[1]} of DeepFashion, and {source} is another source"
+        )
     if exclude and catalogue.kind not in ("folder", "imagefolder"):
         raise UsageError(f"exclude works on folders of photos, and {source} lists its photos")
-    whole = whole_photos or (catalogue.benchmark is not None and not catalogue.benchmark.boxes)
-    return _without_boxes(catalogue) if whole else catalogue
+    return cropped(catalogue, boxes)
 
 
-def _open(source: str, columns: Mapping[str, str], encoding: str | None, exclusions: Exclusions) -> Catalogue:
+def _open(
+    source: str, columns: Mapping[str, str], encoding: str | None, exclusions: Exclusions, photos: str | None
+) -> Catalogue:
     open_table = partial(_open_table, encoding=encoding)
     if is_remote(source):
         from lookalike.catalogue.readers.object_store import open_stored
@@ -119,7 +130,7 @@ def _open(source: str, columns: Mapping[str, str], encoding: str | None, exclusi
         from lookalike.catalogue.folder_layouts import open_recognised
         from lookalike.catalogue.readers.folder import open_folder
 
-        return open_recognised(path, exclusions=exclusions) or open_folder(path, exclusions=exclusions)
+        return open_recognised(path, exclusions=exclusions, photos=photos) or open_folder(path, exclusions=exclusions)
     if not is_table:
         raise CatalogueError(f"{source} is neither a folder nor a file; for paths on standard input give -")
     return open_table(path, columns)
@@ -137,13 +148,6 @@ def _mode(path: Path, source: str) -> int:
         raise CatalogueError(f"{source}: there is no such folder or table") from None
     except OSError as error:
         raise CatalogueError(f"{source}: {(error.strerror or str(error)).lower()}") from None
-
-
-def _without_boxes(catalogue: Catalogue) -> Catalogue:
-    def items() -> Iterator[Item]:
-        return (replace(item, box=None) for item in catalogue.items())
-
-    return replace(catalogue, items=items)
 
 
 def _open_table(path: Path, columns: Mapping[str, str], *, encoding: str | None) -> Catalogue:

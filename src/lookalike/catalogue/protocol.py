@@ -58,6 +58,8 @@ class Catalogue:
         unlisted: Folders that cannot be listed, relative to the source; the empty text is the source itself.
         notes: Remarks on the reading for the user, one line each.
         benchmark: Published benchmark; None for other catalogues.
+        boxes: What the items' boxes are, see `lookalike.catalogue.boxes`.
+        photos: Folder of the photos of DeepFashion, `img` or `img_highres`; empty for other catalogues.
     """
 
     kind: Kind
@@ -68,6 +70,8 @@ class Catalogue:
     unlisted: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
     benchmark: Benchmark | None = None
+    boxes: bool | float = True
+    photos: str = ""
 
     def out_of_reach(self, items: Iterable[Item]) -> list[bool]:
         """Return for each item whether it may still be in the source: skipped, or in an unlisted folder.

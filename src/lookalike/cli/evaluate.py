@@ -12,16 +12,17 @@ from lookalike.cli.console import say, write_json, write_table
 from lookalike.cli.exit_codes import SOME_SKIPPED
 from lookalike.cli.options import (
     Apart,
+    Boxes,
     Columns,
     Device,
     Encoding,
     Json,
     Metrics,
+    Photos,
     Runtime,
     Unknown,
     Weights,
     Where,
-    WholePhotos,
     numbers,
     pairs,
 )
@@ -77,7 +78,8 @@ def evaluate(
     ] = None,
     column: Columns = None,
     encoding: Encoding = None,
-    whole_photos: WholePhotos = False,
+    boxes: Boxes = None,
+    photos: Photos = None,
     runtime: Runtime = "auto",
     device: Device = "auto",
     json: Json = False,
@@ -140,6 +142,7 @@ def evaluate(
         )
     if (gallery is None) == (not model):
         raise UsageError("give either --gallery G, whose vectors are measured, or --model M to embed the photos with")
+    from lookalike.catalogue.boxes import parse
     from lookalike.evaluation.evaluate import evaluate as measure
 
     in_words = (protocol or "").startswith(("words", "changed-words"))
@@ -158,7 +161,8 @@ def evaluate(
             text_weight=text_weight,
             columns=pairs(column, option="--column"),
             encoding=encoding,
-            whole_photos=whole_photos,
+            boxes=None if boxes is None else parse(boxes),
+            photos=photos,
             runtime=runtime,
             device=device,
             report=report,

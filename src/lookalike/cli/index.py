@@ -11,6 +11,7 @@ from lookalike.cli.console import say, write, write_json
 from lookalike.cli.exit_codes import SOME_SKIPPED
 from lookalike.cli.once import OnceCommand
 from lookalike.cli.options import (
+    Boxes,
     Columns,
     Device,
     Encoding,
@@ -19,8 +20,8 @@ from lookalike.cli.options import (
     Gallery,
     Json,
     Models,
+    Photos,
     Runtime,
-    WholePhotos,
     pairs,
 )
 from lookalike.cli.progress import progress_of
@@ -91,7 +92,8 @@ def index(
     column: Columns = None,
     encoding: Encoding = None,
     exclude: Exclude = None,
-    whole_photos: WholePhotos = False,
+    boxes: Boxes = None,
+    photos: Photos = None,
     garments: Annotated[
         bool,
         typer.Option(
@@ -115,6 +117,7 @@ def index(
 ) -> int:
     """Bring a gallery up to date with a catalogue; unchanged photos are not embedded again."""
     import lookalike
+    from lookalike.catalogue.boxes import parse
 
     shop = lookalike.open(gallery, model=model, runtime=runtime, device=device, finder=finder)
     try:
@@ -125,7 +128,8 @@ def index(
                 columns=pairs(column, option="--column"),
                 encoding=encoding,
                 exclude=exclude or (),
-                whole_photos=whole_photos,
+                boxes=None if boxes is None else parse(boxes),
+                photos=photos,
                 garments=garments,
                 batch=batch,
                 workers=workers,

@@ -54,7 +54,19 @@ Exclude = Annotated[
     list[str] | None,
     typer.Option("--exclude", metavar="GLOB", help="Files and folders to leave out, such as '*.psd'; may be repeated."),
 ]
-WholePhotos = Annotated[bool, typer.Option("--whole-photos", help="Ignore boxes: embed whole photos.")]
+Boxes = Annotated[
+    str | None,
+    typer.Option(
+        "--boxes",
+        metavar="true|false|MARGIN",
+        help="Crop photos to their boxes, use whole photos, or crop with a margin such as 0.1 of the box on each side; "
+        "true if it is not given, except where the papers of a benchmark use whole photos.",
+    ),
+]
+Photos = Annotated[
+    str | None,
+    typer.Option("--photos", metavar="img|img_highres", help="Folder of DeepFashion's photos; img if it is there."),
+]
 Weights = Annotated[
     list[str] | None,
     typer.Option("--weight", metavar="SPACE=W", help="Weight of a space, such as color=1; may be repeated."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,6 +45,8 @@ class Evaluation:
         model: Model id of the vectors or the class scores, such as `default@9f3c21ab`.
         weights: Weights of the spaces; empty for class scores.
         skipped: Photos without vectors, a line each; as queries they count as 0, and they match no query.
+        boxes: Whether photos were cropped to their boxes, or the margin around these.
+        photos: Folder of DeepFashion's photos, `img` or `img_highres`; empty for other sources.
         retrieval: Answers of each query; None for class scores and queries in words.
         embedded: Vectors of the items; None for class scores.
     """
@@ -54,6 +56,8 @@ class Evaluation:
     model: str
     weights: Mapping[str, float]
     skipped: Sequence[str]
+    boxes: bool | float = True
+    photos: str = ""
     retrieval: RetrievalResult | None = field(default=None, repr=False)
     embedded: EmbeddedItems | None = field(default=None, repr=False)
 
@@ -64,7 +68,12 @@ class Evaluation:
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON of `lookalike evaluate --json`, with a 95 % interval of each figure."""
-        return {**self.metric_values.to_json(model=self.model, weights=dict(self.weights)), "absent": len(self.skipped)}
+        return {
+            **self.metric_values.to_json(model=self.model, weights=dict(self.weights)),
+            "boxes": self.boxes,
+            "photos": self.photos,
+            "absent": len(self.skipped),
+        }
 
     def _repr_html_(self) -> str:
         """Return the table that a notebook shows: figures with their 95 % intervals."""
@@ -109,7 +118,8 @@ def evaluate(
     text_weight: float | None = None,
     columns: Mapping[str, str] | None = None,
     encoding: str | None = None,
-    whole_photos: bool = False,
+    boxes: bool | float | None = None,
+    photos: str | None = None,
     runtime: str = "auto",
     device: str = "auto",
     report: str | os.PathLike[str] | None = None,
@@ -133,7 +143,9 @@ def evaluate(
             search.
         columns: Columns of a table by the standard names.
         encoding: Encoding of a CSV table that is not UTF-8, such as `cp1252`.
-        whole_photos: Whether to ignore boxes.
+        boxes: True crops photos to their boxes, False uses whole photos, and a number such as 0.1 crops to the
+            box and that part of its sides around it; None is True, or what the papers of a benchmark do.
+        photos: Folder of DeepFashion's photos, `img` or `img_highres`; None takes the first that is there.
         runtime: Runtime of `model`: `auto`, `onnx`, `openvino` or `torch`.
         device: Device of `model`: `auto`, `cpu` or `cuda`.
         report: Folder for figures, plots and a page; None writes none.
@@ -151,7 +163,7 @@ def evaluate(
         raise UsageError("give either a gallery, whose vectors are measured, or a model to embed the photos with")
     from lookalike.catalogue.opening import open_catalogue
 
-    catalogue = open_catalogue(os.fspath(source), columns=columns, encoding=encoding, whole_photos=whole_photos)
+    catalogue = open_catalogue(os.fspath(source), columns=columns, encoding=encoding, boxes=boxes, photos=photos)
     chosen = Protocol.parse(protocol) if protocol is not None else Protocol.usual(catalogue.benchmark)
     _check_words(chosen, metrics=metrics, apart=apart, text_weight=text_weight)
     items = chosen.taking_part(filtered_items(catalogue, where), catalogue.benchmark)
@@ -202,7 +214,11 @@ def evaluate(
             )
             measured = retrieval.metric_values
         skipped = _absent(items, embedded)
-        found = Evaluation(os.fspath(source), measured, embedded.model_id, used, skipped, retrieval, embedded)
+        measured = replace(measured, notes=(*measured.notes, *embedded.notes))
+        found = Evaluation(
+            os.fspath(source), measured, embedded.model_id, used, skipped, retrieval=retrieval, embedded=embedded
+        )
+    found = replace(found, boxes=catalogue.boxes, photos=catalogue.photos)
     if report is not None:
         found.write_report(report)
     return found

@@ -40,6 +40,7 @@ class EmbeddedItems:
         reasons: Reasons for missing vectors by the item's id, where known.
         contents: SHA-256 of the photo's bytes by the item's id, where known.
         stored_weights: Weights stored in the gallery; None without any.
+        notes: Notes for the user on what the vectors were computed from, a line each.
     """
 
     spaces: tuple[Space, ...]
@@ -48,6 +49,7 @@ class EmbeddedItems:
     reasons: Mapping[str, str] = field(default_factory=dict)
     contents: Mapping[str, str] = field(default_factory=dict)
     stored_weights: Mapping[str, float] | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def model_id(self) -> str:
@@ -102,12 +104,18 @@ def stored_embeddings(items: Sequence[Item], gallery: Gallery) -> EmbeddedItems:
     rows = {space.name: np.zeros((len(items), space.dimension), dtype=np.float32) for space in spaces}
     absent = np.ones(len(items), dtype=np.bool_)
     contents: dict[str, str] = {}
+    other_boxes = other_photos = 0
     for batch in gallery.records():
         records = zip(batch.items, batch.rows, batch.file_stamps, strict=True)
+        by_row = {part[0]: item for item, part in zip(batch.items, batch.rows, strict=True)}
         found = [(part[0], places[item.id], item.id, stamp) for item, part, stamp in records if item.id in places]
         if found:
             of_batch, of_items, ids, stamps = (list(column) for column in zip(*found, strict=True))
             absent[of_items] = False
+            for row, place in zip(of_batch, of_items, strict=True):
+                kept = by_row[row]
+                other_boxes += kept.box != items[place].box
+                other_photos += kept.photo != items[place].photo
             for name, vectors in batch.vectors.items():
                 rows[name][of_items] = vectors[of_batch]
             contents |= {item_id: stamp.sha256 for item_id, stamp in zip(ids, stamps, strict=True) if stamp is not None}
@@ -117,7 +125,15 @@ def stored_embeddings(items: Sequence[Item], gallery: Gallery) -> EmbeddedItems:
             f"the gallery has none of the {len(items):,} photos that take part{example}; "
             "fill it from the same source by `lookalike index`"
         )
-    return EmbeddedItems(spaces, rows, absent, contents=contents, stored_weights=gallery.stored_weights.weights)
+    differing = {"boxes": other_boxes, "photo files": other_photos}
+    notes = tuple(
+        f"the gallery has vectors of other {what} than asked for here, of {count:,} photos: they are what is measured"
+        for what, count in differing.items()
+        if count
+    )
+    return EmbeddedItems(
+        spaces, rows, absent, contents=contents, stored_weights=gallery.stored_weights.weights, notes=notes
+    )
 
 
 def computed_embeddings(

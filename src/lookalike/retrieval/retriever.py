@@ -226,7 +226,8 @@ class Retriever(Resources):
         columns: Mapping[str, str] | None = None,
         encoding: str | None = None,
         exclude: Sequence[str] = (),
-        whole_photos: bool = False,
+        boxes: bool | float | None = None,
+        photos: str | None = None,
         garments: bool = False,
         batch: int | None = None,
         workers: int | None = None,
@@ -251,7 +252,9 @@ class Retriever(Resources):
             columns: Column names of a table by the expected names, such as `{"image": "file"}`.
             encoding: Encoding of a CSV table that is not UTF-8, such as `cp1252`.
             exclude: Globs of files and folders of a folder to leave out, such as `["*.psd", "returns/**"]`.
-            whole_photos: Ignore boxes, and embed the whole of each photo.
+            boxes: True crops photos to their boxes, False uses whole photos, and a number such as 0.1 crops to the
+                box and that part of its sides around it; None is True, or what the papers of a benchmark do.
+            photos: Folder of DeepFashion's photos, `img` or `img_highres`; None takes the first that is there.
             garments: Find the garments of photos without a box, and embed each by itself; a search then finds the item
                 by any of them. A photo without garments is embedded whole.
             batch: Batch size of the network.
@@ -285,7 +288,7 @@ class Retriever(Resources):
             raise UsageError("shards are for a Ray cluster; name one with ray")
         # Everything that can fail by the caller's mistake comes before the gallery is created.
         catalogue = open_catalogue(
-            os.fspath(source), columns=columns, encoding=encoding, exclude=exclude, whole_photos=whole_photos
+            os.fspath(source), columns=columns, encoding=encoding, exclude=exclude, boxes=boxes, photos=photos
         )
         embedder, finder = self.embedder, CatalogueFinder(self.finder) if garments else None
         with self._created_if_missing() as gallery:

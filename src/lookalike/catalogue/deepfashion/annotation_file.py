@@ -203,23 +203,29 @@ def is_photo_name(name: str) -> bool:
     )
 
 
+PHOTO_FOLDERS = ("img", "img_highres")
 PHOTO_NAME = "the path of a photo below img/"
 
 
-def find_photos(root: Path, problems: Problems) -> tuple[Path, str]:
+def find_photos(root: Path, problems: Problems, *, wanted: str | None = None) -> tuple[Path, str]:
     """Find the folder of the photos `img/...`.
+
+    Args:
+        root: Folder of the benchmark.
+        problems: Takes a missing folder.
+        wanted: Name of the folder; None takes `img` before `img_highres`.
 
     Returns:
         Parent folder, and name of the folder: `img`, or `img_highres` where only that is unpacked.
     """
-    for name in ("img", "img_highres"):
+    for name in (wanted,) if wanted else PHOTO_FOLDERS:
         for parent in (root / "Img", root):
             if (parent / name).is_dir():
                 return parent, name
     problems.add(
         CatalogueError(
-            f"{root}: the photos are missing; looked for a folder img (or img_highres) in Img/ and the folder itself; "
-            "unpack img.zip there"
+            f"{root}: the photos are missing; looked for a folder {wanted or 'img (or img_highres)'} in Img/ and the "
+            f"folder itself; unpack {wanted or 'img'}.zip there"
         )
     )
-    return root, "img"
+    return root, wanted or "img"

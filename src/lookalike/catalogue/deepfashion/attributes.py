@@ -73,7 +73,7 @@ class Annotations:
     labels: Positives | None = None
 
 
-def open_attributes(root: Path, *, folders: Sequence[str]) -> Catalogue:
+def open_attributes(root: Path, *, folders: Sequence[str], photos: str | None = None) -> Catalogue:
     """Open the benchmark, after checking all of its files; only positive labels are kept in memory.
 
     An item's id is its photo's name, such as `img/Sheer_Pleated-Front_Blouse/img_00000001.jpg`. Its product is the
@@ -84,6 +84,7 @@ def open_attributes(root: Path, *, folders: Sequence[str]) -> Catalogue:
     Args:
         root: An absolute path.
         folders: Folders below the root with annotations, in order of search.
+        photos: Folder of the photos, `img` or `img_highres`; None takes the first that is there.
 
     Raises:
         CatalogueError: A required file is missing, or cannot be read.
@@ -96,7 +97,7 @@ def open_attributes(root: Path, *, folders: Sequence[str]) -> Catalogue:
     names = files.need("list_category_cloth.txt", problems=problems)
     categories = files.need("list_category_img.txt", problems=problems)
     annotations = Annotations()
-    folder, photo_folder = find_photos(root, problems)
+    folder, photo_folder = find_photos(root, problems, wanted=photos)
     if partition and names and categories:
         _read_partition(AnnotationFile(partition, problems, PARTITION), annotations)
         annotations.category_types = read_category_names(names, problems)
@@ -147,6 +148,7 @@ def attributes_catalogue(
         items=items,
         count=len(annotations.photos),
         notes=tuple(problems.notes),
+        photos=photo_folder,
         benchmark=Benchmark(
             name="attributes",
             category_types=annotations.category_types,

@@ -66,7 +66,7 @@ class _Annotations:
     product_rows: dict[str, int] = field(default_factory=dict)
 
 
-def open_consumer2shop(root: Path) -> Catalogue:
+def open_consumer2shop(root: Path, *, photos: str | None = None) -> Catalogue:
     """Open the benchmark, after checking all of its files.
 
     Every photo is one item, also when it is in several pairs. Its id is the photo's name, such as
@@ -76,6 +76,7 @@ def open_consumer2shop(root: Path) -> Catalogue:
 
     Args:
         root: An absolute path.
+        photos: Folder of the photos, `img` or `img_highres`; None takes the first that is there.
 
     Raises:
         CatalogueError: A required file is missing, or cannot be read.
@@ -85,7 +86,7 @@ def open_consumer2shop(root: Path) -> Catalogue:
     problems = Problems(str(root))
     files = DataSetFiles(root, FOLDERS)
     partition = files.need("list_eval_partition.txt", problems=problems)
-    folder, photo_folder = find_photos(root, problems)
+    folder, photo_folder = find_photos(root, problems, wanted=photos)
     annotations = _Annotations()
     if partition is not None:
         _read_pairs(AnnotationFile(partition, problems, PARTITION), annotations)
@@ -108,6 +109,7 @@ def open_consumer2shop(root: Path) -> Catalogue:
         items=items,
         count=len(annotations.photos),
         notes=tuple(problems.notes),
+        photos=photo_folder,
         benchmark=Benchmark(
             name="consumer2shop",
             sides=SIDES,

@@ -27,7 +27,7 @@ from lookalike.errors import CatalogueError
 LANDMARK_NUMBERS = 16
 
 
-def open_fine(folder: Path) -> Catalogue:
+def open_fine(folder: Path, *, photos: str | None = None) -> Catalogue:
     """Open `Anno_fine`, after checking all of its files; the photos are in its parent folder.
 
     Items are those of `lookalike.catalogue.deepfashion.attributes.open_attributes`, with the splits of this folder.
@@ -36,6 +36,7 @@ def open_fine(folder: Path) -> Catalogue:
 
     Args:
         folder: An absolute path.
+        photos: Folder of the photos, `img` or `img_highres`; None takes the first that is there.
 
     Raises:
         CatalogueError: A required file is missing, or cannot be read.
@@ -45,7 +46,7 @@ def open_fine(folder: Path) -> Catalogue:
     problems = Problems(str(folder))
     files = DataSetFiles(folder, (".",))
     root = folder.parent
-    photos_in = find_photos(root, problems)
+    photos_in = find_photos(root, problems, wanted=photos)
     category_names = DataSetFiles(root, (folder.name, "Anno_coarse", "Anno", ".")).need(
         "list_category_cloth.txt", problems=problems
     )

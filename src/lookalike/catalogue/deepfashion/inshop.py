@@ -73,7 +73,7 @@ class _Annotations:
     product_rows: dict[str, int] = field(default_factory=dict)
 
 
-def open_inshop(root: Path) -> Catalogue:
+def open_inshop(root: Path, *, photos: str | None = None) -> Catalogue:
     """Open the benchmark, after checking all of its files.
 
     An item's id is its photo's name, such as `img/WOMEN/Dresses/id_00000002/02_1_front.jpg`, and its product such as
@@ -83,6 +83,7 @@ def open_inshop(root: Path) -> Catalogue:
 
     Args:
         root: An absolute path.
+        photos: Folder of the photos, `img` or `img_highres`; None takes the first that is there.
 
     Raises:
         CatalogueError: A required file is missing, or cannot be read.
@@ -92,7 +93,7 @@ def open_inshop(root: Path) -> Catalogue:
     problems = Problems(str(root))
     files = DataSetFiles(root, FOLDERS)
     partition = files.need("list_eval_partition.txt", problems=problems)
-    folder, photo_folder = find_photos(root, problems)
+    folder, photo_folder = find_photos(root, problems, wanted=photos)
     annotations = _Annotations()
     if partition is not None:
         _read_partition(AnnotationFile(partition, problems, PARTITION), annotations)
@@ -115,6 +116,7 @@ def open_inshop(root: Path) -> Catalogue:
         items=items,
         count=len(annotations.photos),
         notes=tuple(problems.notes),
+        photos=photo_folder,
         benchmark=Benchmark(
             name="inshop",
             sides=SIDES,

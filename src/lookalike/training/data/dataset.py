@@ -73,7 +73,7 @@ def read_splits(data: DataSettings, *, folder: Path) -> dict[str, Split]:
     names: set[str] = {"product", "id"}
     seen, before = ChosenValues(source, (data.split, *data.where, *data.dev_where)), 0
     catalogue = open_catalogue(
-        source, columns=data.columns, encoding=data.encoding or None, whole_photos=not data.boxes
+        source, columns=data.columns, encoding=data.encoding or None, boxes=data.boxes, photos=data.photos or None
     )
     for item in catalogue.items():
         names.update(item.attributes)

@@ -38,6 +38,8 @@ from lookalike.training.settings.objective_settings import (
 )
 from lookalike.training.settings.presets import AboutSettings
 
+Margin = Annotated[float, Range(above=0, most=1)]
+PhotoFolder = Literal["", "img", "img_highres"]
 Device = Literal["auto", "cpu", "cuda"]
 Optimizer = Literal["adamw", "sgd"]
 Precision = Literal["no", "bf16", "fp16"]
@@ -54,7 +56,9 @@ class DataSettings:
         source: Catalogue, as for `lookalike index`; relative to the TOML file.
         columns: Columns of a table by the standard names `image`, `product`, ...
         encoding: Encoding of a CSV table without a byte order mark, such as `cp1252`; empty for UTF-8.
-        boxes: Whether photos are cropped to the boxes of the catalogue.
+        boxes: Whether photos are cropped to the boxes of the catalogue: `true`, `false`, or a margin such as `0.1` of a
+            box's width and height that is added on each side; by default true, or what the papers of a benchmark do.
+        photos: Folder of DeepFashion's photos, `img` or `img_highres`; empty takes the first that is there.
         split: Attribute with the split of each item.
         train: Values of `split` that belong to the training split; items without a value belong to it too.
         dev: Values of `split` that belong to the dev split.
@@ -81,7 +85,8 @@ class DataSettings:
     source: Word
     columns: Mapping[str, str] = field(default_factory=dict)
     encoding: str = ""
-    boxes: bool = True
+    boxes: bool | Margin | None = None
+    photos: PhotoFolder = ""
     split: Word = "split"
     train: Values = ("train",)
     dev: tuple[str, ...] = ("dev", "val")
