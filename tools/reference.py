@@ -19,6 +19,7 @@ from lookalike.config import limits_of
 from lookalike.server.settings import Settings
 from lookalike.training.finder.settings import FinderSettings
 from lookalike.training.settings.run_settings import TrainingSettings
+from lookalike.training.sweep import SweepSettings
 from lookalike.training.text.settings import TextSettings
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -148,7 +149,8 @@ def settings_page() -> str:
     trained = section(TrainingSettings, "Training", 2)
     finder = section(FinderSettings, "Training a finder", 2)
     text = section(TextSettings, "Training a text encoder", 2)
-    return "\n".join([SETTINGS_HEAD, *served, *trained, *finder, *text])
+    swept = section(SweepSettings, "A sweep", 2)
+    return "\n".join([SETTINGS_HEAD, *served, *trained, *finder, *text, *swept])
 
 
 def pages() -> dict[str, str]:

@@ -30,6 +30,7 @@ from lookalike.cli import (
     report,
     search,
     serve,
+    sweep,
     tag,
     train,
 )
@@ -56,6 +57,7 @@ app.command("serve")(serve.serve)
 app.command("jobs")(jobs.jobs)
 app.add_typer(keys.app, name="keys")
 app.command("train")(train.train)
+app.command("sweep")(sweep.sweep)
 app.command("evaluate")(evaluate.evaluate)
 app.command("fuse")(fuse.fuse)
 app.command("learn")(learn.learn)

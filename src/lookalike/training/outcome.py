@@ -18,10 +18,12 @@ class Trained:
     Attributes:
         checkpoint: Path of the best checkpoint on dev, or of the last one if there was nothing to measure.
         skipped: Unreadable photos.
+        figure: Dev figure that chose the checkpoint; None if there was nothing to measure.
     """
 
     checkpoint: Path
     skipped: Sequence[Skip]
+    figure: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

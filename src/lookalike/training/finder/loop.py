@@ -78,7 +78,7 @@ def train_finder(
         run = FinderRun(settings, base=config.parent if base is None else base, folder=folder, report=report)
         with interruption:
             run.all_stages(progress, interruption)
-        return Trained(folder.best, list(run.skipped.values()))
+        return Trained(folder.best, list(run.skipped.values()), run.best if run.best >= 0 else None)
 
 
 class FinderRun:

@@ -87,7 +87,7 @@ def train(
         )
         with interruption:
             run.all_stages(progress)
-        return Trained(folder.best, run.unreadable.rows())
+        return Trained(folder.best, run.unreadable.rows(), run.plateau.best if run.training_data.is_measured else None)
     finally:
         folder.release()
 

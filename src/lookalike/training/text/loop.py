@@ -69,7 +69,7 @@ def train_text_encoder(
         run = TextRun(settings, base=config.parent if base is None else base, folder=folder, report=report)
         with interruption:
             run.all_steps(progress, interruption)
-        return Trained(folder.best, [])
+        return Trained(folder.best, [], run.best if run.best >= 0 else None)
 
 
 class TextRun:

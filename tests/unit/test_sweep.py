@@ -1,0 +1,229 @@
+"""Sweeps: the runs of a grid and of a search, what they gave, and going on after a stop."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import lookalike
+from lookalike.catalogue.sample.drawn import write_drawn
+from lookalike.cli import main
+from lookalike.errors import ConfigError, TrainingError
+from lookalike.training import sweep as sweeping
+from lookalike.training.outcome import Stopped, Trained
+from lookalike.training.sweep import RUNS, SweptRun, compared
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+
+SETTINGS = """
+name = "swept"
+products = 4
+photos = 2
+workers = 0
+[network]
+backbone = "mobilenetv3_small_050"
+embedding = 8
+[input]
+height = 32
+width = 32
+[[data]]
+source = "sample/catalogue.csv"
+hold_out = 0.4
+heads = { type = 1.0 }
+grades = ["type"]
+[[stage]]
+epochs = 0.2
+learning_rate = 1e-2
+"""
+
+SWEEP = """
+config = "swept.toml"
+name = "widths"
+[grid]
+"network.embedding" = [8, 16]
+seed = [0, 1]
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sweep")
+    write_drawn(folder / "sample", products=14, photos=2)
+    (folder / "swept.toml").write_text(SETTINGS, encoding="utf-8")
+    return folder
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "sweep.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_each_combination_is_a_run(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their figures are those that training alone gives, and a second call trains nothing."""
+    monkeypatch.chdir(folder)
+    path = written(folder, SWEEP)
+    assert main(["sweep", "sweep.toml", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    values = [run["values"] for run in told["runs"]]
+    assert values == [{"network.embedding": width, "seed": seed} for width in (8, 16) for seed in (0, 1)]
+    alone = lookalike.train(folder / "swept.toml", overrides=["network.embedding=16", "seed=1"], out=folder / "alone")
+    assert alone.figure is not None and told["runs"][3]["figure"] == alone.figure
+    ours, theirs = (load_file(path) for path in (told["runs"][3]["checkpoint"], alone.checkpoint))
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours.keys() | theirs.keys())
+
+    means = {setup["values"]["network.embedding"]: setup for setup in told["setups"]}
+    for width, setup in means.items():
+        figures = [run["figure"] for run in told["runs"] if run["values"]["network.embedding"] == width]
+        assert setup["mean"] == pytest.approx(statistics.mean(figures))
+        assert setup["deviation"] == pytest.approx(statistics.stdev(figures))
+        assert (setup["runs"], setup["failed"]) == (2, 0)
+
+    monkeypatch.setattr(sweeping, "train", lambda *_, **__: pytest.fail("trained again"))
+    assert [run.figure for run in sweeping.sweep(path, out="runs/widths")] == [run["figure"] for run in told["runs"]]
+    assert main(["sweep", "sweep.toml"]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert len(shown) == 3 and shown[2].startswith("best run: runs/widths/")
+    with pytest.raises(ConfigError, match="holds a sweep over other values"):
+        sweeping.sweep(written(folder, SWEEP.replace("[8, 16]", "[8, 32]")), out="runs/widths")
+
+
+class Runs:
+    """Stands for training in tests of the order of runs: a figure for each, by a function of its values."""
+
+    def __init__(self, figure: Any) -> None:
+        self.figure, self.seen = figure, list[dict[str, Any]]()
+
+    def __call__(self, config: str, *, overrides: list[str], **options: Any) -> Trained:
+        values = {name: json.loads(value) for name, value in (each.split("=") for each in overrides)}
+        self.seen.append({**values, **{name: str(options[name]) for name in ("resume", "out") if name in options}})
+        return Trained(Path("best"), [], self.figure(values))
+
+
+def test_a_stopped_sweep_goes_on(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = written(folder, SWEEP)
+
+    def stopping(values: dict[str, Any]) -> float:
+        if values == {"network.embedding": 16, "seed": 0} and not (tmp_path / "0002" / "state.pt").exists():
+            (tmp_path / "0002").mkdir()
+            (tmp_path / "0002" / "state.pt").touch()
+            raise Stopped(tmp_path / "0002", 3)
+        return 0.5
+
+    runs = Runs(stopping)
+    monkeypatch.setattr(sweeping, "train", runs)
+    with pytest.raises(Stopped):
+        sweeping.sweep(path, out=tmp_path)
+    assert len(json.loads((tmp_path / RUNS).read_text())) == 2
+    assert len(sweeping.sweep(path, out=tmp_path)) == 4
+    assert runs.seen[3] == {"network.embedding": 16, "seed": 0, "resume": str(tmp_path / "0002")}
+    assert [run.get("out") for run in runs.seen[4:]] == [str(tmp_path / "0003")]
+
+
+def test_a_run_that_fails_does_not_end_the_sweep(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def failing(values: dict[str, Any]) -> float:
+        if values["seed"] == 0:
+            raise TrainingError("the loss is not finite after step 3")
+        return values["network.embedding"] / 100
+
+    monkeypatch.setattr(sweeping, "train", Runs(failing))
+    runs = sweeping.sweep(written(folder, SWEEP), out=tmp_path)
+    assert [(run.figure, run.problem[:22]) for run in runs] == [
+        (None, "the loss is not finite"),
+        (0.08, ""),
+        (None, "the loss is not finite"),
+        (0.16, ""),
+    ]
+    monkeypatch.chdir(tmp_path)
+    assert main(["sweep", str(folder / "sweep.toml")]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "  1  0.1600, 1 failed  network.embedding = 16",
+        "  2  0.0800, 1 failed  network.embedding = 8",
+        "best run: best (network.embedding = 16, seed = 1: 0.1600)",
+    ]
+
+
+def test_a_search_draws_better_values_with_time(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("optuna")
+    path = written(
+        folder,
+        'config = "swept.toml"\nname = "search"\ntrials = 30\n[search]\n'
+        '"stage.0.learning_rate" = { low = 1e-5, high = 1.0, log = true }\n'
+        '"network.embedding" = { low = 8, high = 64, whole = true }\n',
+    )
+    runs = Runs(lambda values: 1.0 - abs(values["network.embedding"] - 24) / 64)
+    monkeypatch.setattr(sweeping, "train", runs)
+    made = sweeping.sweep(path, out=tmp_path)
+    widths = [int(run["network.embedding"]) for run in runs.seen]
+    assert all(
+        8 <= width <= 64 and 1e-5 <= run["stage.0.learning_rate"] <= 1.0
+        for width, run in zip(widths, runs.seen, strict=True)
+    )
+    apart = [abs(width - 24) for width in widths]
+    assert statistics.mean(apart[-10:]) < statistics.mean(apart[:10]) * 0.75
+    assert compared(made)[0].mean == max(run.figure or 0.0 for run in made)
+
+    again = Runs(runs.figure)
+    monkeypatch.setattr(sweeping, "train", again)
+    kept = json.loads((tmp_path / RUNS).read_text())[:12]
+    (tmp_path / RUNS).write_text(json.dumps(kept))
+    sweeping.sweep(path, out=tmp_path)
+    for run in [*again.seen, *runs.seen]:
+        run.pop("out")
+    assert again.seen == runs.seen[12:]
+
+
+def test_setups_are_ordered_by_their_means() -> None:
+    runs = [
+        SweptRun({"a": 1, "seed": 0}, 0.5, "x"),
+        SweptRun({"a": 1, "seed": 1}, 0.7, "x"),
+        SweptRun({"a": 2, "seed": 0}, 0.8, "x"),
+        SweptRun({"a": 2, "seed": 1}, None, "", "not finite"),
+        SweptRun({"a": 3, "seed": 0}, None, "", "not finite"),
+    ]
+    setups = compared(runs)
+    assert [(setup.values, setup.runs, setup.failed) for setup in setups] == [
+        ({"a": 2}, 1, 1),
+        ({"a": 1}, 2, 0),
+        ({"a": 3}, 0, 1),
+    ]
+    assert setups[1].mean == pytest.approx(0.6) and setups[1].deviation == pytest.approx(statistics.stdev([0.5, 0.7]))
+    assert setups[0].deviation is None and setups[2].mean is None
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "nothing to vary"),
+        ("[grid]\nseed = []", "expected a list of numbers, words"),
+        ("[grid]\nseed = [[1]]", "expected a list of numbers, words"),
+        ("[grid]\nseed = [1]\n[search]\nseed = { low = 1, high = 2 }", "in .grid. and in .search."),
+        ("[search]\nseed = { low = 2, high = 1 }", "low <= high"),
+        ("[search]\nseed = { low = 0, high = 1, log = true }", "low above 0 for log"),
+        ("[search]\nseed = { low = 0 }", "'high' is missing"),
+        (
+            "[grid]\n" + "\n".join(f"a{number} = [1, 2, 3, 4, 5]" for number in range(6)),
+            "at most 10,000 runs, got 15,625",
+        ),
+        ("[gird]\nseed = [1]", "did you mean 'grid'"),
+    ],
+)
+def test_sweeps_that_make_no_sense_are_refused(folder: Path, tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises((ConfigError, lookalike.UnknownNameError), match=told):
+        sweeping.sweep(written(folder, f'config = "swept.toml"\nname = "x"\n{text}\n'), out=tmp_path)
+
+
+def test_a_damaged_list_of_runs_is_told(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / RUNS).write_text('[{"figure": 1}]')
+    with pytest.raises(ConfigError, match="delete it to begin the sweep again"):
+        sweeping.sweep(written(folder, SWEEP), out=tmp_path)
