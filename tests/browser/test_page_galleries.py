@@ -144,6 +144,7 @@ def test_an_unknown_gallery_is_told_so(
     expect(heading).to_contain_text(f"“{urllib.request.unquote(name)}”")
     page.wait_for_load_state("networkidle")
     assert violations(page) == []
+    expect(page.get_by_role("button")).to_have_text(["Start again"])
     page.get_by_role("button", name="Start again").click()
     expect(page.get_by_role("heading", name="Or begin with one of 36 items")).to_be_visible()
     assert complaints.heard == []  # nothing was asked for that is not there

@@ -222,14 +222,15 @@ def test_a_box_is_drawn_across_the_outlines(finding_server: Server, open_page: O
     assert "box" not in query_of(page)
 
 
+@pytest.mark.parametrize("width", [360, 768, 1440])
 def test_a_finger_taps_garments_and_draws_boxes(
-    finding_server: Server, open_page: OpenPage, outfit: Path, found: list[Garment]
+    finding_server: Server, open_page: OpenPage, outfit: Path, found: list[Garment], width: int
 ) -> None:
-    phone = {"width": 390, "height": 740, "has_touch": True, "is_mobile": True}
+    phone = {"width": width, "height": 740, "has_touch": True, "is_mobile": True}
     page = open_page(finding_server, **phone, reduced_motion="reduce")
     choose(page, outfit)
     expect(page.locator(".query-about .hint")).to_have_text("Only the skirt. Tap another.")
-    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    assert page.evaluate("document.documentElement.scrollWidth") == width
     finger = Finger(page, ".crop")
     finger.tap(middle(found[0]))
     become(page, lambda ids: ids == answer(finding_server, photo=outfit, garment="trousers", k=24))

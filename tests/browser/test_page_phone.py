@@ -16,6 +16,7 @@ from playwright.sync_api import Page, expect
 import lookalike
 
 PHONE = {"width": 360, "height": 740, "has_touch": True, "is_mobile": True}
+WIDTHS = (360, 768, 1440)
 TYPES = 84
 
 
@@ -46,7 +47,7 @@ def noise(path: Path, side: int) -> Path:
     return path
 
 
-@pytest.mark.parametrize("width", [320, 360, 768])
+@pytest.mark.parametrize("width", [320, *WIDTHS])
 def test_camera_query_and_results_are_in_view(
     server: Server, open_page: OpenPage, query_photo: Path, width: int
 ) -> None:
@@ -71,8 +72,11 @@ def test_camera_query_and_results_are_in_view(
     assert violations(page) == []
 
 
-def test_a_small_box_is_moved_and_made_larger(server: Server, open_page: OpenPage, query_photo: Path) -> None:
-    page = open_page(server, **PHONE)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_small_box_is_moved_and_made_larger(
+    server: Server, open_page: OpenPage, query_photo: Path, width: int
+) -> None:
+    page = open_page(server, **{**PHONE, "width": width})
     choose(page, query_photo)
     finger = Finger(page, ".crop")
     place = page.locator(".crop").bounding_box()
@@ -82,10 +86,8 @@ def test_a_small_box_is_moved_and_made_larger(server: Server, open_page: OpenPag
         before = page.url
         finger.drag(start, end)
         page.wait_for_function("before => location.href !== before", arg=before)
-        width, height = page.locator(".fit img").evaluate("image => [image.naturalWidth, image.naturalHeight]")
-        return [
-            float(side) / (height if at % 2 else width) for at, side in enumerate(query_of(page)["box"][0].split(","))
-        ]
+        pixels = page.locator(".fit img").evaluate("image => [image.naturalWidth, image.naturalHeight]")
+        return [float(side) / pixels[at % 2] for at, side in enumerate(query_of(page)["box"][0].split(","))]
 
     box = drag((0.45, 0.45), (0.55, 0.55))
     assert box == pytest.approx([0.45, 0.45, 0.55, 0.55], abs=0.02)
@@ -124,8 +126,11 @@ def test_every_value_of_a_filter_is_found(long_server: Server, open_page: OpenPa
     assert page.evaluate("document.documentElement.scrollWidth") == width
 
 
-def test_a_photo_that_is_too_large_is_not_sent(long_server: Server, open_page: OpenPage, tmp_path: Path) -> None:
-    page = open_page(long_server, **PHONE)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_photo_that_is_too_large_is_not_sent(
+    long_server: Server, open_page: OpenPage, tmp_path: Path, width: int
+) -> None:
+    page = open_page(long_server, **{**PHONE, "width": width})
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url) if request.method == "POST" else None)
     photo = noise(tmp_path / "noise.png", 500)
@@ -133,10 +138,12 @@ def test_a_photo_that_is_too_large_is_not_sent(long_server: Server, open_page: O
     told = f"This photo has {photo.stat().st_size / 1e6:.1f}MB, and 0.4MB is the most. Choose a smaller one."
     expect(page.get_by_role("alert")).to_have_text(told.replace("MB", " MB"))
     assert asked == []
+    assert page.evaluate("document.documentElement.scrollWidth") == width
 
 
-def test_focus_returns_to_where_it_was(server: Server, open_page: OpenPage) -> None:
-    page = open_page(server, "?item=d013-1", **PHONE)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_focus_returns_to_where_it_was(server: Server, open_page: OpenPage, width: int) -> None:
+    page = open_page(server, "?item=d013-1", **{**PHONE, "width": width})
     settled(page)
     button = page.locator("#grid .about .icon-button").nth(3)
     button.focus()
@@ -145,14 +152,18 @@ def test_focus_returns_to_where_it_was(server: Server, open_page: OpenPage) -> N
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).not_to_be_visible()
     expect(button).to_be_focused()
+    if width >= 900:  # weights and filters are beside the results
+        expect(page.get_by_role("button", name="Adjust")).to_be_hidden()
+        return
     adjust = page.get_by_role("button", name="Adjust")
     adjust.press("Enter")
     page.keyboard.press("Escape")
     expect(adjust).to_be_focused()
 
 
-def test_a_slow_upload_is_told_as_such(server: Server, open_page: OpenPage, tmp_path: Path) -> None:
-    page = open_page(server, **PHONE)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_slow_upload_is_told_as_such(server: Server, open_page: OpenPage, tmp_path: Path, width: int) -> None:
+    page = open_page(server, **{**PHONE, "width": width})
     session = page.context.new_cdp_session(page)
     session.send("Network.enable")
     slow = {"offline": False, "latency": 10, "downloadThroughput": -1, "uploadThroughput": 150_000}

@@ -49,6 +49,7 @@ def test_details_that_load_slowly_are_of_the_item_that_was_opened_last(server: S
     dialog = page.get_by_role("dialog")
     expect(dialog.locator(".facts-table")).to_contain_text(last)
     expect(dialog.locator("#details-title")).to_have_text(cards.nth(5).locator(".name").inner_text())
+    assert not re.search(r"^0$", dialog.inner_text(), re.MULTILINE)  # the number of variants is not told
     assert f"/{last}/" in (dialog.locator(".details-photo img").get_attribute("src") or "")
 
 

@@ -128,8 +128,11 @@ def test_a_narrow_screen_has_everything_within_reach(server: Server, open_page: 
     assert min(box["width"], box["height"]) >= 44
 
 
-def test_a_finger_moves_the_corners_of_the_box(server: Server, open_page: OpenPage, query_photo: Path) -> None:
-    page = open_page(server, width=360, height=740, has_touch=True, is_mobile=True)
+@pytest.mark.parametrize("wide", [360, 768, 1440])
+def test_a_finger_moves_the_corners_of_the_box(
+    server: Server, open_page: OpenPage, query_photo: Path, wide: int
+) -> None:
+    page = open_page(server, width=wide, height=740, has_touch=True, is_mobile=True)
     choose(page, query_photo)
     Finger(page, ".crop").drag((0.98, 0.98), (0.58, 0.58))
     page.wait_for_function("() => new URLSearchParams(location.search).has('box')")

@@ -119,7 +119,7 @@ export class Details {
 				"div.details-in",
 				make("div.details-photo", photo),
 				about,
-				this.#variants.length && make("section.details-more", others, make("h3", message("variants")), variants),
+				this.#variants.length > 0 && make("section.details-more", others, make("h3", message("variants")), variants),
 				more,
 			),
 		);

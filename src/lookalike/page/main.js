@@ -196,10 +196,9 @@ async function arrive(problem) {
 
 /** Show an error that leaves nothing else to show. */
 function failAlone(error) {
-	setMode("search");
+	setMode("alone");
 	searching.stop();
 	shown = null;
-	query.showNothing(message("nothing_shown"));
 	fail(error);
 }
 
@@ -270,11 +269,11 @@ history.scrollRestoration = "manual";
 
 // Rendering.
 
-/** @param {"start"|"search"} mode */
+/** @param {"start"|"search"|"alone"} mode A notice stands alone where there is nothing to search in. */
 function setMode(mode) {
 	document.body.dataset.mode = mode;
 	byId("start").hidden = mode !== "start";
-	byId("search").hidden = mode !== "search";
+	byId("search").hidden = mode === "start";
 }
 
 function refresh() {

@@ -13,7 +13,7 @@ export function showNotice({title, text, actions, mark = "hanger"}) {
 	place.hidden = false;
 	place.replaceChildren(
 		icon(mark),
-		make("h3", title),
+		make(document.body.dataset.mode === "alone" ? "h1" : "h3", title),
 		make("p", text),
 		make(
 			"p.actions",
