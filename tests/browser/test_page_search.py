@@ -305,7 +305,7 @@ def test_what_a_visitor_loads_is_small(
     page.wait_for_load_state("networkidle")
     # HTML, scripts, styles, settings, icon and the texts of one language after an answer to a photo, as they lie on the
     # disk: nothing is shortened or packed. What only some visitors use, such as details, is loaded when they do; on a
-    # phone the filters too. The letters of Hindi have three bytes each in UTF-8. It was 128 kB for all of the page, before it was a shop's, in five languages.
+    # phone the filters too. The letters of Hindi have three bytes each in UTF-8.
     assert 100_000 < page.evaluate(LOADED) < most
 
 
