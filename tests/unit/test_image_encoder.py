@@ -138,7 +138,14 @@ WRONG: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "bytes": ({"kind": TensorProto.UINT8}, {}, "this one takes uint8 numbers"),
     "any size": ({"shape": ("n", 3, "h", "w")}, {}, "it takes images of any size; give one with --size"),
     "another size": ({}, {"size": 64}, r"its images are \(32, 32\), and the preprocessing makes 64 x 64"),
-    "maps": ({"flat": False}, {}, r"gives rows \(B, D\), its output 'features' is \(\?, 3, 4, 4\)"),
+    "maps": (
+        {"flat": False},
+        {},
+        r"'features' is \(B, 3, 4, 4\); say how it becomes a row, of maps: --pooling average",
+    ),
+    "the first of maps": ({"flat": False}, {"pooling": "cls"}, "which has no pooling 'cls'"),
+    "rows are pooled": ({}, {"pooling": "average"}, r"'features' is \(B, 5\), which has no pooling 'average'"),
+    "no such pooling": ({}, {"pooling": "mean"}, "unknown pooling of an ONNX output 'mean'; known: average, cls"),
     "zeros": ({"scale": 0.0}, {}, "it gives rows of zeros"),
     "fixed inside": ({"shape": (1, 3, 32, 32), "reshape_to": 1}, {}, "cannot embed several images at once"),
     "mixed inside": ({"shape": (2, 3, 32, 32), "reshape_to": 2}, {}, "cannot embed several images at once"),
@@ -183,3 +190,109 @@ def test_the_encoder_is_described_whole(tmp_path: Path, capsys: pytest.CaptureFi
     given = ["--mean", "0.5", "--std", "0.5", "--fit", "pad", "--size", "32x32x3"]
     assert main(["export", str(encoder), "--onnx", str(tmp_path / "o.onnx"), *given]) == 2
     assert "--size expects pixels, such as 224 or 256x192, got '32x32x3'" in capsys.readouterr().err
+
+
+def write_tokens(path: Path, *, opset: int = 13) -> Path:
+    """An encoder of 16 cells of 8 x 8 pixels as tokens, (B, 16, 3)."""
+    nodes = [
+        helper.make_node("AveragePool", ["x"], ["cells"], kernel_shape=[8, 8], strides=[8, 8]),
+        helper.make_node("Reshape", ["cells", "sizes"], ["flat"]),
+        helper.make_node("Transpose", ["flat"], ["tokens"], perm=[0, 2, 1]),
+    ]
+    sizes = [numpy_helper.from_array(np.array([0, 3, 16]), "sizes")]
+    image = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3, 32, 32])
+    tokens = helper.make_tensor_value_info("tokens", TensorProto.FLOAT, ["n", 16, 3])
+    graph = helper.make_graph(nodes, "tokens", [image], [tokens], sizes)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8), path)
+    return path
+
+
+@pytest.mark.parametrize(("kind", "pooling"), [("tokens", "average"), ("tokens", "cls"), ("maps", "average")])
+def test_tokens_and_maps_are_pooled_as_is_said(kind: str, pooling: Any, tmp_path: Path) -> None:
+    path = tmp_path / "theirs.onnx"
+    write_tokens(path) if kind == "tokens" else write_encoder(path, flat=False)
+    made = lookalike.export_encoder(path, tmp_path / "o.onnx", fit="stretch", mean=0, std=1, pooling=pooling)
+    cells = []
+    for photo in drawn_photos():
+        pixels = np.asarray(photo.resize((32, 32), Image.Resampling.BILINEAR), dtype=np.float64) / 255
+        cells.append(pixels.reshape(4, 8, 4, 8, 3).mean(axis=(1, 3)).reshape(16, 3))
+    rows = np.array([each[0] if pooling == "cls" else each.mean(axis=0) for each in cells])
+    expected = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    np.testing.assert_allclose(
+        PhotoEmbedder(open_network(made.file)).embed(drawn_photos())["deep"], expected, atol=1e-5
+    )
+
+
+def with_outer_weights(path: Path, location: str) -> Path:
+    """The encoder of `write_encoder` with its weights in another file."""
+    model = onnx.load(write_encoder(path))
+    weights = model.graph.initializer[0]
+    content = weights.raw_data
+    weights.ClearField("raw_data")
+    weights.data_location = TensorProto.EXTERNAL
+    weights.external_data.add(key="location", value=location)
+    path.write_bytes(model.SerializeToString())
+    if "/" not in location:
+        (path.parent / location).write_bytes(content)
+    return path
+
+
+def test_weights_beside_the_file_are_taken_into_the_model(tmp_path: Path) -> None:
+    options: Any = {"fit": "pad", "mean": 0.5, "std": 0.5}
+    outer = with_outer_weights(tmp_path / "theirs.onnx", "weights.bin")
+    made = lookalike.export_encoder(outer, tmp_path / "out" / "o.onnx", **options)
+    (tmp_path / "weights.bin").unlink()
+    rows = PhotoEmbedder(open_network(made.file)).embed(drawn_photos())["deep"]
+    whole = lookalike.export_encoder(write_encoder(tmp_path / "whole.onnx"), tmp_path / "out" / "w.onnx", **options)
+    np.testing.assert_array_equal(rows, PhotoEmbedder(open_network(whole.file)).embed(drawn_photos())["deep"])
+    with pytest.raises(UsageError, match="not an ONNX file that can be read"):
+        lookalike.export_encoder(outer, tmp_path / "o.onnx", **options)
+
+
+@pytest.mark.parametrize("location", ["../secret.bin", "/etc/hostname", "none/weights.bin"])
+def test_weights_elsewhere_are_not_read(location: str, tmp_path: Path) -> None:
+    (tmp_path / "secret.bin").write_bytes(b"\0" * 10_000)
+    folder = tmp_path / "in"
+    folder.mkdir()
+    outer = with_outer_weights(folder / "theirs.onnx", location)
+    with pytest.raises(UsageError, match="not an ONNX file that can be read") as caught:
+        lookalike.export_encoder(outer, tmp_path / "o.onnx", fit="pad", mean=0.5, std=0.5)
+    assert "\n" not in str(caught.value) and not (tmp_path / "o.onnx").exists()
+
+
+def test_old_operators_are_refused(tmp_path: Path) -> None:
+    model = onnx.load(write_encoder(tmp_path / "theirs.onnx"))
+    model.opset_import[0].version = 6
+    (tmp_path / "theirs.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(UsageError, match="operators of version 6, expected 7 or later; export it again"):
+        lookalike.export_encoder(tmp_path / "theirs.onnx", tmp_path / "o.onnx", fit="pad", mean=0.5, std=0.5)
+
+
+def test_damaged_and_greedy_files_are_one_line(tmp_path: Path) -> None:
+    content = write_encoder(tmp_path / "theirs.onnx").read_bytes()
+    random = np.random.default_rng(0)
+    refused = 0
+    for _ in range(60):
+        damaged = bytearray(content)
+        for place in random.integers(len(content), size=int(random.integers(1, 4))):
+            damaged[place] ^= 1 << int(random.integers(8))
+        (tmp_path / "damaged.onnx").write_bytes(damaged)
+        try:
+            lookalike.export_encoder(tmp_path / "damaged.onnx", tmp_path / "o.onnx", fit="pad", mean=0.5, std=0.5)
+        except LookalikeError as error:
+            assert "\n" not in str(error) and len(str(error)) < 1000
+            refused += 1
+    assert refused > 5
+    model = onnx.load(tmp_path / "theirs.onnx")
+    large = numpy_helper.from_array(np.array([1 << 20, 1 << 20, 1 << 10]), "large")
+    model.graph.initializer.append(large)
+    model.graph.node.insert(0, helper.make_node("ConstantOfShape", ["large"], ["petabyte"]))
+    model.graph.node.insert(1, helper.make_node("ReduceMean", ["petabyte"], ["unused"], keepdims=0))
+    model.graph.node[2].input[0] = "x"
+    model.graph.output.append(helper.make_tensor_value_info("unused", TensorProto.FLOAT, []))
+    (tmp_path / "greedy.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(UsageError) as caught:
+        lookalike.export_encoder(
+            tmp_path / "greedy.onnx", tmp_path / "o.onnx", fit="pad", mean=0.5, std=0.5, output="unused"
+        )
+    assert "\n" not in str(caught.value)

@@ -58,6 +58,14 @@ def export(
     output: Annotated[
         str | None, typer.Option("--output", metavar="NAME", help="Output of an .onnx file that has several.")
     ] = None,
+    pooling: Annotated[
+        str | None,
+        typer.Option(
+            "--pooling",
+            metavar="NAME",
+            help="How tokens or maps of an .onnx file become a row: average, or of tokens cls, the first.",
+        ),
+    ] = None,
     size: Annotated[
         str | None,
         typer.Option("--size", metavar="N", help="Side of the input in pixels, or HEIGHTxWIDTH."),
@@ -84,18 +92,19 @@ def export(
 
     of_checkpoints = {"--int8": int8, "--calibrate": calibrate, "--labels": labels}
     of_others = {"--weights": weights, "--output": output, "--size": size, "--fit": fit, "--short-side": short_side}
-    of_others |= {"--mean": mean, "--std": std, "--interpolation": interpolation}
+    of_others |= {"--pooling": pooling, "--mean": mean, "--std": std, "--interpolation": interpolation}
     if is_other(model):
         _refuse(of_checkpoints, what="a model of others")
-        preprocessing: dict[str, Any] = {
+        given: dict[str, Any] = {
             "size": _size(size),
             "fit": fit,
             "short_side": short_side,
             "mean": _numbers(mean, option="--mean"),
             "std": _numbers(std, option="--std"),
             "interpolation": interpolation,
+            "pooling": pooling,
         }
-        _export_other(model, onnx, weights=weights, half=half, output=output, preprocessing=preprocessing)
+        _export_other(model, onnx, weights=weights, half=half, output=output, given=given)
     elif not Path(model).exists():
         raise UsageError(f"{model}: no such file or folder; {EXPECTED}")
     else:
@@ -127,11 +136,11 @@ def _export_checkpoint(
 
 
 def _export_other(
-    model: str, onnx: str, *, weights: str | None, half: bool, output: str | None, preprocessing: Mapping[str, Any]
+    model: str, onnx: str, *, weights: str | None, half: bool, output: str | None, given: Mapping[str, Any]
 ) -> None:
     from lookalike.models.export_others import export_encoder
 
-    made = export_encoder(model, onnx, weights=weights, half=half, output=output, **preprocessing)
+    made = export_encoder(model, onnx, weights=weights, half=half, output=output, **given)
     _write_model(made)
     if made.text_file is not None:
         write(f"wrote {made.text_file}, the text encoder of {made.model_id}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from lookalike.errors import ModelError, UsageError
 from lookalike.extras import extra_wanted
+from lookalike.models.onnx_file import OutputPooling
 from lookalike.models.preprocessing import (
     Fit,
     Interpolation,
@@ -70,6 +71,7 @@ def export_encoder(
     std: float | Sequence[float] | None = None,
     interpolation: Interpolation | None = None,
     output: str | None = None,
+    pooling: OutputPooling | None = None,
 ) -> ExportedOther:
     """Write an image encoder of others as a photo model; of an image and text model, the text encoder beside it.
 
@@ -88,6 +90,8 @@ def export_encoder(
         std: Standard deviation of each channel, or of all, for values in [0, 1].
         interpolation: Filter of resizing: `bilinear` or `bicubic`; `bilinear` for an ONNX file, if it is not given.
         output: Output of an ONNX file; None for the only one.
+        pooling: Pooling of an output of an ONNX file that has tokens (B, N, C) or maps (B, C, h, w): `average`, or of
+            tokens `cls`, the first; None for rows (B, D).
 
     Raises:
         UsageError: What was given does not fit together, or a part of the description of an ONNX file is missing.
@@ -104,9 +108,9 @@ def export_encoder(
         raise UsageError(f"{name}: weights are for a model that is named, such as timm:resnet50; leave --weights out")
     with extra_wanted("export", "train"):
         if name.endswith(".onnx"):
-            return _onnx_file(Path(name), file, changes, half=half, output=output)
-        if output is not None:
-            raise UsageError(f"{name}: an output is chosen of an ONNX file only; leave --output out")
+            return _onnx_file(Path(name), file, changes, half=half, output=output, pooling=pooling)
+        if output is not None or pooling is not None:
+            raise UsageError(f"{name}: an output and its pooling are chosen of an ONNX file only; leave them out")
         if library == "timm":
             from lookalike.models.encoders.timm_encoder import timm_encoder
 
@@ -159,7 +163,7 @@ def _written(encoder: ImageEncoder, file: Path, *, half: bool) -> ExportedOther:
 
 
 def _onnx_file(
-    encoder: Path, file: Path, changes: PreprocessingChanges, *, half: bool, output: str | None
+    encoder: Path, file: Path, changes: PreprocessingChanges, *, half: bool, output: str | None, pooling: str | None
 ) -> ExportedOther:
     from lookalike.models.image_encoder import export_graph, input_size
 
@@ -179,5 +183,5 @@ def _onnx_file(
         interpolation=changes.interpolation or "bilinear",
         short_side=changes.short_side or 0,
     )
-    model_id, least = export_graph(encoder, file, preprocessing, output=output)
+    model_id, least = export_graph(encoder, file, preprocessing, output=output, pooling=pooling)
     return ExportedOther(file, model_id, preprocessing, least)

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from lookalike.errors import ModelError
 from lookalike.models.content_hash import append_checksum, read_checked
@@ -14,6 +14,9 @@ from lookalike.storage.files import NAME_KEPT
 
 METADATA: Final = 14
 """Field of a model in ONNX's protobuf schema with the entries of its metadata, each a key (1) and a value (2)."""
+
+OutputPooling = Literal["average", "cls"]
+"""How tokens or maps of an ONNX file of others become rows; `cls` takes the first token."""
 
 NUMBER: Final = 0
 """Wire type of numbers."""
