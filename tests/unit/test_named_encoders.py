@@ -204,3 +204,21 @@ def test_without_a_network_published_weights_are_one_line(monkeypatch: pytest.Mo
             lookalike.export_encoder(name, tmp_path / "new.onnx", weights=weights)
         assert "\n" not in str(caught.value)
     assert not (tmp_path / "new.onnx").exists()
+
+
+def test_an_evaluation_takes_a_folder_as_its_exported_file(tmp_path: Path) -> None:
+    from lookalike.catalogue.sample.drawn import write_drawn
+
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    written(timm.create_model("test_vit", num_classes=0, img_size=32), folder / "model.safetensors")
+    config = {"input_size": [3, 32, 32], "mean": [0.5] * 3, "std": [0.5] * 3, "crop_pct": 1.0}
+    described = {"architecture": "test_vit", "num_classes": 0, "pretrained_cfg": config}
+    (folder / "config.json").write_text(json.dumps(described), encoding="utf-8")
+    table = write_drawn(tmp_path / "sample", products=6, photos=2)
+    made = lookalike.export_encoder(folder, tmp_path / "mine.onnx")
+    of_file = lookalike.evaluate(table, model=made.file, protocol="product")
+    of_folder = lookalike.evaluate(table, model=str(folder), protocol="product")
+    assert of_folder.to_json() == of_file.to_json() and of_folder.model == made.model_id
+    with pytest.raises(lookalike.UnknownNameError, match="did you mean 'test_vit"):
+        lookalike.evaluate(table, model="timm:test_vitt")

@@ -47,7 +47,10 @@ def evaluate(
     model: Annotated[
         list[str] | None,
         typer.Option(
-            "--model", metavar="M", help="Model to embed the photos with, in place of --gallery; may be repeated."
+            "--model",
+            metavar="M",
+            help="Model to embed the photos with, in place of --gallery: `default`, a file, or an encoder of others by "
+            "its name or folder, such as timm:resnet50.a1_in1k; may be repeated.",
         ),
     ] = None,
     protocol: Annotated[

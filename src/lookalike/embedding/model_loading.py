@@ -78,7 +78,10 @@ def find_model(model: str | Path) -> Path:
     """
     path = SHIPPED_MODEL if str(model) == SHIPPED else Path(model)
     if not path.is_file():
-        raise ModelError(f"{path}: no such model file; give 'default', an .onnx file or a .safetensors checkpoint")
+        raise ModelError(
+            f"{path}: no such model file; give 'default', an .onnx file or a .safetensors checkpoint; `lookalike export` "
+            "makes files of the models of other libraries"
+        )
     return path
 
 

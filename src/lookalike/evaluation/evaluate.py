@@ -19,6 +19,7 @@ from lookalike.evaluation.evaluator import (
     stored_embeddings,
     weighted_rows,
 )
+from lookalike.evaluation.named_models import model_files
 from lookalike.evaluation.protocol import Protocol
 from lookalike.evaluation.task import UNKNOWN
 from lookalike.evaluation.word_evaluation import measure_in_words
@@ -130,7 +131,8 @@ def evaluate(
     Args:
         source: A folder, a table or the root of a published benchmark, with labels.
         gallery: Address of a gallery that was filled from the source and has the vectors; or its retriever.
-        model: Instead of `gallery`: a model, or several, to embed the photos with.
+        model: Instead of `gallery`: a model, or several, to embed the photos with: `default`, a file, or an encoder of
+            others that `export_encoder` takes by its name or folder, such as `timm:resnet50.a1_in1k`.
         protocol: Name of a published benchmark, such as `inshop`; `product`, `grades=a,b,c`, `classes=a,b`,
             `words=a,b,c` or `changed-words=a,b,c`; None is that of the source, or `product`.
         weights: Weights of the spaces by name; None takes those learned for the gallery, or the defaults.
@@ -182,11 +184,12 @@ def evaluate(
         )
         found = Evaluation(os.fspath(source), measured, classifier.model_id, {}, list(reasons.values()))
     else:
-        encoder = open_text_encoder(gallery, models, protocol=chosen.name) if chosen.asks_in_words else None
-        if gallery is not None:
-            embedded = _from_gallery(items, gallery)
-        else:
-            embedded = _from_models(catalogue, items, models, runtime=runtime, device=device, progress=progress)
+        with model_files(models) as files:
+            encoder = open_text_encoder(gallery, files, protocol=chosen.name) if chosen.asks_in_words else None
+            if gallery is not None:
+                embedded = _from_gallery(items, gallery)
+            else:
+                embedded = _from_models(catalogue, items, files, runtime=runtime, device=device, progress=progress)
         retrieval = None
         if encoder is not None:
             measured, used = measure_in_words(

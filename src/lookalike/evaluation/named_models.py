@@ -1,0 +1,30 @@
+"""Models of other libraries by their names, as files for the time of an evaluation."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from lookalike.models.export_others import export_encoder, is_other
+
+
+@contextmanager
+def model_files(models: Sequence[str]) -> Iterator[list[str]]:
+    """Context in which every model is a file: `timm:NAME` and others are exported into a temporary folder.
+
+    Args:
+        models: `default`, files, or what `export_encoder` takes, except for ONNX files of others, which need their
+            preprocessing.
+
+    Raises:
+        LookalikeError: A model cannot be exported.
+    """
+    with tempfile.TemporaryDirectory(prefix="lookalike-") as folder:
+        files = []
+        for number, model in enumerate(models):
+            if is_other(model) and not model.endswith(".onnx"):
+                model = str(export_encoder(model, Path(folder) / f"{number}.onnx").file)
+            files.append(model)
+        yield files
