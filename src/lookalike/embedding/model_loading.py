@@ -79,8 +79,8 @@ def find_model(model: str | Path) -> Path:
     path = SHIPPED_MODEL if str(model) == SHIPPED else Path(model)
     if not path.is_file():
         raise ModelError(
-            f"{path}: no such model file; give 'default', an .onnx file or a .safetensors checkpoint; `lookalike export` "
-            "makes files of the models of other libraries"
+            f"{path}: no such model file; give 'default', an .onnx file or a .safetensors checkpoint; `export` "
+            "makes files of models of other libraries"
         )
     return path
 
