@@ -3,12 +3,17 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
+# Tests start hundreds of programs, each of which would compile all modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 VENVS ?= .venv
 DEMO := $(VENVS)/demo
 TEST := $(VENVS)/test
 MILVUS := $(VENVS)/milvus
 JOBS ?= 2
+# Where tests write: in memory, if there is room and programs may run there, for a disk would make them wait thousands of times.
+SCRATCH ?= $(shell grep -s '^[^ ]* /dev/shm ' /proc/mounts | grep -qv noexec \
+	&& test "$$(df --output=avail -B 1M /dev/shm | tail -n 1)" -ge 4096 && echo /dev/shm)
 SEED ?= 0
 AUDIT := $(VENVS)/audit
 DOCS := $(VENVS)/docs
@@ -34,6 +39,9 @@ define install
 	@touch '$@'
 endef
 
+# $(call scratch,PYTEST): pytest, with its files in a folder of SCRATCH that goes when it ends; without SCRATCH where pytest has them.
+scratch = $(if $(SCRATCH),scratch=$$(mktemp -d '$(SCRATCH)/lookalike-tests-XXXXXX') && trap 'rm -rf "$$scratch"' EXIT INT TERM && $(1) --basetemp="$$scratch/files",$(1))
+
 .PHONY: help
 help: ## Show the targets, a line each
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -49,13 +57,13 @@ serve: $(DEMO)/installed ## The demo, and then its page and API on http://127.0.
 .PHONY: test
 test: $(TEST)/installed ## Install everything, PyTorch included, and run the quick tests, in JOBS=2 processes
 	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory clients/typescript/node_modules/installed; fi
-	@OMP_NUM_THREADS=1 '$(TEST)/bin/python' -m pytest -q -n '$(JOBS)' --dist loadfile --no-loadscope-reorder --max-worker-restart 0 -m 'not slow and not milvus and not gpu and not container'
+	@$(call scratch,OMP_NUM_THREADS=1 '$(TEST)/bin/python' -m pytest -q -n '$(JOBS)' --dist loadfile --no-loadscope-reorder --max-worker-restart 0 -m 'not slow and not milvus and not gpu and not container')
 
 .PHONY: coverage
 coverage: $(TEST)/installed ## Run the quick tests, and show which lines and branches none of them reached
 	@mkdir -p build/coverage
-	@OMP_NUM_THREADS=1 '$(TEST)/bin/python' -m pytest -q -n '$(JOBS)' --dist loadfile --no-loadscope-reorder --max-worker-restart 0 \
-		-m 'not slow and not milvus and not gpu and not container' --cov --cov-report=term --cov-report=html
+	@$(call scratch,OMP_NUM_THREADS=1 '$(TEST)/bin/python' -m pytest -q -n '$(JOBS)' --dist loadfile --no-loadscope-reorder --max-worker-restart 0 \
+		-m 'not slow and not milvus and not gpu and not container' --cov --cov-report=term --cov-report=html)
 
 .PHONY: test-slow
 test-slow: $(TEST)/installed ## Run the slow tests

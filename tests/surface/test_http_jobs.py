@@ -63,7 +63,7 @@ def cdn() -> Cdn:
 @pytest.fixture
 def web(cdn: Cdn, monkeypatch: pytest.MonkeyPatch) -> Iterator[RawServer]:
     monkeypatch.setenv(VARIABLE, "127.0.0.1")
-    monkeypatch.setattr(photo_queues, "PhotoFetcher", partial(PhotoFetcher, pause_s=0.02))
+    monkeypatch.setattr(photo_queues, "PhotoFetcher", partial(PhotoFetcher, pause_s=0.002))
     with RawServer(cdn.answer) as server:
         yield server
         cdn.gate.set()

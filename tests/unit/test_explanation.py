@@ -82,7 +82,7 @@ def test_an_exported_file_gives_the_last_map_as_pytorch_has_it(tmp_path: Path) -
     from lookalike.models.network import Network, NetworkSettings
 
     torch.manual_seed(1)
-    network = Network(NetworkSettings("mobilenetv3_small_050", embedding=8), heads={}).eval()
+    network = Network(NetworkSettings("test_efficientnet", embedding=8), heads={}).eval()
     path = tmp_path / "m.safetensors"
     save_checkpoint(path, network, preprocessing=Preprocessing(96, 64), name="m", classes={})
     (tmp_path / "photos").mkdir()
@@ -92,7 +92,7 @@ def test_an_exported_file_gives_the_last_map_as_pytorch_has_it(tmp_path: Path) -
     photos = np.random.default_rng(0).normal(size=(3, 3, 96, 64)).astype(np.float32)
     with torch.no_grad():
         maps = network.maps(torch.from_numpy(photos)).numpy()
-    assert maps.shape == (3, 1024, 3, 2)
+    assert maps.shape == (3, 256, 3, 2)
     for opened in (open_network(file), open_network(file, runtime="openvino"), open_network(path)):
         assert opened.has_map
         np.testing.assert_allclose(opened.maps(photos), maps, atol=1e-4 * np.abs(maps).max())
