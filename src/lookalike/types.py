@@ -140,6 +140,29 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
+class PhotoChoice:
+    """Which part of which photos of a catalogue is seen.
+
+    Attributes:
+        boxes: True for the boxes, False for whole photos, a number for boxes with that part of their sides around them.
+        photos: Folder of DeepFashion's photos, `img` or `img_highres`; empty for other catalogues.
+    """
+
+    boxes: bool | float
+    photos: str = ""
+
+    @classmethod
+    def of(cls, items: Iterable[Item], *, boxes: bool | float, photos: str) -> PhotoChoice:
+        """Choice that items were made with; items without boxes are whole photos."""
+        return cls(boxes if any(item.box is not None for item in items) else False, photos)
+
+    def __str__(self) -> str:
+        margin = "" if isinstance(self.boxes, bool) else f" with a margin of {self.boxes:g}"
+        shown = f"photos cropped to boxes{margin}" if self.boxes else "whole photos"
+        return f"{shown} of {self.photos}" if self.photos else shown
+
+
+@dataclass(frozen=True, slots=True)
 class FileStamp:
     """State of a photo's file, by which later changes are detected.
 

@@ -15,12 +15,16 @@ from lookalike.catalogue import open_catalogue
 from lookalike.catalogue.boxes import parse, with_margin
 from lookalike.catalogue.sample.layouts.table import write_layout
 from lookalike.cli import main
-from lookalike.errors import ConfigError, UnknownNameError, UsageError
+from lookalike.embedding.model_loading import open_network
+from lookalike.errors import ConfigError, ModelError, UnknownNameError, UsageError
 from lookalike.evaluation.evaluate import evaluate
 from lookalike.images import open_image
+from lookalike.models.checkpoint import load_checkpoint, save_checkpoint
+from lookalike.models.photo_choices import TRAINED_ON, choices_text, read_choices
 from lookalike.training.data.dataset import read_splits
+from lookalike.training.data.training_data import TrainingData
 from lookalike.training.settings.run_settings import DataSettings, load_settings
-from lookalike.types import Box
+from lookalike.types import Box, PhotoChoice
 
 Capture = pytest.CaptureFixture[str]
 
@@ -156,3 +160,53 @@ def test_reports_say_what_was_measured_and_galleries_of_other_boxes_are_told(
 def test_parse_reads_the_three_forms() -> None:
     assert (parse("true"), parse("false"), parse("0.25"), parse("1")) == (True, False, 0.25, 1.0)
     assert isinstance(parse("1"), float)
+
+
+def test_a_model_says_what_it_was_trained_on_and_another_choice_is_told(
+    inshop: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    onnx = pytest.importorskip("onnx")
+    from lookalike.models.content_hash import append_checksum
+
+    model = onnx.load(tiny_model)
+    facts = {entry.key: entry.value for entry in model.metadata_props}
+    seen = [PhotoChoice(0.1, "img"), PhotoChoice(False), PhotoChoice(False)]
+    onnx.helper.set_model_props(model, {**facts, TRAINED_ON: choices_text(seen)})
+    onnx.save(model, tmp_path / "trained.onnx")
+    append_checksum(tmp_path / "trained.onnx")
+    (note,) = evaluate(inshop, model=tmp_path / "trained.onnx").to_json()["notes"]
+    trained_on = "photos cropped to boxes with a margin of 0.1 of img, whole photos"
+    assert note == f"tiny was trained on {trained_on}; this is photos cropped to boxes of img"
+    assert evaluate(inshop, model=tmp_path / "trained.onnx", boxes=0.1).to_json()["notes"] == []
+    assert evaluate(inshop, model=tiny_model).to_json()["notes"] == []  # it does not say
+
+
+def test_a_checkpoint_keeps_what_it_was_trained_on(inshop: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run.toml"
+    run.write_text(
+        f'name = "x"\n[[data]]\nsource = "{inshop}"\nboxes = 0.1\nheads = {{ category = 1 }}\n'
+        "[[stage]]\nepochs = 1\nlearning_rate = 0.1\n",
+        encoding="utf-8",
+    )
+    data = TrainingData(
+        load_settings(run, overrides=('network.backbone="test_resnet"', "network.init=", "products=2", "photos=1")),
+        base=tmp_path,
+    )
+    network = data.make_network()
+    save_checkpoint(
+        tmp_path / "x.safetensors",
+        network,
+        preprocessing=data.preprocessing,
+        name="x",
+        classes=data.heads,
+        trained_on=data.seen,
+    )
+    assert load_checkpoint(tmp_path / "x.safetensors").trained_on == (PhotoChoice(0.1, "img"),)
+    assert open_network(str(tmp_path / "x.safetensors")).identity.trained_on == (PhotoChoice(0.1, "img"),)
+
+
+@pytest.mark.parametrize("text", ["", "{}{", "[1]", '[{"boxes": true}]', '[{"boxes": "x", "photos": ""}]', "[" * 10**5])
+def test_a_damaged_record_of_training_is_told(text: str) -> None:
+    with pytest.raises(ModelError, match=r"m\.onnx: damaged: lookalike\.trained_on is a list of boxes and photos"):
+        read_choices(text, file="m.onnx")
+    assert read_choices(choices_text([PhotoChoice(True, "img")]), file="m") == (PhotoChoice(True, "img"),)

@@ -9,8 +9,9 @@ from typing import Literal, Protocol, TypeAlias
 
 from lookalike.embedding.calibration import METADATA, Calibration
 from lookalike.errors import ModelError
+from lookalike.models.photo_choices import TRAINED_ON, read_choices
 from lookalike.models.preprocessing import Preprocessing
-from lookalike.types import Float32
+from lookalike.types import Float32, PhotoChoice
 
 Device: TypeAlias = Literal["auto", "cpu", "cuda"]
 
@@ -30,6 +31,7 @@ class Identity:
         unit: Whether its embeddings are of length 1; those of the original system's models are not.
         labels: Class names by head, in the order of the columns of `Outputs.labels`; empty without heads.
         calibration: Calibration of relevance and labels; None if there is none.
+        trained_on: What of the photos of each catalogue it was trained on; empty if that is unknown.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Identity:
     unit: bool = True
     labels: Mapping[str, Sequence[str]] = field(default_factory=dict)
     calibration: Calibration | None = None
+    trained_on: Sequence[PhotoChoice] = ()
 
     @property
     def model_id(self) -> str:
@@ -67,7 +70,8 @@ class Identity:
         labels = read_labels(metadata.get("lookalike.labels", "{}"), file=file)
         calibrated = metadata.get(METADATA)
         calibration = Calibration.from_json(calibrated, file=file) if calibrated else None
-        return cls(name, fingerprint, Preprocessing.from_json(preprocessing), unit, labels, calibration)
+        trained_on = read_choices(metadata.get(TRAINED_ON, "[]"), file=file)
+        return cls(name, fingerprint, Preprocessing.from_json(preprocessing), unit, labels, calibration, trained_on)
 
 
 @dataclass(frozen=True, slots=True)

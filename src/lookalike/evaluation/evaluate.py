@@ -24,7 +24,7 @@ from lookalike.evaluation.protocol import Protocol
 from lookalike.evaluation.task import UNKNOWN
 from lookalike.evaluation.word_evaluation import measure_in_words
 from lookalike.evaluation.word_search import open_text_encoder
-from lookalike.types import several
+from lookalike.types import PhotoChoice, several
 
 if TYPE_CHECKING:
     from lookalike.catalogue.protocol import Catalogue
@@ -221,7 +221,8 @@ def evaluate(
         found = Evaluation(
             os.fspath(source), measured, embedded.model_id, used, skipped, retrieval=retrieval, embedded=embedded
         )
-    found = replace(found, boxes=catalogue.boxes, photos=catalogue.photos)
+    seen = PhotoChoice.of(items, boxes=catalogue.boxes, photos=catalogue.photos)
+    found = replace(found, boxes=seen.boxes, photos=seen.photos)
     if report is not None:
         found.write_report(report)
     return found
@@ -272,8 +273,15 @@ def _from_models(
     from lookalike.embedding.embedder import PhotoEmbedder
     from lookalike.embedding.model_loading import open_network
 
-    embedder = PhotoEmbedder(*(open_network(model, runtime=runtime, device=device) for model in models))
-    return computed_embeddings(catalogue, items, embedder, progress=progress)
+    networks = [open_network(model, runtime=runtime, device=device) for model in models]
+    embedded = computed_embeddings(catalogue, items, PhotoEmbedder(*networks), progress=progress)
+    here = PhotoChoice.of(items, boxes=catalogue.boxes, photos=catalogue.photos)
+    notes = [
+        f"{network.identity.name} was trained on {', '.join(map(str, network.identity.trained_on))}; this is {here}"
+        for network in networks
+        if network.identity.trained_on and here not in network.identity.trained_on
+    ]
+    return replace(embedded, notes=(*embedded.notes, *notes))
 
 
 def _absent(items: Sequence[Item], embedded: EmbeddedItems) -> list[str]:

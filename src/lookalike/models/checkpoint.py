@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -16,9 +16,11 @@ from lookalike.config import build
 from lookalike.errors import ModelError, short_reason
 from lookalike.models import original_checkpoint
 from lookalike.models.network import Network, NetworkSettings, head_key
+from lookalike.models.photo_choices import TRAINED_ON, choices_text, read_choices
 from lookalike.models.preprocessing import Preprocessing
 from lookalike.models.weight_readers import State, match_first_block
 from lookalike.storage.files import written_whole
+from lookalike.types import PhotoChoice
 
 FORMAT = "1"
 CONTENT = "lookalike.content"
@@ -35,6 +37,7 @@ class Checkpoint:
         name: Name of the model.
         fingerprint: SHA-256 over weights and preprocessing, in hexadecimal; equal fingerprints give equal embeddings.
         classes: Class names of each head, in the order of its scores.
+        trained_on: What of the photos of each catalogue it was trained on; empty if that is unknown.
     """
 
     network: Network
@@ -42,10 +45,17 @@ class Checkpoint:
     name: str
     fingerprint: str
     classes: Mapping[str, Sequence[str]]
+    trained_on: Sequence[PhotoChoice] = ()
 
 
 def save_checkpoint(
-    path: Path, network: Network, *, preprocessing: Preprocessing, name: str, classes: Mapping[str, Sequence[str]]
+    path: Path,
+    network: Network,
+    *,
+    preprocessing: Preprocessing,
+    name: str,
+    classes: Mapping[str, Sequence[str]],
+    trained_on: Sequence[PhotoChoice] = (),
 ) -> None:
     """Write a checkpoint atomically."""
     header = {
@@ -55,6 +65,7 @@ def save_checkpoint(
         "lookalike.network": json.dumps(asdict(network.settings)),
         "lookalike.backbone": network.shape.config,
         "lookalike.classes": json.dumps({head: list(names) for head, names in classes.items()}),
+        TRAINED_ON: choices_text(trained_on),
     }
     state = {key: tensor.detach().cpu().contiguous() for key, tensor in network.state_dict().items()}
     header[CONTENT] = content_sum(state, header)
@@ -111,7 +122,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
         combinations, dimension = state[f"relevance.{place}.vectors"].shape
         part.make_room(combinations=combinations, dimension=dimension)
     network.load_state_dict(state)
-    return _checkpoint(network, preprocessing, name=header["lookalike.name"], classes=classes)
+    checkpoint = _checkpoint(network, preprocessing, name=header["lookalike.name"], classes=classes)
+    return replace(checkpoint, trained_on=read_choices(header.get(TRAINED_ON, "[]"), file=str(path)))
 
 
 def _load_original(path: Path) -> Checkpoint:

@@ -23,6 +23,7 @@ from lookalike.models.checkpoint import FORMAT, Checkpoint, load_checkpoint
 from lookalike.models.fp16 import to_fp16
 from lookalike.models.network import Network
 from lookalike.models.onnx_file import hidden_beside, write_metadata
+from lookalike.models.photo_choices import TRAINED_ON, choices_text
 from lookalike.models.preprocessing import Preprocessing
 from lookalike.models.quantization import QuantizationLoss, measure_loss, quantized, sample_photos
 from lookalike.storage.durable import flush
@@ -274,6 +275,7 @@ def _describe(file: Path, loaded: Checkpoint, fingerprint: str, heads: Mapping[s
         "lookalike.fingerprint": fingerprint,
         "lookalike.preprocessing": loaded.preprocessing.to_json(),
         "lookalike.unit": json.dumps(loaded.network.settings.normalise),
+        TRAINED_ON: choices_text(loaded.trained_on),
     }
     if heads:
         about["lookalike.labels"] = json.dumps(dict(heads), ensure_ascii=False)

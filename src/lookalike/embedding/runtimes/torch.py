@@ -34,7 +34,11 @@ class TorchNetwork:
         self._network = checkpoint.network.to(self.device)
         settings = checkpoint.network.settings
         self.identity = Identity(
-            checkpoint.name, checkpoint.fingerprint, checkpoint.preprocessing, unit=settings.normalise
+            checkpoint.name,
+            checkpoint.fingerprint,
+            checkpoint.preprocessing,
+            unit=settings.normalise,
+            trained_on=checkpoint.trained_on,
         )
         self.dimension = checkpoint.network.dimension
         self.has_attention = settings.attention

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 from zlib import crc32
 
 import numpy as np
@@ -24,7 +25,9 @@ from lookalike.training.data.augmentation import Augmentation
 from lookalike.training.data.batch import UNKNOWN, Batch, View
 from lookalike.training.data.chosen_values import SPLIT, ChosenValues, check_dev_where
 from lookalike.training.settings.run_settings import DataSettings
-from lookalike.types import Float32, Int64, Item
+from lookalike.types import Float32, Int64, Item, PhotoChoice
+
+WHOLE: Final = PhotoChoice(False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +37,12 @@ class Split:
     Attributes:
         settings: Settings of the catalogue.
         items: N items.
+        seen: What of the photos the items show.
     """
 
     settings: DataSettings
     items: Sequence[Item]
+    seen: PhotoChoice = WHOLE
 
     def field(self, name: str) -> list[str | None]:
         """Return a label of each item as text: an attribute, `product`, `id`, or several joined by `+`.
@@ -97,7 +102,8 @@ def read_splits(data: DataSettings, *, folder: Path) -> dict[str, Split]:
     check_dev_where(source, before=before, after=len(splits["dev"]), dev_where=data.dev_where)
     if data.dev_photos:
         splits["dev"] = sampled_products(splits["dev"], data)
-    return {part: Split(data, items) for part, items in splits.items()}
+    shown = PhotoChoice.of(splits["train"], boxes=catalogue.boxes, photos=catalogue.photos)
+    return {part: Split(data, items, shown) for part, items in splits.items()}
 
 
 def _part_of(item: Item, data: DataSettings) -> str | None:

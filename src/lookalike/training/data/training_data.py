@@ -48,6 +48,7 @@ class TrainingData:
         criterion: What the best checkpoint is chosen by; None if nothing is measured.
         photos: Training photos of all catalogues.
         preprocessing: Preprocessing of the finished network.
+        seen: What of the photos of each catalogue is trained on.
     """
 
     def __init__(self, settings: TrainingSettings, *, base: Path) -> None:
@@ -63,6 +64,7 @@ class TrainingData:
         self.preprocessing = settings.input.at(settings.input.height, settings.input.width)
         self.backgrounds = {part: self._backgrounds(part) for part in ("train", "dev")}
         classes = {name: values for name, values in self.classes.items() if name in heads}
+        self.seen = [split.seen for split in train]
         self.dev = measured_splits([split["dev"] for split in splits], classes=classes, tags=self.tags)
         self.check_measured()
         check_batch(settings, self.photos)

@@ -97,9 +97,16 @@ class Validation:
         self.report(f"dev after step {self.run_log.position.all_steps}: {figures or 'nothing to measure'}{criterion}")
 
     def _save(self, network: Network, path: Path) -> None:
-        name, classes = self.training_data.settings.name, self.training_data.heads
+        data = self.training_data
         try:
-            save_checkpoint(path, network, preprocessing=self.training_data.preprocessing, name=name, classes=classes)
+            save_checkpoint(
+                path,
+                network,
+                preprocessing=data.preprocessing,
+                name=data.settings.name,
+                classes=data.heads,
+                trained_on=data.seen,
+            )
         except (OSError, SafetensorError) as error:
             raise TrainingError(
                 f"{path}: cannot be written: {error}; make room and go on with --resume {self.folder.path}"
