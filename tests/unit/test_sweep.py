@@ -12,11 +12,14 @@ import torch
 from safetensors.torch import load_file
 
 import lookalike
+from lookalike.catalogue.opening import open_catalogue
 from lookalike.catalogue.sample.drawn import write_drawn
 from lookalike.cli import main
 from lookalike.errors import ConfigError, TrainingError
 from lookalike.training import sweep as sweeping
+from lookalike.training.data.dataset import read_splits
 from lookalike.training.outcome import Stopped, Trained
+from lookalike.training.settings.run_settings import DataSettings
 from lookalike.training.sweep import RUNS, SweptRun, compared
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
@@ -227,3 +230,24 @@ def test_a_damaged_list_of_runs_is_told(folder: Path, tmp_path: Path) -> None:
     (tmp_path / RUNS).write_text('[{"figure": 1}]')
     with pytest.raises(ConfigError, match="delete it to begin the sweep again"):
         sweeping.sweep(written(folder, SWEEP), out=tmp_path)
+
+
+def test_folds_are_equal_parts_of_the_products(folder: Path) -> None:
+    """Each product is in the dev split of one fold; another seed divides them otherwise."""
+    table = folder / "sample" / "catalogue.csv"
+
+    def dev(fold: int, seed: int = 0) -> set[str | None]:
+        data = DataSettings(str(table), folds=4, fold=fold, fold_seed=seed)
+        splits = read_splits(data, folder=folder)
+        train, dev = ({item.product for item in splits[part].items} for part in ("train", "dev"))
+        assert not train & dev and len(train | dev) == 14
+        return dev
+
+    folds = [dev(fold) for fold in range(4)]
+    assert sorted(map(len, folds)) == [3, 3, 4, 4]
+    assert set.union(*folds) == {item.product for item in open_catalogue(str(table)).items()}
+    assert dev(0, seed=1) != folds[0]
+    runs = [SweptRun({"data.0.fold": fold, "a": 1}, fold / 10, "x") for fold in range(4)]
+    assert [(setup.values, setup.runs) for setup in compared(runs)] == [({"a": 1}, 4)]
+    with pytest.raises(ConfigError, match="expected fold below folds = 4"):
+        lookalike.train(folder / "swept.toml", overrides=["data.0.hold_out=0", "data.0.folds=4", "data.0.fold=4"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -22,8 +23,8 @@ from lookalike.types import JSON
 RUNS: Final = "sweep.json"
 """File with the finished runs, in the folder of the sweep."""
 
-SEED: Final = "seed"
-"""Setting over whose values figures are averaged."""
+REPEATED: Final = re.compile(r"seed|data\.\d+\.fold(_seed)?")
+"""Settings over whose values figures are averaged."""
 
 MOST: Final = 10_000
 """Largest number of runs of a sweep."""
@@ -86,10 +87,10 @@ class SweptRun:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """Runs of a sweep that differ by the seed alone.
+    """Runs of a sweep that differ by the seed or the fold alone.
 
     Attributes:
-        values: Their values by setting, without the seed.
+        values: Their values by setting, without the seed and the fold.
         runs: Number of runs with a figure.
         mean: Mean of their figures; None without any.
         deviation: Standard deviation of their figures; None of fewer than two.
@@ -248,10 +249,10 @@ def drawn(settings: SweepSettings, before: Sequence[SweptRun], *, number: int) -
 
 
 def compared(runs: Sequence[SweptRun]) -> list[Setup]:
-    """Figures of the runs with equal values but for the seed, the best mean first."""
+    """Figures of the runs with equal values but for the seed and the fold, the best mean first."""
     groups: dict[str, list[SweptRun]] = {}
     for run in runs:
-        key = json.dumps({name: value for name, value in run.values.items() if name != SEED})
+        key = json.dumps({name: value for name, value in run.values.items() if not REPEATED.fullmatch(name)})
         groups.setdefault(key, []).append(run)
     setups = []
     for key, members in groups.items():

@@ -87,6 +87,8 @@ def read_splits(data: DataSettings, *, folder: Path) -> dict[str, Split]:
             before += part == "dev"
             if part == "train" or _has(item, data.dev_where):
                 splits[part].append(item)
+    if data.folds:
+        splits = divided([*splits["train"], *splits["dev"]], data)
     labels = (*data.heads, *([data.positives] if data.positives else ()))
     wanted = (*data.grades, *data.apart, *data.tags, *data.where, *data.dev_where)
     for name in (*(part for each in labels for part in parts_of(each, names)), *wanted):
@@ -115,6 +117,20 @@ def _part_of(item: Item, data: DataSettings) -> str | None:
         return None
     held_out = crc32((value_of(item, "product", unknown=unknown_of(data)) or item.id).encode()) < data.hold_out * 2**32
     return "dev" if held_out else "train"
+
+
+def divided(items: Sequence[Item], data: DataSettings) -> dict[str, list[Item]]:
+    """Divide items into folds of equally many products, of which one is `dev` and the others are `train`.
+
+    The division depends on the products' names and the seed, not on the order of the items.
+    """
+    names = [value_of(item, "product", unknown=unknown_of(data)) or f"id:{item.id}" for item in items]
+    in_order = sorted(set(names), key=lambda name: (crc32(f"{data.fold_seed} {name}".encode()), name))
+    held_out = set(in_order[data.fold :: data.folds])
+    splits: dict[str, list[Item]] = {"train": [], "dev": []}
+    for item, name in zip(items, names, strict=True):
+        splits["dev" if name in held_out else "train"].append(item)
+    return splits
 
 
 def sampled_products(items: Sequence[Item], data: DataSettings) -> list[Item]:

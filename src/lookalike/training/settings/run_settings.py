@@ -64,6 +64,10 @@ class DataSettings:
         dev: Values of `split` that belong to the dev split.
         hold_out: Fraction of the training products that is moved to the dev split, for catalogues without one; the
             choice depends on the products' names alone.
+        folds: Number of equal parts that the products of the train and dev splits are divided into, for
+            cross-validation; 0 for none.
+        fold: The part that is the dev split, from 0.
+        fold_seed: Seed of the division.
         where: Attribute values that an item must have, such as `{gender = ["Women"]}`; empty takes all items.
         heads: Weight of the class head of each attribute. `product` is allowed, and `type+colour` is the combination
             of two attributes.
@@ -91,6 +95,9 @@ class DataSettings:
     train: Values = ("train",)
     dev: tuple[str, ...] = ("dev", "val")
     hold_out: FractionBelowOne = 0.0
+    folds: Annotated[int, Range(least=2, most=1000, or_zero=True)] = 0
+    fold: Annotated[int, Range(least=0, most=999)] = 0
+    fold_seed: Seed = 0
     where: Mapping[str, Values] = field(default_factory=dict)
     heads: Mapping[str, Weight] = field(default_factory=dict)
     tags: Mapping[str, Weight] = field(default_factory=dict)
@@ -323,6 +330,12 @@ def load_settings(path: Path, *, overrides: tuple[str, ...] = ()) -> TrainingSet
         raise ConfigError(
             f"{path}: augmentation: mixup and cutmix mix the labels of class heads, so leave [[loss]] and [teacher] out"
         )
+    for place, data in enumerate(settings.data):
+        if data.folds and (data.hold_out or data.fold >= data.folds):
+            raise ConfigError(
+                f"{path}: data[{place}]: expected fold below folds = {data.folds} and no hold_out, "
+                f"got fold = {data.fold} and hold_out = {data.hold_out:g}"
+            )
     given = settings.input
     for place, stage in enumerate(settings.stage):
         height, width = stage.height or given.height, stage.width or given.width
