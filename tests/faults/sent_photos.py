@@ -17,6 +17,7 @@ from lookalike.images import Limits
 from lookalike.images.memory_budget import Budget
 from lookalike.server.item_write import ItemWrite
 from lookalike.server.item_writer import ItemWriter
+from lookalike.server.ordered_writes import OrderedWrites
 from lookalike.types import JSON, Item
 
 
@@ -29,21 +30,21 @@ def picture(seed: int) -> bytes:
 
 
 @contextmanager
-def writer_of(gallery: Path, model: Path, photos: Path | None = None) -> Iterator[ItemWriter]:
+def writer_of(gallery: Path, model: Path, photos: Path | None = None) -> Iterator[OrderedWrites]:
     """What a server writes with, as it is after a start; the gallery is made when it is not there."""
     LocalGallery(gallery, create=True).close()
     with lookalike.open(gallery, model=str(model)) as retriever:
         writer = ItemWriter(retriever, PhotoStore(retriever.gallery, photos), limits=Limits(), decoding=Budget(1 << 28))
         writer.tidy()
-        yield writer
+        yield OrderedWrites(writer, None, hosts=frozenset(), room=0)
 
 
-def put(writer: ItemWriter, item_id: str, seed: int, **attributes: int) -> None:
+def put(writer: OrderedWrites, item_id: str, seed: int, **attributes: int) -> None:
     """Add an item, or replace it."""
     writer.put(ItemWrite(item_id, attributes=attributes, photo=picture(seed), replace=True))
 
 
-def change(writer: ItemWriter, item_id: str, **attributes: JSON) -> Item:
+def change(writer: OrderedWrites, item_id: str, **attributes: JSON) -> Item:
     """Set attributes of an item."""
     return writer.change(ItemWrite(item_id, attributes=attributes)).item
 

@@ -55,10 +55,10 @@ def test_a_put_answers_what_it_committed(tmp_path: Path, tiny_model: Path) -> No
         for number in range(3):
             attributes = {"number": number, "nothing": None}
             write = ItemWrite("x", attributes=attributes, product="p", photo=picture(number), replace=True)
-            written = writer.put(write)
+            written, _ = writer.put(write)
             assert written == Written(stored_item(writer.gallery, "x"), "added" if number == 0 else "updated")
             assert change(writer, "x", by_hand=True) == writer.gallery.get("x")
-            written = writer.put(ItemWrite("x", attributes={"described": number}, replace=True))
+            written, _ = writer.put(ItemWrite("x", attributes={"described": number}, replace=True))
             assert written == Written(stored_item(writer.gallery, "x"), "updated")
             assert writer.gallery.get("x").attributes == {"described": number}
 

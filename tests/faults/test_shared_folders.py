@@ -16,7 +16,7 @@ from fault_tries import Tries
 from lookalike.cli import main
 from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.gallery.photo_store import PhotoStore
-from lookalike.server.item_writer import ItemWriter
+from lookalike.server.ordered_writes import OrderedWrites
 
 OLD = (1, 1)
 """Times of files that no sweep would take for new."""
@@ -186,7 +186,7 @@ class World:
         with self.writer(gallery):
             return gallery
 
-    def writer(self, gallery: Path) -> AbstractContextManager[ItemWriter]:
+    def writer(self, gallery: Path) -> AbstractContextManager[OrderedWrites]:
         return writer_of(gallery, self.tiny, self.photos[gallery])
 
     def put(self, seed: int) -> None:

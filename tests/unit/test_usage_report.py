@@ -16,10 +16,11 @@ from PIL import Image
 import lookalike
 from lookalike.cli import main
 from lookalike.errors import LookalikeError, UsageError
+from lookalike.moments import moment
 from lookalike.usage.events_file import DAY_S, Done, EventsFile, Retention, events_path, now
 from lookalike.usage.proportions import difference, sign_test, wilson
 from lookalike.usage.records import Event, SearchRecord
-from lookalike.usage.report import moment_text, report_of, start_of, usage_report, worst_of
+from lookalike.usage.report import report_of, start_of, usage_report, worst_of
 from lookalike.usage.sketches import FEWEST, Sketch, drift
 
 MODEL = "tiny@01234567+color@039f29e7"
@@ -88,7 +89,7 @@ def test_everything_is_counted(gallery: Path) -> None:
     assert [done.search.query_id for done in report.unchosen] == ["q4", "q3", "q2", "q5"]  # worst first
     assert math.isnan(report.drift)
     assert usage_report(gallery, since="2w").chosen.total == 6
-    assert usage_report(gallery, since=moment_text(now() - 2 * DAY_S)[:10]).chosen.total == 5
+    assert usage_report(gallery, since=moment(now() - 2 * DAY_S)[:10]).chosen.total == 5
 
 
 def test_of_equal_answers_without_a_choice_one_is_listed() -> None:

@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from lookalike.errors import LookalikeError, MismatchError, StorageFailedError, StorageFullError, short_reason
+from lookalike.errors import LookalikeError, MismatchError
 from lookalike.storage.durable import sync_folder
+from lookalike.storage.sqlite_errors import translated_errors
 
 NAME: Final = "jobs.db"
 
@@ -22,6 +23,8 @@ APPLICATION_ID: Final = 0x4C4B4A42
 """`LKJB`, which `file` and SQLite show."""
 
 BUSY_S: Final = 10.0
+
+WAY_OUT: Final = "stop the server and delete it, and send the photos again that had not been fetched yet"
 
 TABLES: Final = (
     """CREATE TABLE jobs (
@@ -98,21 +101,8 @@ class JobDatabase:
     def _errors(self) -> Iterator[None]:
         """Raise Lookalike's errors in place of SQLite's and the system's."""
         try:
-            yield
-        except sqlite3.DatabaseError as error:
-            code = getattr(error, "sqlite_errorcode", None)
-            if code is None or code & 0xFF == sqlite3.SQLITE_ERROR:
-                raise  # an invalid statement: a bug
-            if code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-                raise LookalikeError(
-                    f"{self.path} is damaged ({short_reason(error)}); stop the server and delete it, and send the "
-                    "photos again that had not been fetched yet"
-                ) from error
-            if code & 0xFF == sqlite3.SQLITE_FULL:
-                raise StorageFullError(f"{self.path}: no room left on the disk; nothing was changed") from error
-            if code & 0xFF == sqlite3.SQLITE_IOERR:
-                raise StorageFailedError(f"{self.path}: {short_reason(error)}; the disk may be failing") from error
-            raise LookalikeError(f"{self.path}: {short_reason(error)}") from error
+            with translated_errors(self.path, way_out=WAY_OUT):
+                yield
         except OSError as error:
             raise LookalikeError(f"{self.path}: {error.strerror or error}") from error
 

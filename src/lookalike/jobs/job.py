@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final, Literal, TypeAlias
 
+from lookalike.moments import moment
 from lookalike.types import JSON
 
 State: TypeAlias = Literal["waiting", "added", "updated", "unchanged", "failed", "cancelled", "superseded"]
@@ -119,12 +119,3 @@ class Job:
         if failures is not None:
             told["failures"] = [failure.to_json() for failure in failures]
         return told
-
-
-def moment(seconds: float) -> str:
-    """Time of day in UTC, such as 2026-11-29T13:05:00Z.
-
-    >>> moment(0)
-    '1970-01-01T00:00:00Z'
-    """
-    return datetime.fromtimestamp(seconds, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -132,45 +132,6 @@ class ItemWriter:
                 outcomes |= _committed(commit, group)
         return [outcomes[write.id] for write in writes]
 
-    def put(self, write: ItemWrite) -> Written:
-        """Write one item.
-
-        Raises:
-            ApiError: There is no such item, and no photo of it.
-            PhotoError: The photo cannot be read.
-            NoFinderError: Its garments are to be found, and there is no finder.
-            MismatchError: The gallery was filled by another model.
-            LookalikeError: The item cannot be written; nothing was changed.
-        """
-        [outcome] = self.write([write])
-        if isinstance(outcome, LookalikeError):
-            raise outcome
-        return outcome
-
-    def change(self, write: ItemWrite) -> StoredItem:
-        """Change an item that exists, without a new photo. Returns the item as committed.
-
-        Raises:
-            UnknownNameError: There is no such item.
-            LookalikeError: The item cannot be written; nothing was changed.
-        """
-        with self.gallery.writing():
-            self.gallery.get(write.id)
-            stored = self.put(write).stored
-        assert stored is not None
-        return stored
-
-    def remove(self, item_id: str) -> None:
-        """Remove an item, and its photo if it was uploaded.
-
-        Raises:
-            UnknownNameError: There is no such item.
-            LookalikeError: The item cannot be removed.
-        """
-        with self.gallery.writing():
-            self.gallery.get(item_id)
-            self.put(ItemWrite(item_id, delete=True))
-
     def tidy(self) -> None:
         """Remove photos left behind by a kill, and relocate those whose folder was moved with the gallery."""
         try:

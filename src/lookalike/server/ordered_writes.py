@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Final
 
 from lookalike.errors import LookalikeError, UsageError
+from lookalike.gallery.protocol import Gallery
 from lookalike.gallery.records import json_text
 from lookalike.gallery.stored_item import StoredItem
 from lookalike.jobs.job import NewPhoto, WaitingPhoto
@@ -44,6 +45,11 @@ class OrderedWrites:
         self.writer, self.queue = writer, queue
         self._hosts, self._room = hosts, room
 
+    @property
+    def gallery(self) -> Gallery:
+        """Gallery to write to."""
+        return self.writer.gallery
+
     def request(self) -> RequestWrites:
         """Writes of one request, whose addresses become one job."""
         return RequestWrites(self)
@@ -52,7 +58,11 @@ class OrderedWrites:
         """Write one item. Returns what became of it, and the id of its job if it waits for its photo.
 
         Raises:
-            LookalikeError: See `ItemWriter.put`.
+            ApiError: There is no such item, and no photo of it.
+            PhotoError: The photo cannot be read.
+            NoFinderError: Its garments are to be found, and there is no finder.
+            MismatchError: The gallery was filled by another model.
+            LookalikeError: The item cannot be written; nothing was changed.
         """
         request = self.request()
         [outcome] = request.write([(1, write)])
@@ -69,8 +79,8 @@ class OrderedWrites:
             UnknownNameError: There is no such item.
             LookalikeError: The item cannot be written; nothing was changed.
         """
-        with self.writer.gallery.writing():
-            self.writer.gallery.get(write.id)
+        with self.gallery.writing():
+            self.gallery.get(write.id)
             written, _ = self.put(write)
         assert written.stored is not None
         return written.stored
@@ -82,9 +92,9 @@ class OrderedWrites:
             UnknownNameError: There is no such item, and none waits for its photo.
             LookalikeError: The item cannot be removed.
         """
-        with self.writer.gallery.writing():
+        with self.gallery.writing():
             if not (self.queue and self.queue.waiting_for([item_id])):
-                self.writer.gallery.get(item_id)
+                self.gallery.get(item_id)
             self.put(ItemWrite(item_id, delete=True))
 
     def fetched(self, photos: Sequence[tuple[WaitingPhoto, bytes]]) -> list[Outcome]:

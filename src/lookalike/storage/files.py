@@ -132,3 +132,12 @@ def not_written(path: Path, what: str, error: OSError) -> LookalikeError:
     if error.errno in DISK:
         return storage_error(path, error)
     return UsageError(f"{path}: {what} cannot be written: {error.strerror or error}")
+
+
+def file_at(path: Path) -> tuple[int, int] | None:
+    """Device and inode of the file at a path; None for a missing file."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lookalike.errors import GalleryLockedError, LookalikeError, storage_error
-from lookalike.storage.files import create_file, open_regular
+from lookalike.storage.files import create_file, file_at, open_regular
 from lookalike.storage.fork import watch
 
 if TYPE_CHECKING:
@@ -123,15 +123,6 @@ class WriteLock:
         with contextlib.suppress(OSError, ValueError, RecursionError), open_regular(self._note) as file:
             note = json.loads(file.read())
         return note if isinstance(note, dict) and note.keys() == describe_this_process().keys() else {}
-
-
-def file_at(path: Path) -> tuple[int, int] | None:
-    """Device and inode of the file at a path; None for a missing file."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
 
 
 def describe_this_process() -> dict[str, str | int]:

@@ -19,13 +19,12 @@ from urllib.parse import quote
 
 from lookalike.errors import (
     LookalikeError,
-    StorageFailedError,
-    StorageFullError,
     UsageError,
-    short_reason,
     storage_error,
 )
 from lookalike.gallery.protocol import Gallery
+from lookalike.storage.files import file_at
+from lookalike.storage.sqlite_errors import translated_errors
 from lookalike.usage.records import Event, SearchRecord
 from lookalike.usage.searches_table import COLUMNS, TABLES, record_of_row, row_of
 from lookalike.usage.sketches import Sketch
@@ -112,7 +111,7 @@ class EventsFile:
                 f"{path} does not exist: no events were collected; `lookalike serve` collects them with the setting "
                 "`events = true`"
             )
-        self._identity = identity_of(path)
+        self._identity = file_at(path)
         with self._translated():
             mode = "rw" if is_writable else "ro"
             self._connection = sqlite3.connect(
@@ -282,29 +281,15 @@ class EventsFile:
 
     def is_in_place(self) -> bool:
         """Whether the path still leads to the file that was opened."""
-        return identity_of(self.path) == self._identity
+        return file_at(self.path) == self._identity
 
     def close(self) -> None:
         """Close the file."""
         with suppress(sqlite3.Error):
             self._connection.close()
 
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        """Raise Lookalike's errors in place of SQLite's."""
-        try:
-            yield
-        except sqlite3.DatabaseError as error:
-            code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
-            if code == sqlite3.SQLITE_FULL:
-                message = f"{self.path}: no room left on the disk; nothing was changed, free some and try again"
-                raise StorageFullError(message) from error
-            if code == sqlite3.SQLITE_IOERR:
-                raise StorageFailedError(f"{self.path}: {short_reason(error)}; the disk may be failing") from error
-            if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-                message = f"{self.path} is damaged ({short_reason(error)}); move it away, and a new file is begun"
-                raise LookalikeError(message) from error
-            raise LookalikeError(f"{self.path}: {short_reason(error)}") from error
+    def _translated(self) -> translated_errors:
+        return translated_errors(self.path, way_out="move it away, and a new file is begun")
 
 
 def hour_of(at: float) -> int:
@@ -315,12 +300,3 @@ def hour_of(at: float) -> int:
 def now() -> float:
     """Present time, in seconds since 1970."""
     return time.time()
-
-
-def identity_of(path: Path) -> tuple[int, int] | None:
-    """File system and inode at a path; None without a file."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from lookalike.embedding.compatibility import model_ids_of
 from lookalike.errors import UsageError
+from lookalike.moments import moment
 from lookalike.retrieval.opening import open as open_retriever
 from lookalike.retrieval.retriever import Retriever
 from lookalike.usage.events_file import Done, EventsFile, events_path, now
@@ -118,8 +119,8 @@ class UsageReport:
     def to_json(self) -> dict[str, JSON]:
         """As `lookalike report usage --json` shows it."""
         return {
-            "since": moment_text(self.since),
-            "until": moment_text(self.until),
+            "since": moment(self.since),
+            "until": moment(self.until),
             "searches": self.chosen.total,
             "kinds": dict(self.kinds),
             "chosen": self.chosen.to_json(),
@@ -241,7 +242,7 @@ def unchosen_json(done: Done) -> dict[str, JSON]:
     search = done.search
     return {
         "query_id": search.query_id,
-        "at": moment_text(search.at),
+        "at": moment(search.at),
         "kind": search.kind,
         "item": search.item,
         "words": search.words,
@@ -264,12 +265,3 @@ def start_of(since: str, until: float) -> float:
         return datetime.strptime(since, "%Y-%m-%d").replace(tzinfo=UTC).timestamp()
     except ValueError:
         raise UsageError(f"expected an age such as 12h, 7d or 4w, or a day such as 2026-11-22, got {since!r}") from None
-
-
-def moment_text(at: float) -> str:
-    """Time as text, in UTC.
-
-    >>> moment_text(0)
-    '1970-01-01T00:00:00Z'
-    """
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -14,12 +14,13 @@ from typing import Final
 from lookalike.errors import UnknownNameError
 from lookalike.gallery.photo_reader import PhotoReader
 from lookalike.gallery.protocol import Gallery
+from lookalike.moments import moment
 from lookalike.render.thumbnails import data_uri, item_thumbnail
 from lookalike.retrieval.opening import open as open_retriever
 from lookalike.retrieval.retriever import Retriever
 from lookalike.storage.files import not_written, write_whole
 from lookalike.usage.events_file import Done
-from lookalike.usage.report import FIRST, Share, UsageReport, moment_text
+from lookalike.usage.report import FIRST, Share, UsageReport
 
 SIZE: Final = (120, 150)
 QUALITY: Final = 80
@@ -88,7 +89,7 @@ def report_page(report: UsageReport, gallery: Gallery) -> str:
 </head>
 <body>
 <h1>Use of the search</h1>
-<p>{moment_text(report.since)} to {moment_text(report.until)}</p>
+<p>{moment(report.since)} to {moment(report.until)}</p>
 {_table(("", "share", "", "95 % interval", "of"), figures(report))}
 <h2>Chosen, by rank</h2>
 {_table(("rank", "share", "", "95 % interval", "shown"), ranks)}
@@ -126,7 +127,7 @@ def _search(done: Done, photo: Callable[[str], str]) -> str:
     """A search of which nothing was chosen: its item, if it has one, and its first matches."""
     search = done.search
     told = [
-        moment_text(search.at),
+        moment(search.at),
         f"by {search.kind}",
         search.words or "",
         search.garment or "",

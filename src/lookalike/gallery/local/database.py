@@ -25,11 +25,11 @@ from lookalike.gallery.local.integrity import Soundness
 from lookalike.gallery.local.metadata_table import last_number, read_spaces, sign_change
 from lookalike.gallery.local.pooled_connection import BUSY_MS, PooledConnection, connect
 from lookalike.gallery.local.row_checksums import WAY_OUT
-from lookalike.gallery.local.sqlite_errors import translated_errors
 from lookalike.gallery.local.time_limit import time_limited
 from lookalike.gallery.local.wal import delete_note, write_note
 from lookalike.spaces import Space
 from lookalike.storage.durable import sync_folder
+from lookalike.storage.sqlite_errors import translated_errors
 from lookalike.storage.write_lock import PATIENCE_S, WriteLock
 
 T = TypeVar("T")
@@ -63,11 +63,14 @@ class Database:
                 raise GalleryNotFoundError(f"there is no gallery at {folder}")
             self._create()
         try:
-            with translated_errors(self.path), self._pool.lease():
+            with self._translated(), self._pool.lease():
                 pass
         except BaseException:
             self.close()
             raise
+
+    def _translated(self) -> translated_errors:
+        return translated_errors(self.path, damaged=GalleryDamagedError, way_out=WAY_OUT)
 
     @property
     def writable(self) -> bool:
@@ -100,7 +103,7 @@ class Database:
             GalleryClosedError: The gallery was closed meanwhile.
             GalleryDamagedError: The database is damaged.
         """
-        with translated_errors(self.path), self._pool.lease() as reader, time_limited(reader.connection):
+        with self._translated(), self._pool.lease() as reader, time_limited(reader.connection):
             self._check_tables(reader)
             yield reader
 
@@ -120,7 +123,7 @@ class Database:
     @contextmanager
     def viewing(self) -> Iterator[PooledConnection]:
         """Lease a connection in a read transaction, with its cache."""
-        with translated_errors(self.path), self._pool.lease() as reader, time_limited(reader.connection):
+        with self._translated(), self._pool.lease() as reader, time_limited(reader.connection):
             self._check_tables(reader)
             reader.begin()
             try:
@@ -153,15 +156,15 @@ class Database:
         Args:
             work: Function that reads from a connection in a transaction.
         """
-        with translated_errors(self.path):
+        with self._translated():
             reader = self._pool.take()
         try:
-            with translated_errors(self.path), self._pool.using(reader):
+            with self._translated(), self._pool.using(reader):
                 self._check_tables(reader)
                 reader.begin()
                 found = work(reader.connection)
             while True:
-                with translated_errors(self.path), self._pool.using(reader):
+                with self._translated(), self._pool.using(reader):
                     try:
                         step = next(found)
                     except StopIteration:
@@ -241,7 +244,7 @@ class Database:
 
     @contextmanager
     def _writer(self, patience_s: float) -> Iterator[PooledConnection]:
-        with self.locked(patience_s), translated_errors(self.path), self._pool.lease(writer=True) as writer:
+        with self.locked(patience_s), self._translated(), self._pool.lease(writer=True) as writer:
             check_single_name(self.path)
             yield writer
 
@@ -281,7 +284,7 @@ class Database:
         except OSError as error:
             raise LookalikeError(f"{self.folder} cannot be created: {error.strerror or error}") from None
         try:
-            with self.locked(), translated_errors(self.path):
+            with self.locked(), self._translated():
                 if self._exists():  # another process was first
                     return
                 self._made = tuple(missing)

@@ -27,6 +27,7 @@ from io import BytesIO
 from typing import Final, Protocol
 
 from lookalike.errors import BackupError, LookalikeError, storage_error
+from lookalike.moments import moment
 
 FORMAT: Final = 1
 
@@ -103,7 +104,7 @@ class ArchiveWriter:
         self._told = told
         self.bytes = 0
         self.digests: dict[str, str] = {}
-        made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        made = moment(time.time())
         made_by = f"lookalike {version('lookalike')}"
         manifest = {"format": FORMAT, "made": made, "made_by": made_by, "gallery": gallery}
         text = f"{json.dumps(manifest, indent=2)}\n".encode()

@@ -71,7 +71,7 @@ def applied(decisions: Sequence[Decision], context: GalleryContext, *, dry_run: 
     Raises:
         LookalikeError: The gallery cannot be read, or something cannot be written; the rest was.
     """
-    gallery = context.item_writes.writer.gallery
+    gallery = context.item_writes.gallery
     if dry_run:
         return replace(planned(gallery, decisions), dry_run=True)
     with gallery.writing():
