@@ -168,7 +168,8 @@ class FileStamp:
 
     Attributes:
         size: Size in bytes.
-        modified_ns: Modification time, nanoseconds since 1970; 0 if the store has none.
+        modified_ns: Modification time, nanoseconds since 1970; on the web a number that stands for the validators of
+            the answer (`http_client.validators`). 0 if there is none.
         sha256: SHA-256 of the content, hexadecimal.
     """
 

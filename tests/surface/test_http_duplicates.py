@@ -74,6 +74,18 @@ def test_an_uploaded_copy_is_removed_with_its_photo(shop: Shop, writer: TestClie
     assert [path for path in (shop.gallery / "photos").rglob("*") if path.is_file()] == []
 
 
+def test_what_changes_nothing_is_taken(shop: Shop, writer: TestClient) -> None:
+    before = shop.contents()
+    for decision in (
+        {"decision": "merge", "items": items("red-0", "red-0")},
+        {"decision": "apart", "items": items("red-0")},
+        {"decision": "remove", "items": items("red-0"), "keep": "red-0"},
+    ):
+        done = writer.post(PATH, json={"decisions": [decision]}).json()
+        assert (done["moved"], done["removed"], done["reviewed"], done["left_out"]) == ([], [], 0, [])
+    assert shop.contents() == before
+
+
 def test_only_those_who_may_write_decide(shop: Shop, writer: TestClient) -> None:
     before = shop.contents()
     body = {"decisions": [{"decision": "apart", "items": items("red-0", "blue-0")}]}
@@ -89,14 +101,14 @@ def test_only_those_who_may_write_decide(shop: Shop, writer: TestClient) -> None
     [
         {},
         {"decisions": []},
-        {"decisions": [{"decision": "merge", "items": items("red-0")}]},
+        {"decisions": [{"decision": "merge", "items": []}]},
+        {"decisions": [{"decision": "merge", "items": items("red-0", "red-1"), "keep": "red-0"}]},
         {"decisions": [{"decision": "burn", "items": items("red-0", "red-1")}]},
-        {"decisions": [{"decision": "merge", "items": items("red-0", "red-0")}]},
         {"decisions": [{"decision": "remove", "items": items("red-0", "red-1")}]},
-        {"decisions": [{"decision": "remove", "items": items("red-0", "red-1"), "keep": "blue-0"}]},
+        {"decisions": [{"decision": "apart", "items": items("red-0", "red-1")}] * 101},
         {"decisions": [{"decision": "apart", "items": items("red-0", "red-1"), "product": "p"}]},
         {"decisions": [{"decision": "merge", "items": items("red-0", "red-1"), "product": ""}]},
-        {"decisions": [{"decision": "apart", "items": items(*(str(number) for number in range(1_001)))}]},
+        {"decisions": [{"decision": "apart", "items": items(*(str(number) for number in range(101)))}]},
         {"decisions": [{"decision": "apart", "items": items("red-0", "red-1")}], "more": 1},
     ],
 )

@@ -1817,6 +1817,19 @@ export interface components {
             garment?: components["schemas"]["Garment"] | null;
         };
         /**
+         * ApartBody
+         * @description Some items are not the same; nothing is changed.
+         */
+        ApartBody: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            decision: "apart";
+            /** Items */
+            items: components["schemas"]["DecidedItem"][];
+        };
+        /**
          * BulkItem
          * @description One line of a bulk request; what is not named stays.
          * @example {
@@ -1903,30 +1916,6 @@ export interface components {
             content?: string | null;
         };
         /**
-         * DecisionBody
-         * @description What is decided of some items.
-         */
-        DecisionBody: {
-            /**
-             * Decision
-             * @description `merge` makes their products one, `remove` removes all but one, `apart` changes nothing.
-             * @enum {string}
-             */
-            decision: "merge" | "remove" | "apart";
-            /** Items */
-            items: components["schemas"]["DecidedItem"][];
-            /**
-             * Product
-             * @description With `merge`: the product. Without it that of the first item that has one.
-             */
-            product?: string | null;
-            /**
-             * Keep
-             * @description With `remove`: the id of the item that stays.
-             */
-            keep?: string | null;
-        };
-        /**
          * DecisionsBody
          * @description What is decided of duplicates.
          * @example {
@@ -1950,7 +1939,7 @@ export interface components {
          */
         DecisionsBody: {
             /** Decisions */
-            decisions: components["schemas"]["DecisionBody"][];
+            decisions: (components["schemas"]["MergeBody"] | components["schemas"]["RemoveBody"] | components["schemas"]["ApartBody"])[];
             /**
              * Dry Run
              * @description Tell what would be changed, and change nothing. The default is false.
@@ -2021,6 +2010,24 @@ export interface components {
              * @description Attributes set by hand, or `product`, that get the value of the catalogue again.
              */
             unset?: string[];
+        };
+        /**
+         * MergeBody
+         * @description The products of some items become one.
+         */
+        MergeBody: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            decision: "merge";
+            /** Items */
+            items: components["schemas"]["DecidedItem"][];
+            /**
+             * Product
+             * @description Without it that of the first item that has one.
+             */
+            product?: string | null;
         };
         /**
          * Question
@@ -2168,6 +2175,25 @@ export interface components {
             unlike_id?: string | string[] | null;
         };
         /**
+         * RemoveBody
+         * @description Some items are removed, but for one.
+         */
+        RemoveBody: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            decision: "remove";
+            /** Items */
+            items: components["schemas"]["DecidedItem"][];
+            /**
+             * Keep
+             * @description Id of the item that stays.
+             * @example d013-1
+             */
+            keep: string;
+        };
+        /**
          * UsageEvent
          * @description What a visitor did with an item of an answer.
          * @example {
@@ -2276,7 +2302,10 @@ export interface components {
             };
             /** @description Whether the answer counts the values of each attribute among the relevant matches. The default is false. */
             facets?: boolean;
-            /** @description Words of a search, such as `red floral dress`; beside a photo or an item, what is to be different, such as `but red`. */
+            /**
+             * Format: words
+             * @description Words of a search, such as `red floral dress`; beside a photo or an item, what is to be different, such as `but red`.
+             */
             text?: string;
             /** @description Weight of the words beside a photo or an item, from 0 (the photo alone) to 1 (the words alone); 0.5 if it is not given. */
             text_weight?: number;

@@ -85,6 +85,8 @@ def merge(
         raise UsageError(
             "give either --decisions FILE, or ids of items, with --product NAME if it shall be another one"
         )
+    if items and product is None and len(set(items)) < 2:
+        raise UsageError("give two items or more, or --product NAME")
     asked = [Decision("merge", items or [], product)] if decisions is None else read_decisions(decisions)
     done = apply_decisions(seen(gallery, strong=True), asked, dry_run=dry_run)
     if json:

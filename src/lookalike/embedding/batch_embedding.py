@@ -24,7 +24,7 @@ from lookalike.embedding.protocol import Embedder, Embeddings, GarmentFinder, Pr
 from lookalike.errors import PhotoError
 from lookalike.images import DEFAULT_LIMITS, Limits, open_image, read_bytes
 from lookalike.remote.addresses import is_address, reach_of, shown
-from lookalike.remote.object_store import CONNECTIONS, status
+from lookalike.remote.object_store import CONNECTIONS, version
 from lookalike.types import Content, FileStamp, Item
 
 BATCH = 16
@@ -130,7 +130,7 @@ class _Line:
         item, stored = work.item, work.file_stamp
         now = size_and_time(item.location)  # before the bytes, so that the next run sees a change made meanwhile
         if now is None and is_address(item.location):
-            now = status(reach_of(item))
+            now = version(reach_of(item))
             if stored is not None and now == (stored.size, stored.modified_ns):
                 return _Read(item, stored, perf_counter() - started)
         data = read_bytes(item, keep=False)

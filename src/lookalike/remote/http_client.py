@@ -10,6 +10,7 @@ import asyncio
 import atexit
 import base64
 import errno
+import hashlib
 import netrc
 import os
 import socket
@@ -39,6 +40,7 @@ SILENCE_S: Final = 30.0
 REDIRECTS: Final = 5
 REDIRECTING: Final = frozenset({301, 302, 303, 307, 308})
 PIECE: Final = 2**16
+VALIDATORS: Final = ("ETag", "Last-Modified")
 PRIVATE: Final = "its address leads into a private network, which only the gallery's owner may name"
 UNNAMED: Final = "a host that was not allowed"
 AGENT: Final = "lookalike"
@@ -150,6 +152,23 @@ def download(reach: Reach, to: Path, *, limit: int, seconds: float) -> None:
             raise PhotoError(reach.address.text, f"longer than the {limit:,} bytes allowed")
 
 
+def validators(reach: Reach, *, seconds: float) -> tuple[int, int] | None:
+    """Length of a file of the web, bytes, and a digest of its validators: ETag and time of the last change.
+
+    A file whose length and validators are those of before has not changed. They are asked for by a HEAD request.
+
+    Returns:
+        None if the server does not tell them, or does not answer such requests.
+
+    Raises:
+        PhotoError: As for `read`.
+        OSError: As for `read`.
+
+    Source: RFC 9110, HTTP Semantics, section 8.8, Validator Fields.
+    """
+    return _LOOP.run(_validators(reach, seconds=seconds))
+
+
 class Loop:
     """Thread with an event loop and two sessions: for hosts in any network, and for public hosts."""
 
@@ -254,8 +273,23 @@ async def _read(reach: Reach, take: Callable[[bytes], object], *, limit: int, se
         raise TimeoutError(f"not read within {seconds:.3g} s") from None
 
 
+async def _validators(reach: Reach, *, seconds: float) -> tuple[int, int] | None:
+    try:
+        async with asyncio.timeout(seconds), _answer(reach, method="HEAD") as answer:
+            told = [answer.headers.get(name, "") for name in VALIDATORS]
+            length = answer.content_length
+    except StatusError:
+        return None
+    except TimeoutError:
+        raise TimeoutError(f"not answered within {seconds:.3g} s") from None
+    if length is None or not any(told):
+        return None
+    digest = hashlib.sha256("\n".join(told).encode("utf-8", "surrogateescape")).digest()
+    return length, int.from_bytes(digest[:7], "big") + 1  # above 0, which stands for a file without validators
+
+
 @asynccontextmanager
-async def _answer(reach: Reach) -> AsyncIterator[ClientResponse]:
+async def _answer(reach: Reach, *, method: str = "GET") -> AsyncIterator[ClientResponse]:
     """Request a file, and follow redirects that are allowed."""
     from aiohttp import ClientConnectionError, ClientResponseError, InvalidURL
     from yarl import URL
@@ -265,7 +299,7 @@ async def _answer(reach: Reach) -> AsyncIterator[ClientResponse]:
         headers = LOGINS.headers(address) if private else {}
         session = _LOOP.session(private=private)
         try:
-            request = session.get(URL(address.text), allow_redirects=False, headers=headers)
+            request = session.request(method, URL(address.text), allow_redirects=False, headers=headers)
             async with request as answer:
                 if answer.status in REDIRECTING and "Location" in answer.headers:
                     address = _redirected(address, answer.headers["Location"])

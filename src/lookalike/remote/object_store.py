@@ -110,6 +110,21 @@ def status(where: str | Reach, *, seconds: float = PHOTO_S) -> tuple[int, int] |
     return _size_and_time(_ask(reach, seconds=seconds, ask=lambda left: files.info(path, timeout=left)))
 
 
+def version(where: str | Reach, *, seconds: float = PHOTO_S) -> tuple[int, int] | None:
+    """What tells that an object has changed: its bytes, and the time of the last change or, on the web, a number.
+
+    See `status` and `http_client.validators`.
+
+    Raises:
+        PhotoError: The request fails.
+        MissingExtraError: The library for such addresses is not installed.
+    """
+    reach = as_reach(where)
+    if not reach.address.is_on_the_web:
+        return status(reach, seconds=seconds)
+    return _ask(reach, seconds=seconds, ask=lambda left: http_client.validators(reach, seconds=left))
+
+
 def list_files(url: str) -> list[str]:
     """Objects beneath an address, at any depth: their paths relative to it, in order.
 

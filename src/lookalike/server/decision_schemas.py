@@ -8,10 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lookalike.server.schemas import ItemId
 from lookalike.server.write_schemas import Product
-from lookalike.tuning.duplicates.decisions import MOST_ITEMS
 
-MOST: Final = 1_000
-"""Largest number of decisions of a request."""
+MOST: Final = 100
+"""Largest number of decisions of a request, and of items of a decision."""
 
 DIGEST: Final = 64
 
@@ -29,19 +28,39 @@ class DecidedItem(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class DecisionBody(BaseModel):
-    """What is decided of some items."""
+DecidedItems = Annotated[list[DecidedItem], Field(min_length=1, max_length=MOST)]
 
-    decision: Literal["merge", "remove", "apart"] = Field(
-        description="`merge` makes their products one, `remove` removes all but one, `apart` changes nothing."
-    )
-    items: list[DecidedItem] = Field(min_length=1, max_length=MOST_ITEMS)
-    product: Product | None = Field(
-        default=None, description="With `merge`: the product. Without it that of the first item that has one."
-    )
-    keep: ItemId | None = Field(default=None, description="With `remove`: the id of the item that stays.")
+
+class MergeBody(BaseModel):
+    """The products of some items become one."""
+
+    decision: Literal["merge"]
+    items: DecidedItems
+    product: Product | None = Field(default=None, description="Without it that of the first item that has one.")
 
     model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class RemoveBody(BaseModel):
+    """Some items are removed, but for one."""
+
+    decision: Literal["remove"]
+    items: DecidedItems
+    keep: ItemId = Field(description="Id of the item that stays.")
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class ApartBody(BaseModel):
+    """Some items are not the same; nothing is changed."""
+
+    decision: Literal["apart"]
+    items: DecidedItems
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+DecisionBody = Annotated[MergeBody | RemoveBody | ApartBody, Field(discriminator="decision")]
 
 
 class DecisionsBody(BaseModel):

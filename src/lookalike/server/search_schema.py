@@ -40,7 +40,7 @@ SHAPES: Final[dict[str, Any]] = {
     "diversity": Annotated[float, Field(ge=0, le=1)],
     "sort": Annotated[str, Field(min_length=1, max_length=LONGEST, json_schema_extra={"format": "sort"})],
     "boost": Annotated[dict[AttributeName, BoostWeight], Field(min_length=1, max_length=MOST_BOOSTS)],
-    "text": Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT)],
+    "text": Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT, json_schema_extra={"format": "words"})],
     "text_weight": Annotated[float, Field(ge=0, le=1)],
 }
 """Types of the options that are neither numbers nor choices."""

@@ -9,14 +9,14 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from lookalike.errors import LookalikeError, UsageError
+from lookalike.errors import LookalikeError
 from lookalike.server.auth import Writer
 from lookalike.server.context import Context
-from lookalike.server.decision_schemas import DecisionsBody, DecisionsReport
+from lookalike.server.decision_schemas import ApartBody, DecisionsBody, DecisionsReport, MergeBody, RemoveBody
 from lookalike.server.gallery_context import GalleryContext
 from lookalike.server.item_write import ItemWrite
 from lookalike.server.openapi import QUERY_ERRORS, body_of, errors
-from lookalike.server.request_bodies import JSON_TYPE, invalid, unsupported_media_type
+from lookalike.server.request_bodies import JSON_TYPE, unsupported_media_type
 from lookalike.server.routes.item_writes import BODY
 from lookalike.tuning.duplicates.decisions import Decision
 from lookalike.tuning.duplicates.plan import AppliedDecisions, planned
@@ -43,26 +43,20 @@ async def apply_decisions(request: Request, context: Context) -> JSONResponse:
         if body.media_type != JSON_TYPE:
             raise unsupported_media_type(body.media_type, [JSON_TYPE])
         told = await body.json(DecisionsBody)
-    decisions = decisions_of(told)
+    decisions = [decision_of(each) for each in told.decisions]
     done = await context.writes.run(lambda: applied(decisions, context, dry_run=told.dry_run), request=request)
     return JSONResponse(done.to_json())
 
 
-def decisions_of(body: DecisionsBody) -> list[Decision]:
-    """The decisions of a body.
-
-    Raises:
-        ApiError: The fields of one do not fit each other.
-    """
-    decisions = []
-    for place, told in enumerate(body.decisions):
-        reviewed = {item.id: item.model_dump(include=item.model_fields_set - {"id"}) for item in told.items}
-        ids = tuple(item.id for item in told.items)
-        try:
-            decisions.append(Decision(told.decision, ids, told.product, told.keep, reviewed))
-        except UsageError as error:
-            raise invalid([{"loc": ["decisions", place], "msg": str(error)}]) from None
-    return decisions
+def decision_of(told: MergeBody | RemoveBody | ApartBody) -> Decision:
+    """The decision that a part of a body describes."""
+    return Decision(
+        told.decision,
+        tuple(item.id for item in told.items),
+        told.product if isinstance(told, MergeBody) else None,
+        told.keep if isinstance(told, RemoveBody) else None,
+        {item.id: item.model_dump(include=item.model_fields_set - {"id"}) for item in told.items},
+    )
 
 
 def applied(decisions: Sequence[Decision], context: GalleryContext, *, dry_run: bool) -> AppliedDecisions:

@@ -32,9 +32,9 @@ class Decision:
     Attributes:
         what: `merge`: their products become one. `remove`: all but one are removed. `apart`: they stay as they are.
             Merged items and those that are apart are not shown as duplicates again.
-        items: Ids.
+        items: Ids. With `merge` and no product, and with `apart`, a single one changes nothing.
         product: With `merge`, the product; None takes that of the first item that has one, or else the id of the first.
-        keep: With `remove`, the id of the item that stays.
+        keep: With `remove`, the id of the item that stays; it becomes one of the items.
         reviewed: What the items had when they were looked at, by id: `product`, and `content` as in the JSON of
             `find_duplicates`. An item that has another one now is left out. What is not given is not compared.
 
@@ -51,17 +51,16 @@ class Decision:
     def __post_init__(self) -> None:
         if self.what not in get_args(What):
             raise UsageError(f"expected the decision {', '.join(get_args(What))}, got {self.what!r:.100}")
-        least = 1 if self.what == "merge" and self.product is not None else 2
-        if not least <= len(self.items) <= MOST_ITEMS:
-            raise UsageError(f"{self.what} needs {least} to {MOST_ITEMS:,} items, got {len(self.items):,}")
-        if len(set(self.items)) != len(self.items):
-            raise UsageError(f"{self.what} has an item twice: {', '.join(self.items):.200}")
+        if not 1 <= len(self.items) <= MOST_ITEMS:
+            raise UsageError(f"{self.what} expects 1 to {MOST_ITEMS:,} items, got {len(self.items):,}")
         if self.product is not None and self.what != "merge":
             raise UsageError(f"a product is given with merge only, and not with {self.what}")
         if self.product == "":
             raise UsageError("expected the name of a product, got an empty text")
-        if (self.keep is None) == (self.what == "remove") or self.keep not in (None, *self.items):
-            raise UsageError("remove, and no other decision, needs the id of one of its items to keep")
+        if (self.keep is None) == (self.what == "remove"):
+            raise UsageError("remove, and no other decision, needs the id of an item to keep")
+        together = dict.fromkeys(self.items if self.keep is None else (*self.items, self.keep))
+        object.__setattr__(self, "items", tuple(together))
 
     def to_json(self) -> dict[str, JSON]:
         """JSON form, as `read_decisions` reads it."""
