@@ -10,7 +10,8 @@ VENVS ?= .venv
 DEMO := $(VENVS)/demo
 TEST := $(VENVS)/test
 MILVUS := $(VENVS)/milvus
-JOBS ?= 2
+# One more than a small machine has cores: tests wait for browsers, programs and disks.
+JOBS ?= 3
 # Where tests write: in memory, if there is room and programs may run there, for a disk would make them wait thousands of times.
 SCRATCH ?= $(shell grep -s '^[^ ]* /dev/shm ' /proc/mounts | grep -qv noexec \
 	&& test "$$(df --output=avail -B 1M /dev/shm | tail -n 1)" -ge 4096 && echo /dev/shm)
@@ -55,7 +56,7 @@ serve: $(DEMO)/installed ## The demo, and then its page and API on http://127.0.
 	@'$(DEMO)/bin/lookalike' demo --out demo --serve
 
 .PHONY: test
-test: $(TEST)/installed ## Install everything, PyTorch included, and run the quick tests, in JOBS=2 processes
+test: $(TEST)/installed ## Install everything, PyTorch included, and run the quick tests, in JOBS=3 processes
 	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory clients/typescript/node_modules/installed; fi
 	@$(call scratch,OMP_NUM_THREADS=1 '$(TEST)/bin/python' -m pytest -q -n '$(JOBS)' --dist loadfile --no-loadscope-reorder --max-worker-restart 0 -m 'not slow and not milvus and not gpu and not container')
 
