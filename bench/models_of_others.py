@@ -25,6 +25,8 @@ from lookalike.models.clip.export import text_parts
 from lookalike.models.clip.source import named_source
 from lookalike.models.clip.tokenizer import clip_tokenizer
 from lookalike.models.clip.towers import image_tower
+from lookalike.models.encoders.folder import encoder_of_folder
+from lookalike.models.preprocessing import PreprocessingChanges
 from lookalike.text.encoder import TextEncoder
 
 SIZES = {"hidden_size": 32, "intermediate_size": 70, "num_hidden_layers": 2, "num_attention_heads": 2}
@@ -85,6 +87,21 @@ def compare_towers(name: str) -> None:
     print(name, [f"{float(one):.1e}" for one in apart], text if isinstance(text, str) else "")
 
 
+@torch.no_grad()
+def compare_dinov2(config: transformers.PretrainedConfig) -> None:
+    """Print the differences of a DINOv2 with random weights, at its own size and at two others."""
+    model = transformers.AutoModel.from_config(config).eval()
+    for weight in model.parameters():
+        weight.add_(0.1 * torch.randn_like(weight))
+    with tempfile.TemporaryDirectory() as work:
+        model.save_pretrained(work)
+        for size in (56, 42, 70):
+            encoder = encoder_of_folder(Path(work), name="tiny", changes=PreprocessingChanges(size=size))
+            pixels = torch.randn(2, 3, size, size)
+            apart = (encoder.network(pixels) - model(pixels).pooler_output).abs().max()
+            print(config.model_type, size, f"{float(apart):.1e}")
+
+
 def main() -> None:
     """Compare models of transformers, and the named ones of open_clip."""
     torch.manual_seed(0)
@@ -100,6 +117,9 @@ def main() -> None:
     model = transformers.SiglipModel(transformers.SiglipConfig(**parts))
     processor = transformers.SiglipImageProcessorPil(size={"height": 32, "width": 32})
     compare("SiglipModel", model, processor, length=64, pad='"')
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 56, "patch_size": 14}
+    for kind in (transformers.Dinov2Config, transformers.Dinov2WithRegistersConfig):
+        compare_dinov2(kind(**sizes))
     for name in sys.argv[1:]:
         compare_towers(name)
 

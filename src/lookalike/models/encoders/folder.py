@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from lookalike.errors import ModelError
 from lookalike.models.clip.source import HUGGING_FACE_CONFIG, OPEN_CLIP_CONFIG, read_json
+from lookalike.models.encoders.dinov2 import TYPES, dinov2_encoder
 from lookalike.models.encoders.encoder import ImageEncoder
 from lookalike.models.encoders.timm_encoder import timm_encoder
 from lookalike.models.preprocessing import PreprocessingChanges
@@ -35,6 +36,8 @@ def encoder_of_folder(folder: Path, *, name: str, changes: PreprocessingChanges)
     described = read_json(file)
     if "architecture" in described:
         return _of_timm(described, _weights(folder), name=name, changes=changes)
+    if described.get("model_type") in TYPES:
+        return dinov2_encoder(folder, described, _weights(folder), name=name, changes=changes)
     return None
 
 
