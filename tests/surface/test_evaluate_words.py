@@ -297,7 +297,10 @@ def test_a_retriever_and_python_give_the_same(sample: Sample, capsys: Capture) -
 MISTAKES = {
     "no labels to change": (["--protocol", "changed-words"], "needs attributes, the leading one first"),
     "no such label": (["--protocol", "words=color"], "did you mean 'colour'?"),
-    "a weight without a photo": (["--protocol", "words=type", "--text-weight", "0.3"], "'changed-words' alone"),
+    "a weight without a photo": (
+        ["--protocol", "words=type", "--text-weight", "0.3"],
+        "'changed-words' and 'fashioniq' alone",
+    ),
     "a weight too large": (["--protocol", "changed-words=type", "--text-weight", "2"], "text_weight must be a number"),
     "distances": (["--protocol", "words=type", "--metric", "deep=euclidean"], "leave metrics and apart out"),
     "nothing changes": (["--protocol", "changed-words=type", "--where", "type = 'Hat'"], "differ in one of type alone"),

@@ -8,7 +8,9 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from lookalike.types import Item
 
-BenchmarkName = Literal["attributes", "inshop", "consumer2shop", "deepfashion2", "street2shop", "sop", "cub"]
+BenchmarkName = Literal[
+    "attributes", "inshop", "consumer2shop", "deepfashion2", "street2shop", "sop", "cub", "fashioniq"
+]
 
 Selection: TypeAlias = Mapping[str, tuple[str, ...]]
 """Attributes and the values that each may have, such as `{"split": ("test",), "source": ("shop",)}`."""
@@ -28,6 +30,16 @@ class Pair(NamedTuple):
     consumer: str
     shop: str
     product: str
+    split: str
+
+
+class Modification(NamedTuple):
+    """A query of a photo and words that say how another photo differs from it, by item ids."""
+
+    candidate: str
+    target: str
+    captions: tuple[str, ...]
+    category: str
     split: str
 
 
@@ -60,6 +72,7 @@ class Benchmark:
         sides: Pairs of query and gallery sets by name, the official one first; empty for `attributes`, which has
             classes and no queries.
         pairs: Pairs of Consumer-to-shop; empty for other benchmarks.
+        modifications: Queries of a photo and words; empty for benchmarks of photos alone.
         category_types: For each category by name, in the published order: `upper`, `lower` or `full`.
         attribute_types: For each attribute by name, in the published order, its type, such as `texture`. An item's
             attribute `attributes` lists those that it is known to have.
@@ -72,6 +85,7 @@ class Benchmark:
     name: BenchmarkName
     sides: Mapping[str, Sides] = field(default_factory=dict)
     pairs: tuple[Pair, ...] = ()
+    modifications: tuple[Modification, ...] = ()
     category_types: Mapping[str, str] = field(default_factory=dict)
     attribute_types: Mapping[str, str] = field(default_factory=dict)
     answers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

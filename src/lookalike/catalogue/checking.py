@@ -222,6 +222,7 @@ def _compare_totals(benchmark: Benchmark, check: Check, of_all: Mapping[str, int
         "photos": sum(one.photos for one in totals),
         **of_all,
         "pairs": len(benchmark.pairs),
+        **Counter(f"{query.split} queries" for query in benchmark.modifications),
         "categories": len(benchmark.category_types),
         "attributes": len(benchmark.attribute_types),
         **{f"{split} photos": one.photos for split, one in check.splits.items()},

@@ -18,7 +18,16 @@ from lookalike.errors import CatalogueError
 from lookalike.storage.files import open_regular
 
 Layout = Literal[
-    "inshop", "consumer2shop", "attributes", "fine", "deepfashion2", "street2shop", "sop", "cub", "imagefolder"
+    "inshop",
+    "consumer2shop",
+    "attributes",
+    "fine",
+    "deepfashion2",
+    "street2shop",
+    "sop",
+    "cub",
+    "fashioniq",
+    "imagefolder",
 ]
 
 PARTITION = "list_eval_partition.txt"
@@ -51,6 +60,7 @@ MARKS: Mapping[Layout, tuple[Sequence[str], Sequence[str]]] = {
     ),
     "sop": ((".",), ("Ebay_train.txt", "Ebay_test.txt")),
     "cub": ((".",), ("image_class_labels.txt",)),
+    "fashioniq": (("image_splits", "."), ("split.dress.val.json", "split.shirt.val.json", "split.toptee.val.json")),
 }
 """Folders and files that identify a layout: the files occur in no other layout."""
 
@@ -62,6 +72,7 @@ READERS: Mapping[Layout, str] = {
     "street2shop": "lookalike.catalogue.benchmarks.street2shop:open_street2shop",
     "sop": "lookalike.catalogue.benchmarks.online_products:open_online_products",
     "cub": "lookalike.catalogue.benchmarks.birds:open_birds",
+    "fashioniq": "lookalike.catalogue.benchmarks.fashioniq:open_fashioniq",
 }
 """Function that opens a layout by its folder."""
 

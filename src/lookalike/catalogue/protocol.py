@@ -23,6 +23,7 @@ Kind = Literal[
     "street2shop",
     "sop",
     "cub",
+    "fashioniq",
     "merchant",
     "product-search",
     "shopify",

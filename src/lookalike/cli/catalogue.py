@@ -62,7 +62,7 @@ def draw(
         str,
         typer.Argument(
             metavar="LAYOUT",
-            help="attributes, attributes-fine, inshop, consumer2shop, deepfashion2, street2shop, sop, cub, "
+            help="attributes, attributes-fine, inshop, consumer2shop, deepfashion2, street2shop, sop, cub, fashioniq, "
             "imagefolder or table.",
         ),
     ],

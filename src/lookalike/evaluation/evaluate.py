@@ -197,6 +197,7 @@ def evaluate(
                 embedded,
                 encoder,
                 protocol=chosen,
+                benchmark=catalogue.benchmark,
                 weights=weights,
                 text_weight=text_weight,
                 unknown=(*UNKNOWN, *several(unknown)),
@@ -238,8 +239,10 @@ def _check_words(
     """
     if protocol.asks_in_words and (metrics or apart):
         raise UsageError(f"the protocol {protocol.name!r} searches by words; leave metrics and apart out")
-    if text_weight is not None and protocol.name != "changed-words":
-        raise UsageError("text_weight is the weight of words beside a photo: for the protocol 'changed-words' alone")
+    if text_weight is not None and protocol.name not in ("changed-words", "fashioniq"):
+        raise UsageError(
+            "text_weight is the weight of words beside a photo: for the protocols 'changed-words' and 'fashioniq' alone"
+        )
 
 
 def check_folder(folder: Path) -> None:

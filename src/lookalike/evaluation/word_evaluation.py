@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from lookalike.catalogue.benchmark import Benchmark
 from lookalike.evaluation.changed_words import measure_changes
 from lookalike.evaluation.metric_values import MetricValues
+from lookalike.evaluation.modified_photos import measure_modifications
 from lookalike.evaluation.protocol import Protocol
 from lookalike.evaluation.task import UNKNOWN
 from lookalike.evaluation.word_search import word_search
@@ -24,6 +26,7 @@ def measure_in_words(
     encoder: TextEncoder,
     *,
     protocol: Protocol,
+    benchmark: Benchmark | None = None,
     weights: Mapping[str, float] | None = None,
     text_weight: float | None = None,
     unknown: Sequence[str] = UNKNOWN,
@@ -36,7 +39,8 @@ def measure_in_words(
         items: n items that take part.
         embedded: Their vectors.
         encoder: Text encoder of the model of the vectors.
-        protocol: `words` or `changed-words`, with the attributes of the labels.
+        protocol: `words` or `changed-words`, with the attributes of the labels, or `fashioniq`.
+        benchmark: Benchmark of the items, which has the queries of `fashioniq`.
         weights: Weights of the spaces by name; None takes those of a search.
         text_weight: Weight of the words beside a photo; None is that of a search.
         unknown: Attribute values that mean "unknown".
@@ -51,6 +55,17 @@ def measure_in_words(
         UnknownNameError: A name is not an attribute or a space.
         MismatchError: The text encoder belongs to another photo model.
     """
+    if protocol.name == "fashioniq":
+        return measure_modifications(
+            items,
+            embedded,
+            encoder,
+            benchmark=benchmark,
+            protocol=str(protocol),
+            weights=weights,
+            text_weight=text_weight,
+            progress=progress,
+        )
     measure = measure_words if protocol.name == "words" else measure_changes
     with word_search(items, embedded, encoder, weights=weights, text_weight=text_weight, progress=progress) as search:
         found = measure(search, protocol.words, protocol=str(protocol), unknown=unknown, category=category)

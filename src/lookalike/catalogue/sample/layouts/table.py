@@ -18,6 +18,7 @@ LAYOUTS: Mapping[str, str] = {
     "street2shop": "lookalike.catalogue.sample.layouts.street2shop:write_street2shop",
     "sop": "lookalike.catalogue.sample.layouts.for_methods:write_online_products",
     "cub": "lookalike.catalogue.sample.layouts.for_methods:write_birds",
+    "fashioniq": "lookalike.catalogue.sample.layouts.fashioniq:write_fashioniq",
     "imagefolder": "lookalike.catalogue.sample.layouts.plain:write_imagefolder",
     "table": "lookalike.catalogue.sample.layouts.plain:write_table",
 }
