@@ -120,7 +120,8 @@ def outside(hint: object) -> Iterator[object]:
         yield from ([""] if any(isinstance(limit, Length) and limit.least for limit in limits) else [])
         yield from (["", "..", "a/b", "/etc", "a\nb"] if any(isinstance(limit, Pattern) for limit in limits) else [])
     elif origin is typing.Literal:
-        yield from ("none of them", "", 3, [], True, math.nan, 16**5000)
+        yield from ([] if "" in typing.get_args(bare) else [""])
+        yield from ("none of them", 3, [], True, math.nan, 16**5000)
     elif origin is tuple:
         yield from (3, "a", {}, True, math.nan)
         yield from ([[]] if any(isinstance(limit, Length) and limit.least for limit in limits_of(hint)) else [])
