@@ -21,6 +21,7 @@ import lookalike
 from lookalike.cli import main
 from lookalike.embedding.embedder import PhotoEmbedder
 from lookalike.embedding.model_loading import open_network
+from lookalike.evaluation.named_models import model_files
 from lookalike.models.encoders.timm_encoder import timm_encoder
 from lookalike.models.encoders.torchvision_encoder import torchvision_encoder
 from lookalike.models.preprocessing import PreprocessingChanges
@@ -222,3 +223,12 @@ def test_an_evaluation_takes_a_folder_as_its_exported_file(tmp_path: Path) -> No
     assert of_folder.to_json() == of_file.to_json() and of_folder.model == made.model_id
     with pytest.raises(lookalike.UnknownNameError, match="did you mean 'test_vit"):
         lookalike.evaluate(table, model="timm:test_vitt")
+
+
+def test_the_default_model_is_meant_where_a_folder_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "default").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with model_files(["default"]) as files:
+        assert files == ["default"]

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from lookalike.models.default_model import SHIPPED
 from lookalike.models.export_others import export_encoder, is_other
 
 
@@ -24,7 +25,7 @@ def model_files(models: Sequence[str]) -> Iterator[list[str]]:
     with tempfile.TemporaryDirectory(prefix="lookalike-") as folder:
         files = []
         for number, model in enumerate(models):
-            if is_other(model) and not model.endswith(".onnx"):
+            if model != SHIPPED and is_other(model) and not model.endswith(".onnx"):
                 model = str(export_encoder(model, Path(folder) / f"{number}.onnx").file)
             files.append(model)
         yield files
