@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lookalike.cli.commands import command
-from lookalike.config import limits_of
+from lookalike.config import bare_type, limits_of
 from lookalike.server.settings import Settings
 from lookalike.training.finder.settings import FinderSettings
 from lookalike.training.settings.run_settings import TrainingSettings
@@ -107,7 +107,7 @@ def shown_default(field: dataclasses.Field[Any]) -> str:
 
 def shown_limits(hint: object) -> str:
     """Return what a setting takes: words, or the range of its numbers; empty if it is said by the description."""
-    bare = typing.get_args(hint)[0] if limits_of(hint) else hint
+    bare = bare_type(hint)
     if typing.get_origin(bare) is typing.Literal:
         return ", ".join(f"`{word}`" for word in typing.get_args(bare))
     if bare in (int, float):
@@ -127,7 +127,7 @@ def section(kind: type, title: str, level: int, path: str = "") -> Iterator[str]
     rows = []
     for field in dataclasses.fields(kind):
         hint = types[field.name]
-        bare = typing.get_args(hint)[0] if limits_of(hint) else hint
+        bare = bare_type(hint)
         arguments = [one for one in typing.get_args(bare) if dataclasses.is_dataclass(one)]
         if dataclasses.is_dataclass(bare):
             inner.append((f"[{path}{field.name}]", field.name, typing.cast(type, bare)))

@@ -209,6 +209,11 @@ def limits_of(hint: object) -> list[Limit]:
     return [one for one in getattr(hint, "__metadata__", ()) if isinstance(one, Limit)]
 
 
+def bare_type(hint: object) -> Any:  # noqa: ANN401 - a type, or a form of `typing`
+    """Type without its limits."""
+    return typing.get_args(hint)[0] if hasattr(hint, "__metadata__") else hint
+
+
 def check_limits(settings: object) -> None:
     """Check the fields of a dataclass that was not filled from TOML.
 
@@ -225,7 +230,7 @@ def _check(hint: object, value: Any, *, where: str) -> None:  # noqa: ANN401 - o
         if value is not None:
             _check(_member(hint, value, where=where), value, where=where)
         return
-    own, limits = (typing.get_args(hint)[0], limits_of(hint)) if limits_of(hint) else (hint, [])
+    own, limits = bare_type(hint), limits_of(hint)
     kind = typing.get_origin(own) or own
     for limit in (GENERAL.get(kind), *limits):
         if limit is not None and not limit.allows(value):
@@ -253,7 +258,7 @@ def _member(hint: object, value: object, *, where: str) -> object:
 
 def _kind_of(hint: object) -> object:
     """Type without its limits and arguments."""
-    bare = typing.get_args(hint)[0] if limits_of(hint) else hint
+    bare = bare_type(hint)
     return typing.get_origin(bare) or bare
 
 
@@ -276,8 +281,7 @@ def convert(hint: object, value: Any, *, where: str) -> object:  # noqa: ANN401 
 
 def _convert(hint: object, value: Any, *, where: str) -> object:  # noqa: ANN401 - of any type
     """Convert a TOML value to the type of a field."""
-    if limits := limits_of(hint):
-        hint = typing.get_args(hint)[0]
+    limits, hint = limits_of(hint), bare_type(hint)
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is typing.Literal:
         if value not in arguments:

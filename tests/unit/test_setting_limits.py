@@ -17,7 +17,7 @@ from pytorch_metric_learning import distances, losses, miners, reducers
 from torch import nn
 
 from lookalike.cli import main
-from lookalike.config import Length, Pattern, Range, build, limits_of
+from lookalike.config import Length, Pattern, Range, bare_type, build, limits_of
 from lookalike.errors import ConfigError, UsageError
 from lookalike.server.settings import Settings
 from lookalike.training.data.augmentation import Augmentation
@@ -73,7 +73,7 @@ def leaves(kind: type, path: Path_ = ()) -> Iterator[tuple[Path_, object]]:
 
 
 def leaves_of(hint: object, path: Path_) -> Iterator[tuple[Path_, object]]:
-    bare = typing.get_args(hint)[0] if limits_of(hint) else hint
+    bare = bare_type(hint)
     if dataclasses.is_dataclass(bare):
         yield from leaves(typing.cast(type, bare), path)
         return
@@ -98,7 +98,7 @@ def changed(whole: object, path: Path_, value: object) -> Any:
 
 def outside(hint: object) -> Iterator[object]:
     """Values that a field must refuse."""
-    bare = typing.get_args(hint)[0] if limits_of(hint) else hint
+    bare = bare_type(hint)
     origin = typing.get_origin(bare)
     if bare in (int, float):
         yield from (value for value in WRONG_TYPES if value is not None)
@@ -120,8 +120,7 @@ def outside(hint: object) -> Iterator[object]:
         yield from ([""] if any(isinstance(limit, Length) and limit.least for limit in limits) else [])
         yield from (["", "..", "a/b", "/etc", "a\nb"] if any(isinstance(limit, Pattern) for limit in limits) else [])
     elif origin is typing.Literal:
-        yield from ([] if "" in typing.get_args(bare) else [""])
-        yield from ("none of them", 3, [], True, math.nan, 16**5000)
+        yield from ("none of them", " ", 3, [], True, math.nan, 16**5000)
     elif origin is tuple:
         yield from (3, "a", {}, True, math.nan)
         yield from ([[]] if any(isinstance(limit, Length) and limit.least for limit in limits_of(hint)) else [])
@@ -129,9 +128,16 @@ def outside(hint: object) -> Iterator[object]:
         yield from (3, "a", [], True, math.nan)
         if typing.get_args(bare)[1] is object:
             yield from ({"a": math.nan}, {"a": 10**400}, {"a": [1]}, {"a": {"b": {"c": 1}}}, {"a": "x" * 1000})
-    elif origin in (types.UnionType, typing.Union):
-        yield from ([] if bool in typing.get_args(bare) else [True])
-        yield from (3, [], math.nan, "a\0b", {"a": 0}, {"a": -1.0}, {"a": math.nan}, {"a": "b"}, {"a\0": 1.0})
+    else:
+        yield from outside_union(bare)
+
+
+def outside_union(hint: object) -> Iterator[object]:
+    """Values that a field of several types must refuse."""
+    if bool in typing.get_args(hint):
+        yield from ("a", [], {}, math.nan, math.inf, -1.0, 1e300, 10**400)
+    elif typing.get_origin(hint) in (types.UnionType, typing.Union):
+        yield from (3, [], True, math.nan, "a\0b", {"a": 0}, {"a": -1.0}, {"a": math.nan}, {"a": "b"}, {"a\0": 1.0})
     else:
         raise AssertionError(f"a test for {hint} is missing")
 
@@ -140,7 +146,7 @@ def outside(hint: object) -> Iterator[object]:
 def test_every_number_and_every_list_of_settings_declares_its_limits(kind: type) -> None:
     found = 0
     for path, hint in leaves(kind):
-        bare = typing.get_args(hint)[0] if limits_of(hint) else hint
+        bare = bare_type(hint)
         if bare in (int, float):
             [limit] = limits_of(hint)
             assert isinstance(limit, Range), path
@@ -257,7 +263,7 @@ def test_every_number_and_word_that_a_loss_takes_has_a_range() -> None:
     taken = {argument for owner in OWNERS.values() for argument in parameters_of(owner)}
     assert taken == {*ARGUMENT_TYPES, *NAMED, *own, *objects, *left_out}
     for argument, hint in ARGUMENT_TYPES.items():
-        bare = typing.get_args(hint)[0] if limits_of(hint) else hint
+        bare = bare_type(hint)
         assert bare in (int, float, bool) or typing.get_origin(bare) is typing.Literal, argument
         assert bare not in (int, float) or limits_of(hint), argument
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
 from lookalike.config import build
 from lookalike.errors import ModelError, short_reason
@@ -18,6 +17,7 @@ from lookalike.models import original_checkpoint
 from lookalike.models.network import Network, NetworkSettings, head_key
 from lookalike.models.photo_choices import TRAINED_ON, choices_text, read_choices
 from lookalike.models.preprocessing import Preprocessing
+from lookalike.models.safetensors_file import save_safetensors
 from lookalike.models.weight_readers import State, match_first_block
 from lookalike.storage.files import written_whole
 from lookalike.types import PhotoChoice
@@ -70,7 +70,7 @@ def save_checkpoint(
     state = {key: tensor.detach().cpu().contiguous() for key, tensor in network.state_dict().items()}
     header[CONTENT] = content_sum(state, header)
     with written_whole(path) as unfinished:
-        save_file(state, unfinished, metadata=header)
+        save_safetensors(unfinished, state, metadata=header)
 
 
 def read_checkpoint(path: Path, *, format: str, what: str) -> tuple[dict[str, str], State]:

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from lookalike.config import build
@@ -16,6 +15,7 @@ from lookalike.models.backbones import make_backbone
 from lookalike.models.checkpoint import CONTENT, content_sum, read_checkpoint
 from lookalike.models.finder.file_format import FORMAT
 from lookalike.models.finder.network import FinderNetwork, FinderNetworkSettings
+from lookalike.models.safetensors_file import save_safetensors
 from lookalike.models.weight_readers import match_first_block
 from lookalike.storage.files import written_whole
 
@@ -57,7 +57,7 @@ def save_finder(
     kept = {key: tensor.detach().cpu().contiguous() for key, tensor in state.items()}
     header[CONTENT] = content_sum(kept, header)
     with written_whole(path) as unfinished:
-        save_file(kept, unfinished, metadata=header)
+        save_safetensors(unfinished, kept, metadata=header)
 
 
 def is_finder(path: Path) -> bool:

@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from lookalike.config import build
 from lookalike.models.checkpoint import CONTENT, content_sum, read_checkpoint
+from lookalike.models.safetensors_file import save_safetensors
 from lookalike.models.text.network import TextNetwork, TextNetworkSettings
 from lookalike.models.text_encoder_file import FORMAT
 from lookalike.storage.files import written_whole
@@ -55,7 +55,7 @@ def save_text_encoder(
     kept = {key: tensor.detach().cpu().contiguous() for key, tensor in state.items()}
     header[CONTENT] = content_sum(kept, header)
     with written_whole(path) as unfinished:
-        save_file(kept, unfinished, metadata=header)
+        save_safetensors(unfinished, kept, metadata=header)
 
 
 def is_text_encoder(path: Path) -> bool:

@@ -13,13 +13,15 @@ from torch.utils.data import Dataset, Sampler
 
 from lookalike.catalogue.opening import open_catalogue
 from lookalike.errors import CatalogueError, ConfigError
+from lookalike.evaluation.heads import label_of
 from lookalike.models.network import Network
 from lookalike.models.preprocessing import Preprocessing
 from lookalike.models.pretrained import load_pretrained
 from lookalike.models.weight_readers import estimate_statistics
 from lookalike.training.data.augmentation import Augmentation
 from lookalike.training.data.batch import UNKNOWN, View
-from lookalike.training.data.dataset import TrainingPhotos, label_classes, read_splits, tag_classes
+from lookalike.training.data.data_record import DataRow
+from lookalike.training.data.dataset import TrainingPhotos, label_classes, read_splits, tag_classes, unknown_of
 from lookalike.training.data.sampling import check_batch, make_sampler, steps_in_epoch
 from lookalike.training.data.teacher_rows import make_teacher_rows, read_teacher_rows
 from lookalike.training.data.unreadable import LoadedView
@@ -27,6 +29,7 @@ from lookalike.training.losses.objective import Objective
 from lookalike.training.run.criterion import Criterion
 from lookalike.training.run.dev_splits import measured_splits
 from lookalike.training.settings.run_settings import AugmentationSettings, StageSettings, TrainingSettings
+from lookalike.types import Item
 
 STATISTICS_PHOTOS = 512
 
@@ -134,6 +137,29 @@ class TrainingData:
             report(f"the teacher {model} embedded {made:,} training photos")
         self.photos.targets = read_teacher_rows(file)
 
+    def rows(self) -> list[DataRow]:
+        """Return what the run reads of each item, in order, for the record of its data."""
+        settings = self.settings
+        names = {"product", settings.sampler.balance} | {loss.labels for loss in settings.loss}
+        rows = []
+        train = [("train", place, split) for place, split in enumerate(self.photos.splits)]
+        for part, place, split in (*train, *(("dev", dev.place, dev.split) for dev in self.dev)):
+            data = split.settings
+            used = sorted({*names, *data.heads, *data.grades, *data.apart, data.positives} - {""})
+            for item in split.items:
+                labels: dict[str, object] = {name: label_of(item, name, unknown=unknown_of(data)) for name in used}
+                labels |= {f"tags {name}": item.attributes.get(name) for name in data.tags}
+                box = str(item.box) if item.box else ""
+                rows.append(DataRow(str(place), part, item.id, labels, box=box, photo=item.location))
+        return [
+            *rows,
+            *(
+                DataRow(f"backgrounds of {part}", part, item.id, {}, photo=item.location)
+                for part, items in self.backgrounds.items()
+                for item in items
+            ),
+        ]
+
     def make_network(self) -> Network:
         """Make the network with random weights.
 
@@ -194,7 +220,7 @@ class TrainingData:
 
     def _show(self, preprocessing: Preprocessing) -> None:
         size = (preprocessing.height, preprocessing.width)
-        backgrounds = self.backgrounds["train"]
+        backgrounds = [item.location for item in self.backgrounds["train"]]
         self.photos.show_as(Augmentation(self.settings.augmentation, size=size, backgrounds=backgrounds), preprocessing)
 
     def make_sampler(self, *, steps: int, start: int, seed: int) -> Sampler[list[View]]:
@@ -209,10 +235,10 @@ class TrainingData:
     def dev_changes(self) -> Mapping[str, Augmentation]:
         """Return the augmentations of dev photos by name."""
         size = (self.preprocessing.height, self.preprocessing.width)
-        return dev_changes(size=size, backgrounds=self.backgrounds["dev"])
+        return dev_changes(size=size, backgrounds=[item.location for item in self.backgrounds["dev"]])
 
-    def _backgrounds(self, part: str) -> list[str]:
-        """Return the locations of the background photos of a split; a catalogue without splits serves both."""
+    def _backgrounds(self, part: str) -> list[Item]:
+        """Return the background photos of a split; a catalogue without splits serves both."""
         given = self.settings.augmentation
         if not given.backgrounds:
             if given.paste:
@@ -220,7 +246,7 @@ class TrainingData:
             return []
         columns = given.background_columns
         items = open_catalogue(str(self.base / given.backgrounds), columns=columns).items()
-        found = [item.location for item in items if item.attributes.get("split", part) == part]
+        found = [item for item in items if item.attributes.get("split", part) == part]
         if not found and given.paste and part == "train":
             raise CatalogueError(f"{given.backgrounds}: has no photos of the split 'train' to paste on")
         return found

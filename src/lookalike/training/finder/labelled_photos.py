@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,8 @@ from scipy import ndimage
 from lookalike.errors import CatalogueError, short_reason
 from lookalike.kinds import KINDS, NOT_SOUGHT, kind_of
 from lookalike.training.data.chosen_values import ChosenValues
-from lookalike.training.finder.settings import GarmentDataSettings, Shown
+from lookalike.training.data.data_record import DataRow
+from lookalike.training.finder.settings import FinderSettings, GarmentDataSettings, Shown
 from lookalike.types import Bool, Float32, Int64
 
 UNKNOWN = -1
@@ -83,6 +85,31 @@ def read_labelled(data: GarmentDataSettings, *, folder: Path) -> dict[str, list[
         chosen = np.linspace(0, len(found["dev"]) - 1, data.dev_photos).astype(int)
         found["dev"] = [found["dev"][place] for place in chosen]
     return found
+
+
+def rows_of(
+    settings: FinderSettings, parts: Sequence[Mapping[str, Sequence[LabelledPhoto]]], *, folder: Path
+) -> list[DataRow]:
+    """What a run reads of each photo, in order, for the record of its data.
+
+    Args:
+        settings: Settings of the run.
+        parts: Photos of each data source, from `read_labelled`.
+        folder: Folder that their paths are relative to.
+    """
+    return [
+        DataRow(
+            str(place),
+            part,
+            os.path.relpath(photo.photo, (folder / data.photos).parent),
+            {"kinds": photo.kinds.tolist(), "known": np.flatnonzero(photo.known).tolist(), "shown": photo.shown},
+            box=str(photo.boxes.tolist()),
+            photo=photo.photo,
+        )
+        for place, (data, photos) in enumerate(zip(settings.data, parts, strict=True))
+        for part in ("train", "dev")
+        for photo in photos[part]
+    ]
 
 
 def _rows(table: Path, columns: Sequence[str]) -> Iterator[Row]:

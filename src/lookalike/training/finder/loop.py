@@ -27,8 +27,9 @@ from lookalike.models.network import Network, NetworkSettings
 from lookalike.models.preprocessing import Preprocessing
 from lookalike.models.pretrained import load_pretrained
 from lookalike.models.weight_readers import estimate_statistics, match_first_block
+from lookalike.training.data.data_record import record_or_compare
 from lookalike.training.finder.dev_garments import figure_names, measure_dev
-from lookalike.training.finder.labelled_photos import UNKNOWN, LabelledPhoto, read_labelled
+from lookalike.training.finder.labelled_photos import UNKNOWN, LabelledPhoto, read_labelled, rows_of
 from lookalike.training.finder.loss import Truth, finder_loss
 from lookalike.training.finder.scenes import Scene, Scenes
 from lookalike.training.finder.settings import FinderSettings, FinderStageSettings, load_finder_settings
@@ -110,6 +111,7 @@ class FinderRun:
         )
         torch.manual_seed(settings.seed)
         state = folder.read_state()
+        record_or_compare(folder.path, rows_of(settings, parts, folder=base), resumed=state is not None)
         self.network = self._made_network(base, state)
         for stage in settings.stage:
             for name in stage.freeze:

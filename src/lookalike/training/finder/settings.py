@@ -12,6 +12,7 @@ from lookalike.errors import ConfigError
 from lookalike.kinds import KINDS
 from lookalike.models.finder.network import FinderNetworkSettings
 from lookalike.training.settings.limits import (
+    HARMLESS,
     BatchSize,
     Count,
     CountFromOne,
@@ -54,11 +55,11 @@ class GarmentDataSettings:
         dev_photos: Largest number of dev photos, spread evenly; 0 uses all.
     """
 
-    photos: Word
+    photos: Annotated[Word, HARMLESS]
     file: Word = "file"
-    boxes: str = ""
+    boxes: Annotated[str, HARMLESS] = ""
     masks: str = ""
-    classes: str = ""
+    classes: Annotated[str, HARMLESS] = ""
     label: str = ""
     shown: Shown = "worn"
     split: Word = "split"
@@ -155,7 +156,7 @@ class FinderSettings:
     stage: Annotated[tuple[FinderStageSettings, ...], Length(least=1, most=1000)]
     network: FinderNetworkSettings = field(default_factory=FinderNetworkSettings)
     scene: SceneSettings = field(default_factory=SceneSettings)
-    about: AboutSettings = field(default_factory=AboutSettings)
+    about: Annotated[AboutSettings, HARMLESS] = field(default_factory=AboutSettings)
     pixels: InputPixels = 98304
     seed: Seed = 0
     batch: BatchSize = 16
@@ -164,7 +165,7 @@ class FinderSettings:
     ema: FractionBelowOne = 0.998
     select: Select = ""
     measure_every: Count = 500
-    save_every: CountFromOne = 200
+    save_every: Annotated[CountFromOne, HARMLESS] = 200
 
 
 def load_finder_settings(path: Path, *, overrides: tuple[str, ...] = ()) -> FinderSettings:

@@ -83,8 +83,11 @@ class Learner(nn.Module):
                 for name in {**parts, **others}
             }
 
-    def train_stage(self, stage: StageSettings) -> None:
+    def train_stage(self, stage: StageSettings) -> bool:
         """Set the train mode of a stage; frozen parts also keep the statistics of their normalisation layers.
+
+        Returns:
+            Whether there is a weight that is not frozen, of the network or of a loss.
 
         Raises:
             UnknownNameError: The backbone has no module of a name in `freeze`.
@@ -94,6 +97,7 @@ class Learner(nn.Module):
         backbone.requires_grad_(True)
         for part in [backbone] if stage.backbone_rate == 0 else [part_of(backbone, name) for name in stage.freeze]:
             part.eval().requires_grad_(False)
+        return any(weight.requires_grad for weight in self.parameters())
 
 
 def part_of(backbone: nn.Module, name: str) -> nn.Module:

@@ -16,20 +16,21 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list, gather_object
 from timm.utils.model_ema import ModelEmaV3
 from torch import Tensor
-from torch.utils.data import DataLoader
 
-from lookalike.errors import ConfigError, TrainingError
+from lookalike.errors import LookalikeError
 from lookalike.models.backbones import checkpoint_gradients
 from lookalike.models.network import Network
 from lookalike.models.weight_readers import match_first_block
+from lookalike.training.data.data_record import record_or_compare
 from lookalike.training.data.teacher_rows import TEACHER
 from lookalike.training.data.training_data import TrainingData
 from lookalike.training.data.unreadable import ReadablePhotos, UnreadablePhotos
-from lookalike.training.losses.learner import BACKBONE, Learner, part_of
+from lookalike.training.losses.learner import BACKBONE, Learner
 from lookalike.training.outcome import Stopped, Trained
-from lookalike.training.run.interruption import Interruption, leave_interruption_to_the_run
+from lookalike.training.run.interruption import Interruption
+from lookalike.training.run.loading import load_shards
 from lookalike.training.run.optimiser_step import OptimiserStepper, ShardOfBatch
-from lookalike.training.run.processes import Shards, any_process, share_statistics, start_processes
+from lookalike.training.run.processes import any_process, share_statistics, start_processes
 from lookalike.training.run.run_folder import RunFolder
 from lookalike.training.run.run_log import RunLog, RunPosition
 from lookalike.training.run.schedule import PlateauTracker, rate_factor
@@ -127,9 +128,6 @@ class Run:
         self.stepper: OptimiserStepper | None = None
         self.saved_optimizer: dict[str, Any] | None = None
         self.network = self.training_data.make_network()
-        for stage in settings.stage:
-            for name in stage.freeze:
-                part_of(self.network.backbone, name)  # in place of an error after hours
         self.learner = Learner(
             self.network,
             self.training_data.make_objective(self.network),
@@ -139,7 +137,11 @@ class Run:
         )
         if settings.gradient_checkpointing:
             checkpoint_gradients(self.network.backbone, settings.network.backbone)
+        self.steps = [
+            self.training_data.steps(stage) if self.learner.train_stage(stage) else 0 for stage in settings.stage
+        ]
         state = folder.read_state()
+        self._compare_data(resumed=state is not None)
         if state is None:
             for note in self.training_data.initialise(self.network, self.readable):
                 self.report(note)
@@ -156,6 +158,19 @@ class Run:
                 self.training_data, folder, RunLog(folder, self.position), report=report, skip=self._skip
             )
             self._report_start(shared_statistics=shared)
+
+    def _compare_data(self, *, resumed: bool) -> None:
+        """Record the data of a new run, or compare those of a resumed one, in the first process for all."""
+        faults: list[LookalikeError | None] = [None]
+        if self.accelerator.is_main_process:
+            try:
+                record_or_compare(self.folder.path, self.training_data.rows(), resumed=resumed)
+            except LookalikeError as error:
+                faults = [error]
+        if self.accelerator.num_processes > 1:
+            broadcast_object_list(faults)
+        if faults[0] is not None:
+            raise faults[0]
 
     @property
     def kept(self) -> Network:
@@ -185,8 +200,11 @@ class Run:
 
     def _stage(self, number: int, stage: StageSettings, progress: Callable[[int, int], None]) -> None:
         settings, position = self.settings, self.position
-        all_steps = [self.training_data.steps(each) for each in settings.stage]
-        steps = all_steps[number]
+        steps, before, total = self.steps[number], sum(self.steps[:number]), sum(self.steps)
+        if not steps:
+            if self.validation:
+                self.report(f"stage {number} trains nothing: all weights are frozen, and the losses have none; 0 steps")
+            return
         self.stepper = self.stepper_of(stage)
         if self.saved_optimizer is not None:
             self.stepper.optimizer.load_state_dict(self.saved_optimizer)
@@ -196,10 +214,10 @@ class Run:
         if position.step == 0:
             self.plateau.start_stage()
         batches = self.batches(number, steps)
-        progress(sum(all_steps[:number]) + position.step, sum(all_steps))
+        progress(before + position.step, total)
         while position.step < steps and not 0 < settings.early_stop <= self.plateau.waited:
             self._step(self.stepper, batches, stage, steps)
-            progress(sum(all_steps[:number]) + position.step, sum(all_steps))
+            progress(before + position.step, total)
             if settings.measure_every and position.step % settings.measure_every == 0 and position.step < steps:
                 self._measure()
             elif position.all_steps % settings.save_every == 0:
@@ -243,18 +261,7 @@ class Run:
             start=self.position.step * accumulation,
             seed=self.settings.seed * 1000 + number,
         )
-        processes, process = self.accelerator.num_processes, self.accelerator.process_index
-        loader: DataLoader[Any] = DataLoader(
-            self.readable,
-            batch_sampler=Shards(sampler, process=process, processes=processes),
-            num_workers=self.settings.workers,
-            worker_init_fn=leave_interruption_to_the_run,
-            pin_memory=self.accelerator.device.type == "cuda",
-        )
-        try:
-            yield from loader
-        except TrainingError as error:  # torch prefixes the message with the worker's traceback
-            raise TrainingError(str(error).rpartition(f"{TrainingError.__name__}: ")[2].strip()) from None
+        return load_shards(self.readable, sampler, workers=self.settings.workers, accelerator=self.accelerator)
 
     def _measure(self) -> None:
         """Measure on dev in the first process, broadcast the figure, and keep the best checkpoint."""
@@ -294,19 +301,12 @@ class Run:
                 "done": asdict(self.position),
                 "gains": asdict(self.plateau),
                 "skipped": self.unreadable.skipped,
-                "material": self.training_data.fingerprint(),
                 "log": self.folder.log_length(),
             }
         )
 
     def _resume(self, state: Mapping[str, Any]) -> None:
-        """Restore a saved state.
-
-        Raises:
-            ConfigError: The training photos have changed.
-        """
-        if state["material"] != self.training_data.fingerprint():
-            raise ConfigError(f"{self.folder.path}: the training photos differ from those at the start of the run")
+        """Restore a saved state."""
         self.learner.load_state_dict(state["learner"])
         if self.average:
             self.average.module.load_state_dict(state["average"])
@@ -334,7 +334,7 @@ class Run:
             self.report(
                 "BatchNorm layers see each process's part of a batch only: PyTorch synchronises them on GPUs only"
             )
-        steps = f"{sum(map(self.training_data.steps, self.settings.stage)):,} steps"
+        steps = f"{sum(self.steps):,} steps"
         done = f" ({self.position.all_steps:,} done)" if self.position.all_steps else ""
         count = self.accelerator.num_processes
         self.report(

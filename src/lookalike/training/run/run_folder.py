@@ -7,7 +7,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
@@ -22,6 +22,7 @@ from lookalike.catalogue.protocol import Skip
 from lookalike.errors import ConfigError, ModelError, TrainingError, short_reason
 from lookalike.models.weight_readers import read_plain
 from lookalike.storage.files import create_file, write_whole, written_whole
+from lookalike.training.settings.limits import harmless_settings
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -94,7 +95,9 @@ class RunFolder:
         if not path.is_file():
             raise ConfigError(f"{self.path}: not a run folder ({SETTINGS} is missing)")
         then, now = json.loads(path.read_text(encoding="utf-8")), resolved(settings)
-        if changed := list(_differences(then, now, where="")):
+        harmless = set(harmless_settings(type(settings)))
+        found = _differences(then, now, where="")
+        if changed := [told for place, told in found if not _is_in(place, harmless)]:
             raise ConfigError(
                 f"{self.path}: was made with other settings; resume with the same file and --set: {'; '.join(changed)}"
             )
@@ -206,8 +209,14 @@ def environment() -> dict[str, str]:
     return machine | {name: version(name) for name in PACKAGES}
 
 
-def _differences(then: object, now: object, *, where: str) -> Iterable[str]:
-    """Yield the settings that differ, each as `name was this and is that`."""
+def _is_in(place: str, settings: Container[str]) -> bool:
+    """Whether a setting such as `data.0.source`, or a table that it is in, is among those such as `data.*.source`."""
+    parts = ["*" if part.isdecimal() else part for part in place.split(".")]
+    return any(".".join(parts[:count]) in settings for count in range(1, len(parts) + 1))
+
+
+def _differences(then: object, now: object, *, where: str) -> Iterable[tuple[str, str]]:
+    """Yield the settings that differ, each with its place and as `name was this and is that`."""
     if isinstance(then, dict) and isinstance(now, dict):
         for name in sorted({*then, *now}):
             yield from _differences(then.get(name), now.get(name), where=f"{where}.{name}" if where else name)
@@ -215,4 +224,4 @@ def _differences(then: object, now: object, *, where: str) -> Iterable[str]:
         for place, (old, new) in enumerate(zip(then, now, strict=True)):
             yield from _differences(old, new, where=f"{where}.{place}")
     elif then != now:
-        yield f"{where} was {then!r} and is {now!r}"
+        yield where, f"{where} was {then!r} and is {now!r}"

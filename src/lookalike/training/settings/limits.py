@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+import typing
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Final, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
-from lookalike.config import Length, Pattern, Range
+from lookalike.config import Length, Pattern, Range, bare_type
 
 LONGEST_ARGUMENT: Final = 100
 
@@ -38,6 +40,26 @@ Name: TypeAlias = Annotated[
         "of 1 to 100 characters on one line, without slashes, which is also the name of a folder",
     ),
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class Harmless:
+    """Mark of a setting that does not change the result of a run, so that a resumed run may have another value."""
+
+
+HARMLESS: Final = Harmless()
+
+
+def harmless_settings(kind: Any, path: str = "") -> Iterator[str]:  # noqa: ANN401 - a dataclass
+    """Yield the marked settings of a dataclass and of those in it, such as `workers` and `data.*.source`."""
+    for name, hint in typing.get_type_hints(kind, include_extras=True).items():
+        bare, place = bare_type(hint), f"{path}{name}"
+        if HARMLESS in getattr(hint, "__metadata__", ()):
+            yield place
+        elif dataclasses.is_dataclass(bare):
+            yield from harmless_settings(bare, f"{place}.")
+        elif typing.get_origin(bare) is tuple and dataclasses.is_dataclass(typing.get_args(bare)[0]):
+            yield from harmless_settings(typing.get_args(bare)[0], f"{place}.*.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from lookalike.errors import ConfigError
 from lookalike.models.network import NetworkSettings
 from lookalike.models.preprocessing import Fit, Preprocessing
 from lookalike.training.settings.limits import (
+    HARMLESS,
     BatchSize,
     Count,
     CountFromOne,
@@ -86,7 +87,7 @@ class DataSettings:
         dev_where: Attribute values that a dev item must have, such as `{photo = ["p225x300"]}`; empty takes all items.
     """
 
-    source: Word
+    source: Annotated[Word, HARMLESS]
     columns: Mapping[str, str] = field(default_factory=dict)
     encoding: str = ""
     boxes: bool | Margin | None = None
@@ -198,7 +199,7 @@ class AugmentationSettings:
     paste: Fraction = 0.0
     box_widen: Fraction = 0.0
     box_jitter: Annotated[float, Range(least=0, most=0.3)] = 0.0
-    backgrounds: str = ""
+    backgrounds: Annotated[str, HARMLESS] = ""
     background_columns: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -283,7 +284,7 @@ class TrainingSettings:
     heads: HeadSettings = field(default_factory=HeadSettings)
     sampler: SamplerSettings = field(default_factory=SamplerSettings)
     teacher: TeacherSettings = field(default_factory=TeacherSettings)
-    about: AboutSettings = field(default_factory=AboutSettings)
+    about: Annotated[AboutSettings, HARMLESS] = field(default_factory=AboutSettings)
     seed: Seed = 0
     products: Annotated[int, Range(least=2, most=100_000)] = 64
     photos: BatchSize = 2
@@ -298,13 +299,13 @@ class TrainingSettings:
     patience: CountFromOne = 3
     plateau_factor: Annotated[float, Range(above=0, below=1)] = 0.3
     early_stop: Count = 0
-    device: Device = "auto"
+    device: Annotated[Device, HARMLESS] = "auto"
     precision: Precision = "no"
     select: Select = ""
     measure_every: Count = 0
-    save_every: CountFromOne = 200
-    unreadable: Count = 20
-    workers: Annotated[int, Range(least=0, most=256)] = 2
+    save_every: Annotated[CountFromOne, HARMLESS] = 200
+    unreadable: Annotated[Count, HARMLESS] = 20
+    workers: Annotated[int, Range(least=0, most=256), HARMLESS] = 2
     gradient_checkpointing: bool = False
 
 

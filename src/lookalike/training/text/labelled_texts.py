@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+import hashlib
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from lookalike.text.colors import color_of
 from lookalike.text.lexicon import COLOUR, GARMENT, GENDER, Lexicon, Named
 from lookalike.text.words import words_of
 from lookalike.training.data.chosen_values import SPLIT, ChosenValues, check_dev_where
+from lookalike.training.data.data_record import DataRow
 from lookalike.training.text.settings import TextDataSettings
 from lookalike.types import Bool, Float32, Item
 
@@ -111,6 +113,23 @@ def joined(parts: Sequence[TitledPhotos]) -> TitledPhotos:
         [title for part in some for title in part.titles],
         [labels for part in some for labels in part.labels],
     )
+
+
+def rows_of(photos: TitledPhotos, *, part: str) -> list[DataRow]:
+    """What a run reads of each photo of a split, in order, for the record of its data: vectors, in place of photos.
+
+    Args:
+        photos: Photos of all galleries.
+        part: `train` or `dev`.
+    """
+    rows, seen = [], Counter[str]()
+    for place, item in enumerate(photos.items):
+        vectors = photos.vectors[place].tobytes() + photos.colors[place].tobytes()
+        labels = {"title": list(photos.titles[place]), **photos.labels[place]}
+        gallery = str(seen[item.id])  # photos of several galleries may have one id
+        seen[item.id] += 1
+        rows.append(DataRow(f"{part} {gallery}", part, item.id, labels, sha256=hashlib.sha256(vectors).hexdigest()))
+    return rows
 
 
 def part_of(item: Item, data: TextDataSettings) -> str | None:

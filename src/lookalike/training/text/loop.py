@@ -19,6 +19,7 @@ from lookalike.models.text.checkpoint import save_text_encoder
 from lookalike.models.text.network import TextNetwork
 from lookalike.models.text.tokenizer import make_tokenizer
 from lookalike.text.lexicon import lexicon
+from lookalike.training.data.data_record import record_or_compare
 from lookalike.training.outcome import Stopped, Trained
 from lookalike.training.run.criterion import Criterion
 from lookalike.training.run.interruption import Interruption
@@ -26,7 +27,7 @@ from lookalike.training.run.run_folder import RunFolder, run_folder
 from lookalike.training.run.schedule import rate_factor
 from lookalike.training.text.batches import TextBatches
 from lookalike.training.text.dev_words import figure_names, measure_words
-from lookalike.training.text.labelled_texts import TitledPhotos, facts_of, joined, read_gallery
+from lookalike.training.text.labelled_texts import TitledPhotos, facts_of, joined, read_gallery, rows_of
 from lookalike.training.text.learnt_words import learnt_words, numbered
 from lookalike.training.text.settings import TextSettings, load_text_settings
 
@@ -88,6 +89,9 @@ class TextRun:
         self.photo_model, train, self.dev = read_all(settings, base=base)
         named = figure_names(self.dev)
         self.criterion = Criterion.of_run(settings.select, known=named, usual=named)
+        state = folder.read_state()
+        rows = [*rows_of(train, part="train"), *rows_of(self.dev, part="dev")]
+        record_or_compare(folder.path, rows, resumed=state is not None)
         known = lexicon()
         facts, true_of = facts_of(train, known)
         meanings = learnt_words(train.titles, facts, known, settings.words)
@@ -103,7 +107,6 @@ class TextRun:
         )
         self.average = ModelEmaV3(self.network, decay=settings.ema, use_warmup=True)
         self.optimizer = _optimizer(self.network, settings)
-        state = folder.read_state()
         if state is not None:
             self._load_state(state)
         else:

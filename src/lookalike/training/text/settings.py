@@ -11,6 +11,7 @@ from lookalike.config import Length, Range, load
 from lookalike.errors import ConfigError
 from lookalike.models.text.network import TextNetworkSettings
 from lookalike.training.settings.limits import (
+    HARMLESS,
     BatchSize,
     Count,
     CountFromOne,
@@ -45,7 +46,7 @@ class TextDataSettings:
         dev_where: Attribute values that a dev item must have, such as `{photo = ["p225x300"]}`; empty takes all items.
     """
 
-    gallery: Word
+    gallery: Annotated[Word, HARMLESS]
     title: str = "title"
     garment: tuple[str, ...] = ()
     colour: tuple[str, ...] = ()
@@ -104,7 +105,7 @@ class TextSettings:
     data: Annotated[tuple[TextDataSettings, ...], Length(least=1, most=1000)]
     network: TextNetworkSettings = field(default_factory=TextNetworkSettings)
     words: WordSettings = field(default_factory=WordSettings)
-    about: AboutSettings = field(default_factory=AboutSettings)
+    about: Annotated[AboutSettings, HARMLESS] = field(default_factory=AboutSettings)
     seed: Seed = 0
     steps: CountFromOne = 2000
     batch: BatchSize = 128
@@ -117,7 +118,7 @@ class TextSettings:
     ema: FractionBelowOne = 0.995
     select: Select = ""
     measure_every: Count = 500
-    save_every: CountFromOne = 250
+    save_every: Annotated[CountFromOne, HARMLESS] = 250
 
 
 def load_text_settings(path: Path, *, overrides: tuple[str, ...] = ()) -> TextSettings:

@@ -1,0 +1,193 @@
+"""Record of the data of a run, by which a resumed run tells whether its photos and labels are still the same.
+
+Photos are compared by their content: the size and time of a file only tell whether it has to be read again, so a
+catalogue that was copied to another folder is the same, and a photo that was replaced by another is not.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Final
+
+from lookalike.errors import ConfigError, TrainingError
+from lookalike.remote.addresses import is_remote
+from lookalike.storage.files import write_whole
+
+FILE: Final = "data.csv"
+COLUMNS: Final = ("catalogue", "part", "id", "labels", "box", "size", "modified_ns", "sha256")
+READERS: Final = 4
+"""Threads that read photos."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataRow:
+    """What a run reads of one item.
+
+    Attributes:
+        catalogue: Number of the catalogue in the settings, from 0, or `backgrounds`.
+        part: Split, `train` or `dev`.
+        id: Id of the item.
+        labels: Its product and the labels that the run uses, by name.
+        box: Part of its photo, as text; empty for the whole photo.
+        photo: Path or URL of its photo. The content of a photo with a URL is not compared, but the URL is.
+        sha256: Content where there is no file; empty reads that of the photo.
+    """
+
+    catalogue: str
+    part: str
+    id: str
+    labels: Mapping[str, object]
+    box: str = ""
+    photo: str = ""
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One line of a record: a row with the state of its photo's file."""
+
+    part: str
+    labels: str
+    box: str
+    size: int
+    modified_ns: int
+    sha256: str
+
+
+def record_or_compare(folder: Path, rows: Sequence[DataRow], *, resumed: bool) -> None:
+    """Record the data of a new run, or compare those of a resumed one with its record.
+
+    Raises:
+        ConfigError: The data have changed, or the record is missing or damaged.
+        TrainingError: The record cannot be written.
+    """
+    if not resumed:
+        write_record(folder, rows)
+    elif changes := changes_since(folder, rows):
+        raise ConfigError(
+            f"{folder}: the data changed since the run began: {changes}; bring back what was there, or begin a new run "
+            "with another name"
+        )
+
+
+def write_record(folder: Path, rows: Sequence[DataRow]) -> None:
+    """Write the record of a run's data into its folder; every photo is read once.
+
+    Raises:
+        TrainingError: The record cannot be written.
+    """
+    text = StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(COLUMNS)
+    with ThreadPoolExecutor(READERS) as pool:
+        for row, (size, modified_ns, sha256) in zip(rows, pool.map(_state_of, rows), strict=True):
+            writer.writerow((row.catalogue, row.part, row.id, _text_of(row.labels), row.box, size, modified_ns, sha256))
+    try:
+        write_whole(folder / FILE, text.getvalue().encode("utf-8", "surrogateescape"))
+    except OSError as error:
+        raise TrainingError(f"{folder / FILE}: cannot be written: {error.strerror or error}") from None
+
+
+def changes_since(folder: Path, rows: Sequence[DataRow]) -> str | None:
+    """Compare the data of a run with the record in its folder.
+
+    Args:
+        folder: Run folder.
+        rows: The data now.
+
+    Returns:
+        What changed, for a message; None if nothing did.
+
+    Raises:
+        ConfigError: The record is missing or damaged.
+    """
+    then = dict(_read(folder / FILE))
+    now = {(row.catalogue, row.id): row for row in rows}
+    told: list[tuple[str, str]] = [("removed", id_) for catalogue, id_ in then.keys() - now.keys()]
+    told += [("added", id_) for catalogue, id_ in now.keys() - then.keys()]
+    both = [(then[key], row) for key, row in now.items() if key in then]
+    with ThreadPoolExecutor(READERS) as pool:
+        same_photo = pool.map(lambda pair: _has_same_photo(*pair), both)
+        for (old, row), is_same in zip(both, same_photo, strict=True):
+            told += [("in another split", row.id)] if old.part != row.part else []
+            told += [("with other labels", row.id)] if old.labels != _text_of(row.labels) else []
+            told += [("with another box", row.id)] if old.box != row.box else []
+            told += [("with another photo", row.id)] if not is_same else []
+    if told:
+        counts = Counter(kind for kind, _ in told)
+        first = {kind: min(id_ for each, id_ in told if each == kind) for kind in counts}
+        return "; ".join(
+            f"{count:,} item{'s' if count > 1 else ''} {kind}, the first {first[kind]!r:.80}"
+            for kind, count in sorted(counts.items())
+        )
+    return "the items are in another order" if list(then) != list(now) else None
+
+
+def _read(path: Path) -> Iterator[tuple[tuple[str, str], Recorded]]:
+    try:
+        with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+            for row in csv.DictReader(file, strict=True):
+                yield (
+                    (row["catalogue"], row["id"]),
+                    Recorded(
+                        row["part"],
+                        row["labels"],
+                        row["box"],
+                        int(row["size"]),
+                        int(row["modified_ns"]),
+                        row["sha256"],
+                    ),
+                )
+    except (OSError, csv.Error, KeyError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f"{path}: the record of the run's data is missing or damaged ({type(error).__name__}), so it is unknown "
+            "whether they are the same; start the run again"
+        ) from None
+
+
+def _has_same_photo(old: Recorded, row: DataRow) -> bool:
+    """Whether a photo has the content that it had; its file is read only if its size or time differs."""
+    if row.sha256 or is_remote(row.photo):
+        return _state_of(row)[2] == old.sha256
+    size, modified_ns = _stat(row.photo)
+    if size != old.size:
+        return False
+    return modified_ns == old.modified_ns or _digest(row.photo) == old.sha256
+
+
+def _state_of(row: DataRow) -> tuple[int, int, str]:
+    """Size, time and checksum of an item's photo; -1, 0 and empty for a file that cannot be read."""
+    if row.sha256:
+        return 0, 0, row.sha256
+    if is_remote(row.photo):
+        return 0, 0, hashlib.sha256(row.photo.encode("utf-8", "surrogateescape")).hexdigest()
+    return *_stat(row.photo), _digest(row.photo)
+
+
+def _stat(photo: str) -> tuple[int, int]:
+    try:
+        found = os.stat(photo)  # noqa: PTH116 - of 200,000 files
+    except OSError:
+        return -1, 0
+    return found.st_size, found.st_mtime_ns
+
+
+def _digest(photo: str) -> str:
+    try:
+        with Path(photo).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""
+
+
+def _text_of(labels: Mapping[str, object]) -> str:
+    return json.dumps(labels, sort_keys=True, ensure_ascii=False, default=str)
