@@ -13,6 +13,11 @@ from playwright.sync_api import Page, expect
 
 import lookalike
 
+LOADED = r"""() => [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
+    .filter(({name, entryType}) => entryType === "navigation" || /\.(js|css|json|svg)$/.test(name))
+    .reduce((bytes, {decodedBodySize}) => bytes + decodedBodySize, 0)"""
+"""Bytes of the page that were loaded, without photos and answers."""
+
 
 def drop(page: Page, photo: Path) -> None:
     """Drop a file as a person would, by the browser's own drag and drop."""

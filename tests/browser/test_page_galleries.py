@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from live_page import Complaints, OpenPage, Server, start_server
-from on_page import answer, become, choose, query_of, settled, shown, violations
+from on_page import LOADED, answer, become, choose, query_of, settled, shown, violations
 from playwright.sync_api import Page, expect
 
 import lookalike
@@ -94,12 +94,14 @@ def test_a_gallery_of_the_address_is_searched_and_stays_there(
 def test_another_gallery_is_chosen_with_the_same_query(
     galleries: Galleries, open_page: OpenPage, query_photo: Path
 ) -> None:
-    page = open_page(galleries.server)
+    page = open_page(galleries.server, width=360)
     expect(page.get_by_role("heading", name="Or begin with one of 36 items")).to_be_visible()
     choice = page.get_by_role("combobox", name="Catalogue")
     expect(choice).to_have_value("default")
     assert choice.locator("option").all_inner_texts() == ["default", "bags"]
     choose(page, query_photo)
+    page.wait_for_load_state("networkidle")
+    assert page.evaluate(LOADED) < 140_000
     page.locator("#words-field").fill("but red")
     page.locator("#words-field").press("Enter")
     page.wait_for_function("() => location.search.includes('text=')")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from live_page import OpenPage, Server
-from on_page import answer, become, choose, drop, query_of, settled, shown
+from on_page import LOADED, answer, become, choose, drop, query_of, settled, shown
 from playwright.sync_api import expect
 
 import lookalike
@@ -286,11 +286,6 @@ def test_the_first_results_come_quickly_and_nothing_jumps(
     assert milliseconds < 3000, "the figure is in the docs; this only notices when something is badly wrong"
     page.wait_for_load_state("networkidle")
     assert page.evaluate("window.shifted") < 0.02
-
-
-LOADED = r"""() => [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
-    .filter(({name, entryType}) => entryType === "navigation" || /\.(js|css|json|svg)$/.test(name))
-    .reduce((bytes, {decodedBodySize}) => bytes + decodedBodySize, 0)"""
 
 
 @pytest.mark.parametrize(

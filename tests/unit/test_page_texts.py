@@ -71,12 +71,15 @@ def test_every_text_is_used() -> None:
     assert asked <= TEXTS["en"].keys()
 
 
-def modules_of(module: str, found: set[str]) -> set[str]:
-    """Modules that a module imports before it runs, and those that they import; the module too."""
+AT_ONCE = r'^import [^;]*?"\./(\w+\.js)";'
+
+
+def modules_of(module: str, found: set[str], imports: str = AT_ONCE) -> set[str]:
+    """Modules that a module imports, by default before it runs, and those that they import; the module too."""
     if module not in found:
         found.add(module)
-        for name in re.findall(r'^import [^;]*?"\./(\w+\.js)";', (PAGE / module).read_text(), re.MULTILINE):
-            modules_of(name, found)
+        for name in re.findall(imports, (PAGE / module).read_text(), re.MULTILINE):
+            modules_of(name, found, imports)
     return found
 
 
@@ -96,14 +99,14 @@ def test_every_visitor_loads_the_texts_that_every_visitor_may_see() -> None:
     placed = set(re.findall(r"\$(\w+)", (PAGE / "index.html").read_text()))
     assert html <= placed
     # what only some visitors see is not in the way of the others, but for filters and sliders, which wide screens show
-    shown_wide = ("filters.js", "weights.js", "chips.js", "sheet.js")
+    shown_wide = ("filters.js", "weights.js", "chips.js", "sheet.js", "galleries.js")
     adjusting = set[str]().union(*(modules_of(name, set()) for name in shown_wide))
     waiting = {key for key in PARTS["en"]["first"] if not key.startswith(BUILT)} - keys_in(first)
     assert waiting <= keys_in(adjusting)
     code = "\n".join((PAGE / name).read_text() for name in sorted(first))
     with_texts: set[str] = set()
     for name in re.findall(r'withTexts\(import\("\./(\w+\.js)"\)\)', code):
-        modules_of(name, with_texts)
+        modules_of(name, with_texts, r'^(?:import |.* import\(|.*\(import\()[^;]*?"\./(\w+\.js)"')
     assert {name for name in few if keys_in({name}) & later} <= with_texts
 
 

@@ -28,9 +28,8 @@ export class Details {
 	}
 
 	id = null;
-	explains = null;
-	/** Whether there is a query that an item can be an example for. */
-	refines = false;
+	#explains = false;
+	#refines = false; // whether there is a query that the item can be an example for
 	#stop = null;
 	#variants = [];
 
@@ -41,10 +40,13 @@ export class Details {
 
 	/**
 	 * @param {string} id
-	 * @param {{matches: any[], weights: object}} [answer] The answer in the grid, where the item may be a match, or a variant of one.
+	 * @param {{matches: any[], weights: object}|undefined} answer The answer in the grid, where the item may be a match, or a variant of one.
+	 * @param {import("./types.js").State} state
 	 */
-	async show(id, answer) {
+	async show(id, answer, {item, photo, like, unlike}) {
 		if (this.id === id) return;
+		this.#refines = Boolean(item || photo) && id !== item;
+		this.#explains = Boolean(item || photo) && !like.length && !unlike.length;
 		const isOpen = one => one.id === id;
 		const match = answer?.matches.find(isOpen) ?? null;
 		const product = answer?.matches.find(one => isOpen(one) || one.variants?.some(isOpen));
@@ -58,9 +60,9 @@ export class Details {
 		if (!this.dialog.open) this.dialog.showModal();
 		this.dialog.scrollTop = 0;
 		try {
-			const item = match ?? (await getItem(id, signal));
+			const known = match ?? (await getItem(id, signal));
 			if (this.id !== id) return;
-			if (!match) this.#fill(item, null, null);
+			if (!match) this.#fill(known, null, null);
 			const {matches} = await search({id, k: NEIGHBOURS}, signal);
 			if (this.id === id) this.#showNeighbours(matches);
 		} catch (error) {
@@ -99,9 +101,9 @@ export class Details {
 						make("span.unseen", ` ${message("in_new_tab")}`),
 					),
 				make(shop ? "button.button" : "button.button.main", similar, icon("look"), message("find_similar")),
-				this.explains && match && !match.box && !match.garment && this.#explainButton(match),
-				this.refines && example("more_like_this", true),
-				this.refines && example("less_like_this", false),
+				this.#explains && match && !match.box && !match.garment && this.#explainButton(match),
+				this.#refines && example("more_like_this", true),
+				this.#refines && example("less_like_this", false),
 				this.#copyButton(message("copy_link"), link),
 				!isHidden("id") && this.#copyButton(message("copy_id"), item.id),
 			),

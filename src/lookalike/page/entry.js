@@ -1,10 +1,19 @@
 // The way in, where there is a choice of galleries or a key is needed.
 
-import {ApiError, ask} from "./api.js";
-import {byId, make} from "./dom.js";
-import {acceptKey, askForKey, storedKey} from "./keys.js";
+import {ApiError} from "./api.js";
+import {withStyle} from "./dom.js";
+import {galleryNames, showChoice} from "./galleries.js";
 import {place} from "./place.js";
 import {message, settings} from "./settings.js";
+
+/** A part of the page. @template T @param {Promise<T>} part @returns {Promise<T>} @throws {ApiError} It cannot be loaded now. */
+export const loaded = part =>
+	part.catch(() => {
+		throw new ApiError("unreachable", message(navigator.onLine ? "no_answer" : "offline"));
+	});
+
+/** Only some servers need keys. @returns {Promise<typeof import("./keys.js")>} */
+const keys = () => loaded(withStyle("keys.css", import("./keys.js")));
 
 let entering = null;
 
@@ -17,14 +26,13 @@ export const enter = problem => (entering ??= find(problem).finally(() => (enter
 
 async function find(problem) {
 	let why = problem && whyNot(problem);
-	if (!problem && !settings.open) place.key ??= storedKey();
+	if (!problem && !settings.open) place.key ??= (await keys()).storedKey();
 	for (;;) {
-		if (why !== null || (!settings.open && !place.key)) place.key = await askForKey(why ?? "");
+		if (why !== null || (!settings.open && !place.key)) place.key = await (await keys()).askForKey(why ?? "");
 		try {
-			const {galleries} = await ask("galleries", {}, {...place, gallery: null});
-			const names = galleries.map(({name}) => name);
+			const names = await galleryNames();
 			if (place.gallery && !names.includes(place.gallery)) throw new ApiError("gallery", "");
-			if (place.key) await acceptKey();
+			if (place.key) await (await keys()).acceptKey();
 			return showChoice(names);
 		} catch (error) {
 			const isRefused = error.kind === "key" || (place.key && error.code === "foreign_origin");
@@ -38,23 +46,4 @@ async function find(problem) {
 function whyNot({code}) {
 	if (!place.key) return "";
 	return message(code === "foreign_origin" ? "key_of_elsewhere" : "key_unknown");
-}
-
-/** Choice among galleries, at the top of the page. A photo and words are searched in the other one too. @param {string[]} names */
-function showChoice(names) {
-	if (names.length < 2 || byId("galleries")) return;
-	const options = names.map(name => make("option", {value: name}, name));
-	const label = {id: "galleries", "aria-label": message("catalogue"), onchange: () => go(names, select.value)};
-	const select = make("select.galleries", label, ...options);
-	select.value = place.gallery ?? names[0];
-	document.querySelector(".mark").after(select);
-	addEventListener("pageshow", () => (select.value = place.gallery ?? names[0])); // after going back to this page
-}
-
-function go(names, name) {
-	const here = new URLSearchParams(location.search);
-	const there = new URLSearchParams();
-	for (const part of ["photo", "text", "lang"]) if (here.has(part)) there.set(part, here.get(part));
-	if (name !== names[0]) there.set("gallery", name); // addresses without a name mean the first
-	location.assign(`${location.pathname}?${there}`.replace(/\?$/, ""));
 }

@@ -8,9 +8,13 @@ import {message} from "./settings.js";
 /**
  * @param {{like: string[], unlike: string[]}} examples Ids.
  * @param {Map<string, object>} items Items received so far.
- * @param {(id: string) => void} remove
+ * @param {(left: {like: string[], unlike: string[]}) => void} change Called with those that are left when one was removed.
  */
-export function showExamples({like, unlike}, items, remove) {
+export function showExamples({like, unlike}, items, change) {
+	const remove = removed => {
+		const without = ids => ids.filter(id => id !== removed);
+		change({like: without(like), unlike: without(unlike)});
+	};
 	const chip = (id, key) => {
 		const name = nameOf(items.get(id) ?? {id, attributes: {}});
 		const named = {"aria-label": message(`${key}_remove`, {name}), title: name, onclick: () => remove(id)};

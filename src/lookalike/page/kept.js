@@ -4,7 +4,8 @@ import {place} from "./place.js";
 
 const STORE = "photos";
 const MOST = 20;
-const here = new Map(); // for browsers without storage, such as in private windows
+/** Photos of this window. */
+export const here = new Map(); // for browsers without storage, such as in private windows
 
 /** Store a photo. @returns {Promise<string>} its name */
 export async function keep(blob, label) {
@@ -31,18 +32,8 @@ async function write(entry) {
 	for (const old of all.slice(0, -MOST)) await request("readwrite", store => store.delete(old));
 }
 
-/** Remove all stored photos and searches from this browser, also those of other galleries. */
-export async function forget() {
-	here.clear();
-	try {
-		for (const key of Object.keys(localStorage)) if (key.startsWith(PREFIX)) localStorage.removeItem(key);
-	} catch {
-		// without storage there are none
-	}
-	await request("readwrite", store => store.clear()).catch(() => {});
-}
-
-const PREFIX = "lookalike-searches";
+/** Beginning of the names that searches are stored by. */
+export const PREFIX = "lookalike-searches";
 const SEARCHES = place.gallery ? `${PREFIX}/${place.gallery}` : PREFIX; // ids are those of one gallery
 const MOST_SEARCHES = 12;
 
@@ -81,7 +72,8 @@ function database() {
 	return opened;
 }
 
-async function request(mode, ask) {
+/** Ask the store of photos. */
+export async function request(mode, ask) {
 	const store = (await database()).transaction(STORE, mode).objectStore(STORE);
 	return new Promise((resolve, reject) => {
 		const asked = ask(store);

@@ -128,15 +128,10 @@ function addExample(id, isLike) {
 	toTop();
 }
 
-function removeExample(id) {
-	const without = ids => ids.filter(one => one !== id);
-	go({like: without(state.like), unlike: without(state.unlike), shown: PAGE});
-}
-
 async function showExamples() {
 	if (!state.like.length && !state.unlike.length && byId("examples").hidden) return;
 	const module = await needed(withTexts(import("./examples.js")));
-	module?.showExamples(state, items, removeExample);
+	module?.showExamples(state, items, left => go({...left, shown: PAGE}));
 }
 
 /** Part of the page that is loaded when it is needed; null while the server cannot be reached. @template T @param {Promise<T>} part */
@@ -166,7 +161,7 @@ async function showRecent() {
 	});
 }
 
-let isIn = settings.open && !settings.several && !place.gallery;
+let isIn = settings.open && !place.gallery;
 
 const isShared = () => new URLSearchParams(location.search).has("shared");
 
@@ -479,10 +474,7 @@ async function showDetails() {
 	const module = await needed(withStyle("details.css", withTexts(import("./details.js"))));
 	if (!module || state.open !== open) return; // it was closed, or another item opened, meanwhile
 	details ??= new module.Details(byId("details"), {...doors, closed, explain});
-	const hasQuery = Boolean(state.item || state.photo);
-	details.refines = hasQuery && open !== state.item;
-	details.explains = hasQuery && !state.like.length && !state.unlike.length;
-	await details.show(open, answers.get(shown));
+	await details.show(open, answers.get(shown), state);
 }
 
 /** Facets per attribute, each without its own filter, so that the counts show what another choice would give. */
@@ -574,3 +566,5 @@ if (isIn) findsGarments().catch(() => {}); // early, so that the first search do
 if (isWide.matches) adjusting().catch(() => {});
 useSheet();
 refresh();
+if (isIn && settings.several)
+	needed(withStyle("galleries.css", import("./galleries.js"))).then(module => module?.offerGalleries());

@@ -2,7 +2,7 @@
 
 import {THUMBNAIL, photoUrl} from "./api.js";
 import {byId, make, picture, plainClick} from "./dom.js";
-import {forget, kept, recentSearches} from "./kept.js";
+import {PREFIX, here, kept, recentSearches, request} from "./kept.js";
 
 const SHOWN = 6;
 
@@ -32,4 +32,15 @@ function tile({address, item, text, label}, photo, open) {
 	const revoke = () => URL.revokeObjectURL(source);
 	if (photo) for (const end of ["load", "error"]) image.addEventListener(end, revoke, {once: true});
 	return make("a.tile", named, image, text && make("span.mark-sold", text));
+}
+
+/** Remove all stored photos and searches from this browser, also those of other galleries. */
+async function forget() {
+	here.clear();
+	try {
+		for (const key of Object.keys(localStorage)) if (key.startsWith(PREFIX)) localStorage.removeItem(key);
+	} catch {
+		// without storage there are none
+	}
+	await request("readwrite", store => store.clear()).catch(() => {});
 }
