@@ -13,6 +13,8 @@ Answer = Callable[[str, int], Iterator[bytes]]
 class RawServer:
     """Sends the bytes that `answer` gives for a path and how often it was asked for, and closes the connection.
 
+    HEAD requests are refused, and not counted.
+
     Attributes:
         asked: How often each path was.
         heads: Of the requests.
@@ -49,6 +51,9 @@ class RawServer:
                 if not (part := connection.recv(65_536)):
                     return
                 head += part
+            if head.startswith(b"HEAD "):
+                connection.sendall(b"HTTP/1.1 501 Not Implemented\r\nConnection: close\r\n\r\n")
+                return
             path = head.split(b" ")[1].decode()
             self.asked[path] += 1
             self.heads.append(head)

@@ -34,7 +34,7 @@ class Site:
         photos: What it serves, by path.
         times: When they changed, in days of November 2026.
         tells: Headers that it sends of `ETag` and `Last-Modified`.
-        heads: Whether it answers HEAD requests.
+        heads: Whether it answers HEAD requests; with a body, if it breaks the rules.
         asked: Requests by method, and bytes of photos that were sent.
     """
 
@@ -44,6 +44,7 @@ class Site:
     times: dict[str, int] = field(default_factory=dict)
     tells: tuple[str, ...] = ("ETag", "Last-Modified")
     heads: bool = True
+    breaks_rules: bool = False
     asked: Counter[str] = field(default_factory=Counter)
     address: str = ""
 
@@ -83,7 +84,7 @@ def site() -> Iterator[Site]:
                 self.send_header(name, headers[name])
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
-            if self.command == "GET":
+            if self.command == "GET" or served.breaks_rules:
                 self.wfile.write(data)
                 with lock:
                     served.asked["bytes"] += len(data)
@@ -155,6 +156,12 @@ def test_a_server_without_head_requests_is_read_as_before(site: Site, shop: look
     for _ in range(2):
         report = shop.index(feed)
         assert (report.unchanged, report.embedded, site.counts()[1]) == (COUNT, 0, COUNT)
+
+
+def test_a_server_that_sends_a_body_to_head_requests_is_read(site: Site, shop: lookalike.Retriever, feed: Path) -> None:
+    site.breaks_rules = True
+    report = shop.index(feed)
+    assert (report.unchanged, report.embedded, report.skipped) == (COUNT, 0, [])
 
 
 def test_a_photo_that_is_gone_is_skipped_and_stays(site: Site, shop: lookalike.Retriever, feed: Path) -> None:

@@ -38,6 +38,9 @@ CATALOGUE_S: Final = 3600.0
 CATALOGUE_BYTES: Final = 4 * 2**30
 """Timeouts of a photo and of a table or listing, seconds, and largest table, bytes."""
 
+VALIDATORS_S: Final = 10.0
+"""Longest time to wait for the validators of a photo on the web, seconds; without them it is read."""
+
 PAGES: Final = ("text/html", "application/xhtml+xml")
 S3: Final[Mapping[str, Any]] = {
     "config_kwargs": {"connect_timeout": CONNECT_S, "read_timeout": READ_S, "retries": {"total_max_attempts": 1}}
@@ -122,7 +125,7 @@ def version(where: str | Reach, *, seconds: float = PHOTO_S) -> tuple[int, int] 
     reach = as_reach(where)
     if not reach.address.is_on_the_web:
         return status(reach, seconds=seconds)
-    return _ask(reach, seconds=seconds, ask=lambda left: http_client.validators(reach, seconds=left))
+    return _ask(reach, seconds=seconds, ask=lambda left: http_client.validators(reach, seconds=min(left, VALIDATORS_S)))
 
 
 def list_files(url: str) -> list[str]:
