@@ -299,7 +299,7 @@ MISTAKES = {
     "no such label": (["--protocol", "words=color"], "did you mean 'colour'?"),
     "a weight without a photo": (
         ["--protocol", "words=type", "--text-weight", "0.3"],
-        "'changed-words' and 'fashioniq' alone",
+        "'fashioniq' and 'fashion200k' alone",
     ),
     "a weight too large": (["--protocol", "changed-words=type", "--text-weight", "2"], "text_weight must be a number"),
     "distances": (["--protocol", "words=type", "--metric", "deep=euclidean"], "leave metrics and apart out"),

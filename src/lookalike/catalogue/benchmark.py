@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from lookalike.types import Item
 
 BenchmarkName = Literal[
-    "attributes", "inshop", "consumer2shop", "deepfashion2", "street2shop", "sop", "cub", "fashioniq"
+    "attributes", "inshop", "consumer2shop", "deepfashion2", "street2shop", "sop", "cub", "fashioniq", "fashion200k"
 ]
 
 Selection: TypeAlias = Mapping[str, tuple[str, ...]]
@@ -64,6 +64,25 @@ class Sides:
 
 
 @dataclass(frozen=True, slots=True)
+class WordSides:
+    """Queries of a photo and words, and what answers them.
+
+    Attributes:
+        split: Split whose queries are measured; its photos are the gallery.
+        depths: The k of the hit rates that papers print.
+        same: Attribute whose value every right answer shares with the target; empty for the target alone.
+        within: Attribute whose value a query and its answers share; the mean weighs each value equally. Empty for none.
+        itself: Whether the photo of a query is in the gallery.
+    """
+
+    split: str
+    depths: tuple[int, ...]
+    same: str = ""
+    within: str = ""
+    itself: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Benchmark:
     """Published benchmark of a catalogue; the attribute `split` of each item is the published split.
 
@@ -72,6 +91,7 @@ class Benchmark:
         sides: Pairs of query and gallery sets by name, the official one first; empty for `attributes`, which has
             classes and no queries.
         pairs: Pairs of Consumer-to-shop; empty for other benchmarks.
+        words: What is measured of the queries of a photo and words; None for benchmarks of photos alone.
         modifications: Queries of a photo and words; empty for benchmarks of photos alone.
         category_types: For each category by name, in the published order: `upper`, `lower` or `full`.
         attribute_types: For each attribute by name, in the published order, its type, such as `texture`. An item's
@@ -85,6 +105,7 @@ class Benchmark:
     name: BenchmarkName
     sides: Mapping[str, Sides] = field(default_factory=dict)
     pairs: tuple[Pair, ...] = ()
+    words: WordSides | None = None
     modifications: tuple[Modification, ...] = ()
     category_types: Mapping[str, str] = field(default_factory=dict)
     attribute_types: Mapping[str, str] = field(default_factory=dict)

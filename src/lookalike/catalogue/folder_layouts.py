@@ -27,6 +27,7 @@ Layout = Literal[
     "sop",
     "cub",
     "fashioniq",
+    "fashion200k",
     "imagefolder",
 ]
 
@@ -61,6 +62,10 @@ MARKS: Mapping[Layout, tuple[Sequence[str], Sequence[str]]] = {
     "sop": ((".",), ("Ebay_train.txt", "Ebay_test.txt")),
     "cub": ((".",), ("image_class_labels.txt",)),
     "fashioniq": (("image_splits", "."), ("split.dress.val.json", "split.shirt.val.json", "split.toptee.val.json")),
+    "fashion200k": (
+        ("labels", "."),
+        ("dress_test_detect_all.txt", "dress_train_detect_all.txt", "top_test_detect_all.txt"),
+    ),
 }
 """Folders and files that identify a layout: the files occur in no other layout."""
 
@@ -73,6 +78,7 @@ READERS: Mapping[Layout, str] = {
     "sop": "lookalike.catalogue.benchmarks.online_products:open_online_products",
     "cub": "lookalike.catalogue.benchmarks.birds:open_birds",
     "fashioniq": "lookalike.catalogue.benchmarks.fashioniq:open_fashioniq",
+    "fashion200k": "lookalike.catalogue.benchmarks.fashion200k:open_fashion200k",
 }
 """Function that opens a layout by its folder."""
 

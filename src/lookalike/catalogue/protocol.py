@@ -24,6 +24,7 @@ Kind = Literal[
     "sop",
     "cub",
     "fashioniq",
+    "fashion200k",
     "merchant",
     "product-search",
     "shopify",

@@ -63,7 +63,7 @@ def draw(
         typer.Argument(
             metavar="LAYOUT",
             help="attributes, attributes-fine, inshop, consumer2shop, deepfashion2, street2shop, sop, cub, fashioniq, "
-            "imagefolder or table.",
+            "fashion200k, imagefolder or table.",
         ),
     ],
     to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Folder to write to: empty, or created.")],

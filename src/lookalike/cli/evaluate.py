@@ -59,7 +59,8 @@ def evaluate(
             "--protocol",
             metavar="P",
             help="Protocol: of a published benchmark (inshop, consumer2shop, attributes, deepfashion2, street2shop, "
-            "sop, cub, fashioniq), product, grades=a,b,c, classes=a,b, words=a,b,c, changed-words=a,b,c or garments.",
+            "sop, cub, fashioniq, fashion200k), product, grades=a,b,c, classes=a,b, words=a,b,c, changed-words=a,b,c "
+            "or garments.",
         ),
     ] = None,
     weight: Weights = None,
@@ -148,7 +149,7 @@ def evaluate(
     from lookalike.catalogue.boxes import parse
     from lookalike.evaluation.evaluate import evaluate as measure
 
-    in_words = (protocol or "").startswith(("words", "changed-words", "fashioniq"))
+    in_words = (protocol or "").startswith(("words", "changed-words", "fashioniq", "fashion200k"))
     with progress_of("photos, then queries" if in_words else "photos") as tell:
         found = measure(
             source,

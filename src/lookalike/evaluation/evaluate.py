@@ -239,9 +239,9 @@ def _check_words(
     """
     if protocol.asks_in_words and (metrics or apart):
         raise UsageError(f"the protocol {protocol.name!r} searches by words; leave metrics and apart out")
-    if text_weight is not None and protocol.name not in ("changed-words", "fashioniq"):
+    if text_weight is not None and protocol.name not in ("changed-words", "fashioniq", "fashion200k"):
         raise UsageError(
-            "text_weight is the weight of words beside a photo: for the protocols 'changed-words' and 'fashioniq' alone"
+            "text_weight is that of words beside a photo, for 'changed-words', 'fashioniq' and 'fashion200k' alone"
         )
 
 

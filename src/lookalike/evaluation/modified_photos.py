@@ -1,4 +1,4 @@
-"""Search by a photo and words of people, as Fashion IQ's queries are, measured by the photo that they describe."""
+"""Queries of a photo and words of a published benchmark, measured by the photos that they describe."""
 
 from __future__ import annotations
 
@@ -8,22 +8,18 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from lookalike.catalogue.benchmark import Benchmark, Modification
+from lookalike.catalogue.benchmark import Benchmark
 from lookalike.errors import UsageError
 from lookalike.evaluation.metric_values import Figures, MetricValues, table_of
 from lookalike.retrieval.text_query import WEIGHT, check_photo_model
 from lookalike.spaces import resolve_weights, unit_rows
 from lookalike.text.composition import compose
-from lookalike.types import Float32, Item
+from lookalike.types import Bool, Float32, Int64, Item
 
 if TYPE_CHECKING:
     from lookalike.evaluation.evaluator import EmbeddedItems
     from lookalike.text.encoder import TextEncoder
 
-SPLIT: Final = "val"
-"""Split that is measured: the captions of the test split name no targets."""
-
-DEPTHS: Final = (10, 50)
 JOINED: Final = " and "
 """What joins the captions of a query to one text."""
 
@@ -33,18 +29,17 @@ def measure_modifications(
     embedded: EmbeddedItems,
     encoder: TextEncoder,
     *,
-    benchmark: Benchmark | None,
+    benchmark: Benchmark,
     protocol: str,
     weights: Mapping[str, float] | None = None,
     text_weight: float | None = None,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[MetricValues, dict[str, float]]:
-    """Measure queries of a photo and captions among the photos of their category.
+    """Measure queries of a photo and captions as their benchmark does.
 
-    A query is composed and scored as a search with a photo and words is; its own photo stays in the gallery, as in the
-    published code. The mean of all categories weighs each category equally, and a query whose photo or target has no
-    vectors counts as 0.
+    A query is composed and scored as a search with a photo and words is. One whose photo, or all whose right answers,
+    have no vectors counts as 0.
 
     Args:
         items: n items of the split.
@@ -66,12 +61,14 @@ def measure_modifications(
 
     Source: Wu et al. 2021, Fashion IQ, section 5; `start_kit/eval.py` of its repository.
     """
+    sides = benchmark.words
+    assert sides is not None
     check_photo_model(encoder, embedded.spaces)
     places = {item.id: place for place, item in enumerate(items)}
     asked = [
         query
-        for query in (benchmark.modifications if benchmark else ())
-        if query.split == SPLIT and query.candidate in places and query.target in places
+        for query in benchmark.modifications
+        if query.split == sides.split and query.candidate in places and query.target in places
     ]
     if not asked:
         raise UsageError(f"the protocol {protocol!r} finds no queries among the {len(items):,} photos")
@@ -81,7 +78,8 @@ def measure_modifications(
         if weight > 0
     }
     units = {name: unit_rows(embedded.rows[name]) for name in used}
-    categories = np.array([str(item.attributes.get("category")) for item in items])
+    groups = np.array([str(item.attributes.get(sides.within)) for item in items])
+    kinds = np.array([str(item.attributes.get(sides.same) if sides.same else item.id) for item in items])
     sizes = Counter(query.category for query in asked)
     weight = WEIGHT if text_weight is None else text_weight
     rows: list[Figures] = []
@@ -91,13 +89,17 @@ def measure_modifications(
         unread += not said.known
         photo = {name: rows_of[[places[query.candidate]]] for name, rows_of in units.items()}
         vectors = compose(photo, said, encoder, labels=None, weight=weight)
-        gallery = np.flatnonzero((categories == query.category) & ~embedded.absent)
-        rank = _rank(vectors, units, used, gallery, target=places[query.target])
-        is_there = not embedded.absent[[places[query.candidate], places[query.target]]].any()
-        rows.append(_figures(rank if is_there else None, query, sizes))
+        own = places[query.candidate]
+        among = (groups == groups[own]) & ~embedded.absent
+        among[own] &= sides.itself
+        gallery = np.flatnonzero(among)
+        right = kinds[gallery] == kinds[places[query.target]]
+        rank = None if embedded.absent[own] else _rank(vectors, units, used, gallery, right=right)
+        weighed = 1 / sizes[query.category] if sides.within else 1.0
+        rows.append(_figures(rank, query.category, depths=sides.depths, weight=weighed))
         if progress:
             progress(number, len(asked))
-    names = [f"hit_rate@{k}" for k in DEPTHS]
+    names = [f"hit_rate@{k}" for k in sides.depths]
     order = [*names, *(f"{name}[{category}]" for category in sizes for name in names)]
     metrics, values, counts = table_of(rows, order)
     notes = [f"weight of the words beside the photo: {weight:g}"]
@@ -122,24 +124,42 @@ def _rank(
     vectors: Mapping[str, Float32],
     units: Mapping[str, Float32],
     weights: Mapping[str, float],
-    gallery: np.ndarray,
+    gallery: Int64,
     *,
-    target: int,
-) -> int:
-    """Rank of the target in the gallery, from 1; of equal scores the earlier place is first."""
+    right: Bool,
+) -> int | None:
+    """Rank of the first right answer in the gallery, from 1; of equal scores the earlier place is first.
+
+    Args:
+        vectors: (1, D) float32 of the query by space.
+        units: (n, D) float32 unit vectors of the items by space.
+        weights: Weights of the spaces.
+        gallery: Places of the gallery.
+        right: Whether each of them is right.
+
+    Returns:
+        The rank; None if no answer is right.
+    """
     total = sum(weights.values())
     scores = sum(
         np.float32(weight / total) * (units[name][gallery] @ vectors[name][0]) for name, weight in weights.items()
     )
-    order = gallery[np.argsort(-np.asarray(scores), kind="stable")]
-    return int(np.flatnonzero(order == target)[0]) + 1 if target in gallery else len(gallery) + max(DEPTHS)
+    ranks = np.flatnonzero(right[np.argsort(-np.asarray(scores), kind="stable")])
+    return int(ranks[0]) + 1 if len(ranks) else None
 
 
-def _figures(rank: int | None, query: Modification, sizes: Mapping[str, int]) -> Figures:
-    """Figures of a query; of the mean over categories, each category has the weight 1."""
+def _figures(rank: int | None, category: str, *, depths: Sequence[int], weight: float) -> Figures:
+    """Figures of a query, of all queries and of its category.
+
+    Args:
+        rank: Rank of its first right answer; None without one.
+        category: Its category.
+        depths: The k of the hit rates.
+        weight: Weight of the query among all.
+    """
     figures: dict[str, tuple[float, float]] = {}
-    for k in DEPTHS:
+    for k in depths:
         hit = 0.0 if rank is None or rank > k else 1.0
-        figures[f"hit_rate@{k}"] = (hit, 1 / sizes[query.category])
-        figures[f"hit_rate@{k}[{query.category}]"] = (hit, 1.0)
+        figures[f"hit_rate@{k}"] = (hit, weight)
+        figures[f"hit_rate@{k}[{category}]"] = (hit, 1.0)
     return figures

@@ -45,7 +45,7 @@ class Protocol:
         words = tuple(word.strip() for word in rest.split(",") if word.strip())
         if name in ("grades", "changed-words") and not words:
             raise UsageError(f"the protocol {name!r} needs attributes, the leading one first: {name}=category,colour")
-        if name in ("product", "attributes", "fashioniq") and equals:
+        if name in ("product", "attributes", "fashioniq", "fashion200k") and equals:
             raise UsageError(f"the protocol {name!r} takes no arguments, got {text!r}")
         if name in get_args(BenchmarkName) and len(words) > 1:
             raise UsageError(f"the protocol {name!r} takes one variant, got {text!r}")
@@ -80,7 +80,7 @@ class Protocol:
     @property
     def asks_in_words(self) -> bool:
         """Whether the queries have words."""
-        return self.name in ("words", "changed-words", "fashioniq")
+        return self.name in ("words", "changed-words", "fashioniq", "fashion200k")
 
     @property
     def classifies(self) -> bool:
@@ -90,8 +90,8 @@ class Protocol:
     def taking_part(self, items: Sequence[Item], benchmark: Benchmark | None) -> list[Item]:
         """Return the items on either side; the others need no vectors."""
         sides = self.sides(benchmark)
-        if self.name == "fashioniq":
-            return [item for item in items if item.attributes.get("split") == "val"]
+        if benchmark is not None and benchmark.name == self.name and benchmark.words is not None:
+            return [item for item in items if item.attributes.get("split") == benchmark.words.split]
         if self.name == "attributes":
             return [item for item in items if item.attributes.get("split") == "test"]
         if sides is None:

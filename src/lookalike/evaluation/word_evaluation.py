@@ -39,8 +39,8 @@ def measure_in_words(
         items: n items that take part.
         embedded: Their vectors.
         encoder: Text encoder of the model of the vectors.
-        protocol: `words` or `changed-words`, with the attributes of the labels, or `fashioniq`.
-        benchmark: Benchmark of the items, which has the queries of `fashioniq`.
+        protocol: `words` or `changed-words`, with the attributes of the labels, or the name of the benchmark.
+        benchmark: Benchmark of the items, which may have queries of its own.
         weights: Weights of the spaces by name; None takes those of a search.
         text_weight: Weight of the words beside a photo; None is that of a search.
         unknown: Attribute values that mean "unknown".
@@ -55,7 +55,7 @@ def measure_in_words(
         UnknownNameError: A name is not an attribute or a space.
         MismatchError: The text encoder belongs to another photo model.
     """
-    if protocol.name == "fashioniq":
+    if benchmark is not None and benchmark.words is not None and benchmark.name == protocol.name:
         return measure_modifications(
             items,
             embedded,

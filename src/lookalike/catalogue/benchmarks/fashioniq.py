@@ -14,7 +14,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from lookalike.catalogue.benchmark import Benchmark, Modification
+from lookalike.catalogue.benchmark import Benchmark, Modification, WordSides
 from lookalike.catalogue.benchmarks.json_files import entries, read_json, wrong_entry
 from lookalike.catalogue.deepfashion.annotation_file import DataSetFiles, Problems
 from lookalike.catalogue.protocol import Catalogue
@@ -32,6 +32,9 @@ PUBLISHED: Final = {
     "train queries": 18000,
     "val queries": 6016,
 }
+WORDS: Final = WordSides("val", depths=(10, 50), within="category")
+"""The captions of the test split name no targets."""
+
 MOST_CAPTIONS: Final = 10
 LONGEST_CAPTION: Final = 1000
 _NAME: Final = re.compile(r"[\w-]{1,64}")
@@ -77,7 +80,7 @@ def open_fashioniq(root: Path) -> Catalogue:
         items=lambda: iter(rows),
         count=len(rows),
         notes=tuple(problems.notes),
-        benchmark=Benchmark(name="fashioniq", published=PUBLISHED, modifications=tuple(queries)),
+        benchmark=Benchmark(name="fashioniq", published=PUBLISHED, modifications=tuple(queries), words=WORDS),
     )
 
 
