@@ -140,6 +140,8 @@ class Match:
         variant_count: Number of all of these; None in an answer of photos.
         similarity_rank: Rank before the relevant matches were sorted, boosted or made diverse; None if they were not.
         boost: What each boost added, by its name; empty without, and for a match that is not relevant.
+        contributions: What each feature added in a learned ranking, by its name: the largest sum comes first; empty
+            without, and for a match beyond those that were ranked.
     """
 
     rank: int
@@ -154,6 +156,7 @@ class Match:
     variant_count: int | None = None
     similarity_rank: int | None = None
     boost: Mapping[str, float] = field(default_factory=dict)
+    contributions: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def part(self) -> Box | None:
@@ -171,8 +174,8 @@ class Match:
         for name in ("refined", "relevance", "similarity_rank"):
             if (value := getattr(self, name)) is not None:
                 match[name] = value
-        if self.boost:
-            match["boost"] = dict(self.boost)
+        for name in ("boost", "contributions"):
+            match |= {name: dict(added)} if (added := getattr(self, name)) else {}
         if self.garment is not None:
             match["garment"] = self.garment.to_json()
         if self.explanation is not None:
@@ -190,6 +193,7 @@ class Query:
     probabilities, and `no_garment` the probability that it shows none; None without a single photo or such heads.
     With `same_kind`, the matches are of `kind`, or of any if that is None, since it is unknown. `group` is `product` in
     an answer of products. `relevant` is the number of matches that `sort`, `boost`, `diversity` and facets apply to.
+    `ranking` names the learned ranking that ordered the matches, with its fingerprint; None without one.
     """
 
     photo: str | None
@@ -217,6 +221,7 @@ class Query:
     sort: str | None = None
     boost: Mapping[str, float] | None = None
     relevant: int | None = None
+    ranking: str | None = None
 
     @property
     def part(self) -> Box | None:
@@ -246,7 +251,8 @@ class Query:
             query["labels"] = {head: [list(each) for each in shown] for head, shown in self.labels.items()}
         if self.same_kind:
             query |= {"same_kind": True, "kind": self.kind}
-        for name in ("item", "offset", "group", "sort", "relevant", "min_relevance", "no_garment", "text_weight"):
+        plain = ("item", "offset", "group", "sort", "ranking", "relevant", "min_relevance", "no_garment", "text_weight")
+        for name in plain:
             if (value := getattr(self, name)) is not None:
                 query[name] = value
         return query

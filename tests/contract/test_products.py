@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,19 @@ import numpy as np
 import pytest
 
 from lookalike.answers import Match
+from lookalike.embedding.compatibility import model_ids_of
 from lookalike.errors import FilterError, GalleryDamagedError, UnknownNameError
+from lookalike.gallery.learned_ranking import LearnedRanking
 from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.gallery.local.products import is_indexed
 from lookalike.gallery.opening import open_gallery
 from lookalike.gallery.protocol import Gallery
 from lookalike.gallery.request import SearchRequest
+from lookalike.gallery.stored_parameters import StoredWeights
 from lookalike.retrieval.arrangement import FIRST, SHARE
 from lookalike.retrieval.diversity import maximal_marginal_relevance
 from lookalike.retrieval.examples import Examples
+from lookalike.retrieval.learned_order import learned_order
 from lookalike.retrieval.results import search_gallery
 from lookalike.retrieval.variants import LISTED
 from lookalike.spaces import Space, unit_rows, width
@@ -438,3 +443,41 @@ def test_products_are_read_by_row_and_rows_by_product(gallery: Gallery) -> None:
     gallery.remove("photo 3")
     assert by_id[3] not in gallery.products(by_id)
     assert gallery.product_rows(["a"]).rows.tolist() == sorted([by_id[0], by_id[5]])
+
+
+@pytest.mark.parametrize("group", [None, "product"])
+def test_a_learned_ranking_is_kept_and_orders_matches_alike(gallery: Gallery, group: str | None) -> None:
+    catalogue = Catalogue([f"p{number // 3}" for number in range(60)])
+    catalogue.put_into(gallery)
+    ranking = LearnedRanking(
+        model="+".join(model_ids_of(SPACES)),
+        coefficients={"score:deep": 0.5, "score:color": 0.1, "attribute:price": -1.0, "popularity": 1.0},
+        spreads={"score:deep": 0.2, "score:color": 0.4, "attribute:price": 0.5, "popularity": 1.0},
+        popularity={"p4": 1.5, "photo 1": 9.0},
+        is_default=True,
+        source={"from": "events", "naïve": [0.25]},
+    )
+    gallery.store_weights(StoredWeights(WEIGHTS, {"from": "a test"}, ranking))
+    stored = gallery.stored_weights
+    assert stored.ranking == ranking and stored.ranking.name == ranking.name and stored.weights == WEIGHTS
+    query = a_query(3)
+    examples = Examples((), ("photo 0",), (), ())
+    asked = SearchRequest(k=8, group=group, index="exact")
+    request = asked.resolved(SPACES, stored=WEIGHTS)
+    learned = learned_order(asked, gallery, examples, None)
+    assert learned is not None and learned.ranking == ranking
+    found = search_gallery(gallery, query, request, NOTHING, None, learned=learned).matches
+    everything = replace(request, k=60, ranking="similarity")
+    plain = search_gallery(gallery, query, everything, NOTHING, None).matches
+    relevant = [match for match in plain if match.score >= SHARE * plain[0].score]
+    cosines = {name: np.array([match.scores[name] for match in relevant]) for name in query}
+    order, added = learned.ordered([match.item for match in relevant], cosines)
+    expected = [relevant[place] for place in order][: len(found)]
+    first = min(len(relevant), 8)
+    assert [match.item.id for match in found[:first]] == [match.item.id for match in expected[:first]]
+    for match, place in zip(found[:first], order, strict=False):
+        contributions = {name: part[place] for name, part in added.items()}
+        assert match.contributions == pytest.approx(contributions, abs=2e-5)
+        assert match.similarity_rank == place + 1
+    gallery.store_weights(StoredWeights())
+    assert gallery.stored_weights == StoredWeights()

@@ -214,5 +214,5 @@ def test_a_file_of_another_version_is_not_touched(tmp_path: Path) -> None:
     EventsFile(path, is_writable=True).close()
     with closing(EventsFile(path, is_writable=True)) as file:
         file._connection.execute("PRAGMA user_version = 7")
-    with pytest.raises(LookalikeError, match="expected 1, got 7"):
+    with pytest.raises(LookalikeError, match="expected 2, got 7"):
         EventsFile(path, is_writable=True)

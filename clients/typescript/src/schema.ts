@@ -1449,7 +1449,7 @@ export interface components {
             variants?: components["schemas"]["Variant"][] | null;
             /**
              * Similarity Rank
-             * @description Only with `sort`, `boost` or `diversity`: rank by similarity alone.
+             * @description Rank by similarity alone; only with `sort`, `boost`, `diversity` or a learned ranking.
              */
             similarity_rank?: number | null;
             /**
@@ -1457,6 +1457,13 @@ export interface components {
              * @description Only with `boost`, of relevant matches: what each boost added.
              */
             boost?: {
+                [key: string]: number;
+            } | null;
+            /**
+             * Contributions
+             * @description Only with a learned ranking: what each feature added; the match with the largest sum comes first.
+             */
+            contributions?: {
                 [key: string]: number;
             } | null;
             /**
@@ -1609,9 +1616,14 @@ export interface components {
             } | null;
             /**
              * Relevant
-             * @description Only with `sort`, `boost`, `diversity` or `facets`: number of relevant matches, which they are applied to. Other matches follow.
+             * @description Only with `sort`, `boost`, `diversity`, `facets` or a learned ranking: number of relevant matches, which they are applied to. Other matches follow.
              */
             relevant?: number | null;
+            /**
+             * Ranking
+             * @description Learned ranking that ordered the matches, with its fingerprint; only with one.
+             */
+            ranking?: string | null;
             /**
              * Expand
              * @description Number of items for query expansion; only if given.
@@ -2138,6 +2150,12 @@ export interface components {
                 [key: string]: number;
             } | null;
             /**
+             * Ranking
+             * @description Order of the matches: `similarity`, `learned` (what `lookalike learn` has learned from use) or `auto`. The default is "auto".
+             * @enum {string}
+             */
+            ranking?: "auto" | "similarity" | "learned";
+            /**
              * Facets
              * @description Whether the answer counts the values of each attribute among the relevant matches. The default is false.
              */
@@ -2300,6 +2318,11 @@ export interface components {
             boost?: {
                 [key: string]: number;
             };
+            /**
+             * @description Order of the matches: `similarity`, `learned` (what `lookalike learn` has learned from use) or `auto`. The default is "auto".
+             * @enum {string}
+             */
+            ranking?: "auto" | "similarity" | "learned";
             /** @description Whether the answer counts the values of each attribute among the relevant matches. The default is false. */
             facets?: boolean;
             /**

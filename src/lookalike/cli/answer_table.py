@@ -13,17 +13,7 @@ if TYPE_CHECKING:
 
 def present(answer: Answer) -> None:
     """Print an answer as a table, with weights, index and times."""
-    from lookalike.render.captions import (
-        arrangement_line,
-        facet_line,
-        garment_line,
-        labels_line,
-        no_match_line,
-        nothing_line,
-        steps_line,
-        text_line,
-        weights_line,
-    )
+    from lookalike.render.captions import facet_line, no_match_line, nothing_line, steps_line, weights_line
 
     matches = answer.matches
     if matches:
@@ -31,6 +21,9 @@ def present(answer: Answer) -> None:
             "#": [str(match.rank) for match in matches],
             "before": [str(match.similarity_rank or "") for match in matches],
             "boost": [f"{sum(match.boost.values()):+.3f}" if match.boost else "" for match in matches],
+            "learned": [
+                f"{sum(match.contributions.values()):+.3f}" if match.contributions else "" for match in matches
+            ],
             "refined": [number_text(match.refined) for match in matches],
             "relevance": ["" if match.relevance is None else f"{match.relevance:.2f}" for match in matches],
             "score": [f"{match.score:.3f}" for match in matches],
@@ -50,23 +43,29 @@ def present(answer: Answer) -> None:
     for facet in answer.facets or ():
         if facet.range is not None or max(facet.counts.values()) > 1:  # else all differ, as ids and titles do
             write(facet_line(facet))
-    if arranged := arrangement_line(answer.query):
-        say(arranged)
-    if answer.query.garment is not None:
-        say(garment_line(answer.query.garment))
-    if answer.query.same_kind:
-        say(f"of the same kind: {answer.query.kind or 'it is unknown, so all kinds were searched'}")
-    if answer.query.text is not None:
-        say(f"words: {text_line(answer.query.text)}")
-    if shows := labels_line(answer.query):
-        say(f"shows: {shows}")
+    for line in lines_below(answer):
+        say(line)
     weights = weights_line(answer.query)
     say(f"{f'weights: {weights}; ' if weights else ''}index: {answer.query.index}; {steps_line(answer)}")
 
 
+def lines_below(answer: Answer) -> list[str]:
+    """How the query was read and the matches were ordered, each in a line."""
+    from lookalike.render.captions import arrangement_line, contributions_line, garment_line, labels_line, text_line
+
+    query, shows = answer.query, labels_line(answer.query)
+    lines = [arrangement_line(query), contributions_line(answer.matches[:1])]
+    lines += [garment_line(query.garment)] if query.garment is not None else []
+    if query.same_kind:
+        lines.append(f"of the same kind: {query.kind or 'it is unknown, so all kinds were searched'}")
+    lines += [f"words: {text_line(query.text)}"] if query.text is not None else []
+    lines += [f"shows: {shows}"] if shows else []
+    return [line for line in lines if line]
+
+
 def shown_scores(matches: Sequence[Match]) -> list[str]:
-    """Names of the scores that have a column; none beside boosts, for which there would be no room."""
-    return [] if any(match.boost for match in matches) else scores_of(matches)
+    """Names of the scores that have a column; none beside what was added, for which there would be no room."""
+    return [] if any(match.boost or match.contributions for match in matches) else scores_of(matches)
 
 
 def scores_of(matches: Sequence[Match]) -> list[str]:

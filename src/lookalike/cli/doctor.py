@@ -126,10 +126,14 @@ def _gallery(address: str, *, model: str, runtime: str, device: str, problems: l
     """Check a gallery, and that the model filled it."""
     import lookalike
     from lookalike.gallery.opening import open_gallery
+    from lookalike.retrieval.learned_order import misfit
 
     with open_gallery(address) as gallery:
         problems += gallery.verify().problems
         facts = gallery.info()
+        ranking = gallery.stored_weights.ranking
+        if ranking is not None and ranking.is_default and (problem := misfit(ranking, gallery)) is not None:
+            problems.append(f"searches do not use the learned ranking: {problem}")
     try:
         lookalike.open(address, model=model, runtime=runtime, device=device).check_model()
     except LookalikeError as error:

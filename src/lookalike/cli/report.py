@@ -75,7 +75,8 @@ def present(report: UsageReport) -> None:
             right=("rank", "shown", "chosen", "95 % interval"),
         )
     for arm in report.arms if len(report.arms) > 1 else ():
-        line = f"{arm.model}, {in_words(arm.weights)}: chosen {in_percent(arm.chosen)}"
+        ranking = f", {arm.ranking}" if arm.ranking else ""
+        line = f"{arm.model}, {in_words(arm.weights)}{ranking}: chosen {in_percent(arm.chosen)}"
         if arm.gap is not None:
             gap, (low, high) = arm.gap
             line += f"; {gap:+.1%}, 95 % interval {low:+.1%} to {high:+.1%}"

@@ -152,6 +152,10 @@ def search(
             "be repeated.",
         ),
     ] = None,
+    ranking: Annotated[
+        str,
+        typer.Option("--ranking", metavar="NAME", help="Order of the matches: similarity, learned (from use) or auto."),
+    ] = "auto",
     facets: Annotated[
         bool, typer.Option("--facets", help="Count the values of attributes among the relevant matches.")
     ] = False,
@@ -204,6 +208,7 @@ def search(
         diversity=diversity,
         sort=sort,
         boost=numbers(boost, option="--boost") or None,
+        ranking=ranking,
         facets=facets,
         explain=explain,
         metrics=pairs(metric, option="--metric") or None,

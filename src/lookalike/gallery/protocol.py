@@ -78,7 +78,7 @@ class GalleryReader(Protocol):
 
     @property
     def stored_weights(self) -> StoredWeights:
-        """Learned default weights of the spaces."""
+        """Learned default weights of the spaces, and the learned ranking."""
         ...
 
     @property
@@ -317,7 +317,7 @@ class GalleryWriter(Protocol):
         ...
 
     def store_weights(self, what: StoredWeights) -> None:
-        """Replace the learned weights.
+        """Replace the learned weights and the learned ranking.
 
         Raises:
             GalleryLockedError: Another process is writing.

@@ -9,6 +9,7 @@ from numbers import Integral
 from typing import Annotated, Any, Final, get_type_hints
 
 from lookalike.errors import UnknownNameError, UsageError
+from lookalike.gallery.ranking_choice import RANKINGS, check_ranking
 from lookalike.gallery.request_checks import PRODUCT, check_choice, check_group, check_share, whole_number
 from lookalike.gallery.request_option import Option
 from lookalike.gallery.sort_keys import check_boost, check_sort
@@ -147,6 +148,13 @@ class SearchRequest:
             examples=({"price": -0.2, "season:Summer": 0.1},),
         ),
     ] = None
+    ranking: Annotated[
+        str,
+        Option(
+            "Order of the matches: `similarity`, `learned` (what `lookalike learn` has learned from use) or `auto`.",
+            choices=RANKINGS,
+        ),
+    ] = "auto"
     facets: Annotated[
         bool, Option("Whether the answer counts the values of each attribute among the relevant matches.")
     ] = False
@@ -204,6 +212,7 @@ class SearchRequest:
         self._check_text()
         check_sort(self.sort)
         check_boost(self.boost)
+        check_ranking(self.ranking, self)
         if self.sort is not None and (self.boost or self.diversity):
             raise UsageError("sort alone decides the order of the relevant matches; leave boost and diversity out")
         if self.offset is not None and self.k >= 1 and not 0 <= self.offset <= PAGED_DEPTH - self.k:
@@ -232,7 +241,7 @@ class SearchRequest:
             if (number := getattr(self, name)) is not None:
                 object.__setattr__(self, name, whole_number(name, number))
         check_group(self.group)
-        for name in ("index", "text_search"):
+        for name in ("index", "text_search", "ranking"):
             check_choice(name, getattr(self, name), OPTIONS[name].choices)
         for name in ("min_relevance", "text_weight", "diversity"):
             check_share(name, getattr(self, name))

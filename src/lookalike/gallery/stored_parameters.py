@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from lookalike.errors import GalleryDamagedError, short_reason
+from lookalike.gallery.learned_ranking import LearnedRanking
 from lookalike.gallery.local import metadata_table
 from lookalike.gallery.local.row_checksums import damaged
 from lookalike.projection import Projection
 from lookalike.types import JSON
 
 WEIGHTS: Final = "learned weights"
+RANKING: Final = "learned ranking"
 PROJECTION: Final = "projection "
 """Prefix of the key of a space's projection."""
 
@@ -24,31 +26,33 @@ PROJECTIONS: Final = "projections"
 
 @dataclass(frozen=True, slots=True)
 class StoredWeights:
-    """Learned weights of a gallery; none by default.
+    """Learned weights of a gallery, and the ranking that was learned with them; none by default.
 
     Attributes:
         weights: Weight of each space, the default of searches; None if none were learned.
         source: Training data, metric and gain of the weights.
+        ranking: Learned ranking; None if there is none. Other weights put an end to it.
     """
 
     weights: Mapping[str, float] | None = None
     source: Mapping[str, JSON] = field(default_factory=dict)
+    ranking: LearnedRanking | None = None
 
 
 def read(connection: sqlite3.Connection) -> StoredWeights:
-    """Read the learned weights of a database.
+    """Read the learned weights of a database, and the learned ranking.
 
     Raises:
         GalleryDamagedError: They are damaged.
     """
-    found = metadata_table.get(connection, WEIGHTS)
-    if found is None:
-        return StoredWeights()
+    found, ranking_text = metadata_table.get(connection, WEIGHTS), metadata_table.get(connection, RANKING)
     try:
+        ranking = None if ranking_text is None else LearnedRanking.from_text(ranking_text)
+        if found is None:
+            return StoredWeights(ranking=ranking)
         kept: dict[str, Any] = json.loads(found)
-        return StoredWeights(
-            {str(name): float(weight) for name, weight in kept["weights"].items()}, dict(kept["source"])
-        )
+        weights = {str(name): float(weight) for name, weight in kept["weights"].items()}
+        return StoredWeights(weights, dict(kept["source"]), ranking)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise GalleryDamagedError(
             f"the learned weights of the gallery cannot be read: {short_reason(error)}"
@@ -56,11 +60,13 @@ def read(connection: sqlite3.Connection) -> StoredWeights:
 
 
 def write(connection: sqlite3.Connection, stored: StoredWeights) -> None:
-    """Replace the learned weights."""
-    connection.execute("DELETE FROM meta WHERE key = ?", (WEIGHTS,))
+    """Replace the learned weights and the learned ranking."""
+    connection.execute("DELETE FROM meta WHERE key IN (?, ?)", (WEIGHTS, RANKING))
     if stored.weights is not None:
         text = json.dumps({"weights": dict(stored.weights), "source": dict(stored.source)}, ensure_ascii=False)
         metadata_table.put(connection, WEIGHTS, text)
+    if stored.ranking is not None:
+        metadata_table.put(connection, RANKING, stored.ranking.to_text())
 
 
 def read_projections(connection: sqlite3.Connection) -> dict[str, Projection]:

@@ -123,9 +123,19 @@ def arrangement_line(query: Query) -> str:
         done.append("boosted by " + ", ".join(f"{name} {weight:g}" for name, weight in query.boost.items()))
     if query.diversity:
         done.append(f"diversity {query.diversity:g}")
+    if query.ranking is not None:
+        done.append(f"ranking {query.ranking}")
     noun = "match" if query.group is None else query.group
     plural = "" if query.relevant == 1 else "es" if noun == "match" else "s"
     return ", ".join([f"{query.relevant:,} relevant {noun}{plural}", *done])
+
+
+def contributions_line(matches: Sequence[Match]) -> str:
+    """What each feature of a learned ranking added to the first match, the most first; empty without one."""
+    if not matches or not (contributions := matches[0].contributions):
+        return ""
+    ordered = sorted(contributions.items(), key=lambda one: -abs(one[1]))
+    return f"rank {matches[0].rank} by " + ", ".join(f"{name} {added:+.3f}" for name, added in ordered)
 
 
 def facet_line(facet: Facet, *, most: int = 6) -> str:

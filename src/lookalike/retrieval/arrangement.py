@@ -11,6 +11,8 @@ import numpy as np
 from lookalike.gallery.sort_keys import BoostTerm, boost_term, check_sorted_attributes, sort_keys
 from lookalike.retrieval.boosting import boosts
 from lookalike.retrieval.diversity import Float64, maximal_marginal_relevance, scaled
+from lookalike.retrieval.learned_order import FIRST as FIRST_LEARNED
+from lookalike.retrieval.learned_order import LearnedOrder
 from lookalike.retrieval.sorting import sorted_places
 from lookalike.spaces import concatenate
 from lookalike.types import Float32, Item
@@ -61,10 +63,12 @@ class Arranged:
     Attributes:
         order: Places in the list of relevant matches, the first match first.
         boosts: What each boost added, by its name and by place in that list.
+        contributions: What each feature of a learned ranking added, by its name and by place in that list.
     """
 
     order: Sequence[int]
     boosts: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    contributions: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +78,21 @@ class Arrangement:
     Attributes:
         request: Request.
         terms: Weights of the boosts.
+        learned: Learned order of the matches; None is that of the similarity.
     """
 
     request: ResolvedRequest
     terms: Mapping[BoostTerm, float]
+    learned: LearnedOrder | None = None
 
     @classmethod
-    def of(cls, request: ResolvedRequest, gallery: Gallery) -> Arrangement:
+    def of(cls, request: ResolvedRequest, gallery: Gallery, *, learned: LearnedOrder | None = None) -> Arrangement:
         """Read the options of a request.
+
+        Args:
+            request: Request.
+            gallery: Gallery that is searched.
+            learned: Learned order of the matches; None is that of the similarity.
 
         Raises:
             UnknownNameError: The gallery lacks an attribute.
@@ -92,24 +103,48 @@ class Arrangement:
             kinds = gallery.attributes()
             check_sorted_attributes(sort_keys(request.sort) if request.sort is not None else (), kinds)
             terms = {boost_term(name, kinds): weight for name, weight in (request.boost or {}).items()}
-        return cls(request, terms)
+        return cls(request, terms, learned)
 
     @property
     def needs_items(self) -> bool:
         """Whether attributes of items decide."""
-        return self.request.sort is not None or bool(self.terms)
+        return self.request.sort is not None or bool(self.terms) or self.learned is not None
 
-    def arranged(self, items: Sequence[Item], values: Float32, units: Mapping[str, Float32]) -> Arranged:
+    @property
+    def arranges(self) -> bool:
+        """Whether the order changes."""
+        return self.needs_items or bool(self.request.diversity)
+
+    @property
+    def most(self) -> int:
+        """Number of the most similar matches among which the relevant ones are looked for."""
+        return MOST if self.learned is None or self.request.arranges else FIRST_LEARNED
+
+    def arranged(
+        self,
+        items: Sequence[Item],
+        values: Float32,
+        units: Mapping[str, Float32],
+        cosines: Mapping[str, Float32],
+        *,
+        first: int,
+    ) -> Arranged:
         """Arrange relevant matches.
 
         Args:
             items: N items, in the order of their similarity; none if `needs_items` is not set.
             values: (N,) float32, what the items are ranked by.
             units: (N, D) float32 unit vectors by space; empty without diversity.
+            cosines: (N,) float32 by space.
+            first: Number of these that a learned order applies to.
         """
         request = self.request
         if not len(values):
             return Arranged([])
+        if self.learned is not None:
+            part = {name: each[:first] for name, each in cosines.items()}
+            order_of_first, contributions = self.learned.ordered(items[:first], part)
+            return Arranged([*order_of_first, *range(first, len(items))], contributions=contributions)
         if request.sort is not None:
             return Arranged(sorted_places(items, sort_keys(request.sort)))
         added = boosts(items, self.terms)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lookalike.answers import Match, Variant
-from lookalike.retrieval.arrangement import MOST, Arranged, Arrangement, relevant_places
+from lookalike.retrieval.arrangement import Arranged, Arrangement, relevant_places
 from lookalike.retrieval.candidates import Candidates, Good, Photos, Products
+from lookalike.retrieval.learned_order import FIRST
 from lookalike.retrieval.match_facets import match_facets
 from lookalike.retrieval.variants import NOTHING, Folded, folded
 from lookalike.types import Bool, Facet, Garment, Item, Neighbours
@@ -67,7 +68,8 @@ class Listing:
     @property
     def relevant_count(self) -> int | None:
         """Number of relevant matches; None if nothing is done with them."""
-        return len(self._relevant) if self._ranking.request.arranges else None
+        is_used = self._ranking.request.arranges or self._arrangement.arranges
+        return len(self._relevant) if is_used else None
 
     def facets(self) -> list[Facet]:
         """Values of the attributes of the relevant matches; of a product, those of all its photos that were ranked."""
@@ -100,7 +102,7 @@ class Listing:
     @cached_property
     def _relevant(self) -> list[int]:
         """Places of the relevant matches, in the order of their similarity."""
-        places = self._shown(MOST, deeper=False)
+        places = self._shown(self._arrangement.most, deeper=False)
         relevance = None if self._relevance is None else self._relevance.of(self._ranking.neighbours)
         scores, least = self._ranking.neighbours.scores[0], self._ranking.request.min_relevance
         found = relevant_places(places, relevance, scores, least=least)
@@ -112,13 +114,16 @@ class Listing:
     def _arranged(self) -> Arranged | None:
         """Order of the relevant matches; None if it is that of their similarity."""
         request, neighbours = self._ranking.request, self._ranking.neighbours
-        if not (self._arrangement.needs_items or request.diversity):
+        if not self._arrangement.arranges:
             return None
         rows = self._ranking.rows[self._relevant].tolist()
         items = self._items(rows) if self._arrangement.needs_items else {}
         units = self._gallery.unit_vectors(rows, version=neighbours.version) if request.diversity else {}
         values = (neighbours.scores if neighbours.refined is None else neighbours.refined)[0, self._relevant]
-        return self._arrangement.arranged([items[row] for row in rows if items], values, units)
+        cosines = {name: part[0, self._relevant] for name, part in neighbours.by_space.items()}
+        first = len({*self._shown(FIRST, deeper=False)}.intersection(self._relevant))
+        named = [items[row] for row in rows if items]
+        return self._arrangement.arranged(named, values, units, cosines, first=first)
 
     def _matches(self, places: Sequence[int], *, first_rank: int) -> list[Match]:
         """Matches at places of the ranking.
@@ -135,7 +140,7 @@ class Listing:
         variants = [row for each in others.values() for row in each.rows.tolist()]
         items, garments = self._described([*rows, *variants])
         relevance = None if self._relevance is None else self._relevance.of(neighbours)
-        similarity_ranks, added = self._before(places)
+        similarity_ranks, boosts, contributions = self._before(places)
         there = [found for found in zip(places, rows, products, strict=True) if found[1] in items]
         return [
             Match(
@@ -153,21 +158,27 @@ class Listing:
                 variants=variants_of(product, others.get(product, NOTHING), items, garments),
                 variant_count=others.get(product, NOTHING).count if is_grouped else None,
                 similarity_rank=similarity_ranks.get(place),
-                boost=added.get(place, {}),
+                boost=boosts.get(place, {}),
+                contributions=contributions.get(place, {}),
             )
             for rank, (place, row, product) in enumerate(there, start=first_rank)
         ]
 
-    def _before(self, places: Sequence[int]) -> tuple[dict[int, int], dict[int, dict[str, float]]]:
-        """Ranks by similarity alone, and what boosts added, by place; empty if nothing was arranged."""
+    def _before(
+        self, places: Sequence[int]
+    ) -> tuple[dict[int, int], dict[int, dict[str, float]], dict[int, dict[str, float]]]:
+        """Ranks by similarity alone, and what boosts and features added, by place; empty if nothing was arranged."""
         if self._arranged is None:
-            return {}, {}
+            return {}, {}, {}
         ranked = self._shown(len(self._relevant) + max(places, default=0) + 1)
-        added = {
-            place: {name: rounded(part[number]) for name, part in self._arranged.boosts.items()}
-            for number, place in enumerate(self._relevant)
-        }
-        return {place: rank for rank, place in enumerate(ranked, start=1)}, added
+        boosts, contributions = (
+            {
+                place: {name: rounded(part[number]) for name, part in parts.items() if number < len(part)}
+                for number, place in enumerate(self._relevant)
+            }
+            for parts in (self._arranged.boosts, self._arranged.contributions)
+        )
+        return {place: rank for rank, place in enumerate(ranked, start=1)}, boosts, contributions
 
     def _items(self, rows: Sequence[int]) -> Mapping[int, Item]:
         """Items by row, of these rows and of those before; each row is read once."""

@@ -30,7 +30,7 @@ Ask = Callable[["ResolvedRequest"], tuple[Neighbours, FullText | None]]
 """Searches for the k best rows of one query."""
 
 
-def deep(request: ResolvedRequest, *, beside: int) -> ResolvedRequest:
+def deep(request: ResolvedRequest, *, beside: int, least: int = 0) -> ResolvedRequest:
     """The request with a k that covers the page: `PAGED_DEPTH` for pages, and where it matters what is relevant.
 
     For an answer of products it is larger, since they have several photos.
@@ -38,9 +38,11 @@ def deep(request: ResolvedRequest, *, beside: int) -> ResolvedRequest:
     Args:
         request: Request.
         beside: Number of items that will be left out of the answer.
+        least: Least number of matches to rank.
     """
     whole = request.offset is not None or request.min_relevance is not None or request.arranges
-    wanted = request.k if request.group is None else PHOTOS_OF_A_PRODUCT * request.k
+    many = max(request.k, least)
+    wanted = many if request.group is None else PHOTOS_OF_A_PRODUCT * many
     return replace(request, k=(max(wanted, PAGED_DEPTH) if whole else wanted) + beside)
 
 

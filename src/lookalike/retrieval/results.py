@@ -12,6 +12,7 @@ from lookalike.embedding.compatibility import model_ids_of
 from lookalike.errors import GalleryReplacedError
 from lookalike.retrieval.arrangement import Arrangement
 from lookalike.retrieval.examples import Examples, name_of
+from lookalike.retrieval.learned_order import FIRST
 from lookalike.retrieval.listing import Listing
 from lookalike.retrieval.ranking import deep, ranking_of
 from lookalike.types import Facet, Float32, FullText, Neighbours
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from lookalike.embedding.labels import PhotoLabels
     from lookalike.gallery.protocol import Gallery
     from lookalike.gallery.request import ResolvedRequest, SearchRequest
+    from lookalike.retrieval.learned_order import LearnedOrder
     from lookalike.retrieval.relevance import QueryRelevance
     from lookalike.retrieval.text_query import TextQuery
 
@@ -57,6 +59,7 @@ def search_gallery(
     examples: Examples,
     relevance: QueryRelevance | None,
     text: TextQuery | None = None,
+    learned: LearnedOrder | None = None,
 ) -> Found:
     """Search for one query, and read the items of the requested page at one version of the gallery.
 
@@ -67,13 +70,14 @@ def search_gallery(
         examples: Examples of the query; their items are left out.
         relevance: Relevance of the matches; None if it is unknown.
         text: Words of the query; None without any.
+        learned: Learned order of the matches; None is that of their similarity.
 
     Raises:
         GalleryReplacedError: The gallery was replaced during each of `TRIES` attempts.
         UsageError: Matches are to be sorted or boosted by what is no such attribute of the gallery.
     """
-    deeper = deep(request, beside=len(examples.ids))
-    arrangement = Arrangement.of(deeper, gallery)
+    deeper = deep(request, beside=len(examples.ids), least=0 if learned is None else FIRST)
+    arrangement = Arrangement.of(deeper, gallery, learned=learned)
 
     def found() -> Found:
         ranking = ranking_of(gallery, vectors, deeper, is_item=bool(examples.items), text=text)
@@ -107,6 +111,7 @@ def query_of(
     kind: str | None,
     text: QueryText | None,
     relevant: int | None,
+    learned: LearnedOrder | None,
 ) -> Query:
     """Query of an answer.
 
@@ -120,6 +125,7 @@ def query_of(
         kind: Kind that was asked for, if it is known.
         text: How the words were read, if there are any.
         relevant: Number of relevant matches, if something is done with them.
+        learned: Learned order of the matches, if they have one.
     """
     return Query(
         photo=name_of(examples.photos[0]) if examples.photos else None,
@@ -147,6 +153,7 @@ def query_of(
         sort=request.sort,
         boost=request.boost,
         relevant=relevant,
+        ranking=None if learned is None else learned.ranking.name,
     )
 
 

@@ -15,6 +15,7 @@ from lookalike.gallery.request_checks import check_least
 from lookalike.retrieval.examples import Examples
 from lookalike.retrieval.explanation import Explainer, explainable
 from lookalike.retrieval.garment_choice import part_of_photo
+from lookalike.retrieval.learned_order import learned_order
 from lookalike.retrieval.relevance import check_calibrated, relevance_of
 from lookalike.retrieval.resources import Resources
 from lookalike.retrieval.results import query_of, search_gallery
@@ -57,6 +58,7 @@ class Retriever(Resources):
         diversity: float = 0.0,
         sort: str | None = None,
         boost: Mapping[str, float] | None = None,
+        ranking: str = "auto",
         facets: bool = False,
         explain: bool = False,
         text: str | None = None,
@@ -94,6 +96,7 @@ class Retriever(Resources):
             sort: Attributes to sort the relevant matches by, such as `price` or `-in_stock,price`; `-` is descending.
             boost: Weights by attribute, or attribute and value (`brand:Acme`), that relevant matches gain by, as
                 fractions of what lies between the most and the least similar one.
+            ranking: `similarity`, `learned` (by what `lookalike learn` has learned, see docs/usage.md), or `auto`.
             facets: Whether the answer counts the values of attributes among the relevant matches.
             explain: Whether the first 20 matches say which regions of their photo and of the query agree most, as
                 `Match.explanation`: for a single photo or item. Their photos are read and embedded for it.
@@ -124,6 +127,7 @@ class Retriever(Resources):
             diversity=diversity,
             sort=sort,
             boost=boost,
+            ranking=ranking,
             facets=facets,
             explain=explain,
             metrics=metrics,
@@ -166,8 +170,9 @@ class Retriever(Resources):
             vectors, resolved = text.vectors, weighted_for(resolved, text.vectors)
         relevance = None if text else relevance_of(examples, resolved, labels, lambda: self.calibration)
         check_calibrated(relevance, resolved)
+        learned = learned_order(request, gallery, examples, None if labels is None else labels.shown)
         started = perf_counter()
-        found = search_gallery(gallery, vectors, resolved, examples, relevance, text)
+        found = search_gallery(gallery, vectors, resolved, examples, relevance, text, learned)
         took["search"] = (perf_counter() - started) * 1000
         if found.neighbours.version is not None:  # a back end without versions keeps its spaces
             self._check_spaces(spaces)
@@ -181,6 +186,7 @@ class Retriever(Resources):
             kind=kind,
             text=None if text is None else echo_of(text, found.full_text),
             relevant=found.relevant,
+            learned=learned,
         )
         read_photo = self._photo_readers.of(gallery, version=found.neighbours.version)
         matches = found.matches

@@ -49,10 +49,16 @@ class Match(Item):
         description="Only with `group`: other photos of the product that pass the filter, best first, at most 20.",
     )
     similarity_rank: int | None = Field(
-        default=None, ge=1, description="Only with `sort`, `boost` or `diversity`: rank by similarity alone."
+        default=None,
+        ge=1,
+        description="Rank by similarity alone; only with `sort`, `boost`, `diversity` or a learned ranking.",
     )
     boost: dict[str, float] | None = Field(
         default=None, description="Only with `boost`, of relevant matches: what each boost added."
+    )
+    contributions: dict[str, float] | None = Field(
+        default=None,
+        description="Only with a learned ranking: what each feature added; the match with the largest sum comes first.",
     )
     variant_count: int | None = Field(default=None, ge=0, description="Only with `group`: number of all variants.")
 
@@ -110,8 +116,11 @@ class QueryEcho(BaseModel):
     relevant: int | None = Field(
         default=None,
         ge=0,
-        description="Only with `sort`, `boost`, `diversity` or `facets`: number of relevant matches, which they are "
-        "applied to. Other matches follow.",
+        description="Only with `sort`, `boost`, `diversity`, `facets` or a learned ranking: number of relevant "
+        "matches, which they are applied to. Other matches follow.",
+    )
+    ranking: str | None = Field(
+        default=None, description="Learned ranking that ordered the matches, with its fingerprint; only with one."
     )
     expand: int | None = Field(default=None, description="Number of items for query expansion; only if given.")
     rerank: int | None = Field(default=None, description="Number of re-ranked matches; only if given.")

@@ -15,7 +15,8 @@ AT_START: Final = (
     *("intake_bytes", "decode_bytes", "thumbnails_bytes", "answer_seconds", "scan_seconds"),
     *("waiting", "workers", "batch", "connections", "connections_each", "proxies", "jobs"),
     *("head_bytes", "url_bytes", "head_seconds", "idle_seconds", "send_seconds"),
-    *("events", "events_days", "events_bytes", "events_words", "interleave_share", "interleave_weights"),
+    *("events", "events_days", "events_bytes", "events_words", "events_attributes"),
+    *("interleave_share", "interleave_weights", "interleave_ranking"),
 )
 """Settings that a server takes at its start alone: sizes of queues, caches and pools of threads, connections, usage."""
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, TypeAlias
+from typing import Annotated, Final, TypeAlias
 
 from lookalike.config import Range, check_limits
 from lookalike.errors import ConfigError, PhotoError
+from lookalike.gallery.ranking_choice import LEARNED, SIMILARITY
 from lookalike.remote.addresses import parse
 from lookalike.server.gallery_names import check_gallery_name
 from lookalike.server.host_names import name_in
@@ -18,6 +19,9 @@ MEBIBYTE = 2**20
 Bytes: TypeAlias = Annotated[int, Range(least=1, most=2**50)]
 Count: TypeAlias = Annotated[int, Range(least=1, most=1_000_000)]
 Seconds: TypeAlias = Annotated[float, Range(least=0.01, most=1_000_000)]
+
+MOST_ATTRIBUTES: Final = 32
+"""Largest number of attributes that are remembered of a match."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +80,12 @@ class Settings:
         events_days: Age at which searches and their events are deleted, in days.
         events_bytes: Largest size of the file of events, in bytes; beyond it the oldest searches are deleted.
         events_words: Whether the words of searches are remembered, too.
-        interleave_share: Share of the searches whose answers are interleaved from the usual weights and
-            `interleave_weights`, from 0 to 1. Such a search takes twice the time.
+        events_attributes: Attributes of the first matches that are remembered, for a learned ranking: `price`,
+            `brand:Acme` (whether it is that brand), `sale_price:*` (whether it has one).
+        interleave_share: Share of the searches whose answers are interleaved from the usual order and that of
+            `interleave_weights` or `interleave_ranking`, from 0 to 1. Such a search takes twice the time.
         interleave_weights: Weights by space that are compared with the usual ones, each above 0.
+        interleave_ranking: Ranking that is compared with the usual one: `learned` or `similarity`.
         page: Settings of the page.
     """
 
@@ -121,8 +128,10 @@ class Settings:
     events_days: Annotated[float, Range(least=1, most=36_500)] = 90.0
     events_bytes: Bytes = 256 * MEBIBYTE
     events_words: bool = False
+    events_attributes: tuple[str, ...] = ()
     interleave_share: Annotated[float, Range(least=0, most=1)] = 0.0
     interleave_weights: Mapping[str, Annotated[float, Range(above=0, most=1_000_000)]] = field(default_factory=dict)
+    interleave_ranking: str = ""
     page: PageSettings = field(default_factory=PageSettings)
 
     def __post_init__(self) -> None:
@@ -144,11 +153,23 @@ def check_interleaving(settings: Settings) -> None:
     """Check that searches can be interleaved.
 
     Raises:
-        ConfigError: Something that is needed for it is missing.
+        ConfigError: The ranking is unknown, there are too many attributes, or something that is needed is missing.
     """
-    share, weights = settings.interleave_share, settings.interleave_weights
-    if share and not (weights and settings.events):
-        raise ConfigError("interleave_share needs `interleave_weights` to compare with, and `events = true`")
+    share, weights, ranking = settings.interleave_share, settings.interleave_weights, settings.interleave_ranking
+    terms = settings.events_attributes
+    if len(terms) > MOST_ATTRIBUTES or len({*terms}) < len(terms) or not all(0 < len(term) <= 200 for term in terms):
+        raise ConfigError(
+            f"events_attributes must be at most {MOST_ATTRIBUTES} different names of up to 200 characters, "
+            f"got {[*terms]!r:.300}"
+        )
+    if ranking not in ("", LEARNED, SIMILARITY):
+        raise ConfigError(f"interleave_ranking must be {LEARNED!r} or {SIMILARITY!r}, got {ranking!r:.100}")
+    if weights and ranking:
+        raise ConfigError("interleave_weights and interleave_ranking exclude each other; compare one thing at a time")
+    if share and not ((weights or ranking) and settings.events):
+        raise ConfigError(
+            "interleave_share needs `interleave_weights` or `interleave_ranking` to compare with, and `events = true`"
+        )
 
 
 def is_web_host(text: str) -> bool:

@@ -37,7 +37,7 @@ class UsageRecorders:
         if not settings.events:
             return None
         missing = [space.name for space in gallery.spaces if space.name not in settings.interleave_weights]
-        if settings.interleave_share and missing:
+        if settings.interleave_share and settings.interleave_weights and missing:
             raise ConfigError(f"interleave_weights must have a weight for each space, and {missing[0]!r} has none")
         retention = Retention(settings.events_days, settings.events_bytes)
         recorder = self._recorders.get(gallery)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -41,18 +41,32 @@ class ClickLog:
         return ClickLog(self.spaces, self.scores[which], self.shown[which], self.wanted[which])
 
 
-def click_log(searches: Iterable[Done], *, spaces: Sequence[str], model: str) -> ClickLog:
+@dataclass(frozen=True, slots=True)
+class Usable:
+    """One answer that can be learned from.
+
+    Attributes:
+        done: The search with its events.
+        cosines: (K, S) float64 cosines of its first matches.
+        wanted: (K,) bool, which of them were wanted.
+    """
+
+    done: Done
+    cosines: Float64
+    wanted: Bool
+
+
+def usable(searches: Iterable[Done], *, spaces: Sequence[str], model: str) -> Iterator[Usable]:
     """Answers that can be learned from.
 
-    They are first pages whose order is that of the cosines, with a cosine of each space, by the present model; and the
-    shop showed them in this order, as far as its events tell ranks.
+    They are first pages whose order is that of the cosines, or of a learned ranking, with a cosine of each space, by
+    the present model; and the shop showed them in this order, as far as its events tell ranks.
 
     Args:
         searches: Searches with their events, in the order of time.
         spaces: Names of the gallery's spaces.
         model: Model of the gallery.
     """
-    scores, wanted = [], []
     for done in searches:
         search = done.search
         if not search.is_plain or search.model != model or not set(spaces) <= set(search.spaces):
@@ -64,17 +78,28 @@ def click_log(searches: Iterable[Done], *, spaces: Sequence[str], model: str) ->
         if not len(cosines) or np.isnan(cosines).any():
             continue
         chosen = done.items(WANTED) - done.items(("less",))
-        scores.append(cosines)
-        wanted.append(np.array([item in chosen for item in search.ids[:DEEPEST]]))
-    deepest = max(map(len, scores), default=0)
+        yield Usable(done, cosines, np.array([item in chosen for item in search.ids[:DEEPEST]]))
+
+
+def click_log(searches: Iterable[Done], *, spaces: Sequence[str], model: str) -> ClickLog:
+    """Answers that can be learned from, as arrays; see `usable`.
+
+    Args:
+        searches: Searches with their events, in the order of time.
+        spaces: Names of the gallery's spaces.
+        model: Model of the gallery.
+    """
+    found = [*usable(searches, spaces=spaces, model=model)]
+    deepest = max((len(one.wanted) for one in found), default=0)
     log = ClickLog(
         spaces,
-        np.zeros((len(scores), deepest, len(spaces))),
-        np.zeros((len(scores), deepest), dtype=np.bool_),
-        np.zeros((len(scores), deepest), dtype=np.bool_),
+        np.zeros((len(found), deepest, len(spaces))),
+        np.zeros((len(found), deepest), dtype=np.bool_),
+        np.zeros((len(found), deepest), dtype=np.bool_),
     )
-    for row, (cosines, chosen_here) in enumerate(zip(scores, wanted, strict=True)):
-        log.scores[row, : len(cosines)] = cosines
-        log.shown[row, : len(cosines)] = True
-        log.wanted[row, : len(cosines)] = chosen_here
+    for row, one in enumerate(found):
+        count = len(one.wanted)
+        log.scores[row, :count] = one.cosines
+        log.shown[row, :count] = True
+        log.wanted[row, :count] = one.wanted
     return log

@@ -55,9 +55,18 @@ def worth(log: ClickLog, weights: Mapping[str, float], examination: Float64) -> 
         weights: Weight of each space.
         examination: (K,) probability that a match is looked at, by the position at which it was shown.
     """
-    given = np.array([weights[name] for name in log.spaces])
-    scores = np.where(log.shown, log.scores @ given, -np.inf)
-    order = np.argsort(-scores, axis=1, kind="stable")
+    return worth_of_order(log, log.scores @ np.array([weights[name] for name in log.spaces]), examination)
+
+
+def worth_of_order(log: ClickLog, values: Float64, examination: Float64) -> Worth:
+    """Worth of the answers, each in the order of some values.
+
+    Args:
+        log: Answers and clicks.
+        values: (Q, K) float64, what the matches would be ranked by, the largest first.
+        examination: (K,) probability that a match is looked at, by the position at which it was shown.
+    """
+    order = np.argsort(-np.where(log.shown, values, -np.inf), axis=1, kind="stable")
     ranks = np.empty_like(order)
     np.put_along_axis(ranks, order, np.arange(1, log.shown.shape[1] + 1)[np.newaxis], axis=1)
     counts = np.where(log.wanted, 1.0 / examination[np.newaxis, : log.shown.shape[1]], 0.0)

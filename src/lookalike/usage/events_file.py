@@ -30,7 +30,7 @@ from lookalike.usage.searches_table import COLUMNS, TABLES, record_of_row, row_o
 from lookalike.usage.sketches import Sketch
 
 NAME: Final = "events.sqlite"
-VERSION: Final = 1
+VERSION: Final = 2
 BUSY_S: Final = 10.0
 DAY_S: Final = 86_400.0
 OLDEST_SHARE: Final = 20

@@ -9,11 +9,15 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import TypeAlias
 
 from lookalike.types import JSON
 from lookalike.usage.events_file import Done
 from lookalike.usage.proportions import sign_test, wilson
 from lookalike.usage.records import WANTED
+
+Side: TypeAlias = tuple[tuple[tuple[str, float], ...], str | None]
+"""Weights and learned ranking of one side of a contest."""
 
 
 def team_draft(first: Sequence[str], second: Sequence[str], *, k: int, random: Random) -> tuple[list[str], str]:
@@ -42,7 +46,7 @@ def team_draft(first: Sequence[str], second: Sequence[str], *, k: int, random: R
 
 @dataclass(frozen=True, slots=True)
 class Contest:
-    """Interleaved searches of two weightings.
+    """Interleaved searches of two weightings, or of two rankings.
 
     Attributes:
         weights: Weights of A.
@@ -50,6 +54,8 @@ class Contest:
         wins: Searches of which more matches of A were wanted.
         losses: Searches of which more matches of B were wanted.
         ties: Other searches.
+        ranking: Learned ranking of A; None is the order of the similarity.
+        rival_ranking: Learned ranking of B; None is the order of the similarity.
     """
 
     weights: Mapping[str, float]
@@ -57,6 +63,8 @@ class Contest:
     wins: int
     losses: int
     ties: int
+    ranking: str | None = None
+    rival_ranking: str | None = None
 
     @property
     def share(self) -> tuple[float, tuple[float, float]]:
@@ -74,12 +82,19 @@ class Contest:
         """Whether B is better: its whole interval is above one half."""
         return self.share[1][0] > 0.5
 
+    @property
+    def rival_loses(self) -> bool:
+        """Whether B is worse: its whole interval is below one half."""
+        return self.share[1][1] < 0.5
+
     def to_json(self) -> dict[str, JSON]:
         """JSON form."""
         share, interval = self.share
         return {
             "weights": dict(self.weights),
             "rival": dict(self.rival),
+            "ranking": self.ranking,
+            "rival_ranking": self.rival_ranking,
             "wins": self.wins,
             "losses": self.losses,
             "ties": self.ties,
@@ -91,7 +106,7 @@ class Contest:
 
 def contests(searches: Iterable[Done]) -> list[Contest]:
     """Contests among interleaved searches, that with the most searches first."""
-    counts: dict[tuple[tuple[tuple[str, float], ...], ...], Counter[int]] = {}
+    counts: dict[tuple[Side, Side], Counter[int]] = {}
     for done in searches:
         mixed = done.search.interleaved
         if mixed is None:
@@ -99,10 +114,11 @@ def contests(searches: Iterable[Done]) -> list[Contest]:
         wanted = done.items(WANTED) - done.items(("less",))
         picked = Counter(team for item, team in zip(done.search.ids, mixed.teams, strict=False) if item in wanted)
         lead = picked["A"] - picked["B"]
-        pair = (*done.search.weights.items(),), (*mixed.rival.items(),)
-        counts.setdefault(pair, Counter())[(lead > 0) - (lead < 0)] += 1
+        first = (*done.search.weights.items(),), done.search.ranking
+        second = (*mixed.rival.items(),), mixed.rival_ranking
+        counts.setdefault((first, second), Counter())[(lead > 0) - (lead < 0)] += 1
     found = [
-        Contest(dict(first), dict(second), result[1], result[-1], result[0])
-        for (first, second), result in counts.items()
+        Contest(dict(first), dict(second), result[1], result[-1], result[0], ranking, other)
+        for ((first, ranking), (second, other)), result in counts.items()
     ]
     return sorted(found, key=lambda one: one.wins + one.losses + one.ties, reverse=True)

@@ -1,17 +1,19 @@
-"""Weights learned from use: fitted to the older clicks, judged by the newer ones, and kept only if they are better."""
+"""Weights and a ranking learned from use: fitted to older clicks, judged by newer ones, kept only if better."""
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Final
 
 from lookalike.embedding.compatibility import model_ids_of
 from lookalike.errors import UsageError
+from lookalike.gallery.learned_ranking import LearnedRanking
 from lookalike.gallery.stored_parameters import StoredWeights
+from lookalike.retrieval.learned_order import misfit
 from lookalike.retrieval.opening import open as open_retriever
 from lookalike.retrieval.retriever import Retriever
 from lookalike.spaces import resolve_weights
@@ -21,15 +23,10 @@ from lookalike.usage.counterfactual import worth
 from lookalike.usage.events_file import Done, EventsFile, events_path
 from lookalike.usage.interleaving import Contest, contests
 from lookalike.usage.position_bias import examination
+from lookalike.usage.ranking_learning import FEWEST_WANTED, LEARNING_SHARE, RankingFound, ranking_from
 
 if TYPE_CHECKING:
     from lookalike.types import JSON
-
-LEARNING_SHARE: Final = 0.6
-"""Share of the answers, the older ones, that weights are fitted to; the others judge them."""
-
-FEWEST_WANTED: Final = 150
-"""Least number of wanted matches in each part. With fewer, intervals are wider than any gain of weights."""
 
 LEAST_WEIGHT: Final = 0.01
 """Least weight of a space, as a share of the largest: of a space without a weight answers have no cosines, and nothing
@@ -55,6 +52,11 @@ class Learned:
         by: What speaks for the weights: `clicks` or `interleaving`; None if nothing does.
         reason: Why nothing was learned; None if weights were judged.
         kept: Whether the weights were stored in the gallery.
+        ranking: Ranking that was learned in addition.
+        ranking_contest: Interleaved searches of the present order and another ranking; None if there are none.
+        ranking_kept: What the ranking is stored for: `default` (searches that do not say use it) or `request` (those
+            with `ranking=learned`); None if it is not stored.
+        ranking_by: What speaks for the ranking: `clicks` or `interleaving`; None if nothing does.
     """
 
     learned_on: int
@@ -71,6 +73,16 @@ class Learned:
     by: str | None = None
     reason: str | None = None
     kept: bool = False
+    ranking: RankingFound | None = None
+    ranking_contest: Contest | None = None
+    ranking_kept: str | None = None
+    ranking_by: str | None = None
+
+    @property
+    def ranking_lost(self) -> bool:
+        """Whether visitors surely preferred the order of the similarity to the learned ranking of the gallery."""
+        contest = self.ranking_contest
+        return contest is not None and (contest.rival_wins if contest.rival_ranking is None else contest.rival_loses)
 
     def to_json(self) -> dict[str, JSON]:
         """As `lookalike learn --json` shows it."""
@@ -88,86 +100,172 @@ class Learned:
             "by": self.by,
             "reason": self.reason,
             "kept": self.kept,
+            "ranking": None if self.ranking is None else self.ranking.to_json(),
+            "ranking_contest": None if self.ranking_contest is None else self.ranking_contest.to_json(),
+            "ranking_kept": self.ranking_kept,
+            "ranking_by": self.ranking_by,
         }
 
 
-def learn(gallery: Retriever | str | os.PathLike[str], *, dry_run: bool = False) -> Learned:
-    """Learn the weights of a gallery's spaces from its events; later searches without weights use them.
+def learn(gallery: Retriever | str | os.PathLike[str], *, apply: bool = False, dry_run: bool = False) -> Learned:
+    """Learn the weights of a gallery's spaces, and a ranking of its matches, from its events.
 
-    They are stored only if they are better: if the whole interval of the gain, estimated from the newer answers, is
-    above 0; or if visitors preferred them in interleaved searches.
+    Both are stored only if they are better: if the whole interval of the gain, estimated from the newer answers, is
+    above 0; or if visitors preferred them in interleaved searches. Later searches without weights use the weights. The
+    ranking is used by searches with `ranking=learned`, and with `apply` by all that do not say.
 
     Args:
         gallery: Address of the gallery, or a retriever.
+        apply: Whether searches that do not say shall use the ranking, if it is better.
         dry_run: Store nothing.
 
     Raises:
-        UsageError: No events were collected, or the gallery has one space only.
+        UsageError: No events were collected, or the gallery has no items.
         GalleryLockedError: Another process is writing to the gallery.
         LookalikeError: The file of events cannot be read.
     """
     if not isinstance(gallery, Retriever):
         with open_retriever(gallery) as shop:
-            return learn(shop, dry_run=dry_run)
+            return learn(shop, apply=apply, dry_run=dry_run)
     spaces = gallery.gallery.spaces
-    if len(spaces) < 2:
-        what = f"only the space {spaces[0].name!r}" if spaces else "no items"
-        raise UsageError(f"the gallery has {what}; weights are learned for two spaces or more")
+    if not spaces:
+        raise UsageError("the gallery has no items; nothing can be learned")
     file = EventsFile(events_path(gallery.gallery), is_writable=False)
     try:
         searches = [*file.searches()]
     finally:
         file.close()
-    before = resolve_weights(None, spaces, stored=gallery.gallery.stored_weights.weights)
+    stored = gallery.gallery.stored_weights
+    before = resolve_weights(None, spaces, stored=stored.weights)
     model = "+".join(model_ids_of(spaces))
-    found = learned_from(searches, before=before, model=model)
-    if found.by is None or dry_run:
-        return found
-    learned_from_use: dict[str, JSON] = {
+    present = stored.ranking if stored.ranking and misfit(stored.ranking, gallery.gallery) is None else None
+    attributes = gallery.gallery.attributes()
+    found = learned_from(searches, before=before, model=model, attributes=attributes, ranking=present)
+    new = decided(found, stored, present, apply=apply)
+    if not dry_run and new != stored:
+        gallery.gallery.store_weights(new)
+    kept = None if new.ranking == stored.ranking or new.ranking is None else new.ranking
+    if dry_run or kept is None:
+        return replace(found, kept=found.by is not None and not dry_run)
+    return replace(found, kept=found.by is not None, ranking_kept="default" if kept.is_default else "request")
+
+
+def decided(found: Learned, stored: StoredWeights, present: LearnedRanking | None, *, apply: bool) -> StoredWeights:
+    """What a gallery is to store after learning.
+
+    A ranking that searches use is replaced with `apply` only, and one that lost when it was interleaved is not taken
+    for all searches by clicks.
+
+    Args:
+        found: What was learned.
+        stored: What the gallery has.
+        present: Its ranking, if it fits.
+        apply: Whether a ranking shall be used by searches that do not say.
+    """
+    today = date.today().isoformat()
+    new = stored
+    if found.by is not None:
+        source: dict[str, JSON] = {
+            "from": "events",
+            "by": found.by,
+            "before": round(found.value_before, 4),
+            "after": round(found.value_after, 4),
+            "gain_interval": [round(end, 4) for end in found.gain_interval],
+            "judged_by": found.judged_by,
+            "date": today,
+        }
+        new = StoredWeights(found.after, source)
+    if found.ranking_by == "interleaving" and present is not None:
+        return replace(new, ranking=replace(present, is_default=True)) if apply else new
+    if found.ranking_by != "clicks" or found.ranking is None or found.ranking.ranking is None:
+        return new
+    if present is not None and present.is_default and not apply:
+        return new
+    told: dict[str, JSON] = {
         "from": "events",
-        "by": found.by,
-        "before": round(found.value_before, 4),
-        "after": round(found.value_after, 4),
-        "gain_interval": [round(end, 4) for end in found.gain_interval],
-        "judged_by": found.judged_by,
-        "date": date.today().isoformat(),
+        "before": round(found.ranking.value_before, 4),
+        "after": round(found.ranking.value_after, 4),
+        "gain_interval": [round(end, 4) for end in found.ranking.gain_interval],
+        "judged_by": found.ranking.judged_by,
+        "date": today,
     }
-    gallery.gallery.store_weights(StoredWeights(found.after, learned_from_use))
-    return replace(found, kept=True)
+    return replace(
+        new, ranking=replace(found.ranking.ranking, is_default=apply and not found.ranking_lost, source=told)
+    )
 
 
-def learned_from(searches: Sequence[Done], *, before: Mapping[str, float], model: str) -> Learned:
-    """Learn weights from searches in the order of time.
+def forget_ranking(gallery: Retriever | str | os.PathLike[str]) -> None:
+    """Delete a gallery's learned ranking; its searches are in the order of the similarity again.
+
+    Args:
+        gallery: Address of the gallery, or a retriever.
+
+    Raises:
+        GalleryLockedError: Another process is writing.
+    """
+    if not isinstance(gallery, Retriever):
+        with open_retriever(gallery) as shop:
+            return forget_ranking(shop)
+    gallery.gallery.store_weights(replace(gallery.gallery.stored_weights, ranking=None))
+
+
+def learned_from(
+    searches: Sequence[Done],
+    *,
+    before: Mapping[str, float],
+    model: str,
+    attributes: Collection[str] = (),
+    ranking: LearnedRanking | None = None,
+) -> Learned:
+    """Learn weights, and a ranking, from searches in the order of time.
+
+    While searches use a learned ranking, the weights stay: they would be learned from an order that is not theirs.
 
     Args:
         searches: Searches with their events.
         before: Present weight of each space.
         model: Model of the gallery.
+        attributes: Attributes of its items.
+        ranking: Learned ranking of the gallery; None without one.
     """
+    in_use = ranking if ranking is not None and ranking.is_default else None
     log = click_log(searches, spaces=[*before], model=model)
     border = math.ceil(len(log) * LEARNING_SHARE)
     learning, judging = log.part(slice(border)), log.part(slice(border, None))
-    held = [one for one in contests(searches) if one.weights == before]
+    held = contests(searches)
+    of_weights = [one for one in held if one.weights == before and one.ranking == one.rival_ranking]
+    name = None if ranking is None else ranking.name
+    sides = (name, None) if in_use is not None else (None, name)
+    of_rankings = [one for one in held if name is not None and (one.ranking, one.rival_ranking) == sides]
     found = Learned(
         learned_on=len(learning),
         judged_by=len(judging),
         wanted=int(log.wanted.sum()),
         before=before,
         after=before,
-        contest=held[0] if held else None,
+        contest=of_weights[0] if of_weights else None,
+        ranking_contest=of_rankings[0] if of_rankings else None,
     )
     fewest = min(int(learning.wanted.sum()), int(judging.wanted.sum()))
-    if fewest < FEWEST_WANTED:
+    if in_use is not None:
+        found = replace(found, reason=f"searches use the ranking {in_use.name}, and the weights stay with it")
+    elif fewest < FEWEST_WANTED:
         reason = (
             f"{found.wanted:,} wanted matches of {len(log):,} answers are too few: at least {FEWEST_WANTED} are needed "
             f"among the older {LEARNING_SHARE:.0%} of the answers, and as many among the newer ones"
         )
         found = replace(found, reason=reason)
-    else:
+    elif len(before) > 1:
         found = judged(found, learning, judging)
-    if found.contest is not None and found.contest.rival_wins and found.by is None:
-        return replace(found, after=found.contest.rival, by="interleaving", reason=None)
-    return found
+    else:
+        found = replace(found, reason="the gallery has one space, and nothing to weigh it against")
+    if found.contest is not None and found.contest.rival_wins and found.by is None and in_use is None:
+        found = replace(found, after=found.contest.rival, by="interleaving", reason=None)
+    ranked = ranking_from(searches, weights=found.after, model=model, attributes=attributes, present=in_use)
+    by = "clicks" if ranked.is_better else None
+    if found.ranking_contest is not None and found.ranking_contest.rival_wins and in_use is None:
+        by = "interleaving"
+    return replace(found, ranking=ranked, ranking_by=by)
 
 
 def judged(found: Learned, learning: ClickLog, judging: ClickLog) -> Learned:

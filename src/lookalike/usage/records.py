@@ -9,7 +9,9 @@ from typing import Final
 
 import numpy as np
 
-from lookalike.answers import Answer
+from lookalike.answers import Answer, Match
+from lookalike.retrieval.arrangement import relevant_places
+from lookalike.retrieval.match_features import QueryLabels, features_of_items, names_of_features, popularity_key
 from lookalike.types import Float32
 
 EVENT_TYPES: Final = ("view", "click", "cart", "buy", "like", "less")
@@ -20,6 +22,9 @@ WANTED: Final = ("click", "cart", "buy", "like")
 
 MOST_MATCHES: Final = 100
 """Largest number of matches of an answer that are remembered; events are taken for these."""
+
+RELEVANT: Final = "relevant"
+"""Name of what is remembered as a feature, and is none: whether the match is relevant, 1 or 0."""
 
 GOOD: Final = 0.5
 """Relevance from which a match counts as good, where the search gave no `min_relevance`: rather of the same kind than
@@ -40,10 +45,41 @@ class Interleaved:
     Attributes:
         rival: Weights of the ranking B; those of A are the search's own.
         teams: For each match `A` or `B`, the ranking that it was picked from.
+        rival_ranking: Learned ranking of B; None is the order of the similarity. That of A is the search's own.
     """
 
     rival: Mapping[str, float]
     teams: str
+    rival_ranking: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MatchFeatures:
+    """What a learned ranking may go by beside the cosines; see `lookalike.retrieval.match_features`.
+
+    Attributes:
+        names: Names of F features; the first one is `RELEVANT`, which says whether a ranking would move the match.
+        values: (K, F) float32 by match; nan where one is unknown.
+        keys: (K,) product of each match, or its id: what popularity is counted by.
+    """
+
+    names: Sequence[str]
+    values: Float32
+    keys: Sequence[str]
+
+    @classmethod
+    def of(cls, matches: Sequence[Match], attributes: Sequence[str], shown: QueryLabels) -> MatchFeatures:
+        """Features of the first matches of an answer.
+
+        Args:
+            matches: Matches.
+            attributes: Attributes that count, such as `price` and `brand:Acme`.
+            shown: What the query shows.
+        """
+        first, names = matches[:MOST_MATCHES], names_of_features(attributes)
+        items = [match.item for match in first]
+        values = np.column_stack([are_relevant(first), features_of_items(items, names, shown)]).astype(np.float32)
+        return cls([RELEVANT, *names], values, [popularity_key(item) for item in items])
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +90,8 @@ class SearchRecord:
         query_id: Id that its answer has.
         at: Time in seconds since 1970.
         kind: `photo`, `item`, `words`, `photo and words`, `item and words` or `several`.
-        is_plain: Whether the order of the answer is that of the weighted mean of the cosines, or interleaved from two
-            of these, and the answer is the first page: such answers can be learned from.
+        is_plain: Whether the order of the answer is that of the weighted mean of the cosines, of a learned ranking, or
+            interleaved from two of these, and the answer is the first page: such answers can be learned from.
         item: Id of the query item.
         words: Words of the query; None if there were none, or if they are not to be kept.
         model: Model of the gallery, with its fingerprint.
@@ -69,6 +105,8 @@ class SearchRecord:
         relevance: Relevance of the first match; None if it is unknown.
         is_good: Whether there is a good match; None if that is unknown.
         interleaved: How the answer was interleaved; None if it is the answer of one ranking.
+        ranking: Learned ranking of the answer, with its fingerprint; None is the order of the similarity.
+        features: What a learned ranking may go by; None if it was not remembered.
     """
 
     query_id: str
@@ -88,6 +126,8 @@ class SearchRecord:
     relevance: float | None
     is_good: bool | None
     interleaved: Interleaved | None = None
+    ranking: str | None = None
+    features: MatchFeatures | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +148,13 @@ class Event:
 
 
 def record_of(
-    answer: Answer, query_id: str, *, at: float, keep_words: bool, interleaved: Interleaved | None = None
+    answer: Answer,
+    query_id: str,
+    *,
+    at: float,
+    keep_words: bool,
+    interleaved: Interleaved | None = None,
+    features: MatchFeatures | None = None,
 ) -> SearchRecord:
     """What is remembered of an answer.
 
@@ -118,6 +164,7 @@ def record_of(
         at: Time in seconds since 1970.
         keep_words: Whether the words of the query may be kept.
         interleaved: How it was interleaved.
+        features: What a learned ranking may go by.
     """
     query, matches = answer.query, answer.matches[:MOST_MATCHES]
     text = None if query.text is None else query.text.text
@@ -145,7 +192,18 @@ def record_of(
         relevance=matches[0].relevance if matches else None,
         is_good=has_good_match(answer),
         interleaved=interleaved,
+        ranking=query.ranking,
+        features=features,
     )
+
+
+def are_relevant(matches: Sequence[Match]) -> list[bool]:
+    """Which matches of a first page a learned ranking would order; see `lookalike.retrieval.arrangement`."""
+    scores = np.array([match.score for match in matches], dtype=np.float32)
+    known = [match.relevance for match in matches if match.relevance is not None]
+    relevance = np.array(known) if matches and len(known) == len(matches) else None
+    places = {*relevant_places(range(len(matches)), relevance, scores, least=None)}
+    return [place in places for place in range(len(matches))]
 
 
 def garment_of(answer: Answer) -> str | None:

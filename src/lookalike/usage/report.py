@@ -17,7 +17,7 @@ from lookalike.moments import moment
 from lookalike.retrieval.opening import open as open_retriever
 from lookalike.retrieval.retriever import Retriever
 from lookalike.usage.events_file import Done, EventsFile, events_path, now
-from lookalike.usage.interleaving import Contest, contests
+from lookalike.usage.interleaving import Contest, Side, contests
 from lookalike.usage.proportions import difference, wilson
 from lookalike.usage.recorder import drift_at
 from lookalike.usage.records import EVENT_TYPES, WANTED
@@ -66,24 +66,28 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """Searches by one model with one weighting.
+    """Searches by one model with one weighting, in one order.
 
     Attributes:
         model: Model, with its fingerprint.
         weights: Weight of each space.
         chosen: Searches of which something was wanted.
         gap: Difference of the share from that of the most frequent arm, with its 95 % interval; None for that arm.
+        ranking: Learned ranking; None is the order of the similarity.
     """
 
     model: str
     weights: Mapping[str, float]
     chosen: Share
     gap: tuple[float, tuple[float, float]] | None = None
+    ranking: str | None = None
 
     def to_json(self) -> dict[str, JSON]:
         """JSON form."""
         gap: JSON = None if self.gap is None else {"value": self.gap[0], "interval": list(self.gap[1])}
-        return {"model": self.model, "weights": dict(self.weights), "chosen": self.chosen.to_json(), "gap": gap}
+        weights = dict(self.weights)
+        chosen = self.chosen.to_json()
+        return {"model": self.model, "weights": weights, "ranking": self.ranking, "chosen": chosen, "gap": gap}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,7 @@ class UsageReport:
         without_good_match: Searches whose first match is not a good one, among those where that is known.
         events: Number of events by type.
         ranks: Matches that were wanted by rank, from 1, among those that were shown.
-        arms: Searches by model and weights, the most frequent first.
+        arms: Searches by model, weights and ranking, the most frequent first.
         contests: Interleaved searches.
         drift: Drift of the query vectors, see `lookalike.usage.sketches`; nan if it is unknown.
         unchosen: Searches of which nothing was wanted, those with the worst first match first.
@@ -168,7 +172,7 @@ def report_of(searches: Iterable[Done], *, since: float, until: float, drift: fl
     events: Counter[str] = Counter()
     good: Counter[bool | None] = Counter()
     shown, wanted = [0] * RANKS, [0] * RANKS
-    arms: dict[tuple[str, tuple[tuple[str, float], ...]], Counter[bool]] = {}
+    arms: dict[tuple[str, Side], Counter[bool]] = {}
     unchosen: list[Done] = []
     mixed: list[Done] = []
     for done in searches:
@@ -182,7 +186,8 @@ def report_of(searches: Iterable[Done], *, since: float, until: float, drift: fl
             wanted[rank - 1] += 1
         is_chosen = bool(done.items(WANTED))
         if search.interleaved is None:
-            arms.setdefault((search.model, (*search.weights.items(),)), Counter())[is_chosen] += 1
+            side = (*search.weights.items(),), search.ranking
+            arms.setdefault((search.model, side), Counter())[is_chosen] += 1
         else:
             mixed.append(done)
         if not is_chosen and not search.offset:
@@ -205,15 +210,15 @@ def report_of(searches: Iterable[Done], *, since: float, until: float, drift: fl
     )
 
 
-def arms_of(counts: Mapping[tuple[str, tuple[tuple[str, float], ...]], Counter[bool]]) -> list[Arm]:
+def arms_of(counts: Mapping[tuple[str, Side], Counter[bool]]) -> list[Arm]:
     """Arms, the most frequent first, each compared with that one."""
     ordered = sorted(counts.items(), key=lambda one: one[1].total(), reverse=True)
     found: list[Arm] = []
-    for (model, weights), count in ordered:
+    for (model, (weights, ranking)), count in ordered:
         share = Share(count[True], count.total())
         first = found[0].chosen if found else None
         gap = None if first is None else difference(share.count, share.total, first.count, first.total)
-        found.append(Arm(model, dict(weights), share, gap))
+        found.append(Arm(model, dict(weights), share, gap, ranking))
     return found
 
 

@@ -20,7 +20,7 @@ from lookalike.retrieval.opening import open as open_retriever
 from lookalike.retrieval.retriever import Retriever
 from lookalike.storage.files import not_written, write_whole
 from lookalike.usage.events_file import Done
-from lookalike.usage.report import FIRST, Share, UsageReport
+from lookalike.usage.report import FIRST, Arm, Share, UsageReport
 
 SIZE: Final = (120, 150)
 QUALITY: Final = 80
@@ -103,13 +103,14 @@ def report_page(report: UsageReport, gallery: Gallery) -> str:
 
 def figures(report: UsageReport) -> Mapping[str, Share]:
     """Shares by name, of all searches and of each model with its weights."""
-    arms = {f"chosen: {arm_title(arm.model, arm.weights)}": arm.chosen for arm in report.arms}
+    arms = {f"chosen: {arm_title(arm)}": arm.chosen for arm in report.arms}
     return {"something was chosen": report.chosen, "no good match": report.without_good_match, **arms}
 
 
-def arm_title(model: str, weights: Mapping[str, float]) -> str:
-    """Model and weights in one line."""
-    return f"{model}, {', '.join(f'{name} {weight:g}' for name, weight in weights.items())}"
+def arm_title(arm: Arm) -> str:
+    """Model, weights and learned ranking in one line."""
+    weights = ", ".join(f"{name} {weight:g}" for name, weight in arm.weights.items())
+    return f"{arm.model}, {weights}" + (f", {arm.ranking}" if arm.ranking else "")
 
 
 def _table(titles: Sequence[str], rows: Mapping[str, Share]) -> str:

@@ -74,12 +74,12 @@ class LocalMetadata:
 
     @property
     def stored_weights(self) -> StoredWeights:
-        """Learned default weights of the spaces."""
+        """Learned default weights of the spaces, and the learned ranking."""
         with self._database.reader() as reader:
             return reader.known(stored_parameters.read)
 
     def store_weights(self, what: StoredWeights) -> None:
-        """Replace the learned weights."""
+        """Replace the learned weights and the learned ranking."""
         with self._database.writing() as connection:
             stored_parameters.write(connection, what)
 

@@ -144,11 +144,11 @@ class MilvusGallery(MilvusEditing):
 
     @property
     def stored_weights(self) -> StoredWeights:
-        """Learned default weights of the spaces."""
+        """Learned default weights of the spaces, and the learned ranking."""
         return self._state.metadata().weights
 
     def store_weights(self, what: StoredWeights) -> None:
-        """Replace the learned weights."""
+        """Replace the learned weights and the learned ranking."""
         self._metadata_store.write_weights(what)
         self._state.forget_metadata()
 

@@ -4,8 +4,8 @@ Properties are metadata of the server: they are read in a millisecond, without l
 own property, and none is ever deleted, so concurrent writers lose nothing. Projections are too long for a property;
 they are rows of the small collection, in pieces. What was decided of duplicates are rows, too.
 
-    NAME_facts      properties: lookalike.format, .spaces, .partition_by, .model, .weights, .projections, .edited,
-                    .reviewed, .photos, .source.<name>, .root.<folder or address>, .attribute.<kind>.<name>
+    NAME_facts      properties: lookalike.format, .spaces, .partition_by, .model, .weights, .ranking, .projections,
+                    .edited, .reviewed, .photos, .source.<name>, .root.<folder or address>, .attribute.<kind>.<name>
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from lookalike.errors import GalleryDamagedError, MismatchError, UsageError, short_reason
+from lookalike.gallery.learned_ranking import LearnedRanking
 from lookalike.gallery.milvus.connection import BUILDING_S, Connection
 from lookalike.gallery.records import Kinds
 from lookalike.gallery.reviews import KEY as REVIEW
@@ -47,7 +48,7 @@ class Metadata:
         spaces: Spaces, in the order of the concatenated vectors; empty before the first `add`.
         partition_by: Attribute that partitions the collection; None without partitions.
         model: Model that filled the gallery: `default` or a path; None if unknown.
-        weights: Learned default weights of the spaces.
+        weights: Learned default weights of the spaces, and the learned ranking.
         projections: Names of the spaces with a projection.
         overridden: Whether any item ever had overrides.
         sources: All sources of items, including those without items now.
@@ -175,9 +176,10 @@ class MetadataStore:
         return bool(changes)
 
     def write_weights(self, stored: StoredWeights) -> None:
-        """Replace the learned weights."""
+        """Replace the learned weights and the learned ranking."""
         kept = {"weights": None if stored.weights is None else dict(stored.weights), "source": dict(stored.source)}
-        self.write({"weights": json.dumps(kept, ensure_ascii=False)})
+        ranking = "" if stored.ranking is None else stored.ranking.to_text()
+        self.write({"weights": json.dumps(kept, ensure_ascii=False), "ranking": ranking})
 
     def write_projections(self, projections: Mapping[str, Projection]) -> None:
         """Write the projections of a gallery without items."""
@@ -277,6 +279,7 @@ def parsed(properties: Mapping[str, str]) -> Metadata:
     """Parse metadata from the properties of a collection."""
     spaces = json.loads(properties.get(PREFIX + "spaces", "[]"))
     weights: dict[str, Any] = json.loads(properties.get(PREFIX + "weights", '{"weights": null, "source": {}}'))
+    ranking = properties.get(PREFIX + "ranking", "")
     first_met: dict[str, int] = {}
     kinds: dict[str, Kinds] = {}
     for key, value in properties.items():
@@ -288,7 +291,9 @@ def parsed(properties: Mapping[str, str]) -> Metadata:
         spaces=tuple(Space(name=name, dimension=dimension, model_id=model_id) for name, dimension, model_id in spaces),
         partition_by=properties.get(PREFIX + "partition_by"),
         model=properties.get(PREFIX + "model"),
-        weights=StoredWeights(weights["weights"], weights["source"]),
+        weights=StoredWeights(
+            weights["weights"], weights["source"], LearnedRanking.from_text(ranking) if ranking else None
+        ),
         projections=tuple(json.loads(properties.get(PREFIX + "projections", "[]"))),
         overridden=PREFIX + "edited" in properties,
         reviewed=PREFIX + "reviewed" in properties,

@@ -19,6 +19,7 @@ from lookalike.errors import LookalikeError, MismatchError
 from lookalike.gallery.photo_store import PhotoStore
 from lookalike.gallery.protocol import Gallery
 from lookalike.gallery.record_batch import RecordBatch
+from lookalike.gallery.stored_parameters import StoredWeights
 from lookalike.gallery.transfer.original import Progress
 from lookalike.spaces import format_spaces
 from lookalike.types import JSON, item_json
@@ -78,7 +79,7 @@ def copy_gallery(
             target.store_projections(source.projections)
         if source.model is not None:
             target.remember_model(source.model)
-        if source.stored_weights.weights is not None:
+        if source.stored_weights != StoredWeights():
             target.store_weights(source.stored_weights)
         if with_roots:
             target.remember_roots(source.roots)
