@@ -6,7 +6,10 @@ and click what is looked at and wanted. What is wanted depends on the cosine, th
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from random import Random
 
 import numpy as np
@@ -16,9 +19,9 @@ from lookalike.answers import Match
 from lookalike.gallery.learned_ranking import LearnedRanking
 from lookalike.retrieval.learned_order import FIRST, LearnedOrder
 from lookalike.types import Item
-from lookalike.usage.events_file import Done
+from lookalike.usage.events_file import Done, EventsFile
 from lookalike.usage.interleaving import team_draft
-from lookalike.usage.records import Interleaved, MatchFeatures, SearchRecord
+from lookalike.usage.records import Event, Interleaved, MatchFeatures, SearchRecord
 from simulated_shoppers import DEFAULT, MODEL, SPACES, K, ranking, score, unit
 
 ATTRIBUTES = ("price", "in_stock", "sale_price:*", "brand:Acme")
@@ -155,3 +158,12 @@ class Buyers:
             found.append([wanted[[int(item) for item in ids]] @ discount / best for ids in orders])
         before, after = np.array(found).T
         return before, after
+
+
+def fill_with_visits(path: Path, visits: Sequence[Done], *, model: str) -> None:
+    """Write visits, with their clicks, into a file of events, in the name of a model."""
+    with closing(EventsFile(path, is_writable=True)) as file, file.transaction():
+        file.add_searches([replace(done.search, model=model) for done in visits])
+        for done in visits:
+            events = [Event(done.search.query_id, type, item, rank) for type, item, rank in done.events]
+            file.add_events(events, at=done.search.at)

@@ -15,7 +15,10 @@ from schemathesis.engine import events, from_schema
 from small_shop import TOKEN, Shop
 from starlette.testclient import TestClient
 
+import lookalike
 from lookalike.embedding.calibration import Calibration, RelevanceCurve
+from lookalike.gallery.learned_ranking import LearnedRanking
+from lookalike.gallery.stored_parameters import StoredWeights
 from lookalike.server.app import create_app
 from lookalike.server.settings import Settings
 from lookalike.server.startup import open_context
@@ -141,6 +144,9 @@ def test_schemathesis_finds_nothing(shop: Shop, mapped_model: Path, tiny_finder:
     write_calibration(mapped_model, Calibration(RelevanceCurve(12.0, -12.0), RelevanceCurve(9.0, -6.0)), model)
     vectors = {"red": np.ones(16, dtype=np.float32)}
     write_tiny_text_encoder(tmp_path / "shop.text.onnx", vectors, photo_model="tiny@01234567", learnt=False)
+    ranking = LearnedRanking("tiny@01234567", {"attribute:price": -1.0}, {"attribute:price": 1.0})
+    with lookalike.open(shop.gallery) as opened:
+        opened.gallery.store_weights(StoredWeights(ranking=ranking))
     context = open_context(
         str(shop.gallery),
         settings=Settings(),

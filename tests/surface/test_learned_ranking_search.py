@@ -6,7 +6,6 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -22,8 +21,8 @@ from lookalike.errors import ConfigError, GalleryDamagedError, MismatchError, Us
 from lookalike.gallery.learned_ranking import LearnedRanking
 from lookalike.gallery.stored_parameters import RANKING, StoredWeights
 from lookalike.server.settings import Settings
-from lookalike.usage.events_file import EventsFile, events_path
-from simulated_buyers import Buyers
+from lookalike.usage.events_file import events_path
+from simulated_buyers import Buyers, fill_with_visits
 
 BY_PRICE = {"score:deep": 0.01, "attribute:price": -1.0, "popularity": 0.5}
 
@@ -228,14 +227,7 @@ def test_learn_keeps_applies_and_tells(shop: Shop, capsys: pytest.CaptureFixture
     """Events of simulated shoppers, in the name of this gallery's model."""
     with lookalike.open(shop.gallery, model=shop.model) as opened:
         model, path = "+".join(model_ids_of(opened.gallery.spaces)), events_path(opened.gallery)
-    visits = Buyers().visits(1200)
-    with closing(EventsFile(path, is_writable=True)) as file, file.transaction():
-        file.add_searches([replace(done.search, model=model) for done in visits])
-        numbers = {done.search.query_id: number for number, done in enumerate(visits, start=1)}
-        file._connection.executemany(
-            "INSERT INTO events (search, type, item, rank, at) VALUES (?, ?, ?, ?, 0)",
-            [(numbers[done.search.query_id], *event) for done in visits for event in done.events],
-        )
+    fill_with_visits(path, Buyers().visits(1200), model=model)
     learn = ["learn", "-g", str(shop.gallery)]
 
     def stored() -> LearnedRanking | None:

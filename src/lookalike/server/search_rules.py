@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from lookalike.gallery.ranking_choice import LEARNED, NOT_WITH_LEARNED
+
 NOT_WITH_TEXT: Final = ("expand", "rerank", "metrics", "min_relevance")
 """Options of searches by photos and items alone."""
 
@@ -27,12 +29,20 @@ def rules(*, unused: Mapping[str, Any], example: Mapping[str, Any], text: Mappin
     def without(names: tuple[str, ...]) -> dict[str, Any]:
         return {name: unused[name] for name in names if name in unused}
 
+    alone = {"id": {"maxItems": 1}, "photo": {"maxItems": 1}}
+    learned = {
+        "if": {"required": ["ranking"], "properties": {"ranking": {"const": LEARNED}}},
+        "then": {
+            "properties": {**without((*NOT_WITH_LEARNED, "unlike", "unlike_id")), **alone},
+            "not": {"required": ["photo", "id"]},
+        },
+    }
     return {
         "if": text,
         "then": {
-            "properties": without(NOT_WITH_TEXT),
+            "properties": {**without(NOT_WITH_TEXT), "ranking": {"not": {"const": LEARNED}}},
             "if": example,
             "else": {"properties": without(OF_EXAMPLE)},
         },
-        "else": {**example, "properties": {**example.get("properties", {}), **without(OF_TEXT)}},
+        "else": {**example, **learned, "properties": {**example.get("properties", {}), **without(OF_TEXT)}},
     }
