@@ -17,14 +17,17 @@ from test_python_equals_cli import QUESTIONS, without_times
 
 import lookalike
 from lookalike.cli import main
+from lookalike.embedding.compatibility import model_ids_of
 from lookalike.errors import ConfigError
 from lookalike.gallery.stored_parameters import StoredWeights
 from lookalike.remote.allowed_hosts import VARIABLE
 from lookalike.server.app import create_app
 from lookalike.server.settings import Settings
 from lookalike.server.startup import open_context
+from lookalike.usage.events_file import events_path
 from milvus_server import MilvusServer
 from raw_server import RawServer, whole
+from simulated_buyers import Buyers, fill_with_visits
 
 pytestmark = pytest.mark.milvus
 
@@ -331,3 +334,40 @@ def test_partitions_are_refused_where_the_server_would_lose_rows(shop: Shop, add
     assert "partition-by needs Milvus 2.4 or newer, and the server has v2.3.5" in capsys.readouterr().err
     assert main(["gallery", "info", "-g", address]) == 2  # nothing is left behind
     assert "there is no gallery at" in capsys.readouterr().err
+
+
+def test_events_are_kept_and_learned_from(
+    shop: Shop, address: str, capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file of events lies in the working folder; what is learned from it is kept on the server."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["gallery", "export", "-g", str(shop.gallery), "--to", address]) == 0
+    settings = Settings(events=True, events_attributes=("price",), workers=2, jobs=str(tmp_path))
+    question = {"id": "red-0", "k": 5}
+    with TestClient(create_app(open_context(address, settings=settings, model=str(shop.model)))) as client:
+        answer = client.post("/v1/search", json=question).json()
+        click = {"query_id": answer["query"]["id"], "type": "click", "id": answer["matches"][1]["id"]}
+        assert client.post("/v1/events", json=click).json() == {"added": 1, "known": 0}
+        assert client.post("/v1/events", json=click).json() == {"added": 0, "known": 1}
+        refused = client.post("/v1/events", json={**click, "id": "red-0"})
+        assert refused.status_code == 422
+    with lookalike.open(address) as opened:
+        file, model = events_path(opened.gallery), "+".join(model_ids_of(opened.gallery.spaces))
+    assert file.parent == tmp_path and file.stat().st_mode & 0o777 == 0o600
+    report = run(capsys, "report", "usage", "-g", address)
+    assert (report["searches"], report["events"]) == (1, {"click": 1})
+    assert main(["report", "usage", "-g", address, "--html", str(tmp_path / "usage.html")]) == 0
+    fill_with_visits(file, Buyers().visits(900), model=model)
+    found = run(capsys, "learn", "-g", address, "--apply")
+    assert found["ranking_kept"] == "default" and found["ranking"]["gain"]["interval"][0] > 0
+    with TestClient(create_app(open_context(address, settings=settings, model=str(shop.model)))) as client:
+        learned = client.post("/v1/search", json={**question, "k": 11}).json()
+        assert learned["query"]["ranking"] == found["ranking"]["name"]
+        similar = client.post("/v1/search", json={**question, "ranking": "similarity"}).json()
+        assert "ranking" not in similar["query"]
+        values = [sum(match["contributions"].values()) for match in learned["matches"] if "contributions" in match]
+        assert values == sorted(values, reverse=True) and values
+    assert run(capsys, "report", "usage", "-g", address)["searches"] >= 3
+    assert main(["learn", "-g", address, "--reset"]) == 0
+    with lookalike.open(address) as opened:
+        assert opened.gallery.stored_weights.ranking is None

@@ -326,8 +326,6 @@ def test_mistakes_are_one_line(shop: Shop, gallery: Path, attentive_model: Path,
         assert said in shown.err
         assert shown.err.count("\n") == 1
     assert not (gallery / STAGED).exists()
-    with pytest.raises(UsageError, match="is on Milvus"):
-        remodel("milvus://127.0.0.1:1/shop", shop.other_model)
 
 
 def test_a_third_model_waits_until_the_others_are_dropped(shop: Shop, gallery: Path, attentive_model: Path) -> None:

@@ -16,7 +16,7 @@ from lookalike.cli.progress import progress_of
 from lookalike.errors import UsageError
 
 if TYPE_CHECKING:
-    from lookalike.tuning.remodelling.remodel import Remodelling
+    from lookalike.tuning.remodelling.state import Remodelling
 
 
 def remodel(
@@ -80,14 +80,12 @@ def _compare(gallery: str, source: str, *, protocol: str | None, runtime: str, d
     from lookalike.cli.evaluate import show_comparison
     from lookalike.evaluation.comparison import compare_evaluations
     from lookalike.evaluation.evaluate import evaluate
-    from lookalike.tuning.remodelling.remodel import STAGED
+    from lookalike.tuning.remodelling.remodel import staged_address
 
-    staged = Path(gallery) / STAGED
-    if not (staged / "gallery.db").is_file():
-        raise UsageError(f"{gallery} has no staged vectors; make them first: lookalike gallery remodel --model NEW")
+    staged = staged_address(gallery)
     with TemporaryDirectory(prefix="lookalike-compare-") as folder:
         reports = [Path(folder) / "present", Path(folder) / "staged"]
-        for address, report in zip((gallery, str(staged)), reports, strict=True):
+        for address, report in zip((gallery, staged), reports, strict=True):
             with progress_of("photos") as tell:
                 evaluate(
                     source,
@@ -98,5 +96,5 @@ def _compare(gallery: str, source: str, *, protocol: str | None, runtime: str, d
                     report=report,
                     progress=tell,
                 )
-        found = replace(compare_evaluations(*reports), a=gallery, b=str(staged))
+        found = replace(compare_evaluations(*reports), a=gallery, b=staged)
     return show_comparison(found, json=json)

@@ -37,7 +37,8 @@ class MilvusEditing(MilvusRecords):
     ) -> None:
         """Replace the metadata of items, each as a whole; vectors stay. A large batch becomes durable in parts."""
         check_items(items, sources=[source] * len(items), file_stamps=file_stamps)
-        known = self._state.metadata(fresh=True)
+        self._state.check_open()
+        known = self._state.metadata()
         kinds = kinds_of(with_overrides(items, overrides))
         if self._metadata_store.add_new(known, kinds, sources=[source or next(iter(known.sources), "")]):
             self._state.forget_metadata()

@@ -8,7 +8,7 @@ from types import TracebackType
 
 import numpy as np
 
-from lookalike.errors import UsageError
+from lookalike.errors import MismatchError, UsageError
 from lookalike.gallery.filters import expression as filters
 from lookalike.gallery.filters.milvus import MilvusCompiler, within_partitions
 from lookalike.gallery.health import Health
@@ -25,7 +25,7 @@ from lookalike.gallery.milvus.state import State
 from lookalike.gallery.milvus.writes import MilvusWriter, check_items, with_overrides
 from lookalike.gallery.product_rows import ProductRows
 from lookalike.gallery.records import vector_rows
-from lookalike.gallery.request import SearchRequest
+from lookalike.gallery.request import ResolvedRequest, SearchRequest
 from lookalike.gallery.request_checks import check_group, check_least
 from lookalike.gallery.stored_parameters import StoredWeights
 from lookalike.projection import Projection
@@ -60,7 +60,7 @@ class MilvusGallery(MilvusEditing):
         )
         self._writer = MilvusWriter(self._connection, self._reader)
         self._searcher = Searcher(self._connection, self._reader)
-        self._projections: dict[str, Projection] | None = None
+        self._projections: tuple[str, dict[str, Projection]] | None = None
 
     def __enter__(self) -> MilvusGallery:
         return self
@@ -83,6 +83,11 @@ class MilvusGallery(MilvusEditing):
         """Spaces, in the order of the concatenated vectors; empty before the first `add`."""
         return self._state.metadata().spaces
 
+    @property
+    def partition_by(self) -> str | None:
+        """Attribute that partitions the collection; None without partitions."""
+        return self._state.metadata().partition_by
+
     def __len__(self) -> int:
         return self._reader.count() if self._state.has_rows() else 0
 
@@ -100,7 +105,8 @@ class MilvusGallery(MilvusEditing):
         sources = [source] * len(items) if isinstance(source, str) else source
         check_items(items, sources=sources, file_stamps=file_stamps)
         kinds = kinds_of(with_overrides(items, overrides))
-        known = self._state.metadata(fresh=True)
+        self._state.check_open()
+        known = self._state.metadata()
         agree_on_spaces(known.spaces, spaces)
         blobs = vector_rows(vectors, spaces, count=len(items))
         if not known.spaces:
@@ -118,6 +124,7 @@ class MilvusGallery(MilvusEditing):
         ids = several(ids)
         for item_id in ids:
             check_unicode(item_id)
+        self._state.check_open()
         return self._writer.remove(ids) if self._state.has_rows() else 0
 
     def get(self, item_id: str) -> Item:
@@ -155,10 +162,11 @@ class MilvusGallery(MilvusEditing):
     @property
     def projections(self) -> Mapping[str, Projection]:
         """PCA projections by space; a space without one has the model's own vectors."""
-        names = self._state.metadata().projections
-        if self._projections is None or set(names) != set(self._projections):
-            self._projections = self._metadata_store.read_projections(names)
-        return self._projections
+        names, collection = self._state.metadata().projections, self._connection.collection
+        kept = self._projections
+        if kept is None or kept[0] != collection or set(names) != set(kept[1]):
+            self._projections = kept = collection, self._metadata_store.read_projections(names)
+        return kept[1]
 
     def store_projections(self, projections: Mapping[str, Projection]) -> None:
         """Store the projections; only before the first `add`."""
@@ -212,6 +220,8 @@ class MilvusGallery(MilvusEditing):
         known = self._state.metadata()
         if not known.spaces or not self._state.has_rows():
             raise UsageError(f"{self.address.text} is empty: nothing has been added to it")
+        if isinstance(request, ResolvedRequest) and request.spaces != known.spaces:
+            raise MismatchError(f"{self.address.text} was given another model during this search; search again")
         resolved = request.resolved(known.spaces, stored=known.weights.weights)
         checked = checked_queries(queries, resolved.weights, known.spaces)
         passing = None if request.where is None else self._expression(request.where)

@@ -4,8 +4,9 @@ Properties are metadata of the server: they are read in a millisecond, without l
 own property, and none is ever deleted, so concurrent writers lose nothing. Projections are too long for a property;
 they are rows of the small collection, in pieces. What was decided of duplicates are rows, too.
 
-    NAME_facts      properties: lookalike.format, .spaces, .partition_by, .model, .weights, .ranking, .projections,
-                    .edited, .reviewed, .photos, .source.<name>, .root.<folder or address>, .attribute.<kind>.<name>
+    NAME_facts      properties: lookalike.format, .items, .closed, .spaces, .partition_by, .model, .weights, .ranking,
+                    .projections, .edited, .reviewed, .photos, .source.<name>, .root.<folder or address>,
+                    .attribute.<kind>.<name>
 """
 
 from __future__ import annotations
@@ -57,6 +58,8 @@ class Metadata:
         reviewed: Whether anything was decided of duplicates.
         photos: Name of the gallery's photo folder; empty before the first upload.
         bytes: Total size of all properties.
+        items: Name of the collection of the items; empty is the one of the address.
+        closed_until: Time until which writes are refused, in seconds since 1970; 0 is none.
     """
 
     spaces: tuple[Space, ...] = ()
@@ -71,6 +74,8 @@ class Metadata:
     reviewed: bool = False
     photos: str = ""
     bytes: int = 0
+    items: str = ""
+    closed_until: float = 0.0
 
 
 class MetadataStore:
@@ -141,7 +146,7 @@ class MetadataStore:
         Raises:
             UsageError: The server is too old for partitions.
         """
-        decided = {"spaces": json.dumps([[space.name, space.dimension, space.model_id] for space in spaces])}
+        decided = {"spaces": spaces_text(spaces)}
         partition_by = self._connection.address.settings.get("partition-by")
         if partition_by is not None:
             with self._connection.client(doing="reading the server's version") as client:
@@ -177,9 +182,26 @@ class MetadataStore:
 
     def write_weights(self, stored: StoredWeights) -> None:
         """Replace the learned weights and the learned ranking."""
-        kept = {"weights": None if stored.weights is None else dict(stored.weights), "source": dict(stored.source)}
-        ranking = "" if stored.ranking is None else stored.ranking.to_text()
-        self.write({"weights": json.dumps(kept, ensure_ascii=False), "ranking": ranking})
+        self.write(properties_of_weights(stored))
+
+    def point_to(self, other: Metadata) -> None:
+        """Make the vectors of another gallery, and what belongs to them, those of this one, in one request.
+
+        Args:
+            other: Metadata of the other gallery, with the name of its collection.
+        """
+        partitions = {} if other.partition_by is None else {"partition_by": other.partition_by}
+        self.write(
+            {
+                **partitions,
+                "items": other.items,
+                "spaces": spaces_text(other.spaces),
+                "model": other.model or "",
+                **properties_of_weights(other.weights),
+                "projections": json.dumps([*other.projections]),
+                "closed": "",
+            }
+        )
 
     def write_projections(self, projections: Mapping[str, Projection]) -> None:
         """Write the projections of a gallery without items."""
@@ -259,6 +281,18 @@ class MetadataStore:
         return found
 
 
+def spaces_text(spaces: Sequence[Space]) -> str:
+    """Spaces as a property."""
+    return json.dumps([[space.name, space.dimension, space.model_id] for space in spaces])
+
+
+def properties_of_weights(stored: StoredWeights) -> dict[str, str]:
+    """Learned weights and ranking as properties."""
+    kept = {"weights": None if stored.weights is None else dict(stored.weights), "source": dict(stored.source)}
+    ranking = "" if stored.ranking is None else stored.ranking.to_text()
+    return {"weights": json.dumps(kept, ensure_ascii=False), "ranking": ranking}
+
+
 def check_keeps_partitions(version: str) -> None:
     """Refuse old servers, which put replaced rows into random partitions, where filters miss them.
 
@@ -290,7 +324,7 @@ def parsed(properties: Mapping[str, str]) -> Metadata:
     return Metadata(
         spaces=tuple(Space(name=name, dimension=dimension, model_id=model_id) for name, dimension, model_id in spaces),
         partition_by=properties.get(PREFIX + "partition_by"),
-        model=properties.get(PREFIX + "model"),
+        model=properties.get(PREFIX + "model") or None,
         weights=StoredWeights(
             weights["weights"], weights["source"], LearnedRanking.from_text(ranking) if ranking else None
         ),
@@ -301,5 +335,7 @@ def parsed(properties: Mapping[str, str]) -> Metadata:
         roots=tuple(sorted(key.removeprefix(ROOT) for key in properties if key.startswith(ROOT))),
         kinds={name: kinds[name] for name in sorted(kinds, key=lambda name: (first_met[name], name))},
         photos=properties.get(PREFIX + "photos", ""),
+        items=properties.get(PREFIX + "items", ""),
+        closed_until=float(properties.get(PREFIX + "closed") or 0),
         bytes=sum(len(key.encode()) + len(value.encode()) for key, value in properties.items()),
     )

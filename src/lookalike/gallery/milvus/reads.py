@@ -45,13 +45,29 @@ class MilvusReader:
             return "Strong"
         return "Session" if self.wrote else asked
 
-    def query(self, where: str, fields: Sequence[str], *, fresh: bool = False, limit: int | None = None) -> list[Row]:
-        """Rows that pass an expression, in the order of their ids."""
+    def query(
+        self,
+        where: str,
+        fields: Sequence[str],
+        *,
+        fresh: bool = False,
+        limit: int | None = None,
+        collection: str | None = None,
+    ) -> list[Row]:
+        """Rows that pass an expression, in the order of their ids.
+
+        Args:
+            where: Expression of Milvus.
+            fields: Fields to read.
+            fresh: As in `level`.
+            limit: Largest number of rows; None is all.
+            collection: Collection to read; None is the present one.
+        """
         bounds = {} if limit is None else {"limit": limit}
         with self._connection.client(doing="reading") as client:
             return list(
                 client.query(
-                    self._connection.collection,
+                    collection or self._connection.collection,
                     filter=where,
                     output_fields=list(fields),
                     consistency_level=self.level(fresh=fresh),
@@ -59,9 +75,9 @@ class MilvusReader:
                 )
             )
 
-    def count(self, where: str = ALL, *, fresh: bool = False) -> int:
-        """Number of rows that pass an expression."""
-        return int(self.query(where, ["count(*)"], fresh=fresh)[0]["count(*)"])
+    def count(self, where: str = ALL, *, fresh: bool = False, collection: str | None = None) -> int:
+        """Number of rows that pass an expression, in the present collection or another one."""
+        return int(self.query(where, ["count(*)"], fresh=fresh, collection=collection)[0]["count(*)"])
 
     def by_id(self, ids: Sequence[str], fields: Sequence[str], *, fresh: bool = False) -> list[Row]:
         """Rows by id, in any order; unknown ids are left out."""
@@ -109,10 +125,11 @@ class MilvusReader:
     def ordered(self, where: str, fields: Sequence[str], *, size: int = AT_ONCE) -> Iterator[list[Row]]:
         """Iterate over the rows that pass an expression, in the order of adding, in batches of about `size`.
 
-        Rows added meanwhile are not included.
+        Rows added meanwhile are not included, and a switch to another collection meanwhile is not followed.
         """
-        for start, end, _ in self._windows(where, 0, now_us() + 1, size=size):
-            yield self._between(where, start, end, fields)
+        collection = self._connection.collection
+        for start, end, _ in self._windows(where, 0, now_us() + 1, size=size, collection=collection):
+            yield self._between(where, start, end, fields, collection)
 
     def named(self, ids: Sequence[str], fields: Sequence[str]) -> Iterator[list[Row]]:
         """Iterate over the latest rows of some ids, in the order of adding, in batches; unknown ids are left out."""
@@ -124,27 +141,30 @@ class MilvusReader:
 
     def page(self, where: str, fields: Sequence[str], *, offset: int, limit: int | None) -> tuple[int, list[Row]]:
         """Number of rows that pass an expression, and a page of them in the order of adding."""
-        total = self.count(where)
+        collection = self._connection.collection
+        total = self.count(where, collection=collection)
         last = total if limit is None else min(total, offset + limit)
         wanted: list[Row] = []
         passed = 0
         if offset >= last:
             return total, wanted
-        for start, end, count in self._windows(where, 0, now_us() + 1, size=AT_ONCE):
+        for start, end, count in self._windows(where, 0, now_us() + 1, size=AT_ONCE, collection=collection):
             if passed + count > offset:
-                rows = self._between(where, start, end, fields)
+                rows = self._between(where, start, end, fields, collection)
                 wanted += rows[max(0, offset - passed) : last - passed]
             passed += count
             if passed >= last:
                 break
         return total, wanted
 
-    def _between(self, where: str, start: int, end: int, fields: Sequence[str]) -> list[Row]:
+    def _between(self, where: str, start: int, end: int, fields: Sequence[str], collection: str) -> list[Row]:
         asked = list(dict.fromkeys([*fields, "id", "_added"]))
-        rows = self.query(f"{within(start, end)} and ({where})", asked)
+        rows = self.query(f"{within(start, end)} and ({where})", asked, collection=collection)
         return sorted(rows, key=lambda row: (row["_added"], row["id"]))
 
-    def _windows(self, where: str, start: int, end: int, *, size: int) -> Iterator[tuple[int, int, int]]:
+    def _windows(
+        self, where: str, start: int, end: int, *, size: int, collection: str
+    ) -> Iterator[tuple[int, int, int]]:
         """Split time into windows in which at most `size` rows were added: start, end and number of rows, in order.
 
         Milvus returns rows in the order of ids only. So a window is halved until its rows are few enough to be fetched
@@ -153,7 +173,7 @@ class MilvusReader:
         waiting = [(start, end)]
         while waiting:
             start, end = waiting.pop()
-            count = self.count(f"{within(start, end)} and ({where})")
+            count = self.count(f"{within(start, end)} and ({where})", collection=collection)
             if count > size and end - start > 1:
                 middle = (start + end) // 2
                 waiting += [(middle, end), (start, middle)]

@@ -39,7 +39,7 @@ class Searcher:
     def __init__(self, connection: Connection, reader: MilvusReader) -> None:
         self._connection = connection
         self._reader = reader
-        self._plan: IndexPlan | None = None
+        self._plan: tuple[str, IndexPlan] | None = None
 
     def forget_index(self) -> None:
         """Read the index from the server again at the next search."""
@@ -48,10 +48,11 @@ class Searcher:
     @property
     def plan(self) -> IndexPlan:
         """Present index of the collection."""
-        if self._plan is None:
+        collection = self._connection.collection
+        if self._plan is None or self._plan[0] != collection:
             with self._connection.client(doing="reading the index") as client:
-                self._plan = present(client, self._connection.collection)
-        return self._plan
+                self._plan = collection, present(client, collection)
+        return self._plan[1]
 
     def nearest(self, queries: Mapping[str, Float32], request: ResolvedRequest, *, where: str | None) -> Neighbours:
         """Find the rows with the highest scores; see `Gallery.search`.

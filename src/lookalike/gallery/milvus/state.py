@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from time import monotonic
+from time import monotonic, time
 from typing import Final
 
-from lookalike.errors import GalleryNotFoundError, MismatchError
+from lookalike.errors import GalleryLockedError, GalleryNotFoundError, MismatchError
 from lookalike.gallery.local.writes import Overrides
 from lookalike.gallery.milvus import schema
 from lookalike.gallery.milvus.address import Address
@@ -79,7 +79,24 @@ class State:
             if known is None:
                 raise GalleryNotFoundError(f"there is no gallery at {self.connection.address.text} any more")
             self._known, self._known_since = known, monotonic()
+            self._follow(known.items or self.connection.address.collection)
         return self._known
+
+    def _follow(self, collection: str) -> None:
+        """Use the collection that the metadata name; a switch to another model names another one."""
+        if collection != self.connection.collection:
+            self.connection.collection, self._there = collection, False
+
+    def check_open(self) -> None:
+        """Check that the gallery takes writes.
+
+        Raises:
+            GalleryLockedError: It is being given another model.
+        """
+        if self.metadata(fresh=True).closed_until > time():
+            raise GalleryLockedError(
+                f"{self.connection.address.text} is being given another model; try again in a minute", holder={}
+            )
 
     def forget_metadata(self) -> None:
         """Drop the cached metadata, which have changed."""

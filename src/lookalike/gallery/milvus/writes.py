@@ -86,7 +86,7 @@ class MilvusWriter:
             {**to_row(record), "vector": np.frombuffer(unit, dtype="<f4"), "_raw": raw_text(raw)}
             for record, (unit, raw) in zip(records, blobs, strict=True)
         ]
-        self._upsert(rows, known)
+        self.put(rows, known)
 
     def update(
         self,
@@ -118,7 +118,7 @@ class MilvusWriter:
             )
             changes = now.changes if overrides is None else overrides[place] or None
             rows.append(changed(found[item.id], record if changes is None else record.with_changes(changes)))
-        self._upsert(rows, known)
+        self.put(rows, known)
 
     def remove(self, ids: Sequence[str]) -> int:
         """Remove items; returns the number removed."""
@@ -145,8 +145,8 @@ class MilvusWriter:
         fields = [*KNOWN, "_raw", "vector"]
         return {row["id"]: row for row in self._reader.by_id(ids, fields, fresh=True)}
 
-    def _upsert(self, unplaced: Sequence[Row], known: Metadata) -> None:
-        """Write rows in requests of `AT_ONCE_BYTES`; a large batch becomes durable in parts."""
+    def put(self, unplaced: Sequence[Row], known: Metadata) -> None:
+        """Write whole rows in requests of `AT_ONCE_BYTES`; a large batch becomes durable in parts."""
         rows = [row | partition_of(row, known.partition_by) for row in unplaced]
         at = 0
         while at < len(rows):

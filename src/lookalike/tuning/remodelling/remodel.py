@@ -1,4 +1,4 @@
-"""A new model for a gallery in a folder, without downtime.
+"""A new model for a gallery without downtime; of one on Milvus, `on_milvus.py` does the same.
 
     GALLERY/remodel/          vectors of the other model, a gallery of the same items
     GALLERY/remodel-before/   vectors of the earlier model after a switch, likewise
@@ -11,16 +11,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from lookalike.embedding.compatibility import check_compatibility, model_ids_of
+from lookalike.embedding.compatibility import model_ids_of
 from lookalike.embedding.model_choice import ModelFile
-from lookalike.embedding.projected import ProjectedEmbedder
-from lookalike.embedding.protocol import Embedder
 from lookalike.errors import UsageError, storage_error
 from lookalike.gallery.creation import new_gallery
 from lookalike.gallery.local.gallery import LocalGallery
@@ -28,61 +25,15 @@ from lookalike.gallery.local.vector_replacement import VectorReplacement
 from lookalike.gallery.transfer.backup import check_room
 from lookalike.spaces import width
 from lookalike.storage.write_lock import WriteLock
-from lookalike.tuning.remodelling.staging import Progress, Staging, mirror, stage
-from lookalike.types import JSON
-
-STAGED: Final = "remodel"
-KEPT: Final = "remodel-before"
+from lookalike.tuning.remodelling import on_milvus
+from lookalike.tuning.remodelling.staging import Progress, Staging, embedder_of, last_stage, mirror, stage
+from lookalike.tuning.remodelling.state import KEPT, STAGED, Models, Remodelling
 
 GONE: Final = ".gone"
 """Ending of the hidden folders of what is being deleted."""
 
 OVERHEAD: Final = 1.3
 """Bytes of a staged gallery per byte of its vectors: items, and pages that are not full."""
-
-Models = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Remodelling:
-    """State of a gallery that gets another model.
-
-    Attributes:
-        items: Number of items.
-        model_ids: Models of its vectors, such as `default@9f3c21ab`.
-        staged: Number of items with vectors of the other model; None if there are none.
-        staged_ids: The other models.
-        staged_bytes: Bytes of these vectors on disk.
-        kept_ids: Models of the vectors that were kept at the last switch; empty if there are none.
-        kept_bytes: Bytes of these vectors on disk.
-        embedded: Number of items that were embedded by this call.
-        unreadable: Items whose photos cannot be read, with the reasons, by id, as far as this call tried.
-    """
-
-    items: int
-    model_ids: tuple[str, ...]
-    staged: int | None = None
-    staged_ids: tuple[str, ...] = ()
-    staged_bytes: int = 0
-    kept_ids: tuple[str, ...] = ()
-    kept_bytes: int = 0
-    embedded: int = 0
-    unreadable: tuple[tuple[str, str], ...] = ()
-
-    def to_json(self) -> dict[str, JSON]:
-        """JSON of `lookalike gallery remodel --json`."""
-        staged: JSON = None
-        if self.staged is not None:
-            staged = {"models": list(self.staged_ids), "items": self.staged, "bytes": self.staged_bytes}
-        kept: JSON = {"models": list(self.kept_ids), "bytes": self.kept_bytes} if self.kept_ids else None
-        return {
-            "items": self.items,
-            "models": list(self.model_ids),
-            "staged": staged,
-            "kept": kept,
-            "embedded": self.embedded,
-            "unreadable": dict(self.unreadable),
-        }
 
 
 def remodel(
@@ -99,18 +50,20 @@ def remodel(
     or removed.
 
     Args:
-        gallery: Folder of the gallery.
+        gallery: Folder of the gallery, or its address on Milvus.
         model: See `lookalike.open`.
         runtime: See `lookalike.open`.
         device: See `lookalike.open`.
         progress: Called with the number of items that have vectors of the model, and of all.
 
     Raises:
-        UsageError: The gallery has these vectors, is empty or on Milvus, or vectors of a third model are staged or
+        UsageError: The gallery has these vectors, or is empty, or vectors of a third model are staged or
             kept.
         GalleryLockedError: Another process does the same.
         StorageFullError: The disk has too little room.
     """
+    if is_on_milvus(gallery):
+        return on_milvus.remodel(str(gallery), model, runtime=runtime, device=device, progress=progress)
     with opened_local(gallery) as shop:
         choice = ModelFile(model, runtime, device)
         embedder = choice.load(None, gallery=str(shop.folder))
@@ -136,6 +89,8 @@ def remodel(
 
 def remodelling_state(gallery: str | os.PathLike[str]) -> Remodelling:
     """State of a gallery that gets another model, or has got one."""
+    if is_on_milvus(gallery):
+        return on_milvus.remodelling_state(str(gallery))
     with opened_local(gallery) as shop:
         return state_of(shop, Staging(0, 0, {}))
 
@@ -151,7 +106,7 @@ def switch(
     """Replace the vectors of a gallery by the staged ones, which are brought up to date, and keep the present ones.
 
     Args:
-        gallery: Folder of the gallery.
+        gallery: Folder of the gallery, or its address on Milvus.
         back: Whether to take the vectors that were kept at the last switch instead, and to stage the present ones.
         runtime: See `lookalike.open`.
         device: See `lookalike.open`.
@@ -163,6 +118,8 @@ def switch(
         MismatchError: The file of the model was replaced by another one.
         GalleryLockedError: Another process is writing.
     """
+    if is_on_milvus(gallery):
+        return on_milvus.switch(str(gallery), back=back, runtime=runtime, device=device, progress=progress)
     source, keep = (KEPT, STAGED) if back else (STAGED, KEPT)
     with opened_local(gallery) as shop:
         folder, kept = shop.folder / source, shop.folder / keep
@@ -176,7 +133,7 @@ def switch(
             if staged.spaces == shop.spaces:  # killed after the switch, before it was told
                 done = Staging(0, 0, {})
             else:
-                embedder = embedder_of(staged, runtime=runtime, device=device)
+                embedder = embedder_of(staged, str(staged.folder), runtime=runtime, device=device)
                 done = stage(shop, staged, embedder, progress=progress)
                 with closing(VectorReplacement(shop.folder)) as replacement, replacement.locked():
                     done = last_stage(shop, staged, embedder, before=done)
@@ -192,29 +149,13 @@ def drop(gallery: str | os.PathLike[str]) -> Remodelling:
     Raises:
         GalleryLockedError: They are being made.
     """
+    if is_on_milvus(gallery):
+        return on_milvus.drop(str(gallery))
     with opened_local(gallery) as shop:
         for name in (STAGED, KEPT):
             if (shop.folder / name).is_dir():
                 remove_folder(shop.folder / name)
         return state_of(shop, Staging(0, 0, {}))
-
-
-def last_stage(shop: LocalGallery, staged: LocalGallery, embedder: Embedder, *, before: Staging) -> Staging:
-    """Stage what was written since, while nobody else writes.
-
-    Raises:
-        UsageError: Photos of some items cannot be read.
-    """
-    done = stage(shop, staged, embedder)
-    if done.unreadable:
-        ids = list(done.unreadable)
-        named = "; ".join(f"{item_id}: {done.unreadable[item_id]}" for item_id in ids[:3])
-        more = f" and {len(ids) - 3:,} more" if ids[3:] else ""
-        raise UsageError(
-            f"{len(ids):,} items have no vectors of the new model ({named}{more}); "
-            "bring their photos back, or remove the items: lookalike gallery remove"
-        )
-    return Staging(before.embedded + done.embedded, before.removed + done.removed, {})
 
 
 def check_kept(shop: LocalGallery, kept: Path) -> None:
@@ -245,21 +186,6 @@ def keep_present(shop: LocalGallery, kept: Path) -> None:
         remove_folder(kept)  # of a switch that was killed
     with new_gallery(str(kept)) as (copy, _):
         mirror(shop, copy)
-
-
-def embedder_of(staged: LocalGallery, *, runtime: str, device: str) -> Embedder:
-    """Embedder that made staged vectors.
-
-    Raises:
-        ModelError: Its file is missing.
-        MismatchError: Its file was replaced by another model.
-    """
-    address = str(staged.folder)
-    loaded = ModelFile(None, runtime, device).load(staged.model, gallery=address)
-    projections = staged.projections
-    embedder: Embedder = ProjectedEmbedder(loaded, projections) if projections else loaded
-    check_compatibility(address, staged.spaces, embedder, remembered=staged.model)
-    return embedder
 
 
 def state_of(shop: LocalGallery, done: Staging) -> Remodelling:
@@ -306,16 +232,27 @@ def remove_folder(folder: Path) -> None:
 
 @contextmanager
 def opened_local(address: str | os.PathLike[str]) -> Iterator[LocalGallery]:
-    """Open a gallery in a folder.
-
-    Raises:
-        UsageError: It is on Milvus.
-    """
-    if os.fspath(address).startswith(("milvus:", "milvus+tls:")):
-        raise UsageError(
-            f"{address} is on Milvus: index the catalogue into a new collection with the new model, and serve that"
-        )
+    """Open a gallery in a folder."""
     with LocalGallery(Path(address)) as shop:
         for gone in shop.folder.glob(f".{STAGED}*{GONE}"):  # left by a killed process
             shutil.rmtree(gone, ignore_errors=True)
         yield shop
+
+
+def staged_address(gallery: str) -> str:
+    """Address of the staged vectors of a gallery, which is one of its own.
+
+    Raises:
+        UsageError: There are none.
+    """
+    if is_on_milvus(gallery):
+        return on_milvus.staged_address(gallery)
+    staged = Path(gallery) / STAGED
+    if not (staged / "gallery.db").is_file():
+        raise UsageError(f"{gallery} has no staged vectors; make them first: lookalike gallery remodel --model NEW")
+    return str(staged)
+
+
+def is_on_milvus(address: str | os.PathLike[str]) -> bool:
+    """Whether an address is that of a gallery on Milvus."""
+    return os.fspath(address).startswith(("milvus:", "milvus+tls:"))

@@ -10,9 +10,12 @@ from typing import Final, TypeAlias
 import numpy as np
 
 from lookalike.embedding.batch_embedding import embed_photos
+from lookalike.embedding.compatibility import check_compatibility
+from lookalike.embedding.model_choice import ModelFile
 from lookalike.embedding.photo_tasks import Embedded, PhotoTask, Unreadable
+from lookalike.embedding.projected import ProjectedEmbedder
 from lookalike.embedding.protocol import Embedder
-from lookalike.errors import PhotoError
+from lookalike.errors import PhotoError, UsageError
 from lookalike.gallery.photo_reader import PhotoReader
 from lookalike.gallery.protocol import Gallery
 from lookalike.gallery.record_batch import RecordBatch
@@ -185,3 +188,41 @@ def mirror(gallery: Gallery, copy: Gallery) -> None:
 def add_batch(copy: Gallery, batch: RecordBatch, gallery: Gallery) -> None:
     """Add a batch of a gallery's records to another one."""
     copy.add(batch.items, batch.vectors, spaces=gallery.spaces, source=batch.sources, file_stamps=batch.file_stamps)
+
+
+def last_stage(gallery: Gallery, staged: Gallery, embedder: Embedder, *, before: Staging) -> Staging:
+    """Stage what was written since, while nobody else writes.
+
+    Raises:
+        UsageError: Photos of some items cannot be read.
+    """
+    done = stage(gallery, staged, embedder)
+    if done.unreadable:
+        ids = list(done.unreadable)
+        named = "; ".join(f"{item_id}: {done.unreadable[item_id]}" for item_id in ids[:3])
+        more = f" and {len(ids) - 3:,} more" if ids[3:] else ""
+        raise UsageError(
+            f"{len(ids):,} items have no vectors of the new model ({named}{more}); "
+            "bring their photos back, or remove the items: lookalike gallery remove"
+        )
+    return Staging(before.embedded + done.embedded, before.removed + done.removed, {})
+
+
+def embedder_of(staged: Gallery, address: str, *, runtime: str, device: str) -> Embedder:
+    """Embedder that made staged vectors.
+
+    Args:
+        staged: Gallery with the vectors.
+        address: Its address.
+        runtime: See `lookalike.open`.
+        device: See `lookalike.open`.
+
+    Raises:
+        ModelError: Its file is missing.
+        MismatchError: Its file was replaced by another model.
+    """
+    loaded = ModelFile(None, runtime, device).load(staged.model, gallery=address)
+    projections = staged.projections
+    embedder: Embedder = ProjectedEmbedder(loaded, projections) if projections else loaded
+    check_compatibility(address, staged.spaces, embedder, remembered=staged.model)
+    return embedder
