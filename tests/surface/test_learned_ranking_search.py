@@ -245,6 +245,9 @@ def test_learn_keeps_applies_and_tells(shop: Shop, capsys: pytest.CaptureFixture
     found = json.loads(capsys.readouterr().out)
     assert found["ranking_kept"] == "default" and found["ranking"]["gain"]["interval"][0] > 0
     applied = stored()
+    assert main(["gallery", "info", "-g", str(shop.gallery), "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)["ranking_learned"]
+    assert shown["default"] is True and shown["from"] == "events" and "attribute:price" in shown["features"]
     assert applied is not None and applied.is_default and applied.coefficients == kept.coefficients
     assert main(learn) == 0  # the same clicks are no reason to change it
     assert "ranking not kept: it is not surely better" in capsys.readouterr().out and stored() == applied

@@ -1641,7 +1641,7 @@ export interface components {
             min_relevance?: number | null;
             /**
              * Interleaved
-             * @description True if the answer was interleaved from two weightings: its scores are not in order.
+             * @description True if the answer was interleaved from two rankings: its scores are not in order.
              */
             interleaved?: boolean | null;
             /**

@@ -76,6 +76,10 @@ class LearnedRanking:
         """JSON text, as it is stored."""
         return json.dumps(self.to_json(), ensure_ascii=False)
 
+    def described(self) -> dict[str, JSON]:
+        """As `lookalike gallery info` shows it, without the numbers."""
+        return {"name": self.name, "default": self.is_default, "features": [*self.coefficients], **self.source}
+
     def to_json(self) -> dict[str, JSON]:
         """JSON form."""
         return {

@@ -126,7 +126,7 @@ class QueryEcho(BaseModel):
     rerank: int | None = Field(default=None, description="Number of re-ranked matches; only if given.")
     min_relevance: float | None = Field(default=None, description="Least relevance; only if given.")
     interleaved: bool | None = Field(
-        default=None, description="True if the answer was interleaved from two weightings: its scores are not in order."
+        default=None, description="True if the answer was interleaved from two rankings: its scores are not in order."
     )
     text: str | None = Field(default=None, description="Words of the query; only if given.")
     text_read: TextRead | None = Field(default=None, description="How the words were read; only with `text`.")

@@ -54,6 +54,8 @@ def weights_and_projections(connection: sqlite3.Connection, state: Snapshot) -> 
     shown: dict[str, JSON] = {"weights": dict(resolve_weights(None, state.spaces, stored=known.weights))}
     if known.weights is not None:
         shown["weights_learned"] = dict(known.source)
+    if known.ranking is not None:
+        shown["ranking_learned"] = known.ranking.described()
     if projections:
         shown["projections"] = [
             {"space": name, "from": len(one.mean), "to": one.dimension, "variance_kept": round(one.kept, 4)}

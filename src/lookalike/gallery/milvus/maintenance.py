@@ -89,6 +89,8 @@ def info(connection: Connection, reader: MilvusReader, known: Metadata, *, there
     }
     if known.weights.weights is not None:
         shown["weights_learned"] = dict(known.weights.source)
+    if known.weights.ranking is not None:
+        shown["ranking_learned"] = known.weights.ranking.described()
     if known.projections:
         shown["projections"] = [{"space": name} for name in known.projections]
     shown |= {
