@@ -15,8 +15,10 @@ from PIL import Image
 
 from lookalike.catalogue import open_catalogue
 from lookalike.catalogue.sample import drawn
+from lookalike.catalogue.sample.drawing.categories import CATEGORIES
 from lookalike.catalogue.sample.drawing.cloth import COLORS, COMPANIONS
 from lookalike.catalogue.sample.drawing.scene import BACKGROUNDS, PHOTO_SIZE
+from lookalike.catalogue.sample.layouts.garments import make_garments
 from lookalike.errors import CatalogueError, UsageError
 
 HASH_OF_A_SAMPLE = """
@@ -203,3 +205,12 @@ def test_a_written_photo_is_the_drawn_one(tmp_path: Path) -> None:
     with Image.open(tmp_path / "photos" / f"{name}.jpg") as written:
         difference = np.abs(np.asarray(written, dtype=np.float64) - np.asarray(photo, dtype=np.float64)).mean()
     assert difference < 3, "only what JPEG leaves out"
+
+
+@pytest.mark.parametrize("name", ["Kaftan", "Caftan"])
+def test_the_widest_sleeves_are_painted_as_far_as_the_canvas_goes(name: str) -> None:
+    """Their stripes ended outside of it with most seeds."""
+    category = next(one for one in CATEGORIES if one.name == name)
+    for seed in range(12):
+        [garment] = make_garments([category], count=1, seed=seed)
+        assert garment.paint().getbbox() is not None

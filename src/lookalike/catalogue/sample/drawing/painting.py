@@ -101,6 +101,8 @@ def _creases(part: Part, box: PixelBox) -> Float32:
 def _paint_line(picture: Image.Image, line: Line, cloth: Cloth) -> None:
     pieces = dashes(line.points, line.dash) if line.dash else [line.points]
     box = _box_around(line.points, margin=4)
+    if _is_empty(box):
+        return
     strength = [round(value * line.strength) for value in range(256)]
     mask = _mask([band(piece, line.width) for piece in pieces], box).point(strength)
     picture.paste(cloth.color, box, mask)
@@ -116,6 +118,8 @@ def _paint_button(picture: Image.Image, button: Button, cloth: Cloth) -> None:
     ):
         outline = disc((x + dx, y + dy), radius * size)
         box = _box_around(outline, margin=3)
+        if _is_empty(box):
+            continue
         picture.paste(color, box, _mask([outline], box).point([value * strength // 255 for value in range(256)]))
 
 
@@ -130,6 +134,11 @@ def _box_around(points: Points, *, margin: int) -> PixelBox:
         min(CANVAS[0], int(right) + 1 + margin),
         min(CANVAS[1], int(bottom) + 1 + margin),
     )
+
+
+def _is_empty(box: PixelBox) -> bool:
+    """Whether a box is of points that are all outside of the canvas, as at the ends of the widest sleeves."""
+    return box[2] <= box[0] or box[3] <= box[1]
 
 
 def _pixels(points: Points, box: PixelBox) -> Points:
