@@ -53,7 +53,13 @@ def steps_of(text: str) -> Iterator[Step]:
 
 def commands_of(block: str) -> Iterator[Step]:
     """The commands of one block: lines after `$`, or, without any, those that begin with a program's name."""
-    lines = re.sub(r" *(\||\\)\n\s*", lambda end: " | " if end[1] == "|" else " ", block).splitlines()
+    lines: list[str] = []
+    for line in block.splitlines():
+        if lines and lines[-1].endswith(("|", "\\")) and not lines[-1].startswith("|"):  # a table is output
+            between = " | " if lines[-1].endswith("|") else " "
+            lines[-1] = lines[-1][:-1].rstrip() + between + line.lstrip()
+        else:
+            lines.append(line)
     prompts = any(line.startswith("$ ") for line in lines)
     step = None
     for line in lines:
