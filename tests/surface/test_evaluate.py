@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from small_shop import Shop, paint
 
+import lookalike
 from lookalike.cli import main
 from lookalike.images import open_image
 
@@ -32,6 +33,35 @@ def test_gallery_and_model_give_the_same_figures(shop: Shop, capsys: Capture) ->
     assert of_gallery["weights"] == {"deep": 1.0, "color": 0.1}
     assert sorted(of_gallery["per_category"]) == ["Blue", "Green", "Red", "White"]
     assert of_gallery["absent"] == 0
+
+
+def test_searches_as_served_are_those_of_a_search(shop: Shop, capsys: Capture) -> None:
+    """Each photo of the shop asks; its answers are what a search by the item finds, without its twins."""
+    options = {"rerank": 6, "expand": 2, "k": 11}
+    given = [str(word) for name, value in options.items() for word in (f"--{name}", value)]
+    exact = evaluated(capsys, shop.table, "--gallery", shop.gallery)
+    assert evaluated(capsys, shop.table, "--gallery", shop.gallery, "--index", "exact")["metrics"] == exact["metrics"]
+    found = lookalike.evaluate(shop.table, gallery=shop.gallery, **options)  # type: ignore[arg-type]
+    assert found.to_json() == evaluated(capsys, shop.table, "--gallery", shop.gallery, *given)
+    searched = {"index": "auto", "k": 11, "expand": 2, "alpha": 3.0, "rerank": 6, "k1": 10, "k2": 3, "trust": 0.9}
+    assert found.to_json()["search"] == searched
+    assert found.retrieval is not None
+    items = found.retrieval.task.items
+    retriever = lookalike.open(shop.gallery)
+    for query, answers in zip(found.retrieval.task.queries, found.retrieval.answers, strict=True):
+        ours = [items[place].id for place in answers if place >= 0]
+        theirs = [match.item.id for match in retriever.search(item=items[query].id, **options).matches]  # type: ignore[arg-type]
+        assert ours == [name for name in theirs if name in ours]
+        assert len(ours) > 5
+
+
+def test_a_report_tells_how_was_searched(shop: Shop, tmp_path: Path, capsys: Capture) -> None:
+    ask = [shop.table, "--gallery", shop.gallery, "--group", "product", "--report", tmp_path / "report"]
+    found = evaluated(capsys, *ask)
+    assert found["search"] == {"index": "auto", "k": 10, "group": "product"}
+    text = (tmp_path / "report" / "report.md").read_text()
+    assert "- Searches: index auto, k 10, group product" in text
+    assert f"- Gallery: {found['gallery']} products" in text
 
 
 def test_colour_alone_knows_colours_by_their_grades(shop: Shop, capsys: Capture) -> None:
@@ -131,6 +161,15 @@ MISTAKES = {
     "no such gallery": (["{table}", "-g", "{nowhere}"], "there is no gallery at"),
     "another catalogue": (["{other}", "-g", "{gallery}"], "none of the 2 photos that take part"),
     "no such space": (["{table}", "-g", "{gallery}", "--weight", "colr=1"], "did you mean 'color'?"),
+    "re-ranking by distances": (
+        ["{table}", "-g", "{gallery}", "--rerank", "9", "--metric", "deep=cityblock"],
+        "cosine",
+    ),
+    "k1 without re-ranking": (["{table}", "-g", "{gallery}", "--k1", "9"], "k1 is a parameter of re-ranking"),
+    "no such index": (["{table}", "-g", "{gallery}", "--index", "hnws"], "did you mean 'hnsw'?"),
+    "class heads of a gallery": (["{table}", "-g", "{gallery}", "--protocol", "classes"], "give it with --model"),
+    "re-ranked words": (["{table}", "-g", "{gallery}", "--protocol", "words", "--rerank", "9"], "no photos as queries"),
+    "grades of products": (["{table}", "-g", "{gallery}", "--protocol", "grades=product"], "'product' is no grade"),
     "no such metric": (["{table}", "-g", "{gallery}", "--metric", "deep=euclidian"], "did you mean 'euclidean'?"),
     "no such model": (["{table}", "--model", "{nowhere}"], "no such model file"),
     "a report over a file": (["{table}", "-g", "{gallery}", "--report", "{table}"], "is a file; a report is a folder"),

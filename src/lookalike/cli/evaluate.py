@@ -80,6 +80,45 @@ def evaluate(
             "not given.",
         ),
     ] = None,
+    k: Annotated[
+        int | None,
+        typer.Option("-k", "--k", metavar="K", help="Search as it is served: number of matches of a search."),
+    ] = None,
+    index: Annotated[
+        str | None,
+        typer.Option("--index", metavar="NAME", help="Search as it is served: index, as of lookalike search."),
+    ] = None,
+    probes: Annotated[
+        int | None, typer.Option("--probes", metavar="N", help="Number of lists that kmeans or ivf search.")
+    ] = None,
+    expand: Annotated[
+        int,
+        typer.Option("--expand", metavar="N", help="Search as it is served: query expansion, as of lookalike search."),
+    ] = 0,
+    alpha: Annotated[
+        float | None,
+        typer.Option("--alpha", metavar="A", help="Exponent of the scores in query expansion; 0 is the plain mean."),
+    ] = None,
+    rerank: Annotated[
+        int, typer.Option("--rerank", metavar="N", help="Search as it is served: re-ranking, as of lookalike search.")
+    ] = 0,
+    k1: Annotated[int | None, typer.Option("--k1", metavar="N", help="Size of a neighbourhood in re-ranking.")] = None,
+    k2: Annotated[
+        int | None,
+        typer.Option("--k2", metavar="N", help="Number of photos whose neighbourhoods are averaged in re-ranking."),
+    ] = None,
+    trust: Annotated[
+        float | None,
+        typer.Option(
+            "--trust",
+            metavar="T",
+            help="Share of the similarity itself in re-ranking, from 0 to 1 (lambda in its paper).",
+        ),
+    ] = None,
+    group: Annotated[
+        str | None,
+        typer.Option("--group", metavar="product", help="Search as it is served: products, each by its best photo."),
+    ] = None,
     column: Columns = None,
     encoding: Encoding = None,
     boxes: Boxes = None,
@@ -150,7 +189,8 @@ def evaluate(
     from lookalike.evaluation.evaluate import evaluate as measure
 
     in_words = (protocol or "").startswith(("words", "changed-words", "fashioniq", "fashion200k"))
-    with progress_of("photos, then queries" if in_words else "photos") as tell:
+    searches = in_words or any((k, index, probes, expand, rerank, group))
+    with progress_of("photos, then queries" if searches else "photos") as tell:
         found = measure(
             source,
             gallery=gallery,
@@ -163,6 +203,16 @@ def evaluate(
             unknown=unknown or (),
             by=by,
             text_weight=text_weight,
+            k=k,
+            index=index,
+            probes=probes,
+            expand=expand,
+            alpha=alpha,
+            rerank=rerank,
+            k1=k1,
+            k2=k2,
+            trust=trust,
+            group=group,
             columns=pairs(column, option="--column"),
             encoding=encoding,
             boxes=None if boxes is None else parse(boxes),
@@ -177,6 +227,8 @@ def evaluate(
 
 def _present(found: Evaluation, *, json: bool, report: Path | None) -> int:
     """Print the figures, the skipped photos, and the report folder."""
+    from lookalike.evaluation.metric_values import said
+
     summary = found.to_json()
     if json:
         write_json(summary)
@@ -184,7 +236,8 @@ def _present(found: Evaluation, *, json: bool, report: Path | None) -> int:
         about = f"{summary['queries']:,} queries" + (
             f", gallery of {summary['gallery']:,}" if summary["gallery"] else ""
         )
-        say(f"{summary['protocol']}: {about}; model {found.model}; weights: {_weights(found.weights)}")
+        searched = f"; searches: {said(found.search)}" if found.search else ""
+        say(f"{summary['protocol']}: {about}; model {found.model}; weights: {_weights(found.weights)}{searched}")
         write_table(_columns(summary["metrics"]), right=("value",))
     for note in found.metric_values.notes:
         say(note)

@@ -24,7 +24,7 @@ from lookalike.evaluation.protocol import Protocol
 from lookalike.evaluation.task import UNKNOWN
 from lookalike.evaluation.word_evaluation import measure_in_words
 from lookalike.evaluation.word_search import open_text_encoder
-from lookalike.types import PhotoChoice, several
+from lookalike.types import JSON, PhotoChoice, several
 
 if TYPE_CHECKING:
     from lookalike.catalogue.protocol import Catalogue
@@ -50,6 +50,7 @@ class Evaluation:
         photos: Folder of DeepFashion's photos, `img` or `img_highres`; empty for other sources.
         retrieval: Answers of each query; None for class scores and queries in words.
         embedded: Vectors of the items; None for class scores.
+        search: Options of the searches, as they are served; empty for exact rankings of the whole gallery.
     """
 
     source: str
@@ -61,6 +62,7 @@ class Evaluation:
     photos: str = ""
     retrieval: RetrievalResult | None = field(default=None, repr=False)
     embedded: EmbeddedItems | None = field(default=None, repr=False)
+    search: Mapping[str, JSON] = field(default_factory=dict)
 
     @property
     def figures(self) -> dict[str, float]:
@@ -73,6 +75,7 @@ class Evaluation:
             **self.metric_values.to_json(model=self.model, weights=dict(self.weights)),
             "boxes": self.boxes,
             "photos": self.photos,
+            "search": dict(self.search),
             "absent": len(self.skipped),
         }
 
@@ -117,6 +120,16 @@ def evaluate(
     unknown: str | Sequence[str] = (),
     by: str | None = None,
     text_weight: float | None = None,
+    k: int | None = None,
+    index: str | None = None,
+    probes: int | None = None,
+    expand: int = 0,
+    alpha: float | None = None,
+    rerank: int = 0,
+    k1: int | None = None,
+    k2: int | None = None,
+    trust: float | None = None,
+    group: str | None = None,
     columns: Mapping[str, str] | None = None,
     encoding: str | None = None,
     boxes: bool | float | None = None,
@@ -143,6 +156,17 @@ def evaluate(
         by: Attribute for the figures by category; None chooses one.
         text_weight: For `changed-words`, the weight of the words beside the photo, from 0 to 1; None is that of a
             search.
+        k: As for a search: number of matches. With any of these options each query is a search as it is served; without
+            any the whole gallery is ranked exactly.
+        index: As for a search: `auto`, `exact`, `kmeans`, `ivf` or `hnsw`.
+        probes: As for a search: number of lists that `kmeans` or `ivf` look into.
+        expand: As for a search: number of nearest items to add to the query before a second search; 0 is none.
+        alpha: Exponent of the scores by which `expand` weighs them; None is that of a search.
+        rerank: As for a search: number of best matches to sort by shared neighbours; 0 is none.
+        k1: Size of a neighbourhood in `rerank`; None is that of a search.
+        k2: Number of photos whose neighbourhoods `rerank` averages; None is that of a search.
+        trust: Share of the similarity itself in `rerank`, from 0 to 1, its paper's lambda; None is that of a search.
+        group: As for a search: `product` ranks products, each by its best photo.
         columns: Columns of a table by the standard names.
         encoding: Encoding of a CSV table that is not UTF-8, such as `cp1252`.
         boxes: True crops photos to their boxes, False uses whole photos, and a number such as 0.1 crops to the
@@ -164,10 +188,24 @@ def evaluate(
     if (gallery is None) == (not models):
         raise UsageError("give either a gallery, whose vectors are measured, or a model to embed the photos with")
     from lookalike.catalogue.opening import open_catalogue
+    from lookalike.evaluation.served import check_search, search_options
 
     catalogue = open_catalogue(os.fspath(source), columns=columns, encoding=encoding, boxes=boxes, photos=photos)
     chosen = Protocol.parse(protocol) if protocol is not None else Protocol.usual(catalogue.benchmark)
     _check_words(chosen, metrics=metrics, apart=apart, text_weight=text_weight)
+    search = search_options(
+        k=k,
+        index=index,
+        probes=probes,
+        group=group,
+        expand=expand,
+        alpha=alpha,
+        rerank=rerank,
+        k1=k1,
+        k2=k2,
+        trust=trust,
+    )
+    check_search(chosen, search, metrics=metrics)
     items = chosen.taking_part(filtered_items(catalogue, where), catalogue.benchmark)
     if report is not None:
         check_folder(Path(report))
@@ -215,6 +253,8 @@ def evaluate(
                 apart=several(apart),
                 unknown=(*UNKNOWN, *several(unknown)),
                 category=by,
+                options=search,
+                progress=progress,
             )
             measured = retrieval.metric_values
         skipped = _absent(items, embedded)
@@ -223,7 +263,8 @@ def evaluate(
             os.fspath(source), measured, embedded.model_id, used, skipped, retrieval=retrieval, embedded=embedded
         )
     seen = PhotoChoice.of(items, boxes=catalogue.boxes, photos=catalogue.photos)
-    found = replace(found, boxes=seen.boxes, photos=seen.photos)
+    options = {} if search is None else search.to_json()
+    found = replace(found, boxes=seen.boxes, photos=seen.photos, search=options)
     if report is not None:
         found.write_report(report)
     return found

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from lookalike.catalogue.benchmark import Benchmark
     from lookalike.catalogue.protocol import Catalogue
     from lookalike.embedding.protocol import Embedder
+    from lookalike.evaluation.served import SearchOptions
     from lookalike.gallery.protocol import Gallery
 
 
@@ -181,6 +182,8 @@ def measure_retrieval(
     apart: Sequence[str] = (),
     unknown: Sequence[str] = UNKNOWN,
     category: str | None = None,
+    options: SearchOptions | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> tuple[RetrievalResult, dict[str, float]]:
     """Search the gallery of a protocol with its queries, and measure the answers.
 
@@ -194,6 +197,8 @@ def measure_retrieval(
         apart: Attributes that keep photos of equal values from matching each other.
         unknown: Attribute values that mean "unknown".
         category: Attribute for the figures by category; None chooses one.
+        options: Search as it is served, with these options; None ranks the whole gallery exactly.
+        progress: Called with the number of queries and in all, if they are searches as served.
 
     Returns:
         The result, and the weights that were used.
@@ -214,6 +219,19 @@ def measure_retrieval(
     if protocol.name == "product":
         compared = {name: embedded.rows[name] for name, weight in resolved.items() if weight > 0}
         task = task.keeping_apart(np.where(embedded.absent, -1, identical_rows(compared)))
+    if options is not None:
+        from lookalike.evaluation.served import evaluate_served
+
+        served = evaluate_served(
+            embedded.rows,
+            spaces=embedded.spaces,
+            absent=embedded.absent,
+            task=task,
+            weights=resolved,
+            options=options,
+            progress=progress,
+        )
+        return served, resolved
     if metrics:
         named = resolve_names(metrics, embedded.spaces)
         scorer = by_metric(embedded.rows, weights=resolved, metrics=named, task=task)

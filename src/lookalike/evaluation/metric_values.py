@@ -103,3 +103,8 @@ def table_of(rows: Sequence[Figures], order: Sequence[str]) -> tuple[tuple[str, 
     metrics = tuple(name for name in order if any(name in figures for figures in rows))
     cells = np.array([[figures.get(metric, (0.0, 0.0)) for metric in metrics] for figures in rows])
     return metrics, cells[:, :, 0], cells[:, :, 1]
+
+
+def said(options: Mapping[str, JSON]) -> str:
+    """Return options in words, such as `index hnsw, k 10`."""
+    return ", ".join(f"{name} {value}" for name, value in options.items())

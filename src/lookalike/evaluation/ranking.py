@@ -30,6 +30,14 @@ from lookalike.types import Bool, Float32, Int64
 Scorer: TypeAlias = Callable[[Int64], Float32]
 """Scores B queries, given by their places in the task's items, against the task's gallery: (B, N), higher is better."""
 
+Ranker: TypeAlias = Callable[[Int64, Bool], tuple[Int64, Bool, Float32]]
+"""Ranks the gallery for B queries, given by their places in the task's items.
+
+The second argument, (B, N), marks what is no answer: photos kept apart, and photos without vectors. Returns a
+permutation of the gallery's columns, best first, which of them are answers, and their scores: (B, N) each; all answers
+come first.
+"""
+
 BLOCK_BYTES: Final = 64 << 20
 BYTES_A_PAIR: Final = 64
 """Memory per pair of query and item while their block is measured: scores, order, grades, running counts."""
@@ -90,11 +98,43 @@ def evaluate_rows(
 
 
 def evaluate_scores(scorer: Scorer, *, task: Task, absent: Bool | None = None, seed: int = 0) -> RetrievalResult:
-    """Evaluate any scorer on a task; see `evaluate_rows`."""
+    """Evaluate any scorer on a task, with exact rankings; see `evaluate_rows`."""
+    return evaluate_rankings(by_score(scorer), task=task, absent=absent, seed=seed)
+
+
+def by_score(scorer: Scorer) -> Ranker:
+    """Return the ranker of all scores; equal ones are ranked in the order of the gallery."""
+
+    def rank(queries: Int64, silent: Bool) -> tuple[Int64, Bool, Float32]:
+        scores = scorer(queries)
+        order, answers = order_by_score(scores, silent, silent.shape[1])
+        return order, answers, np.take_along_axis(scores, order, axis=1)
+
+    return rank
+
+
+def evaluate_rankings(
+    ranker: Ranker,
+    *,
+    task: Task,
+    absent: Bool | None = None,
+    products: Int64 | None = None,
+    seed: int = 0,
+) -> RetrievalResult:
+    """Evaluate any ranker on a task.
+
+    Args:
+        ranker: Ranks the gallery.
+        task: Task to evaluate.
+        absent: See `evaluate_rows`.
+        products: (n,) int64 products of the task's items, where answers are products: the grade of each is that of its
+            best photo, and it counts once. None where answers are photos.
+        seed: See `evaluate_rows`.
+    """
     missing = np.zeros(len(task.items), dtype=np.bool_) if absent is None else absent
     step = max(1, BLOCK_BYTES // (BYTES_A_PAIR * len(task.gallery)))
     blocks = [
-        _measured_block(scorer, task.queries[start : start + step], task, missing)
+        _measured_block(ranker, task.queries[start : start + step], task, missing, products)
         for start in range(0, len(task.queries), step)
     ]
     values, answers, scores, right, rank, curves = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
@@ -102,7 +142,7 @@ def evaluate_scores(scorer: Scorer, *, task: Task, absent: Bool | None = None, s
         protocol=task.protocol,
         metrics=tuple(str(metric) for metric in task.metrics),
         queries=[task.items[place].id for place in task.queries.tolist()],
-        gallery=len(task.gallery),
+        gallery=len(task.gallery) if products is None else len(np.unique(products[task.gallery])),
         by=task.category,
         categories=task.categories(),
         values=values,
@@ -167,7 +207,7 @@ def by_metric(
 _Block: TypeAlias = tuple[Float64, Int64, Float32, Int64, Int64, Float64]
 
 
-def _measured_block(scorer: Scorer, queries: Int64, task: Task, missing: Bool) -> _Block:
+def _measured_block(ranker: Ranker, queries: Int64, task: Task, missing: Bool, products: Int64 | None) -> _Block:
     """Return the values, answers, scores, first right answers, their ranks and curves of a block of queries."""
     gallery = task.gallery
     relevance = graded_relevance([part[queries] for part in task.labels], [part[gallery] for part in task.labels])
@@ -181,10 +221,12 @@ def _measured_block(scorer: Scorer, queries: Int64, task: Task, missing: Bool) -
         apart |= (groups[queries][:, None] == groups[gallery][None, :]) & (groups[queries] >= 0)[:, None]
     relevance[apart] = 0
     highest = len(task.labels)
-    totals = np.stack([(relevance >= level).sum(axis=1) for level in range(1, highest + 1)], axis=1)
+    counted = relevance
+    if products is not None:
+        relevance, counted = _of_products(relevance, products[gallery])
+    totals = np.stack([(counted >= level).sum(axis=1) for level in range(1, highest + 1)], axis=1)
     silent = apart | missing[gallery][None, :] | missing[queries][:, None]
-    scores = scorer(queries)
-    order, answers = order_by_score(scores, silent, len(gallery))
+    order, answers, scores = ranker(queries, silent)
     grades = np.where(answers, np.take_along_axis(relevance, order, axis=1), 0)
     ranking = Ranking(grades, totals)
     best, best_total = ranking.relevant(highest)
@@ -195,6 +237,15 @@ def _measured_block(scorer: Scorer, queries: Int64, task: Task, missing: Bool) -
     found = np.full((len(queries), FIRST_ANSWERS), -1, dtype=np.int64)
     found[:, :kept] = np.where(heard, gallery[first], -1)
     found_scores = np.full((len(queries), FIRST_ANSWERS), np.nan, dtype=np.float32)
-    found_scores[:, :kept] = np.where(heard, np.take_along_axis(scores, first, axis=1), np.nan)
+    found_scores[:, :kept] = np.where(heard, scores[:, :kept], np.nan)
     values = np.stack([metric.values(ranking) for metric in task.metrics], axis=1)
     return values, found, found_scores, right, rank, interpolated_precision(best, best_total)
+
+
+def _of_products(relevance: Int64, products: Int64) -> tuple[Int64, Int64]:
+    """Return the grade of each photo's product, that of its best photo, (B, N); and of each product, (B, P)."""
+    order = np.argsort(products, kind="stable")
+    ordered = products[order]
+    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+    best: Int64 = np.maximum.reduceat(relevance[:, order], starts, axis=1)
+    return best[:, np.unique(products, return_inverse=True)[1]], best

@@ -5,14 +5,16 @@ Only the order changes. Scores stay the weighted mean of the cosines with the qu
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from lookalike.retrieval.expansion import expand
-from lookalike.retrieval.k_reciprocal import reciprocal_scores
+from lookalike.errors import UsageError
+from lookalike.retrieval.expansion import ALPHA, expand
+from lookalike.retrieval.k_reciprocal import EXPANSION, NEIGHBOURS, TRUST, reciprocal_scores
 from lookalike.retrieval.scoring import scored, unit_query
 from lookalike.spaces import Space, concatenate, scaled_query
 from lookalike.types import Bool, Float32, Int64, Neighbours
@@ -22,8 +24,46 @@ if TYPE_CHECKING:
     from lookalike.gallery.request import ResolvedRequest
 
 
+@dataclass(frozen=True, slots=True)
+class Refinement:
+    """Parameters of the refinement; the defaults are those of a search.
+
+    Attributes:
+        k1: Size of a neighbourhood in re-ranking, at least 1; see `reciprocal_scores`.
+        k2: Number of nearest photos whose neighbourhoods are averaged, at least 1; 1 is none.
+        trust: The paper's lambda of re-ranking, in [0, 1], share of the similarity itself.
+        alpha: Exponent of the scores in query expansion, at least 0; 0 is the plain mean.
+
+    Raises:
+        UsageError: A value is out of range.
+    """
+
+    k1: int = NEIGHBOURS
+    k2: int = EXPANSION
+    trust: float = TRUST
+    alpha: float = ALPHA
+
+    def __post_init__(self) -> None:
+        for name, number in (("k1", self.k1), ("k2", self.k2)):
+            if number < 1:
+                raise UsageError(f"{name} must be at least 1, got {number}")
+        if not 0 <= self.trust <= 1:
+            raise UsageError(f"trust must be a number from 0 to 1, got {self.trust}")
+        if not 0 <= self.alpha < math.inf:
+            raise UsageError(f"alpha must be a number of at least 0, got {self.alpha}")
+
+
+AS_SERVED: Final = Refinement()
+"""Parameters of every search."""
+
+
 def search_refined(
-    gallery: Gallery, query: Mapping[str, Float32], request: ResolvedRequest, *, is_item: bool = False
+    gallery: Gallery,
+    query: Mapping[str, Float32],
+    request: ResolvedRequest,
+    *,
+    is_item: bool = False,
+    refinement: Refinement = AS_SERVED,
 ) -> Neighbours:
     """Search for one query, and refine the answer by its neighbours.
 
@@ -33,6 +73,7 @@ def search_refined(
         request: Resolved request without metrics; its filter applies to the neighbours too.
         is_item: Whether the query is an item of the gallery, which is not used as its own neighbour. The copy of a
             query photo in the gallery is used: that keeps the copy the first match.
+        refinement: Parameters.
 
     Returns:
         Neighbours in the refined order, with their scores with the query itself, and `refined`, the values that they
@@ -44,14 +85,14 @@ def search_refined(
     if request.expand:
         first = gallery.search(weighted, replace(request, k=request.expand + 1))
         units = gallery.unit_vectors(first.rows[0].tolist(), version=first.version)
-        asked = expanded(weighted, first, units, count=request.expand, is_item=is_item)
+        asked = expanded(weighted, first, units, count=request.expand, is_item=is_item, alpha=refinement.alpha)
     found = gallery.search(asked, replace(request, k=max(k, request.rerank)))
     rows = found.rows[0]
     rows = rows[rows >= 0]
     units = gallery.unit_vectors(rows.tolist(), version=found.version)
     refined = found.scores[0, : len(rows)]
     if request.rerank and len(rows):
-        refined = reranked(asked, units, weights=weights, spaces=gallery.spaces)
+        refined = reranked(asked, units, weights=weights, spaces=gallery.spaces, refinement=refinement)
     order = np.argsort(-refined, kind="stable")[:k]
     scores, by_space = scored({name: part[order] for name, part in units.items()}, weighted, weights)
     return replace(
@@ -64,7 +105,13 @@ def search_refined(
 
 
 def expanded(
-    query: Mapping[str, Float32], found: Neighbours, units: Mapping[str, Float32], *, count: int, is_item: bool
+    query: Mapping[str, Float32],
+    found: Neighbours,
+    units: Mapping[str, Float32],
+    *,
+    count: int,
+    is_item: bool,
+    alpha: float = ALPHA,
 ) -> dict[str, Float32]:
     """Sum a query and its nearest neighbours in each space; every space takes the same neighbours.
 
@@ -74,13 +121,14 @@ def expanded(
         units: (K, D) float32 unit vectors of the neighbours by space.
         count: Number of neighbours to take.
         is_item: Skip the neighbour that is the query itself.
+        alpha: Exponent of the scores.
     """
     usable = found.rows[0] >= 0
     if is_item:
         usable &= ~same_as(query, units)
     taken: Int64 = np.flatnonzero(usable)[:count]
     scores = found.scores[0, taken]
-    return {name: expand(row[0], units[name][taken], scores)[np.newaxis] for name, row in query.items()}
+    return {name: expand(row[0], units[name][taken], scores, alpha=alpha)[np.newaxis] for name, row in query.items()}
 
 
 def same_as(query: Mapping[str, Float32], units: Mapping[str, Float32]) -> Bool:
@@ -95,6 +143,7 @@ def reranked(
     *,
     weights: Mapping[str, float],
     spaces: Sequence[Space],
+    refinement: Refinement = AS_SERVED,
 ) -> Float32:
     """Score candidates by their k-reciprocal neighbours: (N,) float32, higher is better.
 
@@ -103,8 +152,14 @@ def reranked(
         units: (N, D) float32 unit vectors of the candidates by space.
         weights: Weight of each space.
         spaces: Spaces of the gallery.
+        refinement: Parameters.
     """
     counted = [space for space in spaces if weights[space.name] > 0]
     together = {space.name: np.concatenate([query[space.name], units[space.name]]) for space in counted}
     scaled = scaled_query(together, {space.name: weights[space.name] for space in counted}, counted)
-    return reciprocal_scores(scaled @ concatenate(together, counted).T)
+    return reciprocal_scores(
+        scaled @ concatenate(together, counted).T,
+        neighbours=refinement.k1,
+        expansion=refinement.k2,
+        trust=refinement.trust,
+    )

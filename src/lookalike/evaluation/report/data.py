@@ -7,7 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from lookalike.evaluation.metric_values import MetricValues
+from lookalike.evaluation.metric_values import MetricValues, said
 from lookalike.evaluation.ranking import RetrievalResult
 
 FIGURES_FILE: Final = "report.json"
@@ -58,12 +58,14 @@ def page(summary: Mapping[str, Any], *, title: str, made: Mapping[str, str], pic
     """
     lines = [f"# {title}", ""]
     weights = ", ".join(f"{name} {weight:g}" for name, weight in summary["weights"].items() if weight)
+    answers = "products" if summary["search"].get("group") else "photos"
     about = {
         "Protocol": f"`{summary['protocol']}`",
         "Model": summary["model"],
         "Weights": weights,
+        "Searches": said(summary["search"]),
         "Queries": f"{summary['queries']:,}",
-        "Gallery": f"{summary['gallery']:,} photos" if summary["gallery"] else "",
+        "Gallery": f"{summary['gallery']:,} {answers}" if summary["gallery"] else "",
         **made,
     }
     lines += [f"- {name}: {value}" for name, value in about.items() if value]
