@@ -27,7 +27,7 @@ from lookalike.training.data.teacher_rows import make_teacher_rows, read_teacher
 from lookalike.training.data.unreadable import LoadedView
 from lookalike.training.losses.objective import Objective
 from lookalike.training.run.criterion import Criterion
-from lookalike.training.run.dev_splits import measured_splits
+from lookalike.training.run.dev_splits import LIGHTER, measured_splits
 from lookalike.training.settings.run_settings import AugmentationSettings, StageSettings, TrainingSettings
 from lookalike.types import Item
 
@@ -87,8 +87,8 @@ class TrainingData:
         given = self.settings
         if not self.is_measured and (given.schedule == "plateau" or given.early_stop or given.select):
             raise ConfigError(
-                'schedule = "plateau", early_stop and select need something to measure: `grades` or `heads` in a '
-                "[[data]] that has at least two dev photos"
+                'schedule = "plateau", early_stop and select need something to measure: a [[data]] that has at least '
+                "two dev photos"
             )
 
     @property
@@ -254,7 +254,7 @@ class TrainingData:
 
 def dev_changes(*, size: tuple[int, int], backgrounds: Sequence[str]) -> dict[str, Augmentation]:
     """Return the augmentations of dev photos: `changed` (crop, light, compression) and `pasted` (on backgrounds)."""
-    changes = {"changed": Augmentation(AugmentationSettings(smallest_crop=0.6, spoil=0.3), size=size, backgrounds=())}
+    changes = {LIGHTER: Augmentation(AugmentationSettings(smallest_crop=0.6, spoil=0.3), size=size, backgrounds=())}
     if backgrounds:
         changes["pasted"] = Augmentation(AugmentationSettings(paste=1.0), size=size, backgrounds=backgrounds)
     return changes

@@ -120,7 +120,7 @@ def measure(
             found.figures.update({f"{dev.place}/{name}": value for name, value in values.figures().items()})
             if values.protocol.startswith("classes=") and values.by:
                 found.classes[f"{dev.place}/{values.by}"] = values.per_category()
-        if dev.protocol is not None:
+        if dev.measures_changes:
             for name, change in changes.items():
                 rate = _changed_rate(describe, dev, photos, change, at_least=at_least)
                 if rate is not None:

@@ -17,6 +17,9 @@ from lookalike.training.settings.run_settings import DataSettings
 CHANGED = "hit_rate@1[{}]"
 """Name of the figure of changed photos, such as `hit_rate@1[pasted]`."""
 
+LIGHTER = "changed"
+"""Augmentation of dev photos that there always is."""
+
 
 @dataclass(frozen=True, slots=True)
 class DevSplit:
@@ -38,6 +41,11 @@ class DevSplit:
     heads: Mapping[str, Sequence[str]]
     tags: Mapping[str, Sequence[str]]
 
+    @property
+    def measures_changes(self) -> bool:
+        """Whether changed photos query their originals: beside searches, and where there are no labels at all."""
+        return self.protocol is not None or not (self.heads or self.tags)
+
     def figures(self, changes: Iterable[str]) -> list[str]:
         """Return the names of the figures.
 
@@ -45,16 +53,21 @@ class DevSplit:
             changes: Names of the augmentations of dev photos.
         """
         names = [*self.metrics]
-        if self.protocol is not None:
+        if self.measures_changes:
             names += [CHANGED.format(change) for change in changes]
         names += [name for head, classes in self.heads.items() for name in head_metrics(head, len(classes))]
         names += [name for head, tags in self.tags.items() for name in tag_metrics(head, len(tags))]
         return [f"{self.place}/{name}" for name in names]
 
     def leading(self) -> list[str]:
-        """Return the names of the figures that count by default: the first of the searches, or those of the heads."""
+        """Return the names of the figures that count by default.
+
+        They are the first of the searches, or those of the heads, or without labels that of changed photos.
+        """
         if self.metrics:
             return [f"{self.place}/{self.metrics[0]}"]
+        if self.measures_changes:
+            return [f"{self.place}/{CHANGED.format(LIGHTER)}"]
         heads = [head_metrics(head, len(classes))[0] for head, classes in self.heads.items()]
         return [f"{self.place}/{name}" for name in (*heads, *(tag_metrics(tag, 0)[0] for tag in self.tags))]
 
@@ -62,7 +75,7 @@ class DevSplit:
 def measured_splits(
     splits: Sequence[Split], *, classes: Mapping[str, Sequence[str]], tags: Mapping[str, Sequence[str]]
 ) -> list[DevSplit]:
-    """Decide what is measured on the dev splits; those with fewer than two photos, or nothing to measure, are left out.
+    """Decide what is measured on the dev splits; those with fewer than two photos are left out.
 
     Args:
         splits: Dev split of each catalogue.
@@ -86,8 +99,7 @@ def measured_splits(
             metrics = tuple(str(metric) for metric in task.metrics)
         heads = {name: classes[name] for name in split.settings.heads if {*classes[name]} & {*split.field(name)}}
         tagged = {name: tags[name] for name in split.settings.tags if any(split.tags(name))}
-        if protocol is not None or heads or tagged:
-            found.append(DevSplit(place, split, protocol, metrics, heads, tagged))
+        found.append(DevSplit(place, split, protocol, metrics, heads, tagged))
     return found
 
 

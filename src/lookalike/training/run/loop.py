@@ -325,9 +325,7 @@ class Run:
     def _report_start(self, *, shared_statistics: bool) -> None:
         """Report the size of the run and its limitations."""
         if not self.training_data.is_measured:
-            self.report(
-                "no dev photos with `grades` or `heads`, so nothing is measured: the last checkpoint counts as the best"
-            )
+            self.report("no dev photos, so nothing is measured: the last checkpoint counts as the best")
         else:
             self.report(f"the best checkpoint is chosen by {self.training_data.criterion}")
         if not shared_statistics:
