@@ -100,7 +100,7 @@ def test_a_step_follows_the_mean_gradient_of_its_batches_and_no_further_than_all
     run.training_data.show_for(run.settings.stage[0])
     run.learner.train()
     gradients: dict[str, Tensor] = {}
-    batches = run._batches(0, 1)
+    batches = run.batches(0, 1)
     for _ in range(2):
         photos, places, roles, *_ = next(batches)
         run.learner.zero_grad()
