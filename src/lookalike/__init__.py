@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from lookalike.retrieval.retriever import Retriever
     from lookalike.spaces import Space
     from lookalike.training.outcome import RateCurve, Stopped, Trained
+    from lookalike.training.sweep import SweptRun, sweep
     from lookalike.training.train import find_rate, train
     from lookalike.tuning.calibration import Calibrated, calibrate
     from lookalike.tuning.database_augmentation import Augmentation, augment
@@ -121,6 +122,7 @@ __all__ = [
     "Stopped",
     "StorageFailedError",
     "StorageFullError",
+    "SweptRun",
     "Tag",
     "Tagging",
     "Trained",
@@ -146,6 +148,7 @@ __all__ = [
     "read_decisions",
     "reduce",
     "restore",
+    "sweep",
     "tabulate_evaluations",
     "tag",
     "train",
@@ -176,6 +179,7 @@ _HOMES = {
     **dict.fromkeys(("Reduction", "reduce"), "lookalike.tuning.pca"),
     **dict.fromkeys(("Tag", "Tagging", "tag"), "lookalike.tuning.tagging"),
     **dict.fromkeys(("RateCurve", "Stopped", "Trained"), "lookalike.training.outcome"),
+    **dict.fromkeys(("SweptRun", "sweep"), "lookalike.training.sweep"),
     **dict.fromkeys(("find_rate", "train"), "lookalike.training.train"),
     "Fusion": "lookalike.tuning.weight_learning",
     "Gallery": "lookalike.gallery.protocol",

@@ -147,6 +147,7 @@ DOORS: dict[str, tuple[Callable[..., Any], ...]] = {
     "reduce": (lookalike.reduce,),
     "augment": (lookalike.augment,),
     "train": (lookalike.train,),
+    "sweep": (lookalike.sweep,),
     "export": (lookalike.export, lookalike.export_encoder),
 }
 PLURALS = {"weight": "weights", "metric": "metrics", "column": "columns", "dimension": "dimensions"}
@@ -156,6 +157,7 @@ IN_TERMINALS_ONLY = {
     *("grades", "reset"),  # protocol="grades=...", forget_weights
     *("model", "runtime", "device"),  # of a retriever, which is handed to learn_weights
     *("override", "listed"),  # overrides, a list
+    "find_rate",  # a function of its own
 }
 
 
